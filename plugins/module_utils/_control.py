@@ -1,0 +1,68 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""What a check and an attack are, and the register that ties each to its entry of the table of controls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, TypeVar
+
+PASS = "pass"
+FAIL = "fail"
+NOT_APPLICABLE = "not_applicable"
+NOT_ASSESSED = "not_assessed"
+
+_Function = TypeVar("_Function", bound=Callable[..., "Finding"])
+
+checks: dict[str, Callable[..., Finding]] = {}
+attacks: dict[str, Callable[..., Finding]] = {}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was observed of one control.
+
+    ``status``: pass, fail, not_applicable or not_assessed; of an attack, pass means that it was held off.
+    ``evidence``: what was seen, with the value, in words an administrator understands; never a secret.
+    """
+
+    status: str
+    evidence: str
+
+
+def passed(evidence: str) -> Finding:
+    return Finding(PASS, evidence)
+
+
+def failed(evidence: str) -> Finding:
+    return Finding(FAIL, evidence)
+
+
+def not_applicable(evidence: str) -> Finding:
+    return Finding(NOT_APPLICABLE, evidence)
+
+
+def not_assessed(evidence: str) -> Finding:
+    return Finding(NOT_ASSESSED, evidence)
+
+
+def _register(register: dict[str, Callable[..., Finding]], control: str) -> Callable[[_Function], _Function]:
+    def add(function: _Function) -> _Function:
+        if control in register:
+            raise ValueError("%s is registered twice" % control)
+        register[control] = function
+        return function
+
+    return add
+
+
+def check(control: str) -> Callable[[_Function], _Function]:
+    """Register the function as the check of a control. It looks and changes nothing."""
+    return _register(checks, control)
+
+
+def attack(control: str) -> Callable[[_Function], _Function]:
+    """Register the function as the attack of a control. It leaves nothing behind."""
+    return _register(attacks, control)

@@ -1,0 +1,157 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""One HTTP client for whoever looks at a site from the outside: probe, audit and attacks.
+
+It connects to the address it is told, says the name it is told, keeps every header as it was sent (duplicates too)
+and answers with what happened instead of raising: a refused connection is a finding, not a fault.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Optional
+from urllib.parse import SplitResult, urlsplit
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back for one request. ``status`` is 0 when no HTTP answer came; ``error`` then says why."""
+
+    url: str
+    status: int = 0
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    error: str = ""
+
+    def values(self, name: str) -> list[str]:
+        """Every value sent for a header, in order: two copies give two entries."""
+        return [value for key, value in self.headers if key.lower() == name.lower()]
+
+    def value(self, name: str) -> str:
+        """The first value of a header, or an empty text."""
+        return next(iter(self.values(name)), "")
+
+
+@dataclass(frozen=True)
+class Handshake:
+    """How a TLS handshake ended. ``error`` is empty when it succeeded; ``certificate`` is the leaf in DER."""
+
+    protocol: str = ""
+    cipher: str = ""
+    certificate: bytes = b""
+    error: str = ""
+
+
+class _Connection(http.client.HTTPConnection):
+    """Connects to ``address`` while it speaks of the host in the URL."""
+
+    def __init__(self, parts: SplitResult, address: str, port: int, context: Optional[ssl.SSLContext], timeout: float):
+        super().__init__(parts.hostname or "", port, timeout=timeout)
+        self._address = address
+        self._context = context
+
+    def connect(self) -> None:
+        self.sock = socket.create_connection((self._address, self.port), self.timeout)
+        if self._context is not None:
+            self.sock = self._context.wrap_socket(self.sock, server_hostname=self.host)
+
+
+def tls_context(
+    verify: bool,
+    ca_file: str = "",
+    minimum: Optional[ssl.TLSVersion] = None,
+    maximum: Optional[ssl.TLSVersion] = None,
+    ciphers: str = "",
+) -> ssl.SSLContext:
+    """A client context. Without ``verify`` any certificate is taken: for looking, never for sending a secret."""
+    context = ssl.create_default_context(cafile=ca_file or None)
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if ciphers:
+        context.set_ciphers(ciphers)
+    if minimum is not None:
+        context.minimum_version = minimum
+    if maximum is not None:
+        context.maximum_version = maximum
+    return context
+
+
+def fetch(
+    url: str,
+    address: str = "",
+    method: str = "GET",
+    headers: Optional[Mapping[str, str]] = None,
+    body: bytes = b"",
+    verify: bool = False,
+    ca_file: str = "",
+    timeout: float = 10.0,
+    limit: int = 65536,
+) -> Answer:
+    """Send one request and read at most ``limit`` bytes of the answer. Redirects are not followed.
+
+    ``address`` is where to connect (default: the host of the URL). A ``Host`` or ``Content-Length`` in ``headers``
+    replaces the usual one, so that a request can announce more than it sends. The path goes out as it stands.
+    """
+    parts = urlsplit(url)
+    secure = parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    # Not urlunsplit: it would tidy up "//" and "/../", which attacks send on purpose.
+    target = url.split("://", 1)[-1]
+    target = "/" + target.split("/", 1)[1].split("#", 1)[0] if "/" in target else "/"
+    sent = {"Host": parts.netloc.rsplit("@", 1)[-1], "User-Agent": "chamilo-hardening", "Connection": "close"}
+    for name, value in (headers or {}).items():
+        sent = {key: old for key, old in sent.items() if key.lower() != name.lower()}
+        sent[name] = value
+    if body and not any(name.lower() == "content-length" for name in sent):
+        sent["Content-Length"] = str(len(body))
+    connection = _Connection(
+        parts, address or parts.hostname or "", port, tls_context(verify, ca_file) if secure else None, timeout
+    )
+    try:
+        connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+        for name, value in sent.items():
+            connection.putheader(name, value)
+        connection.endheaders(body or None)
+        reply = connection.getresponse()
+        return Answer(url, reply.status, tuple(reply.getheaders()), reply.read(limit))
+    except (OSError, http.client.HTTPException) as problem:
+        return Answer(url, error=describe(problem))
+    finally:
+        connection.close()
+
+
+def handshake(
+    name: str,
+    port: int = 443,
+    address: str = "",
+    context: Optional[ssl.SSLContext] = None,
+    timeout: float = 10.0,
+) -> Handshake:
+    """Try one TLS handshake, with server name ``name``, and say how it ended."""
+    try:
+        with socket.create_connection((address or name, port), timeout) as plain:
+            with (context or tls_context(verify=True)).wrap_socket(plain, server_hostname=name) as secure:
+                cipher = secure.cipher()
+                return Handshake(
+                    protocol=secure.version() or "",
+                    cipher=cipher[0] if cipher else "",
+                    certificate=secure.getpeercert(binary_form=True) or b"",
+                )
+    except (OSError, ValueError) as problem:
+        return Handshake(error=describe(problem))
+
+
+def describe(problem: Exception) -> str:
+    """An exception of the network in plain words."""
+    if isinstance(problem, ssl.SSLCertVerificationError):
+        return "certificate refused: %s" % problem.verify_message
+    if isinstance(problem, (socket.timeout, TimeoutError)):
+        return "no answer in time"
+    return str(problem) or type(problem).__name__
