@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable, TypeVar
+from typing import TypeVar
 
 PASS = "pass"
 FAIL = "fail"
@@ -51,7 +52,7 @@ def not_assessed(evidence: str) -> Finding:
 def _register(register: dict[str, Callable[..., Finding]], control: str) -> Callable[[_Function], _Function]:
     def add(function: _Function) -> _Function:
         if control in register:
-            raise ValueError("%s is registered twice" % control)
+            raise ValueError(f"{control} is registered twice")
         register[control] = function
         return function
 

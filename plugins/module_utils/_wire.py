@@ -15,7 +15,6 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Optional
 from urllib.parse import SplitResult, urlsplit
 
 
@@ -51,7 +50,7 @@ class Handshake:
 class _Connection(http.client.HTTPConnection):
     """Connects to ``address`` while it speaks of the host in the URL."""
 
-    def __init__(self, parts: SplitResult, address: str, port: int, context: Optional[ssl.SSLContext], timeout: float):
+    def __init__(self, parts: SplitResult, address: str, port: int, context: ssl.SSLContext | None, timeout: float):
         super().__init__(parts.hostname or "", port, timeout=timeout)
         self._address = address
         self._context = context
@@ -65,8 +64,8 @@ class _Connection(http.client.HTTPConnection):
 def tls_context(
     verify: bool,
     ca_file: str = "",
-    minimum: Optional[ssl.TLSVersion] = None,
-    maximum: Optional[ssl.TLSVersion] = None,
+    minimum: ssl.TLSVersion | None = None,
+    maximum: ssl.TLSVersion | None = None,
     ciphers: str = "",
 ) -> ssl.SSLContext:
     """A client context. Without ``verify`` any certificate is taken: for looking, never for sending a secret."""
@@ -87,7 +86,7 @@ def fetch(
     url: str,
     address: str = "",
     method: str = "GET",
-    headers: Optional[Mapping[str, str]] = None,
+    headers: Mapping[str, str] | None = None,
     body: bytes = b"",
     verify: bool = False,
     ca_file: str = "",
@@ -131,7 +130,7 @@ def handshake(
     name: str,
     port: int = 443,
     address: str = "",
-    context: Optional[ssl.SSLContext] = None,
+    context: ssl.SSLContext | None = None,
     timeout: float = 10.0,
 ) -> Handshake:
     """Try one TLS handshake, with server name ``name``, and say how it ended."""
@@ -151,7 +150,7 @@ def handshake(
 def describe(problem: Exception) -> str:
     """An exception of the network in plain words."""
     if isinstance(problem, ssl.SSLCertVerificationError):
-        return "certificate refused: %s" % problem.verify_message
+        return f"certificate refused: {problem.verify_message}"
     if isinstance(problem, (socket.timeout, TimeoutError)):
         return "no answer in time"
     return str(problem) or type(problem).__name__
