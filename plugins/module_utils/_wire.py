@@ -134,15 +134,16 @@ def handshake(
     timeout: float = 10.0,
 ) -> Handshake:
     """Try one TLS handshake, with server name ``name``, and say how it ended."""
+    context = context or tls_context(verify=True)
     try:
-        with socket.create_connection((address or name, port), timeout) as plain:
-            with (context or tls_context(verify=True)).wrap_socket(plain, server_hostname=name) as secure:
-                cipher = secure.cipher()
-                return Handshake(
-                    protocol=secure.version() or "",
-                    cipher=cipher[0] if cipher else "",
-                    certificate=secure.getpeercert(binary_form=True) or b"",
-                )
+        plain = socket.create_connection((address or name, port), timeout)
+        with plain, context.wrap_socket(plain, server_hostname=name) as secure:
+            cipher = secure.cipher()
+            return Handshake(
+                protocol=secure.version() or "",
+                cipher=cipher[0] if cipher else "",
+                certificate=secure.getpeercert(binary_form=True) or b"",
+            )
     except (OSError, ValueError) as problem:
         return Handshake(error=describe(problem))
 
