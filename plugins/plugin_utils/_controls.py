@@ -1,0 +1,302 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""The table of controls (meta/controls.yml), waivers, and what an observation means under both."""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
+    FAIL,
+    NOT_APPLICABLE,
+    NOT_ASSESSED,
+    PASS,
+)
+
+TABLE = Path(__file__).resolve().parents[2] / "meta" / "controls.yml"
+
+LEVELS = ("must", "should", "consider", "people")
+# What chamilo_level may be: the highest level that is enforced.
+ENFORCEABLE = ("should", "consider")
+# Worst first: the order of every list of statuses.
+STATUSES = ("fail", "not_assessed", "advice", "waived", "people", "not_applicable", "pass")
+OBSERVED = (PASS, FAIL, NOT_APPLICABLE, NOT_ASSESSED)
+WHERE = ("prove", "testbed")
+VANTAGE = ("wire", "web_user", "local_user", "database")
+
+
+class ControlError(Exception):
+    """The table, a waiver or a level is not what it must be; the text says which and what to do."""
+
+
+@dataclass(frozen=True)
+class Attack:
+    """How the control is attacked. ``none``: why not at all; ``pending``: why not yet."""
+
+    where: str = ""
+    vantage: str = ""
+    pending: str = ""
+    none: str = ""
+
+    @property
+    def written(self) -> bool:
+        return not self.none and not self.pending
+
+
+@dataclass(frozen=True)
+class Fixer:
+    """Which role makes the control true. ``none``: why none ever will; ``pending``: why none does yet."""
+
+    role: str = ""
+    variables: tuple[str, ...] = ()
+    pending: str = ""
+    none: str = ""
+
+
+@dataclass(frozen=True)
+class Control:
+    id: str
+    section: str
+    level: str
+    title: str
+    guide: str
+    why: str
+    attack: Attack
+    fixer: Fixer
+    note: str = ""
+    unchecked: str = ""  # why nothing on the host can show it
+
+    @property
+    def fix(self) -> str:
+        """What makes it true, as an instruction."""
+        if self.level == "people":
+            return self.guide
+        if self.fixer.none:
+            return self.fixer.none
+        if self.fixer.pending:
+            mind = f" Mind: {self.note}" if self.note else ""
+            return f"{self.fixer.pending} By hand: {self.guide}{mind}"
+        steered = f", steered by {', '.join(self.fixer.variables)}" if self.fixer.variables else ""
+        return f"Role chamilo.hardening.{self.fixer.role}{steered}."
+
+
+@dataclass(frozen=True)
+class Section:
+    id: str
+    title: str
+    guide: str
+
+
+@dataclass(frozen=True)
+class Table:
+    sections: tuple[Section, ...]
+    controls: tuple[Control, ...]
+    by_id: Mapping[str, Control] = field(repr=False, compare=False, default_factory=dict)
+
+    def control(self, name: str) -> Control:
+        """The control of that id; an unknown one is refused with the nearest known name."""
+        if name not in self.by_id:
+            raise ControlError(f"There is no control {name!r}.{nearest(name, self.by_id)}")
+        return self.by_id[name]
+
+    def of(self, section: str) -> tuple[Control, ...]:
+        return tuple(control for control in self.controls if control.section == section)
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """Somebody's decision to live without a control until a day."""
+
+    control: str
+    reason: str
+    owner: str
+    until: datetime.date
+
+    def holds(self, today: datetime.date) -> bool:
+        return today <= self.until
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`` Did you mean a or b?`` with the nearest known names, or nothing when none is near."""
+    close = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.6)
+    return f" Did you mean {' or '.join(close)}?" if close else ""
+
+
+def _text(entry: Mapping[str, Any], key: str, where: str, required: bool = True) -> str:
+    value = entry.get(key, "")
+    if not isinstance(value, str) or (required and not value.strip()):
+        raise ControlError(f"{where}: {key} must be a text.")
+    return value.strip()
+
+
+def _choice(value: str, choices: Sequence[str], what: str, where: str) -> str:
+    if value not in choices:
+        raise ControlError(f"{where}: {what} {value!r} is none of {', '.join(choices)}.")
+    return value
+
+
+def _entry(value: Any, keys: set[str], where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ControlError(f"{where}: must be a map.")
+    unknown = sorted(str(key) for key in value if key not in keys)
+    if unknown:
+        raise ControlError(f"{where}: unknown key {unknown[0]!r}.{nearest(unknown[0], keys)}")
+    return value
+
+
+def _attack(value: Any, where: str) -> Attack:
+    entry = _entry(value, {"where", "vantage", "pending", "none"}, where)
+    if "none" in entry:
+        if len(entry) > 1:
+            raise ControlError(f"{where}: none stands alone.")
+        return Attack(none=_text(entry, "none", where))
+    return Attack(
+        where=_choice(_text(entry, "where", where), WHERE, "where", where),
+        vantage=_choice(_text(entry, "vantage", where), VANTAGE, "vantage", where),
+        pending=_text(entry, "pending", where, required="pending" in entry),
+    )
+
+
+def _fixer(value: Any, where: str) -> Fixer:
+    entry = _entry(value, {"role", "variables", "pending", "none"}, where)
+    for reason in ("none", "pending"):
+        if reason in entry:
+            if len(entry) > 1:
+                raise ControlError(f"{where}: {reason} stands alone.")
+            return Fixer(**{reason: _text(entry, reason, where)})
+    variables = entry.get("variables", [])
+    if not isinstance(variables, list) or not all(isinstance(name, str) for name in variables):
+        raise ControlError(f"{where}: variables must be a list of names.")
+    return Fixer(role=_text(entry, "role", where), variables=tuple(variables))
+
+
+def _control(value: Any, sections: Sequence[str], number: int) -> Control:
+    keys = {"id", "section", "level", "title", "guide", "why", "note", "attack", "check", "fixer"}
+    entry = _entry(value, keys, f"control number {number}")
+    name = _text(entry, "id", f"control number {number}")
+    section = _choice(_text(entry, "section", name), sections, "section", name)
+    if not name.startswith(f"{section}_"):
+        raise ControlError(f"{name}: the id must begin with {section}_.")
+    return Control(
+        id=name,
+        section=section,
+        level=_choice(_text(entry, "level", name), LEVELS, "level", name),
+        title=_text(entry, "title", name),
+        guide=_text(entry, "guide", name),
+        why=_text(entry, "why", name),
+        note=_text(entry, "note", name, required=False),
+        attack=_attack(entry.get("attack"), f"{name}, attack"),
+        fixer=_fixer(entry.get("fixer"), f"{name}, fixer"),
+        unchecked=_text(_entry(entry["check"], {"none"}, f"{name}, check"), "none", name) if "check" in entry else "",
+    )
+
+
+def parse(data: Any) -> Table:
+    """The table out of what YAML gave, every key looked at."""
+    top = _entry(data, {"sections", "controls"}, "controls.yml")
+    sections = []
+    for name, value in _entry(top.get("sections"), set(top.get("sections") or {}), "sections").items():
+        entry = _entry(value, {"title", "guide"}, f"section {name}")
+        sections.append(Section(name, _text(entry, "title", name), _text(entry, "guide", name)))
+    names = [section.id for section in sections]
+    rows = top.get("controls")
+    if not isinstance(rows, list) or not rows:
+        raise ControlError("controls.yml: controls must be a list.")
+    controls = [_control(row, names, number) for number, row in enumerate(rows, 1)]
+    by_id: dict[str, Control] = {}
+    for control in controls:
+        if control.id in by_id:
+            raise ControlError(f"{control.id}: the id stands in the table twice.")
+        by_id[control.id] = control
+    if [control.section for control in controls] != sorted((c.section for c in controls), key=names.index):
+        raise ControlError("controls.yml: the controls must stand in the order of the sections.")
+    return Table(tuple(sections), tuple(controls), by_id)
+
+
+@functools.lru_cache(maxsize=1)
+def load() -> Table:
+    """The table that ships with the collection, read once for each process."""
+    return parse(yaml.load(TABLE.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+
+
+def parse_waivers(value: Any, table: Table) -> tuple[Waiver, ...]:
+    """``chamilo_waivers`` as waivers, or an error that names the entry, the field and what to do."""
+    if not isinstance(value, (list, tuple)):
+        raise ControlError("chamilo_waivers must be a list; each entry has control, reason, owner and until.")
+    waivers: list[Waiver] = []
+    for number, row in enumerate(value, 1):
+        where = f"chamilo_waivers, entry {number}"
+        if not isinstance(row, Mapping):
+            raise ControlError(f"{where} must be a map with control, reason, owner and until.")
+        if row.get("control"):
+            where += f" ({row['control']})"
+        fields = ("control", "reason", "owner", "until")
+        for name in fields:
+            if row.get(name) in (None, ""):
+                raise ControlError(f"{where}: {name} is missing.")
+        for name in row:
+            if name not in fields:
+                raise ControlError(f"{where}: unknown field {name!r}.{nearest(str(name), fields)}")
+        control = str(row["control"])
+        if control not in table.by_id:
+            raise ControlError(f"{where}: there is no such control.{nearest(control, table.by_id)}")
+        if any(waiver.control == control for waiver in waivers):
+            raise ControlError(f"{where}: the control is waived twice; keep one of the two.")
+        waivers.append(Waiver(control, str(row["reason"]), str(row["owner"]), _day(row["until"], where)))
+    return tuple(waivers)
+
+
+def _day(value: Any, where: str) -> datetime.date:
+    # YAML makes a date of 2027-01-31, quoted it stays a text.
+    if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
+        return value
+    try:
+        return datetime.datetime.strptime(str(value), "%Y-%m-%d").date()
+    except ValueError:
+        raise ControlError(f"{where}: until {str(value)!r} is no date; write it as YYYY-MM-DD.") from None
+
+
+def parse_level(value: Any) -> str:
+    if value not in ENFORCEABLE:
+        raise ControlError(
+            f"chamilo_level is {value!r}; it must be should (enforce what the guide says must and should be) "
+            "or consider (enforce what it asks to consider as well)."
+        )
+    return str(value)
+
+
+def asked_for(control: Control, level: str) -> bool:
+    """Whether the control is enforced at that level, waivers left aside."""
+    return control.level in ("must", "should") or (control.level == "consider" and level == "consider")
+
+
+def waiver_of(control: Control, waivers: Iterable[Waiver], today: datetime.date) -> Waiver | None:
+    """The waiver of the control that holds today."""
+    return next((w for w in waivers if w.control == control.id and w.holds(today)), None)
+
+
+def enforced(control: Control, level: str, waivers: Iterable[Waiver], today: datetime.date) -> bool:
+    return asked_for(control, level) and waiver_of(control, waivers, today) is None
+
+
+def status(control: Control, observed: str, level: str, waivers: Iterable[Waiver], today: datetime.date) -> str:
+    """What an observation means: a failure may be waived, or be no more than advice."""
+    if control.level == "people":
+        return "people"
+    if observed not in OBSERVED:
+        raise ControlError(f"{control.id}: {observed!r} is no observation; known are {', '.join(OBSERVED)}.")
+    if observed != FAIL:
+        return observed
+    if waiver_of(control, waivers, today):
+        return "waived"
+    return FAIL if asked_for(control, level) else "advice"
