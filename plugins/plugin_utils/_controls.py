@@ -26,8 +26,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._control import 
 TABLE = Path(__file__).resolve().parents[2] / "meta" / "controls.yml"
 
 LEVELS = ("must", "should", "consider", "people")
-# What chamilo_level may be: the highest level that is enforced.
-ENFORCEABLE = ("should", "consider")
+# What chamilo_level may be: the last level that is enforced, in this order.
+ENFORCEABLE = ("must", "should", "consider")
 # Worst first: the order of every list of statuses.
 STATUSES = ("fail", "not_assessed", "advice", "waived", "people", "not_applicable", "pass")
 OBSERVED = (PASS, FAIL, NOT_APPLICABLE, NOT_ASSESSED)
@@ -169,11 +169,13 @@ def _attack(value: Any, where: str) -> Attack:
 
 def _fixer(value: Any, where: str) -> Fixer:
     entry = _entry(value, {"role", "variables", "pending", "none"}, where)
-    for reason in ("none", "pending"):
-        if reason in entry:
-            if len(entry) > 1:
-                raise ControlError(f"{where}: {reason} stands alone.")
-            return Fixer(**{reason: _text(entry, reason, where)})
+    if "none" in entry or "pending" in entry:
+        if len(entry) > 1:
+            raise ControlError(f"{where}: none and pending stand alone.")
+        return Fixer(
+            none=_text(entry, "none", where, required="none" in entry),
+            pending=_text(entry, "pending", where, required="pending" in entry),
+        )
     variables = entry.get("variables", [])
     if not isinstance(variables, list) or not all(isinstance(name, str) for name in variables):
         raise ControlError(f"{where}: variables must be a list of names.")
@@ -269,15 +271,15 @@ def _day(value: Any, where: str) -> datetime.date:
 def parse_level(value: Any) -> str:
     if value not in ENFORCEABLE:
         raise ControlError(
-            f"chamilo_level is {value!r}; it must be should (enforce what the guide says must and should be) "
-            "or consider (enforce what it asks to consider as well)."
+            f"chamilo_level is {str(value)!r}; it must be must (only what the guide demands), should (what it "
+            "recommends as well) or consider (what it asks to consider as well)."
         )
     return str(value)
 
 
 def asked_for(control: Control, level: str) -> bool:
     """Whether the control is enforced at that level, waivers left aside."""
-    return control.level in ("must", "should") or (control.level == "consider" and level == "consider")
+    return control.level in ENFORCEABLE[: ENFORCEABLE.index(level) + 1]
 
 
 def waiver_of(control: Control, waivers: Iterable[Waiver], today: datetime.date) -> Waiver | None:
@@ -300,3 +302,45 @@ def status(control: Control, observed: str, level: str, waivers: Iterable[Waiver
     if waiver_of(control, waivers, today):
         return "waived"
     return FAIL if asked_for(control, level) else "advice"
+
+
+def rows(
+    table: Table,
+    observed: Mapping[str, Mapping[str, str]],
+    unseen: str,
+    level: str = "should",
+    waivers: Sequence[Waiver] = (),
+    today: datetime.date | None = None,
+) -> list[dict[str, Any]]:
+    """Every control with its status on one host. ``unseen`` is the evidence where nothing was observed."""
+    today = today or datetime.date.today()
+    result: list[dict[str, Any]] = []
+    for control in table.controls:
+        seen = observed.get(control.id, {"status": NOT_ASSESSED, "evidence": unseen})
+        row: dict[str, Any] = {
+            "id": control.id,
+            "section": control.section,
+            "level": control.level,
+            "title": control.title,
+            "status": status(control, seen["status"], level, waivers, today),
+            "evidence": control.unchecked or seen["evidence"],
+            "fix": control.fix,
+        }
+        for waiver in waivers:
+            if waiver.control == control.id:
+                row["waiver"] = {
+                    "reason": waiver.reason,
+                    "owner": waiver.owner,
+                    "until": waiver.until.isoformat(),
+                    "holds": waiver.holds(today),
+                }
+        result.append(row)
+    return result
+
+
+def summary(controls: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """How many controls have which status; every status is there."""
+    counts = dict.fromkeys(STATUSES, 0)
+    for control in controls:
+        counts[control["status"]] += 1
+    return counts
