@@ -1,0 +1,239 @@
+"""The engine of bin/test: runs the steps, shows how long each took, shows a failing one whole, goes on to the end.
+
+Two lanes run side by side: one that needs no Docker, and one with real hosts in Docker. A step is a command with a time
+limit; its output goes to .cache/logs/. It fails by its exit code, or when Ansible printed a warning or a deprecation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / ".cache"
+LOGS = CACHE / "logs"
+TREE = CACHE / "tree"  # a real copy of the collection: ansible-test does not accept a link
+TESTS_OF_ANSIBLE_TEST = ("tests/config.yml", "tests/sanity", "tests/unit")
+SECTIONS = (
+    "updates https permissions passwords brute_force sessions headers uploads database backups monitoring".split()
+)
+WARNING = re.compile(r"\[(WARNING|DEPRECATION WARNING)\]")
+PYTEST_LINE = re.compile(r"^=* ?(\d+ (?:passed|failed|error).*?) in [\d.]+s", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Step:
+    name: str
+    command: list[str]
+    minutes: float
+    cwd: Path = ROOT
+    env: dict[str, str] = field(default_factory=dict)
+    needs: str = ""  # a step of the same lane: when it failed, this one cannot run and fails too
+
+
+class Run:
+    def __init__(self) -> None:
+        self.start = time.monotonic()
+        self.lock = threading.Lock()
+        self.results: dict[str, bool] = {}
+        self.running: set[subprocess.Popen[bytes]] = set()
+
+    def say(self, text: str) -> None:
+        with self.lock:
+            print(f"[{time.monotonic() - self.start:5.0f} s] {text}", flush=True)
+
+    def lane(self, steps: list[Step]) -> None:
+        for step in steps:
+            if step.needs and not self.results.get(step.needs, True):
+                self.results[step.name] = False
+                self.say(f"FAILED {step.name}: not run, it needs the step '{step.needs}'")
+                continue
+            self.results[step.name] = self.step(step)
+
+    def step(self, step: Step) -> bool:
+        log = LOGS / (re.sub(r"\W+", "-", step.name) + ".log")
+        began = time.monotonic()
+        self.say(f"start  {step.name}")
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                step.command,
+                cwd=step.cwd,
+                env={**os.environ, "NO_COLOR": "1", **step.env},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self.running.add(process)
+            try:
+                code = process.wait(step.minutes * 60)
+                why = f"exit code {code}" if code else ""
+            except subprocess.TimeoutExpired:
+                why = f"not done after {step.minutes:g} minutes"
+                self.stop(process)
+            self.running.discard(process)
+        text = log.read_text(errors="replace")
+        if not why and WARNING.search(text):
+            why = "Ansible printed a warning"
+        seconds = time.monotonic() - began
+        if why:
+            with self.lock:
+                print(f"--- {step.name}: {' '.join(step.command)}\n{text.rstrip()}\n--- end of {step.name}")
+            self.say(f"FAILED {step.name} ({seconds:.0f} s): {why}; log: {log.relative_to(ROOT)}")
+            return False
+        tests = PYTEST_LINE.findall(text)
+        self.say(f"ok     {step.name} ({seconds:.0f} s)" + (f": {tests[-1]}" if tests else ""))
+        return True
+
+    def stop(self, process: subprocess.Popen[bytes]) -> None:
+        """Ends a step with all it started: first politely, so that it can take its hosts down."""
+        for number, patience in ((signal.SIGINT, 30), (signal.SIGKILL, 5)):
+            try:
+                os.killpg(process.pid, number)
+                process.wait(patience)
+                return
+            except ProcessLookupError:
+                return
+            except subprocess.TimeoutExpired:
+                continue
+
+
+def copy_tree() -> Path:
+    """Lays what the collection ships, and its unit tests, where ansible-test wants a collection."""
+    target = TREE / "ansible_collections/chamilo/hardening"
+    shutil.rmtree(TREE, ignore_errors=True)
+    for name in listed("galaxy.yml", "meta", "playbooks", "plugins", "roles", *TESTS_OF_ANSIBLE_TEST):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target / name)
+    (TREE / "ansible_collections/ansible").symlink_to(CACHE / "collections/ansible_collections/ansible")
+    # Without a repository of its own ansible-test asks the checkout around it, which ignores .cache, and finds nothing.
+    subprocess.run(["git", "init", "--quiet"], cwd=target, check=True)
+    return target
+
+
+def listed(*paths: str) -> list[str]:
+    """The files of the checkout below these paths, new ones included, ignored ones not."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *paths]
+    names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
+    return [name for name in names if (ROOT / name).is_file()]
+
+
+def home_of_ansible_test() -> Path:
+    """A home folder for ansible-test: it wants to download get-pip, and finds one here that uses Python's ensurepip."""
+    home = CACHE / "home"
+    stand_in = (
+        "import subprocess, sys\n"
+        'subprocess.check_call([sys.executable, "-m", "ensurepip"], stdout=subprocess.DEVNULL)\n'
+        'wanted = [word for word in sys.argv[1:] if "==" in word]\n'
+        'subprocess.check_call([sys.executable, "-m", "pip", "install", "-q", *wanted])\n'
+    )
+    folder = home / ".ansible/test/cache"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("get_pip_24_2.py", "get_pip_25_2.py"):
+        (folder / name).write_text(stand_in)
+    return home
+
+
+def fast_steps() -> list[Step]:
+    documentation = "antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self --skip-rstcheck"
+    return [
+        Step("ruff", ["ruff", "check"], 1),
+        Step("mypy", ["mypy"], 2),
+        Step("shellcheck", ["shellcheck", *listed("bin", ".ci", "*.sh")], 1),
+        Step("yamllint", ["yamllint", "--strict", "."], 1),
+        Step("ansible-lint", ["ansible-lint", "--offline"], 3),
+        Step("documentation", [*documentation.split(), "."], 2),
+        Step("changelog", ["antsibull-changelog", "lint"], 1),
+        Step("unit tests", ["pytest", "-q", "tests/unit"], 5),
+    ]
+
+
+def package_steps() -> list[Step]:
+    """What is shipped: checked by ansible-test and by Galaxy's own import check."""
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    version = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
+    package = CACHE / f"dist/chamilo-hardening-{version}.tar.gz"
+    return [
+        Step(
+            "ansible-test sanity",
+            ["ansible-test", "sanity", "--venv", "--python", python, "--color", "no"],
+            10,
+            cwd=copy_tree(),
+            env={"HOME": str(home_of_ansible_test())},
+        ),
+        Step("build", ["ansible-galaxy", "collection", "build", "--force", "--output-path", str(package.parent)], 2),
+        Step(
+            "galaxy-importer",
+            ["bin/env", "--importer", "python", "-m", "galaxy_importer.main", str(package)],
+            5,
+            needs="build",
+        ),
+    ]
+
+
+def host_steps(full: bool) -> list[Step]:
+    whole = ["--full"] if full else []
+    return [
+        Step("images", ["python", "-m", "tests.testbed", "image", "--all"], 20),
+        Step("molecule", ["molecule", "test", "--all"], 15, needs="images"),
+        Step("host tests", ["pytest", "-q", "tests/hosts", *whole], 120 if full else 30, needs="images"),
+    ]
+
+
+def section_steps(section: str) -> list[Step]:
+    steps = [Step("tests", ["pytest", "-q", "-k", section, "tests/unit", "tests/hosts"], 30)]
+    if (ROOT / "molecule" / section).is_dir():
+        steps.append(Step("molecule", ["molecule", "test", "-s", section], 15))
+    return steps
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="bin/test", description="The tests of this collection. Without an argument: all that CI runs."
+    )
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--fast", action="store_true", help="two minutes, no Docker")
+    one.add_argument("--full", action="store_true", help="the whole matrix and the long ones")
+    one.add_argument("section", nargs="?", choices=SECTIONS, metavar="SECTION", help="only the tests of this section")
+    args = parser.parse_args()
+    LOGS.mkdir(parents=True, exist_ok=True)
+    if args.section:
+        lanes = [section_steps(args.section)]
+    elif args.fast:
+        lanes = [fast_steps()]
+    else:
+        lanes = [[*fast_steps(), *package_steps()], host_steps(args.full)]
+    run = Run()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    threads = [threading.Thread(target=run.lane, args=(steps,), daemon=True) for steps in lanes]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        for process in list(run.running):
+            run.stop(process)
+        print("stopped")
+        return 130
+    names = [step.name for steps in lanes for step in steps]
+    failed = [name for name in names if not run.results.get(name)]
+    if failed:
+        print("failed: " + ", ".join(failed))
+    print(f"{len(names) - len(failed)} passed, {len(failed)} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
