@@ -1,0 +1,216 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _database
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, DatabaseError, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Database, Site
+
+MAIN, SECOND = "https://campus.test/", "https://second.test/"
+
+
+class Asked:
+    """Stands in for a database: answers by the table a statement names, and remembers what it was asked."""
+
+    def __init__(self, settings=(), portals=((1, MAIN), (2, SECOND))):
+        self.statements = []
+        self._settings = [
+            dict(
+                zip(("category", "variable", "access_url", "selected_value", "access_url_changeable"), row, strict=True)
+            )
+            for row in settings
+        ]
+        self._portals = [{"id": str(number), "url": url} for number, url in portals]
+
+    def __call__(self, sql):
+        self.statements.append(sql)
+        return self._portals if "FROM access_url" in sql else self._settings
+
+
+def reader(*settings, root=""):
+    return Reader(Account("chamilo"), root=str(root), ask=Asked(settings))
+
+
+def overrides(tmp_path: Path, text: str) -> Path:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/settings_overrides.yaml").write_text(text)
+    return tmp_path
+
+
+def test_a_parameter_cannot_leave_its_place():
+    asked = Asked()
+    Reader(Account("chamilo"), ask=asked).query("SELECT %s, %s", ("'; DROP TABLE user; -- \\", 7))
+    assert asked.statements == ["SELECT _utf8mb4 X'273b2044524f50205441424c4520757365723b202d2d205c', 7"]
+
+
+def test_parameters_are_counted():
+    with pytest.raises(DatabaseError, match="1 places for 2 values"):
+        reader().query("SELECT %s", (1, 2))
+
+
+def test_a_password_is_in_no_representation():
+    assert "hunter2" not in repr(Account("chamilo", "hunter2"))
+
+
+def test_the_main_portal_reads_only_its_own_rows():
+    look = reader(("security", "check_password", "1", "true", "1"), ("security", "check_password", "2", "false", "1"))
+    assert look.settings()["security.check_password"] == "true"
+    assert look.effective("check_password", "security") == {MAIN: "true", SECOND: "false"}
+
+
+def test_a_second_portal_may_not_differ_from_a_pinned_row():
+    look = reader(("security", "check_password", "1", "true", "0"), ("security", "check_password", "2", "false", "1"))
+    assert look.effective("check_password", "security") == {MAIN: "true", SECOND: "true"}
+
+
+def test_a_second_portal_counts_where_the_main_row_is_missing():
+    look = reader(("security", "check_password", "2", "true", "0"))
+    assert look.effective("check_password", "security") == {MAIN: "false", SECOND: "true"}
+    assert look.settings()["security.check_password"] == "false"
+
+
+def test_a_row_under_a_stale_category_is_ignored():
+    look = reader(("platform", "login_max_attempt_before_blocking_account", "1", "5", "1"))
+    assert look.settings()["security.login_max_attempt_before_blocking_account"] == "0"
+
+
+def test_no_value_is_an_empty_text():
+    look = reader(("security", "captcha_time_to_block", "1", None, "1"))
+    assert look.settings()["security.captcha_time_to_block"] == ""
+
+
+def test_many_questions_cost_two_queries():
+    asked = Asked([("security", "check_password", "1", "true", "1")])
+    look = Reader(Account("chamilo"), ask=asked)
+    for variable in ("check_password", "allow_captcha", "password_requirements"):
+        look.effective(variable, "security")
+        look.settings()
+    assert len(asked.statements) == 2
+
+
+def test_the_overrides_win_and_a_portal_wins_over_default(tmp_path):
+    root = overrides(
+        tmp_path,
+        """
+# pinned
+parameters:
+    settings_overrides:
+        default:   # all portals
+            security.check_password: 'true'
+            security.password_requirements: '{"min":{"length":12,"specials":1}}'
+            "security.login_max_attempt_before_blocking_account": 5
+            document.upload_extensions_blacklist: exe;bat;sh  # short
+        2:
+            security.check_password: "fal\\"se"
+""",
+    )
+    look = reader(("security", "check_password", "1", "false", "1"), root=root)
+    assert look.effective("check_password", "security") == {MAIN: "true", SECOND: 'fal"se'}
+    assert look.settings()["security.login_max_attempt_before_blocking_account"] == "5"
+    assert json.loads(look.settings()["security.password_requirements"])["min"]["length"] == 12
+    assert look.settings()["document.upload_extensions_blacklist"] == "exe;bat;sh"
+
+
+def test_a_bare_true_is_not_the_text_true(tmp_path):
+    root = overrides(tmp_path, "parameters:\n  settings_overrides:\n    default:\n      security.allow_captcha: true\n")
+    assert reader(root=root).settings()["security.allow_captcha"] == "true without quotes"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "parameters:\n  settings_overrides:\n    default: &all\n      security.x: 'a'\n",
+        "parameters:\n  settings_overrides:\n    default:\n      security.x: |\n        long\n",
+        "parameters:\n  settings_overrides:\n    default:\n      security.x:\n",
+        "parameters:\n  settings_overrides:\n    default:\n      security.x: '%env(SECRET)%'\n",
+        "parameters:\n  settings_overrides: {default: {security.x: 'a'}}\n",
+        "parameters:\n  settings_overrides:\n    default:\n    - security.x\n",
+        "parameters:\n\tsettings_overrides:\n",
+        "parameters:\n  settings_overrides:\n    security.x: 'a'\n",
+    ],
+)
+def test_another_shape_is_said_and_not_guessed(tmp_path, text):
+    with pytest.raises(DatabaseError, match=r"settings_overrides.yaml, line \d"):
+        reader(root=overrides(tmp_path, text)).settings()
+
+
+def test_an_empty_override_file_overrides_nothing(tmp_path):
+    root = overrides(tmp_path, "parameters:\n    settings_overrides:\n        default: {}\n        2: {}\n")
+    assert reader(("security", "x", "1", "y", "1"), root=root).effective("x", "security") == {MAIN: "y", SECOND: "y"}
+
+
+def test_without_a_site_the_reason_is_said():
+    with pytest.raises(DatabaseError, match="No Chamilo was found"):
+        Reader.of_site(Site("campus.test"))
+
+
+PRETENDER = """#!{python}
+import os, sys, json
+options = open(sys.argv[1].split("=", 1)[1]).read()
+told = {{"argv": sys.argv[1:], "options": options, "input": sys.stdin.read(), "environment": dict(os.environ)}}
+open("{told}", "w").write(json.dumps(told))
+if "broken" in options:
+    sys.exit("ERROR 1045 (28000): Access denied for user 'chamilo'@'localhost' (using password: YES)")
+print('''<?xml version="1.0"?>
+
+<resultset statement="SELECT" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
+  <row>
+	<field name="a&amp;b">1 &lt;field&gt;
+two\\x01 &amp;amp;</field>
+	<field name="c" xsi:nil="true" />
+	<field name="d"></field>
+  </row>
+</resultset>''')
+"""
+
+
+@pytest.fixture
+def pretender(tmp_path, monkeypatch):
+    """A program in place of the client, which writes down what it was given."""
+    told = tmp_path / "told.json"
+    program = tmp_path / "mariadb"
+    program.write_text(PRETENDER.format(python=sys.executable, told=told))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return lambda: json.loads(told.read_text())
+
+
+def test_the_client_gets_the_password_in_a_pipe_alone(pretender):
+    ask = _database._client(Account("chamilo", 'hun"ter\\2', name="chamilo"))
+    assert ask("SELECT 1") == [{"a&b": "1 <field>\ntwo\x01 &amp;", "c": None, "d": ""}]
+    told = pretender()
+    assert 'password="hun\\"ter\\\\2"' in told["options"]
+    assert "hun" not in json.dumps([told["argv"], told["input"], told["environment"]])
+    assert told["input"].startswith("SET SESSION TRANSACTION READ ONLY;\n")
+    assert ask("SELECT 1") == [{"a&b": "1 <field>\ntwo\x01 &amp;", "c": None, "d": ""}]
+
+
+def test_what_the_server_said_is_passed_on(pretender):
+    with pytest.raises(DatabaseError, match=r"could not be read as 'broken': .*Access denied") as problem:
+        _database._client(Account("broken", "hunter2"))("SELECT 1")
+    assert "hunter2" not in str(problem.value)
+
+
+def test_the_account_comes_from_the_environment(tmp_path):
+    (tmp_path / ".env").write_text("DATABASE_PASSWORD='hunter2'\n")
+    database = Database(host="localhost", name="chamilo", user="app")
+    account = Reader.of_site(Site("campus.test", root=str(tmp_path), database=database)).account
+    assert account == Account("app", "hunter2", "localhost", 3306, _database.SOCKET, "chamilo")
+    remote = Database(host="db.test", port=3307, name="chamilo", user="app")
+    account = Reader.of_site(Site("campus.test", root=str(tmp_path), database=remote)).account
+    assert account == Account("app", "hunter2", "db.test", 3307, "", "chamilo")
+
+
+def test_without_pymysql_and_client_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "pymysql", None)
+    with pytest.raises(DatabaseError, match="python3-pymysql or the mariadb client"):
+        Reader(Account("chamilo")).query("SELECT 1")
