@@ -9,15 +9,20 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Listen, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Listen, Site, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer, fetch
 
 _T = TypeVar("_T")
+
+
+class Unseen(Exception):
+    """Something a check needs cannot be looked at here. The words become the evidence of ``not_assessed``."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,8 @@ class Door:
 
     def url(self, path: str) -> str:
         usual = self.port == (443 if self.scheme == "https" else 80)
-        return f"{self.scheme}://{self.name}{'' if usual else f':{self.port}'}{path}"
+        name = f"[{self.name}]" if ":" in self.name else self.name
+        return f"{self.scheme}://{name}{'' if usual else f':{self.port}'}{path}"
 
 
 class Look:
@@ -61,30 +67,59 @@ class Look:
             self._known[question] = question(self)
         return cast("_T", self._known[question])
 
+    @property
+    def root(self) -> str:
+        """The project folder. A check that needs one is not assessed where there is none."""
+        if not self.site.root:
+            where = self.options.get("root") or "the usual places"
+            raise Unseen(f"no Chamilo found under {where}; set chamilo_root")
+        return self.site.root
+
+    def needs_root(self, purpose: str) -> None:
+        """For what only root can see."""
+        if not self.as_root:
+            raise Unseen(f"needs root to {purpose}")
+
     @functools.cached_property
-    def doors(self) -> dict[str, Door]:
-        """Where the portal answers, by scheme. Behind a proxy that is the proxy, found by its name."""
+    def all_doors(self) -> tuple[Door, ...]:
+        """Every address at which the portal answers to its name. Behind a proxy that is the proxy, found by name."""
+        domain = self.site.domain
         if self.options.get("terminated_elsewhere"):
-            return {scheme: Door(scheme, self.site.domain, port) for scheme, port in (("http", 80), ("https", 443))}
-        listens = [listen for host in self.site.serving for listen in host.listens]
-        if not self.site.serving:  # no configuration could be read: what listens on the usual ports
+            return (Door("http", domain, 80), Door("https", domain, 443))
+        if self.site.serving:
+            doors = [door for host in self.site.serving for door in self.doors_of(host, domain)]
+        else:  # no virtual host could be read: what listens on the usual ports
             ports = {int(address.rpartition(":")[2]) for address in self.site.listening}
             listens = [Listen("*", port, port == 443) for port in (80, 443) if port in ports]
-        doors: dict[str, Door] = {}
-        for listen in sorted(listens, key=lambda listen: listen.port not in (80, 443)):
-            scheme = "https" if listen.tls else "http"
-            doors.setdefault(scheme, Door(scheme, self.site.domain, listen.port, self.address_of(listen)))
+            doors = self._doors(listens, domain)
+        return tuple(sorted(dict.fromkeys(doors), key=lambda door: door.port not in (80, 443)))
+
+    @property
+    def doors(self) -> dict[str, Door]:
+        """The first door of each scheme."""
+        return {door.scheme: door for door in reversed(self.all_doors)}
+
+    def doors_of(self, host: VirtualHost, name: str = "") -> list[Door]:
+        """Where a virtual host answers. Without a name of its own it is called by its address."""
+        usable = [known.lstrip(".") for known in host.names if known.strip("_") and not set(known) & set("*~^$")]
+        return self._doors(host.listens, name or next(iter(usable), ""))
+
+    def _doors(self, listens: Iterable[Listen], name: str) -> list[Door]:
+        doors = []
+        for listen in listens:
+            address = self._address(listen.address.strip("[]"))
+            if address:
+                doors.append(Door("https" if listen.tls else "http", name or address, listen.port, address))
         return doors
 
-    def address_of(self, listen: Listen) -> str:
-        """The address to call for a listening socket: rather the host's own than loopback, as visitors do."""
-        address = listen.address.strip("[]")
-        if address not in ("*", "0.0.0.0", "::", ""):  # noqa: S104 (compared, not bound)
-            return address
-        six = address == "::"
+    def _address(self, listen: str) -> str:
+        """Where to call a listening socket: rather the host's own address than loopback, as visitors do."""
+        if listen not in ("*", "", "0.0.0.0", "::"):
+            return listen
+        six = listen == "::"
         own = [known for known in self.site.addresses if (":" in known) == six]
-        far = [known for known in own if not known.startswith(("127.", "169.254.", "fe80")) and known != "::1"]
-        return next(iter(far), "::1" if six else "127.0.0.1")
+        far = [known for known in own if not known.lower().startswith(("127.", "169.254.", "fe80:", "::1"))]
+        return next(iter(far or own), "" if six else "127.0.0.1")
 
     @property
     def scheme(self) -> str:
@@ -106,6 +141,11 @@ class Look:
         if key not in self._answers:
             self._answers[key] = self._fetch(door, path, headers=dict(headers), **request)
         return self._answers[key]
+
+    def ask_all(self, questions: Iterable[tuple[Door, str]]) -> list[Answer]:
+        """Several at a time: most of an answer's time is the server's."""
+        with ThreadPoolExecutor(4) as pool:
+            return list(pool.map(lambda question: self.ask(*question), questions))
 
     def _fetch(self, door: Door, path: str, **request: Any) -> Answer:
         return fetch(door.url(path), address=door.address, **request)
