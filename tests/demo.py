@@ -1,0 +1,153 @@
+"""The engine of bin/demo: audit, harden, harden again, audit, on a real host that is thrown away afterwards."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.playbook import PlayError, play
+from tests.testbed import hosts, images
+from tests.testbed.engine import EngineError
+
+ROOT = Path(__file__).resolve().parent.parent
+REPORTS = ROOT / "chamilo-report"
+HARDENED = ("https", "headers")  # the sections that harden makes true in this version
+# The certificate is one of the testbed's own authority: a real one needs a public name.
+VARIABLES = {
+    "chamilo_https_certificate": "files",
+    "chamilo_https_certificate_file": "/etc/ssl/testbed/fullchain.pem",
+    "chamilo_https_certificate_key_file": "/etc/ssl/testbed/privkey.pem",
+    "chamilo_https_hsts": "full",
+}
+STATUSES = ("pass", "fail", "advice", "waived", "not_applicable", "not_assessed", "people")
+START = time.monotonic()
+
+
+class Disappointed(Exception):
+    """The demo ran, but did not show what it promises."""
+
+
+def say(text: str = "") -> None:
+    for line in text.split("\n"):
+        print(f"[{time.monotonic() - START:4.0f} s] {line}".rstrip(), flush=True)
+
+
+def audit(inventory: Path, name: str) -> list[dict[str, Any]]:
+    play("audit", inventory, variables={"chamilo_report_dir": str(REPORTS / name)})
+    (host,) = json.loads((REPORTS / name / "report.json").read_text())["hosts"]
+    return list(host["controls"])
+
+
+def table(controls: Sequence[dict[str, Any]]) -> str:
+    """Counts per section and status, only the statuses that occur."""
+    shown = [status for status in STATUSES if any(control["status"] == status for control in controls)]
+    counts: dict[str, Counter[str]] = {}
+    for control in controls:
+        counts.setdefault(control["section"], Counter())[control["status"]] += 1
+    total = Counter(control["status"] for control in controls)
+    rows = [["", *(status.replace("_", " ") for status in shown)]]
+    rows += [[section, *(str(count[status] or "·") for status in shown)] for section, count in counts.items()]
+    rows.append(["all", *(str(total[status]) for status in shown)])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "    " + row[0].ljust(widths[0]) + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:]))
+        for row in rows
+    )
+
+
+def wire(host: hosts.Host) -> str:
+    """What a visitor is told."""
+    lines = []
+    for scheme in ("http", "https"):
+        answer = host.http(f"{scheme}://{host.domain}/login", verify=True, ca_file=str(hosts.authority.certificate()))
+        lines.append(f"    {scheme}://{host.domain}/login: {answer.error or answer.status}")
+        for name in ("Location", "Server", "Strict-Transport-Security", "X-Frame-Options", "X-Content-Type-Options"):
+            lines += [f"        {name}: {value}" for value in answer.values(name)]
+    return "\n".join(lines)
+
+
+def demo(options: argparse.Namespace, network: str) -> None:
+    say("A Chamilo portal as schools have it, on a real Debian host in a container that is removed afterwards.")
+    host = hosts.up("campus", options.release, options.web, network=network)
+    say(
+        f"{host.domain} is up: Debian {host.release}, {host.web}, MariaDB, PHP-FPM and an application laid out like Chamilo"
+    )
+    inventory = ROOT / f".cache/demo/{network}.json"
+    inventory.parent.mkdir(parents=True, exist_ok=True)
+    variables = {**host.inventory(), **VARIABLES}
+    inventory.write_text(json.dumps({"chamilo": {"hosts": {host.domain: variables}}}))
+    try:
+        say(f"What a visitor gets before:\n{wire(host)}")
+
+        say("1. audit (changes nothing)")
+        before = audit(inventory, "before")
+        say(table(before))
+
+        say(
+            f"2. harden: {' and '.join(HARDENED)}, with a certificate of the testbed's own authority and HSTS for a year"
+        )
+        first = play("harden", inventory)
+        say(f"    changed={first.changed[host.domain]} ({first.seconds:.0f} s)")
+
+        say("3. harden again")
+        second = play("harden", inventory)
+        say(f"    changed={second.changed[host.domain]} ({second.seconds:.0f} s)")
+
+        say("4. audit again")
+        after = audit(inventory, "after")
+        say(table(after))
+        say(f"What a visitor gets now:\n{wire(host)}")
+    finally:
+        if not options.keep:
+            inventory.unlink()
+
+    red = [control for control in after if control["section"] in HARDENED and control["status"] == "fail"]
+    say(f"The reports: {REPORTS / 'before/report.html'}\n             {REPORTS / 'after/report.html'}")
+    if options.keep:
+        say(
+            f"The host stays: http://{host.address}/ ({host.domain}), bin/env docker exec -it {host.container} bash,\n"
+            f"    bin/env ansible-playbook playbooks/audit.yml -i {inventory.relative_to(ROOT)}\n"
+            f"Remove it with: bin/env python -m tests.testbed down --all --network {network}"
+        )
+    if not any(control["status"] == "fail" for control in before if control["section"] in HARDENED):
+        raise Disappointed("the first audit found nothing wrong with a host that was never hardened")
+    if second.changed[host.domain]:
+        raise Disappointed(f"the second run changed something:\n{second.output}")
+    if red:
+        lines = "\n".join(f"    {control['id']}: {control['evidence']}" for control in red)
+        raise Disappointed(f"still red after hardening:\n{lines}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bin/demo", description=__doc__.split(": ", 1)[1])
+    parser.add_argument("--web", choices=images.SERVERS, default="nginx")
+    parser.add_argument("--release", choices=images.RELEASES, default="trixie")
+    parser.add_argument("--keep", action="store_true", help="leave the host running and say how to reach it")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    network = f"chamilo-demo-{os.getpid()}"
+    try:
+        demo(options, network)
+    except (EngineError, subprocess.CalledProcessError, PlayError, Disappointed) as problem:
+        say(f"bin/demo: {problem}")
+        return 1
+    except KeyboardInterrupt:
+        say("stopped")
+        return 130
+    finally:
+        if not options.keep:
+            hosts.down(network)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
