@@ -1,0 +1,298 @@
+"""Hosts to try things on: each a container in which real systemd runs a real Debian."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.testbed import authority, images, vhosts
+from tests.testbed.engine import LABEL, ROOT, EngineError, boot_flags, cache, docker, ensure, lock
+
+if TYPE_CHECKING:
+    from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+
+NETWORK = os.environ.get("CHAMILO_TESTBED_NETWORK", "chamilo-testbed")
+PREFIX = LABEL.split("=")[0]
+DATABASE = "database"  # what a snapshot calls the content of the database
+USER = "teacher"  # the ordinary account with sudo of a host that is reached over ssh
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What was on a host: for each path (and each table) a line that changes when it does."""
+
+    entries: dict[str, str]
+
+    def changes(self, later: Snapshot, ignore: Sequence[str] = ()) -> list[str]:
+        """What differs later, one line each, without the paths that match a pattern."""
+        lines = []
+        for path in sorted(self.entries.keys() | later.entries.keys()):
+            old, new = self.entries.get(path), later.entries.get(path)
+            if old != new and not any(fnmatch(path, pattern) for pattern in ignore):
+                lines.append(f"{path}: {old or 'absent'} -> {new or 'absent'}")
+        return lines
+
+
+@dataclass
+class Host:
+    """One host. ``name`` is unique in its network; ``container`` is what Docker calls it."""
+
+    name: str
+    network: str
+    release: str = "trixie"
+    web: str = "nginx"
+    state: str = "sloppy"
+    vhost: str = "plain"
+    ssh: bool = False
+    address: str = field(default="", repr=False)
+
+    @property
+    def container(self) -> str:
+        return f"{self.network}-{self.name}"
+
+    @property
+    def domain(self) -> str:
+        return f"{self.name}.test"
+
+    def run(
+        self, command: str | Sequence[str], user: str = "root", check: bool = True, data: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a shell command line, or a list of words, on the host."""
+        words = ["sh", "-c", command] if isinstance(command, str) else list(command)
+        return docker("exec", "-i", "-u", user, self.container, *words, data=data.encode(), check=check)
+
+    def get(self, path: str) -> str:
+        return self.run(["cat", path]).stdout
+
+    def put(self, path: str, text: str, mode: str = "0644", owner: str = "root:root") -> None:
+        """Write a file. Folders above it are made."""
+        where = shlex.quote(path)
+        self.run(
+            f"mkdir -p $(dirname {where}) && install -m 0600 /dev/null {where} && cat >{where} "
+            f"&& chown {owner} {where} && chmod {mode} {where}",
+            data=text,
+        )
+
+    def put_tree(self, folder: Path, path: str, owner: str = "root:root") -> None:
+        """Copy a folder and all below it, with modes and links."""
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            tar.add(folder, ".")
+        command = ["tar", "-x", "--no-same-owner", "-C", path]
+        self.run(["mkdir", "-p", path])
+        docker("exec", "-i", self.container, *command, data=archive.getvalue())
+        self.run(["chown", "-R", owner, path])
+
+    def tail(self, path: str, lines: int = 20) -> str:
+        return self.run(["tail", "-n", str(lines), path]).stdout
+
+    def http(self, url: str, **options: Any) -> Answer:
+        """One request from outside. A path alone is asked of this host by its public name, over plain http."""
+        from ansible_collections.chamilo.hardening.plugins.module_utils._wire import fetch
+
+        if url.startswith("/"):
+            url = f"http://{self.domain}{url}"
+        return fetch(url, address=options.pop("address", self.address), **options)
+
+    def wait(self, url: str, seconds: float = 30, **options: Any) -> Answer:
+        """Ask until an HTTP answer comes that is no 502 or 503."""
+        end = time.monotonic() + seconds
+        while True:
+            answer = self.http(url, **options)
+            if answer.status not in (0, 502, 503):
+                return answer
+            if time.monotonic() > end:
+                raise EngineError(f"{self.name}: {url} gave no answer in {seconds} s: {answer.error or answer.status}")
+            time.sleep(0.1)
+
+    def systemd(self, seconds: float = 60) -> str:
+        """Wait until the host has booted; what systemd says then (running or degraded)."""
+        end = time.monotonic() + seconds
+        while True:
+            state = self.run(["systemctl", "is-system-running", "--wait"], check=False).stdout.strip()
+            if state in ("running", "degraded"):
+                return state
+            if time.monotonic() > end:
+                log = docker("logs", "--tail", "20", self.container, check=False)
+                raise EngineError(f"{self.name} does not boot: {state}\n{log.stdout}{log.stderr}")
+            time.sleep(0.1)
+
+    def ready(self) -> None:
+        """Wait until the host has booted and its site answers."""
+        self._locate()
+        self.systemd()
+        if self.state == "sloppy":
+            self.wait(self.url)
+
+    @property
+    def url(self) -> str:
+        """The first page of the site, on whatever scheme and port the virtual host of this fixture has."""
+        scheme = "https" if self.vhost == "https" else "http"
+        port = ":8080" if self.vhost == "other-port" else ""
+        return f"{scheme}://{self.domain}{port}/"
+
+    def restart(self) -> None:
+        """An orderly reboot: services stop, the host boots again."""
+        docker("restart", "--time", "30", self.container)
+        self.ready()
+
+    def crash(self) -> None:
+        """The power fails (as far as the host can tell: the page cache survives), then the host boots again."""
+        docker("kill", self.container)
+        docker("start", self.container)
+        self.ready()
+
+    def snapshot(self) -> Snapshot:
+        """Every path of the file system and every table of the database, to compare before and after."""
+        script = (images.HERE / "snapshot.py").read_text()
+        return Snapshot(json.loads(self.run(["python3", "-"], data=script).stdout))
+
+    def inventory(self) -> dict[str, object]:
+        """The variables with which Ansible reaches this host."""
+        if not self.ssh:
+            return {
+                "ansible_connection": "community.docker.docker",
+                "ansible_host": self.container,
+                "ansible_python_interpreter": "/usr/bin/python3",
+            }
+        return {
+            "ansible_connection": "ansible.builtin.ssh",
+            "ansible_host": self.address,
+            "ansible_user": USER,
+            "ansible_ssh_private_key_file": str(ssh_key()),
+            "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
+            "ansible_python_interpreter": "/usr/bin/python3",
+        }
+
+    def down(self) -> None:
+        docker("rm", "--force", "--volumes", self.container)
+
+    def _locate(self) -> None:
+        form = f'{{{{(index .NetworkSettings.Networks "{self.network}").IPAddress}}}}'
+        self.address = docker("inspect", "--format", form, self.container).stdout.strip()
+
+
+def up(
+    name: str = "campus",
+    release: str = "trixie",
+    web: str = "nginx",
+    state: str = "sloppy",
+    vhost: str = "plain",
+    network: str = NETWORK,
+    ssh: bool = False,
+) -> Host:
+    """A fresh host of this name; one that is there already is replaced."""
+    ensure()
+    host = Host(name, network, release, web, state, vhost, ssh)
+    image = images.image(release, web, state)
+    make_network(network)
+    docker("rm", "--force", "--volumes", host.container, check=False)
+    labels = {"name": name, "network": network, "release": release, "web": web, "state": state, "vhost": vhost}
+    labels["ssh"] = "1" if ssh else ""
+    docker(
+        "run",
+        "--detach",
+        f"--name={host.container}",
+        # Not the public name: Apache's default site would take that for its own and answer first.
+        f"--hostname={name}",
+        f"--network={network}",
+        f"--network-alias={host.domain}",
+        f"--label={LABEL}",
+        *(f"--label={PREFIX}.{key}={value}" for key, value in labels.items()),
+        "--tmpfs=/run",
+        "--tmpfs=/tmp:exec,mode=1777",
+        *boot_flags(image),
+        image,
+        # The host's own name goes in before the first service starts.
+        "bash",
+        "-euc",
+        first_boot(host) + "exec /sbin/init",
+    )
+    host.ready()
+    return host
+
+
+def first_boot(host: Host) -> str:
+    """What makes this host itself: names, certificate, virtual hosts, accounts."""
+    chain, key = authority.issue(host.domain, f"www.{host.domain}", "shop.test")
+    lines = [
+        # A reboot finds the mark and goes straight on.
+        "if test -e /var/lib/testbed-booted; then exec /sbin/init; fi",
+        "mkdir -p /etc/ssl/testbed /usr/local/share/ca-certificates",
+        f"cat >/etc/ssl/testbed/fullchain.pem <<'EOF'\n{chain}EOF",
+        f"(umask 077; cat >/etc/ssl/testbed/privkey.pem) <<'EOF'\n{key}EOF",
+        f"cat >/usr/local/share/ca-certificates/testbed.crt <<'EOF'\n{authority.certificate().read_text()}EOF",
+        "update-ca-certificates >/dev/null 2>&1",
+    ]
+    if host.state == "sloppy":
+        lines.append(vhosts.script(host.web, host.vhost, host.domain, images.PHP[host.release]))
+    if host.ssh:
+        public = ssh_key().with_suffix(".pub").read_text().strip()
+        lines += [
+            f"useradd --create-home --shell /bin/bash {USER}",
+            f"install -d -o {USER} -g {USER} -m 0700 /home/{USER}/.ssh",
+            f"echo '{public}' >/home/{USER}/.ssh/authorized_keys",
+            f"echo '{USER} ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/{USER}",
+        ]
+    lines.append("touch /var/lib/testbed-booted")
+    return "\n".join(lines) + "\n"
+
+
+def make_network(name: str) -> None:
+    with lock("network"):
+        if docker("network", "inspect", name, check=False).returncode:
+            docker("network", "create", f"--label={LABEL}", name)
+
+
+def ssh_key() -> Path:
+    """The private key of the account on hosts that are reached over ssh; its public half lies beside it."""
+    path = cache("ssh", "id_ed25519")
+    with lock("ssh"):
+        if not path.exists():
+            command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "testbed", "-f", str(path)]
+            subprocess.run(command, check=True)
+    return path
+
+
+def hosts(network: str = NETWORK) -> list[Host]:
+    """The hosts of a network that exist now."""
+    ensure()
+    found = []
+    names = docker("ps", "--all", "--quiet", f"--filter=label={PREFIX}.network={network}").stdout.split()
+    for one in json.loads(docker("inspect", *names).stdout) if names else []:
+        labels = {key[len(PREFIX) + 1 :]: value for key, value in one["Config"]["Labels"].items()}
+        keys = ("name", "network", "release", "web", "state", "vhost")
+        host = Host(**{key: labels[key] for key in keys}, ssh=bool(labels["ssh"]))
+        host._locate()
+        found.append(host)
+    return sorted(found, key=lambda host: host.name)
+
+
+def find(name: str, network: str = NETWORK) -> Host:
+    for host in hosts(network):
+        if host.name == name:
+            return host
+    raise EngineError(f"no host {name} in network {network}")
+
+
+def down(network: str = NETWORK) -> None:
+    """Remove all hosts of a network, and the network."""
+    for host in hosts(network):
+        host.down()
+    if docker("network", "inspect", network, check=False).returncode == 0:
+        docker("network", "rm", network)
+
+
+if str(ROOT / ".collections") not in sys.path:  # Host.http speaks through the collection's own client
+    sys.path.append(str(ROOT / ".collections"))

@@ -1,0 +1,2 @@
+<?php
+(require __DIR__ . '/database.php')->exec('INSERT INTO visit (at) VALUES (NOW())');

@@ -1,0 +1,2 @@
+<?php
+return new PDO('mysql:host=localhost;dbname=shop', 'shop', 'shop-database-password');

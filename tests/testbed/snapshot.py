@@ -1,0 +1,56 @@
+"""Runs on a host: prints a line for every path of the file system and every table of the database, as JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+
+SKIPPED = {"/proc", "/sys", "/dev", "/run", "/tmp", "/var/lib/mysql"}
+# MariaDB keeps statistics of its own in these.
+TABLES = ["innodb_index_stats", "innodb_table_stats", "index_stats", "table_stats", "column_stats"]
+
+
+def line(path: str) -> str:
+    found = os.lstat(path)
+    kind, mode = stat.filemode(found.st_mode)[0], stat.S_IMODE(found.st_mode)
+    text = f"{kind} {mode:o} {found.st_uid}:{found.st_gid} {found.st_mtime_ns}"
+    if stat.S_ISLNK(found.st_mode):
+        return f"{text} {os.readlink(path)}"
+    if stat.S_ISREG(found.st_mode):
+        with open(path, "rb") as file:
+            digest = hashlib.sha256()
+            for block in iter(lambda: file.read(1 << 20), b""):
+                digest.update(block)
+        return f"{text} {found.st_size} {digest.hexdigest()}"
+    return text
+
+
+entries = {"/": line("/")}
+for folder, folders, files in os.walk("/"):
+    folders[:] = [name for name in folders if os.path.join(folder, name) not in SKIPPED]
+    for name in folders + files:
+        path = os.path.join(folder, name)
+        try:
+            entries[path] = line(path)
+        except FileNotFoundError:  # gone since it was listed: a later snapshot will say so
+            continue
+
+if shutil.which("mariadb-dump"):
+    command = ["mariadb-dump", "--all-databases", "--skip-dump-date", "--order-by-primary", "--skip-extended-insert"]
+    command += [f"--ignore-table=mysql.{table}" for table in TABLES]
+    dump = subprocess.run(command, check=True, capture_output=True).stdout
+    database = table = ""
+    parts: dict[str, hashlib._Hash] = {}
+    for row in dump.split(b"\n"):
+        if row.startswith(b"USE `"):
+            database, table = row.split(b"`")[1].decode(), ""
+        elif row.startswith(b"-- Table structure for table `"):
+            table = row.split(b"`")[1].decode()
+        parts.setdefault(f"database:{database}.{table}", hashlib.sha256()).update(row + b"\n")
+    entries.update((name, digest.hexdigest()) for name, digest in parts.items())
+json.dump(entries, sys.stdout)
