@@ -79,7 +79,7 @@ def demo(options: argparse.Namespace, network: str) -> None:
     say("A Chamilo portal as schools have it, on a real Debian host in a container that is removed afterwards.")
     host = hosts.up("campus", options.release, options.web, network=network)
     say(
-        f"{host.domain} is up: Debian {host.release}, {host.web}, MariaDB, PHP-FPM and an application laid out like Chamilo"
+        f"{host.domain} is up: Debian {host.release}, {host.web}, PHP-FPM, MariaDB, an application laid out like Chamilo"
     )
     inventory = ROOT / f".cache/demo/{network}.json"
     inventory.parent.mkdir(parents=True, exist_ok=True)
@@ -92,9 +92,7 @@ def demo(options: argparse.Namespace, network: str) -> None:
         before = audit(inventory, "before")
         say(table(before))
 
-        say(
-            f"2. harden: {' and '.join(HARDENED)}, with a certificate of the testbed's own authority and HSTS for a year"
-        )
+        say(f"2. harden {' and '.join(HARDENED)}: certificate from the testbed's own authority, HSTS for a year")
         first = play("harden", inventory)
         say(f"    changed={first.changed[host.domain]} ({first.seconds:.0f} s)")
 
