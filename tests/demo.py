@@ -78,9 +78,7 @@ def wire(host: hosts.Host) -> str:
 def demo(options: argparse.Namespace, network: str) -> None:
     say("A Chamilo portal as schools have it, on a real Debian host in a container that is removed afterwards.")
     host = hosts.up("campus", options.release, options.web, network=network)
-    say(
-        f"{host.domain} is up: Debian {host.release}, {host.web}, PHP-FPM, MariaDB, an application laid out like Chamilo"
-    )
+    say(f"{host.domain} is up: Debian {host.release}, {host.web}, PHP-FPM, MariaDB and an application like Chamilo")
     inventory = ROOT / f".cache/demo/{network}.json"
     inventory.parent.mkdir(parents=True, exist_ok=True)
     variables = {**host.inventory(), **VARIABLES}
