@@ -9,53 +9,51 @@ Everything that a role or a check must know about the host is in ``Site``. Nothi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import posixpath
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _apache, _host, _nginx, _php
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import (
+    Configuration,
+    Listen,
+    Place,
+    Server,
+    Takeover,
+    Tree,
+    VirtualHost,
+    first,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._env import Environment
+from ansible_collections.chamilo.hardening.plugins.module_utils._env import read as read_environment
+
+__all__ = [
+    "Database",
+    "Listen",
+    "Php",
+    "Place",
+    "Site",
+    "SiteError",
+    "Takeover",
+    "VirtualHost",
+    "WebServer",
+    "discover",
+]
+
+# Where people put web applications, most usual first.
+_PLACES = ("/var/www/*", "/var/www", "/var/www/*/current", "/var/www/*/htdocs", "/srv/*", "/srv/www/*", "/opt/*")
+_PROGRAMS = {"nginx": "/usr/sbin/nginx", "apache": "/usr/sbin/apache2"}
+_PID_FILES = {"nginx": "/run/nginx.pid", "apache": "/run/apache2/apache2.pid"}
+_MARIADB_SOCKET = "/run/mysqld/mysqld.sock"
 
 
-@dataclass(frozen=True)
-class Place:
-    """A line of somebody's configuration, and what stands there."""
-
-    file: str
-    line: int
-    what: str
+_Answer = TypeVar("_Answer")
 
 
-@dataclass(frozen=True)
-class Listen:
-    """An address a virtual host asks for. ``address`` is ``*`` for all of IPv4, ``[::]`` for all of IPv6."""
-
-    address: str
-    port: int
-    tls: bool
-    default: bool = False
-    http2: bool = False
-
-
-@dataclass(frozen=True)
-class VirtualHost:
-    """One server block of nginx or one VirtualHost section of Apache that is in force."""
-
-    file: str
-    line: int
-    names: tuple[str, ...]
-    listens: tuple[Listen, ...]
-    root: str
-    certificate: str = ""
-    certificate_key: str = ""
-    enabled_by: str = ""  # the link in sites-enabled, when it is one
-    includes: tuple[str, ...] = ()  # include arguments at server level, as written
-    add_headers: tuple[Place, ...] = ()  # header directives at any level of this virtual host
-
-
-@dataclass(frozen=True)
-class Takeover:
-    """Whether our virtual host can stand in for what serves the name now without losing a directive."""
-
-    possible: bool
-    files: tuple[str, ...]  # the files whose virtual hosts ours replaces
-    disable: tuple[str, ...]  # the links (or regular files in sites-enabled) that must go
-    obstacles: tuple[Place, ...]  # what would be lost, file and line
+class SiteError(Exception):
+    """The host is not what the variables say, or does not have what every section needs."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +110,241 @@ class Site:
     php: Php = field(default_factory=Php)
     database: Database = field(default_factory=Database)
     virtual_hosts: tuple[VirtualHost, ...] = ()  # all of this host
-    serving: tuple[VirtualHost, ...] = ()  # those that answer to the domain
+    serving: tuple[VirtualHost, ...] = ()  # those that answer to the domain by name
+    fallback: tuple[VirtualHost, ...] = ()  # those that answer to it on ports 80 and 443 for want of a better
     takeover: Takeover = field(default_factory=lambda: Takeover(False, (), (), ()))
     addresses: tuple[str, ...] = ()  # of this host
     listening: tuple[str, ...] = ()  # TCP addresses in LISTEN state, "0.0.0.0:80", "[::]:443"
     missing_packages: tuple[str, ...] = ()  # of those asked for
     systemd: bool = False
     problems: tuple[str, ...] = ()  # what could not be seen, and why
+
+
+def discover(
+    domain: str,
+    root: str = "",
+    web_server: str = "",
+    packages: Sequence[str] = (),
+    site: str = "",
+    require: bool = False,
+    tree: Tree | None = None,
+) -> Site:
+    """Look at this host once.
+
+    ``root`` and ``web_server``: what the administrator says; otherwise they are found. ``site``: the word in the names
+    of our files. What every section needs and is not there is a ``SiteError`` when it is required, else a problem.
+    """
+    look = _Discovery(tree or Tree(), domain.lower(), site)
+    found = look.all(root, web_server, packages)
+    if require and look.errors:
+        raise SiteError(" ".join(look.errors))
+    return found
+
+
+class _Discovery:
+    def __init__(self, tree: Tree, domain: str, site: str) -> None:
+        self.tree = tree
+        self.domain = domain
+        self.site = site
+        self.errors: list[str] = []  # nothing can be done without it
+        self.problems: list[str] = []  # it could not be seen
+
+    def all(self, root: str, web_server: str, packages: Sequence[str]) -> Site:
+        tree = self.tree
+        release = _host.release(tree)
+        installed = _host.packages(tree)
+        configuration, servers, web = self.web(web_server, installed)
+        answering = _nginx.answering if web.name == "nginx" else _apache.answering
+        serving, fallback = answering(servers, self.domain)
+        hosts = {id(server): self.marked(server.host) for server in servers}
+        root = self.root(root, [server.host for server in (*serving, *fallback)], [server.host for server in servers])
+        pools, unread = _php.pools(tree)
+        self.problems += unread
+        php, pool = self.php(web, serving or fallback, servers, pools, root)
+        environment = self.environment(root, web, serving, pool)
+        self.problems += configuration.problems
+        return Site(
+            domain=self.domain,
+            root=root,
+            installed=environment.get("APP_INSTALLED") == "1",
+            version=self.version(root),
+            environment=environment.visible,
+            environment_source=environment.sources,
+            secrets_default=environment.public_secrets,
+            distribution=f"{release.get('NAME', '').partition(' ')[0]} {release.get('VERSION_ID', '')}".strip(),
+            codename=release.get("VERSION_CODENAME", ""),
+            web=web,
+            php=php,
+            database=self.database(environment),
+            virtual_hosts=tuple(hosts.values()),
+            serving=tuple(hosts[id(server)] for server in serving),
+            fallback=tuple(hosts[id(server)] for server in fallback),
+            addresses=_host.addresses(tree),
+            listening=_host.listening(tree),
+            missing_packages=tuple(name for name in packages if name not in installed),
+            systemd=tree.is_directory("/run/systemd/system"),
+            problems=(*self.errors, *self.problems),
+        )
+
+    def web(self, wanted: str, installed: dict[str, str]) -> tuple[Configuration, list[Server], WebServer]:
+        """The web server that counts, with its configuration."""
+        present = [name for name, path in _PROGRAMS.items() if self.tree.exists(path)]
+        running = [name for name in present if self.runs(name)]
+        name = wanted
+        if wanted and wanted not in present:
+            self.errors.append(
+                f'chamilo_web_server is "{wanted}", but there is no {_PROGRAMS[wanted]} on this host. '
+                f"Install it, or set chamilo_web_server to what serves the portal."
+            )
+            name = ""
+        elif not wanted and not present:
+            self.errors.append("Neither nginx nor Apache is installed on this host. Install one to serve Chamilo.")
+        elif not wanted and len(present) == 1:
+            name = present[0]
+        elif not wanted and len(running) == 1:
+            name = running[0]
+        elif not wanted:
+            name = ""
+            self.errors.append(
+                f"nginx and Apache are both installed and {'both' if running else 'neither of them'} running. "
+                f'Set chamilo_web_server to "nginx" or "apache": the one that visitors of the portal reach.'
+            )
+        both = len(present) > 1
+        if name == "nginx":
+            configuration = _nginx.parse(self.tree)
+            user = first(configuration.directives, "user") or "www-data"
+            web = WebServer(name, both, _upstream(installed.get("nginx", "")), user, "nginx", name in running)
+            return configuration, _nginx.servers(configuration), web
+        if name == "apache":
+            version = _upstream(installed.get("apache2", ""))
+            configuration = _apache.parse(self.tree, version)
+            user = first(configuration.directives, "user") or "www-data"
+            web = WebServer(name, both, version, user, "apache2", name in running, configuration.modules)
+            return configuration, _apache.servers(configuration), web
+        return Configuration(), [], WebServer(both=both)
+
+    def runs(self, name: str) -> bool:
+        process = posixpath.basename(_PROGRAMS[name])
+        return self.attempt(lambda: _host.is_running(self.tree, _PID_FILES[name], process), False)
+
+    def attempt(self, question: Callable[[], _Answer], otherwise: _Answer) -> _Answer:
+        """The answer, or the other one where this user may not look."""
+        try:
+            return question()
+        except OSError as problem:
+            self.problems.append(f"{problem.filename} cannot be read: {problem.strerror}.")
+            return otherwise
+
+    def marked(self, host: VirtualHost) -> VirtualHost:
+        """The virtual host, with the word whether it includes our drop-ins."""
+        folder = f"/sites-available/chamilo-{self.site}.d/"
+        return replace(host, includes_ours=bool(self.site) and any(folder in f"/{path}" for path in host.includes))
+
+    def is_chamilo(self, path: str) -> bool:
+        if not self.tree.is_directory(posixpath.join(path, "public/main")):
+            return False
+        if self.tree.exists(posixpath.join(path, "bin/console")):
+            return True
+        composer = posixpath.join(path, "composer.json")
+        return self.tree.exists(composer) and "chamilo" in self.attempt(lambda: self.tree.read(composer), "")
+
+    def root(self, given: str, answering: Sequence[VirtualHost], all_hosts: Sequence[VirtualHost]) -> str:
+        """The project folder."""
+        if given:
+            given = given.rstrip("/") or "/"
+            if not self.is_chamilo(given):
+                hint = " It is the project folder, not its public/." if posixpath.basename(given) == "public" else ""
+                self.errors.append(
+                    f'chamilo_root is "{given}", but no Chamilo is there: it has no public/main, or neither '
+                    f"bin/console nor a composer.json naming chamilo.{hint} Set it to the folder with both."
+                )
+            return given
+        for hosts in (answering, all_hosts):
+            found = list(dict.fromkeys(filter(None, (self.project(host.root) for host in hosts))))
+            if len(found) == 1 or (found and hosts is answering):
+                return found[0]
+        places = [path for pattern in _PLACES for path in self.tree.glob(pattern) if self.is_chamilo(path)]
+        if len(places) == 1:
+            return places[0]
+        if places:
+            self.errors.append(
+                f"Several Chamilo portals are on this host ({', '.join(places)}) and no virtual host says which one "
+                f'"{self.domain}" is. Set chamilo_root.'
+            )
+        else:
+            self.errors.append(
+                f"No Chamilo was found: no document root of a virtual host and none of {', '.join(_PLACES)} holds "
+                f"public/main beside bin/console. Set chamilo_root to the project folder."
+            )
+        return ""
+
+    def project(self, document_root: str) -> str:
+        """The project folder behind a document root, be it right (public/) or wrong (the project itself)."""
+        for path in (posixpath.dirname(document_root), document_root):
+            if document_root and self.is_chamilo(path):
+                return path
+        return ""
+
+    def version(self, root: str) -> str:
+        """What public/main/install/version.php says; it is gone where the installer was deleted."""
+        path = posixpath.join(root, "public/main/install/version.php")
+        if not root or not self.tree.exists(path):
+            return ""
+        text = self.attempt(lambda: self.tree.read(path), "")
+        found = re.search(r"new_version['\"]?\s*(?:=>|=)\s*['\"]([^'\"]+)['\"]", text)
+        return found[1] if found else ""
+
+    def php(
+        self,
+        web: WebServer,
+        answering: Sequence[Server],
+        servers: Sequence[Server],
+        pools: list[_php.Pool],
+        root: str,
+    ) -> tuple[Php, _php.Pool | None]:
+        """The PHP behind the portal: what its virtual hosts name, else the only one there is."""
+        near = [server.host for server in answering if server.host.php and self.project(server.host.root) == root]
+        near += [server.host for server in answering if server.host.php]
+        address = near[0].php if near else ""
+        if address == "mod_php" or (not address and web.name == "apache" and _apache.is_mod_php(web.modules)):
+            versions = self.tree.glob("/etc/php/*/apache2")
+            version = versions[-1].split("/")[3] if versions else ""
+            return Php(version, "mod_php", web.service, user=web.user, group=web.user), None
+        pool = _php.pool_behind(self.tree, pools, address)
+        if pool is None and not address:
+            standard = [one for one in pools if one.name == "www"]
+            pool = standard[0] if len(standard) == 1 else pools[0] if len(pools) == 1 else None
+        if pool is None:
+            if address:
+                self.problems.append(f"PHP goes to {address}, but no pool below /etc/php listens there.")
+            return Php(sapi="fpm" if address else "", socket=address), None
+        service = f"php{pool.version}-fpm"
+        return Php(pool.version, "fpm", service, address or pool.address, pool.file, pool.user, pool.group), pool
+
+    def environment(self, root: str, web: WebServer, serving: Sequence[Server], pool: _php.Pool | None) -> Environment:
+        """What the application sees: the pool's and the virtual host's environment win over the files."""
+        real = dict(pool.environment) if pool else {}
+        for server in serving:
+            given = _nginx.real_environment(server) if web.name == "nginx" else _apache.real_environment(server)
+            real.update(given)
+        if not root or not self.is_chamilo(root):
+            return Environment({}, (), ())
+        environment = read_environment(self.tree, root, real)
+        self.problems += environment.problems
+        return environment
+
+    def database(self, environment: Environment) -> Database:
+        host, port = environment.get("DATABASE_HOST"), environment.get("DATABASE_PORT")
+        return Database(
+            host=host,
+            port=int(port) if port.isdigit() else 0,
+            # PHP takes "localhost" as the socket.
+            socket=_MARIADB_SOCKET if host == "localhost" else "",
+            name=environment.get("DATABASE_NAME"),
+            user=environment.get("DATABASE_USER"),
+        )
+
+
+def _upstream(version: str) -> str:
+    """A Debian version without epoch and revision: 1.26.3 of 1.26.3-3+deb13u1."""
+    return re.sub(r"^\d+:|[-+~].*$", "", version)

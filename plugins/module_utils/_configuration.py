@@ -1,0 +1,168 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""What the configurations of nginx and Apache have in common: files, directives and virtual hosts."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+# The first line of every virtual host file that is ours.
+OURS = "# Managed by Ansible: chamilo.hardening, section https. Changes here are lost."
+
+
+class Tree:
+    """The files of this host. With a prefix, the files below it stand for them; links there must be relative."""
+
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = os.path.realpath(prefix) if prefix else ""
+
+    def _at(self, path: str) -> str:
+        return self._prefix + path
+
+    def read(self, path: str) -> str:
+        with open(self._at(path), encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+
+    def exists(self, path: str) -> bool:
+        return os.path.exists(self._at(path))
+
+    def is_directory(self, path: str) -> bool:
+        return os.path.isdir(self._at(path))
+
+    def is_link(self, path: str) -> bool:
+        return os.path.islink(self._at(path))
+
+    def glob(self, pattern: str) -> list[str]:
+        found = glob.glob(glob.escape(self._prefix) + pattern)
+        return sorted(path[len(self._prefix) :] for path in found)
+
+    def real(self, path: str) -> str:
+        """The path without links."""
+        return os.path.realpath(self._at(path))[len(self._prefix) :]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of somebody's configuration, and what stands there."""
+
+    file: str
+    line: int
+    what: str
+
+
+@dataclass(frozen=True)
+class Listen:
+    """An address a virtual host asks for. ``address`` is ``*`` for all of IPv4, ``[::]`` for all of IPv6.
+
+    Apache's ``*`` is both. A port of 0 is a socket file.
+    """
+
+    address: str
+    port: int
+    tls: bool
+    default: bool = False
+    http2: bool = False
+
+
+@dataclass(frozen=True)
+class VirtualHost:
+    """One server block of nginx or one VirtualHost section of Apache that is in force."""
+
+    file: str
+    line: int
+    names: tuple[str, ...]
+    listens: tuple[Listen, ...]
+    root: str
+    certificate: str = ""
+    certificate_key: str = ""
+    enabled_by: str = ""  # the link in sites-enabled, when it is one
+    includes: tuple[str, ...] = ()  # include arguments at server level, as written
+    includes_ours: bool = False  # it includes the drop-ins of this site
+    add_headers: tuple[Place, ...] = ()  # header directives at any level of this virtual host
+    access_log: str = ""  # the first one, perhaps inherited
+    access_log_format: str = ""  # its name; empty is nginx's own, combined
+    error_log: str = ""
+    body_limit: int = -1  # bytes a request may send; 0 without limit; -1 when nothing is said
+    php: str = ""  # where PHP requests go: unix:/run/php/x.sock, 127.0.0.1:9000 or mod_php
+    ours: bool = False  # the file is managed by this collection
+
+
+@dataclass(frozen=True)
+class Takeover:
+    """Whether our virtual host can stand in for what serves the name now without losing a directive."""
+
+    possible: bool
+    files: tuple[str, ...]  # the files whose virtual hosts ours replaces
+    disable: tuple[str, ...]  # the links (or regular files in sites-enabled) that must go
+    obstacles: tuple[Place, ...]  # what would be lost, file and line
+
+
+@dataclass(frozen=True)
+class Directive:
+    """One directive with the file and line it stands on. ``block`` is None when it has none."""
+
+    name: str
+    arguments: tuple[str, ...]
+    file: str
+    line: int
+    block: tuple[Directive, ...] | None = None
+    written: str = ""  # as its author wrote it
+
+    @property
+    def place(self) -> Place:
+        return Place(self.file, self.line, self.written)
+
+
+@dataclass
+class Configuration:
+    """A whole configuration in force: includes followed, what is not in force left out."""
+
+    directives: tuple[Directive, ...] = ()
+    links: dict[str, list[str]] = field(default_factory=dict)  # file -> the links it was included by
+    texts: dict[str, str] = field(default_factory=dict)  # file -> what it holds
+    problems: list[str] = field(default_factory=list)
+    modules: tuple[str, ...] = ()  # Apache only
+
+    def is_ours(self, file: str) -> bool:
+        return self.texts.get(file, "").startswith(OURS)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A virtual host with the directives it is made of."""
+
+    host: VirtualHost
+    block: Directive
+
+
+def every(directives: Iterable[Directive], *names: str) -> Iterator[Directive]:
+    """The directives of these names at this level."""
+    return (directive for directive in directives if directive.name in names)
+
+
+def first(directives: Iterable[Directive], name: str) -> str:
+    """The first argument of the first directive of that name at this level, or an empty text."""
+    return next((directive.arguments[0] for directive in every(directives, name) if directive.arguments), "")
+
+
+def walk(directives: Iterable[Directive]) -> Iterator[Directive]:
+    """All directives, those inside blocks too."""
+    for directive in directives:
+        yield directive
+        yield from walk(directive.block or ())
+
+
+def is_public(address: str, port: int) -> bool:
+    """Whether a visitor who types the name of a site may end up here."""
+    return port in (80, 443) and not address.startswith(("127.", "[::1]", "localhost"))
+
+
+def in_order(servers: Iterable[Server], chosen: Iterable[Server]) -> list[Server]:
+    """The chosen ones, each once, in the order of the files."""
+    wanted = {id(server) for server in chosen}
+    return [server for server in servers if id(server) in wanted]

@@ -1,0 +1,278 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""nginx: the configuration in force, its server blocks, and which of them answers to a name."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import (
+    Configuration,
+    Directive,
+    Listen,
+    Place,
+    Server,
+    Tree,
+    VirtualHost,
+    every,
+    first,
+    in_order,
+    is_public,
+    walk,
+)
+
+MAIN = "/etc/nginx/nginx.conf"
+_DEPTH = 20  # includes within includes; more is a loop
+
+_TOKEN = re.compile(
+    r"""
+    (?P<space>\s+|\#[^\n]*)
+    | (?P<mark>[{};])
+    | (?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
+    | (?P<word>(?:\\.|\$\{|[^\s;{\\])+)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED = {"t": "\t", "r": "\r", "n": "\n", '"': '"', "'": "'", "\\": "\\"}
+
+
+class _SyntaxError(Exception):
+    """nginx would not start with this file."""
+
+
+def _plain(text: str) -> str:
+    return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[0]), text)
+
+
+def parse_text(text: str, file: str) -> list[Directive]:
+    """The directives of one file; ``include`` stays as it is."""
+    top: list[Directive] = []
+    level = top
+    outer: list[tuple[list[Directive], list[str], str, int]] = []
+    words: list[str] = []
+    written: list[str] = []
+    position = counted = 0
+    line = start = 1
+    while position < len(text):
+        found = _TOKEN.match(text, position)
+        if found is None:
+            raise _SyntaxError(f"{file}:{line}: cannot be read")
+        line += text.count("\n", counted, position)
+        counted, position = position, found.end()
+        if found["space"]:
+            continue
+        if found["mark"] is None:
+            if not words:
+                start = line
+            written = [*written, found[0]] if words else [found[0]]
+            words.append(_plain(found["quoted"][1:-1] if found["quoted"] else found["word"]))
+        elif found["mark"] == "}":
+            if words or not outer:
+                raise _SyntaxError(f'{file}:{line}: unexpected "}}"')
+            block, (level, words, opened, start) = tuple(level), outer.pop()
+            level.append(Directive(words[0], tuple(words[1:]), file, start, block, opened))
+            words = []
+        elif not words:
+            raise _SyntaxError(f'{file}:{line}: unexpected "{found["mark"]}"')
+        elif found["mark"] == ";":
+            level.append(Directive(words[0], tuple(words[1:]), file, start, None, " ".join(written)))
+            words = []
+        else:
+            outer.append((level, words, " ".join(written), start))
+            level, words = [], []
+    if words or outer:
+        raise _SyntaxError(f'{file}:{line}: the file ends within "{(words or outer[-1][1])[0]}"')
+    return top
+
+
+def parse(tree: Tree, main: str = MAIN) -> Configuration:
+    """The configuration in force. What cannot be read is a problem, not an exception."""
+    configuration = Configuration()
+    configuration.directives = tuple(_parse_file(tree, main, posixpath.dirname(main), configuration, 0))
+    return configuration
+
+
+def _parse_file(tree: Tree, path: str, prefix: str, configuration: Configuration, depth: int) -> list[Directive]:
+    file = tree.real(path)
+    if tree.is_link(path):
+        links = configuration.links.setdefault(file, [])
+        if path not in links:
+            links.append(path)
+    if depth > _DEPTH:
+        configuration.problems.append(f"{path} is included from itself.")
+        return []
+    try:
+        text = configuration.texts[file] = tree.read(path)
+        return _expand(tree, parse_text(text, file), prefix, configuration, depth)
+    except (OSError, _SyntaxError) as problem:
+        configuration.problems.append(f"nginx: {_words(problem, path)}.")
+        return []
+
+
+def _words(problem: Exception, path: str) -> str:
+    return f"{path} cannot be read: {problem.strerror}" if isinstance(problem, OSError) else str(problem)
+
+
+def _expand(
+    tree: Tree, directives: Iterable[Directive], prefix: str, configuration: Configuration, depth: int
+) -> list[Directive]:
+    """Put what an ``include`` brings behind it."""
+    result = []
+    for directive in directives:
+        if directive.block is not None:
+            block = tuple(_expand(tree, directive.block, prefix, configuration, depth))
+            directive = replace(directive, block=block)
+        result.append(directive)
+        if directive.name == "include" and len(directive.arguments) == 1:
+            pattern = posixpath.join(prefix, directive.arguments[0])
+            paths = tree.glob(pattern)
+            if not paths and not re.search(r"[*?\[]", pattern):
+                paths = [pattern]  # nginx would refuse it: let the reader say so
+            for path in paths:
+                result += _parse_file(tree, path, prefix, configuration, depth + 1)
+    return result
+
+
+def servers(configuration: Configuration) -> list[Server]:
+    """The server blocks of http, in order."""
+    result = []
+    for http in every(configuration.directives, "http"):
+        level = http.block or ()
+        upstreams = _upstreams(level)
+        result += [Server(_host(block, level, upstreams, configuration), block) for block in every(level, "server")]
+    return result
+
+
+def _upstreams(level: Sequence[Directive]) -> dict[str, str]:
+    return {
+        block.arguments[0]: first(block.block or (), "server") for block in every(level, "upstream") if block.arguments
+    }
+
+
+def _host(
+    block: Directive, http: Sequence[Directive], upstreams: dict[str, str], configuration: Configuration
+) -> VirtualHost:
+    level = block.block or ()
+
+    def value(name: str) -> str:
+        return first(level, name) or first(http, name)
+
+    http2 = value("http2") == "on"
+    legacy_tls = value("ssl") == "on"
+    written = [listen.arguments for listen in every(level, "listen") if listen.arguments]
+    php = next((item.arguments[0] for item in walk(level) if item.name == "fastcgi_pass" and item.arguments), "")
+    log = next((item for item in (*level, *http) if item.name == "access_log" and item.arguments), None)
+    links = configuration.links.get(block.file, [])
+    return VirtualHost(
+        file=block.file,
+        line=block.line,
+        names=tuple(name.lower() for item in every(level, "server_name") for name in item.arguments),
+        listens=tuple(
+            _listen(arguments, legacy_tls, http2) for arguments in written or [("80",)] if "quic" not in arguments
+        ),
+        root=value("root"),
+        certificate=value("ssl_certificate"),
+        certificate_key=value("ssl_certificate_key"),
+        enabled_by=links[0] if links else "",
+        includes=tuple(item.arguments[0] for item in every(level, "include") if item.arguments),
+        add_headers=tuple(_headers(level, http)),
+        access_log=log.arguments[0] if log else "",
+        access_log_format="".join(log.arguments[1:2]) if log else "",
+        error_log=value("error_log"),
+        body_limit=size(value("client_max_body_size")),
+        php=upstreams.get(php, php),
+        ours=configuration.is_ours(block.file),
+    )
+
+
+def _headers(level: Sequence[Directive], http: Sequence[Directive]) -> list[Place]:
+    """The header directives that count: those of http only when the server block has none of its own."""
+    names = ("add_header", "more_set_headers", "more_clear_headers", "proxy_hide_header", "fastcgi_hide_header")
+    inherited = [] if any(every(level, "add_header")) else list(every(http, "add_header"))
+    inherited += every(http, *names[1:])
+    return [item.place for item in (*inherited, *(item for item in walk(level) if item.name in names))]
+
+
+def size(text: str) -> int:
+    """Bytes of an nginx size such as 256m; -1 when nothing is said."""
+    found = re.fullmatch(r"(\d+)([kKmMgG]?)", text)
+    return int(found[1]) * 1024 ** " kmg".index(found[2].lower() or " ") if found else -1
+
+
+def _listen(arguments: Sequence[str], tls: bool, http2: bool) -> Listen:
+    address, port = arguments[0], 80
+    if address.startswith("unix:"):
+        port = 0
+    elif address.isdigit():
+        address, port = "*", int(address)
+    else:
+        found = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d+))?", address)
+        if found:
+            address, port = found[1], int(found[2] or 80)
+    return Listen(
+        address="*" if address == "0.0.0.0" else address,
+        port=port,
+        tls=tls or "ssl" in arguments,
+        default="default_server" in arguments or "default" in arguments,
+        http2=http2 or "http2" in arguments,
+    )
+
+
+def answering(all_servers: Sequence[Server], name: str) -> tuple[list[Server], list[Server]]:
+    """The server blocks that answer to a name from outside, by nginx's own rules, in the order of the files.
+
+    First those that name it; then those that answer because they are the default of an address where none does. The
+    latter are asked only on ports 80 and 443 of addresses that are not loopback.
+    """
+    sockets: dict[tuple[str, int], list[tuple[Server, Listen]]] = {}
+    for server in all_servers:
+        for listen in server.host.listens:
+            if listen.port:
+                sockets.setdefault((listen.address, listen.port), []).append((server, listen))
+    named, default = [], []
+    for (address, port), candidates in sockets.items():
+        found = by_name([server for server, _listen in candidates], name)
+        if found:
+            named.append(found)
+        elif is_public(address, port):
+            default.append(next((server for server, listen in candidates if listen.default), candidates[0][0]))
+    return in_order(all_servers, named), in_order(all_servers, default)
+
+
+def by_name(candidates: Sequence[Server], name: str) -> Server | None:
+    """Exact name, then the longest leading and the longest trailing wildcard, then the first regular expression."""
+    name = name.lower()
+    ranked: list[tuple[int, int, Server]] = []
+    for server in candidates:
+        for pattern in server.host.names:
+            if pattern == name or pattern == "." + name:
+                return server
+            if pattern.startswith(("*.", ".")) and name.endswith(pattern.lstrip("*")):
+                ranked.append((2, len(pattern.lstrip("*")), server))
+            elif pattern.endswith(".*") and name.startswith(pattern[:-1]):
+                ranked.append((1, len(pattern), server))
+            elif pattern.startswith("~") and _matches(pattern[1:], name):
+                ranked.append((0, 0, server))
+    return max(ranked, key=lambda entry: entry[:2])[2] if ranked else None
+
+
+def _matches(pattern: str, name: str) -> bool:
+    try:
+        return re.search(re.sub(r"\(\?<(?![=!])", "(?P<", pattern), name, re.IGNORECASE) is not None
+    except re.error:
+        return False  # a form only PCRE knows
+
+
+def real_environment(server: Server) -> dict[str, Place]:
+    """What ``fastcgi_param`` hands to PHP, by name: where it is said, with the bare value."""
+    return {
+        item.arguments[0]: Place(item.file, item.line, item.arguments[1])
+        for item in walk(server.block.block or ())
+        if item.name == "fastcgi_param" and len(item.arguments) > 1
+    }
