@@ -1,0 +1,192 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Looks at the headers of every class of response, on the wire."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import responses, unseen, where
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, check, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+
+NOSNIFF = "X-Content-Type-Options"
+FRAMES = "X-Frame-Options"
+XSS = "X-XSS-Protection"
+REFERRER = "Referrer-Policy"
+POLICY = "Content-Security-Policy"
+REPORT_ONLY = "Content-Security-Policy-Report-Only"
+
+_NAMED = 3  # offenders in the evidence
+_TELLTALE = ("X-Powered-By", "X-Generator", "X-AspNet-Version", "X-Debug-Token", "X-Runtime")
+_PRODUCT = re.compile(r"(?:nginx|Apache|PHP|Symfony|OpenSSL|Chamilo|MariaDB)[/ ]v?\d+(?:\.\d+)*", re.IGNORECASE)
+
+
+def _copies(answer: Answer, name: str) -> str:
+    values = answer.values(name)
+    if not values:
+        return "not sent"
+    return repr(values[0]) if len(values) == 1 else f"sent {len(values)} times: {', '.join(map(repr, values))}"
+
+
+def _everywhere(look: Look, name: str, right: Callable[[str], bool], wanted: str) -> Finding:
+    """The header exactly once, with the right value, on every class of response."""
+    answers = look.once(responses)
+    wrong = [
+        f"{where(label, answer)}: {_copies(answer, name)}"
+        for label, answer in answers.items()
+        if len(answer.values(name)) != 1 or not right(answer.value(name).strip())
+    ]
+    rest = unseen(answers, "https" in look.doors)
+    if wrong:
+        return failed(
+            f"{name} should be {wanted!r}, but is not on {len(wrong)} of {len(answers)} kinds of answer: "
+            f"{_list(wrong)}.{rest}"
+        )
+    first = next(iter(answers.values()))
+    return passed(f"{name}: {first.value(name)!r}, once on each of: {', '.join(answers)}.{rest}")
+
+
+def _list(items: list[str]) -> str:
+    more = len(items) - _NAMED
+    return "; ".join(items[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _same(value: str) -> Callable[[str], bool]:
+    def squeeze(text: str) -> str:
+        return re.sub(r"\s*([;,=])\s*", r"\1", text.strip().lower())
+
+    return lambda sent: squeeze(sent) == squeeze(value)
+
+
+@check("headers_nosniff")
+def nosniff(look: Look) -> Finding:
+    return _everywhere(look, NOSNIFF, _same("nosniff"), "nosniff")
+
+
+@check("headers_referrer_policy")
+def referrer_policy(look: Look) -> Finding:
+    value = "strict-origin-when-cross-origin"
+    return _everywhere(look, REFERRER, _same(value), value)
+
+
+@check("headers_xss_protection")
+def xss_protection(look: Look) -> Finding:
+    value = str(look.options.get("xss_protection") or "1; mode=block")
+    found = _everywhere(look, XSS, _same(value), value)
+    practice = " Today's browsers ignore this header; current practice is 0 or not to send it, the guide asks for it."
+    return Finding(found.status, found.evidence + practice)
+
+
+@check("headers_frame_options")
+def frame_options(look: Look) -> Finding:
+    partners = list(look.options.get("frame_ancestors") or [])
+    if not partners:
+        return _everywhere(look, FRAMES, _same("SAMEORIGIN"), "SAMEORIGIN")
+    answers = look.once(responses)
+    wanted = {"'self'", *partners}
+    wrong = []
+    for label, answer in answers.items():
+        allowed = _directive(answer, "frame-ancestors")
+        if answer.values(FRAMES):
+            wrong.append(f"{where(label, answer)}: {FRAMES} is sent too and keeps the partners out of old browsers")
+        elif allowed != wanted:
+            seen = " ".join(sorted(allowed)) if allowed else "not sent"
+            wrong.append(f"{where(label, answer)}: frame-ancestors {seen}")
+    text = " ".join(["'self'", *partners])
+    if wrong:
+        return failed(f"{POLICY} should say frame-ancestors {text}: {_list(wrong)}.")
+    return passed(f"{POLICY} says frame-ancestors {text} on each of: {', '.join(answers)}.")
+
+
+def _directive(answer: Answer, name: str) -> set[str]:
+    """The sources of a directive in the enforced policy."""
+    for policy in answer.values(POLICY):
+        for directive in policy.split(";"):
+            words = directive.split()
+            if words and words[0].lower() == name:
+                return {word.rstrip("/") if "://" in word else word for word in words[1:]}
+    return set()
+
+
+def _rules_scripts(policy: str) -> bool:
+    return bool(re.search(r"(?:^|;)\s*(?:default|script)-src\s", policy))
+
+
+@check("headers_csp")
+def csp(look: Look) -> Finding:
+    mode = str(look.options.get("csp") or "report")
+    if mode == "off":
+        return failed("No policy is wanted here: chamilo_headers_csp is off.")
+    answers = look.once(responses)
+    label, answer = next(iter(answers.items()))
+    enforced, reported = answer.values(POLICY), answer.values(REPORT_ONLY)
+    ruling = [policy for policy in enforced if _rules_scripts(policy)]
+    trying = [policy for policy in reported if _rules_scripts(policy)]
+    if mode == "report" and not ruling and trying:
+        return passed(f"{where(label, answer)}: {REPORT_ONLY}: {_short(trying[0])} It reports and blocks nothing yet.")
+    if ruling:
+        return passed(f"{where(label, answer)}: {POLICY}: {_short(ruling[0])}")
+    if trying:
+        return failed(f"{where(label, answer)}: the policy only reports, but chamilo_headers_csp is enforce.")
+    if enforced or reported:
+        return failed(f"{where(label, answer)}: the policy says nothing of scripts: {_short((enforced + reported)[0])}")
+    return failed(f"{where(label, answer)}: neither {POLICY} nor {REPORT_ONLY} is sent.")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 120 else f"{text[:120]}..."
+
+
+@check("headers_once")
+def once(look: Look) -> Finding:
+    answers = look.once(responses)
+    names = _expected(look)
+    wrong = []
+    for label, answer in answers.items():
+        for name, alternatives in names.items():
+            values = [value for alternative in alternatives for value in answer.values(alternative)]
+            if not values:
+                wrong.append(f"{where(label, answer)}: no {name}")
+            # Both policies, the enforced one and the one that reports, are two different headers.
+            elif any(len(answer.values(alternative)) > 1 for alternative in alternatives):
+                wrong.append(f"{where(label, answer)}: {name} {len(values)} times")
+    rest = unseen(answers, "https" in look.doors)
+    if wrong:
+        return failed(f"Not exactly once: {_list(wrong)}.{rest}")
+    return passed(f"{', '.join(names)}: each exactly once on each of: {', '.join(answers)}.{rest}")
+
+
+def _expected(look: Look) -> Mapping[str, tuple[str, ...]]:
+    """The headers that belong on every answer, each with the names that count."""
+    names = {NOSNIFF: (NOSNIFF,), XSS: (XSS,), REFERRER: (REFERRER,)}
+    partners = bool(look.options.get("frame_ancestors"))
+    if not partners:
+        names[FRAMES] = (FRAMES,)
+    if partners or look.options.get("csp") != "off":
+        names[POLICY] = (POLICY, REPORT_ONLY)
+    return names
+
+
+@check("headers_versions")
+def versions(look: Look) -> Finding:
+    answers = look.once(responses)
+    told: dict[str, str] = {}
+    for label, answer in answers.items():
+        for name in ("Server", *_TELLTALE):
+            value = answer.value(name)
+            if value and (name != "Server" or re.search(r"\d", value)):
+                told.setdefault(f"{name}: {value}", urlsplit(answer.url).path + f" ({label})")
+        if answer.status >= 400:
+            product = _PRODUCT.search(answer.body.decode(errors="replace"))
+            if product:
+                told.setdefault(f"{product[0]} on the error page", urlsplit(answer.url).path + f" ({label})")
+    if told:
+        return failed(f"Versions are told: {_list([f'{what}, at {place}' for what, place in told.items()])}.")
+    server = next(iter(answers.values())).value("Server") or "not sent"
+    return passed(f"No version in headers or on error pages of: {', '.join(answers)}. Server: {server}.")

@@ -1,0 +1,339 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Looks at what is served: certificate, renewal, redirect, HSTS and protocols."""
+
+from __future__ import annotations
+
+import datetime
+import glob
+import ipaddress
+import json
+import os
+import re
+import ssl
+from collections.abc import Sequence
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _certificate
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING, responses, where
+from ansible_collections.chamilo.hardening.plugins.module_utils._certificate import Certificate, CertificateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
+    Finding,
+    check,
+    failed,
+    not_applicable,
+    not_assessed,
+    passed,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Door, Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job, jobs, named
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer, Handshake, handshake, tls_context
+
+DAYS_LEFT = 14
+HSTS = "Strict-Transport-Security"
+YEAR = 31536000
+RAMP_DAYS = 7
+RAMP_STATE = "/var/lib/chamilo-hardening/hsts.json"
+LIVE = "/etc/letsencrypt/live/"
+_DEEP = f"{MISSING}/deeper/page?first=1&second=a%20b"
+# Mozilla's intermediate set for TLS 1.2 (version 5.7). All else that a client could offer is weaker.
+INTERMEDIATE = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+    "DHE-RSA-AES128-GCM-SHA256",
+    "DHE-RSA-AES256-GCM-SHA384",
+    "DHE-RSA-CHACHA20-POLY1305",
+)
+_ANYTHING = "ALL:@SECLEVEL=0"
+
+
+def _day(moment: float) -> str:
+    return datetime.datetime.fromtimestamp(moment, datetime.timezone.utc).strftime("%Y-%m-%d")
+
+
+def _secure_doors(look: Look) -> list[Door]:
+    return [door for door in look.all_doors if door.scheme == "https"]
+
+
+def _called(door: Door) -> str:
+    return door.url("") + (f" at {door.address}" if door.address else "")
+
+
+def shake(door: Door, context: ssl.SSLContext) -> Handshake:
+    return handshake(door.name, door.port, door.address, context)
+
+
+def _trusting(look: Look) -> ssl.SSLContext:
+    """What browsers ask for: a chain to an authority this host trusts, for this name, with nothing weak in it."""
+    context = tls_context(verify=True, ciphers="DEFAULT:@SECLEVEL=2")
+    extra = look.options.get("ca_file")
+    if extra:
+        if not os.path.exists(extra):
+            raise Unseen(f"chamilo_https_acme_ca_file names {extra}, which is not on this host")
+        context.load_verify_locations(extra)
+    return context
+
+
+def _served(door: Door) -> Certificate:
+    """The certificate behind a door, trusted or not."""
+    found = shake(door, tls_context(verify=False, ciphers=_ANYTHING))
+    if not found.certificate:
+        raise Unseen(f"{_called(door)} showed no certificate: {found.error}")
+    return _certificate.parse(found.certificate)
+
+
+@check("https_certificate")
+def certificate(look: Look) -> Finding:
+    doors = _secure_doors(look)
+    if not doors:
+        return failed(f"Nothing on this host serves https for {look.site.domain}, so there is no certificate.")
+    context = _trusting(look)
+    seen = []
+    for door in doors:
+        trusted = shake(door, context)
+        if trusted.error and not shake(door, tls_context(verify=False, ciphers=_ANYTHING)).certificate:
+            return failed(f"{_called(door)} does not speak TLS: {trusted.error}.")
+        own = _served(door)
+        left = (own.not_after - look.now) / 86400
+        valid = f"valid until {_day(own.not_after)} ({left:.0f} days left)"
+        facts = f"{own.described} key, {valid}"
+        if trusted.error:
+            self_signed = " It is signed by itself." if own.self_issued else ""
+            return failed(f"{_called(door)}: {trusted.error}. Served: {facts}.{self_signed}")
+        if left < DAYS_LEFT:
+            return failed(
+                f"{_called(door)}: the certificate is {valid}; less than {DAYS_LEFT} is too late to find out."
+            )
+        if not own.strong:
+            weak = f"a {own.weak_signature} signature" if own.weak_signature else f"a {own.described} key"
+            return failed(f"{_called(door)}: the certificate has {weak}.")
+        seen.append(f"{_called(door)}: {facts}")
+    return passed(f"The chain is trusted for {look.site.domain}. {'; '.join(seen)}.")
+
+
+@check("https_redirect")
+def redirect(look: Look) -> Finding:
+    plain = [door for door in look.all_doors if door.scheme == "http"]
+    if not plain and not _secure_doors(look):
+        raise Unseen(f"nothing on this host answers to {look.site.domain}")
+    if not plain:
+        return passed(f"Nothing on this host serves plain http for {look.site.domain}.")
+    wrong = []
+    for door in plain:
+        # POST to a page that is not there: the redirect must not depend on the method, and nothing is sent.
+        asked = [look.ask(door, "/"), look.ask(door, _DEEP), look.ask(door, MISSING, method="POST")]
+        wrong += [_not_redirected(look, door, answer) for answer in asked]
+        wrong += [_believes(look, door)] if not look.options.get("terminated_elsewhere") else []
+    found = [words for words in wrong if words]
+    if found:
+        return failed(f"{'; '.join(found[:3])}.")
+    last = look.ask(plain[0], _DEEP)
+    return passed(f"{last.url} answers 301 to {last.value('Location')}; a POST and a forged proxy header do as well.")
+
+
+def _not_redirected(look: Look, door: Door, answer: Answer) -> str:
+    """Why this is no redirect to the same https URL; empty when it is one."""
+    if not answer.status:
+        return f"{answer.url} gave no answer: {answer.error}"
+    secure = look.doors.get("https")
+    wanted = answer.url.replace(door.url(""), secure.url("") if secure else f"https://{door.name}", 1)
+    location = answer.value("Location")
+    if answer.status == 301 and location == wanted:
+        return ""
+    return f"{answer.url} answers {answer.status}{f' to {location}' if location else ''} instead of 301 to {wanted}"
+
+
+def _believes(look: Look, door: Door) -> str:
+    """Whether a visitor may claim that a proxy has already seen to https."""
+    if _is_trusted(door.address, look.options.get("trusted_proxies") or []):
+        return ""  # from this address the claim counts
+    answer = look.ask(door, "/", headers={"X-Forwarded-Proto": "https"})
+    if answer.status == 301:
+        return ""
+    return f"{answer.url} answers {answer.status} to anybody who sends X-Forwarded-Proto: https"
+
+
+def _is_trusted(address: str, proxies: Sequence[str]) -> bool:
+    try:
+        own = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    networks = (
+        ipaddress.ip_network(proxy, strict=False) for proxy in proxies if re.fullmatch(r"[0-9a-fA-F:./]+", proxy)
+    )
+    return any(own in network for network in networks)
+
+
+@check("https_hsts")
+def hsts(look: Look) -> Finding:
+    if "https" not in look.doors:
+        return failed(f"Nothing on this host serves https for {look.site.domain}, so {HSTS} cannot be sent.")
+    wanted = f"max-age={YEAR}; includeSubDomains"
+    answers = {label: answer for label, answer in look.once(responses).items() if answer.url.startswith("https")}
+    several, short, missing = [], [], []
+    for label, answer in answers.items():
+        values = answer.values(HSTS)
+        if len(values) > 1:
+            several.append(f"{where(label, answer)}: sent {len(values)} times ({', '.join(values)})")
+        elif not values:
+            missing.append(f"{where(label, answer)}: not sent")
+        elif not _full(values[0]):
+            short.append(f"{where(label, answer)}: {values[0]!r}")
+    wrong = several + missing + short
+    if not wrong:
+        return passed(f"{HSTS}: {next(iter(answers.values())).value(HSTS)!r}, once on each of: {', '.join(answers)}.")
+    if look.options.get("hsts") == "off":
+        return failed(f"{HSTS} is switched off here: chamilo_https_hsts is off. {wrong[0]}.")
+    ramp = _ramp(look) if short and not several and not missing else ""
+    return failed(f"{HSTS} should be {wanted!r}. {'; '.join(wrong[:3])}.{ramp}")
+
+
+def _full(value: str) -> bool:
+    parts = [part.strip().lower() for part in value.split(";")]
+    ages = [part[8:].strip('"') for part in parts if part.startswith("max-age=")]
+    return len(ages) == 1 and ages[0].isdigit() and int(ages[0]) >= YEAR and "includesubdomains" in parts
+
+
+def _ramp(look: Look) -> str:
+    """When the ramp ends, from the host's own record; empty when there is none or it is not for us to read."""
+    if not look.as_root or not os.path.exists(RAMP_STATE):
+        return ""
+    with open(RAMP_STATE, encoding="utf-8") as file:
+        state = json.load(file).get(str(look.options.get("site") or look.site.domain), {})
+    since = state.get("since", "")
+    if not since:
+        return ""
+    end = datetime.date.fromisoformat(since) + datetime.timedelta(days=RAMP_DAYS)
+    return f" The ramp began on {since}; the full value is due on {end.isoformat()}."
+
+
+@check("https_protocols")
+def protocols(look: Look) -> Finding:
+    doors = _secure_doors(look)
+    if not doors:
+        return failed(f"Nothing on this host serves https for {look.site.domain}.")
+    versions = ssl.TLSVersion
+    untried: set[str] = set()
+    good: set[str] = set()
+    for door in doors:
+        for name, version in (("TLS 1.0", versions.TLSv1), ("TLS 1.1", versions.TLSv1_1)):
+            context = tls_context(verify=False, minimum=version, maximum=version, ciphers=_ANYTHING)
+            if not _offers(context):
+                untried.add(name)
+            elif not (old := shake(door, context)).error:
+                return failed(f"{_called(door)} still speaks {name} ({old.cipher}).")
+        context = tls_context(verify=False, minimum=versions.TLSv1_2, maximum=versions.TLSv1_2, ciphers=_weaker())
+        weak = shake(door, context)
+        if not weak.error:
+            return failed(
+                f"{_called(door)} takes {weak.cipher} with TLS 1.2, which is not in Mozilla's intermediate set."
+            )
+        for name, version in (("TLS 1.2", versions.TLSv1_2), ("TLS 1.3", versions.TLSv1_3)):
+            context = tls_context(verify=False, minimum=version, maximum=version)
+            if not shake(door, context).error:
+                good.add(name)
+    if not good:
+        return failed(f"{_called(doors[0])} completed no TLS handshake at all.")
+    if untried:
+        return not_assessed(
+            f"This host's own OpenSSL cannot offer {' and '.join(sorted(untried))}, so they were not tried."
+        )
+    return passed(f"{_called(doors[0])} speaks {' and '.join(sorted(good))}, no older version and no weak cipher.")
+
+
+def _weaker() -> str:
+    return ":".join(["ALL", "COMPLEMENTOFALL", *(f"!{cipher}" for cipher in INTERMEDIATE), "@SECLEVEL=0"])
+
+
+def _offers(context: ssl.SSLContext) -> bool:
+    """Whether this client can begin such a handshake. If not, a failure would prove nothing about the server."""
+    try:
+        context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="name.invalid").do_handshake()
+    except ssl.SSLWantReadError:
+        return True
+    except ssl.SSLError:
+        return False
+    return True
+
+
+@check("https_renewal")
+def renewal(look: Look) -> Finding:
+    if look.options.get("terminated_elsewhere"):
+        return not_applicable(
+            "The certificate lives on the proxy (chamilo_https_terminated_elsewhere); renew it there."
+        )
+    doors = _secure_doors(look)
+    if not doors:
+        return failed(f"Nothing on this host serves https for {look.site.domain}, so nothing is renewed.")
+    own = _served(doors[0])
+    files = sorted({host.certificate for host in look.site.serving if host.certificate})
+    lineages = sorted({path[len(LIVE) :].split("/")[0] for path in files if path.startswith(LIVE)})
+    if not files:
+        return not_assessed(f"Which file the served certificate ({own.serial}) comes from could not be seen.")
+    if not lineages:
+        return not_applicable(
+            f"{files[0]} is not one of Certbot's. Whoever put it there must replace it before {_day(own.not_after)}."
+        )
+    faults = _owners(look)
+    look.needs_root(f"see how Certbot renews {lineages[0]}")
+    faults += [fault for lineage in lineages for fault in _lineage(lineage)]
+    live = _from_file(files[0])
+    if live.serial != own.serial:
+        faults.append(f"{files[0]} holds serial {live.serial}, but {own.serial} is served: a renewal was not loaded")
+    if faults:
+        return failed(f"{'; '.join(faults)}.")
+    owner = _certbot(look)[0]
+    return passed(f"{owner.source} alone renews {lineages[0]}, its hook reloads, and the newest certificate is served.")
+
+
+def _certbot(look: Look) -> list[Job]:
+    return named(look.once(jobs), r"\bcertbot\b")
+
+
+def _owners(look: Look) -> list[str]:
+    owners = _certbot(look)
+    if not owners:
+        return ["no timer and no cron job runs Certbot, so nothing renews the certificate"]
+    if len(owners) > 1:
+        return [f"{len(owners)} jobs renew at once: {', '.join(owner.source for owner in owners)}"]
+    faults = []
+    if owners[0].result not in ("", "success"):
+        faults.append(f"the last run of {owners[0].service} ended with {owners[0].result}")
+    if owners[0].service and not owners[0].tells:
+        faults.append(f"nobody is told when {owners[0].service} fails (it has no OnFailure)")
+    return faults
+
+
+def _lineage(name: str) -> list[str]:
+    path = f"/etc/letsencrypt/renewal/{name}.conf"
+    if not os.path.exists(path):
+        return [f"there is no {path}, so Certbot does not renew it"]
+    with open(path, encoding="utf-8", errors="replace") as file:
+        text = file.read()
+    if re.search(r"^\s*autorenew\s*=\s*False", text, re.MULTILINE):
+        return [f"{path} says autorenew = False"]
+    if re.search(r"^\s*installer\s*=\s*(?:nginx|apache)\b", text, re.MULTILINE):
+        return []  # Certbot's own plugin tests and reloads
+    hooks = re.findall(r"^\s*(?:renew_hook|post_hook)\s*=\s*(.+)$", text, re.MULTILINE)
+    for hook in glob.glob("/etc/letsencrypt/renewal-hooks/deploy/*"):
+        if os.access(hook, os.X_OK):
+            with open(hook, encoding="utf-8", errors="replace") as file:
+                hooks.append(file.read(100_000))
+    if not any(re.search(r"\b(?:reload|restart|graceful)\b", hook) for hook in hooks):
+        return [f"no hook of {name} reloads the web server after a renewal"]
+    if not any(re.search(r"nginx\b.* -t|configtest|apache2?ctl\b.* -t|chamilo-hardening", hook) for hook in hooks):
+        return [f"the hook of {name} reloads without a test of the configuration"]
+    return []
+
+
+def _from_file(path: str) -> Certificate:
+    with open(path, encoding="ascii", errors="replace") as file:
+        try:
+            return _certificate.first_of(file.read())
+        except CertificateError as problem:
+            raise Unseen(f"{path}: {problem}") from problem
