@@ -1,0 +1,81 @@
+"""What a run costs, as a ratio to a task that does nothing (ping, same connection), all measured on one host."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.demo import VARIABLES
+from tests.playbook import play
+from tests.testbed import hosts, images
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = ROOT / ".cache/bench"
+MANY = 21  # tasks in a play, to get at the price of one
+PING = {"name": "Do nothing", "ansible.builtin.ping": {}}
+TRANSACTION = {
+    "name": "Keep 20 files",
+    "chamilo.hardening.config_transaction": {
+        "name": "headers:bench",
+        "files": [
+            {"path": f"/etc/chamilo-bench/{number}.conf", "content": f"# {number}\n" * 40} for number in range(20)
+        ],
+    },
+}
+
+
+def seconds(playbook: str, inventory: Path, times: int = 3, **variables: str) -> float:
+    return statistics.median(play(playbook, inventory, variables=variables).seconds for _ in range(times))
+
+
+def written(name: str, tasks: list[dict[str, Any]]) -> str:
+    path = CACHE / f"{name}.yml"
+    path.write_text(json.dumps([{"hosts": "chamilo", "gather_facts": False, "become": True, "tasks": tasks}]))
+    return str(path)
+
+
+def price(name: str, task: dict[str, Any], inventory: Path) -> float:
+    """Seconds of one more task of this kind in a play."""
+    few, many = written(f"{name}-1", [task]), written(f"{name}-{MANY}", [task] * MANY)
+    play(few, inventory)
+    return (seconds(many, inventory) - seconds(few, inventory)) / (MANY - 1)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--web", choices=images.SERVERS, default="nginx")
+    parser.add_argument("--release", choices=images.RELEASES, default="trixie")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    network = f"chamilo-bench-{os.getpid()}"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    inventory = CACHE / f"{network}.json"
+    try:
+        host = hosts.up("campus", options.release, options.web, network=network)
+        inventory.write_text(json.dumps({"chamilo": {"hosts": {host.domain: {**host.inventory(), **VARIABLES}}}}))
+        play("harden", inventory)
+        unit = price("ping", PING, inventory)
+        # A whole run is measured as its user sees it, the start of Ansible itself included.
+        rows = [
+            ("second harden run", seconds("harden", inventory), 20),
+            ("audit", seconds("audit", inventory, chamilo_report_dir=str(CACHE / "report")), 15),
+            ("20 unchanged files, one transaction", price("transaction", TRANSACTION, inventory), 3),
+        ]
+    finally:
+        inventory.unlink(missing_ok=True)
+        hosts.down(network)
+    print(f"A task that does nothing: {unit * 1000:.0f} ms ({options.web}, Debian {options.release})")
+    for name, took, limit in rows:
+        verdict = "" if took / unit <= limit else "  TOO MUCH"
+        print(f"{name:36} {took / unit:6.1f} times that, at most {limit} ({took:.2f} s){verdict}")
+    return 1 if any(took / unit > limit for _, took, limit in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
