@@ -1,0 +1,820 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""A set of files, tested, loaded, probed, or put back.
+
+A change is written down (old bytes, owner, mode) before the first file moves, and is over only when ``state.json`` was
+replaced by one that no longer speaks of it. Whatever ends in between (a failed step, a killed process, a reboot) ends
+with the old files: this run, the next one, a timer or the unit at boot puts them back from what was written down.
+"""
+
+from __future__ import annotations
+
+import copy
+import grp
+import hashlib
+import json
+import os
+import pwd
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine, split_address
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import (
+    ABSENT,
+    STATE,
+    TEMPORARY,
+    Item,
+    StateError,
+    Store,
+    Tree,
+    file_item,
+    now,
+)
+
+if TYPE_CHECKING:
+    from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+
+GENERATION = "@generation@"
+LOCK_SECONDS = 180.0
+TEST_SECONDS = 60.0
+TOKEN_SECONDS = 10.0
+ANSWER_SECONDS = 3.0
+NAME = re.compile(r"[a-z][a-z_]*(?::[A-Za-z0-9][A-Za-z0-9._-]*)?")
+
+
+class TransactionError(Exception):
+    """A transaction did not happen. ``rolled_back`` says why, when files had been changed and were put back."""
+
+    def __init__(self, message: str, rolled_back: str = "") -> None:
+        super().__init__(message)
+        self.rolled_back = rolled_back
+
+
+class Refused(TransactionError):
+    """A test command refused the files."""
+
+
+@dataclass(frozen=True)
+class Want:
+    """One file as it should be."""
+
+    path: str
+    state: str = "file"
+    content: bytes = b""
+    secret: bool = False
+    owner: str = "root"
+    group: str = "root"
+    mode: int = 0o644
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class Load:
+    """The service that reads the files, and how it is told to."""
+
+    service: str
+    action: str = "reload"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One request and the answer that is right. ``generation``: a header carries this generation's token."""
+
+    url: str
+    address: str = ""
+    host: str = ""
+    status: tuple[int, ...] = (200,)
+    headers: tuple[tuple[str, str], ...] = ()
+    ca: str = ""
+    generation: bool = False
+
+    def faults(self, answer: Answer) -> dict[str, str]:
+        """What is wrong with an answer, by the part of it that is."""
+        found = {}
+        if answer.status == 0:
+            found["status"] = f"{self.where} does not answer: {answer.error}"
+        elif answer.status not in self.status:
+            right = " or ".join(str(status) for status in self.status)
+            found["status"] = f"{self.where} answers {answer.status} instead of {right}"
+        for name, value in self.headers:
+            sent = answer.values(name)
+            if sent != [value]:
+                seen = " and ".join(repr(one) for one in sent) or "nothing"
+                found[name] = f"{self.where} sends {seen} as {name} instead of {value!r}"
+        return found
+
+    @property
+    def where(self) -> str:
+        """The probe in words."""
+        said = f" as {self.host}" if self.host else ""
+        return f"{self.url}{said} (at {self.address})" if self.address else f"{self.url}{said}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the caller asks for."""
+
+    name: str
+    files: tuple[Want, ...]
+    test: tuple[tuple[str, ...], ...] = ()
+    load: Load | None = None
+    listen: tuple[str, ...] = ()
+    probe: tuple[Probe, ...] = ()
+    generation: str = ""
+
+
+@dataclass
+class Outcome:
+    """What came of it."""
+
+    changed: bool = False
+    generation: str = ""
+    loaded: bool = False
+    recovered: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    diff: list[dict[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One path that is to change."""
+
+    path: str
+    old: Item
+    new: Item
+
+
+Judge = Callable[[Probe, "Answer | None", "Answer"], str]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A change and how to know that it went well. ``commit`` turns the state into the one after it."""
+
+    name: str
+    changes: Sequence[Change]
+    keep: Mapping[str, Item]
+    test: Sequence[Sequence[str]]
+    load: Load | None
+    listen: Sequence[str]
+    probe: Sequence[Probe]
+    judge: Judge
+    commit: Callable[[dict[str, Any], Mapping[str, Item], Mapping[Probe, Answer]], None]
+
+
+def plan(params: Mapping[str, Any]) -> Plan:
+    """A plan from the options of the module. Refuses, in words, what cannot be meant."""
+    name = params["name"]
+    if not NAME.fullmatch(name):
+        raise TransactionError(f"name: {name!r} is no section with an optional site, such as headers or https:campus.")
+    files = tuple(_want(each) for each in params["files"])
+    paths = [each.path for each in files]
+    for path in paths:
+        if paths.count(path) > 1:
+            raise TransactionError(f"files: {path} is there twice.")
+    for address in params.get("listen") or ():
+        try:
+            split_address(address)
+        except ValueError as problem:
+            raise TransactionError(f"listen: {problem}.") from problem
+    test = tuple(tuple(argv) for argv in params.get("test") or ())
+    if not all(test):
+        raise TransactionError("test: an empty command.")
+    generation = _generation(files)
+    load = params.get("load")
+    return Plan(
+        name,
+        tuple(replace(each, content=each.content.replace(GENERATION.encode(), generation.encode())) for each in files),
+        test,
+        Load(load["service"], load.get("action") or "reload") if load else None,
+        tuple(params.get("listen") or ()),
+        tuple(_probe(each, generation) for each in params.get("probe") or ()),
+        generation,
+    )
+
+
+def _want(given: Mapping[str, Any]) -> Want:
+    path, state = given["path"], given.get("state") or "file"
+    if not path.startswith("/") or os.path.normpath(path) != path or path == "/":
+        raise TransactionError(f"files: {path!r} is no plain absolute path.")
+    content, secret, target = given.get("content"), given.get("secret_content"), given.get("target")
+    if (content is not None or secret is not None) != (state == "file"):
+        wrong = "needs content or secret_content" if state == "file" else f"takes no content when state is {state}"
+        raise TransactionError(f"files: {path} {wrong}.")
+    if content is not None and secret is not None:
+        raise TransactionError(f"files: {path} has both content and secret_content.")
+    if bool(target) != (state == "link"):
+        raise TransactionError(f"files: {path}: target goes with state link, and only with it.")
+    text = content if secret is None else secret
+    return Want(
+        path,
+        state,
+        (text or "").encode("utf-8", "surrogateescape"),
+        secret is not None,
+        str(given.get("owner") or "root"),
+        str(given.get("group") or "root"),
+        _mode(path, given.get("mode")),
+        target or "",
+    )
+
+
+def _mode(path: str, given: Any) -> int:
+    if given is None:
+        return 0o644
+    # YAML reads 0644 without quotes as a number that is right already.
+    if isinstance(given, int) and not isinstance(given, bool):
+        mode = given
+    elif re.fullmatch(r"0?[0-7]{3,4}", str(given)):
+        mode = int(str(given), 8)
+    else:
+        raise TransactionError(f"files: {path}: mode {given!r} is no octal number in quotes, such as '0644'.")
+    if not 0 <= mode <= 0o7777:
+        raise TransactionError(f"files: {path}: mode {given!r} is no octal number in quotes, such as '0644'.")
+    return mode
+
+
+def _probe(given: Mapping[str, Any], generation: str) -> Probe:
+    url = given["url"]
+    if not re.match(r"https?://[^/\s]+", url):
+        raise TransactionError(f"probe: {url!r} is no http or https URL.")
+    status = given.get("status") or [200]
+    headers = given.get("headers") or {}
+    return Probe(
+        url,
+        given.get("address") or "",
+        given.get("host") or "",
+        tuple(int(each) for each in status),
+        tuple((name, str(value).replace(GENERATION, generation)) for name, value in sorted(headers.items())),
+        given.get("ca") or "",
+        any(GENERATION in str(value) for value in headers.values()),
+    )
+
+
+def _generation(files: Iterable[Want]) -> str:
+    """The same files have the same generation, in whatever order they come."""
+    known = [
+        {**asdict(each), "content": hashlib.sha256(each.content).hexdigest()}
+        for each in sorted(files, key=lambda each: each.path)
+    ]
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _item(want: Want) -> Item:
+    if want.state == "absent":
+        return ABSENT
+    uid, gid = _number(want, want.owner, _user), _number(want, want.group, _group)
+    if want.state == "link":
+        return Item("link", uid, gid, target=want.target)
+    return file_item(want.content, uid, gid, want.mode)
+
+
+def _user(name: str) -> int:
+    return pwd.getpwnam(name).pw_uid
+
+
+def _group(name: str) -> int:
+    return grp.getgrnam(name).gr_gid
+
+
+def _number(want: Want, name: str, find: Callable[[str], int]) -> int:
+    if name.isdigit():
+        return int(name)
+    try:
+        return find(name)
+    except KeyError as problem:
+        kind = "user" if find is _user else "group"
+        raise TransactionError(f"files: {want.path}: there is no {kind} {name!r} on this host.") from problem
+
+
+class Engine:
+    """Applies plans, undoes sections, and recovers what was interrupted, on one host."""
+
+    def __init__(
+        self,
+        root: str = STATE,
+        machine: Machine | None = None,
+        fetch: Callable[[Probe], Answer] | None = None,
+    ) -> None:
+        self.store = Store(root)
+        self.machine = machine or Machine()
+        self.fetch = fetch or ask
+
+    # -- what callers do ---------------------------------------------------------------------------------------------
+
+    def apply(self, plan: Plan, outcome: Outcome, check: bool = False) -> None:
+        """Make the files of a plan true. ``outcome`` is filled as things happen, so a failure keeps what it knew."""
+        outcome.generation = plan.generation
+        if check:
+            state = self.store.peek()
+            interrupted = state["open"]
+            old = {each["path"]: Item.from_json(each["old"]) for each in interrupted["entries"]} if interrupted else {}
+            changes, _kept = self._compare(state, plan, outcome, old)
+            if interrupted:
+                outcome.notes.append(f"A run of {interrupted['name']} did not finish; its files would be put back.")
+            outcome.changed = bool(changes or interrupted or state["pending"])
+            return
+        with self.store.lock(plan.name, LOCK_SECONDS):
+            state = self.store.peek()
+            settled = self._recover(state, outcome.recovered)
+            outcome.changed = bool(outcome.recovered)
+            changes, keep = self._compare(state, plan, outcome, {})
+            if changes:
+                self._carry_out(state, self._job(plan, changes, keep), outcome)
+                outcome.changed = True
+            elif plan.load and plan.load.service in state["pending"]:
+                raise TransactionError(" ".join(outcome.recovered))
+            elif plan.load and plan.load.service in settled:
+                # The load that was owed brought these files into force: see that it did.
+                self._probe(plan.probe, {}, _judge)
+                outcome.loaded = True
+
+    def recover(self, boot: bool = False) -> list[str]:
+        """Put back what an interrupted run left behind. Returns what was done."""
+        done: list[str] = []
+        with self.store.lock("chamilo-hardening recover", LOCK_SECONDS):
+            state = self.store.peek()
+            self._recover(state, done, boot)
+            if state["pending"]:
+                raise TransactionError(" ".join(done))
+        return done
+
+    def names(self, section: str) -> list[str]:
+        """The transactions that ``undo SECTION`` takes back."""
+        records = self.store.peek()["records"]
+        return sorted(name for name in records if name == section or name.startswith(f"{section}:"))
+
+    def undo(self, name: str, outcome: Outcome) -> None:
+        """Bring back what was there before the first transaction of this name."""
+        with self.store.lock(f"undo {name}", LOCK_SECONDS):
+            state = self.store.peek()
+            self._recover(state, outcome.recovered)
+            record = state["records"].get(name)
+            if record is None:
+                raise TransactionError(f"Nothing of {name} is in force here: there is nothing to undo.")
+            self._undo(state, name, record, outcome)
+            self._sweep(state)
+
+    # -- one transaction ---------------------------------------------------------------------------------------------
+
+    def _compare(
+        self, state: Mapping[str, Any], plan: Plan, outcome: Outcome, overlay: Mapping[str, Item]
+    ) -> tuple[list[Change], dict[str, Item]]:
+        """What differs, and every file as it is now (wanted when its section touches it for the first time)."""
+        changes: list[Change] = []
+        found: dict[str, Item] = {}
+        with Tree() as tree:
+            for want in plan.files:
+                new = _item(want)
+                old = overlay[want.path] if want.path in overlay else tree.look(want.path)
+                found[want.path] = old
+                if old.same(new):
+                    continue
+                if old.kind == "link" and new.kind == "file" and not _our_link(state, want.path):
+                    raise TransactionError(
+                        f"{want.path} is a link to {old.target} that this collection did not make. "
+                        "Nothing was changed. Remove the link, or name the file it leads to."
+                    )
+                changes.append(Change(want.path, old, new))
+                outcome.diff.extend(_diff(want.path, old, new, want.secret))
+        return changes, found
+
+    def _job(self, plan: Plan, changes: Sequence[Change], found: Mapping[str, Item]) -> Job:
+        def commit(state: dict[str, Any], kept: Mapping[str, Item], before: Mapping[Probe, Answer]) -> None:
+            state["serial"] += 1
+            seen = [{**_plain(probe), "seen": answer.status} for probe, answer in before.items()]
+            record = state["records"].setdefault(plan.name, {"files": {}, "seen": seen})
+            record.update(
+                generation=plan.generation,
+                at=now(),
+                test=[list(argv) for argv in plan.test],
+                load=asdict(plan.load) if plan.load else None,
+                probe=[_plain(probe) for probe in plan.probe],
+            )
+            for want in plan.files:
+                # The first time, what was there before is kept for undo.
+                if want.path in kept:
+                    first = {"before": kept[want.path].to_json(), "since": state["serial"]}
+                    record["files"][want.path] = first
+                known = record["files"][want.path]
+                known["after"] = _item(want).to_json()
+
+        return Job(plan.name, changes, found, plan.test, plan.load, plan.listen, plan.probe, _judge, commit)
+
+    def _carry_out(self, state: dict[str, Any], job: Job, outcome: Outcome) -> None:
+        service = job.load.service if job.load else ""
+        running = self.machine.state(service) if service else ""
+        if service and running != "active":
+            outcome.notes.append(f"{service} is {running}, so nothing was loaded or probed; it was not started.")
+        before = {each: self.fetch(each) for each in job.probe if not each.generation} if running == "active" else {}
+        for address in job.listen:
+            problem = self.machine.occupied(address, service)
+            if problem:
+                raise TransactionError(f"{problem} Nothing was changed. Stop that program or give it another port.")
+        token = secrets.token_hex(4)
+        unprotected = self.machine.arm(token)
+        if unprotected:
+            outcome.notes.append(unprotected)
+        try:
+            kept = self._write_down(state, job, token, running == "active")
+            self._change(state, job, running, kept, before)
+            outcome.loaded = running == "active"
+        except (OSError, StateError) as problem:
+            # The disk is full, the state cannot be written: before the first file moved, or on the way back.
+            left = " Files may be left changed: the next run puts them back." if state["open"] else ""
+            raise TransactionError(f"{_sentence(problem)}{left}") from problem
+        finally:
+            if not state["open"] and service not in state["pending"]:
+                self.machine.disarm(token)
+        self.store.prune(_blobs(state))
+
+    def _change(
+        self,
+        state: dict[str, Any],
+        job: Job,
+        running: str,
+        kept: Mapping[str, Item],
+        before: Mapping[Probe, Answer],
+    ) -> None:
+        """Swap, test, load, probe, commit; back again when one of them fails."""
+        loaded = False
+        try:
+            journal = state["open"]
+            items = [
+                (change.path, change.new, entry["temporary"]) for change, entry in zip(job.changes, journal["entries"])
+            ]
+            self._exchange(items, journal["directories"])
+            self._test(job.test)
+            if job.load and running == "active":
+                loaded = True
+                problem = self.machine.service(job.load.action, job.load.service)
+                if problem:
+                    raise TransactionError(problem)
+                self._probe(job.probe, before, job.judge)
+                if self.machine.state(job.load.service) != "active":
+                    raise TransactionError(f"{job.load.service} stopped after the {job.load.action}")
+            after = copy.deepcopy(state)
+            job.commit(after, kept, before)
+            after["open"] = None
+            after["directories"] = sorted({*after["directories"], *journal["directories"]})
+            if job.load:
+                after["pending"].pop(job.load.service, None)
+                if running not in ("active", "inactive", "failed"):
+                    # It was on its way up or down and may have read the old files.
+                    after["pending"][job.load.service] = _owed(job, False)
+            self._commit(state, after)
+        except BaseException as problem:
+            ended = self._roll_back(state, job, before, loaded, isinstance(problem, Refused))
+            if not isinstance(problem, Exception):
+                raise
+            raise TransactionError(f"{_sentence(problem)} {ended}", rolled_back=str(problem)) from problem
+
+    def _commit(self, state: dict[str, Any], after: Mapping[str, Any]) -> None:
+        """What we know changes only when the disk knows it."""
+        self.store.commit(after)
+        state.update(after)
+
+    def _write_down(self, state: dict[str, Any], job: Job, token: str, active: bool) -> dict[str, Item]:
+        """The journal. Returns the files the section has not touched before, with a copy that stays."""
+        record = state["records"].get(job.name, {"files": {}})
+        used = set(_blobs(state))
+        kept: dict[str, Item] = {}
+        for path, item in job.keep.items():
+            if path not in record["files"]:
+                kept[path] = self._copy(f"baseline/{job.name}", path, item, used)
+        entries: list[dict[str, Any]] = []
+        directories: list[str] = []
+        with Tree() as tree:
+            for change in job.changes:
+                old = kept.get(change.path) or self._copy(f"transactions/{job.name}", change.path, change.old, used)
+                temporary = f"{TEMPORARY}{token}.{len(entries)}"
+                entries.append({"path": change.path, "old": old.to_json(), "temporary": temporary})
+                if change.new.kind != "absent":
+                    directories += [each for each in tree.missing_parents(change.path) if each not in directories]
+        journal = {
+            "name": job.name,
+            "since": now(),
+            "entries": entries,
+            "directories": directories,
+            "service": job.load.service if job.load else "",
+            "owed": _owed(job, active),
+        }
+        self._commit(state, {**state, "open": journal})
+        return kept
+
+    def _copy(self, folder: str, path: str, item: Item, used: set[str]) -> Item:
+        if item.kind != "file":
+            return item
+        blob = folder + path
+        while blob in used:
+            blob += "~"
+        self.store.keep(blob, item.data)
+        return replace(item, blob=blob)
+
+    def _exchange(self, items: Sequence[tuple[str, Item, str]], directories: Sequence[str]) -> None:
+        """Everything is written beside its place and durable before the first name changes."""
+        paths = [path for path, _item, _temporary in items]
+        with Tree() as tree:
+            for folder in directories:
+                tree.make_directory(folder)
+            for path, item, temporary in items:
+                tree.stage(path, item, temporary)
+            tree.sync(paths)
+            for path, item, temporary in items:
+                tree.swap(path, item, temporary)
+            tree.sync(paths)
+
+    def _test(self, commands: Sequence[Sequence[str]]) -> None:
+        for argv in commands:
+            code, said = self.machine.run(argv, TEST_SECONDS)
+            if code != 0:
+                raise Refused(f"The test `{' '.join(argv)}` failed ({code}): {said or 'it said nothing'}")
+
+    def _probe(self, probes: Sequence[Probe], before: Mapping[Probe, Answer], judge: Judge) -> None:
+        """Ask until the answer is right or time is up. The generation first: it tells old workers from new ones."""
+        for probe in sorted(probes, key=lambda probe: not probe.generation):
+            end = time.monotonic() + (TOKEN_SECONDS if probe.generation else ANSWER_SECONDS)
+            while True:
+                problem = judge(probe, before.get(probe), self.fetch(probe))
+                if not problem:
+                    break
+                if time.monotonic() >= end:
+                    raise TransactionError(problem)
+                time.sleep(0.1)
+
+    def _roll_back(
+        self, state: dict[str, Any], job: Job, before: Mapping[Probe, Answer], loaded: bool, tested: bool
+    ) -> str:
+        """The old files, and the old configuration in force. Returns how that ended, in a sentence."""
+        self._put_back(state, loaded)
+        if job.load and loaded:
+            problem = self._settle(state, job.load.service, start=True)
+            if problem:
+                return f"The old files are back, but could not be loaded: {problem}"
+            try:
+                self._probe(list(before), before, _judge)
+            except TransactionError as worse:
+                return f"The old files are back and loaded, but {worse}."
+            return "The old configuration is back and in force."
+        if tested:
+            try:
+                self._test(job.test)
+            except Refused:
+                return "The old files are back, and fail the same test: the fault was there before. Mend that first."
+        return "The old files are back."
+
+    # -- back to what was --------------------------------------------------------------------------------------------
+
+    def _put_back(self, state: dict[str, Any], load: bool) -> None:
+        """Restore every file of the open transaction; from then on at most a load is owed."""
+        journal = state["open"]
+        items: list[tuple[str, Item, str]] = []
+        parents: list[str] = []
+        with Tree() as tree:
+            for entry in journal["entries"]:
+                path, old = entry["path"], Item.from_json(entry["old"])
+                tree.discard(path, entry["temporary"])
+                if not tree.look(path).same(old):
+                    items.append((path, self.store.load(old), entry["temporary"]))
+                    parents += tree.missing_parents(path) if old.kind != "absent" else []
+        self._exchange(items, parents)
+        with Tree() as tree:
+            for folder in reversed(journal["directories"]):
+                tree.remove_directory(folder)
+        after = {**state, "open": None}
+        if load and journal["service"]:
+            after["pending"] = {**state["pending"], journal["service"]: journal["owed"]}
+        self._commit(state, after)
+
+    def _recover(self, state: dict[str, Any], done: list[str], boot: bool = False) -> set[str]:
+        """Put back an interrupted transaction and make up for loads that are owed. Returns the services that loaded."""
+        journal = state["open"]
+        if journal:
+            self._put_back(state, load=not boot)
+            done.append(
+                f"The run of {journal['name']} that began at {journal['since']} did not finish. "
+                f"Its files ({len(journal['entries'])}) are as they were before."
+            )
+        if boot and state["pending"]:
+            # Whatever was owed: the servers start with these files now.
+            self._commit(state, {**state, "pending": {}})
+        settled = set()
+        for service in sorted(state["pending"]):
+            problem = self._settle(state, service, start=False)
+            if problem:
+                done.append(f"{service} could not load its files: {problem}")
+            else:
+                settled.add(service)
+                done.append(f"{service} has its present files in force.")
+        if journal:
+            self._sweep(state)
+            self.store.prune(_blobs(state))
+        return settled
+
+    def _settle(self, state: dict[str, Any], service: str, start: bool) -> str:
+        """Load what is owed. Returns why that failed, or an empty text."""
+        owed = state["pending"][service]
+        running = self.machine.state(service)
+        # A service that failed while it was ours to load is started again; one that somebody stopped is not.
+        if running == "failed" or (start and running == "inactive"):
+            action = "restart" if owed["active"] else ""
+        else:
+            action = "" if running == "inactive" else owed["action"]
+        if action:
+            try:
+                self._test(owed["test"])
+            except Refused as problem:
+                return str(problem)
+            failed = self.machine.service(action, service)
+            if failed:
+                return failed
+        left = {name: load for name, load in state["pending"].items() if name != service}
+        self._commit(state, {**state, "pending": left})
+        return ""
+
+    def _sweep(self, state: dict[str, Any]) -> None:
+        """Remove the directories we made and nobody uses."""
+        with Tree() as tree:
+            left = [each for each in sorted(state["directories"], reverse=True) if not tree.remove_directory(each)]
+        if sorted(left) != state["directories"]:
+            self._commit(state, {**state, "directories": sorted(left)})
+
+    def _undo(self, state: dict[str, Any], name: str, record: Mapping[str, Any], outcome: Outcome) -> None:
+        changes: list[Change] = []
+        above: dict[str, str] = {}
+        with Tree() as tree:
+            for path, known in sorted(record["files"].items()):
+                before, after = Item.from_json(known["before"]), Item.from_json(known["after"])
+                over = _next_owner(state, name, path, known["since"])
+                if over:
+                    # A later section has this file. It stays; that section's undo will go back to before ours.
+                    above[path] = over
+                    continue
+                current = tree.look(path)
+                if before.same(after) or current.same(before):
+                    continue
+                if not current.same(after):
+                    outcome.notes.append(self._keep_edited(path, current))
+                before = self.store.load(before)
+                changes.append(Change(path, current, before))
+                outcome.diff.extend(_diff(path, current, before, _private(before)))
+
+        seen = {_revive(each): each["seen"] for each in record["seen"]}
+        tokens = [probe for probe in map(_revive, record["probe"]) if probe.generation]
+
+        def judge(probe: Probe, was: Answer | None, answer: Answer) -> str:
+            if probe.generation:
+                shown = all(answer.values(name) == [value] for name, value in probe.headers)
+                return f"{probe.where} still answers with the configuration that was to go" if shown else ""
+            # As it was before the section, or as it was a moment ago: either is no harm done.
+            if was is None or not 0 < was.status < 500 or answer.status in (was.status, seen[probe]):
+                return ""
+            return f"{probe.where} answers {answer.status or answer.error}; before this it was {was.status}"
+
+        def commit(after: dict[str, Any], _kept: Mapping[str, Item], _before: Mapping[Probe, Answer]) -> None:
+            for path, over in above.items():
+                after["records"][over]["files"][path]["before"] = record["files"][path]["before"]
+            del after["records"][name]
+
+        load = Load(**record["load"]) if record["load"] else None
+        job = Job(name, changes, {}, record["test"], load, (), [*seen, *tokens], judge, commit)
+        outcome.generation = record["generation"]
+        outcome.changed = True
+        if changes:
+            self._carry_out(state, job, outcome)
+        else:
+            without = copy.deepcopy(state)
+            commit(without, {}, {})
+            self._commit(state, without)
+            self.store.prune(_blobs(state))
+
+    def _keep_edited(self, path: str, current: Item) -> str:
+        if current.kind != "file":
+            what = "gone" if current.kind == "absent" else f"a link to {current.target}"
+            return f"{path} was changed by hand: it is {what} now."
+        blob = f"kept/{now()}{path}"
+        self.store.keep(blob, current.data)
+        return f"{path} was edited by hand since we wrote it. The edited file is kept as {self.store.root}/{blob}."
+
+
+def ask(probe: Probe) -> Answer:
+    """Send the request of a probe."""
+    # Here, because an unchanged run never needs it, and TLS takes its time to import.
+    from urllib.parse import urlsplit
+
+    from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer, fetch
+
+    parts = urlsplit(probe.url)
+    url = probe.url
+    if probe.host:
+        port = f":{parts.port}" if parts.port else ""
+        url = f"{parts.scheme}://{probe.host}{port}{probe.url.split('://', 1)[1][len(parts.netloc) :]}"
+    try:
+        return fetch(url, address=probe.address or parts.hostname or "", verify=bool(probe.ca), ca_file=probe.ca)
+    except OSError as problem:
+        return Answer(url, error=f"the file of the authority, {probe.ca}, cannot be used: {problem}")
+
+
+def _judge(probe: Probe, before: Answer | None, after: Answer) -> str:
+    """Why the change must go back: the token of this generation is missing, or something that was green is not."""
+    faults = probe.faults(after)
+    if probe.generation:
+        told = "; ".join(faults.values())
+        return f"The new configuration is not in force: {told}" if told else ""
+    was = probe.faults(before) if before is not None else faults
+    return "; ".join(text for part, text in faults.items() if part not in was)
+
+
+def _owed(job: Job, active: bool) -> dict[str, Any]:
+    action = job.load.action if job.load else ""
+    return {"action": action, "test": [list(argv) for argv in job.test], "active": active}
+
+
+def _our_link(state: Mapping[str, Any], path: str) -> bool:
+    records = state["records"].values()
+    return any(record["files"].get(path, {}).get("after", {}).get("kind") == "link" for record in records)
+
+
+def _next_owner(state: Mapping[str, Any], name: str, path: str, since: int) -> str:
+    """The section that took this path over after ``name`` did, the earliest of them."""
+    later = [
+        (record["files"][path]["since"], other)
+        for other, record in state["records"].items()
+        if other != name and path in record["files"] and record["files"][path]["since"] > since
+    ]
+    return min(later)[1] if later else ""
+
+
+def _blobs(state: Mapping[str, Any]) -> list[str]:
+    """The copies that the state refers to."""
+    items = [known["before"] for record in state["records"].values() for known in record["files"].values()]
+    if state["open"]:
+        items += [entry["old"] for entry in state["open"]["entries"]]
+    return [item["blob"] for item in items if "blob" in item]
+
+
+def _plain(probe: Probe) -> dict[str, Any]:
+    return {**asdict(probe), "status": list(probe.status), "headers": [list(pair) for pair in probe.headers]}
+
+
+def _revive(known: Mapping[str, Any]) -> Probe:
+    values = {name: value for name, value in known.items() if name != "seen"}
+    values["status"] = tuple(values["status"])
+    values["headers"] = tuple((name, value) for name, value in values["headers"])
+    return Probe(**values)
+
+
+def _sentence(problem: BaseException) -> str:
+    text = str(problem) or type(problem).__name__
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _diff(path: str, old: Item, new: Item, secret: bool) -> list[dict[str, str]]:
+    """What changes, for people. Never a secret, nor an old file that not everybody may read."""
+    hidden = secret or _private(old)
+    before, after = _shown(old, hidden, "before"), _shown(new, hidden, "after")
+    found = []
+    if before != after:
+        headers = {"before_header": path if old.kind != "absent" else f"{path} (absent)"}
+        headers["after_header"] = path if new.kind != "absent" else f"{path} (absent)"
+        found.append({**headers, "before": before, "after": after})
+    if old.kind == new.kind == "file" and (old.uid, old.gid, old.mode) != (new.uid, new.gid, new.mode):
+        header = f"{path} (owner and mode)"
+        found.append({"before_header": header, "after_header": header, "before": _rights(old), "after": _rights(new)})
+    return found
+
+
+def _private(item: Item) -> bool:
+    return item.kind == "file" and not item.mode & 0o004
+
+
+def _shown(item: Item, hidden: bool, when: str) -> str:
+    if item.kind == "absent":
+        return ""
+    if item.kind == "link":
+        return f"link to {item.target}\n"
+    if hidden:
+        return f"(secret content, not shown: {when})\n"
+    try:
+        text = item.data.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        return f"(binary, {len(item.data)} bytes, sha256 {item.sha256})\n"
+    return text
+
+
+def _rights(item: Item) -> str:
+    return f"owner: {_name_of(item.uid, True)}\ngroup: {_name_of(item.gid, False)}\nmode: {item.mode:04o}\n"
+
+
+def _name_of(number: int, user: bool) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name if user else grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)

@@ -1,0 +1,303 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: config_transaction
+short_description: Change a set of configuration files in one step that undoes itself
+version_added: 1.0.0
+author:
+  - the chamilo.hardening maintainers (@chamilo-hardening)
+description:
+  - Replaces a set of files, tests the configuration, loads it into the service, asks the service whether it is really in
+    force, and only then commits. When a step fails, all files are put back as they were and the old configuration is
+    loaded again.
+  - What was there before is written to disk first, so a process that is killed or a host that restarts half way ends
+    with the old configuration too. A timer of systemd, a unit that runs before the web server at boot (both are the
+    program that M(chamilo.hardening.host_program) installs) and the next run of this module put it back.
+  - What was there before the first transaction of a section is kept. C(chamilo-hardening undo SECTION) on the host
+    brings it back.
+  - When no file differs, nothing is tested, loaded or probed, unless an earlier load is still owed.
+  - Only one transaction runs on a host at a time. A second one waits for up to three minutes.
+attributes:
+  check_mode:
+    support: full
+    description: Predicts what would change and touches nothing.
+  diff_mode:
+    support: full
+    description:
+      - Shows each file. O(files[].secret_content), and the old content of a file that not everybody may read, are
+        never shown.
+  idempotent:
+    support: full
+    description: A second run with the same input changes nothing and loads nothing.
+options:
+  name:
+    description:
+      - The section this belongs to, such as V(headers), with a site where a host has several, such as V(https:campus).
+      - Each section and service has one name. C(chamilo-hardening undo headers) takes back V(headers) and all V(headers:...).
+    type: str
+    required: true
+  files:
+    description:
+      - The files. Parent directories that do not exist are made (owner root, mode V(0755)) and go again with the last file.
+      - The text V(@generation@) in a content is replaced by RV(generation).
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      path:
+        description:
+          - The absolute path.
+          - A link at this place that this collection did not make is not replaced by a file. The module fails then.
+        type: str
+        required: true
+      state:
+        description: What should be there.
+        type: str
+        choices: [file, link, absent]
+        default: file
+      content:
+        description: The whole content of the file.
+        type: str
+      secret_content:
+        description: The whole content of a file that holds a secret. It is in no diff and no log.
+        type: str
+      target:
+        description: Where the link leads, with O(files[].state=link).
+        type: str
+      owner:
+        description: Name or number of the owner.
+        type: str
+        default: root
+      group:
+        description: Name or number of the group.
+        type: str
+        default: root
+      mode:
+        description: The mode of the file as an octal number in quotes.
+        type: raw
+        default: '0644'
+  test:
+    description:
+      - Commands that must succeed once the files are in place and before anything is loaded, each as a list of words.
+      - No shell is involved.
+    type: list
+    elements: list
+    default: []
+  load:
+    description:
+      - The service that reads the files.
+      - A service that does not run is not started. The files are put in place and tested, and RV(notes) says so.
+    type: dict
+    suboptions:
+      service:
+        description: Name of the service.
+        type: str
+        required: true
+      action:
+        description: How it is told to read the files.
+        type: str
+        choices: [reload, restart]
+        default: reload
+  listen:
+    description:
+      - Addresses with port on which the service must be able to listen with the new files, such as V(0.0.0.0:443) and
+        V([::]:443).
+      - Before anything changes, each is tried. One that another program occupies ends the run. One that the service itself
+        has already is no fault.
+    type: list
+    elements: str
+    default: []
+  probe:
+    description:
+      - Requests to send before and after.
+      - Status, and each header, count for themselves. What was right before and is not right after the load puts all
+        files back. What was wrong before cannot.
+      - A probe with V(@generation@) in a header cannot have been right before. It must be right after, and is repeated
+        for ten seconds until it is. It tells a new worker from an old one.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      url:
+        description: The URL.
+        type: str
+        required: true
+      address:
+        description: The address to connect to, if it is not the one of the host in O(probe[].url).
+        type: str
+      host:
+        description: The name to ask for, over TLS as well, if it is not the host in O(probe[].url).
+        type: str
+      status:
+        description: The status codes that are right.
+        type: list
+        elements: int
+        default: [200]
+      headers:
+        description: Names and values of headers that must come exactly once and with exactly this value.
+        type: dict
+        default: {}
+      ca:
+        description: File with the authority that must have signed the certificate. Without it any certificate is taken.
+        type: path
+seealso:
+  - module: chamilo.hardening.host_program
+notes:
+  - Needs root, and nothing on the host but Python and what O(test) and O(load) name.
+"""
+
+EXAMPLES = r"""
+- name: Send the security headers
+  chamilo.hardening.config_transaction:
+    name: headers
+    files:
+      - path: /etc/nginx/conf.d/chamilo-headers.conf
+        content: "{{ lookup('ansible.builtin.template', 'nginx/headers.conf.j2') }}"
+      - path: /etc/nginx/sites-available/chamilo-campus.d/headers.conf
+        content: |
+          add_header X-Content-Type-Options nosniff always;
+          location = /.well-known/chamilo-hardening/headers {
+            allow 127.0.0.1;
+            deny all;
+            add_header X-Chamilo-Generation @generation@;
+            return 204;
+          }
+    test:
+      - [nginx, -t]
+    load:
+      service: nginx
+    probe:
+      - url: http://127.0.0.1/.well-known/chamilo-hardening/headers
+        host: campus.example.org
+        status: [204]
+        headers:
+          X-Chamilo-Generation: "@generation@"
+      - url: http://127.0.0.1/
+        host: campus.example.org
+        status: [200, 301]
+
+- name: Take the site of the distribution out of service
+  chamilo.hardening.config_transaction:
+    name: https:campus
+    files:
+      - path: /etc/nginx/sites-enabled/default
+        state: absent
+      - path: /etc/nginx/sites-enabled/chamilo-campus.conf
+        state: link
+        target: ../sites-available/chamilo-campus.conf
+    test:
+      - [nginx, -t]
+    load:
+      service: nginx
+    listen:
+      - 0.0.0.0:443
+      - "[::]:443"
+"""
+
+RETURN = r"""
+generation:
+  description: A short mark of the files that were asked for. The same files have the same mark.
+  returned: always
+  type: str
+  sample: 5f2b9c0d1e3a4b68
+loaded:
+  description: Was the service told to read its files, and did it.
+  returned: always
+  type: bool
+rolled_back:
+  description: Why the files were put back.
+  returned: when files had been changed and were put back
+  type: str
+  sample: "http://127.0.0.1/ as campus.example.org answers 500 instead of 200"
+recovered:
+  description: What was put back or loaded first, because an earlier run did not finish.
+  returned: always
+  type: list
+  elements: str
+notes:
+  description: What a person should know, such as a service that does not run. These are warnings as well.
+  returned: always
+  type: list
+  elements: str
+diff:
+  description: Each file before and after.
+  returned: with C(--diff)
+  type: list
+  elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import (
+    Engine,
+    Outcome,
+    TransactionError,
+    plan,
+)
+
+FILE = {
+    "path": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["file", "link", "absent"], "default": "file"},
+    "content": {"type": "str"},
+    "secret_content": {"type": "str", "no_log": True},
+    "target": {"type": "str"},
+    "owner": {"type": "str", "default": "root"},
+    "group": {"type": "str", "default": "root"},
+    "mode": {"type": "raw", "default": "0644"},
+}
+PROBE = {
+    "url": {"type": "str", "required": True},
+    "address": {"type": "str"},
+    "host": {"type": "str"},
+    "status": {"type": "list", "elements": "int", "default": [200]},
+    "headers": {"type": "dict", "default": {}},
+    "ca": {"type": "path"},
+}
+LOAD = {
+    "service": {"type": "str", "required": True},
+    "action": {"type": "str", "choices": ["reload", "restart"], "default": "reload"},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "files": {"type": "list", "elements": "dict", "required": True, "options": FILE},
+            "test": {"type": "list", "elements": "list", "default": []},
+            "load": {"type": "dict", "options": LOAD},
+            "listen": {"type": "list", "elements": "str", "default": []},
+            "probe": {"type": "list", "elements": "dict", "default": [], "options": PROBE},
+        },
+        supports_check_mode=True,
+    )
+    outcome = Outcome()
+    failure = {}
+    try:
+        Engine().apply(plan(module.params), outcome, check=module.check_mode)
+    except (TransactionError, StateError, OSError) as problem:
+        failure = {"msg": str(problem), "rolled_back": getattr(problem, "rolled_back", "")}
+    for note in [*outcome.recovered, *outcome.notes]:
+        module.warn(note)
+    result = {
+        "changed": outcome.changed,
+        "generation": outcome.generation,
+        "loaded": outcome.loaded,
+        "recovered": outcome.recovered,
+        "notes": outcome.notes,
+    }
+    if module._diff:
+        result["diff"] = outcome.diff
+    if failure:
+        module.fail_json(**{**result, **failure})
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
