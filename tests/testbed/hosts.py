@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 NETWORK = os.environ.get("CHAMILO_TESTBED_NETWORK", "chamilo-testbed")
 PREFIX = LABEL.split("=")[0]
-DATABASE = "database"  # what a snapshot calls the content of the database
 USER = "teacher"  # the ordinary account with sudo of a host that is reached over ssh
 
 
@@ -130,7 +130,7 @@ class Host:
 
     def ready(self) -> None:
         """Wait until the host has booted and its site answers."""
-        self._locate()
+        self.locate()
         self.systemd()
         if self.state == "sloppy":
             self.wait(self.url)
@@ -141,6 +141,36 @@ class Host:
         scheme = "https" if self.vhost == "https" else "http"
         port = ":8080" if self.vhost == "other-port" else ""
         return f"{scheme}://{self.domain}{port}/"
+
+    def create(self, image: str, preparation: str = "") -> None:
+        """Make the container, in place of one of the same name, and wait until the host is ready."""
+        docker("rm", "--force", "--volumes", self.container, check=False)
+        keys = ("name", "network", "release", "web", "state", "vhost")
+        labels = {**{key: getattr(self, key) for key in keys}, "ssh": "1" if self.ssh else ""}
+        docker(
+            "run",
+            "--detach",
+            f"--name={self.container}",
+            # Not the public name: Apache's default site would take that for its own and answer first.
+            f"--hostname={self.name}",
+            f"--network={self.network}",
+            f"--network-alias={self.domain}",
+            f"--label={LABEL}",
+            *(f"--label={PREFIX}.{key}={value}" for key, value in labels.items()),
+            "--tmpfs=/run",
+            "--tmpfs=/tmp:exec,mode=1777",
+            *boot_flags(image),
+            image,
+            # What makes the host itself goes in before the first service starts.
+            *("bash", "-euc", preparation + "exec /sbin/init"),
+        )
+        self.ready()
+
+    def save(self) -> str:
+        """An image of the host as it is now, for ``up``. Whoever makes it removes it: see ``forget``."""
+        image = f"{images.REPOSITORY}:saved-{uuid.uuid4().hex[:12]}"
+        docker("commit", self.container, image)
+        return image
 
     def restart(self) -> None:
         """An orderly reboot: services stop, the host boots again."""
@@ -178,7 +208,8 @@ class Host:
     def down(self) -> None:
         docker("rm", "--force", "--volumes", self.container)
 
-    def _locate(self) -> None:
+    def locate(self) -> None:
+        """Ask Docker for the address."""
         form = f'{{{{(index .NetworkSettings.Networks "{self.network}").IPAddress}}}}'
         self.address = docker("inspect", "--format", form, self.container).stdout.strip()
 
@@ -191,35 +222,19 @@ def up(
     vhost: str = "plain",
     network: str = NETWORK,
     ssh: bool = False,
+    image: str = "",
 ) -> Host:
-    """A fresh host of this name; one that is there already is replaced."""
+    """A fresh host of this name; one that is there already is replaced. ``image`` is one from ``Host.save``."""
     ensure()
     host = Host(name, network, release, web, state, vhost, ssh)
-    image = images.image(release, web, state)
     make_network(network)
-    docker("rm", "--force", "--volumes", host.container, check=False)
-    labels = {"name": name, "network": network, "release": release, "web": web, "state": state, "vhost": vhost}
-    labels["ssh"] = "1" if ssh else ""
-    docker(
-        "run",
-        "--detach",
-        f"--name={host.container}",
-        # Not the public name: Apache's default site would take that for its own and answer first.
-        f"--hostname={name}",
-        f"--network={network}",
-        f"--network-alias={host.domain}",
-        f"--label={LABEL}",
-        *(f"--label={PREFIX}.{key}={value}" for key, value in labels.items()),
-        "--tmpfs=/run",
-        "--tmpfs=/tmp:exec,mode=1777",
-        *boot_flags(image),
-        image,
-        # The host's own name goes in before the first service starts.
-        "bash",
-        "-euc",
-        first_boot(host) + "exec /sbin/init",
-    )
-    host.ready()
+    if image:
+        host.create(image)
+        return host
+    host.create(images.image(release, web, state), first_boot(host))
+    if state == "sloppy":
+        portal = host.url.replace(":8080", "")
+        host.run(["mariadb", "chamilo"], data=f"UPDATE access_url SET url = '{portal}' WHERE id = 1;")
     return host
 
 
@@ -274,7 +289,7 @@ def hosts(network: str = NETWORK) -> list[Host]:
         labels = {key[len(PREFIX) + 1 :]: value for key, value in one["Config"]["Labels"].items()}
         keys = ("name", "network", "release", "web", "state", "vhost")
         host = Host(**{key: labels[key] for key in keys}, ssh=bool(labels["ssh"]))
-        host._locate()
+        host.locate()
         found.append(host)
     return sorted(found, key=lambda host: host.name)
 
@@ -284,6 +299,12 @@ def find(name: str, network: str = NETWORK) -> Host:
         if host.name == name:
             return host
     raise EngineError(f"no host {name} in network {network}")
+
+
+def forget(*saved: str) -> None:
+    """Remove images from ``Host.save``, once no host uses them."""
+    if saved:
+        docker("rmi", "--force", *saved)
 
 
 def down(network: str = NETWORK) -> None:

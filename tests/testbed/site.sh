@@ -26,7 +26,7 @@ CREATE TABLE article (id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(50) NOT NU
 INSERT INTO article (name) VALUES ('pencil'), ('paper'), ('rubber');
 CREATE TABLE visit (id INT AUTO_INCREMENT PRIMARY KEY, at DATETIME NOT NULL);
 SQL
-mariadb chamilo </var/tmp/schema.sql
+mariadb --init-command="SET @portal = 'http://campus.test/'" chamilo </var/tmp/schema.sql
 mariadb-dump chamilo >public/dump.sql
 mariadb-admin shutdown
 wait

@@ -33,7 +33,6 @@ def script(web: str, fixture: str, domain: str, php: str) -> str:
         f"ln -s ../sites-available/shop{suffix} sites-enabled/shop{suffix}",
     ]
     if fixture == "in-nginx-conf" and web == "nginx":
-        # Above the last line, the brace that closes "http {".
         lines += [_file("block", text), "sed -i '/include .*sites-enabled/r block' nginx.conf", "rm block"]
     elif fixture == "in-nginx-conf":
         lines += [_file("block", text), "cat block >>apache2.conf", "rm block"]

@@ -1,0 +1,105 @@
+"""Hosts for tests: each pair of a Debian release and a web server is a cell of the matrix."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.testbed import hosts, images
+from tests.testbed.hosts import Host
+
+CELLS = [f"{release}-{web}" for release in images.RELEASES for web in images.SERVERS]
+DEFAULT = ["trixie-nginx", "bookworm-apache"]
+# One network per run and purpose, so that runs beside each other never meet.
+RUN = f"chamilo-test-{os.getpid()}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    release: str
+    web: str
+
+    def __str__(self) -> str:
+        return f"{self.release}-{self.web}"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("hosts")
+    words = f"cells to run on (default: {','.join(DEFAULT)}; there are {', '.join(CELLS)})"
+    group.addoption("--matrix", metavar="CELL,...", help=words)
+    group.addoption("--full", action="store_true", help="run on all cells")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "cells(cell, ...): run on these cells only, whatever the options say")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "cell" not in metafunc.fixturenames:
+        return
+    marker = metafunc.definition.get_closest_marker("cells")
+    matrix = metafunc.config.getoption("--matrix")
+    if marker:
+        names = list(marker.args)
+    elif matrix:
+        names = matrix.split(",")
+    else:
+        names = CELLS if metafunc.config.getoption("--full") else DEFAULT
+    unknown = sorted(set(names) - set(CELLS))
+    if unknown:
+        raise pytest.UsageError(f"no such cell: {', '.join(unknown)}; there are {', '.join(CELLS)}")
+    cells = [Cell(*name.split("-")) for name in names]
+    metafunc.parametrize("cell", cells, ids=names, scope="session")
+
+
+@pytest.fixture(scope="session")
+def shared(cell: Cell) -> Iterator[Host]:
+    """A sloppy host for tests that only look: one per cell, never changed by a test."""
+    network = f"{RUN}-{cell}"
+    yield hosts.up("campus", cell.release, cell.web, network=network)
+    hosts.down(network)
+
+
+@pytest.fixture
+def make(request: pytest.FixtureRequest) -> Iterator[Callable[..., Host]]:
+    """A function that makes hosts for one test, with the options of ``hosts.up``; they know each other by name."""
+    network = f"{RUN}-own"
+    defaults = {"network": network}
+    if "cell" in request.fixturenames:
+        cell = request.getfixturevalue("cell")
+        defaults |= {"release": cell.release, "web": cell.web}
+    yield lambda name="campus", **options: hosts.up(name, **{**defaults, **options})
+    hosts.down(network)
+
+
+@pytest.fixture
+def fresh(cell: Cell, make: Callable[..., Host]) -> Host:
+    """A sloppy host of one test's own, to change at will."""
+    return make()
+
+
+@pytest.fixture(scope="session")
+def stages() -> Iterator[dict[str, str]]:
+    """Images of hosts in a state that took long to reach, by name."""
+    kept: dict[str, str] = {}
+    yield kept
+    hosts.forget(*kept.values())
+
+
+@pytest.fixture
+def stage(cell: Cell, make: Callable[..., Host], stages: dict[str, str]) -> Callable[..., Host]:
+    """``stage(name, prepare)``: a host of the test's own that ``prepare(host)`` worked on, once per run and cell."""
+
+    def at(name: str, prepare: Callable[[Host], object], **options: str | bool) -> Host:
+        key = f"{cell}-{name}"
+        if key in stages:
+            return make(image=stages[key], **options)
+        host = make(**options)
+        prepare(host)
+        stages[key] = host.save()
+        return host
+
+    return at
