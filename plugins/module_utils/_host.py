@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import socket
 import struct
+from collections.abc import Collection
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
 
@@ -35,14 +36,14 @@ def packages(tree: Tree) -> dict[str, str]:
     return {entry[1]: entry[2] for entry in found}
 
 
-def listening(tree: Tree) -> tuple[str, ...]:
-    """TCP addresses in LISTEN state: ``0.0.0.0:80``, ``[::]:443``."""
+def listening(tree: Tree, sockets: Collection[str] | None = None) -> tuple[str, ...]:
+    """TCP addresses in LISTEN state: ``0.0.0.0:80``, ``[::]:443``. With ``sockets``, of these alone (inode numbers)."""
     result = set()
     for path in ("/proc/net/tcp", "/proc/net/tcp6"):
         if tree.exists(path):
             for line in tree.read(path).splitlines()[1:]:
                 fields = line.split()
-                if fields[3] == _LISTEN:
+                if fields[3] == _LISTEN and (sockets is None or fields[9] in sockets):
                     address, _colon, port = fields[1].partition(":")
                     result.add((int(port, 16), _address(address)))
     return tuple(f"{address}:{port}" for port, address in sorted(result))
