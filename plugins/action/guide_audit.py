@@ -16,6 +16,12 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 
 
+def _reason(answer: dict[str, Any]) -> str:
+    """Why the module failed. After a crash ansible-core has the words in a summary of the exception alone."""
+    crash = getattr(getattr(answer.get("exception"), "event", None), "msg", "")
+    return str(answer.get("msg") or (f"the module crashed: {crash}" if crash else "the module gave no reason")).strip()
+
+
 class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
@@ -32,7 +38,7 @@ class ActionModule(ActionBase):
         if answer.get("failed"):
             # The host goes on, or the report, which is made by the hosts that are left, could be missing altogether.
             # guide_report fails the play once the report is there.
-            result["error"] = str(answer.get("msg", "the module gave no reason")).strip()
+            result["error"] = _reason(answer)
             unseen = f"The audit could not run: {result['error']}"
         else:
             result.update((key, value) for key, value in answer.items() if key != "observed")

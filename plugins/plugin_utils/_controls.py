@@ -86,8 +86,8 @@ class Control:
         if self.fixer.pending:
             mind = f" Mind: {self.note}" if self.note else ""
             return f"{self.fixer.pending} By hand: {self.guide}{mind}"
-        steered = f", steered by {', '.join(self.fixer.variables)}" if self.fixer.variables else ""
-        return f"Role chamilo.hardening.{self.fixer.role}{steered}."
+        steered = f" Steered by {', '.join(self.fixer.variables)}." if self.fixer.variables else ""
+        return f"Run the role chamilo.hardening.{self.fixer.role}.{steered}"
 
 
 @dataclass(frozen=True)
@@ -126,9 +126,13 @@ class Waiver:
         return today <= self.until
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`` Did you mean a or b?`` with the nearest known names, or nothing when none is near."""
-    close = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.6)
+def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """`` Did you mean a or b?`` with the nearest known names, or nothing when none is near.
+
+    What all names begin with would make all of them look alike, so it is left aside.
+    """
+    tails = sorted(entry.removeprefix(prefix) for entry in known)
+    close = [prefix + tail for tail in difflib.get_close_matches(name.removeprefix(prefix), tails, n=2, cutoff=0.6)]
     return f" Did you mean {' or '.join(close)}?" if close else ""
 
 

@@ -1,0 +1,53 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks at the variables of a host on the controller. No host is touched."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _preflight
+
+
+class ActionModule(ActionBase):
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _validation, arguments = self.validate_argument_spec(
+            {
+                "sections": {
+                    "type": "list",
+                    "elements": "str",
+                    "required": True,
+                    "choices": [section.id for section in _controls.load().sections],
+                }
+            }
+        )
+        said: list[str] = []
+        values: dict[str, Any] = {}
+        for name in sorted(variables):
+            if name.startswith("chamilo_"):
+                try:
+                    values[name] = self._templar.template(variables[name])
+                except AnsibleError as error:
+                    said.append(f"{name} cannot be worked out: {error}")
+        said += _preflight.errors(_preflight.specs(), arguments["sections"], values)
+        host = variables["inventory_hostname"]
+        said += _preflight.domain(values.get("chamilo_domain", host), host)
+
+        result["changed"] = False
+        if said:
+            result["failed"] = True
+            result["msg"] = "\n".join(said)
+            return result
+        run_out = _preflight.waivers(values.get("chamilo_waivers", []), datetime.date.today())[1]
+        result["msg"] = run_out or "All variables are as they must be."
+        result["_ansible_verbose_always"] = bool(run_out)
+        return result

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes the report of an audit on the controller. No host is touched."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _report
+
+
+class ActionModule(ActionBase):
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _validation, arguments = self.validate_argument_spec(
+            {
+                "hosts": {"type": "list", "elements": "str", "required": True},
+                "register": {"type": "str", "required": True},
+                "directory": {"type": "path", "default": "chamilo-report"},
+                "fail_on": {"type": "str", "choices": ["", "must", "should"], "default": ""},
+            }
+        )
+        hostvars = (task_vars or {})["hostvars"]
+        try:
+            table = _controls.load()
+        except _controls.ControlError as error:
+            raise AnsibleActionFail(str(error)) from error
+        hosts = [_report.host(name, hostvars[name].get(arguments["register"]), table) for name in arguments["hosts"]]
+        now = datetime.datetime.now(datetime.timezone.utc)
+        report = _report.document(hosts, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        directory = Path(os.path.abspath(arguments["directory"]))
+        try:
+            _report.write(
+                directory,
+                {
+                    "report.html": _report.to_html(report, table),
+                    "report.json": _report.to_json(report),
+                    "junit.xml": _report.to_junit(report),
+                },
+            )
+        except OSError as error:
+            raise AnsibleActionFail(
+                f"The report could not be written to {directory}: {error}. Set chamilo_report_dir to a folder you may "
+                "write to."
+            ) from error
+
+        # Nothing on a host changes, so that a report never counts as a change.
+        result["changed"] = False
+        result["report"] = str(directory / "report.html")
+        place = f"The report is {result['report']}"
+        objections = _report.objections(hosts, arguments["fail_on"])
+        if objections:
+            result["failed"] = True
+            result["msg"] = "\n".join([*objections, place])
+        else:
+            result["msg"] = [*(_report.overview(entry) for entry in hosts), place]
+            result["_ansible_verbose_always"] = True
+        return result

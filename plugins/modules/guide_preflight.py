@@ -1,0 +1,57 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: guide_preflight
+short_description: Refuse variables that cannot work before anything changes
+version_added: 0.1.0
+description:
+  - Looks at all C(chamilo_) variables of a host on the controller, without a connection.
+  - Refuses variables that no role knows, and names the nearest known ones; values that the argument specification of a role
+    would refuse, which the role itself does only when it starts; names that are no domain names, addresses that are none,
+    and waivers that are incomplete or name an unknown control.
+  - Says everything that is wrong at once, one sentence each.
+  - Announces waivers that have run out.
+  - Variables that begin with C(_chamilo_) or C(__chamilo_) are private and left alone.
+author:
+  - The chamilo.hardening maintainers (@chamilo-hardening)
+extends_documentation_fragment:
+  - chamilo.hardening.attributes.info
+  - chamilo.hardening.attributes.controller
+options:
+  sections:
+    description: The sections that will run. Their argument specifications and that of C(common) are applied.
+    type: list
+    elements: str
+    required: true
+    choices:
+      - updates
+      - https
+      - permissions
+      - passwords
+      - brute_force
+      - sessions
+      - headers
+      - uploads
+      - database
+      - backups
+      - monitoring
+"""
+
+EXAMPLES = r"""
+- name: Check every variable
+  chamilo.hardening.guide_preflight:
+    sections: [https, headers]
+"""
+
+RETURN = r"""
+msg:
+  description:
+    - A sentence for each waiver that has run out, or that all is well.
+    - On failure a text with what is wrong, a line for each.
+  returned: always
+  type: raw
+"""

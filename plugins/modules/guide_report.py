@@ -1,0 +1,72 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: guide_report
+short_description: Write the report of an audit on the controller
+version_added: 0.1.0
+description:
+  - Writes what M(chamilo.hardening.guide_audit) found on any number of hosts as C(report.html), C(report.json) and
+    C(junit.xml). Run it once, after the audit of all hosts.
+  - C(report.html) is one file without scripts that needs no network.
+  - In C(junit.xml) a control that is not met is a failure, and one that could not be assessed an error, because what was
+    not seen must not look like success. Controls that are waived, advice, not applicable or for people are skipped.
+  - Hosts that were not reached, or on which the audit did not run, are in it with all controls not assessed.
+  - The files are readable by their owner alone. They are written in check mode too, because they lie on the controller.
+author:
+  - The chamilo.hardening maintainers (@chamilo-hardening)
+extends_documentation_fragment:
+  - chamilo.hardening.attributes.info
+  - chamilo.hardening.attributes.controller
+options:
+  hosts:
+    description: The names of the hosts, usually C(ansible_play_hosts_all).
+    type: list
+    elements: str
+    required: true
+  register:
+    description: The variable under which the result of M(chamilo.hardening.guide_audit) is registered on each host.
+    type: str
+    required: true
+  directory:
+    description:
+      - The folder for the report, made when it is missing.
+      - A relative path begins where C(ansible-playbook) was called.
+    type: path
+    default: chamilo-report
+  fail_on:
+    description:
+      - Fail when a control of this level, or a higher one, is not met or could not be assessed on any host.
+      - A waived control does not count. Empty means that the outcome does not matter.
+    type: str
+    choices: ["", must, should]
+    default: ""
+"""
+
+EXAMPLES = r"""
+- name: Write the report
+  chamilo.hardening.guide_report:
+    hosts: "{{ ansible_play_hosts_all }}"
+    register: audit
+    directory: /srv/reports/chamilo
+    fail_on: must
+  run_once: true
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+msg:
+  description:
+    - One line for each host, and where the report is.
+    - On failure a text with what is not met, and where the report is.
+  returned: always
+  type: raw
+report:
+  description: The path of C(report.html).
+  returned: always
+  type: str
+  sample: /home/anna/chamilo-report/report.html
+"""

@@ -1,0 +1,125 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""What is wrong with the variables of a host, said before anything changes."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
+
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+
+# Variables of the playbooks, which belong to no role.
+PLAYBOOK_VARIABLES = ("chamilo_hosts", "chamilo_report_dir", "chamilo_audit_fail_on", "chamilo_restore_confirm")
+NETWORKS = ("chamilo_trusted_proxies", "chamilo_friends")
+
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)\Z")
+
+Spec = Mapping[str, Mapping[str, Any]]
+
+
+def specs(roles: Path = ROLES) -> dict[str, Spec]:
+    """The options of each role, by role."""
+    found = {}
+    for path in sorted(roles.glob("*/meta/argument_specs.yml")):
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found[path.parts[-3]] = data["argument_specs"]["main"].get("options") or {}
+    return found
+
+
+def unknown(names: Iterable[str], known: Iterable[str]) -> list[str]:
+    """A sentence for each ``chamilo_`` variable that nothing reads."""
+    known = set(known) | set(PLAYBOOK_VARIABLES)
+    return [
+        f"{name} is not a variable of this collection.{_controls.nearest(name, known, 'chamilo_') or ' Take it out.'}"
+        for name in sorted(names)
+        if name.startswith("chamilo_") and name not in known
+    ]
+
+
+def against_spec(spec: Spec, values: Mapping[str, Any]) -> list[str]:
+    """A sentence for each value that its role would refuse. Options that are not set are the role's business."""
+    said = []
+    for name, option in spec.items():
+        if name not in values:
+            continue
+        outcome = ArgumentSpecValidator({name: dict(option)}).validate({name: values[name]})
+        if not outcome.error_messages:
+            continue
+        if option.get("no_log"):
+            # Ansible's own sentences hold the value.
+            said.append(f"{name} is not what it must be: a value of type {option.get('type', 'str')}.")
+        elif option.get("choices") and not isinstance(values[name], (list, dict)):
+            choices = ", ".join(str(choice) or "empty" for choice in option["choices"])
+            said.append(f"{name} is {str(values[name])!r}, but must be one of: {choices}.")
+        else:
+            said.extend(f"{name}: {message}." for message in outcome.error_messages)
+    return said
+
+
+def domain(value: Any, inventory_name: str) -> list[str]:
+    """Whether the name can be a name on the web. Without ``chamilo_domain`` it is the host's name in the inventory."""
+    text = str(value)
+    if text == inventory_name:
+        subject = f"The portal's name is the host's name in the inventory, {text!r}, and that"
+        remedy = "Set chamilo_domain to the public name, such as campus.example.org."
+    else:
+        subject = f"chamilo_domain is {text!r}, and that"
+        remedy = "Write the public name alone, such as campus.example.org, without scheme, port or path."
+    labels = text.split(".")
+    if len(text) > 253 or not all(_LABEL.match(label) for label in labels):
+        return [f"{subject} is no valid domain name. {remedy}"]
+    if labels[-1].isdigit():
+        return [f"{subject} is an address, not a name. {remedy}"]
+    return []
+
+
+def networks(name: str, value: Any) -> list[str]:
+    """A sentence for each entry that is neither an address nor a network."""
+    said = []
+    for entry in value if isinstance(value, (list, tuple)) else ():
+        try:
+            ipaddress.ip_network(str(entry), strict=False)
+        except ValueError:
+            said.append(f"{name} holds {str(entry)!r}, which is neither an address nor a network such as 10.0.0.0/8.")
+    return said
+
+
+def waivers(value: Any, today: datetime.date) -> tuple[list[str], list[str]]:
+    """What is wrong with the waivers, and which of them have run out."""
+    try:
+        parsed = _controls.parse_waivers(value, _controls.load())
+    except _controls.ControlError as error:
+        return [str(error)], []
+    return [], [
+        f"The waiver of {waiver.control} ({waiver.owner}: {waiver.reason}) ran out on {waiver.until}; the control is "
+        "enforced again from this run on."
+        for waiver in parsed
+        if not waiver.holds(today)
+    ]
+
+
+def errors(all_specs: Mapping[str, Spec], sections: Sequence[str], values: Mapping[str, Any]) -> list[str]:
+    """Everything that is wrong, one sentence each. ``values`` are the ``chamilo_`` variables that are set."""
+    said = unknown(values, [name for spec in all_specs.values() for name in spec])
+    waived = values.get("chamilo_waivers")
+    for role in ("common", *sections):
+        # Waivers are judged whole below, with better words.
+        spec = {name: option for name, option in all_specs.get(role, {}).items() if name != "chamilo_waivers"}
+        said += against_spec(spec, values)
+    for name in NETWORKS:
+        said += networks(name, values.get(name, []))
+    if waived is not None:
+        said += waivers(waived, datetime.date.today())[0]
+    return said

@@ -1,0 +1,246 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""The report of an audit: one document, written as a page, as JSON and as JUnit XML.
+
+Evidence comes from hosts that may be hostile: it is cleaned once, here, and escaped by whatever writes it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import (
+    ENFORCEABLE,
+    STATUSES,
+    Table,
+    rows,
+    summary,
+)
+
+COLLECTION = Path(__file__).resolve().parents[2]
+
+LABELS = {
+    "fail": "Not met",
+    "not_assessed": "Not assessed",
+    "advice": "Advice",
+    "waived": "Waived",
+    "people": "For people",
+    "not_applicable": "Not applicable",
+    "pass": "Met",
+}
+
+# Control characters that neither XML nor a reader can stand, lone surrogates, and the marks that turn text around.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+
+
+def clean(value: Any) -> Any:
+    """Plain Python values, with every text safe to print."""
+    if isinstance(value, Mapping):
+        return {clean(str(key)): clean(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [clean(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", str(value))
+
+
+def version() -> str:
+    """The version of this collection: an installed one has a manifest, a clone its galaxy.yml."""
+    manifest = COLLECTION / "MANIFEST.json"
+    if manifest.exists():
+        return str(json.loads(manifest.read_text(encoding="utf-8"))["collection_info"]["version"])
+    return str(yaml.safe_load((COLLECTION / "galaxy.yml").read_text(encoding="utf-8"))["version"])
+
+
+def texts(value: Any) -> list[str]:
+    """One text or several, as a list."""
+    if not value:
+        return []
+    return [str(item) for item in value] if isinstance(value, (list, tuple)) else [str(value)]
+
+
+def _unknown(reachable: bool, error: str) -> str:
+    return f"{'The audit did not run' if reachable else 'The host could not be reached'}: {error}"
+
+
+def host(name: str, audit: Mapping[str, Any] | None, table: Table) -> dict[str, Any]:
+    """One host of the document, out of what guide_audit registered for it, which may be nothing."""
+    audit = audit or {}
+    reachable = not audit.get("unreachable", False)
+    error = str(audit.get("error", ""))
+    controls = audit.get("controls")
+    if controls is None:
+        error = (
+            str(audit.get("msg", "")).removeprefix("Task failed: ").strip() or "An earlier task failed on this host."
+        )
+        controls = rows(table, {}, _unknown(reachable, error))
+    entry: dict[str, Any] = {
+        "name": name,
+        "reachable": reachable,
+        "chamilo_version": str(audit.get("chamilo_version") or ""),
+        "controls": controls,
+        "summary": summary(controls),
+        "signs": texts(audit.get("signs")),
+        "log_forecast": texts(audit.get("log_forecast")),
+    }
+    if error:
+        entry["error"] = error
+    cleaned: dict[str, Any] = clean(entry)
+    return cleaned
+
+
+def document(hosts: Sequence[Mapping[str, Any]], generated: str) -> dict[str, Any]:
+    return {"collection": version(), "generated": generated, "hosts": list(hosts)}
+
+
+def objections(hosts: Iterable[Mapping[str, Any]], fail_on: str) -> list[str]:
+    """Why the run must end with an error, one sentence for each host; empty when it need not."""
+    said: list[str] = []
+    levels = ENFORCEABLE[: ENFORCEABLE.index(fail_on) + 1] if fail_on else ()
+    for entry in hosts:
+        asked = [row for row in entry["controls"] if row["level"] in levels]
+        failed = [row["id"] for row in asked if row["status"] == "fail"]
+        unseen = [row["id"] for row in asked if row["status"] == "not_assessed"]
+        if entry.get("error") and (fail_on or entry["reachable"]):
+            said.append(overview(entry))
+        elif failed or unseen:
+            parts = [f"{len(failed)} not met ({', '.join(failed)})"] if failed else []
+            parts += [f"{len(unseen)} not assessed ({', '.join(unseen)})"] if unseen else []
+            said.append(f"{entry['name']}: {'; '.join(parts)}")
+    return said
+
+
+def overview(entry: Mapping[str, Any]) -> str:
+    """One line about a host, for the terminal."""
+    if entry.get("error"):
+        return f"{entry['name']}: {_unknown(entry['reachable'], entry['error'])}"
+    counts = ", ".join(
+        f"{entry['summary'][status]} {LABELS[status].lower()}" for status in STATUSES if entry["summary"][status]
+    )
+    signs = f"; signs that somebody was in here: {len(entry['signs'])}" if entry["signs"] else ""
+    return f"{entry['name']}: {counts}{signs}"
+
+
+# -- JSON and JUnit ----------------------------------------------------------------------------------------------------
+
+
+def to_json(report: Mapping[str, Any]) -> str:
+    return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+
+
+def to_junit(report: Mapping[str, Any]) -> str:
+    """A suite for each host, a case for each control.
+
+    fail is a failure. not_assessed is an error: what was not seen must not look like success. Whatever nobody asked
+    for (advice, waived, people, not_applicable) is skipped.
+    """
+    suites = ET.Element("testsuites", name="chamilo.hardening")
+    totals = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
+    for entry in report["hosts"]:
+        suite = ET.SubElement(suites, "testsuite", name=entry["name"], timestamp=report["generated"])
+        counts = dict.fromkeys(totals, 0)
+        for row in entry["controls"]:
+            case = ET.SubElement(suite, "testcase", classname=f"{entry['name']}.{row['section']}", name=row["id"])
+            counts["tests"] += 1
+            if row["status"] == "pass":
+                continue
+            kind, count = {"fail": ("failure", "failures"), "not_assessed": ("error", "errors")}.get(
+                row["status"], ("skipped", "skipped")
+            )
+            counts[count] += 1
+            message = f"{LABELS[row['status']]}: {row['evidence']}"
+            ET.SubElement(case, kind, message=message).text = f"{row['title']}\n{row['evidence']}\n{row['fix']}"
+        for key, count_of_key in counts.items():
+            suite.set(key, str(count_of_key))
+            totals[key] += count_of_key
+    for key, total in totals.items():
+        suites.set(key, str(total))
+    ET.indent(suites)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suites, encoding="unicode") + "\n"
+
+
+# -- the page ----------------------------------------------------------------------------------------------------------
+
+
+def _badness(counts: Mapping[str, int], controls: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
+    """A sort key, worst first: failed musts, all failures, what was not seen."""
+    musts = sum(row["status"] == "fail" and row["level"] == "must" for row in controls)
+    return (-musts, -counts["fail"], -counts["not_assessed"], -counts["advice"])
+
+
+def _view(entry: Mapping[str, Any], table: Table) -> dict[str, Any]:
+    """A host as the page shows it: its sections and their controls, worst first."""
+    order = {name: number for number, name in enumerate(STATUSES)}
+    levels = {name: number for number, name in enumerate(ENFORCEABLE)}
+    sections = []
+    for section in table.sections:
+        controls = [row for row in entry["controls"] if row["section"] == section.id and row["status"] != "people"]
+        controls.sort(key=lambda row: (order[row["status"]], levels[row["level"]]))
+        sections.append({"section": section, "controls": controls, "summary": summary(controls)})
+    measured = [row for row in entry["controls"] if row["status"] not in ("people", "not_applicable")]
+    roles: dict[str, int] = {}
+    for row in entry["controls"]:
+        role = table.by_id[row["id"]].fixer.role if row["id"] in table.by_id else ""
+        if role and row["status"] == "fail":
+            roles[role] = roles.get(role, 0) + 1
+    return {
+        **entry,
+        "sections": sorted(sections, key=lambda item: _badness(item["summary"], item["controls"])),
+        "by_section": {item["section"].id: item["summary"] for item in sections},
+        "met": entry["summary"]["pass"],
+        "measured": len(measured),
+        "roles": roles,
+        "run_out": [row for row in entry["controls"] if row.get("waiver") and not row["waiver"]["holds"]],
+    }
+
+
+def to_html(report: Mapping[str, Any], table: Table) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    hosts = [_view(entry, table) for entry in report["hosts"]]
+    # Hosts of which nothing is known first, then the worst.
+    hosts.sort(key=lambda view: ("error" not in view, *_badness(view["summary"], view["controls"])))
+    totals = {status: sum(view["summary"][status] for view in hosts) for status in STATUSES}
+    return environment.get_template("report.html.j2").render(
+        report=report,
+        hosts=hosts,
+        table=table,
+        totals=totals,
+        statuses=STATUSES,
+        labels=LABELS,
+        people=[control for control in table.controls if control.level == "people"],
+    )
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def write(directory: Path, files: Mapping[str, str]) -> None:
+    """Each file whole or not at all. Readable by their owner alone: they tell where the hosts are weak."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name, content in files.items():
+        descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=f".{name}.")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                stream.write(content)
+            os.replace(temporary, directory / name)
+        except BaseException:
+            os.unlink(temporary)
+            raise
