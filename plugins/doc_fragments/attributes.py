@@ -20,7 +20,7 @@ attributes:
     details:
       - This action does not modify the host.
   idempotent:
-    description: When run twice in a row outside check mode, with the same arguments, the second run indicates no change.
+    description: When run twice in a row outside check mode, the second run indicates no change.
     support: full
     details:
       - This action does not modify the host.

@@ -10,9 +10,11 @@ short_description: Refuse variables that cannot work before anything changes
 version_added: 0.1.0
 description:
   - Looks at all C(chamilo_) variables of a host on the controller, without a connection.
-  - Refuses variables that no role knows, and names the nearest known ones; values that the argument specification of a role
-    would refuse, which the role itself does only when it starts; names that are no domain names, addresses that are none,
-    and waivers that are incomplete or name an unknown control.
+  - Refuses variables that no role knows, and names the nearest known ones.
+  - Refuses values that a role's argument specification does not allow. The role itself would refuse them only when it
+    starts, after earlier roles have changed the host.
+  - Refuses names that are no domain names, addresses that are none, and waivers that are incomplete or name an unknown
+    control.
   - Says everything that is wrong at once, one sentence each.
   - Announces waivers that have run out.
   - Variables that begin with C(_chamilo_) or C(__chamilo_) are private and left alone.

@@ -12,8 +12,8 @@ description:
   - Writes what M(chamilo.hardening.guide_audit) found on any number of hosts as C(report.html), C(report.json) and
     C(junit.xml). Run it once, after the audit of all hosts.
   - C(report.html) is one file without scripts that needs no network.
-  - In C(junit.xml) a control that is not met is a failure, and one that could not be assessed an error, because what was
-    not seen must not look like success. Controls that are waived, advice, not applicable or for people are skipped.
+  - In C(junit.xml) a control that is not met is a failure, and one that could not be assessed an error, because what
+    was not seen must not look like success. Controls that are waived, advice, not applicable or for people are skipped.
   - Hosts that were not reached, or on which the audit did not run, are in it with all controls not assessed.
   - The files are readable by their owner alone. They are written in check mode too, because they lie on the controller.
 author:

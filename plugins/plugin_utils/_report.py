@@ -82,9 +82,7 @@ def host(name: str, audit: Mapping[str, Any] | None, table: Table) -> dict[str, 
     error = str(audit.get("error", ""))
     controls = audit.get("controls")
     if controls is None:
-        error = (
-            str(audit.get("msg", "")).removeprefix("Task failed: ").strip() or "An earlier task failed on this host."
-        )
+        error = str(audit.get("msg") or "An earlier task failed on this host.").removeprefix("Task failed: ").strip()
         controls = rows(table, {}, _unknown(reachable, error))
     entry: dict[str, Any] = {
         "name": name,
@@ -184,7 +182,7 @@ def _view(entry: Mapping[str, Any], table: Table) -> dict[str, Any]:
     """A host as the page shows it: its sections and their controls, worst first."""
     order = {name: number for number, name in enumerate(STATUSES)}
     levels = {name: number for number, name in enumerate(ENFORCEABLE)}
-    sections = []
+    sections: list[dict[str, Any]] = []
     for section in table.sections:
         controls = [row for row in entry["controls"] if row["section"] == section.id and row["status"] != "people"]
         controls.sort(key=lambda row: (order[row["status"]], levels[row["level"]]))
@@ -198,7 +196,7 @@ def _view(entry: Mapping[str, Any], table: Table) -> dict[str, Any]:
     return {
         **entry,
         "sections": sorted(sections, key=lambda item: _badness(item["summary"], item["controls"])),
-        "by_section": {item["section"].id: item["summary"] for item in sections},
+        "by_section": {section.id: item["summary"] for section, item in zip(table.sections, sections)},
         "met": entry["summary"]["pass"],
         "measured": len(measured),
         "roles": roles,
