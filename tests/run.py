@@ -124,7 +124,8 @@ def copy_tree() -> Path:
 
 def listed(*paths: str) -> list[str]:
     """The files of the checkout below these paths, new ones included, ignored ones not."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *paths]
+    # The checkout may belong to another user than root.
+    command = ["git", "-c", "safe.directory=*", "ls-files", "--cached", "--others", "--exclude-standard", "--", *paths]
     names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
     return [name for name in names if (ROOT / name).is_file()]
 
