@@ -84,9 +84,13 @@ class Load:
 
 @dataclass(frozen=True)
 class Probe:
-    """One request and the answer that is right. ``generation``: a header carries this generation's token."""
+    """One request and the answer that is right. ``generation``: a header carries this generation's token.
+
+    ``was``: where the same answer came from before the change, if that is another URL.
+    """
 
     url: str
+    was: str = ""
     address: str = ""
     host: str = ""
     status: tuple[int, ...] = (200,)
@@ -108,6 +112,11 @@ class Probe:
                 seen = " and ".join(repr(one) for one in sent) or "nothing"
                 found[name] = f"{self.where} sends {seen} as {name} instead of {value!r}"
         return found
+
+    @property
+    def earlier(self) -> Probe:
+        """The same question, put where the answer came from before."""
+        return replace(self, url=self.was, was="") if self.was else self
 
     @property
     def where(self) -> str:
@@ -240,13 +249,15 @@ def _mode(path: str, given: Any) -> int:
 
 
 def _probe(given: Mapping[str, Any], generation: str) -> Probe:
-    url = given["url"]
-    if not re.match(r"https?://[^/\s]+", url):
-        raise TransactionError(f"probe: {url!r} is no http or https URL.")
+    url, was = given["url"], given.get("was") or ""
+    for each in (url, was) if was else (url,):
+        if not re.match(r"https?://[^/\s]+", each):
+            raise TransactionError(f"probe: {each!r} is no http or https URL.")
     status = given.get("status") or [200]
     headers = given.get("headers") or {}
     return Probe(
         url,
+        was,
         given.get("address") or "",
         given.get("host") or "",
         tuple(int(each) for each in status),
@@ -257,10 +268,14 @@ def _probe(given: Mapping[str, Any], generation: str) -> Probe:
 
 
 def _generation(files: Iterable[Want]) -> str:
-    """The same files have the same generation, in whatever order they come."""
+    """The same files have the same generation, in whatever order they come.
+
+    Links and absent files do not count: what had to go the first time is not asked for again the second time.
+    """
     known = [
         {**asdict(each), "content": hashlib.sha256(each.content).hexdigest()}
         for each in sorted(files, key=lambda each: each.path)
+        if each.state == "file"
     ]
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -387,7 +402,7 @@ class Engine:
     def _job(self, plan: Plan, changes: Sequence[Change], found: Mapping[str, Item]) -> Job:
         def commit(state: dict[str, Any], kept: Mapping[str, Item], before: Mapping[Probe, Answer]) -> None:
             state["serial"] += 1
-            seen = [{**_plain(probe), "seen": answer.status} for probe, answer in before.items()]
+            seen = [{**_plain(probe.earlier), "seen": answer.status} for probe, answer in before.items()]
             record = state["records"].setdefault(plan.name, {"files": {}, "seen": seen})
             record.update(
                 generation=plan.generation,
@@ -411,7 +426,8 @@ class Engine:
         running = self.machine.state(service) if service else ""
         if service and running != "active":
             outcome.notes.append(f"{service} is {running}, so nothing was loaded or probed; it was not started.")
-        before = {each: self.fetch(each) for each in job.probe if not each.generation} if running == "active" else {}
+        asked = [each for each in job.probe if not each.generation] if running == "active" else []
+        before = {each: self.fetch(each.earlier) for each in asked}
         for address in job.listen:
             problem = self.machine.occupied(address, service)
             if problem:
@@ -557,7 +573,8 @@ class Engine:
             if problem:
                 return f"The old files are back, but could not be loaded: {problem}"
             try:
-                self._probe(list(before), before, _judge)
+                earlier = {each.earlier: answer for each, answer in before.items()}
+                self._probe(list(earlier), earlier, _judge)
             except TransactionError as worse:
                 return f"The old files are back and loaded, but {worse}."
             return "The old configuration is back and in force."

@@ -127,6 +127,10 @@ options:
         description: The URL.
         type: str
         required: true
+      was:
+        description:
+          - The URL that gave this answer before the change, if it is another one, such as http before there was https.
+        type: str
       address:
         description: The address to connect to, if it is not the one of the host in O(probe[].url).
         type: str
@@ -253,6 +257,7 @@ FILE = {
 }
 PROBE = {
     "url": {"type": "str", "required": True},
+    "was": {"type": "str"},
     "address": {"type": "str"},
     "host": {"type": "str"},
     "status": {"type": "list", "elements": "int", "default": [200]},
