@@ -90,7 +90,11 @@ class Reader:
         environment = _env.read(Tree(), site.root)
         if environment.problems:
             raise DatabaseError(" ".join(environment.problems))
-        password = environment.secret("DATABASE_PASSWORD")
+        name = "DATABASE_PASSWORD"
+        source = site.environment_source.get(name, "")
+        if source != environment.sources.get(name, ""):
+            raise DatabaseError(f"The application gets its database password from {source}, not from its .env files.")
+        password = environment.secret(name)
         return cls(Account(there.user, password, host, there.port or 3306, socket, there.name), site.root)
 
     @classmethod

@@ -201,12 +201,18 @@ def test_what_the_server_said_is_passed_on(pretender):
 
 def test_the_account_comes_from_the_environment(tmp_path):
     (tmp_path / ".env").write_text("DATABASE_PASSWORD='hunter2'\n")
-    database = Database(host="localhost", name="chamilo", user="app")
-    account = Reader.of_site(Site("campus.test", root=str(tmp_path), database=database)).account
-    assert account == Account("app", "hunter2", "localhost", 3306, _database.SOCKET, "chamilo")
-    remote = Database(host="db.test", port=3307, name="chamilo", user="app")
-    account = Reader.of_site(Site("campus.test", root=str(tmp_path), database=remote)).account
-    assert account == Account("app", "hunter2", "db.test", 3307, "", "chamilo")
+
+    def account(host, port=0, source=f"{tmp_path}/.env"):
+        database = Database(host=host, port=port, name="chamilo", user="app")
+        sources = {"DATABASE_PASSWORD": source}
+        return Reader.of_site(
+            Site("campus.test", root=str(tmp_path), database=database, environment_source=sources)
+        ).account
+
+    assert account("localhost") == Account("app", "hunter2", "localhost", 3306, _database.SOCKET, "chamilo")
+    assert account("db.test", 3307) == Account("app", "hunter2", "db.test", 3307, "", "chamilo")
+    with pytest.raises(DatabaseError, match=r"from /etc/php/pool.conf:7, not from its .env files"):
+        account("localhost", source="/etc/php/pool.conf:7")
 
 
 def test_without_pymysql_and_client_it_says_what_to_install(tmp_path, monkeypatch):
