@@ -35,6 +35,10 @@ class StateError(Exception):
     """A path or the memory of this collection cannot be used; the text says why and what to do."""
 
 
+class Busy(StateError):
+    """Somebody else holds the lock of this host."""
+
+
 @dataclass(frozen=True)
 class Item:
     """What lies at a path. ``data`` is in memory only; ``blob`` names the copy of it in the store."""
@@ -309,9 +313,8 @@ class Store:
                     break
                 except BlockingIOError as problem:
                     if time.monotonic() >= end:
-                        holder = os.pread(handle, 200, 0).decode(errors="replace").strip() or "an unknown process"
-                        raise StateError(
-                            f"Waited {wait:.0f} seconds for the lock of this host, which is held by {holder}. "
+                        raise Busy(
+                            f"Waited {wait:.0f} seconds for the lock of this host, which is held by {_holder(handle)}. "
                             "Nothing was changed. Run again when that is done."
                         ) from problem
                     time.sleep(0.1)
@@ -321,6 +324,20 @@ class Store:
         finally:
             os.close(handle)
             self._tree.close()
+
+    def holder(self) -> str:
+        """Who holds the lock now, or an empty text."""
+        try:
+            handle = os.open(os.path.join(self.root, "lock"), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return ""
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _holder(handle)
+        finally:
+            os.close(handle)
+        return ""
 
     def peek(self) -> dict[str, Any]:
         """The state as it was last committed. It is replaced whole, so this needs no lock."""
@@ -387,6 +404,10 @@ class Store:
             mode = 0o700
         if mode != 0o700:
             os.chmod(self.root, 0o700)
+
+
+def _holder(handle: int) -> str:
+    return os.pread(handle, 200, 0).decode(errors="replace").strip() or "an unknown process"
 
 
 def now() -> str:

@@ -349,12 +349,12 @@ class Engine:
                 self._probe(plan.probe, {}, _judge)
                 outcome.loaded = True
 
-    def recover(self, boot: bool = False) -> list[str]:
-        """Put back what an interrupted run left behind. Returns what was done."""
+    def recover(self, wait: float = LOCK_SECONDS) -> list[str]:
+        """Put back what an interrupted run left behind, and load it. Returns what was done."""
         done: list[str] = []
-        with self.store.lock("chamilo-hardening recover", LOCK_SECONDS):
+        with self.store.lock("chamilo-hardening recover", wait):
             state = self.store.peek()
-            self._recover(state, done, boot)
+            self._recover(state, done)
             if state["pending"]:
                 raise TransactionError(" ".join(done))
         return done
@@ -363,6 +363,16 @@ class Engine:
         """The transactions that ``undo SECTION`` takes back."""
         records = self.store.peek()["records"]
         return sorted(name for name in records if name == section or name.startswith(f"{section}:"))
+
+    @staticmethod
+    def owner(state: Mapping[str, Any], path: str) -> str:
+        """The section that touched a path last."""
+        owners = [
+            (record["files"][path]["since"], name)
+            for name, record in state["records"].items()
+            if path in record["files"]
+        ]
+        return max(owners)[1] if owners else ""
 
     def undo(self, name: str, outcome: Outcome) -> None:
         """Bring back what was there before the first transaction of this name."""
@@ -608,18 +618,15 @@ class Engine:
             after["pending"] = {**state["pending"], journal["service"]: journal["owed"]}
         self._commit(state, after)
 
-    def _recover(self, state: dict[str, Any], done: list[str], boot: bool = False) -> set[str]:
+    def _recover(self, state: dict[str, Any], done: list[str]) -> set[str]:
         """Put back an interrupted transaction and make up for loads that are owed. Returns the services that loaded."""
         journal = state["open"]
         if journal:
-            self._put_back(state, load=not boot)
+            self._put_back(state, load=True)
             done.append(
                 f"The run of {journal['name']} that began at {journal['since']} did not finish. "
                 f"Its files ({len(journal['entries'])}) are as they were before."
             )
-        if boot and state["pending"]:
-            # Whatever was owed: the servers start with these files now.
-            self._commit(state, {**state, "pending": {}})
         settled = set()
         for service in sorted(state["pending"]):
             problem = self._settle(state, service, start=False)

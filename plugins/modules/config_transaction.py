@@ -10,11 +10,11 @@ module: config_transaction
 short_description: Change a set of configuration files in one step that undoes itself
 version_added: 1.0.0
 author:
-  - the chamilo.hardening maintainers (@chamilo-hardening)
+  - The chamilo.hardening maintainers (@chamilo-hardening)
 description:
-  - Replaces a set of files, tests the configuration, loads it into the service, asks the service whether it is really in
-    force, and only then commits. When a step fails, all files are put back as they were and the old configuration is
-    loaded again.
+  - Replaces a set of files, tests the configuration, loads it into the service, asks the service whether it is really
+    in force, and only then commits. When a step fails, all files are put back as they were and the old configuration
+    is loaded again.
   - What was there before is written to disk first, so a process that is killed or a host that restarts half way ends
     with the old configuration too. A timer of systemd, a unit that runs before the web server at boot (both are the
     program that M(chamilo.hardening.host_program) installs) and the next run of this module put it back.
@@ -38,12 +38,14 @@ options:
   name:
     description:
       - The section this belongs to, such as V(headers), with a site where a host has several, such as V(https:campus).
-      - Each section and service has one name. C(chamilo-hardening undo headers) takes back V(headers) and all V(headers:...).
+      - Each section and service has one name. C(chamilo-hardening undo headers) takes back V(headers) and every name
+        that begins with V(headers:).
     type: str
     required: true
   files:
     description:
-      - The files. Parent directories that do not exist are made (owner root, mode V(0755)) and go again with the last file.
+      - The files. Parent directories that do not exist are made (owner root, mode V(0755)) and go again with their
+        last file.
       - The text V(@generation@) in a content is replaced by RV(generation).
     type: list
     elements: dict
@@ -107,8 +109,8 @@ options:
     description:
       - Addresses with port on which the service must be able to listen with the new files, such as V(0.0.0.0:443) and
         V([::]:443).
-      - Before anything changes, each is tried. One that another program occupies ends the run. One that the service itself
-        has already is no fault.
+      - Before anything changes, each is tried. One that another program occupies ends the run. One that the service
+        itself has already is no fault.
     type: list
     elements: str
     default: []

@@ -1,0 +1,91 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Puts the program chamilo-hardening on a host, and the unit that calls it at boot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import Item, StateError, Tree, file_item
+
+UNIT = "chamilo-hardening-recover.service"
+# Before everything that could read a half-changed file: ordinary services start after sysinit.target.
+# RemainAfterExit, because a unit that sysinit.target wants would otherwise run again with each `systemctl start`.
+UNIT_TEXT = """\
+# Written by the Ansible collection chamilo.hardening.
+[Unit]
+Description=Put back the files of an interrupted chamilo.hardening run
+DefaultDependencies=no
+RequiresMountsFor=/etc /usr /var/lib/chamilo-hardening
+After=local-fs.target
+Before=sysinit.target nginx.service apache2.service shutdown.target
+Conflicts=shutdown.target
+ConditionPathExists=/var/lib/chamilo-hardening/state.json
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+TimeoutStartSec=60
+ExecStart={program} recover --boot
+
+[Install]
+WantedBy=sysinit.target
+"""
+
+
+@dataclass
+class Installed:
+    """What was, or would be, done."""
+
+    changed: bool = False
+    diff: list[dict[str, str]] = field(default_factory=list)
+
+
+def install(
+    content: bytes,
+    version: str,
+    program: str,
+    check: bool,
+    machine: Machine | None = None,
+    units: str = "/etc/systemd/system",
+) -> Installed:
+    """Install what is not there already. An unchanged host costs three looks and no command."""
+    unit = f"{units}/{UNIT}"
+    wanted = {
+        program: file_item(content, 0, 0, 0o755),
+        unit: file_item(UNIT_TEXT.format(program=program).encode(), 0, 0, 0o644),
+        # What `systemctl enable` does.
+        f"{units}/sysinit.target.wants/{UNIT}": Item("link", target=f"../{UNIT}"),
+    }
+    done = Installed()
+    with Tree() as tree:
+        old = {path: tree.look(path) for path in wanted}
+        different = [path for path, item in wanted.items() if not old[path].same(item)]
+        for path in different:
+            if path == program:
+                before, after = _summary(old[path]), f"version {version}, {_summary(wanted[path])}"
+            else:
+                before, after = _text(old[path]), _text(wanted[path])
+            done.diff.append({"before_header": path, "after_header": path, "before": before, "after": after})
+            if not check:
+                for folder in tree.missing_parents(path):
+                    tree.make_directory(folder)
+                tree.write(path, wanted[path])
+    done.changed = bool(different)
+    machine = machine or Machine()
+    if any(path != program for path in different) and not check and machine.systemd:
+        code, said = machine.run(["systemctl", "daemon-reload"], 60)
+        if code != 0:
+            raise StateError(f"`systemctl daemon-reload` failed ({code}): {said}")
+    return done
+
+
+def _summary(item: Item) -> str:
+    return f"sha256 {item.sha256}, mode {item.mode:04o}\n" if item.kind == "file" else ""
+
+
+def _text(item: Item) -> str:
+    return item.data.decode(errors="replace") if item.kind == "file" else f"link to {item.target}\n" * bool(item.target)

@@ -1,0 +1,180 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""The program chamilo-hardening: what a host does by itself, or an administrator by hand, when no Ansible is there."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import sys
+import syslog
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import Busy, Item, StateError, Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Outcome, TransactionError
+
+ABOUT = """\
+Looks after this host's Chamilo hardening. It was put here by the Ansible collection chamilo.hardening and needs
+no Ansible to run. Everything it does is in the journal: journalctl -t chamilo-hardening"""
+
+UNDO = """\
+Brings the files of a section back as they were before the collection first touched them, tests the configuration,
+loads it and looks whether the site still answers. If it does not, the files stay as they are now. A file that somebody
+edited since is copied to /var/lib/chamilo-hardening/kept first. The next run of the playbook hardens the section again,
+unless it is run with --skip-tags SECTION."""
+
+STATUS = """\
+Shows which sections are in force, since when, which of their files were edited by hand since, and whether a run was
+interrupted or the web server still has to load something."""
+
+
+def main(arguments: Sequence[str] | None = None, version: str = "", engine: Engine | None = None) -> int:
+    """Run one command. Returns the exit code: 0 done, 1 it failed, 2 it was asked for in a wrong way."""
+    options = _parser(version).parse_args(arguments)
+    if os.geteuid() != 0:
+        print("chamilo-hardening must be run by root: try `sudo chamilo-hardening ...`.", file=sys.stderr)
+        return 2
+    syslog.openlog("chamilo-hardening", syslog.LOG_PID, syslog.LOG_DAEMON)
+    command: Callable[[argparse.Namespace, Engine], int] = options.run
+    try:
+        return command(options, engine or Engine())
+    except (TransactionError, StateError, OSError) as problem:
+        _say(str(problem), syslog.LOG_ERR)
+        return 1
+
+
+def _parser(version: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="chamilo-hardening", description=ABOUT)
+    parser.add_argument("--version", action="version", version=f"chamilo-hardening {version}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    status = commands.add_parser("status", help="show what is in force on this host", description=STATUS)
+    status.add_argument("--json", action="store_true", help="for programs")
+    status.set_defaults(run=_status, version=version)
+
+    undo = commands.add_parser("undo", help="bring back what was there before a section", description=UNDO)
+    undo.add_argument("section", metavar="SECTION", help="as `chamilo-hardening status` shows it, such as headers")
+    undo.add_argument("--yes", action="store_true", help="do not ask")
+    undo.set_defaults(run=_undo)
+
+    # Without help, so that the list shows only what a person needs: timers and the boot call this.
+    recover = commands.add_parser("recover", description="Put back what an interrupted run left behind.")
+    recover.add_argument("--boot", action="store_true", help="do not wait for a run that is going on")
+    recover.set_defaults(run=_recover)
+    return parser
+
+
+def _say(text: str, level: int = syslog.LOG_INFO) -> None:
+    """To the one who asked, and to the journal."""
+    print(text, file=sys.stderr if level == syslog.LOG_ERR else sys.stdout)
+    for line in text.splitlines():
+        syslog.syslog(level, line)
+
+
+def _recover(options: argparse.Namespace, engine: Engine) -> int:
+    try:
+        done = engine.recover(0) if options.boot else engine.recover()
+    except Busy:
+        if options.boot:
+            return 0  # a run is going on: it looks after itself
+        raise
+    for line in done:
+        _say(line)
+    return 0
+
+
+def _undo(options: argparse.Namespace, engine: Engine) -> int:
+    names = engine.names(options.section)
+    if not names:
+        known = ", ".join(sorted(engine.store.peek()["records"])) or "none"
+        _say(f"Nothing of {options.section} is in force here. In force: {known}.", syslog.LOG_ERR)
+        return 1
+    if sys.stdin.isatty() and not options.yes:
+        records = engine.store.peek()["records"]
+        paths = sorted({path for name in names for path in records[name]["files"]})
+        print("These files go back to what they were before:", *paths, sep="\n  ")
+        if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+            print("Nothing was changed.")
+            return 1
+    worst = 0
+    for name in names:
+        syslog.syslog(syslog.LOG_INFO, f"undo {name}: begins")
+        outcome = Outcome()
+        try:
+            engine.undo(name, outcome)
+        except (TransactionError, StateError, OSError) as problem:
+            _tell(outcome)
+            _say(f"undo {name}: {problem}", syslog.LOG_ERR)
+            worst = 1
+            continue
+        _tell(outcome)
+        how = "loaded, and the site answers" if outcome.loaded else "nothing had to be loaded"
+        _say(f"undo {name}: done; {how}.")
+    return worst
+
+
+def _tell(outcome: Outcome) -> None:
+    for line in [*outcome.recovered, *outcome.notes]:
+        _say(line)
+
+
+def _status(options: argparse.Namespace, engine: Engine) -> int:
+    known = status(engine, options.version)
+    if options.json:
+        print(json.dumps(known, indent=2, sort_keys=True))
+        return 0
+    print(f"chamilo-hardening {known['version']} on {socket.gethostname()}")
+    if known["running"]:
+        print(f"\nA run is going on: {known['running']}")
+    elif known["interrupted"]:
+        print(
+            f"\nINTERRUPTED: the run of {known['interrupted']['name']} that began at {known['interrupted']['since']}."
+        )
+        print("Its files are put back by a timer, at the next boot, or now by: chamilo-hardening recover")
+    for service in known["pending"]:
+        print(f"\nNOT LOADED: {service} has not read its present files. Try: chamilo-hardening recover")
+    print("\nIn force:" if known["sections"] else "\nNo section is in force.")
+    for name, section in sorted(known["sections"].items()):
+        print(f"  {name:<20} since {section['since']}   {len(section['files'])} files   {section['generation']}")
+        for path in section["edited"]:
+            print(f"    edited by hand since: {path}")
+    if known["sections"]:
+        print("\nTo bring back what was there before: chamilo-hardening undo SECTION")
+    return 0
+
+
+def status(engine: Engine, version: str) -> dict[str, Any]:
+    """What ``status --json`` prints."""
+    state = engine.store.peek()
+    sections = {}
+    with Tree() as tree:
+        for name, record in state["records"].items():
+            edited = []
+            for path, known in sorted(record["files"].items()):
+                # A file that a later section has taken over is that section's to compare.
+                if engine.owner(state, path) == name and not tree.look(path).same(Item.from_json(known["after"])):
+                    edited.append(path)
+            sections[name] = {
+                "since": record["at"],
+                "generation": record["generation"],
+                "files": sorted(record["files"]),
+                "edited": edited,
+            }
+    running = engine.store.holder()
+    interrupted = state["open"] if not running else None
+    return {
+        "version": version,
+        "sections": sections,
+        "running": running,
+        "interrupted": {key: interrupted[key] for key in ("name", "since")} if interrupted else None,
+        "pending": sorted(state["pending"]),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
