@@ -1,0 +1,7 @@
+<?php
+
+if ('cli' !== PHP_SAPI) {
+    exit('Only from the command line');
+}
+
+echo "nothing to send\n";

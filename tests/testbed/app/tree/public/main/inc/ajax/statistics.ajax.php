@@ -1,0 +1,6 @@
+<?php
+
+// Without the kernel.
+
+header('Content-Type: application/json');
+echo '{"status": "ok"}';

@@ -1,0 +1,1 @@
+{# legacy layout #}<html><body>{{ content }}</body></html>

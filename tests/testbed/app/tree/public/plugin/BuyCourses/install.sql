@@ -1,0 +1,1 @@
+CREATE TABLE plugin_buycourses (id INT);
