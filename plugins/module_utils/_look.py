@@ -86,8 +86,12 @@ class Look:
         domain = self.site.domain
         if self.options.get("terminated_elsewhere"):
             return (Door("http", domain, 80), Door("https", domain, 443))
-        if self.site.serving:
-            doors = [door for host in self.site.serving for door in self.doors_of(host, domain)]
+        # What answers for want of a better is ours only where it serves the same folder, or nothing names us.
+        public = os.path.join(self.site.root, "public")
+        spare = [host for host in self.site.fallback if not self.site.serving or host.root == public]
+        hosts = [*self.site.serving, *spare]
+        if hosts:
+            doors = [door for host in hosts for door in self.doors_of(host, domain)]
         else:  # no virtual host could be read: what listens on the usual ports
             ports = {int(address.rpartition(":")[2]) for address in self.site.listening}
             listens = [Listen("*", port, port == 443) for port in (80, 443) if port in ports]
@@ -108,7 +112,7 @@ class Look:
         doors = []
         for listen in listens:
             address = self._address(listen.address.strip("[]"))
-            if address:
+            if address and listen.port:  # without a port it is a socket file
                 doors.append(Door("https" if listen.tls else "http", name or address, listen.port, address))
         return doors
 

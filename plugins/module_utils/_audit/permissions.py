@@ -1,0 +1,363 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Looks at owners, groups and modes, at who runs, and at what the web server gives away."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import API, MISSING, PAGES
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import (
+    Identity,
+    Seen,
+    group_name,
+    owners,
+    php_user,
+    shown,
+    tree,
+    user_name,
+    web_users,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
+    Finding,
+    check,
+    failed,
+    not_assessed,
+    passed,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Door, Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._php_settings import is_on, settings
+from ansible_collections.chamilo.hardening.plugins.module_utils._running import Process, processes, said
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+
+PUBLIC_PASSPHRASE = "your_secret_passphrase"  # Chamilo ships it; everybody knows it
+_FAULTS = 4  # in one piece of evidence
+_HEAD = 200  # bytes that have to agree
+_FEW = 4
+_SECRET = ("config/jwt/private.pem", "config/authentication.yaml")
+
+
+def _verdict(faults: Iterable[str], good: str, seen: Seen | None = None) -> Finding:
+    """fail with the faults; pass only when everything could be looked at."""
+    found = [fault for fault in faults if fault]
+    if found:
+        more = f"; and {len(found) - _FAULTS} more" if len(found) > _FAULTS else ""
+        return failed(f"{'; '.join(found[:_FAULTS])}{more}.")
+    if seen is not None and seen.unread.count:
+        return not_assessed(f"{seen.unread.say('could not be looked into')}; run with root.")
+    return passed(good)
+
+
+def _mode(path: str) -> tuple[os.stat_result, str]:
+    status = os.stat(path)
+    return status, f"{user_name(status.st_uid)}:{group_name(status.st_gid)} {stat.S_IMODE(status.st_mode):04o}"
+
+
+@check("permissions_code")
+def code(look: Look) -> Finding:
+    seen = look.once(tree)
+    users = web_users(look)
+    names = " or ".join(user.name for user in users)
+    faults = []
+    if seen.code_writable.count:
+        faults.append(seen.code_writable.say(f"of the program can be changed by {names}"))
+    faults += [_parent(folder, users) for folder in _parents(look.root)]
+    if seen.code_owner.count:
+        faults.append(seen.code_owner.say("of the program belong neither to root nor to the owner of the folder"))
+    if seen.code_mode.count:
+        faults.append(seen.code_mode.say("of the program allow more than 755 (folders) and 644 (files)"))
+    return _verdict(faults, f"{seen.entries:,} entries looked at; {names} can change none of the program.", seen)
+
+
+def _parents(root: str) -> list[str]:
+    folders, folder = [], os.path.dirname(os.path.realpath(root))
+    while folder not in folders:
+        folders.append(folder)
+        folder = os.path.dirname(folder)
+    return folders
+
+
+def _parent(folder: str, users: Iterable[Identity]) -> str:
+    status, words = _mode(folder)
+    sticky = status.st_mode & stat.S_ISVTX
+    for user in users:
+        if status.st_uid == user.user or (not sticky and user.controls(status.st_mode, status.st_uid, status.st_gid)):
+            return f"{folder} ({words}) can be changed by {user.name}, so the whole folder can be exchanged"
+    return ""
+
+
+@check("permissions_var")
+def var(look: Look) -> Finding:
+    path, user = os.path.join(look.root, "var"), php_user(look)
+    if not os.path.isdir(path):
+        return failed(f"{path} is not there; Chamilo cannot work without it.")
+    status, words = _mode(path)
+    faults = []
+    if status.st_uid != user.user:
+        faults.append(f"var/ is {words}, but PHP runs as {user.name}")
+    if not user.may(2, status.st_mode, status.st_uid, status.st_gid):
+        faults.append(f"{user.name} cannot write to var/ ({words})")
+    seen = look.once(tree)
+    if seen.var_others.count:
+        faults.append(seen.var_others.say("in var/ have rights for every account of this host"))
+    if seen.var_owner.count:
+        faults.append(seen.var_owner.say(f"in var/ do not belong to {user.name}"))
+    return _verdict(faults, f"var/ is {words}, and nothing in it has a right for others.", seen)
+
+
+@check("permissions_env")
+def env(look: Look) -> Finding:
+    files = [path for path in sorted(glob.glob(os.path.join(glob.escape(look.root), ".env*"))) if os.path.isfile(path)]
+    if not files:
+        return not_assessed(f"There is no .env file in {look.root}.")
+    faults = [fault for path in files for fault in _private(look, path, 0o640)]
+    return _verdict(faults, f"{', '.join(_described(path) for path in files[:_FEW])}.")
+
+
+@check("permissions_config")
+def config(look: Look) -> Finding:
+    folder = os.path.join(look.root, "config")
+    if not os.path.isdir(folder):
+        return not_assessed(f"{folder} is not there.")
+    faults = _private(look, folder, 0o750)
+    seen = look.once(tree)
+    if seen.config_writable.count:
+        faults.append(seen.config_writable.say("in config/ can be changed by the web user"))
+    keys = sorted(glob.glob(os.path.join(glob.escape(folder), "jwt", "*.pem")))
+    faults += [fault for path in keys for fault in _private(look, path, 0o640)]
+    if not faults and not os.access(folder, os.R_OK | os.X_OK):
+        return not_assessed(f"{_described(folder)}; it cannot be looked into without root.")
+    return _verdict(faults, f"{_described(folder)}; {len(keys)} keys in config/jwt are private.")
+
+
+def _described(path: str) -> str:
+    return f"{shown(os.path.basename(path))} is {_mode(path)[1]}"
+
+
+def _private(look: Look, path: str, most: int) -> list[str]:
+    """Why something with secrets is not readable by PHP alone."""
+    status, words = _mode(path)
+    here = f"{shown(os.path.relpath(path, look.root))} ({words})"
+    faults = []
+    if stat.S_IMODE(status.st_mode) & 0o777 & ~most:
+        faults.append(f"{here} allows more than {most:o}")
+    php = php_user(look)
+    for user in web_users(look):
+        if user.controls(status.st_mode, status.st_uid, status.st_gid):
+            faults.append(f"{here} can be changed by {user.name}")
+        elif user.user != php.user and user.may(4, status.st_mode, status.st_uid, status.st_gid):
+            faults.append(f"{here} can be read by the web server ({user.name}), which has no need to")
+    if status.st_uid not in owners(look) and not faults:
+        faults.append(f"{here} belongs neither to root nor to the owner of the folder")
+    return faults
+
+
+@check("permissions_no_777")
+def no_777(look: Look) -> Finding:
+    seen = look.once(tree)
+    everybody = seen.everybody.say("can be changed by every account of this host") if seen.everybody.count else ""
+    return _verdict([everybody], f"{seen.entries:,} entries looked at, none is writable by others.", seen)
+
+
+@check("permissions_links")
+def links(look: Look) -> Finding:
+    seen = look.once(tree)
+    kinds = (
+        (seen.setuid, "carry a setuid or setgid bit"),
+        (seen.devices, "are device files"),
+        (seen.links_out, "are links that lead out of the site"),
+        (seen.hard_links, "are also known under a name outside the site"),
+    )
+    faults = [tally.say(what) for tally, what in kinds if tally.count]
+    good = f"{seen.entries:,} entries looked at: no setuid file, no device, no link out of the site."
+    return _verdict(faults, good, seen)
+
+
+@check("permissions_web_user")
+def web_user(look: Look) -> Finding:
+    serving = [process for process in look.once(processes) if re.match(r"nginx|apache2|httpd|php-fpm", process.name)]
+    if not serving:
+        raise Unseen("neither a web server nor PHP-FPM is running on this host")
+    workers = _workers(serving)
+    rooted = [process for process in workers if process.user == 0]
+    if rooted:
+        seen = ", ".join(f"{process.name} (process {process.pid})" for process in rooted[:3])
+        return failed(f"{len(rooted)} of {len(workers)} workers run as root: {seen}.")
+    kinds = sorted({f"{process.name} as {user_name(process.user)}" for process in workers})
+    return passed(f"Workers run as ordinary users: {', '.join(kinds)}.")
+
+
+def _workers(serving: Sequence[Process]) -> list[Process]:
+    """Those who do the work. A master with workers only watches over them; one without does it all itself."""
+    names = {process.pid: process.name for process in serving}
+    masters = {process.parent for process in serving if names.get(process.parent) == process.name}
+    return [process for process in serving if process.pid not in masters]
+
+
+@check("permissions_production")
+def production(look: Look) -> Finding:
+    environment = look.site.environment
+    root = look.root
+    faults = []
+    mode, debug = environment.get("APP_ENV", ""), environment.get("APP_DEBUG", "")
+    if mode and mode != "prod":
+        faults.append(f"APP_ENV is {mode} ({_source(look, 'APP_ENV')})")
+    # Symfony takes what is not said from the environment: debugging is off in prod.
+    if debug.lower() not in ("", "0", "false", "off", "no"):
+        faults.append(f"APP_DEBUG is {debug} ({_source(look, 'APP_DEBUG')})")
+    answers = [look.get(path) for path in (*PAGES, API, MISSING)] if look.doors else []
+    faults += list(dict.fromkeys(filter(None, map(_tells, answers))))
+    php = settings(look)
+    if "display_errors" in php and is_on(php["display_errors"].value):
+        faults.append(f"PHP shows errors to visitors (display_errors in {php['display_errors'].file})")
+    if faults:
+        return failed(f"{'; '.join(faults[:_FAULTS])}.")
+    if not mode:
+        return not_assessed(f"APP_ENV of {root} could not be read; run with root.")
+    if not any(answer.status for answer in answers):
+        return not_assessed("APP_ENV is prod, but the site gave no answer that could show it.")
+    kind = look.settings.get("platform.server_type", "prod")
+    if kind != "prod":
+        return failed(f"Chamilo's setting platform.server_type is {kind}.")
+    return passed("APP_ENV is prod, debugging is off, server_type is prod, and an error shows no code.")
+
+
+def _source(look: Look, name: str) -> str:
+    return look.site.environment_source.get(name, "source unknown")
+
+
+def _tells(answer: Answer) -> str:
+    if answer.values("X-Debug-Token"):
+        return f"{answer.url} sends X-Debug-Token: the debug toolbar is on"
+    trace = re.search(rb"Symfony Exception|sf-dump|exception-message|Stack trace:|Fatal error</b>:", answer.body)
+    return f"{answer.url} shows {trace[0].decode()!r} to everybody" if trace else ""
+
+
+@check("permissions_secrets")
+def secrets(look: Look) -> Finding:
+    root = look.root
+    faults = [f"{name} has a value that everybody can look up" for name in look.site.secrets_default]
+    key = os.path.join(root, "config", "jwt", "private.pem")
+    if os.access(key, os.R_OK):
+        faults += filter(None, [_key_fault(key)])
+    if faults:
+        return failed(f"{'; '.join(faults)}.")
+    if not look.site.environment:
+        return not_assessed(f"The environment files of {root} could not be read; run with root.")
+    if not os.path.exists(key) and look.as_root:
+        return passed("APP_SECRET and JWT_PASSPHRASE are the site's own. There is no JWT key.")
+    if not os.access(key, os.R_OK):
+        return not_assessed(f"APP_SECRET and JWT_PASSPHRASE are the site's own; {key} cannot be read without root.")
+    return passed("APP_SECRET and JWT_PASSPHRASE are the site's own; the JWT key does not open with the public one.")
+
+
+def _key_fault(key: str) -> str:
+    with open(key, encoding="ascii", errors="replace") as file:
+        text = file.read(10_000)
+    if "ENCRYPTED" not in text:
+        return "config/jwt/private.pem is not encrypted at all" if "PRIVATE KEY" in text else ""
+    if not said(["openssl", "version"]):
+        raise Unseen("without the program openssl nobody can say whether the JWT key opens with the public passphrase")
+    opened = said(["openssl", "pkey", "-in", key, "-passin", f"pass:{PUBLIC_PASSPHRASE}", "-pubout"])
+    return "config/jwt/private.pem opens with the passphrase that Chamilo ships" if opened else ""
+
+
+# ------------------------------------------------------------------------------------------------------ docroot
+
+
+@check("permissions_docroot")
+def docroot(look: Look) -> Finding:
+    root = os.path.realpath(look.root)
+    if not look.site.virtual_hosts and not look.doors:
+        raise Unseen("no web server with a virtual host was found on this host")
+    heads = _heads(look, root)
+    questions: list[tuple[Door, str]] = []
+    about: list[tuple[str, str]] = []  # the file each question is after, and who is asked
+    hosts = [*look.site.virtual_hosts] or [VirtualHost("the web server", 0, (), (), f"{root}/public")]
+    for host in hosts:
+        doors = look.doors_of(host) if host.listens else list(look.all_doors)
+        for door in {door.scheme: door for door in reversed(doors)}.values():
+            for path, file in _ways(root, os.path.realpath(host.root or "/nonexistent"), heads):
+                questions.append((door, path))
+                about.append((file, f"{host.file}:{host.line}"))
+    found: dict[str, str] = {}
+    silent = 0
+    for answer, (file, place) in zip(look.ask_all(questions), about):
+        silent += not answer.status
+        if _is(answer, file, heads[file]):
+            found.setdefault(f"{file} of {place}", f"{answer.url} gives away {shown(file)} (virtual host at {place})")
+    if found:
+        return _verdict(found.values(), "")
+    if not questions or silent == len(questions):
+        raise Unseen("none of the virtual hosts of this host gave an answer")
+    names = sorted({door.url("") for door, _path in questions})
+    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+    return passed(
+        f"{len(questions)} ways to {', '.join(sorted(map(shown, heads))[:_FEW])} and others were tried under "
+        f"{', '.join(names[:_FEW])}{more}; none gave anything away."
+    )
+
+
+def _heads(look: Look, root: str) -> Mapping[str, bytes]:
+    """What should not be reachable, each with its first bytes; without them where this user may not read it."""
+    here = glob.escape(root)
+    wanted = [*sorted(glob.glob(f"{here}/.env*"))[:_FEW], *sorted(glob.glob(f"{here}/public/documentation/*.*"))[:1]]
+    wanted += [f"{root}/{path}" for path in (".git/HEAD", ".git/config", "composer.json", *_SECRET)]
+    try:
+        seen = look.once(tree)
+    except Unseen:
+        seen = Seen()
+    wanted += [f"{root}/{path}" for path in seen.stored[:2] + seen.left[:_FEW] + seen.templates[:2]]
+    return {os.path.relpath(path, root): _head(path) for path in wanted if os.path.isfile(path)}
+
+
+def _head(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(_HEAD)
+    except OSError:
+        return b""
+
+
+def _ways(root: str, served: str, heads: Mapping[str, bytes]) -> Iterable[tuple[str, str]]:
+    """Paths that could lead to each file, for a virtual host that serves a folder."""
+    public = f"{root}/public"
+    for file in heads:
+        if f"{root}/{file}".startswith(f"{served}/"):
+            yield f"/{os.path.relpath(f'{root}/{file}', served)}", file
+        elif served == public:
+            yield f"/{file}", file
+    secret = next((file for file in heads if file.startswith(".env")), "")
+    if not secret:
+        return
+    if served == public:
+        tricks = [
+            f"//{secret}",
+            f"/%2e{secret[1:]}",
+            f"/../{secret}",
+            f"/%2e%2e/{secret}",
+            f"/build/..%2f..%2f{secret}",
+        ]
+    elif f"{root}/".startswith(f"{served}/"):
+        start = root[len(served) :]
+        tricks = [f"/{start}/{secret}", f"{start}/%2e{secret[1:]}"]
+    else:  # another site: an alias would usually carry the folder's name
+        tricks = [f"/{secret}", f"/{os.path.basename(root)}/{secret}"]
+    yield from ((trick, secret) for trick in tricks)
+
+
+def _is(answer: Answer, file: str, head: bytes) -> bool:
+    """Whether the answer is that file. A front controller answers 200 to anything, so the content has to agree."""
+    if answer.status not in (200, 206):
+        return False
+    if head:
+        return answer.body.startswith(head) if len(head) == _HEAD else answer.body == head
+    looks = rb"\A(?:#.*\n|\s)*[A-Z_]+=" if file.startswith(".env") else rb"\A-----BEGIN|\Aref: refs/|\A\[core\]"
+    return bool(re.search(looks, answer.body))

@@ -1,0 +1,183 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Looks whether Chamilo and the system under it are current, and whether somebody would hear of an update."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+from collections.abc import Sequence
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _advisories
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
+    Finding,
+    check,
+    failed,
+    not_assessed,
+    passed,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs, named, said
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+
+DAY = 86400
+INSTALLER = (
+    "/main/install/index.php",
+    "/main/install/",
+    "//main/install/index.php",
+    "/main/install/index.php/audit",
+    "/check.php",
+    "/check.php/audit",
+)
+PERIODIC = "/var/lib/apt/periodic"
+UNATTENDED = "/usr/bin/unattended-upgrade"
+_STALE_DAYS = 3
+_NOBODY = 65534
+
+_Version = tuple[int, int, int, int, int]
+_STAGES = {"alpha": 0, "beta": 1, "rc": 2}
+
+
+def parse_version(text: str) -> _Version:
+    """``2.0.1`` or ``2.0.0-RC.3``, comparable: what comes before a release is smaller than the release."""
+    found = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?:[-. _]?(alpha|beta|rc)[-. _]?(\d*))?", text.strip(), re.IGNORECASE)
+    if not found:
+        raise Unseen(f"{text!r} is no version that could be compared")
+    stage = _STAGES[found[4].lower()] if found[4] else 9
+    return int(found[1]), int(found[2]), int(found[3] or 0), stage, int(found[5] or 0)
+
+
+@check("updates_version")
+def version(look: Look) -> Finding:
+    here, source = look.site.version, f"is installed in {look.root}"
+    if not here:
+        # The row in the database can be older than the code, never newer.
+        here = look.settings.get("platform.chamilo_database_version", "")
+        source = "is what the database says; the code no longer names its version"
+    if not here:
+        return not_assessed("The installed version could be read neither from the code nor from the database.")
+    own, least = parse_version(here), _advisories.LEAST
+    branch = next((each for each in _advisories.BRANCHES if parse_version(each.fixed)[:2] == own[:2]), None)
+    for known in filter(None, (least, branch)):
+        if own < parse_version(known.fixed):
+            words = f"Chamilo {here} {source}. {known.advisory}: {known.hole}; fixed in {known.fixed}."
+            return failed(words) if look.site.version else not_assessed(words)
+    known_on = datetime.date.fromisoformat(_advisories.DATED)
+    today = datetime.datetime.fromtimestamp(look.now, datetime.timezone.utc).date()
+    if (today - known_on).days > _advisories.DAYS:
+        return not_assessed(
+            f"Chamilo {here} {source}, and no hole in it was known on {_advisories.DATED}. "
+            f"That list is too old to say so today; install a newer version of this collection."
+        )
+    if branch is None:
+        return not_assessed(
+            f"Chamilo {here} {source}, above {least.fixed}, but the list of {_advisories.DATED} "
+            f"knows nothing of the branch {own[0]}.{own[1]}."
+        )
+    return passed(f"Chamilo {here} {source}, at or above {branch.fixed}, the newest known fix ({_advisories.DATED}).")
+
+
+@check("updates_installer")
+def installer(look: Look) -> Finding:
+    door = look.doors.get(look.scheme)
+    if door is None:
+        raise Unseen(f"nothing on this host answers to {look.site.domain}")
+    *answers, missing = look.ask_all([(door, path) for path in (*INSTALLER, MISSING)])
+    silent = [answer for answer in answers if not answer.status]
+    if silent:
+        raise Unseen(f"{silent[0].url} gave no answer: {silent[0].error}")
+    reached = [answer for answer in answers if answer.status not in (403, 404) and not _alike(answer, missing)]
+    if not reached:
+        return passed(
+            f"{len(answers)} ways to the installer and to check.php are refused, {answers[0].url} with "
+            f"{answers[0].status}."
+        )
+    broken = [answer for answer in reached if answer.status >= 500]
+    if len(broken) == len(reached):
+        return failed(f"{broken[0].url} answers {broken[0].status}: it is not refused, it only fails.")
+    seen = ", ".join(f"{answer.url} ({answer.status})" for answer in reached[:3] if answer.status < 500)
+    return failed(f"Anybody can call {seen}. Each update brings these files back.")
+
+
+def _alike(answer: Answer, missing: Answer) -> bool:
+    """The application answers whatever is not there with a page of its own."""
+    return answer.status == missing.status and answer.body == missing.body
+
+
+@check("updates_os")
+def system(look: Look) -> Finding:
+    if not os.path.exists("/var/lib/dpkg/status"):
+        return not_assessed("This is not Debian or Ubuntu; how its updates are installed is not known here.")
+    waiting = look.once(pending)
+    now = f" {_waiting(waiting)}{' A reboot is needed.' if os.path.exists('/run/reboot-required') else ''}"
+    if not os.path.exists(UNATTENDED):
+        return failed(f"unattended-upgrades is not installed, so nothing installs security updates.{now}")
+    configuration = said(["apt-config", "dump"])
+    faults = []
+    if not _days(configuration, "Unattended-Upgrade"):
+        faults.append("APT::Periodic::Unattended-Upgrade is not set")
+    if not _days(configuration, "Update-Package-Lists"):
+        faults.append("APT::Periodic::Update-Package-Lists is not set, so updates are never looked for")
+    origins = re.findall(r'^Unattended-Upgrade::(?:Origins-Pattern|Allowed-Origins):: "(.*)";$', configuration, re.M)
+    if not any("security" in origin.lower() for origin in origins):
+        faults.append("the allowed origins leave out the security updates")
+    if not named(look.once(jobs), r"apt\.systemd\.daily|unattended-upgrade"):
+        faults.append("no active timer or cron job starts it (apt-daily-upgrade.timer)")
+    ran = _last_run(look)
+    if not faults and ran > _STALE_DAYS:
+        faults.append(f"the last run was {ran:.0f} days ago")
+    if faults:
+        return failed(f"Security updates do not install themselves: {'; '.join(faults)}.{now}")
+    last = "has not run yet" if ran < 0 else f"ran last {ran:.1f} days ago"
+    return passed(f"unattended-upgrades installs security updates; it {last}.{now}")
+
+
+def _days(configuration: str, what: str) -> bool:
+    found = re.search(rf'^APT::Periodic::{what} "(.*)";$', configuration, re.MULTILINE)
+    return bool(found) and found[1] not in ("", "0") if found else False
+
+
+def _last_run(look: Look) -> float:
+    """Days since unattended-upgrades ran; -1 when it has not yet."""
+    try:
+        return max(0.0, (look.now - os.stat(f"{PERIODIC}/upgrade-stamp").st_mtime) / DAY)
+    except FileNotFoundError:
+        return -1
+
+
+def pending(look: Look) -> list[str] | None:
+    """Packages with a security update that waits. None when apt cannot say.
+
+    apt runs as nobody: so it cannot write its caches or take a lock, whatever it thinks of them.
+    """
+    simulation = said(["apt-get", "--simulate", "upgrade"], 60, user=_NOBODY if look.as_root else None)
+    if not simulation:
+        return None
+    return re.findall(r"^Inst (\S+) \[.*?\] \(.*[Ss]ecurity.*\)", simulation, re.MULTILINE)
+
+
+def _waiting(names: Sequence[str] | None) -> str:
+    if names is None:
+        return "apt could not say what waits."
+    if not names:
+        return "No security update waits."
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{len(names)} security updates wait: {', '.join(names[:3])}{more}."
+
+
+@check("updates_watch")
+def watch(look: Look) -> Finding:
+    root = look.root
+    watching = named(look.once(jobs), r"chamilo:update:check|chamilo-hardening daily|updates\.chamilo\.org")
+    if not watching:
+        return failed(f"No timer and no cron job on this host looks for a newer release than the one in {root}.")
+    job = watching[0]
+    if job.service and job.result not in ("", "success"):
+        return failed(f"{job.source} looks for new releases, but its last run ended with {job.result}.")
+    if job.service and look.now - job.last > 26 * 3600:
+        return failed(f"{job.source} should look for new releases daily, but has not run for 26 hours.")
+    return not_assessed(f"{job.source} looks for new releases; whether it would tell somebody cannot be seen.")
