@@ -220,25 +220,35 @@ def _host(block: Directive, configuration: Configuration) -> VirtualHost:
     def value(name: str) -> str:
         return first(level, name) or first(main, name)
 
+    def log(name: str) -> Directive | None:
+        return next((item for item in (*level, *main) if item.name == name and item.arguments), None)
+
+    tls = value("sslengine").lower() == "on"
+    http2 = tls and any("h2" in item.arguments for item in (*every(level, "protocols"), *every(main, "protocols")))
     names = [_host_name(item.arguments[0]) for item in every(level, "servername") if item.arguments][-1:]
     names += [name.lower() for item in every(level, "serveralias") for name in item.arguments]
     limit = value("limitrequestbody")
-    log = next((item for item in (*level, *main) if item.name == "customlog" and item.arguments), None)
+    access, error = log("customlog"), log("errorlog")
     links = configuration.links.get(block.file, [])
     return VirtualHost(
         file=block.file,
         line=block.line,
         names=tuple(names),
-        listens=tuple(_listens(block.arguments, value("sslengine").lower() == "on", configuration)),
+        listens=tuple(parse_listens(block.arguments, tls, configuration, http2)),
         root=value("documentroot").rstrip("/"),
         certificate=value("sslcertificatefile"),
         certificate_key=value("sslcertificatekeyfile"),
         enabled_by=links[0] if links else "",
         includes=tuple(item.arguments[0] for item in every(level, "include", "includeoptional") if item.arguments),
-        add_headers=tuple(item.place for item in (*_global_headers(main), *walk(level)) if item.name == "header"),
-        access_log=log.arguments[0] if log else "",
-        access_log_format="".join(log.arguments[1:2]) if log else "",
-        error_log=value("errorlog"),
+        add_headers=tuple(
+            item.place
+            for item in (*_outside(main), *walk(level))
+            if item.name == "header" and not configuration.is_ours(item.file)
+        ),
+        access_log=access.rest if access else "",
+        access_log_file=access.arguments[0] if access else "",
+        access_log_format="".join(access.arguments[1:2]) if access else "",
+        error_log=error.rest if error else "",
         body_limit=int(limit) if limit.isdigit() else -1,
         php=_php(level)
         or _php(every(main, "filesmatch", "files", "sethandler", "proxypassmatch", "directory"))
@@ -251,8 +261,8 @@ def is_mod_php(modules: Iterable[str]) -> bool:
     return any(re.fullmatch(r"php\d*", module) for module in modules)
 
 
-def _global_headers(main: Sequence[Directive]) -> list[Directive]:
-    """Header directives outside of every virtual host: they count in all of them."""
+def _outside(main: Sequence[Directive]) -> list[Directive]:
+    """The directives outside of every virtual host: they count in all of them."""
     return [item for item in main if item.name != "virtualhost" for item in walk([item])]
 
 
@@ -260,10 +270,16 @@ def _php(level: Iterable[Directive]) -> str:
     """Where a handler or a proxy directive sends PHP."""
     for item in walk(level):
         if item.name in ("sethandler", "proxypassmatch", "proxypass") and item.arguments:
-            found = _FCGI.search(item.arguments[-1])
-            if found:
-                return found[1] or found[2]
+            address = fcgi_address(item.arguments[-1])
+            if address:
+                return address
     return ""
+
+
+def fcgi_address(target: str) -> str:
+    """The address in a handler such as ``proxy:unix:/run/php/x.sock|fcgi://localhost``, or an empty text."""
+    found = _FCGI.search(target)
+    return (found[1] or found[2]) if found else ""
 
 
 def _host_name(argument: str) -> str:
@@ -286,16 +302,19 @@ def _address(text: str) -> str:
     return "*" if text in ("", "*", "_default_", "0.0.0.0") else text
 
 
-def _listens(arguments: Sequence[str], tls: bool, configuration: Configuration) -> Iterable[Listen]:
+def parse_listens(
+    arguments: Sequence[str], tls: bool, configuration: Configuration, http2: bool = False
+) -> Iterable[Listen]:
+    """The addresses of a VirtualHost section; without a port it is for all that the server listens on."""
     for argument in arguments:
         found = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d+|\*))?", argument)
         if found is None:
             continue
         if found[2] and found[2] != "*":
-            yield Listen(_address(found[1]), int(found[2]), tls)
+            yield Listen(_address(found[1]), int(found[2]), tls, http2=http2)
         else:
             for port in sorted({listen.port for listen in listening(configuration)}):
-                yield Listen(_address(found[1]), port, tls)
+                yield Listen(_address(found[1]), port, tls, http2=http2)
 
 
 def answering(all_servers: Sequence[Server], name: str) -> tuple[list[Server], list[Server]]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import glob
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-# The first line of every virtual host file that is ours.
-OURS = "# Managed by Ansible: chamilo.hardening, section https. Changes here are lost."
+# What the first line of every file of ours begins with.
+OURS = "# Managed by Ansible: chamilo.hardening,"
 
 
 class Tree:
@@ -20,6 +21,7 @@ class Tree:
 
     def __init__(self, prefix: str = "") -> None:
         self._prefix = os.path.realpath(prefix) if prefix else ""
+        self.denied: list[str] = []  # what this user may not even look at
 
     def _at(self, path: str) -> str:
         return self._prefix + path
@@ -28,11 +30,20 @@ class Tree:
         with open(self._at(path), encoding="utf-8", errors="surrogateescape") as file:
             return file.read()
 
+    def _mode(self, path: str) -> int:
+        try:
+            return os.stat(self._at(path)).st_mode
+        except PermissionError:
+            self.denied.append(path)
+        except (OSError, ValueError):
+            pass  # not there, or no path at all
+        return 0
+
     def exists(self, path: str) -> bool:
-        return os.path.exists(self._at(path))
+        return self._mode(path) != 0
 
     def is_directory(self, path: str) -> bool:
-        return os.path.isdir(self._at(path))
+        return stat.S_ISDIR(self._mode(path))
 
     def is_link(self, path: str) -> bool:
         return os.path.islink(self._at(path))
@@ -83,10 +94,11 @@ class VirtualHost:
     enabled_by: str = ""  # the link in sites-enabled, when it is one
     includes: tuple[str, ...] = ()  # include arguments at server level, as written
     includes_ours: bool = False  # it includes the drop-ins of this site
-    add_headers: tuple[Place, ...] = ()  # header directives at any level of this virtual host
-    access_log: str = ""  # the first one, perhaps inherited
+    add_headers: tuple[Place, ...] = ()  # header directives at any level of this virtual host that are not ours
+    access_log: str = ""  # the first one, perhaps inherited: all that is written behind the directive
+    access_log_file: str = ""
     access_log_format: str = ""  # its name; empty is nginx's own, combined
-    error_log: str = ""
+    error_log: str = ""  # all that is written behind the directive
     body_limit: int = -1  # bytes a request may send; 0 without limit; -1 when nothing is said
     php: str = ""  # where PHP requests go: unix:/run/php/x.sock, 127.0.0.1:9000 or mod_php
     ours: bool = False  # the file is managed by this collection
@@ -112,6 +124,11 @@ class Directive:
     line: int
     block: tuple[Directive, ...] | None = None
     written: str = ""  # as its author wrote it
+
+    @property
+    def rest(self) -> str:
+        """What is written behind the name."""
+        return self.written.partition(" ")[2].strip()
 
     @property
     def place(self) -> Place:

@@ -163,40 +163,44 @@ def _host(
     def value(name: str) -> str:
         return first(level, name) or first(http, name)
 
+    def log(name: str) -> Directive | None:
+        return next((item for item in (*level, *http) if item.name == name and item.arguments), None)
+
     http2 = value("http2") == "on"
     legacy_tls = value("ssl") == "on"
     written = [listen.arguments for listen in every(level, "listen") if listen.arguments]
     php = next((item.arguments[0] for item in walk(level) if item.name == "fastcgi_pass" and item.arguments), "")
-    log = next((item for item in (*level, *http) if item.name == "access_log" and item.arguments), None)
+    access, error = log("access_log"), log("error_log")
     links = configuration.links.get(block.file, [])
     return VirtualHost(
         file=block.file,
         line=block.line,
         names=tuple(name.lower() for item in every(level, "server_name") for name in item.arguments),
         listens=tuple(
-            _listen(arguments, legacy_tls, http2) for arguments in written or [("80",)] if "quic" not in arguments
+            parse_listen(arguments, legacy_tls, http2) for arguments in written or [("80",)] if "quic" not in arguments
         ),
         root=value("root"),
         certificate=value("ssl_certificate"),
         certificate_key=value("ssl_certificate_key"),
         enabled_by=links[0] if links else "",
         includes=tuple(item.arguments[0] for item in every(level, "include") if item.arguments),
-        add_headers=tuple(_headers(level, http)),
-        access_log=log.arguments[0] if log else "",
-        access_log_format="".join(log.arguments[1:2]) if log else "",
-        error_log=value("error_log"),
+        add_headers=tuple(item.place for item in _headers(level, http) if not configuration.is_ours(item.file)),
+        access_log=access.rest if access else "",
+        access_log_file=access.arguments[0] if access else "",
+        access_log_format="".join(access.arguments[1:2]) if access else "",
+        error_log=error.rest if error else "",
         body_limit=size(value("client_max_body_size")),
         php=upstreams.get(php, php),
         ours=configuration.is_ours(block.file),
     )
 
 
-def _headers(level: Sequence[Directive], http: Sequence[Directive]) -> list[Place]:
+def _headers(level: Sequence[Directive], http: Sequence[Directive]) -> list[Directive]:
     """The header directives that count: those of http only when the server block has none of its own."""
     names = ("add_header", "more_set_headers", "more_clear_headers", "proxy_hide_header", "fastcgi_hide_header")
     inherited = [] if any(every(level, "add_header")) else list(every(http, "add_header"))
     inherited += every(http, *names[1:])
-    return [item.place for item in (*inherited, *(item for item in walk(level) if item.name in names))]
+    return [*inherited, *(item for item in walk(level) if item.name in names)]
 
 
 def size(text: str) -> int:
@@ -205,7 +209,8 @@ def size(text: str) -> int:
     return int(found[1]) * 1024 ** " kmg".index(found[2].lower() or " ") if found else -1
 
 
-def _listen(arguments: Sequence[str], tls: bool, http2: bool) -> Listen:
+def parse_listen(arguments: Sequence[str], tls: bool = False, http2: bool = False) -> Listen:
+    """The address of a ``listen`` directive."""
     address, port = arguments[0], 80
     if address.startswith("unix:"):
         port = 0

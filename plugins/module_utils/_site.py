@@ -9,6 +9,7 @@ Everything that a role or a check must know about the host is in ``Site``. Nothi
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _apache, _host, _nginx, _php
+from ansible_collections.chamilo.hardening.plugins.module_utils._certificate import complaint
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import (
     Configuration,
     Listen,
@@ -28,6 +30,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._configuration i
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._env import Environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._env import read as read_environment
+from ansible_collections.chamilo.hardening.plugins.module_utils._takeover import Portal, assess
 
 __all__ = [
     "Database",
@@ -115,6 +118,7 @@ class Site:
     takeover: Takeover = field(default_factory=lambda: Takeover(False, (), (), ()))
     addresses: tuple[str, ...] = ()  # of this host
     listening: tuple[str, ...] = ()  # TCP addresses in LISTEN state, "0.0.0.0:80", "[::]:443"
+    hsts_since: str = ""  # the day on which section https began to send Strict-Transport-Security, YYYY-MM-DD
     missing_packages: tuple[str, ...] = ()  # of those asked for
     systemd: bool = False
     problems: tuple[str, ...] = ()  # what could not be seen, and why
@@ -126,6 +130,8 @@ def discover(
     web_server: str = "",
     packages: Sequence[str] = (),
     site: str = "",
+    certificate_file: str = "",
+    certificate_key_file: str = "",
     require: bool = False,
     tree: Tree | None = None,
 ) -> Site:
@@ -135,6 +141,8 @@ def discover(
     of our files. What every section needs and is not there is a ``SiteError`` when it is required, else a problem.
     """
     look = _Discovery(tree or Tree(), domain.lower(), site)
+    if certificate_file or certificate_key_file:
+        look.errors += filter(None, [complaint(certificate_file, certificate_key_file, domain)])
     found = look.all(root, web_server, packages)
     if require and look.errors:
         raise SiteError(" ".join(look.errors))
@@ -154,8 +162,7 @@ class _Discovery:
         release = _host.release(tree)
         installed = _host.packages(tree)
         configuration, servers, web = self.web(web_server, installed)
-        answering = _nginx.answering if web.name == "nginx" else _apache.answering
-        serving, fallback = answering(servers, self.domain)
+        serving, fallback = _answering(web.name)(servers, self.domain)
         hosts = {id(server): self.marked(server.host) for server in servers}
         root = self.root(root, [server.host for server in (*serving, *fallback)], [server.host for server in servers])
         pools, unread = _php.pools(tree)
@@ -176,15 +183,21 @@ class _Discovery:
             web=web,
             php=php,
             database=self.database(environment),
+            takeover=self.takeover(Portal(self.domain, root, php.socket or php.sapi), web, configuration, servers),
             virtual_hosts=tuple(hosts.values()),
             serving=tuple(hosts[id(server)] for server in serving),
             fallback=tuple(hosts[id(server)] for server in fallback),
             addresses=_host.addresses(tree),
             listening=_host.listening(tree),
+            hsts_since=self.hsts_since(),
             missing_packages=tuple(name for name in packages if name not in installed),
             systemd=tree.is_directory("/run/systemd/system"),
-            problems=(*self.errors, *self.problems),
+            problems=(*self.errors, *self.problems, *self.denied()),
         )
+
+    def denied(self) -> list[str]:
+        paths = list(dict.fromkeys(self.tree.denied))
+        return [f"This user may not look at {', '.join(paths[:5])}. Run it as root to see them."] if paths else []
 
     def web(self, wanted: str, installed: dict[str, str]) -> tuple[Configuration, list[Server], WebServer]:
         """The web server that counts, with its configuration."""
@@ -294,6 +307,16 @@ class _Discovery:
         found = re.search(r"new_version['\"]?\s*(?:=>|=)\s*['\"]([^'\"]+)['\"]", text)
         return found[1] if found else ""
 
+    def hsts_since(self) -> str:
+        path = f"/var/lib/chamilo-hardening/hsts-{self.site}.json"
+        if not self.site or not self.tree.exists(path):
+            return ""
+        try:
+            return str(json.loads(self.attempt(lambda: self.tree.read(path), "{}")).get("since", ""))
+        except (ValueError, AttributeError):
+            self.problems.append(f"{path} is damaged.")
+            return ""
+
     def php(
         self,
         web: WebServer,
@@ -321,6 +344,13 @@ class _Discovery:
         service = f"php{pool.version}-fpm"
         return Php(pool.version, "fpm", service, address or pool.address, pool.file, pool.user, pool.group), pool
 
+    def takeover(
+        self, portal: Portal, web: WebServer, configuration: Configuration, servers: Sequence[Server]
+    ) -> Takeover:
+        if not web.name:
+            return Takeover(False, (), (), ())
+        return assess(portal, web.name, configuration, servers, *_answering(web.name)(servers, self.domain))
+
     def environment(self, root: str, web: WebServer, serving: Sequence[Server], pool: _php.Pool | None) -> Environment:
         """What the application sees: the pool's and the virtual host's environment win over the files."""
         real = dict(pool.environment) if pool else {}
@@ -343,6 +373,10 @@ class _Discovery:
             name=environment.get("DATABASE_NAME"),
             user=environment.get("DATABASE_USER"),
         )
+
+
+def _answering(web_server: str) -> Callable[[Sequence[Server], str], tuple[list[Server], list[Server]]]:
+    return _nginx.answering if web_server == "nginx" else _apache.answering
 
 
 def _upstream(version: str) -> str:

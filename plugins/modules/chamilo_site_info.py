@@ -48,9 +48,21 @@ options:
     type: list
     elements: str
     default: []
+  certificate_file:
+    description:
+      - A certificate chain that is to serve O(domain), in PEM form, the site's own certificate first.
+      - When it is given, it must belong to O(certificate_key_file), be in date and cover the domain.
+    type: path
+    default: ""
+  certificate_key_file:
+    description:
+      - The private key of O(certificate_file), without a passphrase.
+    type: path
+    default: ""
   require:
     description:
-      - Fail when there is no Chamilo, no web server, or no way to tell which of several is meant.
+      - Fail when there is no Chamilo, no web server, or no way to tell which of several is meant, or when
+        O(certificate_file) cannot serve the domain.
       - Otherwise these are in RV(site.problems).
     type: bool
     default: false
@@ -111,6 +123,8 @@ def main() -> None:
             "web_server": {"type": "str", "choices": ["", "nginx", "apache"], "default": ""},
             "site": {"type": "str", "default": ""},
             "packages": {"type": "list", "elements": "str", "default": []},
+            "certificate_file": {"type": "path", "default": ""},
+            "certificate_key_file": {"type": "path", "default": ""},
             "require": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
