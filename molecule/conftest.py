@@ -13,4 +13,4 @@ from tests.testbed import hosts
 def portal(host: Any) -> hosts.Host:
     """The testbed host behind testinfra's: ``portal.http(path)`` asks it over the wire."""
     variables = host.ansible.get_variables()
-    return hosts.find(variables["testbed_name"], variables["testbed_network"])
+    return hosts.find(variables["inventory_hostname"].split(".")[0], variables["testbed_network"])
