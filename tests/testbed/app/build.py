@@ -68,9 +68,10 @@ def libraries(base: str) -> bytes:
     if not kept.exists():
         command = ["docker", "run", "--rm", "--network", "host", "--env", f"FOLDERS={' '.join(FOLDERS)}", base]
         command += ["sh", "-c", f"mkdir -p /tmp/debs/partial; {SCRIPT}", "sh", *PACKAGES]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run(command, capture_output=True, check=False)
         if done.returncode:
-            raise SystemExit(f"Debian's packages could not be unpacked:\n{done.stderr.decode(errors='replace')[-2000:]}")
+            words = done.stderr.decode(errors="replace")[-2000:]
+            raise SystemExit(f"Debian's packages could not be unpacked:\n{words}")
         CACHE.mkdir(parents=True, exist_ok=True)
         # Two builds at the same time must not see half a file.
         partial = kept.with_suffix(f".{os.getpid()}")
@@ -91,8 +92,9 @@ def entries(base: str) -> Iterator[tuple[str, bytes | None, bool]]:
         for member in packed:
             if member.isdir():
                 yield f"vendor/{member.name}", None, False
-            elif member.isfile():
-                yield f"vendor/{member.name}", packed.extractfile(member).read(), False
+            # Links (to fonts of other packages) are left out.
+            elif member.isfile() and (content := packed.extractfile(member)):
+                yield f"vendor/{member.name}", content.read(), False
 
 
 def build(destination: Path, base: str) -> None:
