@@ -1,0 +1,383 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Looks at what stops people who guess passwords: the application's lock and CAPTCHA, and the running fail2ban.
+
+No login is tried. One harmless page request shows in which file, and in which form, visitors are logged; lines of
+that form, turned into failed logins, are then given to the expressions that the jails run with.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import secrets
+import shutil
+import stat
+import time
+from dataclasses import dataclass
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _fail2ban
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit.passwords import on_every_portal, whole_number
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
+    Finding,
+    check,
+    failed,
+    not_applicable,
+    passed,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._fail2ban import Fail2banError, Jail
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Door, Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._running import said
+from ansible_collections.chamilo.hardening.plugins.module_utils._traces import names, tail
+
+LOGINS = ("/login_json", "/login/ldap/check", "/api/authentication_token")
+UNLOCK = ("/usr/local/sbin/chamilo-hardening", "/usr/local/sbin/chamilo-unlock")
+GUESSER, VICTIM = "203.0.113.66", "198.51.100.77"  # addresses for documentation: nobody has them
+_MOST_ATTEMPTS = 10
+_ATTEMPTS = 5
+_USUAL_LOGS = ("/var/log/nginx/access.log", "/var/log/apache2/access.log", "/var/log/apache2/other_vhosts_access.log")
+_LOG_BYTES = 1 << 18
+_PATIENCE = 1.0  # seconds until a request is in the log
+_FORGED = f'{VICTIM} - - [] "POST {LOGINS[0]} HTTP/1.1" 401 0 "-" "-"'
+_REQUEST = re.compile(r'^(?P<before>.*?)"GET (?P<path>\S+) (?P<protocol>HTTP/[\d.]+)" (?P<status>\d{3})(?P<after>.*)$')
+_ADDRESS = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:]+:[0-9a-fA-F]*)(?![\w.:])")
+
+
+# ------------------------------------------------------------------------------------------ the application
+
+
+@check("brute_force_lock")
+def lock(look: Look) -> Finding:
+    return on_every_portal(
+        look,
+        "security.login_max_attempt_before_blocking_account",
+        lambda value: 1 <= whole_number(value) <= _MOST_ATTEMPTS,
+        f"a number from 1 to {_MOST_ATTEMPTS} (0 is off)",
+    )
+
+
+@check("brute_force_captcha")
+def captcha(look: Look) -> Finding:
+    return on_every_portal(look, "security.allow_captcha", lambda value: value == "true", "'true'")
+
+
+@check("brute_force_captcha_block")
+def captcha_block(look: Look) -> Finding:
+    settings = ("captcha_number_mistakes_to_block_account", "captcha_time_to_block")
+    found = [
+        on_every_portal(look, f"security.{name}", lambda value: whole_number(value) > 0, "a number above 0")
+        for name in settings
+    ]
+    worst = failed if any(finding.status == "fail" for finding in found) else passed
+    return worst(" ".join(finding.evidence for finding in found))
+
+
+# ------------------------------------------------------------------------------------------------ fail2ban
+
+
+@dataclass(frozen=True)
+class Log:
+    """Where and how one door of the portal writes its visitors down."""
+
+    door: Door
+    files: tuple[str, ...]
+    line: str  # of our own request, as it stands there
+    address: str  # the client's, as the log has it
+
+    @property
+    def file(self) -> str:
+        return self.files[0]
+
+    def failure(self, path: str = LOGINS[0], status: int = 401, method: str = "POST", keep: bool = False) -> str:
+        """The line that a request from ``GUESSER`` would leave. ``keep``: with what we planted in it."""
+        found = _REQUEST.match(self.line)
+        if found is None or not self.address:
+            raise Unseen(f"the lines of {self.file} have a form that is not understood: {self.line[:120]!r}")
+        before = found["before"].replace(self.address, GUESSER, 1)
+        after = found["after"] if keep else re.sub(r'"(?:[^"\\]|\\.)*"', '"-"', found["after"])
+        return f'{before}"{method} {path} {found["protocol"]}" {status}{after}'
+
+
+def logs(look: Look) -> list[Log]:
+    """One request at each door that serves the portal, and the line it left."""
+    files = _files(look)
+    found = [_trace(look, door, files) for door in look.doors.values()]
+    kept = [log for log in found if log is not None]
+    if not kept:
+        raise Unseen(f"nothing on this host serves {look.site.domain}, so no log of its visitors was found")
+    return kept
+
+
+def _trace(look: Look, door: Door, files: list[str]) -> Log | None:
+    token = f"chamilo-hardening-{secrets.token_hex(8)}"
+    headers = {"User-Agent": f'" {_FORGED}', "Referer": f'" 401 0 "{_FORGED}', "X-Forwarded-For": VICTIM}
+    answer = look.ask(door, f"/login?{token}", headers=headers)
+    if not answer.status:
+        raise Unseen(f"{door.url('/login')} gave no answer: {answer.error}")
+    if answer.status in (301, 302, 307, 308) and answer.value("Location").startswith("https:"):
+        return None  # nobody logs in at this door
+    end = time.monotonic() + _PATIENCE
+    lines: dict[str, str] = {}
+    while not any(map(_REQUEST.match, lines.values())) and time.monotonic() < end:
+        time.sleep(0.01 if not lines else 0.05)
+        lines = {file: line for file, line in ((file, _line_with(token, file)) for file in files) if line}
+    # An error log can hold the same request; that is not where logins are written.
+    access = {file: line for file, line in lines.items() if _REQUEST.match(line)} or lines
+    if not access:
+        raise Unseen(f"a request to {door.url('/login')} left no line in {names(files) or 'any log that is known'}")
+    line = next(iter(access.values()))
+    addresses = _ADDRESS.findall(line.partition('"')[0])
+    return Log(door, tuple(access), line, addresses[0] if addresses else "")
+
+
+def _line_with(token: str, file: str) -> str:
+    text = tail(file, _LOG_BYTES)
+    at = text.rfind(token.encode())
+    end = text.find(b"\n", at)
+    # Without its end a line is still being written.
+    return "" if at < 0 or end < 0 else text[text.rfind(b"\n", 0, at) + 1 : end].decode("utf-8", "replace")
+
+
+def _files(look: Look) -> list[str]:
+    """Where access logs may be: what the virtual hosts name, what jails read, and the usual places."""
+    named = [host.access_log.split()[0] for host in look.site.virtual_hosts if host.access_log]
+    watched = [file for jail in look.once(jails) or [] for file in jail.files]
+    known = (os.path.realpath(path) for path in (*named, *watched, *_USUAL_LOGS) if path.startswith("/"))
+    return [path for path in dict.fromkeys(known) if os.path.isfile(path)]
+
+
+def jails(look: Look) -> list[Jail] | None:
+    if not look.as_root:
+        raise Unseen("the running fail2ban answers root only")
+    try:
+        return _fail2ban.running()
+    except Fail2banError as problem:
+        raise Unseen(str(problem)) from problem
+
+
+def _matches(found: list[Jail], lines: list[str]) -> list[list[list[str]]]:
+    try:
+        return _fail2ban.matches(found, lines)
+    except Fail2banError as problem:
+        raise Unseen(str(problem)) from problem
+
+
+def _reads_own(look: Look, jail: Jail) -> bool:
+    """Whether a jail reads what the application itself writes."""
+    own = os.path.join(os.path.realpath(look.site.root), "var/log/") if look.site.root else ""
+    return bool(own) and any(os.path.realpath(file).startswith(own) for file in jail.files)
+
+
+def _reads(jail: Jail, log: Log) -> bool:
+    return any(os.path.realpath(file) in log.files for file in jail.files)
+
+
+def _watching(look: Look, found: list[Jail], visitors: list[Log]) -> list[Jail]:
+    """The jails that read what visitors of the portal can write to."""
+    return [jail for jail in found if _reads_own(look, jail) or any(_reads(jail, log) for log in visitors)]
+
+
+@check("brute_force_fail2ban")
+def fail2ban(look: Look) -> Finding:
+    found = look.once(jails)
+    if found is None:
+        return failed(f"fail2ban {'does not run' if _fail2ban.is_installed() else 'is not installed'} on this host.")
+    visitors = look.once(logs)
+    proxies = [log for log in visitors if _within(log.address, look.options.get("trusted_proxies") or [])]
+    if proxies:
+        return failed(
+            f"{proxies[0].file} shows the proxy {proxies[0].address} instead of the visitors, so it is of no use."
+        )
+    guard = None
+    for log in visitors:
+        readers = [jail for jail in found if _reads(jail, log)]
+        if not readers:
+            own = names(file for jail in found if _reads_own(look, jail) for file in jail.files)
+            hint = f" {own} is read, but no line there names the address of every failed login." if own else ""
+            return failed(
+                f"Running jails: {names((jail.name for jail in found), 10) or 'none'}. None reads {log.file}, where "
+                f"logins over {log.door.scheme} are written.{hint}"
+            )
+        lines = [log.failure(path) for path in LOGINS] + [log.failure(status=200), log.failure("/", 200, "GET")]
+        answers = _matches(readers, lines)
+        caught = {path for path, *counted in zip(LOGINS, *answers) if [GUESSER] in counted}
+        guards = [(jail, counted) for jail, counted in zip(readers, answers) if any(counted[: len(LOGINS)])]
+        missed = [path for path in LOGINS if path not in caught]
+        if missed:
+            seers = names(jail.name for jail in ([jail for jail, _counted in guards] or readers))
+            return failed(f"{seers} reads {log.file}, but does not see a failed login at {names(missed)}.")
+        for jail, counted in guards:
+            if any(counted[len(LOGINS) :]):
+                return failed(f"The jail {jail.name} also counts requests that are no failed logins.")
+            trouble = _toothless(look, jail)
+            if trouble:
+                return failed(f"The jail {jail.name} reads {log.file} and sees failed logins, but {trouble}.")
+        guard = guards[0][0]
+    if guard is None:
+        raise Unseen("no log of the portal's visitors was found")
+    lasts = f"for {guard.seconds} s" if guard.seconds >= 0 else "for ever"
+    return passed(
+        f"The jail {guard.name} reads {names(log.file for log in visitors)}, where our own request showed up, sees "
+        f"failed logins on all {len(LOGINS)} paths, and bans {lasts} after {guard.attempts} in {guard.window} s by "
+        f"{names(guard.actions)}."
+    )
+
+
+def _toothless(look: Look, jail: Jail) -> str:
+    """Why a jail that sees everything would still not ban, or an empty text."""
+    most = int(look.options.get("attempts") or _ATTEMPTS)
+    tools = {name: tool for name, tool in ((name, _tool(ban)) for name, ban in jail.actions.items()) if tool}
+    if jail.attempts > most:
+        return f"bans only after {jail.attempts} of them, not after {most}"
+    if jail.window < 60:
+        return f"forgets them after {jail.window} s"
+    if 0 <= jail.seconds < 60:
+        return f"bans for {jail.seconds} s only"
+    if not tools:
+        return f"no action of it ({names(jail.actions) or 'it has none'}) refuses packets"
+    missing = [tool for tool in tools.values() if shutil.which(tool, path="/usr/sbin:/sbin:/usr/bin:/bin") is None]
+    return f"{missing[0]}, by which it bans, is not installed" if missing else ""
+
+
+def _tool(command: str) -> str:
+    """The program of the firewall that a ban calls, or an empty text."""
+    found = re.search(r"(?:^|[\s;&|/<])(nft|ip6?tables|ipset|ufw|firewall-cmd|shorewall|ip route)[\s>]", command)
+    return found[1].split()[0] if found else ""
+
+
+@check("brute_force_forgery")
+def forgery(look: Look) -> Finding:
+    found = look.once(jails)
+    if found is None:
+        return not_applicable("No fail2ban runs here, so nobody can get somebody else banned by it.")
+    visitors = look.once(logs)
+    watching = _watching(look, found, visitors)
+    if not watching:
+        return not_applicable(
+            "No running jail reads what visitors of the portal write, so none can be made to ban others."
+        )
+    proxies = list(look.options.get("trusted_proxies") or [])
+    for log in visitors:
+        if log.address == VICTIM and not _within(log.door.address, proxies):
+            return failed(
+                f"A request from {log.door.address or 'this host'} that said X-Forwarded-For: {VICTIM} is in "
+                f"{log.file} as if it came from there: whoever says so gets any address banned."
+            )
+    tried = [
+        (jail, label, line)
+        for jail in watching
+        for log in visitors
+        if _reads(jail, log)
+        for label, line in _forgeries(log)
+    ]
+    tried += [(jail, *forged) for jail in watching if _reads_own(look, jail) for forged in _own_forgeries(look)]
+    answers = _matches(watching, [line for _jail, _label, line in tried])
+    counted = dict(zip((jail.name for jail in watching), answers))
+    fooled = [
+        f"{jail.name}, by {label}"
+        for number, (jail, label, _line) in enumerate(tried)
+        if set(counted[jail.name][number]) - {GUESSER}
+    ]
+    if fooled:
+        return failed(f"A stranger can have somebody else's address banned: {names(dict.fromkeys(fooled))}.")
+    labels = names(dict.fromkeys(label for _jail, label, _line in tried), 10)
+    return passed(
+        f"{names(jail.name for jail in watching)} took a wrong address from none of {len(tried)} forged lines "
+        f"({labels}), and the log does not believe X-Forwarded-For from anybody."
+    )
+
+
+def _forgeries(log: Log) -> list[tuple[str, str]]:
+    """Lines a stranger can cause in an access log, with the victim's address wherever the stranger writes."""
+    escaped = _FORGED.replace('"', r"\x22" if r"\x22" in log.line else r"\"")
+    in_url = escaped.replace(" ", "%20")
+    plain = log.failure()
+    before, _quote, rest = plain.partition('"')
+
+    def as_user(text: str) -> str:
+        return f'{before.replace(" - - [", f" - {text} [")}"{rest}'
+
+    return [
+        ("referer and user agent", log.failure("/login", 200, "GET", keep=True)),
+        ("referer and user agent of a failed login", log.failure(keep=True)),
+        ("the query", log.failure(f"{LOGINS[0]}?{in_url}")),
+        ("the path", log.failure(f"/{in_url}", 404, "GET")),
+        ("the request line", f'{before}"{escaped}" 400 0 "-" "-"'),
+        ("the basic-auth user", as_user(VICTIM)),
+        ("the basic-auth user", as_user(escaped)),
+    ]
+
+
+def _own_forgeries(look: Look) -> list[tuple[str, str]]:
+    """The application writes user names into ids.log as they came, line breaks included: whole lines can be forged."""
+    now = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(look.now))
+    return [
+        ("a line break in the user name", f"[{now}] [{word}] [{client} {VICTIM}] Login failed for username jdoe")
+        for word, client in (("Info", "Client"), ("info", "client"))
+    ]
+
+
+@check("brute_force_friends")
+def friends(look: Look) -> Finding:
+    found = look.once(jails)
+    if found is None:
+        return not_applicable("No fail2ban runs here, so it bans nobody.")
+    watching = _watching(look, found, look.once(logs))
+    if not watching:
+        return not_applicable("No running jail reads what visitors of the portal write, so none bans them.")
+    declared = ["127.0.0.1", "::1"]
+    for option in ("trusted_proxies", "friends", "controller"):
+        value = look.options.get(option) or []
+        declared += [value] if isinstance(value, str) else [str(network) for network in value]
+    for jail in watching:
+        missing = [
+            friend
+            for friend in declared
+            if not _within(friend, jail.friends) and not (jail.spares_itself and friend in ("127.0.0.1", "::1"))
+        ]
+        if missing:
+            return failed(f"The jail {jail.name} could ban {names(missing)}: not among those it never bans.")
+    return passed(
+        f"{names(jail.name for jail in watching)} never bans {names(declared, 10)}"
+        f"{'' if len(declared) > 2 else '; no network, proxy or controller was declared'}."
+    )
+
+
+def _within(address: str, networks: list[str] | tuple[str, ...]) -> bool:
+    """Whether an address or a network lies in one of the networks. A host name lies in none."""
+    try:
+        inner = ipaddress.ip_network(address, strict=False)
+    except ValueError:
+        return address in networks
+    for text in networks:
+        try:
+            outer = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            continue
+        if outer.version == inner.version and inner.subnet_of(outer):  # type: ignore[arg-type]  # same version
+            return True
+    return False
+
+
+@check("brute_force_unlock")
+def unlock(look: Look) -> Finding:
+    program = next((path for path in UNLOCK if os.path.lexists(path)), "")
+    if not program:
+        return failed(f"There is no program that brings back a locked account: neither {' nor '.join(UNLOCK)}.")
+    try:
+        status = os.stat(program)
+    except OSError as problem:
+        return failed(f"{program} cannot be used: {problem.strerror}.")
+    if status.st_uid != 0 or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return failed(f"{program} can be changed by others than root, so root must not run it.")
+    if not status.st_mode & stat.S_IXUSR:
+        return failed(f"{program} cannot be run: mode {stat.S_IMODE(status.st_mode):o}.")
+    if not look.as_root:
+        raise Unseen(f"whether {program} works can be tried as root only")
+    words = [program] if program.endswith("unlock") else [program, "unlock"]
+    if "unlock" not in said([*words, "--help"], 5).lower():
+        return failed(f"{program} has no command that unlocks an account: `{' '.join(words)} --help` gives no help.")
+    return passed(f"{' '.join(words)} is there, belongs to root, and only root can change it.")

@@ -1,0 +1,196 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""What the running fail2ban does: its jails by its own socket, their expressions by its own engine. Read only."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+SOCKET = "/run/fail2ban/fail2ban.sock"
+_END = b"<F2B_END_COMMAND>"
+_SECONDS = 5.0
+_PROTOCOL = 2
+_MOST = 1 << 22  # bytes of one answer
+
+# Runs under fail2ban's own Python, in a process of its own: an expression that never ends must not end the audit.
+_ENGINE = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+from fail2ban.server.filter import Filter
+told = json.load(sys.stdin)
+answers = []
+for jail in told["jails"]:
+    engine = Filter(None, useDns="no")
+    engine.checkFindTime = False
+    if jail["maxlines"] > 1:
+        engine.setMaxLines(jail["maxlines"])
+    if jail["datepattern"]:
+        engine.setDatePattern(jail["datepattern"])
+    if jail["prefregex"]:
+        engine.prefRegex = jail["prefregex"]
+    for expression in jail["failregex"]:
+        engine.addFailRegex(expression)
+    for expression in jail["ignoreregex"]:
+        engine.addIgnoreRegex(expression)
+    answers.append([[str(hit[1]) for hit in engine.processLine(line)] for line in told["lines"]])
+json.dump(answers, sys.stdout)
+"""
+
+
+class Fail2banError(Exception):
+    """fail2ban could not be asked. The text says why."""
+
+
+@dataclass(frozen=True)
+class Jail:
+    """A jail as it runs, which need not be what its files say now."""
+
+    name: str
+    files: tuple[str, ...]
+    expressions: tuple[str, ...]
+    ignored_expressions: tuple[str, ...]
+    prefix: str
+    date_pattern: str
+    lines: int
+    attempts: int
+    window: int
+    seconds: int  # of a ban; below zero for ever
+    friends: tuple[str, ...]  # addresses and networks that are never banned
+    spares_itself: bool
+    friend_command: str
+    actions: Mapping[str, str]  # name -> the command that bans
+
+
+class _NothingButData(pickle.Unpickler):
+    """fail2ban answers in pickles. Numbers, texts and lists need no class, and nothing else is let in."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        raise pickle.UnpicklingError(f"{module}.{name}")
+
+
+def is_installed() -> bool:
+    return _client() is not None
+
+
+def running() -> list[Jail] | None:
+    """The running jails; None where no fail2ban runs."""
+    if not os.path.exists(SOCKET):
+        return None
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+            line.settimeout(_SECONDS)
+            line.connect(SOCKET)
+            listed = dict(_ask(line, "status"))["Jail list"]
+            return [_jail(line, name.strip()) for name in listed.split(",") if name.strip()]
+    except ConnectionRefusedError:  # the socket of one that died
+        return None
+    except (OSError, pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError) as problem:
+        raise Fail2banError(f"fail2ban gave no usable answer at {SOCKET}: {problem}") from problem
+
+
+def _jail(line: socket.socket, name: str) -> Jail:
+    def get(*what: str) -> Any:
+        return _ask(line, "get", name, *what)
+
+    pattern = get("datepattern")
+    return Jail(
+        name=name,
+        files=tuple(get("logpath")),
+        expressions=tuple(get("failregex")),
+        ignored_expressions=tuple(get("ignoreregex")),
+        prefix=get("prefregex") or "",
+        date_pattern=(pattern[0] if pattern else "") or "",
+        lines=int(get("maxlines")),
+        attempts=int(get("maxretry")),
+        window=int(get("findtime")),
+        seconds=int(get("bantime")),
+        friends=tuple(str(friend) for friend in get("ignoreip")),
+        spares_itself=bool(get("ignoreself")),
+        friend_command=get("ignorecommand") or "",
+        actions={action: _bans(line, name, action) for action in get("actions")},
+    )
+
+
+def _bans(line: socket.socket, jail: str, action: str) -> str:
+    """What an action runs to ban. Actions written in Python have no such command."""
+    known = _ask(line, "get", jail, "actionproperties", action)
+    return str(_ask(line, "get", jail, "action", action, "actionban")) if "actionban" in known else ""
+
+
+def _ask(line: socket.socket, *words: str) -> Any:
+    line.sendall(pickle.dumps(list(words), _PROTOCOL) + _END)
+    answer = b""
+    while not answer.endswith(_END):
+        piece = line.recv(1 << 16)
+        if not piece or len(answer) > _MOST:
+            raise OSError("the answer broke off")
+        answer += piece
+    code, value = _NothingButData(io.BytesIO(answer[: -len(_END)])).load()
+    if code != 0:
+        raise ValueError(f"{' '.join(words)} was refused")
+    return value
+
+
+def matches(jails: Sequence[Jail], lines: Sequence[str]) -> list[list[list[str]]]:
+    """For each jail and each line the addresses that would be counted."""
+    if not jails or not lines:
+        return [[[] for _ in lines] for _ in jails]
+    told = {
+        "lines": list(lines),
+        "jails": [
+            {
+                "failregex": jail.expressions,
+                "ignoreregex": jail.ignored_expressions,
+                "prefregex": jail.prefix,
+                "datepattern": jail.date_pattern,
+                "maxlines": jail.lines,
+            }
+            for jail in jails
+        ],
+    }
+    try:
+        done = subprocess.run(
+            [_interpreter(), "-c", _ENGINE],
+            input=json.dumps(told).encode(),
+            capture_output=True,
+            env={"LC_ALL": "C.UTF-8"},
+            timeout=_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as problem:
+        raise Fail2banError(
+            f"the expressions of {', '.join(jail.name for jail in jails)} took longer than {_SECONDS:g} s"
+        ) from problem
+    if done.returncode != 0:
+        words = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
+        raise Fail2banError(f"fail2ban's own engine could not be used: {words[-1]}")
+    found: list[list[list[str]]] = json.loads(done.stdout)
+    return found
+
+
+def _client() -> str | None:
+    return shutil.which("fail2ban-client", path="/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin")
+
+
+def _interpreter() -> str:
+    """The Python that fail2ban runs under: that of the first line of its client."""
+    path = _client()
+    if path is None:
+        raise Fail2banError("fail2ban-client is not installed")
+    with open(path, encoding="utf-8", errors="replace") as file:
+        found = re.match(r"#!\s*(/\S+)", file.readline(200))
+    if found is None or not os.path.basename(found[1]).startswith("python"):
+        raise Fail2banError(f"{path} does not say which Python it runs under")
+    return found[1]

@@ -1,0 +1,325 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _fail2ban
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import brute_force
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Listen, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._fail2ban import Jail
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+
+PATHS = "login_json|login/ldap/check|api/authentication_token"
+GOOD = rf'^<ADDR> \S+ [^\[]*\[\] "POST /(?:{PATHS})(?:\?\S*)? HTTP/[^"]+" (?:401|403|429) '
+IDS = r"^\s*\[[^\]]*\] \[\S+ <ADDR>\] Login failed for username "
+
+
+def settings(**values):
+    rows = [
+        {
+            "category": "security",
+            "variable": variable,
+            "access_url": "1",
+            "selected_value": value,
+            "access_url_changeable": "1",
+        }
+        for variable, value in values.items()
+    ]
+    it = Look(Site("campus.test"), {})
+    it.database = Reader(Account("chamilo"), ask=lambda sql: [] if "access_url WHERE" in sql else rows)
+    return it
+
+
+@pytest.mark.parametrize(
+    ("value", "status"), [("5", "pass"), ("1", "pass"), ("10", "pass"), ("0", "fail"), ("11", "fail"), ("", "fail")]
+)
+def test_lock(value, status):
+    assert brute_force.lock(settings(login_max_attempt_before_blocking_account=value)).status == status
+
+
+@pytest.mark.parametrize(("value", "status"), [("true", "pass"), ("false", "fail"), ("yes", "fail")])
+def test_captcha(value, status):
+    assert brute_force.captcha(settings(allow_captcha=value)).status == status
+
+
+@pytest.mark.parametrize(
+    ("mistakes", "minutes", "status"), [("5", "15", "pass"), ("", "15", "fail"), ("5", "", "fail"), ("0", "0", "fail")]
+)
+def test_captcha_block_needs_both(mistakes, minutes, status):
+    it = settings(captcha_number_mistakes_to_block_account=mistakes, captcha_time_to_block=minutes)
+    assert brute_force.captcha_block(it).status == status
+
+
+def jail(*expressions, file="", **differences):
+    values = {
+        "name": "chamilo",
+        "files": (str(file),),
+        "expressions": expressions,
+        "ignored_expressions": (),
+        "prefix": "",
+        "date_pattern": "",
+        "lines": 1,
+        "attempts": 5,
+        "window": 600,
+        "seconds": 900,
+        "friends": (),
+        "spares_itself": True,
+        "friend_command": "",
+        "actions": {"nftables": "nft add element inet f2b-table <addr_set> \\{ <ip> \\}"},
+    }
+    return Jail(**{**values, **differences})
+
+
+def engine(jails, lines):
+    """What matters of fail2ban's engine here: it cuts the date out and reads <ADDR>."""
+
+    def addresses(expressions, line):
+        cut = re.sub(r"\d{2}/\w{3}/\d{4}:[\d:]+ \+\d{4}|\[\d{4}-\d\d-\d\d [\d:]+\]", "", line, count=1)
+        found = (re.search(text.replace("<ADDR>", r"(?P<a>\d+(?:\.\d+){3})"), cut) for text in expressions)
+        return [hit["a"] for hit in found if hit]
+
+    return [[addresses(each.expressions, line) for line in lines] for each in jails]
+
+
+class Host:
+    """A portal with one access log: each request leaves the line that nginx or Apache would write."""
+
+    def __init__(self, tmp_path, monkeypatch):
+        self.log = tmp_path / "access.log"
+        self.log.write_text("")
+        self.root = tmp_path / "chamilo"
+        (self.root / "var/log/ids").mkdir(parents=True)
+        self.jails = []
+        self.form = '{client} - - [25/Nov/2026:13:00:00 +0000] "{request}" 200 512 "{referer}" "{agent}"\n'
+        self.escape = lambda text: text.replace('"', r"\x22")
+        self.trusts_anybody = False
+        monkeypatch.setattr(_fail2ban, "running", lambda: self.jails)
+        monkeypatch.setattr(_fail2ban, "is_installed", lambda: False)
+        monkeypatch.setattr(_fail2ban, "matches", engine)
+        monkeypatch.setattr(brute_force.shutil, "which", lambda name, path=None: f"/usr/sbin/{name}")
+        monkeypatch.setattr(brute_force, "_PATIENCE", 0.1)
+        monkeypatch.setattr(brute_force, "_USUAL_LOGS", ())
+
+    def look(self, **options):
+        virtual_host = VirtualHost(
+            "site.conf", 1, ("campus.test",), (Listen("10.0.0.5", 80, False),), "", access_log=f"{self.log} combined"
+        )
+        it = Look(
+            Site("campus.test", root=str(self.root), serving=(virtual_host,), virtual_hosts=(virtual_host,)), options
+        )
+        it.as_root = True
+        it._fetch = self.fetch
+        return it
+
+    def fetch(self, door, path, headers):
+        client = headers["X-Forwarded-For"] if self.trusts_anybody else door.address
+        line = self.form.format(
+            client=client,
+            request=f"GET {self.escape(path)} HTTP/1.1",
+            referer=self.escape(headers["Referer"]),
+            agent=self.escape(headers["User-Agent"]),
+        )
+        with self.log.open("a") as file:
+            file.write(line)
+        return Answer(door.url(path), 200)
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    return Host(tmp_path, monkeypatch)
+
+
+def test_a_jail_that_sees_everything_passes(host):
+    host.jails = [jail("^nothing$", file="/var/log/auth.log", name="sshd"), jail(GOOD, file=host.log)]
+    finding = brute_force.fail2ban(host.look())
+    assert finding.status == "pass", finding.evidence
+    assert str(host.log) in finding.evidence
+
+
+def test_an_apache_line_too(host):
+    host.escape = lambda text: text.replace('"', r"\"")
+    host.jails = [jail(GOOD, file=host.log)]
+    it = host.look()
+    assert brute_force.fail2ban(it).status == "pass"
+    assert brute_force.forgery(it).status == "pass"
+
+
+def test_without_fail2ban(host):
+    host.jails = None
+    it = host.look()
+    assert brute_force.fail2ban(it).status == "fail"
+    assert brute_force.forgery(it).status == "not_applicable"
+    assert brute_force.friends(it).status == "not_applicable"
+
+
+@pytest.mark.parametrize(
+    ("differences", "words"),
+    [
+        ({"files": ("/var/log/other.log",)}, "None reads"),
+        ({"expressions": (GOOD.replace("|api/authentication_token", ""),)}, "/api/authentication_token"),
+        ({"expressions": (r'^<ADDR> .*"POST ',)}, "also counts"),
+        ({"expressions": ("^nothing$",)}, "does not see"),
+        ({"attempts": 6}, "only after 6"),
+        ({"window": 5}, "forgets"),
+        ({"seconds": 1}, "for 1 s only"),
+        ({"actions": {}}, "it has none"),
+        ({"actions": {"mail": "printf '%%b' 'Hi' | mail -s ban root"}}, "refuses packets"),
+    ],
+)
+def test_a_jail_that_does_not(host, differences, words):
+    host.jails = [replace(jail(GOOD, file=host.log), **differences)]
+    finding = brute_force.fail2ban(host.look())
+    assert finding.status == "fail"
+    assert words in finding.evidence
+
+
+def test_the_firewalls_program_must_be_there(host, monkeypatch):
+    monkeypatch.setattr(brute_force.shutil, "which", lambda name, path=None: None)
+    host.jails = [jail(GOOD, file=host.log)]
+    assert "nft, by which it bans, is not installed" in brute_force.fail2ban(host.look()).evidence
+
+
+def test_the_guides_own_jail_never_sees_a_failure(host):
+    host.jails = [jail(IDS, file=host.root / "var/log/prod.log")]
+    finding = brute_force.fail2ban(host.look())
+    assert finding.status == "fail"
+    assert "prod.log is read" in finding.evidence
+
+
+def test_more_attempts_can_be_declared(host):
+    host.jails = [jail(GOOD, file=host.log, attempts=20)]
+    assert brute_force.fail2ban(host.look(attempts=20)).status == "pass"
+
+
+def test_a_log_of_nobody_but_the_proxy_is_of_no_use(host):
+    host.jails = [jail(GOOD, file=host.log)]
+    assert "shows the proxy 10.0.0.5" in brute_force.fail2ban(host.look(trusted_proxies=["10.0.0.0/24"])).evidence
+
+
+def test_a_request_that_leaves_no_trace_cannot_be_assessed(host):
+    it = host.look()
+    it._fetch = lambda door, path, headers: Answer(door.url(path), 200)
+    with pytest.raises(Unseen, match="left no line"):
+        brute_force.fail2ban(it)
+
+
+def test_a_form_of_its_own_is_not_understood(host):
+    host.form = '{{"client": "{client}", "request": "{request}", "agent": "{agent}"}}\n'
+    host.jails = [jail(GOOD, file=host.log)]
+    with pytest.raises(Unseen, match="not understood"):
+        brute_force.fail2ban(host.look())
+
+
+def test_only_root_can_ask_the_running_one(host):
+    it = host.look()
+    it.as_root = False
+    with pytest.raises(Unseen, match="root only"):
+        brute_force.fail2ban(it)
+
+
+def test_an_anchored_expression_cannot_be_fooled(host):
+    host.jails = [jail(GOOD, file=host.log)]
+    finding = brute_force.forgery(host.look())
+    assert finding.status == "pass", finding.evidence
+    assert "the basic-auth user" in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("expression", "by"),
+    [
+        (r".*<ADDR> - - \[\]", "referer and user agent"),
+        (rf'<ADDR> [^"]*\\x22POST /(?:{PATHS}) HTTP/\S+ 401', "referer and user agent of a failed login"),
+        (r"<ADDR> \[.*\" 40[13] ", "the basic-auth user"),
+        (r'\[\] "<ADDR>.*" 400 ', "the request line"),
+        (r'\[\] "POST /login_json\?<ADDR>.*" 401 ', "the query"),
+        (r'\[\] "GET /<ADDR>.*" 404 ', "the path"),
+    ],
+)
+def test_a_careless_expression_is_fooled(host, expression, by):
+    host.jails = [jail(expression, file=host.log)]
+    finding = brute_force.forgery(host.look())
+    assert finding.status == "fail"
+    assert by in finding.evidence
+
+
+def test_a_line_break_in_a_user_name_forges_a_line_of_the_application(host):
+    host.jails = [jail(IDS, file=host.root / "var/log/ids/ids.log")]
+    finding = brute_force.forgery(host.look())
+    assert finding.status == "fail"
+    assert "a line break in the user name" in finding.evidence
+
+
+def test_a_header_that_anybody_can_send_is_not_to_be_believed(host):
+    host.trusts_anybody = True
+    host.jails = [jail(GOOD, file=host.log)]
+    finding = brute_force.forgery(host.look())
+    assert finding.status == "fail"
+    assert "X-Forwarded-For" in finding.evidence
+
+
+def test_jails_that_read_something_else_are_none_of_ours(host):
+    host.jails = [jail(GOOD, file="/var/log/auth.log", name="sshd")]
+    it = host.look()
+    assert brute_force.forgery(it).status == "not_applicable"
+    assert brute_force.friends(it).status == "not_applicable"
+
+
+@pytest.mark.parametrize(
+    ("differences", "options", "missing"),
+    [
+        ({}, {}, ""),
+        (
+            {"friends": ("10.9.0.0/16", "2001:db8::/32")},
+            {"friends": ["10.9.8.0/24"], "trusted_proxies": ["2001:db8::7"]},
+            "",
+        ),
+        ({"spares_itself": False, "friends": ("127.0.0.0/8", "::1")}, {}, ""),
+        ({"spares_itself": False}, {}, "127.0.0.1"),
+        ({"friends": ("10.9.8.7",)}, {"friends": ["10.9.8.0/24"]}, "10.9.8.0/24"),
+        ({}, {"trusted_proxies": ["192.0.2.4"]}, "192.0.2.4"),
+    ],
+)
+def test_friends(host, differences, options, missing):
+    host.jails = [jail(GOOD, file=host.log, **differences)]
+    finding = brute_force.friends(host.look(**options))
+    assert finding.status == ("fail" if missing else "pass"), finding.evidence
+    assert missing in finding.evidence
+
+
+HELP = "#!/bin/sh\ncase $1 in unlock) echo 'usage: unlock USER|ADDRESS';; *) exit 2;; esac\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "status", "words"),
+    [
+        (HELP, 0o700, "pass", "belongs to root"),
+        (HELP, 0o755, "pass", "belongs to root"),
+        (None, 0, "fail", "no program"),
+        (HELP, 0o777, "fail", "changed by others"),
+        (HELP, 0o600, "fail", "cannot be run"),
+        ("#!/bin/sh\nexit 2\n", 0o700, "fail", "no command that unlocks"),
+    ],
+)
+def test_unlock(tmp_path, monkeypatch, text, mode, status, words):
+    program = tmp_path / "chamilo-hardening"
+    if text:
+        program.write_text(text)
+        program.chmod(mode)
+    monkeypatch.setattr(brute_force, "UNLOCK", (str(program),))
+    real = brute_force.os.stat
+    monkeypatch.setattr(
+        brute_force.os, "stat", lambda path: type("S", (), {"st_uid": 0, "st_mode": real(path).st_mode})
+    )
+    it = Look(Site("campus.test"), {})
+    it.as_root = True
+    finding = brute_force.unlock(it)
+    assert (finding.status, words in finding.evidence) == (status, True), finding.evidence
