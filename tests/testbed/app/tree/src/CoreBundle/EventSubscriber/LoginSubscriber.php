@@ -7,6 +7,7 @@ namespace Chamilo\CoreBundle\EventSubscriber;
 use Chamilo\CoreBundle\Entity\User;
 use Chamilo\CoreBundle\Helpers\LoginAttemptLoggerHelper;
 use Chamilo\CoreBundle\Security\JwtAuthenticator;
+use Chamilo\CoreBundle\Security\RememberMeAuthenticator;
 use Chamilo\CoreBundle\Settings\SettingsManager;
 use Doctrine\DBAL\Connection;
 use Symfony\Component\DependencyInjection\Attribute\Autowire;
@@ -55,7 +56,8 @@ final class LoginSubscriber implements EventSubscriberInterface
     public function onSuccess(LoginSuccessEvent $event): void
     {
         $user = $event->getUser();
-        if ($event->getAuthenticator() instanceof JwtAuthenticator || !$user instanceof User) {
+        $authenticator = $event->getAuthenticator();
+        if ($authenticator instanceof JwtAuthenticator || $authenticator instanceof RememberMeAuthenticator || !$user instanceof User) {
             return;
         }
         $ip = $event->getRequest()->getClientIp() ?? 'unknown';

@@ -6,55 +6,32 @@ namespace Chamilo\CoreBundle\EventSubscriber;
 
 use Chamilo\CoreBundle\Entity\User;
 use Chamilo\CoreBundle\Helpers\RememberMeHelper;
-use Chamilo\CoreBundle\Security\UserProvider;
+use Chamilo\CoreBundle\Security\RememberMeAuthenticator;
 use Symfony\Component\EventDispatcher\EventSubscriberInterface;
-use Symfony\Component\HttpKernel\Event\RequestEvent;
 use Symfony\Component\HttpKernel\Event\ResponseEvent;
 use Symfony\Component\HttpKernel\KernelEvents;
-use Symfony\Component\Security\Core\Authentication\Token\UsernamePasswordToken;
 use Symfony\Component\Security\Http\Event\LogoutEvent;
 
+/**
+ * A used remember-me token is replaced by a new one; a logout ends it.
+ */
 final class RememberMeSubscriber implements EventSubscriberInterface
 {
-    private const IN_SESSION = '_security_main';
-    private const TO_ROTATE = '_remember_me_user';
-
-    public function __construct(private readonly RememberMeHelper $tokens, private readonly UserProvider $users)
+    public function __construct(private readonly RememberMeHelper $tokens)
     {
     }
 
     public static function getSubscribedEvents(): array
     {
-        // Just before the firewall, which takes the user from the session.
-        return [
-            KernelEvents::REQUEST => ['onRequest', 9],
-            KernelEvents::RESPONSE => ['onResponse', 0],
-            LogoutEvent::class => 'onLogout',
-        ];
-    }
-
-    public function onRequest(RequestEvent $event): void
-    {
-        $request = $event->getRequest();
-        $cookie = $request->cookies->get(RememberMeHelper::COOKIE);
-        if (!$event->isMainRequest() || !\is_string($cookie) || str_starts_with($request->getPathInfo(), '/api') || $request->getSession()->has(self::IN_SESSION)) {
-            return;
-        }
-        $id = $this->tokens->use($cookie);
-        $user = null === $id ? null : $this->users->findById($id);
-        if (null === $user || !$user->isActive() || $user->isExpired()) {
-            return;
-        }
-        $request->getSession()->migrate(true);
-        $request->getSession()->set(self::IN_SESSION, serialize(new UsernamePasswordToken($user, 'main', $user->getRoles())));
-        $request->attributes->set(self::TO_ROTATE, $id);
+        return [KernelEvents::RESPONSE => 'onResponse', LogoutEvent::class => 'onLogout'];
     }
 
     public function onResponse(ResponseEvent $event): void
     {
-        $id = $event->getRequest()->attributes->get(self::TO_ROTATE);
-        if (null !== $id && $event->isMainRequest() && $event->getRequest()->isSecure()) {
-            $event->getResponse()->headers->setCookie($this->tokens->cookie($id, $event->getRequest()->getPathInfo()));
+        $request = $event->getRequest();
+        $user = $request->attributes->get(RememberMeAuthenticator::USER);
+        if ($user instanceof User && $event->isMainRequest() && $request->isSecure()) {
+            $event->getResponse()->headers->setCookie($this->tokens->cookie($user->getId(), $request->getPathInfo()));
         }
     }
 
