@@ -305,16 +305,27 @@ def _address(text: str) -> str:
 def parse_listens(
     arguments: Sequence[str], tls: bool, configuration: Configuration, http2: bool = False
 ) -> Iterable[Listen]:
-    """The addresses of a VirtualHost section; without a port it is for all that the server listens on."""
-    for argument in arguments:
-        found = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d+|\*))?", argument)
-        if found is None:
-            continue
-        if found[2] and found[2] != "*":
-            yield Listen(_address(found[1]), int(found[2]), tls, http2=http2)
+    """The addresses of a VirtualHost section. Without a port it is for those ports that no other section asks for."""
+    for address, port in map(_split, arguments):
+        if port:
+            yield Listen(address, port, tls, http2=http2)
         else:
-            for port in sorted({listen.port for listen in listening(configuration)}):
-                yield Listen(_address(found[1]), port, tls, http2=http2)
+            taken = {
+                other
+                for block in every(configuration.directives, "virtualhost")
+                for where, other in map(_split, block.arguments)
+                if where == address
+            }
+            for free in sorted({listen.port for listen in listening(configuration)} - taken):
+                yield Listen(address, free, tls, http2=http2)
+
+
+def _split(argument: str) -> tuple[str, int]:
+    """Address and port of ``*:80``; the port is 0 when it is any."""
+    found = re.fullmatch(r"(.*?)(?::(\d+|\*))?", argument) if not argument.endswith("]") else None
+    if found is None:
+        return argument, 0
+    return _address(found[1]), int(found[2]) if found[2] and found[2] != "*" else 0
 
 
 def answering(all_servers: Sequence[Server], name: str) -> tuple[list[Server], list[Server]]:

@@ -27,13 +27,18 @@ _SHOWN = re.compile(
     re.VERBOSE,
 )
 
-# What everybody can read in the sources of Chamilo and of Symfony's recipes.
+# What everybody can read in the sources of Chamilo.
 _PUBLIC = {
-    "APP_SECRET": frozenset({"", "changeme", "change_me", "ThisTokenIsNotSoSecretChangeIt", "{{APP_SECRET}}"}),
+    "APP_SECRET": frozenset({"", "{{APP_SECRET}}", "141af65f23c7935a37b504c422f113b0"}),
     "JWT_PASSPHRASE": frozenset({"", "your_secret_passphrase"}),
 }
 
 _NAME = re.compile(r"(?:export[ \t]+)?((?i:_?[A-Z][A-Z0-9_]*))")
+_NOTHING = re.compile(r"[ \t]*(?:#.*)?$", re.MULTILINE)
+_EMPTY_LINES = re.compile(r"(?:\s|#[^\n]*)*")
+_BARE = re.compile(r"""(?:\\["']|[^\n"'#]|(?<![ \t])#)*""")
+_DOLLAR = "\0"  # stands for a dollar sign that begins no reference
+_PASSES = 5  # references through references; Dotenv gives up there
 _VARIABLE = re.compile(
     r"""
     (?P<escapes>\\*)\$(?!\()(?P<brace>\{)?(?P<name>(?i:[A-Z][A-Z0-9_]*))?
@@ -98,43 +103,121 @@ def is_secret(name: str) -> bool:
 
 def read(tree: Tree, root: str, real: Mapping[str, Place] | None = None) -> Environment:
     """The environment of the application in ``root``. ``real``: what PHP is given by the server; it wins."""
-    values = {name: _Value(place.what, f"{place.file}:{place.line}") for name, place in (real or {}).items()}
-    given = frozenset(values)
-    files: list[str] = []
-    problems: list[str] = []
-
-    def load(path: str) -> None:
-        try:
-            text = tree.read(path)
-            files.append(path)
-            for name, value in parse_text(text, path, values, given):
-                if name not in given:
-                    values[name] = value
-        except OSError as problem:
-            problems.append(f"{path} cannot be read: {problem.strerror}.")
-        except DotenvError as problem:
-            problems.append(f"{problem}.")
-
+    given = {name: _Value(place.what, f"{place.file}:{place.line}") for name, place in (real or {}).items()}
     main = posixpath.join(root, ".env")
     dumped = main + ".local.php"
     if tree.exists(dumped):
         try:
             found = _parse_php(tree.read(dumped), dumped)
-            if "APP_ENV" not in values or "APP_ENV" not in found or values["APP_ENV"].text == found["APP_ENV"].text:
-                return Environment({**found, **values}, (dumped,), ())
         except OSError as problem:
-            return Environment(values, (), (f"{dumped} cannot be read: {problem.strerror}.",))
-    load(main if tree.exists(main) or not tree.exists(main + ".dist") else main + ".dist")
-    if tree.exists(main + ".local") and _environment_name(values) != "test":
-        load(main + ".local")
-    for path in (f"{main}.{_environment_name(values)}", f"{main}.{_environment_name(values)}.local"):
-        if path != main + ".local" and path != main + ".local.local" and tree.exists(path):
-            load(path)
-    return Environment(values, tuple(files), tuple(problems))
+            return Environment(given, (), (f"{dumped} cannot be read: {problem.strerror}.",))
+        if "APP_ENV" not in given or "APP_ENV" not in found or given["APP_ENV"].text == found["APP_ENV"].text:
+            return Environment(_with_defaults({**found, **given}), (dumped,), ())
+    files = _Files(tree, given)
+    files.load(main if tree.exists(main) or not tree.exists(main + ".dist") else main + ".dist")
+    if files.name() != "test" and tree.exists(main + ".local"):
+        files.load(main + ".local")
+    name = files.name()
+    for path in (f"{main}.{name}", f"{main}.{name}.local"):
+        if name != "local" and tree.exists(path):
+            files.load(path)
+    values = {**files.resolved(), **given}
+    return Environment(_with_defaults(values) if files.read else values, tuple(files.read), tuple(files.problems))
 
 
-def _environment_name(values: Mapping[str, _Value]) -> str:
-    return values["APP_ENV"].text if "APP_ENV" in values else "dev"
+def _with_defaults(values: dict[str, _Value]) -> dict[str, _Value]:
+    """Symfony always knows an environment, and whether it debugs."""
+    values = {"APP_ENV": _Value("dev", "Symfony's default"), **values}
+    return {**values, "APP_DEBUG": _debug(values)}
+
+
+def _debug(values: Mapping[str, _Value]) -> _Value:
+    """APP_DEBUG as 0 or 1, as Symfony takes it: without a word of its own, everything but prod is debugged."""
+    if "APP_DEBUG" not in values:
+        return _Value("0" if values["APP_ENV"].text == "prod" else "1", "Symfony's default")
+    text = values["APP_DEBUG"].text.strip().lower()
+    number = re.match(r"[+-]?\d+", text)
+    on = int(number[0]) != 0 if number else text in ("true", "on", "yes")
+    return _Value("1" if on else "0", values["APP_DEBUG"].source)
+
+
+class _Files:
+    """The files in the order they are loaded. References are resolved when all are there."""
+
+    def __init__(self, tree: Tree, given: Mapping[str, _Value]) -> None:
+        self.tree = tree
+        self.given = given
+        self.raw: dict[str, _Value] = {}
+        self.read: list[str] = []
+        self.problems: list[str] = []
+
+    def load(self, path: str) -> None:
+        try:
+            text = self.tree.read(path)
+            self.read.append(path)
+            for name, value in parse_text(text, path).items():
+                if name not in self.given:
+                    self.raw[name] = _Value(value, path)
+        except OSError as problem:
+            self.problems.append(f"{path} cannot be read: {problem.strerror}.")
+        except DotenvError as problem:
+            self.problems.append(f"{problem}.")
+
+    def name(self) -> str:
+        """What APP_ENV is so far."""
+        if "APP_ENV" in self.given:
+            return self.given["APP_ENV"].text
+        resolved = self.resolved(quiet=True)
+        return resolved["APP_ENV"].text if "APP_ENV" in resolved else "dev"
+
+    def resolved(self, quiet: bool = False) -> dict[str, _Value]:
+        """All values with their references resolved. One that cannot be is left out, and is a problem."""
+        values = {name: value.text for name, value in self.raw.items()}
+        own = {name for name, text in values.items() if re.search(rf"\$\{{?{name}(?!\w)", text)}
+        assigned: dict[str, str] = {}
+        for _pass in range(_PASSES):
+            before = dict(values)
+            for name, text in before.items():
+                if "$" in text:
+                    try:
+                        seen = {other: value for other, value in values.items() if other != name or name not in own}
+                        values[name] = self._expand(text, seen, assigned)
+                    except DotenvError as problem:
+                        del values[name]
+                        if not quiet:
+                            self.problems.append(f"{self.raw[name].source}: {name}: {problem}.")
+            if values == before:
+                break
+        return {
+            name: _Value(text.replace(_DOLLAR, "$").replace("\\\\", "\\"), self.raw[name].source)
+            for name, text in values.items()
+        }
+
+    def _expand(self, text: str, values: Mapping[str, str], assigned: dict[str, str]) -> str:
+        if re.search(r"(?<!\\)\$\(", text):
+            raise DotenvError("the value comes from a command, which is not run here")
+
+        def replace(found: re.Match[str]) -> str:
+            name, default = found["name"], found["default"] or ""
+            if not name:
+                return found[0]
+            if found["brace"] and not found["end"]:
+                raise DotenvError('"}" is missing')
+            if name in values:
+                value = values[name]
+            elif name in self.given:
+                value = self.given[name].text.replace("\\", "\\\\").replace("$", _DOLLAR)
+            else:
+                value = assigned.get(name, "")
+            if not value and default:
+                if re.search(r"""['"{$]""", default):
+                    raise DotenvError(f"the default of {name} has a quote, a brace or a reference in it")
+                value = default[2:]
+                if default.startswith(":="):
+                    assigned[name] = value
+            return found["escapes"] + value + ("" if found["brace"] else found["end"] or "")
+
+        return _VARIABLE.sub(replace, text)
 
 
 def _parse_php(text: str, path: str) -> dict[str, _Value]:
@@ -145,47 +228,35 @@ def _parse_php(text: str, path: str) -> dict[str, _Value]:
     return found
 
 
-def parse_text(
-    text: str, path: str, known: Mapping[str, _Value] | None = None, given: frozenset[str] = frozenset()
-) -> list[tuple[str, _Value]]:
-    """The assignments of one file in order, by Dotenv's own grammar. ``given`` names are not to be overwritten."""
+def parse_text(text: str, path: str) -> dict[str, str]:
+    """The assignments of one file by Dotenv's own grammar, references not yet resolved.
+
+    What is no reference although it has a dollar sign holds ``_DOLLAR`` instead, and backslashes are still doubled.
+    """
+    if text.startswith("\ufeff") or "\0" in text:
+        raise DotenvError(f"{path}:1: a byte-order mark or a NUL byte stands in the file")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    current = dict(known or {})
-    result: list[tuple[str, _Value]] = []
-    position = 0
-    while True:
-        position = _skip(text, position)
-        if position >= len(text):
-            return result
-        line = text.count("\n", 0, position) + 1
+    result: dict[str, str] = {}
+    position = _skip(text, 0)
+    while position < len(text):
+        where = f"{path}:{text.count(chr(10), 0, position) + 1}"
         found = _NAME.match(text, position)
         if found is None:
-            raise DotenvError(f"{path}:{line}: this is no variable name")
-        name, position = found[1], found.end()
-        if text[position : position + 1] != "=":
-            if found[0].startswith("export"):
-                position = _end_of_line(text, position)  # "export NAME" only marks it
-                continue
-            raise DotenvError(f'{path}:{line}: "=" is missing behind {name}')
-        content, position = _value(text, position + 1, f"{path}:{line}: {name}", current)
-        value = _Value(content, path)
-        if name not in given:
-            current[name] = value
-        result.append((name, value))
+            raise DotenvError(f"{where}: this is no variable name")
+        if text[found.end() : found.end() + 1] != "=":
+            raise DotenvError(f'{where}: "=" is missing behind {found[1]}')
+        result[found[1]], position = _value(text, found.end() + 1, f"{where}: {found[1]}")
+        position = _skip(text, position)
+    return result
 
 
 def _skip(text: str, position: int) -> int:
-    found = re.compile(r"(?:\s*(?:#[^\n]*)?(?:\n|$)|\s+)*").match(text, position)
+    found = _EMPTY_LINES.match(text, position)
     return found.end() if found else position
 
 
-def _end_of_line(text: str, position: int) -> int:
-    end = text.find("\n", position)
-    return len(text) if end < 0 else end
-
-
-def _value(text: str, position: int, where: str, current: Mapping[str, _Value]) -> tuple[str, int]:
-    empty = re.compile(r"[ \t]*(?:#.*)?$", re.MULTILINE).match(text, position)
+def _value(text: str, position: int, where: str) -> tuple[str, int]:
+    empty = _NOTHING.match(text, position)
     if empty:
         return "", empty.end()
     if text[position] in " \t":
@@ -196,45 +267,36 @@ def _value(text: str, position: int, where: str, current: Mapping[str, _Value]) 
             end = text.find("'", position + 1)
             if end < 0:
                 raise DotenvError(f"{where}: the closing quote is missing")
-            parts.append(text[position + 1 : end])
+            parts.append(text[position + 1 : end].replace("\\", "\\\\").replace("$", _DOLLAR))
             position = end + 1
         elif text[position] == '"':
-            quoted = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL).match(text, position)
-            if quoted is None:
-                raise DotenvError(f"{where}: the closing quote is missing")
-            raw = quoted[1].replace('\\"', '"').replace("\\r", "\r").replace("\\n", "\n")
-            parts.append(_resolve(raw, where, current))
-            position = quoted.end()
+            end = _closing_quote(text, position + 1, where)
+            inner = text[position + 1 : end].replace('\\"', '"').replace("\\r", "\r").replace("\\n", "\n")
+            parts.append(_protect(inner))
+            position = end + 1
         else:
-            bare = re.compile(r"""(?:\\["']|[^\n"'#]|(?<![ \t])#)*""").match(text, position)
+            bare = _BARE.match(text, position)
             raw = bare[0] if bare else ""
             position += len(raw)
             plain = re.sub(r"""\\(["'])""", r"\1", raw).rstrip()
-            resolved = _resolve(plain, where, current)
-            if resolved == plain and re.search(r"\s", plain):
+            if "$" not in plain and re.search(r"\s", plain):
                 raise DotenvError(f"{where}: a value with blanks needs quotes")
-            parts.append(resolved)
+            parts.append(_protect(plain))
             if text[position : position + 1] == "#":
-                position = _end_of_line(text, position)
+                end = text.find("\n", position)
+                position = len(text) if end < 0 else end
     return "".join(parts), position
 
 
-def _resolve(text: str, where: str, current: Mapping[str, _Value]) -> str:
-    if re.search(r"(?<!\\)\$\(", text):
-        raise DotenvError(f"{where}: the value comes from a command, which is not run here")
+def _closing_quote(text: str, position: int, where: str) -> int:
+    """Dotenv looks two characters back, no further, to tell an escaped quote."""
+    while position < len(text):
+        if text[position] == '"' and (text[position - 1] != "\\" or text[position - 2] == "\\"):
+            return position
+        position += 1
+    raise DotenvError(f"{where}: the closing quote is missing")
 
-    def replace(found: re.Match[str]) -> str:
-        if len(found["escapes"]) % 2:
-            return found[0][1:]
-        if not found["name"]:
-            return found[0]
-        if found["brace"] and not found["end"]:
-            raise DotenvError(f'{where}: "}}" is missing')
-        value = current[found["name"]].text if found["name"] in current else ""
-        default = found["default"] or ""
-        if found["brace"]:
-            value = value or default[2:]
-            default = ""
-        return found["escapes"] + value + default + ("" if found["brace"] else found["end"] or "")
 
-    return _VARIABLE.sub(replace, text).replace("\\\\", "\\")
+def _protect(text: str) -> str:
+    """Escaped dollar signs are no references."""
+    return re.sub(r"(\\*)\\\$", lambda found: found[0] if len(found[1]) % 2 else found[1] + _DOLLAR, text)
