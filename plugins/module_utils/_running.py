@@ -9,6 +9,7 @@ Each function takes a ``Look``, so that several checks can share it by ``look.on
 
 from __future__ import annotations
 
+import datetime
 import glob
 import os
 import re
@@ -42,13 +43,14 @@ class Job:
     service: str = ""
     last: float = 0
     next: float = 0
+    schedule: tuple[str, ...] = ()  # of a timer: OnCalendar=... and OnUnitActiveUSec=..., as systemd shows them
     result: str = ""  # of the last run: success, exit-code, ...
     tells: str = ""  # what is started when it fails
 
 
 def said(argv: Sequence[str], seconds: float = 20, user: int | None = None) -> str:
     """What a command prints; an empty text where it cannot run or fails."""
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
     try:
         done = subprocess.run(
             argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, env=environment, user=user
@@ -81,37 +83,66 @@ def named(known: Iterable[Job], pattern: str) -> list[Job]:
     return [job for job in known if job.active and re.search(pattern, job.command)]
 
 
-def _show(properties: str, *units: str) -> list[dict[str, str]]:
-    text = said(["systemctl", "show", "--timestamp=unix", f"--property={properties}", "--", *units])
-    blocks = (block.splitlines() for block in text.split("\n\n"))
-    return [dict(line.split("=", 1) for line in block if "=" in line) for block in blocks if block]
+def _show(properties: str, *units: str) -> list[dict[str, list[str]]]:
+    """The properties of units; one that is there several times keeps all its values."""
+    found = []
+    for block in said(["systemctl", "show", f"--property={properties}", "--", *units]).split("\n\n"):
+        unit: dict[str, list[str]] = {}
+        for name, _is, value in (line.partition("=") for line in block.splitlines()):
+            unit.setdefault(name, []).append(value)
+        found.append(unit)
+    return found
 
 
-def _moment(text: str | None) -> float:
-    """``@1764079749``; anything else is no moment."""
-    found = re.fullmatch(r"@(\d+)(?:\.\d+)?", text or "")
-    return float(found[1]) if found else 0
+def _one(unit: Mapping[str, Sequence[str]], name: str) -> str:
+    return next(iter(unit.get(name, ())), "")
+
+
+def _moment(text: str) -> float:
+    """``Wed 2026-11-25 14:09:00 UTC``; anything else is no moment."""
+    found = re.search(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC", text)
+    return datetime.datetime.fromisoformat(f"{found[1]}+00:00").timestamp() if found else 0
 
 
 def _timers() -> list[Job]:
-    timers = _show("Id,Unit,ActiveState,LastTriggerUSec,NextElapseUSecRealtime", "*.timer")
-    names = sorted({timer["Unit"] for timer in timers if timer.get("Unit")})
-    services = {each.get("Id", ""): each for each in _show("Id,ExecStart,Result,OnFailure", *names)} if names else {}
-    return [_timer(timer, services.get(timer.get("Unit", ""), {})) for timer in timers if timer.get("Id")]
+    wanted = "Id,Unit,ActiveState,LastTriggerUSec,NextElapseUSecRealtime,TimersCalendar,TimersMonotonic"
+    timers = [timer for timer in _show(wanted, "*.timer") if _one(timer, "Id")]
+    names = sorted({_one(timer, "Unit") for timer in timers} - {""})
+    services = {_one(each, "Id"): each for each in _show("Id,ExecStart,Result,OnFailure", *names)} if names else {}
+    return [_timer(timer, services.get(_one(timer, "Unit"), {})) for timer in timers]
 
 
-def _timer(timer: Mapping[str, str], service: Mapping[str, str]) -> Job:
-    command = re.search(r"argv\[\]=(.*?) ; ", service.get("ExecStart", ""))
+def _timer(timer: Mapping[str, Sequence[str]], service: Mapping[str, Sequence[str]]) -> Job:
+    command = re.search(r"argv\[\]=(.*?) ; ", _one(service, "ExecStart"))
+    schedule = [*timer.get("TimersCalendar", ()), *timer.get("TimersMonotonic", ())]
     return Job(
-        source=timer["Id"],
-        command=command[1] if command else timer.get("Unit", ""),
-        active=timer.get("ActiveState") == "active",
-        service=timer.get("Unit", ""),
-        last=_moment(timer.get("LastTriggerUSec")),
-        next=_moment(timer.get("NextElapseUSecRealtime")),
-        result=service.get("Result", ""),
-        tells=service.get("OnFailure", ""),
+        source=_one(timer, "Id"),
+        command=command[1] if command else _one(timer, "Unit"),
+        active=_one(timer, "ActiveState") == "active",
+        service=_one(timer, "Unit"),
+        last=_moment(_one(timer, "LastTriggerUSec")),
+        next=_moment(_one(timer, "NextElapseUSecRealtime")),
+        schedule=tuple(found[1] for text in schedule for found in re.finditer(r"\{ (\w+=.*?) ;", text)),
+        result=_one(service, "Result"),
+        tells=_one(service, "OnFailure"),
     )
+
+
+def longest_pause(job: Job) -> float:
+    """Seconds between two starts of a timer, at most; infinite where nobody knows. Any of its schedules starts it."""
+    return min(map(_pause, job.schedule), default=float("inf"))
+
+
+def _pause(entry: str) -> float:
+    kind, _is, value = entry.partition("=")
+    if kind == "OnCalendar":
+        text = said(["systemd-analyze", "calendar", "--iterations=5", value])
+        starts = [_moment(line) for line in text.splitlines() if re.search(r"elapse:|Iteration #", line)]
+        return max((later - earlier for earlier, later in zip(starts, starts[1:])), default=float("inf"))
+    if kind in ("OnUnitActiveUSec", "OnUnitInactiveUSec"):
+        found = re.search(r"s: (\d+)\n", said(["systemd-analyze", "timespan", value]))
+        return int(found[1]) / 1e6 if found else float("inf")
+    return float("inf")  # OnBootSec and the like start once
 
 
 def _cron(systemd: bool) -> list[Job]:

@@ -9,15 +9,13 @@ from __future__ import annotations
 import datetime
 import glob
 import ipaddress
-import json
 import os
 import re
 import ssl
 from collections.abc import Sequence
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _certificate
+from ansible_collections.chamilo.hardening.plugins.module_utils import _x509
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING, responses, where
-from ansible_collections.chamilo.hardening.plugins.module_utils._certificate import Certificate, CertificateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
     Finding,
     check,
@@ -26,15 +24,15 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._control import 
     not_assessed,
     passed,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._hsts import full_from
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Door, Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job, jobs, named
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer, Handshake, handshake, tls_context
+from ansible_collections.chamilo.hardening.plugins.module_utils._x509 import Certificate, CertificateError
 
 DAYS_LEFT = 14
 HSTS = "Strict-Transport-Security"
 YEAR = 31536000
-RAMP_DAYS = 7
-RAMP_STATE = "/var/lib/chamilo-hardening/hsts.json"
 LIVE = "/etc/letsencrypt/live/"
 _DEEP = f"{MISSING}/deeper/page?first=1&second=a%20b"
 # Mozilla's intermediate set for TLS 1.2 (version 5.7). All else that a client could offer is weaker.
@@ -84,7 +82,7 @@ def _served(door: Door) -> Certificate:
     found = shake(door, tls_context(verify=False, ciphers=_ANYTHING))
     if not found.certificate:
         raise Unseen(f"{_called(door)} showed no certificate: {found.error}")
-    return _certificate.parse(found.certificate)
+    return _x509.parse(found.certificate)
 
 
 @check("https_certificate")
@@ -201,15 +199,8 @@ def _full(value: str) -> bool:
 
 def _ramp(look: Look) -> str:
     """When the ramp ends, from the host's own record; empty when there is none or it is not for us to read."""
-    if not look.as_root or not os.path.exists(RAMP_STATE):
-        return ""
-    with open(RAMP_STATE, encoding="utf-8") as file:
-        state = json.load(file).get(str(look.options.get("site") or look.site.domain), {})
-    since = state.get("since", "")
-    if not since:
-        return ""
-    end = datetime.date.fromisoformat(since) + datetime.timedelta(days=RAMP_DAYS)
-    return f" The ramp began on {since}; the full value is due on {end.isoformat()}."
+    since = look.site.hsts_since
+    return f" The ramp began on {since}; the full value is due on {full_from(since)}." if since else ""
 
 
 @check("https_protocols")
@@ -334,6 +325,6 @@ def _lineage(name: str) -> list[str]:
 def _from_file(path: str) -> Certificate:
     with open(path, encoding="ascii", errors="replace") as file:
         try:
-            return _certificate.first_of(file.read())
+            return _x509.first_of(file.read())
         except CertificateError as problem:
             raise Unseen(f"{path}: {problem}") from problem

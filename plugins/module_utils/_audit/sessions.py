@@ -1,0 +1,243 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Looks at cookies on the wire, at how long an idle session lives, and who may choose its number."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import PAGES
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import php_user
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
+    Finding,
+    check,
+    failed,
+    not_assessed,
+    passed,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Door, Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._php_settings import faces, of_face, settings
+from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs, longest_pause, named
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+
+HOUR = 3600
+GRACE = 300
+SAVE_PATH = "/var/lib/php/sessions"
+REMEMBER = "ch_remember_me"
+REMEMBER_TYPE = 3  # in the table validation_token
+_PHP_LIFETIME = "1440"
+# Looks like a number of PHP's own making, and is none.
+_FORGED = "chamiloHardeningAudit0chosen0by0a0stranger"
+
+
+@dataclass(frozen=True)
+class Cookie:
+    """A cookie as a server sets it. Its value stays out of every evidence."""
+
+    name: str
+    value: str = field(repr=False)
+    flags: Mapping[str, str]
+    url: str
+
+
+def cookies_of(answer: Answer) -> list[Cookie]:
+    found = []
+    for line in answer.values("Set-Cookie"):
+        first, *rest = line.split(";")
+        name, _is, value = first.strip().partition("=")
+        flags = {key.strip().lower(): flag.strip() for key, _is, flag in (part.partition("=") for part in rest)}
+        found.append(Cookie(name, value, flags, answer.url))
+    return found
+
+
+def cookies(look: Look) -> Sequence[Cookie]:
+    """All cookies that the first pages set for a visitor without any."""
+    if not look.doors:
+        raise Unseen(f"nothing on this host answers to {look.site.domain}")
+    answers = [look.get(path) for path in PAGES]
+    found = [cookie for answer in answers for cookie in cookies_of(answer)]
+    if not found:
+        seen = ", ".join(f"{answer.url} ({answer.status or answer.error})" for answer in answers)
+        raise Unseen(f"no page without a login sets a cookie: {seen}")
+    return found
+
+
+def session_cookies(look: Look) -> list[Cookie]:
+    found = look.once(cookies)
+    name = look.once(symfony).get("name", "")
+    own = [cookie for cookie in found if cookie.name in (name, "PHPSESSID", "chamilo2")]
+    return own or [cookie for cookie in found if re.fullmatch(r"[A-Za-z0-9,-]{22,256}", cookie.value)] or list(found)
+
+
+def _names(some: Sequence[Cookie]) -> str:
+    return ", ".join(dict.fromkeys(f"{cookie.name} at {cookie.url}" for cookie in some))
+
+
+@check("sessions_cookie_secure")
+def secure(look: Look) -> Finding:
+    found = look.once(cookies)
+    bare = [cookie for cookie in found if "secure" not in cookie.flags]
+    if "https" not in look.doors:
+        return failed(f"The site is served over plain http, and its cookies travel in the clear: {_names(found)}.")
+    if bare:
+        return failed(f"Without Secure: {_names(bare)}.")
+    return passed(f"Secure is on every cookie: {_names(found)}.")
+
+
+@check("sessions_cookie_httponly")
+def http_only(look: Look) -> Finding:
+    found = session_cookies(look)
+    bare = [cookie for cookie in found if "httponly" not in cookie.flags]
+    return failed(f"Without HttpOnly: {_names(bare)}.") if bare else passed(f"HttpOnly is on {_names(found)}.")
+
+
+@check("sessions_cookie_samesite")
+def same_site(look: Look) -> Finding:
+    found = session_cookies(look)
+    loose = [cookie for cookie in found if cookie.flags.get("samesite", "").lower() not in ("lax", "strict")]
+    if loose:
+        seen = loose[0].flags.get("samesite") or "not said"
+        return failed(f"SameSite is {seen} instead of Lax: {_names(loose)}.")
+    return passed(f"SameSite is {found[0].flags['samesite']} on {_names(found)}.")
+
+
+@check("sessions_strict")
+def strict(look: Look) -> Finding:
+    own = session_cookies(look)[0]
+    door = look.doors[look.scheme]
+    path = own.url[len(door.url("")) :]
+    # A visitor who comes with a number of his own choice has to be given another one.
+    if not _renumbered(look, door, path, own.name, {"Cookie": f"{own.name}={_FORGED}"}):
+        return failed(f"{own.url} takes the session number a visitor made up (use_strict_mode is not in force).")
+    if not _renumbered(look, door, f"{path}?{own.name}={_FORGED}", own.name, {}):
+        return failed(f"{own.url} takes a session number out of the address (use_only_cookies is not in force).")
+    return passed(f"{own.url} takes neither a made-up session number nor one in the address.")
+
+
+def _renumbered(look: Look, door: Door, path: str, name: str, headers: Mapping[str, str]) -> bool:
+    answer = look.ask(door, path, headers=headers)
+    if not answer.status or answer.status >= 500:
+        raise Unseen(f"{answer.url} answers {answer.status or answer.error}")
+    given = [cookie.value for cookie in cookies_of(answer) if cookie.name == name]
+    return any(value and value != _FORGED for value in given)
+
+
+@check("sessions_remember_me")
+def remember_me(look: Look) -> Finding:
+    rows = look.database.query("SELECT COUNT(*) AS kept FROM validation_token WHERE type = %s", [REMEMBER_TYPE])
+    kept = int(rows[0]["kept"] or 0)
+    if kept:
+        return failed(f"{kept} people are remembered for up to 14 days: their devices log in by themselves.")
+    answer = look.get(PAGES[0], headers={"Cookie": f"{REMEMBER}={_FORGED}"})
+    if any(cookie.name == REMEMBER for cookie in cookies_of(answer)):
+        return failed(f'{answer.url} looks at the cookie {REMEMBER}, so whoever ticks "Remember me" stays logged in.')
+    return not_assessed(f"Nobody is remembered now; that the server takes {REMEMBER} away needs a login to be seen.")
+
+
+# ----------------------------------------------------------------------------------------------------- lifetime
+
+
+def symfony(look: Look) -> Mapping[str, str]:
+    """The session options in force in the application: from its compiled container, else from its files."""
+    root = glob.escape(look.root)
+    mode = look.site.environment.get("APP_ENV") or "prod"
+    containers = glob.glob(f"{root}/var/cache/{glob.escape(mode)}/Container*/*Container.php")
+    for path in sorted(containers, key=os.path.getmtime, reverse=True):
+        found = re.search(r"'session\.storage\.options' => \[\n(.*?)\n\s*\],", _text(path), re.DOTALL)
+        if found:
+            options = re.findall(r"'(\w+)' => (?:'([^']*)'|(\S+)),", found[1])
+            return {name: text or bare for name, text, bare in options}
+    files = [f"{look.root}/config/packages/framework.yaml"]
+    files += sorted(glob.glob(f"{root}/config/packages/{glob.escape(mode)}/*.yaml"))
+    options = {}
+    for path in files:
+        for name, value in re.findall(r"^\s+(gc_maxlifetime|save_path|name|handler_id):\s*(\S+)", _text(path), re.M):
+            options[name] = value.strip("'\"")
+    return options
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:  # not there, or not for us
+        return ""
+
+
+@check("sessions_lifetime")
+def lifetime(look: Look) -> Finding:
+    limit = int(look.options.get("sessions_lifetime") or HOUR)
+    php, application = settings(look), look.once(symfony)
+
+    def effective(name: str, default: str) -> str:
+        own = application.get(name, "")
+        given = php[f"session.{name}"].value if f"session.{name}" in php else ""
+        return own if own not in ("", "null", "NULL", "~") else given or default
+
+    handler = php["session.save_handler"].value if "session.save_handler" in php else "files"
+    if handler != "files":
+        seconds = int(effective("gc_maxlifetime", _PHP_LIFETIME))
+        words = f"Sessions are kept by {handler} and forgotten after {seconds} s without a visit"
+        return passed(f"{words}.") if seconds <= limit + GRACE else failed(f"{words}; wanted: {limit} s.")
+    folder = effective("save_path", SAVE_PATH).rpartition(";")[2]
+    age = _oldest(look, folder)
+    if age > limit + GRACE:
+        return failed(
+            f"A session that nobody used for {_hours(age)} is still kept in {folder}; wanted: {_hours(limit)}."
+        )
+    kept = _kept(folder)
+    if not kept:
+        return failed(
+            f"Nobody clears away old sessions in {folder}: it is the folder of no php.ini, and PHP leaves it be."
+        )
+    cleaners = named(look.once(jobs), r"sessionclean")
+    if not cleaners:
+        return failed(f"No active timer or cron job clears away old sessions in {folder}.")
+    pause = min(map(longest_pause, cleaners))
+    longest, source = max(kept)
+    worst = longest + pause
+    words = f"an idle session is forgotten after {_hours(longest)} ({source}), the cleaner runs every {_hours(pause)}"
+    if worst > limit + GRACE:
+        return failed(f"In {folder} {words}: {_hours(worst)} at worst; wanted: {_hours(limit)}.")
+    look.needs_root(f"see whether older sessions are kept in {folder}")
+    return passed(f"In {folder} {words}: {_hours(worst)} at worst, and no older one is there.")
+
+
+def _hours(seconds: float) -> str:
+    if seconds == float("inf"):
+        return "an unknown time"
+    return f"{seconds / 3600:.1f} hours" if seconds >= 2 * HOUR else f"{seconds / 60:.0f} minutes"
+
+
+def _oldest(look: Look, folder: str) -> float:
+    """Age in seconds of the session of this site that was idle longest; 0 where that cannot be seen."""
+    owner = php_user(look).user
+    oldest = look.now
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("sess_"):
+                    status = entry.stat(follow_symlinks=False)
+                    if status.st_uid == owner:
+                        oldest = min(oldest, status.st_mtime)
+    except OSError:
+        return 0
+    return look.now - oldest
+
+
+def _kept(folder: str) -> list[tuple[int, str]]:
+    """How long Debian's cleaner leaves sessions in this folder: of all faces that use it, the longest counts."""
+    found = []
+    for version, face in faces():
+        known = of_face(version, face)
+        path = known["session.save_path"].value if "session.save_path" in known else ""
+        if os.path.realpath(path.rpartition(";")[2] or SAVE_PATH) == os.path.realpath(folder):
+            text = known["session.gc_maxlifetime"].value if "session.gc_maxlifetime" in known else _PHP_LIFETIME
+            found.append((int(text), f"/etc/php/{version}/{face}"))
+    return found

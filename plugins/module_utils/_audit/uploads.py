@@ -1,0 +1,219 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Looks whether uploads could run, from the outside and without dropping one: that is for the attack to try."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _apache
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import (
+    Identity,
+    shown,
+    tree,
+    web_users,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Directive, Tree, every, walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
+    Finding,
+    check,
+    failed,
+    not_assessed,
+    passed,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._php_settings import settings
+from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs, named, processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import VirtualHost
+
+GUIDE = ("exe", "bat", "sh", "php", "phtml", "cgi")
+# Chamilo renames .php to .phps before it looks, and does not know these others.
+SLIPS_THROUGH = ("phps", "pht", "phar", "php3", "php4", "php5", "php7", "php8", "shtml", "htaccess")
+BLACKLIST = "document.upload_extensions_blacklist"
+WHITELIST = "document.upload_extensions_whitelist"
+KIND = "document.upload_extensions_list_type"
+
+_NAMES = ("a.php", "a.PHP", "a.phtml", "a.phar", "a.php.jpg/b.php", "a.php/b")
+_FOLDERS = 3  # that are asked for each virtual host
+_ENTRIES = 20_000  # of another site's tree
+_FEW = 3
+
+
+@check("uploads_extensions")
+def extensions(look: Look) -> Finding:
+    known = look.settings
+    wanted = (*GUIDE, *SLIPS_THROUGH)
+    kind = known.get(KIND, "blacklist")
+    listed = re.split(r"[;,\s]+", known.get(WHITELIST if kind == "whitelist" else BLACKLIST, "").lower().strip("; "))
+    names = {name.lstrip(".") for name in listed if name}
+    if kind == "whitelist":
+        allowed = [name for name in wanted if name in names]
+        if allowed:
+            return failed(f"Only listed types are taken, but these are among them: {', '.join(allowed)}.")
+        return passed(f"Only {len(names)} listed types are taken, and no dangerous one is among them.")
+    missing = [name for name in wanted if name not in names]
+    if not names:
+        return failed("Nothing is blocked: the list of refused file types is empty.")
+    if missing:
+        slips = " Chamilo renames .php to .phps before it looks." if "phps" in missing else ""
+        return failed(f"{len(names)} file types are refused, but not: {', '.join(missing)}.{slips}")
+    return passed(f"{len(names)} file types are refused, the guide's six and what slips past them among them.")
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A folder under a web root that the web user can write to."""
+
+    host: VirtualHost
+    folder: str
+
+
+def spots(look: Look) -> tuple[list[Spot], list[str]]:
+    """All such folders under every web root of this host, and the roots that were too large to see whole."""
+    project = os.path.realpath(look.root)
+    seen = look.once(tree)
+    users = web_users(look)
+    found: list[Spot] = []
+    unseen: list[str] = [f"{project}: {seen.unread.samples[0]}"] if seen.unread.count else []
+    looked: dict[str, list[str]] = {f"{project}/public": [f"{project}/{path}" for path in seen.public_writable]}
+    for host in look.site.virtual_hosts:
+        root = os.path.realpath(host.root) if host.root else ""
+        if not os.path.isdir(root):
+            continue
+        if root not in looked:
+            looked[root], whole = _writable(root, users)
+            if not whole:
+                unseen.append(root)
+        found += [Spot(host, folder) for folder in looked[root]]
+    return found, unseen
+
+
+def _writable(root: str, users: Iterable[Identity]) -> tuple[list[str], bool]:
+    """The topmost folders below a root that a web user can write to, and whether all could be seen."""
+    found: list[str] = []
+    pending, entries, whole = [root], 0, True
+    while pending:
+        folder = pending.pop()
+        try:
+            status = os.lstat(folder)
+            if any(user.controls(status.st_mode, status.st_uid, status.st_gid) for user in users):
+                found.append(folder)
+                continue
+            with os.scandir(folder) as listed:
+                for entry in listed:
+                    entries += 1
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+        except OSError:
+            whole = False
+        if entries > _ENTRIES:
+            return found, False
+    return sorted(found), whole
+
+
+def _place(spot: Spot) -> str:
+    return f"{shown(spot.folder)} (virtual host at {spot.host.file}:{spot.host.line})"
+
+
+@check("uploads_no_exec")
+def no_exec(look: Look) -> Finding:
+    found, unseen = look.once(spots)
+    if not look.site.virtual_hosts:
+        raise Unseen("no virtual host of a web server could be read on this host")
+    open_: list[str] = []
+    held = 0
+    unknown: list[str] = []
+    for host in look.site.virtual_hosts:
+        mine = [spot for spot in found if spot.host == host]
+        for spot in mine[:_FOLDERS]:
+            answer = _lets_php_through(look, spot)
+            if answer == "":
+                held += 1
+            elif host.php:
+                open_.append(f"{_place(spot)}: {answer}")
+            else:
+                unknown.append(_place(spot))
+    if open_:
+        more = f"; and {len(open_) - _FEW} more" if len(open_) > _FEW else ""
+        return failed(f"PHP would run where the web user can write: {'; '.join(open_[:_FEW])}{more}.")
+    if unknown or unseen:
+        where = ", ".join([*unknown, *unseen][:_FEW])
+        return not_assessed(f"Whether something written there could run is not visible without trying: {where}.")
+    roots = len({host.root for host in look.site.virtual_hosts})
+    if held:
+        return passed(f"{held} writable folders under {roots} web roots were asked for PHP files: each is refused.")
+    return passed(f"Under none of the {roots} web roots of this host is there a folder the web user can write to.")
+
+
+def _lets_php_through(look: Look, spot: Spot) -> str:
+    """What the web server does with PHP names in a folder. Empty: it refuses them all, there or not."""
+    doors = look.doors_of(spot.host)
+    below = os.path.relpath(spot.folder, os.path.realpath(spot.host.root))
+    start = "/" if below == "." else f"/{below}/"
+    for door in doors[:1]:
+        for answer in look.ask_all([(door, f"{start}chamilo-hardening-{name}") for name in _NAMES]):
+            if answer.status != 403:
+                return f"{answer.url} answers {answer.status or answer.error} instead of 403"
+    return "" if doors else "it answers under no address of this host"
+
+
+@check("uploads_no_override")
+def no_override(look: Look) -> Finding:
+    found, unseen = look.once(spots)
+    if not look.site.virtual_hosts:
+        raise Unseen("no virtual host of a web server could be read on this host")
+    if not found:
+        if unseen:
+            return not_assessed(f"Not all folders could be looked into: {', '.join(unseen[:_FEW])}.")
+        return passed("Under no web root of this host is there a folder the web user can write to.")
+    faults = []
+    php = settings(look)
+    name = php["user_ini.filename"].value if "user_ini.filename" in php else ".user.ini"
+    served = [spot for spot in found if spot.host.php and spot.host.php != "mod_php"]
+    if name and served:
+        faults.append(f"PHP obeys {name} in {_place(served[0])}")
+    if look.site.web.name == "apache":
+        faults += _overrides(found)
+    if faults:
+        return failed(f"{'; '.join(faults[:_FEW])}.")
+    if unseen:
+        return not_assessed(f"Not all folders could be looked into: {', '.join(unseen[:_FEW])}.")
+    return passed(f"Neither .htaccess nor {name or '.user.ini'} has an effect in the {len(found)} writable folders.")
+
+
+def _overrides(found: Iterable[Spot]) -> list[str]:
+    """Where Apache would obey a .htaccess: the longest <Directory> that holds the folder decides, None by default."""
+    directives = list(walk(_apache.parse(Tree()).directives))
+    rules = [(block.arguments[0].rstrip("/"), block) for block in every(directives, "directory") if block.arguments]
+    faults = []
+    for spot in found:
+        said_so, at = "None", ""
+        for path, block in sorted(rules, key=lambda rule: len(rule[0])):
+            if f"{spot.folder}/".startswith(f"{path}/"):
+                for rule in _allowing(block):
+                    said_so, at = " ".join(rule.arguments), f"{rule.file}:{rule.line}"
+        if said_so.lower() != "none":
+            faults.append(f"Apache obeys .htaccess in {_place(spot)}: AllowOverride {said_so} at {at}")
+    return faults
+
+
+def _allowing(block: Directive) -> Iterable[Directive]:
+    return every(block.block or (), "allowoverride")
+
+
+@check("uploads_antivirus")
+def antivirus(look: Look) -> Finding:
+    names = {process.name for process in look.once(processes)}
+    root = look.root
+    if "clamd" not in names:
+        return failed("No virus scanner is running on this host (clamd).")
+    scans = named(look.once(jobs), r"clamd?scan")
+    if "clamonacc" not in names and not scans:
+        return failed(f"clamd is running, but nothing has it look at new files in {root}/var.")
+    how = scans[0].source if scans else "clamonacc"
+    return not_assessed(f"clamd is running and {how} scans; whether a virus is stopped and reported needs a test file.")
