@@ -1,0 +1,66 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""ansible-playbook, run for real: the action plugins on the controller and a connection that is local or fails."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[4]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    output: str
+
+    def recap(self, host: str) -> dict[str, int]:
+        line = re.search(rf"^{re.escape(host)} +: (.*)$", self.output, re.MULTILINE)
+        assert line, self.output
+        return {key: int(count) for key, count in re.findall(r"(\w+)=(\d+)", line[1])}
+
+
+class Ansible:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def play(self, playbook: Any, hosts: dict[str, Any], *arguments: str) -> Outcome:
+        """Run a playbook, given as plays or by its name in the collection, over hosts with their variables."""
+        if not isinstance(playbook, str):
+            (self.folder / "play.yml").write_text(yaml.safe_dump(playbook, sort_keys=False))
+            playbook = "play.yml"
+        shared = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        inventory = {"chamilo": {"hosts": hosts, "vars": shared}}
+        (self.folder / "hosts.yml").write_text(yaml.safe_dump(inventory, sort_keys=False))
+        environment = {
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+            "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
+            "ANSIBLE_LOCAL_TEMP": str(self.folder / "tmp"),
+            "ANSIBLE_NOCOLOR": "1",
+        }
+        (self.folder / "ansible.cfg").touch()
+        command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "hosts.yml", playbook, *arguments]
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        output = done.stdout + done.stderr
+        assert "[WARNING]" not in output and "[DEPRECATION WARNING]" not in output, output
+        return Outcome(done.returncode, output)
+
+
+@pytest.fixture
+def ansible(tmp_path: Path) -> Ansible:
+    return Ansible(tmp_path)

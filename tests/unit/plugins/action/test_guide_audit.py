@@ -1,0 +1,88 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+
+from ansible_collections.chamilo.hardening.plugins.action.guide_audit import ActionModule
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
+
+WAIVER = {"control": "headers_csp", "reason": "The editor breaks.", "owner": "Anna", "until": "2999-01-01"}
+
+
+def run(answer: Any, **arguments: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The result of the action when the module answers so, and what the module was asked."""
+    task = Mock(args=arguments, async_val=0, check_mode=False, diff=False)
+    action = ActionModule(task, Mock(), Mock(), Mock(), Mock(), Mock())
+    action._execute_module = Mock(side_effect=[answer])
+    result = action.run(task_vars={})
+    return result, action._execute_module.call_args.kwargs["module_args"]
+
+
+def test_observations_become_statuses() -> None:
+    observed = {
+        "https_hsts": {"status": "fail", "evidence": "It is sent twice."},
+        "headers_csp": {"status": "fail", "evidence": "It is not sent."},
+        "passwords_expiry": {"status": "fail", "evidence": "0 days."},
+        "https_redirect": {"status": "pass", "evidence": "301."},
+    }
+    answer = {"changed": False, "observed": observed, "chamilo_version": "2.0.1", "signs": ["A shell."]}
+    result, asked = run(answer, domain="campus.test", waivers=[WAIVER], level="should")
+    assert asked == {"domain": "campus.test"}
+    statuses = {row["id"]: row["status"] for row in result["controls"]}
+    assert list(statuses) == [control.id for control in _controls.load().controls]
+    assert {name: statuses[name] for name in observed} == {
+        "https_hsts": "fail",
+        "headers_csp": "waived",
+        "passwords_expiry": "advice",
+        "https_redirect": "pass",
+    }
+    assert statuses["updates_version"] == "not_assessed"
+    assert result["summary"]["not_assessed"] == 60
+    assert (result["chamilo_version"], result["signs"], result["changed"]) == ("2.0.1", ["A shell."], False)
+    assert "observed" not in result and "failed" not in result
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"failed": True, "msg": "chamilo_root is '/nowhere', no Chamilo there."}, "chamilo_root is '/nowhere'"),
+        ({"failed": True}, "the module gave no reason"),
+        ({"failed": True, "exception": Mock(event=Mock(msg="boom"))}, "the module crashed: boom"),
+        (AnsibleError("sudo: a password is required"), "sudo: a password is required"),
+    ],
+)
+def test_an_audit_that_could_not_run_passes_nothing_and_lets_the_report_be_written(answer: Any, said: str) -> None:
+    result, _asked = run(answer)
+    assert said in result["error"]
+    assert "failed" not in result
+    assert {row["status"] for row in result["controls"]} == {"not_assessed", "people"}
+    assert said in result["controls"][0]["evidence"]
+
+
+def test_an_unreachable_host_stays_unreachable() -> None:
+    with pytest.raises(AnsibleConnectionFailure):
+        run(AnsibleConnectionFailure("no route to host"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"level": "mast"}, "chamilo_level is 'mast'"),
+        ({"waivers": [{**WAIVER, "control": "headers_cps"}]}, "Did you mean headers_csp"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_looking(arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(AnsibleActionFail, match=said):
+        run({}, **arguments)
+
+
+def test_an_observation_that_is_none_is_refused() -> None:
+    with pytest.raises(AnsibleActionFail, match="https_hsts: 'ok' is no observation"):
+        run({"observed": {"https_hsts": {"status": "ok", "evidence": ""}}})

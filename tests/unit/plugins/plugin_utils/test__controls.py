@@ -1,0 +1,201 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import copy
+import datetime
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import ControlError
+
+TODAY = datetime.date(2026, 11, 25)
+TABLE = _controls.load()
+SMALL: dict[str, Any] = {
+    "sections": {
+        "https": {"title": "HTTPS", "guide": "Use it."},
+        "headers": {"title": "Headers", "guide": "Send them."},
+    },
+    "controls": [
+        {
+            "id": "https_hsts",
+            "section": "https",
+            "level": "must",
+            "title": "Browsers use HTTPS only",
+            "guide": "Send HSTS.",
+            "why": "Because.",
+            "attack": {"where": "prove", "vantage": "wire"},
+            "fixer": {"role": "https", "variables": ["chamilo_https_hsts"]},
+        },
+        {
+            "id": "headers_csp",
+            "section": "headers",
+            "level": "consider",
+            "title": "A policy",
+            "guide": "Send a policy.",
+            "why": "Because.",
+            "note": "It breaks the editor.",
+            "attack": {"none": "No."},
+            "fixer": {"pending": "No role does this yet."},
+        },
+    ],
+}
+
+
+def small(**changes: Any) -> dict[str, Any]:
+    """The small table with the first control changed; None takes a key out."""
+    data = copy.deepcopy(SMALL)
+    for key, value in changes.items():
+        if value is None:
+            del data["controls"][0][key]
+        else:
+            data["controls"][0][key] = value
+    return data
+
+
+def waiver(**changes: Any) -> dict[str, Any]:
+    return {"control": "headers_csp", "reason": "The editor breaks.", "owner": "Anna", "until": "2026-11-25", **changes}
+
+
+def test_the_table_of_the_collection_is_whole() -> None:
+    assert len(TABLE.controls) == 66
+    assert len({control.id for control in TABLE.controls}) == 66
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (small(id="hsts"), "hsts: the id must begin with https_"),
+        (small(section="htps"), "https_hsts: section 'htps' is none of https, headers"),
+        (small(level="may"), "https_hsts: level 'may' is none of must, should, consider, people"),
+        (small(title=""), "https_hsts: title must be a text"),
+        (small(why=None), "https_hsts: why must be a text"),
+        (small(whi="x"), "unknown key 'whi'. Did you mean why?"),
+        (small(attack=None), "https_hsts, attack: must be a map"),
+        (small(attack={"where": "prove"}), "https_hsts, attack: vantage must be a text"),
+        (small(attack={"where": "here", "vantage": "wire"}), "where 'here' is none of prove, testbed"),
+        (small(attack={"where": "prove", "vantage": "wire", "none": "x"}), "none stands alone"),
+        (small(attack={"where": "prove", "vantage": "wire", "pending": ""}), "pending must be a text"),
+        (small(fixer={}), "https_hsts, fixer: role must be a text"),
+        (small(fixer={"role": "https", "none": "x"}), "none and pending stand alone"),
+        (small(fixer={"role": "https", "variables": "x"}), "variables must be a list of names"),
+        (small(check={}), "https_hsts: none must be a text"),
+        (small(id="headers_csp", section="headers"), "headers_csp: the id stands in the table twice"),
+        ({**SMALL, "controls": SMALL["controls"][::-1]}, "in the order of the sections"),
+        ({**SMALL, "controls": []}, "controls must be a list"),
+        ({**SMALL, "control": []}, "unknown key 'control'. Did you mean controls?"),
+    ],
+)
+def test_a_table_that_is_not_whole_is_refused(data: dict[str, Any], said: str) -> None:
+    with pytest.raises(ControlError) as error:
+        _controls.parse(data)
+    assert said in str(error.value)
+
+
+def test_fix_says_what_to_do() -> None:
+    by_role, by_hand = _controls.parse(SMALL).controls
+    assert by_role.fix == "Run the role chamilo.hardening.https. Steered by chamilo_https_hsts."
+    assert by_hand.fix == "No role does this yet. By hand: Send a policy. Mind: It breaks the editor."
+    assert TABLE.control("passwords_education").fix == TABLE.control("passwords_education").guide
+    assert TABLE.control("updates_version").fix.startswith("An update changes the application")
+
+
+def test_an_unknown_control_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(ControlError, match=r"no control 'headers_cps'\. Did you mean headers_csp"):
+        TABLE.control("headers_cps")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("headers_csp", "chamilo_waivers must be a list"),
+        (["headers_csp"], "entry 1 must be a map"),
+        ([waiver(control="headers_cps")], "entry 1 (headers_cps): there is no such control. Did you mean headers_csp"),
+        ([waiver(), waiver(control="https_hsts", owner="")], "entry 2 (https_hsts): owner is missing"),
+        ([waiver(reason=None)], "reason is missing"),
+        ([waiver(untill="x")], "unknown field 'untill'. Did you mean until?"),
+        ([waiver(until="25.11.2026")], "until '25.11.2026' is no date; write it as YYYY-MM-DD"),
+        ([waiver(until="2026-02-30")], "is no date"),
+        ([waiver(), waiver()], "waived twice"),
+    ],
+)
+def test_a_waiver_that_is_not_whole_is_refused(value: Any, said: str) -> None:
+    with pytest.raises(ControlError) as error:
+        _controls.parse_waivers(value, TABLE)
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize("until", ["2026-11-25", datetime.date(2026, 11, 25)])
+def test_a_waiver_holds_through_its_last_day(until: Any) -> None:
+    (parsed,) = _controls.parse_waivers([waiver(until=until)], TABLE)
+    assert parsed.holds(TODAY)
+    assert not parsed.holds(TODAY + datetime.timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    ("control", "observed", "level", "waived", "expected"),
+    [
+        ("https_hsts", "pass", "should", False, "pass"),
+        ("https_hsts", "fail", "should", False, "fail"),
+        ("https_hsts", "fail", "must", False, "fail"),
+        ("headers_csp", "fail", "must", False, "advice"),
+        ("headers_csp", "fail", "should", False, "fail"),
+        ("headers_csp", "fail", "should", True, "waived"),
+        ("headers_csp", "pass", "should", True, "pass"),
+        ("headers_csp", "not_assessed", "should", True, "not_assessed"),
+        ("passwords_expiry", "fail", "should", False, "advice"),
+        ("passwords_expiry", "fail", "consider", False, "fail"),
+        ("passwords_expiry", "pass", "should", False, "pass"),
+        ("passwords_expiry", "not_applicable", "should", False, "not_applicable"),
+        ("passwords_education", "not_assessed", "consider", False, "people"),
+    ],
+)
+def test_status(control: str, observed: str, level: str, waived: bool, expected: str) -> None:
+    waivers = _controls.parse_waivers([waiver(control=control)] if waived else [], TABLE)
+    assert _controls.status(TABLE.control(control), observed, level, waivers, TODAY) == expected
+
+
+def test_an_observation_that_is_none_is_refused() -> None:
+    with pytest.raises(ControlError, match="https_hsts: 'ok' is no observation"):
+        _controls.status(TABLE.control("https_hsts"), "ok", "should", [], TODAY)
+
+
+@pytest.mark.parametrize("level", ["all", "", None, ["must"]])
+def test_an_unknown_level_is_refused(level: Any) -> None:
+    with pytest.raises(ControlError, match="chamilo_level is .*; it must be must"):
+        _controls.parse_level(level)
+
+
+def test_enforced_until_waived() -> None:
+    control, waivers = TABLE.control("headers_csp"), _controls.parse_waivers([waiver()], TABLE)
+    assert _controls.enforced(control, "should", [], TODAY)
+    assert not _controls.enforced(control, "should", waivers, TODAY)
+    assert _controls.enforced(control, "should", waivers, TODAY + datetime.timedelta(days=1))
+    assert not _controls.enforced(control, "must", [], TODAY)
+    assert not _controls.enforced(TABLE.control("passwords_education"), "consider", [], TODAY)
+
+
+def test_rows_hold_every_control_and_never_pass_unseen() -> None:
+    seen = {"https_hsts": {"status": "fail", "evidence": "It is not sent."}}
+    waivers = _controls.parse_waivers([waiver(control="https_hsts")], TABLE)
+    rows = {row["id"]: row for row in _controls.rows(TABLE, seen, "Nobody looked.", "should", waivers, TODAY)}
+    assert list(rows) == [control.id for control in TABLE.controls]
+    assert rows["https_hsts"]["status"] == "waived"
+    assert rows["https_hsts"]["waiver"] == {
+        "reason": "The editor breaks.",
+        "owner": "Anna",
+        "until": "2026-11-25",
+        "holds": True,
+    }
+    assert (rows["headers_csp"]["status"], rows["headers_csp"]["evidence"]) == ("not_assessed", "Nobody looked.")
+    assert rows["passwords_education"]["status"] == "people"
+    assert _controls.summary(rows.values()) == {
+        **dict.fromkeys(_controls.STATUSES, 0),
+        "waived": 1,
+        "people": 2,
+        "not_assessed": 63,
+    }

@@ -1,0 +1,127 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _preflight
+
+SPECS: dict[str, Any] = {
+    "common": {
+        "chamilo_domain": {"type": "str"},
+        "chamilo_level": {"type": "str", "choices": ["must", "should", "consider"]},
+        "chamilo_waivers": {"type": "list", "elements": "dict"},
+        "chamilo_friends": {"type": "list", "elements": "str"},
+    },
+    "https": {
+        "chamilo_https_hsts": {"type": "str", "choices": ["ramp", "full", "off"]},
+        "chamilo_https_days": {"type": "int"},
+    },
+    "backups": {"chamilo_backups_password": {"type": "str", "no_log": True, "choices": ["long"]}},
+}
+
+
+def errors(sections: list[str] | None = None, **values: Any) -> list[str]:
+    return _preflight.errors(SPECS, ["https", "backups"] if sections is None else sections, values)
+
+
+def test_good_values_are_good() -> None:
+    assert (
+        errors(chamilo_level="must", chamilo_https_hsts="full", chamilo_hosts="web", chamilo_friends=["10.1.2.3/8"])
+        == []
+    )
+    assert errors() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("chamilo_domian", "chamilo_domian is not a variable of this collection. Did you mean chamilo_domain?"),
+        ("chamilo_https_hst", "Did you mean chamilo_https_hsts"),
+        ("chamilo_zzzzzzzz", "chamilo_zzzzzzzz is not a variable of this collection. Take it out."),
+    ],
+)
+def test_unknown_variables_are_refused_with_the_nearest_name(name: str, said: str) -> None:
+    (error,) = errors(**{name: "x"})
+    assert said in error
+
+
+def test_variables_of_sections_that_do_not_run_are_known_but_not_judged() -> None:
+    assert errors(["https"], chamilo_backups_password="short") == []
+
+
+def test_an_unknown_value_is_named_with_the_known_ones() -> None:
+    assert errors(chamilo_level="mast") == ["chamilo_level is 'mast', but must be one of: must, should, consider."]
+
+
+def test_a_wrong_type_is_named() -> None:
+    (error,) = errors(chamilo_https_days="soon")
+    assert error.startswith("chamilo_https_days: ") and "soon" in error
+
+
+def test_a_secret_is_not_shown() -> None:
+    (error,) = errors(chamilo_backups_password="hunter2")
+    assert error.startswith("chamilo_backups_password is not what it must be")
+    assert "hunter2" not in error
+
+
+def test_everything_is_said_at_once() -> None:
+    said = errors(chamilo_x="1", chamilo_level="x", chamilo_https_hsts="x", chamilo_friends=["x"], chamilo_waivers=[{}])
+    assert len(said) == 5
+    assert said[3] == "chamilo_friends holds 'x', which is neither an address nor a network such as 10.0.0.0/8."
+    assert said[4] == "chamilo_waivers, entry 1: control is missing."
+
+
+@pytest.mark.parametrize("value", ["campus.example.org", "xn--mnchen-3ya.example", "campus", "a-1.b2.c"])
+def test_good_names(value: str) -> None:
+    assert _preflight.domain(value, "web1") == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("my campus", "", "https://campus.test", "campus.test/", "campus.test:443", "campus..test", "-a.test"),
+        *("a_b.test", "ä.test", "campus.test\n", "*.campus.test", "a" * 64 + ".test", "a." * 127 + "test", "{{ x }}"),
+    ],
+)
+def test_names_that_are_none(value: str) -> None:
+    (error,) = _preflight.domain(value, "web1")
+    assert error.startswith(
+        f"chamilo_domain is {value!r}, and that is no valid domain name. Write the public name alone"
+    )
+
+
+def test_an_address_is_no_name() -> None:
+    (error,) = _preflight.domain("192.0.2.1", "web1")
+    assert "is an address, not a name" in error
+
+
+def test_a_bad_name_out_of_the_inventory_says_where_it_is_from() -> None:
+    (error,) = _preflight.domain("my host", "my host")
+    assert error.startswith("The portal's name is the host's name in the inventory, 'my host'")
+    assert "Set chamilo_domain" in error
+
+
+def test_waivers_that_ran_out_are_announced() -> None:
+    entry = {"control": "headers_csp", "reason": "The editor breaks.", "owner": "Anna", "until": "2026-11-24"}
+    assert _preflight.waivers([entry], datetime.date(2026, 11, 24)) == ([], [])
+    wrong, run_out = _preflight.waivers([entry], datetime.date(2026, 11, 25))
+    assert wrong == []
+    assert run_out == [
+        "The waiver of headers_csp (Anna: The editor breaks.) ran out on 2026-11-24; the control is enforced again "
+        "from this run on."
+    ]
+
+
+def test_specs_are_those_of_the_roles(tmp_path: Path) -> None:
+    meta = tmp_path / "https" / "meta"
+    meta.mkdir(parents=True)
+    (meta / "argument_specs.yml").write_text("argument_specs: {main: {options: {chamilo_https_x: {type: int}}}}")
+    assert _preflight.specs(tmp_path) == {"https": {"chamilo_https_x": {"type": "int"}}}
+    assert "chamilo_domain" in _preflight.specs()["common"]

@@ -1,0 +1,227 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _report
+
+TABLE = _controls.load()
+HOSTILE = "</p><script>alert(1)</script> ' onload=x \" ]]> \x1b[31m \x00 \ud800 \u202e & {{ 7 * 7 }}"
+
+
+def audit(observed: dict[str, str] | None = None, evidence: str = "Seen.", **more: Any) -> dict[str, Any]:
+    """What guide_audit registers: everything passes but what is said."""
+    seen = {control.id: {"status": "pass", "evidence": evidence} for control in TABLE.controls}
+    seen.update({name: {"status": status, "evidence": evidence} for name, status in (observed or {}).items()})
+    controls = _controls.rows(TABLE, seen, "Unseen.", waivers=_controls.parse_waivers(more.pop("waivers", []), TABLE))
+    return {"controls": controls, "chamilo_version": "2.0.1", **more}
+
+
+def document(*audits: dict[str, Any] | None) -> dict[str, Any]:
+    hosts = [_report.host(f"host{number}.test", result, TABLE) for number, result in enumerate(audits)]
+    return _report.document(hosts, "2026-11-25T13:45:00Z")
+
+
+class Page(HTMLParser):
+    """The tags of a page, and its text."""
+
+    void = {"meta", "input", "link", "br", "img", "hr"}
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(html)
+        self.close()
+        assert self.open == [], "tags that are never closed"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.void:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def page(*audits: dict[str, Any] | None) -> Page:
+    return Page(_report.to_html(document(*audits), TABLE))
+
+
+def test_json_is_the_documented_shape() -> None:
+    report = json.loads(_report.to_json(document(audit({"https_hsts": "fail"}))))
+    assert set(report) == {"collection", "generated", "hosts"}
+    assert re.fullmatch(r"\d+\.\d+\.\d+", report["collection"])
+    (host,) = report["hosts"]
+    assert (host["name"], host["reachable"], host["chamilo_version"]) == ("host0.test", True, "2.0.1")
+    assert host["summary"]["fail"] == 1
+    assert set(host["controls"][0]) == {"id", "section", "level", "title", "status", "evidence", "fix"}
+
+
+@pytest.mark.parametrize(
+    ("result", "reachable", "said"),
+    [
+        ({"unreachable": True, "msg": "Task failed: no route"}, False, "could not be reached: no route"),
+        ({"failed": True, "msg": "chamilo_level is 'x'"}, True, "did not run: chamilo_level is 'x'"),
+        (None, True, "did not run: An earlier task failed on this host."),
+    ],
+)
+def test_a_host_without_an_audit_is_not_assessed(result: dict[str, Any] | None, reachable: bool, said: str) -> None:
+    host = _report.host("gone.test", result, TABLE)
+    assert host["reachable"] is reachable
+    assert {row["status"] for row in host["controls"]} == {"not_assessed", "people"}
+    assert said in host["controls"][0]["evidence"]
+    assert said in _report.overview(host)
+    assert said.partition(": ")[2] in page(result).text
+
+
+def test_hostile_evidence_stays_text() -> None:
+    hostile = audit({"https_hsts": "fail"}, HOSTILE, signs=[HOSTILE], log_forecast=HOSTILE, chamilo_version=HOSTILE)
+    shown = page(hostile, {"unreachable": True, "msg": HOSTILE})
+    assert "script" not in {tag for tag, _attributes in shown.tags}
+    assert not [name for _tag, attributes in shown.tags for name in attributes if name.startswith("on")]
+    assert "<script>alert(1)</script>" in shown.text
+    assert not set("\x1b\x00\ud800\u202e") & set(shown.text)
+    assert "49" not in shown.text.partition("alert(1)")[2][:80]
+    case = ET.fromstring(_report.to_junit(document(hostile))).find(".//failure")
+    assert case is not None and "<script>alert(1)</script>" in case.get("message", "")
+    assert "<script>" in json.loads(_report.to_json(document(hostile)))["hosts"][0]["signs"][0]
+
+
+def test_the_page_needs_no_network_and_no_script() -> None:
+    shown = page(audit({"https_hsts": "fail"}), audit())
+    assert not {"script", "link", "img", "iframe", "object"} & {tag for tag, _attributes in shown.tags}
+    targets = [attributes.get("href") or attributes.get("src") or "" for _tag, attributes in shown.tags]
+    assert {target[0] for target in targets if target} == {"#"}
+    html = _report.to_html(document(audit()), TABLE)
+    assert "@import" not in html and "url(" not in html and "default-src 'none'" in html
+
+
+def test_every_link_and_label_in_the_page_leads_somewhere() -> None:
+    shown = page(audit({"https_hsts": "fail", "headers_csp": "not_assessed"}), audit(), None)
+    ids = [attributes["id"] for _tag, attributes in shown.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    links = {attributes["href"] for tag, attributes in shown.tags if tag == "a"}
+    labels = {f"#{attributes['for']}" for tag, attributes in shown.tags if tag == "label"}
+    assert {link[1:] for link in links | labels if link} <= set(ids)
+
+
+def test_the_worst_comes_first() -> None:
+    worse = {
+        "monitoring_auth": "fail",
+        "monitoring_integrity": "fail",
+        "headers_csp": "fail",
+        "https_hsts": "not_assessed",
+    }
+    shown = page(audit(worse)).text
+    headings = ["Monitoring", "HTTP Security Headers", "HTTPS", "Keep Chamilo Updated"]
+    places = [shown.index(f"\n{heading}\n") for heading in headings]
+    assert places == sorted(places)
+    titles = [TABLE.control(name).title for name in ("monitoring_auth", "monitoring_integrity", "monitoring_app_log")]
+    assert [shown.index(title) for title in titles] == sorted(shown.index(title) for title in titles)
+    several = page(audit(), audit({"headers_csp": "fail"}), audit({"https_hsts": "fail"}), None).text
+    assert [several.index(f"host{number}.test") for number in (3, 2, 1, 0)] == sorted(
+        several.index(f"host{number}.test") for number in range(4)
+    )
+
+
+def test_signs_and_forecast_stand_before_the_controls() -> None:
+    shown = page(audit(signs=["A shell."], log_forecast=["3 requests refused."])).text
+    assert shown.index("A shell.") < shown.index("3 requests refused.") < shown.index("Keep Chamilo Updated")
+
+
+def test_waivers_are_shown_with_reason_owner_and_day() -> None:
+    waivers = [
+        {"control": "headers_csp", "reason": "The editor breaks.", "owner": "Anna", "until": "2999-01-31"},
+        {"control": "https_hsts", "reason": "A subdomain.", "owner": "Ben", "until": "2020-01-31"},
+    ]
+    shown = page(audit({"headers_csp": "fail", "https_hsts": "fail"}, waivers=waivers)).text
+    assert "Until 2999-01-31 by Anna: The editor breaks." in shown
+    assert "until 2020-01-31, Ben. A subdomain." in shown.partition("Waivers that have run out")[2]
+
+
+def test_the_way_to_the_fix_is_named() -> None:
+    shown = page(audit({"headers_csp": "fail", "https_hsts": "fail", "uploads_no_exec": "fail"})).text
+    assert "makes 2 of the 3 open ones true" in shown
+    assert "--tags https,headers --check --diff" in shown
+    assert TABLE.control("uploads_no_exec").fix in shown
+
+
+def test_junit_says_what_failed_and_what_was_not_seen() -> None:
+    observed = {
+        "https_hsts": "fail",
+        "headers_csp": "not_assessed",
+        "passwords_expiry": "fail",
+        "headers_once": "not_applicable",
+    }
+    suites = ET.fromstring(_report.to_junit(document(audit(observed))))
+    (suite,) = suites
+    kinds = {case.get("name"): case[0].tag for case in suite if len(case)}
+    assert kinds == {
+        "https_hsts": "failure",
+        "headers_csp": "error",
+        "passwords_expiry": "skipped",
+        "headers_once": "skipped",
+        "updates_announcements": "skipped",
+        "passwords_education": "skipped",
+    }
+    counts = {key: suite.get(key) for key in ("tests", "failures", "errors", "skipped")}
+    assert counts == {"tests": "66", "failures": "1", "errors": "1", "skipped": "4"}
+    assert suite.get("timestamp") == "2026-11-25T13:45:00Z"
+
+
+@pytest.mark.parametrize(
+    ("result", "fail_on", "said"),
+    [
+        (audit({"headers_csp": "fail"}), "", None),
+        (audit({"headers_csp": "fail"}), "must", None),
+        (audit({"headers_csp": "fail"}), "should", "1 not met (headers_csp)"),
+        (audit({"https_hsts": "not_assessed"}), "must", "1 not assessed (https_hsts)"),
+        (audit({"passwords_expiry": "fail"}), "should", None),
+        (
+            audit(
+                {"https_hsts": "fail"},
+                waivers=[{"control": "https_hsts", "reason": "r", "owner": "o", "until": "2999-01-01"}],
+            ),
+            "must",
+            None,
+        ),
+        ({"unreachable": True, "msg": "no route"}, "", None),
+        ({"unreachable": True, "msg": "no route"}, "must", "could not be reached: no route"),
+        ({"failed": True, "msg": "no Python"}, "", "did not run: no Python"),
+    ],
+)
+def test_what_makes_the_run_fail(result: dict[str, Any], fail_on: str, said: str | None) -> None:
+    objections = _report.objections(document(result)["hosts"], fail_on)
+    if said is None:
+        assert objections == []
+    else:
+        assert len(objections) == 1 and objections[0].startswith("host0.test: ") and said in objections[0]
+
+
+def test_files_are_private_and_replaced_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "report"
+    _report.write(folder, {"report.json": "old"})
+    _report.write(folder, {"report.json": "new"})
+    assert (folder / "report.json").read_text() == "new"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((folder / "report.json").stat().st_mode) == 0o600
+    with pytest.raises(UnicodeEncodeError):
+        _report.write(folder, {"report.json": "\ud800"})
+    assert (folder / "report.json").read_text() == "new"
+    assert [path.name for path in folder.iterdir()] == ["report.json"]

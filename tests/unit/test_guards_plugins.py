@@ -1,0 +1,69 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What holds for every module and plugin."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = sorted((ROOT / "plugins" / "modules").glob("*.py"))
+SOURCES = sorted((ROOT / "plugins").rglob("*.py"))
+TESTS = ROOT / "tests" / "unit" / "plugins"
+HEADER = [
+    "# Copyright (c) 2026, the chamilo.hardening maintainers",
+    "# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)",
+    "# SPDX-License-Identifier: GPL-3.0-or-later",
+]
+
+
+def texts(path: Path) -> dict[str, str]:
+    """The documentation of a module: its constants that are texts."""
+    return {
+        node.targets[0].id: node.value.value
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    }
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_every_module_is_documented_with_examples_that_parse(path: Path) -> None:
+    found = texts(path)
+    documentation = yaml.safe_load(found["DOCUMENTATION"])
+    assert documentation["module"] == path.stem
+    assert documentation["short_description"] and documentation["description"]
+    examples = yaml.safe_load(found["EXAMPLES"])
+    assert any(f"chamilo.hardening.{path.stem}" in example for example in examples)
+    assert isinstance(yaml.safe_load(found["RETURN"]), dict)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_every_module_has_unit_tests(path: Path) -> None:
+    """Those of a module that has an action plugin may be the action plugin's."""
+    assert any((TESTS / folder / f"test_{path.stem}.py").exists() for folder in ("modules", "action"))
+
+
+def test_the_action_group_holds_every_module() -> None:
+    runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
+    assert runtime["action_groups"]["all"] == [path.stem for path in MODULES]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_sources_say_whose_they_are_and_under_which_licence(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if path.name == "__init__.py":
+        assert lines == []
+        return
+    if lines[0].startswith("#!"):
+        lines = lines[1:]
+    assert lines[:3] == HEADER
+    if path.parent.name in ("module_utils", "plugin_utils", "_audit", "_attacks"):
+        assert lines[3] == "# Private to this collection: it can change at any time."

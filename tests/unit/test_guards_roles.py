@@ -1,0 +1,92 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What holds for every role and playbook."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if (path / "meta").is_dir())
+YAML_FILES = sorted(
+    path
+    for folder in ("roles", "playbooks")
+    for path in (ROOT / folder).rglob("*.yml")
+    if path.parent.name not in ("meta", "defaults")
+)
+
+# A module or action as the key of a task, a role, a filter or test behind a bar or "is", a lookup.
+NAME = r"([a-z0-9_]+\.[a-z0-9_]+)\.[a-z0-9_]+"
+USES = [
+    re.compile(rf"^\s*(?:- )?{NAME}:", re.MULTILINE),
+    re.compile(rf"^\s*(?:- )?(?:role|name): {NAME}\s*$", re.MULTILINE),
+    re.compile(rf"(?:\||\bis|\bis not)\s*{NAME}"),
+    re.compile(rf"\b(?:lookup|query|q)\(\s*['\"]{NAME}"),
+]
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def options(role: str) -> dict[str, Any]:
+    found: dict[str, Any] = load(ROOT / "roles" / role / "meta" / "argument_specs.yml")["argument_specs"]["main"][
+        "options"
+    ]
+    return found
+
+
+def maps(value: Any) -> Iterator[dict[str, Any]]:
+    """Every map in a YAML document: plays, blocks, tasks and what is in them."""
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from maps(item)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_defaults_are_the_documented_options(role: str) -> None:
+    assert sorted(load(ROOT / "roles" / role / "defaults" / "main.yml") or {}) == sorted(options(role))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_variables_carry_the_name_of_the_collection_and_the_role(role: str) -> None:
+    prefix = "chamilo_" if role == "common" else f"chamilo_{role}_"
+    assert [name for name in options(role) if not name.startswith(prefix)] == []
+    private = ROOT / "roles" / role / "vars" / "main.yml"
+    if private.exists():
+        assert [name for name in load(private) or {} if not name.startswith(f"_chamilo_{role}_")] == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_option_is_described(role: str) -> None:
+    for name, option in options(role).items():
+        assert option.get("description") and option.get("type"), name
+
+
+@pytest.mark.parametrize("path", YAML_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_error_is_ignored_and_no_shell_is_called(path: Path) -> None:
+    for entry in maps(load(path)):
+        assert "ignore_errors" not in entry
+        assert not {"shell", "ansible.builtin.shell", "ansible.legacy.shell"} & set(entry)
+
+
+def test_every_collection_in_use_is_a_dependency() -> None:
+    galaxy = load(ROOT / "galaxy.yml")
+    known = {"ansible.builtin", f"{galaxy['namespace']}.{galaxy['name']}", *galaxy["dependencies"]}
+    used = {}
+    for path in [*YAML_FILES, *sorted((ROOT / "roles").rglob("*.j2"))]:
+        text = path.read_text(encoding="utf-8")
+        for pattern in USES:
+            used.update(dict.fromkeys(pattern.findall(text), path))
+    assert "ansible.builtin" in used, "the patterns no longer find anything"
+    assert {name: str(path) for name, path in used.items() if name not in known} == {}

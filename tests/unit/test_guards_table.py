@@ -1,0 +1,117 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of controls against everything that is derived from it."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _attacks, _audit, _control
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
+from tests.tools import controls_table
+
+ROOT = Path(__file__).resolve().parents[2]
+TABLE = _controls.load()
+SECTIONS = [section.id for section in TABLE.sections]
+
+
+def load_all(package: Any) -> set[str]:
+    """Import every module of the package, which registers what is in it. The names of the modules."""
+    names = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    for name in sorted(names):
+        importlib.import_module(f"{package.__name__}.{name}")
+    return names
+
+
+CHECK_FILES = load_all(_audit)
+ATTACK_FILES = load_all(_attacks)
+
+
+def present(files: set[str], module: str) -> list[str]:
+    """The sections whose file is there; all of them as soon as the module that runs them is."""
+    whole = (ROOT / "plugins" / "modules" / f"{module}.py").exists()
+    return [section for section in SECTIONS if whole or section in files]
+
+
+def section_of(function: Any) -> str:
+    return str(function.__module__).rpartition(".")[2]
+
+
+def playbook(name: str) -> list[dict[str, Any]]:
+    plays: list[dict[str, Any]] = yaml.safe_load((ROOT / "playbooks" / f"{name}.yml").read_text(encoding="utf-8"))
+    return plays
+
+
+def test_the_sections_are_those_of_the_guide_in_its_order() -> None:
+    assert SECTIONS == (
+        "updates https permissions passwords brute_force sessions headers uploads database backups monitoring".split()
+    )
+
+
+def test_every_control_has_a_check_or_says_why_not() -> None:
+    for section in present(CHECK_FILES, "guide_audit"):
+        wanted = {control.id for control in TABLE.of(section) if not control.unchecked}
+        registered = {name for name, function in _control.checks.items() if section_of(function) == section}
+        assert registered == wanted, f"_audit/{section}.py"
+
+
+def test_every_attack_that_is_not_pending_is_written_and_no_other() -> None:
+    for section in present(ATTACK_FILES, "guide_prove"):
+        wanted = {control.id for control in TABLE.of(section) if control.attack.written}
+        registered = {name for name, function in _control.attacks.items() if section_of(function) == section}
+        assert registered == wanted, f"_attacks/{section}.py; take pending out of meta/controls.yml when it is written"
+
+
+def test_checks_and_attacks_stand_in_the_file_of_their_section() -> None:
+    for name, function in [*_control.checks.items(), *_control.attacks.items()]:
+        assert TABLE.control(name).section == section_of(function), name
+
+
+def test_only_people_s_controls_go_unchecked() -> None:
+    assert [c.id for c in TABLE.controls if c.unchecked] == [c.id for c in TABLE.controls if c.level == "people"]
+
+
+def test_fixers_name_the_role_of_a_section_and_variables_that_it_has() -> None:
+    for control in TABLE.controls:
+        if not control.fixer.role:
+            continue
+        assert control.fixer.role == control.section, control.id
+        specs = ROOT / "roles" / control.fixer.role / "meta" / "argument_specs.yml"
+        if specs.exists():
+            options = yaml.safe_load(specs.read_text(encoding="utf-8"))["argument_specs"]["main"]["options"]
+            assert set(control.fixer.variables) <= set(options), control.id
+
+
+def test_harden_runs_each_role_that_fixes_something_in_the_order_of_the_guide() -> None:
+    fixers = {control.fixer.role for control in TABLE.controls if control.fixer.role}
+    roles = [role for play in playbook("harden") for role in play.get("roles", [])]
+    assert [role["role"] for role in roles] == [f"chamilo.hardening.{name}" for name in SECTIONS if name in fixers]
+    assert [role["tags"] for role in roles] == [name for name in SECTIONS if name in fixers]
+
+
+def test_the_first_play_of_harden_looks_at_all_sections_under_every_tag() -> None:
+    first = playbook("harden")[0]
+    assert first["tags"] == "always"
+    assert first["vars"]["_chamilo_sections"] == SECTIONS
+
+
+def test_preflight_knows_the_sections() -> None:
+    text = (ROOT / "plugins" / "modules" / "guide_preflight.py").read_text(encoding="utf-8")
+    documentation = yaml.safe_load(text.split('r"""')[1].split('"""')[0])
+    assert documentation["options"]["sections"]["choices"] == SECTIONS
+
+
+def test_every_section_has_a_role() -> None:
+    for section in SECTIONS:
+        assert (ROOT / "roles" / section / "meta" / "main.yml").exists(), section
+
+
+def test_the_readme_shows_the_table() -> None:
+    readme = controls_table.README.read_text(encoding="utf-8")
+    assert controls_table.render(readme) == readme, "run tests/tools/controls_table.py"
