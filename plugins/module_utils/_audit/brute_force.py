@@ -20,6 +20,7 @@ import time
 from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _fail2ban
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import names, tail
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.passwords import on_every_portal, whole_number
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
     Finding,
@@ -31,7 +32,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._control import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._fail2ban import Fail2banError, Jail
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Door, Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import said
-from ansible_collections.chamilo.hardening.plugins.module_utils._traces import names, tail
 
 LOGINS = ("/login_json", "/login/ldap/check", "/api/authentication_token")
 UNLOCK = ("/usr/local/sbin/chamilo-hardening", "/usr/local/sbin/chamilo-unlock")

@@ -13,12 +13,12 @@ import re
 from collections.abc import Iterable
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _host
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import names, tail
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, check, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import processes
-from ansible_collections.chamilo.hardening.plugins.module_utils._traces import names, tail
 
 ALLOWED = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "INDEX")
 _ADMINISTRATORS = ("root", "admin", "mysql", "mariadb.sys", "debian-sys-maint")

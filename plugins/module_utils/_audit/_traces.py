@@ -6,26 +6,16 @@
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
+import stat
 import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import Identity
+
 _BEAT = 500  # entries between two looks at the clock
-
-READ, ENTER = 4, 1
-
-
-@dataclass(frozen=True)
-class User:
-    """An account of this host."""
-
-    name: str
-    number: int
-    groups: frozenset[int]
-    home: str = ""
+_READ, _ENTER = 4, 1
 
 
 @dataclass
@@ -53,41 +43,20 @@ class Budget:
         return f"Not everything was looked at: {' and '.join(gaps)}." if gaps else ""
 
 
-def user(name: str) -> User | None:
-    """The account of that name, or None."""
-    try:
-        entry = pwd.getpwnam(name)
-    except KeyError:
-        return None
-    groups = {entry.pw_gid} | {group.gr_gid for group in grp.getgrall() if name in group.gr_mem}
-    return User(name, entry.pw_uid, frozenset(groups), entry.pw_dir)
-
-
-def users(names: Iterable[str]) -> list[User]:
-    """The accounts that are there, each once."""
-    return [known for known in map(user, sorted({name for name in names if name})) if known is not None]
-
-
-def may(who: User, path: str, what: int) -> bool:
-    """Whether the mode of one file or folder lets the account read or enter it."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return False
-    if who.number == 0:
-        return True
-    shift = 6 if status.st_uid == who.number else 3 if status.st_gid in who.groups else 0
-    return bool(status.st_mode >> shift & what)
-
-
-def can_read(who: User, path: str) -> bool:
-    """Whether the account can open the file: its own mode, and that of every folder above it."""
-    folder = os.path.dirname(os.path.realpath(path))
-    while may(who, folder, ENTER):
-        if folder == "/":
-            return may(who, path, READ)
-        folder = os.path.dirname(folder)
-    return False
+def can_read(who: Identity, path: str) -> bool:
+    """Whether the account can open the file: by the mode of the file, and of every folder above it."""
+    wanted = _READ
+    path = os.path.realpath(path)
+    while True:
+        try:
+            status = os.stat(path)
+        except OSError:
+            return False
+        if not who.may(wanted, status.st_mode, status.st_uid, status.st_gid):
+            return False
+        if path == "/":
+            return True
+        path, wanted = os.path.dirname(path), _ENTER
 
 
 def walk(top: str, budget: Budget, skip: Collection[str] = ()) -> Iterator[os.DirEntry[str]]:
@@ -128,7 +97,7 @@ def _piece(path: str, size: int, whence: int) -> bytes:
         return b""
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
-        if status.st_mode & 0o170000 != 0o100000:
+        if not stat.S_ISREG(status.st_mode):
             return b""
         if whence == os.SEEK_END:
             file.seek(max(0, status.st_size - size))
