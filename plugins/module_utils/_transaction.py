@@ -114,11 +114,6 @@ class Probe:
         return found
 
     @property
-    def earlier(self) -> Probe:
-        """The same question, put where the answer came from before."""
-        return replace(self, url=self.was, was="") if self.was else self
-
-    @property
     def where(self) -> str:
         """The probe in words."""
         said = f" as {self.host}" if self.host else ""
@@ -159,6 +154,14 @@ class Change:
     new: Item
 
 
+@dataclass(frozen=True)
+class Before:
+    """Where a probe was answered before the change, and how."""
+
+    probe: Probe
+    answer: Answer
+
+
 Judge = Callable[[Probe, "Answer | None", "Answer"], str]
 
 
@@ -174,7 +177,7 @@ class Job:
     listen: Sequence[str]
     probe: Sequence[Probe]
     judge: Judge
-    commit: Callable[[dict[str, Any], Mapping[str, Item], Mapping[Probe, Answer]], None]
+    commit: Callable[[dict[str, Any], Mapping[str, Item], Mapping[Probe, Before]], None]
 
 
 def plan(params: Mapping[str, Any]) -> Plan:
@@ -328,7 +331,8 @@ class Engine:
         if check:
             state = self.store.peek()
             interrupted = state["open"]
-            old = {each["path"]: Item.from_json(each["old"]) for each in interrupted["entries"]} if interrupted else {}
+            entries = interrupted["entries"] if interrupted else []
+            old = {each["path"]: self.store.load(Item.from_json(each["old"])) for each in entries}
             changes, _kept = self._compare(state, plan, outcome, old)
             if interrupted:
                 outcome.notes.append(f"A run of {interrupted['name']} did not finish; its files would be put back.")
@@ -410,9 +414,9 @@ class Engine:
         return changes, found
 
     def _job(self, plan: Plan, changes: Sequence[Change], found: Mapping[str, Item]) -> Job:
-        def commit(state: dict[str, Any], kept: Mapping[str, Item], before: Mapping[Probe, Answer]) -> None:
+        def commit(state: dict[str, Any], kept: Mapping[str, Item], before: Mapping[Probe, Before]) -> None:
             state["serial"] += 1
-            seen = [{**_plain(probe.earlier), "seen": answer.status} for probe, answer in before.items()]
+            seen = [{**_plain(was.probe), "seen": was.answer.status} for was in before.values()]
             record = state["records"].setdefault(plan.name, {"files": {}, "seen": seen})
             record.update(
                 generation=plan.generation,
@@ -437,7 +441,7 @@ class Engine:
         if service and running != "active":
             outcome.notes.append(f"{service} is {running}, so nothing was loaded or probed; it was not started.")
         asked = [each for each in job.probe if not each.generation] if running == "active" else []
-        before = {each: self.fetch(each.earlier) for each in asked}
+        before = {each: self._before(each) for each in asked}
         for address in job.listen:
             problem = self.machine.occupied(address, service)
             if problem:
@@ -455,9 +459,19 @@ class Engine:
             left = " Files may be left changed: the next run puts them back." if state["open"] else ""
             raise TransactionError(f"{_sentence(problem)}{left}") from problem
         finally:
-            if not state["open"] and service not in state["pending"]:
-                self.machine.disarm(token)
-        self.store.prune(_blobs(state))
+            if not state["open"]:
+                self._forget(state, outcome)
+                if service not in state["pending"]:
+                    self.machine.disarm(token)
+
+    def _before(self, probe: Probe) -> Before:
+        """The answer as it is now, at ``was`` if it is not right at ``url`` itself."""
+        here = replace(probe, was="")
+        answer = self.fetch(here)
+        if probe.was and probe.faults(answer):
+            there = replace(here, url=probe.was)
+            return Before(there, self.fetch(there))
+        return Before(here, answer)
 
     def _change(
         self,
@@ -465,7 +479,7 @@ class Engine:
         job: Job,
         running: str,
         kept: Mapping[str, Item],
-        before: Mapping[Probe, Answer],
+        before: Mapping[Probe, Before],
     ) -> None:
         """Swap, test, load, probe, commit; back again when one of them fails."""
         loaded = False
@@ -561,12 +575,13 @@ class Engine:
             if code != 0:
                 raise Refused(f"The test `{' '.join(argv)}` failed ({code}): {said or 'it said nothing'}")
 
-    def _probe(self, probes: Sequence[Probe], before: Mapping[Probe, Answer], judge: Judge) -> None:
+    def _probe(self, probes: Sequence[Probe], before: Mapping[Probe, Before], judge: Judge) -> None:
         """Ask until the answer is right or time is up. The generation first: it tells old workers from new ones."""
         for probe in sorted(probes, key=lambda probe: not probe.generation):
             end = time.monotonic() + (TOKEN_SECONDS if probe.generation else ANSWER_SECONDS)
             while True:
-                problem = judge(probe, before.get(probe), self.fetch(probe))
+                was = before.get(probe)
+                problem = judge(probe, was.answer if was else None, self.fetch(probe))
                 if not problem:
                     break
                 if time.monotonic() >= end:
@@ -574,7 +589,7 @@ class Engine:
                 time.sleep(0.1)
 
     def _roll_back(
-        self, state: dict[str, Any], job: Job, before: Mapping[Probe, Answer], loaded: bool, tested: bool
+        self, state: dict[str, Any], job: Job, before: Mapping[Probe, Before], loaded: bool, tested: bool
     ) -> str:
         """The old files, and the old configuration in force. Returns how that ended, in a sentence."""
         self._put_back(state, loaded)
@@ -583,8 +598,7 @@ class Engine:
             if problem:
                 return f"The old files are back, but could not be loaded: {problem}"
             try:
-                earlier = {each.earlier: answer for each, answer in before.items()}
-                self._probe(list(earlier), earlier, _judge)
+                self._probe([was.probe for was in before.values()], {was.probe: was for was in before.values()}, _judge)
             except TransactionError as worse:
                 return f"The old files are back and loaded, but {worse}."
             return "The old configuration is back and in force."
@@ -661,6 +675,13 @@ class Engine:
         self._commit(state, {**state, "pending": left})
         return ""
 
+    def _forget(self, state: Mapping[str, Any], outcome: Outcome) -> None:
+        """Remove copies that are of no use any more. That this fails is no reason to hide how the run went."""
+        try:
+            self.store.prune(_blobs(state))
+        except OSError as problem:
+            outcome.notes.append(f"Old copies below {self.store.root} could not be removed: {problem}.")
+
     def _sweep(self, state: dict[str, Any]) -> None:
         """Remove the directories we made and nobody uses."""
         with Tree() as tree:
@@ -700,7 +721,7 @@ class Engine:
                 return ""
             return f"{probe.where} answers {answer.status or answer.error}; before this it was {was.status}"
 
-        def commit(after: dict[str, Any], _kept: Mapping[str, Item], _before: Mapping[Probe, Answer]) -> None:
+        def commit(after: dict[str, Any], _kept: Mapping[str, Item], _before: Mapping[Probe, Before]) -> None:
             for path, over in above.items():
                 after["records"][over]["files"][path]["before"] = record["files"][path]["before"]
             del after["records"][name]
@@ -715,7 +736,7 @@ class Engine:
             without = copy.deepcopy(state)
             commit(without, {}, {})
             self._commit(state, without)
-            self.store.prune(_blobs(state))
+            self._forget(state, outcome)
 
     def _keep_edited(self, path: str, current: Item) -> str:
         if current.kind != "file":

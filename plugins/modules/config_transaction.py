@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: config_transaction
 short_description: Change a set of configuration files in one step that undoes itself
-version_added: 1.0.0
+version_added: 0.1.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 description:

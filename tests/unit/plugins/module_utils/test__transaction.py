@@ -1,0 +1,805 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Transactions against a small world: real files below tmp_path, a server that knows what it has loaded."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _machine, _state, _transaction
+from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import (
+    Engine,
+    Outcome,
+    Probe,
+    TransactionError,
+    plan,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+
+ME = {"owner": str(os.geteuid()), "group": str(os.getegid())}
+
+
+class World:
+    """A host. Its server reads etc/ when it is told to, answers by what it has read, and may be broken in many ways."""
+
+    def __init__(self, root: Path) -> None:
+        self.etc = root / "etc"
+        self.state = root / "state"
+        (self.etc / "enabled").mkdir(parents=True)
+        self.write("main.conf", "main", 0o640)
+        self.write("enabled/default", "default")
+        self.write("key.pem", "old key", 0o600)
+        (self.etc / "enabled/site").symlink_to("../main.conf")
+        self.service = "active"
+        self.reload_fails = 0
+        self.deaf = False
+        self.commands: list[str] = []
+        self.asked = 0
+        self.site: Callable[[dict[str, str]], int] = lambda loaded: 500 if "crash" in "".join(loaded.values()) else 200
+        program = root / "program"
+        program.write_text("")
+        program.chmod(0o755)
+        self.machine = Machine(self.run, systemd=True, program=str(program))
+        self.loaded = self.texts()
+
+    def write(self, name: str, text: str, mode: int = 0o644) -> None:
+        (self.etc / name).write_text(text)
+        (self.etc / name).chmod(mode)
+
+    def texts(self) -> dict[str, str]:
+        return {str(each.relative_to(self.etc)): each.read_text() for each in self.etc.rglob("*") if each.is_file()}
+
+    def tree(self) -> dict[str, Any]:
+        """Everything below etc/: kind, content, owner, mode."""
+        found: dict[str, Any] = {}
+        for each in sorted(self.etc.rglob("*")):
+            info = each.lstat()
+            what = os.readlink(each) if each.is_symlink() else each.read_bytes() if each.is_file() else "directory"
+            found[str(each.relative_to(self.etc))] = (what, info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode))
+        return found
+
+    def run(self, argv: Sequence[str], seconds: float) -> tuple[int, str]:
+        command = " ".join(argv)
+        self.commands.append(command.replace(str(self.etc.parent), ""))
+        if argv[0] == "systemctl" and argv[1] == "is-active":
+            return (0 if self.service == "active" else 3), self.service
+        if argv[0] == "systemctl" and argv[1] in ("reload", "restart"):
+            if self.reload_fails:
+                self.reload_fails -= 1
+                return 1, "Job failed."
+            if not self.deaf:
+                self.loaded = self.texts()
+            self.service = "active"
+            return 0, ""
+        if argv[0] == "check":
+            broken = [name for name, text in self.texts().items() if "syntax error" in text]
+            return (1, f"syntax error in {broken[0]}") if broken else (0, "")
+        return 0, ""
+
+    def fetch(self, probe: Probe) -> Answer:
+        self.asked += 1
+        if self.service != "active":
+            return Answer(probe.url, error="Connection refused")
+        if probe.url.endswith("/token"):
+            token = self.loaded.get("token.conf", "")
+            return Answer(probe.url, 204 if token else 404, (("X-Token", token),) if token else ())
+        headers = [("X-Header", "on")] if "header on" in "".join(self.loaded.values()) else []
+        return Answer(probe.url, self.site(self.loaded), tuple(headers))
+
+    def engine(self) -> Engine:
+        return Engine(str(self.state), self.machine, self.fetch)
+
+    def params(self, **different: Any) -> dict[str, Any]:
+        """A plan that makes, changes, links and removes files, in a directory that is not there yet too."""
+        files = [
+            {"path": "main.conf", "content": "new main, header on", "mode": "0644"},
+            {"path": "token.conf", "content": "@generation@"},
+            {"path": "new/deep/first.conf", "content": "first"},
+            {"path": "key.pem", "secret_content": "new key", "mode": "0600"},
+            {"path": "enabled/default", "state": "absent"},
+            {"path": "enabled/site", "state": "link", "target": "../new/deep/first.conf"},
+        ]
+        whole = {
+            "name": "headers",
+            "files": files,
+            "test": [["check"]],
+            "load": {"service": "web"},
+            "probe": [
+                {"url": "http://host/token", "status": [204], "headers": {"X-Token": "@generation@"}},
+                {"url": "http://host/", "status": [200]},
+            ],
+            **different,
+        }
+        if "probe" not in different and not any(each["path"] == "token.conf" for each in whole["files"]):
+            del whole["probe"][0]  # nothing could answer it
+        whole["files"] = [{**ME, **each, "path": f"{self.etc}/{each['path']}"} for each in whole["files"]]
+        return whole
+
+    def apply(self, check: bool = False, **different: Any) -> Outcome:
+        outcome = Outcome()
+        self.commands.clear()
+        self.engine().apply(plan(self.params(**different)), outcome, check)
+        return outcome
+
+    def undo(self, name: str = "headers") -> Outcome:
+        outcome = Outcome()
+        self.commands.clear()
+        self.engine().undo(name, outcome)
+        return outcome
+
+    def journal(self) -> dict[str, Any]:
+        return self.engine().store.peek()
+
+    def loads(self) -> int:
+        return sum(command.startswith(("systemctl reload", "systemctl restart")) for command in self.commands)
+
+    def untouched(self) -> bool:
+        """Nothing of ours is left below the state but what belongs there."""
+        names = {str(each.relative_to(self.state)) for each in self.state.rglob("*") if each.is_file()}
+        kept = [known["before"] for record in self.journal()["records"].values() for known in record["files"].values()]
+        return names <= {"lock", "state.json", *(item.get("blob") for item in kept)}
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    # Waiting for an answer that never comes is the same whether it takes ten seconds or none.
+    monkeypatch.setattr(_transaction, "TOKEN_SECONDS", 0.0)
+    monkeypatch.setattr(_transaction, "ANSWER_SECONDS", 0.0)
+    return World(tmp_path)
+
+
+def one(content: str, path: str = "main.conf", **more: Any) -> list[dict[str, Any]]:
+    return [{"path": path, "content": content, **more}]
+
+
+# -- what goes well --------------------------------------------------------------------------------------------------
+
+
+def test_all_files_change_and_are_loaded_once(world: World) -> None:
+    done = world.apply()
+    assert done.changed and done.loaded and not done.notes and not done.recovered
+    assert world.loaded["main.conf"] == "new main, header on"
+    assert world.loaded["token.conf"] == done.generation
+    tree = world.tree()
+    assert tree["key.pem"] == (b"new key", os.geteuid(), os.getegid(), 0o600)
+    assert tree["new/deep"][3] == 0o755
+    assert tree["enabled/site"][0] == "../new/deep/first.conf"
+    assert "enabled/default" not in tree
+    assert world.loads() == 1
+
+
+def test_the_timer_is_armed_before_and_taken_back_after(world: World) -> None:
+    world.apply()
+    order = [command.split()[0:2] for command in world.commands]
+    armed = next(i for i, command in enumerate(world.commands) if command.startswith("systemd-run"))
+    assert world.commands[armed].endswith("/program recover")
+    assert armed < order.index(["check"])
+    unit = world.commands[armed].split("--unit=")[1].split()[0]
+    assert world.commands[-1] == f"systemctl stop {unit}.timer"
+
+
+def test_a_second_run_does_nothing_and_asks_nothing(world: World) -> None:
+    first = world.apply()
+    before, asked = world.tree(), world.asked
+    again = world.apply()
+    assert not again.changed and not again.loaded and again.diff == []
+    assert again.generation == first.generation
+    assert world.commands == [] and world.asked == asked
+    assert world.tree() == before
+
+
+def test_check_mode_predicts_and_touches_nothing(world: World) -> None:
+    before = world.tree()
+    predicted = world.apply(check=True)
+    assert predicted.changed
+    assert world.tree() == before and not world.state.exists() and world.commands == []
+    done = world.apply()
+    assert (predicted.diff, predicted.generation) == (done.diff, done.generation)
+    assert not world.apply(check=True).changed
+
+
+def test_the_diff_shows_values_and_no_secret(world: World) -> None:
+    (world.etc / "binary").write_bytes(b"\x00\x01")
+    files = [
+        *world.params()["files"],
+        {**ME, "path": f"{world.etc}/binary", "content": "text\n"},
+    ]
+    outcome = Outcome()
+    world.engine().apply(plan({**world.params(), "files": files}), outcome, check=True)
+    by_path = {each["before_header"].removeprefix(f"{world.etc}/"): each for each in outcome.diff}
+    assert by_path["new/deep/first.conf (absent)"]["after"] == "first"
+    assert by_path["enabled/default"]["after_header"].endswith("enabled/default (absent)")
+    assert by_path["enabled/site"]["before"] == "link to ../main.conf\n"
+    assert by_path["binary"]["before"].startswith("(binary, 2 bytes, sha256 ")
+    assert "mode: 0644" in by_path["main.conf (owner and mode)"]["after"]
+    # main.conf is 0640: what not everybody may read is not shown either.
+    assert "main" not in by_path["main.conf"]["before"]
+    assert "key" not in by_path["key.pem"]["before"] + by_path["key.pem"]["after"]
+
+
+def test_mode_alone_is_a_change(world: World) -> None:
+    assert world.apply(files=one("main", mode="0600")).changed
+    assert world.tree()["main.conf"][3] == 0o600
+    assert not world.apply(files=one("main", mode="0600")).changed
+
+
+def test_the_generation_does_not_depend_on_the_order(world: World) -> None:
+    params = world.params()
+    turned = {**params, "files": params["files"][::-1]}
+    assert plan(params).generation == plan(turned).generation
+    assert len(plan(params).generation) == 16
+    link = {"path": "/link", "state": "link", "target": "x"}
+    assert plan({**params, "files": [*params["files"], link]}).generation == plan(params).generation
+    for change in ({"mode": "0600"}, {"content": "other"}, {"owner": "1"}, {"path": "/other"}):
+        files = [{**params["files"][0], **change}, *params["files"][1:]]
+        assert plan({**params, "files": files}).generation != plan(params).generation
+
+
+def test_one_service_may_have_no_load_at_all(world: World) -> None:
+    done = world.apply(load=None, probe=[])
+    assert done.changed and not done.loaded
+    assert world.loads() == 0
+
+
+def test_a_service_that_does_not_run_is_not_started(world: World) -> None:
+    world.service = "inactive"
+    done = world.apply()
+    assert done.changed and not done.loaded
+    assert done.notes == ["web is inactive, so nothing was loaded or probed; it was not started."]
+    assert world.loads() == 0 and world.asked == 0
+    assert "check" in world.commands
+    assert world.journal()["pending"] == {}, "it reads the files when it starts"
+
+
+def test_a_service_on_its_way_up_may_have_read_the_old_files(world: World) -> None:
+    world.service = "activating"
+    world.apply()
+    world.service = "active"
+    again = world.apply()
+    assert again.loaded and again.changed
+    assert world.loaded["main.conf"] == "new main, header on"
+    assert not world.apply().changed
+
+
+@pytest.mark.parametrize(
+    ("broken", "note"),
+    [({"systemd": False}, "systemd does not run here"), ({"program": "/nowhere"}, "/nowhere is not installed")],
+)
+def test_without_a_timer_it_goes_on_and_says_so(world: World, broken: dict[str, Any], note: str) -> None:
+    world.machine = Machine(world.run, **{"systemd": True, **broken})
+    done = world.apply(probe=[], load=None)
+    assert done.changed
+    assert [each for each in done.notes if note in each]
+
+
+# -- what goes wrong -------------------------------------------------------------------------------------------------
+
+
+def failing(world: World, **different: Any) -> TransactionError:
+    """A run that fails must leave everything as it was, on disk and in force, and the next one must go through."""
+    before, loaded = world.tree(), dict(world.loaded)
+    with pytest.raises(TransactionError) as caught:
+        world.apply(**different)
+    assert world.tree() == before
+    assert world.loaded == loaded
+    assert world.untouched()
+    return caught.value
+
+
+def test_a_test_that_fails_puts_everything_back(world: World) -> None:
+    failure = failing(world, files=[*world.params()["files"][:0], *one("syntax error"), *one("x", "new/y.conf")])
+    assert "`check` failed (1): syntax error in main.conf" in str(failure)
+    assert str(failure).endswith("The old files are back.")
+    assert failure.rolled_back == "The test `check` failed (1): syntax error in main.conf"
+    assert world.loads() == 0
+    assert world.apply().changed
+
+
+def test_a_fault_that_was_there_before_is_told_from_ours(world: World) -> None:
+    world.write("foreign.conf", "syntax error")
+    failure = failing(world)
+    assert "fail the same test: the fault was there before" in str(failure)
+
+
+def test_a_probe_that_turns_red_puts_everything_back_and_loads_it(world: World) -> None:
+    failure = failing(world, files=[*one("crash"), *one("@generation@", "token.conf")])
+    assert failure.rolled_back == "http://host/ answers 500 instead of 200"
+    assert str(failure).endswith("The old configuration is back and in force.")
+    assert world.loads() == 2
+    assert world.apply().changed
+
+
+def test_what_was_red_before_stops_nothing(world: World) -> None:
+    world.site = lambda loaded: 503
+    assert world.apply().changed
+
+
+def test_each_part_of_a_probe_counts_for_itself(world: World) -> None:
+    # The header is missing before, so it cannot cause a rollback; the status was right, so it can.
+    probe = [{"url": "http://host/", "status": [200], "headers": {"X-Header": "on"}}]
+    failure = failing(world, probe=probe, files=one("crash"))
+    assert failure.rolled_back == "http://host/ answers 500 instead of 200"
+    assert world.apply(probe=probe, files=one("header on")).changed
+    again = failing(world, probe=probe, files=one("header off"))
+    assert again.rolled_back == "http://host/ sends nothing as X-Header instead of 'on'"
+
+
+def test_what_was_right_at_another_url_before_can_stop_it(world: World) -> None:
+    # There is no https before: http answered, so https must.
+    def fetch(probe: Probe) -> Answer:
+        tls = "tls" in world.loaded["main.conf"]
+        if probe.url.startswith("https"):
+            return world.fetch(probe) if tls else Answer(probe.url, error="Connection refused")
+        return Answer(probe.url, 301) if tls else world.fetch(probe)
+
+    engine = world.engine
+    world.engine = lambda: Engine(str(world.state), world.machine, fetch)  # type: ignore[method-assign] # a fake
+    probe = [{"url": "https://host/", "was": "http://host/", "status": [200]}]
+    failure = failing(world, probe=probe, files=one("tls crash"))
+    assert failure.rolled_back == "https://host/ answers 500 instead of 200"
+    assert world.apply(probe=probe, files=one("tls")).changed
+    # From now on https itself is what was right before.
+    failure = failing(world, probe=probe, files=one("tls again crash"))
+    assert failure.rolled_back == "https://host/ answers 500 instead of 200"
+    before = world.tree()
+    world.undo()
+    assert world.tree() != before and world.loaded["main.conf"] == "main"
+    world.engine = engine  # type: ignore[method-assign] # the fake goes
+
+
+def test_an_old_workers_answer_proves_nothing(world: World) -> None:
+    world.deaf = True
+    failure = failing(world)
+    assert failure.rolled_back.startswith("The new configuration is not in force: http://host/token answers 404")
+    world.deaf = False
+    assert world.apply().changed
+
+
+def test_a_load_that_fails_puts_everything_back(world: World) -> None:
+    world.reload_fails = 1
+    failure = failing(world)
+    assert failure.rolled_back == "`systemctl reload web` failed (1): Job failed."
+    assert world.apply().changed
+
+
+def test_a_service_that_dies_of_it_is_started_again(world: World) -> None:
+    def die(argv: Sequence[str], seconds: float) -> tuple[int, str]:
+        answer = World.run(world, argv, seconds)
+        if argv[1:2] == ["reload"] and "crash" in "".join(world.texts().values()):
+            world.service = "failed"
+        return answer
+
+    world.machine.run = die
+    failing(world, files=one("crash"), probe=[])
+    assert world.service == "active"
+
+
+def test_a_load_that_is_owed_is_made_up_for_by_the_next_run(world: World) -> None:
+    before = world.tree()
+    world.reload_fails = 2
+    with pytest.raises(TransactionError, match="The old files are back, but could not be loaded"):
+        world.apply(files=one("new"))
+    assert world.tree() == before
+    assert not [command for command in world.commands if command.endswith(".timer")], "the timer tries again, too"
+    world.loaded = {}
+    again = world.apply(files=one("main", mode="0640"), probe=[])
+    assert again.loaded and again.changed and again.diff == []
+    assert again.recovered == ["web has its present files in force."]
+    assert world.loaded == world.texts()
+    assert not world.apply(files=one("main", mode="0640")).changed
+
+
+def test_a_load_that_stays_owed_is_no_success(world: World) -> None:
+    world.reload_fails = 3
+    with pytest.raises(TransactionError):
+        world.apply(files=one("new"))
+    with pytest.raises(TransactionError, match="web could not load its files"):
+        world.apply(files=one("main", mode="0640"))
+    # Another change of the same service makes up for it as well.
+    assert world.apply().loaded
+    assert world.journal()["pending"] == {}
+
+
+def test_an_occupied_address_stops_the_run_before_anything(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Machine, "occupied", lambda self, listen, service: f"{listen} is occupied by x.")
+    failure = failing(world, listen=["0.0.0.0:443"])
+    assert str(failure).startswith("0.0.0.0:443 is occupied by x. Nothing was changed.")
+    assert failure.rolled_back == ""
+    assert [command for command in world.commands if command != "systemctl is-active web"] == []
+
+
+def test_a_link_of_somebody_else_is_not_replaced_by_a_file(world: World) -> None:
+    failure = failing(world, files=one("x", "enabled/site"))
+    assert "is a link to ../main.conf that this collection did not make" in str(failure)
+    link = [{"path": "enabled/site", "state": "link", "target": "../key.pem"}]
+    assert world.apply(files=link).changed
+    # Now it is ours.
+    assert world.apply(files=one("x", "enabled/site")).changed
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"name": "Headers"}, "no section with an optional site"),
+        ({"name": "headers/../x"}, "no section with an optional site"),
+        ({"files": [{"path": "../x", "content": ""}]}, "is no plain absolute path"),
+        ({"files": one("x") + one("y")}, "is there twice"),
+        ({"files": [{"path": "x"}]}, "needs content or secret_content"),
+        ({"files": [{"path": "x", "content": "", "secret_content": ""}]}, "both content and secret_content"),
+        ({"files": [{"path": "x", "state": "absent", "content": ""}]}, "takes no content when state is absent"),
+        ({"files": [{"path": "x", "state": "link"}]}, "target goes with state link"),
+        ({"files": one("x", mode="u+x")}, r"mode 'u\+x' is no octal number"),
+        ({"files": one("x", mode=True)}, "mode True is no octal number"),
+        ({"files": one("x", owner="nobody-here")}, "there is no user 'nobody-here'"),
+        ({"files": one("x", group="nobody-here")}, "there is no group 'nobody-here'"),
+        ({"listen": ["443"]}, "'443' is no address with a port"),
+        ({"listen": ["0.0.0.0:99999"]}, "'0.0.0.0:99999' is no address with a port"),
+        ({"test": [[]]}, "an empty command"),
+        ({"probe": [{"url": "ftp://x/"}]}, "is no http or https URL"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_words(world: World, params: dict[str, Any], words: str) -> None:
+    before = world.tree()
+    with pytest.raises(TransactionError, match=words):
+        world.apply(**params)
+    assert world.tree() == before and world.commands == []
+
+
+def test_a_mode_without_quotes_is_what_yaml_made_of_it(world: World) -> None:
+    world.apply(files=one("x", mode=0o640))
+    assert world.tree()["main.conf"][3] == 0o640
+
+
+# -- killed at any moment --------------------------------------------------------------------------------------------
+
+CHANGING = (
+    "open mkdir rmdir rename unlink symlink link write pwrite fsync ftruncate fchmod chmod fchown chown setxattr utime"
+).split()
+
+
+class Killed(BaseException):
+    """What a process does after SIGKILL: nothing."""
+
+
+class Os:
+    """The module os, where the n-th call that changes something, and every one after it, does not happen."""
+
+    def __init__(self, stop_at: int, error: OSError | None = None) -> None:
+        self.count = 0
+        self.stop_at = stop_at
+        self.error = error
+        self.dead = False
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(os, name)
+        if name not in CHANGING:
+            return real
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            reads = name == "open" and not (args[1] & os.O_CREAT)
+            if self.dead and not reads:
+                raise Killed
+            if not reads:
+                self.count += 1
+                if self.count == self.stop_at:
+                    if self.error:
+                        raise self.error
+                    self.dead = True
+                    raise Killed
+            return real(*args, **kwargs)
+
+        return call
+
+
+def kill_points(
+    world: World, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object], error: OSError | None = None
+) -> Iterator[tuple[int, BaseException | None]]:
+    """Run ``act`` over and over, stopped at the first, second, .. change, until it runs through."""
+    for number in range(1, 1000):
+        faulty = Os(number, error)
+        monkeypatch.setattr(_state, "os", faulty)
+        run = world.machine.run
+
+        def obey(argv: Sequence[str], seconds: float, faulty: Os = faulty, run: Any = run) -> tuple[int, str]:
+            if faulty.dead:
+                raise Killed
+            return run(argv, seconds)
+
+        world.machine.run = obey
+        stopped: BaseException | None = None
+        try:
+            act()
+        except (Killed, TransactionError, OSError) as problem:
+            stopped = problem
+        finally:
+            monkeypatch.setattr(_state, "os", os)
+            world.machine.run = run
+        yield number, stopped
+        if stopped is None and faulty.count < number:
+            return
+    raise AssertionError("no end")
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["once", "and the recovery killed too"])
+def test_killed_at_any_change_the_old_files_come_back(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    before = world.tree()
+    points = 0
+    for number, _stopped in kill_points(world, monkeypatch, world.apply):
+        points += 1
+        if world.journal()["open"]:
+            world.loaded = {"main.conf": "whatever it had read when we died"}
+        if again:
+            for _number, ended in kill_points(world, monkeypatch, lambda: world.engine().recover()):
+                if ended is None:
+                    break
+        else:
+            world.engine().recover()
+        state = world.journal()
+        assert state["open"] is None and state["pending"] == {}, number
+        if state["records"]:
+            assert world.tree()["main.conf"][0] == b"new main, header on", number
+            world.undo()
+        assert world.tree() == before, number
+        assert world.loaded == world.texts(), number
+    assert points > 60
+    assert world.apply().changed
+
+
+def test_recovery_loads_what_it_put_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Dead right after the server has read the new files.
+    def die(argv: Sequence[str], seconds: float) -> tuple[int, str]:
+        answer = World.run(world, argv, seconds)
+        if argv[1:2] == ["reload"]:
+            raise Killed
+        return answer
+
+    before, loaded = world.tree(), dict(world.loaded)
+    world.machine.run = die
+    monkeypatch.setattr(Engine, "_roll_back", lambda *args: (_ for _ in ()).throw(Killed()))
+    with pytest.raises(Killed):
+        world.apply()
+    monkeypatch.undo()
+    world.machine.run = world.run
+    assert world.loaded != loaded
+    done = world.engine().recover()
+    assert world.tree() == before and world.loaded == loaded
+    assert done[0].startswith("The run of headers that began at 20")
+    assert done[0].endswith("Its files (6) are as they were before.")
+    assert done[1] == "web has its present files in force."
+    assert world.engine().recover() == []
+
+
+def interrupted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that died after its swap."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "_test", lambda *args: (_ for _ in ()).throw(Killed()))
+        patch.setattr(Engine, "_roll_back", lambda *args: (_ for _ in ()).throw(Killed()))
+        with pytest.raises(Killed):
+            world.apply()
+    assert world.journal()["open"]
+
+
+def test_the_next_run_says_what_it_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted(world, monkeypatch)
+    predicted = world.apply(check=True)
+    assert predicted.changed and "did not finish; its files would be put back" in predicted.notes[0]
+    done = world.apply()
+    assert done.changed and len(done.recovered) == 2
+    assert done.diff == predicted.diff
+    assert not world.apply().changed
+
+
+def test_after_a_reboot_files_are_enough(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = world.tree()
+    interrupted(world, monkeypatch)
+    world.service = "inactive"
+    world.commands.clear()
+    assert len(world.engine().recover(0)) == 2
+    assert world.tree() == before
+    assert world.commands == ["systemctl is-active web"]
+    assert world.journal()["pending"] == {}
+
+
+def test_a_service_somebody_stopped_stays_stopped_and_a_failed_one_is_started(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(world, monkeypatch)
+    world.service = "failed"
+    world.engine().recover()
+    assert world.service == "active"
+    interrupted(world, monkeypatch)
+    world.service = "inactive"
+    world.engine().recover()
+    assert world.service == "inactive"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO])
+def test_an_error_at_any_change_puts_everything_back(
+    world: World, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    before, loaded = world.tree(), dict(world.loaded)
+    seen = 0
+    error = OSError(number, os.strerror(number))
+    for _point, stopped in kill_points(world, monkeypatch, world.apply, error):
+        if stopped is None or "headers" in world.journal()["records"]:
+            break
+        seen += 1
+        world.engine().recover()
+        assert world.tree() == before
+        assert world.loaded == loaded
+    assert seen > 50
+
+
+# -- undo ------------------------------------------------------------------------------------------------------------
+
+
+def test_undo_brings_back_what_was_before_the_first_run(world: World) -> None:
+    before, loaded = world.tree(), dict(world.loaded)
+    world.apply()
+    world.apply(files=[*one("second"), *one("late", "late.conf")])
+    world.apply()
+    done = world.undo()
+    assert done.changed and done.loaded and done.notes == []
+    assert world.tree() == before and world.loaded == loaded
+    assert world.untouched()
+    assert world.journal()["records"] == {} and world.journal()["directories"] == []
+    with pytest.raises(TransactionError, match="there is nothing to undo"):
+        world.undo()
+
+
+def test_undo_keeps_a_file_that_was_edited_by_hand(world: World) -> None:
+    before = world.tree()
+    world.apply()
+    world.write("main.conf", "edited")
+    done = world.undo()
+    assert world.tree() == before
+    (kept,) = (each for each in (world.state / "kept").rglob("main.conf"))
+    assert kept.read_text() == "edited" and stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert done.notes == [
+        f"{world.etc}/main.conf was edited by hand since we wrote it. The edited file is kept as {kept}."
+    ]
+
+
+def test_undo_leaves_alone_what_the_section_never_changed(world: World) -> None:
+    world.apply(files=[*one("main", mode="0640"), *one("x", "new.conf")])
+    world.write("main.conf", "edited")
+    world.undo()
+    assert world.texts()["main.conf"] == "edited" and "new.conf" not in world.texts()
+
+
+def test_a_file_that_was_right_at_first_comes_back_as_it_was_then(world: World) -> None:
+    before = world.tree()
+    world.apply(files=[*one("main", mode="0640"), *one("x", "new.conf")])
+    world.apply(files=[*one("other", mode="0644")])
+    world.undo()
+    assert world.tree() == before
+
+
+def test_undo_that_breaks_the_site_goes_back(world: World) -> None:
+    world.write("main.conf", "crash")
+    world.loaded = world.texts()
+    world.apply()
+    before = world.tree()
+    world.site = lambda loaded: 500 if loaded["main.conf"] == "crash" else 200
+    # It was broken before the section too, and would be again: that is "as it was".
+    world.undo()
+    world.write("main.conf", "main", 0o640)
+    world.loaded = world.texts()
+    world.apply()
+    before = world.tree()
+    world.site = lambda loaded: 404 if loaded["main.conf"] == "main" else 200
+    with pytest.raises(TransactionError, match="http://host/ answers 404; before this it was 200"):
+        world.undo()
+    assert world.tree() == before
+    assert world.journal()["records"]
+
+
+def test_undo_waits_until_the_token_is_gone(world: World) -> None:
+    world.apply()
+    before = world.tree()
+    world.deaf = True
+    with pytest.raises(TransactionError, match="still answers with the configuration that was to go"):
+        world.undo()
+    assert world.tree() == before
+    world.deaf = False
+    world.undo()
+
+
+def test_killed_at_any_change_an_undo_is_whole_or_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = world.tree()
+    world.apply()
+    hardened = world.tree()
+    for number, stopped in kill_points(world, monkeypatch, world.undo):
+        world.engine().recover()
+        if world.journal()["records"]:
+            assert stopped is not None and world.tree() == hardened, number
+            continue
+        # The directories that were ours may go a moment later.
+        world.apply(), world.undo()
+        assert world.tree() == before, number
+        world.apply()
+    world.undo()
+    assert world.tree() == before and world.untouched()
+
+
+@pytest.mark.parametrize("order", [["https", "headers"], ["headers", "https"]], ids=" then ".join)
+def test_two_sections_are_undone_in_either_order(world: World, order: list[str]) -> None:
+    before = world.tree()
+    shared = [*one("by https", "shared.conf"), *one("main by https")]
+    world.apply(name="https", files=[*shared, *one("x", "site.d/https.conf")])
+    world.apply(name="headers", files=[*one("by headers", "shared.conf"), *one("y", "site.d/headers.conf")])
+    both = world.tree()
+    for name in order:
+        world.undo(name)
+        if world.journal()["records"]:
+            # What only one of them touched is its own.
+            assert world.tree() != both
+            assert (f"site.d/{name}.conf" not in world.tree()) and "site.d" in world.tree()
+    assert world.tree() == before
+    assert world.untouched()
+
+
+def test_a_shared_file_undone_and_done_again_keeps_its_first_state(world: World) -> None:
+    before = world.tree()
+    world.apply(name="https", files=one("by https"))
+    world.apply(name="headers", files=one("by headers"))
+    world.undo("https")
+    assert world.texts()["main.conf"] == "by headers"
+    world.apply(name="https", files=one("by https again"))
+    world.undo("https")
+    assert world.texts()["main.conf"] == "by headers"
+    world.undo("headers")
+    assert world.tree() == before
+
+
+def test_a_section_with_several_sites_is_found_by_its_name(world: World) -> None:
+    world.apply(name="https:one", files=one("1", "one.conf"))
+    world.apply(name="https:two", files=one("2", "two.conf"))
+    world.apply(name="headers", files=one("3", "three.conf"))
+    engine = world.engine()
+    assert engine.names("https") == ["https:one", "https:two"]
+    assert engine.names("https:two") == ["https:two"]
+    assert engine.names("http") == []
+
+
+# -- the request -----------------------------------------------------------------------------------------------------
+
+
+def test_a_probe_asks_for_its_host_at_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ansible_collections.chamilo.hardening.plugins.module_utils import _wire
+
+    asked: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr(_wire, "fetch", lambda url, **more: asked.append((url, more)) or Answer(url, 200))
+    _transaction.ask(Probe("https://127.0.0.1:8443//a?b", host="campus.test", ca="/ca.pem"))
+    _transaction.ask(Probe("http://campus.test/", address="10.0.0.1"))
+    assert asked == [
+        ("https://campus.test:8443//a?b", {"address": "127.0.0.1", "verify": True, "ca_file": "/ca.pem"}),
+        ("http://campus.test/", {"address": "10.0.0.1", "verify": False, "ca_file": ""}),
+    ]
+
+
+def test_an_authority_that_is_not_there_is_an_answer(tmp_path: Path) -> None:
+    answer = _transaction.ask(Probe("https://127.0.0.1:1/", ca=str(tmp_path / "ca.pem")))
+    assert answer.status == 0 and "ca.pem, cannot be used" in answer.error
+
+
+def test_a_header_must_come_exactly_once() -> None:
+    probe = Probe("http://x/", headers=(("X-A", "1"),))
+    twice = Answer("http://x/", 200, (("X-A", "1"), ("x-a", "1")))
+    assert probe.faults(twice) == {"X-A": "http://x/ sends '1' and '1' as X-A instead of '1'"}
+    assert probe.faults(Answer("http://x/", 200, (("x-a", "1"),))) == {}
+
+
+def test_the_machine_is_the_real_one_by_default() -> None:
+    assert Engine().machine.program == _machine.PROGRAM
