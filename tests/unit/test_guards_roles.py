@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _preflight
+
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if (path / "meta").is_dir())
 YAML_FILES = sorted(
@@ -65,6 +67,14 @@ def test_variables_carry_the_name_of_the_collection_and_the_role(role: str) -> N
     private = ROOT / "roles" / role / "vars" / "main.yml"
     if private.exists():
         assert [name for name in load(private) or {} if not name.startswith(f"_chamilo_{role}_")] == []
+
+
+def test_playbooks_read_only_variables_that_are_known() -> None:
+    """Others would be refused by the first play of harden."""
+    known = {name for role in ROLES for name in options(role)} | set(_preflight.PLAYBOOK_VARIABLES)
+    for path in sorted((ROOT / "playbooks").glob("*.yml")):
+        used = set(re.findall(r"\bchamilo_[a-z_]+\b", path.read_text(encoding="utf-8")))
+        assert used - known - {"chamilo_web", "chamilo_db", "chamilo_site_info"} == set(), path.name
 
 
 @pytest.mark.parametrize("role", ROLES)
