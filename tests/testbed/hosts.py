@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shlex
 import subprocess
 import sys
-import tarfile
 import time
 import uuid
 from collections.abc import Sequence
@@ -86,12 +84,13 @@ class Host:
 
     def put_tree(self, folder: Path, path: str, owner: str = "root:root") -> None:
         """Copy a folder and all below it, with modes and links."""
-        archive = io.BytesIO()
-        with tarfile.open(fileobj=archive, mode="w") as tar:
-            tar.add(folder, ".")
-        command = ["tar", "-x", "--no-same-owner", "-C", path]
         self.run(["mkdir", "-p", path])
-        docker("exec", "-i", self.container, *command, data=archive.getvalue())
+        pack = ["tar", "--create", "--file=-", f"--directory={folder}", "."]
+        unpack = ["docker", "exec", "-i", self.container, "tar", "--extract", "--no-same-owner", f"--directory={path}"]
+        with subprocess.Popen(pack, stdout=subprocess.PIPE) as packer:
+            subprocess.run(unpack, stdin=packer.stdout, check=True)
+        if packer.returncode:
+            raise EngineError(f"tar could not read {folder}")
         self.run(["chown", "-R", owner, path])
 
     def tail(self, path: str, lines: int = 20) -> str:

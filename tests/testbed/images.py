@@ -34,6 +34,16 @@ BASE_PACKAGES = (
     "systemd,systemd-sysv,dbus,libpam-systemd,python3,python3-apt,sudo,iproute2,ca-certificates,curl,procps,cron,"
     "openssh-server,logrotate,less"
 )
+# Shell commands; $1 is the new host's root.
+BASE_HOOKS = (
+    # Every host needs an identity of its own.
+    ": >$1/etc/machine-id",
+    # A container has no kernel modules to load and no screen; its kernel's messages are those of all hosts.
+    "ln -s /dev/null $1/etc/systemd/system/systemd-modules-load.service",
+    "ln -s /dev/null $1/etc/systemd/system/getty.target",
+    "mkdir -p $1/usr/lib/systemd/journald.conf.d",
+    "printf '[Journal]\\nReadKMsg=no\\n' >$1/usr/lib/systemd/journald.conf.d/testbed.conf",
+)
 PHP_EXTENSIONS = "fpm cli mysql xml mbstring curl gd intl zip ldap apcu bcmath"
 
 # No service may start while an image is made: there is no init in the container.
@@ -72,7 +82,7 @@ def base(release: str) -> str:
     """The tag of a bare Debian of this release, made when it is missing."""
     ensure()
     options = apt_options()
-    image = tag(f"base-{release}", release, BASE_PACKAGES, *options)
+    image = tag(f"base-{release}", release, BASE_PACKAGES, *BASE_HOOKS, *options)
     with lock(f"base-{release}"):
         if exists(image):
             return image
@@ -82,9 +92,7 @@ def base(release: str) -> str:
             tar = f"{folder}/base.tar"
             command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={BASE_PACKAGES}"]
             command += [f"--aptopt={option}" for option in options]
-            # A container has no kernel modules of its own to load, and every host needs an identity of its own.
-            command += ["--customize-hook=ln -s /dev/null $1/etc/systemd/system/systemd-modules-load.service"]
-            command += ["--customize-hook=: >$1/etc/machine-id"]
+            command += [f"--customize-hook={hook}" for hook in BASE_HOOKS]
             subprocess.run([*command, release, tar], check=True, stdout=sys.stderr)
             init = ("--change", 'CMD ["/sbin/init"]', "--change", "STOPSIGNAL SIGRTMIN+3", "--change", f"LABEL {LABEL}")
             docker("import", *init, tar, image)
