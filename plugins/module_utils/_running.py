@@ -48,13 +48,11 @@ class Job:
     tells: str = ""  # what is started when it fails
 
 
-def said(argv: Sequence[str], seconds: float = 20, user: int | None = None) -> str:
+def said(argv: Sequence[str], seconds: float = 20) -> str:
     """What a command prints; an empty text where it cannot run or fails."""
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
     try:
-        done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, env=environment, user=user
-        )
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, env=environment)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.decode(errors="replace") if done.returncode == 0 else ""

@@ -50,7 +50,7 @@ options:
       - When it is empty, all of them.
     type: list
     elements: str
-    choices: &sections
+    choices:
       - updates
       - https
       - permissions
@@ -210,7 +210,7 @@ from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
 
-# Each import registers the checks of a section. They are named one by one so that they travel to the host.
+# Each import registers the checks of its section. One by one, or they would not travel to the host.
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import (
     brute_force,
     database,
@@ -240,14 +240,13 @@ SECTIONS = {
 
 
 def main() -> None:
-    names = ["updates", "https", "permissions", "passwords", "brute_force", "sessions", "headers", "uploads", "database"]
     module = AnsibleModule(
         argument_spec={
             "domain": {"type": "str", "required": True},
             "root": {"type": "str", "default": ""},
             "web_server": {"type": "str", "choices": ["", "nginx", "apache"], "default": ""},
             "site": {"type": "str", "default": ""},
-            "sections": {"type": "list", "elements": "str", "choices": names, "default": []},
+            "sections": {"type": "list", "elements": "str", "choices": list(SECTIONS), "default": []},
             "owner": {"type": "str", "default": "root"},
             "ca_file": {"type": "path", "default": ""},
             "terminated_elsewhere": {"type": "bool", "default": False},

@@ -16,9 +16,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Ans
 MISSING = "/chamilo-hardening-looks-for-what-is-not-there"
 API = "/api/users"  # needs a token, and asking without one is no login attempt
 PAGES = ("/", "/login")
-_REFUSED = ("/main/install/index.php", "/.htaccess", "/.git/HEAD", "/.env", "/main/", "/build/")
+_REFUSED = ("/.htaccess", "/main/install/index.php", "/build/")
 _FAR_TOO_MUCH = str(10**12)
-_SECONDS = 3.0  # a server that would take so much waits for it
+_SECONDS = 1.5  # a server that would take so much waits for it
 _ENTRIES = 5000
 
 
@@ -49,6 +49,8 @@ def responses(look: Look) -> Mapping[str, Answer]:
     found: dict[str, Answer] = {}
     if not look.doors:
         raise Unseen(f"nothing on this host answers to {look.site.domain}: no web server, or another name")
+    door = look.doors[look.scheme]
+    look.ask_all([(door, path) for path in (*PAGES, API, MISSING, MISSING + ".png", *_REFUSED)])
     first = page(look)
     if not first.status:
         raise Unseen(f"{first.url} gave no answer: {first.error}")
@@ -64,7 +66,9 @@ def responses(look: Look) -> Mapping[str, Answer]:
         found["403"] = refused
     found["404"] = look.get(MISSING)
     found["404 file"] = look.get(MISSING + ".png")
-    found["413"] = look.get(MISSING, method="POST", headers={"Content-Length": _FAR_TOO_MUCH}, timeout=_SECONDS)
+    # Apache looks at the length of what it hands on to PHP only once it comes, so a file is asked.
+    announced = {"Content-Length": _FAR_TOO_MUCH}
+    found["413"] = look.get(static or MISSING, method="POST", headers=announced, timeout=_SECONDS)
     # A page that fails is an answer of its own class.
     broken = [answer for answer in found.values() if answer.status >= 500]
     kept = {label: answer for label, answer in found.items() if label.startswith(str(answer.status))}

@@ -121,15 +121,15 @@ def redirect(look: Look) -> Finding:
         raise Unseen(f"nothing on this host answers to {look.site.domain}")
     if not plain:
         return passed(f"Nothing on this host serves plain http for {look.site.domain}.")
-    wrong = []
     for door in plain:
         # POST to a page that is not there: the redirect must not depend on the method, and nothing is sent.
-        asked = [look.ask(door, "/"), look.ask(door, _DEEP), look.ask(door, MISSING, method="POST")]
-        wrong += [_not_redirected(look, door, answer) for answer in asked]
-        wrong += [_believes(look, door)] if not look.options.get("terminated_elsewhere") else []
-    found = [words for words in wrong if words]
-    if found:
-        return failed(f"{'; '.join(found[:3])}.")
+        for path, request in (("/", {}), (_DEEP, {}), (MISSING, {"method": "POST"})):
+            fault = _not_redirected(look, door, look.ask(door, path, **request))
+            if fault:
+                return failed(f"{' '.join([*request.values(), fault])}.")
+        fault = "" if look.options.get("terminated_elsewhere") else _believes(look, door)
+        if fault:
+            return failed(f"{fault}.")
     last = look.ask(plain[0], _DEEP)
     return passed(f"{last.url} answers 301 to {last.value('Location')}; a POST and a forged proxy header do as well.")
 
@@ -143,7 +143,8 @@ def _not_redirected(look: Look, door: Door, answer: Answer) -> str:
     location = answer.value("Location")
     if answer.status == 301 and location == wanted:
         return ""
-    return f"{answer.url} answers {answer.status}{f' to {location}' if location else ''} instead of 301 to {wanted}"
+    led = f" to {location}" if location else ""
+    return f"{answer.url} answers {answer.status}{led} instead of 301 to {wanted}"
 
 
 def _believes(look: Look, door: Door) -> str:

@@ -41,7 +41,6 @@ PUBLIC_PASSPHRASE = "your_secret_passphrase"  # Chamilo ships it; everybody know
 _FAULTS = 4  # in one piece of evidence
 _HEAD = 200  # bytes that have to agree
 _FEW = 4
-_SECRET = ("config/jwt/private.pem", "config/authentication.yaml")
 
 
 def _verdict(faults: Iterable[str], good: str, seen: Seen | None = None) -> Finding:
@@ -70,7 +69,7 @@ def code(look: Look) -> Finding:
         faults.append(seen.code_writable.say(f"of the program can be changed by {names}"))
     faults += [_parent(folder, users) for folder in _parents(look.root)]
     if seen.code_owner.count:
-        faults.append(seen.code_owner.say("of the program belong neither to root nor to the owner of the folder"))
+        faults.append(seen.code_owner.say("of the program belong neither to root nor to a deploy user"))
     if seen.code_mode.count:
         faults.append(seen.code_mode.say("of the program allow more than 755 (folders) and 644 (files)"))
     return _verdict(faults, f"{seen.entries:,} entries looked at; {names} can change none of the program.", seen)
@@ -155,7 +154,7 @@ def _private(look: Look, path: str, most: int) -> list[str]:
         elif user.user != php.user and user.may(4, status.st_mode, status.st_uid, status.st_gid):
             faults.append(f"{here} can be read by the web server ({user.name}), which has no need to")
     if status.st_uid not in owners(look) and not faults:
-        faults.append(f"{here} belongs neither to root nor to the owner of the folder")
+        faults.append(f"{here} belongs neither to root nor to a deploy user")
     return faults
 
 
@@ -308,13 +307,14 @@ def docroot(look: Look) -> Finding:
 def _heads(look: Look, root: str) -> Mapping[str, bytes]:
     """What should not be reachable, each with its first bytes; without them where this user may not read it."""
     here = glob.escape(root)
-    wanted = [*sorted(glob.glob(f"{here}/.env*"))[:_FEW], *sorted(glob.glob(f"{here}/public/documentation/*.*"))[:1]]
-    wanted += [f"{root}/{path}" for path in (".git/HEAD", ".git/config", "composer.json", *_SECRET)]
+    wanted = sorted(glob.glob(f"{here}/.env*"))[:_FEW]
+    wanted += [f"{root}/{path}" for path in (".git/HEAD", ".git/config", "composer.json", "config/jwt/private.pem")]
     try:
         seen = look.once(tree)
     except Unseen:
         seen = Seen()
-    wanted += [f"{root}/{path}" for path in seen.stored[:2] + seen.left[:_FEW] + seen.templates[:2]]
+    wanted += [f"{root}/{path}" for path in seen.stored[:1] + seen.left[:_FEW] + seen.templates[:2]]
+    wanted += sorted(glob.glob(f"{here}/public/documentation/*.*"))[:1]
     return {os.path.relpath(path, root): _head(path) for path in wanted if os.path.isfile(path)}
 
 

@@ -156,7 +156,8 @@ def _lets_php_through(look: Look, spot: Spot) -> str:
     below = os.path.relpath(spot.folder, os.path.realpath(spot.host.root))
     start = "/" if below == "." else f"/{below}/"
     for door in doors[:1]:
-        for answer in look.ask_all([(door, f"{start}chamilo-hardening-{name}") for name in _NAMES]):
+        for name in _NAMES:
+            answer = look.ask(door, f"{start}chamilo-hardening-{name}")
             if answer.status != 403:
                 return f"{answer.url} answers {answer.status or answer.error} instead of 403"
     return "" if doors else "it answers under no address of this host"
