@@ -12,10 +12,10 @@ version_added: 0.1.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 description:
-  - Looks at all controls of the guide in one call, at what the host really does - answers on the wire, owners and modes,
-    running processes, the application's settings in its database - and not at the files this collection writes.
-  - Changes nothing. It sends requests to the web server of the host, and those leave what any visit leaves, lines in its
-    logs and an empty session of PHP. It never tries to log in.
+  - Looks at all controls of the guide in one call. It looks at what the host really does (answers on the wire, owners
+    and modes, running processes, the application's settings in its database), not at the files this collection writes.
+  - Changes nothing. It sends requests to the web server of the host, and those leave what any visit leaves, which is
+    lines in its logs and an empty session of PHP. It never tries to log in.
   - Works without root and on a host without Chamilo. What cannot be seen is C(not_assessed), never C(pass).
   - A control that is not met is no failure of the module, nor is a check that breaks off.
   - The table of controls is on the controller and is joined there, so RV(controls) has a level, a title and a way to
@@ -212,6 +212,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 # Each import registers the checks of its section. One by one, or they would not travel to the host.
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import (
+    backups,
     brute_force,
     database,
     headers,
@@ -236,6 +237,7 @@ SECTIONS = {
     "headers": headers,
     "uploads": uploads,
     "database": database,
+    "backups": backups,
 }
 
 
