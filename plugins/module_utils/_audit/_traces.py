@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import time
@@ -13,6 +14,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import Identity
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
 
 _BEAT = 500  # entries between two looks at the clock
 _READ, _ENTER = 4, 1
@@ -108,3 +111,40 @@ def names(values: Iterable[str], most: int = 5) -> str:
     """A list for a sentence, cut where it gets long."""
     listed = list(values)
     return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
+
+
+RECORDS = "/var/lib/chamilo-hardening"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the host program wrote down when it last did a job, or tried to."""
+
+    at: float
+    done: bool
+    detail: str
+
+
+def record(file: str, name: str) -> Record | None:
+    """An entry of one of the host program's own records, which root alone can write; None where there is none."""
+    try:
+        with open(os.path.join(RECORDS, file), encoding="utf-8") as stream:
+            entry = json.load(stream).get(name)
+        return Record(float(entry["at"]), entry["ok"] is True, str(entry.get("detail", ""))) if entry else None
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise Unseen(f"{RECORDS}/{file} cannot be read: {problem}") from problem
+
+
+def job_of_ours(file: str, name: str, what: str, hours: float, now: float) -> Finding | None:
+    """What our own record says about a job that must have succeeded lately; None where it says nothing."""
+    entry = record(file, name)
+    if entry is None:
+        return None
+    age = (now - entry.at) / 3600
+    if not entry.done:
+        return failed(f"{what} failed {age:.0f} hours ago. {entry.detail}".strip())
+    if not -1 < age <= hours:
+        return failed(f"{what} last succeeded {age / 24:.1f} days ago; it should be no older than {hours:.0f} hours.")
+    return passed(f"{what} succeeded {age:.0f} hours ago. {entry.detail}".strip())

@@ -1,0 +1,340 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Looks for backups: their jobs, their traces, and copies that lie where the web server can read them.
+
+Whatever tool makes them counts, as far as its success can be seen on this host. What cannot be seen is not assessed.
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import gzip
+import lzma
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _env
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import (
+    RECORDS,
+    Budget,
+    can_read,
+    head,
+    job_of_ours,
+    names,
+    tail,
+    walk,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import shown, web_users
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, check, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job, jobs
+
+OURS = "backups.json"
+PLACES = (
+    "/var/backups",
+    "/backup",
+    "/backups",
+    "/srv/backup",
+    "/srv/backups",
+    "/opt/backup",
+    "/opt/backups",
+    "/mnt/backup",
+    "/var/lib/automysqlbackup",
+    "/root",
+    "/home",
+)
+_DAY = 26  # hours: a day, and the time a backup takes
+_DRILL = 31 * 24
+_SECONDS = 1.0  # for one walk
+_HEAD = 2048
+_UNPACK = 8 << 20  # bytes of a packed dump that are unpacked to see its end
+_DUMP = re.compile(r"(?i)\.(?:sql|dump)(?:\.(?:gz|xz|bz2|zst|lz4))?$")
+_ARCHIVE = re.compile(r"(?i)\.(?:zip|tar|tar\.\w{1,4}|t[gbx]z|7z|rar)$")
+_NAMED_SO = re.compile(
+    r"(?i)backup|sauvegarde|respaldo|sicherung|(?:^|[-_.])(?:bak|dump|db|sql)(?:[-_.\d]|$)|chamilo|20\d\d"
+)
+_MADE_BY = re.compile(
+    rb"-- (?:MySQL|MariaDB) dump|/\*M!999999|phpMyAdmin SQL Dump|-- Adminer |PostgreSQL database dump"
+)
+_COMPLETE = re.compile(rb"-- Dump completed\b")
+_DUMPERS = r"\b(?:mysqldump|mariadb-dump|automysqlbackup)\b"
+_SNAPSHOTS = r"\b(?:mariabackup|mariadb-backup|xtrabackup|mydumper)\b"
+_TOOLS = (
+    r"\b(?:restic|borg|borgmatic|duplicity|duply|rsnapshot|rdiff-backup|kopia|tarsnap|backupninja|bacula-fd|bareos-fd|"
+    r"urbackupclientctl|proxmox-backup-client|rclone)\b"
+)
+_COPIERS = r"\b(?:rsync|scp|sftp|tar|zip|cpio)\b"
+_ELSEWHERE = re.compile(
+    r"(?:sftp|ssh|rest|rclone|s3|b2|azure|gs|swift|webdavs?|https?|ftps?|rsync):[^\s'\"]+|\b[\w.-]+@[\w.-]+:[^\s'\"]*"
+)
+_SCRIPT = re.compile(r"(?<![\w./-])/(?:etc|root|home|opt|srv|usr/local)/[\w./+-]+")
+_SCRIPT_BYTES = 1 << 16
+# Files of users, and of Chamilo and its libraries: no backups, whatever their names.
+_NOT_OURS = ("var/upload", "var/courses", "var/cache", "vendor", "node_modules", ".git")
+
+
+@dataclass(frozen=True)
+class Dump:
+    path: str
+    at: float
+    size: int
+
+
+@dataclass(frozen=True)
+class Makers:
+    """The jobs of this host that look like backups, with the text of the scripts they call."""
+
+    dumps: tuple[tuple[Job, str], ...]
+    tools: tuple[tuple[Job, str], ...]
+    copies: tuple[tuple[Job, str], ...]
+
+    @property
+    def all(self) -> tuple[tuple[Job, str], ...]:
+        return self.dumps + self.tools + self.copies
+
+
+def makers(look: Look) -> Makers:
+    found: dict[str, list[tuple[Job, str]]] = {"dumps": [], "tools": [], "copies": []}
+    for job in look.once(jobs):
+        if not job.active:
+            continue
+        text = job.command + "\n" + "\n".join(_scripts(job.command))
+        if re.search(_DUMPERS, text):
+            found["dumps"].append((job, text))
+        elif re.search(f"{_TOOLS}|{_SNAPSHOTS}", text):
+            found["tools"].append((job, text))
+        elif re.search(_COPIERS, text) and re.search(r"(?i)backup|" + re.escape(look.site.root or "\0"), text):
+            found["copies"].append((job, text))
+    return Makers(tuple(found["dumps"]), tuple(found["tools"]), tuple(found["copies"]))
+
+
+def _scripts(command: str) -> Iterator[str]:
+    for path in dict.fromkeys(_SCRIPT.findall(command)):
+        text = head(path, _SCRIPT_BYTES)
+        if text.startswith(b"#!"):
+            yield text.decode("utf-8", "replace")
+
+
+def _called(makers: tuple[tuple[Job, str], ...]) -> str:
+    return names(dict.fromkeys(job.source for job, _text in makers), 3)
+
+
+_SEARCHED = (
+    f"Looked for: {RECORDS}/{OURS}, timers and cron jobs that call mysqldump, mariadb-dump, restic, borg and the like, "
+    "and dumps in /var/backups, /backup, /srv, /opt, /root, /home"
+)
+
+
+@check("backups_database")
+def database(look: Look) -> Finding:
+    ours = job_of_ours(OURS, "database", "The backup of the database", _DAY, look.now)
+    if ours:
+        return ours
+    found = look.once(makers)
+    dump = look.once(_newest)
+    if dump is None:
+        _may_hide(look, found)
+        if found.dumps:
+            return failed(f"{_called(found.dumps)} dumps a database, but no dump of it is in {names(PLACES, 20)}.")
+        return failed(f"No backup of the database was found. {_SEARCHED}.")
+    age = (look.now - dump.at) / 3600
+    says = f"The newest dump is {shown(dump.path)}, {age:.0f} hours old"
+    wrong = [] if age <= _DAY else [f"older than {_DAY} hours"]
+    complete = _is_complete(dump)
+    if complete is False:
+        wrong.append("cut off: its last line is missing")
+    if not found.dumps:
+        wrong.append("made by no job that is known, so there will not be one tomorrow")
+    elif not any(re.search(r"--single-transaction|automysqlbackup", text) for _job, text in found.dumps):
+        wrong.append(f"made without --single-transaction ({_called(found.dumps)}), so what changed meanwhile is torn")
+    if wrong:
+        return failed(f"{says}: {'; '.join(wrong)}.")
+    if complete is None:
+        raise Unseen(f"{says.lower()}, but it is too large, or packed in a way, to see here whether it is complete")
+    return passed(f"{says} and complete, made by {_called(found.dumps)} in one transaction.")
+
+
+def _may_hide(look: Look, found: Makers) -> None:
+    """A tool that keeps its backups out of sight may well work."""
+    if found.tools:
+        raise Unseen(
+            f"{_called(found.tools)} calls a backup tool; when that last succeeded, and with what, it does not show"
+        )
+    if not look.as_root:
+        raise Unseen("needs root to see the jobs of other accounts and where backups lie")
+
+
+def _newest(look: Look) -> Dump | None:
+    """The newest dump that holds our database, outside of the portal's own folder."""
+    budget = Budget(_SECONDS)
+    found = []
+    for place in PLACES:
+        for entry in walk(place, budget):
+            if _DUMP.search(entry.name):
+                with contextlib.suppress(FileNotFoundError):  # it went meanwhile
+                    status = entry.stat(follow_symlinks=False)
+                    found.append(Dump(entry.path, status.st_mtime, status.st_size))
+    name = look.site.database.name.encode()
+    for dump in sorted(found, key=lambda dump: -dump.at)[:50]:
+        start = _start(dump.path)
+        if _MADE_BY.search(start) and (not name or name in start or name in os.fsencode(dump.path)):
+            return dump
+    return None
+
+
+def _opened(path: str) -> IO[bytes] | None:
+    openers: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+    opener = openers.get(os.path.splitext(path)[1])
+    return opener(path, "rb") if opener else None
+
+
+def _start(path: str) -> bytes:
+    """The first bytes of a dump, unpacked."""
+    raw = head(path, _HEAD)
+    if not raw:  # not there, not for us, or no file: do not open it again
+        return b""
+    start = b""
+    # One that is cut off still has a beginning.
+    with contextlib.suppress(OSError, EOFError, lzma.LZMAError, zlib.error):
+        stream = _opened(path)
+        if stream is None:
+            return raw
+        with stream:
+            while len(start) < _HEAD:
+                piece = stream.read(64)
+                if not piece:
+                    break
+                start += piece
+    return start
+
+
+def _is_complete(dump: Dump) -> bool | None:
+    """Whether the last line that the dump program writes is there. None: cannot be seen here."""
+    if dump.path.endswith((".zst", ".lz4")) or not head(dump.path, 1):
+        return None
+    try:
+        stream = _opened(dump.path)
+        if stream is None:
+            return bool(_COMPLETE.search(tail(dump.path, 512)))
+        if dump.size > _UNPACK:
+            return None
+        end = b""
+        with stream:
+            for piece in iter(lambda: stream.read(1 << 20), b""):
+                end = (end + piece)[-512:]
+    except (OSError, EOFError, lzma.LZMAError, zlib.error):
+        return False
+    return bool(_COMPLETE.search(end))
+
+
+@check("backups_files")
+def files(look: Look) -> Finding:
+    environment = _env.read(Tree(), look.root)
+    stores = [name for name in environment.sources if _is_store(name) and environment.secret(name)]
+    if stores:
+        return failed(
+            f"Uploads are kept in an object store ({names(stores)} in the environment), not on this host; they need a "
+            "backup of their own there."
+        )
+    ours = job_of_ours(OURS, "files", "The backup of var/, .env and config/", _DAY, look.now)
+    if ours:
+        return ours
+    found = look.once(makers)
+    _may_hide(look, found)
+    if found.copies:
+        raise Unseen(f"{_called(found.copies)} copies files; when that last succeeded, and with what, it does not show")
+    return failed(f"No backup of the uploads, .env and config/ was found. {_SEARCHED}.")
+
+
+def _is_store(name: str) -> bool:
+    return bool(re.match(r"(?:AWS_S3|AZURE|GOOGLE)_STORAGE_", name) and re.search("BUCKET|CONTAINER|KEY|STRING", name))
+
+
+@check("backups_offsite")
+def offsite(look: Look) -> Finding:
+    ours = job_of_ours(OURS, "offsite", "The copy to another machine", _DAY, look.now)
+    if ours:
+        return ours
+    found = look.once(makers)
+    targets = [where for _job, text in found.all for where in _ELSEWHERE.findall(text)]
+    if targets:
+        hosts = names(dict.fromkeys(map(_without_secret, targets)), 3)
+        raise Unseen(f"{_called(found.all)} names {hosts}; whether a copy arrives there does not show on this host")
+    _may_hide(look, found)
+    if found.all:
+        return failed(f"{_called(found.all)} makes copies, but names no other machine.")
+    return failed(f"No copy on another machine: nothing on this host sends one. {_SEARCHED}.")
+
+
+def _without_secret(where: str) -> str:
+    """``sftp:user:password@host:/x?key=y`` without the user and what could be a secret."""
+    account, at, rest = where.partition("?")[0].rpartition("@")
+    scheme = re.match(r"\w+(?=:)", account)
+    return f"{scheme[0] + ':' if scheme else ''}{rest}" if at else rest
+
+
+@check("backups_encrypted")
+def encrypted(look: Look) -> Finding:
+    ours = job_of_ours(
+        OURS, "encrypted", "The comparison of the repository's key with its copy elsewhere", _DRILL, look.now
+    )
+    if ours:
+        return ours
+    dump = look.once(_newest)
+    if dump is not None:
+        return failed(f"{shown(dump.path)} is a dump that anybody who gets hold of it can read: it is not encrypted.")
+    found = look.once(makers)
+    _may_hide(look, found)
+    return failed(f"No encrypted backup was found. {_SEARCHED}.")
+
+
+@check("backups_restore_tested")
+def restore_tested(look: Look) -> Finding:
+    ours = job_of_ours(OURS, "drill", "A restore as a drill", _DRILL, look.now)
+    if ours:
+        return ours
+    look.needs_root(f"read {RECORDS}/{OURS}")
+    return failed(f"Nobody wrote down that a restore was tried: there is no such entry in {RECORDS}/{OURS}.")
+
+
+@check("backups_private")
+def private(look: Look) -> Finding:
+    users = web_users(look)
+    budget = Budget(_SECONDS)
+    roots = {os.path.realpath(host.root) for host in look.site.virtual_hosts if host.root}
+    roots |= {os.path.realpath(look.site.root)} if look.site.root else set()
+    roots = {root for root in roots if root != "/" and not any(root.startswith(f"{other}/") for other in roots)}
+    exposed = []
+    for root in sorted(roots):
+        skip = {os.path.join(root, name) for name in _NOT_OURS}
+        exposed += [entry.path for entry in walk(root, budget, skip) if _is_backup(entry)]
+    for place in PLACES:
+        exposed += [
+            entry.path
+            for entry in walk(place, budget)
+            if _is_backup(entry) and any(can_read(who, entry.path) for who in users)
+        ]
+    who = names(user.name for user in users)
+    if exposed:
+        listed = names(map(shown, exposed))
+        return failed(f"Under a web root, or readable by {who}: {listed}. {budget.gap}".strip())
+    if budget.gap:
+        raise Unseen(f"no backup was found that {who} can read, but: {budget.gap}")
+    return passed(
+        f"No dump or archive under {names(sorted(roots))}, and none that {who} can read in {names(PLACES, 3)}."
+    )
+
+
+def _is_backup(entry: os.DirEntry[str]) -> bool:
+    """A database dump by its content; an archive by its name."""
+    if _DUMP.search(entry.name):
+        return bool(_MADE_BY.search(_start(entry.path)))
+    return bool(_ARCHIVE.search(entry.name) and _NAMED_SO.search(entry.name)) and entry.is_file(follow_symlinks=False)

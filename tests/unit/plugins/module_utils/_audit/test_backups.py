@@ -1,0 +1,237 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _traces, backups
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job, jobs
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Database, Php, Site, WebServer
+
+DUMP = "-- MariaDB dump 10.19\n-- Host: localhost    Database: chamilo\nCREATE TABLE x (id INT);\n"
+END = "-- Dump completed on 2026-11-25  3:00:01\n"
+DAILY = Job("/etc/cron.d/dump:1", "0 3 * * * root mariadb-dump --single-transaction chamilo > /backup/chamilo.sql")
+RESTIC = Job("restic.timer", "/usr/bin/restic -r sftp:backup@vault.test:/srv/school backup /var/www/chamilo/var")
+
+
+class Host:
+    def __init__(self, tmp_path, monkeypatch):
+        self.root = tmp_path / "www/chamilo"
+        (self.root / "public").mkdir(parents=True)
+        (self.root / ".env").write_text("APP_ENV=prod\nAWS_S3_STORAGE_BUCKET=''\n")
+        self.place = tmp_path / "backup"
+        self.place.mkdir()
+        self.records = tmp_path / "records"
+        self.records.mkdir()
+        self.jobs = ()
+        monkeypatch.setattr(backups, "PLACES", (str(self.place),))
+        monkeypatch.setattr(_traces, "RECORDS", str(self.records))
+
+    def look(self, root=True):
+        host = VirtualHost("site.conf", 1, ("campus.test",), (), str(self.root / "public"))
+        site = Site(
+            "campus.test",
+            root=str(self.root),
+            virtual_hosts=(host,),
+            database=Database("localhost", name="chamilo", user="chamilo"),
+            php=Php(user="nobody"),
+            web=WebServer(user="nobody"),
+        )
+        it = Look(site, {})
+        it.as_root = root
+        it._known[jobs] = self.jobs
+        return it
+
+    def dump(self, text=DUMP + END, hours=3, name="chamilo.sql"):
+        path = self.place / name
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        path.chmod(0o600)
+        os.utime(path, (Look(Site("x"), {}).now - hours * 3600,) * 2)
+        return path
+
+    def record(self, **entries):
+        (self.records / "backups.json").write_text(json.dumps(entries))
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    return Host(tmp_path, monkeypatch)
+
+
+CHECKS = (backups.database, backups.files, backups.offsite, backups.encrypted, backups.restore_tested)
+
+
+def test_nothing_at_all_fails_and_says_what_was_looked_for(host):
+    findings = [check(host.look()) for check in CHECKS]
+    assert [finding.status for finding in findings] == ["fail"] * 5
+    assert "mariadb-dump" in findings[0].evidence
+
+
+def test_a_daily_complete_consistent_dump_passes(host):
+    host.jobs = (DAILY,)
+    host.dump()
+    finding = backups.database(host.look())
+    assert finding.status == "pass", finding.evidence
+    assert "/etc/cron.d/dump:1" in finding.evidence
+
+
+def test_a_packed_one_too(host):
+    host.jobs = (DAILY,)
+    host.dump(gzip.compress((DUMP + "x" * 100_000 + "\n" + END).encode()), name="chamilo.sql.gz")
+    assert backups.database(host.look()).status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("jobs_", "dump", "words"),
+    [
+        ((DAILY,), {"hours": 27}, "older than 26 hours"),
+        ((DAILY,), {"text": DUMP}, "cut off"),
+        ((DAILY,), {"text": gzip.compress((DUMP + END).encode())[:-12], "name": "chamilo.sql.gz"}, "cut off"),
+        ((), {}, "made by no job"),
+        ((Job("/etc/cron.d/dump:1", "mysqldump chamilo"),), {}, "without --single-transaction"),
+        ((DAILY,), {"text": (DUMP + END).replace("chamilo", "shop"), "name": "shop.sql"}, "no dump of it"),
+        ((DAILY,), {"text": "not a dump\n"}, "no dump of it"),
+    ],
+)
+def test_a_backup_that_is_none(host, jobs_, dump, words):
+    host.jobs = jobs_
+    host.dump(**dump)
+    finding = backups.database(host.look())
+    assert finding.status == "fail"
+    assert words in finding.evidence
+
+
+def test_the_script_that_a_job_calls_is_read(host, tmp_path, monkeypatch):
+    script = tmp_path / "backup.sh"
+    script.write_text("#!/bin/sh\nmariadb-dump --single-transaction chamilo >/backup/chamilo.sql\n")
+    monkeypatch.setattr(backups, "_SCRIPT", backups.re.compile(backups.re.escape(str(script))))
+    host.jobs = (Job("/var/spool/cron/crontabs/root:1", f"0 3 * * * {script}"),)
+    host.dump()
+    assert backups.database(host.look()).status == "pass"
+
+
+def test_a_packing_that_cannot_be_opened_is_not_assessed(host):
+    host.jobs = (DAILY,)
+    path = host.dump(b"(\xb5/\xfd" + DUMP.encode(), name="chamilo.sql.zst")
+    assert path.exists()
+    with pytest.raises(Unseen, match="packed in a way"):
+        backups.database(host.look())
+
+
+def test_a_tool_whose_success_does_not_show_is_not_assessed(host):
+    host.jobs = (RESTIC,)
+    for check in (backups.database, backups.files, backups.encrypted):
+        with pytest.raises(Unseen, match=r"restic\.timer"):
+            check(host.look())
+    with pytest.raises(Unseen, match=r"sftp:vault\.test"):
+        backups.offsite(host.look())
+
+
+def test_a_password_in_a_target_is_not_shown(host):
+    host.jobs = (Job("x.timer", "restic -r rest:https://school:hunter2@vault.test/ backup /"),)
+    with pytest.raises(Unseen) as problem:
+        backups.offsite(host.look())
+    assert "vault.test" in str(problem.value)
+    assert "hunter2" not in str(problem.value)
+
+
+def test_copies_that_stay_here_are_none_elsewhere(host):
+    host.jobs = (DAILY,)
+    assert "names no other machine" in backups.offsite(host.look()).evidence
+
+
+def test_a_dump_in_the_clear_is_not_encrypted(host):
+    path = host.dump()
+    finding = backups.encrypted(host.look())
+    assert finding.status == "fail"
+    assert str(path) in finding.evidence
+
+
+def test_an_object_store_needs_a_backup_of_its_own(host):
+    host.record(files={"at": Look(Site("x"), {}).now, "ok": True})
+    (host.root / ".env").write_text("AWS_S3_STORAGE_BUCKET='uploads'\nAWS_S3_STORAGE_SECRET_ACCESS_KEY=hunter2\n")
+    finding = backups.files(host.look())
+    assert finding.status == "fail"
+    assert "object store" in finding.evidence
+    assert "hunter2" not in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("entry", "status"),
+    [
+        ({"hours": 3, "ok": True}, "pass"),
+        ({"hours": 3, "ok": False}, "fail"),
+        ({"hours": 32 * 24, "ok": True}, "fail"),
+        ({"hours": -48, "ok": True}, "fail"),
+    ],
+)
+def test_what_the_host_program_wrote_down_counts(host, entry, status):
+    it = host.look()
+    at = it.now - entry["hours"] * 3600
+    host.record(**dict.fromkeys(("database", "files", "offsite", "encrypted", "drill"), {"at": at, "ok": entry["ok"]}))
+    assert [check(it).status for check in CHECKS] == [status] * 5
+
+
+def test_a_damaged_record_is_not_assessed(host):
+    (host.records / "backups.json").write_text("{")
+    with pytest.raises(Unseen, match=r"backups\.json cannot be read"):
+        backups.database(host.look())
+
+
+def test_without_root_the_jobs_of_others_are_hidden(host):
+    for check in (backups.database, backups.files, backups.offsite, backups.restore_tested):
+        with pytest.raises(Unseen, match="root"):
+            check(host.look(root=False))
+
+
+def test_backups_out_of_reach_pass(host):
+    host.dump()
+    (host.root / "public/homework.sql").write_text("CREATE TABLE pupil (id INT);\n")
+    (host.root / "public/pictures.zip").write_bytes(b"PK")
+    (host.root / "var/upload").mkdir(parents=True)
+    (host.root / "var/upload/backup.zip").write_bytes(b"PK")
+    finding = backups.private(host.look())
+    assert finding.status == "pass", finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("public/dump.sql", DUMP),
+        ("backup.sql", "-- phpMyAdmin SQL Dump\n"),
+        ("public/chamilo-2026-01-01.tar.gz", "x"),
+        ("public/files/backup.zip", "x"),
+    ],
+)
+def test_backups_under_the_web_root(host, path, content):
+    (host.root / path).parent.mkdir(exist_ok=True)
+    (host.root / path).write_text(content)
+    finding = backups.private(host.look())
+    assert finding.status == "fail"
+    assert path in finding.evidence
+
+
+def test_a_dump_that_the_web_server_can_read(host, tmp_path):
+    path = host.dump()
+    path.chmod(0o644)
+    for folder in (path.parent, *path.parent.parents):
+        if folder.stat().st_uid == os.getuid() and str(folder).startswith("/tmp/pytest"):
+            folder.chmod(0o755)
+    finding = backups.private(host.look())
+    assert finding.status == "fail"
+    path.parent.chmod(0o700)
+    assert backups.private(host.look()).status == "pass"
+
+
+def test_a_walk_that_was_cut_is_not_assessed(host, monkeypatch):
+    monkeypatch.setattr(backups, "_SECONDS", -1.0)
+    with pytest.raises(Unseen, match="Not everything was looked at"):
+        backups.private(host.look())
