@@ -167,7 +167,7 @@ class _Discovery:
         root = self.root(root, [server.host for server in (*serving, *fallback)], [server.host for server in servers])
         pools, unread = _php.pools(tree)
         self.problems += unread
-        php, pool = self.php(web, serving or fallback, servers, pools, root)
+        php, pool = self.php(web, serving, fallback, pools, root)
         environment = self.environment(root, web, serving, pool)
         self.problems += configuration.problems
         return Site(
@@ -320,15 +320,15 @@ class _Discovery:
     def php(
         self,
         web: WebServer,
-        answering: Sequence[Server],
-        servers: Sequence[Server],
+        serving: Sequence[Server],
+        fallback: Sequence[Server],
         pools: list[_php.Pool],
         root: str,
     ) -> tuple[Php, _php.Pool | None]:
         """The PHP behind the portal: what its virtual hosts name, else the only one there is."""
-        near = [server.host for server in answering if server.host.php and self.project(server.host.root) == root]
-        near += [server.host for server in answering if server.host.php]
-        address = near[0].php if near else ""
+        near = [server.host for server in (*serving, *fallback) if self.project(server.host.root) == root]
+        near += [server.host for server in serving]
+        address = next((host.php for host in near if host.php), "")
         if address == "mod_php" or (not address and web.name == "apache" and _apache.is_mod_php(web.modules)):
             versions = self.tree.glob("/etc/php/*/apache2")
             version = versions[-1].split("/")[3] if versions else ""

@@ -178,7 +178,7 @@ def _is_front(item: Directive) -> bool:
     if item.name != "try_files" or not item.arguments:
         return False
     *files, last = item.arguments
-    return set(files) <= {"$uri", "$uri/"} and _FRONT.fullmatch(last) is not None
+    return set(files) <= {"$uri", "$uri/", "/public$uri", "/public$uri/"} and _FRONT.fullmatch(last) is not None
 
 
 def _index_kept(item: Directive) -> bool:
@@ -317,7 +317,7 @@ def _rule_kept(rule: Directive, domain: str) -> bool:
     _pattern, target, flags = (*rule.arguments, "", "", "")[:3]
     if target == "-":
         return "HTTP_AUTHORIZATION" in flags or flags == "[L]"
-    front = re.fullmatch(r"(%\{(ENV:BASE|DOCUMENT_ROOT)\})?/?index\.php", target)
+    front = re.fullmatch(r"(%\{(ENV:BASE|DOCUMENT_ROOT)\})?/?(index\.php|public/\$1|public/index\.php)", target)
     return front is not None or _to_https(target, domain)
 
 

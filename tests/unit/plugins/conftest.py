@@ -1,0 +1,93 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
+
+DEBIAN = Path(__file__).parents[1] / "fixtures" / "debian"
+VHOSTS = Path(__file__).parents[2] / "testbed" / "vhosts"
+
+
+class Files:
+    """The files of a host that is not there."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def tree(self) -> Tree:
+        return Tree(str(self.root))
+
+    def write(self, path: str, text: str = "") -> None:
+        file = self.root / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def link(self, path: str, target: str) -> None:
+        file = self.root / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.symlink_to(target)
+
+    def install(self, server: str) -> None:
+        """What Debian's package brings."""
+        shutil.copytree(DEBIAN / server, self.root, symlinks=True, dirs_exist_ok=True)
+        self.write({"nginx": "/usr/sbin/nginx", "apache": "/usr/sbin/apache2"}[server])
+
+    def site(self, server: str, text: str, name: str = "campus.conf") -> str:
+        """A virtual host in sites-available, with its link in sites-enabled. Returns the file's path."""
+        folder = {"nginx": "/etc/nginx", "apache": "/etc/apache2"}[server]
+        self.write(f"{folder}/sites-available/{name}", text)
+        self.link(f"{folder}/sites-enabled/{name}", f"../sites-available/{name}")
+        return f"{folder}/sites-available/{name}"
+
+    def testbed_site(self, server: str, name: str) -> str:
+        """One of the virtual hosts that the real hosts are tested with."""
+        text = (VHOSTS / server / f"{name}.conf").read_text()
+        return self.site(server, text.replace("@DOMAIN@", "campus.test").replace("@PHP@", "8.4"))
+
+    def chamilo(self, root: str = "/var/www/chamilo", env: str = "APP_ENV=prod\n") -> None:
+        self.write(f"{root}/public/main/index.php")
+        self.write(f"{root}/public/main/install/version.php", "<?php\nreturn ['new_version' => '2.0.1'];\n")
+        self.write(f"{root}/bin/console")
+        self.write(f"{root}/.env", env)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Files:
+    return Files(tmp_path)
+
+
+@pytest.fixture
+def open_host():
+    """The same, in a place that other users may enter; pytest's own is for its user alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Files(Path(folder))
+
+
+@contextlib.contextmanager
+def as_nobody():
+    """As somebody who is not root, whoever runs the tests."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def nobody():
+    return as_nobody

@@ -1,0 +1,230 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _apache
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Listen, Place
+
+CAMPUS = "/etc/apache2/sites-available/campus.conf"
+
+
+def servers(host, text):
+    host.install("apache")
+    (host.root / "etc/apache2/sites-available/000-default.conf").unlink()
+    host.site("apache", text)
+    configuration = _apache.parse(host.tree, "2.4.71")
+    assert configuration.problems == []
+    return _apache.servers(configuration)
+
+
+def test_debians_own_configuration(host):
+    host.install("apache")
+    host.link("/etc/apache2/sites-enabled/000-default.conf", "../sites-available/000-default.conf")
+    configuration = _apache.parse(host.tree, "2.4.71")
+    assert configuration.problems == []
+    assert {"mpm_event", "rewrite", "core", "proxy_fcgi"} <= set(configuration.modules)
+    assert "ssl" not in configuration.modules
+    assert _apache.listening(configuration) == [Listen("*", 80, False)]
+    assert next(item.arguments for item in configuration.directives if item.name == "user") == ("www-data",)
+    (server,) = _apache.servers(configuration)
+    assert server.host.root == "/var/www/html"
+    assert server.host.names == ()
+    assert server.host.access_log == "${APACHE_LOG_DIR}/access.log combined"
+    assert server.host.access_log_file == "/var/log/apache2/access.log"
+    assert server.host.access_log_format == "combined"
+    assert server.host.error_log == "${APACHE_LOG_DIR}/error.log"
+    assert server.host.php == "unix:/run/php/php8.4-fpm.sock"
+
+
+def test_tls_module_opens_the_tls_port(host):
+    host.install("apache")
+    host.link("/etc/apache2/mods-enabled/ssl.load", "../mods-available/ssl.load")
+    configuration = _apache.parse(host.tree)
+    assert _apache.listening(configuration) == [Listen("*", 80, False), Listen("*", 443, True)]
+
+
+# What Apache 2.4.71 itself answered to these names with this configuration.
+CHOICE = r"""
+Define DOMAIN one.test
+<IfDefine DOMAIN>
+  Define SHORT ${DOMAIN}
+</IfDefine>
+<IfModule !mod_nothere.c>
+<VirtualHost *:80>
+  servername http://First.test:80
+  DocumentRoot /srv/first
+</VirtualHost>
+</IfModule>
+<IfModule mod_nothere.c>
+<IfModule mod_alias.c>
+<VirtualHost *:80>
+  ServerName never.test
+</VirtualHost>
+</IfModule>
+</IfModule>
+<VIRTUALHOST *:80>
+  ServerName ${SHORT}
+  ServerAlias www.${SHORT} \
+     *.wild.test \
+     "quoted.test"
+  DocumentRoot /srv/one
+  # a comment goes on \
+  ServerAlias notme.test
+</VirtualHost>
+<VirtualHost *:80>
+  ServerName exact.wild.test
+  DocumentRoot /srv/wild
+</VirtualHost>
+<VirtualHost *:80 *:8080>
+  ServerName two.test
+  ServerName two-again.test
+  DocumentRoot "/srv/two/"
+</VirtualHost>
+<VirtualHost *>
+  ServerName any.test
+  DocumentRoot /srv/any
+</VirtualHost>
+<VirtualHost 127.0.0.1:80>
+  ServerName local.test
+  DocumentRoot /srv/local
+</VirtualHost>
+Listen 8080
+Listen 8081
+<IfModule mpm_event_module>
+<VirtualHost *:8080>
+  ServerName eight.test
+  DocumentRoot /srv/eight
+</VirtualHost>
+</IfModule>
+<IfVersion >= 2.4.7>
+<VirtualHost *:8080>
+  ServerName nine.test
+  DocumentRoot /srv/nine
+</VirtualHost>
+</IfVersion>
+<IfFile /etc/apache2/ports.conf>
+<VirtualHost *:8080>
+  ServerName ten.test
+  DocumentRoot /srv/ten
+</VirtualHost>
+</IfFile>
+"""
+
+
+@pytest.mark.parametrize(
+    "port, name, answer",
+    [
+        (80, "first.test", "first"),
+        (80, "one.test", "one"),
+        (80, "WWW.one.test", "one"),
+        (80, "a.wild.test", "one"),
+        (80, "exact.wild.test", "one"),
+        (80, "quoted.test", "one"),
+        (80, "notme.test", None),
+        (80, "two.test", None),
+        (80, "two-again.test", "two"),
+        (80, "any.test", None),
+        (80, "eight.test", None),
+        (80, "never.test", None),
+        (80, "local.test", None),
+        (8080, "two-again.test", "two"),
+        (8080, "eight.test", "eight"),
+        (8080, "nine.test", "nine"),
+        (8080, "ten.test", "ten"),
+        (8081, "any.test", "any"),
+    ],
+)
+def test_the_virtual_host_that_answers_is_the_one_apache_takes(host, port, name, answer):
+    named, default = _apache.answering(servers(host, CHOICE), name)
+
+    def roots(hosts):
+        return [server.host.root for server in hosts if Listen("*", port, False) in server.host.listens]
+
+    assert roots(named) == ([f"/srv/{answer}"] if answer else [])
+    if answer is None:
+        assert roots(default) == ["/srv/first"]
+
+
+def test_lines_and_files_survive_conditions_and_continuations(host):
+    all_servers = servers(host, CHOICE)
+    one = next(server for server in all_servers if "one.test" in server.host.names)
+    assert (one.host.file, one.host.line) == (CAMPUS, 19)
+    assert one.host.names == ("one.test", "www.one.test", "*.wild.test", "quoted.test")
+    assert one.block.block[2].place == Place(CAMPUS, 24, "DocumentRoot /srv/one")
+
+
+def test_what_stands_in_a_virtual_host_and_around_it_counts(host):
+    host.write("/etc/apache2/mine/x.conf", "# Managed by Ansible: chamilo.hardening, section headers.\nHeader set X 1")
+    (server,) = servers(
+        host,
+        """Header set A "1 2"
+Protocols h2 http/1.1
+<VirtualHost *:443 [2001:db8::1]:443>
+  ServerName campus.test
+  SSLEngine on
+  SSLCertificateFile /c.pem
+  SSLCertificateKeyFile /k.pem
+  LimitRequestBody 1000
+  IncludeOptional mine/*.conf
+  CustomLog /var/log/campus.log combined env=!quiet
+  <Location /x>
+    Header always set B 1
+  </Location>
+  ProxyPassMatch ^/(.*\\.php)$ fcgi://127.0.0.1:9000/srv/$1
+</VirtualHost>
+""",
+    )
+    assert server.host.listens == (
+        Listen("*", 443, True, http2=True),
+        Listen("[2001:db8::1]", 443, True, http2=True),
+    )
+    assert (server.host.certificate, server.host.certificate_key) == ("/c.pem", "/k.pem")
+    assert server.host.body_limit == 1000
+    assert server.host.includes == ("mine/*.conf",)
+    assert [place.what for place in server.host.add_headers] == ['Header set A "1 2"', "Header always set B 1"]
+    assert server.host.access_log == "/var/log/campus.log combined env=!quiet"
+    assert server.host.php == "127.0.0.1:9000"
+    assert server.host.enabled_by == "/etc/apache2/sites-enabled/campus.conf"
+
+
+@pytest.mark.parametrize(
+    "text, problem",
+    [
+        ("<VirtualHost *:80>", f"Apache: {CAMPUS}:1: <virtualhost> is never closed."),
+        ("\n</Directory>", f"Apache: {CAMPUS}:2: unexpected </Directory>."),
+        ("<VirtualHost *:80>\n</Directory>", f"Apache: {CAMPUS}:2: unexpected </Directory>."),
+        ("Use Site campus", f'Apache: {CAMPUS}:1: the macro in "Use Site campus" is not followed.'),
+        ("Include missing.conf", "Apache: /etc/apache2/missing.conf cannot be read: No such file or directory."),
+        ("Include sites-enabled", "Apache: /etc/apache2/sites-enabled/campus.conf is included from itself."),
+        ("IncludeOptional missing.conf", None),
+    ],
+)
+def test_what_cannot_be_read_is_a_problem(host, text, problem):
+    host.install("apache")
+    host.site("apache", text)
+    assert _apache.parse(host.tree).problems == ([problem] if problem else [])
+
+
+def test_without_envvars_there_is_a_problem_and_no_crash(host):
+    host.install("apache")
+    (host.root / "etc/apache2/envvars").unlink()
+    (problem,) = _apache.parse(host.tree).problems
+    assert problem == "Apache: /etc/apache2/envvars cannot be read: No such file or directory."
+
+
+def test_mod_php(host):
+    host.install("apache")
+    (host.root / "etc/apache2/conf-enabled/php8.4-fpm.conf").unlink()
+    host.write("/etc/apache2/mods-enabled/php8.4.load", "LoadModule php_module /usr/lib/apache2/modules/libphp8.4.so\n")
+    host.site("apache", "<IfModule mod_php.c>\n<VirtualHost *:80>\n</VirtualHost>\n</IfModule>\n")
+    (server,) = _apache.servers(_apache.parse(host.tree))
+    assert server.host.php == "mod_php"
+
+
+def test_what_php_is_given(host):
+    (server,) = servers(host, "<VirtualHost *:80>\n  SetEnv APP_ENV prod\n</VirtualHost>\n")
+    assert _apache.real_environment(server) == {"APP_ENV": Place(CAMPUS, 2, "prod")}

@@ -1,0 +1,171 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _env
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Place
+
+ROOT = "/srv/campus"
+
+
+def read(host, files, real=None):
+    for name, text in files.items():
+        host.write(f"{ROOT}/{name}", text)
+    return _env.read(host.tree, ROOT, real)
+
+
+# Each of these was given to symfony/dotenv 6.4.50 as well, with this outcome.
+@pytest.mark.parametrize(
+    "text, values",
+    [
+        ("A=1", {"A": "1"}),
+        ('A="x y"', {"A": "x y"}),
+        ("A='x $B \"q\"'", {"A": 'x $B "q"'}),
+        ('A="a\\nb"', {"A": "a\nb"}),
+        ('A="say \\"hi\\""', {"A": 'say "hi"'}),
+        ("A=it\\'s", {"A": "it's"}),
+        ("A=plain # comment", {"A": "plain"}),
+        ("A=plain#nocomment", {"A": "plain#nocomment"}),
+        ("A='a'\"b\"c", {"A": "abc"}),
+        ("A= # c", {"A": ""}),
+        ("export A=3", {"A": "3"}),
+        ("B=1\nA=${B}x", {"A": "1x", "B": "1"}),
+        ("B=1\nA='${B}'", {"A": "${B}", "B": "1"}),
+        ("A=$B\nB=late", {"A": "late", "B": "late"}),
+        ("A=${NOPE:-def}", {"A": "def"}),
+        ("A=${B:=def}\nC=$B", {"A": "def", "C": "def"}),
+        ("A=$A-x", {"A": "-x"}),
+        ('A="p\\$ss"', {"A": "p$ss"}),
+        ("A=p$ss", {"A": "p"}),
+        ('B=1\nA="\\\\$B"', {"A": "\\1", "B": "1"}),
+        ("A=p@ss#w0rd", {"A": "p@ss#w0rd"}),
+        ("A='multi\nline'", {"A": "multi\nline"}),
+        ("A=^https?://(localhost|127\\\\.0)(:[0-9]+)?$", {"A": "^https?://(localhost|127\\.0)(:[0-9]+)?$"}),
+        ("# only\n\n  A=1\n\t# x\n  B=2", {"A": "1", "B": "2"}),
+        ("A=x\r\nB=y\r\n", {"A": "x", "B": "y"}),
+        ('A="x"   \n', {"A": "x"}),
+    ],
+)
+def test_values_are_those_symfony_sees(host, text, values):
+    environment = read(host, {".env": text})
+    assert environment.problems == ()
+    assert {name: environment.secret(name) for name in values} == values
+
+
+@pytest.mark.parametrize(
+    "text, problem",
+    [
+        ("X=1\nA =1", f'{ROOT}/.env:2: "=" is missing behind A.'),
+        ("1A=2", f"{ROOT}/.env:1: this is no variable name."),
+        ("A= x", f"{ROOT}/.env:1: A: a blank stands before the value."),
+        ("A=x y", f"{ROOT}/.env:1: A: a value with blanks needs quotes."),
+        ('A="x', f"{ROOT}/.env:1: A: the closing quote is missing."),
+        ("A='x", f"{ROOT}/.env:1: A: the closing quote is missing."),
+        ("A=${B", f'{ROOT}/.env: A: "}}" is missing.'),
+        ("A=${B:-$C}", f"{ROOT}/.env: A: the default of B has a quote, a brace or a reference in it."),
+        ("A=$(date)", f"{ROOT}/.env: A: the value comes from a command, which is not run here."),
+        ("\ufeffA=1", f"{ROOT}/.env:1: a byte-order mark or a NUL byte stands in the file."),
+    ],
+)
+def test_what_symfony_refuses_is_a_problem_with_its_place(host, text, problem):
+    assert read(host, {".env": text}).problems == (problem,)
+
+
+@pytest.mark.parametrize(
+    "files, values",
+    [
+        (
+            {
+                ".env": "APP_ENV=prod\nA=1\nB=1\nC=1\nD=1\nE=$D",
+                ".env.local": "B=2\nF=$B",
+                ".env.prod": "C=3\nB=3",
+                ".env.prod.local": "D=4",
+            },
+            {"A": "1", "B": "3", "C": "3", "D": "4", "E": "4", "F": "3", "APP_ENV": "prod", "APP_DEBUG": "0"},
+        ),
+        ({".env.dist": "APP_ENV=prod\nA=1"}, {"A": "1", "APP_ENV": "prod"}),
+        ({".env.dist": "A=1", ".env": "B=1"}, {"A": "", "B": "1", "APP_ENV": "dev", "APP_DEBUG": "1"}),
+        (
+            {".env": "APP_ENV=prod\nA=1", ".env.local": "APP_ENV=x", ".env.x": "A=x", ".env.prod": "A=prod"},
+            {"A": "x", "APP_ENV": "x", "APP_DEBUG": "1"},
+        ),
+        ({".env": "APP_ENV=test", ".env.local": "A=2", ".env.test": "A=3"}, {"A": "3", "APP_ENV": "test"}),
+        ({".env": "A=1", ".env.local": "APP_ENV=local\nA=2", ".env.local.local": "A=3"}, {"A": "2"}),
+        ({".env": "APP_ENV=$X\nX=prod", ".env.prod": "A=3"}, {"A": "3", "APP_ENV": "prod"}),
+        (
+            {
+                ".env": "APP_ENV=dev\nA=1",
+                ".env.local.php": "<?php\nreturn array (\n  'APP_ENV' => 'prod',\n  'A' => 'it\\'s \\\\ x',\n);\n",
+            },
+            {"A": "it's \\ x", "APP_ENV": "prod", "APP_DEBUG": "0"},
+        ),
+        ({".env": "APP_ENV=prod\nAPP_DEBUG=on"}, {"APP_DEBUG": "1"}),
+        ({".env": "APP_ENV=dev\nAPP_DEBUG=false"}, {"APP_DEBUG": "0"}),
+        ({".env": "APP_ENV=prod\nAPP_DEBUG=2x"}, {"APP_DEBUG": "1"}),
+    ],
+)
+def test_files_win_in_symfonys_order(host, files, values):
+    environment = read(host, files)
+    assert environment.problems == ()
+    assert {name: environment.secret(name) for name in values} == values
+
+
+def test_what_the_server_gives_wins_and_is_named(host):
+    real = {"APP_ENV": Place("/etc/php/8.4/fpm/pool.d/www.conf", 12, "prod")}
+    environment = read(host, {".env": "APP_ENV=dev\nA=$APP_ENV", ".env.prod": "B=1"}, real)
+    assert environment.get("APP_ENV") == "prod"
+    assert environment.secret("A") == "prod"
+    assert environment.secret("B") == "1"
+    assert environment.sources == {
+        "A": f"{ROOT}/.env",
+        "B": f"{ROOT}/.env.prod",
+        "APP_ENV": "/etc/php/8.4/fpm/pool.d/www.conf:12",
+        "APP_DEBUG": "Symfony's default",
+    }
+
+
+def test_a_dump_for_another_environment_does_not_count(host):
+    dump = "<?php\nreturn array (\n  'APP_ENV' => 'prod',\n  'A' => 'dumped',\n);\n"
+    real = {"APP_ENV": Place("/pool.conf", 1, "stage")}
+    assert read(host, {".env": "A=1", ".env.local.php": dump}, real).secret("A") == "1"
+
+
+def test_no_secret_is_shown(host):
+    text = "APP_SECRET=s1\nDATABASE_PASSWORD=s2\nMAILER_DSN=smtp://u:s3@h\nAWS_S3_STORAGE_ACCESS_KEY=s4\nODD=s5\n"
+    environment = read(host, {".env": text + "DATABASE_USER=chamilo\nJWT_SECRET_KEY=%kernel.project_dir%/k.pem\n"})
+    assert environment.visible == {
+        "APP_DEBUG": "1",
+        "APP_ENV": "dev",
+        "DATABASE_USER": "chamilo",
+        "JWT_SECRET_KEY": "%kernel.project_dir%/k.pem",
+    }
+    assert environment.get("DATABASE_PASSWORD") == ""
+    assert environment.secret("DATABASE_PASSWORD") == "s2"
+    assert not any(f"s{number}" in str(environment.sources) for number in range(1, 6))
+
+
+@pytest.mark.parametrize(
+    "text, names",
+    [
+        ("APP_SECRET=x\nJWT_PASSPHRASE=y", ()),
+        ("APP_SECRET=x\nJWT_PASSPHRASE=your_secret_passphrase", ("JWT_PASSPHRASE",)),
+        ("APP_SECRET='{{APP_SECRET}}'\nJWT_PASSPHRASE=y", ("APP_SECRET",)),
+        ("A=1", ("APP_SECRET", "JWT_PASSPHRASE")),
+    ],
+)
+def test_public_defaults_are_named(host, text, names):
+    assert read(host, {".env": text}).public_secrets == names
+
+
+def test_nothing_is_said_of_a_file_that_cannot_be_read(open_host, nobody):
+    open_host.write(f"{ROOT}/.env", "APP_SECRET=x")
+    (open_host.root / "srv/campus/.env").chmod(0)
+    with nobody():
+        environment = _env.read(open_host.tree, ROOT)
+    assert environment.problems == (f"{ROOT}/.env cannot be read: Permission denied.",)
+    assert environment.public_secrets == ()
+    assert environment.visible == {}

@@ -1,0 +1,328 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import discover
+
+OTHER = {"nginx": "apache", "apache": "nginx"}
+FOLDER = {"nginx": "/etc/nginx", "apache": "/etc/apache2"}
+
+
+def takeover(host):
+    site = discover("campus.test", tree=host.tree)
+    assert site.problems == ()
+    return site.takeover
+
+
+def ready(host, server):
+    host.install(server)
+    host.chamilo()
+    return FOLDER[server]
+
+
+def lost(found):
+    return [(place.line, place.what) for place in found.obstacles]
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+@pytest.mark.parametrize("name", ["plain", "https", "wrong-docroot", "default-server"])
+def test_a_plain_virtual_host_can_be_taken_over(host, server, name):
+    folder = ready(host, server)
+    file = host.testbed_site(server, name)
+    found = takeover(host)
+    assert lost(found) == []
+    assert found.possible
+    assert found.files == (file,)
+    assert found.disable == (f"{folder}/sites-enabled/campus.conf",)
+
+
+@pytest.mark.parametrize(
+    "server, name, obstacles",
+    [
+        ("nginx", "two-names", [(4, "server_name campus.test library.test")]),
+        ("nginx", "two-servers", [(23, "server_name library.test")]),
+        ("nginx", "old-docroot", [(23, "server_name old.campus.test")]),
+        ("nginx", "other-port", [(2, "listen 8080"), (3, "listen [::]:8080")]),
+        (
+            "nginx",
+            "foreign-headers",
+            [
+                (10, 'add_header X-School "Example High School" always'),
+                (11, 'add_header X-Frame-Options "DENY"'),
+                (17, "location /build/"),
+                (22, "location ~ \\.php$"),
+            ],
+        ),
+        ("apache", "two-names", [(3, "ServerAlias library.test")]),
+        ("apache", "two-servers", [(13, "ServerName library.test")]),
+        ("apache", "old-docroot", [(13, "ServerName old.campus.test")]),
+        ("apache", "other-port", [(1, "Listen 8080"), (3, "<VirtualHost *:8080>")]),
+        (
+            "apache",
+            "foreign-headers",
+            [
+                (4, 'Header always set X-School "Example High School"'),
+                (5, 'Header set X-Frame-Options "DENY"'),
+                (13, "<Location /build>"),
+                (17, '<FilesMatch "\\.php$">'),
+            ],
+        ),
+    ],
+)
+def test_what_would_be_lost_is_named_with_its_line(host, server, name, obstacles):
+    ready(host, server)
+    file = host.testbed_site(server, name)
+    found = takeover(host)
+    assert lost(found) == obstacles
+    assert {place.file for place in found.obstacles} == {file}
+    assert not found.possible
+
+
+NGINX = """server {{
+listen 80;
+server_name campus.test;
+root /var/www/chamilo/public;
+{}
+location ~ \\.php$ {{ include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php8.4-fpm.sock; {} }}
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    "directive, kept",
+    [
+        ("index index.php;", True),
+        ("index start.html;", False),
+        ("access_log /var/log/nginx/campus.log odd;", True),
+        ("access_log /a.log; access_log syslog:server=192.0.2.9;", False),
+        ("error_log /var/log/nginx/campus.err;", True),
+        ("client_max_body_size 2g;", True),
+        ("if ($host = campus.test) { return 301 https://$host$request_uri; } return 404;", True),
+        ("if ($scheme != https) { return 301 https://campus.test$request_uri; }", True),
+        ("if ($scheme != https) { return 301 https://library.test$request_uri; }", False),
+        ("if ($http_user_agent ~ bot) { return 403; }", False),
+        ("rewrite ^ https://$host$request_uri? permanent;", True),
+        ("rewrite ^/old$ /new last;", False),
+        ("return 301 https://www.campus.test$request_uri;", False),
+        ("add_header Strict-Transport-Security max-age=15768000 always;", True),
+        ("add_header X-Content-Type-Options nosniff;", True),
+        ("add_header Content-Security-Policy \"default-src 'self'\";", False),
+        ("ssl_protocols TLSv1 TLSv1.2; ssl_ciphers ALL; ssl_dhparam /d.pem; ssl_session_cache shared:SSL:10m;", True),
+        ("ssl_verify_client on;", False),
+        ("auth_basic closed;", False),
+        ("allow 192.0.2.0/24;", False),
+        ("limit_req zone=login;", False),
+        ("gzip off;", False),
+        ("root /var/www/other;", False),
+        ("location / { try_files $uri /index.php$is_args$args; }", True),
+        ("location / { try_files $uri $uri/ /index.php?$args; }", True),
+        ("location / { try_files $uri @elsewhere; }", False),
+        ("location / { auth_basic closed; try_files $uri /index.php; }", False),
+        ("location / { proxy_pass http://127.0.0.1:8080; }", False),
+        ("location ~ /\\.ht { deny all; }", True),
+        ("location ~ /\\.(?!well-known) { return 404; }", True),
+        ("location ~ \\.secret$ { deny all; }", False),
+        ("location = /favicon.ico { log_not_found off; access_log off; }", True),
+        ("location /files { alias /srv/files; }", False),
+        ("location ~* \\.(css|js)$ { expires 30d; }", False),
+        ("location ^~ /.well-known/acme-challenge/ { root /var/lib/acme; }", False),
+        ("include /etc/letsencrypt/options-ssl-nginx.conf;", True),
+        ("include snippets/limits.conf;", False),
+        ("include sites-available/chamilo-campus.d/*.conf;", True),
+    ],
+)
+def test_directives_of_nginx(host, directive, kept):
+    ready(host, "nginx")
+    host.write("/etc/letsencrypt/options-ssl-nginx.conf", "ssl_session_timeout 1440m; ssl_protocols TLSv1.2;")
+    host.write("/etc/nginx/snippets/limits.conf", "\nclient_body_timeout 5s;\n")
+    host.write(
+        "/etc/nginx/sites-available/chamilo-campus.d/headers.conf",
+        "# Managed by Ansible: chamilo.hardening, section headers. Changes here are lost.\nadd_header X 1;\n",
+    )
+    host.site("nginx", NGINX.format(directive, ""))
+    assert takeover(host).possible is kept
+
+
+@pytest.mark.parametrize(
+    "directive, kept",
+    [
+        ("fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;", True),
+        ("include fastcgi_params;", True),
+        ("fastcgi_param APP_ENV prod;", False),
+        ('fastcgi_param PHP_VALUE "memory_limit=1G";', False),
+        ("fastcgi_read_timeout 600;", False),
+        ("fastcgi_buffers 16 16k;", True),
+        ("try_files $uri =404;", True),
+        ("limit_req zone=php;", False),
+    ],
+)
+def test_directives_of_nginx_for_php(host, directive, kept):
+    ready(host, "nginx")
+    host.site("nginx", NGINX.format("", directive))
+    assert takeover(host).possible is kept
+
+
+def test_the_configuration_that_symfony_recommends(host):
+    ready(host, "nginx")
+    host.site(
+        "nginx",
+        """server {
+    server_name campus.test;
+    root /var/www/chamilo/public;
+    location / { try_files $uri /index.php$is_args$args; }
+    location ~ ^/index\\.php(/|$) {
+        fastcgi_pass unix:/run/php/php8.4-fpm.sock;
+        fastcgi_split_path_info ^(.+\\.php)(/.*)$;
+        include fastcgi_params;
+        fastcgi_param SCRIPT_FILENAME $realpath_root$fastcgi_script_name;
+        fastcgi_param DOCUMENT_ROOT $realpath_root;
+        internal;
+    }
+    location ~ \\.php$ { return 404; }
+    error_log /var/log/nginx/project_error.log;
+    access_log /var/log/nginx/project_access.log;
+}
+""",
+    )
+    assert lost(takeover(host)) == []
+
+
+APACHE = """<VirtualHost *:80>
+ServerName campus.test
+DocumentRoot /var/www/chamilo/public
+{}
+<Directory /var/www/chamilo/public>
+Require all granted
+{}
+</Directory>
+</VirtualHost>
+"""
+
+
+@pytest.mark.parametrize(
+    "directive, kept",
+    [
+        ("ServerAdmin webmaster@localhost", True),
+        ("CustomLog ${APACHE_LOG_DIR}/campus.log combined", True),
+        ("CustomLog /a.log combined\nCustomLog |/usr/bin/logger combined", False),
+        ("ErrorLog ${APACHE_LOG_DIR}/campus.err", True),
+        ("LimitRequestBody 268435456", True),
+        ("Redirect permanent / https://campus.test/", True),
+        ("Redirect /old https://campus.test/new", False),
+        ("RewriteEngine On\nRewriteCond %{HTTPS} off\nRewriteRule ^ https://%{HTTP_HOST}%{REQUEST_URI} [R,L]", True),
+        ("RewriteCond %{SERVER_NAME} =campus.test\nRewriteRule ^ https://%{SERVER_NAME}%{REQUEST_URI} [R]", True),
+        ("RewriteCond %{REMOTE_ADDR} ^192\\.\nRewriteRule ^ https://%{HTTP_HOST}%{REQUEST_URI} [R]", False),
+        ("RewriteRule ^/old$ /new [L]", False),
+        ("Header always set Strict-Transport-Security max-age=31536000", True),
+        ("Header always set X-Frame-Options SAMEORIGIN", True),
+        ("Header unset X-Powered-By", False),
+        ("SSLProtocol all -SSLv3\nSSLOptions +StrictRequire", True),
+        ("SSLVerifyClient require", False),
+        ("php_value memory_limit 1G", False),
+        ("SetEnv APP_ENV prod", False),
+        ("SetEnvIf Authorization \"(.*)\" HTTP_AUTHORIZATION=$1", True),
+        ("ProxyPass /x http://127.0.0.1:8080/", False),
+        ("ProxyPassMatch ^/(.*\\.php)$ unix:/run/php/php8.4-fpm.sock|fcgi://localhost/var/www/chamilo/public", True),
+        ("<FilesMatch \\.php$>\nSetHandler proxy:unix:/run/php/php8.4-fpm.sock|fcgi://localhost\n</FilesMatch>", True),
+        ("<FilesMatch \\.php$>\nSetHandler proxy:unix:/run/php/other.sock|fcgi://localhost\n</FilesMatch>", True),
+        ("<LocationMatch \"/\\.git\">\nRequire all denied\n</LocationMatch>", True),
+        ("<Location /documentation>\nOrder deny,allow\nDeny from all\n</Location>", True),
+        ("<Location /private>\nRequire all denied\n</Location>", False),
+        ("<Location /private>\nAuthType Basic\n</Location>", False),
+        ("<Directory /srv/files>\nRequire all granted\n</Directory>", False),
+        ("Alias /files /srv/files", False),
+        ("Include /etc/letsencrypt/options-ssl-apache.conf", True),
+        ("IncludeOptional sites-available/chamilo-campus.d/*.conf", True),
+    ],
+)
+def test_directives_of_apache(host, directive, kept):
+    ready(host, "apache")
+    host.write("/etc/letsencrypt/options-ssl-apache.conf", 'SSLEngine on\nLogFormat "%h" vhost_combined\n')
+    host.write(
+        "/etc/apache2/sites-available/chamilo-campus.d/headers.conf",
+        "# Managed by Ansible: chamilo.hardening, section headers. Changes here are lost.\nHeader set X 1\n",
+    )
+    if "other.sock" in directive:
+        host.write("/etc/php/8.4/fpm/pool.d/other.conf", "[other]\nlisten = /run/php/other.sock\nuser = campus\n")
+    host.site("apache", APACHE.format(directive, ""))
+    assert takeover(host).possible is kept
+
+
+@pytest.mark.parametrize(
+    "directive, kept",
+    [
+        ("AllowOverride All", True),
+        ("Options -Indexes +FollowSymLinks", True),
+        ("Options +ExecCGI", False),
+        ("Order allow,deny\nAllow from all", True),
+        ("Require ip 192.0.2.0/24", False),
+        ("AuthType Basic", False),
+        ("FallbackResource /index.php", True),
+        ("RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\nRewriteRule ^ index.php [L]", True),
+        ("RewriteCond %{HTTP:Authorization} .\nRewriteRule ^ - [E=HTTP_AUTHORIZATION:%0]", True),
+        ("RewriteCond %{HTTP_USER_AGENT} bot\nRewriteRule ^ index.php [L]", False),
+        ("php_flag display_errors off", False),
+    ],
+)
+def test_directives_of_apache_for_the_document_root(host, directive, kept):
+    ready(host, "apache")
+    host.site("apache", APACHE.format("", directive))
+    assert takeover(host).possible is kept
+
+
+def test_a_server_block_in_the_main_file_stays(host):
+    ready(host, "nginx")
+    text = (host.root / "etc/nginx/nginx.conf").read_text().rstrip().removesuffix("}")
+    host.write("/etc/nginx/nginx.conf", text + "server {\n server_name campus.test;\n}\n}\n")
+    found = takeover(host)
+    assert [(place.file, place.what) for place in found.obstacles] == [("/etc/nginx/nginx.conf", "server")]
+    assert found.disable == ()
+
+
+def test_what_stands_beside_the_server_block_would_be_lost(host):
+    ready(host, "nginx")
+    host.site("nginx", "limit_req_zone $remote_addr zone=a:1m rate=1r/s;\nserver {\n server_name campus.test;\n}\n")
+    assert lost(takeover(host)) == [(1, "limit_req_zone $remote_addr zone=a:1m rate=1r/s")]
+
+
+def test_a_file_that_is_no_link_has_to_go_itself(host):
+    ready(host, "nginx")
+    host.write("/etc/nginx/conf.d/campus.conf", "server {\n server_name campus.test;\n}\n")
+    found = takeover(host)
+    assert found.possible
+    assert found.disable == ("/etc/nginx/conf.d/campus.conf",)
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+def test_nothing_has_to_go_where_nobody_names_the_domain(host, server):
+    ready(host, server)
+    host.testbed_site(server, "shop")
+    found = takeover(host)
+    assert (found.possible, found.files, found.disable) == (True, (), ())
+
+
+def test_a_default_server_that_serves_the_portal_stays_but_its_rules_count(host):
+    ready(host, "nginx")
+    host.site(
+        "nginx",
+        "server {\n listen 80;\n server_name _;\n root /var/www/chamilo/public;\n auth_basic closed;\n}\n",
+    )
+    found = takeover(host)
+    assert lost(found) == [(5, "auth_basic closed")]
+    assert (found.files, found.disable) == ((), ())
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+def test_what_is_ours_already_needs_no_takeover(host, server):
+    folder = ready(host, server)
+    header = "# Managed by Ansible: chamilo.hardening, section https. Changes here are lost.\n"
+    body = {"nginx": NGINX.format("gzip off;", ""), "apache": APACHE.format("Alias /x /y", "")}[server]
+    host.site(server, header + body, "chamilo-campus.conf")
+    site = discover("campus.test", tree=host.tree)
+    assert site.serving[0].ours
+    assert site.serving[0].file == f"{folder}/sites-available/chamilo-campus.conf"
+    assert (site.takeover.possible, site.takeover.files) == (True, ())
