@@ -35,6 +35,8 @@ class ActionModule(ActionBase):
 
         answer = self._look(arguments, task_vars or {})
         unseen = "The audit gave no answer for this control."
+        if arguments.get("sections"):
+            unseen = f"The audit was asked about other sections alone: {', '.join(arguments['sections'])}."
         if answer.get("failed"):
             # The host goes on, or the report, which is made by the hosts that are left, could be missing altogether.
             # guide_report fails the play once the report is there.

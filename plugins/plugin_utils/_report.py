@@ -31,6 +31,9 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import
 
 COLLECTION = Path(__file__).resolve().parents[2]
 
+# What this control saw stands on top of the report, too, unless the audit lists the signs one by one.
+SIGNS_OF_BREAK_IN = "monitoring_compromise"
+
 LABELS = {
     "fail": "Not met",
     "not_assessed": "Not assessed",
@@ -84,13 +87,14 @@ def host(name: str, audit: Mapping[str, Any] | None, table: Table) -> dict[str, 
     if controls is None:
         error = str(audit.get("msg") or "An earlier task failed on this host.").removeprefix("Task failed: ").strip()
         controls = rows(table, {}, _unknown(reachable, error))
+    break_in = [row["evidence"] for row in controls if row["id"] == SIGNS_OF_BREAK_IN and row["status"] == "fail"]
     entry: dict[str, Any] = {
         "name": name,
         "reachable": reachable,
         "chamilo_version": str(audit.get("chamilo_version") or ""),
         "controls": controls,
         "summary": summary(controls),
-        "signs": texts(audit.get("signs")),
+        "signs": texts(audit.get("signs")) or break_in,
         "log_forecast": texts(audit.get("log_forecast")),
     }
     if error:

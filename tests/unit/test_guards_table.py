@@ -10,6 +10,7 @@ import pkgutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _attacks, _audit, _control
@@ -54,18 +55,18 @@ def test_the_sections_are_those_of_the_guide_in_its_order() -> None:
     )
 
 
-def test_every_control_has_a_check_or_says_why_not() -> None:
-    for section in present(CHECK_FILES, "guide_audit"):
-        wanted = {control.id for control in TABLE.of(section) if not control.unchecked}
-        registered = {name for name, function in _control.checks.items() if section_of(function) == section}
-        assert registered == wanted, f"_audit/{section}.py"
+@pytest.mark.parametrize("section", present(CHECK_FILES, "guide_audit"))
+def test_every_control_has_a_check_or_says_why_not(section: str) -> None:
+    wanted = {control.id for control in TABLE.of(section) if not control.unchecked}
+    registered = {name for name, function in _control.checks.items() if section_of(function) == section}
+    assert registered == wanted
 
 
-def test_every_attack_that_is_not_pending_is_written_and_no_other() -> None:
-    for section in present(ATTACK_FILES, "guide_prove"):
-        wanted = {control.id for control in TABLE.of(section) if control.attack.written}
-        registered = {name for name, function in _control.attacks.items() if section_of(function) == section}
-        assert registered == wanted, f"_attacks/{section}.py; take pending out of meta/controls.yml when it is written"
+@pytest.mark.parametrize("section", present(ATTACK_FILES, "guide_prove"))
+def test_every_attack_that_is_not_pending_is_written_and_no_other(section: str) -> None:
+    wanted = {control.id for control in TABLE.of(section) if control.attack.written}
+    registered = {name for name, function in _control.attacks.items() if section_of(function) == section}
+    assert registered == wanted, "take pending out of meta/controls.yml when an attack is written"
 
 
 def test_checks_and_attacks_stand_in_the_file_of_their_section() -> None:

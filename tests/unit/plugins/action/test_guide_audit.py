@@ -66,6 +66,12 @@ def test_an_audit_that_could_not_run_passes_nothing_and_lets_the_report_be_writt
     assert said in result["controls"][0]["evidence"]
 
 
+def test_sections_that_were_not_asked_about_say_so() -> None:
+    result, asked = run({"observed": {}}, sections=["https", "headers"])
+    assert asked == {"sections": ["https", "headers"]}
+    assert result["controls"][0]["evidence"] == "The audit was asked about other sections alone: https, headers."
+
+
 def test_an_unreachable_host_stays_unreachable() -> None:
     with pytest.raises(AnsibleConnectionFailure):
         run(AnsibleConnectionFailure("no route to host"))

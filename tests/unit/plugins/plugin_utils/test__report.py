@@ -145,6 +145,15 @@ def test_signs_and_forecast_stand_before_the_controls() -> None:
     assert shown.index("A shell.") < shown.index("3 requests refused.") < shown.index("Keep Chamilo Updated")
 
 
+def test_the_control_on_break_ins_stands_on_top_when_no_signs_are_listed() -> None:
+    assert _report.host("one.test", audit({"monitoring_compromise": "fail"}, "A shell."), TABLE)["signs"] == [
+        "A shell."
+    ]
+    listed = audit({"monitoring_compromise": "fail"}, "A shell.", signs=["public/x.php"])
+    assert _report.host("one.test", listed, TABLE)["signs"] == ["public/x.php"]
+    assert _report.host("one.test", audit(), TABLE)["signs"] == []
+
+
 def test_waivers_are_shown_with_reason_owner_and_day() -> None:
     waivers = [
         {"control": "headers_csp", "reason": "The editor breaks.", "owner": "Anna", "until": "2999-01-31"},
