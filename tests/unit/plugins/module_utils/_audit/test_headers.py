@@ -1,0 +1,205 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import headers
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
+
+GOOD = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "X-XSS-Protection": "1; mode=block",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "Content-Security-Policy-Report-Only": "default-src 'self'",
+    "Server": "nginx",
+}
+CHECKS = {
+    "X-Content-Type-Options": headers.nosniff,
+    "X-Frame-Options": headers.frame_options,
+    "X-XSS-Protection": headers.xss_protection,
+    "Referrer-Policy": headers.referrer_policy,
+}
+
+
+def status_of(door, path, request):
+    if request.get("method") == "POST":
+        return 413
+    if door.scheme == "http":
+        return 301
+    return {"/": 200, "/build/app.css": 200, "/api/users": 401, "/.htaccess": 403}.get(path, 404)
+
+
+def server(sent=GOOD, body=b"", **changes):
+    """``changes``: path of the request (or its status) -> headers instead."""
+
+    def answer(door, path, request):
+        status = status_of(door, path, request)
+        special = changes.get(path, changes.get(str(status)))
+        text = b'<link href="/build/app.css">' if path == "/" else body
+        return status, sent if special is None else special, text
+
+    return answer
+
+
+def without(name):
+    return {key: value for key, value in GOOD.items() if key != name}
+
+
+def test_every_class_of_answer_is_seen(look_at):
+    finding = headers.nosniff(look_at(server()))
+    assert finding.status == "pass"
+    for label in ("200 page", "200 file", "301", "401", "403", "404", "413"):
+        assert label in finding.evidence
+    assert "Not seen" not in finding.evidence
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_right_on_all_passes(look_at, name):
+    assert CHECKS[name](look_at(server())).status == "pass"
+
+
+@pytest.mark.parametrize("name", CHECKS)
+@pytest.mark.parametrize("status", ["200", "301", "401", "403", "404", "413"])
+def test_missing_on_one_class_fails(look_at, name, status):
+    finding = CHECKS[name](look_at(server(**{status: without(name)})))
+    assert finding.status == "fail"
+    assert f"({status}" in finding.evidence
+    assert "not sent" in finding.evidence
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_two_copies_fail(look_at, name):
+    finding = CHECKS[name](look_at(server(**{"401": {**GOOD, name: [GOOD[name], GOOD[name]]}})))
+    assert finding.status == "fail"
+    assert "sent 2 times" in finding.evidence
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_another_value_fails_and_is_named(look_at, name):
+    finding = CHECKS[name](look_at(server(**{"404": {**GOOD, name: "unsafe-value"}})))
+    assert finding.status == "fail"
+    assert "unsafe-value" in finding.evidence
+
+
+def test_the_value_for_old_browsers_can_be_declared(look_at):
+    look = look_at(server({**GOOD, "X-XSS-Protection": "0"}), options={"xss_protection": "0"})
+    assert headers.xss_protection(look).status == "pass"
+    assert "current practice" in headers.xss_protection(look).evidence
+
+
+def test_a_class_that_could_not_be_had_is_named(look_at):
+    def refuses_nothing(door, path, request):
+        status, sent, body = server()(door, path, request)
+        return (404 if status == 403 else status), sent, body
+
+    finding = headers.nosniff(look_at(refuses_nothing))
+    assert finding.status == "pass"
+    assert "Not seen here: 403." in finding.evidence
+
+
+def test_a_page_that_fails_counts_as_well(look_at):
+    def broken(door, path, request):
+        return (502, {}, b"") if path == "/api/users" else server()(door, path, request)
+
+    finding = headers.nosniff(look_at(broken))
+    assert finding.status == "fail"
+    assert "(502)" in finding.evidence
+
+
+def test_no_answer_is_not_assessed(look_at):
+    with pytest.raises(Unseen, match="connection refused"):
+        headers.nosniff(look_at(lambda *_: (0, {}, b"")))
+
+
+def test_no_web_server_is_not_assessed(look_at):
+    with pytest.raises(Unseen, match=r"nothing on this host answers to campus\.test"):
+        headers.once(look_at(hosts=()))
+
+
+PARTNER = "https://partner.example"
+
+
+def test_partners_are_allowed_by_policy(look_at):
+    sent = {**without("X-Frame-Options"), "Content-Security-Policy": f"frame-ancestors 'self' {PARTNER}"}
+    assert headers.frame_options(look_at(server(sent), options={"frame_ancestors": [PARTNER]})).status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (GOOD, "X-Frame-Options is sent too"),
+        (without("X-Frame-Options"), "frame-ancestors not sent"),
+        ({"Content-Security-Policy": "frame-ancestors 'self' https://else.example"}, "https://else.example"),
+        ({"Content-Security-Policy": "frame-ancestors *"}, "frame-ancestors *"),
+        ({"Content-Security-Policy-Report-Only": f"frame-ancestors 'self' {PARTNER}"}, "not sent"),
+    ],
+)
+def test_partners_are_not_as_declared(look_at, sent, words):
+    finding = headers.frame_options(look_at(server(sent), options={"frame_ancestors": [PARTNER]}))
+    assert finding.status == "fail"
+    assert words in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("mode", "sent", "status"),
+    [
+        ("report", {"Content-Security-Policy-Report-Only": "default-src 'self'"}, "pass"),
+        ("report", {"Content-Security-Policy": "script-src 'self'"}, "pass"),
+        ("report", {"Content-Security-Policy": "frame-ancestors 'self'"}, "fail"),
+        ("report", {}, "fail"),
+        ("enforce", {"Content-Security-Policy": "default-src 'self'; object-src 'none'"}, "pass"),
+        ("enforce", {"Content-Security-Policy-Report-Only": "default-src 'self'"}, "fail"),
+        ("off", {"Content-Security-Policy": "default-src 'self'"}, "fail"),
+    ],
+)
+def test_a_policy(look_at, mode, sent, status):
+    assert headers.csp(look_at(server(sent), options={"csp": mode})).status == status
+
+
+def test_once(look_at):
+    finding = headers.once(look_at(server()))
+    assert finding.status == "pass"
+    both = {**GOOD, "Content-Security-Policy": "frame-ancestors 'self'"}
+    assert headers.once(look_at(server(both))).status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (without("Referrer-Policy"), "no Referrer-Policy"),
+        ({**GOOD, "X-Frame-Options": ["SAMEORIGIN", "SAMEORIGIN"]}, "X-Frame-Options 2 times"),
+        ({**GOOD, "Content-Security-Policy-Report-Only": ["a", "b"]}, "Content-Security-Policy 2 times"),
+    ],
+)
+def test_not_once(look_at, sent, words):
+    finding = headers.once(look_at(server(**{"403": sent})))
+    assert finding.status == "fail"
+    assert words in finding.evidence
+
+
+def test_no_policy_is_expected_where_none_is_wanted(look_at):
+    sent = without("Content-Security-Policy-Report-Only")
+    assert headers.once(look_at(server(sent), options={"csp": "off"})).status == "pass"
+
+
+def test_no_versions(look_at):
+    assert headers.versions(look_at(server())).status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("sent", "body", "words"),
+    [
+        ({**GOOD, "Server": "Apache/2.4.66 (Debian)"}, b"", "Apache/2.4.66"),
+        ({**GOOD, "X-Powered-By": "PHP/8.4.16"}, b"", "PHP/8.4.16"),
+        (GOOD, b"<center>nginx/1.26.3</center>", "nginx/1.26.3 on the error page"),
+        (GOOD, b"Symfony 6.4.29", ""),
+    ],
+)
+def test_versions_told(look_at, sent, body, words):
+    finding = headers.versions(look_at(server(sent, body)))
+    assert finding.status == "fail"
+    assert words in finding.evidence
