@@ -174,10 +174,10 @@ class _Walk:
                     continue
                 self.seen.entries += 1
                 here = area if below else _area(entry.name)
-                if stat.S_ISLNK(status.st_mode):
-                    inner = self._link(entry.path, path, here, open_, status, top=not below)
-                    pending += inner
-                elif stat.S_ISDIR(status.st_mode):
+                if stat.S_ISLNK(status.st_mode):  # its owner and mode mean nothing
+                    pending += self._link(entry.path, path, here, open_, status, top=not below)
+                    continue
+                if stat.S_ISDIR(status.st_mode):
                     controlled = self._folder(path, here, open_, status)
                     pending.append((entry.path, path, BIN if entry.name == "bin" else here, controlled))
                 else:
@@ -200,27 +200,27 @@ class _Walk:
 
     def _verdict(self, area: str, mode: int, status: os.stat_result) -> Iterable[Tally]:
         seen = self.seen
-        link, folder = stat.S_ISLNK(mode), stat.S_ISDIR(mode)
-        if not link and mode & 0o002:
+        folder = stat.S_ISDIR(mode)
+        if mode & 0o002:
             yield seen.everybody
         if stat.S_ISREG(mode) and mode & (stat.S_ISUID | stat.S_ISGID):
             yield seen.setuid
         if stat.S_ISBLK(mode) or stat.S_ISCHR(mode):
             yield seen.devices
         if area == VAR:
-            if not link and mode & 0o007:
+            if mode & 0o007:
                 yield seen.var_others
             if status.st_uid != self.php.user:
                 yield seen.var_owner
-        elif area == CONFIG and not link and self._controlled(status):
+        elif area == CONFIG and self._controlled(status):
             yield seen.config_writable
         elif area in (CODE, BIN):
-            if not link and self._controlled(status):
+            if self._controlled(status):
                 yield seen.code_writable
             if status.st_uid not in self.rightful:
                 yield seen.code_owner
             allowed = 0o755 if folder or area == BIN else 0o644
-            if not link and mode & 0o777 & ~allowed:
+            if mode & 0o777 & ~allowed:
                 yield seen.code_mode
 
     def _link(

@@ -38,7 +38,9 @@ class FakeLook(Look):
         status, headers, body = self.server(door, path, request)
         if not status:
             return Answer(door.url(path), error="connection refused")
-        flat = [(name, each) for name, value in headers.items() for each in (value if isinstance(value, list) else [value])]
+        flat = [
+            (name, each) for name, value in headers.items() for each in (value if isinstance(value, list) else [value])
+        ]
         return Answer(door.url(path), status, tuple(flat), body)
 
 

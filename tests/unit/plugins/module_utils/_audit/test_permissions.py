@@ -1,0 +1,409 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _tree, permissions
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._php_settings import Setting, settings
+from ansible_collections.chamilo.hardening.plugins.module_utils._running import Process, processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Listen, Php, VirtualHost, WebServer
+
+HTTP = Listen("*", 80, tls=False)
+
+OF_THE_TREE = {
+    "code": permissions.code,
+    "var": permissions.var,
+    "env": permissions.env,
+    "config": permissions.config,
+    "no_777": permissions.no_777,
+    "links": permissions.links,
+}
+
+
+@pytest.mark.parametrize("name", OF_THE_TREE)
+def test_a_tree_as_the_guide_wants_it_passes(tree_look, name):
+    finding = OF_THE_TREE[name](tree_look())
+    assert finding.status == "pass", finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "mode", "words"),
+    [
+        ("code", "src/Kernel.php", 0o666, "1 entry of the program can be changed by"),
+        ("code", "public", 0o777, "for example public"),
+        ("code", "src/Kernel.php", 0o755, "allow more than 755"),
+        ("var", "var/upload/resource/essay.txt", 0o664, "rights for every account"),
+        ("var", "var", 0o775, "rights for every account"),
+        ("env", ".env", 0o644, "allows more than 640"),
+        ("env", ".env", 0o660, "can be changed by"),
+        ("config", "config", 0o755, "allows more than 750"),
+        ("config", "config/bundles.php", 0o660, "can be changed by the web user"),
+        ("config", "config/jwt/private.pem", 0o644, "allows more than 640"),
+        ("no_777", "var/upload", 0o777, "1 entry can be changed by every account of this host, for example var/upload"),
+        ("no_777", "public/build/app.css", 0o646, "public/build/app.css"),
+        ("links", "var/upload/resource/essay.txt", 0o4660, "setuid"),
+    ],
+)
+def test_one_wrong_mode_fails(tree_look, project, name, path, mode, words):
+    (project / path).chmod(mode)
+    finding = OF_THE_TREE[name](tree_look())
+    assert finding.status == "fail"
+    assert words in finding.evidence
+
+
+def test_programs_keep_their_execute_bit_in_bin_alone(tree_look, project):
+    (project / "vendor/package/bin").mkdir(parents=True)
+    (project / "vendor/package/bin/tool").write_text("#!/bin/sh\n")
+    (project / "vendor/package/bin/tool").chmod(0o755)
+    assert permissions.code(tree_look()).status == "pass"
+    shutil.move(project / "vendor/package/bin/tool", project / "vendor/package/tool")
+    assert permissions.code(tree_look()).status == "fail"
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "words"),
+    [
+        ("code", "src/Kernel.php", "can be changed by"),
+        ("env", ".env", "can be changed by"),
+        ("config", "config", "can be changed by"),
+    ],
+)
+def test_what_belongs_to_the_web_user_can_be_changed_by_it(tree_look, project, web_user, name, path, words):
+    shutil.chown(project / path, web_user)
+    finding = OF_THE_TREE[name](tree_look())
+    assert finding.status == "fail"
+    assert words in finding.evidence
+
+
+def test_a_file_of_root_in_var_breaks_the_site(tree_look, project):
+    shutil.chown(project / "var/log/prod.log", "root")
+    finding = permissions.var(tree_look())
+    assert finding.status == "fail"
+    assert "do not belong to" in finding.evidence
+
+
+def test_a_deploy_user_may_own_the_program_but_a_stranger_may_not(tree_look, project):
+    for path in [project, *project.rglob("*")]:
+        if path.relative_to(project).parts[:1] not in (("var",), ("config",), (".env",)):
+            os.chown(path, 54321, -1)
+    assert permissions.code(tree_look()).status == "pass"
+    os.chown(project / "src/Kernel.php", 54322, -1)
+    finding = permissions.code(tree_look())
+    assert finding.status == "fail"
+    assert "neither to root nor to a deploy user" in finding.evidence
+
+
+def test_a_folder_above_that_the_web_user_owns_is_named(tree_look, project, web_user):
+    shutil.chown(project.parent, web_user)
+    finding = permissions.code(tree_look())
+    assert finding.status == "fail"
+    assert "the whole folder can be exchanged" in finding.evidence
+
+
+def test_the_web_server_that_is_not_php_reads_no_secret(tree_look, project, web_user):
+    other = next(entry for entry in pwd.getpwall() if entry.pw_name in ("daemon", "bin"))
+    look = tree_look(web=WebServer("nginx", user=other.pw_name))
+    assert permissions.env(look).status == "pass"
+    os.chown(project / ".env", 0, other.pw_gid)
+    finding = permissions.env(tree_look(web=WebServer("nginx", user=other.pw_name)))
+    assert finding.status == "fail"
+    assert "can be read by the web server" in finding.evidence
+
+
+def test_links_out_of_the_site(tree_look, project):
+    (project / "var/upload/inside").symlink_to(project / "var/log")
+    (project / "public/bundle").symlink_to("/usr/share")  # where only root can put one
+    assert permissions.links(tree_look()).status == "pass"
+    (project / "var/upload/outside").symlink_to("/etc/passwd")
+    finding = permissions.links(tree_look())
+    assert finding.status == "fail"
+    assert "lead out of the site, for example var/upload/outside" in finding.evidence
+
+
+def test_hard_links(tree_look, project):
+    os.link(project / "var/log/prod.log", project / "var/log/again.log")
+    assert permissions.links(tree_look()).status == "pass"
+    (project.parent / "outside").write_text("the other name\n")
+    os.link(project.parent / "outside", project / "var/upload/trap")
+    finding = permissions.links(tree_look())
+    assert finding.status == "fail"
+    assert "var/upload/trap" in finding.evidence
+
+
+def test_a_shared_var_behind_the_administrators_link_is_part_of_the_site(tree_look, project):
+    shutil.move(project / "var", project.parent / "shared")
+    (project / "var").symlink_to(project.parent / "shared")
+    look = tree_look()
+    assert permissions.var(look).status == "pass"
+    (project.parent / "shared/log/prod.log").chmod(0o666)
+    assert permissions.var(tree_look()).status == "fail"
+    assert permissions.no_777(tree_look()).status == "fail"
+
+
+def test_names_that_could_harm_a_terminal_are_escaped(tree_look, project):
+    name = "evil\x1b[2Jname\n"
+    (project / "var" / name).write_text("x")
+    (project / "var" / name).chmod(0o777)
+    finding = permissions.no_777(tree_look())
+    assert "\x1b" not in finding.evidence
+    assert r"evil\x1b[2Jname\n" in finding.evidence
+
+
+def test_many_are_counted_and_few_are_named(tree_look, project):
+    for number in range(1204):
+        path = project / f"var/upload/{number:04}"
+        path.touch()
+        path.chmod(0o666)
+    finding = permissions.no_777(tree_look())
+    assert "1,204 entries" in finding.evidence
+    assert finding.evidence.count("var/upload/") == 3
+
+
+def test_a_folder_that_cannot_be_read_is_not_assessed(tree_look, project, web_user):
+    """As another user, in a process of its own: root may read everything."""
+    reader = next(entry for entry in pwd.getpwall() if entry.pw_name in ("daemon", "bin"))
+    for parent in list(project.parents)[:-1]:
+        if parent.stat().st_uid == 0 and str(parent).startswith("/tmp/"):
+            parent.chmod(parent.stat().st_mode | 0o011)
+    child = os.fork()
+    if child == 0:
+        os.setgroups([])
+        os.setgid(reader.pw_gid)
+        os.setuid(reader.pw_uid)
+        look = tree_look()
+        seen = [permissions.no_777(look).status, permissions.var(look).status, permissions.code(look).status]
+        os._exit(0 if seen == ["not_assessed", "not_assessed", "not_assessed"] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_without_chamilo_nothing_is_assessed(look_at):
+    for function in (*OF_THE_TREE.values(), permissions.secrets, permissions.production, permissions.docroot):
+        with pytest.raises(Unseen, match="no Chamilo found under the usual places; set chamilo_root"):
+            function(look_at())
+
+
+def test_a_user_that_is_not_there_is_said(tree_look):
+    with pytest.raises(Unseen, match="no-such-user"):
+        permissions.code(tree_look(php=Php("8.4", "fpm", user="no-such-user")))
+
+
+# ----------------------------------------------------------------------------------------------------- processes
+
+
+def running(look, *found):
+    look._known[processes] = tuple(Process(*entry) for entry in found)
+    return look
+
+
+def test_masters_may_be_root_and_workers_not(look_at):
+    look = running(
+        look_at(),
+        (10, 1, "nginx", 0),
+        (11, 10, "nginx", 33),
+        (20, 1, "php-fpm8.4", 0),
+        (21, 20, "php-fpm8.4", 33),
+        (30, 1, "cron", 0),
+    )
+    assert permissions.web_user(look).status == "pass"
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        [(10, 1, "nginx", 0), (11, 10, "nginx", 0)],
+        [(10, 1, "php-fpm8.4", 0), (11, 10, "php-fpm8.4", 33), (12, 10, "php-fpm8.4", 0)],
+        [(10, 1, "apache2", 0)],  # it does the work itself
+    ],
+)
+def test_a_worker_as_root_fails(look_at, found):
+    finding = permissions.web_user(running(look_at(), *found))
+    assert finding.status == "fail"
+    assert "run as root" in finding.evidence
+
+
+def test_nothing_running_is_not_assessed(look_at):
+    with pytest.raises(Unseen, match="neither a web server nor PHP-FPM"):
+        permissions.web_user(running(look_at(), (1, 0, "systemd", 0)))
+
+
+# ---------------------------------------------------------------------------------------------------- production
+
+
+def produce(look, server_type="prod", display="Off"):
+    look._known[settings.__globals__["_settings"]] = {"display_errors": Setting(display, "/etc/php/8.4/fpm/php.ini")}
+    look.settings = {"platform.server_type": server_type}
+    return look
+
+
+PROD = {"APP_ENV": "prod", "APP_DEBUG": "0"}
+
+
+def plain(door, path, request):
+    return 200 if path == "/" else 404, {}, b"<html>"
+
+
+def test_production(tree_look):
+    assert permissions.production(produce(tree_look(plain, environment=PROD))).status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("environment", "server", "more", "words"),
+    [
+        ({"APP_ENV": "dev"}, plain, {}, "APP_ENV is dev"),
+        ({"APP_ENV": "prod", "APP_DEBUG": "1"}, plain, {}, "APP_DEBUG is 1"),
+        (PROD, lambda *_: (200, {"X-Debug-Token": "a1"}, b""), {}, "the debug toolbar is on"),
+        (PROD, lambda *_: (500, {}, b"<b>Fatal error</b>: Uncaught"), {}, "Fatal error"),
+        (PROD, plain, {"display": "On"}, "display_errors"),
+        (PROD, plain, {"server_type": "test"}, "platform.server_type is test"),
+    ],
+)
+def test_not_production(tree_look, environment, server, more, words):
+    finding = permissions.production(produce(tree_look(server, environment=environment), **more))
+    assert finding.status == "fail"
+    assert words in finding.evidence
+
+
+def test_an_environment_that_cannot_be_read_is_not_assessed(tree_look):
+    assert permissions.production(produce(tree_look(plain))).status == "not_assessed"
+
+
+def test_a_site_that_does_not_answer_is_not_assessed(tree_look):
+    look = produce(tree_look(lambda *_: (0, {}, b""), environment=PROD))
+    assert permissions.production(look).status == "not_assessed"
+
+
+def test_a_database_that_does_not_answer_is_not_assessed(tree_look):
+    with pytest.raises(DatabaseError):
+        look = tree_look(plain, environment=PROD)
+        look._known[settings.__globals__["_settings"]] = {}
+        permissions.production(look)
+
+
+# ------------------------------------------------------------------------------------------------------- secrets
+
+
+def key(path, passphrase):
+    encrypt = ["-aes256", "-pass", f"pass:{passphrase}"] if passphrase else []
+    command = [
+        "openssl",
+        "genpkey",
+        "-algorithm",
+        "RSA",
+        "-pkeyopt",
+        "rsa_keygen_bits:2048",
+        *encrypt,
+        "-out",
+        str(path),
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def test_secrets_of_its_own(tree_look, project):
+    key(project / "config/jwt/private.pem", "a passphrase of its own")
+    assert permissions.secrets(tree_look(environment=PROD)).status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("passphrase", "words"), [("your_secret_passphrase", "the passphrase that Chamilo ships"), ("", "not encrypted")]
+)
+def test_a_key_that_opens(tree_look, project, passphrase, words):
+    key(project / "config/jwt/private.pem", passphrase)
+    finding = permissions.secrets(tree_look(environment=PROD))
+    assert finding.status == "fail"
+    assert words in finding.evidence
+
+
+def test_public_defaults_fail(tree_look, project):
+    (project / "config/jwt/private.pem").unlink()
+    finding = permissions.secrets(tree_look(environment=PROD, secrets_default=("APP_SECRET",)))
+    assert finding.status == "fail"
+    assert "APP_SECRET" in finding.evidence
+    assert permissions.secrets(tree_look(environment=PROD)).status == "pass"
+
+
+def test_secrets_that_cannot_be_read_are_not_assessed(tree_look, project):
+    (project / "config/jwt/private.pem").unlink()
+    assert permissions.secrets(tree_look()).status == "not_assessed"
+
+
+# ------------------------------------------------------------------------------------------------------- docroot
+
+
+def serving(folder):
+    """A web server with this folder as its root, and a front controller for the rest."""
+
+    def answer(door, path, request):
+        file = os.path.normpath(f"{folder}/{path}")
+        if os.path.isfile(file) and not file.endswith(".php"):
+            with open(file, "rb") as stream:
+                return 200, {}, stream.read()
+        return 200, {}, b"<!DOCTYPE html><title>Campus</title>"
+
+    return answer
+
+
+def test_only_the_public_folder(tree_look, project):
+    finding = permissions.docroot(tree_look(lambda door, path, request: (404, {}, b"")))
+    assert finding.status == "pass"
+    assert ".env" in finding.evidence
+
+
+def test_a_front_controller_that_answers_200_to_everything_gives_nothing_away(tree_look, project):
+    def answer(door, path, request):
+        return 200, {}, b"<!DOCTYPE html><title>Campus</title>"
+
+    assert permissions.docroot(tree_look(answer)).status == "pass"
+
+
+@pytest.mark.parametrize("path", [".env.bak", "dump.sql", "documentation/changelog.html", "main/template/login.tpl"])
+def test_what_was_left_below_the_web_root(tree_look, project, path):
+    (project / "public" / path).parent.mkdir(parents=True, exist_ok=True)
+    (project / "public" / path).write_text("DATABASE_PASSWORD=not-shown\n")
+    finding = permissions.docroot(tree_look(serving(project / "public")))
+    assert finding.status == "fail"
+    assert f"gives away public/{path}" in finding.evidence
+    assert "not-shown" not in finding.evidence
+
+
+def test_an_old_virtual_host_with_the_project_as_its_root_is_named(tree_look, project):
+    old = VirtualHost("/etc/nginx/sites-enabled/old", 7, ("old.test",), (HTTP,), str(project))
+    new = VirtualHost("/etc/nginx/sites-enabled/campus", 1, ("campus.test",), (HTTP,), f"{project}/public")
+
+    def answer(door, path, request):
+        return serving(project if door.name == "old.test" else project / "public")(door, path, request)
+
+    finding = permissions.docroot(tree_look(answer, virtual_hosts=(new, old)))
+    assert finding.status == "fail"
+    assert "http://old.test/.env gives away .env (virtual host at /etc/nginx/sites-enabled/old:7)" in finding.evidence
+    assert "essay.txt" in permissions.docroot(tree_look(answer, virtual_hosts=(old,))).evidence
+
+
+def test_a_root_above_the_project(tree_look, project):
+    above = VirtualHost("/etc/nginx/sites-enabled/default", 1, ("_",), (HTTP,), str(project.parent))
+    finding = permissions.docroot(tree_look(serving(project.parent), virtual_hosts=(above,)))
+    assert finding.status == "fail"
+    assert "http://192.0.2.7/campus/.env" in finding.evidence
+
+
+def test_a_server_that_does_not_answer_is_not_assessed(tree_look):
+    with pytest.raises(Unseen, match="gave an answer"):
+        permissions.docroot(tree_look(lambda *_: (0, {}, b"")))
+
+
+def test_identities():
+    user = _tree.Identity("web", 33, frozenset({33, 100}))
+    assert user.may(4, 0o640, 0, 33)
+    assert not user.may(2, 0o640, 0, 33)
+    assert not user.may(4, 0o044, 33, 0)  # the owner's bits count for the owner, not the others'
+    assert user.controls(0o400, 33, 0)  # and the owner can change them
+    assert user.may(2, 0o602, 0, 0)
