@@ -1,0 +1,308 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Signs that somebody was in here already. It looks at names, times and shapes; a person has to judge them."""
+
+from __future__ import annotations
+
+import glob
+import os
+import pwd
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import Budget, head, names, tail, walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import Identity, shown, web_users
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs, processes
+
+_SECONDS = 10.0  # for all walks together
+_CODE_BYTES = 64 << 20  # of PHP that is read
+_FILE_BYTES = 256 << 10  # of one PHP file
+_LOG_BYTES = 8 << 20  # of access logs, the newest first
+_LATELY = 30  # days
+_AN_HOUR = 3600
+
+# ".phps" is what Chamilo itself makes of a forbidden upload, and nothing runs it.
+_PHP = re.compile(r"(?i)\.(?:php\d?|phtml|phar|pht)$")
+_STEERING = re.compile(r"(?i)^\.(?:htaccess|user\.ini)$")
+_HANDLER = re.compile(
+    rb"(?i)^\s*(?:AddHandler|AddType|SetHandler|ForceType|php_(?:admin_)?value|auto_(?:pre|ap)pend_file)", re.M
+)
+_ASSETS = (
+    "assets build bundles css courses documentation files fonts images img js libs media sound themes upload uploads"
+).split()
+_ROOT_SCRIPTS = frozenset({"index.php", "check.php", "courses.php", "load_search.php"})
+
+_INPUT = rb"\$_(?:GET|POST|REQUEST|COOKIE|SERVER|FILES)\b"
+_RUNS = rb"(?:eval|assert|system|exec|shell_exec|passthru|popen|proc_open|pcntl_exec|create_function)"
+_SHELL = re.compile(
+    rb"(?:" + _RUNS + rb"\s*\(\s*(?:stripslashes\s*\(\s*|trim\s*\(\s*|base64_decode\s*\(\s*)*@?" + _INPUT + rb")"
+    rb"|eval\s*\(\s*(?:gzinflate|gzuncompress|base64_decode|str_rot13|strrev|hex2bin)\s*\("
+    rb"|" + _INPUT + rb"\s*\[[^\]\n]{1,64}\]\s*\(\s*(?:" + _INPUT + rb"|@)"
+    rb"|`[^`\n]*" + _INPUT + rb"[^`\n]*`"
+    rb"|\b(?:FilesMan|c99shell|r57shell|b374k|weevely|p0wny|WSOsetcookie)\b"
+)
+_DOUBTFUL = re.compile(rb"\b(?:" + _RUNS[3:-1] + rb"|base64_decode|gzinflate|str_rot13|move_uploaded_file)\s*\(")
+_TAKES = re.compile(_INPUT + rb"|php://input")
+
+_FETCHES = re.compile(r"\b(?:curl|wget|base64|nc|ncat|socat)\b|/dev/(?:tcp|shm)/|(?<![\w/])/tmp/|/var/tmp/")
+_LOOSE = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/shm/")
+_INTERPRETERS = frozenset("sh bash dash zsh nc ncat socat perl python python3 ruby".split())
+
+# What stood in the way of known attacks, and what answered 200 to a stranger: a word to find fast, then the line.
+_EXPLOITS: tuple[tuple[str, bytes, re.Pattern[bytes]], ...] = tuple(
+    (label, word, re.compile(rb'"' + line + rb"[^\"]*\" 200 ", re.I))
+    for label, word, line in (
+        ("a script in an upload folder of bigUpload", b"/bigupload/files/", rb"\S+ /\S*/bigupload/files/\S"),
+        ("an upload to bigUpload", b"bigUpload.php", rb"POST /\S*bigUpload\.php"),
+        ("the old web services", b"additional_webservices.php", rb"\S+ /\S*additional_webservices\.php"),
+        ("the PENS plugin with a package to fetch", b"/Pens/pens.php", rb"\S+ /\S*/Pens/pens\.php"),
+        (
+            "a PHP file among assets",
+            b".ph",
+            rb"\S+ /(?:" + "|".join(_ASSETS).encode() + rb")/[^\s?]*\.ph(?:p\d?|tml|ar|t)\b",
+        ),
+        ("a PHP file of a rare kind", b".ph", rb"\S+ /[^\s?]*\.(?:phtml|phar|pht|php\d)\b"),
+        ("the environment file", b"/.env", rb"GET /\.env"),
+        ("the Git folder", b"/.git/", rb"GET /\.git/"),
+        ("a database dump", b".sql", rb"GET /[^\s?]*\.sql(?:\.\w+)?[\s?]"),
+        ("a template's source", b".tpl", rb"GET /main/template/[^\s?]*\.tpl"),
+    )
+)
+_INSTALLER = re.compile(rb'\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d)[^\]]*\] "POST /main/install/\S* [^"]*" (?:200|302) ')
+_CLIENT = re.compile(rb"(?:^|\s)(\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f:]*:[0-9a-f:]+)\s", re.I)
+
+
+@dataclass
+class Trace:
+    """``signs`` of a break-in, ``gaps`` in what could be looked at, ``seen``: what was."""
+
+    signs: list[str] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+
+    def add(self, what: str, paths: Iterable[str]) -> None:
+        listed = list(paths)
+        if listed:
+            self.signs.append(f"{what}: {names(map(shown, listed), 3)}")
+
+
+def trace(look: Look) -> Trace:
+    """Everything, once."""
+    found = Trace()
+    if not look.as_root:
+        found.gaps.append("root is needed to see what the web user left elsewhere")
+    budget = Budget(_SECONDS)
+    users = web_users(look)
+    steps: tuple[Callable[[], None], ...] = (
+        lambda: _var(look, found, budget),
+        lambda: _code(look, found, budget, users),
+        lambda: _left(look, found, users),
+        lambda: _running(look, found, users),
+        lambda: _accounts(look, found),
+        lambda: _requests(look, found),
+    )
+    for step in steps:
+        step()
+    if budget.gap:
+        found.gaps.append(budget.gap)
+    return found
+
+
+def _steers(path: str) -> bool:
+    return bool(_HANDLER.search(head(path, 1 << 14)))
+
+
+def _var(look: Look, found: Trace, budget: Budget) -> None:
+    """Below var/ nothing is a program but the cache that Symfony compiles."""
+    top = os.path.join(look.root, "var")
+    entries = 0
+    programs, steering = [], []
+    for entry in walk(top, budget, {os.path.join(top, "cache")}):
+        entries += 1
+        if _PHP.search(entry.name):
+            programs.append(os.path.relpath(entry.path, look.root))
+        elif _STEERING.match(entry.name) and _steers(entry.path):
+            steering.append(os.path.relpath(entry.path, look.root))
+    found.add("PHP where only data belongs", programs)
+    found.add("a file that makes data run", steering)
+    found.seen.append(f"{entries:,} files in var/")
+
+
+def _code(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...]) -> None:
+    public = os.path.join(look.root, "public")
+    scripts: list[tuple[str, os.stat_result]] = []
+    misplaced, steering = [], []
+    for top in (public, os.path.join(look.root, "src")):
+        for entry in walk(top, budget):
+            below = os.path.relpath(entry.path, look.root)
+            if _PHP.search(entry.name) and entry.is_file(follow_symlinks=False):
+                scripts.append((below, entry.stat(follow_symlinks=False)))
+                parts = below.split("/")
+                if parts[0] == "public" and len(parts) > 2 and parts[1] in _ASSETS:
+                    misplaced.append(below)
+            elif _STEERING.match(entry.name) and below.count("/") > 1 and _steers(entry.path):
+                steering.append(below)
+    found.add("PHP among assets", misplaced)
+    found.add("a file that changes how a folder is run", steering)
+    # A release or a copy of it is written in one go; what came an hour after nearly all of it came later.
+    moments = sorted(status.st_mtime for _path, status in scripts)
+    release = moments[int(len(moments) * 0.95)] if moments else 0.0
+    shells, strangers, read = [], [], 0
+    for path, status in sorted(scripts, key=lambda script: -script[1].st_mtime):
+        if read > _CODE_BYTES or not budget.left:
+            found.gaps.append("not all of the PHP code could be read in time")
+            break
+        text = head(os.path.join(look.root, path), _FILE_BYTES)
+        read += len(text)
+        later = status.st_mtime > release + _AN_HOUR
+        if _SHELL.search(text):
+            shells.append(path)
+        elif later and _DOUBTFUL.search(text) and _TAKES.search(text):
+            shells.append(path)
+        elif later and path.count("/") == 1 and path[7:] not in _ROOT_SCRIPTS:
+            strangers.append(path)
+    found.add("what looks like a web shell", shells)
+    found.add("a script beside index.php that is newer than the release and no part of it", strangers)
+    found.seen.append(f"{len(scripts):,} PHP files below public/ and src/")
+
+
+def _left(look: Look, found: Trace, users: tuple[Identity, ...]) -> None:
+    """Ways back in: cron jobs, keys and units of the web user."""
+    own = {user.name: user for user in users if user.user != 0}
+    console = os.path.join(look.root, "bin/console")
+    for job in look.once(jobs):
+        path, _colon, line = job.source.rpartition(":")
+        words = job.command.split()
+        if path.startswith("/var/spool/cron/") and os.path.basename(path) in own:
+            if console not in job.command and "bin/console" not in job.command:
+                found.signs.append(f"a cron job of the web user ({path}, line {line}): {shown(job.command[:80])}")
+        elif path.startswith("/etc/cron") and set(words[:7]) & set(own) and _FETCHES.search(job.command):
+            found.signs.append(f"a cron job that runs as the web user ({path}, line {line}): {shown(job.command[:80])}")
+    for user in own.values():
+        home = _home(user.name)
+        for pattern in (".ssh/authorized_keys*", ".config/systemd/user/*.service", ".config/autostart/*"):
+            paths = [path for path in glob.glob(os.path.join(home, pattern)) if os.path.getsize(path)]
+            found.add(f"a way back in for {user.name}", paths)
+    numbers = {user.user for user in own.values()}
+    late = [path for path in glob.glob("/var/spool/cron/atjobs/*") if os.lstat(path).st_uid in numbers]
+    found.add("an at job of the web user", late)
+    units = []
+    for path in glob.glob("/etc/systemd/system/*.service") + glob.glob("/etc/systemd/system/*.timer"):
+        text = head(path, 1 << 14).decode("utf-8", "replace")
+        starts = re.findall(r"^Exec\w+=[-+!@:]*(\S+)", text, re.M)
+        inside = os.path.join(look.root, "var/"), os.path.join(look.root, "public/")
+        if os.lstat(path).st_uid in numbers or any(start.startswith((*_LOOSE, *inside)) for start in starts):
+            units.append(path)
+    found.add("a unit of systemd that starts what the web user can write", units)
+    found.seen.append("cron jobs, keys and units of the web user")
+
+
+def _home(name: str) -> str:
+    try:
+        return pwd.getpwnam(name).pw_dir
+    except KeyError:
+        return "/nonexistent"
+
+
+def _running(look: Look, found: Trace, users: tuple[Identity, ...]) -> None:
+    numbers = {user.user for user in users if user.user != 0}
+    strange = []
+    for process in look.once(processes):
+        if process.user not in numbers:
+            continue
+        try:
+            program = os.readlink(f"/proc/{process.pid}/exe")
+        except OSError:  # gone, or not for us
+            continue
+        loose = program.startswith((*_LOOSE, look.root + "/"))
+        if loose or (process.parent == 1 and process.name in _INTERPRETERS):
+            strange.append(f"{process.name} (process {process.pid}, {program})")
+    found.add("a process of the web user that is no server", strange)
+    found.seen.append("its processes")
+
+
+def _accounts(look: Look, found: Trace) -> None:
+    try:
+        rows = look.database.query(
+            "SELECT id, username, status, created_at > NOW() - INTERVAL %s DAY AS late FROM `user`"
+            " WHERE (roles LIKE '%ROLE_ADMIN%' OR roles LIKE '%ROLE_GLOBAL_ADMIN%') AND active <> -2 ORDER BY id",
+            (_LATELY,),
+        )
+    except DatabaseError as problem:
+        found.gaps.append(f"the administrators could not be looked at: {problem}")
+        return
+    pupils = [row["username"] or "" for row in rows if row["status"] == "5"]
+    late = [row["username"] or "" for row in rows[1:] if row["late"] == "1" and row["status"] != "5"]
+    found.add("pupils with an administrator's rights", pupils)
+    found.add(f"administrators made in the last {_LATELY} days", late)
+    found.seen.append(f"{len(rows)} administrators")
+
+
+def _requests(look: Look, found: Trace) -> None:
+    """Answers that an attack would have got, in the newest part of the access logs."""
+    logs = [host.access_log.split()[0] for host in (*look.site.serving, *look.site.fallback) if host.access_log]
+    logs = logs or [
+        "/var/log/nginx/access.log",
+        "/var/log/apache2/access.log",
+        "/var/log/apache2/other_vhosts_access.log",
+    ]
+    paths = [path for log in dict.fromkeys(logs) for path in (log, f"{log}.1") if os.path.isfile(path)]
+    paths.sort(key=os.path.getmtime, reverse=True)
+    here = {address.encode() for address in (*look.site.addresses, "127.0.0.1", "::1")}
+    hits: dict[str, list[bytes]] = {}
+    left, read = _LOG_BYTES, 0
+    for path in paths:
+        text = tail(path, left)
+        left -= len(text)
+        read += len(text)
+        for label, word, pattern in _EXPLOITS:
+            for line in _lines_with(text, word):
+                if pattern.search(line) and _client(line) not in here:
+                    hits.setdefault(label, []).append(line)
+        for line in _lines_with(text, b"POST /main/install/"):
+            if _after_installation(look, line) and _client(line) not in here:
+                hits.setdefault("the installer, after the installation", []).append(line)
+        if left <= 0:
+            break
+    for label, lines in hits.items():
+        first = lines[0].decode("utf-8", "replace")
+        asked = re.search(r'"(\S+ [^\s?"]+)', first)
+        example = shown(asked[1][:80]) if asked else "a request"
+        who = _client(lines[0]).decode() or "an unknown address"
+        found.signs.append(f"{label} answered a stranger {len(lines)} times, for example {example} for {who}")
+    if paths and read:
+        found.seen.append(f"{read / 1e6:.1f} MB of {names(paths, 2)}")
+    else:
+        found.gaps.append("no access log could be read")
+
+
+def _lines_with(text: bytes, word: bytes) -> Iterable[bytes]:
+    at = text.find(word)
+    while at >= 0:
+        start, end = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
+        end = len(text) if end < 0 else end
+        yield text[start:end]
+        at = text.find(word, end)
+
+
+def _client(line: bytes) -> bytes:
+    found = _CLIENT.search(line.partition(b'"')[0])
+    return found[1] if found else b""
+
+
+def _after_installation(look: Look, line: bytes) -> bool:
+    """The installer writes .env as its last act, so what it answered an hour later was somebody else's work."""
+    found = _INSTALLER.search(line)
+    if not found:
+        return False
+    try:
+        moment = time.mktime(time.strptime(found[1].decode(), "%d/%b/%Y:%H:%M:%S"))
+        return moment > os.path.getmtime(os.path.join(look.root, ".env")) + _AN_HOUR
+    except (OSError, ValueError):
+        return True

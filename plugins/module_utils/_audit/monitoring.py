@@ -1,0 +1,298 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Looks whether somebody is told: of errors, of a full disk, of guessed passwords, of accounts, of changed files."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _fail2ban
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _compromise
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import RECORDS, head, job_of_ours, names
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import shown
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, check, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._fail2ban import Fail2banError
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs, named, processes
+
+OURS = "monitoring.json"
+_DAY, _MONTH = 26, 31 * 24  # hours
+_TEXT = 1 << 16  # bytes of one configuration file
+_FILES = 200  # of the configuration of one watcher
+_DORMANT = 90  # days
+
+# Who watches a host. Names of processes are cut after 15 characters by the kernel.
+_MONIT = "monit"
+_AGENTS = (
+    "prometheus-node node_exporter zabbix_agentd zabbix_agent2 munin-node telegraf netdata collectd nrpe icinga2 "
+    "glances newrelic-infra check_mk_agent cmk-agent-ctl metricbeat alloy datadog-agent wazuh-agentd ossec-agentd"
+).split()
+_READERS = "promtail alloy filebeat vector fluent-bit fluentd rsyslogd syslog-ng swatchdog wazuh-logcollector".split()
+_CONFIGURATION = {
+    _MONIT: ("/etc/monit/monitrc", "/etc/monit/conf.d/*", "/etc/monit/conf-enabled/*", "/etc/monitrc"),
+    "logcheck": ("/etc/logcheck/logcheck.logfiles", "/etc/logcheck/logcheck.logfiles.d/*"),
+    "logwatch": ("/etc/logwatch/conf/logfiles/*", "/etc/logwatch/conf/services/*"),
+    "promtail": ("/etc/promtail/*.y*ml",),
+    "alloy": ("/etc/alloy/*",),
+    "filebeat": ("/etc/filebeat/filebeat.yml", "/etc/filebeat/inputs.d/*"),
+    "vector": ("/etc/vector/*",),
+    "fluent-bit": ("/etc/fluent-bit/*",),
+    "fluentd": ("/etc/fluent/*",),
+    "rsyslogd": ("/etc/rsyslog.conf", "/etc/rsyslog.d/*.conf"),
+    "syslog-ng": ("/etc/syslog-ng/syslog-ng.conf", "/etc/syslog-ng/conf.d/*"),
+    "zabbix": ("/etc/zabbix/*.conf", "/etc/zabbix/*.conf.d/*", "/etc/zabbix/*.d/*.conf"),
+    "telegraf": ("/etc/telegraf/*.conf", "/etc/telegraf/telegraf.d/*"),
+}
+_LOGROTATE = ("/etc/logrotate.conf", "/etc/logrotate.d/*")
+
+
+def signs(look: Look) -> list[str]:
+    """What points to an earlier break-in, one line each, for the top of the report."""
+    return list(look.once(_compromise.trace).signs)
+
+
+def _texts(_look: Look) -> Mapping[str, str]:
+    """Configuration of what watches hosts and logs, without comments, by the name of the watcher."""
+    return {name: text for name, text in ((name, _joined(files)) for name, files in _CONFIGURATION.items()) if text}
+
+
+def _joined(patterns: tuple[str, ...]) -> str:
+    paths = [path for pattern in patterns for path in sorted(glob.glob(pattern))[:_FILES]]
+    text = b"\n".join(head(path, _TEXT) for path in paths).decode("utf-8", "replace")
+    return "\n".join(line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
+
+
+@dataclass(frozen=True)
+class _Monit:
+    """monit is the one of them that judges and tells by itself, so that it can be seen here."""
+
+    runs: bool
+    tells: bool
+    text: str
+
+
+def _monit(look: Look) -> _Monit:
+    text = look.once(_texts).get(_MONIT, "")
+    runs = any(process.name == _MONIT for process in look.once(processes))
+    tells = re.search(r"^\s*set\s+alert\s+\S+@\S+", text, re.M) and re.search(r"^\s*set\s+mailserver\s+\S", text, re.M)
+    return _Monit(runs, bool(tells), text)
+
+
+# --------------------------------------------------------------------------------------------------- errors
+
+
+@check("monitoring_app_log")
+def app_log(look: Look) -> Finding:
+    environment = look.site.environment.get("APP_ENV") or "prod"
+    folder = os.path.join(look.root, "var/log")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise Unseen(f"{folder} cannot be opened by this account")
+    kept = [path for path in glob.glob(os.path.join(folder, f"{environment}*.log")) if os.path.getsize(path)]
+    wanted = os.path.join(folder, f"{environment}.log")
+    if not kept:
+        there = os.path.exists(wanted)
+        return failed(
+            f"{wanted} is {'empty' if there else 'not there'}: nothing shows that errors of Chamilo reach a file."
+        )
+    log = max(kept, key=os.path.getmtime)
+    wrong = [] if _is_rotated(look, log, environment) else ["nothing rotates it"]
+    ours = job_of_ours(OURS, "app_log", f"The watch over {log}", _DAY, look.now)
+    if ours and not wrong:
+        return ours
+    watchers = [
+        name for name, text in look.once(_texts).items() if log in text or wanted in text or f"{folder}/" in text
+    ]
+    names_of_processes = {process.name for process in look.once(processes)}
+    monit = look.once(_monit)
+    if not watchers and not ours:
+        wrong.append("nobody watches it")
+    if wrong:
+        return failed(f"Errors of Chamilo are in {log}, but {' and '.join(wrong)}.")
+    if _MONIT in watchers and monit.runs and monit.tells:
+        return passed(f"Errors of Chamilo are in {log}, which is rotated; monit watches it and mails.")
+    if "logcheck" in watchers and named(look.once(jobs), r"\blogcheck\b"):
+        return passed(f"Errors of Chamilo are in {log}, which is rotated; logcheck reads it and mails.")
+    running = sorted(set(watchers) & (names_of_processes | {"logwatch", "zabbix"}))
+    if not running:
+        return failed(f"Errors of Chamilo are in {log}; {names(watchers)} is to watch it, but does not run.")
+    raise Unseen(f"{names(running)} reads {log}; whether somebody is told does not show on this host")
+
+
+def _is_rotated(look: Look, log: str, environment: str) -> bool:
+    if re.fullmatch(rf"{re.escape(environment)}-\d{{4}}-\d\d-\d\d\.log", os.path.basename(log)):
+        return True  # Monolog begins a new one each day
+    text = _joined(_LOGROTATE)
+    before_braces = " ".join(re.findall(r"([^{}]*)\{", text))
+    patterns = [word.strip("\"'") for word in re.findall(r"\"[^\"]+\"|'[^']+'|/\S+", before_braces)]
+    covered = any(fnmatch.fnmatchcase(log, pattern) for pattern in patterns)
+    return covered and bool(named(look.once(jobs), r"\blogrotate\b"))
+
+
+# ------------------------------------------------------------------------------------------------ resources
+
+
+@check("monitoring_resources")
+def resources(look: Look) -> Finding:
+    ours = job_of_ours(OURS, "resources", "The watch over processor, memory and disk", _DAY, look.now)
+    if ours:
+        return ours
+    monit = look.once(_monit)
+    running = {process.name for process in look.once(processes)}
+    if monit.runs:
+        look.needs_root("read the configuration of monit")
+        wanted = {
+            "processor": r"\bif\s+(?:cpu|loadavg)",
+            "memory": r"\bif\s+(?:memory|mem)\b",
+            "disk": r"\bif\s+space\b",
+        }
+        missing = [name for name, pattern in wanted.items() if not re.search(pattern, monit.text, re.I)]
+        if not missing and monit.tells:
+            return passed("monit runs, has thresholds for processor, memory and disk, and mails.")
+        lacks = [f"has no threshold for {names(missing)}"] if missing else []
+        lacks += [] if monit.tells else ["has nobody to mail to"]
+        return failed(f"monit runs, but {' and '.join(lacks)}.")
+    agents = sorted(running & set(_AGENTS))
+    if agents:
+        raise Unseen(
+            f"{names(agents)} runs and reports elsewhere; whether thresholds and a person stand behind it is there"
+        )
+    return failed(
+        f"Nothing watches processor, memory and disk: no {_MONIT}, {names(_AGENTS, 6)} runs, and there is no "
+        f"{RECORDS}/{OURS}."
+    )
+
+
+# ------------------------------------------------------------------------------------------- failed logins
+
+
+@check("monitoring_auth")
+def auth(look: Look) -> Finding:
+    ours = job_of_ours(OURS, "auth", "The count of failed logins", _DAY, look.now)
+    if ours:
+        return ours
+    pattern = r"track_e_login_record|login_json|authentication_token|ids/ids\.log"
+    texts = look.once(_texts)
+    counting = [name for name, text in texts.items() if re.search(pattern, text)]
+    counting += [job.source for job in named(look.once(jobs), pattern)]
+    if counting:
+        raise Unseen(f"{names(counting)} looks at failed logins; whether somebody is told does not show on this host")
+    mails = _mailing_jails(look)
+    hint = (
+        f" The jail {names(mails)} mails each ban, but an attack from many addresses gets none of them banned."
+        if mails
+        else ""
+    )
+    return failed(f"Nobody is told of many failed logins.{_lately(look)}{hint}")
+
+
+def _lately(look: Look) -> str:
+    """How many there were, where the database says."""
+    try:
+        row = look.database.query(
+            "SELECT COUNT(*) AS failures, COUNT(DISTINCT user_ip) AS addresses FROM track_e_login_record"
+            " WHERE success = 0 AND login_date > NOW() - INTERVAL 7 DAY"
+        )[0]
+    except DatabaseError:  # the finding is the same without the number
+        return ""
+    return f" In the last 7 days there were {row['failures']} from {row['addresses']} addresses."
+
+
+def _mailing_jails(look: Look) -> list[str]:
+    if not look.as_root:
+        return []
+    try:
+        found = _fail2ban.running() or []
+    except Fail2banError:  # only a hint hangs on it
+        return []
+    return [jail.name for jail in found if any("mail" in action for action in jail.actions)]
+
+
+# ------------------------------------------------------------------------------------------------ accounts
+
+
+@check("monitoring_accounts")
+def accounts(look: Look) -> Finding:
+    days = int(look.options.get("dormant_days") or _DORMANT)
+    people = "status NOT IN (6, 99) AND active <> -2"
+    row = look.database.query(
+        "SELECT"
+        f" (SELECT COUNT(*) FROM `user` WHERE {people}) AS everybody,"
+        f" (SELECT COUNT(*) FROM `user` WHERE {people} AND active = 1 AND last_login < NOW() - INTERVAL %s DAY)"
+        " AS dormant,"
+        f" (SELECT COUNT(*) FROM `user` WHERE {people} AND active = 1 AND last_login IS NULL"
+        " AND created_at < NOW() - INTERVAL %s DAY) AS never,"
+        f" (SELECT COUNT(*) FROM (SELECT email FROM `user` WHERE {people} AND email <> '' GROUP BY email"
+        " HAVING COUNT(*) > 1) AS doubles) AS twice,"
+        f" (SELECT COUNT(*) FROM `user` WHERE {people} AND active <= 0 AND username IN (SELECT username FROM"
+        " track_e_login_record WHERE success = 0 AND login_date > NOW() - INTERVAL 30 DAY GROUP BY username"
+        " HAVING COUNT(*) > 2)) AS locked",
+        (days, days),
+    )[0]
+    admins = look.database.query(
+        f"SELECT username FROM `user` WHERE {people} AND active = 1"
+        " AND (roles LIKE '%ROLE_ADMIN%' OR roles LIKE '%ROLE_GLOBAL_ADMIN%') ORDER BY id"
+    )
+    listed = names(shown(row["username"] or "") for row in admins)
+    says = (
+        f"Of {row['everybody']} accounts {row['dormant']} were not used for {days} days, {row['never']} never, "
+        f"{row['twice']} mail addresses are there more than once, {row['locked']} accounts look locked by guessing, "
+        f"and {len(admins)} are administrators: {listed}."
+    )
+    ours = job_of_ours(OURS, "accounts", "The list of accounts for a person", _MONTH, look.now)
+    if ours:
+        return Finding(ours.status, f"{ours.evidence} {says}")
+    look.needs_root(f"read {RECORDS}/{OURS}")
+    return failed(f"{says} Nothing shows that a person was given such a list in the last month.")
+
+
+@check("monitoring_delivery")
+def delivery(look: Look) -> Finding:
+    ours = job_of_ours(OURS, "delivery", "The test alert", _MONTH, look.now)
+    if ours:
+        return ours
+    look.needs_root(f"read {RECORDS}/{OURS}")
+    mailer = any(os.access(path, os.X_OK) for path in ("/usr/sbin/sendmail", "/usr/bin/msmtp"))
+    hint = "" if mailer else " This host has no program to send mail with."
+    return failed(f"No test alert is known to have arrived: there is no such entry in {RECORDS}/{OURS}.{hint}")
+
+
+# ----------------------------------------------------------------------------------------------- integrity
+
+
+@check("monitoring_integrity")
+def integrity(look: Look) -> Finding:
+    ours = job_of_ours(OURS, "integrity", "The comparison of the program's files with their list", _DAY, look.now)
+    if ours:
+        return ours
+    foreign = named(look.once(jobs), r"\b(?:aide|dailyaidecheck|tripwire|samhain|afick|integrit)\b")
+    scans = named(look.once(jobs), r"file-integrity:scan")
+    if foreign or (scans and look.settings.get("security.file_integrity_check_enabled") == "true"):
+        tool = names(job.source for job in (foreign or scans))
+        raise Unseen(
+            f"{tool} compares files; whether with a list that is safe from an intruder does not show on this host"
+        )
+    look.needs_root(f"read {RECORDS}/{OURS} and the jobs of other accounts")
+    return failed(
+        f"Nothing compares the program's files with a list: no such entry in {RECORDS}/{OURS}, no job of aide, "
+        "tripwire or samhain, nor Chamilo's own file-integrity:scan."
+    )
+
+
+@check("monitoring_compromise")
+def compromise(look: Look) -> Finding:
+    found = look.once(_compromise.trace)
+    if found.signs:
+        return failed(
+            f"{len(found.signs)} signs that somebody was in here, for a person to judge: {'; '.join(found.signs)}."
+        )
+    if found.gaps:
+        raise Unseen(f"no sign was found, but {'; '.join(found.gaps)}")
+    return passed(f"No sign in {', '.join(found.seen)}.")
