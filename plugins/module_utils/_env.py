@@ -79,7 +79,7 @@ class Environment:
     @property
     def public_secrets(self) -> tuple[str, ...]:
         """The secrets whose value is a public default. Nothing can be said of files that were not read."""
-        if not self._values:
+        if not self.files:
             return ()
         return tuple(name for name, known in _PUBLIC.items() if self.secret(name) in known)
 
@@ -121,8 +121,9 @@ def read(tree: Tree, root: str, real: Mapping[str, Place] | None = None) -> Envi
     for path in (f"{main}.{name}", f"{main}.{name}.local"):
         if name != "local" and tree.exists(path):
             files.load(path)
-    values = {**files.resolved(), **given}
-    return Environment(_with_defaults(values) if files.read else values, tuple(files.read), tuple(files.problems))
+    if files.closed:  # what it says would win over the rest: nothing is certain
+        return Environment(given, (), tuple(files.problems))
+    return Environment(_with_defaults({**files.resolved(), **given}), tuple(files.read), tuple(files.problems))
 
 
 def _with_defaults(values: dict[str, _Value]) -> dict[str, _Value]:
@@ -150,6 +151,7 @@ class _Files:
         self.raw: dict[str, _Value] = {}
         self.read: list[str] = []
         self.problems: list[str] = []
+        self.closed = False  # one of them could not be read
 
     def load(self, path: str) -> None:
         try:
@@ -160,6 +162,7 @@ class _Files:
                     self.raw[name] = _Value(value, path)
         except OSError as problem:
             self.problems.append(f"{path} cannot be read: {problem.strerror}.")
+            self.closed = True
         except DotenvError as problem:
             self.problems.append(f"{problem}.")
 

@@ -29,7 +29,7 @@ def packages(tree: Tree) -> dict[str, str]:
     if not tree.exists("/var/lib/dpkg/status"):
         return {}
     found = re.finditer(
-        r"^Package: (\S+)\nStatus: \w+ \w+ installed\n(?:(?!\n).*\n)*?Version: (\S+)$",
+        r"^Package: (\S+)\n(?:(?!\n).*\n)*?Status: \w+ \w+ installed\n(?:(?!\n).*\n)*?Version: (\S+)$",
         tree.read("/var/lib/dpkg/status"),
         re.MULTILINE,
     )

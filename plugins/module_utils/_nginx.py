@@ -27,6 +27,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._configuration i
 )
 
 MAIN = "/etc/nginx/nginx.conf"
+# Debian's own: what every PHP request is given.
+FASTCGI_FILES = ("/etc/nginx/fastcgi_params", "/etc/nginx/fastcgi.conf", "/etc/nginx/snippets/fastcgi-php.conf")
+# What speaks of the request, not of the application.
+REQUEST_PARAMS = frozenset(
+    {"SCRIPT_FILENAME", "SCRIPT_NAME", "DOCUMENT_ROOT", "PATH_INFO", "PATH_TRANSLATED", "HTTP_PROXY", "HTTPS"}
+)
 _DEPTH = 20  # includes within includes; more is a loop
 
 _TOKEN = re.compile(
@@ -276,8 +282,9 @@ def _matches(pattern: str, name: str) -> bool:
 
 def real_environment(server: Server) -> dict[str, Place]:
     """What ``fastcgi_param`` hands to PHP, by name: where it is said, with the bare value."""
+    given = (item for item in walk(server.block.block or ()) if item.name == "fastcgi_param" and item.arguments[1:])
     return {
         item.arguments[0]: Place(item.file, item.line, item.arguments[1])
-        for item in walk(server.block.block or ())
-        if item.name == "fastcgi_param" and len(item.arguments) > 1
+        for item in given
+        if item.file not in FASTCGI_FILES and item.arguments[0] not in REQUEST_PARAMS
     }

@@ -115,10 +115,6 @@ _NGINX_TLS = re.compile(
 _NGINX_KEPT = frozenset({"error_log", "client_max_body_size", "http2", "server_name", "include", "root"})
 _NGINX_LISTEN = re.compile(r"ssl|http2|default_server|default|ipv6only=(on|off)")
 _FRONT = re.compile(r"(/public)?/index\.php(\$is_args\$args|\?\$(query_string|args)|\?\$is_args\$args|)")
-_FASTCGI_FILES = ("/etc/nginx/fastcgi_params", "/etc/nginx/fastcgi.conf", "/etc/nginx/snippets/fastcgi-php.conf")
-_FASTCGI_PARAMS = frozenset(
-    {"SCRIPT_FILENAME", "SCRIPT_NAME", "DOCUMENT_ROOT", "PATH_INFO", "PATH_TRANSLATED", "HTTP_PROXY", "HTTPS"}
-)
 
 
 def _lost_in_nginx(block: Directive, portal: Portal, configuration: Configuration) -> Iterator[Place]:
@@ -186,12 +182,12 @@ def _index_kept(item: Directive) -> bool:
 
 
 def _kept_for_php(item: Directive, portal: Portal) -> bool:
-    if item.file in _FASTCGI_FILES:
+    if item.file in _nginx.FASTCGI_FILES:
         return True
     if item.name == "fastcgi_pass":
         return item.arguments[0] == portal.php or portal.php == ""
     if item.name == "fastcgi_param":
-        return item.arguments[0] in _FASTCGI_PARAMS
+        return item.arguments[0] in _nginx.REQUEST_PARAMS
     if item.name == "try_files":
         return item.arguments[-1] == "=404" or _FRONT.fullmatch(item.arguments[-1]) is not None
     if item.name == "set":

@@ -16,6 +16,8 @@ description:
     the PHP behind them, the environment of the application, and what is known of the host around it.
   - Reads files only. It runs no command, opens no connection and changes nothing.
   - Works without root; RV(site.problems) then says what could not be read.
+extends_documentation_fragment:
+  - chamilo.hardening.attributes.info
 options:
   domain:
     description:
@@ -66,17 +68,6 @@ options:
       - Otherwise these are in RV(site.problems).
     type: bool
     default: false
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
-    support: full
-    details:
-      - This action does not modify state.
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check mode), when in diff mode.
-    support: N/A
-    details:
-      - This action does not modify state.
 """
 
 EXAMPLES = r"""
@@ -103,9 +94,287 @@ EXAMPLES = r"""
 
 RETURN = r"""
 site:
-  description: What was found. Empty texts and lists mean that it was not.
+  description:
+    - What was found. Empty texts and lists mean that it was not.
   returned: success
   type: dict
+  contains:
+    domain:
+      description: The public name that was asked for, in lower case.
+      type: str
+      sample: campus.example.org
+    root:
+      description: The project folder. The document root belongs on its C(public/).
+      type: str
+      sample: /var/www/chamilo
+    installed:
+      description: Whether the application says that its installation is done.
+      type: bool
+    version:
+      description: The version in C(public/main/install/version.php), which is gone where the installer was deleted.
+      type: str
+      sample: 2.0.1
+    environment:
+      description:
+        - The effective environment of the application, by Symfony's rules, without values that may be secret.
+        - C(APP_ENV) and C(APP_DEBUG) are always there when the files could be read; the latter is V(0) or V(1).
+      type: dict
+      sample: {APP_ENV: prod, APP_DEBUG: "0", DATABASE_NAME: chamilo}
+    environment_source:
+      description: For each name of the environment, secret or not, where the value that wins stands.
+      type: dict
+      sample: {APP_ENV: /var/www/chamilo/.env.local, APP_SECRET: /var/www/chamilo/.env}
+    secrets_default:
+      description: Names of secrets whose value is one that everybody can read in the sources of Chamilo, or is empty.
+      type: list
+      elements: str
+      sample: [JWT_PASSPHRASE]
+    distribution:
+      description: Name and version of the distribution.
+      type: str
+      sample: Debian 13
+    codename:
+      description: Its codename.
+      type: str
+      sample: trixie
+    web:
+      description: The web server that visitors reach.
+      type: dict
+      contains:
+        name:
+          description: V(nginx), V(apache), or empty when there is none or it is not clear which.
+          type: str
+        both:
+          description: Whether both are installed.
+          type: bool
+        version:
+          description: Its version, without what Debian adds.
+          type: str
+          sample: 1.26.3
+        user:
+          description: The user its workers run as.
+          type: str
+          sample: www-data
+        service:
+          description: The name of its systemd service.
+          type: str
+          sample: nginx
+        running:
+          description: Whether it runs.
+          type: bool
+        modules:
+          description: Apache's loaded modules, without C(_module).
+          type: list
+          elements: str
+    php:
+      description: The PHP behind the portal.
+      type: dict
+      contains:
+        version:
+          description: Its version.
+          type: str
+          sample: "8.4"
+        sapi:
+          description: V(fpm), V(mod_php) or empty.
+          type: str
+        service:
+          description: The name of its systemd service.
+          type: str
+          sample: php8.4-fpm
+        socket:
+          description: The FastCGI address requests go to.
+          type: str
+          sample: unix:/run/php/php8.4-fpm.sock
+        pool_file:
+          description: The file of the pool.
+          type: str
+          sample: /etc/php/8.4/fpm/pool.d/www.conf
+        user:
+          description: The user PHP runs as.
+          type: str
+          sample: www-data
+        group:
+          description: Its group.
+          type: str
+          sample: www-data
+    database:
+      description: Where the application finds its database. The password stays where it is.
+      type: dict
+      contains:
+        host:
+          description: The host.
+          type: str
+          sample: localhost
+        port:
+          description: The port, or V(0).
+          type: int
+          sample: 3306
+        socket:
+          description: The socket file, when the host is V(localhost).
+          type: str
+          sample: /run/mysqld/mysqld.sock
+        name:
+          description: The database.
+          type: str
+          sample: chamilo
+        user:
+          description: The account.
+          type: str
+          sample: chamilo
+    serving:
+      description: The virtual hosts that answer to the domain because they name it, in the order of the files.
+      type: list
+      elements: dict
+      contains:
+        file:
+          description: The file it stands in, links resolved.
+          type: str
+          sample: /etc/nginx/sites-available/campus.conf
+        line:
+          description: The line it begins on.
+          type: int
+        names:
+          description: Its names, in lower case; wildcards and regular expressions as they are written.
+          type: list
+          elements: str
+          sample: [campus.example.org]
+        listens:
+          description: The addresses it asks for.
+          type: list
+          elements: dict
+          contains:
+            address:
+              description: V(*), V([::]), or one address. Apache's V(*) is IPv4 and IPv6.
+              type: str
+            port:
+              description: The port; V(0) for a socket file.
+              type: int
+            tls:
+              description: Whether TLS is spoken.
+              type: bool
+            default:
+              description: Whether it is nginx's default server there.
+              type: bool
+            http2:
+              description: Whether HTTP/2 is on.
+              type: bool
+        root:
+          description: The document root, perhaps inherited.
+          type: str
+          sample: /var/www/chamilo/public
+        certificate:
+          description: The file of the certificate, perhaps inherited.
+          type: str
+        certificate_key:
+          description: The file of its key, perhaps inherited.
+          type: str
+        enabled_by:
+          description: The link it is included by, if it is one.
+          type: str
+          sample: /etc/nginx/sites-enabled/campus.conf
+        includes:
+          description: What it includes, as it is written.
+          type: list
+          elements: str
+        includes_ours:
+          description: Whether the files of this collection for O(site) are among it.
+          type: bool
+        add_headers:
+          description: The header directives that count in it, at any level, apart from those of this collection.
+          type: list
+          elements: dict
+          contains: &place
+            file:
+              description: The file.
+              type: str
+            line:
+              description: The line.
+              type: int
+            what:
+              description: What stands there.
+              type: str
+        access_log:
+          description: What is written behind its first access log directive, perhaps inherited.
+          type: str
+          sample: /var/log/nginx/access.log combined
+        access_log_file:
+          description: The file alone.
+          type: str
+          sample: /var/log/nginx/access.log
+        access_log_format:
+          description: The format alone; empty is nginx's own, combined.
+          type: str
+          sample: combined
+        error_log:
+          description: What is written behind its error log directive, perhaps inherited.
+          type: str
+        body_limit:
+          description: The bytes a request may send; V(0) is no limit, V(-1) that nothing is said.
+          type: int
+          sample: 268435456
+        php:
+          description: Where PHP requests go, V(mod_php), or empty.
+          type: str
+          sample: unix:/run/php/php8.4-fpm.sock
+        ours:
+          description: Whether this collection wrote it.
+          type: bool
+    fallback:
+      description:
+        - The virtual hosts that answer to the domain on ports 80 and 443 only because none names it there.
+        - Made like RV(site.serving).
+      type: list
+      elements: dict
+    virtual_hosts:
+      description:
+        - All virtual hosts of the web server, in the order of the files.
+        - Made like RV(site.serving).
+      type: list
+      elements: dict
+    takeover:
+      description: Whether the virtual host of this collection can replace those that serve the domain now.
+      type: dict
+      contains:
+        possible:
+          description: Whether it can, without anything being lost.
+          type: bool
+        files:
+          description: The files whose virtual hosts it replaces.
+          type: list
+          elements: str
+        disable:
+          description: The links, or the files where there is no link, that must go.
+          type: list
+          elements: str
+        obstacles:
+          description: What would be lost.
+          type: list
+          elements: dict
+          contains: *place
+    addresses:
+      description: The addresses of this host that others can reach.
+      type: list
+      elements: str
+    listening:
+      description: TCP addresses that somebody listens on.
+      type: list
+      elements: str
+      sample: ["0.0.0.0:80", "[::]:443"]
+    hsts_since:
+      description: The day on which section https began to send C(Strict-Transport-Security), for O(site).
+      type: str
+      sample: "2026-11-25"
+    missing_packages:
+      description: Those of O(packages) that are not installed.
+      type: list
+      elements: str
+    systemd:
+      description: Whether systemd runs this host.
+      type: bool
+    problems:
+      description: What could not be found, read or understood, each a sentence.
+      type: list
+      elements: str
 """
 
 from dataclasses import asdict

@@ -164,7 +164,8 @@ server { listen 127.0.0.1:8081; server_name campus.test; }
 
 
 def test_what_php_is_given(host):
-    (server,) = servers(host, "server {\n location ~ \\.php$ {\n  fastcgi_param APP_ENV prod;\n }\n}")
+    php = "include fastcgi_params; fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;"
+    (server,) = servers(host, f"server {{\n location ~ \\.php$ {{\n  fastcgi_param APP_ENV prod; {php}\n }}\n}}")
     file = "/etc/nginx/sites-available/campus.conf"
     assert _nginx.real_environment(server) == {"APP_ENV": Place(file, 3, "prod")}
 

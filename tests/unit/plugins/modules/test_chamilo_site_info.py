@@ -1,0 +1,59 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, is_dataclass
+from typing import get_args, get_type_hints
+
+import pytest
+import yaml
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site
+from ansible_collections.chamilo.hardening.plugins.modules import chamilo_site_info
+
+
+def run(capsys, **arguments):
+    with patch_module_args(arguments), pytest.raises(SystemExit):
+        chamilo_site_info.main()
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_it_finds_and_changes_nothing(capsys, check):
+    result = run(capsys, domain="Campus.test", packages=["no-such-package"], _ansible_check_mode=check)
+    assert result["changed"] is False
+    assert result["site"]["domain"] == "campus.test"
+    assert result["site"]["missing_packages"] == ["no-such-package"]
+    assert set(result["site"]) == {field.name for field in fields(Site)}
+
+
+def test_what_is_required_and_not_there_fails_with_words(capsys):
+    result = run(capsys, domain="campus.test", root="/no/such/folder", require=True)
+    assert result["failed"] is True
+    assert 'chamilo_root is "/no/such/folder", but no Chamilo is there' in result["msg"]
+
+
+def test_the_domain_is_needed(capsys):
+    assert "domain" in run(capsys)["msg"]
+
+
+def described(documented):
+    return documented.get("contains", {})
+
+
+def same(documented, dataclass, path=""):
+    """Every field is described, and nothing that is no field."""
+    hints = get_type_hints(dataclass)
+    assert set(documented) == set(hints), path
+    for name, hint in hints.items():
+        inner = next((part for part in (hint, *get_args(hint)) if is_dataclass(part)), None)
+        if inner and described(documented[name]):
+            same(described(documented[name]), inner, f"{path}.{name}")
+
+
+def test_every_field_is_described():
+    same(described(yaml.safe_load(chamilo_site_info.RETURN)["site"]), Site)
