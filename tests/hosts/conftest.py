@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from tests.hosts.hardening import Playbook
 from tests.testbed import hosts, images
 from tests.testbed.hosts import Host
 
@@ -103,3 +105,15 @@ def stage(cell: Cell, make: Callable[..., Host], stages: dict[str, str]) -> Call
         return host
 
     return at
+
+
+@pytest.fixture
+def playbook(tmp_path: Path) -> Playbook:
+    """Runs playbooks on hosts, with its inventories in a folder of the test's own."""
+    return Playbook(tmp_path)
+
+
+@pytest.fixture
+def hardened(stage: Callable[..., Host], playbook: Playbook) -> Host:
+    """A host of the test's own on which harden ran once."""
+    return stage("hardened", playbook.harden)

@@ -1,0 +1,70 @@
+"""Hardens a host of the testbed as a user would, and looks at it from outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tests.playbook import Played, play
+from tests.testbed import authority
+from tests.testbed.app import selfcheck
+from tests.testbed.hosts import Host
+
+# The certificate of the testbed's own authority, which its hosts trust.
+CERTIFICATE = {
+    "chamilo_https_certificate": "files",
+    "chamilo_https_certificate_file": "/etc/ssl/testbed/fullchain.pem",
+    "chamilo_https_certificate_key_file": "/etc/ssl/testbed/privkey.pem",
+    "chamilo_https_hsts": "full",
+}
+GUIDE = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "X-XSS-Protection": "1; mode=block",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+}
+HSTS = "max-age=31536000; includeSubDomains"
+
+
+@dataclass
+class Playbook:
+    """Runs playbooks on hosts of the testbed. ``folder`` holds inventories and plays."""
+
+    folder: Path
+
+    def inventory(self, *targets: Host) -> Path:
+        path = self.folder / "hosts.yml"
+        known = {target.domain: target.inventory() for target in targets}
+        path.write_text(yaml.safe_dump({"chamilo": {"hosts": known}}))
+        return path
+
+    def run(self, playbook: str, host: Host, *options: str, **variables: Any) -> Played:
+        report = {"chamilo_report_dir": str(self.folder / "report")} if playbook == "audit" else {}
+        return play(playbook, self.inventory(host), *options, variables={**CERTIFICATE, **report, **variables})
+
+    def harden(self, host: Host, *options: str, **variables: Any) -> int:
+        """Harden and return how many tasks changed something."""
+        return self.run("harden", host, *options, **variables).changed[host.domain]
+
+    def write(self, name: str, text: str) -> str:
+        path = self.folder / name
+        path.write_text(text)
+        return str(path)
+
+
+def missing_from_the_portal(host: Host, scheme: str) -> list[str]:
+    """What the portal no longer does for its users, in words."""
+    found = selfcheck.check(f"{scheme}://{host.domain}", host.address, str(authority.certificate()))
+    return [f"{name}: {detail}" for name, works, detail in found if not works]
+
+
+def neighbour(host: Host) -> list[Any]:
+    """What the other site on this host answers. Hardening must leave it as it is."""
+    found = []
+    for path in ("/", "/nothing-here"):
+        answer = host.http(f"http://shop.test{path}")
+        told = sorted((name, value) for name, value in answer.headers if name.lower() not in ("date", "server", "etag"))
+        found.append((path, answer.status, told, answer.body))
+    return found

@@ -1,0 +1,106 @@
+"""The role headers: each header exactly once on every kind of answer, whoever else sends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+
+from tests.hosts.hardening import GUIDE, HSTS, Playbook, missing_from_the_portal
+from tests.testbed.hosts import Host
+
+ENVIRONMENT = "/var/www/chamilo/.env"
+
+
+def answers(host: Host, scheme: str = "https") -> Iterator[tuple[int, Answer]]:
+    """Every kind of answer the portal can give, with the status it must have. Ends with PHP stopped."""
+    base = f"{scheme}://{host.domain}"
+    if scheme == "https":
+        yield 301, host.http(f"http://{host.domain}/")
+    yield 200, host.http(f"{base}/")
+    yield 200, host.http(f"{base}/main/auth/lostPassword.php")
+    yield 403, host.http(f"{base}/main/auth/inscription.php")
+    yield 403, host.http(f"{base}/.git/config")
+    yield 200, host.http(f"{base}/build/app.css")
+    yield 401, host.http(f"{base}/api/users")
+    yield 404, host.http(f"{base}/nothing-here")
+    yield 413, host.http(f"{base}/", method="POST", headers={"Content-Length": str(10**12)})
+    yield 500, host.http(f"{base}/_testbed/crash")
+    host.run("systemctl stop 'php*-fpm.service'")
+    yield 503 if host.web == "apache" else 502, host.http(f"{base}/")
+    host.run("systemctl start 'php*-fpm.service'")
+
+
+def wrong(answer: Answer, wanted: dict[str, str]) -> list[str]:
+    """Headers that are not there exactly once with the right value, in words."""
+    return [
+        f"{answer.status} {answer.url}: {name} {answer.values(name)}"
+        for name, value in wanted.items()
+        if answer.values(name) != [value]
+    ]
+
+
+@pytest.mark.parametrize("own", ["true", "false"], ids=["application sends its own", "application sends none"])
+def test_each_header_is_sent_exactly_once_on_every_answer(hardened: Host, own: str) -> None:
+    hardened.run(["sed", "-i", f"s/^IDS_SECURITY_HEADERS=.*/IDS_SECURITY_HEADERS={own}/", ENVIRONMENT])
+    problems = []
+    for status, answer in answers(hardened):
+        assert answer.status == status, f"{answer.url} answers {answer.status} {answer.error}, not {status}"
+        wanted = {**GUIDE, "Strict-Transport-Security": HSTS} if answer.url.startswith("https") else GUIDE
+        problems += wrong(answer, wanted)
+        if len(answer.values("Content-Security-Policy-Report-Only")) != 1:
+            problems.append(f"{answer.status} {answer.url}: no policy")
+        for name in ("Server", "X-Powered-By"):
+            problems += [f"{answer.url}: {name}: {value}" for value in answer.values(name) if any(map(str.isdigit, value))]
+    assert not problems
+
+
+def test_an_unhardened_host_sends_none_of_them(shared: Host) -> None:
+    answer = shared.http("/")
+    assert answer.status == 200
+    assert all(not answer.values(name) for name in [*GUIDE, "Strict-Transport-Security"])
+
+
+def test_alone_it_works_in_a_play_of_somebody_else(fresh: Host, playbook: Playbook) -> None:
+    play = playbook.write(
+        "site.yml",
+        """
+- hosts: all
+  become: true
+  gather_facts: false
+  tasks:
+    - ansible.builtin.include_role:
+        name: chamilo.hardening.headers
+""",
+    )
+    assert playbook.run(play, fresh).changed[fresh.domain] > 0
+    answer = fresh.http("/")
+    assert answer.status == 200, "plain http stays as it was: that is the business of another section"
+    assert not wrong(answer, GUIDE)
+    assert not missing_from_the_portal(fresh, "http")
+    assert playbook.run(play, fresh).changed[fresh.domain] == 0
+
+
+def test_a_framing_partner_is_let_in_by_the_policy(fresh: Host, playbook: Playbook) -> None:
+    playbook.harden(fresh, chamilo_headers_frame_ancestors=["https://portal.example.org"])
+    answer = fresh.http(f"https://{fresh.domain}/")
+    assert answer.values("X-Frame-Options") == []
+    assert answer.values("Content-Security-Policy") == ["frame-ancestors 'self' https://portal.example.org"]
+
+
+def test_an_enforced_policy_is_the_only_one(fresh: Host, playbook: Playbook) -> None:
+    playbook.harden(fresh, chamilo_headers_csp="enforce", chamilo_headers_csp_report_uri="https://reports.example.org/csp")
+    answer = fresh.http(f"https://{fresh.domain}/")
+    policies = answer.values("Content-Security-Policy")
+    assert len(policies) == 1
+    assert policies[0].endswith("; frame-ancestors 'self'; report-uri https://reports.example.org/csp")
+    assert answer.values("Content-Security-Policy-Report-Only") == []
+
+
+def test_a_waived_header_is_left_out(fresh: Host, playbook: Playbook) -> None:
+    waiver = {"control": "headers_xss_protection", "reason": "obsolete", "owner": "Ada", "until": "2099-12-31"}
+    playbook.harden(fresh, chamilo_waivers=[waiver])
+    answer = fresh.http(f"https://{fresh.domain}/")
+    assert answer.values("X-XSS-Protection") == []
+    assert answer.values("X-Content-Type-Options") == ["nosniff"]

@@ -1,0 +1,143 @@
+"""The role https: certificate, redirect, protocols, HSTS, and what becomes of the virtual host that was there."""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+
+import pytest
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import handshake, tls_context
+
+from tests.hosts.hardening import HSTS, Playbook, missing_from_the_portal, neighbour
+from tests.playbook import PlayError
+from tests.testbed import authority
+from tests.testbed.hosts import Host
+
+TAKEN = ["plain", "default-server", "regular-file", "https"]
+REFUSED = {
+    "in-nginx-conf": "line",
+    "two-names": "library.test",
+    "two-servers": "library.test",
+    "foreign-headers": "X-School",
+    "other-port": "8080",
+}
+
+
+def test_the_portal_is_served_with_a_chain_that_clients_trust(hardened: Host) -> None:
+    answer = hardened.http(f"https://{hardened.domain}/", verify=True, ca_file=str(authority.certificate()))
+    assert answer.status == 200, answer.error
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/main/auth/inscription.php?a=1&b=%20%2F", "/caf%C3%A9/x;y", "/courses?q=a+b&r=[1]"]
+)
+def test_http_is_sent_to_the_same_address(hardened: Host, path: str) -> None:
+    answer = hardened.http(f"http://{hardened.domain}{path}")
+    assert (answer.status, answer.value("Location")) == (301, f"https://{hardened.domain}{path}")
+
+
+def test_a_login_over_http_is_not_answered(hardened: Host) -> None:
+    answer = hardened.http("/login_json", method="POST", body=b'{"username":"admin","password":"x"}')
+    assert answer.status == 301
+
+
+def test_the_challenge_of_an_authority_is_not_redirected(hardened: Host) -> None:
+    assert hardened.http("/.well-known/acme-challenge/none").status != 301
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+def test_old_protocols_are_refused(hardened: Host, version: ssl.TLSVersion) -> None:
+    context = tls_context(verify=False, minimum=version, maximum=version, ciphers="ALL:@SECLEVEL=0")
+    assert handshake(hardened.domain, 443, hardened.address, context).error
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_current_protocols_are_spoken(hardened: Host, version: ssl.TLSVersion) -> None:
+    context = tls_context(verify=False, minimum=version, maximum=version)
+    assert not handshake(hardened.domain, 443, hardened.address, context).error
+
+
+def test_the_portal_works_as_before_and_the_neighbour_too(stage, playbook: Playbook) -> None:  # type: ignore[no-untyped-def]
+    host = stage("sloppy", lambda host: None)
+    assert not missing_from_the_portal(host, "http")
+    before = neighbour(host)
+    playbook.harden(host)
+    assert not missing_from_the_portal(host, "https")
+    assert neighbour(host) == before
+
+
+def test_hsts_begins_with_a_day_and_grows_after_a_week(fresh: Host, playbook: Playbook) -> None:
+    def sent() -> list[str]:
+        return fresh.http(f"https://{fresh.domain}/").values("Strict-Transport-Security")
+
+    playbook.harden(fresh, chamilo_https_hsts="ramp")
+    assert sent() == ["max-age=86400"]
+    assert playbook.harden(fresh, chamilo_https_hsts="ramp") == 0
+    state = "/var/lib/chamilo-hardening/hsts-campus_test.json"
+    began = datetime.date.today() - datetime.timedelta(days=7)
+    fresh.put(state, fresh.get(state).replace(datetime.date.today().isoformat(), began.isoformat()), "0600")
+    playbook.harden(fresh, chamilo_https_hsts="ramp")
+    assert sent() == [HSTS]
+    playbook.harden(fresh, chamilo_https_hsts="off")
+    assert sent() == ["max-age=0"]
+
+
+def test_a_self_signed_certificate_binds_no_browser(fresh: Host, playbook: Playbook) -> None:
+    variables = {"chamilo_https_certificate": "self_signed"}
+    playbook.harden(fresh, **variables)
+    answer = fresh.http(f"https://{fresh.domain}/")
+    assert (answer.status, answer.values("Strict-Transport-Security")) == (200, [])
+    assert playbook.harden(fresh, **variables) == 0
+
+
+def test_a_certificate_that_is_served_is_kept(make, playbook: Playbook) -> None:  # type: ignore[no-untyped-def]
+    host = make(vhost="https")
+    served = handshake(host.domain, 443, host.address, tls_context(verify=False)).certificate
+    playbook.harden(host, chamilo_https_certificate="auto")
+    assert handshake(host.domain, 443, host.address, tls_context(verify=False)).certificate == served
+    assert playbook.harden(host, chamilo_https_certificate="auto") == 0
+
+
+@pytest.mark.parametrize("fixture", TAKEN)
+def test_a_virtual_host_is_taken_over_and_given_back(make, playbook: Playbook, fixture: str) -> None:  # type: ignore[no-untyped-def]
+    host = make(vhost=fixture)
+    service = "nginx" if host.web == "nginx" else "apache2"
+    listing = f"find /etc/{service} -mindepth 1 -printf '%P %y %m %U:%G %l\n' | sort; cd /etc/{service} && find . -type f | sort | xargs sha256sum"
+    before = host.run(listing).stdout
+    playbook.harden(host)
+    assert not missing_from_the_portal(host, "https")
+    assert playbook.harden(host) == 0
+    host.run("chamilo-hardening undo https && chamilo-hardening undo headers")
+    assert host.run(listing).stdout == before
+    assert host.wait(host.url).status == 200
+
+
+@pytest.mark.parametrize("fixture", REFUSED)
+def test_a_virtual_host_that_would_lose_something_is_left_alone(make, playbook: Playbook, fixture: str) -> None:  # type: ignore[no-untyped-def]
+    host = make(vhost=fixture)
+    service = "nginx" if host.web == "nginx" else "apache2"
+    before = host.snapshot()
+    with pytest.raises(PlayError) as refused:
+        playbook.harden(host)
+    assert REFUSED[fixture] in str(refused.value)
+    assert f"/etc/{service}/" in str(refused.value)
+    assert not before.changes(host.snapshot(), ["/var/log/*", "/var/lib/systemd/*", "/var/lib/php/*", "/root/.ansible*", "database:*"])
+
+
+def test_a_virtual_host_of_ones_own_works_with_the_include_line(make, playbook: Playbook) -> None:  # type: ignore[no-untyped-def]
+    host = make(vhost="https")
+    service, line = ("nginx", "include") if host.web == "nginx" else ("apache2", "IncludeOptional")
+    asked = playbook.run("harden", host, chamilo_https_vhost="include")
+    include = f"{line} /etc/{service}/sites-available/chamilo-campus_test.d/*.conf"
+    assert include in " ".join(asked.output.split())
+    name = "server_name" if host.web == "nginx" else "ServerName"
+    file = "chamilo" if host.web == "nginx" else "chamilo.conf"
+    end = ";" if host.web == "nginx" else ""
+    host.run(["sed", "-i", f"s|^ *{name} .*|&\n{include}{end}|", f"/etc/{service}/sites-available/{file}"])
+    host.run(["systemctl", "reload", service])
+    playbook.harden(host, chamilo_https_vhost="include")
+    answer = host.http(f"https://{host.domain}/")
+    assert answer.values("Strict-Transport-Security") == [HSTS]
+    assert answer.values("X-Content-Type-Options") == ["nosniff"]
+    assert not missing_from_the_portal(host, "https")
+    assert playbook.harden(host, chamilo_https_vhost="include") == 0
