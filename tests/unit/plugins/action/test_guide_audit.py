@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from unittest.mock import Mock
 
@@ -92,3 +93,17 @@ def test_what_cannot_be_meant_is_refused_before_looking(arguments: dict[str, Any
 def test_an_observation_that_is_none_is_refused() -> None:
     with pytest.raises(AnsibleActionFail, match="https_hsts: 'ok' is no observation"):
         run({"observed": {"https_hsts": {"status": "ok", "evidence": ""}}})
+
+
+def test_the_playbook_looks_at_all_hosts_and_fails_for_none(ansible: Any) -> None:
+    """The real module on this machine without root, whatever stands on it, beside a host that does not answer."""
+    gone = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+    hosts = {"gone.test": gone, "here.test": {"chamilo_root": "/nonexistent"}}
+    outcome = ansible.play("chamilo.hardening.audit", hosts, "-e", "ansible_become=false")
+    assert outcome.code == 0, outcome.output
+    assert outcome.recap("here.test")["changed"] == 0
+    report = json.loads((ansible.folder / "chamilo-report" / "report.json").read_text())
+    by_name = {host["name"]: host for host in report["hosts"]}
+    assert by_name["gone.test"]["reachable"] is False
+    assert "error" not in by_name["here.test"]
+    assert "gave no answer" not in json.dumps(by_name["here.test"])

@@ -166,7 +166,7 @@ def test_waivers_are_shown_with_reason_owner_and_day() -> None:
 
 def test_the_way_to_the_fix_is_named() -> None:
     shown = page(audit({"headers_csp": "fail", "https_hsts": "fail", "uploads_no_exec": "fail"})).text
-    assert "makes 2 of the 3 open ones true" in shown
+    assert "2 of the 3 open ones have a role that makes them true" in shown
     assert "--tags https,headers --check --diff" in shown
     assert TABLE.control("uploads_no_exec").fix in shown
 
