@@ -1,0 +1,44 @@
+"""What needs no Docker, once more with Debian 12 as the controller (Python 3.11, ansible-core 2.19), in a container."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+from tests.run import CACHE, ROOT, listed
+from tests.testbed import images
+from tests.testbed.engine import LABEL
+
+STEPS = "from tests import run; raise SystemExit(run.execute([[*run.fast_steps(), *run.package_steps()]]))"
+SCRIPT = f"""
+apt-get -qq update >/dev/null && apt-get -qq install --no-install-recommends git >/dev/null
+cd /checkout && git init --quiet && bin/env python -c '{STEPS}'
+"""
+
+
+def main() -> None:
+    copy = CACHE / "debian12"
+    # Its own .cache stays, so that a second run is quick.
+    for old in copy.iterdir() if copy.is_dir() else ():
+        if old.name != ".cache":
+            shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
+    for name in listed("."):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, copy / name, follow_symlinks=False)
+    # How this machine reaches its package index, the container must too.
+    pip = [name for name in os.environ if name.startswith("PIP_")]
+    certificates = "/etc/ssl/certs/ca-certificates.crt"
+    os.execvp(
+        "docker",
+        [
+            *("docker", "run", "--rm", f"--label={LABEL}", "--network=host"),
+            *(f"--env={name}" for name in pip),
+            *(f"--volume={certificates}:{certificates}:ro", f"--volume={copy}:/checkout"),
+            *(images.base("bookworm"), "bash", "-euc", SCRIPT),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
