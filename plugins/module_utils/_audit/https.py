@@ -33,7 +33,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._x509 import Cer
 DAYS_LEFT = 14
 HSTS = "Strict-Transport-Security"
 YEAR = 31536000
-LIVE = "/etc/letsencrypt/live/"
+LETSENCRYPT = "/etc/letsencrypt"
 _DEEP = f"{MISSING}/deeper/page?first=1&second=a%20b"
 # Mozilla's intermediate set for TLS 1.2 (version 5.7). All else that a client could offer is weaker.
 INTERMEDIATE = (
@@ -264,7 +264,8 @@ def renewal(look: Look) -> Finding:
         return failed(f"Nothing on this host serves https for {look.site.domain}, so nothing is renewed.")
     own = _served(doors[0])
     files = sorted({host.certificate for host in look.site.serving if host.certificate})
-    lineages = sorted({path[len(LIVE) :].split("/")[0] for path in files if path.startswith(LIVE)})
+    live = f"{LETSENCRYPT}/live/"
+    lineages = sorted({path[len(live) :].split("/")[0] for path in files if path.startswith(live)})
     if not files:
         return not_assessed(f"Which file the served certificate ({own.serial}) comes from could not be seen.")
     if not lineages:
@@ -274,9 +275,9 @@ def renewal(look: Look) -> Finding:
     faults = _owners(look)
     look.needs_root(f"see how Certbot renews {lineages[0]}")
     faults += [fault for lineage in lineages for fault in _lineage(lineage)]
-    live = _from_file(files[0])
-    if live.serial != own.serial:
-        faults.append(f"{files[0]} holds serial {live.serial}, but {own.serial} is served: a renewal was not loaded")
+    newest = _from_file(files[0])
+    if newest.serial != own.serial:
+        faults.append(f"{files[0]} holds serial {newest.serial}, but {own.serial} is served: a renewal was not loaded")
     if faults:
         return failed(f"{'; '.join(faults)}.")
     owner = _certbot(look)[0]
@@ -302,7 +303,7 @@ def _owners(look: Look) -> list[str]:
 
 
 def _lineage(name: str) -> list[str]:
-    path = f"/etc/letsencrypt/renewal/{name}.conf"
+    path = f"{LETSENCRYPT}/renewal/{name}.conf"
     if not os.path.exists(path):
         return [f"there is no {path}, so Certbot does not renew it"]
     with open(path, encoding="utf-8", errors="replace") as file:
@@ -312,7 +313,7 @@ def _lineage(name: str) -> list[str]:
     if re.search(r"^\s*installer\s*=\s*(?:nginx|apache)\b", text, re.MULTILINE):
         return []  # Certbot's own plugin tests and reloads
     hooks = re.findall(r"^\s*(?:renew_hook|post_hook)\s*=\s*(.+)$", text, re.MULTILINE)
-    for hook in glob.glob("/etc/letsencrypt/renewal-hooks/deploy/*"):
+    for hook in glob.glob(f"{LETSENCRYPT}/renewal-hooks/deploy/*"):
         if os.access(hook, os.X_OK):
             with open(hook, encoding="utf-8", errors="replace") as file:
                 hooks.append(file.read(100_000))

@@ -1,0 +1,487 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Handshakes here are real, with a TLS server in a thread."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import socket
+import ssl
+import threading
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _running, _x509
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import https
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Listen, VirtualHost
+
+# Offering TLS 1.0 is what the check is for.
+pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
+
+NOW = datetime.datetime.now(datetime.timezone.utc)
+DAY = datetime.timedelta(days=1)
+GUIDE = "max-age=31536000; includeSubDomains"
+
+
+def certify(name, key, issuer=None, issuer_key=None, days=90, digest=None):
+    """A certificate; without an issuer it is an authority that signs itself."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW - 400 * DAY)
+        .not_valid_after(NOW + days * DAY)
+    )
+    if issuer:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        authority = issuer_key.public_key()
+    else:
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        usage = dict.fromkeys(
+            [
+                "content_commitment",
+                "key_encipherment",
+                "data_encipherment",
+                "key_agreement",
+                "encipher_only",
+                "decipher_only",
+            ],
+            False,
+        )
+        signs = x509.KeyUsage(digital_signature=True, key_cert_sign=True, crl_sign=True, **usage)
+        builder = builder.add_extension(signs, critical=True)
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        authority = key.public_key()
+    builder = builder.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority), critical=False)
+    return builder.sign(issuer_key or key, digest or hashes.SHA256())
+
+
+def pem(certificate):
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def key_pem(key):
+    form, kind = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return key.private_bytes(form, kind, serialization.NoEncryption())
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = certify("An authority of the tests", key)
+    path = tmp_path_factory.mktemp("authority") / "ca.pem"
+    path.write_bytes(pem(certificate))
+    return certificate, key, str(path)
+
+
+@pytest.fixture
+def serve(tmp_path, authority):
+    """A TLS server on loopback: pass a certificate's properties and a function that sets the context up."""
+    with contextlib.ExitStack() as stack:
+
+        def start(name="campus.test", key=None, setup=None, trusted=True, **properties):
+            key = key or ec.generate_private_key(ec.SECP256R1())
+            issuer = authority[:2] if trusted else (None, None)
+            certificate = certify(name, key, *issuer, **properties)
+            chain = tmp_path / "chain.pem"
+            chain.write_bytes(pem(certificate) + key_pem(key))
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            if setup:
+                setup(context)
+            context.load_cert_chain(chain)
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            thread = threading.Thread(target=accept, args=(listener, context))
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(listener.shutdown, socket.SHUT_RDWR)
+            host = VirtualHost(
+                "/etc/nginx/sites-enabled/campus",
+                1,
+                ("campus.test",),
+                (Listen("127.0.0.1", listener.getsockname()[1], tls=True),),
+                "/srv/campus/public",
+                certificate=str(chain),
+            )
+            return host, certificate
+
+        yield start
+
+
+def accept(listener, context):
+    while True:
+        try:
+            connection, _address = listener.accept()
+        except OSError:  # the test is over
+            return
+        with connection, contextlib.suppress(OSError):
+            with context.wrap_socket(connection, server_side=True) as secure:
+                secure.recv(1)
+
+
+# --------------------------------------------------------------------------------------------------- certificate
+
+
+@pytest.fixture
+def look_through(look_at, authority):
+    def make(host, **options):
+        return look_at(hosts=(host,), options={"ca_file": authority[2], **options})
+
+    return make
+
+
+def test_a_good_certificate(serve, look_through):
+    host, _certificate = serve()
+    finding = https.certificate(look_through(host))
+    assert finding.status == "pass", finding.evidence
+    assert "EC 256 key" in finding.evidence
+    assert "89 days left" in finding.evidence or "90 days left" in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("properties", "words"),
+    [
+        ({"trusted": False}, "It is signed by itself"),
+        ({"name": "shop.test"}, "Hostname mismatch"),
+        ({"days": -1}, "certificate has expired"),
+        ({"days": 13}, "13 days left"),
+    ],
+)
+def test_a_certificate_that_is_not(serve, look_through, properties, words):
+    host, _certificate = serve(**properties)
+    finding = https.certificate(look_through(host))
+    assert finding.status == "fail"
+    assert words in finding.evidence
+
+
+def test_a_weak_key_is_refused(serve, look_through):
+    host, _certificate = serve(
+        key=rsa.generate_private_key(65537, 1024), setup=lambda context: context.set_ciphers("ALL:@SECLEVEL=0")
+    )
+    finding = https.certificate(look_through(host))
+    assert finding.status == "fail"
+    assert "RSA 1024" in finding.evidence
+
+
+def test_an_unknown_authority_is_refused(serve, look_at):
+    host, _certificate = serve()
+    finding = https.certificate(look_at(hosts=(host,)))
+    assert finding.status == "fail"
+    assert "unable to get local issuer certificate" in finding.evidence
+
+
+def test_an_authority_file_that_is_not_there_is_said(serve, look_at):
+    host, _certificate = serve()
+    with pytest.raises(Unseen, match="chamilo_https_acme_ca_file names /nowhere"):
+        https.certificate(look_at(hosts=(host,), options={"ca_file": "/nowhere"}))
+
+
+def test_no_https_fails(look_at):
+    host = VirtualHost("f", 1, ("campus.test",), (Listen("*", 80, tls=False),), "/srv/campus/public")
+    for function in (https.certificate, https.hsts, https.protocols, https.renewal):
+        finding = function(look_at(hosts=(host,)))
+        assert finding.status == "fail"
+        assert "serves https for campus.test" in finding.evidence
+
+
+# ----------------------------------------------------------------------------------------------------- protocols
+
+
+def modern(context):
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256")
+
+
+def old(context):
+    context.minimum_version = ssl.TLSVersion.TLSv1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+
+
+def old_ciphers(context):
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256")
+
+
+def newest(context):
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+
+
+@pytest.mark.parametrize(
+    ("setup", "status", "words"),
+    [
+        (modern, "pass", "TLS 1.2 and TLS 1.3"),
+        (newest, "pass", "speaks TLS 1.3"),
+        (old, "fail", "still speaks TLS 1.0"),
+        (old_ciphers, "fail", "takes ECDHE-ECDSA-AES128-SHA256"),
+    ],
+)
+def test_protocols(serve, look_through, setup, status, words):
+    host, _certificate = serve(setup=setup)
+    finding = https.protocols(look_through(host))
+    assert finding.status == status, finding.evidence
+    assert words in finding.evidence
+
+
+def test_a_client_that_cannot_offer_old_versions_proves_nothing(serve, look_through, monkeypatch):
+    host, _certificate = serve(setup=modern)
+    monkeypatch.setattr(https, "_offers", lambda context: False)
+    finding = https.protocols(look_through(host))
+    assert finding.status == "not_assessed"
+    assert "TLS 1.0 and TLS 1.1" in finding.evidence
+
+
+# ------------------------------------------------------------------------------------------------------ redirect
+
+
+def redirecting(door, path, request):
+    if door.scheme == "http":
+        return 301, {"Location": f"https://campus.test{path}"}, b""
+    return 200, {}, b"page"
+
+
+def test_every_url_is_redirected(look_at):
+    look = look_at(redirecting)
+    assert https.redirect(look).status == "pass"
+    assert {request.get("method", "GET") for _door, _path, request in look.asked} == {"GET", "POST"}
+    assert not any("login" in path or "token" in path for _door, path, _request in look.asked)
+
+
+def but(changed):
+    def answer(door, path, request):
+        return changed(door, path, request) or redirecting(door, path, request)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (lambda door, path, request: (200, {}, b""), "answers 200 instead of 301"),
+        (lambda door, path, request: (302, {"Location": f"https://campus.test{path}"}, b""), "answers 302"),
+        (
+            lambda door, path, request: (301, {"Location": "https://campus.test/"}, b"") if path != "/" else None,
+            "deeper",
+        ),
+        (lambda door, path, request: (405, {}, b"") if request.get("method") == "POST" else None, "POST"),
+        (lambda door, path, request: (301, {"Location": "https://else.test/"}, b""), "https://else.test/"),
+        (lambda door, path, request: (200, {}, b"") if request["headers"] else None, "X-Forwarded-Proto"),
+        (lambda door, path, request: (0, {}, b""), "connection refused"),
+    ],
+)
+def test_not_redirected(look_at, changed, words):
+    finding = https.redirect(look_at(but(changed)))
+    assert finding.status == "fail"
+    assert words in finding.evidence
+
+
+def test_a_trusted_proxy_may_say_so(look_at):
+    said_so = but(lambda door, path, request: (200, {}, b"") if request["headers"] else None)
+    assert https.redirect(look_at(said_so, options={"trusted_proxies": ["192.0.2.0/24"]})).status == "pass"
+
+
+def test_no_plain_http_needs_no_redirect(look_at):
+    host = VirtualHost("f", 1, ("campus.test",), (Listen("*", 443, tls=True),), "/srv/campus/public")
+    assert https.redirect(look_at(redirecting, hosts=(host,))).status == "pass"
+    with pytest.raises(Unseen):
+        https.redirect(look_at(redirecting, hosts=()))
+
+
+# ---------------------------------------------------------------------------------------------------------- hsts
+
+
+def sending(value, **changes):
+    def answer(door, path, request):
+        if door.scheme == "http":
+            return 301, {}, b""
+        status = 413 if request.get("method") else {"/": 200, "/api/users": 401, "/.htaccess": 403}.get(path, 404)
+        sent = changes.get(f"on_{status}", value)
+        return status, {} if sent is None else {"Strict-Transport-Security": sent}, b""
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "value", [GUIDE, "max-age=63072000; includeSubDomains; preload", 'max-age="31536000";includesubdomains']
+)
+def test_hsts(look_at, value):
+    assert https.hsts(look_at(sending(value))).status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("server", "words"),
+    [
+        (sending(None), "not sent"),
+        (sending("max-age=31536000"), "'max-age=31536000'"),
+        (sending("max-age=86400; includeSubDomains"), "86400"),
+        (sending("strict-transport-security: max-age=31536000; includeSubDomains"), "strict-transport-security"),
+        (sending(GUIDE, on_403=None), "(403): not sent"),
+        (sending(GUIDE, on_404=[GUIDE, GUIDE]), "sent 2 times"),
+    ],
+)
+def test_no_hsts(look_at, server, words):
+    finding = https.hsts(look_at(server))
+    assert finding.status == "fail"
+    assert words in finding.evidence
+    assert "due on" not in finding.evidence
+
+
+def test_the_ramp_is_red_with_its_date(look_at):
+    finding = https.hsts(look_at(sending("max-age=86400"), hsts_since="2026-11-20"))
+    assert finding.status == "fail"
+    assert "due on 2026-11-27" in finding.evidence
+
+
+def test_switched_off_is_red_and_says_so(look_at):
+    finding = https.hsts(look_at(sending("max-age=0"), options={"hsts": "off"}))
+    assert finding.status == "fail"
+    assert "chamilo_https_hsts is off" in finding.evidence
+
+
+# ------------------------------------------------------------------------------------------------------- renewal
+
+RENEWS = Job(
+    "certbot.timer", "/usr/bin/certbot -q renew", service="certbot.service", result="success", tells="mail@.service"
+)
+
+
+def test_files_of_somebody_else_are_not_applicable(serve, look_through):
+    host, _certificate = serve()
+    finding = https.renewal(look_through(host))
+    assert finding.status == "not_applicable"
+    assert f"must replace it before {(NOW + 90 * DAY).date()}" in finding.evidence
+
+
+def test_a_proxy_renews_by_itself(look_at):
+    assert https.renewal(look_at(options={"terminated_elsewhere": True})).status == "not_applicable"
+
+
+@pytest.fixture
+def certbot(serve, look_through, tmp_path, monkeypatch):
+    """Certbot's folders below tmp_path, and a certificate of its."""
+    host, certificate = serve()
+    live = tmp_path / "live" / "campus.test"
+    live.mkdir(parents=True)
+    (live / "fullchain.pem").write_bytes(pem(certificate))
+    (tmp_path / "renewal").mkdir()
+    (tmp_path / "renewal/campus.test.conf").write_text("[renewalparams]\ninstaller = nginx\n")
+    monkeypatch.setattr(https, "LETSENCRYPT", str(tmp_path))
+    host = VirtualHost(host.file, 1, host.names, host.listens, host.root, certificate=str(live / "fullchain.pem"))
+
+    def make(*found):
+        look = look_through(host)
+        look._known[_running.jobs] = found
+        return look
+
+    return make
+
+
+def test_one_owner_with_a_hook(certbot):
+    finding = https.renewal(certbot(RENEWS, Job("/etc/cron.d/certbot:3", "certbot -q renew", active=False)))
+    assert finding.status == "pass", finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ([], "nothing renews"),
+        ([RENEWS, Job("/etc/cron.daily/renew", "certbot renew")], "2 jobs renew at once"),
+        ([Job("certbot.timer", "certbot renew", service="certbot.service", result="success")], "nobody is told"),
+        ([Job("certbot.timer", "certbot", service="certbot.service", result="exit-code", tells="x")], "exit-code"),
+    ],
+)
+def test_owners(certbot, found, words):
+    finding = https.renewal(certbot(*found))
+    assert finding.status == "fail"
+    assert words in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("installer = None\n", "no hook of campus.test reloads"),
+        ("renew_hook = systemctl reload nginx\n", "without a test"),
+        ("renew_hook = nginx -t && systemctl reload nginx\n", ""),
+        ("autorenew = False\ninstaller = nginx\n", "autorenew = False"),
+    ],
+)
+def test_hooks(certbot, tmp_path, text, words):
+    (tmp_path / "renewal/campus.test.conf").write_text(text)
+    finding = https.renewal(certbot(RENEWS))
+    assert finding.status == ("fail" if words else "pass"), finding.evidence
+    assert words in finding.evidence
+
+
+def test_a_hook_in_the_folder(certbot, tmp_path):
+    (tmp_path / "renewal/campus.test.conf").write_text("")
+    hook = tmp_path / "renewal-hooks/deploy/reload"
+    hook.parent.mkdir(parents=True)
+    hook.write_text("#!/bin/sh\nnginx -t && systemctl reload nginx\n")
+    assert https.renewal(certbot(RENEWS)).status == "fail"  # not executable, so Certbot does not run it
+    hook.chmod(0o755)
+    assert https.renewal(certbot(RENEWS)).status == "pass"
+
+
+def test_a_renewal_that_was_not_loaded(certbot, tmp_path, authority):
+    newer = certify("campus.test", ec.generate_private_key(ec.SECP256R1()), *authority[:2])
+    (tmp_path / "live/campus.test/fullchain.pem").write_bytes(pem(newer))
+    finding = https.renewal(certbot(RENEWS))
+    assert finding.status == "fail"
+    assert "a renewal was not loaded" in finding.evidence
+
+
+def test_without_root_renewal_is_not_assessed(certbot):
+    look = certbot(RENEWS)
+    look.as_root = False
+    with pytest.raises(Unseen, match="needs root"):
+        https.renewal(look)
+
+
+# ---------------------------------------------------------------------------------------------------------- x509
+
+
+@pytest.mark.parametrize(
+    ("key", "described"),
+    [
+        (rsa.generate_private_key(65537, 2048), "RSA 2048"),
+        (ec.generate_private_key(ec.SECP384R1()), "EC 384"),
+    ],
+)
+def test_a_certificate_is_read(key, described):
+    certificate = certify("campus.test", key)
+    found = _x509.parse(certificate.public_bytes(serialization.Encoding.DER))
+    assert found.described == described
+    assert int(found.serial, 16) == certificate.serial_number
+    assert found.not_after == certificate.not_valid_after_utc.timestamp()
+    assert found.not_before == certificate.not_valid_before_utc.timestamp()
+    assert found.strong
+    assert found.self_issued
+
+
+def test_dates_beyond_2050_and_weak_keys():
+    certificate = certify("campus.test", rsa.generate_private_key(65537, 1024), days=365 * 40)
+    found = _x509.parse(certificate.public_bytes(serialization.Encoding.DER))
+    assert found.not_after == certificate.not_valid_after_utc.timestamp()
+    assert not found.strong
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x30", b"\x30\x03\x02\x01\x01", b"\x30\x84\xff\xff\xff\xff", b"no certificate"]
+)
+def test_what_is_no_certificate(data):
+    with pytest.raises(_x509.CertificateError):
+        _x509.parse(data)
+
+
+def test_a_file_without_a_certificate():
+    with pytest.raises(_x509.CertificateError, match="no certificate in the file"):
+        _x509.first_of("-----BEGIN PRIVATE KEY-----")
