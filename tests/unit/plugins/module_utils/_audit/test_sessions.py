@@ -1,0 +1,246 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _running
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import sessions
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._php_settings import Setting, settings
+from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Listen, VirtualHost
+
+FLAGS = "; path=/; secure; HttpOnly; SameSite=lax"
+NUMBER = "317541b6161e81623ab87ea25ea02428"
+
+
+def setting(*cookies):
+    return lambda door, path, request: (200, {"Set-Cookie": list(cookies)}, b"")
+
+
+def look(look_at, server, **more):
+    it = look_at(server, root="/srv/campus", **more)
+    it._known[sessions.symfony] = {"name": "chamilo2"}
+    return it
+
+
+CHECKS = {
+    "secure": sessions.secure,
+    "HttpOnly": sessions.http_only,
+    "SameSite": sessions.same_site,
+}
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_all_flags(look_at, name):
+    finding = CHECKS[name](look(look_at, setting(f"chamilo2={NUMBER}{FLAGS}")))
+    assert finding.status == "pass"
+    assert NUMBER not in finding.evidence
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_flag_that_is_missing(look_at, name):
+    flags = ";".join(flag for flag in FLAGS.split(";") if not flag.strip().lower().startswith(name.lower()))
+    finding = CHECKS[name](look(look_at, setting(f"chamilo2={NUMBER}{flags}")))
+    assert finding.status == "fail"
+    assert "chamilo2" in finding.evidence
+    assert NUMBER not in finding.evidence
+
+
+def test_samesite_none_is_no_protection(look_at):
+    finding = sessions.same_site(look(look_at, setting(f"chamilo2={NUMBER}; SameSite=None; Secure")))
+    assert finding.status == "fail"
+    assert "None" in finding.evidence
+
+
+def test_secure_is_asked_of_every_cookie_and_the_others_of_the_session_alone(look_at):
+    it = look(look_at, setting(f"chamilo2={NUMBER}{FLAGS}", "language=en; path=/"))
+    assert sessions.secure(it).status == "fail"
+    assert sessions.http_only(it).status == "pass"
+    assert sessions.same_site(it).status == "pass"
+
+
+def test_plain_http_keeps_no_cookie_safe(look_at):
+    host = VirtualHost("f", 1, ("campus.test",), (Listen("*", 80, tls=False),), "/srv/campus/public")
+    finding = sessions.secure(look(look_at, setting(f"chamilo2={NUMBER}{FLAGS}"), hosts=(host,)))
+    assert finding.status == "fail"
+    assert "plain http" in finding.evidence
+
+
+def test_a_site_without_a_cookie_is_not_assessed(look_at):
+    for function in (*CHECKS.values(), sessions.strict):
+        with pytest.raises(Unseen, match="no page without a login sets a cookie"):
+            function(look(look_at, setting()))
+
+
+# -------------------------------------------------------------------------------------------------------- strict
+
+
+def starting(takes_cookie=False, takes_address=False):
+    """A site that starts a session on each page, and the numbers it takes from a visitor."""
+
+    def answer(door, path, request):
+        cookie = request["headers"].get("Cookie", "")
+        chosen = re.search(r"chamilo2=(\w+)", cookie if takes_cookie else "")
+        if chosen:
+            return 200, {}, b""  # the visitor has that number already
+        chosen = re.search(r"\?chamilo2=(\w+)", path if takes_address else "")
+        return 200, {"Set-Cookie": f"chamilo2={chosen[1] if chosen else NUMBER}{FLAGS}"}, b""
+
+    return answer
+
+
+def test_nobody_chooses_a_number(look_at):
+    it = look(look_at, starting())
+    assert sessions.strict(it).status == "pass"
+    assert len(it.asked) == 4
+
+
+@pytest.mark.parametrize(
+    ("server", "words"),
+    [(starting(takes_cookie=True), "use_strict_mode"), (starting(takes_address=True), "use_only_cookies")],
+)
+def test_a_number_of_the_visitors_choice(look_at, server, words):
+    finding = sessions.strict(look(look_at, server))
+    assert finding.status == "fail"
+    assert words in finding.evidence
+
+
+# --------------------------------------------------------------------------------------------------- remember me
+
+
+class Tokens:
+    def __init__(self, kept):
+        self.kept = kept
+
+    def query(self, sql, params=()):
+        assert params == [3]
+        return [{"kept": str(self.kept)}]
+
+
+@pytest.mark.parametrize(
+    ("kept", "server", "status", "words"),
+    [
+        (14, setting(), "fail", "14 people"),
+        (0, setting("ch_remember_me=deleted; Max-Age=0"), "fail", "looks at the cookie"),
+        (0, setting(), "not_assessed", "Nobody is remembered now"),
+    ],
+)
+def test_remember_me(look_at, kept, server, status, words):
+    it = look(look_at, server)
+    it.database = Tokens(kept)
+    finding = sessions.remember_me(it)
+    assert finding.status == status
+    assert words in finding.evidence
+
+
+# ------------------------------------------------------------------------------------------------------ lifetime
+
+EVERY_HALF_HOUR = Job("phpsessionclean.timer", "/usr/lib/php/sessionclean")
+
+
+@pytest.fixture
+def idle(tree_look, tmp_path, monkeypatch, web_user):
+    folder = tmp_path / "sessions"
+    folder.mkdir()
+
+    def make(
+        php=None, application=None, faces=None, found=(EVERY_HALF_HOUR,), pause=1800.0, oldest=60, root=True, **options
+    ):
+        faces = {"fpm": "1440", "cli": "1440"} if faces is None else faces
+        known = {
+            face: {"session.save_path": Setting(str(folder), ""), "session.gc_maxlifetime": Setting(seconds, "")}
+            for face, seconds in faces.items()
+        }
+        monkeypatch.setattr(sessions, "faces", lambda: [("8.4", face) for face in faces])
+        monkeypatch.setattr(sessions, "of_face", lambda version, face: known[face])
+        monkeypatch.setattr(sessions, "longest_pause", lambda job: pause)
+        it = tree_look(options=options)
+        it.as_root = root
+        it._known[settings.__globals__["_settings"]] = {"session.save_path": Setting(str(folder), ""), **(php or {})}
+        it._known[sessions.symfony] = application or {}
+        it._known[_running.jobs] = found
+        session = folder / "sess_abc"
+        session.touch()
+        shutil.chown(session, web_user)
+        os.utime(session, (it.now - oldest, it.now - oldest))
+        return sessions.lifetime(it)
+
+    return make
+
+
+def test_debians_default_is_short_enough(idle):
+    finding = idle()
+    assert finding.status == "pass"
+    assert "54 minutes at worst" in finding.evidence
+
+
+def test_an_hour_with_a_cleaner_every_five_minutes(idle):
+    assert idle(faces={"fpm": "3600"}, pause=300.0).status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"faces": {"fpm": "3600"}}, "90 minutes at worst; wanted: 60 minutes"),
+        ({"faces": {"fpm": "1440", "cli": "86400"}}, "/etc/php/8.4/cli"),  # the longest of all faces counts
+        ({"pause": float("inf")}, "an unknown time"),
+        ({"found": ()}, "No active timer"),
+        ({"faces": {}}, "the folder of no php.ini"),
+        ({"oldest": 4000}, "A session that nobody used for 67 minutes is still kept"),
+        ({"oldest": 3000, "sessions_lifetime": 1800}, "wanted: 30 minutes"),
+        ({"application": {"save_path": "/var/elsewhere"}}, "/var/elsewhere: it is the folder of no php.ini"),
+    ],
+)
+def test_an_idle_session_lives_too_long(idle, changes, words):
+    finding = idle(**changes)
+    assert finding.status == "fail"
+    assert words in finding.evidence
+
+
+@pytest.mark.parametrize(("seconds", "status"), [("3600", "pass"), ("7200", "fail")])
+def test_sessions_elsewhere_end_by_themselves(idle, seconds, status):
+    php = {"session.save_handler": Setting("redis", ""), "session.gc_maxlifetime": Setting("1440", "")}
+    finding = idle(php=php, application={"gc_maxlifetime": seconds})
+    assert finding.status == status
+    assert "redis" in finding.evidence
+
+
+def test_without_root_old_sessions_cannot_be_seen(idle):
+    with pytest.raises(Unseen, match="needs root"):
+        idle(root=False)
+    assert idle(root=False, faces={"fpm": "86400"}).status == "fail"
+
+
+def test_the_compiled_container_wins(tree_look, project):
+    folder = project / "var/cache/prod/ContainerAbc"
+    folder.mkdir(parents=True)
+    (folder / "App_KernelProdContainer.php").write_text(
+        """            'session.storage.options' => [
+                'cache_limiter' => '0',
+                'name' => 'chamilo2',
+                'cookie_httponly' => true,
+                'gc_maxlifetime' => 3600,
+            ],
+            'session.save_path' => NULL,
+"""
+    )
+    it = tree_look(environment={"APP_ENV": "prod"})
+    assert sessions.symfony(it)["gc_maxlifetime"] == "3600"
+    assert sessions.symfony(it)["cookie_httponly"] == "true"
+
+
+def test_without_a_container_the_files_count(tree_look, project):
+    (project / "config/packages/prod").mkdir(parents=True)
+    (project / "config/packages/framework.yaml").write_text("framework:\n    session:\n        gc_maxlifetime: 1440\n")
+    (project / "config/packages/prod/framework.yaml").write_text(
+        "framework:\n    session:\n        gc_maxlifetime: 3600\n"
+    )
+    assert sessions.symfony(tree_look(environment={"APP_ENV": "prod"}))["gc_maxlifetime"] == "3600"

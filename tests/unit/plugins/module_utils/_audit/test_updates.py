@@ -1,0 +1,202 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import datetime
+import itertools
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _advisories, _running
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import updates
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job
+
+LISTED = datetime.datetime.fromisoformat(f"{_advisories.DATED}T12:00:00+00:00").timestamp()
+
+
+def installed(look_at, version, days=1, database=""):
+    look = look_at(root="/srv/campus", version=version)
+    look.now = LISTED + days * 86400
+    look.settings = {"platform.chamilo_database_version": database}
+    return updates.version(look)
+
+
+@pytest.mark.parametrize(
+    ("version", "days", "status", "words"),
+    [
+        ("2.0.1", 1, "pass", "at or above 2.0.1"),
+        ("2.0.4", 119, "pass", "2.0.4"),
+        ("2.0.0", 1, "fail", "CVE-2026-45140"),
+        ("2.0.1-RC.1", 1, "fail", "fixed in 2.0.1"),
+        ("2.0.0-RC.3", 1, "fail", "fixed in 2.0.1"),
+        ("1.11.40", 1, "fail", "without a login"),
+        ("2.0.0", 500, "fail", "CVE-2026-45140"),  # old news are still true
+        ("2.0.1", 121, "not_assessed", "too old"),
+        ("3.0.0", 1, "not_assessed", "knows nothing of the branch 3.0"),
+    ],
+)
+def test_version(look_at, version, days, status, words):
+    finding = installed(look_at, version, days)
+    assert finding.status == status
+    assert words in finding.evidence
+
+
+@pytest.mark.parametrize(("database", "status"), [("2.0.1", "pass"), ("2.0.0", "not_assessed"), ("", "not_assessed")])
+def test_without_a_version_in_the_code_the_database_can_only_lag(look_at, database, status):
+    assert installed(look_at, "", database=database).status == status
+
+
+def test_a_version_that_is_none(look_at):
+    with pytest.raises(Unseen, match="no version"):
+        installed(look_at, "trunk")
+
+
+def test_versions_are_in_order():
+    order = ["1.11.40", "2.0.0-alpha.1", "2.0.0-beta1", "2.0.0-RC.3", "2.0.0", "v2.0.1", "2.1"]
+    keys = [updates.parse_version(text) for text in order]
+    assert keys == sorted(keys)
+    assert len(set(keys)) == len(keys)
+
+
+# ----------------------------------------------------------------------------------------------------- installer
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_refused_installer(look_at, status):
+    finding = updates.installer(look_at(lambda *_: (status, {}, b"")))
+    assert finding.status == "pass"
+
+
+@pytest.mark.parametrize("path", updates.INSTALLER)
+def test_one_way_to_the_installer_is_enough(look_at, path):
+    finding = updates.installer(look_at(lambda door, asked, _: (200 if asked == path else 403, {}, b"wizard")))
+    assert finding.status == "fail"
+    assert path in finding.evidence
+
+
+def test_a_page_that_answers_to_everything_is_no_installer(look_at):
+    assert updates.installer(look_at(lambda *_: (200, {}, b"<title>Campus</title>"))).status == "pass"
+
+
+def test_an_installer_that_fails_is_not_refused(look_at):
+    finding = updates.installer(look_at(lambda door, path, _: (404 if "looks" in path else 500, {}, b"")))
+    assert finding.status == "fail"
+
+
+def test_a_silent_server_is_not_assessed(look_at):
+    with pytest.raises(Unseen, match="connection refused"):
+        updates.installer(look_at(lambda *_: (0, {}, b"")))
+    with pytest.raises(Unseen, match="nothing on this host answers"):
+        updates.installer(look_at(hosts=()))
+
+
+# -------------------------------------------------------------------------------------------------------- system
+
+GOOD = """\
+APT::Periodic::Update-Package-Lists "1";
+APT::Periodic::Unattended-Upgrade "1";
+Unattended-Upgrade::Origins-Pattern:: "origin=Debian,codename=${distro_codename},label=Debian-Security";
+"""
+UPGRADES = Job("apt-daily-upgrade.timer", "/usr/lib/apt/apt.systemd.daily install")
+
+
+@pytest.fixture
+def system(look_at, tmp_path, monkeypatch):
+    program, stamps = tmp_path / "unattended-upgrade", tmp_path / "periodic"
+    program.touch()
+    stamps.mkdir()
+    monkeypatch.setattr(updates, "UNATTENDED", str(program))
+    monkeypatch.setattr(updates, "PERIODIC", str(stamps))
+
+    def make(configuration=GOOD, found=(UPGRADES,), waits=(), days=None):
+        monkeypatch.setattr(updates, "said", lambda argv: configuration)
+        look = look_at()
+        look._known.update({_running.jobs: found, updates.pending: list(waits)})
+        if days is not None:
+            (stamps / "upgrade-stamp").touch()
+            look.now = (stamps / "upgrade-stamp").stat().st_mtime + days * 86400
+        return updates.system(look)
+
+    return make
+
+
+@pytest.mark.parametrize(("days", "words"), [(None, "has not run yet"), (0.5, "ran last 0.5 days ago")])
+def test_updates_install_themselves(system, days, words):
+    finding = system(days=days, waits=["openssl", "nginx"])
+    assert finding.status == "pass"
+    assert words in finding.evidence
+    assert "2 security updates wait: openssl, nginx." in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"configuration": GOOD.replace('Unattended-Upgrade "1"', 'Unattended-Upgrade "0"')},
+            "Unattended-Upgrade is not set",
+        ),
+        ({"configuration": GOOD.replace('Lists "1"', 'Lists "0"')}, "never looked for"),
+        ({"configuration": GOOD.replace("Debian-Security", "Debian")}, "leave out the security updates"),
+        ({"configuration": ""}, "is not set"),
+        ({"found": ()}, "no active timer"),
+        (
+            {"found": (Job("apt-daily-upgrade.timer", "/usr/lib/apt/apt.systemd.daily", active=False),)},
+            "no active timer",
+        ),
+        ({"days": 12}, "12 days ago"),
+    ],
+)
+def test_updates_do_not_install_themselves(system, changes, words):
+    finding = system(**changes)
+    assert finding.status == "fail"
+    assert words in finding.evidence
+
+
+def test_without_the_program(system, monkeypatch):
+    monkeypatch.setattr(updates, "UNATTENDED", "/nowhere")
+    finding = system(waits=["openssl"])
+    assert finding.status == "fail"
+    assert "not installed" in finding.evidence
+    assert "openssl" in finding.evidence
+
+
+def test_debian_versions_are_in_order():
+    # As dpkg --compare-versions has them.
+    order = ["1.0~rc1-1", "1.0~rc1-2", "1.0-1~bpo12+1", "1.0-1", "1.0-1+b1", "1.0-1+deb13u1", "1.0-1.1", "1.0-2"]
+    order += ["1.0a-1", "1.0+dfsg-1", "1.0.1-1", "1.9-1", "1.10-1", "2", "1:0.1-1"]
+    for smaller, larger in itertools.combinations(order, 2):
+        assert updates.debian_order(smaller) < updates.debian_order(larger), (smaller, larger)
+    assert updates.debian_order("1.0-0") == updates.debian_order("0:1.0-0")
+
+
+# --------------------------------------------------------------------------------------------------------- watch
+
+
+def watch(look_at, *found):
+    look = look_at(root="/srv/campus")
+    look._known[_running.jobs] = found
+    look.now = 1_000_000.0
+    return updates.watch(look)
+
+
+def job(**more):
+    return Job("chamilo-daily.timer", "chamilo-hardening daily", service="chamilo-daily.service", **more)
+
+
+@pytest.mark.parametrize(
+    ("found", "status", "words"),
+    [
+        ([], "fail", "No timer and no cron job"),
+        ([Job("logrotate.timer", "logrotate")], "fail", "No timer"),
+        ([job(result="exit-code", last=999_000.0)], "fail", "exit-code"),
+        ([job(result="success", last=900_000.0)], "fail", "26 hours"),
+        ([job(result="success", last=999_000.0)], "not_assessed", "cannot be seen"),
+    ],
+)
+def test_watch(look_at, found, status, words):
+    finding = watch(look_at, *found)
+    assert finding.status == status
+    assert words in finding.evidence

@@ -1,0 +1,171 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _apache, _running
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import uploads
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Configuration, Directive
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._php_settings import Setting, settings
+from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job, Process
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Listen, VirtualHost, WebServer
+
+SOCKET = "unix:/run/php/php8.4-fpm.sock"
+ALL = ";".join((*uploads.GUIDE, *uploads.SLIPS_THROUGH))
+
+
+def extensions(look_at, **known):
+    look = look_at(root="/srv/campus")
+    look.settings = {f"document.upload_extensions_{name}": value for name, value in known.items()}
+    return uploads.extensions(look)
+
+
+@pytest.mark.parametrize(
+    ("known", "status", "words"),
+    [
+        ({"list_type": "blacklist", "blacklist": ALL}, "pass", "16 file types"),
+        ({"blacklist": ALL.upper().replace(";", "; ")}, "pass", ""),
+        ({"blacklist": ""}, "fail", "Nothing is blocked"),
+        ({}, "fail", "Nothing is blocked"),
+        ({"blacklist": "exe;bat;sh;php;phtml;cgi"}, "fail", "renames .php to .phps"),
+        ({"blacklist": ALL.replace("pht;", "")}, "fail", "but not: pht."),
+        ({"list_type": "whitelist", "whitelist": "png;pdf"}, "pass", "2 listed types"),
+        ({"list_type": "whitelist", "whitelist": "png;phtml"}, "fail", "phtml"),
+    ],
+)
+def test_extensions(look_at, known, status, words):
+    finding = extensions(look_at, **known)
+    assert finding.status == status
+    assert words in finding.evidence
+
+
+# ---------------------------------------------------------------------------------------------------- execution
+
+
+def host(root, line=1, name="campus.test", php=SOCKET):
+    return VirtualHost("/etc/nginx/sites-enabled/campus", line, (name,), (Listen("*", 80, tls=False),), root, php=php)
+
+
+def refuse(door, path, request):
+    return 403, {}, b""
+
+
+@pytest.fixture
+def seen(tree_look, project):
+    def make(server=refuse, hosts=None, user_ini=".user.ini", web="nginx", **more):
+        hosts = hosts or (host(f"{project}/public"),)
+        server_user = WebServer(web, user="www-data")
+        look = tree_look(server, virtual_hosts=hosts, serving=hosts, web=server_user, **more)
+        look._known[settings.__globals__["_settings"]] = {
+            "user_ini.filename": Setting(user_ini, "/etc/php/8.4/fpm/php.ini")
+        }
+        return look
+
+    return make
+
+
+def test_nothing_to_write_to_under_a_web_root(seen):
+    for function in (uploads.no_exec, uploads.no_override):
+        finding = function(seen(lambda *_: (200, {}, b"")))
+        assert finding.status == "pass", finding.evidence
+        assert "is there a folder the web user can write to" in finding.evidence
+
+
+@pytest.fixture
+def upload(project, web_user):
+    folder = project / "public/upload"
+    folder.mkdir()
+    shutil.chown(folder, web_user)
+    return folder
+
+
+def test_a_folder_where_every_php_name_is_refused(seen, upload):
+    look = seen()
+    finding = uploads.no_exec(look)
+    assert finding.status == "pass"
+    assert "1 writable folders" in finding.evidence
+    assert {path.rpartition("hardening-")[2] for _door, path, _request in look.asked} == set(uploads._NAMES)
+
+
+@pytest.mark.parametrize("name", uploads._NAMES)
+def test_one_name_that_gets_through_is_enough(seen, upload, name):
+    finding = uploads.no_exec(seen(lambda door, path, _: (404 if path.endswith(f"-{name}") else 403, {}, b"")))
+    assert finding.status == "fail"
+    assert f"/upload/chamilo-hardening-{name} answers 404" in finding.evidence
+    assert "/etc/nginx/sites-enabled/campus:1" in finding.evidence
+
+
+def test_another_site_on_this_host_counts(seen, project, tmp_path, web_user):
+    shop = tmp_path / "shop"
+    (shop / "media").mkdir(parents=True)
+    shutil.chown(shop / "media", web_user)
+    finding = uploads.no_exec(
+        seen(lambda *_: (404, {}, b""), (host(f"{project}/public"), host(str(shop), 9, "shop.test")))
+    )
+    assert finding.status == "fail"
+    assert f"{shop}/media (virtual host at /etc/nginx/sites-enabled/campus:9)" in finding.evidence
+
+
+def test_a_site_without_php_is_not_assessed(seen, project, tmp_path, web_user):
+    files = tmp_path / "files"
+    files.mkdir()
+    shutil.chown(files, web_user)
+    hosts = (host(f"{project}/public"), host(str(files), 9, "files.test", php=""))
+    assert uploads.no_exec(seen(lambda *_: (404, {}, b""), hosts)).status == "not_assessed"
+
+
+def test_without_a_virtual_host_nothing_is_assessed(tree_look):
+    for function in (uploads.no_exec, uploads.no_override):
+        with pytest.raises(Unseen, match="no virtual host"):
+            function(tree_look(hosts=()))
+
+
+@pytest.mark.parametrize(("user_ini", "status"), [(".user.ini", "fail"), ("", "pass")])
+def test_user_ini(seen, upload, user_ini, status):
+    finding = uploads.no_override(seen(user_ini=user_ini))
+    assert finding.status == status
+    if status == "fail":
+        assert "PHP obeys .user.ini" in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "status"), [("All", "None", "pass"), ("None", "FileInfo", "fail"), ("All", "", "fail")]
+)
+def test_htaccess(seen, upload, project, monkeypatch, outer, inner, status):
+    def section(path, value, line):
+        rule = Directive("allowoverride", (value,), "/etc/apache2/apache2.conf", line + 1)
+        return Directive("directory", (path,), "/etc/apache2/apache2.conf", line, (rule,) if value else ())
+
+    found = Configuration((section(str(upload), inner, 20), section(str(project), outer, 10)))
+    monkeypatch.setattr(_apache, "parse", lambda tree: found)
+    finding = uploads.no_override(seen(user_ini="", web="apache"))
+    assert finding.status == status, finding.evidence
+    if status == "fail":
+        assert f"AllowOverride {inner or outer} at /etc/apache2/apache2.conf:{21 if inner else 11}" in finding.evidence
+
+
+# ----------------------------------------------------------------------------------------------------- antivirus
+
+
+@pytest.mark.parametrize(
+    ("names", "found", "status", "words"),
+    [
+        (["nginx"], [], "fail", "No virus scanner"),
+        (["clamd"], [], "fail", "nothing has it look"),
+        (["clamd", "clamonacc"], [], "not_assessed", "clamonacc scans"),
+        (["clamd"], [Job("/etc/cron.d/scan:1", "clamdscan /srv/campus/var")], "not_assessed", "/etc/cron.d/scan:1"),
+    ],
+)
+def test_antivirus(look_at, names, found, status, words):
+    look = look_at(root="/srv/campus")
+    look._known[_running.processes] = tuple(Process(number, 1, name, 0) for number, name in enumerate(names, 10))
+    look._known[_running.jobs] = tuple(found)
+    finding = uploads.antivirus(look)
+    assert finding.status == status
+    assert words in finding.evidence
