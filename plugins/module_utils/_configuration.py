@@ -112,6 +112,8 @@ class Takeover:
     files: tuple[str, ...]  # the files whose virtual hosts ours replaces
     disable: tuple[str, ...]  # the links (or regular files in sites-enabled) that must go
     obstacles: tuple[Place, ...]  # what would be lost, file and line
+    neighbours: tuple[Place, ...] = ()  # those of them that are other sites: they would go off line
+    redirected: bool = False  # visitors of http are sent to https now
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._configuration i
     Server,
     Takeover,
     every,
+    walk,
 )
 
 
@@ -50,13 +51,14 @@ def assess(
     foreign = [server for server in serving if not server.host.ours]
     files = tuple(dict.fromkeys(server.host.file for server in foreign))
     obstacles: list[Place] = []
+    neighbours: list[Place] = []
     for file in files:
         if file == main:
-            obstacles += (server.block.place for server in foreign if server.host.file == file)
+            neighbours += (server.block.place for server in foreign if server.host.file == file)
             continue
         for server in servers:
             if server.host.file == file:
-                obstacles += _other_names(server, portal.domain)
+                neighbours += _other_names(server, portal.domain)
                 if server in foreign:
                     obstacles += lost_in(server.block, portal, configuration)
         obstacles += stray(configuration, file)
@@ -65,8 +67,18 @@ def assess(
         if server.host.root in (portal.root, f"{portal.root}/public") and portal.root:
             obstacles += lost_in(server.block, portal, configuration)
     enabled = [path for file in files if file != main for path in configuration.links.get(file, [file])]
-    found = tuple(sorted(set(obstacles), key=lambda place: (place.file, place.line)))
-    return Takeover(not found, files, tuple(dict.fromkeys(enabled)), found)
+    found = _sorted([*obstacles, *neighbours])
+    redirected = any(
+        _to_https(argument.rstrip("?"), portal.domain)
+        for server in foreign
+        for directive in walk(server.block.block or ())
+        for argument in directive.arguments
+    )
+    return Takeover(not found, files, tuple(dict.fromkeys(enabled)), found, _sorted(neighbours), redirected)
+
+
+def _sorted(places: Iterable[Place]) -> tuple[Place, ...]:
+    return tuple(sorted(set(places), key=lambda place: (place.file, place.line)))
 
 
 def _other_names(server: Server, domain: str) -> Iterator[Place]:

@@ -351,6 +351,14 @@ site:
           type: list
           elements: dict
           contains: *place
+        neighbours:
+          description: Those of the obstacles that are other sites. They would no longer be served.
+          type: list
+          elements: dict
+          contains: *place
+        redirected:
+          description: Whether visitors of http are sent to https now.
+          type: bool
     addresses:
       description: The addresses of this host that others can reach.
       type: list

@@ -40,6 +40,32 @@ def test_a_plain_virtual_host_can_be_taken_over(host, server, name):
     assert found.disable == (f"{folder}/sites-enabled/campus.conf",)
 
 
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+def test_other_sites_in_the_same_file_are_neighbours(host, server):
+    ready(host, server)
+    host.testbed_site(server, "two-servers")
+    found = takeover(host)
+    assert found.neighbours
+    assert {place.what.split()[-1] for place in found.neighbours} == {"library.test"}
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+def test_foreign_headers_are_no_neighbours(host, server):
+    ready(host, server)
+    host.testbed_site(server, "foreign-headers")
+    found = takeover(host)
+    assert found.obstacles
+    assert not found.neighbours
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+@pytest.mark.parametrize("name, redirected", [("plain", False), ("https", True)])
+def test_a_redirect_to_https_is_seen(host, server, name, redirected):
+    ready(host, server)
+    host.testbed_site(server, name)
+    assert takeover(host).redirected is redirected
+
+
 @pytest.mark.parametrize(
     "server, name, obstacles",
     [
