@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import Budget, head, names, tail, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import Identity, shown, web_users
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError, Row
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs, processes
 
@@ -227,13 +227,17 @@ def _running(look: Look, found: Trace, users: tuple[Identity, ...]) -> None:
     found.seen.append("its processes")
 
 
+def administrators(look: Look) -> list[Row]:
+    return look.database.query(
+        "SELECT username, status, active, created_at > NOW() - INTERVAL %s DAY AS late FROM `user`"
+        " WHERE (roles LIKE '%ROLE_ADMIN%' OR roles LIKE '%ROLE_GLOBAL_ADMIN%') AND active <> -2 ORDER BY id",
+        (_LATELY,),
+    )
+
+
 def _accounts(look: Look, found: Trace) -> None:
     try:
-        rows = look.database.query(
-            "SELECT id, username, status, created_at > NOW() - INTERVAL %s DAY AS late FROM `user`"
-            " WHERE (roles LIKE '%ROLE_ADMIN%' OR roles LIKE '%ROLE_GLOBAL_ADMIN%') AND active <> -2 ORDER BY id",
-            (_LATELY,),
-        )
+        rows = look.once(administrators)
     except DatabaseError as problem:
         found.gaps.append(f"the administrators could not be looked at: {problem}")
         return

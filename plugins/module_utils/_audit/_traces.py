@@ -98,13 +98,14 @@ def _piece(path: str, size: int, whence: int) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:
         return b""
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             return b""
-        if whence == os.SEEK_END:
-            file.seek(max(0, status.st_size - size))
-        return file.read(size)
+        start = max(0, status.st_size - size) if whence == os.SEEK_END else 0
+        return os.pread(descriptor, size, start)
+    finally:
+        os.close(descriptor)
 
 
 def names(values: Iterable[str], most: int = 5) -> str:

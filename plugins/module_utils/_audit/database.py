@@ -39,6 +39,12 @@ def _grants(look: Look) -> list[str]:
     return [next(iter(row.values())) or "" for row in look.database.query("SHOW GRANTS")]
 
 
+def _identity(look: Look) -> tuple[str, list[str]]:
+    """The account the server took the application for, and every database that it sees."""
+    rows = look.database.query("SELECT CURRENT_USER() AS account, SCHEMA_NAME AS name FROM information_schema.SCHEMATA")
+    return (rows[0]["account"] or "") if rows else "", [row["name"] or "" for row in rows]
+
+
 def _parsed(grant: str) -> tuple[set[str], str, bool]:
     """The privileges, the place (``db.*``), and whether they may be passed on. Never the password behind TO."""
     found = _GRANT.match(grant)
@@ -50,8 +56,7 @@ def _parsed(grant: str) -> tuple[set[str], str, bool]:
 
 @check("database_account")
 def account(look: Look) -> Finding:
-    rows = look.database.query("SELECT CURRENT_USER() AS account")
-    whole = (rows[0]["account"] or "") if rows else ""
+    whole, _databases = look.once(_identity)
     name = whole.rpartition("@")[0]
     known = look.database.account
     grants = look.once(_grants)
@@ -87,8 +92,7 @@ def privileges(look: Look) -> Finding:
         granted |= plain
         more = sorted(plain - set(ALLOWED)) + (["GRANT OPTION"] if passes_on else [])
         surplus += [f"{', '.join(more)} on {where}"] if more else []
-    databases = [row["Database"] or "" for row in look.database.query("SHOW DATABASES")]
-    others = [name for name in databases if name != own and name.lower() not in _EVERYBODY_SEES]
+    others = [name for name in look.once(_identity)[1] if name != own and name.lower() not in _EVERYBODY_SEES]
     if others and not surplus:
         surplus.append(f"rights on {names(others)} that everybody has on this server")
     if surplus:

