@@ -143,6 +143,10 @@ options:
     description: After how many failed logins an account or an address is meant to be locked out.
     type: int
     default: 5
+  dormant_days:
+    description: After how many days without a login an account counts as dormant.
+    type: int
+    default: 90
   sessions_lifetime:
     description: After how many seconds without a visit a session is meant to end.
     type: int
@@ -199,6 +203,12 @@ summary:
   returned: always
   type: dict
   sample: {fail: 31, pass: 12, not_assessed: 4}
+signs:
+  description: Signs that somebody broke in earlier, for a person to judge. Empty when section monitoring is left out.
+  returned: success
+  type: list
+  elements: str
+  sample: ["1 PHP file where none belongs: public/build/x.php"]
 chamilo_version:
   description: The version of Chamilo that is installed; empty when it is not known.
   returned: success
@@ -217,13 +227,14 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit import (
     database,
     headers,
     https,
+    monitoring,
     passwords,
     permissions,
     sessions,
     updates,
     uploads,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import checks, observe
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import FAIL, checks, observe
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import SiteError, discover
 
@@ -238,6 +249,7 @@ SECTIONS = {
     "uploads": uploads,
     "database": database,
     "backups": backups,
+    "monitoring": monitoring,
 }
 
 
@@ -260,6 +272,7 @@ def main() -> None:
             "friends": {"type": "list", "elements": "str", "default": []},
             "controller": {"type": "str", "default": ""},
             "attempts": {"type": "int", "default": 5},
+            "dormant_days": {"type": "int", "default": 90},
             "sessions_lifetime": {"type": "int", "default": 3600},
         },
         supports_check_mode=True,
@@ -271,11 +284,14 @@ def main() -> None:
         module.fail_json(msg=str(problem))
     wanted = tuple(f"{section}_" for section in options["sections"])
     chosen = {name: function for name, function in checks.items() if not wanted or name.startswith(wanted)}
-    observed = observe(chosen, Look(site, options))
+    look = Look(site, options)
+    observed = observe(chosen, look)
+    broken_in = observed.get("monitoring_compromise")
     module.exit_json(
         changed=False,
         observed={name: asdict(finding) for name, finding in observed.items()},
         chamilo_version=site.version,
+        signs=monitoring.signs(look) if broken_in and broken_in.status == FAIL else [],
     )
 
 

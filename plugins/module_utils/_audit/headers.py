@@ -164,7 +164,7 @@ def once(look: Look) -> Finding:
 
 def _expected(look: Look) -> Mapping[str, tuple[str, ...]]:
     """The headers that belong on every answer, each with the names that count."""
-    names = {NOSNIFF: (NOSNIFF,), XSS: (XSS,), REFERRER: (REFERRER,)}
+    names: dict[str, tuple[str, ...]] = {NOSNIFF: (NOSNIFF,), XSS: (XSS,), REFERRER: (REFERRER,)}
     partners = bool(look.options.get("frame_ancestors"))
     if not partners:
         names[FRAMES] = (FRAMES,)

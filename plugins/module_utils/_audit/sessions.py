@@ -151,11 +151,11 @@ def symfony(look: Look) -> Mapping[str, str]:
     for path in sorted(containers, key=os.path.getmtime, reverse=True):
         found = re.search(r"'session\.storage\.options' => \[\n(.*?)\n\s*\],", _text(path), re.DOTALL)
         if found:
-            options = re.findall(r"'(\w+)' => (?:'([^']*)'|(\S+)),", found[1])
-            return {name: text or bare for name, text, bare in options}
+            entries = re.findall(r"'(\w+)' => (?:'([^']*)'|(\S+)),", found[1])
+            return {name: text or bare for name, text, bare in entries}
     files = [f"{look.root}/config/packages/framework.yaml"]
     files += sorted(glob.glob(f"{root}/config/packages/{glob.escape(mode)}/*.yaml"))
-    options = {}
+    options: dict[str, str] = {}
     for path in files:
         for name, value in re.findall(r"^\s+(gc_maxlifetime|save_path|name|handler_id):\s*(\S+)", _text(path), re.M):
             options[name] = value.strip("'\"")

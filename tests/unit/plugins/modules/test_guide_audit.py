@@ -1,0 +1,113 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import checks, failed, not_assessed
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site, SiteError
+from ansible_collections.chamilo.hardening.plugins.modules import guide_audit
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
+
+
+def run(capsys, **arguments):
+    with patch_module_args({"domain": "campus.test", **arguments}), pytest.raises(SystemExit):
+        guide_audit.main()
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.fixture
+def empty(monkeypatch):
+    """A host on which nothing was found; what the test asked discovery for."""
+    asked = []
+
+    def discover(*arguments, **more):
+        asked.append((arguments, more))
+        return Site("campus.test")
+
+    monkeypatch.setattr(guide_audit, "discover", discover)
+    return asked
+
+
+def test_an_empty_host_passes_nothing_and_breaks_nothing(empty, capsys):
+    answer = run(capsys)
+    assert answer["changed"] is False
+    assert answer["chamilo_version"] == ""
+    assert set(answer["observed"]) == set(checks)
+    for name, finding in answer["observed"].items():
+        assert finding["evidence"], name
+        assert "Error: " not in finding["evidence"], finding  # nothing but what a check has to say
+
+
+def test_sections_can_be_chosen(empty, capsys):
+    observed = run(capsys, sections=["headers", "https"], root="/srv/campus", site="campus")["observed"]
+    assert {name.split("_")[0] for name in observed} == {"headers", "https"}
+    assert empty == [(("campus.test", "/srv/campus", ""), {"site": "campus"})]
+
+
+def test_an_unknown_section_is_refused(empty, capsys):
+    assert "sections" in run(capsys, sections=["header"])["msg"]
+
+
+def test_what_discovery_refuses_is_the_message(monkeypatch, capsys):
+    def discover(*_arguments, **_more):
+        raise SiteError("/srv/x holds no Chamilo.")
+
+    monkeypatch.setattr(guide_audit, "discover", discover)
+    answer = run(capsys)
+    assert answer["failed"] is True
+    assert answer["msg"] == "/srv/x holds no Chamilo."
+
+
+def test_a_check_that_breaks_off_is_not_assessed_and_the_others_go_on(empty, capsys, monkeypatch):
+    def broken(look):
+        raise KeyError("lost")
+
+    monkeypatch.setitem(checks, "headers_csp", broken)
+    observed = run(capsys, sections=["headers"])["observed"]
+    assert observed["headers_csp"] == {"status": "not_assessed", "evidence": "KeyError: 'lost'"}
+    assert len(observed) == 7
+
+
+def test_signs_of_a_break_in_stand_by_themselves(empty, capsys, monkeypatch):
+    monkeypatch.setattr(guide_audit.monitoring, "signs", lambda look: ["a shell in public/build"])
+    monkeypatch.setitem(checks, "monitoring_compromise", lambda look: failed("1 sign"))
+    assert run(capsys)["signs"] == ["a shell in public/build"]
+    monkeypatch.setitem(checks, "monitoring_compromise", lambda look: not_assessed("no Chamilo"))
+    assert run(capsys)["signs"] == []
+
+
+def test_the_sections_are_those_of_the_table():
+    assert list(guide_audit.SECTIONS) == [section.id for section in _controls.load().sections]
+
+
+def test_every_control_that_can_be_seen_has_a_check_in_the_file_of_its_section():
+    for name, function in checks.items():
+        assert function.__module__.endswith(f"._audit.{_controls.load().control(name).section}"), name
+
+
+def test_the_documented_options_are_those_that_are_taken():
+    documented = yaml.safe_load(guide_audit.DOCUMENTATION)["options"]
+    on_the_controller = {"level", "waivers"}
+    taken = {}
+
+    class Module:
+        def __init__(self, argument_spec, supports_check_mode):
+            taken.update(argument_spec)
+            raise SystemExit
+
+    original, guide_audit.AnsibleModule = guide_audit.AnsibleModule, Module
+    try:
+        with pytest.raises(SystemExit):
+            guide_audit.main()
+    finally:
+        guide_audit.AnsibleModule = original
+    assert set(taken) == set(documented) - on_the_controller
+    for name, option in taken.items():
+        assert option.get("default") == documented[name].get("default"), name
