@@ -17,7 +17,6 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _apache, _host, _nginx, _php
-from ansible_collections.chamilo.hardening.plugins.module_utils._certificate import complaint
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import (
     Configuration,
     Listen,
@@ -142,6 +141,9 @@ def discover(
     """
     look = _Discovery(tree or Tree(), domain.lower(), site)
     if certificate_file or certificate_key_file:
+        # Loading TLS costs as much as all the rest: only when it is asked for.
+        from ansible_collections.chamilo.hardening.plugins.module_utils._certificate import complaint
+
         look.errors += filter(None, [complaint(certificate_file, certificate_key_file, domain)])
     found = look.all(root, web_server, packages)
     if require and look.errors:
