@@ -158,13 +158,6 @@ def jails(look: Look) -> list[Jail] | None:
         raise Unseen(str(problem)) from problem
 
 
-def _matches(found: list[Jail], lines: list[str]) -> list[list[list[str]]]:
-    try:
-        return _fail2ban.matches(found, lines)
-    except Fail2banError as problem:
-        raise Unseen(str(problem)) from problem
-
-
 def _reads_own(look: Look, jail: Jail) -> bool:
     """Whether a jail reads what the application itself writes."""
     own = os.path.join(os.path.realpath(look.site.root), "var/log/") if look.site.root else ""
@@ -175,9 +168,33 @@ def _reads(jail: Jail, log: Log) -> bool:
     return any(os.path.realpath(file) in log.files for file in jail.files)
 
 
-def _watching(look: Look, found: list[Jail], visitors: list[Log]) -> list[Jail]:
+def watching(look: Look) -> list[Jail]:
     """The jails that read what visitors of the portal can write to."""
+    found, visitors = look.once(jails) or [], look.once(logs)
     return [jail for jail in found if _reads_own(look, jail) or any(_reads(jail, log) for log in visitors)]
+
+
+def counted(look: Look) -> dict[tuple[str, str], list[str]]:
+    """Jail and line -> the addresses that the jail would count for it. The engine is started once for all."""
+    lines = [line for log in look.once(logs) for line in (*_attempts(log), *_harmless(log))]
+    lines += [line for log in look.once(logs) for _label, line in _forgeries(log)]
+    lines += [line for _label, line in _own_forgeries(look)]
+    found = look.once(watching)
+    try:
+        answers = _fail2ban.matches(found, lines)
+    except Fail2banError as problem:
+        raise Unseen(str(problem)) from problem
+    return {
+        (jail.name, line): addresses for jail, answer in zip(found, answers) for line, addresses in zip(lines, answer)
+    }
+
+
+def _attempts(log: Log) -> list[str]:
+    return [log.failure(path) for path in LOGINS]
+
+
+def _harmless(log: Log) -> list[str]:
+    return [log.failure(status=200), log.failure("/", 200, "GET")]
 
 
 @check("brute_force_fail2ban")
@@ -201,21 +218,23 @@ def fail2ban(look: Look) -> Finding:
                 f"Running jails: {names((jail.name for jail in found), 10) or 'none'}. None reads {log.file}, where "
                 f"logins over {log.door.scheme} are written.{hint}"
             )
-        lines = [log.failure(path) for path in LOGINS] + [log.failure(status=200), log.failure("/", 200, "GET")]
-        answers = _matches(readers, lines)
-        caught = {path for path, *counted in zip(LOGINS, *answers) if [GUESSER] in counted}
-        guards = [(jail, counted) for jail, counted in zip(readers, answers) if any(counted[: len(LOGINS)])]
-        missed = [path for path in LOGINS if path not in caught]
+        answers = look.once(counted)
+        guards = [jail for jail in readers if any(answers[jail.name, line] for line in _attempts(log))]
+        missed = [
+            path
+            for path, line in zip(LOGINS, _attempts(log))
+            if not any(answers[jail.name, line] == [GUESSER] for jail in readers)
+        ]
         if missed:
-            seers = names(jail.name for jail in ([jail for jail, _counted in guards] or readers))
+            seers = names(jail.name for jail in guards or readers)
             return failed(f"{seers} reads {log.file}, but does not see a failed login at {names(missed)}.")
-        for jail, counted in guards:
-            if any(counted[len(LOGINS) :]):
+        for jail in guards:
+            if any(answers[jail.name, line] for line in _harmless(log)):
                 return failed(f"The jail {jail.name} also counts requests that are no failed logins.")
             trouble = _toothless(look, jail)
             if trouble:
                 return failed(f"The jail {jail.name} reads {log.file} and sees failed logins, but {trouble}.")
-        guard = guards[0][0]
+        guard = guards[0]
     if guard is None:
         raise Unseen("no log of the portal's visitors was found")
     lasts = f"for {guard.seconds} s" if guard.seconds >= 0 else "for ever"
@@ -250,15 +269,11 @@ def _tool(command: str) -> str:
 
 @check("brute_force_forgery")
 def forgery(look: Look) -> Finding:
-    found = look.once(jails)
-    if found is None:
+    if look.once(jails) is None:
         return not_applicable("No fail2ban runs here, so nobody can get somebody else banned by it.")
-    visitors = look.once(logs)
-    watching = _watching(look, found, visitors)
-    if not watching:
-        return not_applicable(
-            "No running jail reads what visitors of the portal write, so none can be made to ban others."
-        )
+    readers, visitors = look.once(watching), look.once(logs)
+    if not readers:
+        return not_applicable("No running jail reads what visitors write, so none can be made to ban others.")
     proxies = list(look.options.get("trusted_proxies") or [])
     for log in visitors:
         if log.address == VICTIM and not _within(log.door.address, proxies):
@@ -267,25 +282,20 @@ def forgery(look: Look) -> Finding:
                 f"{log.file} as if it came from there: whoever says so gets any address banned."
             )
     tried = [
-        (jail, label, line)
-        for jail in watching
+        (jail.name, label, line)
+        for jail in readers
         for log in visitors
         if _reads(jail, log)
         for label, line in _forgeries(log)
     ]
-    tried += [(jail, *forged) for jail in watching if _reads_own(look, jail) for forged in _own_forgeries(look)]
-    answers = _matches(watching, [line for _jail, _label, line in tried])
-    counted = dict(zip((jail.name for jail in watching), answers))
-    fooled = [
-        f"{jail.name}, by {label}"
-        for number, (jail, label, _line) in enumerate(tried)
-        if set(counted[jail.name][number]) - {GUESSER}
-    ]
+    tried += [(jail.name, *forged) for jail in readers if _reads_own(look, jail) for forged in _own_forgeries(look)]
+    answers = look.once(counted)
+    fooled = [f"{jail}, by {label}" for jail, label, line in tried if set(answers[jail, line]) - {GUESSER}]
     if fooled:
         return failed(f"A stranger can have somebody else's address banned: {names(dict.fromkeys(fooled))}.")
     labels = names(dict.fromkeys(label for _jail, label, _line in tried), 10)
     return passed(
-        f"{names(jail.name for jail in watching)} took a wrong address from none of {len(tried)} forged lines "
+        f"{names(jail.name for jail in readers)} took a wrong address from none of {len(tried)} forged lines "
         f"({labels}), and the log does not believe X-Forwarded-For from anybody."
     )
 
@@ -322,17 +332,16 @@ def _own_forgeries(look: Look) -> list[tuple[str, str]]:
 
 @check("brute_force_friends")
 def friends(look: Look) -> Finding:
-    found = look.once(jails)
-    if found is None:
+    if look.once(jails) is None:
         return not_applicable("No fail2ban runs here, so it bans nobody.")
-    watching = _watching(look, found, look.once(logs))
-    if not watching:
+    readers = look.once(watching)
+    if not readers:
         return not_applicable("No running jail reads what visitors of the portal write, so none bans them.")
     declared = ["127.0.0.1", "::1"]
     for option in ("trusted_proxies", "friends", "controller"):
         value = look.options.get(option) or []
         declared += [value] if isinstance(value, str) else [str(network) for network in value]
-    for jail in watching:
+    for jail in readers:
         missing = [
             friend
             for friend in declared
@@ -341,7 +350,7 @@ def friends(look: Look) -> Finding:
         if missing:
             return failed(f"The jail {jail.name} could ban {names(missing)}: not among those it never bans.")
     return passed(
-        f"{names(jail.name for jail in watching)} never bans {names(declared, 10)}"
+        f"{names(jail.name for jail in readers)} never bans {names(declared, 10)}"
         f"{'' if len(declared) > 2 else '; no network, proxy or controller was declared'}."
     )
 
