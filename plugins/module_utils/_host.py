@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import socket
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
 
@@ -24,16 +24,19 @@ def release(tree: Tree) -> dict[str, str]:
     return {found[1]: found[2].strip("\"'") for found in re.finditer(r"^(\w+)=(.*)$", text, re.MULTILINE)}
 
 
-def packages(tree: Tree) -> dict[str, str]:
-    """Installed Debian packages with their versions."""
+def packages(tree: Tree, names: Iterable[str]) -> dict[str, str]:
+    """Those of the Debian packages that are installed, with their versions."""
     if not tree.exists("/var/lib/dpkg/status"):
         return {}
-    found = re.finditer(
-        r"^Package: (\S+)\n(?:(?!\n).*\n)*?Status: \w+ \w+ installed\n(?:(?!\n).*\n)*?Version: (\S+)$",
-        tree.read("/var/lib/dpkg/status"),
-        re.MULTILINE,
-    )
-    return {entry[1]: entry[2] for entry in found}
+    status = "\n" + tree.read("/var/lib/dpkg/status")
+    result = {}
+    for name in names:
+        # The first is not always the one: another architecture's may stand before it.
+        for found in re.finditer(rf"\nPackage: {re.escape(name)}\n(?:.+\n)*", status):
+            version = re.search(r"^Version: (\S+)$", found[0], re.MULTILINE)
+            if version and re.search(r"^Status: \w+ \w+ installed$", found[0], re.MULTILINE):
+                result[name] = version[1]
+    return result
 
 
 def listening(tree: Tree, sockets: Collection[str] | None = None) -> tuple[str, ...]:

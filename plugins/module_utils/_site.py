@@ -162,7 +162,7 @@ class _Discovery:
     def all(self, root: str, web_server: str, packages: Sequence[str]) -> Site:
         tree = self.tree
         release = _host.release(tree)
-        installed = _host.packages(tree)
+        installed = _host.packages(tree, {*packages, "nginx", "apache2"})
         configuration, servers, web = self.web(web_server, installed)
         serving, fallback = _answering(web.name)(servers, self.domain)
         hosts = {id(server): self.marked(server.host) for server in servers}

@@ -23,6 +23,11 @@ Status: deinstall ok config-files
 Version: 2.4.71-1
 
 Package: openssl
+Status: deinstall ok config-files
+Architecture: i386
+Version: 3.5.1-1
+
+Package: openssl
 Essential: no
 Status: hold ok installed
 Version: 3.5.1-1
@@ -75,7 +80,8 @@ fe80000000000000021122fffe334455 02 40 20 80     eth0
 
 def test_packages(host):
     host.write("/var/lib/dpkg/status", STATUS)
-    assert _host.packages(host.tree) == {"nginx": "1.26.3-3+deb13u1", "openssl": "3.5.1-1"}
+    names = ["nginx", "apache2", "openssl", "fail2ban", "+"]
+    assert _host.packages(host.tree, names) == {"nginx": "1.26.3-3+deb13u1", "openssl": "3.5.1-1"}
 
 
 def test_listening_sockets(host):
@@ -107,6 +113,6 @@ def test_a_process_counts_only_under_its_name(host):
 
 def test_an_empty_host(host):
     assert _host.release(host.tree) == {}
-    assert _host.packages(host.tree) == {}
+    assert _host.packages(host.tree, ["nginx"]) == {}
     assert _host.listening(host.tree) == ()
     assert _host.addresses(host.tree) == ()
