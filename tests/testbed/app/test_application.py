@@ -67,8 +67,8 @@ class Site:
         schema = (hosts.ROOT / "tests/testbed/app/schema.sql").read_text()
         self.host.run(["mariadb", "chamilo"], data=f"SET @portal = '{self.base}/';\n{schema}")
         self.host.run(
-            f"cd {ROOT} && rm -rf .env.local config/settings_overrides.yaml config/packages/prod/*.yaml var/log/* "
-            "var/cache/*/pools var/cache/prod"
+            f"cd {ROOT} && rm -rf .env.local config/settings_overrides.yaml config/packages/prod/framework.yaml "
+            "config/packages/prod/monolog.yaml var/log/* var/cache/*/pools var/cache/prod"
         )
 
 
