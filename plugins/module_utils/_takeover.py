@@ -50,7 +50,8 @@ def assess(
     }[web_server]
     foreign = [server for server in serving if not server.host.ours]
     files = tuple(dict.fromkeys(server.host.file for server in foreign))
-    obstacles: list[Place] = []
+    # Nobody knows what stands in a part that could not be read.
+    obstacles = [Place(main, 1, problem) for problem in configuration.problems]
     neighbours: list[Place] = []
     for file in files:
         if file == main:

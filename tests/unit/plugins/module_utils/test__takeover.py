@@ -300,6 +300,16 @@ def test_directives_of_apache_for_the_document_root(host, directive, kept):
     assert takeover(host).possible is kept
 
 
+@pytest.mark.parametrize("server, text", [("nginx", "server {"), ("apache", "Use Portal campus.test")])
+def test_a_part_that_cannot_be_read_may_hold_anything(host, server, text):
+    ready(host, server)
+    host.testbed_site(server, "plain")
+    host.site(server, text, "unknown.conf")
+    site = discover("campus.test", tree=host.tree)
+    assert not site.takeover.possible
+    assert [place.what for place in site.takeover.obstacles] == list(site.problems)
+
+
 def test_a_server_block_in_the_main_file_stays(host):
     ready(host, "nginx")
     text = (host.root / "etc/nginx/nginx.conf").read_text().rstrip().removesuffix("}")
