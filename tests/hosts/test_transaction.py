@@ -351,9 +351,9 @@ def test_killed_before_each_system_call(lab: Lab, pytestconfig: pytest.Config) -
     count = json.loads(done.stdout)
     print(count)
     assert count["points"] > 100
-    # The very last calls may come after the end of a run that has less to do.
-    assert count["killed"] >= count["tried"] * 0.95
-    assert count["recovered"] > count["tried"] * 0.3
+    # Waiting takes more or fewer calls each time; all else is the same in each run.
+    assert [call for call in count["survived"] if not call.startswith(("wait", "connect"))] == []
+    assert count["recovered"] > count["tried"] * 0.3, count
     assert count["left"] == ["lock", "state.json"]
 
 

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The program and its unit on a host: installed once, left alone after."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._install import UNIT, Installed, install
+from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
+
+
+class Place:
+    def __init__(self, root: Path) -> None:
+        self.program = root / "sbin/chamilo-hardening"
+        self.units = root / "units"
+        self.commands: list[str] = []
+        self.code = 0
+
+    def run(self, argv: Sequence[str], _seconds: float) -> tuple[int, str]:
+        self.commands.append(" ".join(argv))
+        return self.code, ""
+
+    def install(self, content: bytes = b"one", check: bool = False, systemd: bool = True) -> Installed:
+        self.commands.clear()
+        machine = Machine(self.run, systemd=systemd)
+        return install(content, "1.2.3", str(self.program), check, machine, str(self.units))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_it_is_installed_and_enabled_once(place: Place) -> None:
+    assert place.install().changed
+    assert place.program.read_bytes() == b"one"
+    assert stat.S_IMODE(place.program.stat().st_mode) == 0o755
+    enabled = place.units / "sysinit.target.wants" / UNIT
+    assert os.readlink(enabled) == f"../{UNIT}"
+    assert f"ExecStart={place.program} recover --boot\n" in enabled.read_text()
+    assert place.commands == ["systemctl daemon-reload"]
+    again = place.install()
+    assert not again.changed and again.diff == [] and place.commands == []
+
+
+def test_check_mode_predicts_and_touches_nothing(place: Place) -> None:
+    predicted = place.install(check=True)
+    assert predicted.changed and not place.units.exists() and not place.program.exists() and place.commands == []
+    assert place.install() == predicted
+    assert not place.install(check=True).changed
+
+
+def test_a_new_version_replaces_the_old_and_shows_both(place: Place) -> None:
+    place.install()
+    done = place.install(b"two")
+    assert done.changed and place.program.read_bytes() == b"two"
+    assert place.commands == [], "the units are the same"
+    (only,) = done.diff
+    assert only["before"].startswith("sha256 ") and only["after"].startswith("version 1.2.3, sha256 ")
+
+
+@pytest.mark.parametrize("what", ["mode", "unit", "link"])
+def test_what_somebody_changed_is_mended(place: Place, what: str) -> None:
+    place.install()
+    if what == "mode":
+        place.program.chmod(0o777)
+    elif what == "unit":
+        (place.units / UNIT).write_text("")
+    else:
+        (place.units / "sysinit.target.wants" / UNIT).unlink()
+    assert place.install().changed
+    assert not place.install().changed
+
+
+def test_without_systemd_the_files_are_enough(place: Place) -> None:
+    assert place.install(systemd=False).changed and place.commands == []
+
+
+def test_systemd_that_refuses_is_told(place: Place) -> None:
+    place.code = 1
+    with pytest.raises(StateError, match=r"`systemctl daemon-reload` failed \(1\)"):
+        place.install()

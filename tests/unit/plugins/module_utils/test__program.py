@@ -1,0 +1,228 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The program on the host: what it prints, what it does, and that it is one file that always comes out the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _program
+from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Outcome, plan
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _program as builder
+
+
+class Desk:
+    """A host with an engine, and somebody who types commands."""
+
+    def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.root = root
+        self.capsys = capsys
+        self.reload = 0
+        (root / "etc").mkdir()
+        (root / "etc/a.conf").write_text("old")
+
+    def run(self, argv: Any, _seconds: float) -> tuple[int, str]:
+        return (self.reload, "") if "reload" in argv else (0, "active" if "is-active" in argv else "")
+
+    def engine(self) -> Engine:
+        return Engine(str(self.root / "state"), Machine(self.run, systemd=True, program=sys.executable))
+
+    def harden(self, name: str = "headers", path: str = "etc/a.conf") -> None:
+        me = {"owner": str(os.geteuid()), "group": str(os.getegid())}
+        files = [{"path": str(self.root / path), "content": f"by {name}", **me}]
+        self.engine().apply(plan({"name": name, "files": files, "load": {"service": "web"}}), Outcome())
+
+    def type(self, *words: str) -> tuple[int, str, str]:
+        code = main(words, "1.2.3", self.engine())
+        said = self.capsys.readouterr()
+        return code, said.out, said.err
+
+    def text(self, path: str = "etc/a.conf") -> str:
+        return (self.root / path).read_text()
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    lines: list[str] = []
+    monkeypatch.setattr(_program.syslog, "syslog", lambda level, line: lines.append(line))
+    return lines
+
+
+@pytest.fixture
+def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], log: list[str]) -> Desk:
+    return Desk(tmp_path, capsys)
+
+
+def test_nothing_is_in_force_on_a_new_host(desk: Desk) -> None:
+    code, out, err = desk.type("status")
+    assert code == 0 and err == ""
+    assert out.startswith("chamilo-hardening 1.2.3 on ") and "No section is in force." in out
+    assert not (desk.root / "state").exists()
+
+
+def test_status_shows_sections_and_edited_files(desk: Desk) -> None:
+    desk.harden()
+    (desk.root / "etc/a.conf").write_text("edited")
+    _code, out, _err = desk.type("status")
+    assert "headers" in out and "1 files" in out
+    assert f"edited by hand since: {desk.root}/etc/a.conf" in out
+    known = json.loads(desk.type("status", "--json")[1])
+    assert known["sections"]["headers"]["edited"] == [f"{desk.root}/etc/a.conf"]
+    assert (known["version"], known["interrupted"], known["pending"], known["running"]) == ("1.2.3", None, [], "")
+
+
+def test_a_file_two_sections_touch_is_compared_with_the_later_one(desk: Desk) -> None:
+    desk.harden("https")
+    desk.harden("headers")
+    sections = json.loads(desk.type("status", "--json")[1])["sections"]
+    assert sections["https"]["edited"] == sections["headers"]["edited"] == []
+
+
+def test_status_tells_a_running_run_from_an_interrupted_one(desk: Desk) -> None:
+    desk.harden()
+    store = desk.engine().store
+    journal = {"name": "https", "since": "2026-11-25T00:00:00Z", "entries": []}
+    with store.lock("https", 0):
+        store.commit({**store.peek(), "open": journal, "pending": {"web": {}}})
+        assert "A run is going on: https (process " in desk.type("status")[1]
+    out = desk.type("status")[1]
+    assert "INTERRUPTED: the run of https that began at 2026-11-25T00:00:00Z." in out
+    assert "NOT LOADED: web has not read its present files." in out
+
+
+def test_undo_brings_back_and_says_so(desk: Desk, log: list[str]) -> None:
+    desk.harden()
+    (desk.root / "etc/a.conf").write_text("edited")
+    code, out, _err = desk.type("undo", "headers")
+    assert code == 0 and desk.text() == "old"
+    assert "was edited by hand since we wrote it. The edited file is kept as " in out
+    assert out.endswith("undo headers: done; loaded, and the site answers.\n")
+    assert log[0] == "undo headers: begins" and log[-1].startswith("undo headers: done")
+
+
+def test_undo_of_what_is_not_there_names_what_is(desk: Desk) -> None:
+    desk.harden("https:campus")
+    code, _out, err = desk.type("undo", "headers")
+    assert (code, err) == (1, "Nothing of headers is in force here. In force: https:campus.\n")
+
+
+def test_undo_that_fails_says_why(desk: Desk, log: list[str]) -> None:
+    desk.harden()
+    desk.reload = 1
+    code, _out, err = desk.type("undo", "headers")
+    assert code == 1 and desk.text() == "by headers"
+    assert err.startswith("undo headers: `systemctl reload web` failed (1)")
+    assert any("failed" in line for line in log)
+
+
+def test_undo_takes_back_each_site_of_a_section(desk: Desk) -> None:
+    desk.harden("https:one", "etc/one.conf")
+    desk.harden("https:two", "etc/two.conf")
+    assert desk.type("undo", "https")[0] == 0
+    assert sorted(each.name for each in (desk.root / "etc").iterdir()) == ["a.conf"]
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n", 1), ("", 1), ("yes", 0)])
+def test_a_person_is_asked_first(desk: Desk, monkeypatch: pytest.MonkeyPatch, answer: str, code: int) -> None:
+    desk.harden()
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda question: answer)
+    found, out, _err = desk.type("undo", "headers")
+    assert found == code and f"  {desk.root}/etc/a.conf" in out
+    assert desk.text() == ("old" if code == 0 else "by headers")
+
+
+def test_recover_at_boot_does_not_wait_for_a_living_run(desk: Desk) -> None:
+    desk.harden()
+    with desk.engine().store.lock("https", 0):
+        assert desk.type("recover", "--boot")[0] == 0
+
+
+def test_recover_that_could_not_load_fails_so_that_it_is_tried_again(desk: Desk) -> None:
+    store = desk.engine().store
+    with store.lock("test", 0):
+        owed = {"action": "reload", "test": [], "active": True}
+        store.commit({**store.peek(), "pending": {"web": owed}})
+    desk.reload = 1
+    code, _out, err = desk.type("recover")
+    assert code == 1 and "web could not load its files" in err
+    desk.reload = 0
+    assert desk.type("recover")[1] == "web has its present files in force.\n"
+
+
+def test_only_root_may(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_program.os, "geteuid", lambda: 1000)
+    code, out, err = desk.type("status")
+    assert (code, out) == (2, "")
+    assert err == "chamilo-hardening must be run by root: try `sudo chamilo-hardening ...`.\n"
+
+
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["undo"]])
+def test_a_wrong_command_is_told_how(desk: Desk, words: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        desk.type(*words)
+    assert ended.value.code == 2
+    assert "usage: chamilo-hardening" in desk.capsys.readouterr().err
+
+
+def test_help_is_for_people(desk: Desk) -> None:
+    with pytest.raises(SystemExit):
+        desk.type("--help")
+    said = desk.capsys.readouterr().out
+    assert "status" in said and "undo" in said and "journalctl -t chamilo-hardening" in said
+    assert "recover" not in said, "timers and the boot call that, not people"
+
+
+# -- how it is made --------------------------------------------------------------------------------------------------
+
+
+def test_what_it_imports_comes_along_and_nothing_else() -> None:
+    needed = builder.needed(builder.COLLECTION / "plugins/module_utils")
+    assert {"_program", "_transaction", "_state", "_machine", "_wire"} <= set(needed)
+    assert "_install" not in needed
+
+
+def test_imports_are_found_in_each_form(tmp_path: Path) -> None:
+    package = builder.PACKAGE
+    (tmp_path / "_audit").mkdir()
+    (tmp_path / "_a.py").write_text(f"import os\nfrom {package} import _b\ndef f():\n    import {package}._c\n")
+    (tmp_path / "_b.py").write_text(f"from {package}._audit.web import x, y\nfrom {package}._audit import z\n")
+    for name in ("_c", "_audit/web", "_audit/z", "_unused"):
+        (tmp_path / f"{name}.py").write_text(f"from {package}._a import something\n")
+    assert builder.needed(tmp_path, "_a") == ["_a", "_audit.web", "_audit.z", "_b", "_c"]
+
+
+def test_it_comes_out_the_same_each_time() -> None:
+    first = builder.build()
+    builder.build.cache_clear()
+    assert builder.build() == first
+    assert first.content.startswith(b"#!/usr/bin/python3 -I\nPK")
+
+
+def test_the_version_is_that_of_the_collection(tmp_path: Path) -> None:
+    (tmp_path / "galaxy.yml").write_text("version: 1.2.3\n")
+    assert builder._version(tmp_path) == "1.2.3"
+    (tmp_path / "MANIFEST.json").write_text('{"collection_info": {"version": "4.5.6"}}')
+    assert builder._version(tmp_path) == "4.5.6"
+
+
+def test_it_runs_by_itself(tmp_path: Path) -> None:
+    program = tmp_path / "chamilo-hardening"
+    program.write_bytes(builder.build().content)
+    program.chmod(0o755)
+    (tmp_path / "ansible_collections.py").write_text("raise SystemExit('not isolated')")
+    clean = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, cwd=tmp_path, env=clean)
+    assert (done.returncode, done.stdout) == (0, f"chamilo-hardening {builder.build().version}\n"), done.stderr
+    assert stat.S_IMODE(program.stat().st_mode) == 0o755

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shells around the engines: options in, one result or one clear failure out."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _install, _transaction
+from ansible_collections.chamilo.hardening.plugins.modules import config_transaction, host_program
+
+
+def run(module: Any, capsys: pytest.CaptureFixture[str], **arguments: Any) -> dict[str, Any]:
+    with patch_module_args(arguments), pytest.raises(SystemExit):
+        module.main()
+    result: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return result
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = _transaction.Machine(lambda argv, seconds: (0, ""), systemd=False)
+    real = _transaction.Engine
+    monkeypatch.setattr(config_transaction, "Engine", lambda: real(str(tmp_path / "state"), machine))
+
+
+def file(tmp_path: Path, **more: Any) -> list[dict[str, Any]]:
+    me = {"owner": str(os.geteuid()), "group": str(os.getegid())}
+    return [{"path": str(tmp_path / "x.conf"), **me, **more}]
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_transaction_changes_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = {"name": "headers", "files": file(tmp_path, content="text @generation@")}
+    predicted = run(config_transaction, capsys, **arguments, _ansible_check_mode=True, _ansible_diff=True)
+    assert predicted["changed"] and not (tmp_path / "x.conf").exists()
+    done = run(config_transaction, capsys, **arguments, _ansible_diff=True)
+    assert done["changed"] and done["diff"] == predicted["diff"]
+    assert (tmp_path / "x.conf").read_text() == f"text {done['generation']}"
+    again = run(config_transaction, capsys, **arguments)
+    assert not again["changed"] and "diff" not in again
+    assert (again["recovered"], again["notes"], again["loaded"]) == ([], [], False)
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_failure_is_one_sentence_with_its_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    failed = run(config_transaction, capsys, name="Headers", files=file(tmp_path, content=""))
+    assert failed["failed"] and failed["msg"].startswith("name: 'Headers' is no section")
+    assert failed["rolled_back"] == ""
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_secret_is_in_no_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = {"name": "https", "files": file(tmp_path, secret_content="canary-7", mode="0600")}
+    with patch_module_args({**arguments, "_ansible_diff": True}), pytest.raises(SystemExit):
+        config_transaction.main()
+    said = capsys.readouterr()
+    assert "canary-7" not in said.out + said.err
+    assert (tmp_path / "x.conf").read_text() == "canary-7"
+
+
+def test_the_program_is_unpacked_and_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(
+        host_program, "install", lambda *words: installed.append(words) or _install.Installed(True, [{"before": ""}])
+    )
+    content = base64.b64encode(zlib.compress(b"program")).decode()
+    done = run(host_program, capsys, content=content, version="1.2.3", path="/x", _ansible_diff=True)
+    assert installed == [(b"program", "1.2.3", "/x", False)]
+    assert (done["changed"], done["version"], done["diff"]) == (True, "1.2.3", [{"before": ""}])
+    assert content not in json.dumps(done)
+
+
+def test_the_program_needs_its_action_plugin(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "through its action plugin only" in run(host_program, capsys)["msg"]
+
+
+@pytest.mark.parametrize("module", [config_transaction, host_program])
+def test_examples_parse_and_name_the_module(module: Any) -> None:
+    tasks = yaml.safe_load(module.EXAMPLES)
+    name = f"chamilo.hardening.{yaml.safe_load(module.DOCUMENTATION)['module']}"
+    assert tasks and all(name in task for task in tasks)
+
+
+def test_the_example_is_a_plan_that_can_be_meant() -> None:
+    for task in yaml.safe_load(config_transaction.EXAMPLES):
+        plan = _transaction.plan(task["chamilo.hardening.config_transaction"])
+        assert plan.files and plan.load
