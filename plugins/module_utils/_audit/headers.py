@@ -23,7 +23,7 @@ POLICY = "Content-Security-Policy"
 REPORT_ONLY = "Content-Security-Policy-Report-Only"
 
 _NAMED = 3  # offenders in the evidence
-_TELLTALE = ("X-Powered-By", "X-Generator", "X-AspNet-Version", "X-Debug-Token", "X-Runtime")
+_TELLTALE = ("X-Powered-By", "X-Generator")
 _PRODUCT = re.compile(r"(?:nginx|Apache|PHP|Symfony|OpenSSL|Chamilo|MariaDB)[/ ]v?\d+(?:\.\d+)*", re.IGNORECASE)
 
 

@@ -286,14 +286,15 @@ def docroot(look: Look) -> Finding:
             for path, file in _ways(root, os.path.realpath(host.root or "/nonexistent"), heads):
                 questions.append((door, path))
                 about.append((file, f"{host.file}:{host.line}"))
-    found: dict[str, str] = {}
+    found: dict[tuple[str, str], str] = {}
     silent = 0
     for answer, (file, place) in zip(look.ask_all(questions), about):
         silent += not answer.status
         if _is(answer, file, heads[file]):
-            found.setdefault(f"{file} of {place}", f"{answer.url} gives away {shown(file)} (virtual host at {place})")
+            found.setdefault((file, place), f"{answer.url} gives away {shown(file)} (virtual host at {place})")
     if found:
-        return _verdict(found.values(), "")
+        worst = list(heads)
+        return _verdict([found[key] for key in sorted(found, key=lambda key: worst.index(key[0]))], "")
     if not questions or silent == len(questions):
         raise Unseen("none of the virtual hosts of this host gave an answer")
     names = sorted({door.url("") for door, _path in questions})
@@ -305,15 +306,15 @@ def docroot(look: Look) -> Finding:
 
 
 def _heads(look: Look, root: str) -> Mapping[str, bytes]:
-    """What should not be reachable, each with its first bytes; without them where this user may not read it."""
+    """What should not be reachable, worst first, with its first bytes; without them where this user may not read it."""
     here = glob.escape(root)
     wanted = sorted(glob.glob(f"{here}/.env*"))[:_FEW]
-    wanted += [f"{root}/{path}" for path in (".git/HEAD", ".git/config", "composer.json", "config/jwt/private.pem")]
+    wanted += [f"{root}/{path}" for path in ("config/jwt/private.pem", ".git/HEAD", ".git/config")]
     try:
         seen = look.once(tree)
     except Unseen:
         seen = Seen()
-    wanted += [f"{root}/{path}" for path in seen.stored[:1] + seen.left[:_FEW] + seen.templates[:2]]
+    wanted += [f"{root}/{path}" for path in seen.stored[:1] + seen.left[:_FEW] + ["composer.json"] + seen.templates[:2]]
     wanted += sorted(glob.glob(f"{here}/public/documentation/*.*"))[:1]
     return {os.path.relpath(path, root): _head(path) for path in wanted if os.path.isfile(path)}
 

@@ -12,9 +12,8 @@ import os
 import re
 from collections.abc import Sequence
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _advisories, _host
+from ansible_collections.chamilo.hardening.plugins.module_utils import _advisories
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING
-from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
     Finding,
     check,
@@ -33,6 +32,8 @@ INSTALLER = (
     "/main/install/index.php/audit",
     "/check.php",
 )
+STATUS = "/var/lib/dpkg/status"
+LISTS = "/var/lib/apt/lists"
 PERIODIC = "/var/lib/apt/periodic"
 UNATTENDED = "/usr/bin/unattended-upgrade"
 _STALE_DAYS = 3
@@ -109,7 +110,7 @@ def _alike(answer: Answer, missing: Answer) -> bool:
 
 @check("updates_os")
 def system(look: Look) -> Finding:
-    if not os.path.exists("/var/lib/dpkg/status"):
+    if not os.path.exists(STATUS):
         return not_assessed("This is not Debian or Ubuntu; how its updates are installed is not known here.")
     waiting = look.once(pending)
     now = f" {_waiting(waiting)}{' A reboot is needed.' if os.path.exists('/run/reboot-required') else ''}"
@@ -153,18 +154,21 @@ def pending(_look: Look) -> list[str] | None:
 
     Read from apt's own files: apt itself may write its caches, and takes seconds where it has none.
     """
-    lists = [path for path in glob.glob("/var/lib/apt/lists/*_Packages") if "security" in os.path.basename(path)]
+    lists = [path for path in glob.glob(f"{LISTS}/*_Packages") if "security" in os.path.basename(path)]
     if not lists:
         return None
-    installed = _host.packages(Tree())
-    found = set()
-    for path in lists:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            stanzas = re.finditer(r"^Package: (\S+)\n(?:.+\n)*?Version: (\S+)\n", file.read(), re.MULTILINE)
-        for name, newest in (stanza.groups() for stanza in stanzas):
-            if name in installed and debian_order(installed[name]) < debian_order(newest):
-                found.add(name)
-    return sorted(found)
+    installed = dict(_versions(STATUS, r"Status: \w+ \w+ installed\n"))
+    known = (entry for path in lists for entry in _versions(path))
+    newer = {
+        name for name, newest in known if name in installed and debian_order(installed[name]) < debian_order(newest)
+    }
+    return sorted(newer)
+
+
+def _versions(path: str, state: str = "") -> list[tuple[str, str]]:
+    """Name and version of each package in one of dpkg's or apt's files."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return re.findall(rf"^Package: (\S+)\n{state}(?:.+\n)*?Version: (\S+)\n", file.read(), re.MULTILINE)
 
 
 _Parts = list[tuple[tuple[int, ...], int]]

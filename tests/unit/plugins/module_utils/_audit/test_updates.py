@@ -163,6 +163,33 @@ def test_without_the_program(system, monkeypatch):
     assert "openssl" in finding.evidence
 
 
+def test_what_waits_is_read_from_the_lists(look_at, tmp_path, monkeypatch):
+    def stanza(name, version, *more):
+        return "\n".join(
+            [f"Package: {name}", *more, "Architecture: amd64", f"Version: {version}", "Description: x", "", ""]
+        )
+
+    here = "Status: install ok installed"
+    (tmp_path / "status").write_text(
+        stanza("openssl", "3.5.4-1~deb13u1", here)
+        + stanza("nginx", "1.26.3-3+deb13u1", here)
+        + stanza("gone", "1", "Status: deinstall ok config-files")
+        + stanza("libc6", "2.41-12", here)
+    )
+    (tmp_path / "security.debian.org_dists_trixie-security_main_binary-amd64_Packages").write_text(
+        stanza("gone", "2")
+        + stanza("openssl", "3.5.4-1~deb13u2")
+        + stanza("nginx", "1.26.3-3+deb13u1")
+        + stanza("unknown", "9")
+    )
+    (tmp_path / "deb.debian.org_dists_trixie_main_binary-amd64_Packages").write_text(stanza("libc6", "3"))
+    monkeypatch.setattr(updates, "STATUS", str(tmp_path / "status"))
+    monkeypatch.setattr(updates, "LISTS", str(tmp_path))
+    assert updates.pending(look_at()) == ["openssl"]
+    monkeypatch.setattr(updates, "LISTS", "/nowhere")
+    assert updates.pending(look_at()) is None
+
+
 def test_debian_versions_are_in_order():
     # As dpkg --compare-versions has them.
     order = ["1.0~rc1-1", "1.0~rc1-2", "1.0-1~bpo12+1", "1.0-1", "1.0-1+b1", "1.0-1+deb13u1", "1.0-1.1", "1.0-2"]
