@@ -82,18 +82,18 @@ class Reader:
         there = site.database
         if not site.root:
             raise DatabaseError("No Chamilo was found on this host, so there is no account to read its database with.")
-        if not there.user or not there.name:
-            raise DatabaseError(f"The environment of {site.root} names no database user and database.")
-        host = there.host or "localhost"
-        # Like PHP: "localhost" means the socket, and the server may know other grants for 127.0.0.1.
-        socket = (there.socket or SOCKET) if host == "localhost" else ""
         environment = _env.read(Tree(), site.root)
         if environment.problems:
             raise DatabaseError(" ".join(environment.problems))
+        if not there.user or not there.name:
+            raise DatabaseError(f"The environment of {site.root} names no database user and database.")
         name = "DATABASE_PASSWORD"
         source = site.environment_source.get(name, "")
         if source != environment.sources.get(name, ""):
             raise DatabaseError(f"The application gets its database password from {source}, not from its .env files.")
+        host = there.host or "localhost"
+        # Like PHP: "localhost" means the socket, and the server may know other grants for 127.0.0.1.
+        socket = (there.socket or SOCKET) if host == "localhost" else ""
         password = environment.secret(name)
         return cls(Account(there.user, password, host, there.port or 3306, socket, there.name), site.root)
 

