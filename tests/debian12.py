@@ -32,7 +32,7 @@ def main() -> None:
     os.execvp(
         "docker",
         [
-            *("docker", "run", "--rm", f"--label={LABEL}", "--network=host"),
+            *("docker", "run", "--rm", "--init", f"--label={LABEL}", "--network=host"),
             *(f"--env={name}" for name in pip),
             *(f"--volume={certificates}:{certificates}:ro", f"--volume={copy}:/checkout"),
             *(images.base("bookworm"), "bash", "-euc", SCRIPT),

@@ -127,7 +127,7 @@ def listed(*paths: str) -> list[str]:
     # The checkout may belong to another user than root.
     command = ["git", "-c", "safe.directory=*", "ls-files", "--cached", "--others", "--exclude-standard", "--", *paths]
     names = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
-    return [name for name in names if (ROOT / name).is_file()]
+    return [name for name in names if os.path.lexists(ROOT / name)]
 
 
 def home_of_ansible_test() -> Path:
