@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
 
-_LINE = re.compile(r"""^\s*([\w.]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^;\n]*))""", re.MULTILINE)
-_POOL_LINE = re.compile(r"""^\s*php_(?:admin_)?(?:value|flag)\[([\w.]+)\]\s*=\s*"?([^";\n]*)""", re.MULTILINE)
+_LINE = re.compile(r"""^[ \t]*([\w.]+)[ \t]*=[ \t]*(?:"([^"]*)"|'([^']*)'|([^;\n]*))""", re.MULTILINE)
+_POOL_LINE = re.compile(r"""^[ \t]*php_(?:admin_)?(?:value|flag)\[([\w.]+)\][ \t]*=[ \t]*"?([^";\n]*)""", re.MULTILINE)
 
 
 @dataclass(frozen=True)
