@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ from typing import Any, TypeVar, cast
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Listen, Site, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer, fetch
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import NO_ANSWER, Answer, fetch
 
 _T = TypeVar("_T")
+_PATIENCE = 3  # requests without an answer, then a door is left alone
 
 
 class Unseen(Exception):
@@ -49,6 +51,7 @@ class Look:
         self.as_root = os.geteuid() == 0
         self.now = time.time()
         self._answers: dict[tuple[Any, ...], Answer] = {}
+        self._late: Counter[Door] = Counter()
         self._known: dict[Callable[[Look], Any], Any] = {}
 
     @functools.cached_property
@@ -143,7 +146,11 @@ class Look:
         headers = tuple(sorted(dict(request.pop("headers", None) or {}).items()))
         key = (door, path, headers, tuple(sorted(request.items())))
         if key not in self._answers:
-            self._answers[key] = self._fetch(door, path, headers=dict(headers), **request)
+            if self._late[door] >= _PATIENCE:
+                return Answer(door.url(path), error=f"not asked: {_PATIENCE} requests before got {NO_ANSWER}")
+            answer = self._fetch(door, path, headers=dict(headers), **request)
+            self._late[door] += answer.error == NO_ANSWER
+            self._answers[key] = answer
         return self._answers[key]
 
     def ask_all(self, questions: Iterable[tuple[Door, str]]) -> list[Answer]:

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
+NO_ANSWER = "no answer in time"
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -155,5 +157,5 @@ def describe(problem: Exception) -> str:
     if isinstance(problem, ssl.SSLCertVerificationError):
         return f"certificate refused: {problem.verify_message}"
     if isinstance(problem, (socket.timeout, TimeoutError)):
-        return "no answer in time"
+        return NO_ANSWER
     return str(problem) or type(problem).__name__

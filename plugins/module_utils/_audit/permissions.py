@@ -115,7 +115,7 @@ def var(look: Look) -> Finding:
 def env(look: Look) -> Finding:
     files = [path for path in sorted(glob.glob(os.path.join(glob.escape(look.root), ".env*"))) if os.path.isfile(path)]
     if not files:
-        return not_assessed(f"There is no .env file in {look.root}.")
+        return not_assessed(f"No .env file can be seen in {look.root}.")
     faults = [fault for path in files for fault in _private(look, path, 0o640)]
     return _verdict(faults, f"{', '.join(_described(path) for path in files[:_FEW])}.")
 
@@ -282,7 +282,7 @@ def docroot(look: Look) -> Finding:
     hosts = [*look.site.virtual_hosts] or [VirtualHost("the web server", 0, (), (), f"{root}/public")]
     for host in hosts:
         doors = look.doors_of(host) if host.listens else list(look.all_doors)
-        for door in {door.scheme: door for door in reversed(doors)}.values():
+        for door in {(door.scheme, door.port): door for door in reversed(doors)}.values():
             for path, file in _ways(root, os.path.realpath(host.root or "/nonexistent"), heads):
                 questions.append((door, path))
                 about.append((file, f"{host.file}:{host.line}"))

@@ -10,7 +10,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import _look
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import observe, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Door, Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Listen, Site, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import NO_ANSWER, Answer
 
 HTTP, HTTPS = Listen("*", 80, tls=False), Listen("*", 443, tls=True)
 
@@ -130,6 +130,20 @@ def test_what_is_not_served_is_an_answer_too(wire):
     answer = look(host(HTTP)).get("/", "https")
     assert (answer.status, wire) == (0, [])
     assert "nothing here serves https" in answer.error
+
+
+def test_a_server_that_does_not_answer_is_left_alone(monkeypatch):
+    sent = []
+
+    def fetch(url, address, **request):
+        sent.append(url)
+        return Answer(url, error=NO_ANSWER)
+
+    monkeypatch.setattr(_look, "fetch", fetch)
+    it = look(host(HTTP))
+    errors = [it.get(f"/{number}").error for number in range(9)]
+    assert len(sent) == 3
+    assert errors[-1] == "not asked: 3 requests before got no answer in time"
 
 
 def test_what_several_checks_need_is_found_once():
