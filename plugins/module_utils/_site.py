@@ -185,7 +185,7 @@ class _Discovery:
             web=web,
             php=php,
             database=self.database(environment),
-            takeover=self.takeover(Portal(self.domain, root, php.socket or php.sapi), web, configuration, servers),
+            takeover=self.takeover(root, php, web, configuration, servers),
             virtual_hosts=tuple(hosts.values()),
             serving=tuple(hosts[id(server)] for server in serving),
             fallback=tuple(hosts[id(server)] for server in fallback),
@@ -300,6 +300,10 @@ class _Discovery:
                 return path
         return ""
 
+    def is_project(self, document_root: str, root: str) -> bool:
+        found = self.project(document_root)
+        return bool(found) and self.tree.real(found) == self.tree.real(root)
+
     def version(self, root: str) -> str:
         """What public/main/install/version.php says; it is gone where the installer was deleted."""
         path = posixpath.join(root, "public/main/install/version.php")
@@ -328,7 +332,7 @@ class _Discovery:
         root: str,
     ) -> tuple[Php, _php.Pool | None]:
         """The PHP behind the portal: what its virtual hosts name, else the only one there is."""
-        near = [server.host for server in (*serving, *fallback) if self.project(server.host.root) == root]
+        near = [server.host for server in (*serving, *fallback) if self.is_project(server.host.root, root)]
         near += [server.host for server in serving]
         address = next((host.php for host in near if host.php), "")
         if address == "mod_php" or (not address and web.name == "apache" and _apache.is_mod_php(web.modules)):
@@ -347,10 +351,15 @@ class _Discovery:
         return Php(pool.version, "fpm", service, address or pool.address, pool.file, pool.user, pool.group), pool
 
     def takeover(
-        self, portal: Portal, web: WebServer, configuration: Configuration, servers: Sequence[Server]
+        self, root: str, php: Php, web: WebServer, configuration: Configuration, servers: Sequence[Server]
     ) -> Takeover:
         if not web.name:
             return Takeover(False, (), (), ())
+        ours = {root, f"{root}/public"} if root else set()
+        real = {self.tree.real(path) for path in ours}
+        theirs = {server.host.root.rstrip("/") for server in servers if server.host.root}
+        roots = frozenset(ours | {path for path in theirs if self.tree.real(path) in real})
+        portal = Portal(self.domain, roots, php.socket or php.sapi)
         return assess(portal, web.name, configuration, servers, *_answering(web.name)(servers, self.domain))
 
     def environment(self, root: str, web: WebServer, serving: Sequence[Server], pool: _php.Pool | None) -> Environment:

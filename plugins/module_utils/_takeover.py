@@ -31,7 +31,7 @@ class Portal:
     """What ours will serve."""
 
     domain: str
-    root: str
+    roots: frozenset[str]  # what leads to its document root, or to the project folder, where it does not belong
     php: str  # the socket or address PHP listens on, or mod_php
 
 
@@ -65,7 +65,7 @@ def assess(
         obstacles += stray(configuration, file)
     for server in fallback:
         # It stays for all other names; for ours its rules would no longer count.
-        if server.host.root in (portal.root, f"{portal.root}/public") and portal.root:
+        if _is_root(server.host.root, portal):
             obstacles += lost_in(server.block, portal, configuration)
     enabled = [path for file in files if file != main for path in configuration.links.get(file, [file])]
     found = _sorted([*obstacles, *neighbours])
@@ -96,7 +96,7 @@ def _other_names(server: Server, domain: str) -> Iterator[Place]:
 
 
 def _is_root(path: str, portal: Portal) -> bool:
-    return bool(portal.root) and path.rstrip("/") in (portal.root, f"{portal.root}/public")
+    return path.rstrip("/") in portal.roots
 
 
 def _to_https(target: str, domain: str) -> bool:

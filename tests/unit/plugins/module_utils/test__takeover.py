@@ -250,15 +250,16 @@ Require all granted
         ("SSLVerifyClient require", False),
         ("php_value memory_limit 1G", False),
         ("SetEnv APP_ENV prod", False),
-        ("SetEnvIf Authorization \"(.*)\" HTTP_AUTHORIZATION=$1", True),
+        ('SetEnvIf Authorization "(.*)" HTTP_AUTHORIZATION=$1', True),
         ("ProxyPass /x http://127.0.0.1:8080/", False),
         ("ProxyPassMatch ^/(.*\\.php)$ unix:/run/php/php8.4-fpm.sock|fcgi://localhost/var/www/chamilo/public", True),
         ("<FilesMatch \\.php$>\nSetHandler proxy:unix:/run/php/php8.4-fpm.sock|fcgi://localhost\n</FilesMatch>", True),
         ("<FilesMatch \\.php$>\nSetHandler proxy:unix:/run/php/other.sock|fcgi://localhost\n</FilesMatch>", True),
-        ("<LocationMatch \"/\\.git\">\nRequire all denied\n</LocationMatch>", True),
+        ('<LocationMatch "/\\.git">\nRequire all denied\n</LocationMatch>', True),
         ("<Location /documentation>\nOrder deny,allow\nDeny from all\n</Location>", True),
         ("<Location /private>\nRequire all denied\n</Location>", False),
         ("<Location /private>\nAuthType Basic\n</Location>", False),
+        ("<Directory /var/www/chamilo/>\nAllowOverride None\n</Directory>", True),
         ("<Directory /srv/files>\nRequire all granted\n</Directory>", False),
         ("Alias /files /srv/files", False),
         ("Include /etc/letsencrypt/options-ssl-apache.conf", True),
@@ -323,6 +324,17 @@ def test_what_stands_beside_the_server_block_would_be_lost(host):
     ready(host, "nginx")
     host.site("nginx", "limit_req_zone $remote_addr zone=a:1m rate=1r/s;\nserver {\n server_name campus.test;\n}\n")
     assert lost(takeover(host)) == [(1, "limit_req_zone $remote_addr zone=a:1m rate=1r/s")]
+
+
+def test_a_document_root_behind_a_link_is_the_same(host):
+    host.install("nginx")
+    host.chamilo("/srv/releases/7")
+    host.link("/srv/campus", "releases/7")
+    host.site("nginx", NGINX.format("", "").replace("/var/www/chamilo", "/srv/campus"))
+    for root in ("", "/srv/campus", "/srv/releases/7"):
+        assert lost(discover("campus.test", root=root, tree=host.tree).takeover) == []
+    host.chamilo("/srv/other")
+    assert lost(discover("campus.test", root="/srv/other", tree=host.tree).takeover) == [(4, "root /srv/campus/public")]
 
 
 def test_a_file_that_is_no_link_has_to_go_itself(host):
