@@ -385,6 +385,6 @@ def test_signs_of_a_break_in(sloppy: Host) -> None:
         sloppy.run(command)
     found = audit(sloppy, "monitoring")
     assert found.status["monitoring_compromise"] == "fail"
-    wanted = (*PLANTED, "a database dump answered a stranger 1 times")
+    wanted = (*PLANTED, "a database dump answered a stranger once")
     assert [words for words in wanted if not any(sign.startswith(words) for sign in found.signs)] == []
     assert len(found.signs) == len(wanted)

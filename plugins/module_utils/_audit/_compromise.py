@@ -21,7 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._look import Loo
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs, processes
 
 _SECONDS = 10.0  # for all walks together
-_CODE_BYTES = 64 << 20  # of PHP that is read
+_CODE_BYTES = 128 << 20  # of PHP that is read
 _FILE_BYTES = 256 << 10  # of one PHP file
 _LOG_BYTES = 8 << 20  # of access logs, the newest first
 _LATELY = 30  # days
@@ -38,17 +38,21 @@ _ASSETS = (
 ).split()
 _ROOT_SCRIPTS = frozenset({"index.php", "check.php", "courses.php", "load_search.php"})
 
-_INPUT = rb"\$_(?:GET|POST|REQUEST|COOKIE|SERVER|FILES)\b"
-_RUNS = rb"(?:eval|assert|system|exec|shell_exec|passthru|popen|proc_open|pcntl_exec|create_function)"
-_SHELL = re.compile(
-    rb"(?:" + _RUNS + rb"\s*\(\s*(?:stripslashes\s*\(\s*|trim\s*\(\s*|base64_decode\s*\(\s*)*@?" + _INPUT + rb")"
-    rb"|eval\s*\(\s*(?:gzinflate|gzuncompress|base64_decode|str_rot13|strrev|hex2bin)\s*\("
-    rb"|" + _INPUT + rb"\s*\[[^\]\n]{1,64}\]\s*\(\s*(?:" + _INPUT + rb"|@)"
-    rb"|`[^`\n]*" + _INPUT + rb"[^`\n]*`"
-    rb"|\b(?:FilesMan|c99shell|r57shell|b374k|weevely|p0wny|WSOsetcookie)\b"
+_INPUT = re.compile(rb"\$_(?:GET|POST|REQUEST|COOKIE|SERVER|FILES)\b")
+_RUNS = rb"\b(?:eval|assert|system|exec|shell_exec|passthru|popen|proc_open|pcntl_exec|create_function)\s*\(\s*"
+# A shell runs what it is sent. Looked for around each use of a request's data, which is fast in large files.
+_BEFORE_INPUT = re.compile(
+    _RUNS + rb"(?:\w+\s*\(\s*){0,3}@?$|`[\s{]*$|\$_(?:GET|POST|REQUEST|COOKIE)\s*\[[^\]\n]{1,64}\]\s*\(\s*@?$"
 )
-_DOUBTFUL = re.compile(rb"\b(?:" + _RUNS[3:-1] + rb"|base64_decode|gzinflate|str_rot13|move_uploaded_file)\s*\(")
-_TAKES = re.compile(_INPUT + rb"|php://input")
+_PACKED = re.compile(
+    rb"eval\s*\(\s*(?:\w+\s*\(\s*)?(?:gzinflate|gzuncompress|base64_decode|str_rot13|strrev|hex2bin)\s*\("
+)
+_KNOWN_SHELLS = (b"FilesMan", b"c99shell", b"r57shell", b"b374k", b"weevely", b"p0wny", b"WSOsetcookie")
+_CONTEXT = 96  # bytes before the data
+_DOUBTFUL = re.compile(
+    rb"\b(?:eval|assert|system|exec|shell_exec|passthru|popen|proc_open|create_function|base64_decode|gzinflate|str_rot13|"
+    rb"move_uploaded_file)\s*\("
+)
 
 _FETCHES = re.compile(r"\b(?:curl|wget|base64|nc|ncat|socat)\b|/dev/(?:tcp|shm)/|(?<![\w/])/tmp/|/var/tmp/")
 _LOOSE = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/shm/")
@@ -161,15 +165,21 @@ def _code(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...])
         text = head(os.path.join(look.root, path), _FILE_BYTES)
         read += len(text)
         later = status.st_mtime > release + _AN_HOUR
-        if _SHELL.search(text):
-            shells.append(path)
-        elif later and _DOUBTFUL.search(text) and _TAKES.search(text):
+        takes = _INPUT.search(text) or b"php://input" in text
+        if _is_shell(text) or (later and takes and _DOUBTFUL.search(text)):
             shells.append(path)
         elif later and path.count("/") == 1 and path[7:] not in _ROOT_SCRIPTS:
             strangers.append(path)
     found.add("what looks like a web shell", shells)
     found.add("a script beside index.php that is newer than the release and no part of it", strangers)
     found.seen.append(f"{len(scripts):,} PHP files below public/ and src/")
+
+
+def _is_shell(text: bytes) -> bool:
+    if any(name in text for name in _KNOWN_SHELLS) or _PACKED.search(text):
+        return True
+    starts = (found.start() for found in _INPUT.finditer(text))
+    return any(_BEFORE_INPUT.search(text[max(0, start - _CONTEXT) : start]) for start in starts)
 
 
 def _left(look: Look, found: Trace, users: tuple[Identity, ...]) -> None:
@@ -279,7 +289,8 @@ def _requests(look: Look, found: Trace) -> None:
         asked = re.search(r'"(\S+ [^\s?"]+)', first)
         example = shown(asked[1][:80]) if asked else "a request"
         who = _client(lines[0]).decode() or "an unknown address"
-        found.signs.append(f"{label} answered a stranger {len(lines)} times, for example {example} for {who}")
+        times = "once" if len(lines) == 1 else f"{len(lines)} times"
+        found.signs.append(f"{label} answered a stranger {times}, for example {example} for {who}")
     if paths and read:
         found.seen.append(f"{read / 1e6:.1f} MB of {names(paths, 2)}")
     else:

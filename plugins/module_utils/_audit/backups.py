@@ -53,7 +53,7 @@ PLACES = (
 )
 _DAY = 26  # hours: a day, and the time a backup takes
 _DRILL = 31 * 24
-_SECONDS = 1.0  # for one walk
+_SECONDS = 5.0  # for one walk
 _HEAD = 2048
 _UNPACK = 8 << 20  # bytes of a packed dump that are unpacked to see its end
 _DUMP = re.compile(r"(?i)\.(?:sql|dump)(?:\.(?:gz|xz|bz2|zst|lz4))?$")

@@ -294,7 +294,7 @@ def admin(**values):
         (plant("public/main/.user.ini", "auto_prepend_file = /tmp/x"), "public/main/.user.ini"),
         (admin(status="5"), "pupils with an administrator's rights: eve"),
         (admin(late="1"), "administrators made in the last 30 days: eve"),
-        (request('"GET /.env HTTP/1.1"'), "the environment file answered a stranger 1 times"),
+        (request('"GET /.env HTTP/1.1"'), "the environment file answered a stranger once"),
         (request('"GET /dump.sql HTTP/1.1"'), "a database dump"),
         (request('"GET /main/inc/lib/javascript/bigupload/files/rce.php?c=id HTTP/1.1"'), "bigUpload"),
         (request('"POST /img/logo.php HTTP/1.1"'), "a PHP file among assets"),
