@@ -156,6 +156,7 @@ class Host:
             f"--network-alias={self.domain}",
             f"--label={LABEL}",
             *(f"--label={PREFIX}.{key}={value}" for key, value in labels.items()),
+            "--stop-signal=SIGRTMIN+3",
             "--tmpfs=/run",
             "--tmpfs=/tmp:exec,mode=1777",
             *boot_flags(image),

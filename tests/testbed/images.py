@@ -51,7 +51,7 @@ APT = """
 export DEBIAN_FRONTEND=noninteractive
 printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d
 chmod 755 /usr/sbin/policy-rc.d
-apt-get -q update
+apt-get -q -o Acquire::Languages=none update
 apt-get -q -y --no-install-recommends -o DPkg::Options::=--force-unsafe-io install {packages}
 apt-get clean
 rm /usr/sbin/policy-rc.d
@@ -94,8 +94,7 @@ def base(release: str) -> str:
             command += [f"--aptopt={option}" for option in options]
             command += [f"--customize-hook={hook}" for hook in BASE_HOOKS]
             subprocess.run([*command, release, tar], check=True, stdout=sys.stderr)
-            init = ("--change", 'CMD ["/sbin/init"]', "--change", "STOPSIGNAL SIGRTMIN+3", "--change", f"LABEL {LABEL}")
-            docker("import", *init, tar, image)
+            docker("import", "--change", f"LABEL {LABEL}", tar, image)
     return image
 
 
@@ -125,7 +124,7 @@ def layer(name: str, parent: str, script: str, files: Iterable[tuple[Path, str]]
             for source, place in sources:
                 docker("cp", f"{source}/." if source.is_dir() else str(source), f"{container}:{place}")
             docker("start", "--attach", container)
-            docker("commit", "--change", 'CMD ["/sbin/init"]', "--change", "STOPSIGNAL SIGRTMIN+3", container, image)
+            docker("commit", container, image)
         finally:
             docker("rm", "--force", "--volumes", container)
     return image
@@ -150,13 +149,14 @@ def application() -> Path:
 
 
 def site(release: str) -> str:
+    parent = stack(release)
     script = (HERE / "site.sh").read_text().replace("@PHP@", PHP[release])
     files = [
         (HERE / "site", "/"),
         (application(), "/var/tmp/application.tar"),
         (HERE / "app" / "schema.sql", "/var/tmp/schema.sql"),
     ]
-    return layer(f"site-{release}", stack(release), script, files)
+    return layer(f"site-{release}", parent, script, files)
 
 
 def image(release: str, web: str, state: str = "sloppy") -> str:
