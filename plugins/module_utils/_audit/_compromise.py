@@ -266,7 +266,8 @@ def _requests(look: Look, found: Trace) -> None:
         "/var/log/apache2/access.log",
         "/var/log/apache2/other_vhosts_access.log",
     ]
-    paths = [path for log in dict.fromkeys(logs) for path in (log, f"{log}.1") if os.path.isfile(path)]
+    paths = [path for log in dict.fromkeys(logs) for path in (log, f"{log}.1")]
+    paths = [path for path in paths if os.path.isfile(path) and os.access(path, os.R_OK)]
     paths.sort(key=os.path.getmtime, reverse=True)
     here = {address.encode() for address in (*look.site.addresses, "127.0.0.1", "::1")}
     hits: dict[str, list[bytes]] = {}
@@ -291,7 +292,7 @@ def _requests(look: Look, found: Trace) -> None:
         who = _client(lines[0]).decode() or "an unknown address"
         times = "once" if len(lines) == 1 else f"{len(lines)} times"
         found.signs.append(f"{label} answered a stranger {times}, for example {example} for {who}")
-    if paths and read:
+    if paths:
         found.seen.append(f"{read / 1e6:.1f} MB of {names(paths, 2)}")
     else:
         found.gaps.append("no access log could be read")
