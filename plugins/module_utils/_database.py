@@ -71,10 +71,11 @@ class Account:
 class Reader:
     """One read-only way into a database. The connection is made by the first question."""
 
-    def __init__(self, account: Account, root: str = "", ask: Ask | None = None) -> None:
+    def __init__(self, account: Account, root: str = "", ask: Ask | None = None, compiled: str = "") -> None:
         self.account = account
         self._root = root
         self._given = ask
+        self._compiled = compiled  # the folder of the application's cache, where that is not renewed by itself
 
     @classmethod
     def of_site(cls, site: Site) -> Reader:
@@ -95,7 +96,9 @@ class Reader:
         # Like PHP: "localhost" means the socket, and the server may know other grants for 127.0.0.1.
         socket = (there.socket or SOCKET) if host == "localhost" else ""
         password = environment.secret(name)
-        return cls(Account(there.user, password, host, there.port or 3306, socket, there.name), site.root)
+        compiled = os.path.join(site.root, "var/cache/prod") if environment.get("APP_ENV") == "prod" else ""
+        account = Account(there.user, password, host, there.port or 3306, socket, there.name)
+        return cls(account, site.root, compiled=compiled)
 
     @classmethod
     def of_server(cls) -> Reader:
@@ -169,6 +172,13 @@ class Reader:
             return {}
         except (OSError, UnicodeDecodeError) as problem:
             raise DatabaseError(f"{path}, which wins over the database, cannot be read: {problem}.") from problem
+        containers = Path(self._compiled).glob("*Container.php") if self._compiled else []
+        moments = [container.stat().st_mtime for container in containers]
+        if moments and max(moments) < path.stat().st_mtime:
+            raise DatabaseError(
+                f"{path} is newer than the application's cache, so it is not in force yet: run `bin/console cache:clear`"
+                " as the web user."
+            )
         return parse_overrides(text, str(path))
 
 

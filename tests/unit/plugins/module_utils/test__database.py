@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -140,6 +141,21 @@ def test_a_bare_true_is_not_the_text_true(tmp_path):
 def test_another_shape_is_said_and_not_guessed(tmp_path, text):
     with pytest.raises(DatabaseError, match=r"settings_overrides.yaml, line \d"):
         reader(root=overrides(tmp_path, text)).settings()
+
+
+def test_overrides_that_the_application_has_not_compiled_are_not_in_force(tmp_path):
+    root = overrides(tmp_path, "parameters:\n  settings_overrides:\n    default:\n      security.x: 'a'\n")
+    cache = tmp_path / "var/cache/prod"
+    cache.mkdir(parents=True)
+    look = Reader(Account("chamilo"), root=str(root), ask=Asked(), compiled=str(cache))
+    assert look.settings()["security.x"] == "a"  # nothing compiled: the next request does it
+    (cache / "Chamilo_KernelProdContainer.php").write_text("<?php")
+    look = Reader(Account("chamilo"), root=str(root), ask=Asked(), compiled=str(cache))
+    assert look.settings()["security.x"] == "a"
+    os.utime(cache / "Chamilo_KernelProdContainer.php", (1, 1))
+    look = Reader(Account("chamilo"), root=str(root), ask=Asked(), compiled=str(cache))
+    with pytest.raises(DatabaseError, match="newer than the application's cache"):
+        look.settings()
 
 
 def test_an_empty_override_file_overrides_nothing(tmp_path):
