@@ -176,8 +176,8 @@ class Reader:
         moments = [container.stat().st_mtime for container in containers]
         if moments and max(moments) < path.stat().st_mtime:
             raise DatabaseError(
-                f"{path} is newer than the application's cache, so it is not in force yet: run `bin/console cache:clear`"
-                " as the web user."
+                f"{path} is newer than the application's cache, so it is not in force yet: run"
+                " `bin/console cache:clear` as the web user."
             )
         return parse_overrides(text, str(path))
 
