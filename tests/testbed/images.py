@@ -71,10 +71,11 @@ def exists(image: str) -> bool:
 
 
 def tree_hash(folder: Path) -> str:
-    """Names, modes and bytes of all files below a folder."""
+    """Names and bytes of all files below a folder, and who may execute them. The umask of a checkout does not count."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
-        digest.update(f"{path.relative_to(folder)}\0{path.stat().st_mode:o}\0".encode() + path.read_bytes() + b"\0")
+        executable = path.stat().st_mode & 0o100
+        digest.update(f"{path.relative_to(folder)}\0{executable}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 

@@ -1,5 +1,6 @@
 # The state real schools have: Chamilo put there by a tutorial, nothing hardened, and a second site beside it.
 # Runs in a container without an init, while the image is made. @PHP@ is PHP's version.
+set -eu
 
 install -d -m 0755 /var/www/chamilo
 tar -xf /var/tmp/application.tar -C /var/www/chamilo --no-same-owner
@@ -39,6 +40,8 @@ chmod -R 777 /var/www/chamilo
 runuser -u www-data -- env HOME=/var/tmp php bin/console cache:warmup --quiet
 chmod -R 777 var/cache
 
+# The modes of a checkout are nobody's wish.
+chmod -R u=rwX,go=rX /var/www/shop /etc/cron.d/shop /etc/mysql/mariadb.conf.d/60-remote.cnf /var/tmp/shop-pool.conf
 useradd --system --home-dir /var/www/shop --shell /usr/sbin/nologin shop
 install -d -o shop -g shop -m 0755 /var/www/shop/uploads
 chown -R shop:shop /var/www/shop
