@@ -1,0 +1,95 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes sure that the portal is the user's own, then attacks it from the controller."""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import (  # noqa: F401 (they register)
+    headers,
+    https,
+    permissions,
+    updates,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import FAIL, attacks
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        given = dict(self._task.args)
+        for name in ("token", "state"):
+            if name in given:
+                raise AnsibleActionFail(f"guide_prove: {name} is made by the collection and cannot be given.")
+        try:
+            table = _controls.load()
+            level = _controls.parse_level(given.get("level", "should"))
+            waivers = _controls.parse_waivers(given.get("waivers", []), table)
+        except _controls.ControlError as error:
+            raise AnsibleActionFail(str(error)) from error
+        aim = Aim(str(given["domain"]).lower(), str(given.get("address", "")), str(given.get("ca_file", "")))
+        refused = self._prove_ownership(aim, given, task_vars or {})
+        if refused:
+            return {**result, "failed": True, "msg": refused}
+        today = datetime.date.today()
+        result["attacks"] = [
+            self._try(aim, control, _controls.enforced(control, level, waivers, today))
+            for control in table.controls
+            if control.id in attacks
+        ]
+        through = [one for one in result["attacks"] if one["status"] in ("through", "not_tried")]
+        held = sum(one["status"] == "held" for one in result["attacks"])
+        result["msg"] = [f"{held} of {len(result['attacks'])} attacks were held off."]
+        result["msg"] += [f"{one['id']}: {one['evidence']}" for one in through]
+        result["failed"] = bool(through)
+        return result
+
+    def _prove_ownership(self, aim: Aim, given: dict[str, Any], task_vars: dict[str, Any]) -> str:
+        """Why the portal may not be attacked, or an empty text."""
+        token = secrets.token_hex(32)
+        place = {name: given[name] for name in ("domain", "root", "web_server") if name in given} | {"token": token}
+        placed = self._module({**place, "state": "present"}, task_vars)
+        if placed.get("failed"):
+            return str(placed["msg"])
+        try:
+            # Asked for at once, and with a word that nobody can know.
+            answer = aim.get(placed["path"])
+        finally:
+            removed = self._module({**place, "state": "absent"}, task_vars)
+        if removed.get("failed"):
+            return f"The file that proves the portal is yours could not be removed: {removed['msg']}"
+        if answer.body.decode("utf-8", "replace") != token:
+            seen = answer.error or f"the answer was {answer.status}"
+            return (
+                f"{answer.url} is not served by this host: the word that Ansible put there did not come back ({seen}). "
+                "Nothing was attacked. Is the domain right, and does it lead to this host from here? Set "
+                "chamilo_prove_address to the host's address otherwise."
+            )
+        return ""
+
+    def _module(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = self._execute_module(
+            module_name="chamilo.hardening.guide_prove", module_args=arguments, task_vars=task_vars
+        )
+        return answer
+
+    def _try(self, aim: Aim, control: _controls.Control, enforced: bool) -> dict[str, str]:
+        try:
+            finding = attacks[control.id](aim)
+        except OSError as problem:
+            status, evidence = "not_tried", f"The attack could not be tried: {problem}"
+        else:
+            got_in = "through" if enforced else "waived"
+            status, evidence = got_in if finding.status == FAIL else "held", finding.evidence
+        return {"id": control.id, "title": control.title, "status": status, "evidence": evidence}

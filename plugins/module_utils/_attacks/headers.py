@@ -1,0 +1,120 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Attacks that a browser stops, if it is told to: each judges the answers as a browser would."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+
+HEADERS = ("X-Content-Type-Options", "X-Frame-Options", "X-XSS-Protection", "Referrer-Policy")
+_POLICY = ("Content-Security-Policy", "Content-Security-Policy-Report-Only")
+_ELSEWHERE = "https://attacker.example"
+
+
+def _page(aim: Aim) -> Answer:
+    if not aim.page.status:
+        raise OSError(f"{aim.page.url} gave no answer: {aim.page.error}")
+    return aim.page
+
+
+@attack("headers_nosniff")
+def sniff(aim: Aim) -> Finding:
+    sent = _page(aim).values("X-Content-Type-Options")
+    if [value.strip().lower() for value in sent] == ["nosniff"]:
+        return passed("A browser does not take a text for a script.")
+    return failed(f"A browser may run an uploaded text as a script: X-Content-Type-Options is {_said(sent)}.")
+
+
+@attack("headers_frame_options")
+def frame(aim: Aim) -> Finding:
+    answer = _page(aim)
+    ancestors = re.search(r"frame-ancestors([^;]*)", "; ".join(answer.values("Content-Security-Policy")))
+    if ancestors:
+        # With this directive a browser does not look at X-Frame-Options.
+        let_in = [word for word in ancestors[1].split() if word == "*" or re.fullmatch(r"https?:(//\*)?", word)]
+        if not let_in:
+            return passed(f"A page of {_ELSEWHERE} cannot frame the portal: frame-ancestors{ancestors[1]}.")
+        return failed(f"A page of {_ELSEWHERE} can frame the portal: frame-ancestors lets in {' '.join(let_in)}.")
+    sent = [value.strip().upper() for value in answer.values("X-Frame-Options")]
+    if sent in (["SAMEORIGIN"], ["DENY"]):
+        return passed(f"A page of {_ELSEWHERE} cannot frame the portal: X-Frame-Options is {sent[0]}.")
+    return failed(f"A page of {_ELSEWHERE} can lay the portal under its own buttons: X-Frame-Options is {_said(sent)}.")
+
+
+@attack("headers_xss_protection")
+def reflect(aim: Aim) -> Finding:
+    sent = _page(aim).values("X-XSS-Protection")
+    if len(sent) == 1:
+        return passed(f"An old browser is told what to do about injected scripts: X-XSS-Protection is {sent[0]!r}.")
+    return failed(f"An old browser is left to itself with injected scripts: X-XSS-Protection is {_said(sent)}.")
+
+
+@attack("headers_referrer_policy")
+def follow(aim: Aim) -> Finding:
+    sent = _page(aim).values("Referrer-Policy")
+    # A browser takes the last policy it knows.
+    policy = sent[-1].split(",")[-1].strip().lower() if sent else ""
+    leaks = {"", "unsafe-url", "no-referrer-when-downgrade"}
+    if policy in leaks:
+        return failed(f"Another site learns the whole address people came from: Referrer-Policy is {_said(sent)}.")
+    return passed(f"Another site learns at most the name of the portal: Referrer-Policy is {policy}.")
+
+
+@attack("headers_csp")
+def inject(aim: Aim) -> Finding:
+    answer = _page(aim)
+    for name in _POLICY:
+        for policy in answer.values(name):
+            rules = dict(rule.strip().partition(" ")[::2] for rule in policy.split(";") if rule.strip())
+            scripts = rules.get("script-src", rules.get("default-src", "*")).split()
+            if not {"*", "https:", "http:"} & set(scripts):
+                what = "blocked" if name == _POLICY[0] else "reported"
+                return passed(f"A script of {_ELSEWHERE} in a page is {what}: script-src {' '.join(scripts)}.")
+    return failed(f"A script of {_ELSEWHERE} that somebody puts into a page runs: no policy speaks against it.")
+
+
+@attack("headers_once")
+def elsewhere(aim: Aim) -> Finding:
+    seen, wrong = [], []
+    for answer in _answers(aim):
+        seen.append(str(answer.status))
+        wrong += [
+            f"{answer.url} ({answer.status}) sends {name} {len(answer.values(name))} times"
+            for name in HEADERS
+            if len(answer.values(name)) != 1 and not _framed_by_policy(answer, name)
+        ]
+    if not seen:
+        raise OSError(f"{aim.domain} answered nothing")
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        return failed(f"There are answers without the protection: {'; '.join(wrong[:3])}{more}.")
+    return passed(f"Answers of each kind that was tried ({', '.join(seen)}) send each header once.")
+
+
+def _answers(aim: Aim) -> Iterator[Answer]:
+    tried = [
+        aim.page,
+        aim.ask("http", "/"),
+        aim.get("/robots.txt"),
+        aim.get("/api/users"),
+        aim.get("/.htaccess"),
+        aim.missing,
+        aim.get("/", method="POST", headers={"Content-Length": str(10**12)}, timeout=3.0),
+    ]
+    return (answer for answer in tried if answer.status)
+
+
+def _framed_by_policy(answer: Answer, name: str) -> bool:
+    policies = "; ".join(answer.values("Content-Security-Policy"))
+    return name == "X-Frame-Options" and "frame-ancestors" in policies and not answer.values(name)
+
+
+def _said(sent: list[str]) -> str:
+    return " and ".join(map(repr, sent)) or "not sent"

@@ -1,0 +1,73 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Attacks on what a visitor sends: read it on the way, or lead the browser back to where it can be read."""
+
+from __future__ import annotations
+
+import re
+import ssl
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import tls_context
+
+_OLD = {"TLS 1.0": ssl.TLSVersion.TLSv1, "TLS 1.1": ssl.TLSVersion.TLSv1_1}
+
+
+@attack("https_certificate")
+def certificate(aim: Aim) -> Finding:
+    answer = aim.ask("https", "/", verify=True)
+    if answer.status:
+        return passed(f"A client that checks certificates accepts the one of {aim.domain}.")
+    return failed(
+        f"A client that checks certificates cannot use https://{aim.domain}/ ({answer.error}). People who are used to "
+        "that warning do not see the one an attacker causes."
+    )
+
+
+@attack("https_redirect")
+def redirect(aim: Aim) -> Finding:
+    # No account is named, so this is no login attempt; an application that reads it has read it in plain text.
+    answer = aim.ask("http", "/login_json", method="POST", body=b"{}", headers={"Content-Type": "application/json"})
+    if not answer.status:
+        return passed(f"A login sent over plain http is not answered at all ({answer.error}).")
+    target = answer.value("Location")
+    if answer.status == 301 and target == f"https://{aim.domain}/login_json":
+        return passed("A login sent over plain http is sent to https (301) before the application sees it.")
+    return failed(
+        f"A login sent over plain http is answered with {answer.status}{f' to {target}' if target else ''}: whoever "
+        "listens on the way has read it."
+    )
+
+
+@attack("https_hsts")
+def strip(aim: Aim) -> Finding:
+    # A browser takes the header only from a connection it trusts.
+    answer = aim.ask("https", "/", verify=True)
+    if not answer.status:
+        return failed(f"No browser can learn to stay on https: {answer.error}.")
+    sent = answer.values("Strict-Transport-Security")
+    age = re.match(r'\s*max-age="?(\d+)', sent[0], re.IGNORECASE) if sent else None
+    if age and int(age[1]) > 0:
+        return passed(f"A browser that was here goes to https by itself for {int(age[1]) // 86400} days.")
+    return failed(
+        "A browser that was here follows a link to plain http, where somebody on the way can answer instead: "
+        f"Strict-Transport-Security is {' and '.join(map(repr, sent)) or 'not sent'}."
+    )
+
+
+@attack("https_protocols")
+def protocols(aim: Aim) -> Finding:
+    if aim.shake(tls_context(verify=False)).error:
+        return failed("Nothing is encrypted: no TLS is spoken on port 443.")
+    spoken = [name for name, version in _OLD.items() if not aim.shake(_only(version)).error]
+    if spoken:
+        return failed(f"A client that speaks nothing better than {' or '.join(spoken)} is let in.")
+    return passed("Clients that speak nothing better than TLS 1.0 or 1.1 are refused.")
+
+
+def _only(version: ssl.TLSVersion) -> ssl.SSLContext:
+    # The distribution's OpenSSL would refuse these versions on our side already.
+    return tls_context(verify=False, minimum=version, maximum=version, ciphers="ALL:@SECLEVEL=0")

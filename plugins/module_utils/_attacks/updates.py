@@ -1,0 +1,32 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Attacks that use what an installation or an update left behind."""
+
+from __future__ import annotations
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
+
+_WAYS = (
+    "/main/install/",
+    "/main/install/index.php",
+    "/main/install/index.php/x",
+    "//main/install/index.php",
+    "/main/./install/index.php",
+    "/main/%69nstall/index.php",
+    "/check.php",
+    "/check.php/x",
+)
+
+
+@attack("updates_installer")
+def installer(aim: Aim) -> Finding:
+    answers = [aim.get(path) for path in _WAYS]
+    if not any(answer.status for answer in answers):
+        raise OSError(f"{aim.domain} gave no answer: {answers[0].error}")
+    reached = [answer for answer in answers if answer.status not in (0, 403, 404) and answer.body != aim.missing.body]
+    if reached:
+        return failed(f"A stranger reaches {', '.join(f'{answer.url} ({answer.status})' for answer in reached[:3])}.")
+    return passed(f"{len(_WAYS)} ways to the installer and to check.php are refused.")

@@ -1,0 +1,154 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: guide_prove
+short_description: Try harmless attacks against a portal of your own
+version_added: 0.1.0
+author:
+  - The chamilo.hardening maintainers (@chamilo-hardening)
+description:
+  - Attacks the portal over the network from the controller, one attack for each control that can be attacked from
+    outside without harm. None of them writes, logs in or takes long.
+  - First it makes sure that the portal is yours. It puts a file with a random word under the document root, through
+    Ansible's connection, and asks for it over the network. Unless that very word comes back, nothing is attacked.
+    The file is removed in any case.
+  - Fails when an attack on a control that is enforced gets through.
+options:
+  domain:
+    description: The public name of the portal.
+    type: str
+    required: true
+  root:
+    description: The folder of Chamilo on the host. Empty means that it is found.
+    type: str
+    default: ""
+  web_server:
+    description: The web server that serves it. Empty means that it is found.
+    type: str
+    choices: ["", nginx, apache]
+    default: ""
+  address:
+    description:
+      - The address the controller connects to.
+      - Empty means the one that O(domain) resolves to.
+    type: str
+    default: ""
+  ca_file:
+    description: A file on the controller with the authority to trust, besides those of the system.
+    type: path
+    default: ""
+  level:
+    description: What is enforced, see the role chamilo.hardening.common.
+    type: str
+    choices: [should, consider]
+    default: should
+  waivers:
+    description: Controls that are not enforced for a while, see the role chamilo.hardening.common.
+    type: list
+    elements: dict
+    default: []
+  token:
+    description: For the action plugin alone, which makes it.
+    type: str
+    default: ""
+  state:
+    description: For the action plugin alone.
+    type: str
+    choices: [present, absent]
+    default: present
+attributes:
+  check_mode:
+    support: none
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    details:
+      - The task is skipped, because the proof that the portal is yours needs a file for a moment.
+  diff_mode:
+    support: N/A
+    description: Will return details on what has changed when in diff mode.
+seealso:
+  - module: chamilo.hardening.guide_audit
+"""
+
+EXAMPLES = r"""
+- name: Try to get in
+  chamilo.hardening.guide_prove:
+    domain: campus.example.org
+
+- name: Try it before the name leads to the new host
+  chamilo.hardening.guide_prove:
+    domain: campus.example.org
+    address: 203.0.113.7
+"""
+
+RETURN = r"""
+attacks:
+  description: What was tried, in the order of the table of controls.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: The control.
+      type: str
+      sample: https_redirect
+    title:
+      description: What should be true.
+      type: str
+    status:
+      description: V(held), V(through), V(waived) for one that got through and need not be held off, or V(not_tried).
+      type: str
+    evidence:
+      description: What happened.
+      type: str
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import SiteError, discover
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "domain": {"type": "str", "required": True},
+            "root": {"type": "str", "default": ""},
+            "web_server": {"type": "str", "choices": ["", "nginx", "apache"], "default": ""},
+            "address": {"type": "str", "default": ""},
+            "ca_file": {"type": "path", "default": ""},
+            "level": {"type": "str", "choices": ["should", "consider"], "default": "should"},
+            "waivers": {"type": "list", "elements": "dict", "default": []},
+            "token": {"type": "str", "default": "", "no_log": False},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        }
+    )
+    given = module.params
+    if not given["token"].isalnum():
+        module.fail_json(msg="token is made by the action plugin of this module; do not call the module alone.")
+    try:
+        site = discover(given["domain"], given["root"], given["web_server"], require=True)
+    except SiteError as problem:
+        module.fail_json(msg=str(problem))
+    root = next((host.root for host in (*site.serving, *site.fallback) if host.root), f"{site.root}/public")
+    path = os.path.join(root, f"chamilo-hardening-{given['token'][:16]}.txt")
+    try:
+        if given["state"] == "present":
+            # The web server need not be able to write here, and no other file is touched.
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644), "w") as file:
+                os.fchmod(file.fileno(), 0o644)
+                file.write(given["token"])
+        else:
+            os.unlink(path)
+    except OSError as problem:
+        module.fail_json(msg=f"{path}: {problem.strerror}")
+    module.exit_json(changed=False, path=f"/{os.path.basename(path)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""The attacks of guide_prove: they get through on a sloppy host, and are held off on a hardened one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.hosts.hardening import Playbook
+from tests.playbook import PlayError
+from tests.testbed import authority
+from tests.testbed.hosts import Host
+
+# Their roles are not written yet, so these get through on a host that is hardened as far as it goes.
+LATER = ("updates_installer", "permissions_docroot")
+
+
+def prove(playbook: Playbook, host: Host, **variables: str) -> str:
+    """What the playbook says, whether it fails or not."""
+    options = {"chamilo_prove_address": host.address, "chamilo_https_acme_ca_file": str(authority.certificate())}
+    with pytest.raises(PlayError) as failed:
+        playbook.run("prove", host, **{**options, **variables})
+    return " ".join(str(failed.value).split())
+
+
+def test_every_attack_gets_through_before(fresh: Host, playbook: Playbook) -> None:
+    before = fresh.snapshot()
+    said = prove(playbook, fresh)
+    assert "0 of 12 attacks were held off" in said
+    ignore = [
+        "/var/log/*",
+        "/var/lib/systemd/*",
+        "/var/lib/php/*",
+        "/root/.ansible*",
+        "/var/www/chamilo/var/*",
+        "database:*",
+    ]
+    assert not before.changes(fresh.snapshot(), ignore), "an attack leaves nothing behind"
+
+
+def test_those_of_the_hardened_sections_are_held_off_after(hardened: Host, playbook: Playbook) -> None:
+    said = prove(playbook, hardened)
+    assert "10 of 12 attacks were held off" in said
+    assert all(f"{control}: " in said for control in LATER)
+
+
+def test_without_the_fixer_they_get_through_again(hardened: Host, playbook: Playbook) -> None:
+    hardened.run("chamilo-hardening undo headers")
+    said = prove(playbook, hardened)
+    assert "headers_frame_options: " in said
+    assert "https_redirect: " not in said
+
+
+def test_a_portal_that_is_not_ones_own_is_not_attacked(make: Callable[..., Host], playbook: Playbook) -> None:
+    mine, other = make("campus"), make("other")
+    said = prove(playbook, mine, chamilo_prove_address=other.address)
+    assert "Nothing was attacked" in said
+    assert "installer" not in other.run("cat /var/log/*/*access*.log").stdout
+    assert not mine.run("ls /var/www/chamilo/public | grep chamilo-hardening", check=False).stdout

@@ -1,0 +1,39 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+
+
+def prove(ansible, *arguments, **options):
+    task = {"chamilo.hardening.guide_prove": {"domain": "campus.test", **options}}
+    return ansible.play([{"hosts": "all", "gather_facts": False, "tasks": [task]}], {"campus.test": {}}, *arguments)
+
+
+@pytest.mark.parametrize("name", ["token", "state"])
+def test_what_the_collection_makes_cannot_be_given(ansible, name):
+    done = prove(ansible, **{name: "present"})
+    assert done.code != 0
+    assert f"{name} is made by the collection" in done.output
+
+
+def test_a_host_without_chamilo_is_not_attacked(ansible, tmp_path):
+    done = prove(ansible, root=str(tmp_path))
+    assert done.code != 0
+    assert str(tmp_path) in done.output
+    assert "attacks" not in done.output
+
+
+def test_an_unknown_waiver_is_refused_before_anything(ansible):
+    waiver = {"control": "headers_onze", "reason": "r", "owner": "o", "until": "2099-01-01"}
+    done = prove(ansible, waivers=[waiver])
+    assert done.code != 0
+    assert "headers_once" in done.output
+
+
+def test_check_mode_skips_it(ansible):
+    done = prove(ansible, "--check")
+    assert done.code == 0
+    assert done.recap("campus.test")["skipped"] == 1

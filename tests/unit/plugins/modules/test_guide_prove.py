@@ -1,0 +1,63 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site, SiteError
+from ansible_collections.chamilo.hardening.plugins.modules import guide_prove
+
+TOKEN = "5f" * 32
+
+
+def run(capsys, site, **arguments):
+    def discover(*_arguments, **_options):
+        if isinstance(site, Exception):
+            raise site
+        return site
+
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        patch_module_args({"domain": "campus.test", "token": TOKEN, **arguments}),
+    ):
+        patch.setattr(guide_prove, "discover", discover)
+        with pytest.raises(SystemExit):
+            guide_prove.main()
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.fixture
+def portal(tmp_path):
+    (tmp_path / "public").mkdir()
+    return Site("campus.test", root=str(tmp_path))
+
+
+def test_the_word_is_put_there_and_removed(capsys, portal, tmp_path):
+    placed = run(capsys, portal)
+    file = tmp_path / "public" / placed["path"].lstrip("/")
+    assert file.read_text() == TOKEN
+    assert not placed["changed"]
+    run(capsys, portal, state="absent")
+    assert list((tmp_path / "public").iterdir()) == []
+
+
+def test_a_file_that_is_there_is_never_written_to(capsys, portal, tmp_path):
+    placed = run(capsys, portal)
+    file = tmp_path / "public" / placed["path"].lstrip("/")
+    file.write_text("somebody else's")
+    assert run(capsys, portal)["failed"]
+    assert file.read_text() == "somebody else's"
+
+
+def test_alone_it_says_who_makes_the_word(capsys, portal):
+    assert "do not call the module alone" in run(capsys, portal, token="")["msg"]
+    assert "do not call the module alone" in run(capsys, portal, token="../x")["msg"]
+
+
+def test_a_host_without_chamilo_is_refused(capsys):
+    assert run(capsys, SiteError("There is no Chamilo."))["msg"] == "There is no Chamilo."
