@@ -25,6 +25,8 @@ _CODE_BYTES = 128 << 20  # of PHP that is read
 _FILE_BYTES = 256 << 10  # of one PHP file
 _LOG_BYTES = 8 << 20  # of access logs, the newest first
 _LATELY = 30  # days
+# Where Debian's servers write when a virtual host says nothing.
+USUAL_LOGS = ("/var/log/nginx/access.log", "/var/log/apache2/access.log", "/var/log/apache2/other_vhosts_access.log")
 _AN_HOUR = 3600
 
 # ".phps" is what Chamilo itself makes of a forbidden upload, and nothing runs it.
@@ -260,12 +262,9 @@ def _accounts(look: Look, found: Trace) -> None:
 
 def _requests(look: Look, found: Trace) -> None:
     """Answers that an attack would have got, in the newest part of the access logs."""
-    logs = [host.access_log.split()[0] for host in (*look.site.serving, *look.site.fallback) if host.access_log]
-    logs = logs or [
-        "/var/log/nginx/access.log",
-        "/var/log/apache2/access.log",
-        "/var/log/apache2/other_vhosts_access.log",
-    ]
+    logs: list[str] = []
+    for host in (*look.site.serving, *look.site.fallback):
+        logs += host.access_log.split()[:1] or USUAL_LOGS
     paths = [path for log in dict.fromkeys(logs) for path in (log, f"{log}.1")]
     paths = [path for path in paths if os.path.isfile(path) and os.access(path, os.R_OK)]
     paths.sort(key=os.path.getmtime, reverse=True)

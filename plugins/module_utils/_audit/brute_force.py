@@ -20,6 +20,7 @@ import time
 from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _fail2ban
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._compromise import USUAL_LOGS
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import names, tail
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.passwords import on_every_portal, whole_number
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
@@ -38,7 +39,6 @@ UNLOCK = ("/usr/local/sbin/chamilo-hardening", "/usr/local/sbin/chamilo-unlock")
 GUESSER, VICTIM = "203.0.113.66", "198.51.100.77"  # addresses for documentation: nobody has them
 _MOST_ATTEMPTS = 10
 _ATTEMPTS = 5
-_USUAL_LOGS = ("/var/log/nginx/access.log", "/var/log/apache2/access.log", "/var/log/apache2/other_vhosts_access.log")
 _LOG_BYTES = 1 << 18
 _PATIENCE = 1.0  # seconds until a request is in the log
 _FORGED = f'{VICTIM} - - [] "POST {LOGINS[0]} HTTP/1.1" 401 0 "-" "-"'
@@ -145,7 +145,7 @@ def _files(look: Look) -> list[str]:
     """Where access logs may be: what the virtual hosts name, what jails read, and the usual places."""
     named = [host.access_log.split()[0] for host in look.site.virtual_hosts if host.access_log]
     watched = [file for jail in look.once(jails) or [] for file in jail.files]
-    known = (os.path.realpath(path) for path in (*named, *watched, *_USUAL_LOGS) if path.startswith("/"))
+    known = (os.path.realpath(path) for path in (*named, *watched, *USUAL_LOGS) if path.startswith("/"))
     return [path for path in dict.fromkeys(known) if os.path.isfile(path)]
 
 

@@ -107,7 +107,7 @@ class Host:
         monkeypatch.setattr(_fail2ban, "matches", engine)
         monkeypatch.setattr(brute_force.shutil, "which", lambda name, path=None: f"/usr/sbin/{name}")
         monkeypatch.setattr(brute_force, "_PATIENCE", 0.1)
-        monkeypatch.setattr(brute_force, "_USUAL_LOGS", ())
+        monkeypatch.setattr(brute_force, "USUAL_LOGS", ())
 
     def look(self, **options):
         virtual_host = VirtualHost(
