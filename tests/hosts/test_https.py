@@ -136,7 +136,7 @@ def test_a_virtual_host_of_ones_own_works_with_the_include_line(make, playbook: 
     name = "server_name" if host.web == "nginx" else "ServerName"
     file = "chamilo" if host.web == "nginx" else "chamilo.conf"
     end = ";" if host.web == "nginx" else ""
-    host.run(["sed", "-i", f"s|^ *{name} .*|&\n{include}{end}|", f"/etc/{service}/sites-available/{file}"])
+    host.run(["sed", "-i", f"s|^ *{name} .*|&\\n{include}{end}|", f"/etc/{service}/sites-available/{file}"])
     host.run(["systemctl", "reload", service])
     playbook.harden(host, chamilo_https_vhost="include")
     answer = host.http(f"https://{host.domain}/")
