@@ -45,6 +45,7 @@ class Host:
         self.records.mkdir()
         self.log = tmp_path / "access.log"
         self.log.write_text('192.0.2.1 - - [25/Nov/2026:13:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "-"\n')
+        self.access_log = f"{self.log} combined"
         self.jobs = []
         self.processes = [Process(1, 0, "systemd", 0)]
         self.admins = [{"username": "admin", "status": "1", "active": "1", "late": "1"}]
@@ -78,7 +79,7 @@ class Host:
         (self.records / "monitoring.json").write_text(json.dumps(entries))
 
     def look(self, root=True, environment="prod"):
-        host = VirtualHost("site.conf", 1, ("campus.test",), (), "", access_log=f"{self.log} combined")
+        host = VirtualHost("site.conf", 1, ("campus.test",), (), "", access_log=self.access_log)
         site = Site(
             "campus.test",
             root=str(self.root),
@@ -335,6 +336,14 @@ def test_a_process_of_the_web_user_that_is_no_server(host, monkeypatch):
     assert len(found) == 1
     assert "process 50" in found[0]
     assert "process 52" in found[0]
+
+
+@pytest.mark.parametrize("written", ["", "${APACHE_LOG_DIR}/access.log combined"])
+def test_a_log_that_is_not_named_is_in_a_usual_place(host, monkeypatch, written):
+    monkeypatch.setattr(_compromise, "USUAL_LOGS", (str(host.log),))
+    request('"GET /dump.sql HTTP/1.1"')(host)
+    host.access_log = written
+    assert len(monitoring.signs(host.look())) == 1
 
 
 def test_what_could_not_be_looked_at_is_never_a_pass(host):
