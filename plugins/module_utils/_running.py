@@ -13,10 +13,10 @@ import datetime
 import glob
 import os
 import re
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ansible_collections.chamilo.hardening.plugins.module_utils import _machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
 
 _CRON_FOLDERS = ("hourly", "daily", "weekly", "monthly")
@@ -49,13 +49,9 @@ class Job:
 
 
 def said(argv: Sequence[str], seconds: float = 20) -> str:
-    """What a command prints; an empty text where it cannot run or fails."""
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-    try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, env=environment)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.decode(errors="replace") if done.returncode == 0 else ""
+    """What a command prints, with times in UTC; an empty text where it cannot run or fails."""
+    code, text = _machine.run(("env", "TZ=UTC", *argv), seconds)
+    return text if code == 0 else ""
 
 
 def processes(_look: Look) -> tuple[Process, ...]:
@@ -135,10 +131,10 @@ def _pause(entry: str) -> float:
     kind, _is, value = entry.partition("=")
     if kind == "OnCalendar":
         text = said(["systemd-analyze", "calendar", "--iterations=5", value])
-        starts = [_moment(line) for line in text.splitlines() if re.search(r"elapse:|Iteration #", line)]
+        starts = [_moment(line) for line in text.splitlines() if re.search(r"elapse:|Iter(?:ation|\.) #", line)]
         return max((later - earlier for earlier, later in zip(starts, starts[1:])), default=float("inf"))
     if kind in ("OnUnitActiveUSec", "OnUnitInactiveUSec"):
-        found = re.search(r"s: (\d+)\n", said(["systemd-analyze", "timespan", value]))
+        found = re.search(r"s: (\d+)$", said(["systemd-analyze", "timespan", value]), re.MULTILINE)
         return int(found[1]) / 1e6 if found else float("inf")
     return float("inf")  # OnBootSec and the like start once
 

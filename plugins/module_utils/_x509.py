@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 _KEYS = {"1.2.840.113549.1.1.1": "RSA", "1.2.840.10045.2.1": "EC", "1.3.101.112": "Ed25519", "1.3.101.113": "Ed448"}
 _CURVES = {"1.2.840.10045.3.1.7": 256, "1.3.132.0.34": 384, "1.3.132.0.35": 521}
+_VERSION = 0xA0  # an optional field before the others
 _WEAK_SIGNATURES = {
     "1.2.840.113549.1.1.2": "MD2",
     "1.2.840.113549.1.1.4": "MD5",
@@ -51,24 +52,24 @@ class Certificate:
 def parse(der: bytes) -> Certificate:
     """Read a certificate in DER (RFC 5280, 4.1)."""
     try:
-        _tag, body = next(_values(der))
-        tbs, signature, _bits = (value for _tag, value in _values(body))
-        fields = [(tag, value) for tag, value in _values(tbs) if tag != 0xA0]  # without the version
-        (_, serial), _algorithm, (_, issuer), (_, validity), (_, subject), (_, public) = fields[:6]
-        not_before, not_after = (_time(value) for _tag, value in _values(validity))
-        (_, algorithm), (_, bits) = _values(public)
-        parts = list(_values(algorithm))
-        key = _oid(parts[0][1])
+        (body,) = _contents(der)
+        tbs, signature, _signed = _contents(body)
+        fields = [value for tag, value in _values(tbs) if tag != _VERSION]
+        serial, _algorithm, issuer, validity, subject, public = fields[:6]
+        not_before, not_after = map(_time, _contents(validity))
+        algorithm, bits = _contents(public)
+        parts = _contents(algorithm)
+        key = _oid(parts[0])
         return Certificate(
             serial=serial.hex().lstrip("0") or "0",
             not_before=not_before,
             not_after=not_after,
             key=_KEYS.get(key, key),
             bits=_size(_KEYS.get(key, ""), parts, bits[1:]),
-            weak_signature=_WEAK_SIGNATURES.get(_oid(next(_values(signature))[1]), ""),
+            weak_signature=_WEAK_SIGNATURES.get(_oid(_contents(signature)[0]), ""),
             self_issued=issuer == subject,
         )
-    except (ValueError, IndexError, StopIteration) as problem:
+    except (ValueError, IndexError) as problem:
         raise CertificateError(f"no certificate that could be read: {problem or 'it ends too early'}") from problem
 
 
@@ -96,6 +97,10 @@ def _values(data: bytes) -> Iterator[tuple[int, bytes]]:
         position += length
 
 
+def _contents(data: bytes) -> list[bytes]:
+    return [value for _tag, value in _values(data)]
+
+
 def _oid(data: bytes) -> str:
     numbers, current = [data[0] // 40, data[0] % 40], 0
     for byte in data[1:]:
@@ -114,10 +119,10 @@ def _time(data: bytes) -> float:
     return moment.replace(tzinfo=datetime.timezone.utc).timestamp()
 
 
-def _size(key: str, algorithm: list[tuple[int, bytes]], public: bytes) -> int:
+def _size(key: str, algorithm: list[bytes], public: bytes) -> int:
     if key == "RSA":
-        _tag, modulus = next(_values(next(_values(public))[1]))
+        modulus = _contents(_contents(public)[0])[0]
         return int.from_bytes(modulus, "big").bit_length()
     if key == "EC":
-        return _CURVES.get(_oid(algorithm[1][1]), 0)
+        return _CURVES.get(_oid(algorithm[1]), 0)
     return 0

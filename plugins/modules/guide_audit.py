@@ -261,6 +261,16 @@ def main() -> None:
             "web_server": {"type": "str", "choices": ["", "nginx", "apache"], "default": ""},
             "site": {"type": "str", "default": ""},
             "sections": {"type": "list", "elements": "str", "choices": list(SECTIONS), "default": []},
+            # These two mean something on the controller only, where the table is.
+            "level": {"type": "str", "choices": ["must", "should", "consider"], "default": "should"},
+            "waivers": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    name: {"type": "str", "required": True} for name in ("control", "reason", "owner", "until")
+                },
+            },
             "owner": {"type": "str", "default": "root"},
             "ca_file": {"type": "path", "default": ""},
             "terminated_elsewhere": {"type": "bool", "default": False},

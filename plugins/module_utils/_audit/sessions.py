@@ -200,6 +200,8 @@ def lifetime(look: Look) -> Finding:
     if not cleaners:
         return failed(f"No active timer or cron job clears away old sessions in {folder}.")
     pause = min(map(longest_pause, cleaners))
+    if pause == float("inf"):
+        raise Unseen(f"how often {cleaners[0].source} clears away old sessions could not be told")
     longest, source = max(kept)
     worst = longest + pause
     words = f"an idle session is forgotten after {_hours(longest)} ({source}), the cleaner runs every {_hours(pause)}"
@@ -210,8 +212,6 @@ def lifetime(look: Look) -> Finding:
 
 
 def _hours(seconds: float) -> str:
-    if seconds == float("inf"):
-        return "an unknown time"
     return f"{seconds / 3600:.1f} hours" if seconds >= 2 * HOUR else f"{seconds / 60:.0f} minutes"
 
 

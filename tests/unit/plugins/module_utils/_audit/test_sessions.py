@@ -191,7 +191,6 @@ def test_an_hour_with_a_cleaner_every_five_minutes(idle):
     [
         ({"faces": {"fpm": "3600"}}, "90 minutes at worst; wanted: 60 minutes"),
         ({"faces": {"fpm": "1440", "cli": "86400"}}, "/etc/php/8.4/cli"),  # the longest of all faces counts
-        ({"pause": float("inf")}, "an unknown time"),
         ({"found": ()}, "No active timer"),
         ({"faces": {}}, "the folder of no php.ini"),
         ({"oldest": 4000}, "A session that nobody used for 67 minutes is still kept"),
@@ -211,6 +210,11 @@ def test_sessions_elsewhere_end_by_themselves(idle, seconds, status):
     finding = idle(php=php, application={"gc_maxlifetime": seconds})
     assert finding.status == status
     assert "redis" in finding.evidence
+
+
+def test_a_cleaner_of_unknown_pace_is_not_assessed(idle):
+    with pytest.raises(Unseen, match="how often phpsessionclean.timer"):
+        idle(pause=float("inf"))
 
 
 def test_without_root_old_sessions_cannot_be_seen(idle):
