@@ -21,7 +21,13 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 # Variables of the playbooks, which belong to no role.
-PLAYBOOK_VARIABLES = ("chamilo_hosts", "chamilo_report_dir", "chamilo_audit_fail_on", "chamilo_prove_address")
+PLAYBOOK_VARIABLES = (
+    "chamilo_hosts",
+    "chamilo_report_dir",
+    "chamilo_audit_fail_on",
+    "chamilo_prove_address",
+    "chamilo_restore_confirm",
+)
 NETWORKS = ("chamilo_trusted_proxies", "chamilo_friends")
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)\Z")
