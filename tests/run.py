@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
 LOGS = CACHE / "logs"
 TREE = CACHE / "tree"  # a real copy of the collection: ansible-test does not accept a link
-OF_ANSIBLE_TEST = ("tests/config.yml", "tests/sanity")
+OF_ANSIBLE_TEST = ("tests/config.yml",)
 SECTIONS = (
     "updates https permissions passwords brute_force sessions headers uploads database backups monitoring".split()
 )
