@@ -1,0 +1,177 @@
+"""The playbook harden: what it predicts, what it repeats, and what it refuses before it changes anything."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.hosts.hardening import CERTIFICATE, GUIDE, Playbook, missing_from_the_portal, neighbour
+from tests.playbook import PlayError, play
+from tests.testbed import authority
+from tests.testbed.engine import ROOT
+from tests.testbed.hosts import Host
+
+# A host at rest writes these by itself.
+QUIET = [
+    "/var/log/*",
+    "/var/lib/systemd/*",
+    "/var/lib/php/*",
+    "/root/.ansible*",
+    "/var/www/chamilo/var/*",
+    "database:*",
+]
+CHANGED = re.compile(r"^\+\+\+ after: (\S+)", re.MULTILINE)
+
+
+def workers(host: Host) -> str:
+    """The process ids of the web server's workers: a reload replaces them."""
+    return host.run("pgrep -P $(cat /run/nginx.pid /run/apache2/apache2.pid 2>/dev/null) | sort").stdout
+
+
+def test_check_mode_predicts_what_the_run_then_changes(fresh: Host, playbook: Playbook) -> None:
+    before = fresh.snapshot()
+    predicted = playbook.run("harden", fresh, "--check", "--diff")
+    assert not before.changes(fresh.snapshot(), QUIET), "check mode changes nothing"
+    done = playbook.run("harden", fresh, "--diff")
+    assert CHANGED.findall(predicted.output), "it shows files"
+    assert CHANGED.findall(predicted.output) == CHANGED.findall(done.output)
+    assert predicted.changed == done.changed
+
+
+def test_a_second_run_changes_and_loads_nothing(hardened: Host, playbook: Playbook) -> None:
+    running = workers(hardened)
+    assert playbook.harden(hardened) == 0
+    assert workers(hardened) == running
+
+
+def test_only_the_section_that_is_asked_for_changes(fresh: Host, playbook: Playbook) -> None:
+    playbook.harden(fresh, "--tags", "headers")
+    answer = fresh.http("/")
+    assert (answer.status, answer.values("X-Content-Type-Options")) == (200, ["nosniff"])
+    assert not fresh.http(f"https://{fresh.domain}/").status, "https is another section"
+    assert playbook.harden(fresh, "--tags", "headers") == 0
+    playbook.harden(fresh, "--skip-tags", "headers")
+    assert fresh.http("/").status == 301
+
+
+def test_only_the_host_that_is_asked_for_changes(make: Callable[..., Host], playbook: Playbook) -> None:
+    one, other = make("campus"), make("second")
+    done = play("harden", playbook.inventory(one, other), "--limit", one.domain, variables=CERTIFICATE)
+    assert list(done.changed) == [one.domain]
+    assert one.http("/").status == 301
+    assert other.http("/").status == 200
+
+
+def second_portal(host: Host) -> None:
+    """Another portal on the same machine, in a folder and under a name of its own."""
+    file, service = ("chamilo", "nginx") if host.web == "nginx" else ("chamilo.conf", "apache2")
+    sites = f"/etc/{service}/sites-available"
+    copy = file.replace("chamilo", "college")
+    ours = f"s/{host.domain}/college.test/; s|/var/www/chamilo|/var/www/college|"
+    host.run(["cp", "-a", "/var/www/chamilo", "/var/www/college"])
+    host.run(f"sed '{ours}' {sites}/{file} >{sites}/{copy}")
+    host.run(["ln", "-s", f"../sites-available/{copy}", f"/etc/{service}/sites-enabled/{copy}"])
+    host.run(["systemctl", "reload", service])
+    chain, key = authority.issue("college.test")
+    host.put("/etc/ssl/testbed/college.pem", chain)
+    host.put("/etc/ssl/testbed/college.key", key, "0600")
+
+
+def test_two_portals_on_one_machine_at_the_same_time(fresh: Host, playbook: Playbook) -> None:
+    second_portal(fresh)
+    inventory = playbook.inventory(fresh)
+    college = {
+        "chamilo_https_certificate_file": "/etc/ssl/testbed/college.pem",
+        "chamilo_https_certificate_key_file": "/etc/ssl/testbed/college.key",
+    }
+    both = {"chamilo": {"hosts": {fresh.domain: CERTIFICATE, "college.test": CERTIFICATE | college}}}
+    for name, variables in both["chamilo"]["hosts"].items():
+        both["chamilo"]["hosts"][name] = {**variables, **fresh.inventory()}
+    playbook.write(inventory.name, yaml.safe_dump(both))
+    play("harden", inventory, "--forks", "2")
+    for name in both["chamilo"]["hosts"]:
+        answer = fresh.http(f"https://{name}/", verify=True, ca_file=str(authority.certificate()))
+        assert answer.status == 200, (name, answer.error)
+        assert all(answer.values(header) == [value] for header, value in GUIDE.items())
+    again = play("harden", inventory, "--forks", "2")
+    assert set(again.changed.values()) == {0}
+
+
+@pytest.mark.parametrize(
+    "variables, words",
+    [
+        ({"chamilo_root": "/var/www/shop"}, ["chamilo_root", "/var/www/shop", "no Chamilo"]),
+        ({"chamilo_https_hsts": "maybe"}, ["chamilo_https_hsts", "maybe", "ramp"]),
+        ({"chamilo_header_csp": "report"}, ["chamilo_header_csp", "chamilo_headers_csp"]),
+        ({"chamilo_https_certificate_key_file": ""}, ["chamilo_https_certificate_key_file", "fullchain.pem"]),
+        ({"chamilo_https_certificate_file": "/etc/ssl/other.pem"}, ["chamilo_https_certificate_file", "other.test"]),
+        ({"chamilo_domain": "campus test"}, ["chamilo_domain", "campus test"]),
+        ({"chamilo_headers_xss_protection": 'x" always; #'}, ["chamilo_headers_xss_protection", "quotes"]),
+        ({"chamilo_web_server": "lighttpd"}, ["chamilo_web_server", "lighttpd", "nginx"]),
+    ],
+    ids=lambda given: next(iter(given)) if isinstance(given, dict) else "",
+)
+def test_bad_input_is_refused_by_name_before_anything_changes(
+    stage: Callable[..., Host], playbook: Playbook, variables: dict[str, Any], words: list[str]
+) -> None:
+    def prepare(host: Host) -> None:
+        chain, _key = authority.issue("other.test")
+        host.put("/etc/ssl/other.pem", chain)
+
+    host = stage("other certificate", prepare)
+    before = host.snapshot()
+    with pytest.raises(PlayError) as refused:
+        playbook.harden(host, **variables)
+    said = " ".join(str(refused.value).split())
+    assert all(word in said for word in words), said
+    assert not before.changes(host.snapshot(), QUIET)
+
+
+def test_a_host_without_a_web_server_is_refused(make: Callable[..., Host], playbook: Playbook) -> None:
+    host = make(state="empty")
+    with pytest.raises(PlayError, match="neither nginx nor Apache"):
+        playbook.harden(host)
+
+
+def test_a_host_with_both_is_asked_which_one_counts(fresh: Host, playbook: Playbook) -> None:
+    other = "apache2" if fresh.web == "nginx" else "nginx"
+    fresh.run(f"install -D /bin/true /usr/sbin/{other}")
+    fresh.run(
+        f"printf 'Package: {other}\\nStatus: install ok installed\\nVersion: 2.4.0-1\\nArchitecture: all\\n\\n'"
+        " >>/var/lib/dpkg/status"
+    )
+    fresh.run("systemctl stop nginx apache2 2>/dev/null; true")
+    with pytest.raises(PlayError, match="chamilo_web_server"):
+        playbook.harden(fresh)
+
+
+def test_over_ssh_as_an_ordinary_user_with_sudo(make: Callable[..., Host], playbook: Playbook) -> None:
+    host = make(ssh=True)
+    before = neighbour(host)
+    assert playbook.harden(host) > 0
+    assert not missing_from_the_portal(host, "https")
+    assert neighbour(host) == before
+    assert playbook.harden(host) == 0
+
+
+def test_on_the_server_itself(make: Callable[..., Host]) -> None:
+    """``-c local``, with the environment of this machine on a host of the same Debian release."""
+    host = make(release=platform.freedesktop_os_release()["VERSION_CODENAME"])
+    host.put_tree(Path(sys.prefix), sys.prefix)
+    for folder in ("meta", "playbooks", "plugins", "roles"):
+        host.put_tree(ROOT / folder, f"/opt/ansible_collections/chamilo/hardening/{folder}")
+    host.put("/opt/ansible_collections/chamilo/hardening/galaxy.yml", (ROOT / "galaxy.yml").read_text())
+    command = [f"{sys.prefix}/bin/ansible-playbook", "chamilo.hardening.harden", "-i", f"{host.domain},", "-c", "local"]
+    command += ["-e", "chamilo_hosts=all", "-e", json.dumps(CERTIFICATE)]
+    environment = ["env", "LC_ALL=C.UTF-8", "ANSIBLE_COLLECTIONS_PATH=/opt"]
+    assert "failed=0" in host.run([*environment, *command]).stdout
+    assert not missing_from_the_portal(host, "https")
+    assert "changed=0" in host.run([*environment, *command]).stdout
