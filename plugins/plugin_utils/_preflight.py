@@ -26,6 +26,7 @@ PLAYBOOK_VARIABLES = (
     "chamilo_report_dir",
     "chamilo_audit_fail_on",
     "chamilo_prove_address",
+    "chamilo_prove_ca_file",
     "chamilo_restore_confirm",
 )
 NETWORKS = ("chamilo_trusted_proxies", "chamilo_friends")

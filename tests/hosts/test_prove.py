@@ -17,7 +17,7 @@ LATER = ("updates_installer", "permissions_docroot")
 
 def prove(playbook: Playbook, host: Host, **variables: str) -> str:
     """What the playbook says, whether it fails or not."""
-    options = {"chamilo_prove_address": host.address, "chamilo_https_acme_ca_file": str(authority.certificate())}
+    options = {"chamilo_prove_address": host.address, "chamilo_prove_ca_file": str(authority.certificate())}
     with pytest.raises(PlayError) as failed:
         playbook.run("prove", host, **{**options, **variables})
     return " ".join(str(failed.value).split())
