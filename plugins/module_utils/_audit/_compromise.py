@@ -32,8 +32,11 @@ _AN_HOUR = 3600
 # ".phps" is what Chamilo itself makes of a forbidden upload, and nothing runs it.
 _PHP = re.compile(r"(?i)\.(?:php\d?|phtml|phar|pht)$")
 _STEERING = re.compile(r"(?i)^\.(?:htaccess|user\.ini)$")
+# "SetHandler none" and "php_flag engine off" protect; these do the opposite.
 _HANDLER = re.compile(
-    rb"(?i)^\s*(?:AddHandler|AddType|SetHandler|ForceType|php_(?:admin_)?value|auto_(?:pre|ap)pend_file)", re.M
+    rb"(?i)^\s*(?:(?:Add|Set)Handler|AddType|ForceType)\s+\"?\S*(?:php|cgi|proxy:)"
+    rb"|^\s*(?:php_(?:admin_)?value\s+)?auto_(?:pre|ap)pend_file",
+    re.M,
 )
 _ASSETS = (
     "assets build bundles css courses documentation files fonts images img js libs media sound themes upload uploads"

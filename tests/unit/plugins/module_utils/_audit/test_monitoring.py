@@ -252,7 +252,7 @@ def test_aide_may_keep_its_list_safe(host):
 def test_a_clean_host_shows_no_sign(host):
     host.file("var/cache/prod/Container.php", "<?php eval($_POST['x']);")  # compiled by Symfony: not looked at
     host.file("var/upload/homework.phps", "<?php system($_GET['x']);")
-    host.file("public/.htaccess", "AddHandler x .y")
+    host.file("public/main/.htaccess", "SetHandler none\nphp_flag engine off\nAddType font/woff .woff")
     host.jobs.append(Job("/var/spool/cron/crontabs/www-data:1", f"* * * * * php {host.root}/bin/console app:x"))
     host.log.write_text(
         '10.0.0.5 - - [25/Nov/2026:13:00:00 +0000] "GET /.env HTTP/1.1" 200 5 "-" "-"\n'
