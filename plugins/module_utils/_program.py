@@ -13,7 +13,7 @@ import socket
 import sys
 import syslog
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import Busy, Item, StateError, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Outcome, TransactionError
@@ -71,9 +71,20 @@ def _parser(version: str) -> argparse.ArgumentParser:
 
 def _say(text: str, level: int = syslog.LOG_INFO) -> None:
     """To the one who asked, and to the journal."""
-    print(text, file=sys.stderr if level == syslog.LOG_ERR else sys.stdout)
+    stream = sys.stderr if level == syslog.LOG_ERR else sys.stdout
+    if not _is_journal(stream):
+        print(text, file=stream)
     for line in text.splitlines():
         syslog.syslog(level, line)
+
+
+def _is_journal(stream: TextIO) -> bool:
+    """Whether what is printed here lands in the journal anyway, as from a timer: once is enough."""
+    try:
+        info = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{info.st_dev}:{info.st_ino}"
 
 
 def _recover(options: argparse.Namespace, engine: Engine) -> int:
@@ -140,7 +151,9 @@ def _status(options: argparse.Namespace, engine: Engine) -> int:
         print(f"\nNOT LOADED: {service} has not read its present files. Try: chamilo-hardening recover")
     print("\nIn force:" if known["sections"] else "\nNo section is in force.")
     for name, section in sorted(known["sections"].items()):
-        print(f"  {name:<20} since {section['since']}   {len(section['files'])} files   {section['generation']}")
+        number = len(section["files"])
+        files = f"{number} file{'s' * (number != 1)}"
+        print(f"  {name:<20} since {section['since']}   {files:<10} {section['generation']}")
         for path in section["edited"]:
             print(f"    edited by hand since: {path}")
     if known["sections"]:

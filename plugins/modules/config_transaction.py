@@ -289,7 +289,9 @@ def main() -> None:
     try:
         Engine().apply(plan(module.params), outcome, check=module.check_mode)
     except (TransactionError, StateError, OSError) as problem:
-        failure = {"msg": str(problem), "rolled_back": getattr(problem, "rolled_back", "")}
+        failure = {"msg": str(problem)}
+        if getattr(problem, "rolled_back", ""):
+            failure["rolled_back"] = problem.rolled_back
     for note in [*outcome.recovered, *outcome.notes]:
         module.warn(note)
     result = {

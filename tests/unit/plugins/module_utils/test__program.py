@@ -75,7 +75,7 @@ def test_status_shows_sections_and_edited_files(desk: Desk) -> None:
     desk.harden()
     (desk.root / "etc/a.conf").write_text("edited")
     _code, out, _err = desk.type("status")
-    assert "headers" in out and "1 files" in out
+    assert "headers" in out and "1 file " in out
     assert f"edited by hand since: {desk.root}/etc/a.conf" in out
     known = json.loads(desk.type("status", "--json")[1])
     assert known["sections"]["headers"]["edited"] == [f"{desk.root}/etc/a.conf"]
@@ -159,6 +159,18 @@ def test_recover_that_could_not_load_fails_so_that_it_is_tried_again(desk: Desk)
     assert code == 1 and "web could not load its files" in err
     desk.reload = 0
     assert desk.type("recover")[1] == "web has its present files in force.\n"
+
+
+def test_what_goes_to_the_journal_anyway_goes_there_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, log: list[str], tmp_path: Path
+) -> None:
+    with (tmp_path / "journal").open("w") as stream:
+        info = os.fstat(stream.fileno())
+        monkeypatch.setattr(sys, "stdout", stream)
+        _program._say("one")
+        monkeypatch.setenv("JOURNAL_STREAM", f"{info.st_dev}:{info.st_ino}")
+        _program._say("two")
+    assert (tmp_path / "journal").read_text() == "one\n" and log == ["one", "two"]
 
 
 def test_only_root_may(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import stat
 from pathlib import Path
@@ -120,6 +122,20 @@ def test_time_and_attributes_come_back_with_an_old_file(tmp_path: Path) -> None:
     assert path.read_text() == "old"
     assert os.getxattr(path, "user.note") == b"\x00kept"
     assert path.stat().st_mtime_ns == 1_000_000_007
+
+
+@pytest.mark.parametrize(("number", "fatal"), [(errno.EPERM, False), (errno.ENOTSUP, False), (errno.EIO, True)])
+def test_a_label_that_cannot_be_set_keeps_no_content_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, fatal: bool
+) -> None:
+    def refuse(*_unused: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "setxattr", refuse)
+    item = Item("file", *ME, 0o644, xattrs=(("security.x", "AA=="),), data=b"content")
+    with Tree() as tree, pytest.raises(OSError) if fatal else contextlib.nullcontext():
+        tree.write(str(tmp_path / "x"), item)
+    assert (tmp_path / "x").exists() is not fatal
 
 
 def test_only_empty_directories_go(tmp_path: Path) -> None:

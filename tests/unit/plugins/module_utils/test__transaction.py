@@ -804,5 +804,9 @@ def test_a_header_must_come_exactly_once() -> None:
     assert probe.faults(Answer("http://x/", 200, (("x-a", "1"),))) == {}
 
 
-def test_the_machine_is_the_real_one_by_default() -> None:
-    assert Engine().machine.program == _machine.PROGRAM
+def test_the_machine_is_the_real_one_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine()
+    assert engine.machine.program == _machine.PROGRAM
+    monkeypatch.setattr(_transaction.os, "geteuid", lambda: 1000)
+    with pytest.raises(TransactionError, match="run the task with become"):
+        engine.apply(plan({"name": "headers", "files": []}), Outcome(), check=True)

@@ -1,14 +1,12 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The shells around the engines: options in, one result or one clear failure out."""
+"""The shell around the engine: options in, one result or one clear failure out."""
 
 from __future__ import annotations
 
-import base64
 import json
 import os
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,8 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _install, _transaction
-from ansible_collections.chamilo.hardening.plugins.modules import config_transaction, host_program
+from ansible_collections.chamilo.hardening.plugins.module_utils import _transaction
+from ansible_collections.chamilo.hardening.plugins.modules import config_transaction
 
 
 def run(module: Any, capsys: pytest.CaptureFixture[str], **arguments: Any) -> dict[str, Any]:
@@ -29,7 +27,7 @@ def run(module: Any, capsys: pytest.CaptureFixture[str], **arguments: Any) -> di
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = _transaction.Machine(lambda argv, seconds: (0, ""), systemd=False)
+    machine = _transaction.Machine(lambda argv, seconds: (int(argv[0] == "false"), ""), systemd=False)
     real = _transaction.Engine
     monkeypatch.setattr(config_transaction, "Engine", lambda: real(str(tmp_path / "state"), machine))
 
@@ -56,7 +54,16 @@ def test_a_transaction_changes_once(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_a_failure_is_one_sentence_with_its_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     failed = run(config_transaction, capsys, name="Headers", files=file(tmp_path, content=""))
     assert failed["failed"] and failed["msg"].startswith("name: 'Headers' is no section")
-    assert failed["rolled_back"] == ""
+    assert "rolled_back" not in failed
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_rollback_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x.conf").write_text("old")
+    failed = run(config_transaction, capsys, name="headers", files=file(tmp_path, content="new"), test=[["false"]])
+    assert failed["failed"] and failed["rolled_back"] == "The test `false` failed (1): it said nothing"
+    assert failed["msg"].startswith(failed["rolled_back"]) and not failed["changed"]
+    assert (tmp_path / "x.conf").read_text() == "old"
 
 
 @pytest.mark.usefixtures("engine")
@@ -69,32 +76,7 @@ def test_a_secret_is_in_no_result(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert (tmp_path / "x.conf").read_text() == "canary-7"
 
 
-def test_the_program_is_unpacked_and_installed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    installed: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(
-        host_program, "install", lambda *words: installed.append(words) or _install.Installed(True, [{"before": ""}])
-    )
-    content = base64.b64encode(zlib.compress(b"program")).decode()
-    done = run(host_program, capsys, content=content, version="1.2.3", path="/x", _ansible_diff=True)
-    assert installed == [(b"program", "1.2.3", "/x", False)]
-    assert (done["changed"], done["version"], done["diff"]) == (True, "1.2.3", [{"before": ""}])
-    assert content not in json.dumps(done)
-
-
-def test_the_program_needs_its_action_plugin(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "through its action plugin only" in run(host_program, capsys)["msg"]
-
-
-@pytest.mark.parametrize("module", [config_transaction, host_program])
-def test_examples_parse_and_name_the_module(module: Any) -> None:
-    tasks = yaml.safe_load(module.EXAMPLES)
-    name = f"chamilo.hardening.{yaml.safe_load(module.DOCUMENTATION)['module']}"
-    assert tasks and all(name in task for task in tasks)
-
-
-def test_the_example_is_a_plan_that_can_be_meant() -> None:
+def test_each_example_is_a_plan_that_can_be_meant() -> None:
     for task in yaml.safe_load(config_transaction.EXAMPLES):
         plan = _transaction.plan(task["chamilo.hardening.config_transaction"])
         assert plan.files and plan.load
