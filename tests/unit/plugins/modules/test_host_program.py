@@ -48,7 +48,8 @@ def test_the_program_needs_its_action_plugin(capsys: pytest.CaptureFixture[str])
 
 
 def action(monkeypatch: pytest.MonkeyPatch, sent: list[dict[str, Any]], **args: Any) -> ActionModule:
-    plugin = ActionModule(SimpleNamespace(args=args, async_val=0, check_mode=False), None, None, None, None, None)
+    connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="/tmp/none"))
+    plugin = ActionModule(SimpleNamespace(args=args, async_val=0, check_mode=False), connection, None, None, None, None)
     monkeypatch.setattr(plugin, "_execute_module", lambda **more: sent.append(more) or {"changed": True})
     return plugin
 
