@@ -1,14 +1,12 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The program on the host: what it prints, what it does, and that it is one file that always comes out the same."""
+"""The program on the host: what it prints and what it does."""
 
 from __future__ import annotations
 
 import json
 import os
-import stat
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import _program
 from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Outcome, plan
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _program as builder
 
 
 class Desk:
@@ -194,47 +191,3 @@ def test_help_is_for_people(desk: Desk) -> None:
     said = desk.capsys.readouterr().out
     assert "status" in said and "undo" in said and "journalctl -t chamilo-hardening" in said
     assert "recover" not in said, "timers and the boot call that, not people"
-
-
-# -- how it is made --------------------------------------------------------------------------------------------------
-
-
-def test_what_it_imports_comes_along_and_nothing_else() -> None:
-    needed = builder.needed(builder.COLLECTION / "plugins/module_utils")
-    assert {"_program", "_transaction", "_state", "_machine", "_wire"} <= set(needed)
-    assert "_install" not in needed
-
-
-def test_imports_are_found_in_each_form(tmp_path: Path) -> None:
-    package = builder.PACKAGE
-    (tmp_path / "_audit").mkdir()
-    (tmp_path / "_a.py").write_text(f"import os\nfrom {package} import _b\ndef f():\n    import {package}._c\n")
-    (tmp_path / "_b.py").write_text(f"from {package}._audit.web import x, y\nfrom {package}._audit import z\n")
-    for name in ("_c", "_audit/web", "_audit/z", "_unused"):
-        (tmp_path / f"{name}.py").write_text(f"from {package}._a import something\n")
-    assert builder.needed(tmp_path, "_a") == ["_a", "_audit.web", "_audit.z", "_b", "_c"]
-
-
-def test_it_comes_out_the_same_each_time() -> None:
-    first = builder.build()
-    builder.build.cache_clear()
-    assert builder.build() == first
-    assert first.content.startswith(b"#!/usr/bin/python3 -I\nPK")
-
-
-def test_the_version_is_that_of_the_collection(tmp_path: Path) -> None:
-    (tmp_path / "galaxy.yml").write_text("version: 1.2.3\n")
-    assert builder._version(tmp_path) == "1.2.3"
-    (tmp_path / "MANIFEST.json").write_text('{"collection_info": {"version": "4.5.6"}}')
-    assert builder._version(tmp_path) == "4.5.6"
-
-
-def test_it_runs_by_itself(tmp_path: Path) -> None:
-    program = tmp_path / "chamilo-hardening"
-    program.write_bytes(builder.build().content)
-    program.chmod(0o755)
-    (tmp_path / "ansible_collections.py").write_text("raise SystemExit('not isolated')")
-    clean = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path)}
-    done = subprocess.run([program, "--version"], capture_output=True, text=True, cwd=tmp_path, env=clean)
-    assert (done.returncode, done.stdout) == (0, f"chamilo-hardening {builder.build().version}\n"), done.stderr
-    assert stat.S_IMODE(program.stat().st_mode) == 0o755

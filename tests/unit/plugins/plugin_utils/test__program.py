@@ -1,0 +1,54 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the program is made: one file with all it needs, which always comes out the same."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _program as builder
+
+
+def test_what_it_imports_comes_along_and_nothing_else() -> None:
+    needed = builder.needed(builder.COLLECTION / "plugins/module_utils")
+    assert {"_program", "_transaction", "_state", "_machine", "_wire"} <= set(needed)
+    assert not {"_install", "_site"} & set(needed)
+
+
+def test_imports_are_found_in_each_form(tmp_path: Path) -> None:
+    package = builder.PACKAGE
+    (tmp_path / "_audit").mkdir()
+    (tmp_path / "_a.py").write_text(f"import os\nfrom {package} import _b\ndef f():\n    import {package}._c\n")
+    (tmp_path / "_b.py").write_text(f"from {package}._audit.web import x, y\nfrom {package}._audit import z\n")
+    for name in ("_c", "_audit/web", "_audit/z", "_unused"):
+        (tmp_path / f"{name}.py").write_text(f"from {package}._a import something\n")
+    assert builder.needed(tmp_path, "_a") == ["_a", "_audit.web", "_audit.z", "_b", "_c"]
+
+
+def test_it_comes_out_the_same_each_time() -> None:
+    first = builder.build()
+    builder.build.cache_clear()
+    assert builder.build() == first
+    assert first.content.startswith(b"#!/usr/bin/python3 -I\nPK")
+
+
+def test_the_version_is_that_of_the_collection(tmp_path: Path) -> None:
+    (tmp_path / "galaxy.yml").write_text("version: 1.2.3\n")
+    assert builder._version(tmp_path) == "1.2.3"
+    (tmp_path / "MANIFEST.json").write_text('{"collection_info": {"version": "4.5.6"}}')
+    assert builder._version(tmp_path) == "4.5.6"
+
+
+def test_it_runs_by_itself(tmp_path: Path) -> None:
+    program = tmp_path / "chamilo-hardening"
+    program.write_bytes(builder.build().content)
+    program.chmod(0o755)
+    (tmp_path / "ansible_collections.py").write_text("raise SystemExit('not isolated')")
+    clean = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, cwd=tmp_path, env=clean)
+    assert (done.returncode, done.stdout) == (0, f"chamilo-hardening {builder.build().version}\n"), done.stderr
+    assert stat.S_IMODE(program.stat().st_mode) == 0o755
