@@ -24,7 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
 LOGS = CACHE / "logs"
 TREE = CACHE / "tree"  # a real copy of the collection: ansible-test does not accept a link
-OF_ANSIBLE_TEST = ("tests/config.yml",)
+# What ansible-test needs beside that: without .gitignore it also looks at the environment it makes in tests/output.
+OF_ANSIBLE_TEST = ("tests/config.yml", ".gitignore")
 SECTIONS = (
     "updates https permissions passwords brute_force sessions headers uploads database backups monitoring".split()
 )
