@@ -15,7 +15,8 @@ description:
   - Looks at all controls of the guide in one call. It looks at what the host really does (answers on the wire, owners
     and modes, running processes, the application's settings in its database), not at the files this collection writes.
   - Changes nothing. It sends requests to the web server of the host, and those leave what any visit leaves, which is
-    lines in its logs and an empty session of PHP. It never tries to log in.
+    lines in its logs and an empty session of PHP; in development mode the application keeps a file on each visit as
+    well. It never tries to log in.
   - Works without root and on a host without Chamilo. What cannot be seen is C(not_assessed), never C(pass).
   - A control that is not met is no failure of the module, nor is a check that breaks off.
   - The table of controls is on the controller and is joined there, so RV(controls) has a level, a title and a way to

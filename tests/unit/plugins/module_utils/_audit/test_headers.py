@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import headers
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Listen, VirtualHost
 
 GOOD = {
     "X-Content-Type-Options": "nosniff",
@@ -101,6 +104,17 @@ def test_a_class_that_could_not_be_had_is_named(look_at):
     assert "Not seen here: 403." in finding.evidence
 
 
+def test_a_site_without_https_has_no_redirect_to_look_at(look_at):
+    host = VirtualHost("f", 1, ("campus.test",), (Listen("*", 80, tls=False),), "/srv/campus/public")
+
+    def answer(door, path, request):
+        return server()(dataclasses.replace(door, scheme="https"), path, request)
+
+    finding = headers.nosniff(look_at(answer, hosts=(host,)))
+    assert finding.status == "pass"
+    assert "Not seen" not in finding.evidence
+
+
 def test_a_page_that_fails_counts_as_well(look_at):
     def broken(door, path, request):
         return (502, {}, b"") if path == "/api/users" else server()(door, path, request)
@@ -124,7 +138,7 @@ PARTNER = "https://partner.example"
 
 
 def test_partners_are_allowed_by_policy(look_at):
-    sent = {**without("X-Frame-Options"), "Content-Security-Policy": f"frame-ancestors 'self' {PARTNER}"}
+    sent = {**without("X-Frame-Options"), "Content-Security-Policy": f"; frame-ancestors 'self' {PARTNER};"}
     assert headers.frame_options(look_at(server(sent), options={"frame_ancestors": [PARTNER]})).status == "pass"
 
 
@@ -188,6 +202,14 @@ def test_no_policy_is_expected_where_none_is_wanted(look_at):
 
 def test_no_versions(look_at):
     assert headers.versions(look_at(server())).status == "pass"
+
+
+def test_a_page_may_speak_of_versions(look_at):
+    def answer(door, path, request):
+        status, sent, _body = server()(door, path, request)
+        return status, sent, b"We run nginx/1.26.3" if status == 200 else b""
+
+    assert headers.versions(look_at(answer)).status == "pass"
 
 
 @pytest.mark.parametrize(

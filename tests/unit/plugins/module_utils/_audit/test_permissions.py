@@ -103,8 +103,10 @@ def test_a_deploy_user_may_own_the_program_but_a_stranger_may_not(tree_look, pro
     assert "neither to root nor to a deploy user" in finding.evidence
 
 
-def test_a_folder_above_that_the_web_user_owns_is_named(tree_look, project, web_user):
+@pytest.mark.parametrize("mode", [0o755, 0o1755])
+def test_a_folder_above_that_the_web_user_owns_is_named(tree_look, project, web_user, mode):
     shutil.chown(project.parent, web_user)
+    project.parent.chmod(mode)
     finding = permissions.code(tree_look())
     assert finding.status == "fail"
     assert "the whole folder can be exchanged" in finding.evidence

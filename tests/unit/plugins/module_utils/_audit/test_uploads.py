@@ -101,6 +101,16 @@ def test_one_name_that_gets_through_is_enough(seen, upload, name):
     assert "/etc/nginx/sites-enabled/campus:1" in finding.evidence
 
 
+def test_many_folders_are_counted(seen, project, web_user):
+    for name in "abcde":
+        (project / "public" / name).mkdir()
+        shutil.chown(project / "public" / name, web_user)
+    hosts = (host(f"{project}/public"), host(f"{project}/public", 9, "www.campus.test"))
+    evidence = uploads.no_exec(seen(lambda *_: (404, {}, b""), hosts)).evidence
+    assert evidence.endswith("; and 3 more.")
+    assert evidence.count("instead of 403") == 3
+
+
 def test_another_site_on_this_host_counts(seen, project, tmp_path, web_user):
     shop = tmp_path / "shop"
     (shop / "media").mkdir(parents=True)
