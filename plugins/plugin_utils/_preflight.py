@@ -29,9 +29,17 @@ PLAYBOOK_VARIABLES = (
     "chamilo_prove_ca_file",
     "chamilo_restore_confirm",
 )
+HEADER_TEXTS = (
+    "chamilo_headers_csp_report_uri",
+    "chamilo_headers_frame_ancestors",
+    "chamilo_headers_xss_protection",
+)
 NETWORKS = ("chamilo_trusted_proxies", "chamilo_friends")
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)\Z")
+
+# Each would end the text of a header, or begin a variable of the web server.
+_UNSAFE_IN_HEADER = re.compile(r'["\\$%\r\n]')
 
 Spec = Mapping[str, Mapping[str, Any]]
 
@@ -103,6 +111,27 @@ def networks(name: str, value: Any) -> list[str]:
     return said
 
 
+def header_text(name: str, value: Any) -> list[str]:
+    """A sentence for each text that does not fit into a header."""
+    return [
+        f"{name} is {text!r}. It must not hold quotes, backslashes, dollar or percent signs, or line breaks."
+        for text in map(str, value if isinstance(value, (list, tuple)) else [value])
+        if _UNSAFE_IN_HEADER.search(text)
+    ]
+
+
+def certificate(values: Mapping[str, Any]) -> list[str]:
+    """Whether a certificate that is given as files is whole."""
+    names = ("chamilo_https_certificate_file", "chamilo_https_certificate_key_file")
+    file, key = (str(values.get(name, "")) for name in names)
+    if values.get("chamilo_https_certificate") != "files" or (file and key):
+        return []
+    return [
+        f'chamilo_https_certificate is "files", but {names[0]} is "{file}" and {names[1]} is "{key}". '
+        "Set both to files on the host."
+    ]
+
+
 def waivers(value: Any, today: datetime.date) -> tuple[list[str], list[str]]:
     """What is wrong with the waivers, and which of them have run out."""
     try:
@@ -127,6 +156,11 @@ def errors(all_specs: Mapping[str, Spec], sections: Sequence[str], values: Mappi
         said += against_spec(spec, values)
     for name in NETWORKS:
         said += networks(name, values.get(name, []))
+    if "https" in sections:
+        said += certificate(values)
+    if "headers" in sections:
+        for name in HEADER_TEXTS:
+            said += header_text(name, values.get(name, ""))
     if waived is not None:
         said += waivers(waived, datetime.date.today())[0]
     return said

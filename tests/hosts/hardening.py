@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from tests.playbook import Played, play
 from tests.testbed import authority
 from tests.testbed.app import selfcheck
@@ -66,7 +67,9 @@ def neighbour(host: Host) -> list[Any]:
     found = []
     for path in ("/", "/nothing-here"):
         answer = host.http(f"http://shop.test{path}")
-        told = sorted((name, value) for name, value in answer.headers if name.lower() not in ("date", "server", "content-length"))
+        told = sorted(
+            (name, value) for name, value in answer.headers if name.lower() not in ("date", "server", "content-length")
+        )
         # The one thing Apache knows for the whole host only: how much of its version it tells.
         found.append((path, answer.status, told, re.sub(rb"Apache\S*(?: \(Debian\))?", b"Apache", answer.body)))
     return found

@@ -153,7 +153,6 @@ def test_an_empty_host(make: Callable[..., Host], playbook: Playbook, cell: Cell
         assert "no Chamilo found under the usual places; set chamilo_root" in found[control]["evidence"]
 
 
-@pytest.mark.cells("trixie-nginx")
 def test_a_hardened_host_is_green_where_a_role_exists(hardened: Host, playbook: Playbook) -> None:
     found = audit(playbook, hardened)
     # Given files are renewed by whoever gave them.

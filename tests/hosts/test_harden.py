@@ -28,6 +28,7 @@ QUIET = [
     "/var/www/chamilo/var/*",
     "database:*",
 ]
+OTHER_KEY = "/etc/ssl/private/other.key"
 CHANGED = re.compile(r"^\+\+\+ after: (\S+)", re.MULTILINE)
 
 
@@ -112,7 +113,11 @@ def test_two_portals_on_one_machine_at_the_same_time(fresh: Host, playbook: Play
         ({"chamilo_https_hsts": "maybe"}, ["chamilo_https_hsts", "maybe", "ramp"]),
         ({"chamilo_header_csp": "report"}, ["chamilo_header_csp", "chamilo_headers_csp"]),
         ({"chamilo_https_certificate_key_file": ""}, ["chamilo_https_certificate_key_file", "fullchain.pem"]),
-        ({"chamilo_https_certificate_file": "/etc/ssl/other.pem"}, ["chamilo_https_certificate_file", "other.test"]),
+        ({"chamilo_https_certificate_file": "/etc/ssl/other.pem"}, ["chamilo_https_certificate_file", "key"]),
+        (
+            {"chamilo_https_certificate_file": "/etc/ssl/other.pem", "chamilo_https_certificate_key_file": OTHER_KEY},
+            ["chamilo_https_certificate_file", "other.pem", "campus.test"],
+        ),
         ({"chamilo_domain": "campus test"}, ["chamilo_domain", "campus test"]),
         ({"chamilo_headers_xss_protection": 'x" always; #'}, ["chamilo_headers_xss_protection", "quotes"]),
         ({"chamilo_web_server": "lighttpd"}, ["chamilo_web_server", "lighttpd", "nginx"]),
@@ -123,8 +128,9 @@ def test_bad_input_is_refused_by_name_before_anything_changes(
     stage: Callable[..., Host], playbook: Playbook, variables: dict[str, Any], words: list[str]
 ) -> None:
     def prepare(host: Host) -> None:
-        chain, _key = authority.issue("other.test")
+        chain, key = authority.issue("other.test")
         host.put("/etc/ssl/other.pem", chain)
+        host.put(OTHER_KEY, key, "0600")
 
     host = stage("other certificate", prepare)
     before = host.snapshot()

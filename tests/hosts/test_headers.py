@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
 from tests.hosts.hardening import GUIDE, HSTS, Playbook, missing_from_the_portal
 from tests.testbed.hosts import Host
 
@@ -53,7 +53,9 @@ def test_each_header_is_sent_exactly_once_on_every_answer(hardened: Host, own: s
         if len(answer.values("Content-Security-Policy-Report-Only")) != 1:
             problems.append(f"{answer.status} {answer.url}: no policy")
         for name in ("Server", "X-Powered-By"):
-            problems += [f"{answer.url}: {name}: {value}" for value in answer.values(name) if any(map(str.isdigit, value))]
+            problems += [
+                f"{answer.url}: {name}: {value}" for value in answer.values(name) if any(map(str.isdigit, value))
+            ]
     assert not problems
 
 
@@ -91,7 +93,9 @@ def test_a_framing_partner_is_let_in_by_the_policy(fresh: Host, playbook: Playbo
 
 
 def test_an_enforced_policy_is_the_only_one(fresh: Host, playbook: Playbook) -> None:
-    playbook.harden(fresh, chamilo_headers_csp="enforce", chamilo_headers_csp_report_uri="https://reports.example.org/csp")
+    playbook.harden(
+        fresh, chamilo_headers_csp="enforce", chamilo_headers_csp_report_uri="https://reports.example.org/csp"
+    )
     answer = fresh.http(f"https://{fresh.domain}/")
     policies = answer.values("Content-Security-Policy")
     assert len(policies) == 1

@@ -14,7 +14,7 @@ from tests.testbed import authority
 from tests.testbed.hosts import Host
 
 # A host at rest writes these by itself.
-QUIET = ["/var/log/*", "/var/lib/systemd/*", "/var/lib/php/*", "/root/.ansible*", "database:*"]
+QUIET = ["/var/log/*", "/var/lib/systemd/*", "/var/lib/php/*", "/var/lib/nginx/*", "/root/.ansible*", "database:*"]
 TAKEN = ["plain", "default-server", "regular-file", "https"]
 REFUSED = {
     "in-nginx-conf": "line",

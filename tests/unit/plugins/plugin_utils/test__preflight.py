@@ -125,3 +125,24 @@ def test_specs_are_those_of_the_roles(tmp_path: Path) -> None:
     (meta / "argument_specs.yml").write_text("argument_specs: {main: {options: {chamilo_https_x: {type: int}}}}")
     assert _preflight.specs(tmp_path) == {"https": {"chamilo_https_x": {"type": "int"}}}
     assert "chamilo_domain" in _preflight.specs()["common"]
+
+
+@pytest.mark.parametrize("text", ['1"; x', "a\\b", "$host", "50%", "one\ntwo"])
+@pytest.mark.parametrize("name", _preflight.HEADER_TEXTS)
+def test_a_text_that_does_not_fit_into_a_header_is_refused(name: str, text: str) -> None:
+    (said,) = _preflight.header_text(name, [text] if name.endswith("ancestors") else text)
+    assert name in said
+    assert repr(text) in said
+
+
+def test_texts_that_fit_into_a_header() -> None:
+    assert _preflight.header_text("chamilo_headers_xss_protection", "1; mode=block") == []
+    assert _preflight.header_text("chamilo_headers_frame_ancestors", ["https://a.example", "https://*.b.example"]) == []
+
+
+def test_half_a_certificate_is_refused() -> None:
+    half = {"chamilo_https_certificate": "files", "chamilo_https_certificate_file": "/etc/ssl/chain.pem"}
+    (said,) = _preflight.certificate(half)
+    assert 'chamilo_https_certificate_key_file is ""' in said
+    assert _preflight.certificate({**half, "chamilo_https_certificate_key_file": "/etc/ssl/key.pem"}) == []
+    assert _preflight.certificate({"chamilo_https_certificate": "auto"}) == []
