@@ -7,6 +7,7 @@ from __future__ import annotations
 import datetime
 
 import pytest
+
 from ansible_collections.chamilo.hardening.plugins.module_utils import _hsts
 
 BEGAN = "2026-11-25"
