@@ -150,7 +150,7 @@ def test_an_empty_host(make: Callable[..., Host], playbook: Playbook, cell: Cell
     assert {name: control["evidence"] for name, control in found.items() if "Error: " in control["evidence"]} == {}
     for control in ("permissions_code", "permissions_docroot", "updates_version"):
         assert found[control]["status"] == "not_assessed"
-        assert "no Chamilo found under the usual places; set chamilo_root" in found[control]["evidence"]
+        assert "No Chamilo found under the usual places; set chamilo_root." in found[control]["evidence"]
 
 
 def test_a_hardened_host_is_green_where_a_role_exists(hardened: Host, playbook: Playbook) -> None:

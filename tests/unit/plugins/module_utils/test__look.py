@@ -174,9 +174,13 @@ def test_one_check_that_breaks_off_does_not_stop_the_others():
     def broken(it):
         raise ZeroDivisionError("by nothing")
 
-    seen = observe({"a": unseen, "b": broken, "c": lambda it: passed("well")}, look())
+    def silent(it):
+        raise Unseen("https://campus.test/ gave no answer.")
+
+    seen = observe({"a": unseen, "b": broken, "c": lambda it: passed("well"), "d": silent}, look())
     assert [(finding.status, finding.evidence) for finding in seen.values()] == [
-        ("not_assessed", "no such thing here"),
-        ("not_assessed", "ZeroDivisionError: by nothing"),
+        ("not_assessed", "No such thing here."),
+        ("not_assessed", "ZeroDivisionError: by nothing."),
         ("pass", "well"),
+        ("not_assessed", "https://campus.test/ gave no answer."),
     ]

@@ -71,7 +71,7 @@ def test_a_check_that_breaks_off_is_not_assessed_and_the_others_go_on(empty, cap
 
     monkeypatch.setitem(checks, "headers_csp", broken)
     observed = run(capsys, sections=["headers"])["observed"]
-    assert observed["headers_csp"] == {"status": "not_assessed", "evidence": "KeyError: 'lost'"}
+    assert observed["headers_csp"] == {"status": "not_assessed", "evidence": "KeyError: 'lost'."}
     assert len(observed) == 7
 
 
