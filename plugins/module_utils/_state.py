@@ -396,6 +396,7 @@ class Store:
     def prune(self, wanted: Iterable[str]) -> None:
         """Remove the copies that nothing refers to any more."""
         keep = {os.path.join(self.root, blob) for blob in wanted}
+        self._tree.discard(os.path.join(self.root, "state.json"), f"{TEMPORARY}state.json")
         for part in ("transactions", "baseline"):
             for folder, _folders, names in os.walk(os.path.join(self.root, part), topdown=False):
                 for name in names:

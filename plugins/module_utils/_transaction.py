@@ -361,6 +361,9 @@ class Engine:
         with self.store.lock("chamilo-hardening recover", wait):
             state = self.store.peek()
             self._recover(state, done)
+            # What an undo that died at its very end had left to tidy up.
+            self._sweep(state)
+            self.store.prune(_blobs(state))
             if state["pending"]:
                 raise TransactionError(" ".join(done))
         return done
@@ -652,7 +655,6 @@ class Engine:
                 settled.add(service)
                 done.append(f"{service} has its present files in force.")
         if journal:
-            self._sweep(state)
             self.store.prune(_blobs(state))
         return settled
 

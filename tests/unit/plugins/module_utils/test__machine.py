@@ -142,6 +142,12 @@ def test_an_address_the_service_has_itself_is_no_fault(listener: socket.socket) 
     assert Machine().occupied(f"127.0.0.1:{listener.getsockname()[1]}", name) == ""
 
 
+def test_an_address_the_service_shares_is_occupied(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_machine, "_listeners", lambda *address: [1, os.getpid()])
+    monkeypatch.setattr(_machine, "_belongs", lambda pid, service: pid == 1)
+    assert f"(process {os.getpid()})" in Machine().occupied(f"127.0.0.1:{listener.getsockname()[1]}", "web")
+
+
 def test_a_process_belongs_to_a_service_by_its_control_group(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     cgroup = tmp_path / "cgroup"
     cgroup.write_text("0::/system.slice/nginx.service\n")
