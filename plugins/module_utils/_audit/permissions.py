@@ -299,10 +299,13 @@ def docroot(look: Look) -> Finding:
         raise Unseen("none of the virtual hosts of this host gave an answer")
     names = sorted({door.url("") for door, _path in questions})
     more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
-    return passed(
+    tried = (
         f"{len(questions)} ways to {', '.join(sorted(map(shown, heads))[:_FEW])} and others were tried under "
-        f"{', '.join(names[:_FEW])}{more}; none gave anything away."
+        f"{', '.join(names[:_FEW])}{more}; none gave anything away"
     )
+    if not look.as_root and not all(heads.values()):
+        return not_assessed(f"{tried}, but without root not every file can be recognised in an answer.")
+    return passed(f"{tried}.")
 
 
 def _heads(look: Look, root: str) -> Mapping[str, bytes]:

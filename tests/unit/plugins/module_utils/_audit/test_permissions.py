@@ -17,6 +17,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._look import Uns
 from ansible_collections.chamilo.hardening.plugins.module_utils._php_settings import Setting, settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import Process, processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Listen, Php, VirtualHost, WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
 
 HTTP = Listen("*", 80, tls=False)
 
@@ -358,6 +359,29 @@ def test_only_the_public_folder(tree_look, project):
     finding = permissions.docroot(tree_look(lambda door, path, request: (404, {}, b"")))
     assert finding.status == "pass"
     assert ".env" in finding.evidence
+
+
+def test_without_root_what_cannot_be_read_cannot_be_recognised(tree_look, project, monkeypatch):
+    look = tree_look(lambda door, path, request: (404, {}, b""))
+    look.as_root = False
+    assert permissions.docroot(look).status == "pass"
+    monkeypatch.setattr(permissions, "_head", lambda path: b"")
+    assert permissions.docroot(look).status == "not_assessed"
+
+
+@pytest.mark.parametrize(
+    ("file", "body", "known"),
+    [
+        (".env", b"# a comment\nAPP_ENV=prod\n", True),
+        ("config/jwt/private.pem", b"-----BEGIN ENCRYPTED PRIVATE KEY-----", True),
+        (".git/HEAD", b"ref: refs/heads/2.0\n", True),
+        (".env", b"<!DOCTYPE html>", False),
+        (".git/HEAD", b"not found", False),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_known_by_its_look(file, body, known):
+    assert permissions._is(Answer("http://x/", 200, (), body), file, b"") is known
+    assert not permissions._is(Answer("http://x/", 403, (), body), file, b"")
 
 
 def test_a_front_controller_that_answers_200_to_everything_gives_nothing_away(tree_look, project):
