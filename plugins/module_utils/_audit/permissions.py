@@ -287,16 +287,19 @@ def docroot(look: Look) -> Finding:
                 questions.append((door, path))
                 about.append((file, f"{host.file}:{host.line}"))
     found: dict[tuple[str, str], str] = {}
-    silent = 0
-    for answer, (file, place) in zip(look.ask_all(questions), about):
-        silent += not answer.status
+    silent = []
+    for (door, _path), answer, (file, place) in zip(questions, look.ask_all(questions), about):
+        if not answer.status:
+            silent.append(f"{door.url('')} ({answer.error})")
         if _is(answer, file, heads[file]):
             found.setdefault((file, place), f"{answer.url} gives away {shown(file)} (virtual host at {place})")
     if found:
         worst = list(heads)
         return _verdict([found[key] for key in sorted(found, key=lambda key: worst.index(key[0]))], "")
-    if not questions or silent == len(questions):
-        raise Unseen("none of the virtual hosts of this host gave an answer")
+    if not questions:
+        raise Unseen("none of the virtual hosts of this host can be called")
+    if silent:
+        raise Unseen(f"{silent[0]} gave no answer, so what it gives away is not known")
     names = sorted({door.url("") for door, _path in questions})
     more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
     tried = (

@@ -422,8 +422,8 @@ def test_a_root_above_the_project(tree_look, project):
 
 
 def test_a_server_that_does_not_answer_is_not_assessed(tree_look):
-    with pytest.raises(Unseen, match="gave an answer"):
-        permissions.docroot(tree_look(lambda *_: (0, {}, b"")))
+    with pytest.raises(Unseen, match="gave no answer"):
+        permissions.docroot(tree_look(lambda door, path, _: (0 if door.scheme == "http" else 404, {}, b"")))
 
 
 def test_identities():
