@@ -415,7 +415,8 @@ class Engine:
                         "Nothing was changed. Remove the link, or name the file it leads to."
                     )
                 changes.append(Change(want.path, old, new))
-                outcome.diff.extend(_diff(want.path, old, new, want.secret))
+                unknown = want.secret or (_private(old) and not _ours_and_plain(state, want.path, old))
+                outcome.diff.extend(_diff(want.path, old, new, unknown, want.secret))
         return changes, found
 
     def _job(self, plan: Plan, changes: Sequence[Change], found: Mapping[str, Item]) -> Job:
@@ -437,6 +438,7 @@ class Engine:
                     record["files"][want.path] = first
                 known = record["files"][want.path]
                 known["after"] = _item(want).to_json()
+                known["secret"] = want.secret
 
         return Job(plan.name, changes, found, plan.test, plan.load, plan.listen, plan.probe, _judge, commit)
 
@@ -456,13 +458,12 @@ class Engine:
         if unprotected:
             outcome.notes.append(unprotected)
         try:
-            kept = self._write_down(state, job, token, running == "active")
+            try:
+                kept = self._write_down(state, job, token, running == "active")
+            except OSError as problem:
+                raise TransactionError(f"{_sentence(problem)} Nothing was changed.") from problem
             self._change(state, job, running, kept, before)
             outcome.loaded = running == "active"
-        except (OSError, StateError) as problem:
-            # The disk is full, the state cannot be written: before the first file moved, or on the way back.
-            left = " Files may be left changed: the next run puts them back." if state["open"] else ""
-            raise TransactionError(f"{_sentence(problem)}{left}") from problem
         finally:
             if not state["open"]:
                 self._forget(state, outcome)
@@ -514,7 +515,11 @@ class Engine:
                     after["pending"][job.load.service] = _owed(job, False)
             self._commit(state, after)
         except BaseException as problem:
-            ended = self._roll_back(state, job, before, loaded, isinstance(problem, Refused))
+            try:
+                ended = self._roll_back(state, job, before, loaded, isinstance(problem, Refused))
+            except (OSError, StateError) as worse:
+                left = "The old files could not be put back; a timer and the next run will try again"
+                raise TransactionError(f"{_sentence(problem)} {left}: {_sentence(worse)}") from worse
             if not isinstance(problem, Exception):
                 raise
             raise TransactionError(f"{_sentence(problem)} {ended}", rolled_back=str(problem)) from problem
@@ -711,7 +716,7 @@ class Engine:
                     outcome.notes.append(self._keep_edited(path, current))
                 before = self.store.load(before)
                 changes.append(Change(path, current, before))
-                outcome.diff.extend(_diff(path, current, before, _private(before)))
+                outcome.diff.extend(_diff(path, current, before, _private(current), _private(before)))
 
         seen = {_revive(each): each["seen"] for each in record["seen"]}
         tokens = [probe for probe in map(_revive, record["probe"]) if probe.generation]
@@ -789,6 +794,12 @@ def _our_link(state: Mapping[str, Any], path: str) -> bool:
     return any(record["files"].get(path, {}).get("after", {}).get("kind") == "link" for record in records)
 
 
+def _ours_and_plain(state: Mapping[str, Any], path: str, old: Item) -> bool:
+    """Whether this is what we wrote, and no secret: then it may be shown, whoever may read the file."""
+    known = [record["files"][path] for record in state["records"].values() if path in record["files"]]
+    return any(not each.get("secret", True) and Item.from_json(each["after"]).same(old) for each in known)
+
+
 def _next_owner(state: Mapping[str, Any], name: str, path: str, since: int) -> str:
     """The section that took this path over after ``name`` did, the earliest of them."""
     later = [
@@ -823,10 +834,9 @@ def _sentence(problem: BaseException) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
-def _diff(path: str, old: Item, new: Item, secret: bool) -> list[dict[str, str]]:
-    """What changes, for people. Never a secret, nor an old file that not everybody may read."""
-    hidden = secret or _private(old)
-    before, after = _shown(old, hidden, "before"), _shown(new, hidden, "after")
+def _diff(path: str, old: Item, new: Item, hide_old: bool, hide_new: bool) -> list[dict[str, str]]:
+    """What changes, for people."""
+    before, after = _shown(old, hide_old, "before"), _shown(new, hide_new, "after")
     found = []
     if before != after:
         headers = {"before_header": path if old.kind != "absent" else f"{path} (absent)"}

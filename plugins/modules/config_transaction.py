@@ -29,8 +29,8 @@ attributes:
   diff_mode:
     support: full
     description:
-      - Shows each file. O(files[].secret_content), and the old content of a file that not everybody may read, are
-        never shown.
+      - Shows each file, but no O(files[].secret_content), and no old content of a file that not everybody may read,
+        unless this module wrote it as O(files[].content).
   idempotent:
     support: full
     description: A second run with the same input changes nothing and loads nothing.

@@ -226,8 +226,18 @@ def test_the_diff_shows_values_and_no_secret(world: World) -> None:
     assert by_path["binary"]["before"].startswith("(binary, 2 bytes, sha256 ")
     assert "mode: 0644" in by_path["main.conf (owner and mode)"]["after"]
     # main.conf is 0640: what not everybody may read is not shown either.
-    assert "main" not in by_path["main.conf"]["before"]
+    assert "main" not in by_path["main.conf"]["before"] and by_path["main.conf"]["after"] == "new main, header on"
     assert "key" not in by_path["key.pem"]["before"] + by_path["key.pem"]["after"]
+
+
+def test_a_private_file_that_we_wrote_in_plain_is_shown(world: World) -> None:
+    world.apply(files=[*one("first", mode="0640"), {"path": "key.pem", "secret_content": "key 1", "mode": "0640"}])
+    files = [*one("second", mode="0640"), {"path": "key.pem", "content": "no key", "mode": "0640"}]
+    plain, key = world.apply(files=files, check=True).diff
+    assert (plain["before"], plain["after"]) == ("first", "second")
+    assert "key 1" not in key["before"] and key["after"] == "no key"
+    world.write("main.conf", "somebody's password", 0o640)
+    assert "password" not in world.apply(files=files, check=True).diff[0]["before"]
 
 
 def test_mode_alone_is_a_change(world: World) -> None:
@@ -676,6 +686,26 @@ def test_an_error_at_any_change_puts_everything_back(
         assert world.tree() == before
         assert world.loaded == loaded
     assert seen > 50
+
+
+def test_a_way_back_that_is_blocked_is_told_and_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = world.tree()
+
+    def full(*_unused: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "_put_back", full)
+        with pytest.raises(TransactionError) as caught:
+            world.apply(files=one("syntax error"))
+    assert str(caught.value).startswith(
+        "The test `check` failed (1): syntax error in main.conf. The old files could not"
+    )
+    assert str(caught.value).endswith("the next run will try again: [Errno 28] No space left on device.")
+    assert caught.value.rolled_back == ""
+    assert not [command for command in world.commands if command.endswith(".timer")]
+    world.engine().recover()
+    assert world.tree() == before
 
 
 # -- undo ------------------------------------------------------------------------------------------------------------
