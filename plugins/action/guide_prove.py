@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes sure that the portal is the user's own, then attacks it from the controller."""
+"""Makes sure that the portal is the user's own, then attacks it from the controller and on the host."""
 
 from __future__ import annotations
 
@@ -19,7 +19,14 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import 
     permissions,
     updates,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import FAIL, attacks
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
+    FAIL,
+    NOT_ASSESSED,
+    Finding,
+    attacks,
+    inside_attacks,
+    not_assessed,
+)
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 
 
@@ -29,7 +36,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         given = dict(self._task.args)
-        for name in ("token", "state"):
+        for name in ("token", "state", "attacks"):
             if name in given:
                 raise AnsibleActionFail(f"guide_prove: {name} is made by the collection and cannot be given.")
         try:
@@ -39,14 +46,27 @@ class ActionModule(ActionBase):
         except _controls.ControlError as error:
             raise AnsibleActionFail(str(error)) from error
         aim = Aim(str(given["domain"]).lower(), str(given.get("address", "")), str(given.get("ca_file", "")))
-        refused = self._prove_ownership(aim, given, task_vars or {})
+        # The same word for each call: the module does nothing without one.
+        place = {name: given[name] for name in ("domain", "root", "web_server") if name in given}
+        place["token"] = secrets.token_hex(32)
+        refused, testbed = self._prove_ownership(aim, place, task_vars or {})
         if refused:
             return {**result, "failed": True, "msg": refused}
+        tried = [
+            control
+            for control in table.controls
+            if control.id in attacks and (testbed or control.attack.where == "prove")
+        ]
+        within = [control.id for control in tried if control.id in inside_attacks]
+        findings = self._attack_inside(within, place, task_vars or {})
         today = datetime.date.today()
         result["attacks"] = [
-            self._try(aim, control, _controls.enforced(control, level, waivers, today))
-            for control in table.controls
-            if control.id in attacks
+            self._told(
+                control,
+                findings[control.id] if control.id in findings else self._try(aim, control),
+                _controls.enforced(control, level, waivers, today),
+            )
+            for control in tried
         ]
         through = [one for one in result["attacks"] if one["status"] in ("through", "not_tried")]
         held = sum(one["status"] == "held" for one in result["attacks"])
@@ -55,28 +75,36 @@ class ActionModule(ActionBase):
         result["failed"] = bool(through)
         return result
 
-    def _prove_ownership(self, aim: Aim, given: dict[str, Any], task_vars: dict[str, Any]) -> str:
-        """Why the portal may not be attacked, or an empty text."""
-        token = secrets.token_hex(32)
-        place = {name: given[name] for name in ("domain", "root", "web_server") if name in given} | {"token": token}
+    def _prove_ownership(self, aim: Aim, place: dict[str, Any], task_vars: dict[str, Any]) -> tuple[str, bool]:
+        """Why the portal may not be attacked, or an empty text; and whether it was made to be attacked."""
         placed = self._module({**place, "state": "present"}, task_vars)
         if placed.get("failed"):
-            return str(placed["msg"])
+            return str(placed["msg"]), False
         try:
             # Asked for at once, and with a word that nobody can know.
             answer = aim.get(placed["path"])
         finally:
             removed = self._module({**place, "state": "absent"}, task_vars)
         if removed.get("failed"):
-            return f"The file that proves the portal is yours could not be removed: {removed['msg']}"
-        if answer.body.decode("utf-8", "replace") != token:
+            return f"The file that proves the portal is yours could not be removed: {removed['msg']}", False
+        if answer.body.decode("utf-8", "replace") != place["token"]:
             seen = answer.error or f"the answer was {answer.status}"
             return (
                 f"{answer.url} is not served by this host: the word that Ansible put there did not come back ({seen}). "
                 "Nothing was attacked. Is the domain right, and does it lead to this host from here? Set "
                 "chamilo_prove_address to the host's address otherwise."
-            )
-        return ""
+            ), False
+        return "", bool(placed["testbed"])
+
+    def _attack_inside(
+        self, controls: list[str], place: dict[str, Any], task_vars: dict[str, Any]
+    ) -> dict[str, Finding]:
+        if not controls:
+            return {}
+        answer = self._module({**place, "state": "attack", "attacks": controls}, task_vars)
+        if answer.get("failed"):
+            return dict.fromkeys(controls, not_assessed(str(answer["msg"])))
+        return {control: Finding(**finding) for control, finding in answer["findings"].items()}
 
     def _module(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = self._execute_module(
@@ -84,12 +112,18 @@ class ActionModule(ActionBase):
         )
         return answer
 
-    def _try(self, aim: Aim, control: _controls.Control, enforced: bool) -> dict[str, str]:
+    @staticmethod
+    def _try(aim: Aim, control: _controls.Control) -> Finding:
         try:
-            finding = attacks[control.id](aim)
+            return attacks[control.id](aim)
         except OSError as problem:
-            status, evidence = "not_tried", f"The attack could not be tried: {problem}"
-        else:
-            got_in = "through" if enforced else "waived"
-            status, evidence = got_in if finding.status == FAIL else "held", finding.evidence
+            return not_assessed(str(problem))
+
+    @staticmethod
+    def _told(control: _controls.Control, finding: Finding, enforced: bool) -> dict[str, str]:
+        status, evidence = "held", finding.evidence
+        if finding.status == NOT_ASSESSED:
+            status, evidence = "not_tried", f"The attack could not be tried: {evidence}"
+        elif finding.status == FAIL:
+            status = "through" if enforced else "waived"
         return {"id": control.id, "title": control.title, "status": status, "evidence": evidence}

@@ -19,6 +19,7 @@ _Function = TypeVar("_Function", bound=Callable[..., "Finding"])
 
 checks: dict[str, Callable[..., Finding]] = {}
 attacks: dict[str, Callable[..., Finding]] = {}
+inside_attacks: set[str] = set()  # those of them that run on the host itself
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,13 @@ def check(control: str) -> Callable[[_Function], _Function]:
     return _register(checks, control)
 
 
-def attack(control: str) -> Callable[[_Function], _Function]:
-    """Register the function as the attack of a control. It leaves nothing behind."""
+def attack(control: str, inside: bool = False) -> Callable[[_Function], _Function]:
+    """Register the function as the attack of a control. It leaves nothing behind.
+
+    It gets an ``Aim`` and comes over the wire, or with ``inside`` an ``Inside`` and runs on the host itself.
+    """
+    if inside:
+        inside_attacks.add(control)
     return _register(attacks, control)
 
 

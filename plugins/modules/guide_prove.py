@@ -12,8 +12,11 @@ version_added: 0.1.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 description:
-  - Attacks the portal over the network from the controller, one attack for each control that can be attacked from
-    outside without harm. None of them writes, logs in or takes long.
+  - Attacks the portal, one attack for each control that can be attacked without harm. Most come over the network from
+    the controller. Some run on the host, as the user PHP runs as or as another account, and try what somebody would who
+    has taken that account over. None of them leaves anything behind or takes long.
+  - Attacks that could disturb people who work with the portal are left out, unless the host was made for tests and says
+    so with a file C(/etc/chamilo-testbed).
   - First it makes sure that the portal is yours. It puts a file with a random word under the document root, through
     Ansible's connection, and asks for it over the network. Unless that very word comes back, nothing is attacked.
     The file is removed in any case.
@@ -56,10 +59,15 @@ options:
     description: For the action plugin alone, which makes it.
     type: str
     default: ""
+  attacks:
+    description: For the action plugin alone. The controls to attack on the host.
+    type: list
+    elements: str
+    default: []
   state:
     description: For the action plugin alone.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, attack]
     default: present
 attributes:
   check_mode:
@@ -111,6 +119,14 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import (  # noqa: F401 (they register)
+    headers,
+    https,
+    permissions,
+    updates,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import attacks, inside_attacks, observe
+from ansible_collections.chamilo.hardening.plugins.module_utils._inside import TESTBED, Inside
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import SiteError, discover
 
 
@@ -125,7 +141,8 @@ def main() -> None:
             "level": {"type": "str", "choices": ["should", "consider"], "default": "should"},
             "waivers": {"type": "list", "elements": "dict", "default": []},
             "token": {"type": "str", "default": "", "no_log": False},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "attacks": {"type": "list", "elements": "str", "default": []},
+            "state": {"type": "str", "choices": ["present", "absent", "attack"], "default": "present"},
         }
     )
     given = module.params
@@ -135,6 +152,13 @@ def main() -> None:
         site = discover(given["domain"], given["root"], given["web_server"], require=True)
     except SiteError as problem:
         module.fail_json(msg=str(problem))
+    if given["state"] == "attack":
+        wanted = {control: attacks[control] for control in given["attacks"] if control in inside_attacks}
+        found = observe(wanted, Inside(site))
+        module.exit_json(
+            changed=False,
+            findings={control: {"status": one.status, "evidence": one.evidence} for control, one in found.items()},
+        )
     root = next((host.root for host in (*site.serving, *site.fallback) if host.root), f"{site.root}/public")
     path = os.path.join(root, f"chamilo-hardening-{given['token'][:16]}.txt")
     try:
@@ -147,7 +171,7 @@ def main() -> None:
             os.unlink(path)
     except OSError as problem:
         module.fail_json(msg=f"{path}: {problem.strerror}")
-    module.exit_json(changed=False, path=f"/{os.path.basename(path)}")
+    module.exit_json(changed=False, path=f"/{os.path.basename(path)}", testbed=os.path.exists(TESTBED))
 
 
 if __name__ == "__main__":

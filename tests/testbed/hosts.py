@@ -245,6 +245,7 @@ def first_boot(host: Host) -> str:
         # A reboot finds the mark and goes straight on.
         "if test -e /var/lib/testbed-booted; then exec /sbin/init; fi",
         "mkdir -p /etc/ssl/testbed /usr/local/share/ca-certificates",
+        "touch /etc/chamilo-testbed",  # attacks that no host in use should suffer are meant for this one
         f"cat >/etc/ssl/testbed/fullchain.pem <<'EOF'\n{chain}EOF",
         f"(umask 077; cat >/etc/ssl/testbed/privkey.pem) <<'EOF'\n{key}EOF",
         f"cat >/usr/local/share/ca-certificates/testbed.crt <<'EOF'\n{authority.certificate().read_text()}EOF",

@@ -12,7 +12,7 @@ def prove(ansible, *arguments, **options):
     return ansible.play([{"hosts": "all", "gather_facts": False, "tasks": [task]}], {"campus.test": {}}, *arguments)
 
 
-@pytest.mark.parametrize("name", ["token", "state"])
+@pytest.mark.parametrize("name", ["token", "state", "attacks"])
 def test_what_the_collection_makes_cannot_be_given(ansible, name):
     done = prove(ansible, **{name: "present"})
     assert done.code != 0

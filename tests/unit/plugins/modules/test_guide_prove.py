@@ -9,6 +9,7 @@ import json
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import failed
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site, SiteError
 from ansible_collections.chamilo.hardening.plugins.modules import guide_prove
 
@@ -61,3 +62,26 @@ def test_alone_it_says_who_makes_the_word(capsys, portal):
 
 def test_a_host_without_chamilo_is_refused(capsys):
     assert run(capsys, SiteError("There is no Chamilo."))["msg"] == "There is no Chamilo."
+
+
+def test_it_tells_a_host_that_was_made_to_be_attacked(capsys, portal, tmp_path, monkeypatch):
+    monkeypatch.setattr(guide_prove, "TESTBED", str(tmp_path / "testbed"))
+    assert run(capsys, portal)["testbed"] is False
+    run(capsys, portal, state="absent")
+    (tmp_path / "testbed").touch()
+    assert run(capsys, portal)["testbed"] is True
+
+
+def test_it_runs_the_attacks_it_is_asked_for_on_the_host(capsys, portal, monkeypatch):
+    def break_in(inside):
+        return failed(f"{inside.stranger} is in {inside.site.domain}.")
+
+    def stumble(inside):
+        raise OSError("no way in")
+
+    monkeypatch.setattr(guide_prove, "attacks", {"a": break_in, "b": stumble, "c": break_in})
+    monkeypatch.setattr(guide_prove, "inside_attacks", {"a", "b"})
+    assert run(capsys, portal, state="attack", attacks=["a", "b", "c"])["findings"] == {
+        "a": {"status": "fail", "evidence": "nobody is in campus.test."},
+        "b": {"status": "not_assessed", "evidence": "OSError: no way in."},
+    }
