@@ -128,6 +128,8 @@ def layer(name: str, parent: str, script: str, files: Iterable[tuple[Path, str]]
             docker("commit", container, image)
         finally:
             docker("rm", "--force", "--volumes", container)
+    # Each change of the inputs leaves an image behind. What a container uses is not pruned.
+    docker("image", "prune", "--all", "--force", f"--filter=label={LABEL}", "--filter=until=72h")
     return image
 
 
@@ -138,7 +140,9 @@ def stack(release: str) -> str:
 
 def application() -> Path:
     """The application's tree as a tar archive, made once for all releases."""
-    inputs = hashlib.sha256(f"{base('trixie')} {tree_hash(HERE / 'app')}".encode()).hexdigest()[:12]
+    sources = [(HERE / "app" / name).read_text() for name in ("build.py", "schema.sql")]
+    words = [base("trixie"), tree_hash(HERE / "app" / "tree"), *sources]
+    inputs = hashlib.sha256("\0".join(words).encode()).hexdigest()[:12]
     with lock("application"):
         archive = cache(f"application-{inputs}.tar")
         if not archive.exists():

@@ -1,7 +1,5 @@
-"""The application behaves as Chamilo 2 is known to: its faults too, for the collection works around them.
+"""The application behaves as Chamilo 2 is known to: its faults too, for the collection works around them."""
 
-pytest -p tests.hosts.conftest tests/testbed/app
-"""
 
 from __future__ import annotations
 
