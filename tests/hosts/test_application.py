@@ -1,6 +1,5 @@
 """The application behaves as Chamilo 2 is known to: its faults too, for the collection works around them."""
 
-
 from __future__ import annotations
 
 import base64
