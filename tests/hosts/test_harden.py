@@ -143,7 +143,7 @@ def test_bad_input_is_refused_by_name_before_anything_changes(
 
 def test_a_host_without_a_web_server_is_refused(make: Callable[..., Host], playbook: Playbook) -> None:
     host = make(state="empty")
-    with pytest.raises(PlayError, match="neither nginx nor Apache"):
+    with pytest.raises(PlayError, match="Neither nginx nor Apache"):
         playbook.harden(host)
 
 
