@@ -48,7 +48,7 @@ options:
   level:
     description: What is enforced, see the role chamilo.hardening.common.
     type: str
-    choices: [should, consider]
+    choices: [must, should, consider]
     default: should
   waivers:
     description: Controls that are not enforced for a while, see the role chamilo.hardening.common.
@@ -138,7 +138,7 @@ def main() -> None:
             "web_server": {"type": "str", "choices": ["", "nginx", "apache"], "default": ""},
             "address": {"type": "str", "default": ""},
             "ca_file": {"type": "path", "default": ""},
-            "level": {"type": "str", "choices": ["should", "consider"], "default": "should"},
+            "level": {"type": "str", "choices": ["must", "should", "consider"], "default": "should"},
             "waivers": {"type": "list", "elements": "dict", "default": []},
             "token": {"type": "str", "default": "", "no_log": False},
             "attacks": {"type": "list", "elements": "str", "default": []},
@@ -162,6 +162,7 @@ def main() -> None:
     root = next((host.root for host in (*site.serving, *site.fallback) if host.root), f"{site.root}/public")
     path = os.path.join(root, f"chamilo-hardening-{given['token'][:16]}.txt")
     try:
+        times = os.stat(root)
         if given["state"] == "present":
             # The web server need not be able to write here, and no other file is touched.
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644), "w") as file:
@@ -169,6 +170,8 @@ def main() -> None:
                 file.write(given["token"])
         else:
             os.unlink(path)
+        # Not even the time of the folder's last change is to tell of it.
+        os.utime(root, ns=(times.st_atime_ns, times.st_mtime_ns))
     except OSError as problem:
         module.fail_json(msg=f"{path}: {problem.strerror}")
     module.exit_json(changed=False, path=f"/{os.path.basename(path)}", testbed=os.path.exists(TESTBED))
