@@ -28,7 +28,7 @@ _SHOWN = re.compile(
 )
 
 # What everybody can read in the sources of Chamilo.
-_PUBLIC = {
+PUBLIC = {
     "APP_SECRET": frozenset({"", "{{APP_SECRET}}", "141af65f23c7935a37b504c422f113b0"}),
     "JWT_PASSPHRASE": frozenset({"", "your_secret_passphrase"}),
 }
@@ -81,7 +81,7 @@ class Environment:
         """The secrets whose value is a public default. Nothing can be said of files that were not read."""
         if not self.files:
             return ()
-        return tuple(name for name, known in _PUBLIC.items() if self.secret(name) in known)
+        return tuple(name for name, known in PUBLIC.items() if self.secret(name) in known)
 
     def get(self, name: str) -> str:
         """A value that is no secret, or an empty text."""
@@ -136,10 +136,15 @@ def _debug(values: Mapping[str, _Value]) -> _Value:
     """APP_DEBUG as 0 or 1, as Symfony takes it: without a word of its own, everything but prod is debugged."""
     if "APP_DEBUG" not in values:
         return _Value("0" if values["APP_ENV"].text == "prod" else "1", "Symfony's default")
-    text = values["APP_DEBUG"].text.strip().lower()
+    return _Value(debug_text(values["APP_DEBUG"].text), values["APP_DEBUG"].source)
+
+
+def debug_text(text: str) -> str:
+    """What a text in APP_DEBUG means to PHP: 0 or 1."""
+    text = text.strip().lower()
     number = re.match(r"[+-]?\d+", text)
     on = int(number[0]) != 0 if number else text in ("true", "on", "yes")
-    return _Value("1" if on else "0", values["APP_DEBUG"].source)
+    return "1" if on else "0"
 
 
 class _Files:
@@ -231,24 +236,43 @@ def _parse_php(text: str, path: str) -> dict[str, _Value]:
     return found
 
 
+@dataclass(frozen=True)
+class Assignment:
+    """One assignment of a file: its value is what stands between the two places, quotes included."""
+
+    name: str
+    value: str
+    start: int
+    end: int
+
+
 def parse_text(text: str, path: str) -> dict[str, str]:
     """The assignments of one file by Dotenv's own grammar, references not yet resolved.
 
     What is no reference although it has a dollar sign holds ``_DOLLAR`` instead, and backslashes are still doubled.
     """
+    return {each.name: each.value for each in assignments(text, path)}
+
+
+def assignments(text: str, path: str) -> list[Assignment]:
+    """The assignments in the order of the file, with their places in it. The last one of a name counts."""
     if text.startswith("\ufeff") or "\0" in text:
         raise DotenvError(f"{path}:1: a byte-order mark or a NUL byte stands in the file")
+    # Where each character stood before the ends of lines were made the same.
+    places = [found.start() for found in re.finditer(r"\r\n|[^\0]", text)] + [len(text)]
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    result: dict[str, str] = {}
+    result: list[Assignment] = []
     position = _skip(text, 0)
     while position < len(text):
         where = f"{path}:{text.count(chr(10), 0, position) + 1}"
         found = _NAME.match(text, position)
         if found is None:
             raise DotenvError(f"{where}: this is no variable name")
-        if text[found.end() : found.end() + 1] != "=":
+        start = found.end() + 1
+        if text[start - 1 : start] != "=":
             raise DotenvError(f'{where}: "=" is missing behind {found[1]}')
-        result[found[1]], position = _value(text, found.end() + 1, f"{where}: {found[1]}")
+        value, end, position = _value(text, start, f"{where}: {found[1]}")
+        result.append(Assignment(found[1], value, places[start], places[end]))
         position = _skip(text, position)
     return result
 
@@ -258,28 +282,31 @@ def _skip(text: str, position: int) -> int:
     return found.end() if found else position
 
 
-def _value(text: str, position: int, where: str) -> tuple[str, int]:
+def _value(text: str, position: int, where: str) -> tuple[str, int, int]:
+    """A value, where it ends, and where what follows it (blanks, a comment) ends."""
     empty = _NOTHING.match(text, position)
     if empty:
-        return "", empty.end()
+        return "", position, empty.end()
     if text[position] in " \t":
         raise DotenvError(f"{where}: a blank stands before the value")
     parts = []
+    last = position
     while position < len(text) and text[position] != "\n":
         if text[position] == "'":
             end = text.find("'", position + 1)
             if end < 0:
                 raise DotenvError(f"{where}: the closing quote is missing")
             parts.append(text[position + 1 : end].replace("\\", "\\\\").replace("$", _DOLLAR))
-            position = end + 1
+            last = position = end + 1
         elif text[position] == '"':
             end = _closing_quote(text, position + 1, where)
             inner = text[position + 1 : end].replace('\\"', '"').replace("\\r", "\r").replace("\\n", "\n")
             parts.append(_protect(inner))
-            position = end + 1
+            last = position = end + 1
         else:
             bare = _BARE.match(text, position)
             raw = bare[0] if bare else ""
+            last = max(last, position + len(raw.rstrip()))
             position += len(raw)
             plain = re.sub(r"""\\(["'])""", r"\1", raw).rstrip()
             if "$" not in plain and re.search(r"\s", plain):
@@ -288,7 +315,7 @@ def _value(text: str, position: int, where: str) -> tuple[str, int]:
             if text[position : position + 1] == "#":
                 end = text.find("\n", position)
                 position = len(text) if end < 0 else end
-    return "".join(parts), position
+    return "".join(parts), last, position
 
 
 def _closing_quote(text: str, position: int, where: str) -> int:

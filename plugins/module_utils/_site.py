@@ -151,6 +151,15 @@ def discover(
     return found
 
 
+def discover_environment(domain: str, root: str, web_server: str) -> tuple[Site, dict[str, Place]]:
+    """The site, which must be there, and what PHP is given by the server before any environment file is read."""
+    look = _Discovery(Tree(), domain.lower(), "")
+    found = look.all(root, web_server, ())
+    if look.errors:
+        raise SiteError(" ".join(look.errors))
+    return found, look.given
+
+
 class _Discovery:
     def __init__(self, tree: Tree, domain: str, site: str) -> None:
         self.tree = tree
@@ -158,6 +167,7 @@ class _Discovery:
         self.site = site
         self.errors: list[str] = []  # nothing can be done without it
         self.problems: list[str] = []  # it could not be seen
+        self.given: dict[str, Place] = {}  # what PHP is given by the server: it wins over the environment files
 
     def all(self, root: str, web_server: str, packages: Sequence[str]) -> Site:
         tree = self.tree
@@ -368,6 +378,7 @@ class _Discovery:
         for server in serving:
             given = _nginx.real_environment(server) if web.name == "nginx" else _apache.real_environment(server)
             real.update(given)
+        self.given = real
         if not root or not self.is_chamilo(root):
             return Environment({}, (), ())
         environment = read_environment(self.tree, root, real)

@@ -1,0 +1,276 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: chamilo_env
+short_description: Set keys of the environment of a Chamilo portal where they count
+version_added: 0.2.0
+author:
+  - The chamilo.hardening maintainers (@chamilo-hardening)
+description:
+  - Sets keys in the environment files of Chamilo, or of another Symfony application that is laid out like it, and makes
+    sure that the application really sees them.
+  - C(.env), C(.env.local), C(.env.ENVIRONMENT), C(.env.ENVIRONMENT.local) and C(.env.local.php) are read in the order
+    and by the rules of Symfony's Dotenv. A key is changed in the file whose value wins now. A key that stands nowhere
+    yet goes to the end of C(.env.local), or of C(.env) where there is no C(.env.local).
+  - What a pool of PHP-FPM (C(env[KEY])), nginx (C(fastcgi_param)) or Apache (C(SetEnv)) gives the application wins over
+    all files. When such a line holds another value than the one that is wanted, the module names file and line and
+    fails before anything is changed.
+  - Comments, order, line ends and the way of quoting stay as they are. Owner, group, mode and access lists of each file
+    do, too. A link that root made is followed.
+  - All files change in one transaction. When the cache cannot be cleared with the new values, or the process is killed
+    half way, the old files are put back; after a kill by the timer and the boot unit of
+    M(chamilo.hardening.host_program), or by the next run. No copy of an old secret is kept.
+  - A new C(JWT_PASSPHRASE) comes with the private key, which is encrypted again with it. It stays the same key, so
+    tokens that were given out stay valid.
+attributes:
+  check_mode:
+    support: full
+    description: Predicts what would change and touches nothing.
+  diff_mode:
+    support: full
+    description: Shows the keys that change, by file. In place of a secret stand words.
+  idempotent:
+    support: full
+    description: A second run with the same input changes nothing. O(generate) replaces public values only.
+options:
+  domain:
+    description:
+      - The public name of the portal. It tells which virtual host and pool give the application its environment.
+    type: str
+    required: true
+  root:
+    description: The folder of Chamilo, the one that holds C(.env). Empty means that it is found.
+    type: str
+    default: ""
+  web_server:
+    description: The web server that serves it. Empty means that it is found.
+    type: str
+    choices: ["", nginx, apache]
+    default: ""
+  values:
+    description:
+      - Keys and their values, such as V(APP_ENV) and V(prod). What is true or false in YAML is written as V(1) or V(0).
+      - The value is what the application is to see, without quotes and escapes. The module adds those.
+      - Keys that may hold a secret are refused here. They belong in O(secret_values).
+    type: dict
+    default: {}
+  secret_values:
+    description: Keys whose values are in no output, log or diff.
+    type: dict
+    default: {}
+  require:
+    description:
+      - Keys that must not have a value which everybody can look up in the sources of Chamilo, or none.
+      - With V(JWT_PASSPHRASE), the private key must be encrypted, and must not open with the passphrase Chamilo ships.
+    type: list
+    elements: str
+    choices: [APP_SECRET, JWT_PASSPHRASE]
+    default: []
+  generate:
+    description:
+      - Give a key in O(require) that has a public value a random one, 32 bytes in hexadecimal.
+      - It is made on the host and never leaves it. Several web nodes of one portal must share their secrets, so give
+        them O(secret_values) instead.
+      - Without it the module fails, and names the keys.
+    type: bool
+    default: false
+  rotate_secret:
+    description:
+      - Change V(APP_SECRET) even where that takes something from people.
+      - Second factors in the database are encrypted with it, so everybody who uses two-factor login is locked out until
+        an administrator resets it. Who is remembered has to log in again.
+      - Without it, V(APP_SECRET) is changed only while it is public and no account has a second factor. Otherwise
+        O(generate) leaves it as it is (see RV(refused)), and a value in O(secret_values) is an error.
+    type: bool
+    default: false
+  clear_cache:
+    description:
+      - Clear the cache of the application with C(bin/console cache:clear) when something changed, and remove the cache
+        of the old C(APP_ENV).
+      - This is done as the user PHP runs as. Files of root in the cache would take the portal off line.
+    type: bool
+    default: true
+  web_user:
+    description: The user PHP runs as. Empty means the one of the pool that serves the portal.
+    type: str
+    default: ""
+seealso:
+  - module: chamilo.hardening.chamilo_site_info
+    description: Says which values count now, and where each comes from.
+  - module: chamilo.hardening.host_program
+  - name: Configuration based on environment variables
+    description: The order in which Symfony reads environment files.
+    link: https://symfony.com/doc/6.4/configuration.html
+notes:
+  - Needs root. O(require) with V(JWT_PASSPHRASE) needs the program openssl on the host, a changed V(APP_SECRET) needs
+    python3-pymysql or the client of MariaDB, to see whether somebody uses two-factor login.
+  - C(.env.local.php) is what C(composer dump-env) makes. Where it exists, keys are set in it and in the files it is
+    made from.
+"""
+
+EXAMPLES = r"""
+- name: Run in production mode
+  chamilo.hardening.chamilo_env:
+    domain: campus.example.org
+    values:
+      APP_ENV: prod
+      APP_DEBUG: 0
+
+- name: Replace the secrets that everybody knows
+  chamilo.hardening.chamilo_env:
+    domain: campus.example.org
+    require: [APP_SECRET, JWT_PASSPHRASE]
+    generate: true
+  register: secrets
+
+- name: Say what was left as it is, and why
+  ansible.builtin.debug:
+    msg: "{{ secrets.refused }}"
+
+- name: Only look whether a secret is public
+  chamilo.hardening.chamilo_env:
+    domain: campus.example.org
+    require: [APP_SECRET, JWT_PASSPHRASE]
+  check_mode: true
+
+- name: Give all web nodes the same secrets
+  chamilo.hardening.chamilo_env:
+    domain: campus.example.org
+    secret_values:
+      APP_SECRET: "{{ vault_chamilo_app_secret }}"
+      JWT_PASSPHRASE: "{{ vault_chamilo_jwt_passphrase }}"
+
+- name: Tell the application that its database password changed
+  chamilo.hardening.chamilo_env:
+    domain: campus.example.org
+    secret_values:
+      DATABASE_PASSWORD: "{{ vault_chamilo_database_password }}"
+
+- name: Trust the load balancer, on a host that serves several portals
+  chamilo.hardening.chamilo_env:
+    domain: campus.example.org
+    root: /srv/campus
+    values:
+      TRUSTED_PROXIES: 10.0.0.5,10.0.0.6
+"""
+
+RETURN = r"""
+files:
+  description: The files that changed, the private key among them.
+  returned: always
+  type: list
+  elements: str
+  sample: [/var/www/chamilo/.env]
+changes:
+  description: Keys that are no secrets and that the application sees otherwise now.
+  returned: always
+  type: dict
+  sample:
+    APP_ENV: {before: dev, after: prod}
+secrets:
+  description: Names of the secrets that changed.
+  returned: always
+  type: list
+  elements: str
+  sample: [JWT_PASSPHRASE]
+generated:
+  description: Names of those that got a random value.
+  returned: always
+  type: list
+  elements: str
+  sample: [JWT_PASSPHRASE]
+refused:
+  description: Keys in O(require) that are public and were left as they are. These are warnings as well.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The key.
+      type: str
+      sample: APP_SECRET
+    why:
+      description: What a new value would have done.
+      type: str
+      sample: 12 people use two-factor login, and could not log in any more
+cache_cleared:
+  description: Was the cache of the application cleared.
+  returned: always
+  type: bool
+notes:
+  description: What a person should know. These are warnings as well.
+  returned: always
+  type: list
+  elements: str
+diff:
+  description: The keys that change, by file, without secrets.
+  returned: with C(--diff)
+  type: list
+  elements: dict
+"""
+
+import dataclasses
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._env_file import (
+    REQUIRED,
+    Editor,
+    EnvError,
+    Result,
+    Wish,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import SiteError, discover_environment
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
+
+
+def text(value: object) -> str:
+    return str(int(value)) if isinstance(value, bool) else "" if value is None else str(value)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "domain": {"type": "str", "required": True},
+            "root": {"type": "str", "default": ""},
+            "web_server": {"type": "str", "choices": ["", "nginx", "apache"], "default": ""},
+            "values": {"type": "dict", "default": {}},
+            "secret_values": {"type": "dict", "default": {}, "no_log": True},
+            "require": {"type": "list", "elements": "str", "choices": list(REQUIRED), "default": []},
+            "generate": {"type": "bool", "default": False},
+            # These are switches, whatever their names sound like.
+            "rotate_secret": {"type": "bool", "default": False, "no_log": False},
+            "clear_cache": {"type": "bool", "default": True},
+            "web_user": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    given = dict(module.params)
+    place = [given.pop(name) for name in ("domain", "root", "web_server")]
+    for name in ("values", "secret_values"):
+        given[name] = {str(key): text(value) for key, value in given[name].items()}
+    result = Result()
+    failure = ""
+    try:
+        Editor(*discover_environment(*place)).apply(Wish(**given), result, check=module.check_mode)
+    except (EnvError, SiteError, StateError, OSError) as problem:
+        failure = str(problem)
+    for one in result.refused:
+        module.warn(f"{one['name']} is public and was left as it is: {one['why']}. Set rotate_secret to change it.")
+    for note in result.notes:
+        module.warn(note)
+    told = dataclasses.asdict(result)
+    if not module._diff:
+        del told["diff"]
+    if failure:
+        module.fail_json(msg=failure, **told)
+    module.exit_json(**told)
+
+
+if __name__ == "__main__":
+    main()

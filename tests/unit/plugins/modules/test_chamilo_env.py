@@ -1,0 +1,82 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shell around the engine: options in, one result or one clear failure out."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _env_file
+from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Php, Site, SiteError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine
+from ansible_collections.chamilo.hardening.plugins.modules import chamilo_env
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    site = Site("campus.test", root=str(tmp_path / "campus"), php=Php(user="www-data"))
+    engine = Engine(str(tmp_path / "state"), Machine(lambda _argv, _seconds: (0, ""), systemd=False))
+    monkeypatch.setattr(chamilo_env, "discover_environment", lambda *_place: (site, {}))
+    monkeypatch.setattr(
+        chamilo_env, "Editor", lambda *found: _env_file.Editor(*found, engine, lambda _site: "one uses it")
+    )
+    (tmp_path / "campus").mkdir()
+    (tmp_path / "campus/.env").write_text("APP_ENV=dev\nAPP_SECRET=\n")
+    return tmp_path / "campus"
+
+
+def run(capsys, **arguments):
+    with patch_module_args({"domain": "campus.test", **arguments}), pytest.raises(SystemExit):
+        chamilo_env.main()
+    said = capsys.readouterr()
+    return json.loads(said.out), said.out + said.err
+
+
+def test_values_are_set_once(root, capsys):
+    wish = {"values": {"APP_ENV": "prod", "APP_DEBUG": False}, "_ansible_diff": True}
+    predicted, _ = run(capsys, **wish, _ansible_check_mode=True)
+    assert predicted["changed"] and (root / ".env").read_text().startswith("APP_ENV=dev")
+    done, _ = run(capsys, **wish)
+    assert done["changes"] == predicted["changes"] and done["diff"] == predicted["diff"]
+    assert (root / ".env").read_text() == "APP_ENV=prod\nAPP_SECRET=\nAPP_DEBUG=0\n"
+    again, _ = run(capsys, **wish)
+    assert not again["changed"] and again["files"] == []
+
+
+def test_a_failure_is_one_sentence(root, capsys):
+    failed, _ = run(capsys, values={"APP_SECRET": "x"})
+    assert failed["failed"] and failed["msg"].startswith("APP_SECRET may be a secret")
+
+
+def test_a_host_without_chamilo_is_a_failure(monkeypatch, capsys):
+    def nothing(*_place):
+        raise SiteError("There is no Chamilo here.")
+
+    monkeypatch.setattr(chamilo_env, "discover_environment", nothing)
+    failed, _ = run(capsys)
+    assert failed["msg"] == "There is no Chamilo here."
+
+
+def test_what_was_refused_is_a_warning_with_the_switch(root, capsys):
+    done, said = run(capsys, require=["APP_SECRET"], generate=True)
+    assert done["refused"] == [{"name": "APP_SECRET", "why": "one uses it"}] and not done["changed"]
+    assert "Set rotate_secret" in said
+
+
+def test_a_secret_is_in_no_output(root, capsys):
+    done, said = run(capsys, secret_values={"DATABASE_PASSWORD": "canary-7"}, _ansible_diff=True, _ansible_verbosity=4)
+    assert done["secrets"] == ["DATABASE_PASSWORD"]
+    assert "canary-7" not in said
+    assert "DATABASE_PASSWORD=canary-7\n" in (root / ".env").read_text()
+
+
+def test_each_example_can_be_meant():
+    for task in yaml.safe_load(chamilo_env.EXAMPLES):
+        options = task.get("chamilo.hardening.chamilo_env", {})
+        assert set(options) <= set(yaml.safe_load(chamilo_env.DOCUMENTATION)["options"])
