@@ -162,7 +162,7 @@ def matches(jails: Sequence[Jail], lines: Sequence[str]) -> list[list[list[str]]
     }
     try:
         done = subprocess.run(
-            [_interpreter(), "-c", _ENGINE],
+            [interpreter(), "-c", _ENGINE],
             input=json.dumps(told).encode(),
             capture_output=True,
             env={"LC_ALL": "C.UTF-8"},
@@ -184,7 +184,7 @@ def _client() -> str | None:
     return shutil.which("fail2ban-client", path="/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin")
 
 
-def _interpreter() -> str:
+def interpreter() -> str:
     """The Python that fail2ban runs under: that of the first line of its client."""
     path = _client()
     if path is None:
