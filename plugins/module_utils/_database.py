@@ -2,36 +2,44 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Reads the application's database, and never writes: every session is read only before its first question.
+"""The application's database: a ``Reader``, whose sessions are read only before their first question, and ``writing``.
 
-It speaks through PyMySQL where that is installed, else through the ``mariadb`` or ``mysql`` client. Every value comes
+Both speak through PyMySQL where that is installed, else through the ``mariadb`` or ``mysql`` client. Every value comes
 back as text or None, whichever way it came.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import os
 import re
+import secrets
+import select
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Union
+from typing import Any, Union
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _env
+from ansible_collections.chamilo.hardening.plugins.module_utils import _env, _overrides
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site
 
 Row = dict[str, Union[str, None]]
 Ask = Callable[[str], list[Row]]
+Query = Callable[[str, Sequence[Union[str, int]]], list[Row]]
 
 SOCKET = "/run/mysqld/mysqld.sock"
-OVERRIDES = "config/settings_overrides.yaml"
 _READ_ONLY = "SET SESSION TRANSACTION READ ONLY"
+# A value that does not fit is an error, and a lock that does not come is one soon, whatever the server's settings are.
+_STRICT = "SET SESSION sql_mode = 'STRICT_ALL_TABLES', innodb_lock_wait_timeout = 10"
 _SECONDS = 10
+_DEADLOCK = 1213
 
 # What the application uses where no row exists: the defaults of its own settings schema.
 DEFAULTS: Mapping[str, str] = {
@@ -53,7 +61,11 @@ DEFAULTS: Mapping[str, str] = {
 
 
 class DatabaseError(Exception):
-    """The database could not be read. The text says why, in a sentence without a secret."""
+    """The database could not be read or changed. The text says why, in a sentence without a secret."""
+
+
+class Deadlock(DatabaseError):
+    """The server gave way to somebody else's transaction. Nothing was changed; the same may be tried again."""
 
 
 @dataclass(frozen=True)
@@ -111,10 +123,7 @@ class Reader:
 
     def query(self, sql: str, params: Sequence[str | int] = ()) -> list[Row]:
         """The rows of one statement. Each ``%s`` stands for a parameter."""
-        parts = sql.split("%s")
-        if len(parts) != len(params) + 1:
-            raise DatabaseError(f"The statement has {len(parts) - 1} places for {len(params)} values.")
-        return self._ask(parts[0] + "".join(_literal(value) + part for value, part in zip(params, parts[1:])))
+        return self._ask(_bound(sql, params))
 
     def settings(self) -> dict[str, str]:
         """Effective settings of the main portal: ``category.variable`` to text."""
@@ -141,7 +150,8 @@ class Reader:
     def _ask(self) -> Ask:
         if self._given is not None:
             return self._given
-        return _pymysql(self.account) or _client(self.account)
+        connection = _connect(self.account, _READ_ONLY, "read")
+        return _answers(connection, self.account, "read") if connection else _client(self.account)
 
     @functools.cached_property
     def _portals(self) -> dict[int, str]:
@@ -165,7 +175,7 @@ class Reader:
     def _overrides(self) -> dict[str, dict[str, str]]:
         if not self._root:
             return {}
-        path = Path(self._root, OVERRIDES)
+        path = Path(self._root, _overrides.PATH)
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -179,7 +189,31 @@ class Reader:
                 f"{path} is newer than the application's cache, so it is not in force yet: run"
                 " `bin/console cache:clear` as the web user."
             )
-        return parse_overrides(text, str(path))
+        try:
+            return _overrides.parse(text, str(path))
+        except _overrides.OverridesError as problem:
+            raise DatabaseError(str(problem)) from problem
+
+
+@contextlib.contextmanager
+def writing(account: Account) -> Iterator[Query]:
+    """One transaction. What the block does is in force when the block ends, or nothing of it is."""
+    connection = _connect(account, _STRICT, "changed") or _Session(account, _STRICT)
+    ask = connection.ask if isinstance(connection, _Session) else _answers(connection, account, "changed")
+    try:
+        ask("START TRANSACTION")
+        yield lambda sql, params: ask(_bound(sql, params))
+        ask("COMMIT")
+    finally:  # without a COMMIT the server forgets what was done
+        connection.close()
+
+
+def _bound(sql: str, params: Sequence[str | int]) -> str:
+    """The statement with each ``%s`` replaced by a parameter."""
+    parts = sql.split("%s")
+    if len(parts) != len(params) + 1:
+        raise DatabaseError(f"The statement has {len(parts) - 1} places for {len(params)} values.")
+    return parts[0] + "".join(_literal(value) + part for value, part in zip(params, parts[1:]))
 
 
 def _literal(value: str | int) -> str:
@@ -189,14 +223,14 @@ def _literal(value: str | int) -> str:
     return f"_utf8mb4 X'{value.encode('utf-8').hex()}'"
 
 
-def _pymysql(account: Account) -> Ask | None:
-    """Through PyMySQL, or None where it is not installed."""
+def _connect(account: Account, first: str, doing: str) -> Any:
+    """A connection of PyMySQL, or None where that is not installed."""
     try:
         pymysql = importlib.import_module("pymysql")
     except ImportError:
         return None
     try:
-        connection = pymysql.connect(
+        return pymysql.connect(
             user=account.user,
             password=account.password.encode("utf-8"),  # as PHP sends it; PyMySQL would make it latin-1
             host=account.host,
@@ -205,15 +239,19 @@ def _pymysql(account: Account) -> Ask | None:
             database=account.name or None,
             charset="utf8mb4",
             connect_timeout=_SECONDS,
-            read_timeout=_SECONDS,
+            read_timeout=2 * _SECONDS,
             write_timeout=_SECONDS,
-            init_command=_READ_ONLY,
+            init_command=first,
             read_default_file=None,
             conv={},  # no decoders: text, as the client gives it
             cursorclass=pymysql.cursors.DictCursor,
         )
     except (pymysql.MySQLError, OSError, RuntimeError) as problem:
-        raise DatabaseError(_refused(account, problem)) from problem
+        raise _refused(account, problem, doing) from problem
+
+
+def _answers(connection: Any, account: Account, doing: str) -> Ask:
+    pymysql = importlib.import_module("pymysql")
 
     def ask(sql: str) -> list[Row]:
         try:
@@ -221,7 +259,7 @@ def _pymysql(account: Account) -> Ask | None:
                 cursor.execute(sql)
                 return [{name: _text(value) for name, value in row.items()} for row in cursor.fetchall()]
         except (pymysql.MySQLError, OSError) as problem:
-            raise DatabaseError(_refused(account, problem)) from problem
+            raise _refused(account, problem, doing) from problem
 
     return ask
 
@@ -230,16 +268,21 @@ def _text(value: str | bytes | None) -> str | None:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
-def _refused(account: Account, problem: Exception) -> str:
-    words = problem.args[1] if len(problem.args) > 1 else problem
-    return f"The database on {account.socket or account.host} could not be read as {account.user!r}: {words}"
+def _refused(account: Account, problem: Exception, doing: str) -> DatabaseError:
+    words = str(problem.args[1] if len(problem.args) > 1 else problem)
+    kind = Deadlock if problem.args[:1] == (_DEADLOCK,) or f"ERROR {_DEADLOCK} " in words else DatabaseError
+    return kind(f"The database on {account.socket or account.host} could not be {doing} as {account.user!r}: {words}")
 
 
-def _client(account: Account) -> Ask:
-    """Through the command line client, which gets the password in a pipe and the statement on its input."""
+def _program() -> str:
     program = shutil.which("mariadb") or shutil.which("mysql")
     if program is None:
         raise DatabaseError("The database needs python3-pymysql or the mariadb client on this host to be read.")
+    return program
+
+
+def _options(account: Account) -> int:
+    """The end of a pipe from which the client reads its option file, with the password."""
     options = {
         "user": account.user,
         "password": account.password,
@@ -252,13 +295,20 @@ def _client(account: Account) -> Ask:
         "loose-ssl-verify-server-cert": "0",  # newer clients refuse a server without TLS, PHP does not
     }
     text = "[client]\n" + "".join(f"{name}={_option(value)}\n" for name, value in options.items() if value)
+    reading, writing = os.pipe()
+    # Short enough for a pipe's buffer, so that nobody has to read while we write.
+    os.write(writing, text.encode("utf-8"))
+    os.close(writing)
+    return reading
+
+
+def _client(account: Account) -> Ask:
+    """Through the command line client, which gets the password in a pipe and the statement on its input."""
+    program = _program()
 
     def ask(sql: str) -> list[Row]:
-        reading, writing = os.pipe()
+        reading = _options(account)
         try:
-            # Short enough for a pipe's buffer, so that nobody has to read while we write.
-            os.write(writing, text.encode("utf-8"))
-            os.close(writing)
             # As the only file: a .my.cnf of root's must not change who asks.
             done = subprocess.run(
                 [program, f"--defaults-file=/dev/fd/{reading}", "--xml", "--binary-mode"],
@@ -270,15 +320,84 @@ def _client(account: Account) -> Ask:
                 check=False,
             )
         except subprocess.TimeoutExpired as problem:
-            raise DatabaseError(_refused(account, RuntimeError("no answer in time"))) from problem
+            raise _refused(account, RuntimeError("no answer in time"), "read") from problem
         finally:
             os.close(reading)
         if done.returncode != 0:
             words = done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit code {done.returncode}"]
-            raise DatabaseError(_refused(account, RuntimeError(words[-1])))
+            raise _refused(account, RuntimeError(words[-1]), "read")
         return _rows(done.stdout.decode("utf-8", "replace"))
 
     return ask
+
+
+class _Session:
+    """One connection of the command line client, which is asked again and again: for a transaction."""
+
+    _END = re.compile(rb'<field name="chamilo_end">([0-9a-f]+)</field>\s*</row>\s*</resultset>')
+
+    def __init__(self, account: Account, first: str) -> None:
+        self._account = account
+        self._errors = tempfile.TemporaryFile()
+        reading = _options(account)
+        # Connecting again by itself would go on outside the transaction.
+        command = [_program(), f"--defaults-file=/dev/fd/{reading}", "--xml", "--binary-mode", "--unbuffered"]
+        try:
+            self._process = subprocess.Popen(
+                [*command, "--skip-reconnect"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                pass_fds=(reading,),
+                env={"LC_ALL": "C"},
+                bufsize=0,
+            )
+        finally:
+            os.close(reading)
+        self.ask(first)
+
+    def ask(self, sql: str) -> list[Row]:
+        assert self._process.stdin and self._process.stdout
+        mark = secrets.token_hex(8)
+        try:
+            rest = memoryview(f"{sql};\nSELECT '{mark}' AS chamilo_end;\n".encode())
+            while rest:
+                rest = rest[self._process.stdin.write(rest) or 0 :]
+        except BrokenPipeError as problem:
+            raise self._gone() from problem
+        answer = bytearray()
+        deadline = time.monotonic() + 2 * _SECONDS
+        while True:
+            ready, _, _ = select.select([self._process.stdout], [], [], max(0, deadline - time.monotonic()))
+            if not ready:
+                raise _refused(self._account, RuntimeError("no answer in time"), "changed")
+            part = self._process.stdout.read(1 << 16)
+            if not part:
+                raise self._gone()
+            answer += part
+            end = self._END.search(answer, max(0, len(answer) - len(part) - 200))
+            if end and end[1] == mark.encode():
+                return _rows(answer.decode("utf-8", "replace"))[:-1]
+
+    def close(self) -> None:
+        """End the connection, and with it a transaction that was not committed."""
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+        try:
+            self._process.wait(_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._errors.close()
+
+    def _gone(self) -> DatabaseError:
+        """The client stops at the first error, with its words."""
+        code = self._process.wait()
+        self._errors.seek(0)
+        lines = self._errors.read().decode("utf-8", "replace").strip().splitlines() or [f"exit code {code}"]
+        return _refused(self._account, RuntimeError(lines[-1]), "changed")
 
 
 def _option(value: str) -> str:
@@ -302,62 +421,3 @@ def _plain(text: str) -> str:
     for entity, character in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&amp;", "&")):
         text = text.replace(entity, character)
     return text
-
-
-_QUOTED = r"""'(?:[^']|'')*'|"(?:[^"\\]|\\.)*\""""
-_BARE = r"""[^\s'"\[\]{}&*!|>%@`#,](?:[^#:]|(?<! )#|:(?! |$))*"""
-_LINE = re.compile(rf"( *)({_QUOTED}|[A-Za-z0-9_.]+) *:(?: +({_QUOTED}|\{{ *\}}|{_BARE}))? *(?:(?<= )#.*)?$")
-_STRANGE = "not of the form 'category.variable: value', so this reader does not understand the file."
-
-
-def parse_overrides(text: str, path: str) -> dict[str, dict[str, str]]:
-    """``default`` or a portal's number -> ``category.variable`` -> value.
-
-    Only the shape that the application documents is understood; PyYAML need not be on the host. The values are what
-    the application's code compares: a bare ``true`` is no text 'true' there, and is shown as what it is.
-    """
-    result: dict[str, dict[str, str]] = {}
-    above: list[tuple[int, str]] = []  # indentation and key of the lines that contain this one
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#") or line == "---":
-            continue
-        where = f"{path}, line {number}"
-        match = _LINE.match(line)
-        if match is None:
-            raise DatabaseError(f"{where}: {_STRANGE}")
-        indent, key, value = len(match[1]), _scalar(match[2], where), match[3]
-        # A line of the same depth, or a shallower one, closes what stood open.
-        while above and above[-1][0] >= indent:
-            above.pop()
-        parents = [name for _, name in above]
-        setting = len(parents) == 3
-        if parents[:2] != ["parameters", "settings_overrides"][: len(parents)]:
-            above.append((indent, key))  # another parameter: none of our business
-        elif setting and value is not None and not value.startswith("{"):
-            result.setdefault(parents[2], {})[key] = _scalar(value, where, bare=True)
-        elif not setting and (value is None or value.startswith("{")):
-            above.append((indent, key))
-        elif parents and parents != ["parameters"]:
-            raise DatabaseError(f"{where}: {_STRANGE}")
-    return result
-
-
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", '"': '"', "\\": "\\", "/": "/", " ": " "}
-
-
-def _scalar(text: str, where: str, bare: bool = False) -> str:
-    text = text.strip()
-    if text.startswith("'"):
-        plain = text[1:-1].replace("''", "'")
-    elif text.startswith('"'):
-        if re.search(r'\\[^ntr0"\\/ ]', text.replace("\\\\", "")):
-            raise DatabaseError(f"{where}: an escape that this reader does not know.")
-        plain = re.sub(r"\\(.)", lambda match: _ESCAPES[match[1]], text[1:-1])
-    elif bare and text.lower() in ("true", "false", "null", "~"):
-        return f"{text} without quotes"
-    else:
-        plain = text
-    # The file is a container parameter: %% is a percent sign, %name% another parameter.
-    if "%" in plain.replace("%%", ""):
-        raise DatabaseError(f"{where}: the value depends on another parameter, which cannot be seen here.")
-    return plain.replace("%%", "%")

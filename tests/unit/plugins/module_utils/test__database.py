@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _database
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, DatabaseError, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import (
+    Account,
+    DatabaseError,
+    Deadlock,
+    Reader,
+    writing,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Database, Site
 
 MAIN, SECOND = "https://campus.test/", "https://second.test/"
@@ -236,3 +242,68 @@ def test_without_pymysql_and_client_it_says_what_to_install(tmp_path, monkeypatc
     monkeypatch.setitem(sys.modules, "pymysql", None)
     with pytest.raises(DatabaseError, match="python3-pymysql or the mariadb client"):
         Reader(Account("chamilo")).query("SELECT 1")
+
+
+SERVER = """#!{python}
+import os, re, sys
+options = open(sys.argv[1].split("=", 1)[1]).read()
+print("argv", sys.argv[2:], file=open("{told}", "a"))
+for line in sys.stdin:
+    print(line.rstrip(), file=open("{told}", "a"))
+    if "BROKEN" in line:
+        sys.exit("ERROR 1213 (40001) at line 3: Deadlock found" if "DEAD" in line else "ERROR 1142 (42000): denied")
+    mark = re.match(r"SELECT '(.*)' AS (\\w+);", line)
+    if mark or line.startswith("SELECT x"):
+        name, value = (mark[2], mark[1]) if mark else ("x", "y" * 200000)
+        field = '<field name="%s">%s</field>' % (name, value)
+        sys.stdout.write('<resultset statement="x">\\n  <row>\\n\\t' + field + '\\n  </row>\\n</resultset>\\n')
+        sys.stdout.flush()
+"""
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A client in place of the real one, for one session of many statements."""
+    told = tmp_path / "told"
+    program = tmp_path / "mariadb"
+    program.write_text(SERVER.format(python=sys.executable, told=told))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "pymysql", None)
+    return lambda: [line for line in told.read_text().splitlines() if "chamilo_end" not in line]
+
+
+def test_a_transaction_is_one_session_of_the_client(server):
+    with writing(Account("chamilo", "hunter2")) as query:
+        assert query("SELECT x WHERE a = %s", ["b"]) == [{"x": "y" * 200000}]
+        assert query("UPDATE t", []) == []
+    first, *statements = server()
+    assert "'--skip-reconnect'" in first, "what reconnects by itself goes on outside the transaction"
+    assert "hunter2" not in first
+    assert statements == [
+        f"{_database._STRICT};",
+        "START TRANSACTION;",
+        "SELECT x WHERE a = _utf8mb4 X'62';",
+        "UPDATE t;",
+        "COMMIT;",
+    ]
+
+
+def test_a_failure_in_the_block_is_never_committed(server):
+    with pytest.raises(ValueError, match="mine"), writing(Account("chamilo")) as query:
+        query("UPDATE t", [])
+        raise ValueError("mine")
+    assert "COMMIT;" not in server()
+
+
+def test_what_the_server_says_ends_the_transaction(server):
+    with pytest.raises(DatabaseError, match="could not be changed as 'chamilo': ERROR 1142"):
+        with writing(Account("chamilo")) as query:
+            query("BROKEN", [])
+    assert "COMMIT;" not in server()
+
+
+def test_a_deadlock_is_told_from_other_errors(server):
+    with pytest.raises(Deadlock, match="Deadlock found"):
+        with writing(Account("chamilo")) as query:
+            query("DEAD BROKEN", [])

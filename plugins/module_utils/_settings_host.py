@@ -1,0 +1,297 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Brings platform settings to a portal: reads, plans (``_settings``), writes the override file, then the table."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import grp
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _overrides
+from ansible_collections.chamilo.hardening.plugins.module_utils._catalogue import CATALOGUE
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import (
+    Account,
+    Deadlock,
+    Query,
+    Reader,
+    writing,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import (
+    HIDDEN,
+    Plan,
+    Row,
+    Seen,
+    SettingsError,
+    Wish,
+    lines,
+    plan,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import STATE, Item, Store, Tree, file_item
+
+_TRIES = 3
+_LOCK_SECONDS = 60.0
+_CACHE_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Application:
+    """Where the application lies, which user runs its PHP, and in which environment."""
+
+    root: str
+    web_user: str = ""
+    environment: str = "prod"
+
+
+@dataclass
+class Outcome:
+    """What was done, or would be."""
+
+    plan: Plan
+    changed: bool = False
+    cache_cleared: bool = False
+    diff: list[dict[str, str]] = field(default_factory=list)
+
+
+class Host:
+    """One database, and the application beside it where there is one."""
+
+    def __init__(
+        self,
+        account: Account,
+        application: Application | None = None,
+        state: str = STATE,
+        transaction: Callable[[Account], contextlib.AbstractContextManager[Query]] = writing,
+        read: Query | None = None,
+    ) -> None:
+        self._account = account
+        self._application = application
+        self._state = state
+        self._transaction = transaction
+        self._read = read or Reader(account).query
+
+    def apply(self, wish: Wish, check: bool) -> Outcome:
+        """Bring the settings about, all of them or none."""
+        if wish.pin is not None and self._application is None:
+            raise SettingsError("pin needs chamilo_root: the override file lies with the application.")
+        before = self._file()
+        todo = plan(wish, self._seen(self._read, wish, before))
+        text = self._edited(before, todo)
+        stale = self._stale(wish, before)
+        outcome = Outcome(todo, todo.changes_rows or text is not None or stale, text is not None or stale)
+        outcome.diff = self._diff(todo, before, text)
+        if check or not outcome.changed:
+            return outcome
+        with self._pinned(before, text, stale):
+            if todo.changes_rows:
+                outcome.plan = self._write(wish, before)
+                outcome.diff = self._diff(outcome.plan, before, text)
+        return outcome
+
+    # ------------------------------------------------------------------------------------------------------ the table
+
+    def _seen(self, ask: Query, wish: Wish, overrides: Item, lock: str = "") -> Seen:
+        # The portals first: two runs then wait for each other before either looks for rows.
+        portals = ask(f"SELECT id, url FROM access_url ORDER BY id{lock}", ())
+        places = ", ".join(["%s"] * len(wish.variables))
+        rows = ask(
+            "SELECT id, access_url, category, variable, selected_value, access_url_changeable FROM settings"
+            f" WHERE variable IN ({places}) AND (subkey IS NULL OR subkey = '') ORDER BY id{lock}",
+            wish.variables,
+        )
+        return Seen(
+            {int(row["id"] or 0): row["url"] or "" for row in portals},
+            [
+                Row(
+                    int(row["id"] or 0),
+                    int(row["access_url"]),
+                    row["category"] or "",
+                    row["variable"] or "",
+                    row["selected_value"] or "",
+                    row["access_url_changeable"] != "0",
+                )
+                for row in rows
+                if row["access_url"]  # a row of no portal is never read
+            ],
+            self._parsed(overrides),
+        )
+
+    def _write(self, wish: Wish, overrides: Item) -> Plan:
+        for attempt in range(_TRIES):
+            try:
+                with self._transaction(self._account) as ask:
+                    todo = plan(wish, self._seen(ask, wish, overrides, " FOR UPDATE"))
+                    for sql, params in todo.statements():
+                        ask(sql, params)
+                return todo
+            except Deadlock:
+                if attempt == _TRIES - 1:
+                    raise
+        raise AssertionError("the loop returns or raises")
+
+    # ---------------------------------------------------------------------------------------------- the override file
+
+    @property
+    def _path(self) -> str:
+        return os.path.join(self._application.root, _overrides.PATH) if self._application else ""
+
+    def _file(self) -> Item:
+        if not self._application:
+            return Item()
+        with Tree() as tree:
+            item = tree.look(self._path)
+        if item.kind == "link":
+            raise SettingsError(f"{self._path} is a link. Put the file itself there.")
+        return item
+
+    def _text(self, item: Item) -> str:
+        try:
+            return item.data.decode("utf-8")
+        except UnicodeDecodeError as problem:
+            raise SettingsError(f"{self._path} is no UTF-8 text: {problem}.") from problem
+
+    def _parsed(self, item: Item) -> _overrides.Overrides:
+        return _overrides.parse(self._text(item), self._path)
+
+    def _edited(self, before: Item, todo: Plan) -> str | None:
+        """The new text of the override file, or None where it stays."""
+        if not todo.overrides:
+            return None
+        return _overrides.edit(self._text(before), self._path, todo.overrides)
+
+    def _stale(self, wish: Wish, item: Item) -> bool:
+        """A run that was killed between file and cache left a file that is not in force."""
+        if not self._application or not _overrides.in_force(self._parsed(item), list(wish.values)):
+            return False
+        cache = os.path.join(self._application.root, "var/cache", self._application.environment)
+        moments = [os.stat(path).st_mtime_ns for path in glob.glob(f"{glob.escape(cache)}/*Container.php")]
+        return bool(moments) and max(moments) < item.mtime_ns
+
+    @contextlib.contextmanager
+    def _pinned(self, before: Item, text: str | None, stale: bool) -> Iterator[None]:
+        """With the new override file in force. A failure in the block brings the old one back."""
+        if text is None and not stale:
+            yield
+            return
+        self._may_pin()
+        with Store(self._state).lock("chamilo_settings", _LOCK_SECONDS), Tree() as tree:
+            if not tree.look(self._path).same(before):
+                raise SettingsError(
+                    f"{self._path} was changed by somebody else just now. Nothing was written. Run again."
+                )
+            try:
+                if text is not None:
+                    tree.write(self._path, self._item(before, text))
+                self._clear_cache()
+                yield
+            except BaseException:
+                if text is not None:
+                    self._put_back(tree, before)
+                raise
+
+    def _put_back(self, tree: Tree, before: Item) -> None:
+        # With the time it had, and the cache made from it: as if nothing had been.
+        tree.write(self._path, before)
+        with contextlib.suppress(SettingsError):  # the failure that brought us here is the one to tell
+            self._clear_cache()
+
+    def _item(self, before: Item, text: str) -> Item:
+        data = text.encode("utf-8")
+        if before.kind == "file":
+            return replace(file_item(data, before.uid, before.gid, before.mode), xattrs=before.xattrs)
+        # Of root, so that whoever gets hold of the web user cannot undo it.
+        return file_item(data, 0, self._user().pw_gid, 0o640)
+
+    def _may_pin(self) -> None:
+        if os.geteuid() != 0:
+            raise SettingsError("Pinning writes a file of root's and clears the cache as the web user: run it as root.")
+
+    # ------------------------------------------------------------------------------------------------------ the cache
+
+    def _user(self) -> pwd.struct_passwd:
+        assert self._application
+        name = self._application.web_user
+        try:
+            user = pwd.getpwnam(name)
+        except KeyError as problem:
+            raise SettingsError(f"There is no user {name!r}. Say in web_user who PHP runs as.") from problem
+        if user.pw_uid == 0:
+            raise SettingsError("The application's cache is not made as root. Say in web_user who PHP runs as.")
+        return user
+
+    def _clear_cache(self) -> None:
+        """As the web user: files of root's in the cache would stop the application."""
+        assert self._application
+        user = self._user()
+        php = shutil.which("php")
+        if php is None:
+            raise SettingsError("Pinning needs the php command (package php-cli), to clear the application's cache.")
+        groups = [group.gr_gid for group in grp.getgrall() if user.pw_name in group.gr_mem]
+        try:
+            done = subprocess.run(
+                [php, "bin/console", "cache:clear", "--no-interaction"],
+                cwd=self._application.root,
+                user=user.pw_uid,
+                group=user.pw_gid,
+                extra_groups=groups,
+                umask=0o007,
+                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=_CACHE_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as problem:
+            raise SettingsError(f"bin/console cache:clear did not end in {_CACHE_SECONDS} seconds.") from problem
+        if done.returncode != 0:
+            words = " ".join(done.stdout.decode("utf-8", "replace").split())[-300:]
+            raise SettingsError(
+                f"bin/console cache:clear failed as {user.pw_name}, so {self._path} is as it was before: {words}"
+            )
+
+    # ------------------------------------------------------------------------------------------------------- the diff
+
+    def _diff(self, todo: Plan, before: Item, text: str | None) -> list[dict[str, str]]:
+        changed = {key: result for key, result in todo.settings.items() if result["changed"]}
+        extra = "".join(
+            f"{row['setting']} of portal {row['portal']}: {row['value']!r} in a row that does not count"
+            f" ({row['kind'].replace('_', ' ')}, {row['category']})\n"
+            for row in todo.repaired
+        )
+        found = [_side_by_side("platform settings", lines(changed, "before") + extra, lines(changed, "after"))]
+        if text is not None:
+            found.append(_side_by_side(self._path, self._masked(self._text(before)), self._masked(text)))
+        return found
+
+    def _masked(self, text: str) -> str:
+        """The file without the values that may be secrets: those that the catalogue does not know as harmless."""
+        hidden: dict[str, dict[str, str | None]] = {}
+        for scope, settings in _overrides.parse(text, self._path).items():
+            hidden[scope] = {key: HIDDEN for key in settings if key not in CATALOGUE or CATALOGUE[key].secret}
+        return _overrides.edit(text, self._path, hidden)
+
+
+def _side_by_side(header: str, before: str, after: str) -> dict[str, str]:
+    return {"before_header": header, "after_header": header, "before": before, "after": after}
+
+
+def result(outcome: Outcome) -> Mapping[str, Any]:
+    """What the module returns."""
+    todo = outcome.plan
+    return {
+        "changed": outcome.changed,
+        "settings": todo.settings,
+        "repaired": todo.repaired,
+        "sessions_hold_old_values": todo.sessions_hold_old_values,
+        "cache_cleared": outcome.cache_cleared,
+    }

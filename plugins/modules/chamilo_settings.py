@@ -1,0 +1,335 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: chamilo_settings
+short_description: Platform settings of Chamilo, many in one transaction, and really in force
+version_added: 0.2.0
+author:
+  - The chamilo.hardening maintainers (@chamilo-hardening)
+description:
+  - Brings platform settings of Chamilo 2 to the values you name, on one portal or on all portals of an installation.
+    All of them in one transaction, or none.
+  - Knows how Chamilo finds a value, so that what it reports is what the application uses. An entry of
+    C(config/settings_overrides.yaml) wins over the database; the row of a secondary portal counts only where the main
+    portal's row may be changed; a row under another category is ignored; the last of two rows counts.
+  - Refuses what would be written and have no effect, and says why.
+  - Repairs what old versions and hurried hands leave behind. Doubles of a row are merged into the first one. A row
+    under a stale category is moved to the right one, or removed where it has been ignored all the time.
+  - Rows are read under a lock and changed by their number, so what the web administrator or a second run of this module
+    saves at the same time is not lost. Nothing is locked when there is nothing to do.
+  - The number of queries is the same for one setting and for forty.
+attributes:
+  check_mode:
+    support: full
+    description: Predicts exactly what would change. It opens a read-only connection and writes nothing.
+  diff_mode:
+    support: full
+    description: Shows the values before and after, and the override file, without secrets.
+  idempotent:
+    support: full
+    description: A second run with the same input changes nothing.
+options:
+  chamilo_root:
+    description:
+      - The folder of Chamilo, the one that holds C(public/), C(var/) and C(.env).
+      - The database account is taken from its environment files. Without it, give O(login_user) and O(login_db).
+      - Needed for O(pin), and for override files to be seen at all.
+    type: path
+  login_host:
+    description:
+      - The database server. V(localhost) means the socket.
+      - This and the other login options count only together with O(login_user).
+    type: str
+    default: localhost
+  login_port:
+    description: The port of the database server.
+    type: int
+    default: 3306
+  login_unix_socket:
+    description: The socket of the database server, if O(login_host=localhost).
+    type: path
+    default: /run/mysqld/mysqld.sock
+  login_user:
+    description: The database account, in place of the application's own. It needs SELECT, INSERT, UPDATE and DELETE.
+    type: str
+  login_password:
+    description: Its password.
+    type: str
+    default: ""
+  login_db:
+    description: The name of Chamilo's database.
+    type: str
+  settings:
+    description:
+      - What you want, as a map from V(category.variable) to a value.
+      - A switch is V(true) or V(false). A number is a whole number, 0 or more. A list is joined with the separator of
+        its setting, C(;) for C(document.upload_extensions_*) and C(,) elsewhere. A map becomes JSON.
+      - A text is stored as it is, so the text form of each of these is taken as well.
+      - JSON that means the same as what is stored is no change.
+      - A name that this collection does not know is refused with the three nearest known ones.
+      - The catalogue holds the settings that matter to security, in the categories security, document, lp,
+        registration, webservice, platform and mail.
+    type: dict
+    default: {}
+  secret_settings:
+    description:
+      - The same for settings whose value may hold a password, C(mail.mailer_dsn) and C(security.proxy_settings).
+      - Their values are in no result, diff or log. They are refused in O(settings), which is logged.
+    type: dict
+    default: {}
+  reset:
+    description:
+      - Settings to bring back to the default that Chamilo ships.
+      - Where there is no row the default counts already, and none is written.
+    type: list
+    elements: str
+    default: []
+  access_url:
+    description:
+      - The portals, as a list of their numbers in the table C(access_url), such as V([1, 3]); 1 is the main portal.
+      - V(all) sets the row of the main portal, and every row that another portal has of its own.
+    type: list
+    elements: str
+    default: [all]
+  lock:
+    description:
+      - V(true) locks the main portal's row (C(access_url_changeable) 0). The other portals then use its value, whatever
+        their administrators save.
+      - V(false) unlocks it. Without this option a lock stays as it is.
+    type: bool
+  pin:
+    description:
+      - V(true) writes the settings into C(config/settings_overrides.yaml) as well, under C(default) for all portals.
+        What an administrator then saves in the browser has no effect. The file wins over the database.
+      - V(false) takes them out of the file. Without this option, an entry that is there is kept and changed to the
+        wanted value, because it would win.
+      - Comments, order and all other entries stay. A new file belongs to root, with the group of O(web_user) and mode
+        V(0640); an existing one keeps owner and mode.
+      - The cache is cleared with C(php bin/console cache:clear) as O(web_user). If that fails, or the database does,
+        the old file is put back.
+      - A file of another shape than C(parameters: settings_overrides: default: category.variable: value) is refused.
+    type: bool
+  web_user:
+    description: The user PHP runs as. Empty means that it is found.
+    type: str
+    default: ""
+requirements:
+  - python3-pymysql, or the mariadb or mysql client, on the target
+  - root on the target where the override file has to be changed
+seealso:
+  - module: chamilo.hardening.chamilo_env
+  - name: Platform settings
+    description: The settings in Chamilo's own documentation.
+    link: https://docs.chamilo.org
+notes:
+  - Chamilo keeps most settings of the main portal in the sessions of its users. RV(sessions_hold_old_values) says when
+    some of them go on with an old value until they log in again.
+  - Errors name the setting and what to do, and mean that nothing was changed.
+"""
+
+EXAMPLES = r"""
+- name: Ask for long, mixed passwords on all portals
+  chamilo.hardening.chamilo_settings:
+    chamilo_root: /var/www/chamilo
+    lock: true
+    settings:
+      security.check_password: true
+      security.password_requirements:
+        min: {length: 12, lowercase: 1, uppercase: 1, numeric: 1, specials: 1}
+
+- name: Lock accounts after five wrong passwords, so that nobody can switch it off in the browser
+  chamilo.hardening.chamilo_settings:
+    chamilo_root: /var/www/chamilo
+    pin: true
+    settings:
+      security.login_max_attempt_before_blocking_account: 5
+
+- name: Block uploads by their extension (a list; joined with semicolons)
+  chamilo.hardening.chamilo_settings:
+    chamilo_root: /var/www/chamilo
+    settings:
+      document.upload_extensions_list_type: blacklist
+      document.upload_extensions_blacklist: [exe, bat, sh, php, phps, phtml, phar, cgi]
+
+- name: Let people register on the third portal only
+  chamilo.hardening.chamilo_settings:
+    chamilo_root: /var/www/chamilo
+    access_url: [3]
+    settings:
+      registration.allow_registration: true
+
+- name: Back to what Chamilo ships, out of the override file too
+  chamilo.hardening.chamilo_settings:
+    chamilo_root: /var/www/chamilo
+    pin: false
+    reset:
+      - security.allow_captcha
+      - security.captcha_time_to_block
+
+- name: Tell Chamilo how to send mail (the address holds a password)
+  chamilo.hardening.chamilo_settings:
+    chamilo_root: /var/www/chamilo
+    secret_settings:
+      mail.mailer_dsn: "smtp://chamilo:{{ vault_mail_password | urlencode }}@mail.example.org:587"
+
+- name: From the database host, with an account of its own
+  chamilo.hardening.chamilo_settings:
+    login_user: maintenance
+    login_password: "{{ vault_database_password }}"
+    login_db: chamilo
+    settings:
+      webservice.disable_webservices: true
+  register: result
+
+- name: Say who has to log in again
+  ansible.builtin.debug:
+    msg: Sessions that are open now go on with the old value.
+  when: result.sessions_hold_old_values
+"""
+
+RETURN = r"""
+settings:
+  description:
+    - Each setting that was asked for, by V(category.variable).
+    - With C(--check), RV(settings.*.after) is what it would be.
+  returned: success
+  type: dict
+  contains:
+    before:
+      description: What was there. The first three are maps from the number of a portal to a text.
+      type: dict
+      contains:
+        stored:
+          description: What the portal's own row holds, or null where it has none.
+          type: dict
+          sample: {"1": "false", "2": null}
+        overridden:
+          description: What the override file says for the portal, or null.
+          type: dict
+          sample: {"1": null, "2": null}
+        effective:
+          description: What the application uses.
+          type: dict
+          sample: {"1": "false", "2": "false"}
+        default:
+          description: What counts where there is no row.
+          type: str
+          sample: "false"
+        locked:
+          description: Is the main portal's row locked, so that no other portal can differ.
+          type: bool
+    after:
+      description: What is there now, in the same form.
+      type: dict
+    changed:
+      description: Was anything changed for this setting.
+      type: bool
+repaired:
+  description: Rows that did not count and were merged, moved or removed.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    setting:
+      description: The setting.
+      type: str
+    portal:
+      description: The number of the portal.
+      type: int
+    kind:
+      description: V(duplicate), or V(stale_category) for a row under another category.
+      type: str
+    category:
+      description: The category it stood under.
+      type: str
+    value:
+      description: What it held.
+      type: str
+sessions_hold_old_values:
+  description: True when users of the main portal who are logged in now go on with an old value until they log in again.
+  returned: success
+  type: bool
+cache_cleared:
+  description: Was the application's cache cleared.
+  returned: success
+  type: bool
+diff:
+  description: The values, and the override file, before and after.
+  returned: with C(--diff)
+  type: list
+  elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, DatabaseError, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._overrides import OverridesError
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import SettingsError, wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings_host import Application, Host, result
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import SiteError, discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
+
+
+def host(given: dict) -> Host:
+    """The database and the application that the options name."""
+    application, account = None, None
+    if given["chamilo_root"]:
+        site = discover("", given["chamilo_root"])
+        application = Application(
+            site.root, given["web_user"] or site.php.user, site.environment.get("APP_ENV", "prod")
+        )
+        account = Reader.of_site(site).account if not given["login_user"] else None
+    if account is None:
+        local = given["login_host"] == "localhost"
+        account = Account(
+            given["login_user"],
+            given["login_password"],
+            given["login_host"],
+            given["login_port"],
+            given["login_unix_socket"] if local else "",
+            given["login_db"],
+        )
+    return Host(account, application)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "chamilo_root": {"type": "path"},
+            "login_host": {"type": "str", "default": "localhost"},
+            "login_port": {"type": "int", "default": 3306},
+            "login_unix_socket": {"type": "path", "default": "/run/mysqld/mysqld.sock"},
+            "login_user": {"type": "str"},
+            "login_password": {"type": "str", "default": "", "no_log": True},
+            "login_db": {"type": "str"},
+            "settings": {"type": "dict", "default": {}},
+            "secret_settings": {"type": "dict", "default": {}, "no_log": True},
+            "reset": {"type": "list", "elements": "str", "default": []},
+            "access_url": {"type": "list", "elements": "str", "default": ["all"]},
+            "lock": {"type": "bool"},
+            "pin": {"type": "bool"},
+            "web_user": {"type": "str", "default": ""},
+        },
+        required_one_of=[["chamilo_root", "login_user"]],
+        required_together=[["login_user", "login_db"]],
+        supports_check_mode=True,
+    )
+    given = module.params
+    asked = {name: given[name] for name in ("settings", "secret_settings", "reset", "access_url", "lock", "pin")}
+    try:
+        outcome = host(given).apply(wish(**asked), check=module.check_mode)
+    except (SettingsError, OverridesError, DatabaseError, SiteError, StateError, OSError) as problem:
+        module.fail_json(msg=str(problem))
+    for warning in outcome.plan.warnings:
+        module.warn(warning)
+    extra = {"diff": outcome.diff} if module._diff and outcome.changed else {}
+    module.exit_json(**result(outcome), **extra)
+
+
+if __name__ == "__main__":
+    main()

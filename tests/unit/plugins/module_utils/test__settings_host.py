@@ -1,0 +1,361 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._catalogue import CATALOGUE
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, DatabaseError, Deadlock
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import SettingsError, same, wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings_host import Application, Host, result
+
+CHECK = "security.check_password"
+ACCOUNT = Account("chamilo")
+
+
+class Fake:
+    """The table in SQLite, which knows the same statements but no locks."""
+
+    def __init__(self, portals=(1, 2, 3)):
+        self.database = sqlite3.connect(":memory:", isolation_level=None)
+        self.database.row_factory = sqlite3.Row
+        self.asked = []
+        self.fail_at = None
+        self.database.execute("CREATE TABLE access_url (id INTEGER PRIMARY KEY, url TEXT)")
+        self.database.execute(
+            "CREATE TABLE settings (id INTEGER PRIMARY KEY AUTOINCREMENT, access_url INT, variable TEXT NOT NULL,"
+            " subkey TEXT, category TEXT, selected_value TEXT, title TEXT NOT NULL, scope TEXT,"
+            " access_url_changeable INT NOT NULL, access_url_locked INT NOT NULL DEFAULT 0,"
+            " UNIQUE (variable, subkey, access_url))"
+        )
+        for portal in portals:
+            self.database.execute("INSERT INTO access_url VALUES (?, ?)", (portal, f"https://{portal}.test/"))
+
+    def add(self, portal, key, value, changeable=1, subkey=None):
+        category, _dot, variable = key.partition(".")
+        self.database.execute(
+            "INSERT INTO settings (access_url, variable, subkey, category, selected_value, title,"
+            " access_url_changeable) VALUES (?, ?, ?, ?, ?, 'old title', ?)",
+            (portal, variable, subkey, category, value, changeable),
+        )
+
+    def ask(self, sql, params=()):
+        self.asked.append(sql)
+        if self.fail_at and self.fail_at in sql:
+            raise self.problem
+        cursor = self.database.execute(sql.replace(" FOR UPDATE", "").replace("%s", "?"), list(params))
+        return [{name: None if row[name] is None else str(row[name]) for name in row.keys()} for row in cursor]
+
+    problem: Exception = DatabaseError("gone")
+
+    @contextlib.contextmanager
+    def transaction(self, _account):
+        self.database.execute("BEGIN")
+        try:
+            yield self.ask
+        except BaseException:
+            self.database.execute("ROLLBACK")
+            raise
+        self.database.execute("COMMIT")
+
+    def rows(self):
+        return [tuple(row) for row in self.database.execute("SELECT * FROM settings ORDER BY id")]
+
+    def uses(self, key, portal):
+        """What the application uses, the way its own code finds it."""
+        category, _dot, variable = key.partition(".")
+        value, changeable = CATALOGUE[key].default, True
+        for row in self.database.execute(
+            "SELECT selected_value, access_url, access_url_changeable FROM settings WHERE lower(category) = ? AND"
+            " variable = ? AND access_url IN (1, ?) AND subkey IS NULL ORDER BY access_url, id",
+            (category, variable, portal),
+        ):
+            if row["access_url"] == 1:
+                value, changeable = row["selected_value"] or "", bool(row["access_url_changeable"])
+            elif portal != 1 and changeable:
+                value = row["selected_value"] or ""
+        return value
+
+
+@pytest.fixture
+def fake():
+    return Fake()
+
+
+def host(fake, application=None, state=""):
+    return Host(ACCOUNT, application, state, fake.transaction, fake.ask)
+
+
+def asked(settings, **options):
+    given = {"secret_settings": {}, "reset": [], "access_url": ["all"], "lock": None, "pin": None, **options}
+    return wish(settings, given.pop("secret_settings"), **given)
+
+
+KEYS = [CHECK, "security.login_max_attempt_before_blocking_account", "security.allow_strength_pass_checker"]
+VALUES = {"bool": [True, False], "int": [0, 5, 12]}
+
+
+def random_state(chance):
+    fake = Fake(chance.choice([(1,), (1, 2), (1, 2, 3)]))
+    portals = [row["id"] for row in fake.ask("SELECT id FROM access_url")]
+    for key in KEYS:
+        for _ in range(chance.choice([0, 0, 1, 1, 2, 4])):
+            stale = chance.random() < 0.2
+            name = key.replace("security.", "platform.") if stale else key
+            value = chance.choice(["true", "false", "5", "", None])
+            fake.add(int(chance.choice(portals)), name, value, chance.choice([0, 1, 1]))
+    if chance.random() < 0.3:
+        fake.add(1, CHECK, "of a subkey", subkey="sub")
+    return fake, portals
+
+
+def random_wish(chance, portals):
+    chosen = chance.sample(KEYS, chance.randint(1, 3))
+    reset = [key for key in chosen if chance.random() < 0.2]
+    ids = chance.sample(portals, chance.randint(1, len(portals)))
+    access_url = chance.choice([["all"], ["all"], [str(number) for number in ids]])
+    lock = chance.choice([None, True, False]) if access_url == ["all"] or "1" in access_url else None
+    settings = {key: chance.choice(VALUES[CATALOGUE[key].type]) for key in chosen if key not in reset}
+    return asked(settings, reset=reset, access_url=access_url, lock=lock)
+
+
+def test_from_any_state_the_check_is_the_run_and_a_second_run_does_nothing():
+    chance = random.Random(2026)
+    changed = refused = 0
+    for _ in range(1500):
+        fake, portals = random_state(chance)
+        wanted = random_wish(chance, portals)
+        before = fake.rows()
+        try:
+            predicted = result(host(fake).apply(wanted, check=True))
+        except SettingsError:
+            refused += 1
+            with pytest.raises(SettingsError):
+                host(fake).apply(wanted, check=False)
+            assert fake.rows() == before
+            continue
+        assert fake.rows() == before, "a check wrote something"
+        assert result(host(fake).apply(wanted, check=False)) == predicted
+        changed += predicted["changed"]
+        assert predicted["changed"] == (fake.rows() != before)
+        after = fake.rows()
+        again = result(host(fake).apply(wanted, check=False))
+        assert fake.rows() == after
+        assert (again["changed"], again["repaired"]) == (False, [])
+        managed = portals if wanted.portals is None else wanted.portals
+        for key, text in wanted.values.items():
+            assert again["settings"][key]["before"] == predicted["settings"][key]["after"]
+            for portal in portals:
+                assert again["settings"][key]["after"]["effective"][portal] == fake.uses(key, portal)
+            assert all(same(CATALOGUE[key], fake.uses(key, str(portal)), text) for portal in managed)
+            doubles = [row[1] for row in after if row[2] == CATALOGUE[key].variable and row[3] is None]
+            assert all(doubles.count(portal) <= 1 for portal in map(int, managed)), "doubles are left"
+        assert [row for row in after if row[3] == "sub"] == [row for row in before if row[3] == "sub"]
+    assert changed > 500 and refused > 10, "the random states are too tame"
+
+
+def test_forty_settings_cost_as_many_queries_as_one(fake):
+    keys = [key for key, setting in CATALOGUE.items() if setting.type == "bool"]
+    assert len(keys) > 20
+    host(fake).apply(asked({CHECK: True}), check=False)
+    one = len(fake.asked)
+    fake.asked.clear()
+    host(fake).apply(asked(dict.fromkeys(keys, True)), check=False)
+    # One more kind of statement: by now a row is changed and others are made.
+    assert len(fake.asked) <= one + 1
+
+
+def test_nothing_is_locked_where_nothing_is_to_do(fake):
+    fake.add(1, CHECK, "true")
+    host(fake).apply(asked({CHECK: True}), check=False)
+    assert len(fake.asked) == 2
+    assert "FOR UPDATE" not in "".join(fake.asked)
+
+
+def test_the_lock_is_there_before_the_rows_are_read(fake):
+    host(fake).apply(asked({CHECK: True}), check=False)
+    kinds = [re.sub(r"^(\w+).* (access_url|settings).*?( FOR UPDATE)?$", r"\1 \2\3", sql) for sql in fake.asked[2:4]]
+    assert kinds == ["SELECT access_url FOR UPDATE", "SELECT settings FOR UPDATE"]
+
+
+def test_what_somebody_saved_in_between_is_seen_under_the_lock(fake):
+    fake.add(1, CHECK, "false")
+    there = host(fake)
+    read = there._read
+
+    def late(sql, params=()):
+        rows = read(sql, params)
+        if "FROM settings" in sql:
+            fake.add(1, CHECK, "true")
+        return rows
+
+    there._read = late
+    outcome = there.apply(asked({CHECK: True}), check=False)
+    assert [row[1:6] for row in fake.rows()] == [(1, "check_password", None, "security", "true")]
+    assert [one["kind"] for one in outcome.plan.repaired] == ["duplicate"]
+
+
+def test_a_failure_leaves_every_row_as_it_was(fake):
+    fake.add(1, CHECK, "false")
+    fake.add(1, CHECK, "false")
+    before = fake.rows()
+    fake.fail_at = "INSERT INTO settings"
+    with pytest.raises(DatabaseError, match="gone"):
+        host(fake).apply(asked({CHECK: True, "security.2fa_enable": True}), check=False)
+    assert fake.rows() == before
+
+
+def test_a_deadlock_is_tried_again_and_not_for_ever(fake):
+    fake.problem, fake.fail_at = Deadlock("gave way"), "INSERT INTO settings"
+    with pytest.raises(Deadlock):
+        host(fake).apply(asked({CHECK: True}), check=False)
+    assert sum("INSERT" in sql for sql in fake.asked) == 3
+
+
+def test_the_diff_shows_values_and_no_secret(fake):
+    fake.add(1, CHECK, "false")
+    fake.add(1, "mail.mailer_dsn", "smtp://old-secret")
+    wanted = asked({CHECK: True}, secret_settings={"mail.mailer_dsn": "smtp://new-secret"}, lock=True)
+    (diff,) = host(fake).apply(wanted, check=True).diff
+    assert f"{CHECK} of portal 1: 'false'\n" in diff["before"]
+    assert f"{CHECK} of portal 1: 'true' (locked)\n" in diff["after"]
+    assert "secret" not in str(diff)
+
+
+# ---------------------------------------------------------------------------------------------- the override file
+
+CONSOLE = """#!/bin/sh
+echo "$@" >>{told}
+test ! -e {broken} || {{ echo "In Container.php: it is broken"; exit 1; }}
+touch {cache}/Chamilo_KernelProdContainer.php
+"""
+
+
+class Portal:
+    """A folder of Chamilo, and a php that clears its cache."""
+
+    def __init__(self, folder: Path, monkeypatch) -> None:
+        self.root = folder / "chamilo"
+        self.told = folder / "told"
+        self.broken = folder / "broken"
+        self.file = self.root / "config/settings_overrides.yaml"
+        cache = self.root / "var/cache/prod"
+        cache.mkdir(parents=True)
+        self.file.parent.mkdir()
+        self.container = cache / "Chamilo_KernelProdContainer.php"
+        self.container.touch()
+        self.container.chmod(0o666)
+        php = folder / "bin/php"
+        php.parent.mkdir()
+        php.write_text(CONSOLE.format(told=self.told, broken=self.broken, cache=cache))
+        php.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{php.parent}:{os.environ['PATH']}")
+        for path in (folder, cache, self.root):
+            path.chmod(0o777)
+        self.state = str(folder / "state")
+        self.application = Application(str(self.root), "nobody")
+
+    def cleared(self) -> int:
+        return self.told.read_text().count("bin/console cache:clear") if self.told.exists() else 0
+
+
+@pytest.fixture
+def portal(open_host, monkeypatch):
+    return Portal(open_host.root, monkeypatch)
+
+
+def pin(fake, portal, settings, check=False, **options):
+    return host(fake, portal.application, portal.state).apply(asked(settings, pin=True, **options), check=check)
+
+
+def test_a_pin_is_a_new_file_of_root_and_a_cleared_cache(fake, portal):
+    predicted = result(pin(fake, portal, {CHECK: True}, check=True))
+    assert not portal.file.exists() and not portal.cleared()
+    assert result(pin(fake, portal, {CHECK: True})) == predicted
+    assert predicted["cache_cleared"] and predicted["settings"][CHECK]["after"]["overridden"]["2"] == "true"
+    assert "        default:\n            security.check_password: 'true'\n" in portal.file.read_text()
+    info = portal.file.stat()
+    assert (info.st_uid, info.st_mode & 0o777, portal.cleared()) == (0, 0o640, 1)
+    again = pin(fake, portal, {CHECK: True})
+    assert not again.changed and portal.cleared() == 1
+
+
+def test_an_existing_file_keeps_owner_mode_and_all_else(fake, portal):
+    portal.file.write_text("# ours\nparameters:\n  settings_overrides:\n    2:\n      security.allow_captcha: 'true'\n")
+    portal.file.chmod(0o604)
+    os.chown(portal.file, 1234, 1234)
+    os.utime(portal.container)
+    outcome = pin(fake, portal, {CHECK: True})
+    info = portal.file.stat()
+    assert (info.st_uid, info.st_gid, info.st_mode & 0o777) == (1234, 1234, 0o604)
+    assert portal.file.read_text().startswith(
+        "# ours\nparameters:\n  settings_overrides:\n    2:\n      security.allow"
+    )
+    assert outcome.diff[1]["after"] == portal.file.read_text()
+
+
+def test_the_old_file_is_back_when_the_cache_cannot_be_cleared(fake, portal):
+    portal.broken.touch()
+    with pytest.raises(
+        SettingsError, match="cache:clear failed as nobody, so .* is as it was before: In Container.php"
+    ):
+        pin(fake, portal, {CHECK: True})
+    assert not portal.file.exists()
+    assert fake.rows() == []
+    portal.file.write_text("parameters:\n  settings_overrides: {}\n")
+    os.utime(portal.file, (7, 7))
+    with pytest.raises(SettingsError):
+        pin(fake, portal, {CHECK: True})
+    assert portal.file.read_text() == "parameters:\n  settings_overrides: {}\n"
+    assert portal.file.stat().st_mtime == 7
+
+
+def test_the_old_file_is_back_when_the_database_fails(fake, portal):
+    fake.fail_at = "INSERT INTO settings"
+    with pytest.raises(DatabaseError):
+        pin(fake, portal, {CHECK: True})
+    assert not portal.file.exists()
+    assert portal.cleared() == 2, "once for the new file, once for the old state"
+
+
+def test_a_file_that_is_not_in_force_yet_is_brought_into_force(fake, portal):
+    pin(fake, portal, {CHECK: True})
+    os.utime(portal.container, (7, 7))  # as if the run had been killed between file and cache
+    assert pin(fake, portal, {CHECK: True}, check=True).changed
+    outcome = pin(fake, portal, {CHECK: True})
+    assert outcome.changed and outcome.cache_cleared and portal.cleared() == 2
+    assert not pin(fake, portal, {CHECK: True}).changed
+
+
+def test_a_pin_needs_the_application_and_a_user(fake, portal):
+    with pytest.raises(SettingsError, match="pin needs chamilo_root"):
+        host(fake).apply(asked({CHECK: True}, pin=True), check=True)
+    for user, words in (("root", "not made as root"), ("nobody-at-all", "no user 'nobody-at-all'")):
+        portal.application = Application(str(portal.root), user)
+        with pytest.raises(SettingsError, match=words):
+            pin(fake, portal, {CHECK: True})
+        assert not portal.file.exists()
+
+
+def test_a_link_in_place_of_the_file_is_refused(fake, portal):
+    portal.file.symlink_to("/etc/passwd")
+    with pytest.raises(SettingsError, match="is a link"):
+        pin(fake, portal, {CHECK: True})
+
+
+def test_a_secret_in_the_file_is_in_no_diff(fake, portal):
+    entries = "      mail.mailer_dsn: 'hunter2'\n      ldap.password: hunter3\n"
+    portal.file.write_text(f"parameters:\n  settings_overrides:\n    default:\n{entries}")
+    os.utime(portal.container)
+    outcome = pin(fake, portal, {CHECK: True}, check=True)
+    assert len(outcome.diff) == 2
+    assert "hunter" not in str(outcome.diff)

@@ -1,0 +1,124 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _settings_host
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, DatabaseError
+from ansible_collections.chamilo.hardening.plugins.modules import chamilo_settings
+
+CHECK = "security.check_password"
+LOGIN = {"login_user": "maintenance", "login_password": "hunter2", "login_db": "chamilo"}
+
+
+class Database:
+    """One portal with one row."""
+
+    def __init__(self):
+        self.account = None
+        self.written = []
+
+    def ask(self, sql, params=()):
+        if "FROM access_url" in sql:
+            return [{"id": "1", "url": "https://campus.test/"}]
+        if "FROM settings" in sql and sql.startswith("SELECT"):
+            names = ("id", "access_url", "category", "variable", "selected_value", "access_url_changeable")
+            return [dict(zip(names, ("7", "1", "security", "check_password", "false", "1"), strict=True))]
+        self.written.append((sql, list(params)))
+        return []
+
+    @contextlib.contextmanager
+    def transaction(self, account):
+        self.account = account
+        yield self.ask
+
+
+@pytest.fixture
+def database(monkeypatch):
+    found = Database()
+    monkeypatch.setattr(_settings_host.Reader, "query", lambda self, sql, params=(): found.ask(sql, params))
+    monkeypatch.setattr(
+        chamilo_settings, "Host", lambda *given: _settings_host.Host(*given, transaction=found.transaction)
+    )
+    return found
+
+
+def run(capsys, **arguments):
+    with patch_module_args(arguments), pytest.raises(SystemExit):
+        chamilo_settings.main()
+    return json.loads(capsys.readouterr().out)
+
+
+def test_it_writes_and_says_what_it_was(capsys, database):
+    result = run(capsys, **LOGIN, settings={CHECK: True}, _ansible_diff=True)
+    assert result["changed"] is True
+    assert result["settings"][CHECK]["before"]["effective"] == {"1": "false"}
+    assert result["settings"][CHECK]["after"]["effective"] == {"1": "true"}
+    assert (result["repaired"], result["sessions_hold_old_values"], result["cache_cleared"]) == ([], False, False)
+    assert result["diff"][0]["after"] == f"{CHECK} of portal 1: 'true'\n"
+    ((sql, params),) = database.written
+    assert sql.startswith("UPDATE settings SET ") and "true" in params
+    assert database.account == Account(
+        "maintenance", "hunter2", "localhost", 3306, "/run/mysqld/mysqld.sock", "chamilo"
+    )
+
+
+def test_a_check_writes_nothing(capsys, database):
+    result = run(capsys, **LOGIN, settings={CHECK: True}, _ansible_check_mode=True)
+    assert result["changed"] is True
+    assert result["settings"][CHECK]["after"]["stored"] == {"1": "true"}
+    assert database.written == [] and database.account is None
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"settings": {"security.chek": True}}, "There is no setting 'security.chek'. Did you mean "),
+        ({"settings": {CHECK: True}, "access_url": [9]}, "There is no portal 9. There are: 1 (https://campus.test/)."),
+        ({"settings": {CHECK: True}, "pin": True}, "pin needs chamilo_root"),
+        ({"settings": {CHECK: True}, "chamilo_root": "/no/such"}, ""),
+        ({}, "Nothing is asked for"),
+    ],
+)
+def test_what_cannot_be_fails_with_words_and_writes_nothing(capsys, database, options, words):
+    given = options if "chamilo_root" in options else {**LOGIN, **options}
+    result = run(capsys, **given)
+    assert result["failed"] is True
+    assert words in result["msg"]
+    assert database.written == []
+
+
+def test_an_account_or_a_folder_is_needed(capsys):
+    assert "chamilo_root, login_user" in run(capsys, settings={CHECK: True})["msg"]
+    assert "login_db" in run(capsys, login_user="a", settings={CHECK: True})["msg"]
+
+
+def test_what_the_database_says_is_passed_on(capsys, database, monkeypatch):
+    def refuse(sql, params=()):
+        raise DatabaseError("The database on x could not be read as 'maintenance': gone away")
+
+    monkeypatch.setattr(database, "ask", refuse)
+    assert "gone away" in run(capsys, **LOGIN, settings={CHECK: True})["msg"]
+
+
+def test_a_secret_is_in_no_output(capsys, database):
+    with patch_module_args(
+        {**LOGIN, "secret_settings": {"mail.mailer_dsn": "smtp://a:hunter3@b"}, "_ansible_diff": True}
+    ):
+        with pytest.raises(SystemExit):
+            chamilo_settings.main()
+    told = capsys.readouterr()
+    assert "hunter" not in told.out + told.err
+    assert any("smtp://a:hunter3@b" in params for _sql, params in database.written)
+
+
+def test_another_account_reaches_another_host_by_tcp(capsys, database):
+    run(capsys, **LOGIN, login_host="db.test", login_port=3307, settings={CHECK: True})
+    assert (database.account.host, database.account.port, database.account.socket) == ("db.test", 3307, "")
