@@ -112,7 +112,8 @@ options:
         V(0640); an existing one keeps owner and mode.
       - The cache is cleared with C(php bin/console cache:clear) as O(web_user). If that fails, or the database does,
         the old file is put back.
-      - A file of another shape than C(parameters: settings_overrides: default: category.variable: value) is refused.
+      - A file that is not of the documented shape (C(parameters), below it C(settings_overrides), below it C(default)
+        or the number of a portal, below it V(category.variable) with a value on the same line) is refused.
     type: bool
   web_user:
     description: The user PHP runs as. Empty means that it is found.
