@@ -193,7 +193,7 @@ def host_steps(full: bool) -> list[Step]:
         Step("molecule", ["molecule", "test", "--all"], 15, needs="images"),
     ]
     if not full:
-        return [*steps, Step("host tests", ["pytest", "-q", "tests/hosts"], 30, needs="images")]
+        return [*steps, Step("host tests", ["pytest", "-q", "--durations=20", "tests/hosts"], 40, needs="images")]
     return [
         *steps,
         *(
@@ -204,6 +204,12 @@ def host_steps(full: bool) -> list[Step]:
         Step("bench", ["python", "-m", "tests.bench"], 10, needs="images"),
         Step("Debian 12 as the controller", ["python", "-m", "tests.debian12"], 20),
     ]
+
+
+def second_cell_steps() -> list[Step]:
+    """The other web server on the other Debian: what is seen on the wire, and rollbacks."""
+    command = ["pytest", "-q", "--durations=20", "-m", "wire", "--matrix", "bookworm-apache", "tests/hosts"]
+    return [Step("host tests on a second cell", command, 40)]
 
 
 def section_steps(section: str) -> list[Step]:
@@ -226,7 +232,8 @@ def main() -> int:
         return execute([section_steps(args.section)])
     if args.fast:
         return execute([fast_steps()])
-    return execute([[*fast_steps(), *package_steps()], host_steps(args.full)])
+    second = [] if args.full else second_cell_steps()
+    return execute([[*fast_steps(), *package_steps(), *second], host_steps(args.full)])
 
 
 def execute(lanes: list[list[Step]]) -> int:

@@ -14,7 +14,7 @@ from tests.testbed import hosts, images
 from tests.testbed.hosts import Host
 
 CELLS = [f"{release}-{web}" for release in images.RELEASES for web in images.SERVERS]
-DEFAULT = ["trixie-nginx", "bookworm-apache"]
+DEFAULT = ["trixie-nginx"]
 # One network per run and purpose, so that runs beside each other never meet.
 RUN = f"chamilo-test-{os.getpid()}"
 
@@ -36,6 +36,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    words = "wire: what is seen from outside, and rollbacks; bin/test runs these on a second cell"
+    config.addinivalue_line("markers", words)
     config.addinivalue_line("markers", "cells(cell, ...): run on these cells only, whatever the options say")
 
 

@@ -78,6 +78,7 @@ def seen(shared: Host, tmp_path_factory: pytest.TempPathFactory) -> dict[str, di
     return audit(Playbook(tmp_path_factory.mktemp("audit")), shared)
 
 
+@pytest.mark.wire
 class TestSloppy:
     @pytest.mark.parametrize("control", RED)
     def test_red_for_the_right_reason(self, seen: dict[str, dict[str, Any]], control: str) -> None:
@@ -115,6 +116,7 @@ def grown(host: Host, before: str, path: str) -> bool:
     return host.run(f"head -c {size} '{path}' | sha256sum").stdout.split()[0] == digest
 
 
+@pytest.mark.wire
 def test_nothing_is_changed(fresh: Host, playbook: Playbook) -> None:
     audit(playbook, fresh)  # as after any first visit, PHP and the application have their caches
     before = fresh.snapshot()
@@ -153,6 +155,7 @@ def test_an_empty_host(make: Callable[..., Host], playbook: Playbook, cell: Cell
         assert "No Chamilo found under the usual places; set chamilo_root." in found[control]["evidence"]
 
 
+@pytest.mark.wire
 def test_a_hardened_host_is_green_where_a_role_exists(hardened: Host, playbook: Playbook) -> None:
     found = audit(playbook, hardened)
     # Given files are renewed by whoever gave them.

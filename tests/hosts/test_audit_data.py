@@ -307,6 +307,7 @@ def jail(host: Host, expression: str, log: str, more: str = "") -> None:
     host.run("for _ in $(seq 50); do fail2ban-client status chamilo >/dev/null 2>&1 && exit 0; sleep 0.2; done; exit 1")
 
 
+@pytest.mark.wire
 def test_the_running_fail2ban(stage: Callable[..., Host]) -> None:
     host = stage("with the audit and fail2ban", with_fail2ban)
     log, careful = LOGS[host.web], CAREFUL[host.web]

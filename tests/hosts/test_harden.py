@@ -37,6 +37,7 @@ def workers(host: Host) -> str:
     return host.run("pgrep -P $(cat /run/nginx.pid /run/apache2/apache2.pid 2>/dev/null) | sort").stdout
 
 
+@pytest.mark.wire
 def test_check_mode_predicts_what_the_run_then_changes(fresh: Host, playbook: Playbook) -> None:
     before = fresh.snapshot()
     predicted = playbook.run("harden", fresh, "--check", "--diff")
@@ -47,6 +48,7 @@ def test_check_mode_predicts_what_the_run_then_changes(fresh: Host, playbook: Pl
     assert predicted.changed == done.changed
 
 
+@pytest.mark.wire
 def test_a_second_run_changes_and_loads_nothing(hardened: Host, playbook: Playbook) -> None:
     running = workers(hardened)
     assert playbook.harden(hardened) == 0
@@ -86,6 +88,7 @@ def second_portal(host: Host) -> None:
     host.put("/etc/ssl/testbed/college.key", key, "0600")
 
 
+@pytest.mark.wire
 def test_two_portals_on_one_machine_at_the_same_time(fresh: Host, playbook: Playbook) -> None:
     second_portal(fresh)
     inventory = playbook.inventory(fresh)

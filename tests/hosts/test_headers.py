@@ -43,6 +43,7 @@ def wrong(answer: Answer, wanted: dict[str, str]) -> list[str]:
 
 
 @pytest.mark.parametrize("own", ["true", "false"], ids=["application sends its own", "application sends none"])
+@pytest.mark.wire
 def test_each_header_is_sent_exactly_once_on_every_answer(hardened: Host, own: str) -> None:
     hardened.run(["sed", "-i", f"s/^IDS_SECURITY_HEADERS=.*/IDS_SECURITY_HEADERS={own}/", ENVIRONMENT])
     problems = []
@@ -65,6 +66,7 @@ def test_an_unhardened_host_sends_none_of_them(shared: Host) -> None:
     assert all(not answer.values(name) for name in [*GUIDE, "Strict-Transport-Security"])
 
 
+@pytest.mark.wire
 def test_alone_it_works_in_a_play_of_somebody_else(fresh: Host, playbook: Playbook) -> None:
     play = playbook.write(
         "site.yml",

@@ -25,6 +25,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.wire
 def test_the_portal_is_served_with_a_chain_that_clients_trust(hardened: Host) -> None:
     answer = hardened.http(f"https://{hardened.domain}/", verify=True, ca_file=str(authority.certificate()))
     assert answer.status == 200, answer.error
@@ -33,32 +34,38 @@ def test_the_portal_is_served_with_a_chain_that_clients_trust(hardened: Host) ->
 @pytest.mark.parametrize(
     "path", ["/", "/main/auth/inscription.php?a=1&b=%20%2F", "/caf%C3%A9/x;y", "/courses?q=a+b&r=[1]"]
 )
+@pytest.mark.wire
 def test_http_is_sent_to_the_same_address(hardened: Host, path: str) -> None:
     answer = hardened.http(f"http://{hardened.domain}{path}")
     assert (answer.status, answer.value("Location")) == (301, f"https://{hardened.domain}{path}")
 
 
+@pytest.mark.wire
 def test_a_login_over_http_is_not_answered(hardened: Host) -> None:
     answer = hardened.http("/login_json", method="POST", body=b'{"username":"admin","password":"x"}')
     assert answer.status == 301
 
 
+@pytest.mark.wire
 def test_the_challenge_of_an_authority_is_not_redirected(hardened: Host) -> None:
     assert hardened.http("/.well-known/acme-challenge/none").status != 301
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+@pytest.mark.wire
 def test_old_protocols_are_refused(hardened: Host, version: ssl.TLSVersion) -> None:
     context = tls_context(verify=False, minimum=version, maximum=version, ciphers="ALL:@SECLEVEL=0")
     assert handshake(hardened.domain, 443, hardened.address, context).error
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.wire
 def test_current_protocols_are_spoken(hardened: Host, version: ssl.TLSVersion) -> None:
     context = tls_context(verify=False, minimum=version, maximum=version)
     assert not handshake(hardened.domain, 443, hardened.address, context).error
 
 
+@pytest.mark.wire
 def test_the_portal_works_as_before_and_the_neighbour_too(stage, playbook: Playbook) -> None:  # type: ignore[no-untyped-def]
     host = stage("sloppy", lambda host: None)
     assert not missing_from_the_portal(host, "http")
@@ -101,6 +108,7 @@ def test_a_certificate_that_is_served_is_kept(make, playbook: Playbook) -> None:
 
 
 @pytest.mark.parametrize("fixture", TAKEN)
+@pytest.mark.wire
 def test_a_virtual_host_is_taken_over_and_given_back(make, playbook: Playbook, fixture: str) -> None:  # type: ignore[no-untyped-def]
     host = make(vhost=fixture)
     service = "nginx" if host.web == "nginx" else "apache2"
@@ -127,6 +135,7 @@ def test_a_virtual_host_that_would_lose_something_is_left_alone(make, playbook: 
     assert not before.changes(host.snapshot(), QUIET)
 
 
+@pytest.mark.wire
 def test_a_virtual_host_of_ones_own_works_with_the_include_line(make, playbook: Playbook) -> None:  # type: ignore[no-untyped-def]
     host = make(vhost="https")
     service, line = ("nginx", "include") if host.web == "nginx" else ("apache2", "IncludeOptional")

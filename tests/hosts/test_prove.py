@@ -11,6 +11,8 @@ from tests.playbook import PlayError
 from tests.testbed import authority
 from tests.testbed.hosts import Host
 
+pytestmark = pytest.mark.wire
+
 # Their roles are not written yet, so these get through on a host that is hardened as far as it goes.
 LATER = ("updates_installer", "permissions_docroot")
 

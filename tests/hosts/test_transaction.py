@@ -24,6 +24,8 @@ from tests.testbed.hosts import Host
 if TYPE_CHECKING:
     from tests.hosts.conftest import Cell
 
+pytestmark = pytest.mark.wire
+
 ON_HOST = Path(__file__).with_name("on_host.py")
 PROGRAM = "/usr/local/sbin/chamilo-hardening"
 SERVICE = {"nginx": "nginx", "apache": "apache2"}
