@@ -1,0 +1,935 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Owner, group and mode of a whole tree as one policy, in one pass, against somebody who changes it meanwhile.
+
+A directory is opened relative to the one above it, tightened, and only then listed; what is not as it should be is
+opened and changed through that descriptor. No name is ever looked up twice and believed to be the same thing, no link
+below the start is followed, and a file that has a name elsewhere as well is left alone. What is right costs one look.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import fnmatch
+import functools
+import grp
+import json
+import os
+import pwd
+import re
+import resource
+import stat
+import struct
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Neither a FIFO nor a lease of somebody else's makes this wait.
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_ENOUGH = 192  # directories that wait: from here on several processes share them
+_PROCESSES = 4
+_NEAR = 8  # levels
+_DEEPEST = 800  # levels; each holds a descriptor
+_LISTED = 20  # samples, and things refused, that are told one by one
+_LINKS = 100_000  # files with several names that are remembered
+_IN_ONE = 5_000_000  # entries of one directory
+_SECONDS = 3600.0  # against somebody who makes files faster than they are looked at
+_FS_IOC_GETFLAGS = 0x80086601
+_IMMUTABLE = 0x30  # FS_IMMUTABLE_FL | FS_APPEND_FL
+_FEW_LINKS = 40
+_NAMELESS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFBLK: "a device",
+    stat.S_IFCHR: "a device",
+}
+_PHP = re.compile(r"(?i)\.(?:php\d?|phtml|phar|pht)$")
+_QUARANTINE = stat.S_IFREG | 0o600
+
+PROFILES = ("production", "upgrade", "install")
+
+
+class PermsError(Exception):
+    """The tree cannot be worked on at all; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What holds for everything that the glob matches, and below it. What is None is left to the rules after it."""
+
+    path: str
+    owner: int | None = None
+    group: int | None = None
+    directory_mode: int | None = None
+    file_mode: int | None = None
+    keep_x: bool = False  # a file that can be executed stays so
+
+
+@dataclass(frozen=True)
+class Want:
+    owner: int
+    group: int
+    directory_mode: int
+    file_mode: int
+    keep_x: bool = False
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for.
+
+    ``web``: numbers of the user who works for strangers, ``web_groups``: those of its groups. ``roots``: parts, below
+    ``path``, that may be links of root's or file systems of their own. ``exclude``: globs of what nobody looks at.
+    ``programs``: globs below public/ where PHP belongs; PHP elsewhere in public/ that the web user could have written
+    cannot be read by it any more until its path is in ``acknowledged``.
+    """
+
+    path: str
+    rules: tuple[Rule, ...]
+    web: int
+    web_groups: frozenset[int]
+    exclude: tuple[str, ...] = ()
+    roots: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    acknowledged: tuple[str, ...] = ()
+
+
+@dataclass
+class Found:
+    """What was seen and done. Paths are relative to the tree and safe to print."""
+
+    entries: int = 0
+    fixed: Counter[str] = field(default_factory=Counter)
+    refused: list[dict[str, str]] = field(default_factory=list)
+    refused_total: int = 0
+    samples: list[dict[str, str]] = field(default_factory=list)
+    quarantined: list[str] = field(default_factory=list)
+    quarantined_total: int = 0
+    # (device, inode) -> names there are, names found, could one have been moved meanwhile, wants, path
+    links: dict[tuple[int, int], list[Any]] = field(default_factory=dict)
+
+    def refuse(self, path: str, why: str) -> None:
+        self.refused_total += 1
+        if len(self.refused) < _LISTED:
+            self.refused.append({"path": shown(path), "why": why})
+
+    def add(self, other: Found) -> None:
+        self.entries += other.entries
+        self.fixed += other.fixed
+        self.refused += other.refused
+        self.refused_total += other.refused_total
+        self.samples += other.samples
+        self.quarantined += other.quarantined
+        self.quarantined_total += other.quarantined_total
+        for key, link in other.links.items():
+            self.link(key, link)
+
+    def link(self, key: tuple[int, int], link: list[Any]) -> None:
+        known = self.links.get(key)
+        if known is None:
+            self.links[key] = link
+        else:
+            known[1] += link[1]
+            known[2] = known[2] or link[2]
+            known[3] = sorted({*known[3], *link[3]})
+
+    def to_json(self) -> str:
+        values = {**vars(self), "links": [[*key, link] for key, link in self.links.items()]}
+        return json.dumps(values)
+
+    @classmethod
+    def from_json(cls, text: str) -> Found:
+        values = json.loads(text)
+        links = {(device, inode): link for device, inode, link in values.pop("links")}
+        return cls(**{**values, "fixed": Counter(values["fixed"]), "links": links})
+
+
+def shown(path: str) -> str:
+    """A name that can harm neither a terminal nor a report."""
+    return path if path.isprintable() else ascii(path)[1:-1]
+
+
+def built_in(profile: str, owner: int, group: int, web: int) -> tuple[Rule, ...]:
+    """The guide's rules. The two open profiles let PHP, through its group, write what its work needs."""
+    install, upgrade = profile == "install", profile == "upgrade"
+    opened = install or upgrade
+    return (
+        Rule("var", web, group, 0o770, 0o660),
+        Rule(".env*", owner, group, 0o770 if opened else 0o750, 0o660 if opened else 0o640),
+        Rule("config", owner, group, 0o770 if opened else 0o750, 0o660 if opened else 0o640),
+        Rule("bin", keep_x=True),
+        Rule("vendor/bin", keep_x=True),
+        Rule("vendor/*/*/bin", keep_x=True),  # where the links of vendor/bin lead
+        Rule("", owner, group, 0o775 if upgrade else 0o755, 0o664 if upgrade else 0o644),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------- policy
+
+
+class _Glob:
+    """``*`` and ``?`` stay within a name, ``**`` is any number of folders. It matches a path and all below it."""
+
+    def __init__(self, pattern: str) -> None:
+        self.parts: list[Any] = []  # a name, a compiled pattern, or None for **
+        for part in pattern.split("/") if pattern else []:
+            if part == "**":
+                self.parts.append(None)
+            elif any(mark in part for mark in "*?["):
+                self.parts.append(re.compile(fnmatch.translate(part)))
+            else:
+                self.parts.append(part)
+        self.end = len(self.parts)
+
+    def start(self) -> frozenset[int]:
+        return self._closed({0})
+
+    def step(self, at: frozenset[int], name: str) -> frozenset[int]:
+        if not at or self.end in at:
+            return at
+        return self._closed(
+            {
+                position if self.parts[position] is None else position + 1
+                for position in at
+                if self._fits(position, name)
+            }
+        )
+
+    def _fits(self, position: int, name: str) -> bool:
+        part = self.parts[position]
+        return part is None or (part == name if isinstance(part, str) else part.match(name) is not None)
+
+    def _closed(self, at: set[int]) -> frozenset[int]:
+        for position in sorted(at):
+            while position < self.end and self.parts[position] is None:
+                position += 1
+                at.add(position)
+        return frozenset({self.end} if self.end in at else at)
+
+
+class Place:
+    """A position in the tree as the policy sees it. Positions that cannot be told apart are one object."""
+
+    def __init__(self, policy: Policy, state: tuple[frozenset[int], ...]) -> None:
+        self._policy = policy
+        self._state = state
+        live = [glob.parts[position] for glob, at in zip(policy.globs, state) for position in at if position < glob.end]
+        self.want: Want | None = policy.want(state)
+        self.foreign = policy.foreign(state)
+        self.same_below = not live  # everything below is this place again
+        self._names = {part for part in live if isinstance(part, str)}
+        self._by_name: dict[str, Place] = {}
+        self._plain = all(isinstance(part, str) for part in live)
+        self._other: Place | None = None
+        if self.want is not None:
+            want = self.want
+            self.index = policy.wants.setdefault(want, len(policy.wants))
+            # What nearly every file has: compared at once. A file with several names is no such file.
+            self.owned = (1, want.owner, want.group)
+            regular = stat.S_IFREG | want.file_mode
+            self.modes = (regular, stat.S_IFREG | _executable(want.file_mode)) if want.keep_x else (regular,)
+            # Where the group may do what others may not, an ACL could let others in.
+            self.private = any(mode >> 3 & ~mode & 7 for mode in (want.file_mode, want.directory_mode))
+
+    def step(self, name: str) -> Place:
+        if self.same_below:
+            return self
+        if self._plain and name not in self._names:
+            if self._other is None:
+                self._other = self._policy.at(self._policy.step(self._state, name))
+            return self._other
+        if not self._plain:
+            return self._policy.at(self._policy.step(self._state, name))
+        if name not in self._by_name:
+            self._by_name[name] = self._policy.at(self._policy.step(self._state, name))
+        return self._by_name[name]
+
+
+def _executable(mode: int) -> int:
+    return mode | (mode >> 2 & 0o111)
+
+
+class Policy:
+    """The rules, compiled: each step down a path is a look into a table."""
+
+    def __init__(self, order: Order) -> None:
+        self._rules = order.rules
+        self._excluded = len(order.exclude)
+        self._programs = len(order.programs)
+        self._acknowledged = len(order.acknowledged)
+        patterns = [
+            *order.exclude,
+            *order.programs,
+            *order.acknowledged,
+            "public",
+            *(rule.path for rule in order.rules),
+        ]
+        self.globs = [_Glob(pattern) for pattern in patterns]
+        self.wants: dict[Want, int] = {}
+        self._places: dict[tuple[frozenset[int], ...], Place] = {}
+
+    @property
+    def top(self) -> Place:
+        return self.at(tuple(glob.start() for glob in self.globs))
+
+    def at(self, state: tuple[frozenset[int], ...]) -> Place:
+        if state not in self._places:
+            self._places[state] = Place(self, state)
+        return self._places[state]
+
+    def step(self, state: tuple[frozenset[int], ...], name: str) -> tuple[frozenset[int], ...]:
+        return tuple(glob.step(at, name) for glob, at in zip(self.globs, state))
+
+    def of(self, path: str) -> Place:
+        place = self.top
+        for part in path.split("/"):
+            place = place.step(part)
+        return place
+
+    def _matched(self, state: tuple[frozenset[int], ...]) -> list[bool]:
+        return [glob.end in at for glob, at in zip(self.globs, state)]
+
+    def want(self, state: tuple[frozenset[int], ...]) -> Want | None:
+        """None for what is excluded."""
+        matched = self._matched(state)
+        if any(matched[: self._excluded]):
+            return None
+        first = self._excluded + self._programs + self._acknowledged + 1
+        rules = [rule for rule, fits in zip(self._rules, matched[first:]) if fits]
+
+        def value(name: str) -> int:
+            # The last rule holds for everything and leaves nothing open.
+            return int(next(getattr(rule, name) for rule in rules if getattr(rule, name) is not None))
+
+        keep_x = next((rule.keep_x for rule in rules if rule.keep_x or rule.file_mode is not None), False)
+        return Want(value("owner"), value("group"), value("directory_mode"), value("file_mode"), keep_x)
+
+    def foreign(self, state: tuple[frozenset[int], ...]) -> bool:
+        """Below public/, but where no PHP belongs, and nobody has looked at it yet."""
+        matched = self._matched(state)
+        known = self._excluded + self._programs + self._acknowledged
+        return bool(self._programs) and matched[known] and not any(matched[self._excluded : known])
+
+
+# --------------------------------------------------------------------------------------------------------- tree
+
+
+@dataclass(frozen=True)
+class Root:
+    """An open directory, or file, that the walk starts from."""
+
+    handle: int
+    path: str  # relative to the tree; empty for the tree itself
+    device: int
+    inode: int
+
+
+def open_trusted(path: str, start: int = -1) -> int:
+    """Open a directory or file. A link on the way is followed only where root owns it and the folder it lies in."""
+    todo = [part for part in path.split("/") if part not in ("", ".")][::-1]
+    here = os.open("/", _DIRECTORY) if path.startswith("/") or start < 0 else os.dup(start)
+    followed = 0
+    try:
+        while todo:
+            part = todo.pop()
+            status = os.stat(part, dir_fd=here, follow_symlinks=False)
+            if stat.S_ISLNK(status.st_mode):
+                folder = os.fstat(here)
+                followed += 1
+                if followed > _FEW_LINKS:
+                    raise PermsError(f"{shown(path)}: too many links.")
+                if status.st_uid != 0 or folder.st_uid != 0 or folder.st_mode & 0o022 and not folder.st_mode & 0o1000:
+                    raise PermsError(
+                        f"{shown(path)}: {shown(part)} is a link that somebody else than root could have laid. "
+                        "Give it and its folder to root, or name the folder it leads to."
+                    )
+                target = os.readlink(part, dir_fd=here)
+                todo += [step for step in target.split("/") if step not in ("", ".")][::-1]
+                if target.startswith("/"):
+                    os.close(here)
+                    here = os.open("/", _DIRECTORY)
+                continue
+            there = os.open(part, _DIRECTORY if stat.S_ISDIR(status.st_mode) else _FILE, dir_fd=here)
+            os.close(here)
+            here = there
+        return here
+    except OSError as problem:
+        os.close(here)
+        raise PermsError(f"{shown(path)}: {problem.strerror}") from problem
+    except PermsError:
+        os.close(here)
+        raise
+
+
+def mounts(mountinfo: str = "/proc/self/mountinfo") -> list[str]:
+    with open(mountinfo, encoding="utf-8", errors="surrogateescape") as file:
+        fields = [line.split(" ") for line in file]
+    return [re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), field[4]) for field in fields]
+
+
+class Tree:
+    """The tree and its declared parts, open, with what must not be crossed."""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.policy = Policy(order)
+        self.roots: list[Root] = []
+        self.problems: list[tuple[str, str]] = []
+        top = open_trusted(order.path)
+        status = os.fstat(top)
+        if not stat.S_ISDIR(status.st_mode):
+            os.close(top)
+            raise PermsError(f"{shown(order.path)} is not a directory.")
+        self.roots.append(Root(top, "", status.st_dev, status.st_ino))
+        try:
+            for part in order.roots:
+                handle = open_trusted(part, top)
+                status = os.fstat(handle)
+                self.roots.append(Root(handle, part, status.st_dev, status.st_ino))
+        except PermsError:
+            self.close()
+            raise
+        # Walked on their own, so passed over where they are met by the way.
+        self.claimed = {(root.device, root.inode) for root in self.roots}
+        real = os.readlink(f"/proc/self/fd/{top}")
+        self.mounted = set(self._mounted(real))
+
+    def _mounted(self, real: str) -> Iterator[tuple[int, int]]:
+        """What other file systems, or other parts of this one, show within the tree."""
+        for path in mounts():
+            if path.startswith(real.rstrip("/") + "/"):
+                try:
+                    status = os.lstat(path)
+                except OSError:  # unmounted meanwhile
+                    continue
+                yield status.st_dev, status.st_ino
+
+    def close(self) -> None:
+        for root in self.roots:
+            os.close(root.handle)
+
+
+def run(order: Order, check: bool = False, processes: int = 0, patience: float = _SECONDS) -> Found:
+    """Make the tree what the order says, or with ``check`` say what would be done."""
+    if os.geteuid() != 0:
+        raise PermsError("Only root can give files to somebody else; run it as root (become: true).")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < _DEEPEST + 200:
+        wanted = _DEEPEST + 200 if hard == resource.RLIM_INFINITY else min(hard, _DEEPEST + 200)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    tree = Tree(order)
+    back = os.open(".", os.O_PATH | os.O_CLOEXEC)
+    try:
+        walk = _Walk(tree, check, time.monotonic() + patience)
+        waiting = walk.begin()
+        while waiting and len(waiting) < _ENOUGH:
+            if len(waiting[0].names) < _NEAR:
+                walk.descend(waiting)
+            else:  # each step of this kind begins at the root again
+                walk.deep(waiting.popleft())
+        if waiting:
+            _share(walk, list(waiting), processes or min(_PROCESSES, len(os.sched_getaffinity(0))))
+        walk.settle_links()
+    finally:
+        os.fchdir(back)
+        os.close(back)
+        tree.close()
+    found = walk.found
+    for kept in (found.refused, found.samples):
+        kept.sort(key=lambda one: one["path"])
+        del kept[_LISTED:]
+    found.quarantined.sort()
+    del found.quarantined[_LISTED:]
+    return found
+
+
+@dataclass(frozen=True)
+class Job:
+    """A directory that waits: how to come to it from its root, and what holds there."""
+
+    root: Root
+    names: tuple[str, ...]
+    place: Place
+    loose: bool  # could the web user have put things there before
+
+
+def _share(walk: _Walk, jobs: Sequence[Job], processes: int) -> None:
+    """The jobs, by several processes: each takes the next one from a pipe when it is done with one."""
+    piles = [jobs[first::4096] for first in range(min(len(jobs), 4096))]
+    taking, giving = os.pipe()
+    os.write(giving, b"".join(struct.pack("=I", number) for number in range(len(piles))))
+    os.close(giving)
+    children: list[tuple[int, int]] = []
+    for _more in range(processes - 1):
+        reading, writing = os.pipe()
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                walk.found = Found()
+                walk.work(taking, piles)
+                said = walk.found.to_json()
+                code = 0
+            except BaseException as problem:  # the parent tells it
+                said = str(problem) if isinstance(problem, PermsError) else f"{type(problem).__name__}: {problem}"
+            finally:
+                with os.fdopen(writing, "w", encoding="utf-8", errors="backslashreplace") as answer:
+                    answer.write(said)
+                os._exit(code)
+        os.close(writing)
+        children.append((child, reading))
+    failed: list[str] = []
+    try:
+        walk.work(taking, piles)
+    finally:
+        os.close(taking)
+        for child, reading in children:
+            with os.fdopen(reading, encoding="utf-8") as answer:
+                said = answer.read()
+            if os.waitpid(child, 0)[1]:
+                failed.append(said or "it was killed")
+            elif not failed:
+                walk.found.add(Found.from_json(said))
+    if failed:
+        raise PermsError(f"{shown(walk.tree.order.path)}: not all of it was looked at: {failed[0]}")
+
+
+class _Walk:
+    """One process on its way through the tree."""
+
+    def __init__(self, tree: Tree, check: bool, until: float) -> None:
+        self.tree = tree
+        self.check = check
+        self.until = until
+        self.found = Found()
+        self._no_xattrs: set[int] = set()  # devices
+
+    def begin(self) -> deque[Job]:
+        """The roots themselves."""
+        waiting: deque[Job] = deque()
+        for root in self.tree.roots:
+            place = self.tree.policy.of(root.path) if root.path else self.tree.policy.top
+            status = os.fstat(root.handle)
+            self.found.entries += 1
+            if stat.S_ISDIR(status.st_mode):
+                loose = self._loose(status)
+                self._directory(root.handle, root.path, place, status)
+                waiting.append(Job(root, (), place, loose))
+            else:
+                self._opened(root.handle, root.path, place, status, root.device, stable=True)
+        return waiting
+
+    def work(self, taking: int, piles: Sequence[Sequence[Job]]) -> None:
+        while True:
+            number = os.read(taking, 4)
+            if not number:
+                return
+            for job in piles[struct.unpack("=I", number)[0]]:
+                self.deep(job)
+
+    def descend(self, waiting: deque[Job]) -> None:
+        """Look into the first directory that waits; its own go to the end."""
+        job = waiting.popleft()
+        handle = self._reopen(job)
+        if handle < 0:
+            return
+        try:
+            for name, place in self._list(handle, job.root, "/".join(_path(job)), job.place, job.loose):
+                below = self._enter(handle, name, place, job.root, "/".join((*_path(job), name)))
+                if below is not None:
+                    os.close(below[0])
+                    waiting.append(Job(job.root, (*job.names, name), place, below[1]))
+        finally:
+            os.close(handle)
+
+    def deep(self, job: Job) -> None:
+        """A directory and all below it. The stack holds what is open, and what waits in it."""
+        handle = self._reopen(job)
+        if handle < 0:
+            return
+        path = "/".join(_path(job))
+        stack = [(handle, path, iter(self._list(handle, job.root, path, job.place, job.loose)))]
+        try:
+            while stack:
+                handle, path, inside = stack[-1]
+                name, place = next(inside, (None, job.place))
+                if name is None:
+                    os.close(handle)
+                    stack.pop()
+                    continue
+                below = self._enter(handle, name, place, job.root, f"{path}/{name}" if path else name)
+                if below is None:
+                    continue
+                if len(stack) >= _DEEPEST:
+                    os.close(below[0])
+                    self.found.refuse(f"{path}/{name}", f"more than {_DEEPEST} levels deep; not looked into")
+                    continue
+                path = f"{path}/{name}" if path else name
+                stack.append((below[0], path, iter(self._list(below[0], job.root, path, place, below[1]))))
+        finally:
+            for left in stack:
+                os.close(left[0])
+
+    def _reopen(self, job: Job) -> int:
+        """Come to a job's directory again; -1 when it has gone, or was exchanged for a link, meanwhile."""
+        handle = os.dup(job.root.handle)
+        for name in job.names:
+            try:
+                below = os.open(name, _DIRECTORY, dir_fd=handle)
+            except OSError as problem:
+                self._moved("/".join(_path(job)), problem)
+                return -1
+            finally:
+                os.close(handle)
+            handle = below
+        status = os.fstat(handle)
+        if self._elsewhere(status, job.root) and job.names:
+            os.close(handle)
+            return -1
+        return handle
+
+    def _elsewhere(self, status: os.stat_result, root: Root) -> str:
+        """Why a directory is not part of this root."""
+        here = (status.st_dev, status.st_ino)
+        if here in self.tree.claimed:
+            return "claimed"
+        if status.st_dev != root.device or here in self.tree.mounted:
+            return "another file system is mounted here; name it in roots to have it looked at"
+        return ""
+
+    def _enter(self, handle: int, name: str, place: Place, root: Root, path: str) -> tuple[int, bool] | None:
+        """Open a directory and tighten it. Also: could the web user have put things into it before?"""
+        try:
+            below = os.open(name, _DIRECTORY, dir_fd=handle)
+        except OSError as problem:
+            self._moved(path, problem)
+            return None
+        status = os.fstat(below)
+        elsewhere = self._elsewhere(status, root)
+        if elsewhere:
+            os.close(below)
+            if elsewhere != "claimed":
+                self.found.refuse(path, elsewhere)
+            return None
+        self.found.entries += 1
+        loose = self._loose(status)
+        self._directory(below, path, place, status)
+        return below, loose
+
+    def _moved(self, path: str, problem: OSError) -> None:
+        """What has gone is no fault. What was exchanged is left alone, and said."""
+        if problem.errno == errno.ENOENT:
+            return
+        exchanged = problem.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO)
+        self.found.refuse(path, "was exchanged while it was looked at" if exchanged else _words(problem))
+
+    def _loose(self, status: os.stat_result) -> bool:
+        order = self.tree.order
+        mode = status.st_mode
+        return status.st_uid == order.web or bool(mode & 0o002 or (mode & 0o020 and status.st_gid in order.web_groups))
+
+    def _list(self, handle: int, root: Root, path: str, place: Place, loose: bool) -> list[tuple[str, Place]]:
+        """Look at all files of a directory. Its directories come back."""
+        found, below = self.found, []
+        names = place.same_below
+        child: Place = place
+        acls = False
+        entries = 0
+        try:
+            with os.scandir(handle) as listing:
+                os.fchdir(handle)  # for the one call that has no descriptor-relative form
+                if names and place.want is not None:
+                    modes, owned = place.modes, place.owned
+                    acls = place.private and root.device not in self._no_xattrs
+                for entry in listing:
+                    entries += 1
+                    if not names:
+                        child = place.step(entry.name)
+                        if child.want is None:
+                            entries -= 1
+                            continue
+                        modes, owned = child.modes, child.owned
+                        acls = child.private and root.device not in self._no_xattrs
+                    if entry.is_dir(follow_symlinks=False):
+                        entries -= 1  # counted when it is entered
+                        below.append((entry.name, child))
+                        continue
+                    try:
+                        status = entry.stat(follow_symlinks=False)
+                    except FileNotFoundError:
+                        entries -= 1
+                        continue
+                    # Mode; then number of names, owner and group.
+                    if status[0] in modes and status[3:6] == owned:
+                        if acls and self._xattrs(entry.name, root.device):
+                            self._acl(f"{path}/{entry.name}" if path else entry.name)
+                        continue
+                    self._wrong(handle, entry.name, path, child, status, root, loose)
+                    if not entries & 0xFFF:
+                        self._in_time()
+                    if entries > _IN_ONE:
+                        raise PermsError(
+                            f"{shown(path)} has more than {_IN_ONE:,} entries, or somebody fills it meanwhile."
+                        )
+        except OSError as problem:
+            self._moved(path, problem)
+        found.entries += entries
+        self._in_time()
+        return below
+
+    def _in_time(self) -> None:
+        if time.monotonic() > self.until:
+            raise PermsError(
+                f"{shown(self.tree.order.path)} was not wholly looked at in time. Does somebody fill it meanwhile?"
+            )
+
+    # ------------------------------------------------------------------------------------------ what is not right
+
+    def _wrong(
+        self, handle: int, name: str, folder: str, place: Place, status: os.stat_result, root: Root, loose: bool
+    ) -> None:
+        path = f"{folder}/{name}" if folder else name
+        kind = stat.S_IFMT(status.st_mode)
+        if kind == stat.S_IFLNK:
+            self._link(handle, name, path, status)
+        elif kind != stat.S_IFREG:
+            self._special(path, place, status, kind)
+        else:
+            try:
+                opened = os.open(name, _FILE, dir_fd=handle)
+            except OSError as problem:
+                self._moved(path, problem)
+                return
+            try:
+                self._opened(opened, path, place, os.fstat(opened), root.device, not self._open_now(handle, place))
+            finally:
+                os.close(opened)
+
+    def _open_now(self, handle: int, place: Place) -> bool:
+        """Whether the web user can still move names in this directory. A check asks what would be."""
+        if self.check:
+            assert place.want is not None
+            want = place.want
+            web = self.tree.order.web
+            mode = want.directory_mode
+            return want.owner == web or bool(
+                mode & 0o002 or (mode & 0o020 and want.group in self.tree.order.web_groups)
+            )
+        return self._loose(os.fstat(handle))
+
+    def _link(self, handle: int, name: str, path: str, status: os.stat_result) -> None:
+        """Its owner and mode mean nothing; where the web user's leads may be a trap."""
+        if status.st_uid != self.tree.order.web:
+            return
+        try:
+            target = os.readlink(name, dir_fd=handle)
+        except OSError:
+            return
+        leads = os.path.normpath(os.path.join("/", os.path.dirname(path), target))
+        # Within the tree a path cannot climb above it.
+        depth = 0
+        for part in (os.path.dirname(path) + "/" + target).split("/"):
+            depth += {"": 0, ".": 0, "..": -1}.get(part, 1)
+            if depth < 0:
+                break
+        if target.startswith("/") or depth < 0:
+            whole = target if target.startswith("/") else f"..{leads}"
+            inside = f"{whole}/".startswith(self.tree.order.path.rstrip("/") + "/")
+            if not inside:
+                self.found.refuse(path, f"a link of the web user's that leads out of the tree, to {shown(target)}")
+
+    def _special(self, path: str, place: Place, status: os.stat_result, kind: int) -> None:
+        what = _NAMELESS.get(kind, "no file")
+        want = place.want
+        assert want is not None
+        right = (status.st_uid, status.st_gid) == (want.owner, want.group)
+        if kind in (stat.S_IFBLK, stat.S_IFCHR):
+            self.found.refuse(path, "a device has no business here; remove it")
+        elif not right or stat.S_IMODE(status.st_mode) & ~want.file_mode:
+            self.found.refuse(path, f"{what}, left as it is ({_rights(status)}); remove it if no program needs it")
+
+    def _opened(self, handle: int, path: str, place: Place, status: os.stat_result, device: int, stable: bool) -> None:
+        """A file, through its descriptor."""
+        want = place.want
+        if want is None:
+            return
+        if not stat.S_ISREG(status.st_mode):
+            self.found.refuse(path, "was exchanged while it was looked at")
+            return
+        if status.st_dev != device or (status.st_dev, status.st_ino) in self.tree.mounted:
+            self.found.refuse(path, "another file is mounted here; left as it is")
+            return
+        if status.st_nlink != 1:
+            if status.st_nlink and len(self.found.links) < _LINKS:
+                key = (status.st_dev, status.st_ino)
+                self.found.link(key, [status.st_nlink, 1, not stable, [place.index], path])
+            elif status.st_nlink:
+                self.found.refuse(path, "has several names, and too many files here have; left as it is")
+            return
+        if place.foreign and _PHP.search(path) and self._suspect(status):
+            self._quarantine(handle, path, status)
+            return
+        self._change(handle, path, want, status)
+
+    def _suspect(self, status: os.stat_result) -> bool:
+        """The web user could have written it, or it waits for somebody to look at it already."""
+        waits = (status.st_mode, status.st_uid, status.st_gid) == (_QUARANTINE, 0, 0)
+        return waits or self._loose(status)
+
+    def _quarantine(self, handle: int, path: str, status: os.stat_result) -> None:
+        self.found.quarantined_total += 1
+        if len(self.found.quarantined) < _LISTED:
+            self.found.quarantined.append(shown(path))
+        self._change(handle, path, Want(0, 0, 0, 0o600), status)
+
+    def _directory(self, handle: int, path: str, place: Place, status: os.stat_result) -> None:
+        want = place.want
+        if want is None:
+            return
+        right = (want.owner, want.group, want.directory_mode)
+        if (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) != right:
+            self._set(handle, path, status, want.owner, want.group, want.directory_mode)
+        if place.private and status.st_dev not in self._no_xattrs and self._xattrs(handle, status.st_dev):
+            self._acl(path)
+
+    def _change(self, handle: int, path: str, want: Want, status: os.stat_result) -> None:
+        mode = want.file_mode
+        if want.keep_x and status.st_mode & 0o100:
+            mode = _executable(mode)
+        if (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) != (want.owner, want.group, mode):
+            self._set(handle, path, status, want.owner, want.group, mode)
+        private = mode >> 3 & ~mode & 7
+        if private and status.st_dev not in self._no_xattrs and self._xattrs(handle, status.st_dev):
+            self._acl(path)
+
+    def _set(self, handle: int, path: str, status: os.stat_result, owner: int, group: int, mode: int) -> None:
+        was = stat.S_IMODE(status.st_mode)
+        given = (status.st_uid, status.st_gid) != (owner, group)
+        try:
+            if self.check:
+                self._would(handle)
+            else:
+                # First whatever the old owner may, then the owner: nobody holds more in between.
+                if given and was & ~mode:
+                    os.fchmod(handle, was & mode)
+                if given:
+                    os.fchown(handle, owner, group)
+                os.fchmod(handle, mode)
+        except OSError as problem:
+            if problem.errno == errno.EROFS:
+                raise PermsError(
+                    f"{shown(self.tree.order.path)}: {shown(path) or 'it'} is on a read-only file system."
+                ) from problem
+            self.found.refuse(path, self._why(handle, problem))
+            return
+        kinds = self.found.fixed
+        kinds["owner"] += status.st_uid != owner
+        kinds["group"] += status.st_gid != group
+        kinds["mode"] += was != mode
+        kinds["setuid"] += stat.S_ISREG(status.st_mode) and bool(was & 0o6000)
+        if len(self.found.samples) < _LISTED:
+            after = f"{_who(owner, group)} {mode:04o}"
+            self.found.samples.append({"path": shown(path) or ".", "before": _rights(status), "after": after})
+
+    @staticmethod
+    def _would(handle: int) -> None:
+        """Raise what a change would."""
+        if os.fstatvfs(handle).f_flag & os.ST_RDONLY:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        if _flags(handle) & _IMMUTABLE:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    @staticmethod
+    def _why(handle: int, problem: OSError) -> str:
+        if problem.errno == errno.EPERM and _flags(handle) & _IMMUTABLE:
+            return "is immutable; chattr -i -a lets it be changed"
+        return _words(problem)
+
+    def _xattrs(self, file: str | int, device: int) -> bool:
+        """Whether there is an ACL. By name only to look: what it says is told, and nothing rests on it."""
+        try:
+            names = os.listxattr(file) if isinstance(file, int) else os.listxattr(file, follow_symlinks=False)
+        except OSError as problem:
+            if problem.errno == errno.ENOTSUP:
+                self._no_xattrs.add(device)
+            return False
+        return bool(names) and any(name.startswith("system.posix_acl_") for name in names)
+
+    def _acl(self, path: str) -> None:
+        """It gives rights that a mode does not show. It is told, not removed: somebody wanted it."""
+        self.found.refuse(path, "has an ACL, which may give rights to others; setfacl -b removes it")
+
+    def settle_links(self) -> None:
+        """Files with several names, once all names have been counted."""
+        wants = list(self.tree.policy.wants)
+        for key, (there, seen, movable, indexes, path) in sorted(self.found.links.items()):
+            if seen != there:
+                self.found.refuse(path, f"has {there} names, and {there - seen} of them not in this tree")
+                continue
+            if len(indexes) > 1:
+                self.found.refuse(path, "has several names, for which different rules hold")
+                continue
+            self._settle(key, there, movable, wants[indexes[0]], path)
+
+    def _settle(self, key: tuple[int, int], there: int, movable: bool, want: Want, path: str) -> None:
+        root = max((root for root in self.tree.roots if _below(path, root.path)), key=lambda root: len(root.path))
+        *folders, name = path[len(root.path) :].strip("/").split("/")
+        handle = os.dup(root.handle)
+        try:
+            for part in [*folders, name]:
+                below = os.open(part, _FILE if part is name else _DIRECTORY, dir_fd=handle)
+                os.close(handle)
+                handle = below
+            status = os.fstat(handle)
+            if (status.st_dev, status.st_ino) != key or status.st_nlink != there:
+                self.found.refuse(path, "was exchanged while it was looked at")
+            elif movable and status.st_uid != self.tree.order.web:
+                # Whoever can move a name can have it counted twice, and hide one that is elsewhere.
+                self.found.refuse(path, "has several names where the web user can move them")
+            else:
+                self._change(handle, path, want, status)
+        except OSError as problem:
+            self._moved(path, problem)
+        finally:
+            os.close(handle)
+
+
+def _path(job: Job) -> tuple[str, ...]:
+    return (job.root.path, *job.names) if job.root.path else job.names
+
+
+def _below(path: str, folder: str) -> bool:
+    return not folder or path == folder or path.startswith(f"{folder}/")
+
+
+def _words(problem: OSError) -> str:
+    return problem.strerror or str(problem)
+
+
+def _flags(handle: int) -> int:
+    try:
+        return int(struct.unpack("=I", fcntl.ioctl(handle, _FS_IOC_GETFLAGS, b"\0" * 8)[:4])[0])
+    except OSError:  # a file system without such flags
+        return 0
+
+
+def _rights(status: os.stat_result) -> str:
+    return f"{_who(status.st_uid, status.st_gid)} {stat.S_IMODE(status.st_mode):04o}"
+
+
+@functools.lru_cache(maxsize=1024)
+def _who(owner: int, group: int) -> str:
+    try:
+        user = pwd.getpwuid(owner).pw_name
+    except KeyError:
+        user = str(owner)
+    try:
+        return f"{user}:{grp.getgrgid(group).gr_name}"
+    except KeyError:
+        return f"{user}:{group}"

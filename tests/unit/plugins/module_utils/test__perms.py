@@ -1,0 +1,657 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real files, as root. The web user is www-data."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import time
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _perms
+from ansible_collections.chamilo.hardening.plugins.module_utils._perms import (
+    Found,
+    Order,
+    PermsError,
+    Policy,
+    Rule,
+    built_in,
+    run,
+)
+
+WEB = pwd.getpwnam("www-data")
+PROGRAMS = ("public/index.php", "public/main", "public/plugin")
+
+
+def order(root, profile="production", policy=(), **options):
+    rules = (*policy, *built_in(profile, 0, WEB.pw_gid, WEB.pw_uid))
+    return Order(str(root), rules, WEB.pw_uid, frozenset({WEB.pw_gid}), programs=PROGRAMS, **options)
+
+
+@pytest.fixture(autouse=True)
+def same_umask():
+    old = os.umask(0o022)
+    yield
+    os.umask(old)
+
+
+@pytest.fixture
+def outside(tmp_path):
+    """What must never change."""
+    file = tmp_path / "shadow"
+    file.write_text("root:secret")
+    file.chmod(0o600)
+    return file
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A portal after `chown -R www-data` and `chmod -R 777`."""
+    root = tmp_path / "chamilo"
+    for path in (
+        ".env",
+        ".env.local",
+        "bin/console",
+        "config/authentication.yaml",
+        "config/jwt/private.pem",
+        "public/index.php",
+        "public/main/admin/index.php",
+        "public/build/app.js",
+        "src/Kernel.php",
+        "var/cache/prod/x.php",
+        "var/log/prod.log",
+        "vendor/bin/doctrine",
+        "vendor/a/b/bin/tool",
+        "vendor/autoload.php",
+    ):
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(path)
+    subprocess.run(["chown", "-R", "www-data:www-data", root], check=True)
+    subprocess.run(["chmod", "-R", "777", root], check=True)
+    return root
+
+
+def state(path):
+    status = os.lstat(path)
+    return status.st_uid, status.st_gid, f"{stat.S_IMODE(status.st_mode):04o}"
+
+
+def picture(folder):
+    """Owner, group, mode and content of everything."""
+    found = {}
+    for where, folders, files in os.walk(os.fsencode(folder)):
+        for name in [b".", *folders, *files]:
+            path = os.path.join(where, name)
+            found[path] = state(path)
+    return found
+
+
+def give(path, mode, owner="www-data"):
+    account = pwd.getpwnam(owner)
+    os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
+    if not os.path.islink(path):
+        os.chmod(path, mode)
+
+
+def reasons(found):
+    return {one["path"]: one["why"] for one in found.refused}
+
+
+# ------------------------------------------------------------------------------------------------------ the rules
+
+
+def test_a_portal_that_was_777_is_as_the_guide_wants_it(site):
+    found = run(order(site))
+    code, secret, data = (0, WEB.pw_gid), (0, WEB.pw_gid), (WEB.pw_uid, WEB.pw_gid)
+    assert {path: state(site / path) for path in WANTED} == {
+        path: (*{"code": code, "secret": secret, "data": data}[kind], mode) for path, (kind, mode) in WANTED.items()
+    }
+    assert found.fixed["mode"] and found.fixed["owner"] and not found.refused_total
+
+
+WANTED = {
+    ".": ("code", "0755"),
+    ".env": ("secret", "0640"),
+    ".env.local": ("secret", "0640"),
+    "bin": ("code", "0755"),
+    "bin/console": ("code", "0755"),
+    "config": ("secret", "0750"),
+    "config/jwt": ("secret", "0750"),
+    "config/jwt/private.pem": ("secret", "0640"),
+    "public": ("code", "0755"),
+    "public/index.php": ("code", "0644"),
+    "public/build/app.js": ("code", "0644"),
+    "var": ("data", "0770"),
+    "var/cache/prod/x.php": ("data", "0660"),
+    "var/log": ("data", "0770"),
+    "vendor/bin/doctrine": ("code", "0755"),
+    "vendor/a/b/bin/tool": ("code", "0755"),
+    "vendor/autoload.php": ("code", "0644"),
+}
+
+
+def test_a_second_run_changes_nothing_and_looks_at_everything(site):
+    first = run(order(site))
+    second = run(order(site))
+    assert not second.fixed.total() and not second.samples
+    assert second.entries == first.entries == sum(1 for _ in site.rglob("*")) + 1
+
+
+def test_a_check_says_what_a_run_does_and_touches_nothing(site):
+    (site / "var/upload").mkdir()
+    os.link(site / "src/Kernel.php", site / "src/Second.php")
+    os.link(site / "src/Kernel.php", site / "var/upload/third.php")
+    before = picture(site)
+    predicted = run(order(site), check=True)
+    assert picture(site) == before
+    done = run(order(site))
+    assert vars(predicted) == {**vars(done), "links": predicted.links}
+
+
+def test_a_program_keeps_its_x_where_programs_are_and_nowhere_else(site):
+    (site / "bin/plain").write_text("")
+    (site / "src/tool").write_text("")
+    (site / "src/tool").chmod(0o755)
+    run(order(site))
+    assert state(site / "bin/plain")[2] == "0644"
+    assert state(site / "src/tool")[2] == "0644"
+
+
+def test_setuid_goes_and_is_counted(site):
+    give(site / "bin/console", 0o4755)
+    give(site / "var/log/prod.log", 0o6770)
+    found = run(order(site))
+    assert found.fixed["setuid"] == 2
+    assert state(site / "bin/console")[2] == "0755"
+
+
+@pytest.mark.parametrize(
+    ("profile", "path", "mode"),
+    [
+        ("install", "config", "0770"),
+        ("install", ".env", "0660"),
+        ("install", "src", "0755"),
+        ("upgrade", "src", "0775"),
+        ("upgrade", "src/Kernel.php", "0664"),
+        ("upgrade", "config", "0770"),
+        ("upgrade", "var", "0770"),
+    ],
+)
+def test_the_open_profiles_let_php_write_what_they_are_for(site, profile, path, mode):
+    run(order(site, profile))
+    assert state(site / path)[2] == mode
+
+
+def test_a_rule_of_the_users_own_comes_first_and_leaves_the_rest(site):
+    (site / "public/custom/deep").mkdir(parents=True)
+    (site / "public/custom/deep/x.css").write_text("")
+    rules = (Rule("public/custom/**/*.css", file_mode=0o600), Rule("public/custom", owner=WEB.pw_uid))
+    run(order(site, policy=rules))
+    assert state(site / "public/custom/deep") == (WEB.pw_uid, WEB.pw_gid, "0755")
+    assert state(site / "public/custom/deep/x.css") == (WEB.pw_uid, WEB.pw_gid, "0600")
+
+
+def test_what_is_excluded_is_not_looked_at(site):
+    found = run(order(site, exclude=("var/cache", "**/*.pem")))
+    assert state(site / "var/cache/prod/x.php")[2] == "0777"
+    assert state(site / "config/jwt/private.pem")[2] == "0777"
+    assert found.entries == sum(1 for _ in site.rglob("*")) + 1 - 4
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "fits"),
+    [
+        ("var/log", "var/log", True),
+        ("var/log", "var/log/x/y", True),
+        ("var/log", "var/logs", False),
+        ("var/*.log", "var/a/b.log", False),
+        ("**/x", "x", True),
+        ("**/x", "a/b/x/c", True),
+        ("a/**/b", "a/b", True),
+        ("a/**/b", "a/c/d/b", True),
+        ("a/**/b", "a/c/d", False),
+        ("a/?[0-9]", "a/x1", True),
+        ("a/**", "a/b", True),
+    ],
+)
+def test_globs(pattern, path, fits):
+    place = Policy(order("/x", policy=(Rule(pattern, file_mode=0o400),))).of(path)
+    assert (place.want.file_mode == 0o400) is fits
+
+
+# ---------------------------------------------------------------------------------------- what lies in such a tree
+
+
+def test_no_link_is_followed(site, outside, tmp_path):
+    os.symlink(outside, site / "var/link")
+    os.symlink(tmp_path, site / "src/folder")
+    before = state(outside), state(tmp_path)
+    run(order(site))
+    assert (state(outside), state(tmp_path)) == before
+
+
+def test_a_link_of_the_web_user_s_that_leads_out_is_told(site, outside):
+    for path, target in {"var/out": outside, "var/in": "../src", "var/up": "../../shadow"}.items():
+        os.symlink(target, site / path)
+        give(site / path, 0)
+    assert list(reasons(run(order(site)))) == ["var/out", "var/up"]
+
+
+def test_a_hard_link_to_a_file_elsewhere_is_left_alone(site, outside):
+    os.link(outside, site / "var/log/shadow")
+    os.link(outside, site / "src/shadow.php")
+    before = state(outside)
+    found = run(order(site))
+    assert state(outside) == before
+    assert [*reasons(found).values()] == ["has 3 names, and 1 of them not in this tree"]
+
+
+def test_one_of_the_web_user_s_own_as_well(site, tmp_path):
+    own = tmp_path / "own"
+    own.write_text("")
+    give(own, 0o666)
+    os.link(own, site / "var/own")
+    found = run(order(site))
+    assert state(own)[2] == "0666"
+    assert "1 of them not in this tree" in reasons(found)["var/own"]
+
+
+def test_names_that_are_all_in_the_tree_are_set_once(site):
+    os.link(site / "src/Kernel.php", site / "src/Again.php")
+    found = run(order(site))
+    assert state(site / "src/Again.php") == (0, WEB.pw_gid, "0644")
+    assert not found.refused_total
+
+
+def test_names_for_which_different_rules_hold_are_left_alone(site):
+    give(site / ".env", 0o640, "root")
+    os.link(site / ".env", site / "var/env")
+    found = run(order(site))
+    assert state(site / ".env") == (0, 0, "0640")
+    assert "different rules" in reasons(found)[".env"]
+
+
+def test_a_count_of_names_that_can_be_moved_is_not_believed(site):
+    os.link(outside_of_the_web_user(site), site / "var/log/second")
+    found = run(order(site))
+    assert "move them" in [*reasons(found).values()][0]
+
+
+def outside_of_the_web_user(site):
+    file = site / "var/log/root.log"
+    file.write_text("")
+    give(file, 0o600, "root")
+    return file
+
+
+def test_fifo_socket_and_device_are_told_and_left(site):
+    os.mkfifo(site / "var/fifo", 0o666)
+    listener = socket.socket(socket.AF_UNIX)
+    os.chdir(site / "var")
+    listener.bind("socket")
+    os.chdir("/")
+    os.mknod(site / "public/null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    before = {name: state(site / name) for name in ("var/fifo", "var/socket", "public/null")}
+    said = reasons(run(order(site)))
+    assert {name: state(site / name) for name in before} == before
+    assert "a FIFO" in said["var/fifo"] and "a socket" in said["var/socket"] and "a device" in said["public/null"]
+    listener.close()
+
+
+def test_names_are_never_raw_in_what_is_told(site):
+    names = [b"line\nbreak", b"esc\x1b[31m", b"latin\xe9", b"\xff\xfe"]
+    for name in names:
+        with open(os.path.join(os.fsencode(site / "var"), name), "w"):
+            pass
+        os.link(os.path.join(os.fsencode(site / "var"), name), os.path.join(os.fsencode(site.parent), name))
+    told = run(order(site))
+    assert told.refused_total == 4
+    text = json.dumps([told.refused, told.samples], ensure_ascii=False)
+    text.encode()
+    assert "\\u001b" not in text and "\x1b" not in text and "\\n" not in text.replace("\\\\n", "")
+
+
+def test_an_immutable_file_is_told_in_a_check_too(site):
+    file = site / "src/Kernel.php"
+    subprocess.run(["chattr", "+i", file], check=True)
+    try:
+        for check in (True, False):
+            assert "immutable" in reasons(run(order(site), check=check))["src/Kernel.php"]
+        assert state(file)[2] == "0777"
+    finally:
+        subprocess.run(["chattr", "-i", file], check=True)
+
+
+def acl():
+    """user::rw- user:1:r-- group::r-- mask::r-- other::---"""
+    entries = [(1, 6, 0xFFFFFFFF), (2, 4, 1), (4, 4, 0xFFFFFFFF), (0x10, 4, 0xFFFFFFFF), (0x20, 0, 0xFFFFFFFF)]
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+def test_an_acl_on_what_is_private_is_told_whether_or_not_the_mode_was_right(site):
+    for file in (".env", "var/log/prod.log"):
+        os.setxattr(site / file, "system.posix_acl_access", acl())
+    os.setxattr(site / "config", "system.posix_acl_default", acl())
+    for _again in range(2):
+        said = reasons(run(order(site)))
+        assert sorted(said) == [".env", "config", "var/log/prod.log"]
+        assert all("ACL" in why for why in said.values())
+
+
+def test_300_levels_and_a_path_of_4000_characters(site):
+    here = os.open(site / "var", os.O_RDONLY)
+    for _level in range(300):
+        os.mkdir("a" * 14, dir_fd=here)
+        below = os.open("a" * 14, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(os.open("file", os.O_CREAT | os.O_WRONLY, 0o777, dir_fd=here))
+    found = run(order(site))
+    assert not found.refused_total
+    assert stat.S_IMODE(os.stat("file", dir_fd=here).st_mode) == 0o660
+    os.close(here)
+
+
+def test_deeper_than_any_descriptor_can_go_is_told(site):
+    here = os.open(site / "var", os.O_RDONLY)
+    for _level in range(1000):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    found = run(order(site))
+    assert found.refused_total == 1 and "levels deep" in found.refused[0]["why"]
+
+
+@pytest.fixture
+def mount(tmp_path):
+    """``mount(*words)``; skipping is no answer, so where mounts are forbidden the test fails."""
+    done = []
+
+    def mounted(*words):
+        subprocess.run(["mount", *map(str, words)], check=True)
+        if "remount" not in str(words):
+            done.append(words[-1])
+
+    yield mounted
+    for target in reversed(done):
+        subprocess.run(["umount", "-l", target], check=True)
+
+
+def test_a_bind_mount_of_the_same_file_system_is_not_entered(site, tmp_path, mount):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "file").write_text("")
+    (site / "var/mounted").mkdir()
+    mount("--bind", other, site / "var/mounted")
+    before = picture(other)
+    said = reasons(run(order(site)))
+    assert picture(other) == before
+    assert "another file system" in said["var/mounted"]
+
+
+def test_a_bind_mount_over_a_file_is_not_changed(site, outside, mount):
+    mount("--bind", outside, site / "src/Kernel.php")
+    before = state(outside)
+    said = reasons(run(order(site)))
+    assert state(outside) == before
+    assert "mounted" in said["src/Kernel.php"]
+
+
+def test_a_declared_part_may_be_a_file_system_of_its_own(site, mount):
+    mount("-t", "tmpfs", "-o", "mode=777", "tmpfs", site / "var")
+    (site / "var/file").write_text("")
+    assert "var" in reasons(run(order(site), check=True))
+    found = run(order(site, roots=("var",)))
+    assert not found.refused_total
+    assert state(site / "var") == (WEB.pw_uid, WEB.pw_gid, "0770")
+    assert state(site / "var/file")[2] == "0660"
+
+
+def test_a_read_only_file_system_is_said_once(site, mount):
+    mount("--bind", site, site)
+    mount("-o", "remount,ro,bind", site)
+    for check in (True, False):
+        with pytest.raises(PermsError, match="read-only"):
+            run(order(site), check=check)
+
+
+def test_a_link_of_root_s_to_a_declared_part_is_followed(site, tmp_path):
+    shared = tmp_path / "shared"
+    os.rename(site / "var", shared)
+    os.symlink(shared, site / "var")
+    site.chmod(0o755)
+    os.chown(site, 0, 0)
+    for again in (True, False):
+        found = run(order(site, roots=("var",)))
+        assert bool(found.fixed.total()) is again
+    assert state(shared / "log/prod.log") == (WEB.pw_uid, WEB.pw_gid, "0660")
+
+
+def test_the_start_may_be_a_link_of_root_s(site, tmp_path):
+    os.symlink("chamilo", tmp_path / "current")
+    run(order(tmp_path / "current"))
+    assert state(site / ".env")[2] == "0640"
+
+
+def test_a_link_that_somebody_else_could_have_laid_is_not_followed(site, tmp_path):
+    link = tmp_path / "current"
+    os.symlink("chamilo", link)
+    give(link, 0)
+    with pytest.raises(PermsError, match="current is a link that somebody else"):
+        run(order(link))
+    os.unlink(link)
+    os.symlink("chamilo", link)
+    os.chmod(tmp_path, 0o777)
+    with pytest.raises(PermsError, match="current is a link that somebody else"):
+        run(order(link))
+
+
+def test_a_start_that_is_not_there_or_no_directory_is_refused(site):
+    with pytest.raises(PermsError, match="No such file"):
+        run(order(site / "nothing"))
+    with pytest.raises(PermsError, match="not a directory"):
+        run(order(site / ".env"))
+
+
+def test_only_root_can(site, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 33)
+    with pytest.raises(PermsError, match="Only root"):
+        run(order(site))
+
+
+def test_php_where_none_belongs_cannot_run_until_somebody_looked(site):
+    shell = site / "public/build/shell.php"
+    shell.write_text("<?php")
+    give(shell, 0o644)
+    (site / "public/build/theirs.php").write_text("<?php")  # root's: no web user wrote it
+    for _again in range(2):
+        found = run(order(site))
+        assert found.quarantined == ["public/build/shell.php"]
+        assert state(shell) == (0, 0, "0600")
+    assert not found.fixed.total()
+    assert state(site / "public/build/theirs.php")[2] == "0644"
+    found = run(order(site, acknowledged=("public/build/shell.php",)))
+    assert not found.quarantined
+    assert state(shell) == (0, WEB.pw_gid, "0644")
+
+
+# ------------------------------------------------------------------------------------------------ many, and races
+
+
+def fill(site, folders=400, files=5):
+    for folder in range(folders):
+        path = site / f"var/upload/{folder % 20}/{folder}"
+        path.mkdir(parents=True)
+        for file in range(files):
+            (path / str(file)).write_text("")
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_several_processes_find_what_one_finds(site, processes):
+    fill(site)
+    os.link(site / "var/upload/0/0/1", site / "var/upload/19/399/again")
+    give(site / "var/upload/0/0/1", 0o666)
+    predicted = run(order(site), check=True, processes=1)
+    done = run(order(site), processes=processes)
+    assert (done.entries, done.fixed, done.refused_total) == (
+        predicted.entries,
+        predicted.fixed,
+        predicted.refused_total,
+    )
+    assert not run(order(site), processes=processes).fixed.total()
+
+
+def test_a_process_that_dies_is_no_success(site, monkeypatch):
+    fill(site)
+    parent = os.getpid()
+    work = _perms._Walk.work
+
+    def die(walk, *arguments):
+        if os.getpid() != parent:
+            raise MemoryError("no more")
+        work(walk, *arguments)
+
+    monkeypatch.setattr(_perms._Walk, "work", die)
+    with pytest.raises(PermsError, match="not all of it was looked at: MemoryError: no more"):
+        run(order(site), processes=2)
+
+
+def test_what_was_found_travels_between_processes(site):
+    found = run(order(site))
+    assert vars(Found.from_json(found.to_json())) == vars(found)
+
+
+def test_the_working_directory_stays(site):
+    before = os.getcwd()
+    run(order(site))
+    assert os.getcwd() == before
+
+
+# Each makes anew what is to be changed: what is right is not touched, and could not be led astray.
+ATTACKS = {
+    "exchanges a folder and a link": """
+        mkdir('d'); open('d/secret','w').close()
+        while True:
+            chmod('d', 0o777); chmod('d/secret', 0o666)
+            rename('d', 'kept'); symlink(OUT, 'd'); os.unlink('d'); rename('kept', 'd')
+    """,
+    "exchanges a file and a link": """
+        open('f','w').close()
+        while True:
+            chmod('f', 0o666)
+            rename('f', 'kept'); symlink(OUT + '/secret', 'f'); os.unlink('f'); rename('kept', 'f')
+    """,
+    "moves a folder out and back": """
+        mkdir('d'); open('d/f','w').close()
+        while True:
+            chmod('d', 0o777); chmod('d/f', 0o666)
+            rename('d', OUT + '/open/d'); rename(OUT + '/open/d', 'd')
+    """,
+    "moves the names of a hard link about": """
+        while True:
+            rename('hard', 'a0/hard'); rename('a0/hard', 'z9/hard'); rename('z9/hard', 'hard')
+    """,
+    "makes files without end": """
+        n = 0
+        while True:
+            n += 1
+            open(f'n{n}','w').close()
+            if n % 2000 == 0:
+                for k in range(n - 1999, n + 1): os.unlink(f'n{k}')
+    """,
+}
+
+
+@contextlib.contextmanager
+def attacker(code, here, out):
+    """A process of the web user's that does not rest."""
+    lines = "\n".join(line[8:] for line in code.strip("\n").splitlines())
+    program = f"import os\nfrom os import chmod, mkdir, rename, symlink\nos.chdir({str(here)!r}); OUT = {str(out)!r}\n{lines}\n"
+    process = subprocess.Popen(
+        ["/usr/bin/python3", "-c", program], user="www-data", group="www-data", extra_groups=[], stderr=subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+
+
+def battlefield(site, tmp_path):
+    for folder in tmp_path.parents:
+        if folder.stat().st_uid == 0 and not folder.stat().st_mode & 0o001:
+            folder.chmod(folder.stat().st_mode | 0o011)
+    tmp_path.chmod(0o755)
+    out = tmp_path / "out"
+    (out / "open").mkdir(parents=True)
+    (out / "secret").write_text("")
+    (out / "secret").chmod(0o600)
+    (out / "open/roots").write_text("")
+    (out / "open/roots").chmod(0o600)
+    give(out / "open", 0o777)
+    here = site / "var/upload"
+    for name in ("a0", "z9", *(f"m{number}" for number in range(30))):
+        (here / name).mkdir(parents=True)
+        (here / name / "f").write_text("")
+    os.link(out / "secret", here / "hard")
+    subprocess.run(["chown", "-R", "www-data:", here / "a0", here / "z9"], check=True)
+    give(here, 0o777)
+    return here, out, [out, out / "secret", out / "open/roots"]
+
+
+@pytest.mark.parametrize("attack", ["exchanges a folder and a link", "exchanges a file and a link"])
+def test_the_attacks_get_through_to_a_walk_by_name(attack, site, tmp_path):
+    here, out, watched = battlefield(site, tmp_path)
+    os.unlink(here / "hard")
+    before = [state(path) for path in watched]
+    with attacker(ATTACKS[attack], here, out):
+        until = time.monotonic() + 30
+        while [state(path) for path in watched] == before:
+            assert time.monotonic() < until, "this attack is none"
+            by_name(here)
+
+
+def by_name(root):
+    """A walk as one writes it in a minute."""
+    for where, folders, files in os.walk(root):
+        for name in [*folders, *files]:
+            with contextlib.suppress(OSError):
+                path = os.path.join(where, name)
+                if not os.path.islink(path):
+                    os.chown(path, WEB.pw_uid, WEB.pw_gid)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_nothing_outside_changes_while_somebody_attacks(attack, site, tmp_path):
+    here, out, watched = battlefield(site, tmp_path)
+    before = [state(path) for path in watched]
+    with attacker(ATTACKS[attack], here, out) as process:
+        time.sleep(0.2)
+        for round_ in range(100):
+            # Something to do in each round, in the attacked folder.
+            os.chmod(here, 0o777)
+            os.chmod(site / "src", 0o777)
+            found = run(order(site), processes=2)
+            assert [state(path) for path in watched] == before, f"round {round_}"
+            assert state(site / "src")[2] == "0755"
+            assert all(one["why"] for one in found.refused)
+        assert process.poll() is None, process.stderr.read().decode()
+
+
+def test_somebody_who_fills_the_tree_cannot_hold_it_for_ever(site):
+    fill(site, 50)
+    with pytest.raises(PermsError, match="not wholly looked at in time"):
+        run(order(site), patience=-1)
