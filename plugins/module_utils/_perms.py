@@ -25,7 +25,7 @@ import stat
 import struct
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -139,6 +139,16 @@ class Found:
             known[2] = known[2] or link[2]
             known[3] = sorted({*known[3], *link[3]})
 
+    @property
+    def changed(self) -> bool:
+        return any(self.fixed.values())
+
+    def result(self) -> dict[str, Any]:
+        """What the module returns."""
+        kinds = {kind: self.fixed[kind] for kind in ("owner", "group", "mode", "setuid")}
+        told = {name: value for name, value in vars(self).items() if name != "links"}
+        return {**told, "fixed": kinds, "changed": self.changed}
+
     def to_json(self) -> str:
         values = {**vars(self), "links": [[*key, link] for key, link in self.links.items()]}
         return json.dumps(values)
@@ -153,6 +163,16 @@ class Found:
 def shown(path: str) -> str:
     """A name that can harm neither a terminal nor a report."""
     return path if path.isprintable() else ascii(path)[1:-1]
+
+
+def diff(path: str, found: Found) -> dict[str, str]:
+    before = "".join(f"{one['path']}  {one['before']}\n" for one in found.samples)
+    after = "".join(f"{one['path']}  {one['after']}\n" for one in found.samples)
+    if len(found.samples) == _LISTED:
+        after += (
+            f"and others: {found.fixed['owner']} owners, {found.fixed['group']} groups, {found.fixed['mode']} modes\n"
+        )
+    return {"before_header": shown(path), "after_header": shown(path), "before": before, "after": after}
 
 
 def built_in(profile: str, owner: int, group: int, web: int) -> tuple[Rule, ...]:
@@ -933,3 +953,87 @@ def _who(owner: int, group: int) -> str:
         return f"{user}:{grp.getgrgid(group).gr_name}"
     except KeyError:
         return f"{user}:{group}"
+
+
+# ---------------------------------------------------------------------------------------- what an administrator gives
+
+# Where Chamilo's own PHP lies below public/; courses of some sites have pages of their own.
+_PROGRAMS = (
+    "public/main",
+    "public/plugin",
+    "public/certificates/index.php",
+    "public/custompages",
+    "public/index.php",
+    "public/check.php",
+    "public/courses.php",
+    "public/load_search.php",
+)
+
+
+def order(given: Mapping[str, Any], profile: str) -> Order:
+    """Names to numbers, texts to modes. What does not fit is refused with its value."""
+    path = given["path"]
+    if not path.startswith("/"):
+        raise PermsError(f"path is {shown(path)!r}; it has to begin with a slash.")
+    try:
+        account = pwd.getpwnam(given["web_user"])
+    except KeyError as problem:
+        raise PermsError(f"web_user is {shown(given['web_user'])!r}, and there is no such user.") from problem
+    if account.pw_uid == 0:
+        raise PermsError("web_user is root. Let PHP run as a user of its own first.")
+    owner = _number("owner", given["owner"], lambda name: pwd.getpwnam(name).pw_uid)
+    if owner == account.pw_uid:
+        raise PermsError(f"owner is {shown(given['owner'])!r}, as whom PHP runs: it could change the program.")
+    group = account.pw_gid
+    if given.get("group"):
+        group = _number("group", given["group"], lambda name: grp.getgrnam(name).gr_gid)
+    own = tuple(_rule(number, rule) for number, rule in enumerate(given.get("policy") or (), 1))
+    for name in ("exclude", "roots", "acknowledged"):
+        for pattern in given.get(name) or ():
+            _below_path(name, pattern)
+    return Order(
+        path,
+        (*own, *built_in(profile, owner, group, account.pw_uid)),
+        account.pw_uid,
+        frozenset(os.getgrouplist(account.pw_name, account.pw_gid)),
+        tuple(given.get("exclude") or ()),
+        tuple(part.strip("/") for part in given.get("roots") or ()),
+        _PROGRAMS if profile == "production" else (),
+        tuple(given.get("acknowledged") or ()),
+    )
+
+
+def _rule(number: int, given: Mapping[str, Any]) -> Rule:
+    where = f"policy, rule {number}"
+    _below_path(where, given["path"])
+    owner, group = given.get("owner"), given.get("group")
+    return Rule(
+        given["path"].strip("/"),
+        None if owner is None else _number(f"{where}: owner", owner, lambda name: pwd.getpwnam(name).pw_uid),
+        None if group is None else _number(f"{where}: group", group, lambda name: grp.getgrnam(name).gr_gid),
+        _octal(f"{where}: directory_mode", given.get("directory_mode")),
+        _octal(f"{where}: file_mode", given.get("file_mode")),
+    )
+
+
+def _below_path(where: str, pattern: str) -> None:
+    if pattern.startswith("/") or not pattern.strip("/") or set(pattern.split("/")) & {".", ".."}:
+        raise PermsError(f"{where}: {shown(pattern)!r} is no path below the tree, such as public/custom or **/*.sh.")
+
+
+def _number(where: str, given: str, find: Callable[[str], int]) -> int:
+    try:
+        return int(given) if given.isdigit() else find(given)
+    except KeyError as problem:
+        raise PermsError(f"{where} is {shown(given)!r}, and there is none of that name.") from problem
+
+
+def _octal(where: str, given: Any) -> int | None:
+    if given is None:
+        return None
+    if not isinstance(given, str) or not re.fullmatch(r"0?[0-7]{3}", given):
+        raise PermsError(f"{where} is {given!r}; write it as an octal number in quotes, such as '0640'.")
+    mode = int(given, 8)
+    if mode & 0o002:
+        raise PermsError(f"{where} is {given!r}, which lets everybody on this host write.")
+    return mode

@@ -1,0 +1,248 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: chamilo_perms
+short_description: Set owner, group and mode of a whole Chamilo tree in one pass
+version_added: 0.2.0
+author:
+  - The chamilo.hardening maintainers (@chamilo-hardening)
+description:
+  - Gives every entry of a Chamilo tree the owner, group and mode that the security guide asks for, in one pass. A tree
+    of 100,000 files that needs no change takes about as long as looking at each of them once.
+  - Is right against a user who exchanges files, folders and links while it runs, as whoever has taken over a page can.
+    It works on open descriptors, follows no link below the start, crosses no mount that is not in O(roots), and leaves
+    a file alone that has a name outside the tree as well. Nothing outside the tree changes.
+  - Every entry is looked at in each run. Nothing is remembered between runs.
+attributes:
+  check_mode:
+    support: full
+    description: Predicts what would change and touches nothing.
+  diff_mode:
+    support: full
+    description: Shows owner, group and mode of up to 20 entries before and after, and how many there are.
+  idempotent:
+    support: full
+    description: A second run changes nothing, unless somebody did in between.
+options:
+  path:
+    description:
+      - The project folder of Chamilo, the one that holds C(public/), C(var/) and C(.env).
+      - May be a link, such as C(current), or lie behind one, where the link and the folder it lies in are root's.
+    type: str
+    required: true
+  owner:
+    description: Name or number of the user who owns the program and its configuration, root or the one who deploys.
+    type: str
+    default: root
+  group:
+    description:
+      - Name or number of the group of everything.
+      - The group of the user PHP runs as, so that PHP can read its configuration. It is found, if you do not set it.
+    type: str
+  web_user:
+    description: The user PHP runs as. C(var/) belongs to it; everything else it can only read.
+    type: str
+    required: true
+  profile:
+    description:
+      - What the tree is used for.
+      - "V(production): the program is V(0755) and V(0644), C(var/) is the web user's with V(0770) and V(0660),
+        C(config/) is V(0750) and V(0640), each C(.env*) is V(0640). A file that can be executed stays so in C(bin/), in
+        C(vendor/bin/) and in the C(bin/) of a package in C(vendor/). Setuid and setgid bits go."
+      - "V(install): as V(production), but PHP can write C(config/) and C(.env*), as the installation wizard wants."
+      - "V(upgrade): PHP can write the program as well, as an updater that runs in the browser wants."
+    type: str
+    choices: [production, upgrade, install]
+    default: production
+  policy:
+    description:
+      - Rules that come before those of O(profile). The first one that matches counts for each of owner, group and the
+        two modes. What it leaves open is left to the rules after it.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description:
+          - A glob below O(path), such as V(public/custom), V(var/log/*.log) or V(**/*.sh). It holds for what it matches
+            and for everything below that.
+          - V(*) and V(?) stay within one name, V(**) is any number of folders.
+        type: str
+        required: true
+      owner:
+        description: Name or number of the owner.
+        type: str
+      group:
+        description: Name or number of the group.
+        type: str
+      directory_mode:
+        description: Mode of directories, an octal number in quotes.
+        type: raw
+      file_mode:
+        description: Mode of files, an octal number in quotes.
+        type: raw
+  exclude:
+    description: Globs, as in O(policy[].path), of what is not even looked at.
+    type: list
+    elements: str
+    default: []
+  roots:
+    description:
+      - Parts of the tree that may be a file system of their own, or behind a link, such as V(var).
+      - A link is followed where the link and the folder it lies in are root's. One that somebody else could have laid
+        ends the run.
+    type: list
+    elements: str
+    default: []
+  acknowledged:
+    description:
+      - Globs, as in O(policy[].path), of PHP files that somebody has looked at.
+      - With O(profile=production), a PHP file that lies in C(public/) where Chamilo has none, and that the web user
+        could have written, may be a back door. It becomes root's with mode V(0600), so that it cannot run, and
+        RV(quarantined) names it, until it is removed or listed here.
+    type: list
+    elements: str
+    default: []
+notes:
+  - Needs root on the host, and nothing else.
+  - ACLs that may let others in, devices, FIFOs and sockets are left as they are, and RV(refused) names them.
+seealso:
+  - name: Role chamilo.hardening.permissions
+    description: Makes the whole section of the guide true with this module.
+    link: https://docs.ansible.com/ansible/latest/collections/chamilo/hardening/
+"""
+
+EXAMPLES = r"""
+- name: Give the tree to root, and var/ to PHP
+  chamilo.hardening.chamilo_perms:
+    path: /var/www/chamilo
+    web_user: www-data
+
+- name: The same where a deploy user owns the program, and uploads lie on a disk of their own
+  chamilo.hardening.chamilo_perms:
+    path: /srv/campus/current
+    owner: deploy
+    web_user: campus
+    roots: [var]
+
+- name: Let a theme be changed by its designers
+  chamilo.hardening.chamilo_perms:
+    path: /var/www/chamilo
+    web_user: www-data
+    policy:
+      - path: public/build/our-theme
+        group: designers
+        directory_mode: '0775'
+        file_mode: '0664'
+
+- name: See what is not as it should be
+  chamilo.hardening.chamilo_perms:
+    path: /var/www/chamilo
+    web_user: www-data
+  check_mode: true
+  diff: true
+"""
+
+RETURN = r"""
+entries:
+  description: How many entries were looked at, the tree itself included.
+  returned: always
+  type: int
+  sample: 108543
+fixed:
+  description: How many got another V(owner), V(group) or V(mode), and how many lost a V(setuid) or setgid bit.
+  returned: always
+  type: dict
+  sample: {"owner": 32542, "group": 0, "mode": 33667, "setuid": 0}
+samples:
+  description: Up to 20 of the entries that were changed.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: Relative to O(path). What could harm a terminal is escaped.
+      type: str
+      sample: public/index.php
+    before:
+      description: Owner, group and mode.
+      type: str
+      sample: www-data:www-data 0777
+    after:
+      description: Owner, group and mode.
+      type: str
+      sample: root:www-data 0644
+refused:
+  description: Up to 20 of the entries that were left as they are, or need a person.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: Relative to O(path). What could harm a terminal is escaped.
+      type: str
+      sample: var/upload/shadow
+    why:
+      description: The reason.
+      type: str
+      sample: has 2 names, and 1 of them not in this tree
+refused_total:
+  description: How many entries were refused.
+  returned: always
+  type: int
+quarantined:
+  description: Up to 20 PHP files that cannot run any more, because the web user could have put them there.
+  returned: always
+  type: list
+  elements: str
+  sample: [public/build/shell.php]
+quarantined_total:
+  description: How many there are.
+  returned: always
+  type: int
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PROFILES, PermsError, diff, order, run
+
+
+def main() -> None:
+    rule = {
+        "path": {"type": "str", "required": True},
+        "owner": {"type": "str"},
+        "group": {"type": "str"},
+        "directory_mode": {"type": "raw"},
+        "file_mode": {"type": "raw"},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "str", "required": True},
+            "owner": {"type": "str", "default": "root"},
+            "group": {"type": "str"},
+            "web_user": {"type": "str", "required": True},
+            "profile": {"type": "str", "choices": list(PROFILES), "default": "production"},
+            "policy": {"type": "list", "elements": "dict", "default": [], "options": rule},
+            "exclude": {"type": "list", "elements": "str", "default": []},
+            "roots": {"type": "list", "elements": "str", "default": []},
+            "acknowledged": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        found = run(order(module.params, module.params["profile"]), module.check_mode)
+    except (PermsError, OSError) as problem:
+        module.fail_json(msg=str(problem))
+    result = found.result()
+    if module._diff:
+        result["diff"] = diff(module.params["path"], found)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

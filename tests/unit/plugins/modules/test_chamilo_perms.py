@@ -1,0 +1,79 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.chamilo.hardening.plugins.modules import chamilo_perms
+
+
+def run(capsys, path, **arguments):
+    with (
+        patch_module_args({"path": str(path), "web_user": "www-data", "_ansible_diff": True, **arguments}),
+        pytest.raises(SystemExit),
+    ):
+        chamilo_perms.main()
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.fixture
+def site(tmp_path):
+    for name in ("public/index.php", "var/log/x.log", "config/a.yaml", ".env"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    tmp_path.chmod(0o755)
+    return tmp_path
+
+
+def test_it_says_what_it_will_do_does_it_and_is_done(capsys, site):
+    predicted = run(capsys, site, _ansible_check_mode=True)
+    done = run(capsys, site)
+    assert predicted == done
+    assert done["changed"] and done["entries"] == 9 and done["fixed"]["group"] == 9
+    assert ".env  root:root 0644\n" in done["diff"]["before"]
+    assert ".env  root:www-data 0640\n" in done["diff"]["after"]
+    again = run(capsys, site)
+    assert not again["changed"]
+    assert again["fixed"] == {"owner": 0, "group": 0, "mode": 0, "setuid": 0}
+    assert again["diff"]["before"] == again["diff"]["after"] == ""
+
+
+def test_names_become_numbers_and_modes_octal(capsys, site):
+    rule = {"path": "public", "owner": "nobody", "group": "0", "file_mode": "0604"}
+    run(capsys, site, policy=[rule], owner="daemon", group="adm")
+    status = (site / "public/index.php").stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (65534, 0, 0o604)
+    assert (site / "config").owner() == "daemon"
+    assert (site / "config").group() == "adm"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"web_user": "www-dtaa"}, ["web_user", "www-dtaa"]),
+        ({"web_user": "root"}, ["web_user is root"]),
+        ({"owner": "www-data"}, ["owner", "www-data", "change the program"]),
+        ({"owner": "nobdoy"}, ["owner", "nobdoy"]),
+        ({"group": "wheeel"}, ["group", "wheeel"]),
+        ({"path": "var/www"}, ["var/www", "slash"]),
+        ({"exclude": ["../x"]}, ["exclude", "../x"]),
+        ({"roots": ["/srv"]}, ["roots", "/srv"]),
+        ({"acknowledged": [""]}, ["acknowledged"]),
+        ({"policy": [{"path": "a"}, {"path": "b", "file_mode": "rw"}]}, ["rule 2", "file_mode", "rw"]),
+        ({"policy": [{"path": "a", "file_mode": 420}]}, ["rule 1", "420", "quotes"]),
+        ({"policy": [{"path": "a", "directory_mode": "0777"}]}, ["0777", "everybody"]),
+        ({"policy": [{"path": "/etc"}]}, ["rule 1", "/etc"]),
+        ({"policy": [{"path": "a", "owner": "x\x1b"}]}, ["owner", "\\x1b"]),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name_and_nothing_changes(capsys, site, given, words):
+    before = (site / ".env").stat().st_gid
+    said = run(capsys, given.pop("path", site), **given)
+    assert said["failed"]
+    assert all(word in said["msg"] for word in words), said["msg"]
+    assert (site / ".env").stat().st_gid == before
