@@ -243,7 +243,7 @@ def _connect(account: Account, first: str, doing: str) -> Any:
             write_timeout=_SECONDS,
             init_command=first,
             read_default_file=None,
-            conv={},  # no decoders: text, as the client gives it
+            conv=dict(pymysql.converters.encoders),  # no decoders: text, as the client gives it
             cursorclass=pymysql.cursors.DictCursor,
         )
     except (pymysql.MySQLError, OSError, RuntimeError) as problem:
