@@ -74,9 +74,11 @@ class Jail:
 
 
 class _NothingButData(pickle.Unpickler):
-    """fail2ban answers in pickles. Numbers, texts and lists need no class, and nothing else is let in."""
+    """fail2ban answers in pickles. Numbers, texts and lists need no class; it wraps addresses in ``str``."""
 
     def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in (("builtins", "str"), ("__builtin__", "str"), ("__builtin__", "unicode")):
+            return str
         raise pickle.UnpicklingError(f"{module}.{name}")
 
 
@@ -97,6 +99,36 @@ def running() -> list[Jail] | None:
     except ConnectionRefusedError:  # the socket of one that died
         return None
     except (OSError, pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError) as problem:
+        raise Fail2banError(f"fail2ban gave no usable answer at {SOCKET}: {problem}") from problem
+
+
+def banned() -> dict[str, list[str]]:
+    """Who is shut out now: address -> the jails that did it. Nobody where no fail2ban runs."""
+    found: dict[str, list[str]] = {}
+    for jail in _command("banned") or []:
+        for name, addresses in jail.items():
+            for address in addresses:
+                found.setdefault(str(address), []).append(str(name))
+    return found
+
+
+def unban(address: str) -> None:
+    """Let an address in again, in all jails."""
+    _command("unban", address)
+
+
+def _command(*words: str) -> Any:
+    """One command to the running fail2ban; None where none runs."""
+    if not os.path.exists(SOCKET):
+        return None
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+            line.settimeout(_SECONDS)
+            line.connect(SOCKET)
+            return _ask(line, *words)
+    except ConnectionRefusedError:  # the socket of one that died
+        return None
+    except (OSError, pickle.UnpicklingError, EOFError, ValueError) as problem:
         raise Fail2banError(f"fail2ban gave no usable answer at {SOCKET}: {problem}") from problem
 
 

@@ -525,7 +525,13 @@ def log_summary(path: str) -> dict[str, Any]:
             visitors[address] += 1
             agents.add(found["agent"])
     only = next(iter(visitors)) if len(visitors) == 1 else ""
-    return {"lines": sum(visitors.values()), "visitors": len(visitors), "agents": len(agents), "only": only}
+    return {
+        "lines": sum(visitors.values()),
+        "visitors": len(visitors),
+        "agents": len(agents),
+        "only": only,
+        "private": bool(only) and ipaddress.ip_address(only).is_private,
+    }
 
 
 # ---------------------------------------------------------------------------------------------------- the file

@@ -15,6 +15,7 @@ import syslog
 from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
+from ansible_collections.chamilo.hardening.plugins.module_utils import _unlock
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import Busy, Item, StateError, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Outcome, TransactionError
 
@@ -32,9 +33,16 @@ STATUS = """\
 Shows which sections are in force, since when, which of their files were edited by hand since, and whether a run was
 interrupted or the web server still has to load something."""
 
+UNLOCK = """\
+Brings back an account that too many wrong passwords have locked, or lets an address in again that fail2ban has shut
+out. Without a name it shows both. It shows what it is going to do before it does it. An account that a person has
+switched off is left alone."""
+
 
 def main(arguments: Sequence[str] | None = None, version: str = "", engine: Engine | None = None) -> int:
     """Run one command. Returns the exit code: 0 done, 1 it failed, 2 it was asked for in a wrong way."""
+    if arguments is None and os.path.basename(sys.argv[0]) == "chamilo-unlock":
+        arguments = ["unlock", *sys.argv[1:]]
     options = _parser(version).parse_args(arguments)
     if os.geteuid() != 0:
         print("chamilo-hardening must be run by root: try `sudo chamilo-hardening ...`.", file=sys.stderr)
@@ -43,7 +51,7 @@ def main(arguments: Sequence[str] | None = None, version: str = "", engine: Engi
     command: Callable[[argparse.Namespace, Engine], int] = options.run
     try:
         return command(options, engine or Engine())
-    except (TransactionError, StateError, OSError) as problem:
+    except (TransactionError, StateError, _unlock.UnlockError, OSError) as problem:
         _say(str(problem), syslog.LOG_ERR)
         return 1
 
@@ -61,6 +69,11 @@ def _parser(version: str) -> argparse.ArgumentParser:
     undo.add_argument("section", metavar="SECTION", help="as `chamilo-hardening status` shows it, such as headers")
     undo.add_argument("--yes", action="store_true", help="do not ask")
     undo.set_defaults(run=_undo)
+
+    unlock = commands.add_parser("unlock", help="bring back a locked account or address", description=UNLOCK)
+    unlock.add_argument("target", metavar="USER|ADDRESS", nargs="?", default="", help="empty: show who is locked")
+    unlock.add_argument("--yes", action="store_true", help="do not ask")
+    unlock.set_defaults(run=_unlocked)
 
     # Without help, so that the list shows only what a person needs: timers and the boot call this.
     recover = commands.add_parser("recover", description="Put back what an interrupted run left behind.")
@@ -132,6 +145,19 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
 def _tell(outcome: Outcome) -> None:
     for line in [*outcome.recovered, *outcome.notes]:
         _say(line)
+
+
+def _unlocked(options: argparse.Namespace, _engine: Engine) -> int:
+    todo = _unlock.look(options.target)
+    print(*todo.told(), sep="\n")
+    if not options.target or not todo.acts:
+        return 1 if options.target else 0
+    if sys.stdin.isatty() and not options.yes and input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+        print("Nothing was changed.")
+        return 1
+    for line in todo.act():
+        _say(f"unlock {options.target}: {line}")
+    return 0
 
 
 def _status(options: argparse.Namespace, engine: Engine) -> int:

@@ -233,6 +233,9 @@ log:
     only:
       description: The address, if all came from one.
       type: str
+    private:
+      description: Whether that one is an address of a private network.
+      type: bool
 diff:
   description: The file before and after.
   returned: with C(--diff)

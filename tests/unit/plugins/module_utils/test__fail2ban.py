@@ -89,6 +89,33 @@ def test_no_class_is_taken_from_an_answer(server):
         _fail2ban.running()
 
 
+class Wrapped:
+    """How fail2ban hands out an address."""
+
+    def __reduce__(self):
+        return (str, ("203.0.113.7",))
+
+
+def test_an_address_is_a_text(server):
+    server["get chamilo ignoreip"] = [Wrapped()]
+    assert _fail2ban.running()[0].friends == ("203.0.113.7",)
+
+
+def test_who_is_shut_out(server):
+    server["banned"] = [{"sshd": []}, {"chamilo": ["203.0.113.7"]}]
+    assert _fail2ban.banned() == {"203.0.113.7": ["chamilo"]}
+
+
+def test_an_address_is_let_in_again(server):
+    server["unban 203.0.113.7"] = 1
+    _fail2ban.unban("203.0.113.7")
+
+
+def test_a_refused_command_is_an_error(server):
+    with pytest.raises(Fail2banError, match="unban x was refused"):
+        _fail2ban.unban("x")
+
+
 def test_a_refused_question_is_an_error(server):
     del server["get chamilo maxretry"]
     with pytest.raises(Fail2banError, match="get chamilo maxretry was refused"):
@@ -98,6 +125,7 @@ def test_a_refused_question_is_an_error(server):
 def test_no_socket_or_a_dead_one_is_no_fail2ban(tmp_path, monkeypatch):
     monkeypatch.setattr(_fail2ban, "SOCKET", str(tmp_path / "socket"))
     assert _fail2ban.running() is None
+    assert _fail2ban.banned() == {}
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "socket"))
     assert _fail2ban.running() is None

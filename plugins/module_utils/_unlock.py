@@ -1,0 +1,226 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""The way back for whoever was locked out: accounts that an attack has locked, CAPTCHA counters, shut out addresses."""
+
+from __future__ import annotations
+
+import glob
+import grp
+import ipaddress
+import json
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _fail2ban
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError, Reader, Row, writing
+from ansible_collections.chamilo.hardening.plugins.module_utils._fail2ban import Fail2banError
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site, discover
+
+PORTALS = "/etc/chamilo-hardening/*.json"
+DAYS = 30
+_CONSOLE_SECONDS = 120
+# Failures since the account's last login: who was switched off without any was switched off by a person.
+_ACCOUNTS = f"""
+SELECT user.id, user.username, user.email, user.roles, user.active, COUNT(failed.id) AS failures,
+  MAX(failed.login_date) AS last,
+  GROUP_CONCAT(DISTINCT failed.user_ip ORDER BY failed.user_ip SEPARATOR ' ') AS addresses
+FROM user LEFT JOIN track_e_login_record failed
+  ON failed.username = user.username AND failed.success = 0 AND failed.login_date >= NOW() - INTERVAL {DAYS} DAY
+  AND failed.id > (SELECT COALESCE(MAX(id), 0) FROM track_e_login_record
+                   WHERE success = 1 AND username = user.username)
+WHERE %s
+GROUP BY user.id, user.username, user.email, user.roles, user.active ORDER BY user.username
+"""
+
+
+class UnlockError(Exception):
+    """Nobody could be brought back. The text says why."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account of a portal, and how often somebody failed to log in to it since it was last used."""
+
+    site: Site
+    number: int
+    name: str
+    mail: str
+    administrator: bool
+    active: int
+    failures: int
+    last: str
+    addresses: str
+
+    @property
+    def attacked(self) -> bool:
+        """Whether failed logins have locked it, not a person."""
+        return self.active == 0 and self.failures > 0
+
+    def told(self) -> str:
+        who = f"{self.name} ({'administrator, ' if self.administrator else ''}{self.mail}) of {self.site.domain}"
+        if self.active == 1:
+            return f"{who} is not locked."
+        if not self.attacked:
+            return (
+                f"{who} was switched off, but not by failed logins. That is for an administrator to change in Chamilo."
+            )
+        where = self.addresses if len(self.addresses) <= 120 else f"{self.addresses[:120]} ..."
+        return f"{who} is locked: {self.failures} failed logins, the last at {self.last}, from {where}."
+
+
+@dataclass
+class Todo:
+    """What there is to do for a target; without a target, all that could be done."""
+
+    target: str
+    accounts: list[Account] = field(default_factory=list)
+    sites: list[Site] = field(default_factory=list)
+    bans: dict[str, list[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def acts(self) -> bool:
+        return bool(self.bans) or bool(self.accounts) and any(one.attacked or one.active == 1 for one in self.accounts)
+
+    def told(self) -> Iterator[str]:
+        yield from self.notes
+        for account in self.accounts:
+            yield account.told()
+        for address, jails in sorted(self.bans.items()):
+            yield f"{address} is shut out by {', '.join(jails)}."
+        if self.target and self.accounts and self.acts:
+            yield "The count of wrong CAPTCHA answers will be forgotten, of all accounts; they are not kept apart."
+        if not self.accounts and not self.bans:
+            yield f"{self.target} is neither locked nor shut out." if self.target else "Nobody is locked or shut out."
+
+    def act(self) -> Iterator[str]:
+        """Do it, and say each thing that was done."""
+        for account in self.accounts:
+            if account.attacked:
+                yield _activate(account)
+        if any(one.attacked or one.active == 1 for one in self.accounts):
+            for site in self.sites:
+                yield _forget_captchas(site)
+        for address in self.bans:
+            try:
+                _fail2ban.unban(address)
+            except Fail2banError as problem:
+                raise UnlockError(str(problem)) from problem
+            yield f"{address} may come in again."
+        if any(account.attacked for account in self.accounts):
+            yield "Log in soon: a good login makes Chamilo forget the failed ones, one more bad one locks it again."
+
+
+def look(target: str) -> Todo:
+    """What a target is, and what can be done for it."""
+    todo = Todo(target)
+    address = _address(target)
+    try:
+        bans = _fail2ban.banned()
+    except Fail2banError as problem:
+        bans = {}
+        todo.notes.append(f"{problem}.")
+    if address:
+        todo.bans = {one: jails for one, jails in bans.items() if _address(one) == address}
+        return todo
+    if not target:
+        todo.bans = bans
+    for site in sites():
+        try:
+            found = _accounts(site, target)
+        except DatabaseError as problem:
+            raise UnlockError(str(problem)) from problem
+        todo.accounts += found
+        if found:
+            todo.sites.append(site)
+    return todo
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return ""
+
+
+def sites(pattern: str = PORTALS) -> list[Site]:
+    """The portals of this host: those the role has written down."""
+    found = []
+    for path in sorted(glob.glob(pattern)):
+        with open(path, encoding="utf-8") as file:
+            known = json.load(file)
+        found.append(discover(known["domain"], known["root"]))
+    if not found:
+        raise UnlockError(f"No portal is known here: there is no {pattern}. Run the role brute_force first.")
+    return found
+
+
+def _accounts(site: Site, name: str) -> list[Account]:
+    reader = Reader.of_site(site)
+    if name:
+        rows = reader.query(_ACCOUNTS.replace("WHERE %s", "WHERE user.username = %s"), (name,))
+    else:
+        rows = reader.query(_ACCOUNTS.replace("WHERE %s", "WHERE user.active = 0"))
+    accounts = [_account(site, row) for row in rows]
+    return [account for account in accounts if name or account.attacked]
+
+
+def _account(site: Site, row: Row) -> Account:
+    return Account(
+        site,
+        int(row["id"] or 0),
+        row["username"] or "",
+        row["email"] or "",
+        "ADMIN" in (row["roles"] or ""),
+        int(row["active"] or 0),
+        int(row["failures"] or 0),
+        row["last"] or "",
+        row["addresses"] or "",
+    )
+
+
+def _activate(account: Account) -> str:
+    try:
+        with writing(Reader.of_site(account.site).account) as ask:
+            ask("UPDATE user SET active = 1 WHERE id = %s AND active = 0", (account.number,))
+    except DatabaseError as problem:
+        raise UnlockError(str(problem)) from problem
+    return f"{account.name} of {account.site.domain} is active again."
+
+
+def _forget_captchas(site: Site) -> str:
+    """The counters lie in the application's cache, which only the application knows how to find."""
+    user, php = site.php.user, shutil.which("php")
+    if php is None or not user:
+        return "The CAPTCHA counters stay as they are: there is no php command here. They run out by themselves."
+    entry = pwd.getpwnam(user)
+    if entry.pw_uid == 0:
+        raise UnlockError("PHP runs as root here. The application is not started as root.")
+    try:
+        # As the web user: it owns the code's cache, and root must not run what that user could write.
+        done = subprocess.run(
+            [php, "bin/console", "cache:pool:clear", "cache.app", "--no-interaction"],
+            cwd=site.root,
+            user=entry.pw_uid,
+            group=entry.pw_gid,
+            extra_groups=[group.gr_gid for group in grp.getgrall() if user in group.gr_mem],
+            umask=0o007,
+            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=_CONSOLE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as problem:
+        raise UnlockError(f"bin/console cache:pool:clear did not end in {_CONSOLE_SECONDS} s.") from problem
+    if done.returncode != 0:
+        words = " ".join(done.stdout.decode("utf-8", "replace").split())[-300:]
+        raise UnlockError(f"The CAPTCHA counters could not be forgotten, bin/console said: {words}")
+    return f"the CAPTCHA counters of {site.domain} are forgotten."
