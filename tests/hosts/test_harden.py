@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.hosts.conftest import Cell
 from tests.hosts.hardening import CERTIFICATE, GUIDE, Playbook, missing_from_the_portal, neighbour
 from tests.playbook import PlayError, play
 from tests.testbed import authority
@@ -162,7 +163,7 @@ def test_a_host_with_both_is_asked_which_one_counts(fresh: Host, playbook: Playb
         playbook.harden(fresh)
 
 
-def test_over_ssh_as_an_ordinary_user_with_sudo(make: Callable[..., Host], playbook: Playbook) -> None:
+def test_over_ssh_as_an_ordinary_user_with_sudo(make: Callable[..., Host], cell: Cell, playbook: Playbook) -> None:
     host = make(ssh=True)
     before = neighbour(host)
     assert playbook.harden(host) > 0

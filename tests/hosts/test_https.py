@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime
 import ssl
+from collections.abc import Callable
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import handshake, tls_context
+from tests.hosts.conftest import Cell
 from tests.hosts.hardening import HSTS, Playbook, missing_from_the_portal, neighbour
 from tests.playbook import PlayError
 from tests.testbed import authority
@@ -66,7 +68,7 @@ def test_current_protocols_are_spoken(hardened: Host, version: ssl.TLSVersion) -
 
 
 @pytest.mark.wire
-def test_the_portal_works_as_before_and_the_neighbour_too(stage, playbook: Playbook) -> None:  # type: ignore[no-untyped-def]
+def test_the_portal_works_as_before_and_the_neighbour_too(stage: Callable[..., Host], playbook: Playbook) -> None:
     host = stage("sloppy", lambda host: None)
     assert not missing_from_the_portal(host, "http")
     before = neighbour(host)
@@ -99,7 +101,7 @@ def test_a_self_signed_certificate_binds_no_browser(fresh: Host, playbook: Playb
     assert playbook.harden(fresh, **variables) == 0
 
 
-def test_a_certificate_that_is_served_is_kept(make, playbook: Playbook) -> None:  # type: ignore[no-untyped-def]
+def test_a_certificate_that_is_served_is_kept(make: Callable[..., Host], cell: Cell, playbook: Playbook) -> None:
     host = make(vhost="https")
     served = handshake(host.domain, 443, host.address, tls_context(verify=False)).certificate
     playbook.harden(host, chamilo_https_certificate="auto")
@@ -109,7 +111,9 @@ def test_a_certificate_that_is_served_is_kept(make, playbook: Playbook) -> None:
 
 @pytest.mark.parametrize("fixture", TAKEN)
 @pytest.mark.wire
-def test_a_virtual_host_is_taken_over_and_given_back(make, playbook: Playbook, fixture: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_virtual_host_is_taken_over_and_given_back(
+    make: Callable[..., Host], cell: Cell, playbook: Playbook, fixture: str
+) -> None:
     host = make(vhost=fixture)
     service = "nginx" if host.web == "nginx" else "apache2"
     names = "find . -mindepth 1 -printf '%P %y %m %U:%G %l\\n' | sort"
@@ -124,7 +128,9 @@ def test_a_virtual_host_is_taken_over_and_given_back(make, playbook: Playbook, f
 
 
 @pytest.mark.parametrize("fixture", REFUSED)
-def test_a_virtual_host_that_would_lose_something_is_left_alone(make, playbook: Playbook, fixture: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_virtual_host_that_would_lose_something_is_left_alone(
+    make: Callable[..., Host], cell: Cell, playbook: Playbook, fixture: str
+) -> None:
     host = make(vhost=fixture)
     service = "nginx" if host.web == "nginx" else "apache2"
     before = host.snapshot()
@@ -136,7 +142,9 @@ def test_a_virtual_host_that_would_lose_something_is_left_alone(make, playbook: 
 
 
 @pytest.mark.wire
-def test_a_virtual_host_of_ones_own_works_with_the_include_line(make, playbook: Playbook) -> None:  # type: ignore[no-untyped-def]
+def test_a_virtual_host_of_ones_own_works_with_the_include_line(
+    make: Callable[..., Host], cell: Cell, playbook: Playbook
+) -> None:
     host = make(vhost="https")
     service, line = ("nginx", "include") if host.web == "nginx" else ("apache2", "IncludeOptional")
     asked = playbook.run("harden", host, chamilo_https_vhost="include")
