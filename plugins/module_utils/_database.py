@@ -64,6 +64,10 @@ class DatabaseError(Exception):
     """The database could not be read or changed. The text says why, in a sentence without a secret."""
 
 
+class NoClient(DatabaseError):
+    """Nothing on this host can speak to a database."""
+
+
 class Deadlock(DatabaseError):
     """The server gave way to somebody else's transaction. Nothing was changed; the same may be tried again."""
 
@@ -277,7 +281,7 @@ def _refused(account: Account, problem: Exception, doing: str) -> DatabaseError:
 def _program() -> str:
     program = shutil.which("mariadb") or shutil.which("mysql")
     if program is None:
-        raise DatabaseError("The database needs python3-pymysql or the mariadb client on this host to be read.")
+        raise NoClient("The database needs python3-pymysql or the mariadb client on this host to be read.")
     return program
 
 

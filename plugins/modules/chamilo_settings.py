@@ -26,7 +26,9 @@ description:
 attributes:
   check_mode:
     support: full
-    description: Predicts exactly what would change. It opens a read-only connection and writes nothing.
+    description:
+      - Predicts exactly what would change. It opens a read-only connection and writes nothing.
+      - Where there is no client of the database yet, it answers C(changed) and says what it needs.
   diff_mode:
     support: full
     description: Shows the values before and after, and the override file, without secrets.
@@ -268,7 +270,12 @@ diff:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, DatabaseError, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import (
+    Account,
+    DatabaseError,
+    NoClient,
+    Reader,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._overrides import OverridesError
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import SettingsError, wish
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings_host import Application, Host, result
@@ -324,6 +331,11 @@ def main() -> None:
     asked = {name: given[name] for name in ("settings", "secret_settings", "reset", "access_url", "lock", "pin")}
     try:
         outcome = host(given).apply(wish(**asked), check=module.check_mode)
+    except NoClient as problem:
+        if not module.check_mode:
+            module.fail_json(msg=str(problem))
+        # What a check finds missing may be what the task before it would have installed.
+        module.exit_json(changed=True, msg=f"needs python3-pymysql: {problem}")
     except (SettingsError, OverridesError, DatabaseError, SiteError, StateError, OSError) as problem:
         module.fail_json(msg=str(problem))
     for warning in outcome.plan.warnings:

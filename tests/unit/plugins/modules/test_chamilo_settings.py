@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -106,6 +107,15 @@ def test_what_the_database_says_is_passed_on(capsys, database, monkeypatch):
 
     monkeypatch.setattr(database, "ask", refuse)
     assert "gone away" in run(capsys, **LOGIN, settings={CHECK: True})["msg"]
+
+
+def test_a_check_without_a_client_says_what_is_needed(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "pymysql", None)
+    result = run(capsys, **LOGIN, settings={CHECK: True}, _ansible_check_mode=True)
+    assert result["changed"] is True
+    assert result["msg"].startswith("needs python3-pymysql")
+    assert run(capsys, **LOGIN, settings={CHECK: True})["failed"] is True
 
 
 def test_a_secret_is_in_no_output(capsys, database):
