@@ -16,6 +16,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import (  # noqa: F401 (they register)
     headers,
     https,
+    passwords,
     permissions,
     updates,
 )

@@ -122,6 +122,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import (  # noqa: F401 (they register)
     headers,
     https,
+    passwords,
     permissions,
     updates,
 )

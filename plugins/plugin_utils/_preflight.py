@@ -35,6 +35,7 @@ HEADER_TEXTS = (
     "chamilo_headers_xss_protection",
 )
 NETWORKS = ("chamilo_trusted_proxies", "chamilo_friends")
+LEAST = {"chamilo_passwords_minimum_length": 8, "chamilo_passwords_rotation_days": 0}
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)\Z")
 
@@ -111,6 +112,14 @@ def networks(name: str, value: Any) -> list[str]:
     return said
 
 
+def least(name: str, value: Any) -> list[str]:
+    """A sentence for a number that is too small. What is no number is said by the role's own specification."""
+    text = str(value)
+    if not text.lstrip("-").isdigit() or int(text) >= LEAST[name]:
+        return []
+    return [f"{name} is {text}, but must be {LEAST[name]} or more."]
+
+
 def header_text(name: str, value: Any) -> list[str]:
     """A sentence for each text that does not fit into a header."""
     return [
@@ -156,6 +165,8 @@ def errors(all_specs: Mapping[str, Spec], sections: Sequence[str], values: Mappi
         said += against_spec(spec, values)
     for name in NETWORKS:
         said += networks(name, values.get(name, []))
+    for name in LEAST:
+        said += least(name, values.get(name, LEAST[name]))
     if "https" in sections:
         said += certificate(values)
     if "headers" in sections:

@@ -146,3 +146,12 @@ def test_half_a_certificate_is_refused() -> None:
     assert 'chamilo_https_certificate_key_file is ""' in said
     assert _preflight.certificate({**half, "chamilo_https_certificate_key_file": "/etc/ssl/key.pem"}) == []
     assert _preflight.certificate({"chamilo_https_certificate": "auto"}) == []
+
+
+def test_a_number_that_is_too_small_is_named():
+    name = "chamilo_passwords_minimum_length"
+    assert _preflight.least(name, 4) == [f"{name} is 4, but must be 8 or more."]
+    assert _preflight.least(name, "-1") == [f"{name} is -1, but must be 8 or more."]
+    assert _preflight.least(name, 8) == _preflight.least(name, "12") == []
+    assert _preflight.least(name, "many") == [], "its specification says so"
+    assert _preflight.least("chamilo_passwords_rotation_days", -5) != []
