@@ -54,9 +54,7 @@ def complaint(certificate: str, key: str, domain: str) -> str:
         _shake_hands(server, client, domain)
     except ssl.SSLCertVerificationError as problem:
         why = problem.verify_message.rstrip(".")
-        return (
-            f'{names}, which cannot serve "{domain}": {why}. Set it to a certificate for that name.'
-        )
+        return f'{names}, which cannot serve "{domain}": {why}. Set it to a certificate for that name.'
     except ssl.SSLError as problem:
         return f'{names}, which cannot serve "{domain}": {problem.reason}. Set it to a certificate clients accept.'
     return ""
