@@ -199,7 +199,7 @@ RETURN = r"""
 settings:
   description:
     - Each setting that was asked for, by V(category.variable).
-    - With C(--check), RV(settings.*.after) is what it would be.
+    - With C(--check), C(after) is what it would be.
   returned: success
   type: dict
   contains:
