@@ -201,7 +201,7 @@ def host_steps(full: bool) -> list[Step]:
             for web, release in (("apache", "trixie"), ("nginx", "bookworm"), ("apache", "bookworm"))
         ),
         Step("host tests", ["pytest", "-q", "tests/hosts", "--full"], 120, needs="images"),
-        Step("bench", ["python", "-m", "tests.bench"], 10, needs="images"),
+        Step("bench", ["python", "-m", "tests.bench"], 20, needs="images"),
         Step("Debian 12 as the controller", ["python", "-m", "tests.debian12"], 20),
     ]
 
