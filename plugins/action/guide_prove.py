@@ -18,6 +18,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import 
     https,
     passwords,
     permissions,
+    sessions,
     updates,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import (

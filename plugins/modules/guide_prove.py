@@ -124,6 +124,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import 
     https,
     passwords,
     permissions,
+    sessions,
     updates,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import attacks, inside_attacks, observe

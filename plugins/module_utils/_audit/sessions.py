@@ -12,15 +12,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ansible_collections.chamilo.hardening.plugins.module_utils import _apache, _nginx
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import PAGES
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import php_user
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
-    Finding,
-    check,
-    failed,
-    not_assessed,
-    passed,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Directive, Tree, walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, check, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Door, Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._php_settings import faces, of_face, settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs, longest_pause, named
@@ -130,14 +126,30 @@ def _renumbered(look: Look, door: Door, path: str, name: str, headers: Mapping[s
 
 @check("sessions_remember_me")
 def remember_me(look: Look) -> Finding:
+    # No answer shows this to somebody who is not remembered, so it is read where it is said.
+    if look.once(taken_away):
+        return passed(f"The web server takes the cookie {REMEMBER} out of each request: it logs nobody in.")
     rows = look.database.query("SELECT COUNT(*) AS kept FROM validation_token WHERE type = %s", [REMEMBER_TYPE])
     kept = int(rows[0]["kept"] or 0)
     if kept:
         return failed(f"{kept} people are remembered for up to 14 days: their devices log in by themselves.")
-    answer = look.get(PAGES[0], headers={"Cookie": f"{REMEMBER}={_FORGED}"})
-    if any(cookie.name == REMEMBER for cookie in cookies_of(answer)):
-        return failed(f'{answer.url} looks at the cookie {REMEMBER}, so whoever ticks "Remember me" stays logged in.')
-    return not_assessed(f"Nobody is remembered now; that the server takes {REMEMBER} away needs a login to be seen.")
+    return failed(f'Nothing takes the cookie {REMEMBER} away: whoever ticks "Remember me" stays logged in for 14 days.')
+
+
+def taken_away(look: Look) -> bool:
+    """Whether each virtual host of the portal hands requests on without the cookie of "Remember me"."""
+    parser = {"nginx": _nginx, "apache": _apache}.get(look.site.web.name)
+    if parser is None:
+        return False
+    serving, _fallback = parser.answering(parser.servers(parser.parse(Tree())), look.site.domain)
+    return bool(serving) and all(any(map(_replaces_cookies, walk(server.block.block or ()))) for server in serving)
+
+
+def _replaces_cookies(directive: Directive) -> bool:
+    name, arguments = directive.name.lower(), directive.arguments
+    if name == "fastcgi_param":
+        return arguments[:1] == ("HTTP_COOKIE",) and arguments[1:2] != ("$http_cookie",)
+    return name == "requestheader" and "Cookie" in arguments and "remember" in directive.written
 
 
 # ----------------------------------------------------------------------------------------------------- lifetime

@@ -1,0 +1,78 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Attacks on sessions: have a visitor use one that the attacker chose, or use the visitor's from another site."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+
+# A page of the application, and a script of its own that takes a session number as a parameter (CVE-2026-31940).
+_PAGE = "/"
+_SCRIPT = "/main/lp/aicc_hacp.php"
+_CHOSEN = "chamiloHardeningProve0chosen0by0a0stranger"
+_NUMBER = re.compile(r"[A-Za-z0-9,-]{22,256}")
+
+
+def _cookies(answer: Answer) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Name, value and flags of each session cookie that an answer sets."""
+    for line in answer.values("Set-Cookie"):
+        first, *rest = line.split(";")
+        name, _is, value = first.strip().partition("=")
+        if _NUMBER.fullmatch(value):
+            parts = (part.partition("=") for part in rest)
+            yield name, value, {key.strip().lower(): flag.strip().lower() for key, _is, flag in parts}
+
+
+def _name(aim: Aim) -> str:
+    """What the session cookie is called."""
+    for path in (_PAGE, _SCRIPT):
+        answer = aim.page if path == _PAGE else aim.get(path)
+        for name, _value, _flags in _cookies(answer):
+            return name
+    raise OSError(f"no page of {aim.domain} without a login sets a session cookie")
+
+
+@attack("sessions_strict")
+def fixate(aim: Aim) -> Finding:
+    name = _name(aim)
+    ways = {
+        "in a cookie": (_PAGE, {"Cookie": f"{name}={_CHOSEN}"}),
+        "in the address": (f"{_PAGE}?{name}={_CHOSEN}", {}),
+        f"in a cookie for {_SCRIPT}": (_SCRIPT, {"Cookie": f"{name}={_CHOSEN}"}),
+        f"as a parameter of {_SCRIPT}": (f"{_SCRIPT}?session_id={_CHOSEN}", {}),
+    }
+    taken = []
+    for way, (path, headers) in ways.items():
+        if not list(_cookies(aim.get(path.partition("?")[0]))):
+            continue  # it gives nobody a session
+        answer = aim.get(path, headers=headers)
+        if not answer.status:
+            raise OSError(f"{answer.url} gave no answer: {answer.error}")
+        # Whoever is not given another number goes on with the one he came with.
+        if not any(key == name and value != _CHOSEN for key, value, _flags in _cookies(answer)):
+            taken.append(way)
+    if taken:
+        return failed(f"A visitor uses a session that a stranger chose for him, given {' or '.join(taken)}.")
+    return passed("A session number that a stranger made up is replaced by a new one, however it is given.")
+
+
+@attack("sessions_cookie_samesite")
+def post_from_elsewhere(aim: Aim) -> Finding:
+    open_ones, seen = [], []
+    for path in (_PAGE, _SCRIPT):
+        for name, _value, flags in _cookies(aim.get(path)):
+            seen.append(name)
+            if flags.get("samesite") not in ("lax", "strict"):
+                open_ones.append(f"{name} at {path} (SameSite is {flags.get('samesite') or 'not said'})")
+    if not seen:
+        raise OSError(f"no page of {aim.domain} without a login sets a session cookie")
+    if open_ones:
+        return failed(f"A form on another site can be sent in a visitor's name: {', '.join(open_ones)}.")
+    return passed("A browser sends no session cookie along with a form of another site.")

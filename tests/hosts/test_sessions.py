@@ -1,0 +1,206 @@
+"""The role sessions: idle sessions end, cookies are protected, and nobody chooses somebody else's session."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.hosts.hardening import Playbook, missing_from_the_portal, neighbour
+from tests.playbook import PlayError
+from tests.testbed import authority
+from tests.testbed.app.selfcheck import PASSWORDS, Browser
+from tests.testbed.hosts import Host
+
+SCRIPT = "/main/lp/aicc_hacp.php"
+CHOSEN = "0chosen0by0a0stranger0chosen0by0a0stranger"
+PLAY = """
+- hosts: all
+  become: true
+  gather_facts: false
+  tasks:
+    - chamilo.hardening.host_program:
+      register: __chamilo_common_program
+    - name: Put production mode in force, as the section permissions does
+      chamilo.hardening.chamilo_env:
+        domain: "{{ inventory_hostname }}"
+        values: {APP_ENV: prod, APP_DEBUG: 0}
+    - ansible.builtin.include_role:
+        name: "chamilo.hardening.{{ item }}"
+      loop: [https, sessions]
+"""
+
+
+@pytest.fixture
+def secured(stage: Callable[..., Host], playbook: Playbook) -> Host:
+    """A host of the test's own in production mode, over https, with the section in force."""
+    return stage("sessions", lambda host: apply(playbook, host))
+
+
+def apply(playbook: Playbook, host: Host, *options: str, **variables: object) -> int:
+    play = playbook.write("sessions.yml", PLAY)
+    return playbook.run(play, host, *options, **variables).changed[host.domain]
+
+
+def browser(host: Host) -> Browser:
+    return Browser(f"https://{host.domain}", host.address, str(authority.certificate()))
+
+
+def logged_in(visitor: Browser) -> bool:
+    return b'"isAuthenticated":true' in visitor.get("/check-session").body
+
+
+def login(host: Host, **more: object) -> Browser:
+    visitor = browser(host)
+    answer = visitor.post_json("/login_json", username="student01", password=PASSWORDS["student01"], **more)
+    assert answer.status == 200 and logged_in(visitor)
+    return visitor
+
+
+def flags(line: str) -> set[str]:
+    return {part.strip().lower() for part in line.split(";")[1:]}
+
+
+def test_a_session_that_nobody_uses_ends_by_itself(secured: Host, playbook: Playbook) -> None:
+    apply(playbook, secured, chamilo_sessions_lifetime=60)
+    schedule = secured.run("systemctl show phpsessionclean.timer -p TimersCalendar --value").stdout
+    assert "OnCalendar=*-*-* *:00/5:00" in schedule and schedule.count("OnCalendar") == 1
+    # Nobody waits for five minutes here; it is still the timer that calls Debian's cleaner.
+    often = "[Timer]\nOnCalendar=*:*:0/10\n"
+    secured.put("/etc/systemd/system/phpsessionclean.timer.d/zz-often.conf", often)
+    secured.run("systemctl daemon-reload && systemctl restart phpsessionclean.timer")
+    left, used = login(secured), login(secured)
+    for _visit in range(6):
+        time.sleep(14)
+        assert logged_in(used), "a session that is in use goes on"
+    assert not logged_in(left), "84 seconds without a visit, and 60 are allowed"
+    assert logged_in(used)
+
+
+def test_php_the_cleaner_and_the_application_agree(secured: Host) -> None:
+    ask = "PHP_INI_SCAN_DIR=$d/conf.d php -c $d/php.ini -r 'echo ini_get(\"session.gc_maxlifetime\"), PHP_EOL;'"
+    said = secured.run(f"for d in /etc/php/*/*; do test ! -e $d/php.ini || {ask}; done").stdout
+    assert set(said.split()) == {"3600"}
+    compiled = secured.run("cat /var/www/chamilo/var/cache/prod/Container*/*Container.php").stdout
+    assert "'gc_maxlifetime' => 3600" in compiled
+
+
+def test_every_cookie_is_protected_on_the_wire(secured: Host) -> None:
+    for path in ("/", "/login", SCRIPT, f"{SCRIPT}?session_id={CHOSEN}"):
+        (line,) = secured.http(f"https://{secured.domain}{path}").values("Set-Cookie")
+        assert {"secure", "httponly", "samesite=lax"} <= flags(line), f"{path}: {line}"
+    answer = secured.http(
+        f"https://{secured.domain}/login_json", method="POST", body=b"{}", headers={"Content-Type": "application/json"}
+    )
+    assert all({"secure", "httponly"} <= flags(line) for line in answer.values("Set-Cookie"))
+
+
+def test_nobody_chooses_the_session_of_somebody_else(secured: Host, shared: Host) -> None:
+    def given(host: Host, scheme: str, path: str, cookie: str = "") -> str:
+        headers = {"Cookie": cookie} if cookie else {}
+        lines = host.http(f"{scheme}://{host.domain}{path}", headers=headers).values("Set-Cookie")
+        return lines[0].split(";")[0].partition("=")[2] if lines else CHOSEN
+
+    tries = [
+        ("/", f"chamilo2={CHOSEN}"),
+        (f"/?chamilo2={CHOSEN}", ""),
+        (SCRIPT, f"chamilo2={CHOSEN}"),
+        (f"{SCRIPT}?session_id={CHOSEN}", ""),
+    ]
+    assert [path for path, cookie in tries if given(secured, "https", path, cookie) == CHOSEN] == []
+    assert given(shared, "http", f"{SCRIPT}?session_id={CHOSEN}") == CHOSEN, "before, it was possible"
+
+
+# What PHP takes for the name of the cookie, and places it can stand in.
+SPELLINGS = [
+    "ch_remember_me={0}",
+    "ch.remember.me={0}",
+    "ch remember_me={0}",
+    "x=1;   ch[remember_me={0}; y=2",
+    "; ".join(["ch_remember_me={0}"] * 5),
+]
+
+
+def remembered(host: Host, cookie: str) -> bool:
+    return b'"isAuthenticated":true' in browser(host).get("/check-session", Cookie=cookie).body
+
+
+def kept(visitor: Browser) -> str:
+    return visitor.cookies["ch_remember_me"]
+
+
+def test_remember_me_has_no_effect_when_it_is_off(secured: Host, playbook: Playbook) -> None:
+    for spelling in SPELLINGS[:4]:
+        assert remembered(secured, spelling.format(kept(login(secured, _remember_me=True)))), f"before: {spelling}"
+    old = kept(login(secured, _remember_me=True))
+    assert apply(playbook, secured, chamilo_sessions_remember_me=False) > 0
+    count = "mariadb -N -e 'SELECT COUNT(*) FROM chamilo.validation_token WHERE type = 3'"
+    assert secured.run(count).stdout.strip() == "0"
+    assert not remembered(secured, f"ch_remember_me={old}")
+    # One that is good, but for the web server.
+    visitor = login(secured, _remember_me=True)
+    assert [one for one in SPELLINGS if remembered(secured, one.format(kept(visitor)))] == []
+    assert logged_in(visitor), "the other cookies of the same request arrive"
+    assert secured.run(count).stdout.strip() == "1", "and the token was not used up"
+    assert apply(playbook, secured, chamilo_sessions_remember_me=False) == 1, (
+        "it is forgotten, and nothing else is done"
+    )
+    assert apply(playbook, secured, chamilo_sessions_remember_me=False) == 0
+    assert not missing_from_the_portal(secured, "https")
+    assert apply(playbook, secured) > 0
+    assert remembered(secured, f"ch_remember_me={kept(login(secured, _remember_me=True))}"), "on again"
+
+
+def test_nothing_else_changes_and_a_second_run_changes_nothing(fresh: Host, playbook: Playbook) -> None:
+    before = neighbour(fresh)
+    untouched = fresh.snapshot()
+    playbook_check = apply(playbook, fresh, "--check")
+    changes = untouched.changes(
+        fresh.snapshot(), ["/var/log/*", "/var/lib/systemd/*", "/var/lib/php/*", "/root/.ansible*"]
+    )
+    assert not changes, "a prediction changes nothing"
+    assert apply(playbook, fresh) == playbook_check, "what was predicted was done"
+    assert apply(playbook, fresh) == 0
+    assert neighbour(fresh) == before
+    assert not missing_from_the_portal(fresh, "https")
+
+
+def test_a_file_of_the_administrator_stays_and_is_overruled(secured: Host, playbook: Playbook) -> None:
+    own = "framework:\n    session:\n        gc_maxlifetime: 999999\n        name: chamilo2\n"
+    path = "/var/www/chamilo/config/packages/prod/framework.yaml"
+    secured.put(path, own)
+    apply(playbook, secured, chamilo_sessions_lifetime=1800)
+    assert secured.get(path) == own
+    compiled = secured.run("cat /var/www/chamilo/var/cache/prod/Container*/*Container.php").stdout
+    assert "'gc_maxlifetime' => 1800" in compiled
+
+
+def test_a_reload_of_php_kills_no_request(secured: Host) -> None:
+    answers: list[int] = []
+
+    def ask() -> None:
+        answers.append(secured.http(f"https://{secured.domain}/_testbed/slow?seconds=3", timeout=20).status)
+
+    visitors = [threading.Thread(target=ask) for _visitor in range(3)]
+    for visitor in visitors:
+        visitor.start()
+    time.sleep(1)
+    secured.run("systemctl reload 'php*-fpm.service'")
+    for visitor in visitors:
+        visitor.join()
+    assert answers == [200, 200, 200]
+
+
+def test_undo_brings_back_what_was_there(secured: Host) -> None:
+    secured.run("chamilo-hardening undo sessions --yes")
+    (line,) = secured.http(f"https://{secured.domain}{SCRIPT}").values("Set-Cookie")
+    assert "samesite=lax" not in flags(line)
+    assert "*:09,39:00" in secured.run("systemctl show phpsessionclean.timer -p TimersCalendar --value").stdout
+    assert not missing_from_the_portal(secured, "https")
+
+
+def test_a_value_that_cannot_work_is_refused_by_name(fresh: Host, playbook: Playbook) -> None:
+    with pytest.raises(PlayError, match="chamilo_sessions_lifetime is 5 seconds"):
+        apply(playbook, fresh, chamilo_sessions_lifetime=5)
