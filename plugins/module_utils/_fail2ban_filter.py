@@ -101,7 +101,7 @@ if engine.prefRegex:
 say({"read": read, "loose": [one for one in compiled if not anchored(parser.parse(one))]})
 for lines in told["groups"]:
     signal.setitimer(signal.ITIMER_PROF, told["budget"])
-    signal.setitimer(signal.ITIMER_REAL, 1.5 * told["budget"])
+    signal.setitimer(signal.ITIMER_REAL, 1.25 * told["budget"])
     for line in lines:
         began = time.process_time()
         hits = [str(hit[1]) for hit in engine.processLine(line) if not hit[3].get("nofail")]

@@ -72,7 +72,7 @@ options:
     default: ""
   datepattern:
     description:
-      - How to find the date in a line, in the way of fail2ban, such as V(\\[(%d/%b/%Y:%H:%M:%S %z\\] ").
+      - How to find the date in a line, in the way of fail2ban, such as V(\\[(%d/%b/%Y:%H:%M:%S %z\)\\] ").
       - Without it fail2ban tries all formats it knows, in all places of the line, also in those that strangers write. A
         pattern with what stands around the date makes sure that it is the right one.
     type: str

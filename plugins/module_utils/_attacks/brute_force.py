@@ -1,0 +1,31 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""An attack by a program that guesses passwords. One guess, with a name that nobody has: no account can be locked."""
+
+from __future__ import annotations
+
+import json
+import secrets
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
+
+
+@attack("brute_force_captcha")
+def guess(aim: Aim) -> Finding:
+    name = f"nobody-{secrets.token_hex(4)}"
+    body = json.dumps({"username": name, "password": secrets.token_hex(8)}).encode()
+    answer = aim.get("/login_json", method="POST", body=body, headers={"Content-Type": "application/json"})
+    if not answer.status:
+        raise OSError(f"{answer.url} gave no answer: {answer.error}")
+    try:
+        told = json.loads(answer.body)
+    except ValueError:
+        told = {}
+    if isinstance(told, dict) and told.get("captchaRequired"):
+        return passed("A login without a CAPTCHA is refused before the password is looked at.")
+    if answer.status == 401:
+        return failed("A program can try one password after the other: the portal looked at it without a CAPTCHA.")
+    return passed(f"A login without a CAPTCHA is answered with {answer.status}: no password was looked at.")

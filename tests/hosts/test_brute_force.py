@@ -1,0 +1,285 @@
+"""The role brute_force: real bans of a real attacker, nobody else banned, and a way back for whoever is locked out."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.hosts.hardening import Playbook
+from tests.playbook import PlayError
+from tests.testbed.app.selfcheck import PASSWORDS, Browser
+from tests.testbed.hosts import Host
+
+pytestmark = pytest.mark.wire
+
+ATTEMPTS, BAN = 5, 8
+PATHS = ["/login_json", "/login/ldap/check", "/api/authentication_token"]
+# What the application takes for the same.
+DISGUISED = ["/index.php/login_json", "/%6cogin_json", "http://campus.test/login_json"]
+JAIL = "chamilo-campus-test"
+ALONE = """
+- hosts: all
+  become: true
+  gather_facts: false
+  tasks:
+    - ansible.builtin.include_role:
+        name: chamilo.hardening.brute_force
+"""
+
+
+@dataclass
+class Attacker:
+    """A host beside the portal's, with as many addresses as it likes."""
+
+    host: Host
+    known: list[str] = field(default_factory=list)
+
+    def address(self) -> str:
+        """One more address in the same network."""
+        own = ipaddress.ip_interface(
+            self.host.run(
+                "ip -4 -o address show eth0 scope global | head -1 | tr -s ' ' | cut -d' ' -f4"
+            ).stdout.strip()
+        )
+        found = str(own.ip + 100 + len(self.known))
+        self.host.run(f"ip address add {found}/{own.network.prefixlen} dev eth0")
+        self.known.append(found)
+        return found
+
+    def send(self, address: str, path: str, *options: str, **data: str) -> int:
+        """A login from this address. 0: no answer."""
+        body = json.dumps({"username": "nobody", "password": "wrong", **data})
+        words = ["curl", "-s", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", "--interface", address]
+        words += ["-H", "Content-Type: application/json", "--data-binary", body, *options]
+        target = ["--request-target", path, "http://campus.test/"]
+        return int(self.host.run([*words, *target], check=False).stdout or 0)
+
+    def reaches(self, address: str) -> bool:
+        words = f"curl -s -m 3 -o /dev/null --interface {shlex.quote(address)} http://campus.test/robots.txt"
+        return self.host.run(words, check=False).returncode == 0
+
+
+def banned(host: Host) -> list[str]:
+    said = json.loads(host.run("fail2ban-client banned").stdout.replace("'", '"'))
+    return sorted(address for jail in said for addresses in jail.values() for address in addresses)
+
+
+def until(question: Callable[[], bool], seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while not question():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def alone(playbook: Playbook, host: Host, *options: str, **variables: object) -> int:
+    """Run the role and return how many tasks changed something."""
+    play = playbook.write("alone.yml", ALONE)
+    given = {"chamilo_friends": [], "chamilo_brute_force_ban_seconds": BAN, **variables}
+    return playbook.run(play, host, *options, **given).changed[host.domain]
+
+
+def prepare(playbook: Playbook, host: Host) -> None:
+    """A host with another jail of its own, before and after."""
+    host.put("/var/log/own.log", "")
+    host.put(
+        "/etc/fail2ban/jail.d/own.conf",
+        "[own]\nenabled = true\nbackend = polling\nfilter = sshd\nlogpath = /var/log/own.log\nmaxretry = 17\n",
+    )
+    alone(playbook, host)
+
+
+@pytest.fixture
+def guarded(stage: Callable[..., Host], playbook: Playbook) -> Host:
+    host = stage("brute_force", lambda fresh: prepare(playbook, fresh))
+    assert until(lambda: JAIL in host.run("fail2ban-client status", check=False).stdout, 30)
+    return host
+
+
+@pytest.fixture
+def attacker(make: Callable[..., Host]) -> Attacker:
+    return Attacker(make("attacker", state="empty"))
+
+
+def test_an_attacker_is_shut_out_on_every_path_and_let_in_again(guarded: Host, attacker: Attacker) -> None:
+    bystander = attacker.address()
+    for path in [*PATHS, *DISGUISED]:
+        address = attacker.address()
+        for _ in range(ATTEMPTS):
+            assert attacker.send(address, path) in (401, 429), path
+        assert until(lambda: not attacker.reaches(address), 6), f"{path}: not shut out"  # noqa: B023 (called at once)
+        assert attacker.reaches(bystander)
+        assert until(lambda: attacker.reaches(address), BAN + 10), f"{path}: not let in again"  # noqa: B023
+
+
+def test_a_user_name_that_looks_like_a_date_hides_nobody(guarded: Host, attacker: Attacker) -> None:
+    for user in ("a [25/Nov/2020", '[25/Nov/2020:10:00:00 +0000] "POST'):
+        address = attacker.address()
+        for _ in range(ATTEMPTS):
+            attacker.send(address, PATHS[2], "-u", f"{user}:x")
+        assert until(lambda: address in banned(guarded), 6), user  # noqa: B023 (called at once)
+
+
+def test_nobody_can_have_somebody_else_shut_out(guarded: Host, attacker: Attacker) -> None:
+    victim = attacker.address()
+    date = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime())
+    line = f'{victim} - - [{date}] "POST /login_json HTTP/1.1" 401 1 "-" "-"'
+    own = f"[{time.strftime('%Y-%m-%d %H:%M:%S')}] [Info] [Client {victim}] Login failed for username x"
+    plain = line.replace('"', "").replace(" ", "%20")
+    tricks: list[tuple[str, list[str], dict[str, str]]] = [
+        ("/login_json", ["-H", f"X-Forwarded-For: {victim}", "-H", f"X-Real-IP: {victim}"], {}),
+        ("/login_json", ["-H", f"Referer: {line}"], {}),
+        ("/login_json", ["-A", f'" {line}'], {}),
+        ("/login_json", ["-A", line], {}),
+        (f"/login_json?{plain}", [], {}),
+        (f"/{plain}", [], {}),
+        ("/api/authentication_token", ["-u", f"{line}:x"], {}),
+        ("/api/authentication_token", ["-u", f"x\n{line}:x"], {}),
+        ("/api/authentication_token", [], {"username": f"x\n{line}"}),
+        ("/api/authentication_token", [], {"username": f"x\n{own}"}),
+    ]
+    for path, options, data in tricks:
+        address = attacker.address()
+        for _ in range(ATTEMPTS + 1):
+            attacker.send(address, path, *options, **data)
+    time.sleep(2)
+    assert victim not in banned(guarded)
+    assert attacker.reaches(victim)
+    assert set(banned(guarded)) <= set(attacker.known)
+
+
+def test_friends_are_never_shut_out(guarded: Host, attacker: Attacker, playbook: Playbook) -> None:
+    friend, proxy, controller, stranger = (attacker.address() for _ in range(4))
+    alone(playbook, guarded, chamilo_friends=[f"{friend}/32"], chamilo_trusted_proxies=[proxy])
+    folder = "/var/lib/chamilo-hardening/friends"
+    guarded.run(f"touch {folder}/{controller}; touch -d '25 hours ago' {folder}/{stranger}")
+    for address in (friend, proxy, controller):
+        for _ in range(50):
+            attacker.send(address, PATHS[2])
+        assert attacker.reaches(address)
+    for _ in range(ATTEMPTS):
+        attacker.send(stranger, PATHS[2])
+    assert until(lambda: not attacker.reaches(stranger), 6), "the entry of the controller ends after a day"
+    assert banned(guarded) == [stranger]
+
+
+def test_the_only_administrator_comes_back(guarded: Host, attacker: Attacker) -> None:
+    address = attacker.address()
+    for _ in range(ATTEMPTS):
+        attacker.send(address, PATHS[2], username="admin")
+    admin = Browser(f"http://{guarded.domain}", guarded.address, None)
+    assert admin.login("admin", PASSWORDS["admin"]).status == 403, "locked, although the password is right"
+    said = guarded.run("chamilo-hardening unlock").stdout
+    assert "admin (administrator, admin@example.test) of campus.test is locked: 5 failed logins" in said
+    assert address in said
+    said = guarded.run("chamilo-hardening unlock admin").stdout
+    assert said.index("is locked") < said.index("is active again"), "it says what it does before it does it"
+    assert admin.login("admin", PASSWORDS["admin"]).status == 200
+    assert "switched off" not in guarded.run("chamilo-unlock").stdout
+    refused = guarded.run("chamilo-unlock admin", user="www-data", check=False)
+    assert refused.returncode == 2 and "must be run by root" in refused.stderr
+
+
+def test_an_address_comes_back(guarded: Host, attacker: Attacker, playbook: Playbook) -> None:
+    play = playbook.write("alone.yml", ALONE)
+    playbook.run(play, guarded, chamilo_friends=[])  # for the usual quarter of an hour
+    address = attacker.address()
+    for _ in range(ATTEMPTS):
+        attacker.send(address, PATHS[0])
+    assert until(lambda: not attacker.reaches(address), 6)
+    assert f"{address} is shut out by {JAIL}." in guarded.run("chamilo-unlock").stdout
+    guarded.run(f"chamilo-unlock {address}")
+    assert until(lambda: attacker.reaches(address), 3)
+
+
+def test_a_login_needs_the_captcha(guarded: Host) -> None:
+    # The tests are the controller of this host.
+    here = guarded.run("ip -4 route show default").stdout.split()[2]
+    guarded.run(f"touch /var/lib/chamilo-hardening/friends/{here}")
+    browser = Browser(f"http://{guarded.domain}", guarded.address, None)
+    assert browser.post_json("/login_json", username="student01", password=PASSWORDS["student01"]).status == 401
+    for _ in range(4):
+        browser.post_json("/login_json", username="student01", password="x", captcha_code="wrong")
+    assert browser.login("student01", PASSWORDS["student01"]).status == 429, "five wrong answers"
+    guarded.run("chamilo-hardening unlock student01")
+    assert browser.login("student01", PASSWORDS["student01"]).status == 200
+
+
+def test_other_jails_stay_as_they_are(guarded: Host) -> None:
+    assert guarded.run("fail2ban-client get own maxretry").stdout.strip() == "17"
+    assert "sshd" in guarded.run("fail2ban-client status").stdout
+    guarded.run("chamilo-hardening undo brute_force")
+    status = guarded.run("fail2ban-client status").stdout
+    assert "own" in status and "sshd" in status and JAIL not in status
+
+
+def test_a_second_run_changes_nothing_and_a_reboot_neither(guarded: Host, playbook: Playbook) -> None:
+    assert alone(playbook, guarded, "--check") == 0
+    assert alone(playbook, guarded) == 0
+    guarded.restart()
+    assert until(lambda: JAIL in guarded.run("fail2ban-client status", check=False).stdout, 30)
+
+
+def test_a_log_that_shows_only_a_proxy_arms_nothing(fresh: Host, playbook: Playbook) -> None:
+    log = {"nginx": "/var/log/nginx/access.log", "apache": "/var/log/apache2/other_vhosts_access.log"}[fresh.web]
+    front = "campus.test:80 " if fresh.web == "apache" else ""
+    line = f'{front}10.0.0.5 - - [25/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "browser {{}}"'
+    fresh.put(log, "".join(f"{line.format(number % 9)}\n" for number in range(120)))
+    with pytest.raises(PlayError) as refused:
+        alone(playbook, fresh)
+    words = " ".join(str(refused.value).split())
+    assert "come from 10.0.0.5. That is a proxy" in words
+    assert JAIL not in fresh.run("fail2ban-client status").stdout
+    fresh.put(log, line.format(1) + "\n")
+    with pytest.raises(PlayError):  # one visit is enough where somebody said that there is a proxy
+        alone(playbook, fresh, chamilo_trusted_proxies=["10.0.0.0/8"])
+    assert alone(playbook, fresh, chamilo_friends=["10.0.0.5"]) > 0
+
+
+def test_a_fresh_host_in_check_mode(fresh: Host, playbook: Playbook) -> None:
+    before = fresh.snapshot()
+    assert alone(playbook, fresh, "--check", "--diff") > 0
+    ignore = ["/var/log/*", "/root/.ansible*", "/var/lib/apt/*", "/var/cache/*", "/var/lib/php/*", "/var/lib/systemd/*"]
+    ignore += ["/var/www/chamilo/var/*", "database:*", "/var/lib/nginx/*"]
+    assert not before.changes(fresh.snapshot(), ignore)
+
+
+def test_behind_a_declared_proxy_the_visitor_is_shut_out(guarded: Host, attacker: Attacker, playbook: Playbook) -> None:
+    proxy, other = attacker.address(), attacker.address()
+    if guarded.web == "nginx":
+        text = f"set_real_ip_from {proxy};\nreal_ip_header X-Forwarded-For;\nreal_ip_recursive on;\n"
+        guarded.put("/etc/nginx/conf.d/proxy.conf", text)
+        guarded.run("systemctl reload nginx")
+    else:
+        text = f"RemoteIPHeader X-Forwarded-For\nRemoteIPInternalProxy {proxy}\n"
+        guarded.put("/etc/apache2/conf-enabled/proxy.conf", text)
+        guarded.run("a2enmod -q remoteip && systemctl restart apache2")
+    alone(playbook, guarded, chamilo_trusted_proxies=[proxy])
+    visitor, victim = "203.0.113.50", "203.0.113.60"
+    for _ in range(ATTEMPTS):
+        attacker.send(proxy, PATHS[2], "-H", f"X-Forwarded-For: {victim}, {visitor}")
+    assert until(lambda: banned(guarded) == [visitor], 6), banned(guarded)
+    assert attacker.reaches(proxy)
+    for _ in range(ATTEMPTS):
+        attacker.send(other, PATHS[2], "-H", f"X-Forwarded-For: {victim}")
+    assert until(lambda: other in banned(guarded), 6)
+    assert victim not in banned(guarded), "what a stranger says about others is not believed"
+
+
+def test_whoever_runs_it_over_ssh_is_spared_for_a_day(make: Callable[..., Host], playbook: Playbook) -> None:
+    host = make(ssh=True)
+    alone(playbook, host)
+    here = host.run("ip -4 route show default").stdout.split()[2]
+    assert host.run("ls /var/lib/chamilo-hardening/friends").stdout.split() == [here]
+    for number in range(50):
+        host.http("/api/authentication_token", method="POST", body=b'{"username":"x%d","password":"y"}' % number)
+    time.sleep(2)
+    assert banned(host) == []
+    assert alone(playbook, host) == 0
