@@ -24,16 +24,16 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._site import Sit
 
 PORTALS = "/etc/chamilo-hardening/*.json"
 DAYS = 30
+_ATTACK = 3  # failures that no longer look like a person's typing, where the portal locks later than that
 _CONSOLE_SECONDS = 120
-# Failures since the account's last login: who was switched off without any was switched off by a person.
+# All failures, not those since the last login: a right password for a locked account counts as a login, although it is
+# refused. Whoever tries that first must still be brought back.
 _ACCOUNTS = f"""
 SELECT user.id, user.username, user.email, user.roles, user.active, COUNT(failed.id) AS failures,
   MAX(failed.login_date) AS last,
   GROUP_CONCAT(DISTINCT failed.user_ip ORDER BY failed.user_ip SEPARATOR ' ') AS addresses
 FROM user LEFT JOIN track_e_login_record failed
   ON failed.username = user.username AND failed.success = 0 AND failed.login_date >= NOW() - INTERVAL {DAYS} DAY
-  AND failed.id > (SELECT COALESCE(MAX(id), 0) FROM track_e_login_record
-                   WHERE success = 1 AND username = user.username)
 WHERE %s
 GROUP BY user.id, user.username, user.email, user.roles, user.active ORDER BY user.username
 """
@@ -56,11 +56,12 @@ class Account:
     failures: int
     last: str
     addresses: str
+    enough: int  # failures to call it an attack
 
     @property
     def attacked(self) -> bool:
         """Whether failed logins have locked it, not a person."""
-        return self.active == 0 and self.failures > 0
+        return self.active == 0 and self.failures >= self.enough
 
     def told(self) -> str:
         who = f"{self.name} ({'administrator, ' if self.administrator else ''}{self.mail}) of {self.site.domain}"
@@ -167,11 +168,13 @@ def _accounts(site: Site, name: str) -> list[Account]:
         rows = reader.query(_ACCOUNTS.replace("WHERE %s", "WHERE user.username = %s"), (name,))
     else:
         rows = reader.query(_ACCOUNTS.replace("WHERE %s", "WHERE user.active = 0"))
-    accounts = [_account(site, row) for row in rows]
+    limit = reader.settings().get("security.login_max_attempt_before_blocking_account", "")
+    enough = min(_ATTACK, int(limit)) if limit.isdigit() and int(limit) > 0 else _ATTACK
+    accounts = [_account(site, row, enough) for row in rows]
     return [account for account in accounts if name or account.attacked]
 
 
-def _account(site: Site, row: Row) -> Account:
+def _account(site: Site, row: Row, enough: int) -> Account:
     return Account(
         site,
         int(row["id"] or 0),
@@ -182,6 +185,7 @@ def _account(site: Site, row: Row) -> Account:
         int(row["failures"] or 0),
         row["last"] or "",
         row["addresses"] or "",
+        enough,
     )
 
 

@@ -26,7 +26,7 @@ SWITCHED_OFF = {**ADMIN, "username": "old", "failures": "0", "last": None, "addr
 def host(monkeypatch):
     """A host with one portal. ``rows``: what its database answers; ``done``: what was done."""
     host = SimpleNamespace(
-        rows=[LOCKED], bans={"203.0.113.7": ["chamilo"], "2001:db8::7": ["chamilo", "sshd"]}, done=[]
+        rows=[LOCKED], limit="5", bans={"203.0.113.7": ["chamilo"], "2001:db8::7": ["chamilo", "sshd"]}, done=[]
     )
 
     class Reader:
@@ -39,6 +39,9 @@ def host(monkeypatch):
         def query(self, sql, params=()):
             name = params[0] if params else ""
             return [row for row in host.rows if not name or row["username"] == name]
+
+        def settings(self):
+            return {"security.login_max_attempt_before_blocking_account": host.limit}
 
     @contextlib.contextmanager
     def writing(account):
@@ -79,6 +82,15 @@ def test_an_account_that_a_person_switched_off_stays_off(host):
     todo = _unlock.look("old")
     assert not todo.acts
     assert "switched off, but not by failed logins" in next(iter(todo.told()))
+
+
+@pytest.mark.parametrize(
+    ("limit", "failures", "attacked"), [("5", "3", True), ("5", "2", False), ("1", "1", True), ("0", "2", False)]
+)
+def test_how_many_failures_are_an_attack(host, limit, failures, attacked):
+    """Not since the last login: a right password for a locked account counts as one."""
+    host.limit, host.rows = limit, [{**LOCKED, "failures": failures}]
+    assert _unlock.look("admin").acts is attacked
 
 
 def test_an_account_that_waits_for_its_captcha_is_not_locked_but_helped(host):
