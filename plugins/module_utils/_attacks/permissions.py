@@ -2,14 +2,24 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Attacks on what lies in the project folder: fetch it."""
+"""Attacks on what lies in the project folder: fetch it from outside, read or change it from inside."""
 
 from __future__ import annotations
 
+import glob
+import itertools
+import os
 import re
+import secrets
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
+
+_PUBLIC_PASSPHRASE = "your_secret_passphrase"  # Chamilo ships it; everybody knows it
+_MANY = 200  # files of each kind that are tried
 
 # Path -> what its content looks like. The portal answers many an address with a page of its own.
 _LOOT = {
@@ -47,3 +57,176 @@ def fetch_secrets(aim: Aim) -> Finding:
 def _holds(aim: Aim, way: str, content: bytes) -> bool:
     answer = aim.get(way)
     return answer.status == 200 and answer.body != aim.missing.body and re.search(content, answer.body) is not None
+
+
+# --------------------------------------------------------------------------------- with an account on the host itself
+
+
+def _root(inside: Inside) -> str:
+    if not inside.site.root:
+        raise OSError("no Chamilo was found on the host")
+    return inside.site.root
+
+
+def _named(root: str, paths: Sequence[str]) -> str:
+    """The first few, for a sentence. A name that could harm a terminal is escaped."""
+    names = [os.path.relpath(path, root) for path in paths[:3]]
+    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    return ", ".join(name if name.isprintable() else ascii(name)[1:-1] for name in names) + more
+
+
+def _files(top: str) -> list[str]:
+    """Some files below a folder, as root sees them."""
+    found = (
+        os.path.join(folder, name)
+        for folder, _folders, names in os.walk(top)
+        for name in names
+        if not os.path.islink(os.path.join(folder, name))
+    )
+    return list(itertools.islice(found, _MANY))
+
+
+def _opens(paths: Iterable[str], how: int) -> list[str]:
+    """Those that can be opened. Nothing is read or written, so that nothing changes."""
+    opened = []
+    for path in paths:
+        try:
+            os.close(os.open(path, how | os.O_NOFOLLOW | os.O_NONBLOCK))
+        except OSError:
+            continue
+        opened.append(path)
+    return opened
+
+
+def _lays(folders: Iterable[str], target: str = "") -> list[str]:
+    """The folders in which a file, or a link to ``target``, can be made. It is removed at once."""
+    laid = []
+    for folder in folders:
+        path = os.path.join(folder, f"chamilo-hardening-{secrets.token_hex(8)}.txt")
+        try:
+            if target:
+                os.symlink(target, path)
+            else:
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except OSError:
+            continue
+        os.unlink(path)
+        laid.append(folder)
+    return laid
+
+
+def _done(inside: Inside, user: str, function: Callable[[], list[str]]) -> list[str]:
+    tried = inside.as_user(user, function)
+    if tried.error:
+        raise OSError(f"as {user}: {tried.error}")
+    return list(tried.value)
+
+
+def _laid(inside: Inside, folders: Iterable[str], target: str = "") -> list[str]:
+    """``_lays`` as the web user. Not even the time of a folder's last change is to tell of it."""
+    times = {folder: os.stat(folder) for folder in folders if os.path.isdir(folder)}
+    try:
+        return _done(inside, inside.web_user, lambda: _lays(times, target))
+    finally:
+        for folder, status in times.items():
+            os.utime(folder, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@attack("permissions_code", inside=True)
+def plant(inside: Inside) -> Finding:
+    root, user = _root(inside), inside.web_user
+    folders = [os.path.join(root, name) for name in ("", "public", "public/main", "src", "vendor", "bin", "templates")]
+    files = [path for name in ("public", "src", "vendor", "bin") for path in _files(os.path.join(root, name))]
+    laid = _laid(inside, folders)
+    opened = _done(inside, user, lambda: _opens(files, os.O_WRONLY))
+    if laid or opened:
+        return failed(f"{user}, and so whoever takes over a page, can change {_named(root, [*laid, *opened])}.")
+    return passed(
+        f"{user} can neither add a file to {len(folders)} folders of the program nor change {len(files)} files."
+    )
+
+
+@attack("permissions_var", inside=True)
+def read_uploads(inside: Inside) -> Finding:
+    root, user = _root(inside), inside.stranger
+    files = [path for name in ("log", "upload", "cache") for path in _files(os.path.join(root, "var", name))]
+    opened = _done(inside, user, lambda: _opens(files, os.O_RDONLY))
+    if opened:
+        return failed(f"Another account of this host ({user}) can read {_named(root, opened)}.")
+    return passed(
+        f"Another account of this host ({user}) can read none of {len(files)} logs, uploads and cached files."
+    )
+
+
+@attack("permissions_env", inside=True)
+def read_passwords(inside: Inside) -> Finding:
+    root = _root(inside)
+    return _private(inside, root, glob.glob(os.path.join(glob.escape(root), ".env*")))
+
+
+@attack("permissions_config", inside=True)
+def read_configuration(inside: Inside) -> Finding:
+    root = _root(inside)
+    return _private(inside, root, _files(os.path.join(root, "config")))
+
+
+def _private(inside: Inside, root: str, files: Sequence[str]) -> Finding:
+    read = _done(inside, inside.stranger, lambda: _opens(files, os.O_RDONLY))
+    written = _done(inside, inside.web_user, lambda: _opens(files, os.O_WRONLY))
+    if read:
+        return failed(f"Another account of this host ({inside.stranger}) can read {_named(root, read)}.")
+    if written:
+        return failed(f"{inside.web_user}, and so whoever takes over a page, can change {_named(root, written)}.")
+    return passed(f"{len(files)} files: {inside.stranger} can read none, {inside.web_user} can change none.")
+
+
+@attack("permissions_links", inside=True)
+def lay_traps(inside: Inside) -> Finding:
+    root, user = _root(inside), inside.web_user
+    folders = [os.path.join(root, name) for name in ("", "public", "public/main", "config", "src", "vendor")]
+    laid = _laid(inside, folders, "/etc/passwd")
+    if laid:
+        return failed(
+            f"{user} can lay a link out of the tree into {_named(root, laid)}; the next repair may follow it."
+        )
+    return passed(f"{user} can lay no link into {len(folders)} folders of the program.")
+
+
+@attack("permissions_secrets", inside=True)
+def forge_token(inside: Inside) -> Finding:
+    root, user = _root(inside), inside.web_user
+    if inside.site.secrets_default:
+        return failed(
+            f"A stranger can look up {' and '.join(inside.site.secrets_default)} and make valid logins at home."
+        )
+    key = os.path.join(root, "config/jwt/private.pem")
+    if not os.path.exists(key):
+        return passed("APP_SECRET and JWT_PASSPHRASE are nowhere to be looked up; there is no key to try them on.")
+    command = ["openssl", "dgst", "-sha256", "-sign", key, "-passin", f"pass:{_PUBLIC_PASSPHRASE}"]
+
+    def sign() -> bool:
+        return subprocess.run(command, input=b"forged", capture_output=True, check=False).returncode == 0
+
+    tried = inside.as_user(user, sign)
+    if tried.error:
+        raise OSError(f"as {user}: {tried.error}")
+    if tried.value:
+        return failed("The key that signs logins of the API opens with the passphrase that Chamilo ships.")
+    return passed("APP_SECRET and JWT_PASSPHRASE are nowhere to be looked up; the shipped passphrase signs nothing.")
+
+
+_ERRORS = ("/chamilo-hardening-asks-for-what-is-not-there", "/main/crash.php", "/api/chamilo-hardening", "/_profiler/")
+_TRACE = re.compile(rb"Symfony Exception|sf-dump|exception-message|Stack trace:|Fatal error</b>:|Symfony Profiler")
+
+
+@attack("permissions_production")
+def provoke(aim: Aim) -> Finding:
+    answers = [aim.page, *(aim.get(path) for path in _ERRORS)]
+    if not any(answer.status for answer in answers):
+        raise OSError(f"{aim.domain} gave no answer: {answers[0].error}")
+    for answer in answers:
+        shows = _TRACE.search(answer.body)
+        if shows or answer.values("X-Debug-Token"):
+            what = shows[0].decode() if shows else "X-Debug-Token"
+            return failed(f"An error tells a stranger how the portal works inside: {answer.url} shows {what!r}.")
+    return passed(f"{len(answers)} pages, errors among them, show a stranger neither code nor settings.")

@@ -4,9 +4,14 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils import _perms
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import permissions
+from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Php, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
 
 PAGE = {"/": Answer("", 200, (), b"welcome")}
@@ -43,3 +48,75 @@ def test_a_page_of_the_application_is_no_loot(portal):
 def test_a_portal_that_is_down_is_no_portal_that_holds(portal):
     with pytest.raises(OSError, match="no answer"):
         permissions.fetch_secrets(portal({"/": Answer("", 0, (), b"", "refused")}))
+
+
+# --------------------------------------------------------------------------------- with an account on the host itself
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A portal that anybody may change, below folders that everybody may pass."""
+    for folder in tmp_path.parents:
+        if folder.stat().st_uid == 0 and not folder.stat().st_mode & 0o001:
+            folder.chmod(folder.stat().st_mode | 0o011)
+    tmp_path.chmod(0o755)
+    root = tmp_path / "chamilo"
+    for path in (".env", "config/a.yaml", "public/index.php", "src/Kernel.php", "vendor/x.php", "var/log/x.log"):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(path)
+    subprocess.run(["chmod", "-R", "777", root], check=True)
+    return root
+
+
+ATTACKS = [
+    permissions.plant,
+    permissions.read_uploads,
+    permissions.read_passwords,
+    permissions.read_configuration,
+    permissions.lay_traps,
+]
+
+
+def picture(root):
+    return {str(path): (path.lstat().st_mtime_ns, path.lstat().st_size) for path in sorted(root.rglob("*"))}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_from_inside_it_gets_through_and_leaves_nothing(attack, site):
+    inside = Inside(Site("campus.test", root=str(site), php=Php(user="www-data")))
+    before = picture(site)
+    assert attack(inside).status == "fail"
+    assert picture(site) == before
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_from_inside_it_is_held_off_by_the_module(attack, site):
+    given = {"path": str(site), "owner": "root", "web_user": "www-data"}
+    _perms.run(_perms.order(given, "production"))
+    found = attack(Inside(Site("campus.test", root=str(site), php=Php(user="www-data"))))
+    assert found.status == "pass", found.evidence
+
+
+def test_a_secret_that_can_be_looked_up_is_no_secret(site):
+    inside = Inside(Site("campus.test", root=str(site), php=Php(user="www-data"), secrets_default=("APP_SECRET",)))
+    assert "APP_SECRET" in permissions.forge_token(inside).evidence
+    assert permissions.forge_token(inside).status == "fail"
+
+
+@pytest.mark.parametrize(("passphrase", "status"), [("your_secret_passphrase", "fail"), ("own", "pass")])
+def test_a_key_that_opens_with_the_shipped_passphrase_signs_a_forged_token(site, passphrase, status):
+    key = site / "config/jwt/private.pem"
+    key.parent.mkdir()
+    command = ["openssl", "genpkey", "-algorithm", "RSA", "-aes256", "-pass", f"pass:{passphrase}", "-out", key]
+    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(["chmod", "-R", "755", site / "config"], check=True)
+    found = permissions.forge_token(Inside(Site("campus.test", root=str(site), php=Php(user="www-data"))))
+    assert found.status == status, found.evidence
+
+
+def test_an_error_that_tells_too_much_is_named(portal):
+    answer = Answer("https://campus.test/_profiler/", 500, (), b"<pre>Stack trace:</pre>")
+    found = permissions.provoke(portal({**PAGE, "/_profiler/": answer}))
+    assert found.status == "fail"
+    assert "/_profiler/" in found.evidence
+    assert permissions.provoke(portal(PAGE)).status == "pass"

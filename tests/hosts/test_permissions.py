@@ -1,0 +1,166 @@
+"""The role permissions: attacks that got through are held off, the application goes on, and it stays so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.hosts.hardening import Playbook, missing_from_the_portal
+from tests.playbook import PlayError
+from tests.testbed import authority
+from tests.testbed.hosts import Host
+
+ROOT = "/var/www/chamilo"
+ONLY = ("--tags", "https,permissions")
+HELD = (
+    "permissions_code permissions_var permissions_env permissions_config permissions_links permissions_docroot "
+    "permissions_production permissions_secrets"
+).split()
+# Nobody's business, though it lies under the document root.
+PRIVATE = (
+    "/.htaccess",
+    "/documentation/changelog.html",
+    "/Documentation/changelog.html",
+    "/main/template/default/layout/layout.tpl",
+    "/main/install/database.sql",
+    "/plugin/BuyCourses/README.md",
+    "/plugin/BuyCourses/composer.json",
+    "/plugin/BuyCourses/install.sql",
+    "/plugin/BuyCourses/resources/catalog.tpl",
+    "//plugin/BuyCourses/resources/catalog.tpl",
+    "/plugin/BuyCourses/resources/%63atalog.tpl",
+    "/dump.sql",
+    "/index.php.bak",
+    "/index.php~",
+    "/backup.tar.gz",
+)
+# What an older page or an address of the application may look like.
+PUBLIC = {
+    "/main/auth/lostPassword.php": 200,
+    "/plugin/BuyCourses/index.php": 200,
+    "/plugin/BuyCourses/resources/style.css": 200,
+    "/build/app.js": 200,
+    "/nothing-here.sql": 404,
+    "/courses/notes.md": 404,
+}
+
+
+def through(playbook: Playbook, host: Host) -> list[str]:
+    """The attacks of this section that got through."""
+    options = {"chamilo_prove_address": host.address, "chamilo_prove_ca_file": str(authority.certificate())}
+    with pytest.raises(PlayError) as failed:  # other sections are not hardened here
+        playbook.run("prove", host, **options)
+    said = str(failed.value)
+    assert "attacks were held off" in said, said
+    return [control for control in HELD if f"{control}: " in said]
+
+
+def leave_things_behind(host: Host) -> None:
+    host.run(
+        f"cd {ROOT}/public; for name in dump.sql index.php.bak index.php~ backup.tar.gz; do echo secret >$name; done"
+    )
+
+
+@pytest.fixture
+def permitted(stage: Callable[..., Host], playbook: Playbook) -> Host:
+    def prepare(host: Host) -> None:
+        leave_things_behind(host)
+        playbook.harden(host, *ONLY)
+
+    return stage("permissions", prepare)
+
+
+def test_every_attack_gets_through_before_is_held_off_after_and_one_gets_through_again(
+    fresh: Host, playbook: Playbook
+) -> None:
+    assert through(playbook, fresh) == HELD
+    playbook.harden(fresh, *ONLY)
+    assert through(playbook, fresh) == []
+    fresh.run("chamilo-hardening undo permissions")
+    fresh.run(f"chmod -R 777 {ROOT}")
+    assert set(through(playbook, fresh)) >= {"permissions_code", "permissions_env", "permissions_var"}
+
+
+def test_a_check_predicts_and_touches_nothing(fresh: Host, playbook: Playbook) -> None:
+    before = fresh.snapshot()
+    assert playbook.harden(fresh, *ONLY, "--check", "--diff") >= 4
+    ignore = ["/var/log/*", "/var/lib/systemd/*", "/root/.ansible*", f"{ROOT}/var/*"]
+    assert not before.changes(fresh.snapshot(), ignore)
+
+
+@pytest.mark.wire
+def test_the_application_goes_on_and_what_it_writes_is_private(permitted: Host, playbook: Playbook) -> None:
+    assert missing_from_the_portal(permitted, "https") == []
+    console = f"cd {ROOT} && runuser -u www-data -- php bin/console"
+    permitted.run(f"{console} cache:clear")
+    permitted.http(f"https://{permitted.domain}/_testbed/crash")
+    assert missing_from_the_portal(permitted, "https") == []
+    assert not permitted.run(f"find {ROOT}/var -perm /007").stdout
+    assert playbook.harden(permitted, *ONLY) == 0
+
+
+@pytest.mark.wire
+def test_what_is_nobodys_business_is_refused_and_pages_are_not(permitted: Host) -> None:
+    base = f"https://{permitted.domain}"
+    assert {path: permitted.http(f"{base}{path}").status for path in PRIVATE} == dict.fromkeys(PRIVATE, 403)
+    assert {path: permitted.http(f"{base}{path}").status for path in PUBLIC} == PUBLIC
+
+
+def test_a_pool_of_its_own_reads_what_the_web_server_may_not(fresh: Host, playbook: Playbook) -> None:
+    fresh.run("useradd --system --no-create-home campus")
+    fresh.run("sed -i 's/^user = .*/user = campus/; s/^group = .*/group = campus/' /etc/php/*/fpm/pool.d/www.conf")
+    fresh.run(f"chown -R campus:campus {ROOT} /var/lib/php/sessions")
+    fresh.run("systemctl restart 'php*-fpm.service'")
+    playbook.harden(fresh, *ONLY)
+    assert missing_from_the_portal(fresh, "https") == []
+    assert fresh.run(f"stat -c '%U:%G %a' {ROOT}/.env {ROOT}/var {ROOT}/public").stdout.split("\n")[:3] == [
+        "root:campus 640",
+        "campus:campus 770",
+        "root:campus 755",
+    ]
+    assert fresh.run(f"runuser -u www-data -- cat {ROOT}/.env", check=False).returncode
+    assert playbook.harden(fresh, *ONLY) == 0
+
+
+def test_php_that_somebody_planted_is_named_and_cannot_run(fresh: Host, playbook: Playbook) -> None:
+    shell = f"{ROOT}/public/build/shell.php"
+    fresh.put(shell, "<?php echo 6 * 7;", owner="www-data:www-data")
+    assert fresh.http(f"http://{fresh.domain}/build/shell.php").body == b"42"
+    said = playbook.run("harden", fresh, *ONLY).output
+    assert "public/build/shell.php" in said
+    assert fresh.run(f"stat -c '%U:%G %a' {shell}").stdout.strip() == "root:root 600"
+    assert fresh.run(f"runuser -u www-data -- php {shell}", check=False).stdout != "42"
+    again = playbook.run("harden", fresh, *ONLY)
+    assert "public/build/shell.php" in again.output
+    assert again.changed[fresh.domain] == 0
+    said = playbook.run("harden", fresh, *ONLY, chamilo_permissions_acknowledged=["public/build/shell.php"]).output
+    assert "have to look at" not in said
+    assert fresh.run(f"stat -c '%U:%G %a' {shell}").stdout.strip() == "root:www-data 644"
+
+
+def test_the_web_user_attacks_while_it_runs(fresh: Host, playbook: Playbook) -> None:
+    """Folders and links are exchanged on the host itself, in the worst tree there is."""
+    fresh.run(f"chmod -R 777 {ROOT}; mkdir /srv/out; echo secret >/srv/out/shadow; chmod 600 /srv/out/shadow")
+    attack = (
+        f"import os\nos.chdir('{ROOT}/var/upload'); os.mkdir('d'); open('d/shadow', 'w').close()\n"
+        "while True:\n os.chmod('d/shadow', 0o666); os.rename('d', 'k'); os.symlink('/srv/out', 'd'); os.unlink('d')\n"
+        " os.rename('k', 'd')\n"
+    )
+    fresh.put("/srv/attack.py", attack)
+    fresh.run("systemd-run --unit attack --uid www-data /usr/bin/python3 /srv/attack.py")
+    playbook.harden(fresh, *ONLY)
+    assert fresh.run("systemctl is-active attack").stdout.strip() == "active"
+    fresh.run("systemctl stop attack")
+    assert fresh.run("stat -c '%U:%G %a' /srv/out /srv/out/shadow").stdout.split("\n")[:2] == [
+        "root:root 755",
+        "root:root 600",
+    ]
+
+
+def test_a_waiver_leaves_its_part_alone(fresh: Host, playbook: Playbook) -> None:
+    waiver = {"control": "permissions_config", "reason": "r", "owner": "o", "until": "2099-01-01"}
+    before = fresh.run(f"stat -c '%U:%G %a' {ROOT}/config {ROOT}/config/services.yaml").stdout
+    playbook.harden(fresh, *ONLY, chamilo_waivers=[waiver])
+    assert fresh.run(f"stat -c '%U:%G %a' {ROOT}/config {ROOT}/config/services.yaml").stdout == before
+    assert fresh.run(f"stat -c '%U:%G %a' {ROOT}/.env").stdout.strip() == "root:www-data 640"
