@@ -1,0 +1,121 @@
+"""The module chamilo_env on a real host: the application sees the new values, and nobody sees the secrets."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.hosts.hardening import Playbook, missing_from_the_portal
+from tests.playbook import PlayError
+from tests.testbed.app.selfcheck import PASSWORDS, Browser
+from tests.testbed.hosts import Host
+
+ROOT = "/var/www/chamilo"
+PLAY = """
+- hosts: all
+  become: true
+  gather_facts: false
+  tasks:
+    - chamilo.hardening.host_program:
+    - chamilo.hardening.chamilo_env:
+        domain: "{{ inventory_hostname }}"
+        values: "{{ wanted | default({'APP_ENV': 'prod', 'APP_DEBUG': 0}) }}"
+        secret_values: "{{ given | default({}) }}"
+        require: [APP_SECRET, JWT_PASSPHRASE]
+        generate: true
+"""
+
+
+def apply(playbook: Playbook, host: Host, *options: str, **variables: object) -> str:
+    return playbook.run(playbook.write("env.yml", PLAY), host, *options, **variables).output
+
+
+def token(host: Host) -> str:
+    client = Browser(f"http://{host.domain}", host.address)
+    answer = client.post_json("/api/authentication_token", username="student01", password=PASSWORDS["student01"])
+    return f"Bearer {answer.json()['token']}"
+
+
+def accepted(host: Host, given: str) -> bool:
+    return Browser(f"http://{host.domain}", host.address).get("/api/me", Authorization=given).status == 200
+
+
+def state(host: Host) -> dict[str, object]:
+    found: dict[str, object] = json.loads(host.http("/_testbed/request").body)
+    return found
+
+
+def test_production_mode_and_secrets_of_its_own(fresh: Host, playbook: Playbook) -> None:
+    old = token(fresh)
+    key = f"openssl pkey -in {ROOT}/config/jwt/private.pem -pubout -passin pass:"
+    public = fresh.run(f"{key}your_secret_passphrase").stdout
+    predicted = apply(playbook, fresh, "--check", "--diff")
+    assert "+APP_SECRET=(another secret)" in predicted and "the same key, with another passphrase" in predicted
+    assert state(fresh)["env"] == "dev"
+    apply(playbook, fresh)
+    assert (state(fresh)["env"], state(fresh)["debug"]) == ("prod", False)
+    assert fresh.run(f"test -e {ROOT}/var/cache/dev", check=False).returncode == 1, "its files were everybody's"
+    assert fresh.run(f"find {ROOT}/var/cache -user root").stdout == ""
+    assert fresh.run(f"{key}your_secret_passphrase", check=False).returncode != 0
+    passphrase = fresh.run(f"sed -n 's/^JWT_PASSPHRASE=//p' {ROOT}/.env").stdout.strip()
+    assert fresh.run(f"{key}{passphrase}").stdout == public
+    assert accepted(fresh, old) and accepted(fresh, token(fresh)), "tokens given out before stay valid"
+    assert not missing_from_the_portal(fresh, "http")
+    assert "changed=0" in apply(playbook, fresh)
+
+
+def test_no_secret_is_seen_by_anybody(fresh: Host, playbook: Playbook) -> None:
+    fresh.run(f"chown root:www-data {ROOT}/.env {ROOT}/config/jwt/* && chmod 640 {ROOT}/.env {ROOT}/config/jwt/*")
+    fresh.put("/root/watch", "while :; do cat /proc/[0-9]*/cmdline; done 2>/dev/null >/root/seen\n", "0700")
+    fresh.run("systemd-run --quiet --unit=watch sh /root/watch")
+    canaries = {
+        "APP_SECRET": "canary-apple-71",
+        "JWT_PASSPHRASE": "canary-pear-72",
+        "DATABASE_PASSWORD": "chamilo-db-Password-1",
+    }
+    said = apply(playbook, fresh, "-vvvv", "--diff", given={**canaries, "MAILER_DSN": "smtp://u:canary-plum-73@mail"})
+    fresh.run("systemctl stop watch")
+    # On its command line the test itself hands the values to Ansible.
+    said = said.partition("PLAY [")[2]
+    assert "MAILER_DSN=(another secret)" in said
+    assert "runuser" in fresh.run("strings -n 3 /root/seen 2>/dev/null || tr '\\0' '\\n' </root/seen").stdout
+    assert "canary" not in said
+    assert fresh.run("grep -c canary /root/seen", check=False).stdout.strip() == "0"
+    assert "canary" not in fresh.run("journalctl --no-pager").stdout
+    left = fresh.run(
+        "grep -rlsIE 'canary-(apple|pear|plum)' /etc /root /run /tmp /var /usr/local", check=False
+    ).stdout.split()
+    assert left == [f"{ROOT}/.env"]
+    assert fresh.run(f"stat -c '%a %U %G' {ROOT}/.env").stdout.split() == ["640", "root", "www-data"]
+
+
+def test_people_with_a_second_factor_are_not_locked_out(fresh: Host, playbook: Playbook) -> None:
+    fresh.run(
+        ["mariadb", "chamilo"], data="UPDATE user SET mfa_enabled = 1, mfa_secret = 'x' WHERE username = 'student01';"
+    )
+    before = fresh.run(f"grep ^APP_SECRET {ROOT}/.env").stdout
+    with pytest.raises(PlayError, match="1 person uses two-factor login") as warned:
+        apply(playbook, fresh)
+    assert "failed=0" in str(warned.value) and "Set rotate_secret" in str(warned.value), "a warning, no failure"
+    assert fresh.run(f"grep ^APP_SECRET {ROOT}/.env").stdout == before
+    assert state(fresh)["env"] == "prod", "the rest was done"
+
+
+def test_what_does_not_boot_is_put_back(fresh: Host, playbook: Playbook) -> None:
+    files = f"cat {ROOT}/.env {ROOT}/config/jwt/private.pem"
+    before = fresh.run(files).stdout
+    fresh.put(f"{ROOT}/config/packages/prod/broken.yaml", "framework: {no_such_option: 1}\n")
+    with pytest.raises(PlayError, match="The cache could not be cleared as www-data") as failed:
+        apply(playbook, fresh)
+    assert "The old files are back" in str(failed.value)
+    assert fresh.run(files).stdout == before
+    assert not missing_from_the_portal(fresh, "http")
+
+
+def test_what_the_pool_says_is_named(fresh: Host, playbook: Playbook) -> None:
+    pool = fresh.run("ls /etc/php/*/fpm/pool.d/www.conf").stdout.strip()
+    fresh.run(f"echo 'env[APP_ENV] = dev' >>{pool} && systemctl reload 'php*-fpm.service'")
+    with pytest.raises(PlayError, match=rf"APP_ENV \({pool} line \d+\)"):
+        apply(playbook, fresh)
+    assert "APP_ENV='dev'" in fresh.get(f"{ROOT}/.env")
