@@ -30,34 +30,32 @@ def _cookies(answer: Answer) -> Iterator[tuple[str, str, dict[str, str]]]:
             yield name, value, {key.strip().lower(): flag.strip().lower() for key, _is, flag in parts}
 
 
-def _name(aim: Aim) -> str:
-    """What the session cookie is called."""
-    for path in (_PAGE, _SCRIPT):
-        answer = aim.page if path == _PAGE else aim.get(path)
-        for name, _value, _flags in _cookies(answer):
-            return name
-    raise OSError(f"no page of {aim.domain} without a login sets a session cookie")
+def _names(aim: Aim) -> dict[str, str]:
+    """What the session cookie is called, by page. The script may have one of its own."""
+    found = {path: name for path in (_PAGE, _SCRIPT) for name, _value, _flags in _cookies(aim.get(path))}
+    if not found:
+        raise OSError(f"no page of {aim.domain} without a login sets a session cookie")
+    return found
 
 
 @attack("sessions_strict")
 def fixate(aim: Aim) -> Finding:
-    name = _name(aim)
-    ways = {
-        "in a cookie": (_PAGE, {"Cookie": f"{name}={_CHOSEN}"}),
-        "in the address": (f"{_PAGE}?{name}={_CHOSEN}", {}),
-        f"in a cookie for {_SCRIPT}": (_SCRIPT, {"Cookie": f"{name}={_CHOSEN}"}),
-        f"as a parameter of {_SCRIPT}": (f"{_SCRIPT}?session_id={_CHOSEN}", {}),
-    }
     taken = []
-    for way, (path, headers) in ways.items():
-        if not list(_cookies(aim.get(path.partition("?")[0]))):
-            continue  # it gives nobody a session
-        answer = aim.get(path, headers=headers)
-        if not answer.status:
-            raise OSError(f"{answer.url} gave no answer: {answer.error}")
-        # Whoever is not given another number goes on with the one he came with.
-        if not any(key == name and value != _CHOSEN for key, value, _flags in _cookies(answer)):
-            taken.append(way)
+    for page, name in _names(aim).items():
+        cookie = {"Cookie": f"{name}={_CHOSEN}"}
+        ways = {
+            f"in a cookie for {page}": (page, cookie),
+            f"in the address of {page}": (f"{page}?{name}={_CHOSEN}", {}),
+        }
+        if page == _SCRIPT:
+            ways[f"as a parameter of {page}"] = (f"{page}?session_id={_CHOSEN}", {})
+        for way, (path, headers) in ways.items():
+            answer = aim.get(path, headers=headers)
+            if not answer.status:
+                raise OSError(f"{answer.url} gave no answer: {answer.error}")
+            # Whoever is not given another number goes on with the one he came with.
+            if not any(value != _CHOSEN for _name, value, _flags in _cookies(answer)):
+                taken.append(way)
     if taken:
         return failed(f"A visitor uses a session that a stranger chose for him, given {' or '.join(taken)}.")
     return passed("A session number that a stranger made up is replaced by a new one, however it is given.")

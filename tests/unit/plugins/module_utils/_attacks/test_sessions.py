@@ -19,9 +19,19 @@ FRESH = "0123456789abcdef0123456789abcdef"
 class Php(Aim):
     """PHP's sessions, as strict as they are told to be."""
 
-    def __init__(self, strict=True, only_cookies=True, script=True, flags=FLAGS, script_flags=FLAGS, up=True):
+    def __init__(
+        self,
+        strict=True,
+        only_cookies=True,
+        script=True,
+        flags=FLAGS,
+        script_flags=FLAGS,
+        up=True,
+        script_name="chamilo2",
+    ):
         super().__init__("campus.test")
         self.strict, self.only_cookies, self.script, self.up = strict, only_cookies, script, up
+        self.names = {"/": "chamilo2", sessions._SCRIPT: script_name}
         self.flags = {"/": flags, sessions._SCRIPT: script_flags}
 
     def ask(self, scheme, path, **request):
@@ -31,9 +41,10 @@ class Php(Aim):
         name, _is, query = path.partition("?")
         if name == sessions._SCRIPT and not self.script:
             return Answer(url, 404)
-        cookie = dict(request.get("headers") or {}).get("Cookie", "").partition("=")[2]
+        sent, _is, cookie = dict(request.get("headers") or {}).get("Cookie", "").partition("=")
+        cookie = cookie if sent == self.names[name] else ""
         parameter = re.fullmatch(r"session_id=(\w+)", query) if name == sessions._SCRIPT else None
-        address = re.fullmatch(r"chamilo2=(\w+)", query)
+        address = re.fullmatch(rf"{self.names[name]}=(\w+)", query)
         asked = parameter[1] if parameter else cookie or (address[1] if address and not self.only_cookies else "")
         if self.strict or not asked:
             number = FRESH
@@ -41,7 +52,7 @@ class Php(Aim):
             return Answer(url, 200)
         else:
             number = asked
-        return Answer(url, 200, (("Set-Cookie", f"chamilo2={number}{self.flags[name]}"),))
+        return Answer(url, 200, (("Set-Cookie", f"{self.names[name]}={number}{self.flags[name]}"),))
 
 
 def test_strict_sessions_hold():
@@ -52,8 +63,14 @@ def test_strict_sessions_hold():
 def test_every_way_in_is_named():
     found = sessions.fixate(Php(strict=False, only_cookies=False))
     assert found.status == "fail"
-    assert "in a cookie or in the address or in a cookie for" in found.evidence
+    assert "in a cookie for / or in the address of / or in a cookie for" in found.evidence
     assert f"as a parameter of {sessions._SCRIPT}" in found.evidence
+
+
+def test_a_script_with_a_cookie_of_its_own_name():
+    php = Php(script_name="PHPSESSID")
+    assert sessions.fixate(php).status == "pass"
+    assert "in a cookie for /main" in sessions.fixate(Php(strict=False, script_name="PHPSESSID")).evidence
 
 
 def test_a_script_that_is_not_there_takes_nothing():
