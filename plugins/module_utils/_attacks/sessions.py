@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterator
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
@@ -16,7 +17,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Ans
 # A page of the application, and a script of its own that takes a session number as a parameter (CVE-2026-31940).
 _PAGE = "/"
 _SCRIPT = "/main/lp/aicc_hacp.php"
-_CHOSEN = "chamiloHardeningProve0chosen0by0a0stranger"
 _NUMBER = re.compile(r"[A-Za-z0-9,-]{22,256}")
 
 
@@ -41,20 +41,22 @@ def _names(aim: Aim) -> dict[str, str]:
 @attack("sessions_strict")
 def fixate(aim: Aim) -> Finding:
     taken = []
+    # Never the same twice: a portal that once took it would know it.
+    chosen = f"chamiloHardening{secrets.token_hex(16)}"
     for page, name in _names(aim).items():
-        cookie = {"Cookie": f"{name}={_CHOSEN}"}
+        cookie = {"Cookie": f"{name}={chosen}"}
         ways = {
             f"in a cookie for {page}": (page, cookie),
-            f"in the address of {page}": (f"{page}?{name}={_CHOSEN}", {}),
+            f"in the address of {page}": (f"{page}?{name}={chosen}", {}),
         }
         if page == _SCRIPT:
-            ways[f"as a parameter of {page}"] = (f"{page}?session_id={_CHOSEN}", {})
+            ways[f"as a parameter of {page}"] = (f"{page}?session_id={chosen}", {})
         for way, (path, headers) in ways.items():
             answer = aim.get(path, headers=headers)
             if not answer.status:
                 raise OSError(f"{answer.url} gave no answer: {answer.error}")
             # Whoever is not given another number goes on with the one he came with.
-            if not any(value != _CHOSEN for _name, value, _flags in _cookies(answer)):
+            if not any(value != chosen for _name, value, _flags in _cookies(answer)):
                 taken.append(way)
     if taken:
         return failed(f"A visitor uses a session that a stranger chose for him, given {' or '.join(taken)}.")
