@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import stat
@@ -14,6 +15,9 @@ from dataclasses import dataclass, field
 
 # What the first line of every file of ours begins with.
 OURS = "# Managed by Ansible: chamilo.hardening,"
+
+
+MOST = 64 * 1024 * 1024
 
 
 class Tree:
@@ -27,8 +31,16 @@ class Tree:
         return self._prefix + path
 
     def read(self, path: str) -> str:
-        with open(self._at(path), encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
+        """A text. The application's user may have put a pipe, a device or a giant in its place: those are refused."""
+        handle = os.open(self._at(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise OSError(errno.EINVAL, "no regular file", path)
+        with open(handle, "rb") as file:
+            data = file.read(MOST + 1)
+        if len(data) > MOST:
+            raise OSError(errno.EFBIG, f"larger than {MOST} bytes", path)
+        return data.decode("utf-8", "surrogateescape")
 
     def _mode(self, path: str) -> int:
         try:

@@ -139,7 +139,7 @@ def discover(
     ``root`` and ``web_server``: what the administrator says; otherwise they are found. ``site``: the word in the names
     of our files. What every section needs and is not there is a ``SiteError`` when it is required, else a problem.
     """
-    look = _Discovery(tree or Tree(), domain.lower(), site)
+    look = _Discovery(tree or Tree(), domain.lower(), site or re.sub("[^A-Za-z0-9]+", "_", domain).lower())
     if certificate_file or certificate_key_file:
         # Loading TLS costs as much as all the rest: only when it is asked for.
         from ansible_collections.chamilo.hardening.plugins.module_utils._certificate import complaint

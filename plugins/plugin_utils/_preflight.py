@@ -40,7 +40,10 @@ LEAST = {"chamilo_passwords_minimum_length": 8, "chamilo_passwords_rotation_days
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)\Z")
 
 # Each would end the text of a header, or begin a variable of the web server.
-_UNSAFE_IN_HEADER = re.compile(r'["\\$%\r\n]')
+_UNSAFE_IN_HEADER = re.compile(r'["\\$%]|[^\x20-\x7e]')
+# Each would end the directive of a policy and begin another.
+_UNSAFE_IN_POLICY = re.compile(r"[;,\s]")
+_SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 Spec = Mapping[str, Mapping[str, Any]]
 
@@ -122,11 +125,23 @@ def least(name: str, value: Any) -> list[str]:
 
 def header_text(name: str, value: Any) -> list[str]:
     """A sentence for each text that does not fit into a header."""
-    return [
-        f"{name} is {text!r}. It must not hold quotes, backslashes, dollar or percent signs, or line breaks."
-        for text in map(str, value if isinstance(value, (list, tuple)) else [value])
-        if _UNSAFE_IN_HEADER.search(text)
-    ]
+    said = []
+    for text in map(str, value if isinstance(value, (list, tuple)) else [value]):
+        if _UNSAFE_IN_HEADER.search(text):
+            said.append(
+                f"{name} is {text!r}. It must be plain ASCII without quotes, backslashes, dollar or percent signs, or "
+                "line breaks."
+            )
+        elif name != "chamilo_headers_xss_protection" and _UNSAFE_IN_POLICY.search(text):
+            said.append(f"{name} holds {text!r}. It must be one address without blanks, commas or semicolons.")
+    return said
+
+
+def site(value: Any) -> list[str]:
+    """Whether the word can stand in the names of files."""
+    if _SITE.fullmatch(str(value)):
+        return []
+    return [f"chamilo_site is {str(value)!r}. It stands in names of files: use letters, digits, dots, _ and - alone."]
 
 
 def certificate(values: Mapping[str, Any]) -> list[str]:
@@ -167,6 +182,8 @@ def errors(all_specs: Mapping[str, Spec], sections: Sequence[str], values: Mappi
         said += networks(name, values.get(name, []))
     for name in LEAST:
         said += least(name, values.get(name, LEAST[name]))
+    if "chamilo_site" in values:
+        said += site(values["chamilo_site"])
     if "https" in sections:
         said += certificate(values)
     if "headers" in sections:

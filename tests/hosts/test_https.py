@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import socket
 import ssl
 from collections.abc import Callable
 
@@ -46,6 +47,30 @@ def test_http_is_sent_to_the_same_address(hardened: Host, path: str) -> None:
 def test_a_login_over_http_is_not_answered(hardened: Host) -> None:
     answer = hardened.http("/login_json", method="POST", body=b'{"username":"admin","password":"x"}')
     assert answer.status == 301
+
+
+@pytest.mark.wire
+def test_a_request_with_a_whole_address_is_redirected_too(hardened: Host) -> None:
+    body = "{}"
+    request = (
+        f"POST http://{hardened.domain}/login_json HTTP/1.1\r\nHost: {hardened.domain}\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
+    )
+    with socket.create_connection((hardened.address, 80), 10) as connection:
+        connection.sendall(request.encode())
+        answer = connection.makefile("rb").read().decode()
+    assert answer.startswith("HTTP/1.1 301"), answer[:300]
+    assert f"\r\nLocation: https://{hardened.domain}/login_json\r\n" in answer
+
+
+@pytest.mark.wire
+def test_another_name_on_this_host_does_not_end_up_at_the_portal(hardened: Host) -> None:
+    answer = hardened.http("https://shop.test/page?a=b")
+    if hardened.web == "nginx":
+        assert not answer.status, "nobody speaks https for that name, as before"
+    else:
+        assert (answer.status, answer.value("Location")) == (302, "http://shop.test/page?a=b")
+    assert answer.values("Strict-Transport-Security") == []
 
 
 @pytest.mark.wire
@@ -148,12 +173,12 @@ def test_a_virtual_host_of_ones_own_works_with_the_include_line(
     host = make(vhost="https")
     service, line = ("nginx", "include") if host.web == "nginx" else ("apache2", "IncludeOptional")
     asked = playbook.run("harden", host, chamilo_https_vhost="include")
-    include = f"{line} /etc/{service}/sites-available/chamilo-campus_test.d/*.conf"
-    assert include in " ".join(asked.output.split())
+    end = ";" if host.web == "nginx" else ""
+    include = f"{line} /etc/{service}/sites-available/chamilo-campus_test.d/*.conf{end}"
+    assert include in " ".join(asked.output.split()), "as it must be pasted"
     name = "server_name" if host.web == "nginx" else "ServerName"
     file = "chamilo" if host.web == "nginx" else "chamilo.conf"
-    end = ";" if host.web == "nginx" else ""
-    host.run(["sed", "-i", f"s|^ *{name} .*|&\\n{include}{end}|", f"/etc/{service}/sites-available/{file}"])
+    host.run(["sed", "-i", f"s|^ *{name} .*|&\\n{include}|", f"/etc/{service}/sites-available/{file}"])
     host.run(["systemctl", "reload", service])
     playbook.harden(host, chamilo_https_vhost="include")
     answer = host.http(f"https://{host.domain}/")
@@ -161,3 +186,6 @@ def test_a_virtual_host_of_ones_own_works_with_the_include_line(
     assert answer.values("X-Content-Type-Options") == ["nosniff"]
     assert not missing_from_the_portal(host, "https")
     assert playbook.harden(host, chamilo_https_vhost="include") == 0
+    host.run(["sed", "-i", f"s|^ *{name} .*|&\\nnonsense{end}|", f"/etc/{service}/sites-available/{file}"])
+    with pytest.raises(PlayError, match="nonsense"):
+        playbook.harden(host, chamilo_https_vhost="include")

@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import API, MISSING, PAGES
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import head
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import (
     Identity,
     Seen,
@@ -258,8 +259,7 @@ def secrets(look: Look) -> Finding:
 
 
 def _key_fault(key: str) -> str:
-    with open(key, encoding="ascii", errors="replace") as file:
-        text = file.read(10_000)
+    text = head(key, 10_000).decode("ascii", "replace")
     if "ENCRYPTED" not in text:
         return "config/jwt/private.pem is not encrypted at all" if "PRIVATE KEY" in text else ""
     if not said(["openssl", "version"]):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _apache, _nginx
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import PAGES
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import head
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import php_user
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Directive, Tree, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, check, failed, passed
@@ -175,11 +176,7 @@ def symfony(look: Look) -> Mapping[str, str]:
 
 
 def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:  # not there, or not for us
-        return ""
+    return head(path, 1_000_000).decode("utf-8", "replace")
 
 
 @check("sessions_lifetime")

@@ -127,7 +127,7 @@ def test_specs_are_those_of_the_roles(tmp_path: Path) -> None:
     assert "chamilo_domain" in _preflight.specs()["common"]
 
 
-@pytest.mark.parametrize("text", ['1"; x', "a\\b", "$host", "50%", "one\ntwo"])
+@pytest.mark.parametrize("text", ['1"; x', "a\\b", "$host", "50%", "one\ntwo", "nul\0", "caf\xe9"])
 @pytest.mark.parametrize("name", _preflight.HEADER_TEXTS)
 def test_a_text_that_does_not_fit_into_a_header_is_refused(name: str, text: str) -> None:
     (said,) = _preflight.header_text(name, [text] if name.endswith("ancestors") else text)
@@ -155,3 +155,20 @@ def test_a_number_that_is_too_small_is_named():
     assert _preflight.least(name, 8) == _preflight.least(name, "12") == []
     assert _preflight.least(name, "many") == [], "its specification says so"
     assert _preflight.least("chamilo_passwords_rotation_days", -5) != []
+
+
+@pytest.mark.parametrize("text", ["https://a.example; script-src *", "https://a.example,https://b.example", "a b"])
+def test_a_part_of_a_policy_cannot_begin_another(text: str) -> None:
+    (said,) = _preflight.header_text("chamilo_headers_csp_report_uri", text)
+    assert repr(text) in said
+
+
+@pytest.mark.parametrize("value", ["campus", "campus_example_org", "a-b.c"])
+def test_good_words_for_a_site(value: str) -> None:
+    assert _preflight.site(value) == []
+
+
+@pytest.mark.parametrize("value", ["", "../../tmp/x", "a b", "a;b", "-x", "x" * 65])
+def test_words_that_cannot_stand_in_the_name_of_a_file(value: str) -> None:
+    (said,) = _preflight.site(value)
+    assert "chamilo_site" in said
