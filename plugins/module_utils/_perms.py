@@ -542,7 +542,7 @@ class _Walk:
                 self._directory(root.handle, root.path, place, status)
                 waiting.append(Job(root, (), place, loose))
             else:
-                self._opened(root.handle, root.path, place, status, root.device, stable=True)
+                self._opened(root.handle, root.path, place, status, root.device)
         return waiting
 
     def work(self, taking: int, piles: Sequence[Sequence[Job]]) -> None:
@@ -727,7 +727,7 @@ class _Walk:
                 self._moved(path, problem)
                 return
             try:
-                self._opened(opened, path, place, os.fstat(opened), root.device, not self._open_now(handle, place))
+                self._opened(opened, path, place, os.fstat(opened), root.device, handle)
             finally:
                 os.close(opened)
 
@@ -774,7 +774,9 @@ class _Walk:
         elif not right or stat.S_IMODE(status.st_mode) & ~want.file_mode:
             self.found.refuse(path, f"{what}, left as it is ({_rights(status)}); remove it if no program needs it")
 
-    def _opened(self, handle: int, path: str, place: Place, status: os.stat_result, device: int, stable: bool) -> None:
+    def _opened(
+        self, handle: int, path: str, place: Place, status: os.stat_result, device: int, folder: int = -1
+    ) -> None:
         """A file, through its descriptor."""
         want = place.want
         if want is None:
@@ -788,7 +790,8 @@ class _Walk:
         if status.st_nlink != 1:
             if status.st_nlink and len(self.found.links) < _LINKS:
                 key = (status.st_dev, status.st_ino)
-                self.found.link(key, [status.st_nlink, 1, not stable, [place.index], path])
+                movable = folder >= 0 and self._open_now(folder, place)
+                self.found.link(key, [status.st_nlink, 1, movable, [place.index], path])
             elif status.st_nlink:
                 self.found.refuse(path, "has several names, and too many files here have; left as it is")
             return
@@ -835,8 +838,9 @@ class _Walk:
             if self.check:
                 self._would(handle)
             else:
-                # First whatever the old owner may, then the owner: nobody holds more in between.
-                if given and was & ~mode:
+                # The new owner and group must not hold, for a moment, what only the old ones had.
+                gain = was & ~mode & ~((was & 7) * 0o110)
+                if given and gain & 0o770:
                     os.fchmod(handle, was & mode)
                 if given:
                     os.fchown(handle, owner, group)

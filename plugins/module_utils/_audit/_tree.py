@@ -179,7 +179,9 @@ class _Walk:
                     continue
                 if stat.S_ISDIR(status.st_mode):
                     controlled = self._folder(path, here, open_, status)
-                    pending.append((entry.path, path, BIN if entry.name == "bin" else here, controlled))
+                    pending.append(
+                        (entry.path, path, BIN if entry.name == "bin" and here == CODE else here, controlled)
+                    )
                 else:
                     self._file(path, here, open_, status)
                 for tally in self._judge(here, status):

@@ -176,6 +176,24 @@ def test_setuid_goes_and_is_counted(site):
     assert state(site / "bin/console")[2] == "0755"
 
 
+@pytest.mark.parametrize(("was", "between"), [(0o660, 0o640), (0o600, 0o600), (0o666, 0o666)])
+def test_nobody_may_hold_for_a_moment_what_only_others_had(site, monkeypatch, was, between):
+    """A group that is new must not open for writing what it may only read in the end."""
+    give(site / ".env", was, "root")
+    seen = []
+    change = os.fchown
+
+    def fchown(handle, owner, group):
+        if os.readlink(f"/proc/self/fd/{handle}").endswith("/.env"):
+            seen.append(stat.S_IMODE(os.fstat(handle).st_mode))
+        change(handle, owner, group)
+
+    monkeypatch.setattr(os, "fchown", fchown)
+    run(order(site))
+    assert seen == [between]
+    assert state(site / ".env") == (0, WEB.pw_gid, "0640")
+
+
 @pytest.mark.parametrize(
     ("profile", "path", "mode"),
     [
@@ -579,7 +597,8 @@ ATTACKS = {
 def attacker(code, here, out):
     """A process of the web user's that does not rest."""
     lines = "\n".join(line[8:] for line in code.strip("\n").splitlines())
-    program = f"import os\nfrom os import chmod, mkdir, rename, symlink\nos.chdir({str(here)!r}); OUT = {str(out)!r}\n{lines}\n"
+    start = f"import os\nfrom os import chmod, mkdir, rename, symlink\nos.chdir({str(here)!r}); OUT = {str(out)!r}\n"
+    program = f"{start}{lines}\n"
     process = subprocess.Popen(
         ["/usr/bin/python3", "-c", program], user="www-data", group="www-data", extra_groups=[], stderr=subprocess.PIPE
     )

@@ -433,3 +433,14 @@ def test_identities():
     assert not user.may(4, 0o044, 33, 0)  # the owner's bits count for the owner, not the others'
     assert user.controls(0o400, 33, 0)  # and the owner can change them
     assert user.may(2, 0o602, 0, 0)
+
+
+def test_a_folder_of_that_name_below_var_is_data_as_all_there(tree_look, project):
+    (project / "var/upload/bin").mkdir()
+    shutil.chown(project / "var/upload/bin", "www-data", "www-data")
+    (project / "var/upload/bin").chmod(0o770)
+    file = project / "var/upload/bin/essay.txt"
+    file.write_text("")
+    shutil.chown(file, "www-data", "www-data")
+    file.chmod(0o660)
+    assert permissions.code(tree_look()).status == "pass"
