@@ -88,10 +88,9 @@ def main() -> int:
         for name, ours, theirs in (("clean", best(clean), best(looked)), ("all wrong", best(whole), best(fixed))):
             ratio = ours[0] / theirs[0]
             bad += [name] * (ratio > LIMITS[name])
-            print(
-                f"{name:10} {ratio:5.2f} times the C program, at most {LIMITS[name]}"
-                f" ({ours[0]:.3f} s to {theirs[0]:.3f} s; of the processors {ours[1]:.3f} s to {theirs[1]:.3f} s){'  TOO MUCH' if name in bad else ''}"
-            )
+            verdict = "  TOO MUCH" if name in bad else ""
+            print(f"{name:10} {ratio:5.2f} times the C program, at most {LIMITS[name]}{verdict}")
+            print(f"  {ours[0]:.3f} s to {theirs[0]:.3f} s; of the processors {ours[1]:.3f} s to {theirs[1]:.3f} s")
         used = (
             max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) // 1024
         )

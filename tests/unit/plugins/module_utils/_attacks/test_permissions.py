@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -54,13 +57,14 @@ def test_a_portal_that_is_down_is_no_portal_that_holds(portal):
 
 
 @pytest.fixture
-def site(tmp_path):
-    """A portal that anybody may change, below folders that everybody may pass."""
-    for folder in tmp_path.parents:
-        if folder.stat().st_uid == 0 and not folder.stat().st_mode & 0o001:
-            folder.chmod(folder.stat().st_mode | 0o011)
-    tmp_path.chmod(0o755)
-    root = tmp_path / "chamilo"
+def site():
+    """A portal that anybody may change, where everybody may pass: the folders of pytest are closed to others."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        os.chmod(folder, 0o755)
+        yield sloppy(Path(folder, "chamilo"))
+
+
+def sloppy(root):
     for path in (".env", "config/a.yaml", "public/index.php", "src/Kernel.php", "vendor/x.php", "var/log/x.log"):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(path)
