@@ -2,6 +2,8 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
 """The application's database: a ``Reader``, whose sessions are read only before their first question, and ``writing``.
 
 Both speak through PyMySQL where that is installed, else through the ``mariadb`` or ``mysql`` client. Every value comes
@@ -372,7 +374,9 @@ class _Session:
         answer = bytearray()
         deadline = time.monotonic() + 2 * _SECONDS
         while True:
-            ready, _, _ = select.select([self._process.stdout], [], [], max(0, deadline - time.monotonic()))
+            ready, _writable, _failed = select.select(
+                [self._process.stdout], [], [], max(0, deadline - time.monotonic())
+            )
             if not ready:
                 raise _refused(self._account, RuntimeError("no answer in time"), "changed")
             part = self._process.stdout.read(1 << 16)

@@ -2,6 +2,8 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
 """What the running fail2ban does: its jails by its own socket, their expressions by its own engine. Read only."""
 
 from __future__ import annotations
@@ -178,7 +180,7 @@ def _ask(line: socket.socket, *words: str) -> Any:
 def matches(jails: Sequence[Jail], lines: Sequence[str]) -> list[list[list[str]]]:
     """For each jail and each line the addresses that would be counted."""
     if not jails or not lines:
-        return [[[] for _ in lines] for _ in jails]
+        return [[[] for _line in lines] for _jail in jails]
     told = {
         "lines": list(lines),
         "jails": [

@@ -95,7 +95,7 @@ def _lines(text: str, path: str) -> Iterator[_Line]:
         # A line of the same depth, or a shallower one, closes what stood open.
         while above and above[-1][0] >= indent:
             above.pop()
-        parents = tuple(name for _, name in above)
+        parents = tuple(name for _depth, name in above)
         found = _Line(number, indent, parents, key, match[3], match.span(3))
         inside = list(parents[:2]) == _ROOT or (parents == ("parameters",) and key == _ROOT[1])
         # Below the two upper keys only maps; below a scope values, or maps of other things.

@@ -14,7 +14,7 @@ from tests.testbed.hosts import Host
 
 pytestmark = pytest.mark.wire
 
-# Their roles are not written yet, so these get through on a host that is hardened as far as it goes.
+# Its role is not written yet, so it gets through on a host that is hardened as far as it goes.
 LATER = ("updates_installer",)
 ATTACKS = sum(control.attack.written for control in _controls.load().controls)
 

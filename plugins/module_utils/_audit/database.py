@@ -65,7 +65,7 @@ def account(look: Look) -> Finding:
         return failed(f"{says}, an account of the server's administrator.")
     if not name:
         return failed(f"{says}: the server takes anybody, by an account without a name.")
-    if any(where == "*.*" and "ALL PRIVILEGES" in what for what, where, _ in map(_parsed, grants)):
+    if any(where == "*.*" and "ALL PRIVILEGES" in what for what, where, _rest in map(_parsed, grants)):
         return failed(f"{says}, which may do everything on the whole server: an administrator by another name.")
     if not known.password and not any("unix_socket" in grant or "auth_socket" in grant for grant in grants):
         return failed(f"{says} without a password.")

@@ -271,6 +271,10 @@ def _key_fault(key: str) -> str:
 # ------------------------------------------------------------------------------------------------------ docroot
 
 
+# A server that takes nobody without a name it knows has said that it gives nothing away.
+_REFUSES_STRANGERS = "UNRECOGNIZED_NAME"
+
+
 @check("permissions_docroot")
 def docroot(look: Look) -> Finding:
     root = os.path.realpath(look.root)
@@ -289,7 +293,7 @@ def docroot(look: Look) -> Finding:
     found: dict[tuple[str, str], str] = {}
     silent = []
     for (door, _path), answer, (file, place) in zip(questions, look.ask_all(questions), about):
-        if not answer.status:
+        if not answer.status and _REFUSES_STRANGERS not in answer.error:
             silent.append(f"{door.url('')} ({answer.error})")
         if _is(answer, file, heads[file]):
             found.setdefault((file, place), f"{answer.url} gives away {shown(file)} (virtual host at {place})")
