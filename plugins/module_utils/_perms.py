@@ -734,7 +734,8 @@ class _Walk:
     def _open_now(self, handle: int, place: Place) -> bool:
         """Whether the web user can still move names in this directory. A check asks what would be."""
         if self.check:
-            assert place.want is not None
+            if place.want is None:
+                raise AssertionError("only what has a rule is opened")
             want = place.want
             web = self.tree.order.web
             mode = want.directory_mode
@@ -767,7 +768,8 @@ class _Walk:
     def _special(self, path: str, place: Place, status: os.stat_result, kind: int) -> None:
         what = _NAMELESS.get(kind, "no file")
         want = place.want
-        assert want is not None
+        if want is None:
+            raise AssertionError("only what has a rule is looked at")
         right = (status.st_uid, status.st_gid) == (want.owner, want.group)
         if kind in (stat.S_IFBLK, stat.S_IFCHR):
             self.found.refuse(path, "a device has no business here; remove it")

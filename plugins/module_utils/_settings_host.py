@@ -220,7 +220,8 @@ class Host:
     # ------------------------------------------------------------------------------------------------------ the cache
 
     def _user(self) -> pwd.struct_passwd:
-        assert self._application
+        if self._application is None:
+            raise AssertionError("only the application pins")
         name = self._application.web_user
         try:
             user = pwd.getpwnam(name)
@@ -232,7 +233,8 @@ class Host:
 
     def _clear_cache(self) -> None:
         """As the web user: files of root's in the cache would stop the application."""
-        assert self._application
+        if self._application is None:
+            raise AssertionError("only the application pins")
         user = self._user()
         php = shutil.which("php")
         if php is None:
