@@ -303,7 +303,8 @@ def jail(host: Host, expression: str, log: str, more: str = "") -> None:
     host.put("/etc/fail2ban/filter.d/chamilo-auth.conf", f"[Definition]\nfailregex = {expression}\n")
     text = f"[chamilo]\nenabled = true\nport = http,https\nfilter = chamilo-auth\nlogpath = {log}\nmaxretry = 5\n"
     host.put("/etc/fail2ban/jail.d/chamilo.conf", f"{text}bantime = 900\n{more}")
-    host.run("systemctl restart fail2ban")
+    # systemd would take many restarts in a row for a service that is broken.
+    host.run("systemctl reset-failed fail2ban.service; systemctl restart fail2ban.service")
     host.run("for _ in $(seq 50); do fail2ban-client status chamilo >/dev/null 2>&1 && exit 0; sleep 0.2; done; exit 1")
 
 
