@@ -118,4 +118,4 @@ def playbook(tmp_path: Path) -> Playbook:
 @pytest.fixture
 def hardened(stage: Callable[..., Host], playbook: Playbook) -> Host:
     """A host of the test's own on which harden ran once."""
-    return stage("hardened", playbook.harden)
+    return stage(f"hardened {playbook.sections}", playbook.harden)

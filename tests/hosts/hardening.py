@@ -34,9 +34,13 @@ HSTS = "max-age=31536000; includeSubDomains"
 
 @dataclass
 class Playbook:
-    """Runs playbooks on hosts of the testbed. ``folder`` holds inventories and plays."""
+    """Runs playbooks on hosts of the testbed.
+
+    ``folder`` holds inventories and plays. ``sections``: those that harden makes true, as tags; empty for all.
+    """
 
     folder: Path
+    sections: str = ""
 
     def inventory(self, *targets: Host) -> Path:
         path = self.folder / "hosts.yml"
@@ -45,6 +49,8 @@ class Playbook:
         return path
 
     def run(self, playbook: str, host: Host, *options: str, **variables: Any) -> Played:
+        if playbook == "harden" and self.sections and not {"--tags", "--skip-tags"} & set(options):
+            options = ("--tags", self.sections, *options)
         report = {"chamilo_report_dir": str(self.folder / "report")} if playbook == "audit" else {}
         return play(
             playbook, self.inventory(host), *options, variables={**CERTIFICATE, **SPARED, **report, **variables}
