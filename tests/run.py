@@ -193,7 +193,7 @@ def host_steps(full: bool) -> list[Step]:
         Step("molecule", ["molecule", "test", "--all"], 15, needs="images"),
     ]
     if not full:
-        return [*steps, Step("host tests", ["pytest", "-v", "--durations=20", "tests/hosts"], 40, needs="images")]
+        return [*steps, Step("host tests", ["pytest", "-v", "--durations=20", "tests/hosts"], 60, needs="images")]
     return [
         *steps,
         *(
@@ -209,7 +209,7 @@ def host_steps(full: bool) -> list[Step]:
 def second_cell_steps() -> list[Step]:
     """The other web server on the other Debian: what is seen on the wire, and rollbacks."""
     command = ["pytest", "-v", "--durations=20", "-m", "wire", "--matrix", "bookworm-apache", "tests/hosts"]
-    return [Step("host tests on a second cell", command, 40)]
+    return [Step("host tests on a second cell", command, 60)]
 
 
 def section_steps(section: str) -> list[Step]:

@@ -27,8 +27,8 @@ QUIET = [
     "/var/lib/php/*",
     "/var/lib/nginx/*",
     # Ansible's own module for packages refreshes the lists of Debian's packages in check mode too.
-    "/var/lib/apt/*",
-    "/var/cache/apt/*",
+    "/var/lib/apt*",
+    "/var/cache/apt*",
     "/root/.ansible*",
     "/var/www/chamilo/var/*",
     "database:*",
