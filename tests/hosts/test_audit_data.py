@@ -346,7 +346,7 @@ def test_the_running_fail2ban(stage: Callable[..., Host]) -> None:
     jail(host, careful, log)
     if host.web == "nginx":
         host.put("/etc/nginx/conf.d/proxy.conf", "set_real_ip_from 0.0.0.0/0;\nreal_ip_header X-Forwarded-For;\n")
-        host.run("systemctl reload nginx")
+        host.run("systemctl restart nginx")
     else:
         host.put("/etc/apache2/conf-enabled/proxy.conf", "RemoteIPHeader X-Forwarded-For\n")
         host.run("sed -i '/^LogFormat/s/%h /%a /' /etc/apache2/apache2.conf")

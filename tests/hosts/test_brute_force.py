@@ -256,7 +256,7 @@ def test_behind_a_declared_proxy_the_visitor_is_shut_out(guarded: Host, attacker
     if guarded.web == "nginx":
         text = f"set_real_ip_from {proxy};\nreal_ip_header X-Forwarded-For;\nreal_ip_recursive on;\n"
         guarded.put("/etc/nginx/conf.d/proxy.conf", text)
-        guarded.run("systemctl reload nginx")
+        guarded.run("systemctl restart nginx")
     else:
         text = f"RemoteIPHeader X-Forwarded-For\nRemoteIPInternalProxy {proxy}\n"
         guarded.put("/etc/apache2/conf-enabled/proxy.conf", text)

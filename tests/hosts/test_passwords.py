@@ -58,7 +58,7 @@ def add_portal(host: Host) -> None:
     name = {"nginx": "s/server_name campus.test;/server_name campus.test second.test;/"}
     other = "s/ServerName campus.test/ServerName campus.test\\nServerAlias second.test/"
     host.run(["sed", "-i", name.get(host.web, other), host.run(["readlink", "-f", path]).stdout.strip()])
-    host.run({"nginx": "systemctl reload nginx", "apache": "systemctl reload apache2"}[host.web])
+    host.run({"nginx": "systemctl restart nginx", "apache": "systemctl restart apache2"}[host.web])
     sql(
         host,
         "INSERT INTO access_url (id, url, description, active, created_by, tms) VALUES"
