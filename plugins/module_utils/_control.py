@@ -83,7 +83,7 @@ def observe(register: Mapping[str, Callable[..., Finding]], subject: object) -> 
 def _observed(function: Callable[..., Finding], subject: object) -> Finding:
     try:
         return function(subject)
-    except Exception as problem:
+    except Exception as problem:  # whatever broke one check is told as its finding, and the others go on
         ours = type(problem).__module__.startswith("ansible_collections.chamilo.")
         words = str(problem) if ours else f"{type(problem).__name__}: {problem}"
         # A sentence like any other evidence; an address or a path in front stays as it is.

@@ -94,7 +94,7 @@ try:
         engine.addFailRegex(value)
     for value in read["ignoreregex"]:
         engine.addIgnoreRegex(value)
-except Exception as problem:
+except Exception as problem:  # fail2ban raises many kinds; each is told as the refusal it is
     say({"refused": str(problem)})
     sys.exit(0)
 compiled = list(engine.failRegex) if hasattr(engine, "failRegex") else engine.getFailRegex()

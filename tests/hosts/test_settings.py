@@ -362,6 +362,7 @@ def test_a_secret_is_nowhere_to_be_seen(fresh: Host, playbook: Playbook) -> None
     canary = "canary-4f1c9e"
     watch = (
         "import glob, time\n"
+        "open('/tmp/seen', 'ab').close()\n"  # whoever reads it later knows that somebody watched
         "end = time.monotonic() + 40\n"
         "while time.monotonic() < end and not glob.glob('/tmp/enough'):\n"
         "    for path in glob.glob('/proc/[0-9]*/cmdline') + glob.glob('/proc/[0-9]*/environ'):\n"
@@ -382,7 +383,7 @@ def test_a_secret_is_nowhere_to_be_seen(fresh: Host, playbook: Playbook) -> None
     assert canary in fresh.get(FILE)
     assert canary not in played.output and password not in played.output
     assert canary not in fresh.run(["journalctl", "--no-pager"]).stdout
-    assert fresh.run("cat /tmp/seen 2>/dev/null || true").stdout == ""
-    readable = fresh.run(f"grep -rl {canary} /etc /tmp /var/log /root/.ansible {FILE} 2>/dev/null || true").stdout
+    assert fresh.get("/tmp/seen") == ""
+    readable = fresh.run(f"grep -rls {canary} /etc /tmp /var/log /root/.ansible {FILE}", check=False).stdout
     assert readable.split() == [FILE]
     assert fresh.run(["stat", "-c", "%U:%G %a", FILE]).stdout == "root:www-data 640\n"

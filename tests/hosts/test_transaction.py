@@ -186,7 +186,8 @@ def ready(cell: Cell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]
     host.run(f"mkdir {lab.etc}/test && cd {lab.etc}/test && ln -s key.pem link && echo goes >goes.conf")
     host.put(f"{lab.etc}/test/changes.conf", "# old\n", "0640", "www-data:adm")
     host.put(f"{lab.etc}/test/key.pem", "old key", "0400")
-    host.run("! command -v a2enmod || a2enmod -q headers && systemctl reload apache2 || true")
+    if host.web == "apache":
+        host.run("a2enmod -q headers && systemctl reload apache2")
     folder = tmp_path_factory.mktemp("ansible")
     install = [{"hosts": "all", "gather_facts": False, "tasks": [{"chamilo.hardening.host_program": None}]}]
     (folder / "install.yml").write_text(yaml.safe_dump(install))
