@@ -38,7 +38,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     words = "wire: what is seen from outside, and rollbacks; bin/test runs these on a second cell"
     config.addinivalue_line("markers", words)
+    config.addinivalue_line("markers", "long: takes minutes, so only bin/test --full runs it (by hand: -m long)")
     config.addinivalue_line("markers", "cells(cell, ...): run on these cells only, whatever the options say")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--full") or "long" in config.getoption("markexpr"):
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
