@@ -2,12 +2,14 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Puts the program chamilo-hardening on a host, and the unit that calls it at boot."""
+"""Puts the program chamilo-hardening on a host, the units that call it at boot and daily, and whom it tells."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 
+from ansible_collections.chamilo.hardening.plugins.module_utils import _alert
 from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import Item, StateError, Tree, file_item
 
@@ -35,6 +37,33 @@ ExecStart={program} recover --boot
 WantedBy=sysinit.target
 """
 
+DAILY = "chamilo-hardening-daily"
+DAILY_TEXT = """\
+# Written by the Ansible collection chamilo.hardening.
+[Unit]
+Description=Daily work of chamilo.hardening
+
+[Service]
+Type=oneshot
+Nice=10
+IOSchedulingClass=idle
+TimeoutStartSec=4h
+ExecStart={program} daily
+"""
+TIMER_TEXT = """\
+# Written by the Ansible collection chamilo.hardening.
+[Unit]
+Description=Daily work of chamilo.hardening
+
+[Timer]
+OnCalendar=*-*-* 05:00
+RandomizedDelaySec=1h
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+"""
+
 
 @dataclass
 class Installed:
@@ -51,35 +80,49 @@ def install(
     check: bool,
     machine: Machine | None = None,
     units: str = "/etc/systemd/system",
+    tell: _alert.Addressee | None = None,
+    addressee: str = _alert.CONFIGURATION,
 ) -> Installed:
-    """Install what is not there already. An unchanged host costs three looks and no command."""
+    """Install what is not there already. An unchanged host costs a look at each file and no command.
+
+    ``tell``: who is told of what a person has to see; None leaves that as it is.
+    """
     unit = f"{units}/{UNIT}"
     wanted = {
         program: file_item(content, 0, 0, 0o755),
         unit: file_item(UNIT_TEXT.format(program=program).encode(), 0, 0, 0o644),
         # What `systemctl enable` does.
         f"{units}/sysinit.target.wants/{UNIT}": Item("link", target=f"../{UNIT}"),
+        f"{units}/{DAILY}.service": file_item(DAILY_TEXT.format(program=program).encode(), 0, 0, 0o644),
+        f"{units}/{DAILY}.timer": file_item(TIMER_TEXT.encode(), 0, 0, 0o644),
+        f"{units}/timers.target.wants/{DAILY}.timer": Item("link", target=f"../{DAILY}.timer"),
     }
+    if tell is not None:
+        text = json.dumps({"mail": tell.mail, "webhook": tell.webhook}, sort_keys=True) + "\n"
+        wanted[addressee] = file_item(text.encode(), 0, 0, 0o600)
     done = Installed()
     with Tree() as tree:
         old = {path: tree.look(path) for path in wanted}
         different = [path for path, item in wanted.items() if not old[path].same(item)]
         for path in different:
-            if path == program:
+            if path == addressee:
+                before, after = "", "who is told (not shown: it can hold a secret)\n"
+            elif path == program:
                 before, after = _summary(old[path]), f"version {version}, {_summary(wanted[path])}"
             else:
                 before, after = _text(old[path]), _text(wanted[path])
             done.diff.append({"before_header": path, "after_header": path, "before": before, "after": after})
             if not check:
                 for folder in tree.missing_parents(path):
-                    tree.make_directory(folder)
+                    tree.make_directory(folder, 0o700 if path == addressee else 0o755)
                 tree.write(path, wanted[path])
     done.changed = bool(different)
     machine = machine or Machine()
-    if any(path != program for path in different) and not check and machine.systemd:
-        code, said = machine.run(["systemctl", "daemon-reload"], 60)
-        if code != 0:
-            raise StateError(f"`systemctl daemon-reload` failed ({code}): {said}")
+    if any(path.startswith(f"{units}/") for path in different) and not check and machine.systemd:
+        for argv in (["systemctl", "daemon-reload"], ["systemctl", "restart", f"{DAILY}.timer"]):
+            code, said = machine.run(argv, 60)
+            if code != 0:
+                raise StateError(f"`{' '.join(argv)}` failed ({code}): {said}")
     return done
 
 

@@ -17,7 +17,7 @@ import syslog
 from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _unlock
+from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _daily, _unlock
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import Busy, Item, StateError, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Outcome, TransactionError
 
@@ -40,6 +40,14 @@ Brings back an account that too many wrong passwords have locked, or lets an add
 out. Without a name it shows both. It shows what it is going to do before it does it. An account that a person has
 switched off is left alone."""
 
+DAILY = """\
+Does what this host looks after once a day, and tells whoever chamilo_alert_mail and chamilo_alert_webhook name of what
+a person has to see. The timer chamilo-hardening-daily.timer starts it. Without STEP it does all of it."""
+
+ALERT = """\
+Tells whoever chamilo_alert_mail and chamilo_alert_webhook name, to see that it reaches them: --test. Without it, the
+title and the text are what is told; the same title is told once a day at most."""
+
 
 def main(arguments: Sequence[str] | None = None, version: str = "", engine: Engine | None = None) -> int:
     """Run one command. Returns the exit code: 0 done, 1 it failed, 2 it was asked for in a wrong way."""
@@ -53,7 +61,14 @@ def main(arguments: Sequence[str] | None = None, version: str = "", engine: Engi
     command: Callable[[argparse.Namespace, Engine], int] = options.run
     try:
         return command(options, engine or Engine())
-    except (TransactionError, StateError, _unlock.UnlockError, OSError) as problem:
+    except (
+        TransactionError,
+        StateError,
+        _alert.AlertError,
+        _daily.DailyError,
+        _unlock.UnlockError,
+        OSError,
+    ) as problem:
         _say(str(problem), syslog.LOG_ERR)
         return 1
 
@@ -76,6 +91,18 @@ def _parser(version: str) -> argparse.ArgumentParser:
     unlock.add_argument("target", metavar="USER|ADDRESS", nargs="?", default="", help="empty: show who is locked")
     unlock.add_argument("--yes", action="store_true", help="do not ask")
     unlock.set_defaults(run=_unlocked)
+
+    daily = commands.add_parser("daily", help="do the daily work now", description=DAILY)
+    daily.add_argument("steps", metavar="STEP", nargs="*", help="only these, such as monitoring")
+    daily.add_argument("--due", action="store_true", help="only what never succeeded as it is configured now")
+    daily.set_defaults(run=_daily_work)
+
+    alert = commands.add_parser("alert", help="tell whoever looks after this host", description=ALERT)
+    alert.add_argument("title", metavar="TITLE", nargs="?", default="")
+    alert.add_argument("text", metavar="TEXT", nargs="?", default="")
+    alert.add_argument("--section", default="monitoring", help="what it is about (default: %(default)s)")
+    alert.add_argument("--test", action="store_true", help="send a test")
+    alert.set_defaults(run=_alerted)
 
     # Without help, so that the list shows only what a person needs: timers and the boot call this.
     recover = commands.add_parser("recover", description="Put back what an interrupted run left behind.")
@@ -159,6 +186,33 @@ def _unlocked(options: argparse.Namespace, _engine: Engine) -> int:
         return 1
     for line in todo.act():
         _say(f"unlock {options.target}: {line}")
+    return 0
+
+
+def _daily_work(options: argparse.Namespace, _engine: Engine) -> int:
+    failed = False
+    for done in _daily.run(options.steps, options.due):
+        for line in done.lines:
+            _say(f"{done.name}: {line}")
+        if done.problem:
+            _say(f"{done.name}: {done.problem}", syslog.LOG_ERR)
+            failed = True
+    return int(failed)
+
+
+def _alerted(options: argparse.Namespace, _engine: Engine) -> int:
+    title, text = options.title, options.text
+    if options.test:
+        title = title or "Test alert"
+        text = text or "This is a test: whoever looks after this host is reached. There is nothing to do."
+    if not title:
+        _say("Say what to tell: chamilo-hardening alert TITLE TEXT, or chamilo-hardening alert --test", syslog.LOG_ERR)
+        return 2
+    ways = _alert.tell(options.section, title, text or title, again=options.test)
+    if not ways:
+        _say("Nobody is configured: set chamilo_alert_mail or chamilo_alert_webhook and harden again.", syslog.LOG_ERR)
+        return 1
+    _say(f"Told by {' and '.join(ways)}.")
     return 0
 
 

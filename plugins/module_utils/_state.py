@@ -420,6 +420,14 @@ def _holder(handle: int) -> str:
     return os.pread(handle, 200, 0).decode(errors="replace").strip() or "an unknown process"
 
 
+def replace_file(path: str, text: str, mode: int = 0o600) -> None:
+    """Replace a file of root's own, durably; folders that are missing are made for root alone."""
+    with Tree() as tree:
+        for folder in tree.missing_parents(path):
+            tree.make_directory(folder, 0o700)
+        tree.write(path, file_item(text.encode(), os.geteuid(), os.getegid(), mode))
+
+
 def now() -> str:
     """The time of day in a form that sorts."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -17,14 +17,15 @@ description:
     interrupted transaction, by a timer or before the web server starts at boot.
   - The program is one file, made on the controller from the same code as the modules of this collection. It needs
     nothing on the host but C(/usr/bin/python3).
-  - Installs and enables the unit C(chamilo-hardening-recover.service) too.
+  - Installs and enables the unit C(chamilo-hardening-recover.service) too, and the timer
+    C(chamilo-hardening-daily.timer), which starts what a host looks after once a day.
 attributes:
   check_mode:
     support: full
     description: Predicts what would change and touches nothing.
   diff_mode:
     support: full
-    description: Shows version and checksum of the program, and the text of the unit.
+    description: Shows version and checksum of the program, and the text of the units. Never who is told.
   idempotent:
     support: full
     description: A program with the same checksum is left alone.
@@ -33,6 +34,16 @@ options:
     description: Where the program goes. The transactions look for it at the default.
     type: path
     default: /usr/local/sbin/chamilo-hardening
+  alert_mail:
+    description:
+      - Who is told by mail of what a person has to see, through the mail program of the host. Empty means nobody.
+      - Without this option and O(alert_webhook) it stays as it is.
+    type: str
+  alert_webhook:
+    description:
+      - What is told in the same cases by an HTTP POST, as JSON with C(host), C(section), C(title) and C(text).
+      - It begins with C(https://). Empty means nothing.
+    type: str
   content:
     description: The program. Made by the collection on the controller; it cannot be given.
     type: str
@@ -43,13 +54,19 @@ seealso:
   - module: chamilo.hardening.config_transaction
 notes:
   - To remove it, undo each section (C(chamilo-hardening status) shows them), then remove the program, the unit
-    C(/etc/systemd/system/chamilo-hardening-recover.service), the link to it in C(sysinit.target.wants) beside it, and
+    C(/etc/systemd/system/chamilo-hardening-recover.service), the link to it in C(sysinit.target.wants) beside it, the
+    service and timer C(chamilo-hardening-daily) with its link in C(timers.target.wants), C(/etc/chamilo-hardening) and
     C(/var/lib/chamilo-hardening).
 """
 
 EXAMPLES = r"""
 - name: Have the host look after itself
   chamilo.hardening.host_program:
+
+- name: Have it tell the administrator what a person has to see
+  chamilo.hardening.host_program:
+    alert_mail: admin@school.example
+    alert_webhook: "{{ vault_alert_webhook }}"
 """
 
 RETURN = r"""
@@ -59,7 +76,7 @@ version:
   type: str
   sample: 1.0.0
 diff:
-  description: The program and the unit before and after.
+  description: The program and the units before and after.
   returned: with C(--diff)
   type: list
   elements: dict
@@ -70,6 +87,7 @@ import zlib
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._alert import Addressee, refusal
 from ansible_collections.chamilo.hardening.plugins.module_utils._install import install
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
 
@@ -78,6 +96,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "default": "/usr/local/sbin/chamilo-hardening"},
+            "alert_mail": {"type": "str"},
+            "alert_webhook": {"type": "str", "no_log": True},
             # No secret, but nothing to have in the host's log either.
             "content": {"type": "str", "no_log": True},
             "version": {"type": "str"},
@@ -86,9 +106,14 @@ def main() -> None:
     )
     if not module.params["content"]:
         module.fail_json(msg="host_program works through its action plugin only, which makes the program.")
+    told = [module.params["alert_mail"], module.params["alert_webhook"]]
+    tell = None if told == [None, None] else Addressee(*(value or "" for value in told))
+    refused = refusal(tell.mail, tell.webhook) if tell else ""
+    if refused:
+        module.fail_json(msg=refused)
     program = zlib.decompress(base64.b64decode(module.params["content"]))
     try:
-        done = install(program, module.params["version"], module.params["path"], module.check_mode)
+        done = install(program, module.params["version"], module.params["path"], module.check_mode, tell=tell)
     except (StateError, OSError) as problem:
         module.fail_json(msg=str(problem))
     result = {"changed": done.changed, "version": module.params["version"]}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Sequence
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._install import UNIT, Installed, install
+from ansible_collections.chamilo.hardening.plugins.module_utils._alert import Addressee
+from ansible_collections.chamilo.hardening.plugins.module_utils._install import DAILY, UNIT, Installed, install
 from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
 
@@ -21,6 +23,7 @@ class Place:
     def __init__(self, root: Path) -> None:
         self.program = root / "sbin/chamilo-hardening"
         self.units = root / "units"
+        self.addressee = root / "etc/alert.json"
         self.commands: list[str] = []
         self.code = 0
 
@@ -28,10 +31,12 @@ class Place:
         self.commands.append(" ".join(argv))
         return self.code, ""
 
-    def install(self, content: bytes = b"one", check: bool = False, systemd: bool = True) -> Installed:
+    def install(
+        self, content: bytes = b"one", check: bool = False, systemd: bool = True, tell: Addressee | None = None
+    ) -> Installed:
         self.commands.clear()
         machine = Machine(self.run, systemd=systemd)
-        return install(content, "1.2.3", str(self.program), check, machine, str(self.units))
+        return install(content, "1.2.3", str(self.program), check, machine, str(self.units), tell, str(self.addressee))
 
 
 @pytest.fixture
@@ -46,7 +51,9 @@ def test_it_is_installed_and_enabled_once(place: Place) -> None:
     enabled = place.units / "sysinit.target.wants" / UNIT
     assert os.readlink(enabled) == f"../{UNIT}"
     assert f"ExecStart={place.program} recover --boot\n" in enabled.read_text()
-    assert place.commands == ["systemctl daemon-reload"]
+    assert os.readlink(place.units / "timers.target.wants" / f"{DAILY}.timer") == f"../{DAILY}.timer"
+    assert f"ExecStart={place.program} daily\n" in (place.units / f"{DAILY}.service").read_text()
+    assert place.commands == ["systemctl daemon-reload", f"systemctl restart {DAILY}.timer"]
     again = place.install()
     assert not again.changed and again.diff == [] and place.commands == []
 
@@ -88,3 +95,19 @@ def test_systemd_that_refuses_is_told(place: Place) -> None:
     place.code = 1
     with pytest.raises(StateError, match=r"`systemctl daemon-reload` failed \(1\)"):
         place.install()
+
+
+def test_whom_it_tells_is_written_for_root_alone_and_never_shown(place: Place) -> None:
+    place.install()
+    assert not place.addressee.exists(), "nobody asked for it"
+    done = place.install(tell=Addressee("admin@school.example", "https://hook.example/secret"))
+    assert done.changed and place.commands == [] and "hook.example" not in str(done.diff)
+    assert json.loads(place.addressee.read_text()) == {
+        "mail": "admin@school.example",
+        "webhook": "https://hook.example/secret",
+    }
+    assert stat.S_IMODE(place.addressee.stat().st_mode) == 0o600
+    assert stat.S_IMODE(place.addressee.parent.stat().st_mode) == 0o700
+    assert not place.install(tell=Addressee("admin@school.example", "https://hook.example/secret")).changed
+    assert not place.install().changed and place.addressee.exists(), "left as it is"
+    assert place.install(tell=Addressee()).changed

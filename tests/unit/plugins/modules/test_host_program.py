@@ -17,6 +17,8 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.chamilo.hardening.plugins.module_utils import _install
 from ansible_collections.chamilo.hardening.plugins.modules import host_program
 
+CONTENT = base64.b64encode(zlib.compress(b"program")).decode()
+
 
 def run(capsys: pytest.CaptureFixture[str], **arguments: Any) -> dict[str, Any]:
     with patch_module_args(arguments), pytest.raises(SystemExit):
@@ -30,13 +32,48 @@ def test_the_program_is_unpacked_and_installed(
 ) -> None:
     installed: list[tuple[Any, ...]] = []
     monkeypatch.setattr(
-        host_program, "install", lambda *words: installed.append(words) or _install.Installed(True, [{"before": ""}])
+        host_program,
+        "install",
+        lambda *words, tell: installed.append((*words, tell)) or _install.Installed(True, [{"before": ""}]),
     )
-    content = base64.b64encode(zlib.compress(b"program")).decode()
-    done = run(capsys, content=content, version="1.2.3", path="/x", _ansible_diff=True)
-    assert installed == [(b"program", "1.2.3", "/x", False)]
+    done = run(capsys, content=CONTENT, version="1.2.3", path="/x", _ansible_diff=True)
+    assert installed == [(b"program", "1.2.3", "/x", False, None)]
     assert (done["changed"], done["version"], done["diff"]) == (True, "1.2.3", [{"before": ""}])
-    assert content not in json.dumps(done)
+    assert CONTENT not in json.dumps(done)
+
+
+@pytest.mark.parametrize(
+    "arguments, tell",
+    [
+        ({"alert_mail": "a@b.example"}, ("a@b.example", "")),
+        ({"alert_mail": "", "alert_webhook": "https://b.example/x"}, ("", "https://b.example/x")),
+    ],
+)
+def test_whom_to_tell_is_handed_on(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: dict[str, str],
+    tell: tuple[str, str],
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(host_program, "install", lambda *words, tell: told.append(tell) or _install.Installed())
+    run(capsys, content=CONTENT, version="1.2.3", **arguments)
+    assert [(one.mail, one.webhook) for one in told] == [tell]
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ({"alert_mail": "nobody"}, "no mail address"),
+        ({"alert_mail": "-oQ/tmp@x"}, "no mail address"),
+        ({"alert_webhook": "http://b.example/hidden"}, "begins with https://"),
+    ],
+)
+def test_whom_nobody_could_tell_is_refused(
+    capsys: pytest.CaptureFixture[str], arguments: dict[str, str], words: str
+) -> None:
+    failed = run(capsys, content=CONTENT, version="1.2.3", **arguments)
+    assert words in failed["msg"] and "hidden" not in json.dumps(failed)
 
 
 def test_the_program_needs_its_action_plugin(capsys: pytest.CaptureFixture[str]) -> None:

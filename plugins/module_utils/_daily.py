@@ -1,0 +1,76 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""What a host does by itself once a day. Each step reads its own files below /etc/chamilo-hardening."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import syslog
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _records, _state
+
+RECORD = "daily.json"
+
+Step = tuple[str, Callable[[], "list[str]"]]
+# Name and function. A function does its work, tells whom it has to tell, and returns lines for the journal.
+STEPS: tuple[Step, ...] = ()
+
+
+class DailyError(Exception):
+    """There is no such step."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of one step."""
+
+    name: str
+    lines: Sequence[str] = ()
+    problem: str = ""
+
+
+def run(only: Collection[str] = (), due: bool = False, steps: Sequence[Step] | None = None) -> Iterator[Done]:
+    """Run the steps, one after the other. ``due``: only those that never succeeded as they are configured now."""
+    every = STEPS if steps is None else steps
+    unknown = sorted(set(only) - {name for name, _function in every})
+    if unknown:
+        known = ", ".join(name for name, _function in every) or "none"
+        raise DailyError(f"There is no step {', '.join(unknown)}. There are: {known}.")
+    for name, function in every:
+        if only and name not in only:
+            continue
+        present = configuration(name)
+        known = _records.read(RECORD).get(name, {})
+        if due and known.get("ok") is True and known.get("configuration") == present:
+            continue
+        done = _step(name, function)
+        _records.note(RECORD, name, not done.problem, done.problem or " ".join(done.lines), configuration=present)
+        yield done
+
+
+def _step(name: str, function: Callable[[], list[str]]) -> Done:
+    try:
+        return Done(name, function())
+    except Exception as problem:  # whatever broke one step is told, and the others go on
+        words = str(problem) or type(problem).__name__
+    try:
+        _alert.tell(name, f"The daily work of {name} failed", words)
+    except _alert.AlertError as problem:
+        syslog.syslog(syslog.LOG_ERR, f"{name}: {problem}")
+    return Done(name, problem=words)
+
+
+def configuration(name: str) -> str:
+    """A digest of what a step works by: its own files, and who is told."""
+    folder = os.path.dirname(_alert.CONFIGURATION)
+    digest = hashlib.sha256()
+    for path in [*sorted(glob.glob(f"{folder}/{name}-*.json")), _alert.CONFIGURATION]:
+        with _state.Tree() as tree:
+            digest.update(f"{path} {tree.look(path).sha256}\n".encode())
+    return digest.hexdigest()[:16]

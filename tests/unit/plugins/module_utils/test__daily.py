@@ -1,0 +1,102 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The daily work: each step on its own, what breaks is told, and what is due is what never succeeded."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _daily, _program, _records, _state
+from ansible_collections.chamilo.hardening.plugins.module_utils._daily import DailyError, run
+
+
+@pytest.fixture
+def host(monkeypatch, tmp_path):
+    """``told``: the alerts; ``etc``: the configuration; ``steps``: one that works and one that breaks."""
+    host = SimpleNamespace(told=[], etc=tmp_path / "etc", ran=[], broken=True)
+
+    def breaks():
+        host.ran.append("https")
+        if host.broken:
+            raise ValueError("no such file")
+        return []
+
+    def works():
+        host.ran.append("updates")
+        return ["All is new."]
+
+    host.etc.mkdir()
+    host.steps = (("https", breaks), ("updates", works))
+    monkeypatch.setattr(_daily, "STEPS", host.steps)
+    monkeypatch.setattr(_state, "STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(_alert, "CONFIGURATION", str(host.etc / "alert.json"))
+    monkeypatch.setattr(_alert, "tell", lambda *words, again=False: host.told.append(words) or [])
+    monkeypatch.setattr(_program.syslog, "syslog", lambda level, line: None)
+    return host
+
+
+def test_a_step_that_breaks_is_told_and_the_others_go_on(host):
+    assert [(done.name, done.problem) for done in run()] == [("https", "no such file"), ("updates", "")]
+    assert host.told == [("https", "The daily work of https failed", "no such file")]
+    record = _records.read(_daily.RECORD)
+    assert record["https"]["ok"] is False and record["updates"]["ok"] is True
+
+
+def test_due_is_what_never_succeeded_as_it_is_configured(host):
+    list(run())
+    host.ran.clear()
+    list(run(due=True))
+    assert host.ran == ["https"]
+    host.broken = False
+    list(run(due=True))
+    host.ran.clear()
+    assert list(run(due=True)) == [] and host.ran == []
+    (host.etc / "updates-campus.json").write_text("{}")
+    list(run(due=True))
+    assert host.ran == ["updates"]
+    (host.etc / "alert.json").write_text("{}")
+    list(run(due=True))
+    assert host.ran == ["updates", "https", "updates"], "who is told has changed"
+
+
+def test_one_step_alone_and_none_that_is_not_there(host):
+    list(run(["updates"]))
+    assert host.ran == ["updates"]
+    with pytest.raises(DailyError, match="no step uploads. There are: https, updates"):
+        list(run(["uploads"]))
+
+
+def test_the_program_says_what_was_done_and_what_broke(host, capsys):
+    assert _program.main(["daily"]) == 1
+    said = capsys.readouterr()
+    assert said.out == "updates: All is new.\n" and said.err == "https: no such file\n"
+    host.broken = False
+    assert _program.main(["daily", "https"]) == 0
+    assert _program.main(["daily", "nothing"]) == 1
+
+
+def test_the_program_proves_that_somebody_is_reached(host, monkeypatch, capsys):
+    assert _program.main(["alert", "--test"]) == 1
+    assert "Nobody is configured" in capsys.readouterr().err
+    monkeypatch.setattr(_alert, "tell", lambda *words, again: host.told.append((*words, again)) or ["webhook"])
+    assert _program.main(["alert", "--test"]) == 0
+    assert capsys.readouterr().out == "Told by webhook.\n"
+    assert _program.main(["alert", "Disk", "is full", "--section", "backups"]) == 0
+    assert host.told[-1] == ("backups", "Disk", "is full", False)
+    assert _program.main(["alert"]) == 2
+
+
+def test_records_are_kept_beside_each_other_and_a_damaged_file_is_written_anew(host):
+    _records.note("monitoring.json", "accounts", True, "3 are dormant", count=3)
+    _records.note("monitoring.json", "delivery", False, "refused")
+    known = _records.read("monitoring.json")
+    assert known["accounts"]["ok"] is True and known["accounts"]["count"] == 3
+    assert known["delivery"]["detail"] == "refused"
+    with open(f"{_state.STATE}/monitoring.json", "w", encoding="utf-8") as stream:
+        stream.write("{")
+    _records.note("monitoring.json", "auth", True, "")
+    assert list(json.loads(open(f"{_state.STATE}/monitoring.json", encoding="utf-8").read())) == ["auth"]
