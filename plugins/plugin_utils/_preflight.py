@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._alert import refusal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
@@ -34,6 +35,7 @@ HEADER_TEXTS = (
     "chamilo_headers_frame_ancestors",
     "chamilo_headers_xss_protection",
 )
+ALERTS = ("chamilo_alert_mail", "chamilo_alert_webhook")
 NETWORKS = ("chamilo_trusted_proxies", "chamilo_friends")
 LEAST = {"chamilo_passwords_minimum_length": 8, "chamilo_passwords_rotation_days": 0}
 
@@ -184,6 +186,7 @@ def errors(all_specs: Mapping[str, Spec], sections: Sequence[str], values: Mappi
         said += least(name, values.get(name, LEAST[name]))
     if "chamilo_site" in values:
         said += site(values["chamilo_site"])
+    said += filter(None, [refusal(*(str(values.get(name) or "") for name in ALERTS))])
     if "https" in sections:
         said += certificate(values)
     if "headers" in sections:

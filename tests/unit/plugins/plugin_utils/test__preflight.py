@@ -172,3 +172,15 @@ def test_good_words_for_a_site(value: str) -> None:
 def test_words_that_cannot_stand_in_the_name_of_a_file(value: str) -> None:
     (said,) = _preflight.site(value)
     assert "chamilo_site" in said
+
+
+@pytest.mark.parametrize(
+    "name, value, words",
+    [
+        ("chamilo_alert_mail", "the office", "is no mail address"),
+        ("chamilo_alert_webhook", "http://hook.example/hidden", "begins with https://"),
+    ],
+)
+def test_somebody_who_could_not_be_told_is_refused(name: str, value: str, words: str) -> None:
+    (said,) = (sentence for sentence in errors(**{name: value}) if "not a variable" not in sentence)
+    assert words in said and "hidden" not in said
