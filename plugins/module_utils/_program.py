@@ -17,7 +17,8 @@ import syslog
 from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _daily, _unlock
+from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _daily, _unlock, _window
+from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import Busy, Item, StateError, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Outcome, TransactionError
 
@@ -48,6 +49,12 @@ ALERT = """\
 Tells whoever chamilo_alert_mail and chamilo_alert_webhook name, to see that it reaches them: --test. Without it, the
 title and the text are what is told; the same title is told once a day at most."""
 
+WINDOW = """\
+For an update or an installation through the browser, lets PHP write what it must for a while. `open` gives the tree
+the modes for it and, with --from, lets that one address reach the installer. It closes by itself when the time is up,
+also when the host was restarted in between. `close` does it now: owners and modes are as the guide wants them again.
+While a window is open, the playbook leaves the tree as it is and says so."""
+
 
 def main(arguments: Sequence[str] | None = None, version: str = "", engine: Engine | None = None) -> int:
     """Run one command. Returns the exit code: 0 done, 1 it failed, 2 it was asked for in a wrong way."""
@@ -67,6 +74,8 @@ def main(arguments: Sequence[str] | None = None, version: str = "", engine: Engi
         _alert.AlertError,
         _daily.DailyError,
         _unlock.UnlockError,
+        _window.WindowError,
+        PermsError,
         OSError,
     ) as problem:
         _say(str(problem), syslog.LOG_ERR)
@@ -91,6 +100,19 @@ def _parser(version: str) -> argparse.ArgumentParser:
     unlock.add_argument("target", metavar="USER|ADDRESS", nargs="?", default="", help="empty: show who is locked")
     unlock.add_argument("--yes", action="store_true", help="do not ask")
     unlock.set_defaults(run=_unlocked)
+
+    window = commands.add_parser("window", help="let PHP write the program for a while", description=WINDOW)
+    doing = window.add_subparsers(metavar="open|close", required=True)
+    opened = doing.add_parser("open", help="open it, or give it another deadline", description=WINDOW)
+    opened.add_argument("--profile", choices=["upgrade", "install"], default="upgrade", help="default: %(default)s")
+    opened.add_argument("--minutes", type=int, default=_window.MINUTES, help="how long (default: %(default)s)")
+    opened.add_argument("--from", dest="address", metavar="ADDRESS", default="", help="who may reach the installer")
+    opened.add_argument("--site", default="", help="which portal, where there are several")
+    opened.set_defaults(run=_window_opened)
+    closed = doing.add_parser("close", help="close it now", description=WINDOW)
+    closed.add_argument("--site", default="", help="only that of this portal")
+    closed.add_argument("--due", action="store_true", help="only those whose time is up")
+    closed.set_defaults(run=_window_closed)
 
     daily = commands.add_parser("daily", help="do the daily work now", description=DAILY)
     daily.add_argument("steps", metavar="STEP", nargs="*", help="only these, such as monitoring")
@@ -216,6 +238,44 @@ def _alerted(options: argparse.Namespace, _engine: Engine) -> int:
     return 0
 
 
+def _window_opened(options: argparse.Namespace, engine: Engine) -> int:
+    portal = _window.site(options.site)
+    windows = _window.Windows(engine)
+    done = windows.open(portal.tree, options.profile, options.minutes, options.address, portal)
+    _say(f"window open: {done.window.told()}. {_entries(done)}")
+    _say("To close it before: chamilo-hardening window close")
+    return 0
+
+
+def _window_closed(options: argparse.Namespace, engine: Engine) -> int:
+    windows = _window.Windows(engine)
+    known = [one for one in windows.known() if options.site in ("", one.site)]
+    if options.due:
+        known = [one for one in known if windows.due(one)]
+    elif not known:
+        _say("No window is open.")
+    problems = []
+    for window in known:
+        try:
+            done = windows.close(window)
+        except (_window.WindowError, OSError) as problem:
+            problems.append(str(problem))
+            continue
+        _say(f"window close: {window.path} is as the guide wants it again. {_entries(done)}")
+    if problems:
+        raise _window.WindowError(" ".join(problems))
+    return 0
+
+
+def _entries(done: _window.Done) -> str:
+    found = done.found
+    said = [f"{found.entries:,} entries looked at, {sum(found.fixed.values()):,} changes.", *done.notes]
+    if found.quarantined_total:
+        said.append(f"PHP that cannot run until somebody looked at it: {', '.join(found.quarantined)}.")
+    said += [f"Left as it is: {one['path']} {one['why']}." for one in found.refused]
+    return " ".join(said)
+
+
 def _status(options: argparse.Namespace, engine: Engine) -> int:
     known = status(engine, options.version)
     if options.json:
@@ -238,6 +298,8 @@ def _status(options: argparse.Namespace, engine: Engine) -> int:
         print(f"  {name:<20} since {section['since']}   {files:<10} {section['generation']}")
         for path in section["edited"]:
             print(f"    edited by hand since: {path}")
+    for window in known["windows"]:
+        print(f"\nOPEN: {window}. To close it: chamilo-hardening window close")
     if known["sections"]:
         print("\nTo bring back what was there before: chamilo-hardening undo SECTION")
     return 0
@@ -268,6 +330,7 @@ def status(engine: Engine, version: str) -> dict[str, Any]:
         "running": running,
         "interrupted": {key: interrupted[key] for key in ("name", "since")} if interrupted else None,
         "pending": sorted(state["pending"]),
+        "windows": [window.told() for window in _window.Windows(engine).known()],
     }
 
 

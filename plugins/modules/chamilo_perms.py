@@ -59,6 +59,15 @@ options:
     type: str
     choices: [production, upgrade, install]
     default: production
+  until:
+    description:
+      - For how many minutes a profile other than V(production) holds. Then the tree closes by itself, also when the
+        host was restarted in between, or earlier by C(chamilo-hardening window close).
+      - While a window is open, O(profile=production) leaves the tree as it is, and a second task with O(until) leaves
+        the deadline as it is. RV(window) says so.
+      - Needs systemd, and the program that M(chamilo.hardening.host_program) installs.
+      - Without it an open profile holds until a task with O(profile=production) runs.
+    type: int
   policy:
     description:
       - Rules that come before those of O(profile). The first one that matches counts for each of owner, group and the
@@ -140,6 +149,13 @@ EXAMPLES = r"""
         directory_mode: '0775'
         file_mode: '0664'
 
+- name: Let an updater in the browser write the program for an hour
+  chamilo.hardening.chamilo_perms:
+    path: /var/www/chamilo
+    web_user: www-data
+    profile: upgrade
+    until: 60
+
 - name: See what is not as it should be
   chamilo.hardening.chamilo_perms:
     path: /var/www/chamilo
@@ -205,11 +221,19 @@ quarantined_total:
   description: How many there are.
   returned: always
   type: int
+window:
+  description: What is open on this tree, and until when. Empty when nothing is.
+  returned: always
+  type: str
+  sample: /var/www/chamilo is open (upgrade) until 2026-05-04 13:00:00 UTC
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PROFILES, PermsError, diff, order, run
+from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PROFILES, PermsError, diff
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._window import TREE, WindowError, apply
 
 
 def main() -> None:
@@ -227,6 +251,7 @@ def main() -> None:
             "group": {"type": "str"},
             "web_user": {"type": "str", "required": True},
             "profile": {"type": "str", "choices": list(PROFILES), "default": "production"},
+            "until": {"type": "int"},
             "policy": {"type": "list", "elements": "dict", "default": [], "options": rule},
             "exclude": {"type": "list", "elements": "str", "default": []},
             "roots": {"type": "list", "elements": "str", "default": []},
@@ -234,11 +259,12 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    tree = {name: module.params[name] for name in TREE}
     try:
-        found = run(order(module.params, module.params["profile"]), module.check_mode)
-    except (PermsError, OSError) as problem:
+        found, window = apply(tree, module.params["profile"], module.params["until"], module.check_mode)
+    except (PermsError, WindowError, StateError, TransactionError, OSError) as problem:
         module.fail_json(msg=str(problem))
-    result = found.result()
+    result = {**found.result(), "window": window}
     if module._diff:
         result["diff"] = diff(module.params["path"], found)
     module.exit_json(**result)

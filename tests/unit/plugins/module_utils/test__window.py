@@ -1,0 +1,243 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real files, as root; only the commands are not run."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _program, _window
+from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._window import Site, WindowError, Windows
+
+
+class Host:
+    """A portal with an installer, and a clock that a test can turn."""
+
+    def __init__(self, folder, web="nginx"):
+        self.folder = folder
+        self.now = 1_000_000.0
+        self.commands = []
+        self.fails = ""
+        self.root = folder / "chamilo"
+        for name in ("public/index.php", "var/log/x.log", "config/a.yaml", ".env"):
+            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / name).write_text("")
+        self.root.chmod(0o755)
+        for name in ("units", "etc/window", "sites"):
+            (folder / name).mkdir(parents=True)
+        (folder / "etc/updates.conf").write_text("")
+        self.engine = Engine(str(folder / "state"), Machine(self.run, systemd=True, program=sys.executable))
+        self.windows = Windows(self.engine, str(folder / "units"), lambda: self.now)
+        self.file = folder / "etc/window/installer.conf"
+        installer = {"web": web, "file": str(self.file), "test": [["nginx", "-t"]], "service": "nginx"}
+        self.tree = {"path": str(self.root), "owner": "root", "web_user": "www-data", "group": None}
+        self.portal = Site("campus", self.tree, installer)
+
+    def run(self, argv, _seconds):
+        self.commands.append(" ".join(argv))
+        if self.fails and self.fails in self.commands[-1]:
+            return 1, "no"
+        return (0, "active") if "is-active" in argv else (0, "")
+
+    def mode(self, path="public/index.php"):
+        return (self.root / path).stat().st_mode & 0o777
+
+    def units(self):
+        return {path.name: path.read_text() for path in (self.folder / "units").iterdir()}
+
+    def open(self, profile="upgrade", minutes=30, address=""):
+        return self.windows.open(self.tree, profile, minutes, address, self.portal)
+
+
+@pytest.fixture
+def host(tmp_path):
+    old = os.umask(0o022)
+    yield Host(tmp_path)
+    os.umask(old)
+
+
+def test_open_and_close_and_nothing_is_left(host):
+    done = host.open(address="203.0.113.7")
+    assert host.mode() == 0o664
+    assert "until 1970-01-12 14:16:40 UTC; the installer answers 203.0.113.7 only" in done.window.told()
+    assert host.file.read_text().endswith('if ($remote_addr = "203.0.113.7") {\n    set $chamilo_installer "";\n}\n')
+    assert "OnCalendar=1970-01-12 14:16:40 UTC\n" in host.units()["chamilo-hardening-window.timer"]
+    assert f"{sys.executable} window close --due" in host.units()["chamilo-hardening-window.service"]
+    host.windows.close(host.windows.at(host.tree["path"]))
+    assert host.mode() == 0o644
+    assert not host.file.exists()
+    assert host.units() == {}
+    assert host.windows.known() == []
+    assert "systemctl disable --now chamilo-hardening-window.timer" in host.commands
+
+
+def test_the_timer_runs_before_the_first_mode_changes(host, monkeypatch):
+    monkeypatch.setattr(_window, "run", lambda order: pytest.fail("it went on"))
+    host.fails = "restart chamilo-hardening-window.timer"
+    with pytest.raises(WindowError, match=r"systemctl restart chamilo-hardening-window\.timer"):
+        host.open()
+
+
+def test_an_opening_that_fails_is_closed_again(host, monkeypatch):
+    host.fails = "nginx -t"
+    with pytest.raises(TransactionError, match="nginx -t"):
+        host.open(address="203.0.113.7")
+    assert host.mode() == 0o644
+    assert host.windows.known() == []
+    assert host.units() == {}
+
+
+def test_apache_is_told_in_its_own_words(tmp_path):
+    host = Host(tmp_path, web="apache")
+    host.open(address="2001:db8:0::7")
+    assert host.file.read_text().endswith("\nRequire ip 2001:db8::7\n")
+
+
+def test_opening_again_moves_the_deadline_and_the_address(host):
+    host.open(address="203.0.113.7")
+    host.now += 60
+    host.open("install", 10, "::ffff:203.0.113.8")
+    (window,) = host.windows.known()
+    assert (window.profile, window.until, window.address) == ("install", 1_000_660, "203.0.113.8")
+    assert host.mode() == 0o644 and host.mode(".env") == 0o660
+    assert "203.0.113.8" in host.file.read_text()
+    host.open("install", 10)
+    assert not host.file.exists()
+
+
+def test_what_is_due(host):
+    host.open(minutes=1)
+    window = host.windows.known()[0]
+    host.now += 59.5
+    assert not host.windows.due(window)
+    host.now += 0.5
+    assert host.windows.due(window)
+
+
+def test_a_link_that_moves_on_leaves_no_tree_open(host):
+    current = host.folder / "current"
+    current.symlink_to("chamilo")
+    host.tree["path"] = str(current)
+    host.open()
+    current.unlink()
+    current.symlink_to("elsewhere")
+    host.windows.close(host.windows.known()[0])
+    assert host.mode() == 0o644
+
+
+def test_a_tree_that_has_gone_is_closed(host):
+    host.open()
+    host.root.rename(host.folder / "gone")
+    assert "is not there any more" in host.windows.close(host.windows.known()[0]).notes[0]
+    assert host.windows.known() == []
+
+
+def test_what_cannot_be_closed_stays_written_down(host):
+    host.open(address="203.0.113.7")
+    host.fails = "nginx -t"
+    with pytest.raises(WindowError, match=r"not wholly closed: the installer: .*nginx -t"):
+        host.windows.close(host.windows.known()[0])
+    assert host.mode() == 0o644  # the other half is not left open for it
+    assert host.windows.known() and host.units()
+    host.fails = ""
+    host.windows.close(host.windows.known()[0])
+    assert not host.file.exists() and not host.units()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"minutes": 0}, "1 to 1440"),
+        ({"minutes": 1441}, "1 to 1440"),
+        ({"address": "campus.test"}, "'campus.test' is no address"),
+        ({"address": "203.0.113.0/24"}, "is no address"),
+    ],
+)
+def test_what_does_not_fit_is_refused(host, given, words):
+    with pytest.raises(WindowError, match=words):
+        host.open(**given)
+    assert host.commands == [] and host.mode() == 0o644
+
+
+def test_nothing_opens_where_nothing_would_close_it(host):
+    host.engine.machine.systemd = False
+    with pytest.raises(WindowError, match="systemd does not run here"):
+        host.open()
+    host.engine.machine.systemd = True
+    host.engine.machine.program = "/nonexistent"
+    with pytest.raises(WindowError, match="/nonexistent is not installed"):
+        host.open()
+    host.engine.machine.program = sys.executable
+    host.tree["web_user"] = "nobody-at-all"
+    with pytest.raises(PermsError, match="nobody-at-all"):
+        host.open()
+    assert host.windows.known() == []
+
+
+def test_that_nobody_guards_the_installer_is_said(host):
+    (host.folder / "etc/updates.conf").unlink()
+    assert "section updates is not in force" in host.open(address="203.0.113.7").notes[0]
+
+
+def write(host, *names):
+    for name in names:
+        text = json.dumps({"tree": host.tree, "installer": dict(host.portal.installer)})
+        (host.folder / f"sites/permissions-{name}.json").write_text(text)
+    return str(host.folder / "sites")
+
+
+def test_the_site_is_the_only_one_or_the_one_named(host):
+    folder = write(host)
+    with pytest.raises(WindowError, match="has not run on this host"):
+        _window.site("", folder)
+    write(host, "campus")
+    assert _window.site("", folder).tree == host.tree
+    write(host, "shop")
+    with pytest.raises(WindowError, match="several sites here: campus, shop"):
+        _window.site("", folder)
+    assert _window.site("shop", folder).name == "shop"
+    with pytest.raises(WindowError, match="no site 'shap' here. There is: campus, shop"):
+        _window.site("shap", folder)
+
+
+def test_the_module_leaves_an_open_tree_alone_and_closes_one_that_is_due(host, monkeypatch):
+    monkeypatch.setattr(_window, "Windows", lambda _engine: host.windows)
+    found, told = _window.apply(host.tree, "upgrade", 30, False)
+    assert found.changed and "is open (upgrade)" in told
+    for profile, until in (("production", None), ("upgrade", 60)):
+        found, told = _window.apply(host.tree, profile, until, False)
+        assert not found.changed and "1970-01-12 14:16:40" in told
+    host.now += 1800
+    found, told = _window.apply(host.tree, "production", None, True)
+    assert found.changed and host.mode() == 0o664
+    found, told = _window.apply(host.tree, "production", None, False)
+    assert found.changed and told == "" and host.windows.known() == []
+    with pytest.raises(WindowError, match="production has no end"):
+        _window.apply(host.tree, "production", 30, False)
+
+
+def test_the_commands(host, monkeypatch, capsys):
+    monkeypatch.setattr(_window, "Windows", lambda _engine: host.windows)
+    monkeypatch.setattr(_window, "SITES", write(host, "campus"))
+    monkeypatch.setattr(_program.syslog, "syslog", lambda level, line: None)
+
+    def typed(*words):
+        assert _program.main(words, "1", host.engine) == 0
+        return capsys.readouterr().out
+
+    assert "is open (upgrade) until" in typed("window", "open", "--minutes", "1")
+    assert "OPEN: " in typed("status")
+    assert typed("window", "close", "--due") == ""
+    host.now += 60
+    assert "is as the guide wants it again" in typed("window", "close", "--due")
+    assert "No window is open" in typed("window", "close")
+    assert _program.main(("window", "open", "--from", "x"), "1", host.engine) == 1
+    assert "'x' is no address" in capsys.readouterr().err
