@@ -13,6 +13,7 @@ that happens in a process of its own, which the kernel ends when a line takes to
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import os
@@ -21,7 +22,7 @@ import signal
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # Addresses for documentation: nobody has them. Two of each kind, should one stand in a sample.
 VICTIMS = (("198.51.100.77", "192.0.2.77"), ("2001:db8:bad::77", "2001:db8:dead::77"))
 LOG_BYTES = 1 << 20
+_BUSY_LINES, _BUSY_AGENTS = 100, 5  # no single visitor has so many browsers
 _LONG = 8000  # what a web server takes as one line of a request
 STRAIN = "strain"
 _SHORT = 40  # what an exponential pattern cannot do
@@ -211,6 +213,16 @@ def check(definition: Definition, samples: Sequence[Sample]) -> None:
 def _is_file(pattern: str) -> bool:
     """What fail2ban's own tools take for the name of a filter: no character in it means anything in a pattern."""
     return re.fullmatch(r"/{0,3}[\w/_\-.]+(?:\[.*\])?", pattern) is not None
+
+
+def within(address: str, networks: Iterable[str]) -> bool:
+    """Whether an address lies in one of the networks. What is no network holds nobody."""
+    inner = ipaddress.ip_address(address)
+    for text in networks:
+        with contextlib.suppress(ValueError):
+            if inner in ipaddress.ip_network(text, strict=False):
+                return True
+    return False
 
 
 def normal(address: str) -> str:
@@ -508,8 +520,11 @@ def strain(sample: Sample) -> Iterator[str]:
 # ------------------------------------------------------------------------------------------------ the log as it is
 
 
-def log_summary(path: str) -> dict[str, Any]:
-    """Who visits, by the newest lines of an access log: how many addresses and browsers, and the only address."""
+def log_summary(path: str, proxies: Sequence[str] = (), friends: Sequence[str] = ()) -> dict[str, Any]:
+    """Who visits, by the newest lines of an access log: how many addresses and browsers, and whether all are proxies.
+
+    That is so where each is one of ``proxies``, or where many browsers share one private address that is no friend's.
+    """
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -526,13 +541,17 @@ def log_summary(path: str) -> dict[str, Any]:
         if found and address and not ipaddress.ip_address(address).is_loopback:
             visitors[address] += 1
             agents.add(found["agent"])
+    strangers = [address for address in visitors if not within(address, friends)]
+    declared = bool(strangers) and all(within(address, proxies) for address in strangers)
     only = next(iter(visitors)) if len(visitors) == 1 else ""
+    busy = bool(only) and sum(visitors.values()) >= _BUSY_LINES and len(agents) >= _BUSY_AGENTS
+    hidden = busy and bool(strangers) and ipaddress.ip_address(only).is_private
     return {
         "lines": sum(visitors.values()),
         "visitors": len(visitors),
         "agents": len(agents),
         "only": only,
-        "private": bool(only) and ipaddress.ip_address(only).is_private,
+        "proxies": strangers[:5] if declared or hidden else [],
     }
 
 

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
 
+_ANCESTORS = 30
 _LISTEN = "0A"  # the state of a listening socket in /proc/net/tcp
 
 
@@ -73,6 +74,25 @@ def addresses(tree: Tree) -> tuple[str, ...]:
             if scope == "00":
                 result.append(socket.inet_ntop(socket.AF_INET6, bytes.fromhex(digits)))
     return tuple(result)
+
+
+def managed_from(tree: Tree) -> str:
+    """The address of whoever started this over ssh: in the environment of a process above. sudo takes it out of ours."""
+    process = "self"
+    for _above in range(_ANCESTORS):
+        try:
+            environment = tree.read(f"/proc/{process}/environ")
+            status = tree.read(f"/proc/{process}/status")
+        except OSError:  # gone, or somebody else's
+            return ""
+        found = re.search(r"(?:^|\0)SSH_CONNECTION=([0-9A-Fa-f:.]+)(?:%\w+)? ", environment)
+        if found:
+            return found[1]
+        parent = re.search(r"^PPid:\s*(\d+)$", status, re.MULTILINE)
+        if not parent or parent[1] == "0":
+            return ""
+        process = parent[1]
+    return ""
 
 
 def is_running(tree: Tree, pid_file: str, name: str) -> bool:

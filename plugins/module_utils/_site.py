@@ -49,6 +49,16 @@ _PLACES = ("/var/www/*", "/var/www", "/var/www/*/current", "/var/www/*/htdocs", 
 _PROGRAMS = {"nginx": "/usr/sbin/nginx", "apache": "/usr/sbin/apache2"}
 _PID_FILES = {"nginx": "/run/nginx.pid", "apache": "/run/apache2/apache2.pid"}
 _MARIADB_SOCKET = "/run/mysqld/mysqld.sock"
+# The platform settings are read and written by whichever is there. A host with MariaDB has the first.
+_DATABASE_CLIENTS = (
+    "/usr/bin/mariadb",
+    "/usr/bin/mysql",
+    "/usr/local/bin/mariadb",
+    "/usr/local/bin/mysql",
+    "/usr/lib/python3/dist-packages/pymysql",
+)
+_FAIL2BAN = ("/run/fail2ban/fail2ban.pid", "fail2ban-server")
+_FAIL2BAN_AT_BOOT = "/etc/systemd/system/multi-user.target.wants/fail2ban.service"
 
 
 _Answer = TypeVar("_Answer")
@@ -93,6 +103,7 @@ class Database:
     socket: str = ""
     name: str = ""
     user: str = ""
+    client: str = ""  # by what this host can ask it: the mariadb command, or Python's pymysql
 
 
 @dataclass(frozen=True)
@@ -120,6 +131,10 @@ class Site:
     hsts_since: str = ""  # the day on which section https began to send Strict-Transport-Security, YYYY-MM-DD
     missing_packages: tuple[str, ...] = ()  # of those asked for
     systemd: bool = False
+    php_folders: tuple[str, ...] = ()  # of every php.ini: one for each version and face of PHP
+    fail2ban: bool = False  # it runs, and starts at boot
+    ssh_log: bool = False  # ssh writes to a file of its own, not to the journal alone
+    managed_from: str = ""  # the address from which somebody works on this host over ssh now
     problems: tuple[str, ...] = ()  # what could not be seen, and why
 
 
@@ -204,6 +219,11 @@ class _Discovery:
             hsts_since=self.hsts_since(),
             missing_packages=tuple(name for name in packages if name not in installed),
             systemd=tree.is_directory("/run/systemd/system"),
+            php_folders=tuple(posixpath.dirname(path) for path in tree.glob("/etc/php/*/*/php.ini")),
+            fail2ban=self.attempt(lambda: _host.is_running(tree, *_FAIL2BAN), False)
+            and tree.is_link(_FAIL2BAN_AT_BOOT),
+            ssh_log=tree.exists("/var/log/auth.log"),
+            managed_from=_host.managed_from(tree),
             problems=(*self.errors, *self.problems, *self.denied()),
         )
 
@@ -394,6 +414,7 @@ class _Discovery:
             socket=_MARIADB_SOCKET if host == "localhost" else "",
             name=environment.get("DATABASE_NAME"),
             user=environment.get("DATABASE_USER"),
+            client=next((path for path in _DATABASE_CLIENTS if self.tree.exists(path)), ""),
         )
 
 

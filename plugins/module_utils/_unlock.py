@@ -24,7 +24,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database import
 from ansible_collections.chamilo.hardening.plugins.module_utils._fail2ban import Fail2banError
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site, discover
 
-PORTALS = "/etc/chamilo-hardening/*.json"
+PORTALS = "/etc/chamilo-hardening/brute_force-*.json"
 DAYS = 30
 _ATTACK = 3  # failures that no longer look like a person's typing, where the portal locks later than that
 _CONSOLE_SECONDS = 120
@@ -153,15 +153,18 @@ def _address(text: str) -> str:
 
 
 def sites(pattern: str = PORTALS) -> list[Site]:
-    """The portals of this host: those the role has written down."""
+    """The portals of this host: those the role has written down. Without it the one that can be found."""
     found = []
     for path in sorted(glob.glob(pattern)):
         with open(path, encoding="utf-8") as file:
             known = json.load(file)
         found.append(discover(known["domain"], known["root"]))
-    if not found:
-        raise UnlockError(f"No portal is known here: there is no {pattern}. Run the role brute_force first.")
-    return found
+    if found:
+        return found
+    alone = discover(os.uname().nodename)
+    if not alone.root:
+        raise UnlockError(f"No portal is known here: there is no {pattern}. {' '.join(alone.problems)}")
+    return [alone]
 
 
 def _accounts(site: Site, name: str) -> list[Account]:

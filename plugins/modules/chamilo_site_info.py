@@ -221,6 +221,10 @@ site:
           description: The account.
           type: str
           sample: chamilo
+        client:
+          description: What this host can ask a database with, the C(mariadb) command or Python's C(pymysql).
+          type: str
+          sample: /usr/bin/mariadb
     serving:
       description: The virtual hosts that answer to the domain because they name it, in the order of the files.
       type: list
@@ -379,6 +383,21 @@ site:
     systemd:
       description: Whether systemd runs this host.
       type: bool
+    php_folders:
+      description: The folders of every C(php.ini), one for each version and face of PHP.
+      type: list
+      elements: str
+      sample: [/etc/php/8.4/cli, /etc/php/8.4/fpm]
+    fail2ban:
+      description: Whether fail2ban runs and starts at boot.
+      type: bool
+    ssh_log:
+      description: Whether ssh writes to C(/var/log/auth.log), and not to the journal alone.
+      type: bool
+    managed_from:
+      description: The address from which the task came over ssh; empty when it did not, or when it cannot be seen.
+      type: str
+      sample: 198.51.100.7
     problems:
       description: What could not be found, read or understood, each a sentence.
       type: list

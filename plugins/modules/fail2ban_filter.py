@@ -131,6 +131,16 @@ options:
       - An access log to look at. It changes nothing; RV(log) tells who visits, by its newest lines.
       - Where all visits come from one address, a proxy stands before the server, and a ban would shut out everybody.
     type: path
+  proxies:
+    description: Addresses and networks of your proxies. Where nobody else is in O(log), RV(log.proxies) names them.
+    type: list
+    elements: str
+    default: []
+  friends:
+    description: Addresses and networks of people in O(log) who may well share one address, such as those of a school.
+    type: list
+    elements: str
+    default: []
   directory:
     description: Where filters lie.
     type: path
@@ -233,9 +243,13 @@ log:
     only:
       description: The address, if all came from one.
       type: str
-    private:
-      description: Whether that one is an address of a private network.
-      type: bool
+    proxies:
+      description:
+        - Who visits, if that is nobody but proxies. These are addresses in O(proxies), or one private address that is
+          not in O(friends) and from which many different browsers seem to come.
+        - A jail that reads this log would shut out everybody.
+      type: list
+      elements: str
 diff:
   description: The file before and after.
   returned: with C(--diff)
@@ -280,6 +294,8 @@ def main() -> None:
             "line_breaks": {"type": "str", "choices": ["auto", "escaped", "raw"], "default": "auto"},
             "time_budget": {"type": "float", "default": 1},
             "log": {"type": "path"},
+            "proxies": {"type": "list", "elements": "str", "default": []},
+            "friends": {"type": "list", "elements": "str", "default": []},
             "directory": {"type": "path", "default": DIRECTORY},
         },
         supports_check_mode=True,
@@ -305,7 +321,7 @@ def main() -> None:
             check(definition, lines)
             result["content"] = text
             if given["log"] and os.path.exists(given["log"]):
-                result["log"] = log_summary(given["log"])
+                result["log"] = log_summary(given["log"], given["proxies"], given["friends"])
             if is_installed():
                 file.alone()
                 result["proof"] = prove(definition, lines, given["time_budget"], given["line_breaks"]).to_dict()

@@ -37,7 +37,15 @@ HEADER_TEXTS = (
 )
 ALERTS = ("chamilo_alert_mail", "chamilo_alert_webhook")
 NETWORKS = ("chamilo_trusted_proxies", "chamilo_friends")
-LEAST = {"chamilo_passwords_minimum_length": 8, "chamilo_passwords_rotation_days": 0}
+LEAST = {
+    "chamilo_passwords_minimum_length": 8,
+    "chamilo_passwords_rotation_days": 0,
+    "chamilo_sessions_lifetime": 60,  # Debian's cleaner counts whole minutes
+    "chamilo_brute_force_find_seconds": 60,
+    "chamilo_brute_force_ban_seconds": 1,
+    "chamilo_brute_force_captcha_mistakes": 1,
+    "chamilo_brute_force_captcha_minutes": 1,
+}
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)\Z")
 

@@ -159,7 +159,7 @@ def test_friends_are_never_shut_out(guarded: Host, attacker: Attacker, playbook:
     friend, proxy, controller, stranger = (attacker.address() for _ in range(4))
     alone(playbook, guarded, chamilo_friends=[f"{friend}/32"], chamilo_trusted_proxies=[proxy])
     folder = "/var/lib/chamilo-hardening/friends"
-    guarded.run(f"touch {folder}/{controller}; touch -d '25 hours ago' {folder}/{stranger}")
+    guarded.run(f"mkdir -p {folder}; touch {folder}/{controller}; touch -d '25 hours ago' {folder}/{stranger}")
     for address in (friend, proxy, controller):
         for _ in range(50):
             attacker.send(address, PATHS[2])
@@ -202,7 +202,7 @@ def test_an_address_comes_back(guarded: Host, attacker: Attacker, playbook: Play
 def test_a_login_needs_the_captcha(guarded: Host) -> None:
     # The tests are the controller of this host.
     here = guarded.run("ip -4 route show default").stdout.split()[2]
-    guarded.run(f"touch /var/lib/chamilo-hardening/friends/{here}")
+    guarded.run(f"mkdir -p /var/lib/chamilo-hardening/friends/{here}")
     browser = Browser(f"http://{guarded.domain}", guarded.address, None)
     assert browser.post_json("/login_json", username="student01", password=PASSWORDS["student01"]).status == 401
     for _ in range(4):

@@ -309,9 +309,32 @@ def test_who_visits_by_the_log(tmp_path):
     log.write_text(f"{NGINX}\n{NGINX.replace('Mozilla', 'curl')}\n127.0.0.1{NGINX[11:]}\nnonsense\n")
     seen = engine.log_summary(str(log))
     assert {"lines": 2, "visitors": 1, "agents": 2, "only": "203.0.113.7"}.items() <= seen.items()
-    log.write_text(NGINX.replace("203.0.113.7", "10.0.0.5") + "\n")
-    assert engine.log_summary(str(log))["private"] is True
     log.write_text(f"{NGINX}\n{APACHE.replace('113.7', '113.8')}\n")
     assert engine.log_summary(str(log))["only"] == ""
     with pytest.raises(FilterError, match="cannot be read"):
         engine.log_summary(str(tmp_path / "none"))
+
+
+def seen(path, *addresses, times=1):
+    lines = (
+        NGINX.replace("203.0.113.7", address).replace("X11", f"b{turn}")
+        for address in addresses
+        for turn in range(times)
+    )
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return str(path)
+
+
+def test_a_log_that_shows_nobody_but_proxies(tmp_path):
+    log = tmp_path / "access.log"
+    both = seen(log, "10.0.0.5", "10.0.0.6")
+    assert engine.log_summary(both)["proxies"] == []
+    assert engine.log_summary(both, ["10.0.0.5"])["proxies"] == [], "the other one is a visitor"
+    assert engine.log_summary(both, ["10.0.0.0/24", "nonsense"])["proxies"] == ["10.0.0.5", "10.0.0.6"]
+    assert engine.log_summary(both, ["10.0.0.0/24"], ["10.0.0.6"])["proxies"] == ["10.0.0.5"]
+    assert engine.log_summary(both, ["10.0.0.0/24"], ["10.0.0.0/24"])["proxies"] == [], "a school of one's own"
+    assert engine.log_summary(seen(log, "10.0.0.5", times=120))["proxies"] == ["10.0.0.5"]
+    assert engine.log_summary(seen(log, "10.0.0.5", times=120), friends=["10.0.0.0/8"])["proxies"] == []
+    assert engine.log_summary(seen(log, "10.0.0.5", times=20))["proxies"] == [], "that can be one visitor"
+    assert engine.log_summary(seen(log, "8.8.8.8", times=120))["proxies"] == []
+    assert engine.log_summary(seen(log))["proxies"] == []

@@ -111,6 +111,21 @@ def test_a_process_counts_only_under_its_name(host):
     assert _host.is_running(host.tree, "/run/nginx.pid", "nginx")
 
 
+def test_from_where_it_is_managed_although_sudo_forgets_it(host):
+    for process, parent, environment in (
+        ("self", 30, "PATH=/bin\0SUDO_USER=ada\0"),
+        ("30", 20, "X=SSH_CONNECTION=198.51.100.1 \0"),
+        ("20", 10, "USER=ada\0SSH_CONNECTION=2001:db8::9 40000 2001:db8::1 22\0"),
+        ("10", 1, "SSH_CONNECTION=203.0.113.9 1 192.0.2.7 22\0"),
+    ):
+        host.write(f"/proc/{process}/environ", environment)
+        host.write(f"/proc/{process}/status", f"Name:\tx\nPPid:\t{parent}\n")
+    assert _host.managed_from(host.tree) == "2001:db8::9"
+    host.write("/proc/20/environ", "SSH_CONNECTION=nonsense\0")
+    host.write("/proc/10/environ", "")
+    assert _host.managed_from(host.tree) == "", "the end is not there"
+
+
 def test_an_empty_host(host):
     assert _host.release(host.tree) == {}
     assert _host.packages(host.tree, ["nginx"]) == {}

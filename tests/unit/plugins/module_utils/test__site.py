@@ -65,6 +65,25 @@ def test_nginx(host):
     assert "a-secret" not in shown
 
 
+def test_what_the_sections_would_else_ask_again(host):
+    host.install("nginx")
+    host.chamilo(env=ENVIRONMENT)
+    site = site_of(host)
+    assert (site.database.client, site.fail2ban, site.ssh_log, site.managed_from) == ("", False, False, "")
+    host.write("/usr/lib/python3/dist-packages/pymysql/x")
+    host.write("/etc/php/8.2/cli/php.ini")
+    host.write("/etc/php/8.4/fpm/php.ini")
+    host.write("/var/log/auth.log")
+    host.write("/run/fail2ban/fail2ban.pid", "9\n")
+    host.write("/proc/9/comm", "fail2ban-server\n")
+    site = site_of(host)
+    assert site.database.client == "/usr/lib/python3/dist-packages/pymysql"
+    assert (site.php_folders, site.ssh_log) == (("/etc/php/8.2/cli", "/etc/php/8.4/fpm"), True)
+    assert not site.fail2ban, "it would not be there after the next boot"
+    host.link("/etc/systemd/system/multi-user.target.wants/fail2ban.service", "x")
+    assert site_of(host).fail2ban
+
+
 def test_apache(host):
     host.install("apache")
     host.chamilo()

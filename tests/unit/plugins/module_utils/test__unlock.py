@@ -139,8 +139,15 @@ def test_the_portals_are_those_that_were_written_down(tmp_path, monkeypatch):
     (tmp_path / "campus.json").write_text(json.dumps({"domain": "campus.test", "root": "/var/www/chamilo"}))
     monkeypatch.setattr(_unlock, "discover", lambda *known: known)
     assert _unlock.sites(f"{tmp_path}/*.json") == [("campus.test", "/var/www/chamilo")]
-    with pytest.raises(UnlockError, match="No portal is known here"):
-        _unlock.sites(f"{tmp_path}/none/*.json")
+
+
+def test_a_portal_that_nobody_wrote_down_is_found(tmp_path, monkeypatch):
+    it = SimpleNamespace(root="/var/www/chamilo", problems=())
+    monkeypatch.setattr(_unlock, "discover", lambda domain: it)
+    assert _unlock.sites(f"{tmp_path}/*.json") == [it]
+    it.root, it.problems = "", ("Several Chamilo portals are on this host.",)
+    with pytest.raises(UnlockError, match="No portal is known here.*Several Chamilo portals"):
+        _unlock.sites(f"{tmp_path}/*.json")
 
 
 class TestConsole:
