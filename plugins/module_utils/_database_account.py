@@ -1,0 +1,681 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""The accounts with which one portal, its upgrades and its backups log in to the database.
+
+The application is moved to an account of its own in steps, and the site serves after each of them: the new account is
+made and proved before the environment names it, and the old one loses its rights when nobody needs them any more. What
+is going on is written down first, so a run that was killed is gone on with, or taken back, by the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import ipaddress
+import json
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _env, _env_file, _grants
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Place
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree as Files
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import (
+    SOCKET,
+    Account,
+    DatabaseError,
+    Query,
+    Reader,
+    writing,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._grants import BACKUP, DATA, GUIDE, Grant, Who
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import STATE, Busy, Tree, file_item
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Probe, TransactionError
+
+CREDENTIALS = "/etc/chamilo-hardening"
+LOCK_SECONDS = 180.0
+_ANSWER_SECONDS = 5.0
+_RELOAD_SECONDS = 3.0  # PHP looks at the time of its compiled files every two seconds
+_LONGEST = 80  # characters of an account's name
+# Accounts of the server itself or of those who look after it: never changed, whoever uses them.
+_PEOPLE = ("root", "admin", "administrator", "dba", "mysql", "mariadb.sys", "debian-sys-maint", "phpmyadmin")
+_GUESSABLE = ("password", "passwort", "secret", "changeme", "chamilo", "root", "admin", "mysql", "mariadb", "12345678")
+_LOCAL = ("", "localhost", "127.0.0.1", "::1")
+
+Fetch = Callable[[Probe], Any]
+
+
+class AccountError(Exception):
+    """The accounts cannot be made as they are wanted. The text says why, and how things were left."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is wanted. ``clients``: who may connect from elsewhere; None: nobody looks."""
+
+    site: str
+    application: bool = True
+    split: bool = False
+    backup: bool = False
+    clients: Sequence[str] | None = None
+    tls: bool = False
+    web_user: str = ""
+    probe: Sequence[Probe] = ()
+
+
+@dataclass
+class Result:
+    """What came of it. Holds no secret."""
+
+    changed: bool = False
+    accounts: dict[str, str] = field(default_factory=dict)
+    moved: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    before: list[str] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
+
+    def told(self, before: str, after: str) -> None:
+        self.changed = True
+        self.before += [before] if before else []
+        self.after += [after] if after else []
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An account as it finds itself when it logs in."""
+
+    who: Who  # whom the server takes it for
+    source: str  # from where, as the server sees it
+    grants: tuple[Grant, ...]
+
+
+class Server:
+    """The accounts of a database server, as its administrator changes them."""
+
+    def __init__(self, ask: Query) -> None:
+        self._ask = ask
+
+    def run(self, statement: str) -> list[dict[str, Any]]:
+        # As a value: no character of a name can be taken for the place of another value.
+        return list(self._ask("EXECUTE IMMEDIATE %s", (statement,)))
+
+    def hosts(self, user: str) -> list[str]:
+        return [str(row["Host"]) for row in self._ask("SELECT Host FROM mysql.user WHERE User = %s", (user,))]
+
+    def grants(self, who: Who) -> list[Grant]:
+        return _grants.parse(str(next(iter(row.values()))) for row in self.run(f"SHOW GRANTS FOR {who.sql}"))
+
+    def privileges(self) -> set[str]:
+        return {str(row["Privilege"]).upper() for row in self.run("SHOW PRIVILEGES")}
+
+    def password(self, who: Who, hashed: str, tls: bool = False) -> None:
+        verb = "ALTER" if who.host in self.hosts(who.user) else "CREATE"
+        require = "SSL" if tls else "NONE"
+        # By its hash: the password is in none of the server's logs.
+        self.run(f"{verb} USER {who.sql} IDENTIFIED VIA mysql_native_password USING '{hashed}' REQUIRE {require}")
+
+    def give(self, who: Who, wanted: Collection[str], where: str) -> list[str]:
+        """Make the rights exactly the wanted ones. Returns the statements."""
+        statements = _grants.change(who, self.grants(who), wanted, where, self.privileges())
+        for statement in statements:
+            self.run(statement)
+        held = self.grants(who)
+        if not _grants.is_right(held, wanted, where):
+            raise AccountError(f"{who} could not be given exactly {', '.join(wanted)}: it has {_told(held)}.")
+        return statements
+
+    def drop(self, user: str, hosts: Collection[str]) -> None:
+        for host in set(self.hosts(user)) & set(hosts):
+            self.run(f"DROP USER {Who(user, host).sql}")
+
+    def lock(self, who: Who, on: bool) -> None:
+        self.run(f"ALTER USER {who.sql} ACCOUNT {'LOCK' if on else 'UNLOCK'}")
+
+    def clients(self) -> list[dict[str, str]]:
+        """Who is connected: user, host, database."""
+        sql = "SELECT USER, HOST, IFNULL(DB, '') AS DB FROM information_schema.PROCESSLIST"
+        rows = self._ask(f"{sql} WHERE USER <> 'system user' AND ID <> CONNECTION_ID()", ())
+        return [{key: str(value or "") for key, value in row.items()} for row in rows]
+
+
+class Keeper:
+    """Keeps the accounts of one portal as they are wanted. ``step`` hears of each step that is done."""
+
+    def __init__(
+        self,
+        site: Site,
+        given: Mapping[str, Place],
+        wish: Wish,
+        admin: Account | None = None,
+        root: str = STATE,
+        credentials: str = CREDENTIALS,
+        engine: Engine | None = None,
+        step: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        self.site = site
+        self.given = given
+        self.wish = wish
+        self.engine = engine or Engine(root)
+        self.step = step
+        self._given_admin = admin
+        self._root = root
+        self._credentials = credentials
+        self._memory: dict[str, Any] = {}
+
+    def apply(self, result: Result, check: bool = False) -> None:
+        """Make the wish true. ``result`` is filled as things happen."""
+        if self.wish.clients is not None:
+            self._refuse_strangers()
+        with self._locked(check):
+            self._memory = self._remembered()
+            if self.wish.split:
+                self._extra("upgrade", GUIDE, result, check)
+            if self.wish.backup:
+                self._extra("backup", BACKUP, result, check)
+            if self.wish.application:
+                self._application(result, check)
+                if not self.wish.split:
+                    self._retire("upgrade", result, check)
+
+    # -- the application ---------------------------------------------------------------------------------------------
+
+    def _application(self, result: Result, check: bool) -> None:
+        account = Reader.of_site(self.site).account
+        wanted = DATA if self.wish.split else GUIDE
+        where = _grants.place(account.name)
+        move = self._memory.get("move")
+        if move and check:
+            result.notes.append("A run that moved the application to another account did not finish.")
+        elif move:
+            self._go_on(move, account, wanted, where, result)
+            account = Reader.of_site(self.site).account
+        seen = _see(account)
+        result.accounts["application"] = str(seen.who)
+        others = sorted({_grants.database_of(one) for one in seen.grants} - {"", account.name})
+        why = self._why_move(account, seen, others)
+        if not why and _grants.is_right(seen.grants, wanted, where):
+            return
+        new = f"{', '.join(wanted)} on {account.name}"
+        if not why:
+            result.told(f"{seen.who}: {_told(seen.grants)}\n", f"{seen.who}: {new}\n")
+            if not check:
+                self._trim(account, seen, wanted, where)
+            return
+        user = f"chamilo_{self.wish.site}"
+        result.told(f"Chamilo logs in as {seen.who}: {why}\n", f"Chamilo logs in as {user}: {new}\n")
+        if not check:
+            self._move(account, seen, wanted, where, result)
+
+    def _why_move(self, account: Account, seen: Seen, others: Sequence[str]) -> str:
+        """Why the application needs another account, or an empty text."""
+        name = seen.who.user
+        if name in _PEOPLE:
+            return "an account of the server's administrator"
+        if not name:
+            return "an account without a name, as which anybody may log in"
+        if any(_grants.is_global(one) and "ALL PRIVILEGES" in one.what for one in seen.grants):
+            return "it may do everything on the whole server"
+        if others:
+            return f"it is used for {', '.join(others)} too"
+        by_socket = account.socket and not account.password
+        if not by_socket and account.password.lower() in ("", *_GUESSABLE, name.lower(), account.name.lower()):
+            return "anybody would guess its password"
+        return ""
+
+    def _trim(self, account: Account, seen: Seen, wanted: Sequence[str], where: str) -> None:
+        """The account stays, its rights change."""
+        with self._server() as server:
+            self._remember_old(seen.who, server.grants(seen.who))
+            before = self._ask_portal()
+            try:
+                server.give(seen.who, wanted, where)
+                self.step("trimmed")
+                self._prove(account, seen.who)
+                self._probe(before)
+                self.step("probed")
+            except BaseException as problem:
+                self._give_back(server, seen.who)
+                if not isinstance(problem, Exception):
+                    raise
+                raise AccountError(f"{_sentence(problem)} {seen.who} has its old rights again.") from problem
+
+    def _move(self, account: Account, seen: Seen, wanted: Sequence[str], where: str, result: Result) -> None:
+        self._may_write(account)
+        with self._server() as server:
+            before = self._ask_portal()
+            move: dict[str, Any] = {
+                "new": {"user": self._free_name(server), "hosts": [seen.source]},
+                "old": {"user": account.user, "password": account.password, "who": [seen.who.user, seen.who.host]},
+            }
+            self._remember(move=move)
+            self.step("noted")
+            new = Account(
+                move["new"]["user"], secrets.token_urlsafe(24), account.host, account.port, account.socket, account.name
+            )
+            try:
+                for host in move["new"]["hosts"]:
+                    who = Who(new.user, host)
+                    server.password(who, _grants.hashed(new.password), self.wish.tls)
+                    self.step("created")
+                    server.give(who, wanted, where)
+                    self.step("granted")
+                self._prove(new, Who(new.user, seen.source))
+                self.step("proved")
+                self._write(new.user, new.password, result)
+                self.step("written")
+                self._probe(before)
+                self.step("probed")
+                self._leave(server, move, account, before, result)
+            except BaseException as problem:
+                self._take_back(server, move, result)
+                if not isinstance(problem, Exception):
+                    raise
+                raise AccountError(f"{_sentence(problem)} Everything is as it was before.") from problem
+            self._moved(move, seen.who, result)
+
+    def _go_on(
+        self, move: Mapping[str, Any], account: Account, wanted: Sequence[str], where: str, result: Result
+    ) -> None:
+        """With what a run that was killed had begun."""
+        result.changed = True
+        with self._server() as server:
+            if account.user != move["new"]["user"]:
+                server.drop(move["new"]["user"], move["new"]["hosts"])
+                self._remember(move=None)
+                return
+            before = self._ask_portal()
+            try:
+                seen = _see(account)
+                server.give(seen.who, wanted, where)
+                self._probe(dict.fromkeys(before))
+                self._leave(server, move, account, before, result)
+            except Exception as problem:
+                self._take_back(server, move, result)
+                raise AccountError(f"{_sentence(problem)} Everything is as it was before.") from problem
+            self._moved(move, Who(*move["old"]["who"]), result)
+
+    def _moved(self, move: Mapping[str, Any], old: Who, result: Result) -> None:
+        new = Who(move["new"]["user"], move["new"]["hosts"][0])
+        result.moved = {"from": str(old), "to": str(new)}
+        result.accounts["application"] = str(new)
+        self._remember(move=None, application=[new.user, new.host])
+        self.step("done")
+
+    def _leave(
+        self, server: Server, move: Mapping[str, Any], account: Account, before: Mapping[Probe, Any], result: Result
+    ) -> None:
+        """Take the rights of the old account, which nobody needs any more. Whoever is somebody else's stays."""
+        old = Who(*move["old"]["who"])
+        why = self._still_needed(server, old, account.name)
+        if why:
+            result.notes.append(f"{old} keeps its rights: {why}.")
+            return
+        self._remember_old(old, server.grants(old))
+        # A lock shows whether somebody still needs it, and is taken off in a moment.
+        server.lock(old, True)
+        self.step("locked")
+        self._probe(before)
+        server.run(f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {old.sql}")
+        for one in server.grants(old):
+            server.run(one.take(old))
+        self.step("revoked")
+        self._probe(before)
+
+    def _still_needed(self, server: Server, old: Who, database: str) -> str:
+        if old.user in _PEOPLE or not old.user:
+            return "it is no account of Chamilo's alone"
+        if old.host not in server.hosts(old.user):
+            return "it is gone"
+        others = sorted({_grants.database_of(one) for one in server.grants(old)} - {"", database})
+        if others:
+            return f"it is used for {', '.join(others)} too"
+        for client in server.clients():
+            if client["USER"] == old.user and client["DB"] not in ("", database):
+                return f"somebody uses it for {client['DB']} now"
+            if client["USER"] == old.user and not _is_local(client["HOST"]) and self._is_local:
+                return f"somebody uses it from {client['HOST'].rpartition(':')[0]} now"
+        for host in self.site.virtual_hosts:
+            for folder in {host.root, os.path.dirname(host.root)} - {"", "/", self.site.root}:
+                if os.path.isfile(f"{folder}/.env") and _env.read(Files(), folder).get("DATABASE_USER") == old.user:
+                    return f"the portal in {folder} uses it too"
+        return ""
+
+    def _take_back(self, server: Server, move: Mapping[str, Any], result: Result) -> None:
+        """The old account with its rights, in the environment as well; without the new one."""
+        old = Who(*move["old"]["who"])
+        if self._memory.get("old", {}).get(str(old)):
+            self._give_back(server, old)
+        if Reader.of_site(self.site).account.user == move["new"]["user"]:
+            self._write(move["old"]["user"], move["old"]["password"], result)
+        server.drop(move["new"]["user"], move["new"]["hosts"])
+        self._remember(move=None)
+
+    def _write(self, user: str, password: str, result: Result) -> None:
+        """Into the environment, and the cache cleared as the web user."""
+        told = _env_file.Result()
+        wish = _env_file.Wish(
+            values={"DATABASE_USER": user},
+            secret_values={"DATABASE_PASSWORD": password},
+            web_user=self.wish.web_user,
+        )
+        try:
+            _env_file.Editor(self.site, self.given, self.engine).apply(wish, told)
+        finally:
+            result.notes += told.notes
+        if any(path.endswith(".php") for path in told.files) and self.site.php.service:
+            # Compiled PHP is not looked at again by every server.
+            self.engine.machine.service("reload", self.site.php.service)
+            time.sleep(_RELOAD_SECONDS)
+
+    def _may_write(self, account: Account) -> None:
+        """Refuse before anything is made what could only end in taking it back."""
+        wish = _env_file.Wish(
+            values={"DATABASE_USER": f"{account.user}_"},
+            secret_values={"DATABASE_PASSWORD": f"{account.password}_"},
+            web_user=self.wish.web_user,
+        )
+        _env_file.Editor(self.site, self.given, self.engine).apply(wish, _env_file.Result(), check=True)
+
+    def _free_name(self, server: Server) -> str:
+        base = self._name("")
+        for name in (base, *(f"{base}_{number}" for number in range(2, 10))):
+            if not server.hosts(name):
+                return name
+        raise AccountError(f"The server has accounts {base} to {base}_9 already. Nothing was changed. Drop some.")
+
+    # -- accounts for upgrades and backups ---------------------------------------------------------------------------
+
+    def _extra(self, role: str, wanted: Sequence[str], result: Result, check: bool) -> None:
+        """An account whose password lies in a file that only root reads."""
+        path = self._file(role)
+        application = Reader.of_site(self.site).account
+        where = _grants.place(application.name)
+        with Tree() as tree:
+            item = tree.look(path)
+        known = _option_file(item.data.decode("utf-8", "replace"))
+        user = known.get("user") or self._name(f"_{role}")
+        account = Account(
+            user,
+            known.get("password") or secrets.token_urlsafe(24),
+            application.host,
+            application.port,
+            application.socket,
+        )
+        wanted_item = file_item(self._options(account).encode(), 0, 0, 0o600)
+        seen = _try(account) if known else None
+        result.accounts[role] = str(seen.who) if seen else user
+        if seen and _grants.is_right(seen.grants, wanted, where) and item.same(wanted_item):
+            return
+        new = f"{user}: {', '.join(wanted)} on {application.name}, its password in {path}\n"
+        result.told(f"{seen.who}: {_told(seen.grants)}\n" if seen else "", new)
+        if check:
+            return
+        ours = self._memory.get("accounts", {}).get(role)
+        source = seen.who.host if seen else _see(application).source
+        who = Who(user, source)
+        with self._server() as server:
+            there = source in server.hosts(user)
+            if there and not seen and ours != [user, source]:
+                raise AccountError(
+                    f"There is an account {who} that this collection did not make. Nothing was changed. Drop or rename "
+                    f"it, or put its password into {path}."
+                )
+            self._remember(accounts={**self._memory.get("accounts", {}), role: [user, source]})
+            self.step(f"{role} noted")
+            try:
+                if not seen:
+                    server.password(who, _grants.hashed(account.password), self.wish.tls)
+                    self.step(f"{role} created")
+                server.give(who, wanted, where)
+                self.step(f"{role} granted")
+                self._prove(account, who)
+                with Tree() as tree:
+                    for folder in tree.missing_parents(path):
+                        tree.make_directory(folder, 0o700)
+                    tree.write(path, wanted_item)
+                self.step(f"{role} written")
+            except BaseException:
+                if not there:
+                    server.drop(user, [source])
+                raise
+            result.accounts[role] = str(who)
+
+    def _retire(self, role: str, result: Result, check: bool) -> None:
+        """An account of ours that is not wanted any more."""
+        ours = self._memory.get("accounts", {}).get(role)
+        if not ours:
+            return
+        result.told(f"{Who(*ours)}: an account for the {role}\n", "")
+        if check:
+            return
+        with self._server() as server:
+            server.drop(ours[0], [ours[1]])
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._file(role))
+        self._remember(accounts={name: who for name, who in self._memory["accounts"].items() if name != role})
+
+    def _name(self, end: str) -> str:
+        name = f"chamilo_{self.wish.site}{end}"
+        if len(name) > _LONGEST:
+            raise AccountError(f"{name} is too long for an account. Nothing was changed. Set chamilo_site.")
+        return name
+
+    def _file(self, role: str) -> str:
+        return os.path.join(self._credentials, f"{role}-{self.wish.site}.cnf")
+
+    def _options(self, account: Account) -> str:
+        """An option file for the server's own programs."""
+        lines = ["# Managed by Ansible: chamilo.hardening, section database. Changes here are lost.", "[client]"]
+        there = {"user": account.user, "password": account.password}
+        if account.socket:
+            there["socket"] = account.socket
+        else:
+            there.update(host=account.host, port=str(account.port))
+        lines += [f'{name}="{value}"' for name, value in there.items()]
+        return "\n".join([*lines, *(["ssl"] if self.wish.tls else [])]) + "\n"
+
+    # -- undoing -----------------------------------------------------------------------------------------------------
+
+    def restore(self, result: Result, check: bool = False) -> None:
+        """Give old accounts the rights they had. The application keeps its account, and may do what it needs."""
+        with self._locked(check):
+            self._memory = self._remembered()
+            self._retire("upgrade", result, check)
+            old = dict(self._memory.get("old", {}))
+            for name, known in old.items():
+                result.told(f"{name}: no rights\n", f"{name}: {'; '.join(known['grants'])}\n")
+                if not check:
+                    with self._server() as server:
+                        self._give_back(server, Who(*known["who"]))
+
+    def _remember_old(self, who: Who, grants: Sequence[Grant]) -> None:
+        """What an account may do before we first change it."""
+        old = self._memory.get("old", {})
+        if str(who) not in old:
+            known = {"who": [who.user, who.host], "grants": [one.give(who) for one in grants]}
+            self._remember(old={**old, str(who): known})
+            self.step("old rights noted")
+
+    def _give_back(self, server: Server, who: Who) -> None:
+        known = self._memory.get("old", {}).get(str(who))
+        if known and who.host in server.hosts(who.user):
+            for statement in known["grants"]:
+                server.run(statement)
+            wanted = set(known["grants"])
+            for one in server.grants(who):
+                if one.give(who) not in wanted:
+                    server.run(one.take(who))
+            for statement in known["grants"]:
+                server.run(statement)
+            server.lock(who, False)
+        self._remember(old={name: one for name, one in self._memory.get("old", {}).items() if name != str(who)})
+
+    # -- proof -------------------------------------------------------------------------------------------------------
+
+    def _prove(self, account: Account, who: Who) -> None:
+        """Log in just as the application does."""
+        seen = _see(account)
+        if seen.who != who:
+            raise AccountError(f"The server takes {account.user} for {seen.who} instead of {who}.")
+
+    def _ask_portal(self) -> dict[Probe, Any]:
+        return {probe: self.engine.fetch(probe) for probe in self.wish.probe}
+
+    def _probe(self, before: Mapping[Probe, Any]) -> None:
+        """The portal answers as before. What was wrong before cannot count against us."""
+        for probe, answer in before.items():
+            was = probe.faults(answer) if answer is not None else {}
+            end = time.monotonic() + _ANSWER_SECONDS
+            while True:
+                wrong = [text for part, text in probe.faults(self.engine.fetch(probe)).items() if part not in was]
+                if not wrong:
+                    break
+                if time.monotonic() >= end:
+                    raise AccountError(f"The portal does not go on with it: {'; '.join(wrong)}.")
+                time.sleep(0.2)
+
+    # -- the server --------------------------------------------------------------------------------------------------
+
+    @property
+    def _is_local(self) -> bool:
+        return self.site.database.host in (*_LOCAL, *self.site.addresses)
+
+    def _admin(self) -> Account:
+        there = self.site.database
+        if self._given_admin is not None:
+            return self._given_admin
+        if there.host and not self._is_local:
+            raise AccountError(
+                f"The database is on {there.host}, and nothing here may change accounts there. Put that host into the "
+                "group chamilo_db, or set chamilo_database_admin_user and chamilo_database_admin_password."
+            )
+        if not os.path.exists(SOCKET):
+            raise AccountError(
+                f"The database's administrator cannot be reached: there is no {SOCKET}. Set "
+                "chamilo_database_admin_user and chamilo_database_admin_password."
+            )
+        return Account("root", socket=SOCKET)
+
+    @contextlib.contextmanager
+    def _server(self) -> Iterator[Server]:
+        with writing(self._admin()) as ask:
+            yield Server(ask)
+
+    def _refuse_strangers(self) -> None:
+        allowed = [ipaddress.ip_network(each, strict=False) for each in self.wish.clients or ()]
+        own = self.site.addresses
+        with self._server() as server:
+            strangers = {
+                f"{client['USER']} from {client['HOST'].rpartition(':')[0]}"
+                for client in server.clients()
+                if not _is_local(client["HOST"], own) and not _is_among(client["HOST"], allowed)
+            }
+        if strangers:
+            raise AccountError(
+                f"Somebody uses the database from another host that chamilo_database_clients does not name: "
+                f"{', '.join(sorted(strangers))}. Nothing was changed. Name that host or network there, or end it."
+            )
+
+    # -- memory ------------------------------------------------------------------------------------------------------
+
+    @property
+    def _path(self) -> str:
+        return os.path.join(self._root, f"database-{self.wish.site}.json")
+
+    def _remembered(self) -> dict[str, Any]:
+        try:
+            with open(self._path, "rb") as stream:
+                known: dict[str, Any] = json.load(stream)
+        except FileNotFoundError:
+            return {}
+        except ValueError as problem:
+            raise AccountError(f"{self._path} is damaged ({problem}). Restore it from a backup.") from problem
+        return known
+
+    def _remember(self, **parts: Any) -> None:
+        """Durably, before what it tells of is done."""
+        known = {name: part for name, part in {**self._memory, **parts}.items() if part}
+        with Tree() as tree:
+            data = json.dumps(known, indent=1, sort_keys=True).encode()
+            tree.write(self._path, file_item(data, os.geteuid(), os.getegid(), 0o600))
+        self._memory = known
+
+    @contextlib.contextmanager
+    def _locked(self, check: bool) -> Iterator[None]:
+        """One run at a time. Not the host's lock: the transaction that writes the environment takes that."""
+        if check:
+            yield
+            return
+        with self.engine.store.lock("database", LOCK_SECONDS):
+            pass  # this makes the folder
+        handle = os.open(os.path.join(self._root, "database.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        end = time.monotonic() + LOCK_SECONDS
+        try:
+            while True:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as problem:
+                    if time.monotonic() >= end:
+                        raise Busy(
+                            "Another run changes the accounts of the database. Nothing was changed."
+                        ) from problem
+                    time.sleep(0.1)
+            yield
+        finally:
+            os.close(handle)
+
+
+def _see(account: Account) -> Seen:
+    reader = Reader(account)
+    (row,) = reader.query("SELECT CURRENT_USER() AS who, USER() AS came")
+    user, _at, host = str(row["who"]).rpartition("@")
+    lines = [str(next(iter(one.values()))) for one in reader.query("SHOW GRANTS")]
+    return Seen(Who(user, host), str(row["came"]).rpartition("@")[2], tuple(_grants.parse(lines)))
+
+
+def _try(account: Account) -> Seen | None:
+    """None where it cannot log in."""
+    try:
+        return _see(account)
+    except DatabaseError:
+        return None
+
+
+def _option_file(text: str) -> dict[str, str]:
+    return {found[1]: found[2] for found in re.finditer(r'^(\w+)="([^"\n]*)"$', text, re.MULTILINE)}
+
+
+def _is_local(host: str, own: Collection[str] = ()) -> bool:
+    """Is a client (as the list of processes shows it, with a port) on this host."""
+    name = host if host == "localhost" or ":" not in host else host.rpartition(":")[0]
+    return name in _LOCAL or name in own
+
+
+def _is_among(host: str, networks: Collection[Any]) -> bool:
+    try:
+        address = ipaddress.ip_address(host.rpartition(":")[0])
+    except ValueError:
+        return False  # a name
+    return any(address in network for network in networks)
+
+
+def _told(grants: Collection[Grant]) -> str:
+    return "; ".join(map(str, grants)) or "no rights"
+
+
+def _sentence(problem: BaseException) -> str:
+    text = str(problem) or type(problem).__name__
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+FAILURES = (AccountError, DatabaseError, _env_file.EnvError, TransactionError)

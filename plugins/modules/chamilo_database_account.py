@@ -1,0 +1,279 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: chamilo_database_account
+short_description: The accounts with which Chamilo, its upgrades and its backups log in to MariaDB
+version_added: 1.0.0
+author:
+  - The chamilo.hardening maintainers (@chamilo-hardening)
+description:
+  - Gives the application an account of its own that may do what Chamilo needs on its own database, and nothing else.
+  - An application that logs in as root, with all rights on the server, with an account that is used for other databases
+    too, or with a password that anybody would guess, is moved to a new account. The account is made, proved by a login
+    just as the application does it (by the socket, by C(127.0.0.1), from another host), written to the environment
+    files, the cache is cleared as the web user, the portal is asked, and only then the old account loses its rights and
+    is locked. When a step fails, everything is put back. A run that was killed is gone on with by the next one; the
+    portal answers at every moment.
+  - An account with too many or too few rights on Chamilo's own database keeps its name and password.
+  - Root, the accounts of administrators, and accounts that are used for something else are not changed.
+  - Passwords are made on the host. They are in no log, result, diff, statement or list of processes.
+attributes:
+  check_mode:
+    support: full
+    description: Predicts what would change and touches nothing.
+  diff_mode:
+    support: full
+    description: Shows accounts and rights, without passwords.
+  idempotent:
+    support: full
+    description: A second run with the same input changes nothing.
+options:
+  domain:
+    description: The public name of the portal.
+    type: str
+    required: true
+  root:
+    description: The folder of Chamilo. Empty means that it is found.
+    type: str
+    default: ""
+  web_server:
+    description: The web server that serves Chamilo. Empty means that it is found.
+    type: str
+    choices: ["", nginx, apache]
+    default: ""
+  site:
+    description: A short name for the portal. The accounts are called C(chamilo_<site>), C(chamilo_<site>_upgrade) and
+      C(chamilo_<site>_backup).
+    type: str
+    required: true
+  state:
+    description: V(absent) gives old accounts the rights back that this module took, and drops the account for upgrades.
+      The application keeps its account, with the guide's rights.
+    type: str
+    choices: [present, absent]
+    default: present
+  application:
+    description: Look after the application's account.
+    type: bool
+    default: true
+  split:
+    description:
+      - V(true) leaves the application SELECT, INSERT, UPDATE and DELETE, and makes a second account that may change
+        tables too. Its password is in C(/etc/chamilo-hardening/upgrade-<site>.cnf), which root alone can read.
+    type: bool
+    default: false
+  backup:
+    description:
+      - Make an account for backups, which may read the database and nothing else. Its password is in
+        C(/etc/chamilo-hardening/backup-<site>.cnf), which root alone can read and the programs of MariaDB take with
+        C(--defaults-extra-file).
+    type: bool
+    default: false
+  clients:
+    description:
+      - Addresses and networks that may use the database from elsewhere. With this option, even if it is empty, the
+        module fails and changes nothing when the server's list of processes shows somebody else from elsewhere.
+    type: list
+    elements: str
+  tls:
+    description: Require TLS of the accounts that are made.
+    type: bool
+    default: false
+  admin_user:
+    description:
+      - An account that may make others, for a database that is not on this host or has no socket. It is used only if
+        something has to be changed.
+      - Without it, root of this host's server, by the socket.
+    type: str
+    default: ""
+  admin_password:
+    description: Its password.
+    type: str
+    default: ""
+  web_user:
+    description: The user PHP runs as, who clears the cache. Empty means that it is found.
+    type: str
+    default: ""
+  probe:
+    description: Requests that the portal must go on to answer as it did before, as in
+      M(chamilo.hardening.config_transaction).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      url:
+        description: The URL.
+        type: str
+        required: true
+      address:
+        description: The address to connect to.
+        type: str
+      host:
+        description: The name to ask for.
+        type: str
+      status:
+        description: The status codes that are right.
+        type: list
+        elements: int
+        default: [200]
+requirements:
+  - python3-pymysql, or the mariadb or mysql client, on the target
+seealso:
+  - module: chamilo.hardening.chamilo_env
+  - module: ansible.mariadb.mariadb_user
+notes:
+  - Needs root.
+  - What old accounts were allowed is kept in C(/var/lib/chamilo-hardening/database-<site>.json).
+"""
+
+EXAMPLES = r"""
+- name: Give Chamilo an account of its own with the rights it needs
+  chamilo.hardening.chamilo_database_account:
+    domain: campus.example.org
+    site: campus
+    probe:
+      - url: https://campus.example.org/
+        address: 127.0.0.1
+
+- name: Only an account for backups
+  chamilo.hardening.chamilo_database_account:
+    domain: campus.example.org
+    site: campus
+    application: false
+    backup: true
+
+- name: Leave the application no right to change tables
+  chamilo.hardening.chamilo_database_account:
+    domain: campus.example.org
+    site: campus
+    split: true
+
+- name: With a database that somebody else runs
+  chamilo.hardening.chamilo_database_account:
+    domain: campus.example.org
+    site: campus
+    tls: true
+    admin_user: admin
+    admin_password: "{{ vault_database_admin_password }}"
+"""
+
+RETURN = r"""
+accounts:
+  description: The accounts by their use.
+  returned: success
+  type: dict
+  sample: {application: chamilo_campus@localhost, backup: chamilo_campus_backup@localhost}
+moved:
+  description: From which account to which the application was moved; empty if it was not.
+  returned: success
+  type: dict
+  sample: {from: root@localhost, to: chamilo_campus@localhost}
+notes:
+  description: What a person should know. These are warnings as well.
+  returned: always
+  type: list
+  elements: str
+diff:
+  description: Accounts and rights before and after.
+  returned: with C(--diff)
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, NoClient
+from ansible_collections.chamilo.hardening.plugins.module_utils._database_account import (
+    FAILURES,
+    Keeper,
+    Result,
+    Wish,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import SiteError, discover_environment
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Probe
+
+PROBE = {
+    "url": {"type": "str", "required": True},
+    "address": {"type": "str"},
+    "host": {"type": "str"},
+    "status": {"type": "list", "elements": "int", "default": [200]},
+}
+
+
+def keeper(given: dict) -> Keeper:
+    """What looks after the accounts that the options name."""
+    site, environment = discover_environment(given["domain"], given["root"], given["web_server"])
+    names = ("site", "application", "split", "backup", "clients", "tls", "web_user")
+    probe = [
+        Probe(one["url"], address=one["address"] or "", host=one["host"] or "", status=tuple(one["status"]))
+        for one in given["probe"]
+    ]
+    admin = None
+    if given["admin_user"]:
+        there = site.database
+        admin = Account(given["admin_user"], given["admin_password"], there.host, there.port or 3306, there.socket)
+    return Keeper(site, environment, Wish(**{name: given[name] for name in names}, probe=probe), admin)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "domain": {"type": "str", "required": True},
+            "root": {"type": "str", "default": ""},
+            "web_server": {"type": "str", "choices": ["", "nginx", "apache"], "default": ""},
+            "site": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "application": {"type": "bool", "default": True},
+            "split": {"type": "bool", "default": False},
+            "backup": {"type": "bool", "default": False},
+            "clients": {"type": "list", "elements": "str"},
+            "tls": {"type": "bool", "default": False},
+            "admin_user": {"type": "str", "default": ""},
+            "admin_password": {"type": "str", "default": "", "no_log": True},
+            "web_user": {"type": "str", "default": ""},
+            "probe": {"type": "list", "elements": "dict", "default": [], "options": PROBE},
+        },
+        supports_check_mode=True,
+    )
+    result = Result()
+    failure = ""
+    try:
+        found = keeper(module.params)
+        work = found.apply if module.params["state"] == "present" else found.restore
+        work(result, check=module.check_mode)
+    except NoClient as problem:
+        if not module.check_mode:
+            failure = str(problem)
+        # What a check finds missing may be what the task before it would have installed.
+        result.changed = True
+        result.notes.append(f"needs python3-pymysql: {problem}")
+    except (*FAILURES, SiteError, StateError, OSError, ValueError) as problem:
+        failure = str(problem)
+    for note in result.notes:
+        module.warn(note)
+    told = {
+        "changed": result.changed,
+        "accounts": result.accounts,
+        "moved": result.moved,
+        "notes": result.notes,
+    }
+    if module._diff and result.changed:
+        head = "accounts of the database"
+        told["diff"] = {
+            "before_header": head,
+            "after_header": head,
+            "before": "".join(result.before),
+            "after": "".join(result.after),
+        }
+    if failure:
+        module.fail_json(msg=failure, **told)
+    module.exit_json(**told)
+
+
+if __name__ == "__main__":
+    main()

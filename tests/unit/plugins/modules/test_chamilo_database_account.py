@@ -1,0 +1,88 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import NoClient
+from ansible_collections.chamilo.hardening.plugins.module_utils._database_account import AccountError
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Database, Site
+from ansible_collections.chamilo.hardening.plugins.modules import chamilo_database_account as module
+
+GIVEN = {"domain": "campus.test", "site": "campus"}
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs the module with a keeper that does what it is told."""
+    monkeypatch.setattr(
+        module, "discover_environment", lambda *given: (Site("campus.test", database=Database("db", 3307)), {})
+    )
+
+    def call(work, **arguments):
+        made = []
+
+        class Keeper:
+            def __init__(self, *given):
+                made.append(given)
+
+            def apply(self, result, check):
+                work(result, check)
+
+            def restore(self, result, check):
+                result.notes.append("restored")
+
+        monkeypatch.setattr(module, "Keeper", Keeper)
+        with patch_module_args({**GIVEN, **arguments}), pytest.raises(SystemExit):
+            module.main()
+        return json.loads(capsys.readouterr().out), made
+
+    return call
+
+
+def test_it_tells_what_was_done_without_secrets(run):
+    def work(result, check):
+        assert not check
+        result.told("root\n", "chamilo_campus\n")
+        result.moved = {"from": "root@localhost", "to": "chamilo_campus@localhost"}
+
+    told, ((_site, _given, wish, admin),) = run(
+        work, admin_user="boss", admin_password="hunter2", clients=[], _ansible_diff=True
+    )
+    assert told["changed"] and told["moved"]["to"] == "chamilo_campus@localhost"
+    assert (told["diff"]["before"], told["diff"]["after"]) == ("root\n", "chamilo_campus\n")
+    assert (admin.user, admin.host, admin.port) == ("boss", "db", 3307)
+    assert list(wish.clients) == [] and "hunter2" not in json.dumps(told)
+
+
+def test_a_check_without_a_client_says_what_it_needs(run):
+    def work(result, check):
+        raise NoClient("nothing here speaks to a database")
+
+    told, _made = run(work, _ansible_check_mode=True)
+    assert told["changed"] and "needs python3-pymysql" in told["notes"][0]
+    told, _made = run(work)
+    assert told["failed"] and told["msg"] == "nothing here speaks to a database"
+
+
+def test_a_failure_is_one_sentence(run):
+    def work(result, check):
+        raise AccountError("Everything is as it was before.")
+
+    told, _made = run(work)
+    assert told["failed"] and told["msg"] == "Everything is as it was before."
+
+
+def test_nobody_looks_for_strangers_unless_it_is_asked_for(run):
+    _told, ((_site, _given, wish, admin),) = run(lambda result, check: None)
+    assert wish.clients is None and admin is None
+
+
+def test_absent_restores(run):
+    told, _made = run(lambda result, check: None, state="absent")
+    assert told["notes"] == ["restored"]
