@@ -250,6 +250,7 @@ def _host(block: Directive, configuration: Configuration) -> VirtualHost:
         access_log_format="".join(access.arguments[1:2]) if access else "",
         error_log=error.rest if error else "",
         body_limit=int(limit) if limit.isdigit() else -1,
+        body_limit_own=any(not configuration.is_ours(item.file) for item in level if item.name == "limitrequestbody"),
         php=_php(level)
         or _php(every(main, "filesmatch", "files", "sethandler", "proxypassmatch", "directory"))
         or ("mod_php" if is_mod_php(configuration.modules) else ""),

@@ -196,6 +196,9 @@ def _host(
         access_log_format="".join(access.arguments[1:2]) if access else "",
         error_log=error.rest if error else "",
         body_limit=size(value("client_max_body_size")),
+        body_limit_own=any(
+            not configuration.is_ours(item.file) for item in level if item.name == "client_max_body_size"
+        ),
         php=upstreams.get(php, php),
         ours=configuration.is_ours(block.file),
     )

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""The pools of PHP-FPM on a Debian host."""
+"""The pools of PHP-FPM on a Debian host, and what PHP's own files set."""
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._configuration i
 
 _SECTION = re.compile(r"\[([^\]]+)\]")
 _ENTRY = re.compile(r"([\w.]+)(?:\[([^\]]*)\])?\s*=\s*(.*)")
+_OURS = re.compile(r"\d+-chamilo-[\w.-]+\.ini")  # what this collection puts into conf.d
+_PREPEND = "auto_prepend_file"
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Pool:
     user: str
     group: str
     environment: tuple[tuple[str, Place], ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()  # php_value and php_admin_value
 
 
 def pools(tree: Tree) -> tuple[list[Pool], list[str]]:
@@ -41,20 +45,22 @@ def pools(tree: Tree) -> tuple[list[Pool], list[str]]:
 
 
 def _parse(text: str, path: str) -> list[Pool]:
-    sections: dict[str, tuple[dict[str, str], dict[str, Place]]] = {}
+    sections: dict[str, tuple[dict[str, str], dict[str, Place], dict[str, str]]] = {}
     name = ""
     for number, line in enumerate(text.splitlines(), 1):
         line = line.strip()
         section, entry = _SECTION.fullmatch(line), _ENTRY.fullmatch(line)
         if section:
             name = section[1]
-            sections[name] = ({}, {})
+            sections[name] = ({}, {}, {})
         elif entry and name and not line.startswith((";", "#")):
             value = _value(entry[3]).replace("$pool", name)
             if entry[2] is None:
                 sections[name][0][entry[1]] = value
             elif entry[1] == "env":
                 sections[name][1][entry[2]] = Place(path, number, value)
+            elif entry[1] in ("php_value", "php_admin_value"):
+                sections[name][2][entry[2]] = value
     return [
         Pool(
             name=name,
@@ -64,8 +70,9 @@ def _parse(text: str, path: str) -> list[Pool]:
             user=values.get("user", ""),
             group=values.get("group", values.get("user", "")),
             environment=tuple(environment.items()),
+            settings=tuple(settings.items()),
         )
-        for name, (values, environment) in sections.items()
+        for name, (values, environment, settings) in sections.items()
         if "listen" in values
     ]
 
@@ -94,3 +101,33 @@ def _resolved(tree: Tree, address: str) -> str:
     if address.startswith("unix:"):
         return f"unix:{tree.real(address[5:])}"
     return address.replace("localhost:", "127.0.0.1:")
+
+
+def settings(tree: Tree, folder: str, root: str, pool: Pool | None = None) -> dict[str, str]:
+    """What one face of PHP (``folder``: /etc/php/8.4/fpm) sets for the scripts below ``root``/public.
+
+    Later files win over earlier ones, the pool over files, a [PATH=...] section over the pool. A file to run before each
+    script is not looked for in the files of this collection.
+    """
+    found: dict[str, str] = {}
+    inside: dict[str, str] = {}
+    for path in (f"{folder}/php.ini", *tree.glob(f"{folder}/conf.d/*.ini")):
+        if not tree.exists(path):
+            continue
+        here: dict[str, str] | None = found
+        ours = _OURS.fullmatch(posixpath.basename(path))
+        for line in map(str.strip, tree.read(path).splitlines()):
+            section, entry = _SECTION.match(line), _ENTRY.fullmatch(line)
+            if section:
+                kind, _is, where = section[1].partition("=")
+                above = f"{root}/public/".startswith(f"{where.rstrip('/')}/")
+                here = {"PATH": inside if above else None, "HOST": None}.get(kind, found)
+            elif entry and entry[2] is None and here is not None and not (ours and entry[1] == _PREPEND):
+                here[entry[1]] = _value(entry[3])
+    return {**found, **dict(pool.settings if pool else ()), **inside}
+
+
+def size(text: str, otherwise: int) -> int:
+    """Bytes of a size such as 256M."""
+    known = re.match(r"(\d+)\s*([kmg]?)", text.lower())
+    return int(known[1]) * 1024 ** " kmg".index(known[2] or " ") if known else otherwise

@@ -92,6 +92,10 @@ class Php:
     pool_file: str = ""
     user: str = ""
     group: str = ""
+    upload_limit: int = 0  # bytes of one file, upload_max_filesize
+    post_limit: int = 0  # bytes of one request, post_max_size
+    prepended: str = ""  # what somebody has it run before each script of the portal
+    prepended_cli: str = ""  # the same on the command line
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,7 @@ class Site:
     missing_packages: tuple[str, ...] = ()  # of those asked for
     systemd: bool = False
     php_folders: tuple[str, ...] = ()  # of every php.ini: one for each version and face of PHP
+    spellings: tuple[str, ...] = ()  # every way in which the project folder is written, links and wrong roots included
     fail2ban: bool = False  # it runs, and starts at boot
     ssh_log: bool = False  # ssh writes to a file of its own, not to the journal alone
     managed_from: str = ""  # the address from which somebody works on this host over ssh now
@@ -195,6 +200,7 @@ class _Discovery:
         pools, unread = _php.pools(tree)
         self.problems += unread
         php, pool = self.php(web, serving, fallback, pools, root)
+        php = self.attempt(lambda: self.set_in_php(php, pool, root), php)
         environment = self.environment(root, web, serving, pool)
         self.problems += configuration.problems
         return Site(
@@ -220,6 +226,7 @@ class _Discovery:
             missing_packages=tuple(name for name in packages if name not in installed),
             systemd=tree.is_directory("/run/systemd/system"),
             php_folders=tuple(posixpath.dirname(path) for path in tree.glob("/etc/php/*/*/php.ini")),
+            spellings=self.spellings(root, [server.host.root for server in servers]),
             fail2ban=self.attempt(lambda: _host.is_running(tree, *_FAIL2BAN), False)
             and tree.is_link(_FAIL2BAN_AT_BOOT),
             ssh_log=tree.exists("/var/log/auth.log"),
@@ -379,6 +386,38 @@ class _Discovery:
             return Php(sapi="fpm" if address else "", socket=address), None
         service = f"php{pool.version}-fpm"
         return Php(pool.version, "fpm", service, address or pool.address, pool.file, pool.user, pool.group), pool
+
+    def set_in_php(self, php: Php, pool: _php.Pool | None, root: str) -> Php:
+        """With what its files say about uploads, and about files to run before each script."""
+        if not php.version:
+            return php
+        faces = f"/etc/php/{php.version}"
+        seen = _php.settings(self.tree, f"{faces}/{'fpm' if php.sapi == 'fpm' else 'apache2'}", root, pool)
+        return replace(
+            php,
+            upload_limit=_php.size(seen.get("upload_max_filesize", ""), 2 << 20),
+            post_limit=_php.size(seen.get("post_max_size", ""), 8 << 20),
+            prepended=seen.get("auto_prepend_file", ""),
+            prepended_cli=_php.settings(self.tree, f"{faces}/cli", root).get("auto_prepend_file", ""),
+        )
+
+    def spellings(self, root: str, document_roots: Sequence[str]) -> tuple[str, ...]:
+        """The project folder as its scripts may be named to PHP: each virtual host has its own way to it."""
+        if not root:
+            return ()
+        real = self.tree.real(root)
+        found = {root, real}
+        # current -> releases/7: the next release is the portal as well.
+        above = posixpath.dirname(real)
+        if real != root and posixpath.dirname(above).startswith(posixpath.dirname(root).rstrip("/") or "/"):
+            found.add(above)
+        for path in filter(None, (path.rstrip("/") for path in document_roots)):
+            there = self.tree.real(path)
+            if there == real or there.startswith(f"{real}/"):
+                found.add(path)
+            elif real.startswith(f"{there}/"):
+                found.add(path + real[len(there) :])
+        return tuple(sorted(path for path in found if not any(path.startswith(f"{other}/") for other in found)))
 
     def takeover(
         self, root: str, php: Php, web: WebServer, configuration: Configuration, servers: Sequence[Server]

@@ -197,6 +197,20 @@ site:
           description: Its group.
           type: str
           sample: www-data
+        upload_limit:
+          description: The bytes that one uploaded file may have, C(upload_max_filesize).
+          type: int
+          sample: 2097152
+        post_limit:
+          description: The bytes that one request may have, C(post_max_size).
+          type: int
+          sample: 8388608
+        prepended:
+          description: The C(auto_prepend_file) that somebody else has it run before each script of the portal.
+          type: str
+        prepended_cli:
+          description: The same on the command line.
+          type: str
     database:
       description: Where the application finds its database. The password stays where it is.
       type: dict
@@ -316,6 +330,9 @@ site:
           description: The bytes a request may send; V(0) is no limit, V(-1) that nothing is said.
           type: int
           sample: 268435456
+        body_limit_own:
+          description: Whether a line of its owner says so, in this virtual host itself.
+          type: bool
         php:
           description: Where PHP requests go, V(mod_php), or empty.
           type: str
@@ -388,6 +405,11 @@ site:
       type: list
       elements: str
       sample: [/etc/php/8.4/cli, /etc/php/8.4/fpm]
+    spellings:
+      description: The project folder in every way in which a virtual host names it, links and wrong document roots included.
+      type: list
+      elements: str
+      sample: [/var/www/chamilo]
     fail2ban:
       description: Whether fail2ban runs and starts at boot.
       type: bool

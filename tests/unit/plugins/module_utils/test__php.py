@@ -55,3 +55,29 @@ def test_the_pool_behind_an_address(host, pools):
         assert _php.pool_behind(host.tree, pools, address).name == name
     assert _php.pool_behind(host.tree, pools, "unix:/run/php/gone.sock") is None
     assert _php.pool_behind(host.tree, pools, "") is None
+
+
+FPM = "/etc/php/8.2/fpm"
+
+
+def test_what_php_sets_for_the_portal(host, pools):
+    host.write(
+        f"{FPM}/php.ini", "[PHP]\npost_max_size = 8M ; as Debian has it\nmemory_limit = 128M\nupload_max_filesize=2M\n"
+    )
+    host.write(f"{FPM}/conf.d/20-own.ini", 'upload_max_filesize = "16M"\nauto_prepend_file = /opt/watch.php\n')
+    host.write(
+        f"{FPM}/conf.d/99-chamilo-campus.ini",
+        "[PATH=/var/www/chamilo/]\npost_max_size = 1G\nauto_prepend_file = /ours\n"
+        "[PATH=/var/www/other]\nupload_max_filesize = 1M\n[HOST=x]\nupload_max_filesize = 3M\n",
+    )
+    found = _php.settings(host.tree, FPM, "/var/www/chamilo", pools[0])
+    assert (found["upload_max_filesize"], found["post_max_size"], found["memory_limit"]) == ("16M", "1G", "256M")
+    assert found["auto_prepend_file"] == "/opt/watch.php"
+    assert "auto_prepend_file" not in _php.settings(host.tree, "/etc/php/8.2/cli", "/var/www/chamilo")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("256M", 256 << 20), ("1g", 1 << 30), ("8 k", 8192), ("77", 77), ("", 5), ("-1", 5)]
+)
+def test_sizes(text, size):
+    assert _php.size(text, 5) == size

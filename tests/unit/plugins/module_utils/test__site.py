@@ -84,6 +84,43 @@ def test_what_the_sections_would_else_ask_again(host):
     assert site_of(host).fail2ban
 
 
+def test_what_php_says_about_uploads(host):
+    host.install("nginx")
+    host.chamilo()
+    host.testbed_site("nginx", "plain")
+    assert (site_of(host).php.upload_limit, site_of(host).php.post_limit) == (2 << 20, 8 << 20)
+    host.write("/etc/php/8.4/fpm/conf.d/20-own.ini", "upload_max_filesize = 16M\nauto_prepend_file = /opt/watch.php\n")
+    host.write("/etc/php/8.4/cli/conf.d/20-own.ini", "auto_prepend_file = /opt/cli.php\n")
+    php = site_of(host).php
+    assert (php.upload_limit, php.prepended, php.prepended_cli) == (16 << 20, "/opt/watch.php", "/opt/cli.php")
+
+
+@pytest.mark.parametrize(
+    ("root", "links", "document_root", "spellings"),
+    [
+        ("/var/www/chamilo", {}, "/var/www/chamilo/public", ["/var/www/chamilo"]),
+        ("/var/www/chamilo", {}, "/var/www/chamilo/", ["/var/www/chamilo"]),
+        ("/var/www/chamilo", {"/srv/web": "/var/www"}, "/srv/web", ["/srv/web/chamilo", "/var/www/chamilo"]),
+        ("/var/www/chamilo", {"/srv/old": "/var/www/chamilo"}, "/srv/old", ["/srv/old", "/var/www/chamilo"]),
+        (
+            "/srv/campus/current",
+            {"/srv/campus/current": "/srv/campus/releases/7"},
+            "/srv/campus/current/public",
+            ["/srv/campus/current", "/srv/campus/releases"],
+        ),
+        ("/var/www/chamilo", {"/var/www/chamilo": "/srv/chamilo-2"}, "", ["/srv/chamilo-2", "/var/www/chamilo"]),
+    ],
+)
+def test_how_the_project_folder_is_written(host, root, links, document_root, spellings):
+    host.install("nginx")
+    host.chamilo(links.get(root, root))
+    for link, target in links.items():
+        host.link(link, str(host.root) + target)
+    if document_root:
+        host.write("/etc/nginx/sites-enabled/x", f"server {{ server_name campus.test; root {document_root}; }}")
+    assert list(site_of(host, root=root).spellings) == spellings
+
+
 def test_apache(host):
     host.install("apache")
     host.chamilo()
