@@ -106,8 +106,8 @@ def _resolved(tree: Tree, address: str) -> str:
 def settings(tree: Tree, folder: str, root: str, pool: Pool | None = None) -> dict[str, str]:
     """What one face of PHP (``folder``: /etc/php/8.4/fpm) sets for the scripts below ``root``/public.
 
-    Later files win over earlier ones, the pool over files, a [PATH=...] section over the pool. A file to run before each
-    script is not looked for in the files of this collection.
+    Later files win over earlier ones, the pool over files, a [PATH=...] section over the pool. A file to run before
+    each script is not looked for in the files of this collection.
     """
     found: dict[str, str] = {}
     inside: dict[str, str] = {}

@@ -137,6 +137,7 @@ class Site:
     systemd: bool = False
     php_folders: tuple[str, ...] = ()  # of every php.ini: one for each version and face of PHP
     spellings: tuple[str, ...] = ()  # every way in which the project folder is written, links and wrong roots included
+    real_root: str = ""  # the project folder without links; /srv/campus/releases/* where a link leads to one of many
     fail2ban: bool = False  # it runs, and starts at boot
     ssh_log: bool = False  # ssh writes to a file of its own, not to the journal alone
     managed_from: str = ""  # the address from which somebody works on this host over ssh now
@@ -227,6 +228,7 @@ class _Discovery:
             systemd=tree.is_directory("/run/systemd/system"),
             php_folders=tuple(posixpath.dirname(path) for path in tree.glob("/etc/php/*/*/php.ini")),
             spellings=self.spellings(root, [server.host.root for server in servers]),
+            real_root=self.real_root(root),
             fail2ban=self.attempt(lambda: _host.is_running(tree, *_FAIL2BAN), False)
             and tree.is_link(_FAIL2BAN_AT_BOOT),
             ssh_log=tree.exists("/var/log/auth.log"),
@@ -401,16 +403,21 @@ class _Discovery:
             prepended_cli=_php.settings(self.tree, f"{faces}/cli", root).get("auto_prepend_file", ""),
         )
 
+    def real_root(self, root: str) -> str:
+        """current -> releases/7: the next release is the portal as well."""
+        if not root:
+            return ""
+        real = self.tree.real(root)
+        above = posixpath.dirname(real)
+        many = real != root and f"{posixpath.dirname(above)}/" == f"{posixpath.dirname(root)}/" != "//"
+        return f"{above}/*" if many else real
+
     def spellings(self, root: str, document_roots: Sequence[str]) -> tuple[str, ...]:
         """The project folder as its scripts may be named to PHP: each virtual host has its own way to it."""
         if not root:
             return ()
         real = self.tree.real(root)
-        found = {root, real}
-        # current -> releases/7: the next release is the portal as well.
-        above = posixpath.dirname(real)
-        if real != root and posixpath.dirname(above).startswith(posixpath.dirname(root).rstrip("/") or "/"):
-            found.add(above)
+        found = {root, real, self.real_root(root).removesuffix("/*")}
         for path in filter(None, (path.rstrip("/") for path in document_roots)):
             there = self.tree.real(path)
             if there == real or there.startswith(f"{real}/"):

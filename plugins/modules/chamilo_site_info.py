@@ -410,6 +410,10 @@ site:
       type: list
       elements: str
       sample: [/var/www/chamilo]
+    real_root:
+      description: The project folder without links; C(/srv/campus/releases/*) where a link leads to one of several.
+      type: str
+      sample: /var/www/chamilo
     fail2ban:
       description: Whether fail2ban runs and starts at boot.
       type: bool

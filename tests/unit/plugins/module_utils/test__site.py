@@ -118,7 +118,10 @@ def test_how_the_project_folder_is_written(host, root, links, document_root, spe
         host.link(link, str(host.root) + target)
     if document_root:
         host.write("/etc/nginx/sites-enabled/x", f"server {{ server_name campus.test; root {document_root}; }}")
-    assert list(site_of(host, root=root).spellings) == spellings
+    site = site_of(host, root=root)
+    assert list(site.spellings) == spellings
+    releases = "/srv/campus/releases/*"
+    assert site.real_root == (releases if "current" in root else str(links.get(root, root)))
 
 
 def test_apache(host):
