@@ -182,6 +182,7 @@ def built_in(profile: str, owner: int, group: int, web: int) -> tuple[Rule, ...]
     return (
         Rule("var", web, group, 0o770, 0o660),
         Rule(".env*", owner, group, 0o770 if opened else 0o750, 0o660 if opened else 0o640),
+        Rule("config/packages/*/*chamilo_hardening*", owner, group, 0o750, 0o640),  # the collection's own
         Rule("config", owner, group, 0o770 if opened else 0o750, 0o660 if opened else 0o640),
         Rule("bin", keep_x=True),
         Rule("vendor/bin", keep_x=True),
@@ -254,6 +255,7 @@ class Place:
             self.owned = (1, want.owner, want.group)
             regular = stat.S_IFREG | want.file_mode
             self.modes = (regular, stat.S_IFREG | _executable(want.file_mode)) if want.keep_x else (regular,)
+            self.simple = not self.foreign and not want.keep_x
             # Where the group may do what others may not, an ACL could let others in.
             self.private = any(mode >> 3 & ~mode & 7 for mode in (want.file_mode, want.directory_mode))
 
@@ -661,6 +663,7 @@ class _Walk:
         child: Place = place
         acls = False
         entries = 0
+        wrong = False  # where one file is, the next one mostly is too: it is opened at once then
         try:
             with os.scandir(handle) as listing:
                 os.fchdir(handle)  # for the one call that has no descriptor-relative form
@@ -680,17 +683,20 @@ class _Walk:
                         entries -= 1  # counted when it is entered
                         below.append((entry.name, child))
                         continue
-                    try:
-                        status = entry.stat(follow_symlinks=False)
-                    except FileNotFoundError:
-                        entries -= 1
-                        continue
-                    # Mode; then number of names, owner and group.
-                    if status[0] in modes and status[3:6] == owned:
-                        if acls and self._xattrs(entry.name, root.device):
-                            self._acl(f"{path}/{entry.name}" if path else entry.name)
-                        continue
-                    self._wrong(handle, entry.name, path, child, status, root, loose)
+                    if wrong and entry.is_file(follow_symlinks=False):
+                        wrong = self._file(handle, entry.name, path, child, root)
+                    else:
+                        try:
+                            status = entry.stat(follow_symlinks=False)
+                        except FileNotFoundError:
+                            entries -= 1
+                            continue
+                        # Mode; then number of names, owner and group.
+                        if status[0] in modes and status[3:6] == owned:
+                            if acls and self._xattrs(entry.name, root.device):
+                                self._acl(f"{path}/{entry.name}" if path else entry.name)
+                            continue
+                        wrong = self._wrong(handle, entry.name, path, child, status, root)
                     if not entries & 0xFFF:
                         self._in_time()
                     if entries > _IN_ONE:
@@ -711,25 +717,62 @@ class _Walk:
 
     # ------------------------------------------------------------------------------------------ what is not right
 
-    def _wrong(
-        self, handle: int, name: str, folder: str, place: Place, status: os.stat_result, root: Root, loose: bool
-    ) -> None:
-        path = f"{folder}/{name}" if folder else name
+    def _wrong(self, handle: int, name: str, folder: str, place: Place, status: os.stat_result, root: Root) -> bool:
         kind = stat.S_IFMT(status.st_mode)
+        if kind == stat.S_IFREG:
+            return self._file(handle, name, folder, place, root)
+        path = f"{folder}/{name}" if folder else name
         if kind == stat.S_IFLNK:
             self._link(handle, name, path, status)
-        elif kind != stat.S_IFREG:
-            self._special(path, place, status, kind)
         else:
-            try:
-                opened = os.open(name, _FILE, dir_fd=handle)
-            except OSError as problem:
-                self._moved(path, problem)
-                return
-            try:
-                self._opened(opened, path, place, os.fstat(opened), root.device, handle)
-            finally:
-                os.close(opened)
+            self._special(path, place, status, kind)
+        return False
+
+    def _file(self, handle: int, name: str, folder: str, place: Place, root: Root) -> bool:
+        """Open a file and make it right. False when it was, or is no longer there."""
+        try:
+            opened = os.open(name, _FILE, dir_fd=handle)
+        except OSError as problem:
+            self._moved(f"{folder}/{name}" if folder else name, problem)
+            return False
+        try:
+            status = os.fstat(opened)
+            if status[0] in place.modes and status[3:6] == place.owned and not place.private:
+                return False
+            plain = status[3] == 1 and status[2] == root.device and stat.S_ISREG(status[0])
+            if not (plain and place.simple and not self.check and self._simply(opened, place, status)):
+                self._opened(opened, f"{folder}/{name}" if folder else name, place, status, root.device, handle)
+            return True
+        finally:
+            os.close(opened)
+
+    def _simply(self, handle: int, place: Place, status: os.stat_result) -> bool:
+        """What nearly every wrong file needs, in as few steps as can be right. False when that is not enough."""
+        if place.want is None or len(self.found.samples) < _LISTED or (status[2], status[1]) in self.tree.mounted:
+            return False
+        owner, group, mode = place.want.owner, place.want.group, place.want.file_mode
+        was = status[0] & 0o7777
+        given = status[4] != owner or status[5] != group
+        try:
+            if given:
+                if _gain(was, mode):
+                    os.fchmod(handle, was & mode)
+                os.fchown(handle, owner, group)
+            if was != mode:
+                os.fchmod(handle, mode)
+        except OSError:  # said by what comes after this
+            return False
+        kinds = self.found.fixed
+        if status[4] != owner:
+            kinds["owner"] += 1
+        if status[5] != group:
+            kinds["group"] += 1
+        if was != mode:
+            kinds["mode"] += 1
+            if was & 0o6000:
+                kinds["setuid"] += 1
+        # What is private is looked at for an ACL as well.
+        return not place.private or status[2] in self._no_xattrs or not self._xattrs(handle, status[2])
 
     def _open_now(self, handle: int, place: Place) -> bool:
         """Whether the web user can still move names in this directory. A check asks what would be."""
@@ -840,9 +883,7 @@ class _Walk:
             if self.check:
                 self._would(handle)
             else:
-                # The new owner and group must not hold, for a moment, what only the old ones had.
-                gain = was & ~mode & ~((was & 7) * 0o110)
-                if given and gain & 0o770:
+                if given and _gain(was, mode):
                     os.fchmod(handle, was & mode)
                 if given:
                     os.fchown(handle, owner, group)
@@ -924,6 +965,11 @@ class _Walk:
             self._moved(path, problem)
         finally:
             os.close(handle)
+
+
+def _gain(was: int, mode: int) -> int:
+    """What a new owner and group must not hold, for a moment, because only the old ones had it."""
+    return was & ~mode & ~((was & 7) * 0o110) & 0o770
 
 
 def _path(job: Job) -> tuple[str, ...]:
