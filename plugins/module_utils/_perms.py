@@ -49,6 +49,11 @@ _NAMELESS = {
     stat.S_IFBLK: "a device",
     stat.S_IFCHR: "a device",
 }
+# A wrong variable, or a link to the wrong place, must not give the host itself away.
+_SYSTEM = frozenset(
+    "/ /bin /boot /dev /etc /home /lib /lib32 /lib64 /media /mnt /opt /proc /root /run /sbin /sys /tmp /usr /usr/bin "
+    "/usr/lib /usr/local /usr/sbin /usr/share /var /var/cache /var/lib /var/log /var/tmp".split()
+)
 _PHP = re.compile(r"(?i)\.(?:php\d?|phtml|phar|pht)$")
 _QUARANTINE = stat.S_IFREG | 0o600
 
@@ -410,10 +415,12 @@ class Tree:
             raise PermsError(f"{shown(order.path)} is not a directory.")
         self.roots.append(Root(top, "", status.st_dev, status.st_ino))
         try:
+            self._not_the_system(top, order.path)
             for part in order.roots:
                 handle = open_trusted(part, top)
                 status = os.fstat(handle)
                 self.roots.append(Root(handle, part, status.st_dev, status.st_ino))
+                self._not_the_system(handle, part)
         except PermsError:
             self.close()
             raise
@@ -421,6 +428,12 @@ class Tree:
         self.claimed = {(root.device, root.inode) for root in self.roots}
         real = os.readlink(f"/proc/self/fd/{top}")
         self.mounted = set(self._mounted(real))
+
+    @staticmethod
+    def _not_the_system(handle: int, path: str) -> None:
+        real = os.readlink(f"/proc/self/fd/{handle}")
+        if real in _SYSTEM:
+            raise PermsError(f"{shown(path)} leads to {real}, which belongs to the system and not to Chamilo.")
 
     def _mounted(self, real: str) -> Iterator[tuple[int, int]]:
         """What other file systems, or other parts of this one, show within the tree."""

@@ -489,6 +489,16 @@ def test_a_start_that_is_not_there_or_no_directory_is_refused(site):
         run(order(site / ".env"))
 
 
+def test_the_system_itself_is_no_tree(site, monkeypatch):
+    """Nothing would be left of the host. The walk is taken out, lest a mistake here be the proof."""
+    monkeypatch.setattr(_perms._Walk, "begin", lambda walk: pytest.fail("it would have walked"))
+    with pytest.raises(PermsError, match=r"^/ leads to /, which belongs to the system"):
+        run(order("/"))
+    (site / "data").symlink_to("/etc")
+    with pytest.raises(PermsError, match=r"^data leads to /etc, which belongs to the system"):
+        run(order(site, roots=("data",)))
+
+
 def test_only_root_can(site, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 33)
     with pytest.raises(PermsError, match="Only root"):
