@@ -77,6 +77,7 @@ class Result:
     """What came of it. Holds no secret."""
 
     changed: bool = False
+    server_here: bool = False
     accounts: dict[str, str] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -173,12 +174,16 @@ class Keeper:
 
     def apply(self, result: Result, check: bool = False) -> None:
         """Make the wish true. ``result`` is filled as things happen."""
-        if self.wish.clients is not None:
+        result.server_here = self._is_here
+        if self.wish.clients is not None and self._is_here:
             self._refuse_strangers()
+        if not (self.wish.application or self.wish.backup):
+            return
         with self._locked(check):
             self._memory = self._remembered()
             if self.wish.split:
                 self._extra("upgrade", GUIDE, result, check)
+                self._place(check)
             if self.wish.backup:
                 self._extra("backup", BACKUP, result, check)
             if self.wish.application:
@@ -401,7 +406,7 @@ class Keeper:
         where = _grants.place(application.name)
         with Tree() as tree:
             item = tree.look(path)
-        known = _option_file(item.data.decode("utf-8", "replace"))
+        known = option_file(item.data.decode("utf-8", "replace"))
         user = known.get("user") or self._name(f"_{role}")
         account = Account(
             user,
@@ -463,6 +468,17 @@ class Keeper:
             os.unlink(self._file(role))
         self._remember(accounts={name: who for name, who in self._memory["accounts"].items() if name != role})
 
+    def _place(self, check: bool) -> None:
+        """What the host program needs to run the application, so that it need not look for it."""
+        php = f"/usr/bin/php{self.site.php.version}"
+        place = {
+            "root": self.site.root,
+            "user": self.wish.web_user or self.site.php.user,
+            "php": php if os.path.exists(php) else "php",
+        }
+        if not check and self._memory.get("place") != place:
+            self._remember(place=place)
+
     def _name(self, end: str) -> str:
         name = f"chamilo_{self.wish.site}{end}"
         if len(name) > _LONGEST:
@@ -487,6 +503,7 @@ class Keeper:
 
     def restore(self, result: Result, check: bool = False) -> None:
         """Give old accounts the rights they had. The application keeps its account, and may do what it needs."""
+        result.server_here = self._is_here
         with self._locked(check):
             self._memory = self._remembered()
             self._retire("upgrade", result, check)
@@ -548,6 +565,11 @@ class Keeper:
     @property
     def _is_local(self) -> bool:
         return self.site.database.host in (*_LOCAL, *self.site.addresses)
+
+    @property
+    def _is_here(self) -> bool:
+        """Whether a server of this host's own serves it: not one in a container that is reached by 127.0.0.1."""
+        return self._is_local and os.path.exists(SOCKET)
 
     def _admin(self) -> Account:
         there = self.site.database
@@ -651,7 +673,8 @@ def _try(account: Account) -> Seen | None:
         return None
 
 
-def _option_file(text: str) -> dict[str, str]:
+def option_file(text: str) -> dict[str, str]:
+    """What stands in an option file of ours."""
     return {found[1]: found[2] for found in re.finditer(r'^(\w+)="([^"\n]*)"$', text, re.MULTILINE)}
 
 

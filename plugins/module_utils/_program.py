@@ -17,7 +17,7 @@ import syslog
 from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _daily, _unlock, _window
+from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _daily, _migrate, _unlock, _window
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import Busy, Item, StateError, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Outcome, TransactionError
@@ -113,6 +113,8 @@ def _parser(version: str) -> argparse.ArgumentParser:
     closed.add_argument("--site", default="", help="only that of this portal")
     closed.add_argument("--due", action="store_true", help="only those whose time is up")
     closed.set_defaults(run=_window_closed)
+
+    _migrate.add(commands, _say)
 
     daily = commands.add_parser("daily", help="do the daily work now", description=DAILY)
     daily.add_argument("steps", metavar="STEP", nargs="*", help="only these, such as monitoring")

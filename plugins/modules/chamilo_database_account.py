@@ -163,8 +163,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+server_here:
+  description: Does the database run on this host.
+  returned: success
+  type: bool
 accounts:
-  description: The accounts by their use.
+  description: The accounts by their use, as far as they are looked after.
   returned: success
   type: dict
   sample: {application: chamilo_campus@localhost, backup: chamilo_campus_backup@localhost}
@@ -193,7 +197,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database_accoun
     Result,
     Wish,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import SiteError, discover_environment
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import (
+    SiteError,
+    discover,
+    discover_environment,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Probe
 
@@ -207,7 +215,11 @@ PROBE = {
 
 def keeper(given: dict) -> Keeper:
     """What looks after the accounts that the options name."""
-    site, environment = discover_environment(given["domain"], given["root"], given["web_server"])
+    place = (given["domain"], given["root"], given["web_server"])
+    if given["application"] or given["backup"]:
+        site, environment = discover_environment(*place)
+    else:  # a host that is there for the database alone
+        site, environment = discover(*place), {}
     names = ("site", "application", "split", "backup", "clients", "tls", "web_user")
     probe = [
         Probe(one["url"], address=one["address"] or "", host=one["host"] or "", status=tuple(one["status"]))
@@ -258,6 +270,7 @@ def main() -> None:
         module.warn(note)
     told = {
         "changed": result.changed,
+        "server_here": result.server_here,
         "accounts": result.accounts,
         "moved": result.moved,
         "notes": result.notes,
