@@ -144,6 +144,14 @@ options:
     description: After how many failed logins an account or an address is meant to be locked out.
     type: int
     default: 5
+  find_seconds:
+    description: Within how many seconds failed logins of an address are meant to count.
+    type: int
+    default: 600
+  ban_seconds:
+    description: For how many seconds an address is meant to be shut out.
+    type: int
+    default: 900
   dormant_days:
     description: After how many days without a login an account counts as dormant.
     type: int
@@ -210,6 +218,36 @@ signs:
   type: list
   elements: str
   sample: ["1 PHP file where none belongs: public/build/x.php"]
+forecast:
+  description:
+    - Whom the rules that are not in force yet would have met in the last seven days, by the access log of the portal.
+      These are the shutting out of addresses, and what the web server will refuse.
+    - Empty when all of them are in force, or their sections were left out.
+    - It reads the newest 512 MiB of log for at most 20 seconds.
+  returned: success
+  type: dict
+  contains:
+    said:
+      description: The same in sentences, with what was read and what could not be.
+      type: list
+      elements: str
+      sample: ["3 requests of 1 address would have been refused by updates_installer, such as /check.php: 203.0.113.7."]
+    shut_out:
+      description: The first 100 addresses that would have been shut out, gateways first.
+      type: list
+      elements: dict
+      sample: [{address: 10.1.2.3, times: 9, failed: 52, good: 41, browsers: 12, gateway: true}]
+    refused:
+      description: What would have been refused, by the control that asks for it.
+      type: list
+      elements: dict
+      sample: [{control: updates_installer, requests: 3, addresses: 1, most: [203.0.113.7]}]
+    lines:
+      description: The number of lines that were read.
+      type: int
+    whole:
+      description: Whether that was all.
+      type: bool
 chamilo_version:
   description: The version of Chamilo that is installed; empty when it is not known.
   returned: success
@@ -217,7 +255,9 @@ chamilo_version:
   sample: 2.0.1
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -235,7 +275,14 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit import (
     updates,
     uploads,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import FAIL, checks, observe
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
+    FAIL,
+    NOT_ASSESSED,
+    Finding,
+    checks,
+    observe,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._forecast import Log, Rules, forecast
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import SiteError, discover
 
@@ -252,6 +299,25 @@ SECTIONS = {
     "backups": backups,
     "monitoring": monitoring,
 }
+
+
+def foretold(look: Look, observed: Mapping[str, Finding]) -> dict[str, Any]:
+    """Whom the rules that were not seen in force would have met last week."""
+    options, site = look.options, look.site
+    hosts = site.serving or site.fallback
+    rules = Rules(
+        missing=frozenset(name for name, one in observed.items() if one.status in (FAIL, NOT_ASSESSED)),
+        attempts=options["attempts"],
+        find_seconds=options["find_seconds"],
+        ban_seconds=options["ban_seconds"],
+        spared=("127.0.0.0/8", "::1", *site.addresses, *options["friends"], *options["trusted_proxies"]),
+        names=tuple({site.domain, *(name for host in site.serving for name in host.names)}) if site.serving else (),
+    )
+    known = {host.access_log_file: host.access_log_format for host in hosts if host.access_log_file.startswith("/")}
+    try:
+        return forecast([Log(file, form) for file, form in known.items()], rules, look.now)
+    except Exception as problem:  # what strangers write into a log must not end the audit; it is told instead
+        return {"said": [f"Last week's log could not be looked at: {type(problem).__name__}: {problem}."]}
 
 
 def main() -> None:
@@ -283,6 +349,8 @@ def main() -> None:
             "friends": {"type": "list", "elements": "str", "default": []},
             "controller": {"type": "str", "default": ""},
             "attempts": {"type": "int", "default": 5},
+            "find_seconds": {"type": "int", "default": 600},
+            "ban_seconds": {"type": "int", "default": 900},
             "dormant_days": {"type": "int", "default": 90},
             "sessions_lifetime": {"type": "int", "default": 3600},
         },
@@ -300,6 +368,7 @@ def main() -> None:
     broken_in = observed.get("monitoring_compromise")
     module.exit_json(
         changed=False,
+        forecast=foretold(look, observed),
         observed={name: asdict(finding) for name, finding in observed.items()},
         chamilo_version=site.version,
         signs=monitoring.signs(look) if broken_in and broken_in.status == FAIL else [],

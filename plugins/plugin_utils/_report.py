@@ -95,7 +95,7 @@ def host(name: str, audit: Mapping[str, Any] | None, table: Table) -> dict[str, 
         "controls": controls,
         "summary": summary(controls),
         "signs": texts(audit.get("signs")) or break_in,
-        "log_forecast": texts(audit.get("log_forecast")),
+        "forecast": audit.get("forecast") or {},
     }
     if error:
         entry["error"] = error

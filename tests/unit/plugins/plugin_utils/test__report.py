@@ -91,7 +91,7 @@ def test_a_host_without_an_audit_is_not_assessed(result: dict[str, Any] | None, 
 
 
 def test_hostile_evidence_stays_text() -> None:
-    hostile = audit({"https_hsts": "fail"}, HOSTILE, signs=[HOSTILE], log_forecast=HOSTILE, chamilo_version=HOSTILE)
+    hostile = audit({"https_hsts": "fail"}, HOSTILE, signs=[HOSTILE], forecast={"said": [HOSTILE]}, chamilo_version=HOSTILE)
     shown = page(hostile, {"unreachable": True, "msg": HOSTILE})
     assert "script" not in {tag for tag, _attributes in shown.tags}
     assert not [name for _tag, attributes in shown.tags for name in attributes if name.startswith("on")]
@@ -141,7 +141,9 @@ def test_the_worst_comes_first() -> None:
 
 
 def test_signs_and_forecast_stand_before_the_controls() -> None:
-    shown = page(audit(signs=["A shell."], log_forecast=["3 requests refused."])).text
+    told = audit(signs=["A shell."], forecast={"said": ["3 requests refused."], "lines": 9})
+    assert json.loads(_report.to_json(document(told)))["hosts"][0]["forecast"]["lines"] == 9
+    shown = page(audit(signs=["A shell."], forecast={"said": ["3 requests refused."]})).text
     assert shown.index("A shell.") < shown.index("3 requests refused.") < shown.index("Keep Chamilo Updated")
 
 
