@@ -13,13 +13,16 @@ import syslog
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _records, _state
+from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _monitoring, _records, _state, _updates
 
 RECORD = "daily.json"
 
 Step = tuple[str, Callable[[], "list[str]"]]
 # Name and function. A function does its work, tells whom it has to tell, and returns lines for the journal.
-STEPS: tuple[Step, ...] = ()
+STEPS: tuple[Step, ...] = (
+    ("updates", _updates.step),
+    ("monitoring", _monitoring.step),
+)
 
 
 class DailyError(Exception):

@@ -17,7 +17,15 @@ import syslog
 from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _daily, _migrate, _unlock, _window
+from ansible_collections.chamilo.hardening.plugins.module_utils import (
+    _alert,
+    _daily,
+    _migrate,
+    _monitoring,
+    _monitoring_commands,
+    _unlock,
+    _window,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import Busy, Item, StateError, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Outcome, TransactionError
@@ -73,6 +81,7 @@ def main(arguments: Sequence[str] | None = None, version: str = "", engine: Engi
         StateError,
         _alert.AlertError,
         _daily.DailyError,
+        *_monitoring_commands.ERRORS,
         _unlock.UnlockError,
         _window.WindowError,
         PermsError,
@@ -119,7 +128,10 @@ def _parser(version: str) -> argparse.ArgumentParser:
     daily = commands.add_parser("daily", help="do the daily work now", description=DAILY)
     daily.add_argument("steps", metavar="STEP", nargs="*", help="only these, such as monitoring")
     daily.add_argument("--due", action="store_true", help="only what never succeeded as it is configured now")
+    daily.add_argument("--json", action="store_true", help="for the playbook: what was done, as JSON")
     daily.set_defaults(run=_daily_work)
+
+    _monitoring_commands.add(commands, _say)
 
     alert = commands.add_parser("alert", help="tell whoever looks after this host", description=ALERT)
     alert.add_argument("title", metavar="TITLE", nargs="?", default="")
@@ -215,12 +227,18 @@ def _unlocked(options: argparse.Namespace, _engine: Engine) -> int:
 
 def _daily_work(options: argparse.Namespace, _engine: Engine) -> int:
     failed = False
+    ran = []
     for done in _daily.run(options.steps, options.due):
+        ran.append({"step": done.name, "problem": done.problem})
+        if options.json:
+            continue
         for line in done.lines:
             _say(f"{done.name}: {line}")
         if done.problem:
             _say(f"{done.name}: {done.problem}", syslog.LOG_ERR)
             failed = True
+    if options.json:
+        print(json.dumps({"ran": ran, "lists": _monitoring.lists()}))
     return int(failed)
 
 

@@ -14,6 +14,7 @@ import posixpath
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _apache, _host, _nginx, _php
@@ -139,6 +140,7 @@ class Site:
     spellings: tuple[str, ...] = ()  # every way in which the project folder is written, links and wrong roots included
     real_root: str = ""  # the project folder without links; /srv/campus/releases/* where a link leads to one of many
     fail2ban: bool = False  # it runs, and starts at boot
+    sendmail: bool = False  # there is a program that sends mail
     ssh_log: bool = False  # ssh writes to a file of its own, not to the journal alone
     managed_from: str = ""  # the address from which somebody works on this host over ssh now
     problems: tuple[str, ...] = ()  # what could not be seen, and why
@@ -231,6 +233,7 @@ class _Discovery:
             real_root=self.real_root(root),
             fail2ban=self.attempt(lambda: _host.is_running(tree, *_FAIL2BAN), False)
             and tree.is_link(_FAIL2BAN_AT_BOOT),
+            sendmail=tree.exists("/usr/sbin/sendmail"),
             ssh_log=tree.exists("/var/log/auth.log"),
             managed_from=_host.managed_from(tree),
             problems=(*self.errors, *self.problems, *self.denied()),
@@ -344,13 +347,18 @@ class _Discovery:
         return bool(found) and self.tree.real(found) == self.tree.real(root)
 
     def version(self, root: str) -> str:
-        """What public/main/install/version.php says; it is gone where the installer was deleted."""
-        path = posixpath.join(root, "public/main/install/version.php")
-        if not root or not self.tree.exists(path):
-            return ""
-        text = self.attempt(lambda: self.tree.read(path), "")
-        found = re.search(r"new_version['\"]?\s*(?:=>|=)\s*['\"]([^'\"]+)['\"]", text)
-        return found[1] if found else ""
+        """What the installer says; where that was deleted, the newest entry of the changelog."""
+        for path, form in (
+            ("public/main/install/version.php", r"new_version['\"]?\s*(?:=>|=)\s*['\"]([^'\"]+)['\"]"),
+            ("public/documentation/changelog.html", r"Chamilo (?:LMS )?v?(\d+\.\d+\.\d+(?:-\w+(?:\.\d+)?)?)"),
+        ):
+            file = posixpath.join(root, path)
+            if root and self.tree.exists(file):
+                text = self.attempt(partial(self.tree.read, file), "")
+                found = re.search(form, text)
+                if found:
+                    return found[1]
+        return ""
 
     def hsts_since(self) -> str:
         path = f"/var/lib/chamilo-hardening/hsts-{self.site}.json"

@@ -27,6 +27,7 @@ from typing import Any
 STATE = "/var/lib/chamilo-hardening"
 # No include pattern of a web server matches a name that begins with a dot ("sites-enabled/*", "conf.d/*.conf").
 TEMPORARY = ".chamilo-hardening."
+_NOTED = 200  # files that are remembered
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -426,6 +427,25 @@ def replace_file(path: str, text: str, mode: int = 0o600) -> None:
         for folder in tree.missing_parents(path):
             tree.make_directory(folder, 0o700)
         tree.write(path, file_item(text.encode(), os.geteuid(), os.getegid(), mode))
+
+
+def note_written(path: str, state: str = "") -> None:
+    """Remember that we wrote a file of the application outside the transactions: the daily comparison expects it."""
+    folder = state or STATE
+    with Tree() as tree:
+        item = tree.look(path)
+        known = [entry for entry in noted(folder) if entry[0] != os.path.realpath(path)]
+        text = json.dumps([*known, (os.path.realpath(path), item.sha256)][-_NOTED:]) + "\n"
+    replace_file(os.path.join(folder, "written.json"), text)
+
+
+def noted(state: str = "") -> list[tuple[str, str]]:
+    """Those files, each with the checksum it had then."""
+    try:
+        with open(os.path.join(state or STATE, "written.json"), encoding="utf-8") as stream:
+            return [(str(path), str(checksum)) for path, checksum in json.load(stream)]
+    except (FileNotFoundError, ValueError):
+        return []
 
 
 def now() -> str:

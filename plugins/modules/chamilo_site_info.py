@@ -417,6 +417,9 @@ site:
     fail2ban:
       description: Whether fail2ban runs and starts at boot.
       type: bool
+    sendmail:
+      description: Whether there is a C(sendmail), the program that programs send mail with.
+      type: bool
     ssh_log:
       description: Whether ssh writes to C(/var/log/auth.log), and not to the journal alone.
       type: bool

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _advisories
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import job_of_ours
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
     Finding,
     check,
@@ -23,6 +24,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._control import 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs, named, said
+from ansible_collections.chamilo.hardening.plugins.module_utils._version import parse as parse_version
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
 
 DAY = 86400
@@ -37,18 +39,7 @@ LISTS = "/var/lib/apt/lists"
 PERIODIC = "/var/lib/apt/periodic"
 UNATTENDED = "/usr/bin/unattended-upgrade"
 _STALE_DAYS = 3
-
-_Version = tuple[int, int, int, int, int]
-_STAGES = {"alpha": 0, "beta": 1, "rc": 2}
-
-
-def parse_version(text: str) -> _Version:
-    """``2.0.1`` or ``2.0.0-RC.3``, comparable: what comes before a release is smaller than the release."""
-    found = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?:[-. _]?(alpha|beta|rc)[-. _]?(\d*))?", text.strip(), re.IGNORECASE)
-    if not found:
-        raise Unseen(f"{text!r} is no version that could be compared")
-    stage = _STAGES[found[4].lower()] if found[4] else 9
-    return int(found[1]), int(found[2]), int(found[3] or 0), stage, int(found[5] or 0)
+OURS = "updates.json"
 
 
 @check("updates_version")
@@ -64,7 +55,7 @@ def version(look: Look) -> Finding:
     branch = next((each for each in _advisories.BRANCHES if parse_version(each.fixed)[:2] == own[:2]), None)
     for known in filter(None, (least, branch)):
         if own < parse_version(known.fixed):
-            words = f"Chamilo {here} {source}. {known.advisory}: {known.hole}; fixed in {known.fixed}."
+            words = f"Chamilo {here} {source}. {known.advisory}: {known.hole}; fixed in {known.fixed}.{_more(here)}"
             return failed(words) if look.site.version else not_assessed(words)
     known_on = datetime.date.fromisoformat(_advisories.DATED)
     today = datetime.datetime.fromtimestamp(look.now, datetime.timezone.utc).date()
@@ -79,6 +70,18 @@ def version(look: Look) -> Finding:
             f"knows nothing of the branch {own[0]}.{own[1]}."
         )
     return passed(f"Chamilo {here} {source}, at or above {branch.fixed}, the newest known fix ({_advisories.DATED}).")
+
+
+def _more(here: str) -> str:
+    """How many holes it has, and what stands in their way on this host where it is hardened."""
+    known = _advisories.open_in(here)
+    controls = sorted({control for each in known for control in each.controls})
+    if not controls:
+        return ""
+    return (
+        f" It has {len(known)} published holes or kinds of them; what stands in their way are the controls "
+        f"{', '.join(controls)}, where they are green. Only the update closes them."
+    )
 
 
 @check("updates_installer")
@@ -205,6 +208,9 @@ def _waiting(names: Sequence[str] | None) -> str:
 @check("updates_watch")
 def watch(look: Look) -> Finding:
     root = look.root
+    ours = job_of_ours(OURS, "watch", "The look for a newer release", 26, look.now)
+    if ours:
+        return ours
     watching = named(look.once(jobs), r"chamilo:update:check|chamilo-hardening daily|updates\.chamilo\.org")
     if not watching:
         return failed(f"No timer and no cron job on this host looks for a newer release than the one in {root}.")

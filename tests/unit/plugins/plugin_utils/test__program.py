@@ -16,7 +16,7 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils import _program 
 def test_what_it_imports_comes_along_and_nothing_else() -> None:
     needed = builder.needed(builder.COLLECTION / "plugins/module_utils")
     assert {"_program", "_transaction", "_state", "_machine", "_wire"} <= set(needed)
-    assert not {"_install", "_look"} & set(needed)
+    assert not {"_install", "_inside"} & set(needed)
 
 
 def test_imports_are_found_in_each_form(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import _advisori
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import updates
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job
+from ansible_collections.chamilo.hardening.plugins.module_utils._version import VersionError
 
 LISTED = datetime.datetime.fromisoformat(f"{_advisories.DATED}T12:00:00+00:00").timestamp()
 
@@ -50,7 +51,7 @@ def test_without_a_version_in_the_code_the_database_can_only_lag(look_at, databa
 
 
 def test_a_version_that_is_none(look_at):
-    with pytest.raises(Unseen, match="no version"):
+    with pytest.raises(VersionError, match="no version"):
         installed(look_at, "trunk")
 
 

@@ -1,0 +1,396 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""The daily work of section monitoring: does anybody hear of errors, who has an account, which files were changed."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import (
+    _accounts,
+    _alert,
+    _integrity,
+    _machine,
+    _records,
+    _state,
+    _watch,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine
+
+RECORD = "monitoring.json"
+# What the audit assumes where the playbook says nothing: the defaults of the module guide_audit.
+OPTIONS: dict[str, Any] = {
+    "owner": "root",
+    "ca_file": "",
+    "terminated_elsewhere": False,
+    "hsts": "ramp",
+    "csp": "report",
+    "frame_ancestors": [],
+    "xss_protection": "1; mode=block",
+    "trusted_proxies": [],
+    "friends": [],
+    "controller": "",
+    "attempts": 5,
+    "dormant_days": 90,
+    "sessions_lifetime": 3600,
+}
+MARK = "chamilo-hardening:log-test"
+_NOBODY = "Nobody is told: set chamilo_alert_mail or chamilo_alert_webhook."
+_DAY = 86400
+_MONTH, _WEEK = 27 * _DAY, 7 * _DAY  # a little before the audit asks
+_PATIENCE = 30.0  # seconds until monit asks for the first time after it was started
+_FRESH = 900.0  # seconds: monit asks every two minutes
+
+
+class MonitoringError(Exception):
+    """Part of the daily work could not be done; the text says which."""
+
+
+@dataclass
+class Portal:
+    """One portal of this host, as section monitoring wrote it down."""
+
+    site: str
+    known: Mapping[str, Any]
+    look: Look
+
+    @property
+    def domain(self) -> str:
+        return str(self.known["domain"])
+
+
+@dataclass
+class _Day:
+    """What came of the day: an entry of the record for each job, over all portals."""
+
+    lines: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    jobs: dict[str, list[tuple[bool, str]]] = field(default_factory=dict)
+    more: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def job(self, name: str, done: bool, detail: str) -> None:
+        self.jobs.setdefault(name, []).append((done, detail))
+
+    def write(self) -> None:
+        for name, found in self.jobs.items():
+            words = " ".join(dict.fromkeys(detail for _done, detail in found))
+            _records.note(RECORD, name, all(done for done, _detail in found), words, **self.more.get(name, {}))
+
+
+def step() -> list[str]:
+    """The daily work for every portal."""
+    watched = sites()
+    if not watched:
+        return []
+    day = _Day()
+    reached = _delivery(day)
+    for site in watched:
+        portal = _portal(site)
+        parts: tuple[tuple[str, Callable[[], None]], ...] = (
+            ("the watch over log and machine", partial(_watched, day, portal, reached)),
+            ("the accounts", partial(_reviewed, day, portal)),
+            ("the files", partial(_compared, day, portal)),
+            ("signs of a break-in", partial(_searched, day, portal)),
+        )
+        for what, part in parts:
+            _attempt(day, f"{what} of {portal.domain}", part)
+    _attempt(day, "our own files", partial(_edited, day))
+    day.write()
+    for site in watched:
+        portal = _portal(site)
+        _attempt(day, f"the figures of {portal.domain}", partial(_figures, portal))
+    if day.problems:
+        raise MonitoringError(" ".join(day.problems))
+    return day.lines
+
+
+def _attempt(day: _Day, what: str, part: Callable[[], None]) -> None:
+    try:
+        part()
+    except Exception as problem:  # one thing that cannot be looked at must not hide the others
+        day.problems.append(f"{what[:1].upper()}{what[1:]} could not be looked at: {problem}")
+
+
+def _configurations() -> list[str]:
+    return sorted(glob.glob(f"{_watch.FOLDER}/monitoring-*.json"))
+
+
+def _portal(site: str) -> Portal:
+    known = _watch.configuration(site)
+    found = discover(known["domain"], known["root"], known.get("web_server", ""), site=site)
+    return Portal(site, known, Look(found, {**OPTIONS, **known.get("options", {})}))
+
+
+# ------------------------------------------------------------------------------------------------ delivery
+
+
+def _delivery(day: _Day) -> bool:
+    """Send a test alert where none was sent for a month, or to somebody new. Returns whether somebody is reached."""
+    who = _alert.addressee()
+    present = str(hash_of(who))
+    known = _records.read(RECORD).get("delivery", {})
+    recent = 0 <= time.time() - float(known.get("at", 0)) < _MONTH
+    if known.get("ok") is True and known.get("to") == present and recent:
+        return True
+    day.more["delivery"] = {"to": present}
+    try:
+        ways = _alert.tell(
+            "monitoring",
+            "Test alert",
+            "This is the monthly test: whoever looks after this host is reached. There is nothing to do.",
+            again=True,
+        )
+    except _alert.AlertError as problem:
+        day.job("delivery", False, str(problem))
+        day.lines.append(str(problem))
+        return False
+    day.job("delivery", bool(ways), f"It went out by {' and '.join(ways)}." if ways else _NOBODY)
+    return bool(ways)
+
+
+def hash_of(who: _alert.Addressee) -> str:
+    """Whom we told, without saying who that is: a webhook's address is a secret."""
+    return _integrity.digest({"mail": who.mail, "webhook": who.webhook})[:16]
+
+
+# ------------------------------------------------------------------------------------------- log and machine
+
+
+def _watched(day: _Day, portal: Portal, reached: bool) -> None:
+    pulse = _pulse(portal.site)
+    if pulse:
+        watched, words = reached, "" if reached else _NOBODY
+    else:
+        watched = False
+        words = "monit does not run, or did not read our files: see /var/log/monit.log and `monit -t`."
+    known = portal.known
+    day.job("auth", watched, words or f"{pulse.get('text', '')} An alert goes out at {known['failures']}.")
+    thresholds = f"monit watches processor, memory and disk; an alert goes out at {known['percent']} % of a disk."
+    day.job("resources", watched, words or thresholds)
+    if known["log"]:
+        problem = _log_test(known)
+        detail = f"A test error reached {known['log']}, and monit watches it."
+        day.job("app_log", watched and not problem, problem or words or detail)
+        day.lines += [problem] if problem else []
+    day.lines += [words] if words else []
+
+
+def _pulse(site: str) -> Mapping[str, Any]:
+    """The sign of life that monit leaves when it asks for failed logins; waited for where it was just started."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        known = _watch.pulse(site)
+        if known and 0 <= time.time() - float(known["at"]) < _FRESH:
+            return known
+        if time.monotonic() > end:
+            return {}
+        time.sleep(0.5)
+
+
+def _log_test(known: Mapping[str, Any]) -> str:
+    """Have the application itself make an error, and look whether it is in the log. Returns what is wrong."""
+    log = str(known["log"])
+    before = os.path.getsize(log) if os.path.exists(log) else 0
+    code, said = _machine.run([*known["console"], MARK, "--no-interaction", "--quiet"], 120)
+    try:
+        handle = os.open(log, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as problem:
+        return f"A test error did not reach {log}: {problem.strerror}. bin/console ended with {code}: {said[-300:]}"
+    try:
+        size = os.fstat(handle).st_size
+        text = os.pread(handle, 1 << 20, before if size >= before else 0)
+    finally:
+        os.close(handle)
+    return "" if MARK.encode() in text else f"A test error did not reach {log}. bin/console ended with {code}."
+
+
+# ------------------------------------------------------------------------------------------------- accounts
+
+
+def _reviewed(day: _Day, portal: Portal) -> None:
+    known = portal.known
+    reader = portal.look.database
+    gone = _accounts.disable(reader, list(known["disable"]))
+    if gone:
+        day.lines.append(f"Switched off, as chamilo_monitoring_disable_accounts names them: {', '.join(gone)}.")
+    last = _records.read(RECORD).get("accounts", {})
+    seen = last.get("administrators", {}).get(portal.site)
+    declared = list(known["administrators"])
+    review = _accounts.review(reader, int(known["dormant_days"]), declared or seen or ())
+    # Without a declaration the first list is the yardstick: the person who reads it has to object.
+    strangers = review.strangers if declared or seen is not None else []
+    told = last.get("ok") is True and time.time() - float(last.get("at", 0)) < _MONTH and seen is not None
+    if told and not gone and (not strangers or set(strangers) <= set(last.get("strangers", {}).get(portal.site, ()))):
+        return
+    review.strangers = strangers
+    more = day.more.setdefault("accounts", {"administrators": dict(last.get("administrators", {})), "strangers": {}})
+    more["administrators"][portal.site] = sorted({*(seen or ()), *review.administrators} - set(strangers))
+    more["strangers"][portal.site] = strangers
+    title = f"{'An administrator nobody expects' if strangers else 'Accounts to look through'} at {portal.domain}"
+    text = review.told() + (f"\nSwitched off just now: {', '.join(gone)}" if gone else "")
+    _state.replace_file(os.path.join(_state.STATE, f"accounts-{portal.site}.txt"), text + "\n")
+    ways = _told(title, text)
+    listed = f"The list is in {_state.STATE}/accounts-{portal.site}.txt."
+    day.job("accounts", bool(ways), f"It went out by {' and '.join(ways)}. {listed}" if ways else f"{_NOBODY} {listed}")
+    day.lines += text.splitlines()
+
+
+def _told(title: str, text: str) -> list[str]:
+    try:
+        return _alert.tell("monitoring", title, text)
+    except _alert.AlertError:  # it is in the journal, and the test alert says why
+        return []
+
+
+# ---------------------------------------------------------------------------------------------------- files
+
+
+def _compared(day: _Day, portal: Portal) -> None:
+    manifest = _integrity.Manifest(portal.site, portal.look.root)
+    changes, present, known = manifest.look()
+    if known is None:
+        value = manifest.accept(present, "first list")
+        day.lines.append(f"A list of {len(present):,} files of {portal.domain} was made.")
+    elif changes:
+        text = (
+            f"{changes.told()}\n\nAfter an update, or when you changed them: chamilo-hardening integrity accept\n"
+            "Else somebody else did: see `chamilo-hardening daily monitoring` for signs of a break-in."
+        )
+        ways = _told(f"Files of {portal.domain} were changed", text)
+        day.lines += changes.told().splitlines()
+        first = changes.told(3).replace("\n", ", ")
+        day.job(
+            "integrity", False, f"Files of {portal.domain} differ from the list: {first}. Told by {ways or 'nobody'}."
+        )
+        return
+    elif known["files"] != present:
+        value = manifest.accept(present, "written by chamilo.hardening")
+    else:
+        value = str(known["digest"])
+    copy = copies().get(portal.site, {})
+    if copy.get("digest") == value:
+        day.job("integrity", True, f"{len(present):,} files are as listed; a copy of the list is on {copy['where']}.")
+    elif copy:
+        # What we wrote ourselves is expected; the next run of the playbook fetches the new list.
+        day.job("integrity", True, f"{len(present):,} files are as listed; an older list is on {copy['where']}.")
+    else:
+        words = "no copy of the list is off this host: run the playbook harden from another machine."
+        day.job("integrity", False, f"{len(present):,} files are as listed, but {words}")
+
+
+def copies() -> dict[str, Any]:
+    """Where the lists were copied to, by portal."""
+    known: dict[str, Any] = _records.read("integrity.json")
+    return known
+
+
+def copied(site: str, digest: str, where: str) -> None:
+    """The playbook fetched the list."""
+    _records.note("integrity.json", site, True, "", digest=digest, where=where)
+    day = _Day()
+    portal = _portal(site)
+    _compared(day, portal)
+    day.write()
+
+
+def lists() -> dict[str, Any]:
+    """For the playbook: each portal's list, and whether its present state is off this host."""
+    found = {}
+    for site in sites():
+        known = _integrity.Manifest(site, "").read()
+        if known:
+            found[site] = {"digest": known["digest"], "copied": copies().get(site, {}).get("digest") == known["digest"]}
+    return found
+
+
+def sites() -> list[str]:
+    """The portals that are watched here."""
+    return [re.sub(r"^monitoring-|\.json$", "", os.path.basename(path)) for path in _configurations()]
+
+
+def compare(site: str, against: str = "") -> _integrity.Changes:
+    """What differs now: from the list of this host, or from a copy of it."""
+    manifest = _integrity.Manifest(site, str(_watch.configuration(site)["root"]))
+    if not against:
+        return manifest.look()[0]
+    manifest.path = against
+    known = manifest.read()
+    if known is None:
+        raise MonitoringError(f"There is no {against}.")
+    return _integrity.compare(known["files"], _integrity.files(manifest.root))
+
+
+def accept(site: str) -> str:
+    """The files as they are now are the ones that are expected."""
+    portal = _portal(site)
+    manifest = _integrity.Manifest(site, portal.look.root)
+    changes, present, _known = manifest.look()
+    manifest.accept(present, "accepted by hand")
+    day = _Day()
+    _compared(day, portal)
+    day.write()
+    return changes.told() or "Nothing differed."
+
+
+def _edited(day: _Day) -> None:
+    """Files of ours that somebody changed by hand since."""
+    state = _state.Store(_state.STATE).peek()
+    edited = []
+    with _state.Tree() as tree:
+        for name, record in state["records"].items():
+            for path, known in sorted(record["files"].items()):
+                after = _state.Item.from_json(known["after"])
+                if Engine.owner(state, path) == name and not tree.look(path).same(after):
+                    edited.append(path)
+    if edited:
+        text = "\n".join([*edited, "", "The next run of the playbook harden writes them again."])
+        _told("Files of this collection were edited by hand", text)
+        day.lines += [f"Edited by hand: {path}" for path in edited]
+
+
+# -------------------------------------------------------------------------------------------------- signs
+
+
+def _searched(day: _Day, portal: Portal) -> None:
+    # Loaded only here: the program is compiled at each start, and most starts need none of the audit.
+    from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _compromise
+
+    found = portal.look.once(_compromise.trace)
+    last = _records.read(RECORD).get("compromise", {})
+    day.job("compromise", not found.signs, "; ".join(found.signs) or f"No sign in {', '.join(found.seen)}.")
+    known = day.more.setdefault("compromise", {"signs": {}, "told": {}})
+    known["signs"][portal.site] = found.signs
+    known["told"][portal.site] = last.get("told", {}).get(portal.site, 0)
+    new = set(found.signs) - set(last.get("signs", {}).get(portal.site, ()))
+    if found.signs and (new or time.time() - known["told"][portal.site] > _WEEK):
+        text = "\n".join(
+            [*found.signs, "", "Look at each. If one is real, restore from before and change every password."]
+        )
+        if _told(f"Signs of a break-in at {portal.domain}", text):
+            known["told"][portal.site] = time.time()
+        day.lines += found.signs
+
+
+# ------------------------------------------------------------------------------------------------- figures
+
+
+def _figures(portal: Portal) -> None:
+    folder = str(portal.known.get("figures") or "")
+    if folder:
+        from ansible_collections.chamilo.hardening.plugins.module_utils import _metrics
+
+        path = os.path.join(folder, f"chamilo_{portal.site}.prom")
+        _state.replace_file(path, _metrics.render(portal.site, portal.look), 0o644)

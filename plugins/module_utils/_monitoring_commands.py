@@ -1,0 +1,79 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""The commands of the host program that section monitoring brings: the list of files, and what monit asks."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _integrity, _monitoring, _watch
+
+ERRORS = (_integrity.IntegrityError, _monitoring.MonitoringError, _watch.WatchError)
+
+INTEGRITY = """\
+The list of a portal's program files, configuration and environment files with their checksums. `check` compares now,
+with the list of this host or, with --against, with a copy of it that was kept elsewhere. `accept` makes what is there
+now the list: after an update, or when you changed the files yourself. The daily work compares too."""
+
+
+def add(commands: Any, say: Callable[[str], None]) -> None:
+    """Add the commands to the parser of the program."""
+    integrity = commands.add_parser("integrity", help="compare program files with a list", description=INTEGRITY)
+    integrity.add_argument("what", choices=["check", "accept", "copied"], help="copied: for the playbook")
+    integrity.add_argument("--site", default="", help="one portal, as its files name it (default: all)")
+    integrity.add_argument("--against", metavar="FILE", default="", help="a copy of the list, such as the controller's")
+    integrity.add_argument("--digest", default="", help=argparse.SUPPRESS)
+    integrity.add_argument("--where", default="", help=argparse.SUPPRESS)
+    integrity.set_defaults(run=lambda options, _engine: _integrity_command(options, say))
+
+    # Without help: monit asks these.
+    watch = commands.add_parser("watch", description="Look at failed logins or disks once. 1: somebody has to hear it.")
+    watch.add_argument("what", choices=["logins", "disks"])
+    watch.add_argument("site")
+    watch.set_defaults(run=_watch_command)
+
+
+def _integrity_command(options: argparse.Namespace, say: Callable[[str], None]) -> int:
+    sites = [options.site] if options.site else _monitoring.sites()
+    if not sites:
+        raise _watch.WatchError("No portal is watched on this host. Run the playbook harden with section monitoring.")
+    differs = False
+    for site in sites:
+        if options.what == "copied":
+            _monitoring.copied(site, options.digest, options.where)
+            continue
+        if options.what == "accept":
+            if sys.stdin.isatty():
+                print(_monitoring.compare(site).told() or "Nothing differs.")
+                if input("Are these yours? [y/N] ").strip().lower() not in ("y", "yes"):
+                    print("Nothing was accepted.")
+                    return 1
+            say(f"integrity accept {site}: {_monitoring.accept(site)}")
+            continue
+        changes = _monitoring.compare(site, options.against)
+        print(f"{site}: {changes.told(1000) or 'as listed'}")
+        differs = differs or bool(changes)
+    return int(differs)
+
+
+def _watch_command(options: argparse.Namespace, _engine: object) -> int:
+    os.umask(0o077)
+    if options.what == "logins":
+        seen = _watch.logins(options.site)
+    else:
+        known = _watch.configuration(options.site)
+        seen = _watch.disks(known["disks"], int(known["percent"]))
+    print(seen.text)
+    return int(seen.alarm)
+
+
+def as_json() -> str:
+    """For the playbook: each portal's list, and whether a copy of it is off this host."""
+    return json.dumps(_monitoring.lists(), sort_keys=True)

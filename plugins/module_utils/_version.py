@@ -1,0 +1,31 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Versions of Chamilo, comparable."""
+
+from __future__ import annotations
+
+import re
+
+Version = tuple[int, int, int, int, int]
+_STAGES = {"alpha": 0, "beta": 1, "rc": 2}
+_FORM = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?:[-. _]?(alpha|beta|rc)[-. _]?(\d*))?", re.IGNORECASE)
+
+
+class VersionError(Exception):
+    """A text that is no version."""
+
+
+def parse(text: str) -> Version:
+    """``2.0.1`` or ``2.0.0-RC.3``: what comes before a release is smaller than the release."""
+    found = _FORM.match(text.strip())
+    if not found:
+        raise VersionError(f"{text!r} is no version that could be compared")
+    stage = _STAGES[found[4].lower()] if found[4] else 9
+    return int(found[1]), int(found[2]), int(found[3] or 0), stage, int(found[5] or 0)
+
+
+def stable(text: str) -> bool:
+    """Whether it is a release, and not one for testers."""
+    return parse(text)[3] == 9

@@ -1,0 +1,148 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""What monit asks every few minutes and cannot count itself: failed logins over all addresses, and disks.
+
+monit runs this in a cage that can write to /run alone, so it only looks and answers; monit has somebody told.
+"""
+
+from __future__ import annotations
+
+import calendar
+import json
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _state
+
+FOLDER = "/etc/chamilo-hardening"
+PULSE = "/run/chamilo-hardening"
+_TAIL = 8 << 20  # bytes of a log
+# As the jail of section brute_force counts them, whoever is at the other end.
+_FAILED = re.compile(
+    rb"^\S+ (?:\S+ )?[^\[\n]*\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] \"POST (?:https?://[^/\s\"]*)?"
+    rb"(?:/index\.php)?/(?:login_json|login/ldap/check|api/authentication_token)(?:\?\S*)?"
+    rb" HTTP/[\d.]+\" (?:401|403|429)\b",
+    re.M,
+)
+_ADDRESS = re.compile(rb"(?:^|\s)(\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:]+)\s")
+_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+
+
+class WatchError(Exception):
+    """What is to be watched cannot be seen; the text says why."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The answer, and whether somebody has to hear it."""
+
+    text: str
+    alarm: bool
+
+
+def configuration(site: str) -> dict[str, Any]:
+    """What section monitoring wrote down about a portal."""
+    path = f"{FOLDER}/monitoring-{site}.json"
+    try:
+        with open(path, encoding="utf-8") as stream:
+            known: dict[str, Any] = json.load(stream)
+    except FileNotFoundError as problem:
+        raise WatchError(f"There is no {path}. Run the playbook harden with the section monitoring.") from problem
+    except ValueError as problem:
+        raise WatchError(f"{path} is damaged: {problem}.") from problem
+    return known
+
+
+def logins(site: str, moment: float | None = None) -> Seen:
+    """Count failed logins of the last minutes, over all addresses."""
+    known = configuration(site)
+    moment = time.time() if moment is None else moment
+    since = moment - 60 * int(known["minutes"])
+    addresses: list[bytes] = []
+    for path in known["logs"]:
+        addresses += _failures(path, since)
+    count = len(addresses)
+    span = f"{known['minutes']} minutes at {known['domain']}"
+    text = f"{count} failed logins from {len(set(addresses))} addresses in {span}."
+    _pulse(site, moment, text)
+    return Seen(text, count >= int(known["failures"]))
+
+
+def _failures(path: str, since: float) -> list[bytes]:
+    """The address of each failed login since then, read from the end of the log and of the one before."""
+    found: list[bytes] = []
+    if not os.path.exists(path):
+        raise WatchError(f"There is no {path}, so failed logins are not seen.")
+    for log in (path, f"{path}.1"):
+        if not os.path.exists(log) or os.path.getmtime(log) < since:
+            continue
+        with open(log, "rb") as stream:
+            stream.seek(max(0, os.path.getsize(log) - _TAIL))
+            text = stream.read(_TAIL)
+        for line in _FAILED.finditer(text):
+            if _moment(line[1].decode()) >= since:
+                address = _ADDRESS.search(line[0].partition(b"[")[0])
+                found.append(address[1] if address else b"")
+    return found
+
+
+def _moment(text: str) -> float:
+    """``25/Nov/2026:17:03:29 +0000``, whatever the language of the host."""
+    day, month, year = text[:11].split("/")
+    hour, minute, second = text[12:20].split(":")
+    if month not in _MONTHS:
+        return 0
+    parts = (int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second), 0, 0, 0)
+    offset = (int(text[22:24]) * 60 + int(text[24:26])) * 60
+    return calendar.timegm(parts) - (-offset if text[21] == "-" else offset)
+
+
+def _pulse(site: str, moment: float, text: str) -> None:
+    """A sign of life: the daily work looks whether it is fresh, which shows that monit runs and asks."""
+    _state.replace_file(f"{PULSE}/watch-{site}.json", json.dumps({"at": moment, "text": text}) + "\n")
+
+
+def pulse(site: str) -> Mapping[str, Any]:
+    """The last sign of life; empty when there is none since the host came up."""
+    try:
+        with open(f"{PULSE}/watch-{site}.json", encoding="utf-8") as stream:
+            known: dict[str, Any] = json.load(stream)
+    except (FileNotFoundError, ValueError):
+        return {}
+    return known
+
+
+def disks(paths: Sequence[str], percent: int) -> Seen:
+    """The file systems behind some paths that are fuller than so many percent; each is named once."""
+    full: dict[str, str] = {}
+    seen: dict[str, str] = {}
+    for path in paths:
+        if not os.path.exists(path):
+            continue
+        mount = mount_of(path)
+        info = os.statvfs(path)
+        if mount in seen or not info.f_blocks:
+            continue
+        # As df counts: of what an ordinary process could use.
+        used = info.f_blocks - info.f_bfree
+        share = 100 * used / max(1, used + info.f_bavail)
+        seen[mount] = f"{mount} {share:.0f} % full"
+        nodes = 100 * (info.f_files - info.f_ffree) / info.f_files if info.f_files else 0
+        if share >= percent or nodes >= percent:
+            full[mount] = f"{mount} is {share:.0f} % full, {nodes:.0f} % of its inodes are in use"
+    return Seen("; ".join(full.values()) or "; ".join(seen.values()) or "No such path.", bool(full))
+
+
+def mount_of(path: str) -> str:
+    path = os.path.realpath(path)
+    while not os.path.ismount(path):
+        path = os.path.dirname(path)
+    return path
