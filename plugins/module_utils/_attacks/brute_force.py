@@ -2,7 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""An attack by a program that guesses passwords. One guess, with a name that nobody has: no account can be locked."""
+"""Attacks by a program that guesses passwords.
+
+The one that is safe anywhere guesses once, with a name that nobody has, so that no account can be locked. The other one
+has an account of its own locked, on hosts of the testbed.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,12 @@ import json
 import secrets
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._canary import Visitor, canary, here
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
+
+_GUESSES = 6
+_DISABLED = (401, 403)
 
 
 @attack("brute_force_captcha")
@@ -29,3 +38,19 @@ def guess(aim: Aim) -> Finding:
     if answer.status == 401:
         return failed("A program can try one password after the other: the portal looked at it without a CAPTCHA.")
     return passed(f"A login without a CAPTCHA is answered with {answer.status}: no password was looked at.")
+
+
+@attack("brute_force_lock", inside=True)
+def guess_until_it_locks(inside: Inside) -> Finding:
+    with canary(inside) as (name, password):
+        guesser = Visitor(here(inside))
+        for turn in range(_GUESSES):
+            status = guesser.token(name, f"wrong {turn}")
+            if status not in (*_DISABLED, 429):
+                raise OSError(f"a wrong password was answered with {status}")
+        status = guesser.token(name, password)
+    if status == 200:
+        return failed(f"After {_GUESSES} wrong passwords for one account the right one is let in: nothing locks it.")
+    if status not in _DISABLED:
+        raise OSError(f"the right password was answered with {status}")
+    return passed(f"After {_GUESSES} wrong passwords the right one no longer helps: {status}.")

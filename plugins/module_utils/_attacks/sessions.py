@@ -11,7 +11,9 @@ import secrets
 from collections.abc import Iterator
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._canary import Visitor, canary, here
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
 
 # A page of the application, and a script of its own that takes a session number as a parameter (CVE-2026-31940).
@@ -76,3 +78,20 @@ def post_from_elsewhere(aim: Aim) -> Finding:
     if open_ones:
         return failed(f"A form on another site can be sent in a visitor's name: {', '.join(open_ones)}.")
     return passed("A browser sends no session cookie along with a form of another site.")
+
+
+@attack("sessions_remember_me", inside=True)
+def come_back_later(inside: Inside) -> Finding:
+    portal = here(inside)
+    if portal.scheme != "https":
+        raise OSError(f"{portal.domain} does not speak https, and without it Chamilo gives nobody a cookie to keep")
+    with canary(inside) as (name, password):
+        owner = Visitor(portal)
+        owner.login(name, password, _remember_me=True)
+        kept = {cookie: value for cookie, value in owner.cookies.items() if "remember" in cookie}
+        finder = Visitor(portal)
+        finder.cookies = dict(kept)
+        known = b'"isAuthenticated":true' in finder.ask("/check-session").body
+    if known:
+        return failed(f"Whoever holds the device later is logged in by the cookie {', '.join(kept)} alone.")
+    return passed(f"A kept cookie ({', '.join(kept) or 'none is given'}) logs nobody in.")
