@@ -394,6 +394,12 @@ class Engine:
             self._undo(state, name, record, outcome)
             self._sweep(state)
 
+    def withdraw(self, name: str, outcome: Outcome, check: bool = False) -> None:
+        """The same, and nothing where there is nothing to bring back."""
+        outcome.changed = name in self.store.peek()["records"]
+        if outcome.changed and not check:
+            self.undo(name, outcome)
+
     # -- one transaction ---------------------------------------------------------------------------------------------
 
     def _compare(

@@ -42,14 +42,21 @@ options:
         that begins with V(headers:).
     type: str
     required: true
+  state:
+    description:
+      - With V(absent), what was there before the first transaction of this name is brought back, as C(chamilo-hardening
+        undo) does. The other options are not looked at, and there is no diff.
+    type: str
+    choices: [present, absent]
+    default: present
+    version_added: 0.2.0
   files:
     description:
-      - The files. Parent directories that do not exist are made (owner root, mode V(0755)) and go again with their
+      - The files, needed with O(state=present). Parent directories that do not exist are made (owner root, mode V(0755)) and go again with their
         last file.
       - The text V(@generation@) in a content is replaced by RV(generation).
     type: list
     elements: dict
-    required: true
     suboptions:
       path:
         description:
@@ -203,6 +210,11 @@ EXAMPLES = r"""
     listen:
       - 0.0.0.0:443
       - "[::]:443"
+
+- name: Bring back what was there before the section
+  chamilo.hardening.config_transaction:
+    name: headers
+    state: absent
 """
 
 RETURN = r"""
@@ -276,18 +288,23 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},
-            "files": {"type": "list", "elements": "dict", "required": True, "options": FILE},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "files": {"type": "list", "elements": "dict", "options": FILE},
             "test": {"type": "list", "elements": "list", "default": []},
             "load": {"type": "dict", "options": LOAD},
             "listen": {"type": "list", "elements": "str", "default": []},
             "probe": {"type": "list", "elements": "dict", "default": [], "options": PROBE},
         },
+        required_if=[("state", "present", ("files",))],
         supports_check_mode=True,
     )
     outcome = Outcome()
     failure = {}
     try:
-        Engine().apply(plan(module.params), outcome, check=module.check_mode)
+        if module.params["state"] == "present":
+            Engine().apply(plan(module.params), outcome, check=module.check_mode)
+        else:
+            Engine().withdraw(module.params["name"], outcome, check=module.check_mode)
     except (TransactionError, StateError, OSError) as problem:
         failure = {"msg": str(problem)}
         if getattr(problem, "rolled_back", ""):

@@ -725,6 +725,18 @@ def test_undo_brings_back_what_was_before_the_first_run(world: World) -> None:
         world.undo()
 
 
+def test_a_section_that_is_to_be_absent_is_taken_back_once(world: World) -> None:
+    before = world.tree()
+    world.apply()
+    predicted, done, again = Outcome(), Outcome(), Outcome()
+    world.engine().withdraw("headers", predicted, check=True)
+    assert predicted.changed and world.tree() != before
+    world.engine().withdraw("headers", done)
+    assert done.changed and done.loaded and world.tree() == before
+    world.engine().withdraw("headers", again)
+    assert not again.changed and not again.loaded
+
+
 def test_undo_keeps_a_file_that_was_edited_by_hand(world: World) -> None:
     before = world.tree()
     world.apply()

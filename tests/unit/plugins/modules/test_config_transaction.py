@@ -77,6 +77,7 @@ def test_a_secret_is_in_no_result(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_each_example_is_a_plan_that_can_be_meant() -> None:
-    for task in yaml.safe_load(config_transaction.EXAMPLES):
-        plan = _transaction.plan(task["chamilo.hardening.config_transaction"])
+    tasks = [task["chamilo.hardening.config_transaction"] for task in yaml.safe_load(config_transaction.EXAMPLES)]
+    for task in (task for task in tasks if task.get("state") != "absent"):
+        plan = _transaction.plan(task)
         assert plan.files and plan.load
