@@ -95,7 +95,8 @@ class Php:
     group: str = ""
     upload_limit: int = 0  # bytes of one file, upload_max_filesize
     post_limit: int = 0  # bytes of one request, post_max_size
-    prepended: str = ""  # what somebody has it run before each script of the portal
+    time_limit: int = 30  # seconds a script may take, max_execution_time; 0 without limit
+    prepended: str = ""  # what somebody has its pool run before each script; what php.ini says, PHP itself knows
     prepended_cli: str = ""  # the same on the command line
 
 
@@ -407,7 +408,8 @@ class _Discovery:
             php,
             upload_limit=_php.size(seen.get("upload_max_filesize", ""), 2 << 20),
             post_limit=_php.size(seen.get("post_max_size", ""), 8 << 20),
-            prepended=seen.get("auto_prepend_file", ""),
+            time_limit=_php.size(seen.get("max_execution_time", ""), 30),
+            prepended=dict(pool.settings if pool else ()).get("auto_prepend_file", ""),
             prepended_cli=_php.settings(self.tree, f"{faces}/cli", root).get("auto_prepend_file", ""),
         )
 

@@ -205,6 +205,10 @@ site:
           description: The bytes that one request may have, C(post_max_size).
           type: int
           sample: 8388608
+        time_limit:
+          description: The seconds that a script may take, C(max_execution_time). V(0) is without limit.
+          type: int
+          sample: 30
         prepended:
           description: The C(auto_prepend_file) that somebody else has it run before each script of the portal.
           type: str

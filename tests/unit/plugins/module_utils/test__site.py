@@ -89,7 +89,12 @@ def test_what_php_says_about_uploads(host):
     host.chamilo()
     host.testbed_site("nginx", "plain")
     assert (site_of(host).php.upload_limit, site_of(host).php.post_limit) == (2 << 20, 8 << 20)
-    host.write("/etc/php/8.4/fpm/conf.d/20-own.ini", "upload_max_filesize = 16M\nauto_prepend_file = /opt/watch.php\n")
+    assert site_of(host).php.time_limit == 30
+    host.write("/etc/php/8.4/fpm/conf.d/30-own.ini", "max_execution_time = 300\n")
+    assert site_of(host).php.time_limit == 300
+    host.write("/etc/php/8.4/fpm/conf.d/20-own.ini", "upload_max_filesize = 16M\nauto_prepend_file = /opt/ini.php\n")
+    pool = "[www]\nlisten = /run/php/php8.4-fpm.sock\nphp_admin_value[auto_prepend_file] = /opt/watch.php\n"
+    host.write("/etc/php/8.4/fpm/pool.d/www.conf", pool)
     host.write("/etc/php/8.4/cli/conf.d/20-own.ini", "auto_prepend_file = /opt/cli.php\n")
     php = site_of(host).php
     assert (php.upload_limit, php.prepended, php.prepended_cli) == (16 << 20, "/opt/watch.php", "/opt/cli.php")
