@@ -17,6 +17,7 @@ import fnmatch
 import functools
 import grp
 import json
+import math
 import os
 import pwd
 import re
@@ -56,6 +57,18 @@ _SYSTEM = frozenset(
 )
 _PHP = re.compile(r"(?i)\.(?:php\d?|phtml|phar|pht)$")
 _QUARANTINE = stat.S_IFREG | 0o600
+# What each release, and each way to lay one, writes anew: when that was, and whose it is.
+_RELEASE = (
+    "public/index.php",
+    "public/main/install/version.php",
+    "public/main/inc/global.inc.php",
+    "src/Kernel.php",
+    "vendor/autoload.php",
+    "vendor/composer/installed.php",
+    "composer.lock",
+    "bin/console",
+)
+_LAID = 3600  # seconds: within them all of a release is laid
 
 PROFILES = ("production", "upgrade", "install")
 
@@ -92,7 +105,9 @@ class Order:
     ``web``: numbers of the user who works for strangers, ``web_groups``: those of its groups. ``roots``: parts, below
     ``path``, that may be links of root's or file systems of their own. ``exclude``: globs of what nobody looks at.
     ``programs``: globs below public/ where PHP belongs; PHP elsewhere in public/ that the web user could have written
-    cannot be read by it any more until its path is in ``acknowledged``.
+    cannot be read by it any more until its path is in ``acknowledged``. The same goes for PHP where it belongs that
+    came later than the release, or that is the web user's in a release that is not, unless it came after ``opened``,
+    when PHP was meant to write.
     """
 
     path: str
@@ -103,6 +118,7 @@ class Order:
     roots: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     acknowledged: tuple[str, ...] = ()
+    opened: float = math.inf
 
 
 @dataclass
@@ -116,6 +132,8 @@ class Found:
     samples: list[dict[str, str]] = field(default_factory=list)
     quarantined: list[str] = field(default_factory=list)
     quarantined_total: int = 0
+    doubtful: list[str] = field(default_factory=list)
+    doubtful_total: int = 0
     # (device, inode) -> names there are, names found, could one have been moved meanwhile, wants, path
     links: dict[tuple[int, int], list[Any]] = field(default_factory=dict)
 
@@ -132,6 +150,8 @@ class Found:
         self.samples += other.samples
         self.quarantined += other.quarantined
         self.quarantined_total += other.quarantined_total
+        self.doubtful += other.doubtful
+        self.doubtful_total += other.doubtful_total
         for key, link in other.links.items():
             self.link(key, link)
 
@@ -247,7 +267,7 @@ class Place:
         self._state = state
         live = [glob.parts[position] for glob, at in zip(policy.globs, state) for position in at if position < glob.end]
         self.want: Want | None = policy.want(state)
-        self.foreign = policy.foreign(state)
+        self.kind = policy.kind(state)
         self.same_below = not live  # everything below is this place again
         self._names = {part for part in live if isinstance(part, str)}
         self._by_name: dict[str, Place] = {}
@@ -260,7 +280,7 @@ class Place:
             self.owned = (1, want.owner, want.group)
             regular = stat.S_IFREG | want.file_mode
             self.modes = (regular, stat.S_IFREG | _executable(want.file_mode)) if want.keep_x else (regular,)
-            self.simple = not self.foreign and not want.keep_x
+            self.simple = self.kind != "foreign" and not want.keep_x
             # Where the group may do what others may not, an ACL could let others in.
             self.private = any(mode >> 3 & ~mode & 7 for mode in (want.file_mode, want.directory_mode))
 
@@ -295,6 +315,7 @@ class Policy:
             *order.programs,
             *order.acknowledged,
             "public",
+            "var",
             *(rule.path for rule in order.rules),
         ]
         self.globs = [_Glob(pattern) for pattern in patterns]
@@ -327,7 +348,7 @@ class Policy:
         matched = self._matched(state)
         if any(matched[: self._excluded]):
             return None
-        first = self._excluded + self._programs + self._acknowledged + 1
+        first = self._excluded + self._programs + self._acknowledged + 2
         rules = [rule for rule, fits in zip(self._rules, matched[first:]) if fits]
 
         def value(name: str) -> int:
@@ -337,11 +358,16 @@ class Policy:
         keep_x = next((rule.keep_x for rule in rules if rule.keep_x or rule.file_mode is not None), False)
         return Want(value("owner"), value("group"), value("directory_mode"), value("file_mode"), keep_x)
 
-    def foreign(self, state: tuple[frozenset[int], ...]) -> bool:
-        """Below public/, but where no PHP belongs, and nobody has looked at it yet."""
+    def kind(self, state: tuple[frozenset[int], ...]) -> str:
+        """What PHP is here: "foreign" where none belongs, "program" what a URL can call, "code" the rest of Chamilo."""
         matched = self._matched(state)
-        known = self._excluded + self._programs + self._acknowledged
-        return bool(self._programs) and matched[known] and not any(matched[self._excluded : known])
+        known = self._excluded + self._programs
+        public = known + self._acknowledged
+        if not self._programs or any(matched[: self._excluded]) or any(matched[known:public]) or matched[public + 1]:
+            return ""
+        if not matched[public]:
+            return "code"
+        return "program" if any(matched[self._excluded : known]) else "foreign"
 
 
 # --------------------------------------------------------------------------------------------------------- tree
@@ -426,8 +452,42 @@ class Tree:
             raise
         # Walked on their own, so passed over where they are met by the way.
         self.claimed = {(root.device, root.inode) for root in self.roots}
+        self._laid(top)
         real = os.readlink(f"/proc/self/fd/{top}")
         self.mounted = set(self._mounted(real))
+
+    def _laid(self, top: int) -> None:
+        """Whether the release is the web user's own, and when it was laid."""
+        parts = []
+        for path in _RELEASE:
+            *folders, name = path.split("/")
+            handle = os.dup(top)
+            try:
+                for folder in folders:
+                    below = os.open(folder, _DIRECTORY, dir_fd=handle)
+                    os.close(handle)
+                    handle = below
+                parts.append(os.stat(name, dir_fd=handle, follow_symlinks=False))
+            except OSError:  # not every release has each of them
+                continue
+            finally:
+                os.close(handle)
+        self.web_release = any(part.st_uid == self.order.web for part in parts)
+        self.laid = max((part.st_ctime for part in parts), default=math.inf) + _LAID
+
+    def planted(self, status: os.stat_result) -> bool:
+        """Could the web user have put this file here, or changed it, since the release was laid?"""
+        if status[9] >= self.order.opened or self.laid == math.inf:
+            return False
+        later = status[9] > self.laid
+        return later and self.loose(status) or status[4] == self.order.web and not self.web_release
+
+    def loose(self, status: os.stat_result) -> bool:
+        """Can the web user write to it?"""
+        mode = status[0]
+        return status[4] == self.order.web or bool(
+            mode & 0o002 or (mode & 0o020 and status[5] in self.order.web_groups)
+        )
 
     @staticmethod
     def _not_the_system(handle: int, path: str) -> None:
@@ -479,8 +539,9 @@ def run(order: Order, check: bool = False, processes: int = 0, patience: float =
     for kept in (found.refused, found.samples):
         kept.sort(key=lambda one: one["path"])
         del kept[_LISTED:]
-    found.quarantined.sort()
-    del found.quarantined[_LISTED:]
+    for names in (found.quarantined, found.doubtful):
+        names.sort()
+        del names[_LISTED:]
     return found
 
 
@@ -491,7 +552,6 @@ class Job:
     root: Root
     names: tuple[str, ...]
     place: Place
-    loose: bool  # could the web user have put things there before
 
 
 def _share(walk: _Walk, jobs: Sequence[Job], processes: int) -> None:
@@ -553,9 +613,8 @@ class _Walk:
             status = os.fstat(root.handle)
             self.found.entries += 1
             if stat.S_ISDIR(status.st_mode):
-                loose = self._loose(status)
                 self._directory(root.handle, root.path, place, status)
-                waiting.append(Job(root, (), place, loose))
+                waiting.append(Job(root, (), place))
             else:
                 self._opened(root.handle, root.path, place, status, root.device)
         return waiting
@@ -575,11 +634,11 @@ class _Walk:
         if handle < 0:
             return
         try:
-            for name, place in self._list(handle, job.root, "/".join(_path(job)), job.place, job.loose):
+            for name, place in self._list(handle, job.root, "/".join(_path(job)), job.place):
                 below = self._enter(handle, name, place, job.root, "/".join((*_path(job), name)))
                 if below is not None:
-                    os.close(below[0])
-                    waiting.append(Job(job.root, (*job.names, name), place, below[1]))
+                    os.close(below)
+                    waiting.append(Job(job.root, (*job.names, name), place))
         finally:
             os.close(handle)
 
@@ -589,7 +648,7 @@ class _Walk:
         if handle < 0:
             return
         path = "/".join(_path(job))
-        stack = [(handle, path, iter(self._list(handle, job.root, path, job.place, job.loose)))]
+        stack = [(handle, path, iter(self._list(handle, job.root, path, job.place)))]
         try:
             while stack:
                 handle, path, inside = stack[-1]
@@ -602,11 +661,11 @@ class _Walk:
                 if below is None:
                     continue
                 if len(stack) >= _DEEPEST:
-                    os.close(below[0])
+                    os.close(below)
                     self.found.refuse(f"{path}/{name}", f"more than {_DEEPEST} levels deep; not looked into")
                     continue
                 path = f"{path}/{name}" if path else name
-                stack.append((below[0], path, iter(self._list(below[0], job.root, path, place, below[1]))))
+                stack.append((below, path, iter(self._list(below, job.root, path, place))))
         finally:
             for left in stack:
                 os.close(left[0])
@@ -638,8 +697,8 @@ class _Walk:
             return "another file system is mounted here; name it in roots to have it looked at"
         return ""
 
-    def _enter(self, handle: int, name: str, place: Place, root: Root, path: str) -> tuple[int, bool] | None:
-        """Open a directory and tighten it. Also: could the web user have put things into it before?"""
+    def _enter(self, handle: int, name: str, place: Place, root: Root, path: str) -> int | None:
+        """Open a directory and tighten it."""
         try:
             below = os.open(name, _DIRECTORY, dir_fd=handle)
         except OSError as problem:
@@ -653,9 +712,8 @@ class _Walk:
                 self.found.refuse(path, elsewhere)
             return None
         self.found.entries += 1
-        loose = self._loose(status)
         self._directory(below, path, place, status)
-        return below, loose
+        return below
 
     def _moved(self, path: str, problem: OSError) -> None:
         """What has gone is no fault. What was exchanged is left alone, and said."""
@@ -664,12 +722,7 @@ class _Walk:
         exchanged = problem.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO)
         self.found.refuse(path, "was exchanged while it was looked at" if exchanged else _words(problem))
 
-    def _loose(self, status: os.stat_result) -> bool:
-        order = self.tree.order
-        mode = status.st_mode
-        return status.st_uid == order.web or bool(mode & 0o002 or (mode & 0o020 and status.st_gid in order.web_groups))
-
-    def _list(self, handle: int, root: Root, path: str, place: Place, loose: bool) -> list[tuple[str, Place]]:
+    def _list(self, handle: int, root: Root, path: str, place: Place) -> list[tuple[str, Place]]:
         """Look at all files of a directory. Its directories come back."""
         found, below = self.found, []
         names = place.same_below
@@ -763,6 +816,8 @@ class _Walk:
         """What nearly every wrong file needs, in as few steps as can be right. False when that is not enough."""
         if place.want is None or len(self.found.samples) < _LISTED or (status[2], status[1]) in self.tree.mounted:
             return False
+        if place.kind and (self.tree.planted(status) or status[0] == _QUARANTINE):
+            return False
         owner, group, mode = place.want.owner, place.want.group, place.want.file_mode
         was = status[0] & 0o7777
         given = status[4] != owner or status[5] != group
@@ -798,7 +853,7 @@ class _Walk:
             return want.owner == web or bool(
                 mode & 0o002 or (mode & 0o020 and want.group in self.tree.order.web_groups)
             )
-        return self._loose(os.fstat(handle))
+        return self.tree.loose(os.fstat(handle))
 
     def _link(self, handle: int, name: str, path: str, status: os.stat_result) -> None:
         """Its owner and mode mean nothing; where the web user's leads may be a trap."""
@@ -853,15 +908,21 @@ class _Walk:
             elif status.st_nlink:
                 self.found.refuse(path, "has several names, and too many files here have; left as it is")
             return
-        if place.foreign and _PHP.search(path) and self._suspect(status):
-            self._quarantine(handle, path, status)
-            return
+        if place.kind and self._suspect(place.kind, status) and _PHP.search(path):
+            if place.kind != "code":
+                self._quarantine(handle, path, status)
+                return
+            # Without one of its classes the whole portal would be down, and no URL calls it: it is told only.
+            self.found.doubtful_total += 1
+            if len(self.found.doubtful) < _LISTED:
+                self.found.doubtful.append(shown(path))
         self._change(handle, path, want, status)
 
-    def _suspect(self, status: os.stat_result) -> bool:
+    def _suspect(self, kind: str, status: os.stat_result) -> bool:
         """The web user could have written it, or it waits for somebody to look at it already."""
-        waits = (status.st_mode, status.st_uid, status.st_gid) == (_QUARANTINE, 0, 0)
-        return waits or self._loose(status)
+        if kind != "code" and (status.st_mode, status.st_uid, status.st_gid) == (_QUARANTINE, 0, 0):
+            return True
+        return self.tree.loose(status) if kind == "foreign" else self.tree.planted(status)
 
     def _quarantine(self, handle: int, path: str, status: os.stat_result) -> None:
         self.found.quarantined_total += 1
@@ -1035,7 +1096,7 @@ _PROGRAMS = (
 )
 
 
-def order(given: Mapping[str, Any], profile: str) -> Order:
+def order(given: Mapping[str, Any], profile: str, opened: float = math.inf) -> Order:
     """Names to numbers, texts to modes. What does not fit is refused with its value."""
     path = given["path"]
     if not path.startswith("/"):
@@ -1065,6 +1126,7 @@ def order(given: Mapping[str, Any], profile: str) -> Order:
         tuple(part.strip("/") for part in given.get("roots") or ()),
         _PROGRAMS if profile == "production" else (),
         tuple(given.get("acknowledged") or ()),
+        opened,
     )
 
 

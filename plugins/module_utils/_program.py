@@ -292,6 +292,8 @@ def _entries(done: _window.Done) -> str:
     said = [f"{found.entries:,} entries looked at, {sum(found.fixed.values()):,} changes.", *done.notes]
     if found.quarantined_total:
         said.append(f"PHP that cannot run until somebody looked at it: {', '.join(found.quarantined)}.")
+    if found.doubtful_total:
+        said.append(f"PHP that the web user could have changed: {', '.join(found.doubtful)}.")
     said += [f"Left as it is: {one['path']} {one['why']}." for one in found.refused]
     return " ".join(said)
 

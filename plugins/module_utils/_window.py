@@ -88,6 +88,7 @@ class Window:
 
     tree: Mapping[str, Any]  # what chamilo_perms takes; its path is the real one
     profile: str
+    opened: int
     until: int
     address: str = ""
     site: str = ""
@@ -192,7 +193,8 @@ class Windows:
         os.close(open_trusted(tree["path"]))
         given = {**tree, "path": os.path.realpath(tree["path"])}
         wanted = order(given, profile)
-        window = Window(given, profile, int(self.clock()) + 60 * minutes, address, portal.name if portal else "")
+        now = int(self.clock())
+        window = Window(given, profile, now, now + 60 * minutes, address, portal.name if portal else "")
         before = self.at(window.path)
         with self.engine.store.lock("chamilo-hardening window open", LOCK_SECONDS):
             self._write([*(one for one in self.known() if one.path != window.path), window])
@@ -226,7 +228,7 @@ class Windows:
             problems.append(f"the installer: {problem}")
         with self.engine.store.lock("chamilo-hardening window close", LOCK_SECONDS):
             try:
-                done.found = run(order(window.tree, "production"))
+                done.found = run(order(window.tree, "production", window.opened))
             except PermsError as problem:
                 if os.path.lexists(window.path):
                     problems.append(str(problem))

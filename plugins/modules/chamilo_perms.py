@@ -114,6 +114,10 @@ options:
       - With O(profile=production), a PHP file that lies in C(public/) where Chamilo has none, and that the web user
         could have written, may be a back door. It becomes root's with mode V(0600), so that it cannot run, and
         RV(quarantined) names it, until it is removed or listed here.
+      - So does one where Chamilo has PHP that is the web user's in a release that is not, or that the web user could
+        write and that came later than the release and all of its parts.
+      - Outside C(public/) such a file is no page that can be called, and without it the portal could be down. It is
+        named in RV(doubtful), and runs on.
     type: list
     elements: str
     default: []
@@ -218,6 +222,18 @@ quarantined:
   elements: str
   sample: [public/build/shell.php]
 quarantined_total:
+  description: How many there are.
+  returned: always
+  type: int
+doubtful:
+  description:
+    - Up to 20 PHP files outside C(public/) and C(var/) that the web user could have written since the release was laid.
+      They are root's now, so only this run names them.
+  returned: always
+  type: list
+  elements: str
+  sample: [src/CoreBundle/Controller/HelloController.php]
+doubtful_total:
   description: How many there are.
   returned: always
   type: int

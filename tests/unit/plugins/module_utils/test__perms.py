@@ -523,6 +523,56 @@ def test_php_where_none_belongs_cannot_run_until_somebody_looked(site):
     assert state(shell) == (0, WEB.pw_gid, "0644")
 
 
+def release(site, files=("public/main/lib.php", "public/main/user/list.php", "src/Kernel.php", "vendor/a/b/B.php")):
+    """Some files of a program that was laid at once."""
+    for name in files:
+        path = site / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("<?php")
+        give(path, 0o644)
+    return [site / name for name in files]
+
+
+def test_a_release_of_the_web_user_s_own_is_no_suspect(site):
+    release(site)
+    found = run(order(site))
+    assert (found.quarantined, found.doubtful) == ([], [])
+
+
+def test_php_of_the_web_user_s_in_a_release_of_root_s_cannot_run(site):
+    laid = release(site, ("public/main/lib.php", "public/main/planted.php", "vendor/a/planted.php", "src/Kernel.php"))
+    for path in site.rglob("*"):
+        if path not in (laid[1], laid[2]) and path.is_file():
+            os.chown(path, 0, 0)
+    (site / "public/main/picture.png").write_text("<?php")
+    give(site / "public/main/picture.png", 0o644)
+    predicted = run(order(site), check=True)
+    for found in (predicted, run(order(site))):
+        assert found.quarantined == ["public/main/planted.php"]
+        assert found.doubtful == ["vendor/a/planted.php"]
+        assert (found.quarantined_total, found.doubtful_total) == (1, 1)
+    assert state(laid[0]) == state(laid[2]) == (0, WEB.pw_gid, "0644")
+    assert state(laid[1]) == (0, 0, "0600")
+    again = run(order(site))
+    assert (again.changed, again.quarantined, again.doubtful) == (False, ["public/main/planted.php"], [])
+    run(order(site, acknowledged=("public/main/planted.php",)))
+    assert state(laid[1]) == (0, WEB.pw_gid, "0644")
+
+
+def test_php_that_came_after_the_release_cannot_run(site, monkeypatch):
+    """A file's ctime cannot be set, so what is laid is set back."""
+    laid = release(site)
+    monkeypatch.setattr(_perms, "_LAID", -3600)
+    os.chown(laid[1], 0, 0)
+    laid[1].chmod(0o644)  # not the web user's to change, so newer or not
+    found = run(order(site), check=True)
+    assert set(found.quarantined) >= {"public/index.php", "public/main/lib.php"}
+    assert "public/main/user/list.php" not in found.quarantined
+    assert set(found.doubtful) >= {"src/Kernel.php", "vendor/a/b/B.php"}
+    while_open = run(order(site, opened=time.time() - 600), check=True)
+    assert (while_open.quarantined, while_open.doubtful) == ([], [])
+
+
 # ------------------------------------------------------------------------------------------------ many, and races
 
 
