@@ -12,12 +12,13 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _apache, _host, _nginx, _php
+from ansible_collections.chamilo.hardening.plugins.module_utils import _apache, _certbot, _host, _nginx, _php
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import (
     Configuration,
     Listen,
@@ -135,6 +136,10 @@ class Site:
     addresses: tuple[str, ...] = ()  # of this host
     listening: tuple[str, ...] = ()  # TCP addresses in LISTEN state, "0.0.0.0:80", "[::]:443"
     hsts_since: str = ""  # the day on which section https began to send Strict-Transport-Security, YYYY-MM-DD
+    served: _certbot.Pair = field(default_factory=_certbot.Pair)  # the certificate of the virtual host that serves it
+    lineage: _certbot.Pair = field(default_factory=_certbot.Pair)  # what Certbot has for the domain
+    self_signed: _certbot.Pair = field(default_factory=_certbot.Pair)  # what this collection made for want of a better
+    certbot: str = ""  # the program
     missing_packages: tuple[str, ...] = ()  # of those asked for
     systemd: bool = False
     php_folders: tuple[str, ...] = ()  # of every php.ini: one for each version and face of PHP
@@ -204,6 +209,7 @@ class _Discovery:
         pools, unread = _php.pools(tree)
         self.problems += unread
         php, pool = self.php(web, serving, fallback, pools, root)
+        served, lineage, self_signed = self.certificates(root, [server.host for server in serving])
         php = self.attempt(lambda: self.set_in_php(php, pool, root), php)
         environment = self.environment(root, web, serving, pool)
         self.problems += configuration.problems
@@ -227,6 +233,10 @@ class _Discovery:
             addresses=_host.addresses(tree),
             listening=_host.listening(tree),
             hsts_since=self.hsts_since(),
+            served=served,
+            lineage=lineage,
+            self_signed=self_signed,
+            certbot=_certbot.program(tree),
             missing_packages=tuple(name for name in packages if name not in installed),
             systemd=tree.is_directory("/run/systemd/system"),
             php_folders=tuple(posixpath.dirname(path) for path in tree.glob("/etc/php/*/*/php.ini")),
@@ -370,6 +380,21 @@ class _Discovery:
         except (ValueError, AttributeError):
             self.problems.append(f"{path} is damaged.")
             return ""
+
+    def certificates(self, root: str, serving: Sequence[VirtualHost]) -> tuple[_certbot.Pair, ...]:
+        """The one that is served for the domain, what Certbot has for it, and the one we signed."""
+        tree, now = self.tree, time.time()
+        host = next((host for host in serving if host.certificate), None)
+        ours = f"/etc/ssl/certs/chamilo-{self.site}.pem", f"/etc/ssl/private/chamilo-{self.site}.key"
+        served = (host.certificate, host.certificate_key) if host else ("", "")
+
+        def pair(file: str, key: str) -> _certbot.Pair:
+            return self.attempt(
+                lambda: _certbot.pair(tree, file, key, self.domain, now, root), _certbot.Pair(file, key)
+            )
+
+        found = self.attempt(lambda: _certbot.for_domain(tree, self.domain, now, root), _certbot.Pair())
+        return pair(*served), found, pair(*ours)
 
     def php(
         self,

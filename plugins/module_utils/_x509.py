@@ -6,15 +6,17 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import re
-import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 _KEYS = {"1.2.840.113549.1.1.1": "RSA", "1.2.840.10045.2.1": "EC", "1.3.101.112": "Ed25519", "1.3.101.113": "Ed448"}
 _CURVES = {"1.2.840.10045.3.1.7": 256, "1.3.132.0.34": 384, "1.3.132.0.35": 521}
 _VERSION = 0xA0  # an optional field before the others
+_EXTENSIONS, _DNS_NAME = 0xA3, 0x82
+_ALTERNATIVE_NAMES = "2.5.29.17"
 _WEAK_SIGNATURES = {
     "1.2.840.113549.1.1.2": "MD2",
     "1.2.840.113549.1.1.4": "MD5",
@@ -38,6 +40,12 @@ class Certificate:
     bits: int
     weak_signature: str  # MD5 or SHA-1; empty when the signature is none of the broken ones
     self_issued: bool
+    names: tuple[str, ...] = ()  # the DNS names it is for, in lower case
+
+    def covers(self, domain: str) -> bool:
+        """Whether clients take it for this name. A wildcard stands for one label."""
+        wild = f"*.{domain.partition('.')[2]}"
+        return domain.lower() in self.names or wild.lower() in self.names
 
     @property
     def strong(self) -> bool:
@@ -68,6 +76,7 @@ def parse(der: bytes) -> Certificate:
             bits=_size(_KEYS.get(key, ""), parts, bits[1:]),
             weak_signature=_WEAK_SIGNATURES.get(_oid(_contents(signature)[0]), ""),
             self_issued=issuer == subject,
+            names=_names(tbs),
         )
     except (ValueError, IndexError) as problem:
         raise CertificateError(f"no certificate that could be read: {problem or 'it ends too early'}") from problem
@@ -75,10 +84,13 @@ def parse(der: bytes) -> Certificate:
 
 def first_of(pem: str) -> Certificate:
     """The first certificate of a PEM file: that of the site itself."""
-    found = re.search(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", pem, re.DOTALL)
+    found = re.search(r"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", pem, re.DOTALL)
     if not found:
         raise CertificateError("no certificate in the file")
-    return parse(ssl.PEM_cert_to_DER_cert(found[0]))
+    try:
+        return parse(base64.b64decode(found[1]))
+    except ValueError as problem:
+        raise CertificateError("no certificate in the file") from problem
 
 
 def _values(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -99,6 +111,18 @@ def _values(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _contents(data: bytes) -> list[bytes]:
     return [value for _tag, value in _values(data)]
+
+
+def _names(tbs: bytes) -> tuple[str, ...]:
+    for tag, value in _values(tbs):
+        if tag != _EXTENSIONS:
+            continue
+        for extension in _contents(_contents(value)[0]):
+            parts = _contents(extension)
+            if _oid(parts[0]) == _ALTERNATIVE_NAMES:
+                names = _values(_contents(parts[-1])[0])
+                return tuple(name.decode("ascii").lower() for tag, name in names if tag == _DNS_NAME)
+    return ()
 
 
 def _oid(data: bytes) -> str:

@@ -397,6 +397,46 @@ site:
       description: The day on which section https began to send C(Strict-Transport-Security), for O(site).
       type: str
       sample: "2026-11-25"
+    served:
+      description: The certificate of the virtual host that serves O(domain).
+      type: dict
+      contains: &pair
+        file:
+          description: The file of the certificate and its chain.
+          type: str
+          sample: /etc/letsencrypt/live/campus.example.org/fullchain.pem
+        key:
+          description: The file of its key.
+          type: str
+        there:
+          description: Whether the file is there and holds a certificate.
+          type: bool
+        days:
+          description: The days until it runs out.
+          type: int
+        covers:
+          description: Whether it is for O(domain).
+          type: bool
+        good:
+          description: Whether it is for O(domain), in date, and not signed by itself.
+          type: bool
+        lineage:
+          description: The name Certbot has for it, if it is one of Certbot's.
+          type: str
+        settled:
+          description: Whether Certbot renews it the way this collection wants it.
+          type: bool
+    lineage:
+      description: What Certbot has for O(domain).
+      type: dict
+      contains: *pair
+    self_signed:
+      description: What this collection signed itself for O(site).
+      type: dict
+      contains: *pair
+    certbot:
+      description: The path of Certbot's program.
+      type: str
     missing_packages:
       description: Those of O(packages) that are not installed.
       type: list

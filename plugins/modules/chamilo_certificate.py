@@ -1,0 +1,217 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: chamilo_certificate
+short_description: Have a certificate for the portal, by Certbot or signed by itself
+version_added: 0.2.0
+author:
+  - The chamilo.hardening maintainers (@chamilo-hardening)
+description:
+  - With O(source=certbot), a certificate that Certbot has for the name already is adopted, whoever had Certbot make it.
+    The module adds its own deploy hook behind that of the owner, and a lineage that holds this one name is no longer
+    renewed by a plugin that edits or stops the web server. Nothing is issued again.
+  - When there is none, the module first puts a challenge of its own where Certbot will put that of the authority, and
+    asks for it under the public name, at every address of it. Only when it is found there, the authority is asked. A
+    count of the attempts is kept on the host, so that the limits of an authority are not used up.
+  - With O(source=self_signed), the host signs a certificate itself, and a new one when less than 30 days are left.
+  - Other certificates are never touched.
+attributes:
+  check_mode:
+    support: full
+    description: Predicts what would change. Asks neither the portal nor an authority.
+  diff_mode:
+    support: partial
+    description: Shows what changes in the files of Certbot, and never a key.
+  idempotent:
+    support: full
+    description: A certificate that is good is left alone.
+options:
+  domain:
+    description: The public name of the portal.
+    type: str
+    required: true
+  site:
+    description: The word that is in the names of the files this collection writes for the portal.
+    type: str
+    required: true
+  source:
+    description:
+      - Where the certificate comes from.
+      - V(look) only looks whether an authority could reach the name at all, and changes nothing.
+    type: str
+    choices: [certbot, self_signed, look]
+    default: certbot
+  webroot:
+    description:
+      - The folder that is served under the name on port 80. Challenges go below C(.well-known/acme-challenge) in it.
+      - Needed with O(source=certbot).
+    type: path
+  email:
+    description: Where the authority may write to.
+    type: str
+    default: ""
+  directory:
+    description: The ACME directory of the authority. When it is empty, it is Certbot's default, Let's Encrypt.
+    type: str
+    default: ""
+  ca_file:
+    description: The authority behind the certificate of O(directory), in PEM form, where the host does not trust it.
+    type: path
+    default: ""
+  arguments:
+    description:
+      - How Certbot proves that the name is yours, as its own arguments, in place of a challenge over http.
+      - The rehearsal is left out then.
+    type: list
+    elements: str
+    default: []
+  certificate:
+    description: Where the certificate goes. Needed with O(source=self_signed).
+    type: path
+  certificate_key:
+    description: Where its key goes. Needed with O(source=self_signed).
+    type: path
+  service:
+    description: Who serves the certificate, and reloads when it is replaced. With O(source=self_signed) only.
+    type: str
+  test:
+    description: The commands that test the configuration of O(service).
+    type: list
+    elements: list
+    default: []
+seealso:
+  - module: chamilo.hardening.config_transaction
+notes:
+  - O(source=certbot) needs Certbot on the host.
+"""
+
+EXAMPLES = r"""
+- name: Have a certificate of Let's Encrypt
+  chamilo.hardening.chamilo_certificate:
+    domain: campus.example.org
+    site: campus
+    webroot: /var/www/chamilo/public
+    email: admin@example.org
+
+- name: Have one of an authority of our own, proved in the DNS
+  chamilo.hardening.chamilo_certificate:
+    domain: campus.school.internal
+    site: campus
+    webroot: /var/www/chamilo/public
+    directory: https://ca.school.internal/acme/directory
+    ca_file: /etc/ssl/school-ca.pem
+    arguments: [--dns-rfc2136, --dns-rfc2136-credentials, /etc/letsencrypt/rfc2136.ini]
+
+- name: Have one for a trial
+  chamilo.hardening.chamilo_certificate:
+    domain: campus.example.org
+    site: campus
+    source: self_signed
+    certificate: /etc/ssl/certs/chamilo-campus.pem
+    certificate_key: /etc/ssl/private/chamilo-campus.key
+"""
+
+RETURN = r"""
+certificate:
+  description: The file of the certificate and its chain.
+  returned: when there is one
+  type: str
+  sample: /etc/letsencrypt/live/campus.example.org/fullchain.pem
+certificate_key:
+  description: The file of its key.
+  returned: when there is one
+  type: str
+  sample: /etc/letsencrypt/live/campus.example.org/privkey.pem
+days_left:
+  description: How many days are left until it runs out.
+  returned: when there is one
+  type: int
+diff:
+  description: What changed in files that are no secret.
+  returned: with C(--diff)
+  type: list
+  elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _acme
+from ansible_collections.chamilo.hardening.plugins.module_utils._acme import AcmeError, Got, Wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Outcome, TransactionError
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "domain": {"type": "str", "required": True},
+            "site": {"type": "str", "required": True},
+            "source": {"type": "str", "choices": ["certbot", "self_signed", "look"], "default": "certbot"},
+            "webroot": {"type": "path"},
+            "email": {"type": "str", "default": ""},
+            "directory": {"type": "str", "default": ""},
+            "ca_file": {"type": "path", "default": ""},
+            "arguments": {"type": "list", "elements": "str", "default": []},
+            "certificate": {"type": "path"},
+            "certificate_key": {"type": "path", "no_log": False},
+            "service": {"type": "str"},
+            "test": {"type": "list", "elements": "list", "default": []},
+        },
+        required_if=[
+            ("source", "certbot", ("webroot",)),
+            ("source", "self_signed", ("certificate", "certificate_key")),
+        ],
+        supports_check_mode=True,
+    )
+    outcome = Outcome()
+    try:
+        got = _get(module.params, outcome, module.check_mode)
+    except (AcmeError, TransactionError, StateError, OSError) as problem:
+        module.fail_json(msg=str(problem))
+    for note in [*outcome.recovered, *outcome.notes]:
+        module.warn(note)
+    result = {"changed": got.changed}
+    if got.pair.there:
+        result.update(certificate=got.pair.file, certificate_key=got.pair.key, days_left=got.pair.days)
+    if module._diff:
+        result["diff"] = outcome.diff
+    module.exit_json(**result)
+
+
+def _get(params: dict, outcome: Outcome, check: bool) -> Got:
+    if params["source"] == "look":
+        refused = _acme.refusal(params["domain"])
+        if refused:
+            raise AcmeError(refused)
+        return Got()
+    if params["source"] == "self_signed":
+        served = {"test": params["test"], "load": {"service": params["service"], "action": "reload"}}
+        return _acme.self_sign(
+            params["domain"],
+            params["site"],
+            params["certificate"],
+            params["certificate_key"],
+            Engine(),
+            outcome,
+            check,
+            served if params["service"] else None,
+        )
+    wish = Wish(
+        domain=params["domain"].lower(),
+        site=params["site"],
+        webroot=params["webroot"],
+        email=params["email"],
+        directory=params["directory"],
+        ca_file=params["ca_file"],
+        arguments=tuple(params["arguments"]),
+    )
+    return _acme.obtain(wish, Engine(), outcome, check)
+
+
+if __name__ == "__main__":
+    main()

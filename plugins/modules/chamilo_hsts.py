@@ -1,0 +1,113 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: chamilo_hsts
+short_description: Bind browsers to https, step by step
+version_added: 0.2.0
+author:
+  - The chamilo.hardening maintainers (@chamilo-hardening)
+description:
+  - Decides what C(Strict-Transport-Security) is to say, from the record on the host, and puts it in force as
+    M(chamilo.hardening.config_transaction) does.
+  - The ramp sends one day for seven days, then one year with all subdomains, once the portal answers clients that check
+    certificates, and every declared subdomain does.
+  - C(chamilo-hardening daily) takes the same steps with the same code, so the two never disagree.
+attributes:
+  check_mode:
+    support: full
+    description: Predicts what would change. Asks the portal and the subdomains when a step is due.
+  diff_mode:
+    support: full
+    description: Shows what changes in each file.
+  idempotent:
+    support: full
+    description: Nothing changes until the next step is due.
+options:
+  configuration:
+    description:
+      - What is to be known of the site, the same as in C(/etc/chamilo-hardening/https-SITE.json), which the role https
+        writes.
+    type: dict
+    required: true
+seealso:
+  - module: chamilo.hardening.config_transaction
+notes:
+  - The record is C(/var/lib/chamilo-hardening/hsts-SITE.json).
+"""
+
+EXAMPLES = r"""
+- name: Take the step that is due
+  chamilo.hardening.chamilo_hsts:
+    configuration:
+      domain: campus.example.org
+      site: campus
+      service: nginx
+      test: [[nginx, -t]]
+      address: 127.0.0.1
+      ca_file: ""
+      hsts:
+        mode: ramp
+        subdomains: [media.campus.example.org]
+        files:
+          - path: /etc/nginx/sites-available/chamilo-campus.d/https_hsts.conf
+            content: add_header Strict-Transport-Security "@hsts@" always;
+        probe: []
+"""
+
+RETURN = r"""
+value:
+  description: The value that is sent; empty when none is.
+  returned: always
+  type: str
+  sample: max-age=86400
+since:
+  description: The day on which the ramp began, or on which it was withdrawn.
+  returned: always
+  type: str
+  sample: "2026-11-25"
+waits:
+  description: Why the guide's value is not sent yet, though it is due. These are warnings as well.
+  returned: always
+  type: list
+  elements: str
+diff:
+  description: Each file before and after.
+  returned: with C(--diff)
+  type: list
+  elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _hsts
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Outcome, TransactionError
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={"configuration": {"type": "dict", "required": True}},
+        supports_check_mode=True,
+    )
+    outcome = Outcome()
+    try:
+        step = _hsts.take(module.params["configuration"], Engine(), outcome, module.check_mode)
+    except KeyError as problem:
+        module.fail_json(msg=f"configuration: {problem} is missing.")
+    except (_hsts.HstsError, TransactionError, StateError, OSError) as problem:
+        module.fail_json(msg=str(problem))
+    for note in [*outcome.recovered, *outcome.notes, *step.waits]:
+        module.warn(note)
+    result = {"changed": outcome.changed, "value": step.value, "since": step.ramp.since, "waits": step.waits}
+    if module._diff:
+        result["diff"] = outcome.diff
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Certbot's own files, as its versions 2.1 and 4.0 write them."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _certbot
+from tests.testbed import authority
+from tests.unit.plugins.conftest import Files
+
+NOW = time.time()
+WEBROOT = "/var/www/chamilo/public"
+NGINX = """\
+# renew_before_expiry = 30 days
+version = 2.1.0
+archive_dir = /etc/letsencrypt/archive/campus.test
+cert = /etc/letsencrypt/live/campus.test/cert.pem
+privkey = /etc/letsencrypt/live/campus.test/privkey.pem
+chain = /etc/letsencrypt/live/campus.test/chain.pem
+fullchain = /etc/letsencrypt/live/campus.test/fullchain.pem
+
+# Options used in the renewal process
+[renewalparams]
+account = c21af9d8e287da0c0e808b2f909af28c
+server = https://acme.test/dir
+authenticator = nginx
+installer = nginx
+key_type = ecdsa
+"""
+ADOPTED = (
+    NGINX.replace("authenticator = nginx\ninstaller = nginx\n", "authenticator = webroot\n")
+    + """\
+renew_hook = /usr/local/sbin/chamilo-hardening renewed
+webroot_path = /var/www/chamilo/public,
+[[webroot_map]]
+campus.test = /var/www/chamilo/public
+"""
+)
+
+
+def adopted(text: str, *names: str) -> str:
+    return _certbot.adopted(text, names or ("campus.test",), "campus.test", WEBROOT)
+
+
+@pytest.mark.parametrize("plugin", ["nginx", "apache", "standalone"])
+def test_a_plugin_that_edits_the_web_server_gives_way(plugin: str) -> None:
+    text = NGINX.replace("= nginx", f"= {plugin}")
+    assert adopted(text) == ADOPTED
+    assert adopted(ADOPTED) == ADOPTED
+
+
+def test_a_lineage_with_other_names_keeps_its_way_and_gets_the_hook() -> None:
+    text = adopted(NGINX, "campus.test", "library.test")
+    assert text == NGINX + "renew_hook = /usr/local/sbin/chamilo-hardening renewed\n"
+
+
+@pytest.mark.parametrize(
+    ("own", "kept"),
+    [
+        ("systemctl reload nginx", "systemctl reload nginx; /usr/local/sbin/chamilo-hardening renewed"),
+        ("'cp a, b'", "'cp a, b; /usr/local/sbin/chamilo-hardening renewed'"),
+        ("None", "/usr/local/sbin/chamilo-hardening renewed"),
+    ],
+)
+def test_the_hook_of_the_owner_stays(own: str, kept: str) -> None:
+    assert f"\nrenew_hook = {kept}\n" in adopted(NGINX + f"renew_hook = {own}\n")
+
+
+def test_a_webroot_of_ones_own_stays() -> None:
+    text = ADOPTED.replace(WEBROOT, "/var/www/letsencrypt")
+    assert adopted(text) == text
+
+
+@pytest.fixture
+def host(tmp_path) -> Files:
+    return Files(tmp_path)
+
+
+def put(host: Files, name: str, *names: str, days: int = 90, conf: str = NGINX) -> str:
+    file = f"/etc/letsencrypt/live/{name}/fullchain.pem"
+    host.write(file, authority.issue(*names, days=days)[0])
+    host.write(f"/etc/letsencrypt/renewal/{name}.conf", conf)
+    return file
+
+
+def test_of_several_lineages_the_one_that_lasts_longest_counts(host: Files) -> None:
+    put(host, "old", "campus.test", days=-3)
+    assert _certbot.for_domain(host.tree, "campus.test", NOW, "/var/www/chamilo").lineage == "old"
+    file = put(host, "campus.test-0001", "www.campus.test", "campus.test", days=40)
+    put(host, "shop.test", "shop.test")
+    found = _certbot.for_domain(host.tree, "campus.test", NOW, "/var/www/chamilo")
+    assert (found.file, found.lineage, found.good, found.settled) == (file, "campus.test-0001", True, False)
+
+
+@pytest.mark.parametrize(
+    ("names", "days", "good"), [(["campus.test"], 9, True), (["shop.test"], 9, False), (["campus.test"], -1, False)]
+)
+def test_what_a_certificate_is_good_for(host: Files, names: list[str], days: int, good: bool) -> None:
+    host.write("/etc/ssl/x.pem", authority.issue(*names, days=days)[0])
+    found = _certbot.pair(host.tree, "/etc/ssl/x.pem", "/etc/ssl/x.key", "campus.test", NOW)
+    assert (found.there, found.good, found.lineage) == (True, good, "")
+
+
+def test_a_file_that_is_no_certificate_is_good_for_nothing(host: Files) -> None:
+    host.write("/etc/ssl/x.pem", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n")
+    assert not _certbot.pair(host.tree, "/etc/ssl/x.pem", "", "campus.test", NOW).there
+    assert not _certbot.pair(host.tree, "/etc/ssl/none.pem", "", "campus.test", NOW).there
+
+
+def test_an_adopted_lineage_is_settled(host: Files) -> None:
+    file = put(host, "campus.test", "campus.test", conf=ADOPTED)
+    assert _certbot.pair(host.tree, file, "", "campus.test", NOW, "/var/www/chamilo").settled
+
+
+def test_the_program_is_found_wherever_it_came_from(host: Files) -> None:
+    assert _certbot.program(host.tree) == ""
+    host.write("/snap/bin/certbot")
+    assert _certbot.program(host.tree) == "/snap/bin/certbot"
