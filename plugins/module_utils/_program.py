@@ -23,6 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _migrate,
     _monitoring,
     _monitoring_commands,
+    _settings_undo,
     _unlock,
     _window,
 )
@@ -82,6 +83,7 @@ def main(arguments: Sequence[str] | None = None, version: str = "", engine: Engi
         _alert.AlertError,
         _daily.DailyError,
         *_monitoring_commands.ERRORS,
+        *_settings_undo.ERRORS,
         _unlock.UnlockError,
         _window.WindowError,
         PermsError,
@@ -179,7 +181,8 @@ def _recover(options: argparse.Namespace, engine: Engine) -> int:
 
 def _undo(options: argparse.Namespace, engine: Engine) -> int:
     names = engine.names(options.section)
-    if not names:
+    settings = _settings_undo.names(options.section, engine.store.root)
+    if not names and not settings:
         known = ", ".join(sorted(engine.store.peek()["records"])) or "none"
         _say(f"Nothing of {options.section} is in force here. In force: {known}.", syslog.LOG_ERR)
         return 1
@@ -187,6 +190,7 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
         records = engine.store.peek()["records"]
         paths = sorted({path for name in names for path in records[name]["files"]})
         print("These files go back to what they were before:", *paths, sep="\n  ")
+        print(*_settings_undo.told(settings, engine.store.root), sep="\n")
         if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
             print("Nothing was changed.")
             return 1
@@ -204,6 +208,11 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
         _tell(outcome)
         how = "loaded, and the site answers" if outcome.loaded else "nothing had to be loaded"
         _say(f"undo {name}: done; {how}.")
+    for name in settings:
+        for line in _settings_undo.undo(name, engine.store.root):
+            _say(f"undo {name}: {line}")
+    for line in _settings_undo.GONE.get(options.section, ()):
+        _say(f"undo {options.section}: {line}")
     return worst
 
 

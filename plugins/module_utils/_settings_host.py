@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _overrides
+from ansible_collections.chamilo.hardening.plugins.module_utils import _overrides, _settings_memory
 from ansible_collections.chamilo.hardening.plugins.module_utils._catalogue import CATALOGUE
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import (
     Account,
@@ -38,6 +38,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings import
     lines,
     plan,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings_memory import Kept
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import STATE, Item, Store, Tree, file_item
 
 _TRIES = 3
@@ -81,23 +82,43 @@ class Host:
         self._transaction = transaction
         self._read = read or Reader(account).query
 
-    def apply(self, wish: Wish, check: bool) -> Outcome:
-        """Bring the settings about, all of them or none."""
+    def apply(self, wish: Wish, check: bool, section: str = "") -> Outcome:
+        """Bring the settings about, all of them or none. Those of a section can be brought back by its name."""
         if wish.pin is not None and self._application is None:
             raise SettingsError("pin needs chamilo_root: the override file lies with the application.")
         before = self._file()
-        todo = plan(wish, self._seen(self._read, wish, before))
+        if section and self._application is None:
+            raise SettingsError("section needs chamilo_root: the host has to find the portal again later.")
+        seen = self._seen(self._read, wish, before)
+        todo = plan(wish, seen)
         text = self._edited(before, todo)
         stale = self._stale(wish, before)
         outcome = Outcome(todo, todo.changes_rows or text is not None or stale, text is not None or stale)
         outcome.diff = self._diff(todo, before, text)
         if check or not outcome.changed:
             return outcome
+        if section and self._application:
+            # Before anything is written: a run that is killed must not have changed what nobody remembers.
+            _settings_memory.remember(section, self._application.root, seen, wish, self._state)
         with self._pinned(before, text, stale):
             if todo.changes_rows:
                 outcome.plan = self._write(wish, before)
                 outcome.diff = self._diff(outcome.plan, before, text)
         return outcome
+
+    def bring_back(self, kept: Mapping[str, Kept]) -> list[str]:
+        """Settings as they were before the first change. What somebody changed since stays; a sentence for each."""
+        wish = Wish({key: one.ours for key, one in kept.items()})
+        before = self._file()
+        todo, said = _settings_memory.way_back(kept, self._seen(self._read, wish, before))
+        text = self._edited(before, todo)
+        with self._pinned(before, text, False):
+            if todo.changes_rows:
+                with self._transaction(self._account) as ask:
+                    todo, said = _settings_memory.way_back(kept, self._seen(ask, wish, before, " FOR UPDATE"))
+                    for sql, params in todo.statements():
+                        ask(sql, params)
+        return said
 
     # ------------------------------------------------------------------------------------------------------ the table
 

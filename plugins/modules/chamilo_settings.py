@@ -121,6 +121,15 @@ options:
     description: The user PHP runs as. Empty means that it is found.
     type: str
     default: ""
+  section:
+    description:
+      - A name under which the settings are remembered as they were before they were first changed, in a file of root's
+        below C(/var/lib/chamilo-hardening).
+      - C(chamilo-hardening undo), with what stands before the first colon, brings them back, except those that somebody
+        else changed since. Rows that were merged stay merged.
+      - Needs O(chamilo_root).
+    type: str
+    default: ""
 requirements:
   - python3-pymysql, or the mariadb or mysql client, on the target
   - root on the target where the override file has to be changed
@@ -322,6 +331,7 @@ def main() -> None:
             "lock": {"type": "bool"},
             "pin": {"type": "bool"},
             "web_user": {"type": "str", "default": ""},
+            "section": {"type": "str", "default": ""},
         },
         required_one_of=[["chamilo_root", "login_user"]],
         required_together=[["login_user", "login_db"]],
@@ -330,7 +340,7 @@ def main() -> None:
     given = module.params
     asked = {name: given[name] for name in ("settings", "secret_settings", "reset", "access_url", "lock", "pin")}
     try:
-        outcome = host(given).apply(wish(**asked), check=module.check_mode)
+        outcome = host(given).apply(wish(**asked), check=module.check_mode, section=given["section"])
     except NoClient as problem:
         if not module.check_mode:
             module.fail_json(msg=str(problem))

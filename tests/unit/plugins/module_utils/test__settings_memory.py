@@ -1,0 +1,123 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _settings_memory, _settings_undo
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import SettingsError
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings_host import Application, Host
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
+from tests.unit.plugins.module_utils.test__settings_host import Fake, asked
+
+CHECK, RULES, LOCK = (
+    "security.check_password",
+    "security.password_requirements",
+    "security.login_max_attempt_before_blocking_account",
+)
+NAME = "passwords:campus"
+LONG = {"min": {"length": 12, "lowercase": 1, "uppercase": 1, "numeric": 1, "specials": 1}}
+
+
+@pytest.fixture
+def portal(tmp_path):
+    """A portal whose table is the fake, and a memory of its own."""
+
+    class Portal:
+        state = str(tmp_path / "state")
+        root = str(tmp_path / "www")
+        table = Fake()
+
+        def host(self):
+            return Host(Account("chamilo"), Application(self.root), self.state, self.table.transaction, self.table.ask)
+
+        def set(self, name=NAME, **options):
+            return self.host().apply(asked(**options), check=False, section=name)
+
+        def back(self, name=NAME):
+            said = self.host().bring_back(_settings_memory.recall(self.state)[name].settings)
+            _settings_memory.forget(name, self.state)
+            return said
+
+    os.makedirs(f"{Portal.root}/config")
+    it = Portal()
+    it.table.add(1, CHECK, "false")
+    it.table.add(2, CHECK, "false")
+    it.table.add(1, RULES, "")
+    return it
+
+
+def test_what_a_section_changed_comes_back(portal):
+    before = portal.table.rows()
+    assert portal.set(settings={CHECK: True, RULES: LONG, LOCK: 5}, lock=True).changed
+    assert portal.table.uses(CHECK, 2) == "true" and portal.table.rows() != before
+    said = portal.back()
+    assert portal.table.rows() == before
+    assert said == [
+        f"{CHECK} is 'false' again.",
+        f"{LOCK} is not set again.",
+        f"{RULES} is '' again.",
+    ]
+    assert _settings_memory.recall(portal.state) == {}
+
+
+def test_the_first_values_count_however_often_it_changed(portal):
+    before = portal.table.rows()
+    portal.set(settings={LOCK: 5})
+    portal.set(settings={LOCK: 3})
+    portal.set(settings={CHECK: True})
+    portal.back()
+    assert portal.table.rows() == before
+
+
+def test_what_somebody_else_changed_since_stays(portal):
+    portal.set(settings={CHECK: True, LOCK: 5}, lock=True)
+    portal.table.database.execute("UPDATE settings SET selected_value = '7' WHERE variable LIKE 'login_max%'")
+    said = portal.back()
+    assert f"{LOCK} was changed by somebody else since; it stays as it is." in said
+    assert portal.table.uses(LOCK, 1) == "7" and portal.table.uses(CHECK, 1) == "false"
+
+
+def test_two_sections_do_not_mix_and_nothing_is_kept_for_nothing(portal):
+    portal.set("brute_force:campus", settings={LOCK: 5})
+    portal.set(settings={CHECK: False})
+    assert list(_settings_memory.recall(portal.state)) == ["brute_force:campus"]
+    assert _settings_undo.names("brute_force", portal.state) == ["brute_force:campus"]
+    assert _settings_undo.names("brute", portal.state) == []
+    (line,) = _settings_undo.told(["brute_force:campus"], portal.state)
+    assert LOCK in line and portal.root in line
+    portal.host().apply(asked(settings={CHECK: True}), check=True, section=NAME)
+    assert len(_settings_memory.recall(portal.state)) == 1, "a prediction keeps nothing"
+
+
+def test_the_memory_is_root_s_alone_and_a_damaged_one_is_said(portal):
+    portal.set(settings={LOCK: 5})
+    path = f"{portal.state}/{_settings_memory.FILE}"
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    with open(path, "w", encoding="utf-8") as file:
+        file.write('{"x": {}}')
+    with pytest.raises(StateError, match="damaged"):
+        _settings_memory.recall(portal.state)
+
+
+def test_a_database_alone_cannot_be_found_again(portal):
+    host = Host(Account("chamilo"), None, portal.state, portal.table.transaction, portal.table.ask)
+    with pytest.raises(SettingsError, match="section needs chamilo_root"):
+        host.apply(asked(settings={LOCK: 5}), check=False, section=NAME)
+
+
+def test_undo_finds_the_portal_again(portal, monkeypatch):
+    portal.set(settings={LOCK: 5})
+    site = Site(domain="", root=portal.root, php=Php(user="www-data"), environment={"APP_ENV": "dev"})
+    monkeypatch.setattr(_settings_undo, "discover", lambda _domain, root: site if root == portal.root else None)
+    monkeypatch.setattr(_settings_undo.Reader, "of_site", lambda _site: type("R", (), {"account": Account("chamilo")}))
+    monkeypatch.setattr(_settings_undo, "Host", lambda account, application, state: portal.host())
+    assert _settings_undo.undo(NAME, portal.state) == [f"{LOCK} is not set again."]
+    assert _settings_undo.names("passwords", portal.state) == []
