@@ -166,6 +166,18 @@ def certificate(values: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def elsewhere(values: Mapping[str, Any]) -> list[str]:
+    """Whether it is known whose word counts, where TLS ends at a proxy."""
+    if str(values.get("chamilo_https_terminated_elsewhere", False)).lower() not in ("true", "yes", "on", "1"):
+        return []
+    if values.get("chamilo_trusted_proxies"):
+        return []
+    return [
+        "chamilo_https_terminated_elsewhere is set, but chamilo_trusted_proxies is empty. Put the address of your proxy, as "
+        "this host sees it, into chamilo_trusted_proxies."
+    ]
+
+
 def waivers(value: Any, today: datetime.date) -> tuple[list[str], list[str]]:
     """What is wrong with the waivers, and which of them have run out."""
     try:
@@ -196,7 +208,7 @@ def errors(all_specs: Mapping[str, Spec], sections: Sequence[str], values: Mappi
         said += site(values["chamilo_site"])
     said += filter(None, [refusal(*(str(values.get(name) or "") for name in ALERTS))])
     if "https" in sections:
-        said += certificate(values)
+        said += certificate(values) + elsewhere(values)
     if "headers" in sections:
         for name in HEADER_TEXTS:
             said += header_text(name, values.get(name, ""))

@@ -12,6 +12,12 @@ from tests.hosts.hardening import GUIDE, HSTS, Playbook, missing_from_the_portal
 from tests.testbed.hosts import Host
 
 ENVIRONMENT = "/var/www/chamilo/.env"
+# What changes by itself, and the program that stays on the host.
+IGNORED = [
+    *("/var/log/*", "/var/lib/systemd/*", "/var/lib/php/*", "/var/lib/nginx/*", "/root/.ansible*", "database:*"),
+    *("/var/www/chamilo/var/*", "/var/lib/chamilo-hardening*", "/etc/chamilo-hardening*"),
+    *("/usr/local/sbin/chamilo-*", "/etc/systemd/system/*chamilo-hardening*", "/etc/systemd/system/*.wants*"),
+]
 
 
 @pytest.fixture
@@ -35,6 +41,7 @@ def answers(host: Host, scheme: str = "https") -> Iterator[tuple[int, Answer]]:
     # Apache looks at the length of what it hands on to PHP only once it comes.
     yield 413, host.http(f"{base}/build/app.css", method="POST", headers={"Content-Length": str(10**12)})
     yield 500, host.http(f"{base}/_testbed/crash")
+    yield 416, host.http(f"{base}/build/app.css", headers={"Range": "bytes=999999-"})
     host.run("systemctl stop 'php*-fpm.service'")
     yield 503 if host.web == "apache" else 502, host.http(f"{base}/")
     host.run("systemctl start 'php*-fpm.service'")
@@ -92,6 +99,21 @@ def test_alone_it_works_in_a_play_of_somebody_else(fresh: Host, playbook: Playbo
     assert not wrong(answer, GUIDE)
     assert not missing_from_the_portal(fresh, "http")
     assert playbook.run(play, fresh).changed[fresh.domain] == 0
+
+
+def test_absent_brings_back_what_was_there_before(fresh: Host, playbook: Playbook) -> None:
+    before = fresh.snapshot()
+    playbook.harden(fresh)
+    hardened = fresh.snapshot()
+    assert playbook.harden(fresh, "--check", chamilo_headers_state="absent") == 1
+    assert not hardened.changes(fresh.snapshot(), IGNORED)
+    assert playbook.harden(fresh, chamilo_headers_state="absent") == 1
+    assert playbook.harden(fresh, chamilo_headers_state="absent") == 0
+    answer = fresh.http(f"https://{fresh.domain}/")
+    assert answer.values("Strict-Transport-Security") == [HSTS] and answer.values("X-Frame-Options") == []
+    fresh.run("chamilo-hardening undo https --yes")
+    assert not before.changes(fresh.snapshot(), IGNORED)
+    assert not missing_from_the_portal(fresh, "http")
 
 
 def test_a_framing_partner_is_let_in_by_the_policy(fresh: Host, playbook: Playbook) -> None:
