@@ -210,10 +210,10 @@ site:
           type: int
           sample: 30
         prepended:
-          description: The C(auto_prepend_file) that somebody else has it run before each script of the portal.
+          description: The C(auto_prepend_file) that somebody else set in the pool.
           type: str
         prepended_cli:
-          description: The same on the command line.
+          description: The one that somebody else set for the command line.
           type: str
     database:
       description: Where the application finds its database. The password stays where it is.
