@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _alert,
+    _backup_commands,
     _daily,
     _migrate,
     _monitoring,
@@ -82,6 +83,7 @@ def main(arguments: Sequence[str] | None = None, version: str = "", engine: Engi
         StateError,
         _alert.AlertError,
         _daily.DailyError,
+        _backup_commands.BackupError,
         *_monitoring_commands.ERRORS,
         *_settings_undo.ERRORS,
         _unlock.UnlockError,
@@ -126,6 +128,8 @@ def _parser(version: str) -> argparse.ArgumentParser:
     closed.set_defaults(run=_window_closed)
 
     _migrate.add(commands, _say)
+
+    _backup_commands.add(commands, _say)
 
     daily = commands.add_parser("daily", help="do the daily work now", description=DAILY)
     daily.add_argument("steps", metavar="STEP", nargs="*", help="only these, such as monitoring")

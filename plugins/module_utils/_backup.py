@@ -1,0 +1,891 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""Backups of a portal with restic: a snapshot of the database and one of the files, always as a pair.
+
+A pair counts only when both are there, when the dump ended well, and when it carries the stamp of its run. What a run
+needs to know of the last one is in ``/var/lib/chamilo-hardening/backups/<site>.json``; what it did is in
+``backups.json`` beside, for the audit.
+"""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import datetime
+import fcntl
+import glob
+import gzip
+import hashlib
+import hmac
+import ipaddress
+import json
+import lzma
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import IO, Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _database, _env, _records, _state
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
+
+CONFIGURATION = "/etc/chamilo-hardening"
+RECORD = "backups.json"
+CACHE = "/var/cache/chamilo-hardening/restic"
+TAG = "chamilo-hardening"
+DUMP = "/database.sql"  # its path in the snapshot
+STAMP = b"-- chamilo-hardening run "
+LATE_HOURS, LATE_DRILL_DAYS = 26, 8
+_UPKEEP = 6.5 * 86400  # a week, with room for a run that begins earlier than the last one
+_SHRUNKEN = 0.5
+_CHUNK = 1 << 20
+_ENDED = re.compile(rb"-- Dump completed\b[^\n]*\n?\Z")
+_TABLE = re.compile(rb"^CREATE TABLE `((?:[^`]|``)+)`", re.MULTILINE)
+# We may be killed: none of these may go on without us, or a dump that was cut off would look whole.
+LEASH = ("setpriv", "--pdeathsig", "KILL", "--")
+GENTLE = (*LEASH, "nice", "-n", "19", "ionice", "-t", "-c", "2", "-n", "7")
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class BackupError(Exception):
+    """A backup, drill or restore that did not go well. The text says why, without a secret."""
+
+
+class Busy(BackupError):
+    """Another backup, drill or restore of this portal is going on."""
+
+
+@dataclass(frozen=True)
+class Portal:
+    """What is backed up, and to where. Empty texts: not there."""
+
+    site: str
+    domain: str
+    root: str
+    web_user: str = "www-data"
+    php: str = ""  # 8.4
+    php_service: str = ""
+    host: str = "localhost"
+    port: int = 3306
+    socket: str = ""
+    name: str = ""
+    repository: str = ""
+    offsite: str = ""
+    keep_daily: int = 7
+    keep_weekly: int = 5
+    keep_monthly: int = 12
+    scratch: str = ""
+
+    @property
+    def local(self) -> bool:
+        """Whether the database server runs on this host."""
+        return self.host in ("", "localhost", "127.0.0.1", "::1")
+
+    @property
+    def key_file(self) -> str:
+        return f"{CONFIGURATION}/backups-{self.site}.key"
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The repositories, the first one first."""
+        return tuple(filter(None, (self.repository, self.offsite)))
+
+    @property
+    def farthest(self) -> str:
+        """The one a drill and a restore read, if nothing else is said."""
+        if not self.places:
+            raise BackupError(f"No repository is configured for {self.domain}: set chamilo_backups_repository.")
+        return self.places[-1]
+
+    @property
+    def folder(self) -> str:
+        return os.path.realpath(self.root)
+
+
+def path_of(site: str) -> str:
+    return f"{CONFIGURATION}/backups-{site}.json"
+
+
+def parse(text: str, where: str) -> Portal:
+    try:
+        known = json.loads(text)
+        return Portal(**{field.name: known[field.name] for field in fields(Portal) if field.name in known})
+    except (ValueError, TypeError) as problem:
+        raise BackupError(f"{where} cannot be used: {problem}. Run the playbook harden again.") from problem
+
+
+def portals() -> list[Portal]:
+    """The portals of this host that are backed up."""
+    found = []
+    for path in sorted(glob.glob(path_of("*"))):
+        with open(path, encoding="utf-8") as stream:
+            found.append(parse(stream.read(), path))
+    return found
+
+
+def chosen(site: str) -> Portal:
+    """The portal of this name or domain; without one, the only portal of the host."""
+    known = portals()
+    found = [portal for portal in known if site in (portal.site, portal.domain)] if site else known
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(portal.site for portal in known) or "none"
+    if site or not known:
+        raise BackupError(f"No portal {site or 'at all'} is backed up here. Known: {names}.")
+    raise BackupError(f"Say which portal: --site {names.replace(', ', ' or --site ')}.")
+
+
+# ------------------------------------------------------------------------------------------------- memory
+
+
+def _memory_path(portal: Portal) -> str:
+    return os.path.join(_state.STATE, "backups", f"{portal.site}.json")
+
+
+def remembered(portal: Portal) -> dict[str, Any]:
+    try:
+        with open(_memory_path(portal), encoding="utf-8") as stream:
+            known = json.load(stream)
+    except (FileNotFoundError, ValueError):  # replaced whole: a damaged one is as good as none
+        known = {}
+    return {"repositories": {}, "last": {}, "good": {}, "upkeep": {}, "open": "", **known}
+
+
+def remember(portal: Portal, memory: Mapping[str, Any]) -> None:
+    _state.replace_file(_memory_path(portal), json.dumps(memory, indent=1, sort_keys=True) + "\n")
+
+
+def note(portal: Portal, name: str, done: bool, detail: str, **more: Any) -> None:
+    """Write down how a job went: for this portal, and for the host, whose audit sees the worst of all its portals."""
+    _records.note(f"backups-{portal.site}.json", name, done, detail, **more)
+    merged: dict[str, Any] = {}
+    for known in portals() or [portal]:
+        for job, entry in _records.read(f"backups-{known.site}.json").items():
+            worst = merged.get(job)
+            if worst is None or (entry["ok"], entry["at"]) < (worst["ok"], worst["at"]):
+                merged[job] = {**entry, "site": known.site}
+    _state.replace_file(os.path.join(_state.STATE, RECORD), json.dumps(merged, indent=1, sort_keys=True) + "\n")
+
+
+def tell(portal: Portal, title: str, text: str) -> None:
+    """Tell somebody. That nobody could be told must not hide what was to be told: it is added."""
+    try:
+        _alert.tell("backups", f"{title} ({portal.domain})", text)
+    except _alert.AlertError as problem:
+        raise BackupError(f"{text} {problem}") from problem
+
+
+@contextlib.contextmanager
+def alone(portal: Portal, who: str, wait: float = 0) -> Iterator[None]:
+    """One at a time for each portal. The kernel lets go of the lock when its holder dies."""
+    path = os.path.join(_state.STATE, "backups", f"{portal.site}.lock")
+    os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        end = time.monotonic() + wait
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as problem:
+                if time.monotonic() >= end:
+                    holder = os.pread(handle, 200, 0).decode(errors="replace").strip()
+                    raise Busy(f"A {holder or 'backup'} of {portal.domain} is still going on.") from problem
+                time.sleep(0.5)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{who} (process {os.getpid()}, since {_state.now()})".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+# ------------------------------------------------------------------------------------------------- restic
+
+
+def shown(url: str) -> str:
+    """A repository without user and password."""
+    return re.sub(r"//[^/@]+@", "//", url)
+
+
+def environment() -> dict[str, str]:
+    return {"PATH": _PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"}
+
+
+class Repository:
+    """One repository, spoken to through restic. Addresses and keys go through its environment, never its arguments."""
+
+    def __init__(self, portal: Portal, url: str) -> None:
+        self.portal = portal
+        self.url = url
+        self.shown = shown(url)
+
+    def environment(self, source: Repository | None = None) -> dict[str, str]:
+        known = {
+            **environment(),
+            **_credentials(self.portal),
+            "RESTIC_REPOSITORY": self.url,
+            "RESTIC_PASSWORD_FILE": self.portal.key_file,
+            "RESTIC_CACHE_DIR": CACHE,
+            "RESTIC_PROGRESS_FPS": "0.01",
+        }
+        if source:
+            known |= {"RESTIC_FROM_REPOSITORY": source.url, "RESTIC_FROM_PASSWORD_FILE": self.portal.key_file}
+        return known
+
+    def run(
+        self,
+        *arguments: str,
+        source: Repository | None = None,
+        accepted: Sequence[int] = (0,),
+        seconds: float | None = None,
+        output: IO[bytes] | None = None,
+    ) -> tuple[str, str]:
+        """What it prints, and what it complains of."""
+        os.makedirs(CACHE, 0o700, exist_ok=True)
+        try:
+            done = subprocess.run(
+                [*GENTLE, restic(), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output or subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=self.environment(source),
+                timeout=seconds,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as problem:
+            raise BackupError(
+                f"{self.shown} gave no answer to restic {arguments[0]} in {seconds:g} seconds."
+            ) from problem
+        complaint = done.stderr.decode(errors="replace").strip()
+        if done.returncode not in accepted:
+            raise self.failed(arguments[0], done.returncode, complaint)
+        return (done.stdout or b"").decode(errors="replace"), complaint
+
+    def failed(self, doing: str, code: int, complaint: str) -> BackupError:
+        words = " ".join(complaint.replace(self.url, self.shown).split())[-600:]
+        return BackupError(f"restic {doing} on {self.shown} failed ({code}): {words or 'no words'}")
+
+    def identity(self, seconds: float = 120) -> str:
+        told, _complaint = self.run("cat", "config", seconds=seconds)
+        return str(json.loads(told)["id"])
+
+    def prepare(self, memory: dict[str, Any], source: Repository | None = None) -> None:
+        """Know the repository, or make it where none is. One that was there before is never made anew."""
+        if self.shown in memory["repositories"]:
+            return
+        try:
+            identity = self.identity()
+        except BackupError as absent:
+            if "wrong password" in str(absent):
+                raise
+            if self.url.startswith("/"):
+                os.makedirs(self.url, 0o700, exist_ok=True)
+            alike = ("--copy-chunker-params",) if source else ()
+            try:
+                # Where a repository is after all, or nobody answers, this fails and changes nothing.
+                self.run("init", *alike, source=source, seconds=300)
+            except BackupError as problem:
+                raise BackupError(f"{absent} {problem}") from problem
+            identity = self.identity()
+        memory["repositories"][self.shown] = identity
+        remember(self.portal, memory)
+
+    def unlock(self) -> None:
+        """Remove locks whose owner is gone, as a run leaves them that was killed."""
+        self.run("unlock", seconds=300)
+
+    def pairs(self) -> list[Pair]:
+        """All complete pairs of this portal, the oldest first."""
+        told, _complaint = self.run("snapshots", "--json", "--host", self.portal.site, "--tag", TAG, seconds=600)
+        return paired(json.loads(told) or [])
+
+
+def restic() -> str:
+    program = shutil.which("restic", path=_PATH)
+    if program is None:
+        raise BackupError("restic is not installed on this host.")
+    return program
+
+
+def _credentials(portal: Portal) -> dict[str, str]:
+    """What restic needs to get into the repository, as the role wrote it: NAME=value lines."""
+    try:
+        with open(f"{CONFIGURATION}/backups-{portal.site}.env", encoding="utf-8") as stream:
+            return dict(line.rstrip("\n").split("=", 1) for line in stream if "=" in line)
+    except FileNotFoundError:
+        return {}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    id: str
+    tree: str
+    at: float
+    run: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A database and the files around it, of one run."""
+
+    run: str
+    database: Snapshot
+    files: Snapshot
+
+    @property
+    def at(self) -> float:
+        return self.database.at
+
+
+def paired(entries: Sequence[Mapping[str, Any]]) -> list[Pair]:
+    runs: dict[str, dict[bool, Snapshot]] = {}
+    for snapshot in _snapshots(entries):
+        runs.setdefault(snapshot.run, {})[snapshot.paths == (DUMP,)] = snapshot
+    pairs = [Pair(run, both[True], both[False]) for run, both in runs.items() if len(both) == 2]
+    return sorted(pairs, key=lambda pair: pair.at)
+
+
+def _snapshots(entries: Sequence[Mapping[str, Any]]) -> Iterator[Snapshot]:
+    for entry in entries:
+        run = next((tag[4:] for tag in entry.get("tags") or () if tag.startswith("run=")), "")
+        if run:
+            yield Snapshot(entry["id"], entry["tree"], moment(entry["time"]), run, tuple(entry["paths"]))
+
+
+def moment(text: str) -> float:
+    """restic's time, whose nanoseconds older Pythons do not read."""
+    return datetime.datetime.fromisoformat(re.sub(r"\.\d+", "", text).replace("Z", "+00:00")).timestamp()
+
+
+# ------------------------------------------------------------------------------------------------- the database
+
+
+def dumper() -> str:
+    program = shutil.which("mariadb-dump", path=_PATH) or shutil.which("mysqldump", path=_PATH)
+    if program is None:
+        raise BackupError("Neither mariadb-dump nor mysqldump is installed on this host.")
+    return program
+
+
+# Nothing that the plain right to read does not allow; the same database always gives the same bytes but for comments.
+DUMP_OPTIONS = (
+    "--single-transaction",
+    "--no-tablespaces",
+    "--skip-dump-date",
+    "--hex-blob",
+    "--default-character-set=utf8mb4",
+    "--max-allowed-packet=1G",
+)
+
+
+@contextlib.contextmanager
+def dumping(portal: Portal) -> Iterator[tuple[list[str], tuple[int, ...]]]:
+    """The command that dumps the portal's database, and the descriptors it needs."""
+    account = f"{CONFIGURATION}/backup-{portal.site}.cnf"
+    if os.path.exists(account):
+        yield [dumper(), f"--defaults-file={account}", *DUMP_OPTIONS, "--", portal.name], ()
+    elif portal.local and os.path.exists(portal.socket or _database.SOCKET):
+        where = f"--socket={portal.socket or _database.SOCKET}"
+        yield [dumper(), "--no-defaults", "--user=root", where, *DUMP_OPTIONS, "--", portal.name], ()
+    else:  # the application's own account, its password in a pipe
+        known = _env.read(Tree(), portal.folder)
+        login = _database.Account(
+            known.get("DATABASE_USER"), known.secret("DATABASE_PASSWORD"), portal.host, portal.port
+        )
+        reading = _database._options(login)
+        try:
+            yield [dumper(), f"--defaults-file=/dev/fd/{reading}", *DUMP_OPTIONS, "--", portal.name], (reading,)
+        finally:
+            os.close(reading)
+
+
+@dataclass
+class Dumped:
+    """What came out of the dump program."""
+
+    size: int = 0
+    sha256: str = ""
+    tables: tuple[str, ...] = ()
+
+
+class Reading:
+    """Looks at a dump as it passes by."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self._rest = b""
+        self._tables: list[str] = []
+        self._size = 0
+        self.tail = b""
+
+    def take(self, part: bytes) -> None:
+        self._digest.update(part)
+        self._size += len(part)
+        self.tail = (self.tail + part)[-500:]
+        text = self._rest + part
+        end = text.rfind(b"\n") + 1
+        self._tables += [name.decode(errors="replace") for name in _TABLE.findall(text[:end])]
+        # Of a line that is not whole only its beginning matters.
+        self._rest = text[end:][:300]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the dump program wrote its last line."""
+        return bool(_ENDED.search(self.tail))
+
+    def done(self) -> Dumped:
+        return Dumped(self._size, self._digest.hexdigest(), tuple(sorted(self._tables)))
+
+
+def stamp(run: str) -> bytes:
+    """The last line of each dump. An older dump under a newer name has another one, a dump that was cut off none."""
+    return STAMP + run.encode() + b"\n"
+
+
+def _save_database(place: Repository, run: str, tags: Sequence[str]) -> tuple[Dumped, str]:
+    """Stream the dump into the repository. Its snapshot is made only after the dump program ended well."""
+    os.makedirs(CACHE, 0o700, exist_ok=True)
+    command = [*GENTLE, restic(), "backup", "--json", "--quiet", *tags, "--stdin", f"--stdin-filename={DUMP}"]
+    with contextlib.ExitStack() as stack:
+        words, complaints = (stack.enter_context(tempfile.TemporaryFile()) for _each in range(2))
+        dump_command, handles = stack.enter_context(dumping(place.portal))
+        dump = subprocess.Popen(
+            [*LEASH, *dump_command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=words,
+            pass_fds=handles,
+            env=environment(),
+        )
+        saver = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, env=place.environment()
+        )
+        if not (dump.stdout and saver.stdin and saver.stdout):
+            raise AssertionError("both have pipes")
+        source = dump.stdout.fileno()
+        reading = Reading()
+        try:
+            with contextlib.suppress(BrokenPipeError):  # restic gave up: it says why below
+                for part in iter(lambda: os.read(source, _CHUNK), b""):
+                    saver.stdin.write(part)
+                    reading.take(part)
+                if saver.poll() is None:
+                    _must_be_whole(dump.wait(), words, reading)
+                    reading.take(stamp(run))
+                    saver.stdin.write(stamp(run))
+                    saver.stdin.close()
+            told = saver.stdout.read()
+            if saver.wait() != 0:
+                raise place.failed("backup", saver.returncode, _said(complaints))
+        finally:
+            # Killed before its input ends: at an orderly end it would make a snapshot of what it has.
+            for process in (saver, dump):
+                if process.poll() is None:
+                    process.kill()
+                process.wait()
+            with contextlib.suppress(BrokenPipeError):
+                saver.stdin.close()
+            saver.stdout.close()
+            dump.stdout.close()
+    return reading.done(), _summary(told.decode())["snapshot_id"]
+
+
+def _must_be_whole(code: int, words: IO[bytes], reading: Reading) -> None:
+    if code != 0:
+        raise BackupError(f"The dump of the database failed ({code}): {_said(words)}")
+    if not reading.ended:
+        raise BackupError("The dump of the database was cut short: its last line is missing.")
+    if not reading.done().tables:
+        raise BackupError("The dump of the database is empty: it has no table.")
+
+
+def _said(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return " ".join(stream.read().decode(errors="replace").split())[-600:]
+
+
+def _summary(text: str) -> dict[str, Any]:
+    for line in reversed(text.splitlines()):
+        if '"summary"' in line:
+            found: dict[str, Any] = json.loads(line)
+            return found
+    raise BackupError("restic did not say what it saved.")
+
+
+# ------------------------------------------------------------------------------------------------- the files
+
+
+def contents(portal: Portal) -> list[str]:
+    """What is saved: the portal's folder, what links inside it lead to, and how it is backed up."""
+    root = portal.folder
+    found = [root]
+    for folder in (root, f"{root}/var", f"{root}/public", f"{root}/public/plugin"):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+            for entry in entries:
+                target = os.path.realpath(entry.path) if entry.is_symlink() else root
+                if not f"{target}/".startswith(f"{root}/") and os.path.exists(target):
+                    found.append(target)
+    if os.path.exists(path_of(portal.site)):
+        found.append(path_of(portal.site))
+    return sorted(set(found))
+
+
+def _save_files(place: Repository, tags: Sequence[str]) -> dict[str, Any]:
+    root = place.portal.folder
+    if not os.path.isdir(f"{root}/var"):
+        raise BackupError(f"{root}/var is not there, so there is nothing to back up.")
+    # What is made anew by itself, or comes from where the program came from.
+    skipped = [f"--exclude={root}/{name}" for name in ("var/cache/*", "node_modules", ".git")]
+    told, complaint = place.run(
+        "backup", "--json", "--quiet", *tags, *skipped, "--", *contents(place.portal), accepted=(0, 3)
+    )
+    missed = [path for path in _missed(complaint) if os.path.lexists(path)]
+    if missed:
+        more = f" and {len(missed) - 3} more" if len(missed) > 3 else ""
+        raise BackupError(f"Files could not be read: {', '.join(missed[:3])}{more}.")
+    summary = _summary(told)
+    if not summary["total_files_processed"]:
+        raise BackupError(f"The backup of {root} is empty.")
+    return summary
+
+
+def _missed(complaint: str) -> Iterator[str]:
+    """The files restic could not read. On a portal in use some vanish while it looks: those are no loss."""
+    for line in complaint.splitlines():
+        with contextlib.suppress(ValueError):
+            known = json.loads(line)
+            if isinstance(known, dict) and known.get("message_type") == "error" and known.get("item"):
+                yield known["item"]
+
+
+# ------------------------------------------------------------------------------------------------- stray copies
+
+_COPIES = re.compile(r"(?i)\.(?:sql|dump|zip|tar|t[gbx]z|tar\.\w{1,4}|7z|rar)(?:\.(?:gz|xz|bz2|zst))?$")
+_LIKE_COPIES = re.compile(
+    r"(?i)backup|sauvegarde|respaldo|sicherung|(?:^|[-_.])(?:bak|dump|db)(?:[-_.\d]|$)|chamilo|20\d\d"
+)
+_DUMPED = re.compile(rb"-- (?:MySQL|MariaDB) dump|/\*M!999999|phpMyAdmin SQL Dump|-- Adminer ")
+_NO_COPIES = ("var", "vendor", "node_modules", ".git")
+
+
+def put_away(portal: Portal) -> list[str]:
+    """Move dumps and archives out of the portal's folder, where anybody may guess their names. Says where to."""
+    root = portal.folder
+    kept = os.path.join(_state.STATE, "kept", "backups", portal.site)
+    lines = []
+    for folder, folders, names in os.walk(root):
+        if folder == root:
+            folders[:] = [name for name in folders if name not in _NO_COPIES]
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            if not _COPIES.search(name) or os.path.islink(path) or not _is_copy(path):
+                continue
+            target = os.path.join(kept, f"{time.time_ns()}-{name}")
+            os.makedirs(kept, 0o700, exist_ok=True)
+            shutil.move(path, target)
+            os.chown(target, 0, 0)
+            os.chmod(target, 0o600)
+            lines.append(f"{path} could be downloaded or read by the web server: it is {target} now.")
+    return lines
+
+
+def _is_copy(path: str) -> bool:
+    name = os.path.basename(path)
+    if not re.search(r"(?i)\.(?:sql|dump)", name):
+        return bool(_LIKE_COPIES.search(name))
+    opener: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(os.path.splitext(name)[1].lower(), open)
+    with contextlib.suppress(OSError, EOFError, lzma.LZMAError, zlib.error), opener(path, "rb") as stream:
+        return bool(_DUMPED.search(stream.read(2048)))
+    return bool(_LIKE_COPIES.search(name))  # it cannot be read: its name must do
+
+
+# ------------------------------------------------------------------------------------------------- the whole
+
+
+def backup(portal: Portal, accept: bool = False) -> list[str]:
+    """Save the portal. Everything that is wrong is written down and told; then it is raised."""
+    problems: list[str] = []
+    lines: list[str] = []
+    with alone(portal, "backup"):
+        memory = remembered(portal)
+        found = put_away(portal)
+        if found:
+            tell(portal, "Copies of data lay in the portal's folder", " ".join(found))
+        lines += found
+        try:
+            last = _pair(portal, memory)
+        except (BackupError, _database.DatabaseError, OSError) as problem:
+            for name in ("database", "files"):
+                note(portal, name, False, str(problem))
+            tell(portal, "The backup failed", str(problem))
+            raise BackupError(str(problem)) from problem
+        size = f"{last['dump_bytes'] / 1e6:.1f} MB"
+        less = [] if accept else shrunken(memory["good"], last)
+        if less:
+            problems.append(f"{' '.join(less)} If that is right: chamilo-hardening backup --accept")
+        else:
+            memory["good"] = {name: last[name] for name in ("dump_bytes", "tables", "files", "bytes")}
+        where = shown(portal.places[0])
+        database = f"A dump of {size} with {len(last['tables'])} tables, in one transaction, in {where}."
+        note(portal, "database", not less, " ".join([*less, database]), run=last["run"])
+        files = f"{last['files']} files, {last['bytes'] / 1e6:.0f} MB, in {where}."
+        note(portal, "files", not less, " ".join([*less, files]), run=last["run"])
+        lines += [database, files]
+        for step in (_offsite, _upkeep):
+            try:
+                lines += step(portal, memory)
+            except (BackupError, OSError) as problem:
+                problems.append(str(problem))
+        memory["open"] = ""
+        remember(portal, memory)
+        _compare_key(portal)
+    if problems:
+        tell(portal, "The backup needs a look", " ".join(problems))
+        raise BackupError(" ".join(problems))
+    return lines
+
+
+def _pair(portal: Portal, memory: dict[str, Any]) -> dict[str, Any]:
+    run = f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    if not portal.places:
+        raise BackupError("No repository is configured: set chamilo_backups_repository.")
+    place = Repository(portal, portal.places[0])
+    place.prepare(memory)
+    if memory["open"]:  # the last run did not end
+        for url in portal.places:
+            with contextlib.suppress(BackupError):  # one that cannot be reached is found out below
+                Repository(portal, url).unlock()
+        _forget_halves(place)
+    memory["open"] = run
+    remember(portal, memory)
+    tags = ["--host", portal.site, "--tag", TAG, "--tag", f"run={run}"]
+    dumped, database = _save_database(place, run, tags)
+    saved = _save_files(place, tags)
+    last = {
+        "run": run,
+        "at": round(time.time(), 3),
+        "dump_bytes": dumped.size,
+        "dump_sha256": dumped.sha256,
+        "tables": list(dumped.tables),
+        "files": saved["total_files_processed"],
+        "bytes": saved["total_bytes_processed"],
+        "snapshots": [database, saved["snapshot_id"]],
+        "offsite": False,
+    }
+    memory["last"] = last
+    remember(portal, memory)
+    return last
+
+
+def _forget_halves(place: Repository) -> None:
+    """Remove what a run left that was killed between database and files."""
+    told, _complaint = place.run("snapshots", "--json", "--host", place.portal.site, "--tag", TAG, seconds=600)
+    entries = json.loads(told) or []
+    whole = {pair.run for pair in paired(entries)}
+    halves = [snapshot.id for snapshot in _snapshots(entries) if snapshot.run not in whole]
+    if halves:
+        _where_allowed(place, "forget", *halves)
+
+
+def _where_allowed(place: Repository, *arguments: str) -> bool:
+    """Remove something; False where the other side only lets us add."""
+    try:
+        place.run(*arguments)
+    except BackupError as problem:
+        if re.search(r"\b403\b|Forbidden|AccessDenied|Access Denied", str(problem)):
+            return False
+        raise
+    return True
+
+
+def shrunken(good: Mapping[str, Any], last: Mapping[str, Any]) -> list[str]:
+    """What is much less than it was in the last good backup, in sentences."""
+    found = []
+    for name, what in (("dump_bytes", "bytes of database"), ("files", "files"), ("bytes", "bytes of files")):
+        if last[name] < _SHRUNKEN * good.get(name, 0):
+            found.append(f"{last[name]} {what} were saved; it were {good[name]} before.")
+    gone = sorted(set(good.get("tables", ())) - set(last["tables"]))
+    if gone:
+        found.append(f"Tables are gone: {', '.join(gone[:5])}{' ...' if len(gone) > 5 else ''}.")
+    return found
+
+
+def _offsite(portal: Portal, memory: dict[str, Any]) -> list[str]:
+    """Have the pair in the second repository too, and see it there."""
+    if not portal.offsite:
+        note(portal, "offsite", False, "There is no off-site repository: set chamilo_backups_offsite_repository.")
+        return ["Nothing left this host: there is no off-site repository."]
+    there = Repository(portal, portal.offsite)
+    try:
+        if portal.repository:
+            here = Repository(portal, portal.repository)
+            there.prepare(memory, here)
+            there.run("copy", "--quiet", "--host", portal.site, "--tag", TAG, source=here)
+        pair = next((pair for pair in there.pairs() if pair.run == memory["last"]["run"]), None)
+        if pair is None:
+            raise BackupError(f"{there.shown} does not show what was just sent there.")
+        memory["last"].update(offsite=True, trees=[pair.database.tree, pair.files.tree])
+        near = nearby(portal)
+        if near:
+            note(portal, "offsite", False, near)
+            return [near]
+    except BackupError as problem:
+        note(portal, "offsite", False, str(problem))
+        raise
+    note(portal, "offsite", True, f"In {there.shown}.", run=pair.run)
+    return [f"A copy is in {there.shown}."]
+
+
+def nearby(portal: Portal) -> str:
+    """Why the off-site repository is no other place, or an empty text."""
+    if portal.offsite.startswith("/"):
+        mount = portal.offsite
+        while not os.path.exists(mount):
+            mount = os.path.dirname(mount)
+        if os.stat(mount).st_dev in (os.stat(portal.folder).st_dev, os.stat("/").st_dev):
+            return f"{portal.offsite} lies on the same disk as the portal: a fire takes both."
+        return ""
+    found = re.match(r"(?:rest:|s3:)?(?:\w+://)?(?:sftp:)?(?:[^/@]+@)?(\[[^]]+\]|[^/:]+)", portal.offsite)
+    name = found[1].strip("[]") if found else ""
+    own = name in ("localhost", socket.gethostname(), portal.domain)
+    with contextlib.suppress(ValueError):
+        own = own or ipaddress.ip_address(name).is_loopback
+    return f"{shown(portal.offsite)} is this very machine." if own else ""
+
+
+def _upkeep(portal: Portal, memory: dict[str, Any]) -> list[str]:
+    """Once a week: forget what is old, give its room back, and have restic look whether all is in order."""
+    lines = []
+    for url in portal.places:
+        place = Repository(portal, url)
+        since = memory["upkeep"].setdefault(place.shown, time.time())
+        if time.time() - since < _UPKEEP:
+            continue
+        place.unlock()
+        _forget_halves(place)
+        kept = [f"--keep-{name}={getattr(portal, f'keep_{name}')}" for name in ("daily", "weekly", "monthly")]
+        ours = ("--host", portal.site, "--tag", TAG, "--group-by", "host,paths")
+        if not _where_allowed(place, "forget", "--prune", *ours, "--keep-last=2", *kept):
+            lines.append(f"{place.shown} lets nothing be removed: what is old is cleared away over there.")
+        place.run("check")
+        memory["upkeep"][place.shown] = time.time()
+        lines.append(f"{place.shown} is in order.")
+    return lines
+
+
+# ------------------------------------------------------------------------------------------------- the key
+
+
+def fingerprint(key: str, salt: str) -> str:
+    """Shows whether two keys are the same without showing a key."""
+    return hmac.new(salt.encode(), key.strip().encode(), "sha256").hexdigest()
+
+
+@dataclass
+class Kept:
+    """How it stands with the key on this host."""
+
+    changed: bool
+    held: bool
+    due: list[str]
+    key: str = ""
+    fingerprint: str = ""
+
+
+def keep_key(site: str, given: str, salt: str, controller: str, create: bool, check: bool) -> Kept:
+    """Have a key, the given one if there is one, and write down whether the controller holds it too.
+
+    ``controller``: which machine that is; empty when it is this one, or nobody can tell.
+    """
+    portal = Portal(site, site, "")
+    known = [known for known in portals() if known.site == site]
+    portal = known[0] if known else portal
+    try:
+        with open(portal.key_file, encoding="utf-8") as stream:
+            key = stream.read().strip()
+    except FileNotFoundError:
+        key = ""
+    if key and given and not hmac.compare_digest(key.encode(), given.strip().encode()):
+        raise BackupError(
+            f"The key in {portal.key_file} is not the one the controller holds. Backups were made with the one on the "
+            "host, so it stays. If you want another, add it to the repositories with `restic key add` first, then "
+            "replace that file."
+        )
+    changed = not key
+    if not key:
+        if not given and not create:
+            raise BackupError("There is no key here, and the controller holds none: set chamilo_backups_password.")
+        key = given.strip() or secrets.token_urlsafe(32)
+        if not check:
+            _state.replace_file(portal.key_file, key + "\n")
+    held = bool(given and controller and controller != _machine())
+    if not check and (given or not controller):
+        proof = {"salt": salt, "fingerprint": fingerprint(key, salt)}
+        words = (
+            "The machine that runs the playbook holds a copy of the key."
+            if held
+            else "The only copy of the key that is known is on this host: run the playbook from another machine."
+        )
+        note(portal, "encrypted", held, words, **proof)
+    return Kept(changed, held, due(portal), key, fingerprint(key, salt))
+
+
+def _machine() -> str:
+    try:
+        with open("/etc/machine-id", encoding="utf-8") as stream:
+            return stream.read().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _compare_key(portal: Portal) -> None:
+    """The copy elsewhere is of the key that was there when the two were compared."""
+    known = _records.read(f"backups-{portal.site}.json").get("encrypted", {})
+    with open(portal.key_file, encoding="utf-8") as stream:
+        present = fingerprint(stream.read(), str(known.get("salt", "")))
+    if known.get("ok") and known.get("fingerprint") != present:
+        words = "The key on this host is no longer the one of which there is a copy elsewhere."
+        note(portal, "encrypted", False, words)
+        tell(portal, "The key of the backups has changed", words)
+
+
+# ------------------------------------------------------------------------------------------------- daily
+
+
+def due(portal: Portal) -> list[str]:
+    """What never succeeded as things are now: the role does it at once."""
+    known = _records.read(f"backups-{portal.site}.json")
+    last = remembered(portal)["last"]
+    reached = last.get("offsite") or not portal.offsite
+    jobs = [] if known.get("database", {}).get("ok") and reached else ["backup"]
+    return [*jobs, *([] if known.get("drill", {}).get("ok") else ["drill"])]
+
+
+def late() -> list[str]:
+    """A step of the daily work: a backup or drill that did not even start tells nobody by itself."""
+    lines = []
+    for portal in portals():
+        known = _records.read(f"backups-{portal.site}.json")
+        for name, what, hours in (
+            ("database", "backup", LATE_HOURS),
+            ("drill", "drill", LATE_DRILL_DAYS * 24),
+        ):
+            age = (time.time() - float(known.get(name, {}).get("at", 0))) / 3600
+            if age > hours:
+                since = f"for {age:.0f} hours" if name in known else "ever"
+                words = f"There was no {what} of {portal.domain} {since}. Look at: journalctl -t chamilo-hardening"
+                tell(portal, f"The {what} is late", words)
+                lines.append(words)
+    return lines or ["Backups and drills are in time."]

@@ -1,0 +1,113 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""The commands of the host program that save a portal, try whether it could be brought back, and bring it back."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import syslog
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _backup, _drill, _restore
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup import BackupError, Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
+
+__all__ = ["BackupError", "add"]
+
+BACKUP = """\
+Saves the database, in one transaction, and the files of each portal as a pair of encrypted snapshots with restic,
+first in the repository on this host, then in the one elsewhere. Once a week it also removes what is too old and has
+restic check the repositories. Whoever is configured is told what goes wrong."""
+
+DRILL = """\
+Brings the newest backup back from the farthest repository into a scratch folder: the whole database and a sample of
+the files. It compares them with what was saved, starts the restored portal where it can reach nobody, and looks for
+its login page. The portal in use is left alone. Results: /var/lib/chamilo-hardening/backups/drills"""
+
+RESTORE = """\
+Brings the whole portal (host), its database, its files (var, config, public/plugin, the environment files) or one file
+back from the newest backup, or another. It asks for the name of the portal first. What was there before is moved aside:
+folders to a folder beside the portal, tables to a database beside its own. On a machine that knows nothing yet, say
+where the backups are (--repository) and put their key into /etc/chamilo-hardening/backups-SITE.key first."""
+
+
+def add(commands: Any, say: Callable[..., None]) -> None:
+    """Add the commands. ``say`` speaks to the one who asked, and to the journal."""
+    backup = commands.add_parser("backup", help="back up the database and the files now", description=BACKUP)
+    _common(backup)
+    backup.add_argument("--accept", action="store_true", help="what is much less than before is right")
+    backup.set_defaults(run=lambda options, _engine: _each(options, say, "backup", _backup.backup))
+
+    drill = commands.add_parser("drill", help="try whether the backup can be brought back", description=DRILL)
+    _common(drill)
+    drill.add_argument("--accept", action="store_true", help="tables that are no longer there were removed on purpose")
+    drill.set_defaults(run=lambda options, _engine: _each(options, say, "drill", _drill.drill))
+
+    restore = commands.add_parser("restore", help="bring the portal or a part of it back", description=RESTORE)
+    restore.add_argument("part", choices=[*_restore.PARTS, "list"], help="what; list: show the backups there are")
+    restore.add_argument(
+        "path", metavar="PATH", nargs="?", default="", help="with file: which, below the portal's folder"
+    )
+    restore.add_argument("--site", default="", help="which portal, where this host has several")
+    restore.add_argument("--run", default="", help="which backup, as list shows it; the newest if not given")
+    restore.add_argument(
+        "--from", dest="source", choices=["local", "offsite"], default="", help="from which repository"
+    )
+    restore.add_argument("--repository", default="", help="where the backups are, on a machine that does not know it")
+    restore.add_argument("--confirm", metavar="DOMAIN", default="", help="the portal's name, instead of being asked")
+    restore.set_defaults(run=lambda options, _engine: _restored(options, say))
+
+
+def _common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--site", default="", help="which portal, where this host has several; else all")
+    command.add_argument("--quiet", action="store_true", help="say nothing when all is well")
+
+
+def _restored(options: argparse.Namespace, say: Callable[..., None]) -> int:
+    if options.part == "file" and not options.path:
+        raise BackupError("Say which file: chamilo-hardening restore file var/upload/...")
+    known = [portal for portal in _backup.portals() if options.site in ("", portal.site, portal.domain)]
+    if options.repository and not known:
+        portal = _restore.begin(options.site, options.repository)
+    else:
+        portal = _backup.chosen(options.site)
+    if options.part == "list":
+        print(*_restore.runs(portal, options.source), sep="\n")
+        return 0
+    confirmed = options.confirm
+    if not confirmed and sys.stdin.isatty():
+        confirmed = input(f"This replaces the {options.part} of {portal.domain} here. Type its name to go on: ").strip()
+    if confirmed != portal.domain:
+        raise BackupError(f"Nothing was changed. To restore, confirm with --confirm {portal.domain}")
+    for line in _restore.restore(portal, options.part, options.path, options.run, options.source):
+        say(f"restore of {portal.domain}: {line}")
+    return 0
+
+
+def _each(
+    options: argparse.Namespace,
+    say: Callable[..., None],
+    what: str,
+    work: Callable[[Portal, bool], Sequence[str]],
+) -> int:
+    """Do it for the portal that was named, or all of them; 1 when it failed for one."""
+    worst = 0
+    for portal in (not options.site and _backup.portals()) or [_backup.chosen(options.site)]:
+        try:
+            lines = work(portal, options.accept)
+        except (BackupError, DatabaseError, OSError) as problem:
+            say(f"{what} of {portal.domain}: {problem}", syslog.LOG_ERR)
+            worst = 1
+            continue
+        for line in lines:
+            if options.quiet:
+                syslog.syslog(syslog.LOG_INFO, f"{what} of {portal.domain}: {line}")
+            else:
+                say(f"{what} of {portal.domain}: {line}")
+    return worst

@@ -1,0 +1,391 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""Brings a portal, or a part of it, back from a backup. What was there before is moved aside, never removed.
+
+Everything is fetched and looked at beside the portal in use first. Then folders change places (each in one step of the
+kernel) and all tables do (in one statement of the server). What is about to change places is written down before, so
+that a restore that was killed is finished by the next command.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import datetime
+import errno
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import IO, Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _backup, _database, _env, _machine, _state
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup import BackupError, Pair, Portal, Repository
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
+
+PARTS = ("host", "database", "files", "file")
+_FILES = ("var", "config", "public/plugin")  # and the environment files
+_EXCHANGE = 2
+_HERE = -100
+# What the guide gives the application's account.
+_RIGHTS = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
+
+
+def restore(portal: Portal, part: str, path: str = "", run: str = "", source: str = "") -> list[str]:
+    """Bring a part back. ``run``: how the name of a backup begins, else the newest; ``source``: local, offsite."""
+    with _backup.alone(portal, "restore", 60):
+        lines = finish(portal)
+        place, pair = _found(portal, run, source)
+        when = datetime.datetime.fromtimestamp(pair.at, datetime.timezone.utc)
+        lines.append(f"From the backup of {when:%Y-%m-%d %H:%M} UTC in {place.shown}:")
+        work = _Work(portal, place, pair)
+        work.clear()
+        if part in ("host", "files"):
+            work.stage_files(part == "host")
+        if part == "file":
+            work.stage_file(path)
+        if part in ("host", "database"):
+            work.stage_database()
+        work.write_down()
+        return lines + finish(portal)
+
+
+def begin(site: str, url: str) -> Portal:
+    """For a machine that knows nothing yet: how this portal is backed up stands in its backups."""
+    place = Repository(Portal(site, site, "/", offsite=url), url)
+    pairs = place.pairs()
+    if not pairs:
+        raise BackupError(f"{place.shown} holds no complete backup of {site}.")
+    path = _backup.path_of(site)
+    text, _complaint = place.run("dump", pairs[-1].files.id, path)
+    portal = replace(_backup.parse(text, path), offsite=url)
+    if not os.path.exists(path):
+        _state.replace_file(path, text)
+    return portal
+
+
+def runs(portal: Portal, source: str = "") -> list[str]:
+    """The backups there are, the newest last."""
+    place, _pair = _found(portal, "", source)
+    return [f"{pair.run}  {datetime.datetime.fromtimestamp(pair.at):%Y-%m-%d %H:%M}" for pair in place.pairs()]
+
+
+def _found(portal: Portal, run: str, source: str) -> tuple[Repository, Pair]:
+    """The backup that is meant, in the nearest repository that has it."""
+    known = {"local": portal.repository, "offsite": portal.offsite}
+    places = [known[source]] if source else list(portal.places)
+    problems = []
+    for url in filter(None, places):
+        place = Repository(portal, url)
+        try:
+            pairs = [pair for pair in place.pairs() if pair.run.startswith(run)]
+        except BackupError as problem:
+            problems.append(str(problem))
+            continue
+        if pairs:
+            return place, pairs[-1]
+        problems.append(f"{place.shown} holds no {'backup ' + run if run else 'complete backup'} of {portal.domain}.")
+    raise BackupError(" ".join(problems) or f"{portal.domain} has no {source or 'repository'}.")
+
+
+class _Work:
+    """What is fetched beside the portal, before anything changes places."""
+
+    def __init__(self, portal: Portal, place: Repository, pair: Pair) -> None:
+        self.portal = portal
+        self.place = place
+        self.pair = pair
+        self.root = portal.folder
+        self.staging = _staging(portal)
+        self.kept = _kept(portal)
+        self.journal: dict[str, Any] = {"staging": self.staging, "kept": self.kept, "swaps": [], "database": {}}
+
+    def clear(self) -> None:
+        """Remove what a restore fetched that was killed before anything changed places."""
+        if os.path.lexists(self.staging):
+            shutil.rmtree(self.staging)
+        if self.portal.local and os.path.exists(_socket(self.portal)):
+            _sql(self.portal, f"DROP DATABASE IF EXISTS {_quoted(_restoring(self.portal))}")
+
+    def write_down(self) -> None:
+        _state.replace_file(_journal(self.portal), json.dumps(self.journal, indent=1) + "\n")
+
+    def stage_files(self, everything: bool) -> None:
+        """Fetch the whole folder, or what the application writes and is configured by."""
+        self._room(self.root, everything)
+        chosen = [self.root] if everything else [f"{self.root}/{name}" for name in (*_FILES, ".env", ".env.*")]
+        patterns = [
+            f"--include={_literal(path) if not path.endswith('*') else _literal(path[:-1]) + '*'}" for path in chosen
+        ]
+        self.place.run("restore", self.pair.files.id, "--target", self.staging, "--verify", *patterns)
+        os.chmod(self.staging, 0o700)
+        fetched = f"{self.staging}{self.root}"
+        if not os.path.isdir(f"{fetched}/var"):
+            raise BackupError(f"The backup holds no {self.root}/var.")
+        if not os.path.lexists(self.root):
+            self._swap(fetched, self.root)
+            return
+        names = os.listdir(fetched)
+        if everything:  # what came later goes aside too
+            names += [
+                name for name in os.listdir(self.root) if name not in names and name not in (".git", "node_modules")
+            ]
+        for name in sorted(names):
+            if name == "public" and not everything:
+                self._swap(f"{fetched}/public/plugin", f"{self.root}/public/plugin")
+            elif f"{self.root}/{name}" != self.staging:
+                self._swap(f"{fetched}/{name}", f"{self.root}/{name}")
+
+    def stage_file(self, path: str) -> None:
+        """Fetch one file, or one folder."""
+        wanted = os.path.normpath(os.path.join(self.root, path))
+        if not wanted.startswith(f"{self.root}/"):
+            raise BackupError(f"{path} is not below {self.root}.")
+        self.place.run(
+            "restore", self.pair.files.id, "--target", self.staging, "--verify", f"--include={_literal(wanted)}"
+        )
+        fetched = f"{self.staging}{wanted}"
+        if not os.path.lexists(fetched):
+            raise BackupError(f"{wanted} is not in that backup.{self._alike(os.path.basename(wanted))}")
+        os.chmod(self.staging, 0o700)
+        self._swap(fetched, wanted)
+
+    def _alike(self, name: str) -> str:
+        listed, _complaint = self.place.run("ls", self.pair.files.id)
+        alike = [line for line in listed.splitlines() if line.endswith(f"/{name}")][:5]
+        return f" Did you mean {' or '.join(alike)}?" if alike else ""
+
+    def stage_database(self) -> None:
+        """Load the dump into a database of its own."""
+        if not self.portal.local:
+            raise BackupError(f"The database is on {self.portal.host}: restore it there.")
+        os.makedirs(self.staging, 0o700, exist_ok=True)
+        path = f"{self.staging}/database.sql"
+        with open(path, "xb") as output:
+            self.place.run("dump", self.pair.database.id, _backup.DUMP, output=output)
+        reading = _backup.Reading()
+        with open(path, "rb") as stream:
+            for part in iter(lambda: stream.read(1 << 20), b""):
+                reading.take(part)
+        if not reading.tail.endswith(_backup.stamp(self.pair.run)):
+            raise BackupError("The dump in the backup is not whole, or of another run. Nothing was changed.")
+        new = _restoring(self.portal)
+        _sql(self.portal, f"CREATE DATABASE {_quoted(new)} CHARACTER SET utf8mb4")
+        with open(path, "rb") as stream:
+            _sql(self.portal, "", new, stream)
+        loaded = _tables(self.portal, new)
+        if loaded != sorted(reading.done().tables):
+            raise BackupError("Not every table of the dump could be loaded. Nothing was changed.")
+        os.unlink(path)
+        moment = os.path.basename(self.kept).rpartition("-")[2]
+        self.journal["database"] = {"new": new, "old": f"{self.portal.name[:40]}_before_{moment}"}
+
+    def _room(self, root: str, everything: bool) -> None:
+        listed, _complaint = self.place.run("ls", "--json", self.pair.files.id)
+        prefix = tuple(f"{root}/{name}" for name in ("", *_FILES))[not everything :]
+        needed = 0
+        for line in listed.splitlines():
+            node = json.loads(line)
+            if str(node.get("path", "")).startswith(prefix):
+                needed += int(node.get("size", 0))
+        folder = os.path.dirname(self.staging)
+        os.makedirs(folder, exist_ok=True)
+        there = os.statvfs(folder)
+        free = there.f_bavail * there.f_frsize
+        if free < needed * 1.05:
+            raise BackupError(f"{folder} has {free / 1e6:.0f} MB free, the restore needs {needed / 1e6:.0f}.")
+
+    def _swap(self, fetched: str, live: str) -> None:
+        inode = os.lstat(fetched).st_ino if os.path.lexists(fetched) else 0
+        self.journal["swaps"].append([fetched, live, inode])
+
+
+# ------------------------------------------------------------------------------------------------- changing places
+
+
+def finish(portal: Portal) -> list[str]:
+    """Do what was written down and not done yet. Doing it twice does nothing."""
+    try:
+        with open(_journal(portal), encoding="utf-8") as stream:
+            journal = json.load(stream)
+    except FileNotFoundError:
+        return []
+    lines = []
+    for fetched, live, inode in journal["swaps"]:
+        _change_places(fetched, live, inode)
+    if journal["database"]:
+        _change_tables(portal, journal["database"])
+        lines.append(f"The database is back; what was there is in the database {journal['database']['old']}.")
+    if os.path.lexists(journal["staging"]):
+        os.rename(journal["staging"], journal["kept"])
+    if journal["swaps"]:
+        lines.append(f"{len(journal['swaps'])} files or folders are back; what was there is in {journal['kept']}.")
+    lines += _wake(portal)
+    os.unlink(_journal(portal))
+    return lines
+
+
+def _change_places(fetched: str, live: str, inode: int) -> None:
+    """What was fetched goes where it belongs, what was there goes where that lay."""
+    there = os.lstat(live).st_ino if os.path.lexists(live) else 0
+    if there == inode:
+        return  # done before
+    if inode and not there:
+        _make_way(os.path.dirname(fetched), os.path.dirname(live))
+        os.rename(fetched, live)
+    elif not inode:  # it came after the backup
+        os.makedirs(os.path.dirname(fetched), 0o700, exist_ok=True)
+        os.rename(live, fetched)
+    else:
+        exchange(fetched, live)
+
+
+def _make_way(fetched: str, live: str) -> None:
+    """Make the folders above, as they were in the backup."""
+    if os.path.isdir(live):
+        return
+    _make_way(os.path.dirname(fetched), os.path.dirname(live))
+    os.mkdir(live, 0o700)
+    known = os.stat(fetched)
+    os.chown(live, known.st_uid, known.st_gid)
+    os.chmod(live, stat.S_IMODE(known.st_mode))
+
+
+def exchange(one: str, other: str) -> None:
+    """Two paths change places in one step."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0:
+        return
+    code = ctypes.get_errno()
+    if code not in (errno.EINVAL, errno.ENOSYS):
+        raise BackupError(f"{other} cannot change places with {one}: {os.strerror(code)}.")
+    aside = f"{one}.aside"  # a file system that cannot do it in one step
+    os.rename(other, aside)
+    os.rename(one, other)
+    os.rename(aside, one)
+
+
+def _change_tables(portal: Portal, names: Mapping[str, str]) -> None:
+    new, old, live = names["new"], names["old"], portal.name
+    fresh = _tables(portal, new)
+    if not fresh:
+        return  # done before
+    present = _tables(portal, live)
+    moves = [f"{_quoted(live)}.{_quoted(name)} TO {_quoted(old)}.{_quoted(name)}" for name in present]
+    moves += [f"{_quoted(new)}.{_quoted(name)} TO {_quoted(live)}.{_quoted(name)}" for name in fresh]
+    _sql(
+        portal,
+        f"SET SESSION lock_wait_timeout = 60; CREATE DATABASE IF NOT EXISTS {_quoted(live)} CHARACTER SET utf8mb4; "
+        f"CREATE DATABASE IF NOT EXISTS {_quoted(old)} CHARACTER SET utf8mb4; RENAME TABLE {', '.join(moves)}; "
+        f"DROP DATABASE {_quoted(new)}",
+    )
+
+
+def _wake(portal: Portal) -> list[str]:
+    """Have the application see what came back: PHP keeps the program in memory."""
+    lines = _account(portal)
+    if portal.php_service:
+        problem = _machine.Machine().service("reload", portal.php_service)
+        lines += [problem] if problem else []
+    return lines
+
+
+def _account(portal: Portal) -> list[str]:
+    """On a fresh machine the application's account is missing: make it, with the rights the guide gives it."""
+    if not portal.local or not os.path.isdir(portal.folder):
+        return []
+    known = _env.read(Tree(), portal.folder)
+    user, password = known.get("DATABASE_USER"), known.secret("DATABASE_PASSWORD")
+    if not user or user == "root" or _rows(portal, f"SELECT 1 FROM mysql.user WHERE User = {_text(user)} LIMIT 1"):
+        return []
+    for host in ("localhost", "127.0.0.1"):
+        account = f"{_text(user)}@{_text(host)}"
+        _sql(
+            portal,
+            f"CREATE USER {account} IDENTIFIED BY {_text(password)}; "
+            f"GRANT {_RIGHTS} ON {_quoted(portal.name).replace('_', chr(92) + '_')}.* TO {account}",
+        )
+    return [f"The database account {user} was made anew."]
+
+
+# ------------------------------------------------------------------------------------------------- small things
+
+
+def _staging(portal: Portal) -> str:
+    """Beside the portal's folder, or inside where that is a file system of its own. No pattern matches a dot."""
+    root = portal.folder
+    parent = os.path.dirname(root)
+    same = not os.path.exists(root) or os.stat(parent).st_dev == os.stat(root).st_dev
+    return f"{parent if same else root}/.{os.path.basename(root)}.restoring"
+
+
+def _kept(portal: Portal) -> str:
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return f"{os.path.splitext(_staging(portal))[0]}.before-{now:%Y%m%dT%H%M%SZ}"
+
+
+def _journal(portal: Portal) -> str:
+    return os.path.join(_state.STATE, "backups", f"{portal.site}.restoring.json")
+
+
+def _restoring(portal: Portal) -> str:
+    return f"{portal.name[:50]}_restoring"
+
+
+def _literal(path: str) -> str:
+    """A path as a pattern of restic that stands for itself."""
+    return re.sub(r"([*?\[\]\\])", r"\\\1", path)
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _socket(portal: Portal) -> str:
+    return portal.socket or _database.SOCKET
+
+
+def _sql(portal: Portal, sql: str, database: str = "", source: IO[bytes] | None = None) -> str:
+    """As root of the server on this host. Statements go through the input: no password is in the process list."""
+    program = shutil.which("mariadb", path=_backup.environment()["PATH"]) or "mysql"
+    options = ["--no-defaults", "--user=root", f"--socket={_socket(portal)}", "--binary-mode", "--batch"]
+    options += ["--skip-column-names", "--max-allowed-packet=1G", "--default-character-set=utf8mb4"]
+    with tempfile.TemporaryFile() as statements:
+        statements.write(f"{sql};\n".encode())
+        statements.seek(0)
+        done = subprocess.run(
+            [*_backup.LEASH, program, *options, *([f"--database={database}"] if database else [])],
+            stdin=source or statements,
+            capture_output=True,
+            env=_backup.environment(),
+            check=False,
+        )
+    if done.returncode:
+        words = done.stderr.decode(errors="replace").strip()[-300:]
+        raise BackupError(f"The database server on this host refused: {words}")
+    return done.stdout.decode(errors="replace")
+
+
+def _rows(portal: Portal, sql: str) -> list[str]:
+    return _sql(portal, sql).splitlines()
+
+
+def _tables(portal: Portal, database: str) -> Sequence[str]:
+    """The tables of a database; what cannot be moved with them is refused."""
+    named = _text(database)
+    for kind, where in (("views", "VIEWS WHERE TABLE_SCHEMA"), ("triggers", "TRIGGERS WHERE TRIGGER_SCHEMA")):
+        if _rows(portal, f"SELECT 1 FROM information_schema.{where} = {named} LIMIT 1"):
+            raise BackupError(f"The database {database} has {kind}, which this restore cannot move aside.")
+    return sorted(_rows(portal, f"SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = {named}"))

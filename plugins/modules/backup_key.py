@@ -1,0 +1,125 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: backup_key
+short_description: Have the key of the backups on the host and a copy of it on the controller
+version_added: 1.0.0
+author:
+  - The chamilo.hardening maintainers (@chamilo-hardening)
+description:
+  - A backup that is encrypted with a key that lives on the host alone is lost with the host.
+  - Makes the key on the host where there is none, and fetches a copy of it into a file on the controller, which only
+    you can read. Where the key comes from a variable of yours (O(password)), that is the copy.
+  - Then compares the two by a keyed hash and writes down on the host whether they are the same. A run from the host
+    itself, or with the connection C(local), counts for nothing.
+  - A key that is there is never replaced. With another one the backups that were made so far could not be read.
+  - Also says what of the backups never succeeded yet, RV(due).
+attributes:
+  check_mode:
+    support: full
+    description: Predicts what would change and touches nothing.
+  diff_mode:
+    support: none
+    description: A key is never shown.
+  idempotent:
+    support: full
+    description: Nothing changes when the key and its copy are there.
+options:
+  site:
+    description: The word that is in the names of the files of this portal, C(chamilo_site).
+    type: str
+    required: true
+  password:
+    description: The key. When it is empty, the one in O(folder) is used, or one is made.
+    type: str
+    default: ""
+  folder:
+    description:
+      - Where copies of keys lie on the controller. A relative path begins at the working directory.
+      - Keep it like a vault. Whoever has a key and a copy of the repository has everything.
+    type: path
+    default: chamilo-keys
+  salt:
+    description: For the keyed hash. Made by the collection on the controller; it cannot be given.
+    type: str
+  elsewhere:
+    description: Which machine the controller is. Made by the collection on the controller; it cannot be given.
+    type: str
+  fetch:
+    description: Whether the key is to be returned. Made by the collection on the controller; it cannot be given.
+    type: bool
+    default: false
+  create:
+    description: Whether a key may be made up. With V(false) the key must come from the controller, as for a restore.
+    type: bool
+    default: true
+"""
+
+EXAMPLES = r"""
+- name: Hold a copy of the key of the backups
+  chamilo.hardening.backup_key:
+    site: campus_example_org
+"""
+
+RETURN = r"""
+copy:
+  description: Where the copy of the key is on the controller; empty when it is the password that was given.
+  returned: always
+  type: str
+  sample: chamilo-keys/campus.example.org-campus_example_org.key
+held:
+  description: Whether the controller, another machine, holds a copy.
+  returned: always
+  type: bool
+due:
+  description: What never succeeded as things are now, C(backup) and C(drill).
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup import BackupError, keep_key
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "site": {"type": "str", "required": True},
+            "password": {"type": "str", "default": "", "no_log": True},
+            "folder": {"type": "path", "default": "chamilo-keys"},
+            "salt": {"type": "str", "no_log": False},
+            "elsewhere": {"type": "str"},
+            "fetch": {"type": "bool", "default": False},
+            "create": {"type": "bool", "default": True},
+        },
+        supports_check_mode=True,
+    )
+    known = module.params
+    if not known["salt"]:
+        module.fail_json(msg="backup_key works through its action plugin only, which holds the copy.")
+    try:
+        kept = keep_key(
+            known["site"],
+            known["password"],
+            known["salt"],
+            known["elsewhere"] or "",
+            known["create"],
+            module.check_mode,
+        )
+    except (BackupError, OSError) as problem:
+        module.fail_json(msg=str(problem))
+    result = {"changed": kept.changed, "fingerprint": kept.fingerprint, "due": kept.due, "held": kept.held}
+    if known["fetch"] and kept.key:
+        result["key"] = kept.key
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a backup is made of, and what counts as one."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _backup, _state
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup import BackupError, Portal, Reading
+
+DUMP = b"""/*M!999999\\- enable the sandbox mode */
+-- MariaDB dump 10.19-11.8.3-MariaDB, for debian-linux-gnu (x86_64)
+DROP TABLE IF EXISTS `course`;
+CREATE TABLE `course` (
+  `id` int(11) NOT NULL
+);
+INSERT INTO `course` VALUES (1,'a\\nCREATE TABLE `no` (');
+CREATE TABLE `user` (
+  `id` int(11) NOT NULL
+);
+-- Dump completed
+"""
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(_backup, "CONFIGURATION", str(tmp_path / "etc"))
+    monkeypatch.setattr(_state, "STATE", str(tmp_path / "state"))
+    (tmp_path / "etc").mkdir()
+    return tmp_path
+
+
+def portal(folder: Path, **more: Any) -> Portal:
+    return Portal("campus", "campus.test", str(folder / "chamilo"), **more)
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 10000])
+def test_the_tables_of_a_dump_are_seen_however_it_is_cut_into_parts(size: int) -> None:
+    reading = Reading()
+    for start in range(0, len(DUMP), size):
+        reading.take(DUMP[start : start + size])
+    assert reading.done().tables == ("course", "user")
+    assert reading.done().size == len(DUMP)
+    assert reading.ended
+
+
+@pytest.mark.parametrize("missing", [1, 5, 17, 100])
+def test_a_dump_without_its_last_line_has_not_ended(missing: int) -> None:
+    reading = Reading()
+    reading.take(DUMP[:-missing])
+    assert reading.ended is (missing == 1)  # only the last end of line is missing
+
+
+def snapshot(run: str, paths: list[str], name: str) -> dict[str, Any]:
+    time = "2026-11-25T12:00:00.123456789+01:00"
+    return {"id": name, "tree": f"t-{name}", "time": time, "paths": paths, "tags": ["chamilo-hardening", f"run={run}"]}
+
+
+def test_only_a_run_with_both_halves_is_a_backup() -> None:
+    entries = [
+        snapshot("1", [_backup.DUMP], "d1"),
+        snapshot("1", ["/var/www/chamilo"], "f1"),
+        snapshot("2", [_backup.DUMP], "d2"),
+        {**snapshot("3", ["/"], "x"), "tags": None},
+    ]
+    pairs = _backup.paired(entries)
+    assert [(pair.run, pair.database.id, pair.files.id) for pair in pairs] == [("1", "d1", "f1")]
+    assert pairs[0].at == 1795604400
+
+
+def test_what_is_much_less_than_before_is_named() -> None:
+    good = {"dump_bytes": 1000, "files": 100, "bytes": 1000, "tables": ["course", "user"]}
+    assert _backup.shrunken(good, good) == []
+    assert _backup.shrunken({}, good) == []
+    words = " ".join(_backup.shrunken(good, {**good, "dump_bytes": 400, "tables": ["user"]}))
+    assert "400 bytes of database" in words and "course" in words
+
+
+def test_a_repository_is_shown_without_its_password() -> None:
+    assert _backup.shown("rest:https://campus:secret@store.example/x") == "rest:https://store.example/x"
+
+
+@pytest.mark.parametrize(
+    ("offsite", "near"),
+    [
+        ("rest:https://u:p@localhost:8000/x", True),
+        ("rest:http://127.0.0.1:8000/", True),
+        ("sftp:backup@campus.test:/x", True),
+        ("sftp:backup@store.example:/x", False),
+        ("sftp://backup@[::1]:22//x", True),
+        ("s3:https://s3.example.org/bucket", False),
+        ("s3:s3.example.org/bucket", False),
+    ],
+)
+def test_a_repository_on_this_machine_is_not_elsewhere(folders: Path, offsite: str, near: bool) -> None:
+    assert bool(_backup.nearby(portal(folders, offsite=offsite))) is near
+
+
+def test_a_folder_on_the_same_disk_is_not_elsewhere(folders: Path) -> None:
+    (folders / "chamilo").mkdir()
+    assert "same disk" in _backup.nearby(portal(folders, offsite=str(folders / "copy")))
+
+
+def test_what_links_lead_to_is_saved_too(folders: Path) -> None:
+    shared = folders / "shared"
+    (folders / "chamilo" / "public").mkdir(parents=True)
+    (shared / "var").mkdir(parents=True)
+    (folders / "chamilo" / "var").symlink_to(shared / "var")
+    (folders / "chamilo" / "public" / "here").symlink_to(folders / "chamilo")
+    (folders / "chamilo" / "broken").symlink_to("/nothing-here")
+    assert _backup.contents(portal(folders)) == [str(folders / "chamilo"), str(shared / "var")]
+
+
+def test_copies_in_the_portals_folder_are_put_where_root_alone_reads(folders: Path) -> None:
+    public = folders / "chamilo" / "public"
+    public.mkdir(parents=True)
+    (folders / "chamilo" / "var").mkdir()
+    (public / "dump.sql").write_bytes(DUMP)
+    with gzip.open(public / "x.sql.gz", "wb") as stream:
+        stream.write(DUMP)
+    (public / "backup-2025.tar.gz").write_bytes(b"x")
+    (public / "database.sql").write_text("-- the installer's own\n")
+    (public / "lesson.zip").write_bytes(b"x")
+    (folders / "chamilo" / "var" / "backup.zip").write_bytes(b"a pupil's")
+    lines = _backup.put_away(portal(folders))
+    assert len(lines) == 3
+    assert sorted(path.name for path in public.iterdir()) == ["database.sql", "lesson.zip"]
+    kept = [path for path in (folders / "state").rglob("*") if path.is_file()]
+    assert len(kept) == 3 and all(path.stat().st_mode & 0o777 == 0o600 for path in kept)
+    assert _backup.put_away(portal(folders)) == []
+
+
+def test_the_audit_sees_the_worst_of_all_portals(folders: Path) -> None:
+    for site in ("one", "two"):
+        (folders / "etc" / f"backups-{site}.json").write_text(
+            json.dumps({"site": site, "domain": f"{site}.test", "root": "/x"})
+        )
+    one, two = _backup.portals()
+    _backup.note(one, "database", False, "broken")
+    _backup.note(two, "database", True, "fine")
+    entry = json.loads((folders / "state" / "backups.json").read_text())["database"]
+    assert (entry["ok"], entry["detail"], entry["site"]) == (False, "broken", "one")
+    _backup.note(one, "database", True, "fine again")
+    assert json.loads((folders / "state" / "backups.json").read_text())["database"]["ok"] is True
+
+
+def test_one_backup_at_a_time(folders: Path) -> None:
+    with _backup.alone(portal(folders), "drill"):
+        with pytest.raises(_backup.Busy, match="drill"), _backup.alone(portal(folders), "backup"):
+            raise AssertionError("two at a time")
+    with _backup.alone(portal(folders), "backup"):
+        assert os.path.exists(folders / "state" / "backups" / "campus.lock")
+
+
+def test_late_ones_are_told(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(_backup, "tell", lambda _portal, title, _text: told.append(title))
+    (folders / "etc" / "backups-campus.json").write_text(
+        json.dumps({"site": "campus", "domain": "campus.test", "root": "/x"})
+    )
+    assert len(_backup.late()) == 2 and told == ["The backup is late", "The drill is late"]
+    for name in ("database", "drill"):
+        _backup.note(_backup.portals()[0], name, True, "fine")
+    assert _backup.late() == ["Backups and drills are in time."]
+
+
+def test_a_portal_must_be_named_where_there_are_several(folders: Path) -> None:
+    with pytest.raises(BackupError, match="Known: none"):
+        _backup.chosen("")
+    for site in ("one", "two"):
+        (folders / "etc" / f"backups-{site}.json").write_text(
+            json.dumps({"site": site, "domain": f"{site}.test", "root": "/x"})
+        )
+    with pytest.raises(BackupError, match="--site one or --site two"):
+        _backup.chosen("")
+    assert _backup.chosen("two.test").site == "two"

@@ -1,0 +1,82 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The key of the backups, and its copy on the controller."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _backup, _state
+from ansible_collections.chamilo.hardening.plugins.modules import backup_key
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(_backup, "CONFIGURATION", str(tmp_path / "etc"))
+    monkeypatch.setattr(_state, "STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(_backup, "_machine", lambda: "host")
+    (tmp_path / "etc").mkdir()
+    return tmp_path
+
+
+def call(capsys: pytest.CaptureFixture[str], **arguments: Any) -> dict[str, Any]:
+    with patch_module_args({"site": "campus", "salt": "s", **arguments}), pytest.raises(SystemExit):
+        backup_key.main()
+    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return answer
+
+
+def noted(folder: Path) -> dict[str, Any]:
+    entry: dict[str, Any] = json.loads((folder / "state" / "backups.json").read_text())["encrypted"]
+    return entry
+
+
+def test_a_key_is_made_once_for_root_alone_and_can_be_fetched(
+    folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = call(capsys, elsewhere="controller", fetch=True)
+    path = folders / "etc" / "backups-campus.key"
+    assert first["changed"] and first["key"] == path.read_text().strip() and len(first["key"]) >= 40
+    assert path.stat().st_mode & 0o777 == 0o600
+    second = call(capsys, elsewhere="controller", password=first["key"])
+    assert not second["changed"] and "key" not in second
+    assert second["fingerprint"] == _backup.fingerprint(first["key"], "s")
+    assert noted(folders)["ok"] is True
+
+
+def test_a_key_that_is_there_is_never_replaced(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call(capsys, elsewhere="controller", password="the first one")
+    answer = call(capsys, elsewhere="controller", password="another one")
+    assert answer["failed"] and "so it stays" in answer["msg"]
+    assert (folders / "etc" / "backups-campus.key").read_text() == "the first one\n"
+
+
+@pytest.mark.parametrize("controller", ["", "host"])
+def test_a_copy_on_the_host_itself_does_not_count(
+    folders: Path, capsys: pytest.CaptureFixture[str], controller: str
+) -> None:
+    answer = call(capsys, elsewhere=controller, password="known")
+    assert answer["held"] is False
+    assert noted(folders)["ok"] is False
+
+
+def test_check_mode_makes_nothing(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = call(capsys, elsewhere="controller", _ansible_check_mode=True)
+    assert answer["changed"] and answer["due"] == ["backup", "drill"]
+    assert not list((folders / "etc").iterdir())
+    assert not (folders / "state").exists()
+
+
+def test_a_restore_makes_up_no_key(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = call(capsys, elsewhere="controller", create=False)
+    assert answer["failed"] and "chamilo_backups_password" in answer["msg"]
+
+
+def test_it_works_through_its_action_plugin_only(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "action plugin" in call(capsys, salt="")["msg"]
