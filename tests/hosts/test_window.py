@@ -57,13 +57,13 @@ def test_one_address_reaches_the_installer_for_a_minute(
     assert time.monotonic() - began > 45
     assert [answers(host, closed) for host in (friend, stranger)] == [403, 403]
     assert modes(closed) == CLOSED
-    assert closed.run("systemctl list-unit-files 'chamilo-hardening-window*' --no-legend").stdout == ""
+    assert "window" not in closed.run("ls -R /etc/systemd/system /etc/nginx /etc/apache2", check=False).stdout
 
 
 def test_the_role_leaves_an_open_tree_alone(closed: Host, playbook: Playbook) -> None:
     closed.run("chamilo-hardening window open")
     played = playbook.run("harden", closed, *ONLY)
-    assert played.changed[closed.domain] == 0
+    assert played.changed[closed.domain] == 0, played.output
     assert f"{ROOT} is open (upgrade) until" in played.output
     assert modes(closed) == OPEN
     closed.run("chamilo-hardening window close")
