@@ -69,7 +69,8 @@ def visitor(answer: Answer) -> dict[str, str]:
 def logged(host: Host) -> str:
     """The address in the last line of the portal's access log."""
     folder = {"nginx": "/var/log/nginx", "apache": "/var/log/apache2"}[host.web]
-    return host.run(f"tail -qn 1 $(ls -t {folder}/*access*.log | head -1)").stdout.split()[0]
+    line = host.run(f"tail -qn 1 $(ls -t {folder}/*access*.log | head -1)").stdout
+    return re.sub(r"^[a-z.]+:\d+ ", "", line).split()[0]
 
 
 @pytest.mark.wire
