@@ -164,3 +164,45 @@ def test_a_waiver_leaves_its_part_alone(fresh: Host, playbook: Playbook) -> None
     playbook.harden(fresh, *ONLY, chamilo_waivers=[waiver])
     assert fresh.run(f"stat -c '%U:%G %a' {ROOT}/config {ROOT}/config/services.yaml").stdout == before
     assert fresh.run(f"stat -c '%U:%G %a' {ROOT}/.env").stdout.strip() == "root:www-data 640"
+
+
+@pytest.mark.wire
+def test_a_release_behind_a_link(fresh: Host, playbook: Playbook) -> None:
+    """current -> releases/7, with a var/ that all releases share. The next release needs no other configuration."""
+    service = {"nginx": "nginx", "apache": "apache2"}[fresh.web]
+    fresh.run(
+        f"mkdir -p /srv/campus/releases /srv/campus/shared && mv {ROOT} /srv/campus/releases/7 &&"
+        " mv /srv/campus/releases/7/var /srv/campus/shared/var && ln -s ../../shared/var /srv/campus/releases/7/var &&"
+        " ln -s releases/7 /srv/campus/current && chown root:root /srv/campus/releases/7 &&"
+        " chmod 755 /srv/campus/releases/7 &&"
+        f" sed -i 's#{ROOT}#/srv/campus/current#g' /etc/{service}/sites-available/* &&"
+        f" systemctl restart 'php*-fpm.service' {service}"
+    )
+    only = ("--tags", "https,permissions,sessions")
+    playbook.harden(fresh, *only)
+    assert missing_from_the_portal(fresh, "https") == []
+    assert fresh.run("stat -c '%U:%G %a' /srv/campus/releases/7/public /srv/campus/shared/var").stdout.splitlines() == [
+        "root:www-data 755",
+        "www-data:www-data 770",
+    ]
+    for page in ("/login", "/main/lp/aicc_hacp.php"):
+        (cookie,) = fresh.http(f"https://{fresh.domain}{page}").values("Set-Cookie")
+        assert {"secure", "httponly", "samesite=lax"} <= {part.strip().lower() for part in cookie.split(";")}, page
+    assert playbook.harden(fresh, *only) == 0
+
+
+def test_php_planted_among_chamilos_own_is_named_and_cannot_run(fresh: Host, playbook: Playbook) -> None:
+    fresh.run(f"chown -R root:root {ROOT}/public {ROOT}/src {ROOT}/vendor {ROOT}/bin")
+    shell = f"{ROOT}/public/main/auth/shell.php"
+    for path in (shell, f"{ROOT}/src/Shell.php"):
+        fresh.put(path, "<?php echo 6 * 7;", owner="www-data:www-data")
+    assert fresh.http(f"http://{fresh.domain}/main/auth/shell.php").body == b"42"
+    for check in ("--check", "--diff"):  # before anything becomes root's, and when it did
+        said = playbook.run("harden", fresh, *ONLY, check).output
+        assert "1 PHP files cannot run" in said and "public/main/auth/shell.php" in said
+        assert "1 PHP files of the program could have been changed" in said and "src/Shell.php" in said
+    assert fresh.http(f"https://{fresh.domain}/main/auth/shell.php").body != b"42"
+    assert missing_from_the_portal(fresh, "https") == []
+    given = {"chamilo_permissions_acknowledged": ["public/main/auth/*.php"]}
+    assert "shell.php" not in playbook.run("harden", fresh, *ONLY, **given).output
+    assert fresh.http(f"https://{fresh.domain}/main/auth/shell.php").body == b"42"
