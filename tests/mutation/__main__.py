@@ -111,8 +111,8 @@ def copy(folder: Path) -> Path:
     return folder
 
 
-def run(engine: str, tree: Path, patience: float) -> bool:
-    """Whether the engine's tests pass in this tree."""
+def run(engine: str, tree: Path, patience: float) -> str:
+    """What the engine's tests say in this tree when they fail; nothing when they pass."""
     (tree / "tmp").mkdir(exist_ok=True)
     environment = {**os.environ, "PYTHONPATH": f"{tree}:{tree}/.collections", "TMPDIR": f"{tree}/tmp"}
     caged = ["unshare", "--mount", "--propagation", "private", "bash", "-euc", CAGE, str(tree)]
@@ -121,12 +121,12 @@ def run(engine: str, tree: Path, patience: float) -> bool:
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
     try:
-        process.communicate(timeout=patience)
+        said, _none = process.communicate(timeout=patience)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        return False
-    return process.returncode == 0
+        return f"they did not end in {patience:.0f} s"
+    return said.decode(errors="replace") if process.returncode else ""
 
 
 def main() -> int:
@@ -153,8 +153,8 @@ def main() -> int:
         tree = trees.get()
         for engine in engines:
             began = time.monotonic()
-            if not run(engine, tree, 600):
-                print(f"the tests of {engine} fail before anything was planted", file=sys.stderr)
+            if said := run(engine, tree, 600):
+                print(f"the tests of {engine} fail before anything was planted:\n{said}", file=sys.stderr)
                 return 2
             patience[engine] = 10 + 5 * (time.monotonic() - began)
         trees.put(tree)
@@ -163,7 +163,7 @@ def main() -> int:
             tree = trees.get()
             try:
                 (tree / mutant.file).write_text(mutant.code())
-                return not run(mutant.engine, tree, patience[mutant.engine])
+                return bool(run(mutant.engine, tree, patience[mutant.engine]))
             finally:
                 shutil.copy2(ROOT / mutant.file, tree / mutant.file)
                 trees.put(tree)
