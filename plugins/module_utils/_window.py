@@ -161,6 +161,11 @@ class Windows:
                 return [Window(**one) for one in json.load(file)]
         except FileNotFoundError:
             return []
+        except (ValueError, TypeError) as problem:
+            path = f"{self.engine.store.root}/{_FILE}"
+            raise WindowError(
+                f"{path} is damaged ({problem}). Remove it and run the playbook: it closes all."
+            ) from problem
 
     def at(self, path: str) -> Window | None:
         """The one that is open on this tree."""

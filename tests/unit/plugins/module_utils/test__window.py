@@ -187,6 +187,14 @@ def test_that_nobody_guards_the_installer_is_said(host):
     assert "section updates is not in force" in host.open(address="203.0.113.7").notes[0]
 
 
+@pytest.mark.parametrize("text", ["[{", '[{"tree": {}}]'])
+def test_a_damaged_list_is_said(host, text):
+    (host.folder / "state").mkdir()
+    (host.folder / "state/windows.json").write_text(text)
+    with pytest.raises(WindowError, match=r"windows\.json is damaged"):
+        host.windows.known()
+
+
 def write(host, *names):
     for name in names:
         text = json.dumps({"tree": host.tree, "installer": dict(host.portal.installer)})
