@@ -22,7 +22,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _env, _env_file, _grants
@@ -269,7 +269,7 @@ class Keeper:
             try:
                 for host in move["new"]["hosts"]:
                     who = Who(new.user, host)
-                    server.password(who, _grants.hashed(new.password), self.wish.tls)
+                    server.password(who, _grants.hashed(new.password), self._tls)
                     self.step("created")
                     server.give(who, wanted, where)
                     self.step("granted")
@@ -359,7 +359,7 @@ class Keeper:
         old = Who(*move["old"]["who"])
         if self._memory.get("old", {}).get(str(old)):
             self._give_back(server, old)
-        if Reader.of_site(self.site).account.user == move["new"]["user"]:
+        if _env.read(Files(), self.site.root, self.given).get("DATABASE_USER") == move["new"]["user"]:
             self._write(move["old"]["user"], move["old"]["password"], result)
         server.drop(move["new"]["user"], move["new"]["hosts"])
         self._remember(move=None)
@@ -376,6 +376,7 @@ class Keeper:
             _env_file.Editor(self.site, self.given, self.engine).apply(wish, told)
         finally:
             result.notes += told.notes
+        self.site = replace(self.site, database=replace(self.site.database, user=user))
         if any(path.endswith(".php") for path in told.files) and self.site.php.service:
             # Compiled PHP is not looked at again by every server.
             self.engine.machine.service("reload", self.site.php.service)
@@ -438,7 +439,7 @@ class Keeper:
             self.step(f"{role} noted")
             try:
                 if not seen:
-                    server.password(who, _grants.hashed(account.password), self.wish.tls)
+                    server.password(who, _grants.hashed(account.password), self._tls)
                     self.step(f"{role} created")
                 server.give(who, wanted, where)
                 self.step(f"{role} granted")
@@ -497,7 +498,7 @@ class Keeper:
         else:
             there.update(host=account.host, port=str(account.port))
         lines += [f'{name}="{value}"' for name, value in there.items()]
-        return "\n".join([*lines, *(["ssl"] if self.wish.tls else [])]) + "\n"
+        return "\n".join([*lines, *(["ssl"] if self._tls else [])]) + "\n"
 
     # -- undoing -----------------------------------------------------------------------------------------------------
 
@@ -565,6 +566,10 @@ class Keeper:
     @property
     def _is_local(self) -> bool:
         return self.site.database.host in (*_LOCAL, *self.site.addresses)
+
+    @property
+    def _tls(self) -> bool:
+        return self.wish.tls and not self._is_local
 
     @property
     def _is_here(self) -> bool:

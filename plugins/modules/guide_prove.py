@@ -121,6 +121,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import (  # noqa: F401 (they register) pylint: disable=unused-import
     brute_force,
+    database,
     headers,
     https,
     passwords,

@@ -1,0 +1,107 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Attacks on the database: with the application's own password, as an injected query would, and from another host."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import socket
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import (
+    Account,
+    DatabaseError,
+    Reader,
+    writing,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
+
+_PORT = 3306
+_SECONDS = 5
+_ANYWHERE = "/etc/passwd"
+_THEIRS = ("information_schema", "performance_schema")
+
+
+@attack("database_privileges", inside=True)
+def misuse(inside: Inside) -> Finding:
+    """As whoever gets a query of his own into the application."""
+    site = inside.site
+    account = Reader.of_site(site).account
+    stranger = f"'chamilo_hardening_{secrets.token_hex(6)}'@'localhost'"
+    worked = []
+    if _answers(account, f"SELECT LOAD_FILE('{_ANYWHERE}') AS found"):
+        worked.append(f"read {_ANYWHERE} of the database's host (FILE)")
+    names = "', '".join((*_THEIRS, account.name.replace("'", "''")))
+    if _answers(
+        account, f"SELECT MIN(TABLE_NAME) AS found FROM information_schema.TABLES WHERE TABLE_SCHEMA NOT IN ('{names}')"
+    ):
+        worked.append("look into other databases")
+    if _works(account, f"CREATE USER {stranger} ACCOUNT LOCK", f"DROP USER {stranger}"):
+        worked.append("make accounts (CREATE USER)")
+    # Nobody of that name: the server says so to whoever might.
+    own = f"`{account.name.replace('`', '``')}`.*"
+    if _works(account, f"GRANT SELECT ON {own} TO {stranger}", f"DROP USER {stranger}", "find any matching row"):
+        worked.append("pass its rights on (GRANT OPTION)")
+    if _works(account, "SET GLOBAL max_error_count = @@GLOBAL.max_error_count"):
+        worked.append("change the server's settings")
+    if worked:
+        return failed(f"With the application's account, an injected query could {', '.join(worked)}.")
+    return passed(
+        f"As {account.user}, files of the server, other databases, new accounts, grants and settings were all refused."
+    )
+
+
+def _answers(account: Account, question: str) -> bool:
+    """Whether a question is answered with something."""
+    try:
+        return any(row["found"] for row in Reader(account).query(question))
+    except DatabaseError as problem:
+        return _allowed(problem)
+
+
+def _works(account: Account, statement: str, undo: str = "", proof: str = "") -> bool:
+    """Whether a statement is carried out, or fails for another reason (``proof``) than a missing right."""
+    try:
+        with writing(account) as ask:
+            ask("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_CREATE_USER'", ())
+            ask(statement, ())
+            if undo:
+                ask(undo, ())
+        return True
+    except DatabaseError as problem:
+        return _allowed(problem) or bool(proof and proof in str(problem))
+
+
+def _allowed(problem: DatabaseError) -> bool:
+    """A refusal is what we hope for; anything else tells nothing."""
+    words = str(problem).lower()
+    if "denied" in words or "find any matching row" in words:
+        return False
+    raise OSError(str(problem)) from problem
+
+
+@attack("database_bind")
+def reach(aim: Aim) -> Finding:
+    where = aim.address or aim.domain
+    try:
+        connection = socket.create_connection((where, _PORT), _SECONDS)
+    except OSError as problem:
+        return passed(f"Port {_PORT} of {where} does not answer ({problem.strerror or problem}).")
+    with connection:
+        connection.settimeout(_SECONDS)
+        if connection.getpeername()[0] == connection.getsockname()[0]:
+            raise OSError("this is the host itself, so it cannot be tried from another one here")
+        greeting = b""
+        with contextlib.suppress(OSError):  # something listens and says nothing
+            greeting = connection.recv(256)
+    # 4 bytes of length and number, then 0xff and the number of an error, or 10 and a version.
+    if greeting[4:5] == b"\xff":
+        return passed(f"The database on {where} does not speak with this host.")
+    if greeting[4:5] == b"\n":
+        version = greeting[5:].partition(b"\0")[0].decode("ascii", "replace")
+        return failed(f"From here, {where}:{_PORT} offers a login to its database ({version}).")
+    return failed(f"From here, something answers on {where}:{_PORT}.")
