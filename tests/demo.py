@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from tests.playbook import PlayError, play
-from tests.testbed import hosts, images
+from tests.testbed import hosts, images, store
 from tests.testbed.engine import EngineError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,6 +32,7 @@ VARIABLES = {
     "chamilo_https_certificate_file": "/etc/ssl/testbed/fullchain.pem",
     "chamilo_https_certificate_key_file": "/etc/ssl/testbed/privkey.pem",
     "chamilo_https_hsts": "full",
+    "chamilo_backups_key_folder": str(ROOT / ".cache/demo/keys"),
 }
 STATUSES = ("pass", "fail", "advice", "waived", "not_applicable", "not_assessed", "people")
 GREEN = ("pass", "not_applicable", "advice")
@@ -87,7 +88,9 @@ def demo(options: argparse.Namespace, network: str) -> None:
     say(f"{host.domain} is up: Debian {host.release}, {host.web}, PHP-FPM, MariaDB and an application like Chamilo")
     inventory = ROOT / f".cache/demo/{network}.json"
     inventory.parent.mkdir(parents=True, exist_ok=True)
-    variables = {**host.inventory(), **VARIABLES}
+    store.up(network)
+    copies = {"chamilo_backups_offsite_repository": store.REPOSITORY}
+    variables = {**host.inventory(), **VARIABLES, **copies}
     inventory.write_text(json.dumps({"chamilo": {"hosts": {host.domain: variables}}}))
     try:
         say(f"What a visitor gets before:\n{wire(host)}")
@@ -147,6 +150,7 @@ def main() -> int:
         return 130
     finally:
         if not options.keep:
+            store.down(network)
             hosts.down(network)
     return 0
 

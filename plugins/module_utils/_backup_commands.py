@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import syslog
 from collections.abc import Callable, Sequence
@@ -59,7 +60,12 @@ def add(commands: Any, say: Callable[..., None]) -> None:
     restore.add_argument(
         "--from", dest="source", choices=["local", "offsite"], default="", help="from which repository"
     )
-    restore.add_argument("--repository", default="", help="where the backups are, on a machine that does not know it")
+    # From the environment as well: the address may hold a password, and everybody may list the arguments of processes.
+    restore.add_argument(
+        "--repository",
+        default=os.environ.get("CHAMILO_RESTORE_REPOSITORY", ""),
+        help="where the backups are, on a machine that does not know it",
+    )
     restore.add_argument("--confirm", metavar="DOMAIN", default="", help="the portal's name, instead of being asked")
     restore.set_defaults(run=lambda options, _engine: _restored(options, say))
 

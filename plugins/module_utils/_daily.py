@@ -13,7 +13,14 @@ import syslog
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _monitoring, _records, _state, _updates
+from ansible_collections.chamilo.hardening.plugins.module_utils import (
+    _alert,
+    _backup,
+    _monitoring,
+    _records,
+    _state,
+    _updates,
+)
 
 RECORD = "daily.json"
 
@@ -21,6 +28,7 @@ Step = tuple[str, Callable[[], "list[str]"]]
 # Name and function. A function does its work, tells whom it has to tell, and returns lines for the journal.
 STEPS: tuple[Step, ...] = (
     ("updates", _updates.step),
+    ("backups", _backup.late),
     ("monitoring", _monitoring.step),
 )
 

@@ -120,6 +120,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import (  # noqa: F401 (they register) pylint: disable=unused-import
+    backups,
     brute_force,
     database,
     headers,

@@ -28,7 +28,10 @@ PLAYBOOK_VARIABLES = (
     "chamilo_audit_fail_on",
     "chamilo_prove_address",
     "chamilo_prove_ca_file",
+    "chamilo_restore",
     "chamilo_restore_confirm",
+    "chamilo_restore_path",
+    "chamilo_restore_run",
 )
 HEADER_TEXTS = (
     "chamilo_headers_csp_report_uri",

@@ -52,8 +52,9 @@ class Playbook:
         if playbook == "harden" and self.sections and not {"--tags", "--skip-tags"} & set(options):
             options = ("--tags", self.sections, *options)
         report = {"chamilo_report_dir": str(self.folder / "report")} if playbook == "audit" else {}
+        keys = {"chamilo_backups_key_folder": str(self.folder / "keys")}
         return play(
-            playbook, self.inventory(host), *options, variables={**CERTIFICATE, **SPARED, **report, **variables}
+            playbook, self.inventory(host), *options, variables={**CERTIFICATE, **SPARED, **keys, **report, **variables}
         )
 
     def harden(self, host: Host, *options: str, **variables: Any) -> int:

@@ -1,0 +1,97 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Attacks on backups from inside the host: get at a copy without its key, or at one that lies about."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
+
+_CONFIGURATION = "/etc/chamilo-hardening"
+_STATE = "/var/lib/chamilo-hardening"
+# What every dump of Chamilo, and every copy of its program, holds in clear.
+_CLEAR = (b"CREATE TABLE", b"INSERT INTO", b"DATABASE_PASSWORD", b"APP_SECRET")
+_COPY = re.compile(r"\.(?:sql|dump|zip|tar)(?:\.\w+)?$")
+_MOST, _FILES = 1 << 22, 2000
+
+
+def _repository() -> str:
+    """The repository on this host, as root sees it."""
+    for name in sorted(os.listdir(_CONFIGURATION)) if os.path.isdir(_CONFIGURATION) else []:
+        if name.startswith("backups-") and name.endswith(".json"):
+            with open(os.path.join(_CONFIGURATION, name), encoding="utf-8") as stream:
+                place = str(json.load(stream).get("repository", ""))
+            if place.startswith("/"):
+                return place
+    return ""
+
+
+def _below(*tops: str) -> Iterator[str]:
+    for top in tops:
+        for folder, _folders, names in os.walk(top):
+            yield from (os.path.join(folder, name) for name in sorted(names))
+
+
+@attack("backups_encrypted", inside=True)
+def read_without_the_key(inside: Inside) -> Finding:
+    """What somebody sees who got hold of the repository, but not of its key."""
+    place = _repository()
+    if not place:
+        return failed("There is no encrypted repository on this host to be stolen; a plain dump would be.")
+    looked = 0
+    for path in _below(place):
+        if looked == _FILES:
+            break
+        looked += 1
+        with open(path, "rb") as stream:
+            content = stream.read(_MOST)
+        clear = [word.decode() for word in _CLEAR if word in content]
+        if clear:
+            return failed(f"{path} holds {clear[0]} in clear.")
+    if not looked:
+        raise OSError(f"{place} is empty")
+    inside_of = _read(inside.stranger, inside, place, _CONFIGURATION)
+    if inside_of:
+        return failed(f"{inside.stranger} reads {inside_of}.")
+    return passed(f"{looked} files of {place} show nothing without the key, and {inside.stranger} gets at neither.")
+
+
+@attack("backups_private", inside=True)
+def read_as_the_web_user(inside: Inside) -> Finding:
+    """What somebody gets at who took over a page."""
+    user = inside.web_user
+    place = _repository()
+    found = _read(user, inside, *filter(None, (place, _CONFIGURATION, _STATE, "/var/backups")))
+    if found:
+        return failed(f"{user} reads {found}.")
+    return passed(f"{user} finds no copy that it can read in {place or '/var/backups'}, and not the key.")
+
+
+def _read(user: str, inside: Inside, *tops: str) -> str:
+    """The first file that the account can read there and that is a part or a key of a backup."""
+    tried = inside.as_user(user, _first(tops))
+    if tried.error:
+        raise OSError(tried.error)
+    return str(tried.value or "")
+
+
+def _first(tops: tuple[str, ...]) -> Callable[[], str]:
+    def first() -> str:
+        for path in _below(*tops):
+            if os.path.dirname(path) == "/var/backups" and not _COPY.search(path):
+                continue  # Debian keeps its lists of packages there
+            try:
+                with open(path, "rb"):
+                    return path
+            except OSError:
+                continue
+        return ""
+
+    return first

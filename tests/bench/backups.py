@@ -1,0 +1,93 @@
+"""What a backup of 100,000 unchanged files costs, as a ratio to restic's own bare run over the same files.
+
+python -m tests.bench.backups [--files N] [--rounds N] [--limit RATIO]
+
+On a host of the testbed. Each round takes both one after the other, so that other work on the machine meets both alike;
+the ratio is the median of the rounds, of the time on the clock and of the time of the processors. Ours also dumps the
+database, in a second run of restic, and starts Python.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+import statistics
+import sys
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._program import build
+from tests.testbed import hosts
+
+LIMIT = 1.5
+PROGRAM = "/usr/local/sbin/chamilo-hardening"
+CONFIGURATION = {
+    "site": "bench",
+    "domain": "campus.test",
+    "root": "/var/www/chamilo",
+    "name": "chamilo",
+    "repository": "/var/backups/chamilo-hardening/bench",
+}
+PREPARE = """
+import os
+for number in range({files}):
+    folder = f"/var/www/chamilo/var/upload/bench/{{number // 500}}"
+    os.makedirs(folder, exist_ok=True)
+    with open(f"{{folder}}/{{number}}.txt", "w") as stream:
+        stream.write(f"lesson {{number}} " * 8)
+"""
+MEASURE = """
+import json, os, resource, subprocess, sys, time
+def cost(command, environment):
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    subprocess.run(command, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL)
+    seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+known = {"RESTIC_PASSWORD_FILE": "/etc/chamilo-hardening/backups-bench.key", "RESTIC_REPOSITORY": sys.argv[1],
+         "RESTIC_CACHE_DIR": "/var/cache/chamilo-hardening/restic"}
+bare = ["restic", "backup", "--quiet", "--host", "bare", "--exclude=/var/www/chamilo/var/cache/*", "/var/www/chamilo"]
+ours = ["chamilo-hardening", "backup", "--quiet"]
+cost(ours, {}), cost(bare, known)
+print(json.dumps([[cost(bare, known), cost(ours, {})] for _round in range(int(sys.argv[2]))]))
+"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.backups", description=__doc__)
+    parser.add_argument("--files", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--limit", type=float, default=LIMIT)
+    options = parser.parse_args()
+    network = f"chamilo-bench-{os.getpid()}"
+    try:
+        host = hosts.up("campus", network=network)
+        host.run("apt-get -q update && apt-get -q -y --no-install-recommends install restic")
+        host.put("/etc/chamilo-hardening/backups-bench.json", json.dumps(CONFIGURATION), "0600")
+        host.put("/etc/chamilo-hardening/backups-bench.key", "a key\n", "0600")
+        _install(host)
+        host.run(["python3", "-"], data=PREPARE.format(files=options.files))
+        told = host.run(["python3", "-", CONFIGURATION["repository"], str(options.rounds)], data=MEASURE).stdout
+    finally:
+        hosts.down(network)
+    rounds = json.loads(told)
+    worst = 0.0
+    for place, what in enumerate(("clock", "processors")):
+        ratios = [ours[place] / bare[place] for bare, ours in rounds]
+        bare_median = statistics.median(bare[place] for bare, _ours in rounds)
+        ratio = statistics.median(ratios)
+        worst = max(worst, ratio if place == 0 else 0)
+        print(
+            f"{what}: {ratio:.2f} times restic's own {bare_median:.2f} s over {options.files} unchanged files "
+            f"(from {min(ratios):.2f} to {max(ratios):.2f})"
+        )
+    return 0 if worst <= options.limit else 1
+
+
+def _install(host: hosts.Host) -> None:
+    script = "import base64, sys; open(sys.argv[1], 'wb').write(base64.b64decode(sys.stdin.read()))"
+    host.run(["python3", "-c", script, PROGRAM], data=base64.b64encode(build().content).decode())
+    host.run(["chmod", "755", PROGRAM])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,416 @@
+"""The role backups: what it saves, whether a drill notices each kind of damage, and what a restore brings back."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.hosts.conftest import RUN, Cell
+from tests.hosts.hardening import Playbook, missing_from_the_portal
+from tests.playbook import PlayError
+from tests.testbed import hosts, images, store, vhosts
+from tests.testbed.hosts import Host
+from tests.testbed.store import Store
+
+ROOT = "/var/www/chamilo"
+KEY = "a-key-of-the-vault-1"
+OFFSITE = {"chamilo_backups_offsite_repository": store.REPOSITORY, "chamilo_backups_password": KEY}
+RECORD = "/var/lib/chamilo-hardening/backups.json"
+SITE = "campus_test"
+LOCAL = f"/var/backups/chamilo-hardening/{SITE}"
+
+
+@dataclass
+class Saved:
+    """A host that was saved on a store, and drilled."""
+
+    host: Host
+    store: Store
+    playbook: Playbook
+
+
+@pytest.fixture(scope="module")
+def saved(cell: Cell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Saved]:
+    network = f"{RUN}-{cell}-saved"
+    try:
+        remote = store.up(network)
+        host = hosts.up("campus", cell.release, cell.web, network=network)
+        # In an image's own folders nothing can change places: make the portal's anew.
+        host.run(f"cp -a {ROOT} {ROOT}.new && rm -rf {ROOT} && mv {ROOT}.new {ROOT}")
+        playbook = Playbook(tmp_path_factory.mktemp("saved"), "backups")
+        playbook.harden(host, **OFFSITE)
+        yield Saved(host, remote, playbook)
+    finally:
+        store.down(network)
+        hosts.down(network)
+
+
+def record(host: Host) -> dict[str, Any]:
+    entries: dict[str, Any] = json.loads(host.get(RECORD))
+    return entries
+
+
+def program(host: Host, *arguments: str, works: bool = True) -> str:
+    """What the host program says. Whether it works is part of the question."""
+    done = host.run(["chamilo-hardening", *arguments], check=False)
+    assert (done.returncode == 0) is works, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def status(playbook: Playbook, host: Host) -> dict[str, str]:
+    playbook.run("audit", host)
+    report = json.loads((playbook.folder / "report" / "report.json").read_text())
+    return {entry["id"]: entry["status"] for entry in report["hosts"][0]["controls"] if entry["section"] == "backups"}
+
+
+def contents(host: Host) -> dict[str, str]:
+    """A digest of each file and each table of the portal."""
+    files = host.run(
+        f"cd {ROOT} && find . -path ./var/cache -prune -o -path ./var/log -prune -o -type f -print0 | sort -z "
+        "| xargs -0 sha256sum"
+    ).stdout
+    tables = host.run("mariadb --batch --skip-column-names chamilo -e 'SHOW TABLES'").stdout.split()
+    sums = host.run(
+        ["mariadb", "--batch", "--skip-column-names", "chamilo", "-e", f"CHECKSUM TABLE {', '.join(tables)}"]
+    ).stdout
+    modes = host.run(
+        f"cd {ROOT} && find . -path ./var/cache -prune -o -path ./var/log -prune -o -printf '%p %m %U %G\\n'"
+    ).stdout
+    return {
+        **{line.split("  ", 1)[1]: line.split()[0] for line in files.splitlines()},
+        **dict(line.split("\t") for line in sums.splitlines()),
+        **{f"mode {line.split()[0]}": line for line in modes.splitlines()},
+    }
+
+
+@pytest.mark.wire
+def test_every_control_is_true_and_the_second_run_changes_nothing(saved: Saved) -> None:
+    host, playbook = saved.host, saved.playbook
+    assert set(status(playbook, host).values()) == {"pass"}, record(host)
+    assert playbook.harden(host, **OFFSITE) == 0
+    assert KEY not in playbook.run("harden", host, "--check", "--diff", **OFFSITE).output
+    assert "campus" in host.get(f"/etc/chamilo-hardening/backups-{SITE}.json")
+    for path in (f"/etc/chamilo-hardening/backups-{SITE}.key", LOCAL, "/var/lib/chamilo-hardening"):
+        assert host.run(["find", path, "-perm", "/077"]).stdout == "", f"others can read below {path}"
+    cron = host.get(f"/etc/cron.d/chamilo-hardening-backups-{SITE}")
+    assert re.search(r"^\d+ 3 \* \* \* root chamilo-hardening backup", cron, re.MULTILINE)
+
+
+def test_what_is_in_the_repositories_is_encrypted_and_only_added_to(saved: Saved) -> None:
+    for where in (
+        saved.host.run(f"grep -rlE 'chamilo|student01' {LOCAL}", check=False).stdout,
+        saved.store.run("grep -rlE 'chamilo|student01' /srv/copies --exclude=.htpasswd || true"),
+    ):
+        assert where == ""
+    host = saved.host
+    words = f"RESTIC_PASSWORD_FILE=/etc/chamilo-hardening/backups-{SITE}.key restic -r {store.REPOSITORY}"
+    found = json.loads(host.run(f"{words} snapshots --json").stdout)
+    assert len(found) % 2 == 0 and found
+    refused = host.run(f"{words} forget --prune {found[0]['id']}", check=False)
+    assert refused.returncode != 0 and "403" in refused.stderr
+
+
+def test_no_secret_is_in_the_process_list(saved: Saved) -> None:
+    watch = """
+import os, subprocess, sys
+job = subprocess.Popen(["chamilo-hardening", "backup"], stdout=subprocess.DEVNULL)
+seen = set()
+while job.poll() is None:
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            seen.add(open(f"/proc/{pid}/cmdline").read().replace("\\0", " "))
+        except OSError:
+            pass
+print(*seen, sep="\\n")
+sys.exit(job.returncode)
+"""
+    listed = saved.host.run(["python3", "-"], data=watch).stdout
+    assert "restic backup" in listed and "mariadb-dump" in listed, "the watcher saw nothing"
+    for secret in (KEY, store.PASSWORD, "chamilo-db-Password-1"):
+        assert secret not in listed
+
+
+def test_a_drill_restores_compares_and_starts_the_portal(saved: Saved) -> None:
+    host = saved.host
+    program(host, "backup")
+    before = host.run("ss -ltn; ls /var/tmp; mariadb -e 'SHOW DATABASES'").stdout
+    said = program(host, "drill")
+    assert store.NAME in said and store.PASSWORD not in said
+    assert "all the same" in said and "login page" in said
+    assert host.run("ss -ltn; ls /var/tmp; mariadb -e 'SHOW DATABASES'").stdout == before
+    assert host.run("ps -eo uid= | grep -c '^ *65300$'", check=False).stdout.strip() == "0"
+    results = host.run("ls /var/lib/chamilo-hardening/backups/drills").stdout.split()
+    assert results and json.loads(host.get(f"/var/lib/chamilo-hardening/backups/drills/{results[-1]}"))["ok"] is True
+
+
+def test_a_dump_that_was_cut_short_or_is_empty_is_no_backup(saved: Saved) -> None:
+    host = saved.host
+    real = host.run("readlink -f $(command -v mariadb-dump)").stdout.strip()
+    before = record(host)["database"]["run"]
+    for body, words in (
+        (f'{real} "$@" | head -c 9000; exit 3', "failed (3)"),
+        (f'{real} "$@" | head -c 9000', "cut short"),
+        ("echo '-- Dump completed'", "empty"),
+    ):
+        host.put("/usr/local/bin/mariadb-dump", f"#!/bin/sh\n{body}\n", "0755")
+        assert words in program(host, "backup", works=False)
+        assert record(host)["database"]["ok"] is False and words in record(host)["database"]["detail"]
+    host.run("rm /usr/local/bin/mariadb-dump")
+    known = f"RESTIC_PASSWORD_FILE=/etc/chamilo-hardening/backups-{SITE}.key restic -r {LOCAL} snapshots --json"
+    runs = [snapshot["tags"] for snapshot in json.loads(host.run(known).stdout)]
+    assert any(f"run={before}" in tags for tags in runs)
+    program(host, "backup")
+    assert record(host)["database"]["ok"] is True
+
+
+def _cut(saved: Saved) -> None:
+    """A dump in the repository that ends in the middle, as a backup of somebody less careful would make."""
+    _replace_dump(saved, "head -c 9000")
+
+
+def _dropped(saved: Saved) -> None:
+    _replace_dump(saved, "sed '/^-- Table structure for table .course.$/,/^-- Table structure for table .course_rel/d'")
+
+
+def _replace_dump(saved: Saved, filter_: str) -> None:
+    """Put another dump in the place of the newest one, under its own name and tags."""
+    host = saved.host
+    memory = json.loads(host.get(f"/var/lib/chamilo-hardening/backups/{SITE}.json"))
+    run, old = memory["last"]["run"], memory["last"]["snapshots"][0]
+    host.run(
+        f"export RESTIC_PASSWORD_FILE=/etc/chamilo-hardening/backups-{SITE}.key RESTIC_REPOSITORY={LOCAL}; "
+        f"restic dump {old} /database.sql | {filter_} >/root/changed.sql; restic forget {old}; "
+        f"restic backup --host {SITE} --tag chamilo-hardening --tag run={run} --stdin --stdin-filename /database.sql "
+        "</root/changed.sql; rm /root/changed.sql"
+    )
+    # Whoever could do that could also make the host believe it.
+    found = json.loads(
+        host.run(
+            f"RESTIC_PASSWORD_FILE=/etc/chamilo-hardening/backups-{SITE}.key restic -r {LOCAL} "
+            f"snapshots --json --tag run={run}"
+        ).stdout
+    )
+    memory["last"]["snapshots"][0] = next(entry["id"] for entry in found if entry["paths"] == ["/database.sql"])
+    host.put(f"/var/lib/chamilo-hardening/backups/{SITE}.json", json.dumps(memory), "0600")
+
+
+def _flipped(saved: Saved) -> None:
+    saved.host.run(
+        f"f=$(find {LOCAL}/data -type f -size +1k | sort | head -1); chmod u+w $f; "
+        "printf '\\377' | dd of=$f bs=1 seek=700 conv=notrunc status=none"
+    )
+
+
+def _key_changed(saved: Saved) -> None:
+    saved.host.put(f"/etc/chamilo-hardening/backups-{SITE}.key", "another\n", "0600")
+
+
+def _disk_full(saved: Saved) -> None:
+    saved.host.run("mkdir -p /mnt/small && mount -t tmpfs -o size=20m small /mnt/small")
+    _configure(saved.host, scratch="/mnt/small")
+
+
+def _unreachable(saved: Saved) -> None:
+    _configure(saved.host, offsite="rest:http://nowhere.invalid:8000/x/y")
+
+
+def _old_as_new(saved: Saved) -> None:
+    """The repository of yesterday is put in the place of today's."""
+    program(saved.host, "backup")
+    saved.host.run(f"rm -rf {LOCAL} && cp -a {LOCAL}.intact {LOCAL}")
+
+
+def _old_tagged_new(saved: Saved) -> None:
+    """An old snapshot gets the tags of the newest run."""
+    host = saved.host
+    old = json.loads(host.get(f"/var/lib/chamilo-hardening/backups/{SITE}.json"))["last"]
+    host.run("mariadb chamilo -e \"UPDATE course SET title = CONCAT(title, '!')\"")
+    program(host, "backup")
+    new = json.loads(host.get(f"/var/lib/chamilo-hardening/backups/{SITE}.json"))["last"]
+    host.run(
+        f"export RESTIC_PASSWORD_FILE=/etc/chamilo-hardening/backups-{SITE}.key RESTIC_REPOSITORY={LOCAL}; "
+        f"restic forget {' '.join(new['snapshots'])}; "
+        f"restic tag --remove run={old['run']} --add run={new['run']} {' '.join(old['snapshots'])}"
+    )
+
+
+def _configure(host: Host, **changes: str) -> None:
+    path = f"/etc/chamilo-hardening/backups-{SITE}.json"
+    host.put(path, json.dumps({**json.loads(host.get(path)), **changes}), "0600")
+
+
+@pytest.fixture
+def intact(saved: Saved) -> Iterator[Saved]:
+    """Drills read the repository on the host; everything about it is put back afterwards."""
+    host = saved.host
+    kept = "/etc/chamilo-hardening /var/lib/chamilo-hardening"
+    host.run(f"tar -C / -cf /root/kept.tar {kept} 2>/dev/null; rm -rf {LOCAL}.intact")
+    _configure(host, offsite="")
+    program(host, "backup")
+    host.run(f"cp -a {LOCAL} {LOCAL}.intact")
+    yield saved
+    host.run(
+        f"umount /mnt/small 2>/dev/null; rm -rf {LOCAL} {kept}; mv {LOCAL}.intact {LOCAL}; tar -C / -xf /root/kept.tar"
+    )
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (_cut, "cut short"),
+        (_dropped, "not the one this host sent"),
+        (_flipped, "failed"),
+        (_key_changed, "key"),
+        (_unreachable, "nowhere.invalid"),
+        (_disk_full, "make room"),
+        (_old_as_new, "this host made one at"),
+        (_old_tagged_new, "not the one this host sent"),
+    ],
+)
+def test_a_drill_is_red(intact: Saved, damage: Callable[[Saved], None], words: str) -> None:
+    damage(intact)
+    said = program(intact.host, "drill", works=False)
+    assert words in said
+    assert record(intact.host)["drill"]["ok"] is False
+    assert intact.host.run("ls -d /var/tmp/chamilo-hardening-drill-*", check=False).stdout == ""
+
+
+def test_a_table_that_was_dropped_on_the_host_is_seen_by_backup_and_drill(intact: Saved) -> None:
+    host = intact.host
+    host.run("mariadb chamilo -e 'CREATE TABLE extra (id INT PRIMARY KEY); INSERT INTO extra VALUES (1)'")
+    program(host, "backup")
+    host.run("mariadb chamilo -e 'DROP TABLE extra'")
+    assert "extra" in program(host, "backup", works=False)
+    assert "extra" in program(host, "drill", works=False)
+    program(host, "backup", "--accept")
+    program(host, "drill", "--accept")
+
+
+def test_files_a_file_and_the_database_come_back_and_the_old_is_kept(saved: Saved) -> None:
+    host = saved.host
+    host.run(f"echo lesson >{ROOT}/var/upload/lesson.txt; chown www-data: {ROOT}/var/upload/lesson.txt")
+    program(host, "backup")
+    before = contents(host)
+    host.run(f"echo spoilt >{ROOT}/var/upload/lesson.txt")
+    assert "--confirm" in program(host, "restore", "file", "var/upload/lesson.txt", works=False)
+    program(host, "restore", "file", "var/upload/lesson.txt", "--confirm", host.domain)
+    assert contents(host) == before
+    assert "spoilt" in host.run("cat /var/www/.chamilo.before-*/var/www/chamilo/var/upload/lesson.txt").stdout
+
+    host.run(f"rm -rf {ROOT}/var/upload; echo spoilt >>{ROOT}/.env; rm {ROOT}/public/index.php")
+    program(host, "restore", "files", "--confirm", host.domain)
+    host.run(f"test ! -e {ROOT}/public/index.php")
+    host.run("mariadb chamilo -e \"DELETE FROM course; UPDATE user SET email = 'x'\"")
+    program(host, "restore", "database", "--confirm", host.domain)
+    kept = host.run(
+        "mariadb --batch --skip-column-names -e \"SHOW DATABASES LIKE 'chamilo\\_before%'\""
+    ).stdout.split()[-1]
+    assert host.run(f"mariadb --batch {kept} -e 'SELECT DISTINCT email FROM user'").stdout.split() == ["email", "x"]
+    program(host, "restore", "host", "--confirm", host.domain)
+    assert contents(host) == before
+    assert host.wait("/").status == 200
+    assert not missing_from_the_portal(host, "http")
+    host.run("rm -rf /var/www/.chamilo.before-*")
+
+
+def test_a_restore_onto_a_fresh_machine_gives_the_same_portal(saved: Saved, cell: Cell) -> None:
+    host = saved.host
+    program(host, "backup")
+    before = contents(host)
+    fresh = hosts.up("spare", cell.release, cell.web, "virgin", network=host.network)
+    fresh.run("bash", data=vhosts.script(cell.web, "plain", host.domain, images.PHP[cell.release]))
+    variables = {**OFFSITE, "chamilo_domain": host.domain}
+    with pytest.raises(PlayError, match="chamilo_restore_confirm=spare.test"):
+        saved.playbook.run("restore", fresh, **variables)
+    played = saved.playbook.run("restore", fresh, chamilo_restore_confirm="spare.test", **variables)
+    assert KEY not in played.output and store.PASSWORD not in played.output
+    assert contents(fresh) == before
+    fresh.run("systemctl restart 'php*-fpm.service'")
+    answer = fresh.wait(f"http://{host.domain}/")
+    assert answer.status == 200
+    fresh.down()
+
+
+def test_without_another_place_the_local_part_is_done_and_says_so(fresh: Host, playbook: Playbook) -> None:
+    playbook.sections = "backups"
+    assert playbook.harden(fresh, "--check") > 0
+    playbook.harden(fresh)
+    found = status(playbook, fresh)
+    assert found.pop("backups_offsite") == "fail"
+    assert set(found.values()) == {"pass"}, record(fresh)
+    copies = list((playbook.folder / "keys").iterdir())
+    assert [copy.name for copy in copies] == [f"campus.test-{SITE}.key"] and copies[0].stat().st_mode & 0o77 == 0
+    assert copies[0].read_text() == fresh.get(f"/etc/chamilo-hardening/backups-{SITE}.key")
+    assert playbook.harden(fresh) == 0
+    playbook.harden(fresh, chamilo_backups_state="absent")
+    assert fresh.run("ls /etc/cron.d | grep chamilo", check=False).stdout == ""
+    assert playbook.harden(fresh, chamilo_backups_state="absent") == 0
+
+
+def test_over_ssh_with_retention(make: Callable[..., Host], playbook: Playbook) -> None:
+    playbook.sections = "backups"
+    remote = store.up(f"{RUN}-own")
+    try:
+        host = make()
+        store.trust(host)
+        playbook.harden(host, chamilo_backups_offsite_repository=store.SFTP, chamilo_backups_keep_daily=1)
+        assert set(status(playbook, host).values()) == {"pass"}, record(host)
+        for _time in range(2):
+            program(host, "backup")
+        memory = f"/var/lib/chamilo-hardening/backups/{SITE}.json"
+        host.put(memory, json.dumps({**json.loads(host.get(memory)), "upkeep": {LOCAL: 0, store.SFTP: 0}}), "0600")
+        assert "in order" in program(host, "backup")
+        left = remote.run("ls /home/copies/portal/snapshots").split()
+        assert len(left) == 4, "the last two pairs are kept, whatever the day"
+    finally:
+        remote.down()
+
+
+KILLED = """
+import subprocess, sys, time
+job = subprocess.Popen(sys.argv[2:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+time.sleep(float(sys.argv[1]))
+job.kill()
+print("killed" if job.wait() == -9 else "done before")
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("job", ["backup", "restore", "drill"])
+def test_killed_at_twenty_random_moments(saved: Saved, job: str) -> None:
+    host, chance = saved.host, random.Random(f"6 {job}")
+    command = {
+        "backup": ["backup"],
+        "drill": ["drill"],
+        "restore": ["restore", "host", "--confirm", host.domain],
+    }[job]
+    program(host, "backup")
+    before, known = contents(host), program(host, "restore", "list").splitlines()
+    began = time.monotonic()
+    program(host, *command)
+    whole = time.monotonic() - began
+    killed = 0
+    for number in range(20):
+        moment = chance.uniform(0.1, whole)
+        said = host.run(["python3", "-", f"{moment}", "chamilo-hardening", *command], data=KILLED).stdout
+        killed += "killed" in said
+        assert host.wait("/").status == 200, f"after {moment:.2f} of {whole:.2f} s"
+        if job != "drill" or number % 5 == 4:  # the next drill clears away what the last one left, too
+            program(host, *command)
+        if job == "restore":
+            assert contents(host) == before, f"after {moment:.2f} of {whole:.2f} s"
+            host.run("rm -rf /var/www/.chamilo.before-*")
+    assert killed >= 10, "most runs must not have been over by then"
+    assert contents(host) == before
+    program(host, "backup")
+    assert set(known) <= set(program(host, "restore", "list").splitlines())
+    program(host, "drill")
+    assert host.run("ps -eo uid= | grep -c '^ *65300$'", check=False).stdout.strip() == "0"
+    assert host.run("ls -d /var/tmp/chamilo-hardening-drill-*", check=False).stdout == ""
