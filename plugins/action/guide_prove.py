@@ -19,6 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import 
     database,
     headers,
     https,
+    monitoring,
     passwords,
     permissions,
     sessions,

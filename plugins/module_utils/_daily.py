@@ -11,7 +11,7 @@ import hashlib
 import os
 import syslog
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _alert,
@@ -44,10 +44,11 @@ class Done:
     name: str
     lines: Sequence[str] = ()
     problem: str = ""
+    changed: bool = True  # something came out otherwise than the last time
 
 
 def run(only: Collection[str] = (), due: bool = False, steps: Sequence[Step] | None = None) -> Iterator[Done]:
-    """Run the steps, one after the other. ``due``: only those that never succeeded as they are configured now."""
+    """Run the steps, one after the other. ``due``: only those that did not succeed as they are configured now."""
     every = STEPS if steps is None else steps
     unknown = sorted(set(only) - {name for name, _function in every})
     if unknown:
@@ -58,11 +59,19 @@ def run(only: Collection[str] = (), due: bool = False, steps: Sequence[Step] | N
             continue
         present = configuration(name)
         known = _records.read(RECORD).get(name, {})
-        if due and known.get("ok") is True and known.get("configuration") == present:
+        before = _outcomes(name)
+        same = known.get("ok") is True and known.get("configuration") == present
+        if due and same and all(before.values()):
             continue
         done = _step(name, function)
         _records.note(RECORD, name, not done.problem, done.problem or " ".join(done.lines), configuration=present)
-        yield done
+        yield replace(done, changed=not same or _outcomes(name) != before)
+
+
+def _outcomes(name: str) -> dict[str, bool]:
+    """Which jobs of a step succeeded, of those that it keeps a record of."""
+    known = _records.read(f"{name}.json")
+    return {job: entry["ok"] is True for job, entry in known.items() if isinstance(entry, dict) and "ok" in entry}
 
 
 def _step(name: str, function: Callable[[], list[str]]) -> Done:

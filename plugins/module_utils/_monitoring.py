@@ -181,7 +181,7 @@ def _watched(day: _Day, portal: Portal, reached: bool) -> None:
     thresholds = f"monit watches processor, memory and disk; an alert goes out at {known['percent']} % of a disk."
     day.job("resources", watched, words or thresholds)
     if known["log"]:
-        problem = _log_test(known)
+        problem = log_test(known)
         detail = f"A test error reached {known['log']}, and monit watches it."
         day.job("app_log", watched and not problem, problem or words or detail)
         day.lines += [problem] if problem else []
@@ -200,7 +200,7 @@ def _pulse(site: str) -> Mapping[str, Any]:
         time.sleep(0.5)
 
 
-def _log_test(known: Mapping[str, Any]) -> str:
+def log_test(known: Mapping[str, Any]) -> str:
     """Have the application itself make an error, and look whether it is in the log. Returns what is wrong."""
     log = str(known["log"])
     before = os.path.getsize(log) if os.path.exists(log) else 0
@@ -208,13 +208,16 @@ def _log_test(known: Mapping[str, Any]) -> str:
     try:
         handle = os.open(log, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as problem:
-        return f"A test error did not reach {log}: {problem.strerror}. bin/console ended with {code}: {said[-300:]}"
+        words = f"A test error did not reach {log}: {problem.strerror}. bin/console ended with {code}: {said[-300:]}"
+        return f"{words} Chamilo writes it in production mode alone (APP_ENV=prod, section permissions)."
     try:
         size = os.fstat(handle).st_size
         text = os.pread(handle, 1 << 20, before if size >= before else 0)
     finally:
         os.close(handle)
-    return "" if MARK.encode() in text else f"A test error did not reach {log}. bin/console ended with {code}."
+    if MARK.encode() in text:
+        return ""
+    return f"A test error did not reach {log}. bin/console ended with {code}."
 
 
 # ------------------------------------------------------------------------------------------------- accounts

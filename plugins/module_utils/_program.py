@@ -143,6 +143,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     alert.add_argument("title", metavar="TITLE", nargs="?", default="")
     alert.add_argument("text", metavar="TEXT", nargs="?", default="")
     alert.add_argument("--section", default="monitoring", help="what it is about (default: %(default)s)")
+    alert.add_argument("--monit", action="store_true", help="add what monit saw: it calls this")
     alert.add_argument("--test", action="store_true", help="send a test")
     alert.set_defaults(run=_alerted)
 
@@ -242,7 +243,7 @@ def _daily_work(options: argparse.Namespace, _engine: Engine) -> int:
     failed = False
     ran = []
     for done in _daily.run(options.steps, options.due):
-        ran.append({"step": done.name, "problem": done.problem})
+        ran.append({"step": done.name, "problem": done.problem, "changed": done.changed})
         if options.json:
             continue
         for line in done.lines:
@@ -263,6 +264,8 @@ def _alerted(options: argparse.Namespace, _engine: Engine) -> int:
     if not title:
         _say("Say what to tell: chamilo-hardening alert TITLE TEXT, or chamilo-hardening alert --test", syslog.LOG_ERR)
         return 2
+    if options.monit:
+        text = f"{text}\nmonit: {os.environ.get('MONIT_DESCRIPTION', 'it gave no reason')}"
     ways = _alert.tell(options.section, title, text or title, again=options.test)
     if not ways:
         _say("Nobody is configured: set chamilo_alert_mail or chamilo_alert_webhook and harden again.", syslog.LOG_ERR)

@@ -1,0 +1,157 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""Attacks that nobody may miss: whether this host's own watch notices each of them. What is done is undone again."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import secrets
+import socket
+import ssl
+import time
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _accounts, _monitoring, _watch
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _compromise
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import Reader, writing
+from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
+
+_ADDRESSES = 20
+
+
+def _watched(inside: Inside) -> str:
+    """The word under which section monitoring knows this portal."""
+    for site in _monitoring.sites():
+        if os.path.realpath(str(_watch.configuration(site)["root"])) == os.path.realpath(inside.site.root):
+            return site
+    return ""
+
+
+_NOBODY = "Section monitoring is not in force, so nobody would notice."
+
+
+@attack("monitoring_app_log", inside=True)
+def make_an_error(inside: Inside) -> Finding:
+    site = _watched(inside)
+    if not site:
+        return failed(_NOBODY)
+    known = _watch.configuration(site)
+    problem = _monitoring.log_test(known)
+    if problem:
+        return failed(problem)
+    fresh = time.time() - float(_watch.pulse(site).get("at", 0)) < 900
+    if not fresh:
+        return failed(f"An error of the application is in {known['log']}, but monit does not look at it.")
+    return passed(f"An error of the application is in {known['log']}, at which monit looked within the last minutes.")
+
+
+@attack("monitoring_auth", inside=True)
+def guess_from_many_addresses(inside: Inside) -> Finding:
+    site = _watched(inside)
+    if not site:
+        return failed(_NOBODY)
+    before = _watch.logins(site).text
+    for last in range(2, _ADDRESSES + 2):
+        _guess(inside, f"127.0.0.{last}")
+    seen = _watch.logins(site)
+    if not seen.alarm:
+        return failed(
+            f"{_ADDRESSES} wrong passwords from as many addresses raised no alarm. {before} After: {seen.text}"
+        )
+    return passed(f"{_ADDRESSES} wrong passwords from as many addresses raise the alarm: {seen.text}")
+
+
+def _guess(inside: Inside, address: str) -> None:
+    """One wrong password for an account that is not there, from one of the host's many own addresses."""
+    listens = [listen for host in inside.site.serving for listen in host.listens if listen.port]
+    # Where both are spoken, plain http only leads to the other.
+    door = max(listens, key=lambda listen: listen.tls, default=None)
+    port, tls = (door.port, door.tls) if door else (80, False)
+    raw = socket.create_connection(("127.0.0.1", port), 10, (address, 0))
+    if tls:
+        # Whose certificate that is does not matter: it is this host, and nothing secret is sent.
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        raw = context.wrap_socket(raw, server_hostname=inside.site.domain)
+    connection = http.client.HTTPConnection(inside.site.domain, port, timeout=10)
+    connection.sock = raw
+    try:
+        body = json.dumps({"username": f"nobody-{secrets.token_hex(4)}", "password": "wrong"})
+        headers = {"Host": inside.site.domain, "Content-Type": "application/json"}
+        connection.request("POST", "/login_json", body, headers)
+        connection.getresponse().read()
+    finally:
+        connection.close()
+
+
+@attack("monitoring_accounts", inside=True)
+def make_an_administrator(inside: Inside) -> Finding:
+    site = _watched(inside)
+    if not site:
+        return failed(_NOBODY)
+    reader = Reader.of_site(inside.site)
+    expected = _accounts.review(reader, 90, ()).administrators
+    name = f"intruder-{secrets.token_hex(4)}"
+    roles = 'a:1:{i:0;s:10:"ROLE_ADMIN";}'
+    columns = "username, username_canonical, email, password, salt, roles, status, active, created_at, updated_at"
+    with writing(reader.account) as ask:
+        ask(
+            f"INSERT INTO `user` ({columns}) VALUES (%s, %s, '', '', '', %s, 5, 1, NOW(), NOW())",
+            (name, name, roles),
+        )
+    try:
+        found = _accounts.review(Reader.of_site(inside.site), 90, expected).strangers
+    finally:
+        with writing(reader.account) as ask:
+            ask("DELETE FROM `user` WHERE username = %s", (name,))
+    if name not in found:
+        return failed("A new administrator would not be in the list that a person gets.")
+    return passed("A new administrator is in the list, as one that nobody expects.")
+
+
+@attack("monitoring_integrity", inside=True)
+def change_a_file(inside: Inside) -> Finding:
+    site = _watched(inside)
+    if not site:
+        return failed(_NOBODY)
+    name = f"public/main/chamilo-hardening-{secrets.token_hex(4)}.txt"
+    with _planted(inside, name, ""):
+        found = _monitoring.compare(site)
+    if name not in found.added:
+        return failed(f"{name} was put there, and the comparison with the list did not see it.")
+    return passed("A new file below public/main was seen by the comparison with the list.")
+
+
+@attack("monitoring_compromise", inside=True)
+def leave_a_back_door(inside: Inside) -> Finding:
+    name = f"var/upload/chamilo-hardening-{secrets.token_hex(4)}.php"
+    with _planted(inside, name, "<?php // nothing\n"):
+        signs = _compromise.trace(Look(inside.site, dict(_monitoring.OPTIONS))).signs
+    if not any(name in sign for sign in signs):
+        return failed(f"PHP was left in {name}, and the search for signs of a break-in did not find it.")
+    if not _watched(inside):
+        return failed(f"The search finds PHP in var/upload. {_NOBODY}")
+    return passed("PHP that was left in var/upload was found by the search for signs of a break-in.")
+
+
+class _planted:
+    """A file that is there for the length of a block."""
+
+    def __init__(self, inside: Inside, name: str, text: str) -> None:
+        self.path = os.path.join(inside.site.root, name)
+        self.text = text
+
+    def __enter__(self) -> None:
+        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(self.text)
+
+    def __exit__(self, *_unused: object) -> None:
+        os.unlink(self.path)

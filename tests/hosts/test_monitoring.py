@@ -1,0 +1,277 @@
+"""The role monitoring: what goes wrong on a host reaches a person, by mail and by webhook."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.hosts.conftest import RUN
+from tests.hosts.hardening import Playbook, missing_from_the_portal, neighbour
+from tests.testbed import mail
+from tests.testbed.hosts import Host
+from tests.testbed.mail import HOOK, Sink
+
+ROOT = "/var/www/chamilo"
+MAIL = "admin@school.example"
+TOLD = {"chamilo_alert_mail": MAIL, "chamilo_alert_webhook": HOOK, "chamilo_monitoring_smtp_host": mail.NAME}
+SECTIONS = "permissions,monitoring"
+RECORD = "/var/lib/chamilo-hardening/monitoring.json"
+
+
+@pytest.fixture
+def sink(make: Callable[..., Host]) -> Iterator[Sink]:
+    """Somebody who is told, in the network of this test's hosts."""
+    up = mail.up(f"{RUN}-own")
+    yield up
+    up.down()
+
+
+@pytest.fixture
+def monitored(stage: Callable[..., Host], playbook: Playbook, sink: Sink, tmp_path: Path) -> Host:
+    """A host that is watched, by a monit that looks every two seconds."""
+
+    def prepare(host: Host) -> None:
+        harden(playbook, host, tmp_path)
+        host.run("sed -i 's/^set daemon.*/set daemon 2/' /etc/monit/monitrc && systemctl restart monit")
+
+    return stage("monitored", prepare)
+
+
+def harden(playbook: Playbook, host: Host, reports: Path, *options: str, **variables: Any) -> int:
+    """Harden what is looked at here, as somebody whose reports lie in a folder of the test's own."""
+    said = {**TOLD, "chamilo_report_dir": str(reports / "report"), **variables}
+    played = playbook.run("harden", host, *(options if "--tags" in options else ("--tags", SECTIONS, *options)), **said)
+    print(played.output)
+    return played.changed[host.domain]
+
+
+def audited(playbook: Playbook, host: Host) -> dict[str, tuple[str, str]]:
+    playbook.run("audit", host)
+    report = json.loads((playbook.folder / "report/report.json").read_text())
+    return {one["id"]: (one["status"], one["evidence"]) for one in report["hosts"][0]["controls"]}
+
+
+def daily(host: Host, check: bool = True) -> str:
+    return host.run(["chamilo-hardening", "daily", "monitoring"], check=check).stdout
+
+
+def record(host: Host) -> dict[str, Any]:
+    known: dict[str, Any] = json.loads(host.get(RECORD))
+    return known
+
+
+@pytest.mark.wire
+def test_one_run_has_a_person_told_and_the_second_changes_nothing(
+    fresh: Host, sink: Sink, playbook: Playbook, tmp_path: Path
+) -> None:
+    other = neighbour(fresh)
+    before = audited(playbook, fresh)
+    assert {before[f"monitoring_{name}"][0] for name in ("app_log", "resources", "auth", "accounts", "delivery")} == {
+        "fail"
+    }
+    harden(playbook, fresh, tmp_path, "--check", "--diff")
+    harden(playbook, fresh, tmp_path)
+    assert harden(playbook, fresh, tmp_path) == 0
+    after = {name: found for name, found in audited(playbook, fresh).items() if name.startswith("monitoring_")}
+    assert {name: found for name, found in after.items() if found[0] != "pass"} == {}
+    (test, *_more) = sink.mails()
+    assert (test["X-To"], test["X-TLS"]) == (MAIL, "True") and "Test alert" in test["Subject"]
+    assert "Test alert" in sink.titles()
+    # The list of files is off the host, and the same as there.
+    (copy,) = (tmp_path / "report/integrity").iterdir()
+    assert copy.read_text() == fresh.get("/var/lib/chamilo-hardening/integrity-campus_test.json")
+    assert missing_from_the_portal(fresh, "http") == [] and neighbour(fresh) == other
+
+
+def test_an_error_and_many_failed_logins_and_a_full_disk_are_told(monitored: Host, sink: Sink) -> None:
+    sink.forget()
+    # The page that is not there is nobody's error.
+    assert monitored.http("/nothing-here").status == 404
+    for last in range(2, 21):
+        login(monitored, f"127.0.0.{last}")
+    seen = monitored.run(["chamilo-hardening", "watch", "logins", "campus_test"])
+    assert seen.stdout.startswith("19 failed logins from 19 addresses in 10 minutes")
+    monitored.run("sleep 6")
+    assert sink.titles() == []
+    login(monitored, "127.0.0.21")
+    sink.wait(lambda: "Many failed logins at campus.test" in sink.titles())
+    (told,) = sink.hooks()
+    assert "20 failed logins from 20 addresses" in told["text"]
+
+    assert monitored.http("/crash").status == 500
+    sink.wait(lambda: "Chamilo at campus.test made errors" in sink.titles())
+    assert "CRITICAL" in monitored.tail(f"{ROOT}/var/log/prod.log")
+
+    monitored.run("mkdir -p /var/backups && mount -t tmpfs -o size=2m tmpfs /var/backups")
+    monitored.run("head -c 2000000 /dev/zero >/var/backups/full")
+    sink.wait(lambda: "A disk of campus.test is nearly full" in sink.titles())
+    assert "/var/backups is 9" in sink.hooks()[-1]["text"]
+    monitored.run("umount /var/backups")
+    # The same is not told twice a day, whatever happens meanwhile.
+    login(monitored, "127.0.0.22")
+    sink.wait(lambda: len(sink.mails()) == len(sink.hooks()) == len(set(sink.titles())))
+
+
+def login(host: Host, address: str) -> None:
+    data = '{"username":"admin","password":"wrong"}'
+    host.run(
+        ["curl", "-s", "-o", "/dev/null", "--interface", address, "--resolve", "campus.test:80:127.0.0.1"]
+        + ["-H", "Content-Type: application/json", "-d", data, "http://campus.test/login_json"]
+    )
+
+
+def test_accounts_are_listed_and_only_named_ones_are_switched_off(
+    monitored: Host, sink: Sink, playbook: Playbook, tmp_path: Path
+) -> None:
+    listed = monitored.get("/var/lib/chamilo-hardening/accounts-campus_test.txt")
+    for words in ("dormant.student", "never.used", "student01, student01b", "Administrators: admin, second.admin"):
+        assert words in listed
+    sink.forget()
+    daily(monitored)
+    assert sink.titles() == [], "nothing is new"
+    sql(
+        monitored,
+        "UPDATE user SET roles = 'a:1:{i:0;s:10:\"ROLE_ADMIN\";}' WHERE username = 'never.used'",
+    )
+    daily(monitored)
+    (told,) = (hook for hook in sink.hooks() if hook["title"] == "An administrator nobody expects at campus.test")
+    assert told["text"].startswith("ADMINISTRATORS NOBODY EXPECTS: never.used\n")
+    active = "SELECT GROUP_CONCAT(username ORDER BY username) FROM user WHERE active = 1"
+    before = sql(monitored, active).split(",")
+    harden(playbook, monitored, tmp_path, chamilo_monitoring_disable_accounts=["dormant.student"])
+    assert sorted(set(before) - set(sql(monitored, active).split(","))) == ["dormant.student"]
+    sink.forget()
+    # Never the last administrators.
+    everyone = ["admin", "second.admin", "never.used"]
+    harden(playbook, monitored, tmp_path, chamilo_monitoring_disable_accounts=everyone)
+    assert set(everyone) <= set(sql(monitored, active).split(","))
+    assert "the last administrator would go" in json.dumps(sink.hooks())
+
+
+def sql(host: Host, statement: str) -> str:
+    return host.run(["mariadb", "-N", "-B", "chamilo", "-e", statement]).stdout.strip()
+
+
+def test_a_changed_file_and_an_edited_one_are_told(
+    monitored: Host, sink: Sink, playbook: Playbook, tmp_path: Path
+) -> None:
+    script = f"{ROOT}/public/main/admin/index.php"
+    monitored.run(f"echo '// more' >>{script} && rm {ROOT}/public/favicon.ico && touch {ROOT}/src/new.php")
+    daily(monitored)
+    (told,) = (hook for hook in sink.hooks() if "Files of" in hook["title"])
+    for line in ("new: src/new.php", "changed: public/main/admin/index.php", "gone: public/favicon.ico"):
+        assert line in told["text"].splitlines()
+    assert audited(playbook, monitored)["monitoring_integrity"][0] == "fail"
+    assert monitored.run(["chamilo-hardening", "integrity", "check"], check=False).returncode == 1
+    monitored.run(["chamilo-hardening", "integrity", "accept"])
+    assert monitored.run(["chamilo-hardening", "integrity", "check"]).stdout == "campus_test: as listed\n"
+    # What the playbook itself writes into the portal is expected.
+    harden(playbook, monitored, tmp_path, "--tags", "sessions,monitoring")
+    sink.forget()
+    monitored.run("echo '# mine' >>/etc/monit/conf.d/chamilo-hardening")
+    daily(monitored)
+    assert sink.titles() == ["Files of this collection were edited by hand"]
+    # A list that an intruder made fit is not believed, and the copy elsewhere shows the difference.
+    kept = monitored.get("/var/lib/chamilo-hardening/integrity-campus_test.json")
+    monitored.put("/root/copy.json", kept)
+    monitored.run("sed -i 's/favicon/favicom/' /var/lib/chamilo-hardening/integrity-campus_test.json")
+    monitored.run(f"echo '// still more' >>{script}")
+    assert "was changed by hand" in monitored.run(["chamilo-hardening", "integrity", "check"], check=False).stderr
+    against = monitored.run(["chamilo-hardening", "integrity", "check", "--against", "/root/copy.json"], check=False)
+    assert "changed: public/main/admin/index.php" in against.stdout
+
+
+ADMIN = 'a:1:{i:0;s:10:"ROLE_ADMIN";}'
+# Each kind of sign: what it is called, and what leaves it.
+PLANTED = {
+    "PHP where only data belongs": f"echo '<?php' >{ROOT}/var/upload/x.php",
+    "a file that makes data run": f"echo 'AddHandler application/x-httpd-php .jpg' >{ROOT}/var/upload/.htaccess",
+    "PHP among assets": f"echo '<?php' >{ROOT}/public/img/x.php",
+    "a file that changes how a folder is run": f"echo 'SetHandler php' >{ROOT}/public/img/.htaccess",
+    "what looks like a web shell": f"echo '<?php eval($_POST[1]);' >{ROOT}/public/main/forum.php",
+    "a script beside index.php": f"echo '<?php phpversion();' >{ROOT}/public/help.php",
+    "a cron job of the web user": "echo '* * * * * curl http://x' >/var/spool/cron/crontabs/www-data",
+    "a cron job that runs as the web user": "echo '* * * * * www-data wget http://x' >/etc/cron.d/x",
+    "a way back in for www-data": "mkdir -p /var/www/.ssh && echo ssh-rsa >/var/www/.ssh/authorized_keys",
+    "a unit of systemd": "printf '[Service]\\nExecStart=/tmp/x\\n' >/etc/systemd/system/x.service",
+    "a process of the web user": "cp /bin/sleep /tmp/s; runuser -u www-data -- setsid -f /tmp/s 600 >/dev/null 2>&1",
+    "pupils with an administrator's rights": f"UPDATE user SET roles = '{ADMIN}' WHERE username = 'student01'",
+    "administrators made in the last 30 days": "UPDATE user SET created_at = NOW() WHERE username = 'second.admin'",
+    "the environment file": "/.env",
+    "an upload to bigUpload": "/main/inc/lib/javascript/bigupload/inc/bigUpload.php",
+}
+CLEAN = """
+import os
+for number in range(300):
+    folder = f"/var/www/chamilo/var/upload/course{number}"
+    os.makedirs(folder)
+    code = f"/var/www/chamilo/public/main/made{number}"
+    os.makedirs(code)
+    for name in range(65):
+        open(f"{folder}/{name}.jpg", "w").close()
+    for name in range(30):
+        with open(f"{code}/{name}.php", "w") as file:
+            file.write("<?php require 'x.php'; echo htmlspecialchars($_GET['y']);\\n" * 20)
+        os.utime(f"{code}/{name}.php", (1.7e9, 1.7e9))
+"""
+
+
+def test_each_sign_of_a_break_in_is_found_and_told_and_none_on_a_clean_host(monitored: Host, sink: Sink) -> None:
+    monitored.run(["python3", "-"], data=CLEAN.replace("\\\\n", "\\n"))
+    monitored.run(["chamilo-hardening", "integrity", "accept"])
+    daily(monitored)
+    clean = record(monitored)["compromise"]
+    assert clean["ok"] and clean["signs"] == {"campus_test": []}
+    log = f"/var/log/{ {'nginx': 'nginx', 'apache': 'apache2'}[monitored.web] }/access.log"
+    for command in PLANTED.values():
+        if command.startswith("/"):
+            word = "POST" if command.endswith(".php") else "GET"
+            line = f'203.0.113.9 - - [25/Nov/2026:10:00:00 +0000] "{word} {command} HTTP/1.1" 200 5 "-" "-"'
+            monitored.run(["tee", "-a", log], data=f"{line}\n")
+        elif command.startswith("UPDATE"):
+            sql(monitored, command)
+        else:
+            monitored.run(command)
+    sink.forget()
+    daily(monitored)
+    signs = record(monitored)["compromise"]["signs"]["campus_test"]
+    missed = [kind for kind in PLANTED if not any(sign.startswith(kind) for sign in signs)]
+    assert missed == [] and len(signs) == len(PLANTED)
+    (told,) = (hook for hook in sink.hooks() if hook["title"] == "Signs of a break-in at campus.test")
+    assert all(sign in told["text"] for sign in signs)
+
+
+def test_where_nobody_is_named_it_is_red_and_no_play_fails(fresh: Host, playbook: Playbook, tmp_path: Path) -> None:
+    nobody: dict[str, Any] = dict.fromkeys(TOLD, "")
+    # A mail program that is there is used as it is.
+    fresh.put("/usr/sbin/sendmail", "#!/bin/sh\ncat >>/var/tmp/mails\n", "0755")
+    harden(playbook, fresh, tmp_path, **nobody)
+    assert harden(playbook, fresh, tmp_path, **nobody) == 0
+    status = audited(playbook, fresh)
+    assert {status[f"monitoring_{name}"][0] for name in ("app_log", "resources", "auth", "delivery")} == {"fail"}
+    assert "Nobody is told: set chamilo_alert_mail" in status["monitoring_delivery"][1]
+    refused = fresh.run(["chamilo-hardening", "alert", "--test"], check=False)
+    assert refused.returncode == 1 and "Nobody is configured" in refused.stderr
+    harden(playbook, fresh, tmp_path, chamilo_alert_webhook="", chamilo_monitoring_node_exporter=True)
+    assert (
+        fresh.get("/usr/sbin/sendmail").startswith("#!/bin/sh")
+        and not fresh.run("dpkg -l msmtp-mta", check=False).stdout
+    )
+    assert f"To: {MAIL}" in fresh.get("/var/tmp/mails")
+    figures = fresh.get("/var/lib/prometheus/node-exporter/chamilo_campus_test.prom")
+    assert 'chamilo_control_status{site="campus_test",control="monitoring_delivery",status="pass"} 1' in figures
+    assert 'chamilo_job_ok{site="campus_test",job="monitoring_auth"} 1' in figures
+    # Everything of the section goes again.
+    fresh.run(["chamilo-hardening", "undo", "monitoring", "--yes"])
+    assert fresh.run("ls /etc/monit/conf.d /etc/logrotate.d").stdout.count("chamilo") == 0
+
+
+def test_a_list_without_a_copy_elsewhere_is_not_enough(monitored: Host) -> None:
+    monitored.run("rm /var/lib/chamilo-hardening/integrity.json")
+    daily(monitored)
+    entry = record(monitored)["integrity"]
+    assert not entry["ok"] and "no copy of the list is off this host" in entry["detail"]
