@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _alert
 from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._state import Item, StateError, Tree, file_item
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import Item, StateError, Store, Tree, file_item
 
 UNIT = "chamilo-hardening-recover.service"
 # Before everything that could read a half-changed file: ordinary services start after sysinit.target.
@@ -65,6 +65,9 @@ WantedBy=timers.target
 """
 
 
+LOCK_SECONDS = 180.0
+
+
 @dataclass
 class Installed:
     """What was, or would be, done."""
@@ -82,11 +85,33 @@ def install(
     units: str = "/etc/systemd/system",
     tell: _alert.Addressee | None = None,
     addressee: str = _alert.CONFIGURATION,
+    store: Store | None = None,
 ) -> Installed:
     """Install what is not there already. An unchanged host costs a look at each file and no command.
 
-    ``tell``: who is told of what a person has to see; None leaves that as it is.
+    ``tell``: who is told of what a person has to see; None leaves that as it is. ``store``: whose lock to hold for a
+    change. Two portals of one host are two hosts to Ansible, which works on them at the same time.
     """
+    machine = machine or Machine()
+    if store is None or check:
+        return _install(content, version, program, check, machine, units, tell, addressee)
+    done = _install(content, version, program, True, machine, units, tell, addressee)
+    if done.changed:
+        with store.lock("the installation of chamilo-hardening", LOCK_SECONDS):
+            done = _install(content, version, program, False, machine, units, tell, addressee)
+    return done
+
+
+def _install(
+    content: bytes,
+    version: str,
+    program: str,
+    check: bool,
+    machine: Machine,
+    units: str,
+    tell: _alert.Addressee | None,
+    addressee: str,
+) -> Installed:
     unit = f"{units}/{UNIT}"
     wanted = {
         program: file_item(content, 0, 0, 0o755),
@@ -117,7 +142,6 @@ def install(
                     tree.make_directory(folder, 0o700 if path == addressee else 0o755)
                 tree.write(path, wanted[path])
     done.changed = bool(different)
-    machine = machine or Machine()
     if any(path.startswith(f"{units}/") for path in different) and not check and machine.systemd:
         for argv in (["systemctl", "daemon-reload"], ["systemctl", "restart", f"{DAILY}.timer"]):
             code, said = machine.run(argv, 60)

@@ -89,7 +89,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._alert import Addressee, refusal
 from ansible_collections.chamilo.hardening.plugins.module_utils._install import install
-from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError, Store
 
 
 def main() -> None:
@@ -113,7 +113,9 @@ def main() -> None:
         module.fail_json(msg=refused)
     program = zlib.decompress(base64.b64decode(module.params["content"]))
     try:
-        done = install(program, module.params["version"], module.params["path"], module.check_mode, tell=tell)
+        done = install(
+            program, module.params["version"], module.params["path"], module.check_mode, tell=tell, store=Store()
+        )
     except (StateError, OSError) as problem:
         module.fail_json(msg=str(problem))
     result = {"changed": done.changed, "version": module.params["version"]}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._alert import Addressee
 from ansible_collections.chamilo.hardening.plugins.module_utils._install import DAILY, UNIT, Installed, install
 from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError, Store
 
 
 class Place:
@@ -32,11 +33,17 @@ class Place:
         return self.code, ""
 
     def install(
-        self, content: bytes = b"one", check: bool = False, systemd: bool = True, tell: Addressee | None = None
+        self,
+        content: bytes = b"one",
+        check: bool = False,
+        systemd: bool = True,
+        tell: Addressee | None = None,
+        store: Store | None = None,
     ) -> Installed:
         self.commands.clear()
         machine = Machine(self.run, systemd=systemd)
-        return install(content, "1.2.3", str(self.program), check, machine, str(self.units), tell, str(self.addressee))
+        paths = {"units": str(self.units), "addressee": str(self.addressee)}
+        return install(content, "1.2.3", str(self.program), check, machine, tell=tell, store=store, **paths)
 
 
 @pytest.fixture
@@ -56,6 +63,23 @@ def test_it_is_installed_and_enabled_once(place: Place) -> None:
     assert place.commands == ["systemctl daemon-reload", f"systemctl restart {DAILY}.timer"]
     again = place.install()
     assert not again.changed and again.diff == [] and place.commands == []
+
+
+def test_two_at_a_time_wait_for_each_other(place: Place, tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "state"))
+    others: list[bool] = []
+
+    def other() -> None:
+        others.append(place.install(store=store).changed)
+
+    with store.lock("somebody else", 1):
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive() and not place.program.exists(), "it waits"
+        assert place.install().changed
+    thread.join(30)
+    assert others == [False], "the other one has done it"
 
 
 def test_check_mode_predicts_and_touches_nothing(place: Place) -> None:

@@ -34,7 +34,7 @@ def test_the_program_is_unpacked_and_installed(
     monkeypatch.setattr(
         host_program,
         "install",
-        lambda *words, tell: installed.append((*words, tell)) or _install.Installed(True, [{"before": ""}]),
+        lambda *words, tell, store: installed.append((*words, tell)) or _install.Installed(True, [{"before": ""}]),
     )
     done = run(capsys, content=CONTENT, version="1.2.3", path="/x", _ansible_diff=True)
     assert installed == [(b"program", "1.2.3", "/x", False, None)]
@@ -56,7 +56,7 @@ def test_whom_to_tell_is_handed_on(
     tell: tuple[str, str],
 ) -> None:
     told: list[Any] = []
-    monkeypatch.setattr(host_program, "install", lambda *words, tell: told.append(tell) or _install.Installed())
+    monkeypatch.setattr(host_program, "install", lambda *words, tell, store: told.append(tell) or _install.Installed())
     run(capsys, content=CONTENT, version="1.2.3", **arguments)
     assert [(one.mail, one.webhook) for one in told] == [tell]
 
