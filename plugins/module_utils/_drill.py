@@ -151,7 +151,9 @@ class _Drill:
         if hours > _backup.LATE_HOURS:
             raise BackupError(f"The newest backup in {self.place.shown} is {hours:.0f} hours old.")
         if self.place.url == self.portal.places[0]:
-            same = not self.last or self.last["snapshots"] == [pair.database.id, pair.files.id]
+            # Older versions of restic name what they saved by its first digits.
+            saved = self.last.get("snapshots", ["", ""])
+            same = pair.database.id.startswith(saved[0]) and pair.files.id.startswith(saved[1])
         else:
             same = self.last.get("trees", [pair.database.tree, pair.files.tree]) == [
                 pair.database.tree,

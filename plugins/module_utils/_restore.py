@@ -167,6 +167,8 @@ class _Work:
         """Load the dump into a database of its own."""
         if not self.portal.local:
             raise BackupError(f"The database is on {self.portal.host}: restore it there.")
+        if not os.path.exists(_socket(self.portal)):
+            raise BackupError("No database server runs on this host: install mariadb-server first.")
         os.makedirs(self.staging, 0o700, exist_ok=True)
         path = f"{self.staging}/database.sql"
         with open(path, "xb") as output:
@@ -235,15 +237,16 @@ def finish(portal: Portal) -> list[str]:
 
 def _change_places(fetched: str, live: str, inode: int) -> None:
     """What was fetched goes where it belongs, what was there goes where that lay."""
-    there = os.lstat(live).st_ino if os.path.lexists(live) else 0
-    if there == inode:
+    waiting = os.lstat(fetched).st_ino if os.path.lexists(fetched) else 0
+    if waiting != inode:
         return  # done before
-    if inode and not there:
+    if not inode:  # it came after the backup
+        if os.path.lexists(live):
+            os.makedirs(os.path.dirname(fetched), 0o700, exist_ok=True)
+            os.rename(live, fetched)
+    elif not os.path.lexists(live):
         _make_way(os.path.dirname(fetched), os.path.dirname(live))
         os.rename(fetched, live)
-    elif not inode:  # it came after the backup
-        os.makedirs(os.path.dirname(fetched), 0o700, exist_ok=True)
-        os.rename(live, fetched)
     else:
         exchange(fetched, live)
 

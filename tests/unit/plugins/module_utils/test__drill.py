@@ -1,0 +1,159 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a drill looks at. That it restores for real is shown on real hosts."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _backup, _drill, _state
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup import BackupError, Pair, Portal, Snapshot
+
+KEY = "a key"
+
+
+@pytest.fixture
+def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
+    monkeypatch.setattr(_backup, "CONFIGURATION", str(tmp_path))
+    monkeypatch.setattr(_state, "STATE", str(tmp_path / "state"))
+    made = Portal("campus", "campus.test", "/x", repository="/repository", offsite="rest:http://store/x")
+    Path(made.key_file).write_text(KEY)
+    return made
+
+
+def pair(run: str = "1", tree: str = "t", hours: float = 1) -> Pair:
+    at = time.time() - hours * 3600
+    return Pair(run, Snapshot("d1", tree, at, run, ()), Snapshot("f1", "f", at, run, ()))
+
+
+def attempt(portal: Portal, *pairs: Pair, identity: str = "known") -> _drill._Drill:
+    last = {"run": "1", "at": time.time(), "trees": ["t", "f"], "snapshots": ["d1", "f1"]}
+    memory = {"repositories": {"rest:http://store/x": "known"}, "last": last, "good": {}}
+    made = _drill._Drill(portal, memory, False)
+
+    class Place:
+        url = portal.offsite
+        shown = portal.offsite
+
+        def identity(self) -> str:
+            return identity
+
+        def unlock(self) -> None:
+            pass
+
+        def pairs(self) -> list[Pair]:
+            return list(pairs)
+
+    made.place = Place()  # type: ignore[assignment]  # no restic is needed here
+    return made
+
+
+def test_the_newest_backup_is_the_one_this_host_sent(portal: Portal) -> None:
+    assert attempt(portal, pair("0"), pair())._newest().run == "1"
+
+
+@pytest.mark.parametrize(
+    ("pairs", "identity", "words"),
+    [
+        ([], "known", "holds no complete backup"),
+        ([pair()], "other", "another repository"),
+        ([pair("0")], "known", "but this host made one at"),
+        ([pair(tree="old")], "known", "its content is another"),
+        ([pair(hours=30)], "known", "30 hours old"),
+    ],
+)
+def test_what_is_not_the_newest_is_refused(portal: Portal, pairs: list[Pair], identity: str, words: str) -> None:
+    with pytest.raises(BackupError, match=words):
+        attempt(portal, *pairs, identity=identity)._newest()
+
+
+def test_a_key_that_changed_is_refused(portal: Portal) -> None:
+    _backup.note(portal, "encrypted", True, "", salt="s", fingerprint=_backup.fingerprint(KEY, "s"))
+    attempt(portal, pair())._newest()
+    Path(portal.key_file).write_text("another")
+    with pytest.raises(BackupError, match="no longer the one"):
+        attempt(portal, pair())._newest()
+
+
+def test_no_drill_begins_without_room(portal: Portal) -> None:
+    with pytest.raises(BackupError, match="make room"):
+        attempt(portal)._room(1 << 60, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("change", "different"),
+    [
+        (lambda text: text, []),
+        (lambda text: text.replace("-- Host", "-- Another host"), []),
+        (lambda text: text.replace("(2)", "(3)"), ["user"]),
+        (lambda text: text.replace("INSERT INTO `course` VALUES (1);\n", ""), ["course"]),
+    ],
+)
+def test_dumps_are_compared_table_by_table(tmp_path: Path, change: Any, different: list[str]) -> None:
+    text = "".join(
+        f"DROP TABLE IF EXISTS `{name}`;\nCREATE TABLE `{name}` (\n  `id` int\n);\nLOCK TABLES `{name}` WRITE;\n"
+        f"INSERT INTO `{name}` VALUES ({number});\nUNLOCK TABLES;\n"
+        for number, name in ((1, "course"), (2, "user"))
+    )
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text(f"/*M!999999 */\n-- Host: localhost\n{text}")
+    other.write_text(change(f"-- Host: localhost\n{text}"))
+    found, wanted = _drill._tables(str(one)), _drill._tables(str(other))
+    assert [name for name in found if found[name] != wanted.get(name)] == different
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, tuple[int, str, str]]]:
+    answers: dict[str, tuple[int, str, str]] = {}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, location, body = answers.get(self.path, (404, "", ""))
+            self.send_response(status)
+            if location:
+                self.send_header("Location", location)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_arguments: Any) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as listening:
+        monkeypatch.setattr(_drill, "_PORT", listening.server_port)
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        yield answers
+        listening.shutdown()
+
+
+def test_a_login_page_is_known_when_it_is_seen(server: dict[str, tuple[int, str, str]]) -> None:
+    server["/login"] = (302, "https://campus.test/here", "")
+    server["/here"] = (200, "", '<input type="password">')
+    assert _drill._login_page("campus.test") == ""
+    server["/here"] = (200, "", "an empty shell")
+    assert "no login page" in _drill._login_page("campus.test")
+    server["/here"] = (500, "", "")
+    assert "answers 500" in _drill._login_page("campus.test")
+    server["/here"] = (302, "/login", "")
+    assert "leads nowhere" in _drill._login_page("campus.test")
+
+
+def test_results_are_dated_and_a_hundred_are_kept(portal: Portal, tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "backups" / "drills"
+    folder.mkdir(parents=True)
+    for number in range(120):
+        (folder / f"campus-20260101T{number:06}Z.json").write_text("{}")
+    (folder / "campus-2-20260101T000000Z.json").write_text("of another portal")
+    _drill._write(portal, {"ok": True})
+    assert len(list(folder.iterdir())) == 101
+    newest = sorted(folder.glob("campus-????????T??????Z.json"))[-1]
+    assert json.loads(newest.read_text()) == {"ok": True}

@@ -1,0 +1,154 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How folders change places, also when that was cut off in between."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _restore, _state
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup import BackupError, Pair, Portal, Snapshot
+
+
+@pytest.fixture
+def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
+    monkeypatch.setattr(_state, "STATE", str(tmp_path / "state"))
+    (tmp_path / "state" / "backups").mkdir(parents=True)
+    root = tmp_path / "chamilo"
+    (root / "var").mkdir(parents=True)
+    (root / "var" / "lesson").write_text("spoilt")
+    (root / "later").write_text("came after the backup")
+    return Portal("campus", "campus.test", str(root), host="db.example.org")
+
+
+def work(portal: Portal) -> _restore._Work:
+    half = Snapshot("id", "tree", 0, "run", ())
+    made = _restore._Work(portal, None, Pair("run", half, half))  # type: ignore[arg-type]  # fetches nothing here
+    fetched = Path(f"{made.staging}{portal.folder}")
+    (fetched / "var").mkdir(parents=True)
+    (fetched / "var" / "lesson").write_text("as it was")
+    (fetched / "new" / "deep").mkdir(parents=True)
+    (fetched / "new").chmod(0o750)
+    (fetched / "new" / "deep" / "file").write_text("gone since")
+    return made
+
+
+def planned(portal: Portal) -> _restore._Work:
+    made = work(portal)
+    for name in ("var", "later", "new/deep/file"):
+        made._swap(f"{made.staging}{portal.folder}/{name}", f"{portal.folder}/{name}")
+    made.write_down()
+    return made
+
+
+def looks_right(portal: Portal, kept: str) -> None:
+    root, old = Path(portal.folder), Path(f"{kept}{portal.folder}")
+    assert (root / "var" / "lesson").read_text() == "as it was"
+    assert (root / "new" / "deep" / "file").read_text() == "gone since"
+    assert not (root / "later").exists()
+    assert (old / "var" / "lesson").read_text() == "spoilt"
+    assert (old / "later").read_text() == "came after the backup"
+
+
+def test_what_was_fetched_comes_in_and_what_was_there_is_kept(portal: Portal) -> None:
+    made = planned(portal)
+    assert made.kept in " ".join(_restore.finish(portal))
+    looks_right(portal, made.kept)
+    assert (Path(portal.folder) / "new").stat().st_mode & 0o777 == 0o750
+    assert _restore.finish(portal) == []
+
+
+@pytest.mark.parametrize("calls", range(8))
+def test_it_is_finished_whenever_it_was_cut_off(portal: Portal, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = planned(portal)
+    real: dict[str, Any] = {name: getattr(os, name) for name in ("rename", "unlink")}
+    left = [calls]
+
+    def limited(name: str) -> Any:
+        def call(*arguments: Any) -> Any:
+            if not left[0]:
+                raise KeyboardInterrupt
+            left[0] -= 1
+            return real[name](*arguments)
+
+        return call
+
+    exchange = _restore.exchange
+    with monkeypatch.context() as patch:
+        for name in real:
+            patch.setattr(os, name, limited(name))
+        patch.setattr(_restore, "exchange", lambda *paths: limited_exchange(paths))
+
+        def limited_exchange(paths: tuple[str, str]) -> None:
+            if not left[0]:
+                raise KeyboardInterrupt
+            left[0] -= 1
+            exchange(*paths)
+
+        try:
+            _restore.finish(portal)
+        except KeyboardInterrupt:
+            pass  # killed here
+    _restore.finish(portal)
+    looks_right(portal, made.kept)
+    assert not os.path.lexists(made.staging)
+
+
+def test_two_paths_change_places_also_where_the_kernel_cannot_do_it_in_one_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir()
+    other.write_text("file")
+    _restore.exchange(str(one), str(other))
+    assert one.read_text() == "file" and other.is_dir()
+
+    class Old:
+        def renameat2(self, *_arguments: Any) -> int:
+            return -1
+
+    monkeypatch.setattr(_restore.ctypes, "CDLL", lambda *_a, **_k: Old())
+    monkeypatch.setattr(_restore.ctypes, "get_errno", lambda: 22)
+    _restore.exchange(str(one), str(other))
+    assert other.read_text() == "file" and one.is_dir()
+    monkeypatch.setattr(_restore.ctypes, "get_errno", lambda: 18)
+    with pytest.raises(BackupError, match="cannot change places"):
+        _restore.exchange(str(one), str(other))
+
+
+def test_a_pattern_stands_for_its_path_alone() -> None:
+    assert _restore._literal("/a/[x]*?\\") == "/a/\\[x\\]\\*\\?\\\\"
+
+
+def test_a_portal_on_a_disk_of_its_own_is_staged_inside(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _restore._staging(portal) == f"{os.path.dirname(portal.folder)}/.chamilo.restoring"
+    real = os.stat
+
+    def stat(path: str) -> Any:
+        return real("/proc") if path == portal.folder else real(path)
+
+    monkeypatch.setattr(_restore.os, "stat", stat)
+    assert _restore._staging(portal) == f"{portal.folder}/.chamilo.restoring"
+
+
+def test_tables_change_places_in_one_statement(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    tables = {"chamilo_restoring": ["course", "user"], "chamilo": ["user"]}
+    monkeypatch.setattr(_restore, "_tables", lambda _portal, name: tables.get(name, []))
+    monkeypatch.setattr(_restore, "_sql", lambda _portal, sql: said.append(sql))
+    names = {"new": "chamilo_restoring", "old": "chamilo_before_x"}
+    portal = Portal(**{**json.loads(json.dumps(portal.__dict__)), "name": "chamilo"})
+    _restore._change_tables(portal, names)
+    assert said[0].count("RENAME TABLE") == 1
+    assert (
+        "`chamilo`.`user` TO `chamilo_before_x`.`user`, `chamilo_restoring`.`course` TO `chamilo`.`course`" in said[0]
+    )
+    tables["chamilo_restoring"] = []
+    _restore._change_tables(portal, names)
+    assert len(said) == 1
