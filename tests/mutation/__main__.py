@@ -146,6 +146,7 @@ def main() -> int:
     print(f"{len(sample)} of {len(possible)} possible mistakes, seed {options.seed}", flush=True)
 
     with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # some tests go on as the web user
         trees: queue.SimpleQueue[Path] = queue.SimpleQueue()
         for number in range(options.jobs):
             trees.put(copy(Path(folder) / str(number)))
