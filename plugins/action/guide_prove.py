@@ -24,6 +24,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import 
     permissions,
     sessions,
     updates,
+    uploads,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
     FAIL,

@@ -130,6 +130,11 @@ options:
       - Needs O(chamilo_root).
     type: str
     default: ""
+  state:
+    description: V(absent) brings back what O(section) remembers, and looks at no other option.
+    type: str
+    choices: [present, absent]
+    default: present
 requirements:
   - python3-pymysql, or the mariadb or mysql client, on the target
   - root on the target where the override file has to be changed
@@ -288,8 +293,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database import
 from ansible_collections.chamilo.hardening.plugins.module_utils._overrides import OverridesError
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import SettingsError, wish
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings_host import Application, Host, result
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings_memory import recall
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings_undo import undo
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import SiteError, discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import STATE, StateError
 
 
 def host(given: dict) -> Host:
@@ -332,6 +339,7 @@ def main() -> None:
             "pin": {"type": "bool"},
             "web_user": {"type": "str", "default": ""},
             "section": {"type": "str", "default": ""},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
         required_one_of=[["chamilo_root", "login_user"]],
         required_together=[["login_user", "login_db"]],
@@ -340,6 +348,10 @@ def main() -> None:
     given = module.params
     asked = {name: given[name] for name in ("settings", "secret_settings", "reset", "access_url", "lock", "pin")}
     try:
+        if given["state"] == "absent":
+            remembered = given["section"] in recall(STATE)
+            said = undo(given["section"], STATE) if remembered and not module.check_mode else []
+            module.exit_json(changed=remembered, msg=" ".join(said))
         outcome = host(given).apply(wish(**asked), check=module.check_mode, section=given["section"])
     except NoClient as problem:
         if not module.check_mode:

@@ -130,6 +130,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import 
     permissions,
     sessions,
     updates,
+    uploads,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import attacks, inside_attacks, observe
 from ansible_collections.chamilo.hardening.plugins.module_utils._inside import TESTBED, Inside

@@ -1,0 +1,259 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Attacks with files: have the portal take a program, lay one where a web address leads, have a virus pass.
+
+All of them are for hosts of the testbed. The programs only say a word that does not stand in them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._canary import Visitor, canary, here
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Door, Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+
+# By which the portal is asked to take it.
+_OFFERED = (
+    *("a.exe", "a.bat", "a.sh", "a.php", "a.phtml", "a.cgi", "a.phps", "a.pht", "a.phar", "a.PHP", "a.php5"),
+    *("a.php7", "a.php.jpg", "a.PhAr", "a.shtml", "a.EXE", "a.x.sh", ".htaccess.htaccess"),
+)
+# By which it lies in a folder of a web root, and by which it is asked for.
+_LAID = (
+    *("a.php", "a.PHP", "a.pHp", "a.php3", "a.php5", "a.php7", "a.php8", "a.phtml", "a.pht", "a.phar", "a.phps"),
+    *("a.inc", "a.php.jpg", "a.jpg.php", "a.jpg", "a", "index.php", "a.cgi", "a.shtml"),
+)
+_ASKED = ("", "/", "/b", "/b.php", "/index.php", "?b.php", "%20", ".", "%00.php", ";b.php")
+_FOLDERS = 3  # that are tried under each web root
+_ENTRIES = 20_000  # that are looked at to find them
+_EICAR = r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
+_SCANNED_AFTER = 330.0  # seconds
+
+
+def _send(visitor: Visitor, aim: Aim, name: str, content: bytes) -> Answer:
+    """Upload a file as a browser does."""
+    edge = secrets.token_hex(12)
+    head = f'--{edge}\r\nContent-Disposition: form-data; name="uploadFile"; filename="{name}"\r\n\r\n'
+    headers = {
+        "Content-Type": f"multipart/form-data; boundary={edge}",
+        "Cookie": "; ".join(f"{key}={value}" for key, value in visitor.cookies.items()),
+    }
+    body = head.encode() + content + f"\r\n--{edge}--\r\n".encode()
+    answer = aim.get("/documents/upload", method="POST", body=body, headers=headers)
+    if not answer.status:
+        raise OSError(f"{answer.url} gave no answer: {answer.error}")
+    return answer
+
+
+def _stored(answer: Answer) -> dict[str, object]:
+    told = json.loads(answer.body)
+    return told if isinstance(told, dict) else {}
+
+
+def _remove(visitor: Visitor, aim: Aim, answer: Answer) -> None:
+    cookies = "; ".join(f"{key}={value}" for key, value in visitor.cookies.items())
+    aim.get(f"/documents/{_stored(answer)['id']}", method="DELETE", headers={"Cookie": cookies})
+
+
+@attack("uploads_extensions", inside=True)
+def offer(inside: Inside) -> Finding:
+    aim = here(inside)
+    taken = []
+    with canary(inside) as (user, password):
+        visitor = Visitor(aim)
+        visitor.login(user, password)
+        answer = _send(visitor, aim, "a.txt", b"harmless")
+        if answer.status != 201:
+            raise OSError(f"not even a text file is taken: {answer.status}")
+        _remove(visitor, aim, answer)
+        for name in _OFFERED:
+            answer = _send(visitor, aim, name, b"harmless")
+            if answer.status == 201:
+                taken.append(f"{name} (as {_stored(answer).get('title')})")
+                _remove(visitor, aim, answer)
+    if taken:
+        more = f" and {len(taken) - 3} more" if len(taken) > 3 else ""
+        return failed(f"The portal takes {', '.join(taken[:3])}{more}.")
+    return passed(f"The portal was offered {len(_OFFERED)} dangerous files under different names, and took none.")
+
+
+# ------------------------------------------------------------------------------------------- files in a web root
+
+
+def _writable(root: str) -> list[str]:
+    """The topmost folders below a web root that whoever runs this can write to."""
+    found: list[str] = []
+    pending, entries = [root], 0
+    while pending and entries < _ENTRIES and len(found) < _FOLDERS:
+        folder = pending.pop(0)
+        if os.access(folder, os.W_OK | os.X_OK):
+            found.append(folder)
+            continue
+        try:
+            with os.scandir(folder) as listed:
+                below = [entry.path for entry in listed if entry.is_dir(follow_symlinks=False)]
+        except OSError:
+            continue
+        entries += len(below)
+        pending += sorted(below)
+    return found
+
+
+def _places(inside: Inside) -> Iterator[tuple[str, list[Door], str, str]]:
+    """Folders that the web user can write to: where, by which doors, under which path, in which virtual host."""
+    look = Look(inside.site, {})
+    for host in inside.site.virtual_hosts:
+        root = os.path.realpath(host.root) if host.root else ""
+        doors = look.doors_of(host)
+        if not os.path.isdir(root) or not doors:
+            continue
+        tried = inside.as_user(inside.web_user, functools.partial(_writable, root))
+        for folder in tried.value or []:
+            below = os.path.relpath(folder, root)
+            yield folder, doors, "/" if below == "." else f"/{below}/", f"{host.file}:{host.line}"
+
+
+@contextlib.contextmanager
+def _folder(inside: Inside, above: str) -> Iterator[str]:
+    """A new folder of the web user's own, gone after the attack."""
+    path = os.path.join(above, f"chamilo-hardening-{secrets.token_hex(6)}")
+
+    def make() -> str:
+        os.mkdir(path, 0o755)
+        return path
+
+    tried = inside.as_user(inside.web_user, make)
+    if tried.error:
+        raise OSError(f"no folder could be made in {above}: {tried.error}")
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
+def _lay(inside: Inside, folder: str, files: dict[str, str]) -> None:
+    def write() -> bool:
+        for name, text in files.items():
+            path = os.path.join(folder, name)
+            with open(path, "w", encoding="ascii") as file:
+                file.write(text)
+            os.chmod(path, 0o755)
+        return True
+
+    tried = inside.as_user(inside.web_user, write)
+    if tried.error:
+        raise OSError(f"no file could be laid in {folder}: {tried.error}")
+
+
+def _program(name: str, word: str) -> str:
+    """A program that says the word, which does not stand in it."""
+    back = word[::-1]
+    if name.endswith(".cgi"):
+        return f"#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'\necho {back} | rev\n"
+    if name.endswith(".shtml"):
+        return f'<!--#set var="a" value="{word[:8]}" --><!--#echo var="a" -->{word[8:]}'
+    return f"<?php echo strrev('{back}');"
+
+
+@attack("uploads_no_exec", inside=True)
+def lay_programs(inside: Inside) -> Finding:
+    look = Look(inside.site, {})
+    ran: list[str] = []
+    asked = places = 0
+    for above, doors, path, where in _places(inside):
+        places += 1
+        word = secrets.token_hex(12)
+        with _folder(inside, above) as folder:
+            _lay(inside, folder, {name: _program(name, word) for name in _LAID})
+            start = f"{path}{os.path.basename(folder)}/"
+            for door in doors:
+                for name in _LAID:
+                    for behind in _ASKED:
+                        answer = look.ask(door, f"{start}{name}{behind}")
+                        asked += 1
+                        if word.encode() in answer.body:
+                            ran.append(f"{name}{behind} in {above} (virtual host at {where})")
+    if ran:
+        more = f", and {len(ran) - 2} more" if len(ran) > 2 else ""
+        return failed(f"What the web user could write was run: {', '.join(ran[:2])}{more}.")
+    if not places:
+        return passed("The web user can write to no folder that a web address leads to.")
+    return passed(f"Programs in {places} folders of the web user's were asked for {asked} times; none ran.")
+
+
+@attack("uploads_no_override", inside=True)
+def lay_rules(inside: Inside) -> Finding:
+    look = Look(inside.site, {})
+    obeyed: list[str] = []
+    places = 0
+    for above, doors, path, where in _places(inside):
+        places += 1
+        word = secrets.token_hex(12)
+        with _folder(inside, above) as folder:
+            start = f"{path}{os.path.basename(folder)}/"
+            _lay(inside, folder, {"plain.txt": "plain", "a.jpg": _program("a.jpg", word), "b.php": "<?php "})
+            before = [look.ask(door, f"{start}plain.txt").status for door in doors]
+            rules = "Require all denied\n"
+            php = f"auto_prepend_file = {folder}/a.jpg\n"
+            _lay(inside, folder, {".htaccess": rules, ".user.ini": php})
+            for door, was in zip(doors, before):
+                # Another address for the same file: the same question is asked once only.
+                if was == 200 and look.ask(door, f"{start}plain.txt?again").status == 403:
+                    obeyed.append(f".htaccess in {above} (virtual host at {where})")
+                if word.encode() in look.ask(door, f"{start}b.php").body:
+                    obeyed.append(f".user.ini in {above} (virtual host at {where})")
+    if obeyed:
+        return failed(f"The server obeyed what the web user had written: {', '.join(obeyed[:2])}.")
+    if not places:
+        return passed("The web user can write to no folder that a web address leads to.")
+    return passed(f"Neither .htaccess nor .user.ini had an effect in {places} folders that the web user can write to.")
+
+
+# ------------------------------------------------------------------------------------------------------- a virus
+
+
+@attack("uploads_antivirus", inside=True)
+def send_virus(inside: Inside) -> Finding:
+    return _virus(inside, time.monotonic, time.sleep)
+
+
+def _virus(inside: Inside, clock: Callable[[], float], sleep: Callable[[float], None]) -> Finding:
+    aim = here(inside)
+    with canary(inside) as (user, password):
+        visitor = Visitor(aim)
+        visitor.login(user, password)
+        answer = _send(visitor, aim, "essay.txt", _EICAR.encode())
+        if answer.status != 201:
+            return passed(f"The test virus was refused at once: {answer.status}.")
+        address = str(_stored(answer)["url"])
+        try:
+            if not _scanner_runs():
+                return failed("The test virus was uploaded, and no scanner runs that could find it.")
+            began = clock()
+            while clock() - began < _SCANNED_AFTER:
+                if _EICAR.encode() not in visitor.ask(address).body:
+                    return passed(f"The test virus was taken away {clock() - began:.0f} seconds after its upload.")
+                sleep(2)
+            return failed(f"The test virus can still be downloaded {_SCANNED_AFTER:.0f} seconds after its upload.")
+        finally:
+            _remove(visitor, aim, answer)
+
+
+def _scanner_runs() -> bool:
+    for number in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{number}/comm", encoding="ascii", errors="replace") as file:
+            if file.read().strip() in ("clamd", "clamscan", "clamonacc"):
+                return True
+    return False

@@ -1,0 +1,354 @@
+"""The role uploads: nothing that the web user can write runs, by whatever name, address or virtual host."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import uploads
+from tests.hosts.hardening import Playbook, missing_from_the_portal, neighbour
+from tests.playbook import play
+from tests.testbed import authority
+from tests.testbed.app.selfcheck import PASSWORDS, Browser
+from tests.testbed.hosts import Host
+
+ROOT = "/var/www/chamilo"
+INI = re.compile(r"^\s*(?:ok|changed): \[", re.MULTILINE)
+# Somebody's old virtual hosts: the project folder is their root, or a link to it, and everything goes to PHP.
+STRANGERS = {8081: ROOT, 8082: "/srv/old"}
+NGINX = r"""
+server {
+    listen %(port)d;
+    server_name old.test;
+    root %(root)s;
+    location ~* \.(?:ph\w+|inc|jpg)(?:/|$) {
+        fastcgi_split_path_info ^(.+?\.\w+)(/.*)$;
+        fastcgi_pass unix:/run/php/php-fpm.sock;
+        include fastcgi_params;
+        fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;
+    }
+}
+"""
+APACHE = r"""
+Listen %(port)d
+<VirtualHost *:%(port)d>
+    ServerName old.test
+    DocumentRoot %(root)s
+    <Directory %(root)s>
+        AllowOverride All
+        Options +ExecCGI +FollowSymLinks
+        Require all granted
+        <FilesMatch "(?i)\.(?:ph\w+|inc|jpg)$">
+            SetHandler "proxy:unix:/run/php/php-fpm.sock|fcgi://localhost"
+        </FilesMatch>
+    </Directory>
+</VirtualHost>
+"""
+LAY = """
+import json, os, sys
+folder, files = {folder!r}, json.loads({files!r})
+os.makedirs(folder, exist_ok=True)
+for name, text in files.items():
+    with open(os.path.join(folder, name), "w") as file:
+        file.write(text)
+    os.chmod(os.path.join(folder, name), 0o755)
+"""
+
+
+@pytest.fixture
+def playbook(tmp_path: Path) -> Playbook:
+    """With the owners that the section permissions gives the files: they decide what is Chamilo's program."""
+    return Playbook(tmp_path, "updates,https,permissions,uploads")
+
+
+def lay(host: Host, folder: str, files: dict[str, str]) -> None:
+    """As the web user does it."""
+    host.run(["python3", "-"], user="www-data", data=LAY.format(folder=folder, files=json.dumps(files)))
+
+
+def programs(word: str) -> dict[str, str]:
+    return {name: uploads._program(name, word) for name in uploads._LAID}
+
+
+def ran(host: Host, base: str, word: str) -> list[str]:
+    """What runs of the programs in a folder, by the address that made it run."""
+    ways = [f"{base}/{name}{behind}" for name in uploads._LAID for behind in uploads._ASKED]
+    return [way for way in ways if word.encode() in host.http(way).body]
+
+
+def strangers(host: Host) -> None:
+    """Have the old virtual hosts on the host, folders that the web user can write to, and a pool that runs any name."""
+    text, folder = {"nginx": (NGINX, "/etc/nginx"), "apache": (APACHE, "/etc/apache2")}[host.web]
+    for port, root in STRANGERS.items():
+        host.put(f"{folder}/sites-enabled/old-{port}.conf", text % {"port": port, "root": root})
+    host.run(f"ln -s {ROOT} /srv/old; install -d -o www-data -g www-data {ROOT}/files {ROOT}/public/files")
+    host.run("echo 'security.limit_extensions =' >>$(ls /etc/php/*/fpm/pool.d/www.conf)")
+    service = {"nginx": "nginx", "apache": "apache2"}[host.web]
+    host.run(f"systemctl reload 'php*-fpm.service' && systemctl restart {service}")
+
+
+def hardened_among_strangers(host: Host, playbook: Playbook) -> None:
+    strangers(host)
+    watch = "<?php header('X-Watched: {}');\n"
+    host.put("/opt/pool.php", watch.format("pool"))
+    host.run("echo 'php_admin_value[auto_prepend_file] = /opt/pool.php' >>$(ls /etc/php/*/fpm/pool.d/www.conf)")
+    playbook.harden(host)
+    # As an older Chamilo or an administrator left it: the web user may write here.
+    host.run(f"install -d -o www-data -g www-data {ROOT}/files {ROOT}/public/files")
+
+
+@pytest.fixture
+def among_strangers(stage: Callable[..., Host], playbook: Playbook) -> Host:
+    return stage("among strangers", lambda host: hardened_among_strangers(host, playbook))
+
+
+def test_on_an_unhardened_host_they_run(fresh: Host) -> None:
+    strangers(fresh)
+    word = secrets.token_hex(12)
+    for folder in ("public/files", "var/upload/new"):
+        lay(fresh, f"{ROOT}/{folder}", programs(word))
+    names = {way.rpartition("/")[2] for way in ran(fresh, f"http://{fresh.domain}/files", word)}
+    assert {"a.php", "a.jpg.php"} <= names
+    for port, root in STRANGERS.items():
+        base = f"http://old.test:{port}/var/upload/new"
+        assert {f"{base}/a.php", f"{base}/a.jpg"} <= set(ran(fresh, base, word)), root
+    lay(
+        fresh,
+        f"{ROOT}/var/upload/new",
+        {".user.ini": f"auto_prepend_file = {ROOT}/var/upload/new/a.jpg\n", "b.php": ""},
+    )
+    assert word.encode() in fresh.http("http://old.test:8081/var/upload/new/b.php").body
+
+
+@pytest.mark.wire
+def test_no_address_of_any_virtual_host_runs_them(among_strangers: Host) -> None:
+    host, word = among_strangers, secrets.token_hex(12)
+    for folder in ("public/files", "files", "var/upload/new", "var/cache/new"):
+        lay(host, f"{ROOT}/{folder}", programs(word))
+    assert not ran(host, f"https://{host.domain}/files", word)
+    for port in STRANGERS:
+        for folder in ("files", "public/files", "var/upload/new", "var/cache/new"):
+            base = f"http://old.test:{port}/{folder}"
+            assert not ran(host, base, word)
+            assert host.http(f"{base}/a.php").status == 403
+    # Chamilo's own program runs by all of them, as it did.
+    for base in (f"https://{host.domain}", *(f"http://old.test:{port}/public" for port in STRANGERS)):
+        assert host.http(f"{base}/main/auth/lostPassword.php").status == 200
+
+
+@pytest.mark.wire
+def test_rules_among_the_uploads_have_no_effect(among_strangers: Host) -> None:
+    host, word = among_strangers, secrets.token_hex(12)
+    for folder in ("public/files", "var/upload/new"):
+        path = f"{ROOT}/{folder}"
+        rules = "Require all denied\n" if folder == "public/files" else "Require all granted\n"
+        lay(
+            host,
+            path,
+            {
+                **programs(word),
+                "plain.txt": "plain",
+                ".htaccess": f"{rules}SetHandler application/x-httpd-php\nAddHandler cgi-script .txt\n",
+                ".user.ini": f"auto_prepend_file = {path}/a.jpg\nauto_append_file = {path}/a.jpg\n",
+            },
+        )
+    assert host.http(f"https://{host.domain}/files/plain.txt").status == 200
+    for base in (f"https://{host.domain}/files", *(f"http://old.test:{port}/var/upload/new" for port in STRANGERS)):
+        assert not ran(host, base, word)
+    assert word.encode() not in host.http("http://old.test:8081/public/main/auth/lostPassword.php").body
+    for name in (".htaccess", ".user.ini"):
+        assert host.http(f"https://{host.domain}/files/{name}").status == 403
+
+
+def test_a_program_of_chamilo_that_the_web_user_could_have_written_does_not_run(among_strangers: Host) -> None:
+    host = among_strangers
+    host.put(f"{ROOT}/public/main/new.php", "<?php echo 6 * 7;")
+    url = f"https://{host.domain}/main/new.php"
+    assert host.http(url).body == b"42", "an update by root brings new programs"
+    for spoil in ("chown www-data", "chown root:www-data", "chmod 0666"):
+        host.run(f"{spoil} {ROOT}/public/main/new.php")
+        refused = host.http(url)
+        if spoil == "chown root:www-data":
+            assert refused.body == b"42"
+        else:
+            assert (refused.status, refused.body) == (403, b"Forbidden\n"), spoil
+    said = host.run("cat /var/log/php*-fpm.log /var/log/nginx/error.log /var/log/apache2/error.log", check=False).stdout
+    assert f"chamilo-hardening refuses to run {ROOT}/public/main/new.php" in said
+
+
+def test_what_php_ran_before_each_script_it_still_runs(among_strangers: Host) -> None:
+    host = among_strangers
+    assert host.http(f"https://{host.domain}/main/auth/lostPassword.php").values("X-Watched") == ["pool"]
+    host.put("/opt/ini.php", "<?php header('X-Watched: ini');")
+    host.run("sed -i /auto_prepend_file/d /etc/php/*/fpm/pool.d/www.conf /etc/php/*/fpm/conf.d/99-chamilo-*.ini")
+    folder = host.run("ls -d /etc/php/*/fpm/conf.d").stdout.strip()
+    prepend = "/usr/local/share/chamilo-hardening/prepend.php"
+    host.run(f"sed -i '/before/d; $ a auto_prepend_file = {prepend}' {folder}/99-chamilo-*")
+    host.put(f"{folder}/20-watch.ini", "auto_prepend_file = /opt/ini.php\n")
+    host.run("systemctl reload 'php*-fpm.service'")
+    assert host.wait(f"https://{host.domain}/main/auth/lostPassword.php").values("X-Watched") == ["ini"]
+    host.run("rm /opt/ini.php")
+    answer = host.http(f"https://{host.domain}/main/auth/lostPassword.php")
+    assert (answer.status, answer.values("X-Watched")) == (200, []), "whoever removes it does not break the portal"
+
+
+def crawl(host: Host, scheme: str) -> dict[str, int]:
+    """What each script under the web root answers to a guest."""
+    found = host.run(f"cd {ROOT}/public && find . -name '*.php' | sort").stdout.split()
+    return {path[1:]: host.http(f"{scheme}://{host.domain}{path[1:]}").status for path in found}
+
+
+CLOSED = ("/main/install/", "/check.php", "/main/webservices/additional_webservices.php", "/plugin/Pens/pens.php")
+NOT_A_PROGRAM = ("/custompages/",)
+
+
+@pytest.mark.wire
+def test_every_script_of_chamilo_answers_as_before_but_the_dangerous_ones(fresh: Host, playbook: Playbook) -> None:
+    others = neighbour(fresh)
+    # Production mode counts for the answers too.
+    playbook.harden(fresh, "--tags", "https,permissions")
+    fresh.run("chamilo-hardening undo permissions --yes; chown -R www-data: /var/www/chamilo")
+    before = crawl(fresh, "https")
+    playbook.harden(fresh)
+    after = crawl(fresh, "https")
+    assert len(before) > 20
+    assert {path: after[path] for path in after if path.startswith(CLOSED)} == dict.fromkeys(
+        (path for path in before if path.startswith(CLOSED)), 403
+    )
+    kept = [path for path in before if not path.startswith((*CLOSED, *NOT_A_PROGRAM))]
+    assert {path: after[path] for path in kept} == {path: before[path] for path in kept}
+    gone = [
+        "/main/install", "/main/install/", "/main/install/database.sql", "/check.php/x",
+        "/main/inc/lib/javascript/bigupload/inc/bigUpload.php", "/main/inc/lib/javascript/bigupload/files/x.php",
+        "/main/admin/sub_language_ajax.inc.php", "/plugin/vchamilo/views/import.php",
+    ]  # fmt: skip
+    assert {path: fresh.http(f"https://{fresh.domain}{path}").status for path in gone} == dict.fromkeys(gone, 403)
+    assert not missing_from_the_portal(fresh, "https")
+    assert neighbour(fresh) == others
+
+
+def test_the_window_lets_one_address_reach_the_installer(hardened: Host) -> None:
+    host = hardened
+    mine = host.http(f"https://{host.domain}/main/install/index.php")
+    assert mine.status == 403
+    gateway = host.address.rpartition(".")[0] + ".1"
+    folder, line, service = {
+        "nginx": ("/etc/nginx", f'if ($remote_addr = "{gateway}") {{ set $chamilo_installer ""; }}', "nginx"),
+        "apache": ("/etc/apache2", f"Require ip {gateway}", "apache2"),
+    }[host.web]
+    host.put(f"{folder}/sites-available/chamilo-campus_test.d/window/installer.conf", line + "\n")
+    host.run(f"systemctl restart {service}")
+    assert host.wait(f"https://{host.domain}/main/install/index.php").status == 200
+    own = f"curl -sko /dev/null -w %{{http_code}} --resolve {host.domain}:443:127.0.0.1 https://{host.domain}"
+    assert host.run(f"{own}/main/install/index.php").stdout == "403"
+    assert host.http(f"https://{host.domain}/plugin/Pens/pens.php").status == 403, "that one is for nobody"
+
+
+def student(host: Host, scheme: str) -> Browser:
+    browser = Browser(f"{scheme}://{host.domain}", host.address, str(authority.certificate()), timeout=120)
+    assert browser.login("student01", PASSWORDS["student01"]).status == 200
+    return browser
+
+
+def offer(browser: Browser, name: str, content: bytes = b"x") -> int:
+    """How the portal answers to an upload, which does not stay."""
+    answer = browser.upload("/documents/upload", name, content)
+    if answer.status == 201:
+        assert browser.request("DELETE", f"/documents/{answer.json()['id']}").status == 204
+    return answer.status
+
+
+DANGEROUS = list(uploads._OFFERED)
+
+
+def test_an_unhardened_portal_takes_dangerous_files(shared: Host) -> None:
+    browser = student(shared, "http")
+    assert {offer(browser, name) for name in DANGEROUS} == {201}
+
+
+@pytest.mark.wire
+def test_dangerous_files_are_refused_and_a_film_of_100_megabytes_is_taken(hardened: Host) -> None:
+    browser = student(hardened, "https")
+    assert {name: offer(browser, name) for name in DANGEROUS} == dict.fromkeys(DANGEROUS, 400)
+    assert offer(browser, "essay.odt") == 201
+    assert offer(browser, "film.mp4", secrets.token_bytes(1 << 20) * 100) == 201
+
+
+def test_the_largest_file_is_what_the_variable_says(hardened: Host, playbook: Playbook) -> None:
+    playbook.harden(hardened, "--tags", "uploads", chamilo_uploads_maximum_size="3M")
+    browser = student(hardened, "https")
+    assert offer(browser, "film.mp4", bytes(3 << 20)) == 201
+    assert offer(browser, "film.mp4", bytes((3 << 20) + 1)) == 400, "PHP refuses the file"
+    assert offer(browser, "film.mp4", bytes(5 << 20)) == 413, "the web server refuses the request"
+
+
+def tasks(output: str) -> list[str]:
+    """The tasks of this role that ran."""
+    parts = re.split(r"^TASK \[", output, flags=re.MULTILINE)[1:]
+    return [
+        part.partition("]")[0]
+        for part in parts
+        if "hardening.uploads" in part and "Validating" not in part and INI.search(part)
+    ]
+
+
+def test_a_second_run_changes_nothing_in_four_tasks(hardened: Host, playbook: Playbook) -> None:
+    again = playbook.run("harden", hardened, "--tags", "uploads")
+    assert again.changed[hardened.domain] == 0, again.output
+    assert len(tasks(again.output)) <= 4
+
+
+QUIET = [
+    "/var/log/*",
+    "/var/lib/*",
+    "/root/.ansible*",
+    f"{ROOT}/var/*",
+    "database:mysql*",
+    "/usr/local/sbin/*",
+    "/etc/systemd*",
+]
+
+
+@pytest.mark.parametrize("way", ["undo", "absent"])
+def test_it_takes_itself_back(fresh: Host, playbook: Playbook, way: str) -> None:
+    playbook.harden(fresh, "--tags", "https")
+    before = fresh.snapshot()
+    assert playbook.harden(fresh, "--tags", "uploads") > 0
+    lay(fresh, f"{ROOT}/public/files", {"a.php": "<?php echo 6 * 7;"})
+    assert fresh.http(f"https://{fresh.domain}/files/a.php").status == 403
+    fresh.run(f"rm -r {ROOT}/public/files")
+    if way == "undo":
+        fresh.run("chamilo-hardening undo uploads --yes")
+    else:
+        assert playbook.harden(fresh, "--tags", "uploads", chamilo_uploads_state="absent") > 0
+        assert playbook.harden(fresh, "--tags", "uploads", chamilo_uploads_state="absent") == 0
+    assert not before.changes(fresh.snapshot(), [*QUIET, f"{ROOT}/public"])
+    assert offer(student(fresh, "https"), "a.php") == 201
+    assert not missing_from_the_portal(fresh, "https")
+
+
+def test_alone_in_its_owner_s_virtual_host(fresh: Host, playbook: Playbook) -> None:
+    server, word, suffix = {"nginx": ("nginx", "root", ""), "apache": ("apache2", "DocumentRoot", ".conf")}[fresh.web]
+    file = f"/etc/{server}/sites-available/chamilo{suffix}"
+    folder = f"/etc/{server}/sites-available/chamilo-campus_test.d/*.conf"
+    include = {"nginx": f"include {folder};", "apache": f"IncludeOptional {folder}"}[fresh.web]
+    line = rf"s|^ *{word} .*|&\n    {include}|"
+    fresh.run(["sed", "-i", line, file])
+    mine = fresh.get(file)
+    alone = playbook.write(
+        "site.yml", "- hosts: all\n  become: true\n  gather_facts: false\n  roles: [chamilo.hardening.uploads]\n"
+    )
+    for first in (True, False):
+        done = play(alone, playbook.inventory(fresh), variables={"chamilo_https_vhost": "include"})
+        assert bool(done.changed[fresh.domain]) == first, done.output
+    assert fresh.get(file) == mine
+    word = secrets.token_hex(12)
+    lay(fresh, f"{ROOT}/public/files", programs(word))
+    assert not ran(fresh, f"http://{fresh.domain}/files", word)
+    assert offer(student(fresh, "http"), "a.phar") == 400
+    assert not missing_from_the_portal(fresh, "http")
