@@ -26,7 +26,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import _env
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Place, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._state import Item, StateError, file_item
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import Item, StateError, file_item, note_written
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import Tree as Disk
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import (
     LOCK_SECONDS,
@@ -401,6 +401,8 @@ class Editor:
         outcome = Outcome()
         try:
             _Writer(self.engine).write(work, commands, outcome)
+            for change in work:
+                note_written(change.path, self.engine.store.root)
         except (TransactionError, StateError, OSError) as problem:
             result.changed = False
             raise EnvError(self._without_secrets(str(problem), before, after)) from problem

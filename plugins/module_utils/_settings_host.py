@@ -39,7 +39,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings import
     plan,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings_memory import Kept
-from ansible_collections.chamilo.hardening.plugins.module_utils._state import STATE, Item, Store, Tree, file_item
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import STATE, Item, Store, Tree, file_item, note_written
 
 _TRIES = 3
 _LOCK_SECONDS = 60.0
@@ -214,6 +214,7 @@ class Host:
             try:
                 if text is not None:
                     tree.write(self._path, self._item(before, text))
+                    note_written(self._path, self._state)
                 self._clear_cache()
                 yield
             except BaseException:

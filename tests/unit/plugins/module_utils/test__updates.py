@@ -1,0 +1,132 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The daily look for a newer Chamilo."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _advisories, _alert, _records, _state, _updates
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import FeedError, newer, releases, step
+
+ATOM = """<?xml version="1.0"?><feed><id>tag:github.com,2008:https://github.com/chamilo/chamilo-lms/releases</id>
+<entry><id>tag:github.com,2008:Repository/1/v2.1.0-RC.1</id></entry>
+<entry><id>tag:github.com,2008:Repository/1/v2.0.3</id></entry>
+<entry><id>tag:github.com,2008:Repository/1/v2.0.1</id></entry></feed>"""
+JSON = '[{"tag_name": "v2.0.3", "name": "x"}, {"tag_name": "v2.0.1"}]'
+MANIFEST = '{"channel": "stable", "version": "2.0.3"}'
+
+
+@pytest.mark.parametrize("text", [ATOM, JSON, MANIFEST])
+def test_feeds_in_each_form(text):
+    assert "2.0.3" in [each.lstrip("v") for each in releases(text)]
+
+
+@pytest.mark.parametrize("text", ["", "<html>404</html>", "[]", '{"version": "soon"}'])
+def test_what_is_no_feed(text):
+    with pytest.raises(FeedError, match="no feed of releases"):
+        releases(text)
+
+
+@pytest.mark.parametrize(
+    ("here", "known", "wanted"),
+    [
+        ("2.0.1", ["v2.0.3", "v2.0.1"], ["2.0.3"]),
+        ("2.0.3", ["v2.0.3", "v2.1.0-RC.1"], []),
+        ("2.0.1", ["2.0.2", "2.0.10", "3.0.0", "2.1.0"], ["2.0.10", "3.0.0"]),
+        ("2.0.0-RC.3", ["2.0.0"], ["2.0.0"]),
+        ("", ["2.0.3"], ["2.0.3"]),
+    ],
+)
+def test_newer(here, known, wanted):
+    assert newer(here, known) == wanted
+
+
+@pytest.fixture
+def host(monkeypatch, tmp_path):
+    """A host with one portal. ``feed``: what the feed says, or the error; ``told``: the alerts."""
+    host = SimpleNamespace(feed=ATOM, version="2.0.1", told=[], moment=1_795_626_000.0, ways=["webhook"])
+
+    def fetch(address):
+        if isinstance(host.feed, FeedError):
+            raise host.feed
+        return host.feed
+
+    def configure(feed="https://feed.example/"):
+        known = {"domain": "campus.test", "root": "/srv/campus", "feed": feed}
+        (tmp_path / "updates-campus.json").write_text(json.dumps(known))
+
+    host.configure = configure
+    configure()
+    monkeypatch.setattr(_updates, "FOLDER", str(tmp_path))
+    monkeypatch.setattr(_state, "STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(_updates, "fetch", fetch)
+    monkeypatch.setattr(_updates, "installed", lambda domain, root: host.version)
+    monkeypatch.setattr(_updates.time, "time", lambda: host.moment)
+    monkeypatch.setattr(_alert, "addressee", lambda: _alert.Addressee("", "https://hook.example/" if host.ways else ""))
+    monkeypatch.setattr(_alert, "tell", lambda *words, again=False: host.told.append(words) or host.ways)
+    host.watch = lambda: _records.read("updates.json")["watch"]
+    return host
+
+
+def test_a_new_release_is_told_and_told_again_after_a_week(host):
+    for _day in range(8):
+        step()
+        host.moment += 86400
+    assert [words[1] for words in host.told] == ["A new Chamilo is out: campus.test"] * 2
+    assert host.told[0][2] == "Chamilo 2.0.3 is out; 2.0.1 is installed."
+    assert host.watch()["ok"] is True
+
+
+def test_a_hole_is_urgent(host):
+    host.version = "2.0.0"
+    step()
+    assert host.told[0][1] == "Update Chamilo now: campus.test" and "CVE-2026-45140" in host.told[0][2]
+
+
+def test_the_newest_release_is_no_news(host):
+    host.version = "2.0.3"
+    assert step() == [] and host.told == []
+    assert host.watch()["ok"] and "newest release" in host.watch()["detail"]
+
+
+def test_a_feed_that_is_away_is_no_alarm_on_the_first_day(host):
+    host.feed = FeedError("feed.example answered 502.")
+    step()
+    assert host.told == [] and host.watch()["ok"] is True and "502" in host.watch()["detail"]
+    host.moment += 3 * 86400
+    step()
+    assert host.told[-1][1] == "No look for new releases at campus.test" and host.watch()["ok"] is False
+    host.feed = ATOM
+    step()
+    assert host.watch()["ok"] is True and host.watch()["away"] == {}
+
+
+def test_without_a_feed_or_without_anybody_to_tell_it_is_no_watch(host):
+    host.configure("")
+    step()
+    assert not host.watch()["ok"] and "switched off" in host.watch()["detail"]
+    host.configure()
+    host.ways = []
+    step()
+    assert not host.watch()["ok"]
+
+
+def test_only_https_is_asked():
+    with pytest.raises(FeedError, match="does not begin with https"):
+        _updates.fetch("http://feed.example/")
+
+
+def test_each_advisory_names_controls_of_the_table():
+    table = yaml.safe_load((Path(__file__).parents[4] / "meta/controls.yml").read_text(encoding="utf-8"))
+    known = {control["id"] for control in table["controls"]}
+    for each in _advisories.ADVISORIES:
+        assert set(each.controls) <= known, each.ids
+    assert [each.ids for each in _advisories.open_in("2.0.0")] == ["CVE-2026-45140", "CVE-2026-45143"]
+    assert _advisories.open_in("2.0.1") == [] and _advisories.open_in("1.11.40") == []

@@ -1,0 +1,112 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What monit asks: failed logins over all addresses, and disks."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _watch
+from ansible_collections.chamilo.hardening.plugins.module_utils._watch import WatchError, disks, logins
+
+NOW = 1795626000.0  # 25/Nov/2026:17:00:00 +0000
+FAILED = '{address} - - [{moment}] "POST {path} HTTP/1.1" {status} 25 "-" "curl"\n'
+
+
+def line(address="203.0.113.7", moment="25/Nov/2026:16:55:00 +0000", path="/login_json", status=401):
+    return FAILED.format(address=address, moment=moment, path=path, status=status)
+
+
+@pytest.fixture
+def host(monkeypatch, tmp_path):
+    """``log(text)``: what the web server wrote; ``pulse()``: the sign of life."""
+    log = tmp_path / "access.log"
+    known = {"domain": "campus.test", "logs": [str(log)], "failures": 3, "minutes": 10}
+    (tmp_path / "monitoring-campus.json").write_text(json.dumps(known))
+    monkeypatch.setattr(_watch, "FOLDER", str(tmp_path))
+    monkeypatch.setattr(_watch, "PULSE", str(tmp_path / "run"))
+    host = SimpleNamespace(pulse=lambda: _watch.pulse("campus"), path=log)
+
+    def write(text, name="access.log"):
+        (tmp_path / name).write_text(text)
+        os.utime(tmp_path / name, (NOW, NOW))
+
+    host.log = write
+    return host
+
+
+def test_failures_of_many_addresses_are_one_alarm(host):
+    host.log("".join(line(f"203.0.113.{number}") for number in range(3)))
+    seen = logins("campus", NOW)
+    assert seen.alarm and seen.text == "3 failed logins from 3 addresses in 10 minutes at campus.test."
+    assert host.pulse() == {"at": NOW, "text": seen.text}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        line(moment="25/Nov/2026:16:49:59 +0000"),  # too long ago
+        line(moment="25/Nov/2026:16:55:00 +0100"),  # the same, elsewhere
+        line(status=200),
+        line(path="/login"),
+        '203.0.113.7 - - [25/Nov/2026:16:55:00 +0000] "GET /?POST /login_json HTTP/1.1" 401 25 "-" "-"\n',
+        '203.0.113.7 - - [25/Nov/2026:16:55:00 +0000] "GET / HTTP/1.1" 200 5 "-" "POST /login_json HTTP/1.1\\" 401 "\n',
+    ],
+)
+def test_what_is_no_failure_of_the_last_minutes_does_not_count(host, text):
+    host.log(text * 9)
+    assert logins("campus", NOW).text.startswith("0 failed logins")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        line(path="/index.php/login_json"),
+        line(path="/api/authentication_token?x=1"),
+        line(path="/login/ldap/check", status=403),
+        line(path="https://campus.test/login_json", status=429),
+        line(address="2001:db8::7"),
+        line(moment="25/Nov/2026:17:55:00 +0100"),
+        "campus.test:80 " + line(),
+    ],
+)
+def test_each_way_to_log_in_counts(host, text):
+    host.log(text)
+    assert logins("campus", NOW).text.startswith("1 failed logins from 1 addresses")
+
+
+def test_a_log_that_was_just_rotated_still_counts(host):
+    host.log(line() * 2, "access.log.1")
+    host.log(line())
+    assert logins("campus", NOW).alarm
+
+
+def test_a_log_that_is_gone_is_an_error(host):
+    with pytest.raises(WatchError, match="so failed logins are not seen"):
+        logins("campus", NOW)
+    with pytest.raises(WatchError, match=r"no \S+/monitoring-shop.json"):
+        logins("shop", NOW)
+
+
+def test_an_old_sign_of_life_says_when_it_was(host):
+    assert host.pulse() == {}
+    host.log("")
+    logins("campus")
+    assert time.time() - host.pulse()["at"] < 60
+
+
+def test_a_full_disk_is_named_once(monkeypatch, tmp_path):
+    figures = SimpleNamespace(f_blocks=100, f_bfree=8, f_bavail=8, f_files=10, f_ffree=9)
+    monkeypatch.setattr(os, "statvfs", lambda path: figures)
+    seen = disks([str(tmp_path), f"{tmp_path}/nothing", "/"], 90)
+    assert seen.alarm and seen.text.count("92 % full") == len({_watch.mount_of(str(tmp_path)), "/"})
+    figures.f_bfree = figures.f_bavail = 50
+    assert not disks([str(tmp_path)], 90).alarm
+    figures.f_ffree = 0
+    assert "100 % of its inodes" in disks([str(tmp_path)], 90).text
