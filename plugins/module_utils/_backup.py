@@ -49,6 +49,7 @@ STAMP = b"-- chamilo-hardening run "
 LATE_HOURS, LATE_DRILL_DAYS = 26, 8
 _UPKEEP = 6.5 * 86400  # a week, with room for a run that begins earlier than the last one
 _SHRUNKEN = 0.5
+_PATIENCE = 60.0  # seconds, for a repository to answer
 _CHUNK = 1 << 20
 _ENDED = re.compile(rb"-- Dump completed\b[^\n]*\n?\Z")
 _TABLE = re.compile(rb"^CREATE TABLE `((?:[^`]|``)+)`", re.MULTILINE)
@@ -276,9 +277,16 @@ class Repository:
         words = " ".join(complaint.replace(self.url, self.shown).split())[-600:]
         return BackupError(f"restic {doing} on {self.shown} failed ({code}): {words or 'no words'}")
 
-    def identity(self, seconds: float = 120) -> str:
-        told, _complaint = self.run("cat", "config", seconds=seconds)
+    def identity(self) -> str:
+        """Its number. restic itself would go on trying for a quarter of an hour where nobody answers."""
+        told, _complaint = self.run("cat", "config", seconds=_PATIENCE)
         return str(json.loads(told)["id"])
+
+    def reached(self, memory: Mapping[str, Any]) -> None:
+        """Whether it answers, and is the one that is known."""
+        identity = self.identity()
+        if identity != memory["repositories"].get(self.shown, identity):
+            raise BackupError(f"{self.shown} is another repository than the one this host sent its backups to.")
 
     def prepare(self, memory: dict[str, Any], source: Repository | None = None) -> None:
         """Know the repository, or make it where none is. One that was there before is never made anew."""
@@ -304,6 +312,16 @@ class Repository:
     def unlock(self) -> None:
         """Remove locks whose owner is gone, as a run leaves them that was killed."""
         self.run("unlock", seconds=300)
+
+    def nodes(self, snapshot: str) -> Iterator[dict[str, Any]]:
+        """What lies in a snapshot, one after the other: there may be a million."""
+        with tempfile.TemporaryFile() as listed:
+            self.run("ls", "--json", snapshot, output=listed)
+            listed.seek(0)
+            for line in listed:
+                node = json.loads(line)
+                if "path" in node and "type" in node:
+                    yield node
 
     def pairs(self) -> list[Pair]:
         """All complete pairs of this portal, the oldest first."""
@@ -732,6 +750,7 @@ def _offsite(portal: Portal, memory: dict[str, Any]) -> list[str]:
         if portal.repository:
             here = Repository(portal, portal.repository)
             there.prepare(memory, here)
+            there.reached(memory)
             there.run("copy", "--quiet", "--host", portal.site, "--tag", TAG, source=here)
         pair = next((pair for pair in there.pairs() if pair.run == memory["last"]["run"]), None)
         if pair is None:

@@ -127,9 +127,7 @@ class _Drill:
 
     def _newest(self) -> Pair:
         """The newest pair, if it is what this host sent last."""
-        known = self.memory["repositories"].get(self.place.shown)
-        if known and self.place.identity() != known:
-            raise BackupError(f"{self.place.shown} is another repository than the one this host sent its backups to.")
+        self.place.reached(self.memory)
         encrypted = _records.read(f"backups-{self.portal.site}.json").get("encrypted", {})
         with open(self.portal.key_file, encoding="utf-8") as stream:
             present = _backup.fingerprint(stream.read(), str(encrypted.get("salt", "")))
@@ -193,10 +191,8 @@ class _Drill:
         return dump, program, bounded
 
     def _files(self, snapshot: str) -> Iterator[File]:
-        listed, _complaint = self.place.run("ls", "--json", snapshot)
-        for line in listed.splitlines():
-            node = json.loads(line)
-            if node.get("struct_type", node.get("message_type")) in ("node", None) and node.get("type") == "file":
+        for node in self.place.nodes(snapshot):
+            if node["type"] == "file":
                 yield File(node["path"], int(node.get("size", 0)), _backup.moment(node["mtime"]))
 
     def _room(self, dump: int, program: int, sample: Sequence[File]) -> None:

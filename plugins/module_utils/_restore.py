@@ -159,8 +159,8 @@ class _Work:
         self._swap(fetched, wanted)
 
     def _alike(self, name: str) -> str:
-        listed, _complaint = self.place.run("ls", self.pair.files.id)
-        alike = [line for line in listed.splitlines() if line.endswith(f"/{name}")][:5]
+        every = (node["path"] for node in self.place.nodes(self.pair.files.id))
+        alike = [path for path in every if path.endswith(f"/{name}")][:5]
         return f" Did you mean {' or '.join(alike)}?" if alike else ""
 
     def stage_database(self) -> None:
@@ -191,12 +191,10 @@ class _Work:
         self.journal["database"] = {"new": new, "old": f"{self.portal.name[:40]}_before_{moment}"}
 
     def _room(self, root: str, everything: bool) -> None:
-        listed, _complaint = self.place.run("ls", "--json", self.pair.files.id)
         prefix = tuple(f"{root}/{name}" for name in ("", *_FILES))[not everything :]
         needed = 0
-        for line in listed.splitlines():
-            node = json.loads(line)
-            if str(node.get("path", "")).startswith(prefix):
+        for node in self.place.nodes(self.pair.files.id):
+            if node["path"].startswith(prefix):
                 needed += int(node.get("size", 0))
         folder = os.path.dirname(self.staging)
         os.makedirs(folder, exist_ok=True)

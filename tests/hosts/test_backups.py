@@ -154,6 +154,8 @@ def test_a_dump_that_was_cut_short_or_is_empty_is_no_backup(saved: Saved) -> Non
     host = saved.host
     real = host.run("readlink -f $(command -v mariadb-dump)").stdout.strip()
     before = record(host)["database"]["run"]
+    host.put("/etc/chamilo-hardening/alert.json", json.dumps({"mail": "admin@school.example"}), "0600")
+    host.put("/usr/sbin/sendmail", "#!/bin/sh\ncat >>/root/mails\n", "0755")
     for body, words in (
         (f'{real} "$@" | head -c 9000; exit 3', "failed (3)"),
         (f'{real} "$@" | head -c 9000', "cut short"),
@@ -162,7 +164,8 @@ def test_a_dump_that_was_cut_short_or_is_empty_is_no_backup(saved: Saved) -> Non
         host.put("/usr/local/bin/mariadb-dump", f"#!/bin/sh\n{body}\n", "0755")
         assert words in program(host, "backup", works=False)
         assert record(host)["database"]["ok"] is False and words in record(host)["database"]["detail"]
-    host.run("rm /usr/local/bin/mariadb-dump")
+    host.run("rm /usr/local/bin/mariadb-dump /usr/sbin/sendmail /etc/chamilo-hardening/alert.json")
+    assert "The backup failed" in host.get("/root/mails")
     known = f"RESTIC_PASSWORD_FILE=/etc/chamilo-hardening/backups-{SITE}.key restic -r {LOCAL} snapshots --json"
     runs = [snapshot["tags"] for snapshot in json.loads(host.run(known).stdout)]
     assert any(f"run={before}" in tags for tags in runs)

@@ -40,10 +40,7 @@ def attempt(portal: Portal, *pairs: Pair, identity: str = "known") -> _drill._Dr
     memory = {"repositories": {"rest:http://store/x": "known"}, "last": last, "good": {}}
     made = _drill._Drill(portal, memory, False)
 
-    class Place:
-        url = portal.offsite
-        shown = portal.offsite
-
+    class Place(_backup.Repository):
         def identity(self) -> str:
             return identity
 
@@ -53,7 +50,7 @@ def attempt(portal: Portal, *pairs: Pair, identity: str = "known") -> _drill._Dr
         def pairs(self) -> list[Pair]:
             return list(pairs)
 
-    made.place = Place()  # type: ignore[assignment]  # no restic is needed here
+    made.place = Place(portal, portal.offsite)  # no restic is needed here
     return made
 
 
