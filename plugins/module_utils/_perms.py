@@ -806,13 +806,14 @@ class _Walk:
             if status[0] in place.modes and status[3:6] == place.owned and not place.private:
                 return False
             plain = status[3] == 1 and status[2] == root.device and stat.S_ISREG(status[0])
-            if not (plain and place.simple and not self.check and self._simply(opened, place, status)):
-                self._opened(opened, f"{folder}/{name}" if folder else name, place, status, root.device, handle)
+            path = f"{folder}/{name}" if folder else name
+            if not (plain and place.simple and not self.check and self._simply(opened, path, place, status)):
+                self._opened(opened, path, place, status, root.device, handle)
             return True
         finally:
             os.close(opened)
 
-    def _simply(self, handle: int, place: Place, status: os.stat_result) -> bool:
+    def _simply(self, handle: int, path: str, place: Place, status: os.stat_result) -> bool:
         """What nearly every wrong file needs, in as few steps as can be right. False when that is not enough."""
         if place.want is None or len(self.found.samples) < _LISTED or (status[2], status[1]) in self.tree.mounted:
             return False
@@ -839,8 +840,9 @@ class _Walk:
             kinds["mode"] += 1
             if was & 0o6000:
                 kinds["setuid"] += 1
-        # What is private is looked at for an ACL as well.
-        return not place.private or status[2] in self._no_xattrs or not self._xattrs(handle, status[2])
+        if place.private and status[2] not in self._no_xattrs and self._xattrs(handle, status[2]):
+            self._acl(path)
+        return True
 
     def _open_now(self, handle: int, place: Place) -> bool:
         """Whether the web user can still move names in this directory. A check asks what would be."""
