@@ -110,3 +110,44 @@ def test_the_documented_options_are_those_that_are_taken():
     assert set(taken) == set(documented)
     for name, option in taken.items():
         assert option.get("default") == documented[name].get("default"), name
+
+
+def test_last_week_is_looked_at_under_the_rules_that_were_not_seen_in_force(monkeypatch, capsys):
+    from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import VirtualHost
+    from ansible_collections.chamilo.hardening.plugins.module_utils._forecast import Log
+
+    given = []
+    served = VirtualHost(
+        file="f",
+        line=1,
+        names=("campus.test", "www.campus.test"),
+        listens=(),
+        root="/srv",
+        access_log_file="/var/log/a.log",
+        access_log_format="vhost_combined",
+    )
+    site = Site("campus.test", serving=(served, served), addresses=("192.0.2.7",))
+    monkeypatch.setattr(guide_audit, "discover", lambda *_given, **_more: site)
+    monkeypatch.setattr(guide_audit, "forecast", lambda *told: given.append(told) or {"said": ["x"]})
+    wanted = {"friends": ["10.0.0.0/8"], "trusted_proxies": ["10.1.1.1"], "attempts": 3, "ban_seconds": 60}
+    answer = run(capsys, sections=["brute_force"], **wanted)
+    ((logs, rules, _now),) = given
+    assert answer["forecast"] == {"said": ["x"]}
+    assert logs == [Log("/var/log/a.log", "vhost_combined")]
+    assert {"10.0.0.0/8", "10.1.1.1", "192.0.2.7", "127.0.0.0/8"} <= set(rules.spared)
+    assert (rules.attempts, rules.find_seconds, rules.ban_seconds) == (3, 600, 60)
+    assert set(rules.names) == {"campus.test", "www.campus.test"}
+    assert rules.missing == {
+        name for name, one in answer["observed"].items() if one["status"] in ("fail", "not_assessed")
+    }
+    assert "brute_force_fail2ban" in rules.missing
+
+
+def test_a_log_that_breaks_the_forecast_does_not_end_the_audit(empty, monkeypatch, capsys):
+    def broken(*_told):
+        raise ValueError("a line from hell")
+
+    monkeypatch.setattr(guide_audit, "forecast", broken)
+    answer = run(capsys, sections=["brute_force"])
+    assert answer["forecast"]["said"] == ["Last week's log could not be looked at: ValueError: a line from hell."]
+    assert answer["observed"]
