@@ -39,7 +39,14 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings import
     plan,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings_memory import Kept
-from ansible_collections.chamilo.hardening.plugins.module_utils._state import STATE, Item, Store, Tree, file_item, note_written
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import (
+    STATE,
+    Item,
+    Store,
+    Tree,
+    file_item,
+    note_written,
+)
 
 _TRIES = 3
 _LOCK_SECONDS = 60.0

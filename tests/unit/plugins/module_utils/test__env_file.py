@@ -350,7 +350,8 @@ def test_when_the_cache_cannot_be_cleared_all_is_as_before(portal):
 def test_no_copy_of_an_old_secret_is_kept(portal):
     portal.set(require=_env_file.REQUIRED, generate=True)
     left = [name for _folder, _folders, names in os.walk(portal.state) for name in names]
-    assert sorted(left) == ["lock", "state.json"]
+    # Checksums of what was written, and nothing of it.
+    assert sorted(left) == ["lock", "state.json", "written.json"]
 
 
 # ------------------------------------------------------------------------------------------------------- secrets
