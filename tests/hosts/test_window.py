@@ -62,7 +62,7 @@ def test_one_address_reaches_the_installer_for_a_minute(
 
 def test_the_role_leaves_an_open_tree_alone(closed: Host, playbook: Playbook) -> None:
     closed.run("chamilo-hardening window open")
-    played = playbook.run("harden", closed, *ONLY)
+    played = playbook.run("harden", closed, *ONLY, "--diff")
     assert played.changed[closed.domain] == 0, played.output
     assert f"{ROOT} is open (upgrade) until" in played.output
     assert modes(closed) == OPEN

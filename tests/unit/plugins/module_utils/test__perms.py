@@ -217,6 +217,8 @@ def test_what_is_told_of_the_first_is_done_to_all(site, tmp_path, monkeypatch):
         {os.path.relpath(path, os.fsencode(top)): what for path, what in picture(top).items()} for top in (site, twin)
     )
     assert ours == theirs
+    plain = {what for path, what in ours.items() if path.startswith(b"src/") and path.endswith(b".txt")}
+    assert plain == {(0, WEB.pw_gid, "0644")}
     for name in ("entries", "fixed", "refused_total", "quarantined_total", "doubtful_total"):
         assert (name, getattr(short, name)) == (name, getattr(listed, name))
     assert len(calls) < short.fixed["mode"] / 2, "the short way was not taken"
