@@ -36,7 +36,7 @@ def monitored(stage: Callable[..., Host], playbook: Playbook, sink: Sink, tmp_pa
 
     def prepare(host: Host) -> None:
         harden(playbook, host, tmp_path)
-        host.run("sed -i 's/^set daemon.*/set daemon 2/' /etc/monit/monitrc && systemctl restart monit")
+        host.run("sed -i 's/^set daemon.*/set daemon 4/' /etc/monit/monitrc && systemctl restart monit")
 
     return stage("monitored", prepare)
 

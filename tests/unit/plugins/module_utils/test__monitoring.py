@@ -1,0 +1,237 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The daily work of section monitoring: what is written down for the audit, and what is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import (
+    _accounts,
+    _alert,
+    _integrity,
+    _monitoring,
+    _records,
+    _state,
+    _watch,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _compromise
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import MonitoringError, step
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site
+from ansible_collections.chamilo.hardening.plugins.modules import guide_audit
+
+
+@pytest.fixture
+def host(monkeypatch, tmp_path):
+    """A host with one portal on which all is well. ``told``: the alerts, as title and text."""
+    root = tmp_path / "portal"
+    for path in ("public/index.php", "var/log/x"):
+        (root / path).parent.mkdir(parents=True)
+        (root / path).write_text("<?php")
+    host = SimpleNamespace(
+        told=[], ways=["webhook"], admins=["admin"], signs=[], gone=[], error=None, broken=False, root=root
+    )
+    log = root / "var/log/prod.log"
+    known = {
+        "domain": "campus.test",
+        "root": str(root),
+        "log": str(log),
+        "console": ["sh", "-c", f'echo "error $0" >>{log}'],
+        "failures": 20,
+        "percent": 90,
+        "dormant_days": 90,
+        "administrators": [],
+        "disable": [],
+    }
+    (tmp_path / "etc").mkdir()
+    host.configure = lambda **more: (tmp_path / "etc/monitoring-campus.json").write_text(json.dumps({**known, **more}))
+    host.configure()
+    host.pulse = lambda age=0.0: _state.replace_file(
+        f"{tmp_path}/run/watch-campus.json", json.dumps({"at": time.time() - age, "text": "3 failed logins."})
+    )
+    host.pulse()
+
+    def tell(section, title, text, again=False):
+        if host.error:
+            raise _alert.AlertError(host.error)
+        host.told.append((title, text))
+        return host.ways
+
+    def reviewed(reader, days, expected):
+        if host.broken:
+            raise _accounts.AccountsError("The accounts could not be read.")
+        return _accounts.Review(3, [], host.admins, [name for name in host.admins if name not in expected])
+
+    look = Look(Site("campus.test", root=str(root)), {})
+    look.database = Reader(Account("chamilo"), ask=lambda sql: [])
+    monkeypatch.setattr(_watch, "FOLDER", str(tmp_path / "etc"))
+    monkeypatch.setattr(_watch, "PULSE", str(tmp_path / "run"))
+    monkeypatch.setattr(_state, "STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(_monitoring, "_PATIENCE", 0)
+    monkeypatch.setattr(_alert, "tell", tell)
+    monkeypatch.setattr(_alert, "addressee", lambda: _alert.Addressee("", "https://hook.example" if host.ways else ""))
+    monkeypatch.setattr(_accounts, "review", reviewed)
+    monkeypatch.setattr(_accounts, "disable", lambda reader, names: host.gone)
+    monkeypatch.setattr(_compromise, "trace", lambda look: _compromise.Trace(list(host.signs), [], ["var/"]))
+    monkeypatch.setattr(
+        _monitoring,
+        "_portal",
+        lambda site: _monitoring.Portal(site, _watch.configuration(site), Look(look.site, {})),
+    )
+    monkeypatch.setattr(Look, "database", look.database)
+    host.record = lambda: {name: entry["ok"] for name, entry in _records.read(_monitoring.RECORD).items()}
+    host.detail = lambda name: _records.read(_monitoring.RECORD)[name]["detail"]
+    host.titles = lambda: [title for title, _text in host.told]
+    return host
+
+
+JOBS = ("app_log", "resources", "auth", "accounts", "delivery", "compromise")
+
+
+def test_where_all_is_well_all_is_green_and_only_the_copy_is_missing(host):
+    step()
+    assert host.record() == {**dict.fromkeys(JOBS, True), "integrity": False}
+    assert host.titles() == ["Test alert", "Accounts to look through at campus.test"]
+    _monitoring.copied("campus", _monitoring.lists()["campus"]["digest"], "laptop:/copy")
+    assert host.record()["integrity"] and "laptop:/copy" in host.detail("integrity")
+    host.told.clear()
+    step()
+    assert host.titles() == [] and host.record()["integrity"]
+
+
+def test_where_nobody_is_named_nothing_is_green_that_tells(host):
+    host.ways = []
+    step()
+    assert [name for name, ok in host.record().items() if ok] == ["compromise"]
+    assert "set chamilo_alert_mail" in host.detail("auth")
+
+
+def test_an_alert_that_does_not_go_out_is_said(host):
+    host.error = "Nobody was told. The webhook on hook.example answered 500."
+    step()
+    assert "answered 500" in host.detail("delivery") and not host.record()["accounts"]
+
+
+def test_a_monit_that_does_not_ask_is_no_watch(host):
+    host.pulse(age=3600)
+    step()
+    assert not host.record()["auth"] and "monit does not run" in host.detail("resources")
+
+
+def test_an_error_that_does_not_reach_the_log_is_said(host):
+    host.configure(console=["true"])
+    step()
+    assert not host.record()["app_log"] and "APP_ENV=prod" in host.detail("app_log")
+
+
+def test_a_log_behind_a_link_is_not_read(host):
+    (host.root / "var/log/prod.log").symlink_to("/etc/passwd")
+    step()
+    assert not host.record()["app_log"]
+
+
+def test_a_new_administrator_is_told_at_once_and_once(host):
+    step()
+    host.told.clear()
+    host.admins = ["admin", "intruder"]
+    step()
+    step()
+    assert host.titles() == ["An administrator nobody expects at campus.test"]
+    host.configure(administrators=["admin", "intruder"])
+    host.told.clear()
+    step()
+    assert host.titles() == []
+
+
+def test_a_month_later_the_list_and_the_test_come_again(host, monkeypatch):
+    step()
+    host.told.clear()
+    later = time.time() + 28 * 86400
+    monkeypatch.setattr(_monitoring.time, "time", lambda: later)
+    _state.replace_file(f"{_watch.PULSE}/watch-campus.json", json.dumps({"at": later, "text": ""}))
+    step()
+    assert host.titles() == ["Test alert", "Accounts to look through at campus.test"]
+
+
+def test_changed_files_are_told_until_they_are_accepted(host):
+    step()
+    host.told.clear()
+    (host.root / "public/index.php").write_text("<?php evil();")
+    step()
+    assert host.titles() == ["Files of campus.test were changed"] and "changed: public/index.php" in host.told[0][1]
+    assert not host.record()["integrity"]
+    assert _monitoring.accept("campus") == "changed: public/index.php"
+    assert not _monitoring.compare("campus")
+
+
+def test_a_copy_elsewhere_shows_what_differs(host, tmp_path):
+    step()
+    copy = tmp_path / "copy.json"
+    copy.write_bytes(open(f"{_state.STATE}/integrity-campus.json", "rb").read())
+    (host.root / "public/new.php").write_text("")
+    assert _monitoring.compare("campus", str(copy)).added == ["public/new.php"]
+    with pytest.raises(MonitoringError, match="no "):
+        _monitoring.compare("campus", str(tmp_path / "nothing"))
+
+
+def test_signs_are_told_when_they_are_new_and_each_week(host, monkeypatch):
+    host.signs = ["PHP where only data belongs: var/x.php"]
+    step()
+    assert not host.record()["compromise"] and "Signs of a break-in at campus.test" in host.titles()
+    host.told.clear()
+    step()
+    assert host.titles() == []
+    host.signs.append("a way back in for www-data: .ssh")
+    step()
+    assert host.titles() == ["Signs of a break-in at campus.test"]
+
+
+def test_what_cannot_be_looked_at_does_not_hide_the_rest(host):
+    host.broken = True
+    with pytest.raises(MonitoringError, match=r"The accounts of campus.test could not be looked at: The accounts"):
+        step()
+    assert host.record()["compromise"] and "accounts" not in host.record()
+
+
+def test_files_of_ours_that_were_edited_are_told(host, tmp_path):
+    path = str(tmp_path / "etc/monit")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("mine")
+    ours = _state.file_item(b"ours", os.geteuid(), os.getegid(), 0o644).to_json()
+    record = {"at": "", "since": 1, "generation": "", "files": {path: {"before": {"kind": "absent"}, "after": ours}}}
+    _state.replace_file(f"{_state.STATE}/state.json", json.dumps({"records": {"monitoring": record}}))
+    step()
+    assert ("Files of this collection were edited by hand", path) in [
+        (title, text.splitlines()[0]) for title, text in host.told
+    ]
+
+
+def test_a_host_without_the_section_has_nothing_to_do(host, tmp_path):
+    (tmp_path / "etc/monitoring-campus.json").unlink()
+    assert step() == [] and host.record() == {}
+
+
+def test_the_audit_on_the_host_assumes_what_the_module_does(monkeypatch):
+    specs = {}
+
+    class Stop(Exception):
+        pass
+
+    def module(argument_spec, **_more):
+        specs.update(argument_spec)
+        raise Stop
+
+    monkeypatch.setattr(guide_audit, "AnsibleModule", module)
+    with pytest.raises(Stop):
+        guide_audit.main()
+    known = {name: spec.get("default") for name, spec in specs.items()}
+    assert _monitoring.OPTIONS == {name: known[name] for name in _monitoring.OPTIONS}
+    assert _integrity.digest({}) == _integrity.digest({})
