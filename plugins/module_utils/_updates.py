@@ -105,7 +105,11 @@ def _tell(domain: str, news: Sequence[str], more: Mapping[str, Any]) -> bool:
     elif last.get("text") != text or time.time() - float(last.get("at", 0)) >= _WEEK:
         urgent = any("hole" in line for line in news)
         title = f"{'Update Chamilo now' if urgent else 'A new Chamilo is out'}: {domain}"
-        if _alert.tell("updates", title, text, again=True):
+        try:
+            ways = _alert.tell("updates", title, text, again=True)
+        except _alert.AlertError:  # it is in the journal, and the test alert says why
+            return False
+        if ways:
             more["told"][domain] = {"text": text, "at": time.time()}
     return bool(who.mail or who.webhook)
 

@@ -206,7 +206,8 @@ def test_files_of_ours_that_were_edited_are_told(host, tmp_path):
     with open(path, "w", encoding="utf-8") as file:
         file.write("mine")
     ours = _state.file_item(b"ours", os.geteuid(), os.getegid(), 0o644).to_json()
-    record = {"at": "", "since": 1, "generation": "", "files": {path: {"before": {"kind": "absent"}, "after": ours}}}
+    known = {"since": 1, "before": {"kind": "absent"}, "after": ours}
+    record = {"at": "", "generation": "", "files": {path: known}}
     _state.replace_file(f"{_state.STATE}/state.json", json.dumps({"records": {"monitoring": record}}))
     step()
     assert ("Files of this collection were edited by hand", path) in [
