@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from tests.playbook import PlayError, play
-from tests.testbed import hosts, images, store
+from tests.testbed import hosts, images, mail, store
 from tests.testbed.engine import EngineError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -89,8 +89,11 @@ def demo(options: argparse.Namespace, network: str) -> None:
     inventory = ROOT / f".cache/demo/{network}.json"
     inventory.parent.mkdir(parents=True, exist_ok=True)
     store.up(network)
+    mail.up(network)
     copies = {"chamilo_backups_offsite_repository": store.REPOSITORY}
-    variables = {**host.inventory(), **VARIABLES, **copies}
+    told = {"chamilo_alert_mail": "admin@school.example", "chamilo_alert_webhook": mail.HOOK}
+    told["chamilo_monitoring_smtp_host"] = mail.NAME
+    variables = {**host.inventory(), **VARIABLES, **copies, **told}
     inventory.write_text(json.dumps({"chamilo": {"hosts": {host.domain: variables}}}))
     try:
         say(f"What a visitor gets before:\n{wire(host)}")
@@ -151,6 +154,7 @@ def main() -> int:
     finally:
         if not options.keep:
             store.down(network)
+            mail.down(network)
             hosts.down(network)
     return 0
 
