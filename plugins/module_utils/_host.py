@@ -76,6 +76,14 @@ def addresses(tree: Tree) -> tuple[str, ...]:
     return tuple(result)
 
 
+def memory(tree: Tree) -> int:
+    """Bytes of memory; 0 when it cannot be seen."""
+    if not tree.exists("/proc/meminfo"):
+        return 0
+    found = re.search(r"^MemTotal:\s+(\d+) kB", tree.read("/proc/meminfo"), re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
+
+
 def managed_from(tree: Tree) -> str:
     """The address of whoever started this over ssh: in the environment of a process above. sudo takes it out of ours."""
     process = "self"

@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _alert,
+    _antivirus,
     _backup_commands,
     _daily,
     _migrate,
@@ -59,6 +60,7 @@ ALERT = """\
 Tells whoever chamilo_alert_mail and chamilo_alert_webhook name, to see that it reaches them: --test. Without it, the
 title and the text are what is told; the same title is told once a day at most."""
 
+
 WINDOW = """\
 For an update or an installation through the browser, lets PHP write what it must for a while. `open` gives the tree
 the modes for it and, with --from, lets that one address reach the installer. It closes by itself when the time is up,
@@ -82,6 +84,7 @@ def main(arguments: Sequence[str] | None = None, version: str = "", engine: Engi
         TransactionError,
         StateError,
         _alert.AlertError,
+        _antivirus.AntivirusError,
         _daily.DailyError,
         _backup_commands.BackupError,
         *_monitoring_commands.ERRORS,
@@ -138,6 +141,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     daily.set_defaults(run=_daily_work)
 
     _monitoring_commands.add(commands, _say)
+    _antivirus.add(commands, _say)
 
     alert = commands.add_parser("alert", help="tell whoever looks after this host", description=ALERT)
     alert.add_argument("title", metavar="TITLE", nargs="?", default="")

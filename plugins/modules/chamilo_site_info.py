@@ -458,6 +458,13 @@ site:
       description: The project folder without links; C(/srv/campus/releases/*) where a link leads to one of several.
       type: str
       sample: /var/www/chamilo
+    memory:
+      description: The memory of this host in bytes.
+      type: int
+      sample: 4102000000
+    clamd_own:
+      description: Whether somebody wrote a C(clamd.conf) of his own.
+      type: bool
     fail2ban:
       description: Whether fail2ban runs and starts at boot.
       type: bool

@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
+import glob
+import json
 import os
 import re
+import socket
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -38,6 +42,8 @@ BLACKLIST = "document.upload_extensions_blacklist"
 WHITELIST = "document.upload_extensions_whitelist"
 KIND = "document.upload_extensions_list_type"
 
+_SCANNER, _SCANNER_SECONDS = "/run/clamav/clamd.ctl", 30.0
+_SCAN_MINUTES = 10
 _NAMES = ("a.php", "a.PHP", "a.phtml", "a.phar", "a.php.jpg/b.php", "a.php/b")
 _FOLDERS = 3  # that are asked for each virtual host
 _ENTRIES = 20_000  # of another site's tree
@@ -213,8 +219,49 @@ def antivirus(look: Look) -> Finding:
     root = look.root
     if "clamd" not in names:
         return failed("No virus scanner is running on this host (clamd).")
-    scans = named(look.once(jobs), r"clamd?scan")
+    scans = named(look.once(jobs), r"clamd?scan|chamilo-hardening scan")
     if "clamonacc" not in names and not scans:
         return failed(f"clamd is running, but nothing has it look at new files in {root}/var.")
     how = scans[0].source if scans else "clamonacc"
-    return not_assessed(f"clamd is running and {how} scans; whether a virus is stopped and reported needs a test file.")
+    if not _knows_the_test_virus():
+        return failed("clamd is running, but does not know the test virus EICAR: it has no signatures.")
+    if not any("chamilo-hardening scan" in scan.command for scan in scans):
+        return not_assessed(f"clamd finds the test virus and {how} scans; whether it is stopped needs a test file.")
+    look.needs_root("see when uploads were scanned last")
+    late = _late(look)
+    if late:
+        return failed(late)
+    return passed(f"clamd finds the test virus, and {how} shows it new uploads; the last time was a moment ago.")
+
+
+def _knows_the_test_virus() -> bool:
+    virus = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as scanner:
+            scanner.settimeout(_SCANNER_SECONDS)
+            scanner.connect(_SCANNER)
+            scanner.sendall(b"zINSTREAM\0" + struct.pack("!L", len(virus)) + virus + bytes(4))
+            return b" FOUND" in scanner.recv(4096)
+    except OSError as problem:
+        raise Unseen(f"the virus scanner at {_SCANNER} does not answer: {problem}") from problem
+
+
+def _late(look: Look) -> str:
+    """Why new uploads are not scanned, by what the scans wrote down."""
+    for path in glob.glob("/etc/chamilo-hardening/uploads-*.json"):
+        with open(path, encoding="utf-8") as file:
+            if json.load(file).get("root") != look.root:
+                continue
+        name = os.path.basename(path)[len("uploads-") : -len(".json")]
+        try:
+            with open("/var/lib/chamilo-hardening/antivirus.json", encoding="utf-8") as file:
+                last = json.load(file).get(name, {})
+        except (FileNotFoundError, ValueError):
+            last = {}
+        if not last:
+            return "Uploads were never scanned so far."
+        if not last.get("ok"):
+            return f"The last scan did not come to its end: {last.get('detail')}"
+        minutes = (look.now - float(last.get("at", 0))) / 60
+        return f"The last scan was {minutes:.0f} minutes ago." if minutes > _SCAN_MINUTES else ""
+    return "No scan looks at the files of this portal."

@@ -163,19 +163,28 @@ def test_htaccess(seen, upload, project, monkeypatch, outer, inner, status):
 # ----------------------------------------------------------------------------------------------------- antivirus
 
 
+OURS = Job("/etc/cron.d/chamilo-hardening-scan:2", "nice /usr/local/sbin/chamilo-hardening scan")
+
+
 @pytest.mark.parametrize(
-    ("names", "found", "status", "words"),
+    ("names", "found", "knows", "late", "status", "words"),
     [
-        (["nginx"], [], "fail", "No virus scanner"),
-        (["clamd"], [], "fail", "nothing has it look"),
-        (["clamd", "clamonacc"], [], "not_assessed", "clamonacc scans"),
-        (["clamd"], [Job("/etc/cron.d/scan:1", "clamdscan /srv/campus/var")], "not_assessed", "/etc/cron.d/scan:1"),
+        (["nginx"], [], True, "", "fail", "No virus scanner"),
+        (["clamd"], [], True, "", "fail", "nothing has it look"),
+        (["clamd", "clamonacc"], [], True, "", "not_assessed", "clamonacc scans"),
+        (["clamd"], [Job("/etc/cron.d/scan:1", "clamdscan /x")], True, "", "not_assessed", "/etc/cron.d/scan:1"),
+        (["clamd"], [OURS], False, "", "fail", "no signatures"),
+        (["clamd"], [OURS], True, "The last scan was 11 minutes ago.", "fail", "11 minutes"),
+        (["clamd"], [OURS], True, "", "pass", "cron.d/chamilo-hardening-scan:2 shows it new uploads"),
     ],
 )
-def test_antivirus(look_at, names, found, status, words):
+def test_antivirus(look_at, monkeypatch, names, found, knows, late, status, words):
     look = look_at(root="/srv/campus")
+    look.as_root = True
     look._known[_running.processes] = tuple(Process(number, 1, name, 0) for number, name in enumerate(names, 10))
     look._known[_running.jobs] = tuple(found)
+    monkeypatch.setattr(uploads, "_knows_the_test_virus", lambda: knows)
+    monkeypatch.setattr(uploads, "_late", lambda _look: late)
     finding = uploads.antivirus(look)
     assert finding.status == status
     assert words in finding.evidence

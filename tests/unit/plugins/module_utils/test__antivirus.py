@@ -1,0 +1,188 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+import threading
+import time
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _antivirus, _state
+
+VIRUS = b"a harmless word that stands for a virus"
+
+
+@pytest.fixture
+def scanner(tmp_path):
+    """Something that speaks like clamd: finds VIRUS, takes no more than 1000 bytes, stumbles over "stumble"."""
+    path = str(tmp_path / "clamd.ctl")
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.bind(path)
+    server.listen()
+
+    def exactly(client, count):
+        data = b""
+        while len(data) < count:
+            part = client.recv(count - len(data))
+            if not part:
+                return b""
+            data += part
+        return data
+
+    def answer(client):
+        command = exactly(client, 6)
+        if command == b"zPING\0":
+            return b"PONG\0"
+        exactly(client, len(b"zINSTREAM\0") - 6)
+        seen = b""
+        while size := struct.unpack("!L", exactly(client, 4))[0]:
+            seen += exactly(client, size)
+        if len(seen) > 1000:
+            return b"INSTREAM size limit exceeded. ERROR\0"
+        if b"stumble" in seen:
+            return b""
+        return b"stream: Test.Virus FOUND\0" if VIRUS in seen else b"stream: OK\0"
+
+    def serve():
+        while True:
+            try:
+                client, _from = server.accept()
+            except OSError:
+                return
+            with client:
+                client.sendall(answer(client))
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield path
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+    thread.join(5)
+
+
+@pytest.fixture
+def portal(tmp_path, monkeypatch):
+    root = tmp_path / "campus"
+    for folder in ("upload/re", "cache", "log"):
+        (root / "var" / folder).mkdir(parents=True)
+    monkeypatch.setattr(_state, "STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(_antivirus, "CONFIGURATION", str(tmp_path / "uploads-*.json"))
+    (tmp_path / "uploads-campus.json").write_text(json.dumps({"domain": "campus.test", "root": str(root)}))
+    return root
+
+
+@pytest.fixture
+def told(monkeypatch):
+    heard = []
+    monkeypatch.setattr(_alert, "tell", lambda section, title, text, again=False: heard.append((title, text, again)))
+    return heard
+
+
+def test_a_virus_is_taken_away_and_told(portal, scanner, told):
+    (portal / "var/upload/re/essay.txt").write_bytes(b"x" + VIRUS)
+    (portal / "var/upload/re/other.txt").write_bytes(b"good")
+    (portal / "var/cache/x.php").write_bytes(VIRUS)
+    lines = _antivirus.scan(address=scanner)
+    assert lines[0] == "campus.test: 2 new files scanned, 1 with a virus, 0 not judged."
+    assert not (portal / "var/upload/re/essay.txt").exists()
+    assert (portal / "var/upload/re/other.txt").exists()
+    assert (portal / "var/cache/x.php").exists()
+    ((title, text, again),) = told
+    assert (title, again) == ("A virus was uploaded to campus.test", True)
+    assert "var/upload/re/essay.txt: Test.Virus, kept as " in text
+    kept = text.rpartition(" ")[2]
+    with open(kept, "rb") as file:
+        assert file.read() == b"x" + VIRUS
+    assert os.stat(kept).st_mode & 0o777 == 0o600
+    with open(f"{kept}.json", encoding="utf-8") as file:
+        assert json.load(file)["path"] == str(portal / "var/upload/re/essay.txt")
+    assert os.stat(os.path.dirname(kept)).st_mode & 0o777 == 0o700
+
+
+def test_what_was_scanned_is_not_scanned_again(portal, scanner, told, monkeypatch):
+    (portal / "var/upload/a").write_bytes(b"good")
+    monkeypatch.setattr(_antivirus, "_OVERLAP", 0.0)
+    assert len(_antivirus.scan(address=scanner)) == 1
+    assert _antivirus.scan(address=scanner) == []
+    time.sleep(0.02)
+    (portal / "var/upload/b").write_bytes(b"good")
+    assert "1 new files" in _antivirus.scan(address=scanner)[0]
+    assert "2 new files" in _antivirus.scan(everything=True, address=scanner)[0]
+    assert told == []
+
+
+def test_an_upload_waits_for_a_scanner_that_is_down(portal, scanner, told, tmp_path):
+    (portal / "var/upload/a").write_bytes(VIRUS)
+    with pytest.raises(_antivirus.AntivirusError, match="does not answer"):
+        _antivirus.scan(address=str(tmp_path / "nobody"))
+    assert (portal / "var/upload/a").exists()
+    assert [title for title, _text, _again in told] == ["Uploads are not scanned for viruses"]
+    assert "1 with a virus" in _antivirus.scan(address=scanner)[0]
+
+
+def test_a_scanner_that_is_down_is_told_when_nothing_is_new(portal, told, tmp_path):
+    with pytest.raises(_antivirus.AntivirusError):
+        _antivirus.scan(address=str(tmp_path / "nobody"))
+    assert len(told) == 1
+
+
+def test_what_the_scanner_does_not_judge_holds_up_nothing(portal, scanner, told):
+    (portal / "var/upload/a-large").write_bytes(bytes(2000))
+    (portal / "var/upload/b-bad").write_bytes(b"stumble")
+    (portal / "var/upload/c").write_bytes(VIRUS)
+    lines = _antivirus.scan(address=scanner)
+    assert "1 with a virus, 2 not judged" in lines[0]
+    assert {title for title, _text, _again in told} == {
+        "A virus was uploaded to campus.test",
+        "Uploads to campus.test were not judged",
+    }
+
+
+def test_no_link_is_followed_and_no_pipe_read(portal, scanner, told, tmp_path):
+    (tmp_path / "shadow").write_bytes(VIRUS)
+    (portal / "var/upload/link").symlink_to(tmp_path / "shadow")
+    (portal / "var/upload/folder").symlink_to(tmp_path)
+    os.mkfifo(portal / "var/upload/pipe")
+    assert _antivirus.scan(address=scanner) == []
+    assert (tmp_path / "shadow").exists()
+
+
+def test_another_file_of_that_name_stays(portal, scanner, monkeypatch):
+    path = portal / "var/upload/a"
+    path.write_bytes(VIRUS)
+
+    def swap(handle, address=""):
+        path.rename(portal / "var/upload/z")
+        path.write_bytes(b"good")
+        return "Test.Virus"
+
+    monkeypatch.setattr(_antivirus, "judge", swap)
+    seen = _antivirus.scan_portal(str(portal), 0.0, str(portal / "keep"), scanner)
+    assert len(seen.found) >= 1
+    assert path.read_bytes() == b"good" or seen.scanned > 1
+
+
+def test_nobody_could_be_told(portal, scanner, monkeypatch):
+    def deaf(*_unused, **_also):
+        raise _alert.AlertError("no mail went out")
+
+    monkeypatch.setattr(_alert, "tell", deaf)
+    (portal / "var/upload/a").write_bytes(VIRUS)
+    with pytest.raises(_antivirus.AntivirusError, match=r"kept as .* no mail went out"):
+        _antivirus.scan(address=scanner)
+    assert not (portal / "var/upload/a").exists()
+
+
+def test_two_scans_do_not_meet(portal, scanner):
+    import fcntl
+
+    os.makedirs(_state.STATE)
+    with open(os.path.join(_state.STATE, "antivirus.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert _antivirus.scan(address=scanner) == ["The last scan is still going on."]
