@@ -16,12 +16,14 @@ import re
 import secrets
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _certbot, _x509
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs_of, named
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import STATE, replace_file
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Outcome, plan
 
@@ -227,9 +229,8 @@ class Budget:
 def obtain(wish: Wish, engine: Engine, outcome: Outcome, check: bool = False, resolver: Resolve = resolve) -> Got:
     """A certificate by Certbot: a lineage that is there is adopted, else one is asked for."""
     tree = Tree()
-    now = datetime.datetime.now(datetime.timezone.utc).timestamp()
     root = os.path.dirname(wish.webroot)
-    found = _certbot.for_domain(tree, wish.domain, now, root)
+    found = _certbot.for_domain(tree, wish.domain, time.time(), root)
     if found.lineage and found.good:
         return Got(_adopt(found, wish, engine, outcome, check), found)
     if check:
@@ -260,10 +261,20 @@ def obtain(wish: Wish, engine: Engine, outcome: Outcome, check: bool = False, re
             f"Certbot could not get a certificate for {wish.domain}: {why} Its log is "
             "/var/log/letsencrypt/letsencrypt.log."
         )
-    found = _certbot.for_domain(tree, wish.domain, now, root)
+    found = _certbot.for_domain(tree, wish.domain, time.time(), root)
     if not found.good:
         raise AcmeError(f"Certbot says it was successful, but there is no certificate for {wish.domain}.")
     return Got(True, found)
+
+
+def owners(systemd: bool) -> str:
+    """What is wrong with who renews; empty when it is exactly one."""
+    found = [job.source for job in named(jobs_of(systemd), r"\bcertbot\b")]
+    if not found:
+        return "Nobody renews the certificate: no timer and no cron job runs Certbot. Enable certbot.timer."
+    if len(found) > 1:
+        return f"{len(found)} jobs renew with Certbot: {', '.join(found)}. Leave one of them, and take the others out."
+    return ""
 
 
 def _request(wish: Wish) -> list[str]:
@@ -327,8 +338,7 @@ def self_sign(
     load: Mapping[str, Any] | None = None,
 ) -> Got:
     """A certificate that no browser trusts. ``load``: who serves the one that is there, and its test."""
-    now = datetime.datetime.now(datetime.timezone.utc).timestamp()
-    found = _certbot.pair(Tree(), file, key, domain, now)
+    found = _certbot.pair(Tree(), file, key, domain, time.time())
     if found.covers and found.days >= RENEWED_AT:
         return Got(False, found)
     if check:
@@ -353,4 +363,4 @@ def self_sign(
     if load and found.there:
         params.update(load)
     engine.apply(plan(params), outcome)
-    return Got(True, _certbot.pair(Tree(), file, key, domain, now))
+    return Got(True, _certbot.pair(Tree(), file, key, domain, time.time()))

@@ -18,6 +18,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _backup,
     _monitoring,
     _records,
+    _renewal,
     _state,
     _updates,
 )
@@ -27,6 +28,7 @@ RECORD = "daily.json"
 Step = tuple[str, Callable[[], "list[str]"]]
 # Name and function. A function does its work, tells whom it has to tell, and returns lines for the journal.
 STEPS: tuple[Step, ...] = (
+    ("https", _renewal.daily),
     ("updates", _updates.step),
     ("backups", _backup.late),
     ("monitoring", _monitoring.step),

@@ -53,9 +53,10 @@ class Ramp:
             return TRIAL
         return GUIDE if set(declared) <= set(self.answered) else ALONE
 
-    @property
-    def text(self) -> str:
-        return json.dumps({**asdict(self), "answered": sorted(self.answered)}, sort_keys=True) + "\n"
+    def text(self, declared: Sequence[str]) -> str:
+        """The record. Its value is for those who only read it."""
+        known = {**asdict(self), "answered": sorted(self.answered), "value": self.value(declared)}
+        return json.dumps(known, sort_keys=True) + "\n"
 
 
 @dataclass
@@ -70,10 +71,6 @@ class Step:
 def full_from(since: str) -> datetime.date:
     """The day on which a ramp that began on ``since`` (YYYY-MM-DD) reaches the guide's value."""
     return datetime.date.fromisoformat(since) + datetime.timedelta(days=TRIAL_DAYS)
-
-
-def value(mode: str, since: str, today: datetime.date) -> str:
-    return WITHDRAWN if mode == "off" else TRIAL if mode == "ramp" and today < full_from(since) else GUIDE
 
 
 def parse(text: str, path: str) -> Ramp:
@@ -137,7 +134,9 @@ def take(
     path = record_of(site)
     name = f"https:{site}.hsts"
     if wanted["mode"] == "none":
+        warning = bound(site, domain)
         engine.withdraw(name, outcome, check)
+        outcome.notes += [warning] if warning else []
         return Step()
     ask = ask or _ask
     known = _read(path)
@@ -163,7 +162,7 @@ def take(
     texts = {VALUE: step.value, MARK: "@generation@"}
     files = [
         *({**each, "content": _filled(each["content"], texts)} for each in wanted["files"]),
-        {"path": path, "content": step.ramp.text, "mode": "0600"},
+        {"path": path, "content": step.ramp.text(wanted["subdomains"]), "mode": "0600"},
     ]
     probe = [
         {**each, "headers": {key: _filled(value, texts) for key, value in each["headers"].items()}}
@@ -179,6 +178,24 @@ def unanswered(name: str, ask: Ask | None = None, authority: str = "") -> str:
     """Why a subdomain must not be bound to https; empty when it answers there."""
     answer = (ask or _ask)(f"https://{name}/", "", authority)
     return "" if answer.status else f"https://{name}/ does not answer a client that checks certificates: {_why(answer)}"
+
+
+def bound(site: str, domain: str) -> str:
+    """A warning, when browsers are bound to https now and would not reach the portal without it."""
+    try:
+        with open(record_of(site), encoding="utf-8") as stream:
+            known = json.load(stream)
+        age = seconds(str(known.get("value", "")))
+    except (FileNotFoundError, ValueError, AttributeError):
+        return ""
+    if not age:
+        return ""
+    return (
+        f"Browsers that have been at {domain} since {known.get('since')} open it by https only, each for {age} seconds "
+        f"({age // 86400} day{'s' * (age >= 172800)}) from its last visit. Where https goes away now, they cannot "
+        "reach the portal. To let them go first: set chamilo_https_hsts to off, run harden, and wait until your "
+        "visitors have been there."
+    )
 
 
 def seconds(value: str) -> int:

@@ -25,11 +25,13 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _migrate,
     _monitoring,
     _monitoring_commands,
+    _renewal,
     _settings_undo,
     _unlock,
     _window,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import unused_drop_ins
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import Busy, Item, StateError, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Outcome, TransactionError
 
@@ -88,6 +90,7 @@ def main(arguments: Sequence[str] | None = None, version: str = "", engine: Engi
         _daily.DailyError,
         _backup_commands.BackupError,
         *_monitoring_commands.ERRORS,
+        *_renewal.ERRORS,
         *_settings_undo.ERRORS,
         _unlock.UnlockError,
         _window.WindowError,
@@ -151,6 +154,8 @@ def _parser(version: str) -> argparse.ArgumentParser:
     alert.add_argument("--test", action="store_true", help="send a test")
     alert.set_defaults(run=_alerted)
 
+    _renewal.add(commands, _say)
+
     # Without help, so that the list shows only what a person needs: timers and the boot call this.
     recover = commands.add_parser("recover", description="Put back what an interrupted run left behind.")
     recover.add_argument("--boot", action="store_true", help="do not wait for a run that is going on")
@@ -195,6 +200,8 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
         known = ", ".join(sorted(engine.store.peek()["records"])) or "none"
         _say(f"Nothing of {options.section} is in force here. In force: {known}.", syslog.LOG_ERR)
         return 1
+    for warning in _renewal.warnings(names):
+        _say(warning)
     if sys.stdin.isatty() and not options.yes:
         records = engine.store.peek()["records"]
         paths = sorted({path for name in names for path in records[name]["files"]})
@@ -248,10 +255,8 @@ def _daily_work(options: argparse.Namespace, _engine: Engine) -> int:
     ran = []
     for done in _daily.run(options.steps, options.due):
         ran.append({"step": done.name, "problem": done.problem, "changed": done.changed})
-        if options.json:
-            continue
         for line in done.lines:
-            _say(f"{done.name}: {line}")
+            (syslog.syslog if options.json else _say)(f"{done.name}: {line}")
         if done.problem:
             _say(f"{done.name}: {done.problem}", syslog.LOG_ERR)
             failed = True
@@ -340,6 +345,8 @@ def _status(options: argparse.Namespace, engine: Engine) -> int:
         print(f"  {name:<20} since {section['since']}   {files:<10} {section['generation']}")
         for path in section["edited"]:
             print(f"    edited by hand since: {path}")
+        for path in section["unused"]:
+            print(f"    no virtual host includes it, so it is not in force: {path}")
     for window in known["windows"]:
         print(f"\nOPEN: {window}. To close it: chamilo-hardening window close")
     if known["sections"]:
@@ -351,6 +358,7 @@ def status(engine: Engine, version: str) -> dict[str, Any]:
     """What ``status --json`` prints."""
     state = engine.store.peek()
     sections = {}
+    unused = unused_drop_ins({path for record in state["records"].values() for path in record["files"]})
     with Tree() as tree:
         for name, record in state["records"].items():
             edited = []
@@ -363,6 +371,7 @@ def status(engine: Engine, version: str) -> dict[str, Any]:
                 "generation": record["generation"],
                 "files": sorted(record["files"]),
                 "edited": edited,
+                "unused": [path for path in sorted(record["files"]) if path in unused],
             }
     running = engine.store.holder()
     interrupted = state["open"] if not running else None

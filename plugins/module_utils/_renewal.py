@@ -9,12 +9,14 @@ All of it works from /etc/chamilo-hardening/https-SITE.json, which the role writ
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import glob
 import json
 import os
+import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _acme, _alert, _certbot, _hsts, _x509
@@ -26,11 +28,43 @@ DAYS_LEFT = 14
 _LOCK_SECONDS = 180.0
 _TEST_SECONDS = 60.0
 
+Say = Callable[[str], object]
 Serial = Callable[[Mapping[str, Any]], str]
 
 
 class RenewalError(Exception):
     """A certificate is not in force; the text says why and what to do."""
+
+
+ERRORS = (RenewalError, _acme.AcmeError, _hsts.HstsError, _x509.CertificateError)
+
+
+def add(commands: Any, say: Say) -> None:
+    """The command that Certbot and its service call. Without help: no person needs it often."""
+
+    def run(options: argparse.Namespace, engine: Engine) -> int:
+        if options.failed:
+            lines = failed()
+        elif options.before:
+            lines = before()
+        else:
+            lines = renewed(engine, options.lineage or os.environ.get("RENEWED_LINEAGE", ""))
+        for line in lines:
+            say(line)
+        return 0
+
+    parser = commands.add_parser("renewed", description="Bring a certificate that Certbot renewed into force.")
+    parser.add_argument("--lineage", default="", help="the folder below /etc/letsencrypt/live")
+    parser.add_argument("--failed", action="store_true", help="tell that Certbot failed")
+    parser.add_argument("--before", action="store_true", help="let Certbot trust the authorities of the sites here")
+    parser.set_defaults(run=run)
+
+
+def warnings(names: Iterable[str]) -> list[str]:
+    """What somebody must know who takes these transactions back."""
+    domains = {site["site"]: site["domain"] for site in configurations()}
+    sites = [name[len("https:") : -len(".hsts")] for name in names if re.fullmatch(r"https:.+\.hsts", name)]
+    return [text for text in (_hsts.bound(site, domains.get(site, site)) for site in sites) if text]
 
 
 def configurations(pattern: str = CONFIGURATIONS) -> Iterator[dict[str, Any]]:

@@ -69,7 +69,12 @@ def processes(_look: Look) -> tuple[Process, ...]:
 
 def jobs(look: Look) -> tuple[Job, ...]:
     """Every timer of systemd and every line of cron. Users' own crontabs only as root."""
-    return (*_timers(), *_cron(look.site.systemd))
+    return jobs_of(look.site.systemd)
+
+
+def jobs_of(systemd: bool) -> tuple[Job, ...]:
+    """The same, where there is no ``Look``. ``systemd``: it runs this host."""
+    return (*_timers(), *_cron(systemd))
 
 
 def named(known: Iterable[Job], pattern: str) -> list[Job]:

@@ -13,7 +13,7 @@ import json
 import posixpath
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
@@ -508,6 +508,23 @@ class _Discovery:
             user=environment.get("DATABASE_USER"),
             client=next((path for path in _DATABASE_CLIENTS if self.tree.exists(path)), ""),
         )
+
+
+def unused_drop_ins(paths: Iterable[str], tree: Tree | None = None) -> set[str]:
+    """Of the files of ours that virtual hosts include, those that none includes now."""
+    tree = tree or Tree()
+    found: set[str] = set()
+    for server, pattern in (("nginx", "/etc/nginx"), ("apache", "/etc/apache2")):
+        mine = [path for path in paths if re.fullmatch(rf"{pattern}/sites-available/chamilo-[^/]+\.d/[^/]+", path)]
+        if not mine:
+            continue
+        if server == "nginx":
+            servers = _nginx.servers(_nginx.parse(tree))
+        else:
+            servers = _apache.servers(_apache.parse(tree))
+        included = [f"/{path}" for one in servers for path in one.host.includes]
+        found.update(path for path in mine if not any(f"{posixpath.dirname(path)}/" in each for each in included))
+    return found
 
 
 def _answering(web_server: str) -> Callable[[Sequence[Server], str], tuple[list[Server], list[Server]]]:

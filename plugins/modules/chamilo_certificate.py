@@ -138,6 +138,8 @@ diff:
   elements: dict
 """
 
+import os
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _acme
@@ -187,7 +189,10 @@ def _get(params: dict, outcome: Outcome, check: bool) -> Got:
     if params["source"] == "look":
         refused = _acme.refusal(params["domain"])
         if refused:
-            raise AcmeError(refused)
+            raise AcmeError(
+                f"{refused} Set chamilo_https_certificate to files, with chamilo_https_certificate_file and "
+                "chamilo_https_certificate_key_file, or to self_signed for a trial. Nothing was changed."
+            )
         return Got()
     if params["source"] == "self_signed":
         served = {"test": params["test"], "load": {"service": params["service"], "action": "reload"}}
@@ -210,7 +215,10 @@ def _get(params: dict, outcome: Outcome, check: bool) -> Got:
         ca_file=params["ca_file"],
         arguments=tuple(params["arguments"]),
     )
-    return _acme.obtain(wish, Engine(), outcome, check)
+    got = _acme.obtain(wish, Engine(), outcome, check)
+    owners = "" if check else _acme.owners(os.path.isdir("/run/systemd/system"))
+    outcome.notes += [owners] if owners else []
+    return got
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ CONFIGURATION = {
 }
 START = """\
 pebble-challtestsrv -defaultIPv4 '' -defaultIPv6 '' -http01 '' -https01 '' -tlsalpn01 '' -doh '' &
-exec env PEBBLE_VA_NOSLEEP=1 PEBBLE_WFE_NONCEREJECT=0 pebble -config /etc/pebble.json -dnsserver 127.0.0.1:8053
+exec env PEBBLE_VA_NOSLEEP=1 PEBBLE_WFE_NONCEREJECT=0 PEBBLE_AUTHZREUSE=0 pebble -config /etc/pebble.json -dnsserver 127.0.0.1:8053
 """
 
 
@@ -71,9 +71,6 @@ class Acme:
         log = docker("logs", self.container)
         return (log.stdout + log.stderr).count("POST /order-plz")
 
-    def down(self) -> None:
-        docker("rm", "--force", "--volumes", self.container)
-
     def _tell(self, what: str, data: dict[str, object]) -> None:
         request = urllib.request.Request(f"http://{self.address}:8055/{what}", json.dumps(data).encode())
         with urllib.request.urlopen(request, timeout=10):
@@ -99,6 +96,11 @@ def up(network: str) -> Acme:
     acme = Acme(container, docker("inspect", "--format", form, container).stdout.strip())
     wait(acme)
     return acme
+
+
+def down(network: str) -> None:
+    """Before the network goes."""
+    docker("rm", "--force", "--volumes", f"{network}-acme", check=False)
 
 
 def wait(acme: Acme, seconds: float = 30) -> None:

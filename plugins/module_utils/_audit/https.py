@@ -202,7 +202,11 @@ def _full(value: str) -> bool:
 def _ramp(look: Look) -> str:
     """When the ramp ends, from the host's own record; empty when there is none or it is not for us to read."""
     since = look.site.hsts_since
-    return f" The ramp began on {since}; the full value is due on {full_from(since)}." if since else ""
+    if not since:
+        return ""
+    if _day(look.now) < full_from(since).isoformat():
+        return f" The ramp began on {since}; the full value is due on {full_from(since)}."
+    return f" The full value was due on {full_from(since)}; `chamilo-hardening daily https` says what it waits for."
 
 
 @check("https_protocols")
@@ -318,7 +322,7 @@ def _lineage(name: str) -> list[str]:
         if os.access(hook, os.X_OK):
             with open(hook, encoding="utf-8", errors="replace") as file:
                 hooks.append(file.read(100_000))
-    if not any(re.search(r"\b(?:reload|restart|graceful)\b", hook) for hook in hooks):
+    if not any(re.search(r"\b(?:reload|restart|graceful|chamilo-hardening renewed)\b", hook) for hook in hooks):
         return [f"no hook of {name} reloads the web server after a renewal"]
     if not any(re.search(r"nginx\b.* -t|configtest|apache2?ctl\b.* -t|chamilo-hardening", hook) for hook in hooks):
         return [f"the hook of {name} reloads without a test of the configuration"]

@@ -411,6 +411,7 @@ def test_owners(certbot, found, words):
         ("installer = None\n", "no hook of campus.test reloads"),
         ("renew_hook = systemctl reload nginx\n", "without a test"),
         ("renew_hook = nginx -t && systemctl reload nginx\n", ""),
+        ("renew_hook = /usr/local/sbin/chamilo-hardening renewed\n", ""),
         ("autorenew = False\ninstaller = nginx\n", "autorenew = False"),
     ],
 )
@@ -480,6 +481,13 @@ def test_dates_beyond_2050_and_weak_keys():
 def test_what_is_no_certificate(data):
     with pytest.raises(_x509.CertificateError):
         _x509.parse(data)
+
+
+def test_which_names_a_certificate_covers(authority):
+    certificate = certify("*.campus.test", ec.generate_private_key(ec.SECP256R1()), *authority[:2])
+    found = _x509.parse(certificate.public_bytes(serialization.Encoding.DER))
+    assert found.covers("www.campus.test") and found.covers("WWW.campus.test")
+    assert not found.covers("campus.test") and not found.covers("a.b.campus.test")
 
 
 def test_a_file_without_a_certificate():

@@ -1,0 +1,330 @@
+"""Certificates by Certbot from a real authority, Debian's Pebble in the test network, and what must not break them.
+
+Pebble takes the place of Let's Encrypt; the mail of an alert ends in a script in place of the host's sendmail.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _x509
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import handshake, tls_context
+from tests.hosts.conftest import RUN, Cell
+from tests.hosts.hardening import Playbook, missing_from_the_portal
+from tests.playbook import PlayError
+from tests.testbed import acme, hosts
+from tests.testbed.acme import Acme
+from tests.testbed.hosts import Host
+
+NETWORK = f"{RUN}-acme"
+LIVE = "/etc/letsencrypt/live/campus.test"
+CONF = "/etc/letsencrypt/renewal/campus.test.conf"
+HOOK = "/usr/local/sbin/chamilo-hardening renewed"
+CERTBOT = {
+    "chamilo_https_certificate": "certbot",
+    "chamilo_https_certificate_file": "",
+    "chamilo_https_certificate_key_file": "",
+    "chamilo_https_acme_directory": acme.DIRECTORY,
+    "chamilo_alert_mail": "admin@school.example",
+}
+APT = "apt-get -q -y --no-install-recommends install"
+INSTALL = f"apt-get -q update >/dev/null && DEBIAN_FRONTEND=noninteractive {APT} "
+ASK = f"certbot -n --agree-tos --register-unsafely-without-email --server {acme.DIRECTORY} -d campus.test"
+# Certbot's own run, as its timer starts it, but at once and whatever the date.
+RENEW = "certbot renew --force-renewal --no-random-sleep-on-renew"
+# How sysadmins without a mail server see what would have been sent.
+SENDMAIL = "#!/bin/sh\ncat >>/var/mail/sent\n"
+
+
+@pytest.fixture(scope="module")
+def authority() -> Iterator[Acme]:
+    yield acme.up(NETWORK)
+    acme.down(NETWORK)
+    hosts.down(NETWORK)
+
+
+@pytest.fixture
+def playbook(tmp_path: Path) -> Playbook:
+    return Playbook(tmp_path, "https")
+
+
+def known(authority: Acme, host: Host) -> Host:
+    """The authority finds the host under its name, as the DNS of the world would."""
+    authority.name(host.domain, host.address)
+    return host
+
+
+@pytest.fixture
+def sloppy(stage: Callable[..., Host], authority: Acme) -> Host:
+    """A host with Certbot, and mail that is kept."""
+
+    def prepare(host: Host) -> None:
+        host.run(INSTALL + "certbot")
+        host.put("/usr/sbin/sendmail", SENDMAIL, "0755")
+
+    return known(authority, stage("certbot", prepare, network=NETWORK))
+
+
+@pytest.fixture
+def issued(stage: Callable[..., Host], authority: Acme, playbook: Playbook) -> Host:
+    """A host that came without a certificate, after harden."""
+
+    def prepare(host: Host) -> None:
+        known(authority, host)
+        host.put("/usr/sbin/sendmail", SENDMAIL, "0755")
+        playbook.harden(host, **CERTBOT)
+
+    return known(authority, stage("issued", prepare, network=NETWORK))
+
+
+def served(host: Host) -> str:
+    """The serial of the certificate that visitors get."""
+    found = handshake(host.domain, 443, host.address, tls_context(verify=False)).certificate
+    return _x509.parse(found).serial if found else ""
+
+
+def in_file(host: Host, path: str = f"{LIVE}/fullchain.pem") -> str:
+    return _x509.first_of(host.get(path)).serial
+
+
+def mails(host: Host) -> str:
+    """What was sent, without the line breaks that mail puts in."""
+    return host.run("cat /var/mail/sent", check=False).stdout.replace("=\n", "").replace("\n ", " ")
+
+
+class Visitors:
+    """They come one after the other, each with a connection of its own, until the block ends."""
+
+    def __init__(self, host: Host, number: int = 3) -> None:
+        self.host = host
+        self.seen: list[int] = []
+        self.end = threading.Event()
+        self.threads = [threading.Thread(target=self.visit) for _each in range(number)]
+
+    def visit(self) -> None:
+        while not self.end.is_set():
+            self.seen.append(self.host.http(f"https://{self.host.domain}/login").status)
+
+    def __enter__(self) -> Visitors:
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_unused: object) -> None:
+        self.end.set()
+        for thread in self.threads:
+            thread.join()
+
+
+@pytest.mark.wire
+def test_the_first_certificate_comes_by_itself_and_once(
+    issued: Host, authority: Acme, playbook: Playbook, tmp_path: Path
+) -> None:
+    (tmp_path / "roots.pem").write_text(authority.roots)
+    answer = issued.http(f"https://{issued.domain}/", verify=True, ca_file=str(tmp_path / "roots.pem"))
+    assert answer.status == 200, answer.error
+    conf = issued.get(CONF)
+    assert f"renew_hook = {HOOK}\n" in conf and "authenticator = webroot\n" in conf
+    assert issued.http("/").status == 301
+    asked = authority.orders()
+    assert playbook.harden(issued, **CERTBOT) == 0
+    assert authority.orders() == asked, "nothing was asked for again"
+    attempts = json.loads(issued.get("/var/lib/chamilo-hardening/acme-campus_test.json"))["attempts"]
+    assert [each["result"] for each in attempts] == ["issued"]
+    assert issued.run("systemctl show -P OnFailure certbot.service").stdout == "chamilo-hardening-renewal.service\n"
+
+
+@pytest.mark.wire
+def test_a_renewal_under_load_loses_no_request(issued: Host) -> None:
+    before = served(issued)
+    with Visitors(issued) as visitors:
+        issued.run(RENEW)
+        after = served(issued)
+        time.sleep(1)
+    assert after != before and after == in_file(issued)
+    assert set(visitors.seen) == {200} and len(visitors.seen) > 20, len(visitors.seen)
+
+
+@pytest.mark.wire
+def test_a_broken_configuration_at_renewal_is_told_and_made_up_for(issued: Host) -> None:
+    before = served(issued)
+    service = "nginx" if issued.web == "nginx" else "apache2"
+    broken = "/etc/nginx/conf.d/broken.conf" if issued.web == "nginx" else "/etc/apache2/conf-enabled/broken.conf"
+    issued.put(broken, "nonsense\n")
+    issued.run(RENEW)
+    assert served(issued) == before != in_file(issued)
+    assert issued.run(["systemctl", "is-active", service]).stdout == "active\n"
+    told = mails(issued)
+    assert "is not in force" in told and "nonsense" in told and "admin@school.example" in told
+    issued.run(["rm", broken])
+    issued.run("chamilo-hardening daily https")
+    assert served(issued) == in_file(issued)
+
+
+def test_a_renewal_that_fails_is_told(issued: Host, authority: Acme) -> None:
+    issued.run(f"sed -i 's/^.*renew_before_expiry.*/renew_before_expiry = 3000 days/' {CONF}")
+    authority.name(issued.domain, authority.address)
+    assert issued.run("systemctl start certbot.service", check=False).returncode
+    end = time.monotonic() + 20
+    while "Certbot failed" not in mails(issued) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert "Certbot failed" in mails(issued)
+    assert served(issued) == in_file(issued)
+
+
+def test_what_certbot_got_for_others_is_not_the_hooks_business(issued: Host) -> None:
+    before = issued.run("journalctl -t chamilo-hardening --no-pager").stdout
+    issued.run(f"RENEWED_LINEAGE=/etc/letsencrypt/live/shop.test {HOOK}")
+    assert issued.run("journalctl -t chamilo-hardening --no-pager").stdout == before
+
+
+@pytest.mark.wire
+@pytest.mark.parametrize("way", ["webroot", "plugin"])
+def test_a_certificate_that_certbot_got_before_is_adopted(
+    sloppy: Host, authority: Acme, playbook: Playbook, way: str
+) -> None:
+    """``certbot certonly``, and ``certbot --nginx`` or ``--apache``, which write into the virtual host."""
+    if way == "webroot":
+        sloppy.run(f"{ASK} certonly --webroot -w /var/www/chamilo/public --deploy-hook 'touch /root/theirs'")
+    else:
+        plugin = sloppy.web
+        sloppy.run(f"{INSTALL} python3-certbot-{plugin}")
+        sloppy.run(f"{ASK} --{plugin} --redirect --deploy-hook 'touch /root/theirs'")
+    shop = "/etc/letsencrypt/renewal/shop.test.conf"
+    sloppy.put(shop, "# somebody else's\n[renewalparams]\nauthenticator = nginx\n")
+    serial, asked = in_file(sloppy), authority.orders()
+    variables = {**CERTBOT, "chamilo_https_certificate": "auto" if way == "plugin" else "certbot"}
+    playbook.harden(sloppy, **variables)
+    assert served(sloppy) == serial and authority.orders() == asked
+    conf = sloppy.get(CONF)
+    assert "authenticator = webroot\n" in conf and "installer" not in conf
+    assert f"renew_hook = touch /root/theirs; {HOOK}\n" in conf
+    assert playbook.harden(sloppy, **variables) == 0
+    sloppy.run(f"{RENEW} --cert-name campus.test")
+    assert served(sloppy) == in_file(sloppy) != serial
+    sloppy.run("test -e /root/theirs")
+    assert sloppy.get(shop).startswith("# somebody else's\n"), "foreign lineages are never touched"
+
+
+def test_a_virtual_host_of_ones_own_gets_a_certificate_and_says_what_to_do(
+    sloppy: Host, authority: Acme, playbook: Playbook, cell: Cell
+) -> None:
+    variables = {**CERTBOT, "chamilo_https_vhost": "include"}
+    asked = playbook.run("harden", sloppy, **variables)
+    assert "chamilo-campus_test.d/*.conf" in " ".join(asked.output.split())
+    assert f"{LIVE}/fullchain.pem" in " ".join(asked.output.split())
+    assert sloppy.http("/login").status == 200, "nobody is sent to https while nobody speaks it there"
+    include = "include /etc/nginx/sites-available/chamilo-campus_test.d/*.conf;"
+    listen = f"listen 443 ssl; ssl_certificate {LIVE}/fullchain.pem; ssl_certificate_key {LIVE}/privkey.pem;"
+    sloppy.run(["sed", "-i", rf"s|^ *server_name .*|&\n{include}\n{listen}|", "/etc/nginx/sites-available/chamilo"])
+    sloppy.run("systemctl reload nginx")
+    playbook.harden(sloppy, **variables)
+    assert sloppy.http("/login").status == 301 and served(sloppy) == in_file(sloppy)
+    assert not missing_from_the_portal(sloppy, "https")
+    before = served(sloppy)
+    sloppy.run(RENEW)
+    assert served(sloppy) == in_file(sloppy) != before
+
+
+def test_nobody_is_asked_when_the_challenge_would_not_be_found(
+    sloppy: Host, authority: Acme, playbook: Playbook
+) -> None:
+    asked = authority.orders()
+    sloppy.run(f"printf '{authority.address} campus.test\\n' >>/etc/hosts")
+    with pytest.raises(PlayError) as refused:
+        playbook.harden(sloppy, **CERTBOT)
+    said = " ".join(str(refused.value).split())
+    assert "No certificate was asked for." in said and authority.address in said
+    assert "http://campus.test/.well-known/acme-challenge/" in said
+    assert authority.orders() == asked
+    assert not missing_from_the_portal(sloppy, "http"), "the portal goes on as before"
+
+
+def test_a_name_that_nobody_can_find_stops_the_run_before_any_change(sloppy: Host, playbook: Playbook) -> None:
+    sloppy.run("printf 'nameserver 127.0.0.2\\noptions timeout:1 attempts:1\\n' >/etc/resolv.conf")
+    before = sloppy.run("find /etc/nginx -type f | sort | xargs sha256sum").stdout
+    with pytest.raises(PlayError, match="no address in the DNS") as refused:
+        playbook.harden(sloppy, **{**CERTBOT, "chamilo_https_certificate": "auto"})
+    assert "chamilo_https_certificate" in str(refused.value)
+    assert sloppy.run("find /etc/nginx -type f | sort | xargs sha256sum").stdout == before
+
+
+def ask(playbook: Playbook, host: Host, **options: Any) -> str:
+    """The module alone. What it says when it is refused; empty when there is a certificate."""
+    arguments = {"domain": host.domain, "site": "campus", "webroot": "/var/www/chamilo/public", **options}
+    task = {"chamilo.hardening.chamilo_certificate": {"directory": acme.DIRECTORY, **arguments}}
+    play = playbook.write("ask.yml", json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
+    try:
+        playbook.run(play, host)
+    except PlayError as problem:
+        return " ".join(str(problem).split())
+    return ""
+
+
+def test_an_authority_that_says_no_is_not_asked_for_ever(sloppy: Host, authority: Acme, playbook: Playbook) -> None:
+    authority.name(sloppy.domain, authority.address)  # the world's DNS differs from the host's
+    for _time in range(3):
+        assert "Certbot could not get a certificate for campus.test" in ask(playbook, sloppy)
+    asked = authority.orders()
+    said = ask(playbook, sloppy)
+    assert "3 attempts failed since" in said and "acme-campus.json" in said
+    assert authority.orders() == asked
+    known(authority, sloppy)
+    sloppy.run("rm /var/lib/chamilo-hardening/acme-campus.json")
+    assert ask(playbook, sloppy) == ""
+
+
+def test_the_name_is_proved_in_the_dns_and_the_authority_is_ones_own(
+    sloppy: Host, authority: Acme, playbook: Playbook
+) -> None:
+    """Neither does the authority reach port 80, nor does the host trust the authority."""
+    authority.name(sloppy.domain)
+    sloppy.run("mv /usr/local/share/ca-certificates/testbed.crt /etc/ssl/school-ca.pem")
+    sloppy.run("update-ca-certificates --fresh")
+    hook = """\
+#!/bin/sh
+curl -sf -d "{\\"host\\": \\"_acme-challenge.$CERTBOT_DOMAIN.\\", \\"value\\": \\"$CERTBOT_VALIDATION\\"}" http://acme.test:8055/set-txt
+"""
+    sloppy.put("/root/dns-hook", hook, "0755")
+    arguments = ["--manual", "--preferred-challenges", "dns", "--manual-auth-hook", "/root/dns-hook"]
+    own = {"chamilo_https_acme_ca_file": "/etc/ssl/school-ca.pem", "chamilo_https_acme_arguments": arguments}
+    playbook.harden(sloppy, **CERTBOT, **own)
+    before = served(sloppy)
+    assert before == in_file(sloppy)
+    assert playbook.harden(sloppy, **CERTBOT, **own) == 0
+    sloppy.run(f"sed -i 's/^.*renew_before_expiry.*/renew_before_expiry = 3000 days/' {CONF}")
+    sloppy.run("systemctl start certbot.service")
+    assert served(sloppy) == in_file(sloppy) != before, "its timer trusts the authority too"
+
+
+def test_a_second_program_that_renews_is_named(sloppy: Host, playbook: Playbook) -> None:
+    sloppy.put("/etc/cron.d/renew", "0 3 * * * root certbot renew\n")
+    found = ask(playbook, sloppy)
+    assert "/etc/cron.d/renew:1" in found and "certbot.timer" in found
+
+
+def test_undo_brings_back_what_was_there_before(sloppy: Host, playbook: Playbook) -> None:
+    service = "nginx" if sloppy.web == "nginx" else "apache2"
+    names = "find . -mindepth 1 -printf '%P %y %m %U:%G %l\\n' | sort"
+    sums = "find . -type f | sort | xargs sha256sum"
+    listing = f"for folder in /etc/{service} /etc/systemd/system; do cd $folder && {names} && {sums}; done"
+    hooks = f"--pre-hook 'systemctl stop {service}' --post-hook 'systemctl start {service}'"
+    sloppy.run(f"{ASK} certonly --standalone {hooks}")
+    conf = sloppy.get(CONF)
+    playbook.harden(sloppy, "--tags", "none", **CERTBOT)  # the program and its units come first, and stay
+    before = sloppy.run(listing).stdout
+    playbook.harden(sloppy, **CERTBOT)
+    assert "authenticator = webroot\n" in sloppy.get(CONF)
+    playbook.harden(sloppy, **CERTBOT, chamilo_https_state="absent")
+    assert sloppy.run(listing).stdout == before and sloppy.get(CONF) == conf
+    assert playbook.harden(sloppy, **CERTBOT, chamilo_https_state="absent") == 0
+    assert sloppy.wait("/login").status == 200
+    assert not re.search("chamilo", sloppy.run("ls /etc/chamilo-hardening").stdout.replace("alert", ""))

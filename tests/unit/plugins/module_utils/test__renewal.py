@@ -1,0 +1,126 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A renewed certificate: whose it is, what must be true before it is loaded, and who is told when it is not served."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _certbot, _hsts, _renewal, _x509
+from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine
+from tests.testbed import authority
+
+LINEAGE = "/etc/letsencrypt/live/campus.test"
+
+
+class Host:
+    """One portal whose web server serves what it has loaded."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "fullchain.pem"
+        self.file.write_text(authority.issue("campus.test")[0])
+        self.loaded = "old"
+        self.broken = False
+        self.deaf = False
+        self.active = "active"
+        self.commands: list[str] = []
+        self.engine = Engine(str(folder / "state"), Machine(self.run, systemd=True))
+        site = {"domain": "campus.test", "site": "campus", "service": "nginx", "test": [["nginx", "-t"]]}
+        more = {"certificate": str(self.file), "address": "127.0.0.1"}
+        (folder / "https-campus.json").write_text(json.dumps({**site, **more}))
+
+    @property
+    def new(self) -> str:
+        return _x509.first_of(self.file.read_text()).serial
+
+    def run(self, argv, seconds: float) -> tuple[int, str]:
+        self.commands.append(" ".join(argv))
+        if argv[0] == "nginx":
+            return int(self.broken), "unknown directive" * self.broken
+        if argv[1] == "is-active":
+            return 0, self.active
+        if argv[1] == "reload" and not self.deaf:
+            self.loaded = self.new
+        return 0, ""
+
+    def renewed(self, lineage: str = LINEAGE) -> list[str]:
+        return _renewal.renewed(self.engine, lineage, lambda site: self.loaded)
+
+
+@pytest.fixture
+def told(monkeypatch) -> list[str]:
+    found: list[str] = []
+
+    def tell(section: str, title: str, text: str, again: bool = False) -> list[str]:
+        found.append(f"{title}: {text}")
+        return []
+
+    monkeypatch.setattr(_alert, "tell", tell)
+    return found
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch, told) -> Host:
+    made = Host(tmp_path)
+    monkeypatch.setattr(_renewal.glob, "glob", lambda pattern: [str(tmp_path / "https-campus.json")])
+    monkeypatch.setattr(_certbot, "lineage_of", lambda file: "campus.test" if file == str(made.file) else "")
+    monkeypatch.setattr(_renewal, "SERVED_SECONDS", 0)
+    return made
+
+
+def test_a_renewed_certificate_is_tested_loaded_and_looked_for(host, told):
+    assert host.renewed() == [f"campus.test serves the certificate with serial {host.new}."]
+    assert host.commands == ["nginx -t", "systemctl is-active nginx", "systemctl reload nginx"]
+    assert told == []
+
+
+def test_the_lineage_of_somebody_else_is_left_alone(host):
+    assert host.renewed("/etc/letsencrypt/live/shop.test") == [] and host.renewed("") == []
+    assert host.commands == []
+
+
+def test_a_broken_configuration_is_not_loaded_and_told(host, told):
+    host.broken = True
+    with pytest.raises(_renewal.RenewalError, match="unknown directive"):
+        host.renewed()
+    assert host.loaded == "old" and not any("reload" in command for command in host.commands)
+    assert "The renewed certificate of campus.test is not in force" in told[0] and "unknown directive" in told[0]
+
+
+def test_a_reload_that_did_nothing_is_told(host, told):
+    host.deaf = True
+    with pytest.raises(_renewal.RenewalError, match="still serves old"):
+        host.renewed()
+    assert "systemctl status nginx" in told[0]
+
+
+def test_a_server_that_does_not_run_is_left_as_it_is(host):
+    host.active = "inactive"
+    assert "does not run" in host.renewed()[0] and host.loaded == "old"
+
+
+def test_a_run_of_certbot_that_failed_is_told(told):
+    assert "letsencrypt.log" in _renewal.failed()[0] and told[0].startswith("Certbot failed: ")
+
+
+def test_whoever_takes_hsts_back_is_warned(host, monkeypatch):
+    monkeypatch.setattr(_hsts, "STATE", str(host.folder))
+    assert _renewal.warnings(["https:campus", "https:campus.hsts"]) == []
+    record = _hsts.Ramp("ramp", "2026-11-25", full=True)
+    (host.folder / "hsts-campus.json").write_text(record.text([]))
+    (warning,) = _renewal.warnings(["https:campus", "https:campus.hsts"])
+    assert "at campus.test since 2026-11-25" in warning and "31536000 seconds (365 days)" in warning
+    (host.folder / "hsts-campus.json").write_text(_hsts.Ramp("off", "2026-11-25").text([]))
+    assert _renewal.warnings(["https:campus.hsts"]) == []
+
+
+def test_a_damaged_configuration_is_named(host):
+    (host.folder / "https-campus.json").write_text("{")
+    with pytest.raises(_renewal.RenewalError, match="https-campus.json is damaged"):
+        host.renewed()
