@@ -263,7 +263,13 @@ def _told(title: str, text: str) -> list[str]:
 
 def _compared(day: _Day, portal: Portal) -> None:
     manifest = _integrity.Manifest(portal.site, portal.look.root)
-    changes, present, known = manifest.look()
+    try:
+        changes, present, known = manifest.look()
+    except _integrity.IntegrityError as problem:
+        day.job("integrity", False, str(problem))
+        day.lines.append(str(problem))
+        _told(f"The list of files of {portal.domain} cannot be used", str(problem))
+        return
     if known is None:
         value = manifest.accept(present, "first list")
         day.lines.append(f"A list of {len(present):,} files of {portal.domain} was made.")
@@ -313,7 +319,10 @@ def lists() -> dict[str, Any]:
     """For the playbook: each portal's list, and whether its present state is off this host."""
     found = {}
     for site in sites():
-        known = _integrity.Manifest(site, "").read()
+        try:
+            known = _integrity.Manifest(site, "").read()
+        except _integrity.IntegrityError:  # the comparison told it
+            continue
         if known:
             found[site] = {"digest": known["digest"], "copied": copies().get(site, {}).get("digest") == known["digest"]}
     return found

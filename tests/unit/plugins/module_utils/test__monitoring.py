@@ -172,6 +172,17 @@ def test_changed_files_are_told_until_they_are_accepted(host):
     assert not _monitoring.compare("campus")
 
 
+def test_a_list_that_was_tampered_with_is_told(host):
+    step()
+    path = f"{_state.STATE}/integrity-campus.json"
+    text = open(path, encoding="utf-8").read().replace("index.php", "indexx.php")
+    _state.replace_file(path, text)
+    host.told.clear()
+    step()
+    assert host.titles() == ["The list of files of campus.test cannot be used"]
+    assert not host.record()["integrity"] and _monitoring.lists() == {}
+
+
 def test_a_copy_elsewhere_shows_what_differs(host, tmp_path):
     step()
     copy = tmp_path / "copy.json"
