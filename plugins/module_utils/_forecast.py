@@ -55,7 +55,10 @@ _LOGIN = re.compile(
 _FAILED = (b"401", b"403", b"429")
 # What the web server will refuse, by the control that asks for it. Of the path without escapes, in lower case.
 REFUSED = {
-    "updates_installer": r"/(?:main/install|check\.php)(?:/|$)",
+    "updates_installer": (
+        r"/(?:main/install|check\.php|main/inc/lib/javascript/bigupload|main/webservices/additional_webservices\.php"
+        r"|main/admin/sub_language_ajax\.inc\.php|plugin/vchamilo|plugin/pens/pens\.php)(?:/|$)"
+    ),
     "permissions_docroot": (
         r".*/\.(?!well-known(?:/|$))|/documentation(?:/|$)"
         r"|/(?:main|plugin)/.*(?:\.(?:tpl|twig|sql|ya?ml|neon|dist|md|inc|lock)|/composer\.[^/]*)(?:/|$)"

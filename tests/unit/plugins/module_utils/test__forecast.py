@@ -79,7 +79,8 @@ def test_only_what_is_not_in_force_yet_counts(tmp_path):
         ("uploads_no_exec", "/main/upload/x.phtml"),
         ("uploads_no_exec", "/themes/x.PHP7/info"),
         ("", "/main/lp/lp_controller.php?cidReq=A"),
-        ("", "/plugin/pens/pens.php/x"),
+        ("updates_installer", "/plugin/Pens/pens.php?package-url=x"),
+        ("", "/plugin/bbb/start.php/x"),
         ("", "/index.php/login"),
         ("", "/.well-known/acme-challenge/x"),
         ("", "/r/document/files/a%20b.pdf"),
@@ -91,6 +92,14 @@ def test_what_would_have_been_refused(tmp_path, control, path):
     assert [each["control"] for each in told["refused"]] == ([control] if control else [])
     told = look(tmp_path, line("198.51.100.4", 10, f"GET {path} HTTP/1.1", 404))
     assert told["refused"] == [], "what was never answered is no loss"
+
+
+def test_what_the_role_updates_closes_is_known(tmp_path, pytestconfig):
+    closed = yaml.safe_load((pytestconfig.rootpath / "roles/updates/vars/main.yml").read_text())
+    paths = [path.replace("\\", "") for path in closed["_chamilo_updates_exploited"]]
+    paths += closed["_chamilo_updates_installer"].replace("\\", "").split("|")
+    told = look(tmp_path, *[line("198.51.100.4", 10, f"GET /{path} HTTP/1.1", 200) for path in paths])
+    assert [(each["control"], each["requests"]) for each in told["refused"]] == [("updates_installer", len(paths))]
 
 
 def test_a_request_for_a_refused_page_says_which(tmp_path):
