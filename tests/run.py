@@ -1,6 +1,6 @@
 """The engine of bin/test: runs the steps, shows how long each took, shows a failing one whole, goes on to the end.
 
-Two lanes run side by side: one that needs no Docker, and one with real hosts in Docker. A step is a command with a time
+Two workers take one step after another, so that a machine with two cores is never idle. A step is a command with a time
 limit; its output goes to .cache/logs/. It fails by its exit code, or when Ansible printed a warning or a deprecation.
 """
 
@@ -40,13 +40,15 @@ class Step:
     minutes: float
     cwd: Path = ROOT
     env: dict[str, str] = field(default_factory=dict)
-    needs: str = ""  # a step of the same lane: when it failed, this one cannot run and fails too
+    needs: str = ""  # another step of this run that comes first: when it failed, this one cannot run and fails too
 
 
 class Run:
-    def __init__(self) -> None:
+    def __init__(self, steps: list[Step]) -> None:
         self.start = time.monotonic()
         self.lock = threading.Lock()
+        self.waiting = list(steps)
+        self.ended = threading.Condition()
         self.results: dict[str, bool] = {}
         self.running: set[subprocess.Popen[bytes]] = set()
 
@@ -54,13 +56,28 @@ class Run:
         with self.lock:
             print(f"[{time.monotonic() - self.start:5.0f} s] {text}", flush=True)
 
-    def lane(self, steps: list[Step]) -> None:
-        for step in steps:
-            if step.needs and not self.results.get(step.needs, True):
-                self.results[step.name] = False
+    def work(self) -> None:
+        names = {step.name for step in self.waiting}
+        while step := self.next(names):
+            if self.results.get(step.needs, True):
+                result = self.step(step)
+            else:
+                result = False
                 self.say(f"FAILED {step.name}: not run, it needs the step '{step.needs}'")
-                continue
-            self.results[step.name] = self.step(step)
+            with self.ended:
+                self.results[step.name] = result
+                self.ended.notify_all()
+
+    def next(self, names: set[str]) -> Step | None:
+        """The first step that can begin; waits for one. None when nothing is left."""
+        with self.ended:
+            while self.waiting:
+                for step in self.waiting:
+                    if step.needs not in names or step.needs in self.results:
+                        self.waiting.remove(step)
+                        return step
+                self.ended.wait()
+        return None
 
     def step(self, step: Step) -> bool:
         log = LOGS / (re.sub(r"\W+", "-", step.name) + ".log")
@@ -190,30 +207,38 @@ def package_steps() -> list[Step]:
     ]
 
 
+LONG = re.compile(r"^pytestmark = pytest\.mark\.long$", re.MULTILINE)  # a file that only --full runs
+
+
 def host_steps(full: bool) -> list[Step]:
+    """Real hosts: everything on one cell, and on a second what is seen on the wire, and rollbacks; or all on all."""
+    images = Step("images", ["python", "-m", "tests.testbed", "image", "--all"], 20)
+    cells = [("nginx", "trixie")] + full * [("apache", "trixie"), ("nginx", "bookworm"), ("apache", "bookworm")]
     steps = [
-        Step("images", ["python", "-m", "tests.testbed", "image", "--all"], 20),
-        Step("demo", ["bin/demo"], 6, needs="images"),
-        Step("molecule", ["molecule", "test", "--all"], 15, needs="images"),
+        Step(f"demo {web} {release}", ["bin/demo", "--web", web, "--release", release], 8, needs="images")
+        for web, release in cells
     ]
     if not full:
-        return [*steps, Step("host tests", [*ON_HOSTS, "tests/hosts"], 60, needs="images")]
+        wire = ["-m", "wire", "--matrix", "bookworm-apache", "tests/hosts"]
+        steps.append(Step("a second cell", [*ON_HOSTS, *wire], 60, needs="images"))
+    steps.append(Step("molecule", ["molecule", "test", "--all"], 30, needs="images"))
+    for file in sorted((ROOT / "tests/hosts").glob("test_*.py")):
+        if full or not LONG.search(file.read_text()):
+            command = [*ON_HOSTS, str(file.relative_to(ROOT)), *full * ["--full"]]
+            steps.append(Step(f"hosts {file.stem.removeprefix('test_')}", command, 120 if full else 30, needs="images"))
+    return [images, *steps]
+
+
+def alone_steps() -> list[Step]:
+    """What measures time, or fills the machine by itself."""
     return [
-        *steps,
+        Step("bench", ["python", "-m", "tests.bench"], 20),
         *(
-            Step(f"demo {web} {release}", ["bin/demo", "--web", web, "--release", release], 6, needs="images")
-            for web, release in (("apache", "trixie"), ("nginx", "bookworm"), ("apache", "bookworm"))
+            Step(f"bench of requests, {web}", ["python", "-m", "tests.bench.web", "--web", web], 20)
+            for web in ("nginx", "apache")
         ),
-        Step("host tests", [*ON_HOSTS, "tests/hosts", "--full"], 120, needs="images"),
-        Step("bench", ["python", "-m", "tests.bench"], 20, needs="images"),
         Step("Debian 12 as the controller", ["python", "-m", "tests.debian12"], 20),
     ]
-
-
-def second_cell_steps() -> list[Step]:
-    """The other web server on the other Debian: what is seen on the wire, and rollbacks."""
-    command = [*ON_HOSTS, "-m", "wire", "--matrix", "bookworm-apache", "tests/hosts"]
-    return [Step("host tests on a second cell", command, 60)]
 
 
 def section_steps(section: str) -> list[Step]:
@@ -233,18 +258,19 @@ def main() -> int:
     one.add_argument("section", nargs="?", choices=SECTIONS, metavar="SECTION", help="only the tests of this section")
     args = parser.parse_args()
     if args.section:
-        return execute([section_steps(args.section)])
+        return execute(section_steps(args.section))
     if args.fast:
-        return execute([fast_steps()])
-    second = [] if args.full else second_cell_steps()
-    return execute([[*fast_steps(), *package_steps(), *second], host_steps(args.full)])
+        return execute(fast_steps())
+    # Images come first: most of the others wait for them.
+    code = execute([*host_steps(args.full)[:1], *fast_steps(), *package_steps(), *host_steps(args.full)[1:]])
+    return execute(alone_steps(), 1) or code if args.full else code
 
 
-def execute(lanes: list[list[Step]]) -> int:
+def execute(steps: list[Step], workers: int = 2) -> int:
     LOGS.mkdir(parents=True, exist_ok=True)
-    run = Run()
+    run = Run(steps)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    threads = [threading.Thread(target=run.lane, args=(steps,), daemon=True) for steps in lanes]
+    threads = [threading.Thread(target=run.work, daemon=True) for _number in range(workers)]
     for thread in threads:
         thread.start()
     try:
@@ -255,7 +281,7 @@ def execute(lanes: list[list[Step]]) -> int:
             run.stop(process)
         print("stopped")
         return 130
-    names = [step.name for steps in lanes for step in steps]
+    names = [step.name for step in steps]
     failed = [name for name in names if not run.results.get(name)]
     if failed:
         print("failed: " + ", ".join(failed))
