@@ -48,6 +48,7 @@ class Run:
         self.start = time.monotonic()
         self.lock = threading.Lock()
         self.waiting = list(steps)
+        self.names = {step.name for step in steps}
         self.ended = threading.Condition()
         self.results: dict[str, bool] = {}
         self.running: set[subprocess.Popen[bytes]] = set()
@@ -57,8 +58,7 @@ class Run:
             print(f"[{time.monotonic() - self.start:5.0f} s] {text}", flush=True)
 
     def work(self) -> None:
-        names = {step.name for step in self.waiting}
-        while step := self.next(names):
+        while step := self.next():
             if self.results.get(step.needs, True):
                 result = self.step(step)
             else:
@@ -68,12 +68,12 @@ class Run:
                 self.results[step.name] = result
                 self.ended.notify_all()
 
-    def next(self, names: set[str]) -> Step | None:
+    def next(self) -> Step | None:
         """The first step that can begin; waits for one. None when nothing is left."""
         with self.ended:
             while self.waiting:
                 for step in self.waiting:
-                    if step.needs not in names or step.needs in self.results:
+                    if step.needs not in self.names or step.needs in self.results:
                         self.waiting.remove(step)
                         return step
                 self.ended.wait()
