@@ -1,0 +1,47 @@
+"""The engine of bin/test: order, failure, and what a failure takes with it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests import run
+from tests.run import Step
+
+
+@pytest.fixture(autouse=True)
+def logs(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "LOGS", tmp_path)
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    return tmp_path
+
+
+def shell(name: str, script: str, minutes: float = 1, needs: str = "") -> Step:
+    return Step(name, ["sh", "-c", script], minutes, needs=needs)
+
+
+def test_a_step_waits_for_the_one_it_needs(logs, capsys):
+    steps = [shell("first", f"sleep 0.3; touch {logs}/made"), shell("second", f"test -e {logs}/made", needs="first")]
+    assert run.execute(steps) == 0
+    assert capsys.readouterr().out.endswith("2 passed, 0 failed\n")
+
+
+def test_a_failed_step_is_shown_whole_and_fails_what_needs_it(capsys):
+    steps = [shell("broken", "echo why; exit 3"), shell("late", "true", needs="broken"), shell("other", "true")]
+    assert run.execute(steps) == 1
+    said = capsys.readouterr().out
+    assert "why\n--- end of broken" in said and "not run, it needs the step 'broken'" in said
+    assert said.endswith("failed: broken, late\n1 passed, 2 failed\n")
+
+
+def test_a_step_that_does_not_end_is_stopped(capsys):
+    assert run.execute([shell("endless", "sleep 600", minutes=0.005)]) == 1
+    assert "not done after" in capsys.readouterr().out
+
+
+def test_a_warning_of_ansible_fails_the_step(capsys):
+    assert run.execute([shell("loud", "echo '[WARNING]: something'")]) == 1
+    assert "Ansible printed a warning" in capsys.readouterr().out
+
+
+def test_a_need_that_is_no_part_of_this_run_holds_nobody_up():
+    assert run.execute([shell("alone", "true", needs="images")]) == 0
