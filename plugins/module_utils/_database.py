@@ -37,6 +37,8 @@ Ask = Callable[[str], list[Row]]
 Query = Callable[[str, Sequence[Union[str, int]]], list[Row]]
 
 SOCKET = "/run/mysqld/mysqld.sock"
+# Whom to trust when a database on another host speaks TLS: there once the role database made the two speak it.
+AUTHORITY = "/usr/local/share/chamilo-hardening/database.pem"
 _READ_ONLY = "SET SESSION TRANSACTION READ ONLY"
 # A value that does not fit is an error, and a lock that does not come is one soon, whatever the server's settings are.
 _STRICT = "SET SESSION sql_mode = 'STRICT_ALL_TABLES', innodb_lock_wait_timeout = 10"
@@ -76,7 +78,7 @@ class Deadlock(DatabaseError):
 
 @dataclass(frozen=True)
 class Account:
-    """Who logs in, and where. An empty ``socket`` means TCP."""
+    """Who logs in, and where. An empty ``socket`` means TCP, with TLS where ``authority`` names a file."""
 
     user: str
     password: str = field(default="", repr=False)
@@ -84,6 +86,7 @@ class Account:
     port: int = 3306
     socket: str = ""
     name: str = ""
+    authority: str = ""
 
 
 class Reader:
@@ -115,7 +118,7 @@ class Reader:
         socket = (there.socket or SOCKET) if host == "localhost" else ""
         password = environment.secret(name)
         compiled = os.path.join(site.root, "var/cache/prod") if environment.get("APP_ENV") == "prod" else ""
-        account = Account(there.user, password, host, there.port or 3306, socket, there.name)
+        account = Account(there.user, password, host, there.port or 3306, socket, there.name, authority(host))
         return cls(account, site.root, compiled=compiled)
 
     @classmethod
@@ -201,6 +204,11 @@ class Reader:
             raise DatabaseError(str(problem)) from problem
 
 
+def authority(host: str) -> str:
+    """The file with whom to trust when speaking with a database on that host; empty where no TLS is asked for."""
+    return AUTHORITY if host not in ("localhost", "127.0.0.1", "::1") and os.path.exists(AUTHORITY) else ""
+
+
 @contextlib.contextmanager
 def writing(account: Account) -> Iterator[Query]:
     """One transaction. What the block does is in force when the block ends, or nothing of it is."""
@@ -243,6 +251,7 @@ def _connect(account: Account, first: str, doing: str) -> Any:
             port=account.port,
             unix_socket=account.socket or None,
             database=account.name or None,
+            ssl={"ca": account.authority} if account.authority else None,
             charset="utf8mb4",
             connect_timeout=_SECONDS,
             read_timeout=2 * _SECONDS,
@@ -298,7 +307,9 @@ def _options(account: Account) -> int:
         "database": account.name,
         "default-character-set": "utf8mb4",
         "connect-timeout": str(_SECONDS),
-        "loose-ssl-verify-server-cert": "0",  # newer clients refuse a server without TLS, PHP does not
+        "ssl-ca": account.authority,
+        # Newer clients refuse a server without TLS, PHP does not.
+        "loose-ssl-verify-server-cert": "1" if account.authority else "0",
     }
     text = "[client]\n" + "".join(f"{name}={_option(value)}\n" for name, value in options.items() if value)
     reading, writing = os.pipe()

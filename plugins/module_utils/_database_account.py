@@ -20,6 +20,7 @@ import json
 import os
 import re
 import secrets
+import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -60,7 +61,11 @@ class AccountError(Exception):
 
 @dataclass(frozen=True)
 class Wish:
-    """What is wanted. ``clients``: who may connect from elsewhere; None: nobody looks."""
+    """What is wanted.
+
+    ``clients``: who may connect from elsewhere; None: nobody looks. ``elsewhere``: the database's own host is at hand,
+    so what it takes to change accounts there can be had. ``retire``: nobody else uses the old account.
+    """
 
     site: str
     application: bool = True
@@ -68,6 +73,8 @@ class Wish:
     backup: bool = False
     clients: Sequence[str] | None = None
     tls: bool = False
+    elsewhere: bool = False
+    retire: bool = True
     web_user: str = ""
     probe: Sequence[Probe] = ()
 
@@ -78,6 +85,8 @@ class Result:
 
     changed: bool = False
     server_here: bool = False
+    needs_admin: bool = False
+    source: str = ""
     accounts: dict[str, str] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -144,7 +153,8 @@ class Server:
     def clients(self) -> list[dict[str, str]]:
         """Who is connected: user, host, database."""
         sql = "SELECT USER, HOST, IFNULL(DB, '') AS DB FROM information_schema.PROCESSLIST"
-        rows = self._ask(f"{sql} WHERE USER <> 'system user' AND ID <> CONNECTION_ID()", ())
+        nobody = "('system user', 'unauthenticated user', 'event_scheduler')"
+        rows = self._ask(f"{sql} WHERE USER NOT IN {nobody} AND ID <> CONNECTION_ID()", ())
         return [{key: str(value or "") for key, value in row.items()} for row in rows]
 
 
@@ -175,6 +185,11 @@ class Keeper:
     def apply(self, result: Result, check: bool = False) -> None:
         """Make the wish true. ``result`` is filled as things happen."""
         result.server_here = self._is_here
+        if self.wish.elsewhere and self._given_admin is None and not self._is_local and not check:
+            # Somebody has to be given the rights for it first, if there is anything to do.
+            self.apply(result, check=True)
+            result.needs_admin, result.changed = result.changed, False
+            return
         if self.wish.clients is not None and self._is_here:
             self._refuse_strangers()
         if not (self.wish.application or self.wish.backup):
@@ -205,6 +220,7 @@ class Keeper:
             account = Reader.of_site(self.site).account
         seen = _see(account)
         result.accounts["application"] = str(seen.who)
+        result.source = seen.source
         others = sorted({_grants.database_of(one) for one in seen.grants} - {"", account.name})
         why = self._why_move(account, seen, others)
         if not why and _grants.is_right(seen.grants, wanted, where):
@@ -264,7 +280,13 @@ class Keeper:
             self._remember(move=move)
             self.step("noted")
             new = Account(
-                move["new"]["user"], secrets.token_urlsafe(24), account.host, account.port, account.socket, account.name
+                move["new"]["user"],
+                secrets.token_urlsafe(24),
+                account.host,
+                account.port,
+                account.socket,
+                account.name,
+                account.authority,
             )
             try:
                 for host in move["new"]["hosts"]:
@@ -320,6 +342,8 @@ class Keeper:
     ) -> None:
         """Take the rights of the old account, which nobody needs any more. Whoever is somebody else's stays."""
         old = Who(*move["old"]["who"])
+        if old.user in _PEOPLE:
+            return
         why = self._still_needed(server, old, account.name)
         if why:
             result.notes.append(f"{old} keeps its rights: {why}.")
@@ -336,8 +360,10 @@ class Keeper:
         self._probe(before)
 
     def _still_needed(self, server: Server, old: Who, database: str) -> str:
-        if old.user in _PEOPLE or not old.user:
-            return "it is no account of Chamilo's alone"
+        if not old.user:
+            return "it is nobody's own"
+        if not self.wish.retire:
+            return "other web nodes may still use it; lock it when they have all been moved"
         if old.host not in server.hosts(old.user):
             return "it is gone"
         others = sorted({_grants.database_of(one) for one in server.grants(old)} - {"", database})
@@ -415,8 +441,9 @@ class Keeper:
             application.host,
             application.port,
             application.socket,
+            authority=application.authority,
         )
-        wanted_item = file_item(self._options(account).encode(), 0, 0, 0o600)
+        wanted_item = file_item(self._options(account).encode(), os.geteuid(), os.getegid(), 0o600)
         seen = _try(account) if known else None
         result.accounts[role] = str(seen.who) if seen else user
         if seen and _grants.is_right(seen.grants, wanted, where) and item.same(wanted_item):
@@ -498,7 +525,9 @@ class Keeper:
         else:
             there.update(host=account.host, port=str(account.port))
         lines += [f'{name}="{value}"' for name, value in there.items()]
-        return "\n".join([*lines, *(["ssl"] if self._tls else [])]) + "\n"
+        if account.authority:
+            lines += [f'ssl-ca="{account.authority}"', "ssl-verify-server-cert"]
+        return "\n".join(lines) + "\n"
 
     # -- undoing -----------------------------------------------------------------------------------------------------
 
@@ -690,11 +719,13 @@ def _is_local(host: str, own: Collection[str] = ()) -> bool:
 
 
 def _is_among(host: str, networks: Collection[Any]) -> bool:
+    """Is a client in one of the networks. The server shows a name where the address has one."""
+    name = host.rpartition(":")[0]
     try:
-        address = ipaddress.ip_address(host.rpartition(":")[0])
-    except ValueError:
-        return False  # a name
-    return any(address in network for network in networks)
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(name, None)}
+    except OSError:
+        return False
+    return any(ipaddress.ip_address(address.partition("%")[0]) in net for address in found for net in networks)
 
 
 def _told(grants: Collection[Grant]) -> str:

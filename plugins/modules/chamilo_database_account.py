@@ -81,9 +81,19 @@ options:
     type: list
     elements: str
   tls:
-    description: Require TLS of the accounts that are made.
+    description: Require TLS of accounts that are made on another host.
     type: bool
     default: false
+  elsewhere:
+    description:
+      - The host of the database is in the inventory. If something has to be changed there without an O(admin_user), the
+        module says so (RV(needs_admin)) in place of failing.
+    type: bool
+    default: false
+  retire:
+    description: V(false) lets the old account keep its rights, because other web nodes use it.
+    type: bool
+    default: true
   admin_user:
     description:
       - An account that may make others, for a database that is not on this host or has no socket. It is used only if
@@ -167,6 +177,14 @@ server_here:
   description: Does the database run on this host.
   returned: success
   type: bool
+needs_admin:
+  description: Is there something to do that takes an account which may change others, on another host.
+  returned: success
+  type: bool
+source:
+  description: From where the application comes, as the database server sees it.
+  returned: success
+  type: str
 accounts:
   description: The accounts by their use, as far as they are looked after.
   returned: success
@@ -190,7 +208,7 @@ diff:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, NoClient
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, NoClient, authority
 from ansible_collections.chamilo.hardening.plugins.module_utils._database_account import (
     FAILURES,
     Keeper,
@@ -220,7 +238,7 @@ def keeper(given: dict) -> Keeper:
         site, environment = discover_environment(*place)
     else:  # a host that is there for the database alone
         site, environment = discover(*place), {}
-    names = ("site", "application", "split", "backup", "clients", "tls", "web_user")
+    names = ("site", "application", "split", "backup", "clients", "tls", "elsewhere", "retire", "web_user")
     probe = [
         Probe(one["url"], address=one["address"] or "", host=one["host"] or "", status=tuple(one["status"]))
         for one in given["probe"]
@@ -228,7 +246,14 @@ def keeper(given: dict) -> Keeper:
     admin = None
     if given["admin_user"]:
         there = site.database
-        admin = Account(given["admin_user"], given["admin_password"], there.host, there.port or 3306, there.socket)
+        admin = Account(
+            given["admin_user"],
+            given["admin_password"],
+            there.host,
+            there.port or 3306,
+            there.socket,
+            authority=authority(there.host),
+        )
     return Keeper(site, environment, Wish(**{name: given[name] for name in names}, probe=probe), admin)
 
 
@@ -245,6 +270,8 @@ def main() -> None:
             "backup": {"type": "bool", "default": False},
             "clients": {"type": "list", "elements": "str"},
             "tls": {"type": "bool", "default": False},
+            "elsewhere": {"type": "bool", "default": False},
+            "retire": {"type": "bool", "default": True},
             "admin_user": {"type": "str", "default": ""},
             "admin_password": {"type": "str", "default": "", "no_log": True},
             "web_user": {"type": "str", "default": ""},
@@ -271,6 +298,8 @@ def main() -> None:
     told = {
         "changed": result.changed,
         "server_here": result.server_here,
+        "needs_admin": result.needs_admin,
+        "source": result.source,
         "accounts": result.accounts,
         "moved": result.moved,
         "notes": result.notes,

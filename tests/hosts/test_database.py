@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pymysql
 import pytest
+import yaml
 
 from tests.hosts.hardening import Playbook, missing_from_the_portal, neighbour
 from tests.hosts.test_audit_data import audit, install
-from tests.playbook import PlayError
+from tests.playbook import PlayError, play
 from tests.testbed.app.selfcheck import PASSWORDS, Browser
 from tests.testbed.hosts import Host
 
@@ -186,7 +187,8 @@ def test_rights_on_its_own_database_are_put_right_where_the_account_is_its_own(f
         GRANT ALL ON chamilo.* TO 'chamilo'@'%' WITH GRANT OPTION; GRANT FILE, PROCESS ON *.* TO 'chamilo'@'%';
         GRANT EXECUTE ON `chamil_`.* TO 'chamilo'@'%';
     """)  # fmt: skip
-    playbook.harden(fresh)
+    with pytest.raises(PlayError, match="keeps its rights: it is used for chamil_ too"):  # a warning, and no failure
+        playbook.harden(fresh)
     assert environment(fresh, "DATABASE_USER") == "chamilo_campus_test", "the pattern is for other databases too"
     assert rights(fresh, "'chamilo'@'%'") != {}, "so somebody else may need it"
     own = "chamilo_campus_test@localhost"
@@ -367,3 +369,60 @@ def test_absent_brings_back_what_was_there(secured: Host, playbook: Playbook) ->
     secured.run("chamilo-hardening undo database --yes")
     socket.create_connection((secured.address, 3306), 5).close()
     assert login(secured)
+
+
+def two_hosts(make: Callable[..., Host]) -> tuple[Host, Host]:
+    """A web node, and another host that has its database and nothing else."""
+    web, store = make(), make("store")
+    store.run(f"systemctl disable --now nginx apache2 'php*-fpm' 2>/dev/null; rm -rf {ROOT}")
+    web.run("systemctl disable --now mariadb")
+    # What Doctrine's bundle does with the options of a connection.
+    standin = f"{ROOT}/vendor/standin/DoctrineExtension.php"
+    text = web.get(standin)
+    more = "$dbal['driverOptions'] = $dbal['options'] ?? []; unset($dbal['options']);"
+    web.put(
+        standin, text.replace("unset($dbal['default_table_options']);", f"unset($dbal['default_table_options']);{more}")
+    )
+    changes = {"DATABASE_HOST": "store.test", "APP_ENV": "prod", "APP_DEBUG": "0"}
+    for name, value in changes.items():
+        web.run(["sed", "-i", f"s/^{name}=.*/{name}='{value}'/", f"{ROOT}/.env"])
+    web.run(f"rm -rf {ROOT}/var/cache/*; systemctl reload 'php*-fpm.service'")
+    web.wait(web.url)
+    return web, store
+
+
+@pytest.mark.long
+def test_a_database_on_another_host_is_used_with_an_account_of_its_own_and_over_tls(
+    make: Callable[..., Host], tmp_path: Path
+) -> None:
+    web, store = two_hosts(make)
+    assert login(web)
+    path = tmp_path / "two.yml"
+    settings = {"chamilo_database_bind_address": store.address, "chamilo_database_clients": [web.address]}
+    groups = {
+        "chamilo_web": {"hosts": {web.domain: web.inventory()}},
+        "chamilo_db": {"hosts": {store.domain: {**store.inventory(), **settings}}},
+    }
+    path.write_text(yaml.safe_dump({"chamilo": {"children": groups}}))
+    before = accounts(store)
+    done = play("harden", path, "--tags", "database", "-vv")
+    assert min(done.changed.values()) > 0
+    assert environment(web, "DATABASE_USER") == "chamilo_campus_test"
+    names = sql(store, "SELECT CONCAT(User, '@', Host) FROM mysql.user;").split()
+    new = {name for name in names if name.startswith("chamilo_campus_test")}
+    assert {name.partition("@")[0] for name in new} == {"chamilo_campus_test", "chamilo_campus_test_backup"}
+    (own,) = (name for name in new if "backup" not in name)
+    user, _at, source = own.partition("@")
+    account = f"'{user}'@'{source}'"
+    assert rights(store, account) == {"chamilo.*": GUIDE} and "REQUIRE SSL" in sql(store, f"SHOW GRANTS FOR {account};")
+    changed = {name for name in before.keys() | names if before.get(name) != accounts(store).get(name)}
+    assert changed == new | {"chamilo@%"}
+    assert rights(store, "'chamilo'@'%'") == {}
+    assert login(web) and not works(store, "chamilo", OLD_PASSWORD)
+    sql(store, "SET GLOBAL general_log_file = '/var/lib/mysql/all.log'; SET GLOBAL general_log = ON;")
+    assert login(web)
+    assert f"{user}@{source} on chamilo using SSL/TLS" in store.get("/var/lib/mysql/all.log")
+    options = "--defaults-extra-file=/etc/chamilo-hardening/backup-campus_test.cnf --single-transaction"
+    assert "-- Dump completed" in web.run(f"mariadb-dump {options} chamilo").stdout
+    again = play("harden", path, "--tags", "database")
+    assert set(again.changed.values()) == {0}, again.output

@@ -1,0 +1,333 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps in which the application is moved, against a server that knows accounts and rights and nothing else.
+
+tests/hosts/test_database.py has a real one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _database_account as engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._database_account import (
+    AccountError,
+    Keeper,
+    Result,
+    Wish,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._grants import hashed
+from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Database, Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Probe
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+
+PROBE = Probe("http://campus.test/")
+EIGHT = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
+NEW = "'chamilo_campus'@'localhost'"
+
+
+class Server:
+    """Accounts by their SQL name: password hash, rights in the order they were given, locked."""
+
+    def __init__(self):
+        self.users = {}
+        self.connected = []
+        self.statements = []
+        self.refuses = ""
+
+    def add(self, name, password, *rights):
+        self.users[name] = {"hash": hashed(password), "rights": list(rights), "locked": False}
+
+    def rights(self, name):
+        return self.users[name]["rights"]
+
+    def login(self, account):
+        for name in (f"'{account.user}'@'localhost'", f"'{account.user}'@'%'"):
+            known = self.users.get(name)
+            if known and known["hash"] == hashed(account.password) and not known["locked"]:
+                return name
+        raise DatabaseError(f"Access denied for {account.user}")
+
+    def lines(self, name):
+        usage = f"GRANT USAGE ON *.* TO {name.replace(chr(39), '`')}"
+        found = [usage]
+        for right in self.rights(name):
+            what, _on, rest = right.partition(" ON ")
+            where, _option, option = rest.partition(" WITH ")
+            found.append(f"GRANT {what} ON {where} TO `x`@`y`{' WITH GRANT OPTION' if option else ''}")
+        return [{"line": line} for line in found]
+
+    def ask(self, sql, params=()):
+        if "PROCESSLIST" in sql:
+            return self.connected
+        if sql.startswith("SELECT Host FROM mysql.user"):
+            return [
+                {"Host": name.split("@")[1].strip("'")} for name in self.users if name.startswith(f"'{params[0]}'@")
+            ]
+        (statement,) = params
+        self.statements.append(statement)
+        if self.refuses and self.refuses in statement:
+            raise DatabaseError(f"refused: {statement}")
+        return self.run(statement)
+
+    def run(self, statement):
+        if statement == "SHOW PRIVILEGES":
+            return [{"Privilege": word} for word in [*EIGHT.split(", "), "Trigger", "File"]]
+        who = re.search(r"'[^']*'@'[^']*'", statement)[0]
+        if statement.startswith("SHOW GRANTS"):
+            return self.lines(who)
+        if statement.startswith(("CREATE USER", "ALTER USER")) and "USING" in statement:
+            known = self.users.setdefault(who, {"rights": [], "locked": False})
+            known["hash"] = re.search(r"USING '(.*?)'", statement)[1]
+        elif statement.startswith("ALTER USER"):
+            self.users[who]["locked"] = statement.endswith(" LOCK")
+        elif statement.startswith("DROP USER"):
+            del self.users[who]
+        elif statement.startswith("GRANT"):
+            what, where = re.match(r"GRANT (.*) ON (.*) TO '", statement).groups()
+            old = [one for one in self.rights(who) if f" ON {where}" in one]
+            held = old[0].partition(" ON ")[0].split(", ") if old else []
+            words = list(dict.fromkeys([*held, *what.split(", ")]))
+            option = " WITH GRANT OPTION" if statement.endswith("OPTION") else ""
+            others = [one for one in self.rights(who) if one not in old]
+            self.users[who]["rights"] = [*others, f"{', '.join(words)} ON {where}{option}"]
+        elif statement.startswith("REVOKE ALL PRIVILEGES, GRANT OPTION"):
+            self.rights(who).clear()
+        elif statement.startswith("REVOKE"):
+            what, where = re.match(r"REVOKE (.*?) ON (.*) FROM", statement).groups()
+            old = next(one for one in self.rights(who) if f" ON {where}" in one)
+            left = [word for word in old.partition(" ON ")[0].split(", ") if word not in what.split(", ")]
+            self.rights(who).remove(old)
+            if left:
+                self.rights(who).insert(0, f"{', '.join(left)} ON {where}")
+        return []
+
+
+class Host:
+    def __init__(self, folder, monkeypatch):
+        self.server = Server()
+        self.folder = folder
+        self.broken = lambda: False
+        os.mkdir(folder / "campus")
+        self.write("chamilo", "old-password-1")
+        server = self.server
+
+        class Reader:
+            def __init__(self, account):
+                self.account = account
+
+            @classmethod
+            def of_site(cls, site):
+                text = (folder / "campus/.env").read_text()
+                found = dict(re.findall(r"^(\w+)='?(.*?)'?$", text, re.MULTILINE))
+                account = Account(
+                    site.database.user, found["DATABASE_PASSWORD"], "localhost", socket="/socket", name="chamilo"
+                )
+                return cls(account)
+
+            def query(self, sql):
+                name = server.login(self.account)
+                if sql == "SHOW GRANTS":
+                    return server.lines(name)
+                return [{"who": name.replace("'", ""), "came": f"{self.account.user}@localhost"}]
+
+        @contextlib.contextmanager
+        def writing(_account):
+            yield server.ask
+
+        monkeypatch.setattr(engine, "Reader", Reader)
+        monkeypatch.setattr(engine, "writing", writing)
+        monkeypatch.setattr(engine, "SOCKET", str(folder))
+        monkeypatch.setattr(engine, "_ANSWER_SECONDS", 0.0)
+
+    def write(self, user, password):
+        text = f"APP_ENV=prod\nDATABASE_USER='{user}'\nDATABASE_PASSWORD='{password}'\n"
+        (self.folder / "campus/.env").write_text(text)
+
+    @property
+    def user(self):
+        return re.search("DATABASE_USER='?([a-z_]*)", (self.folder / "campus/.env").read_text())[1]
+
+    def apply(self, check=False, step=lambda name: None, **wish):
+        database = Database("localhost", socket="/socket", name="chamilo", user=self.user)
+        site = Site("campus.test", root=str(self.folder / "campus"), php=Php("8.4", user="www-data"), database=database)
+        machine = Machine(lambda argv, seconds: (0, ""), systemd=False)
+        told = Engine(
+            str(self.folder / "state"), machine, lambda probe: Answer(probe.url, 500 if self.broken() else 200)
+        )
+        result = Result()
+        state, etc = str(self.folder / "state"), str(self.folder / "etc")
+        wish = Wish("campus", probe=(PROBE,), **wish)
+        Keeper(site, {}, wish, root=state, credentials=etc, engine=told, step=step).apply(result, check)
+        return result
+
+    def memory(self):
+        return json.loads((self.folder / "state/database-campus.json").read_text())
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    return Host(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def sloppy(host):
+    host.server.add("'chamilo'@'%'", "old-password-1", "ALL PRIVILEGES ON *.* WITH GRANT OPTION")
+    host.server.add("'root'@'localhost'", "root-password", "ALL PRIVILEGES ON *.* WITH GRANT OPTION")
+    return host
+
+
+def test_the_application_is_moved_and_its_old_account_is_of_no_use_any_more(sloppy):
+    result = sloppy.apply()
+    assert result.changed and result.moved == {"from": "chamilo@%", "to": "chamilo_campus@localhost"}
+    assert sloppy.user == "chamilo_campus"
+    assert sloppy.server.rights(NEW) == [f"{EIGHT} ON `chamilo`.*"]
+    assert sloppy.server.users["'chamilo'@'%'"]["locked"] and sloppy.server.rights("'chamilo'@'%'") == []
+    assert sloppy.server.rights("'root'@'localhost'") == ["ALL PRIVILEGES ON *.* WITH GRANT OPTION"]
+    assert "move" not in sloppy.memory()
+    assert not sloppy.apply().changed
+
+
+def test_a_prediction_writes_nothing(sloppy):
+    before = json.dumps(sloppy.server.users)
+    result = sloppy.apply(check=True, split=True, backup=True)
+    assert result.changed and json.dumps(sloppy.server.users) == before and sloppy.user == "chamilo"
+    assert not (sloppy.folder / "state").exists() and sloppy.server.statements == []
+
+
+def test_root_is_left_alone(sloppy):
+    sloppy.write("root", "root-password")
+    sloppy.apply()
+    assert sloppy.user == "chamilo_campus"
+    assert not [one for one in sloppy.server.statements if "'root'" in one and not one.startswith("SHOW")]
+
+
+@pytest.mark.parametrize(
+    ("rights", "password"),
+    [([f"{EIGHT} ON `chamilo`.*"], "chamilo"), ([f"{EIGHT} ON `chamilo`.*", "SELECT ON `shop`.*"], "good-Password-1")],
+    ids=["guessable", "shared"],
+)
+def test_an_account_that_is_no_good_is_left_for_another(host, rights, password):
+    host.server.add("'chamilo'@'%'", password, *rights)
+    host.write("chamilo", password)
+    host.apply()
+    assert host.user == "chamilo_campus"
+    shared = len(rights) == 2
+    assert (host.server.rights("'chamilo'@'%'") == rights) is shared, "who else uses it goes on"
+
+
+def test_an_account_of_its_own_keeps_its_name(host):
+    host.server.add("'chamilo'@'%'", "old-password-1", f"{EIGHT}, TRIGGER ON `chamilo`.*", "FILE ON *.*")
+    host.apply()
+    assert host.user == "chamilo" and host.server.rights("'chamilo'@'%'") == [f"{EIGHT} ON `chamilo`.*"]
+
+
+@pytest.mark.parametrize("what", ["CREATE USER", "GRANT", "ACCOUNT LOCK", "REVOKE"])
+def test_whatever_the_server_refuses_everything_is_put_back(sloppy, what):
+    sloppy.server.refuses = what
+    before = json.dumps(sloppy.server.users)
+    with pytest.raises(AccountError, match="Everything is as it was before"):
+        sloppy.apply()
+    assert sloppy.user == "chamilo" and json.dumps(sloppy.server.users) == before
+    assert "old-password-1" in (sloppy.folder / "campus/.env").read_text() and "move" not in sloppy.memory()
+
+
+@pytest.mark.parametrize("when", ["written", "locked", "revoked"])
+def test_a_portal_that_does_not_go_on_gets_everything_back(sloppy, when):
+    done = []
+    before = json.dumps(sloppy.server.users)
+    sloppy.broken = lambda: when in done and sloppy.user == "chamilo_campus"
+    with pytest.raises(AccountError, match="does not go on with it.*500.*as it was before"):
+        sloppy.apply(step=done.append)
+    assert sloppy.user == "chamilo" and json.dumps(sloppy.server.users) == before
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_killed_after_any_step_somebody_can_log_in_and_the_next_run_goes_through(tmp_path, monkeypatch):
+    for number in range(1, 40):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        host = Host(folder, monkeypatch)
+        host.server.add("'chamilo'@'%'", "old-password-1", "ALL PRIVILEGES ON *.* WITH GRANT OPTION")
+        steps = []
+
+        def step(name, steps=steps, number=number):
+            steps.append(name)
+            if len(steps) == number:
+                raise Killed
+
+        with monkeypatch.context() as patch:
+            # Nothing is put back by who is dead.
+            patch.setattr(Keeper, "_take_back", lambda *unused: None)
+            try:
+                host.apply(step=step)
+            except Killed:
+                pass
+            else:
+                break
+        text = (folder / "campus/.env").read_text()
+        password = re.search("DATABASE_PASSWORD='?([^'\n]*)", text)[1]
+        assert host.server.login(Account(host.user, password)), steps
+        host.apply()
+        assert host.user == "chamilo_campus" and sorted(host.server.users) == ["'chamilo'@'%'", NEW], steps
+        assert host.server.rights(NEW) == [f"{EIGHT} ON `chamilo`.*"] and host.server.rights("'chamilo'@'%'") == []
+        assert not host.apply().changed
+    assert steps[-1] == "done" and number > 8
+
+
+def test_split_and_backup_have_passwords_that_root_alone_reads(sloppy):
+    sloppy.apply(split=True, backup=True)
+    assert sloppy.server.rights(NEW) == ["SELECT, INSERT, UPDATE, DELETE ON `chamilo`.*"]
+    for role, rights in (("upgrade", EIGHT), ("backup", "SELECT, LOCK TABLES, SHOW VIEW, TRIGGER, EVENT")):
+        path = sloppy.folder / f"etc/{role}-campus.cnf"
+        assert os.stat(path).st_mode & 0o777 == 0o600
+        found = engine.option_file(path.read_text())
+        assert sloppy.server.login(Account(found["user"], found["password"])) == f"'chamilo_campus_{role}'@'localhost'"
+        assert sloppy.server.rights(f"'chamilo_campus_{role}'@'localhost'") == [f"{rights} ON `chamilo`.*"]
+    assert not sloppy.apply(split=True, backup=True).changed
+    sloppy.apply(backup=True)
+    assert not (sloppy.folder / "etc/upgrade-campus.cnf").exists()
+    assert "'chamilo_campus_upgrade'@'localhost'" not in sloppy.server.users
+
+
+def test_somebody_else_s_account_of_that_name_is_not_taken(sloppy):
+    sloppy.server.add("'chamilo_campus_backup'@'localhost'", "theirs", "SELECT ON `shop`.*")
+    sloppy.server.add(NEW, "theirs", "SELECT ON `shop`.*")
+    with pytest.raises(AccountError, match="did not make"):
+        sloppy.apply(backup=True)
+    sloppy.apply()
+    assert sloppy.user.startswith("chamilo_campus_") and sloppy.server.rights(NEW) == ["SELECT ON `shop`.*"]
+
+
+@pytest.mark.parametrize(
+    ("host_of_client", "allowed", "refused"),
+    [("10.0.0.9:4711", [], True), ("10.0.0.9:4711", ["10.0.0.0/24"], False), ("localhost", [], False),
+     ("pc7.school.test:4711", ["10.0.0.0/24"], True), ("127.0.0.1:4711", [], False)],
+)  # fmt: skip
+def test_a_stranger_ends_the_run_before_anything_is_changed(sloppy, host_of_client, allowed, refused):
+    sloppy.server.connected = [{"USER": "report", "HOST": host_of_client, "DB": "chamilo"}]
+    if refused:
+        with pytest.raises(AccountError, match="chamilo_database_clients does not name: report from"):
+            sloppy.apply(clients=allowed)
+        assert sloppy.user == "chamilo" and sloppy.server.statements == []
+    else:
+        sloppy.apply(clients=allowed)
+        assert sloppy.user == "chamilo_campus"
+
+
+def test_an_old_account_that_somebody_uses_for_another_database_keeps_its_rights(sloppy):
+    sloppy.server.connected = [{"USER": "chamilo", "HOST": "localhost", "DB": "shop"}]
+    result = sloppy.apply()
+    assert sloppy.user == "chamilo_campus" and "keeps its rights" in result.notes[-1]
+    assert sloppy.server.rights("'chamilo'@'%'") == ["ALL PRIVILEGES ON *.* WITH GRANT OPTION"]
