@@ -38,6 +38,8 @@ def answers(host: Host, scheme: str = "https") -> Iterator[tuple[int, Answer]]:
     yield 200, host.http(f"{base}/build/app.css")
     yield 401, host.http(f"{base}/api/users")
     yield 404, host.http(f"{base}/nothing-here")
+    yield 404, host.http(f"{base}/.well-known/chamilo-hardening/headers")
+    yield 404, host.http(f"{base}/.well-known/chamilo-hardening/https")
     # Apache looks at the length of what it hands on to PHP only once it comes.
     yield 413, host.http(f"{base}/build/app.css", method="POST", headers={"Content-Length": str(10**12)})
     yield 500, host.http(f"{base}/_testbed/crash")
@@ -67,6 +69,7 @@ def test_each_header_is_sent_exactly_once_on_every_answer(hardened: Host, own: s
         problems += wrong(answer, wanted)
         if len(answer.values("Content-Security-Policy-Report-Only")) != 1:
             problems.append(f"{answer.status} {answer.url}: no policy")
+        assert answer.values("X-Chamilo-Generation") == [], answer.url
         for name in ("Server", "X-Powered-By"):
             problems += [
                 f"{answer.url}: {name}: {value}" for value in answer.values(name) if any(map(str.isdigit, value))

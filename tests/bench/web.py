@@ -1,0 +1,152 @@
+"""What hardening costs a request, as a ratio: wrk against a hardened host, and against one without our rules.
+
+    bin/env python -m tests.bench.web [--web nginx] [--release trixie] [--pairs 20] [--seconds 3]
+
+Both hosts run the application in production mode over TLS with the same certificate, protocols and ciphers. wrk runs on
+each host, over loopback. A pair is one run on either host; which comes first alternates, so whatever else the machine
+does meets both. What is compared is the processor time of web server and PHP for each request, which a busy machine
+does not change much; the ratio of requests per second is printed beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import statistics
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.hosts.hardening import Playbook
+from tests.testbed import hosts, images
+from tests.testbed.hosts import Host
+
+LEAST = 0.98  # of the speed without our rules
+PATHS = {"page": "/login", "file": "/build/app.css"}
+# The same TLS as ours.
+TLS = {
+    "nginx": """
+ssl_protocols TLSv1.2 TLSv1.3;
+ssl_prefer_server_ciphers off;
+ssl_session_cache shared:bench:10m;
+ssl_session_tickets off;
+""",
+    "apache": "SSLProtocol -all +TLSv1.2 +TLSv1.3\nSSLHonorCipherOrder off\nSSLSessionTickets off\n",
+}
+SERVICES = {"nginx": "nginx", "apache": "apache2"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of wrk."""
+
+    requests: int
+    rate: float  # requests per second
+    cost: float  # seconds of processor time of the servers per request
+
+    @classmethod
+    def on(cls, host: Host, path: str, seconds: int) -> Run:
+        before = spent(host)
+        command = f"wrk --threads 1 --connections 8 --duration {seconds}s --timeout 10s https://{host.domain}{path}"
+        said = host.run(command).stdout
+        used = spent(host) - before
+        wrong = re.search(r"Non-2xx or 3xx responses: \d+|Socket errors: .*", said)
+        if wrong or " 0 requests in" in said:
+            raise RuntimeError(f"{host.name}: {path}: {wrong[0] if wrong else 'no answer'}")
+        requests = int(re.search(r"(\d+) requests in", said)[1])  # type: ignore[index]  # wrk always says it
+        rate = float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1])  # type: ignore[index]  # this too
+        return cls(requests, rate, used / requests)
+
+
+def spent(host: Host) -> float:
+    """Seconds of processor time that web server and PHP have had so far."""
+    script = f"""
+import glob, os
+total = 0
+for path in glob.glob("/proc/[0-9]*/stat"):
+    try:
+        name, rest = open(path).read().split("(", 1)[1].rsplit(")", 1)
+    except FileNotFoundError:
+        continue
+    if name.startswith(("{SERVICES[host.web]}", "php-fpm")):
+        total += sum(map(int, rest.split()[11:13]))
+print(total / os.sysconf("SC_CLK_TCK"))
+"""
+    return float(host.run(["python3", "-c", script]).stdout)
+
+
+def plain(host: Host) -> None:
+    """TLS and production mode, and nothing of ours."""
+    folder = {"nginx": "/etc/nginx/conf.d/tls.conf", "apache": "/etc/apache2/conf-enabled/tls.conf"}[host.web]
+    host.put(folder, TLS[host.web])
+    host.run("cd /var/www/chamilo && sed -i 's/^APP_ENV=.*/APP_ENV=prod/; s/^APP_DEBUG=.*/APP_DEBUG=0/' .env")
+    host.run("runuser -u www-data -- env HOME=/var/tmp php /var/www/chamilo/bin/console cache:clear --quiet")
+
+
+def prepared(host: Host) -> Host:
+    host.run("apt-get -q update && apt-get -q -y --no-install-recommends install wrk")
+    host.run(f"echo '127.0.0.1 {host.domain}' >>/etc/hosts")
+    # Room for all connections, the same on both, and code that is compiled once.
+    host.run("sed -i 's/^pm.max_children = .*/pm.max_children = 8/' /etc/php/*/fpm/pool.d/www.conf")
+    host.run(f"systemctl restart 'php*-fpm.service' {SERVICES[host.web]}")
+    for path in PATHS.values():
+        Run.on(host, path, 10)  # caches fill
+    return host
+
+
+def compare(hardened: Host, bare: Host, path: str, pairs: int, seconds: int) -> tuple[list[float], list[float]]:
+    """For each pair: how fast the hardened host is in terms of the other's, by processor time and by requests."""
+    by_cost, by_rate = [], []
+    for number in range(pairs):
+        order = (hardened, bare) if number % 2 else (bare, hardened)
+        runs = {host.name: Run.on(host, path, seconds) for host in order}
+        by_cost.append(runs[bare.name].cost / runs[hardened.name].cost)
+        by_rate.append(runs[hardened.name].rate / runs[bare.name].rate)
+    return by_cost, by_rate
+
+
+def described(ratios: list[float]) -> str:
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    return f"median {middle:.3f}, quartiles {low:.3f} to {high:.3f}, all {min(ratios):.3f} to {max(ratios):.3f}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.web", description=__doc__.partition("\n")[0])
+    parser.add_argument("--web", choices=images.SERVERS, default="nginx")
+    parser.add_argument("--release", choices=images.RELEASES, default="trixie")
+    parser.add_argument("--pairs", type=int, default=20)
+    parser.add_argument("--seconds", type=int, default=3, help="of each run of wrk")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    network = f"chamilo-bench-{os.getpid()}"
+    slow = False
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            hardened, bare = (
+                hosts.up(name, options.release, options.web, vhost="https", network=network)
+                for name in ("campus", "bare")
+            )
+            # All of production mode, TLS and web server; nothing that would count wrk among attackers.
+            Playbook(Path(folder), "updates,https,permissions,sessions,headers,uploads").harden(hardened)
+        plain(bare)
+        prepared(hardened), prepared(bare)
+        print(f"{options.pairs} pairs of {options.seconds} s, {options.web}, Debian {options.release}")
+        for name, path in PATHS.items():
+            by_cost, by_rate = compare(hardened, bare, path, options.pairs, options.seconds)
+            verdict = "" if statistics.median(by_cost) >= LEAST else f"  TOO SLOW, at least {LEAST}"
+            slow = slow or bool(verdict)
+            print(f"{name:5} by processor time: {described(by_cost)}{verdict}")
+            print(f"{name:5} by requests/s:     {described(by_rate)}", flush=True)
+    except KeyboardInterrupt:
+        print("stopped")
+        return 130
+    finally:
+        hosts.down(network)
+    return int(slow)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
