@@ -56,7 +56,9 @@ def add(commands: Any, say: Callable[..., None]) -> None:
         "path", metavar="PATH", nargs="?", default="", help="with file: which, below the portal's folder"
     )
     restore.add_argument("--site", default="", help="which portal, where this host has several")
-    restore.add_argument("--run", default="", help="which backup, as list shows it; the newest if not given")
+    restore.add_argument(
+        "--run", dest="which", default="", help="which backup, as list shows it; the newest if not given"
+    )
     restore.add_argument(
         "--from", dest="source", choices=["local", "offsite"], default="", help="from which repository"
     )
@@ -91,7 +93,7 @@ def _restored(options: argparse.Namespace, say: Callable[..., None]) -> int:
         confirmed = input(f"This replaces the {options.part} of {portal.domain} here. Type its name to go on: ").strip()
     if confirmed != portal.domain:
         raise BackupError(f"Nothing was changed. To restore, confirm with --confirm {portal.domain}")
-    for line in _restore.restore(portal, options.part, options.path, options.run, options.source):
+    for line in _restore.restore(portal, options.part, options.path, options.which, options.source):
         say(f"restore of {portal.domain}: {line}")
     return 0
 

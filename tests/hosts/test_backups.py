@@ -15,7 +15,7 @@ import pytest
 from tests.hosts.conftest import RUN, Cell
 from tests.hosts.hardening import Playbook, missing_from_the_portal
 from tests.playbook import PlayError
-from tests.testbed import hosts, images, store, vhosts
+from tests.testbed import authority, hosts, images, store, vhosts
 from tests.testbed.hosts import Host
 from tests.testbed.store import Store
 
@@ -68,6 +68,16 @@ def status(playbook: Playbook, host: Host) -> dict[str, str]:
     playbook.run("audit", host)
     report = json.loads((playbook.folder / "report" / "report.json").read_text())
     return {entry["id"]: entry["status"] for entry in report["hosts"][0]["controls"] if entry["section"] == "backups"}
+
+
+def through(playbook: Playbook, host: Host) -> list[str]:
+    """The attacks of this section that got through."""
+    options = {"chamilo_prove_address": host.address, "chamilo_prove_ca_file": str(authority.certificate())}
+    with pytest.raises(PlayError) as failed:  # other sections are not hardened here
+        playbook.run("prove", host, **options)
+    said = str(failed.value)
+    assert "attacks were held off" in said, said
+    return [control for control in ("backups_encrypted", "backups_private") if f"{control}: " in said]
 
 
 def contents(host: Host) -> dict[str, str]:
@@ -343,8 +353,10 @@ def test_a_restore_onto_a_fresh_machine_gives_the_same_portal(saved: Saved, cell
 
 def test_without_another_place_the_local_part_is_done_and_says_so(fresh: Host, playbook: Playbook) -> None:
     playbook.sections = "backups"
+    assert through(playbook, fresh) == ["backups_encrypted", "backups_private"]
     assert playbook.harden(fresh, "--check") > 0
     playbook.harden(fresh)
+    assert through(playbook, fresh) == []
     found = status(playbook, fresh)
     assert found.pop("backups_offsite") == "fail"
     assert set(found.values()) == {"pass"}, record(fresh)
@@ -362,8 +374,13 @@ def test_over_ssh_with_retention(make: Callable[..., Host], playbook: Playbook) 
     remote = store.up(f"{RUN}-own")
     try:
         host = make()
+        variables = {"chamilo_backups_offsite_repository": store.SFTP, "chamilo_backups_keep_daily": 1}
+        # The store does not let it in yet: whoever wants a backup first gets no further.
+        with pytest.raises(PlayError, match="Do at once what never succeeded"):
+            playbook.harden(host, chamilo_backups_first=True, **variables)
+        assert record(host)["offsite"]["ok"] is False
         store.trust(host)
-        playbook.harden(host, chamilo_backups_offsite_repository=store.SFTP, chamilo_backups_keep_daily=1)
+        playbook.harden(host, chamilo_backups_first=True, **variables)
         assert set(status(playbook, host).values()) == {"pass"}, record(host)
         for _time in range(2):
             program(host, "backup")

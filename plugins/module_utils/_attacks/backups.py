@@ -69,9 +69,20 @@ def read_as_the_web_user(inside: Inside) -> Finding:
     user = inside.web_user
     place = _repository()
     found = _read(user, inside, *filter(None, (place, _CONFIGURATION, _STATE, "/var/backups")))
+    found = found or _dump_below(os.path.join(inside.site.root, "public"))
     if found:
         return failed(f"{user} reads {found}.")
     return passed(f"{user} finds no copy that it can read in {place or '/var/backups'}, and not the key.")
+
+
+def _dump_below(public: str) -> str:
+    """The first dump of a database that a visitor could ask for."""
+    for path in _below(public):
+        if _COPY.search(path) and os.path.isfile(path):
+            with open(path, "rb") as stream:
+                if any(mark in stream.read(2048) for mark in (b"-- MySQL dump", b"-- MariaDB dump", b"/*M!999999")):
+                    return path
+    return ""
 
 
 def _read(user: str, inside: Inside, *tops: str) -> str:
