@@ -59,6 +59,11 @@ def daily(host: Host, check: bool = True) -> str:
     return host.run(["chamilo-hardening", "daily", "monitoring"], check=check).stdout
 
 
+def titles(sink: Sink) -> list[str]:
+    """What was told, but of a machine that is busy with tests."""
+    return [title for title in sink.titles() if not title.startswith(("The machine", "The processor", "The memory"))]
+
+
 def record(host: Host) -> dict[str, Any]:
     known: dict[str, Any] = json.loads(host.get(RECORD))
     return known
@@ -95,25 +100,26 @@ def test_an_error_and_many_failed_logins_and_a_full_disk_are_told(monitored: Hos
         login(monitored, f"127.0.0.{last}")
     seen = monitored.run(["chamilo-hardening", "watch", "logins", "campus_test"])
     assert seen.stdout.startswith("19 failed logins from 19 addresses in 10 minutes")
-    monitored.run("sleep 6")
-    assert sink.titles() == []
+    monitored.run("sleep 12")
+    assert titles(sink) == []
     login(monitored, "127.0.0.21")
     sink.wait(lambda: "Many failed logins at campus.test" in sink.titles())
-    (told,) = sink.hooks()
+    (told,) = (hook for hook in sink.hooks() if hook["title"].startswith("Many"))
     assert "20 failed logins from 20 addresses" in told["text"]
 
-    assert monitored.http("/crash").status == 500
+    assert monitored.http("/_testbed/crash").status == 500
     sink.wait(lambda: "Chamilo at campus.test made errors" in sink.titles())
     assert "CRITICAL" in monitored.tail(f"{ROOT}/var/log/prod.log")
 
     monitored.run("mkdir -p /var/backups && mount -t tmpfs -o size=2m tmpfs /var/backups")
     monitored.run("head -c 2000000 /dev/zero >/var/backups/full")
     sink.wait(lambda: "A disk of campus.test is nearly full" in sink.titles())
-    assert "/var/backups is 9" in sink.hooks()[-1]["text"]
+    assert any("/var/backups is 9" in hook["text"] for hook in sink.hooks())
     monitored.run("umount /var/backups")
     # The same is not told twice a day, whatever happens meanwhile.
     login(monitored, "127.0.0.22")
-    sink.wait(lambda: len(sink.mails()) == len(sink.hooks()) == len(set(sink.titles())))
+    monitored.run("sleep 12")
+    assert len(sink.mails()) == len(sink.hooks()) == len(set(sink.titles()))
 
 
 def login(host: Host, address: str) -> None:
@@ -132,7 +138,7 @@ def test_accounts_are_listed_and_only_named_ones_are_switched_off(
         assert words in listed
     sink.forget()
     daily(monitored)
-    assert sink.titles() == [], "nothing is new"
+    assert titles(sink) == [], "nothing is new"
     sql(
         monitored,
         "UPDATE user SET roles = 'a:1:{i:0;s:10:\"ROLE_ADMIN\";}' WHERE username = 'never.used'",
@@ -174,7 +180,7 @@ def test_a_changed_file_and_an_edited_one_are_told(
     sink.forget()
     monitored.run("echo '# mine' >>/etc/monit/conf.d/chamilo-hardening")
     daily(monitored)
-    assert sink.titles() == ["Files of this collection were edited by hand"]
+    assert titles(sink) == ["Files of this collection were edited by hand"]
     # A list that an intruder made fit is not believed, and the copy elsewhere shows the difference.
     kept = monitored.get("/var/lib/chamilo-hardening/integrity-campus_test.json")
     monitored.put("/root/copy.json", kept)

@@ -97,12 +97,14 @@ def app_log(look: Look) -> Finding:
         raise Unseen(f"{folder} cannot be opened by this account")
     kept = [path for path in glob.glob(os.path.join(folder, f"{environment}*.log")) if os.path.getsize(path)]
     wanted = os.path.join(folder, f"{environment}.log")
-    if not kept:
+    # Just rotated, and no error since.
+    just = os.path.exists(f"{wanted}.1") and look.now - os.path.getmtime(f"{wanted}.1") < _MONTH * 3600
+    if not kept and not just:
         there = os.path.exists(wanted)
         return failed(
             f"{wanted} is {'empty' if there else 'not there'}: nothing shows that errors of Chamilo reach a file."
         )
-    log = max(kept, key=os.path.getmtime)
+    log = max(kept, key=os.path.getmtime, default=wanted)
     wrong = [] if _is_rotated(look, log, environment) else ["nothing rotates it"]
     ours = job_of_ours(OURS, "app_log", f"The watch over {log}", _DAY, look.now)
     if ours and not wrong:

@@ -142,6 +142,13 @@ def logged(host, rotated=True, name="prod.log"):
         host.jobs.append(ROTATES)
 
 
+def test_a_log_that_was_just_rotated_is_there(host):
+    logged(host)
+    host.record(app_log={"at": time.time(), "ok": True})
+    (host.root / "var/log/prod.log").rename(host.root / "var/log/prod.log.1")
+    assert monitoring.app_log(host.look()).status == "pass"
+
+
 def test_a_log_that_is_rotated_and_watched_passes(host):
     logged(host)
     host.config(
