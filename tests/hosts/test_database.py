@@ -426,3 +426,31 @@ def test_a_database_on_another_host_is_used_with_an_account_of_its_own_and_over_
     assert "-- Dump completed" in web.run(f"mariadb-dump {options} chamilo").stdout
     again = play("harden", path, "--tags", "database")
     assert set(again.changed.values()) == {0}, again.output
+
+
+ATTACK = """
+import json, sys
+sys.path.insert(0, "/opt/audit")
+sys.dont_write_bytecode = True
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks.database import misuse
+from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import discover
+print(json.dumps(vars(misuse(Inside(discover("campus.test"))))))
+"""
+
+
+@pytest.mark.wire
+def test_with_the_application_s_password_everything_works_before_and_nothing_after(
+    fresh: Host, playbook: Playbook
+) -> None:
+    install(fresh)
+    before = accounts(fresh)
+    found = json.loads(fresh.run(["python3", "-c", ATTACK]).stdout)
+    assert found["status"] == "fail"
+    words = ("read /etc/passwd", "other databases", "make accounts", "pass its rights on", "settings")
+    assert [word for word in words if word not in found["evidence"]] == []
+    assert accounts(fresh) == before, "it leaves nothing behind"
+    socket.create_connection((fresh.address, 3306), 5).close()
+    playbook.harden(fresh)
+    found = json.loads(fresh.run(["python3", "-c", ATTACK]).stdout)
+    assert found["status"] == "pass", found["evidence"]

@@ -1,0 +1,146 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The attacks against a server that refuses or not, and a port that greets or not. A real one: tests/hosts."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import database
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site
+
+DENIED = "Access denied; you need (at least one of) the CREATE USER privilege(s) for this operation"
+UNKNOWN = "Can't find any matching row in the user table"
+KINDS = {"LOAD_FILE": "FILE", "TABLE_SCHEMA": "other databases", "CREATE USER": "accounts", "GRANT ": "rights on",
+         "SET GLOBAL": "settings"}  # fmt: skip
+
+
+class Server:
+    def __init__(self, allowed=()):
+        self.allowed = allowed
+        self.sent = []
+        self.words = DENIED
+
+    def may(self, sql):
+        return any(word in sql for word in self.allowed)
+
+    def query(self, sql):
+        return [{"found": "root:x:0:0" if self.may(sql) else None}]
+
+    def ask(self, sql, params=()):
+        self.sent.append(sql)
+        if sql.startswith("SET SESSION") or self.may(sql) or (sql.startswith("DROP USER") and self.allowed):
+            if sql.startswith("GRANT"):
+                raise DatabaseError(UNKNOWN)
+            return []
+        raise DatabaseError(self.words)
+
+
+@pytest.fixture
+def misuse(monkeypatch):
+    def run(server):
+        class Reader:
+            def __init__(self, account):
+                self.account = account
+
+            @classmethod
+            def of_site(cls, site):
+                return cls(Account("chamilo", "x", name="chamilo"))
+
+            def query(self, sql):
+                return server.query(sql)
+
+        @contextlib.contextmanager
+        def writing(_account):
+            yield server.ask
+
+        monkeypatch.setattr(database, "Reader", Reader)
+        monkeypatch.setattr(database, "writing", writing)
+        return database.misuse(Inside(Site("campus.test", root="/var/www/chamilo")))
+
+    return run
+
+
+def test_everything_refused_holds(misuse):
+    server = Server()
+    assert misuse(server).status == "pass"
+    assert not any(sql.startswith("DROP") for sql in server.sent)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_works_is_named_and_nothing_stays(misuse, kind):
+    server = Server([kind])
+    found = misuse(server)
+    assert found.status == "fail" and KINDS[kind] in found.evidence
+    others = [words for other, words in KINDS.items() if other != kind]
+    assert not any(words in found.evidence for words in others)
+    made = [re.search(r"'chamilo_hardening_\w+'", sql)[0] for sql in server.sent if sql.startswith("CREATE USER")]
+    gone = [re.search(r"'chamilo_hardening_\w+'", sql)[0] for sql in server.sent if sql.startswith("DROP USER")]
+    assert gone == (made if kind == "CREATE USER" else [])
+
+
+def test_a_server_that_is_down_is_no_success(misuse):
+    server = Server()
+    server.words = "Can't connect to local server"
+    with pytest.raises(OSError, match="connect"):
+        misuse(server)
+
+
+class Connection:
+    def __init__(self, greeting, far=True):
+        self.greeting = greeting
+        self.far = far
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        pass
+
+    def settimeout(self, seconds):
+        pass
+
+    def getpeername(self):
+        return ("192.0.2.7", 3306)
+
+    def getsockname(self):
+        return ("192.0.2.9" if self.far else "192.0.2.7", 4711)
+
+    def recv(self, size):
+        if not self.greeting:
+            raise TimeoutError
+        return self.greeting
+
+
+@pytest.mark.parametrize(
+    ("greeting", "status", "words"),
+    [
+        (b"\x5b\x00\x00\x00\x0a11.8.9-MariaDB\x00more", "fail", "offers a login to its database (11.8.9-MariaDB)"),
+        (b"\x41\x00\x00\x00\xffj\x04Host '192.0.2.9' is not allowed to connect", "pass", "does not speak"),
+        (b"SSH-2.0", "fail", "something answers"),
+        (b"", "fail", "something answers"),
+    ],
+)
+def test_who_answers_is_told(monkeypatch, greeting, status, words):
+    monkeypatch.setattr(database.socket, "create_connection", lambda where, seconds: Connection(greeting))
+    found = database.reach(Aim("campus.test"))
+    assert (found.status, words in found.evidence) == (status, True)
+
+
+def test_a_closed_port_holds_and_the_host_itself_tells_nothing(monkeypatch):
+    def refuse(where, seconds):
+        assert where == ("192.0.2.7", 3306)
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    monkeypatch.setattr(database.socket, "create_connection", refuse)
+    assert database.reach(Aim("campus.test", "192.0.2.7")).status == "pass"
+    monkeypatch.setattr(database.socket, "create_connection", lambda where, seconds: Connection(b"x", far=False))
+    with pytest.raises(OSError, match="the host itself"):
+        database.reach(Aim("campus.test"))
