@@ -153,6 +153,25 @@ def test_remember_me_has_no_effect_when_it_is_off(secured: Host, playbook: Playb
     assert remembered(secured, f"ch_remember_me={kept(login(secured, _remember_me=True))}"), "on again"
 
 
+def through(playbook: Playbook, host: Host) -> bool:
+    """Whether the attack of the playbook prove with a kept cookie gets through."""
+    options = {"chamilo_prove_address": host.address, "chamilo_prove_ca_file": str(authority.certificate())}
+    with pytest.raises(PlayError) as failed:  # other sections are not in force here
+        playbook.run("prove", host, chamilo_level="consider", **options)
+    assert "could not be tried" not in str(failed.value)
+    assert host.run("mariadb -N -e 'SELECT * FROM chamilo.user' | grep -c canary", check=False).stdout.strip() == "0"
+    return "sessions_remember_me: Whoever holds the device later" in " ".join(str(failed.value).split())
+
+
+def test_the_attack_with_a_kept_cookie_is_held_off_by_this_section_alone(secured: Host, playbook: Playbook) -> None:
+    assert through(playbook, secured)
+    apply(playbook, secured, chamilo_sessions_remember_me=False)
+    assert not through(playbook, secured)
+    said = secured.run("chamilo-hardening undo sessions --yes").stdout
+    assert "do not come back: those people log in once more" in said
+    assert through(playbook, secured)
+
+
 def test_nothing_else_changes_and_a_second_run_changes_nothing(fresh: Host, playbook: Playbook) -> None:
     before = neighbour(fresh)
     untouched = fresh.snapshot()
@@ -176,6 +195,44 @@ def test_a_file_of_the_administrator_stays_and_is_overruled(secured: Host, playb
     assert secured.get(path) == own
     compiled = secured.run("cat /var/www/chamilo/var/cache/prod/Container*/*Container.php").stdout
     assert "'gc_maxlifetime' => 1800" in compiled
+
+
+def as_a_module(host: Host) -> None:
+    """PHP inside Apache instead of beside it, as many an older host has it."""
+    host.run("apt-get -q -y --no-install-recommends install libapache2-mod-php")
+    host.run(
+        "a2dismod -q mpm_event 2>/dev/null;"
+        " a2enmod -q mpm_prefork $(ls /etc/apache2/mods-available | grep -o '^php[0-9.]*[0-9]')"
+    )
+    host.run("systemctl disable --now 'php*-fpm.service'; systemctl restart apache2")
+    assert host.wait(f"http://{host.domain}/login").status == 200
+
+
+@pytest.mark.long
+@pytest.mark.cells("trixie-apache")
+def test_php_inside_apache_is_told_the_same(fresh: Host, playbook: Playbook) -> None:
+    host = fresh
+    as_a_module(host)
+    (line,) = host.http(f"http://{host.domain}{SCRIPT}").values("Set-Cookie")
+    assert "samesite=lax" not in flags(line), "before"
+    apply(playbook, host, chamilo_sessions_lifetime=60)
+    for path in ("/", SCRIPT, f"{SCRIPT}?session_id={CHOSEN}"):
+        (line,) = host.http(f"https://{host.domain}{path}").values("Set-Cookie")
+        assert {"secure", "httponly", "samesite=lax"} <= flags(line), f"{path}: {line}"
+        assert CHOSEN not in line
+    (line,) = host.http(f"https://{host.domain}/", headers={"Cookie": f"chamilo2={CHOSEN}"}).values("Set-Cookie")
+    assert CHOSEN not in line
+    visitor = login(host)
+    assert apply(playbook, host, chamilo_sessions_lifetime=60) == 0
+    assert not missing_from_the_portal(host, "https")
+    ask = "PHP_INI_SCAN_DIR=$d/conf.d php -c $d/php.ini -r 'echo ini_get(\"session.gc_maxlifetime\"), PHP_EOL;'"
+    assert set(host.run(f"for d in /etc/php/*/*; do test ! -e $d/php.ini || {ask}; done").stdout.split()) == {"60"}
+    time.sleep(65)
+    host.run("systemctl start phpsessionclean.service")
+    assert not logged_in(visitor), "65 seconds without a visit, and 60 are allowed"
+    host.run("chamilo-hardening undo sessions --yes")
+    (line,) = host.http(f"https://{host.domain}{SCRIPT}").values("Set-Cookie")
+    assert "samesite=lax" not in flags(line)
 
 
 def test_a_reload_of_php_kills_no_request(secured: Host) -> None:
