@@ -173,7 +173,7 @@ def _code(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...])
         takes = _INPUT.search(text) or b"php://input" in text
         if _is_shell(text) or (later and takes and _DOUBTFUL.search(text)):
             shells.append(path)
-        elif later and path.count("/") == 1 and path[7:] not in _ROOT_SCRIPTS:
+        elif later and os.path.dirname(path) == "public" and os.path.basename(path) not in _ROOT_SCRIPTS:
             strangers.append(path)
     found.add("what looks like a web shell", shells)
     found.add("a script beside index.php that is newer than the release and no part of it", strangers)

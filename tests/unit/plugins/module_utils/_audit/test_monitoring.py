@@ -374,3 +374,10 @@ def test_a_sign_counts_whatever_else_was_not_seen(host):
 def test_a_name_that_could_harm_a_terminal_is_escaped(host):
     host.file("var/upload/\x1b[2Jx.php", "<?php")
     assert "\x1b" not in monitoring.compromise(host.look()).evidence
+
+
+def test_a_newer_file_of_the_program_is_no_script_beside_index_php(host):
+    host.file("src/New.php", "<?php class New_ {}")
+    assert not any("beside index.php" in sign for sign in monitoring.signs(host.look()))
+    host.file("public/help.php", "<?php phpversion();")
+    assert any("beside index.php" in sign and "public/help.php" in sign for sign in monitoring.signs(host.look()))
