@@ -61,6 +61,7 @@ class Wish:
     directory: str = ""
     ca_file: str = ""
     arguments: tuple[str, ...] = ()  # of Certbot, in place of the challenge over http
+    served: str = ""  # the certificate that is served now
 
 
 @dataclass
@@ -230,7 +231,7 @@ def obtain(wish: Wish, engine: Engine, outcome: Outcome, check: bool = False, re
     """A certificate by Certbot: a lineage that is there is adopted, else one is asked for."""
     tree = Tree()
     root = os.path.dirname(wish.webroot)
-    found = _certbot.for_domain(tree, wish.domain, time.time(), root)
+    found = _certbot.for_domain(tree, wish.domain, time.time(), root, wish.served)
     if found.lineage and found.good:
         return Got(_adopt(found, wish, engine, outcome, check), found)
     if check:

@@ -65,8 +65,11 @@ def lineage_of(file: str) -> str:
     return found[1] if found else ""
 
 
-def for_domain(tree: Tree, domain: str, now: float, root: str) -> Pair:
-    """The lineage that covers the domain, of several the one that lasts longest."""
+def for_domain(tree: Tree, domain: str, now: float, root: str, served: str = "") -> Pair:
+    """The lineage that covers the domain: the one that is served, if it is good, else the one that lasts longest."""
+    best = pair(tree, served, f"{served.rpartition('/')[0]}/privkey.pem", domain, now, root)
+    if best.good and best.lineage:
+        return best
     best = Pair()
     for conf in tree.glob(f"{FOLDER}/renewal/*.conf"):
         live = f"{FOLDER}/live/{conf.rpartition('/')[2][: -len('.conf')]}"

@@ -404,7 +404,7 @@ class _Discovery:
                 lambda: _certbot.pair(tree, file, key, self.domain, now, root), _certbot.Pair(file, key)
             )
 
-        found = self.attempt(lambda: _certbot.for_domain(tree, self.domain, now, root), _certbot.Pair())
+        found = self.attempt(lambda: _certbot.for_domain(tree, self.domain, now, root, served[0]), _certbot.Pair())
         return pair(*served), found, pair(*ours)
 
     def php(

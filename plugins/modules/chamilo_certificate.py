@@ -71,7 +71,9 @@ options:
     elements: str
     default: []
   certificate:
-    description: Where the certificate goes. Needed with O(source=self_signed).
+    description:
+      - Where the certificate goes. Needed with O(source=self_signed).
+      - With O(source=certbot), the one that is served now; it is adopted, if it is good, where there are several.
     type: path
   certificate_key:
     description: Where its key goes. Needed with O(source=self_signed).
@@ -214,6 +216,7 @@ def _get(params: dict, outcome: Outcome, check: bool) -> Got:
         directory=params["directory"],
         ca_file=params["ca_file"],
         arguments=tuple(params["arguments"]),
+        served=params["certificate"] or "",
     )
     got = _acme.obtain(wish, Engine(), outcome, check)
     owners = "" if check else _acme.owners(os.path.isdir("/run/systemd/system"))

@@ -95,6 +95,9 @@ def test_of_several_lineages_the_one_that_lasts_longest_counts(host: Files) -> N
     put(host, "shop.test", "shop.test")
     found = _certbot.for_domain(host.tree, "campus.test", NOW, "/var/www/chamilo")
     assert (found.file, found.lineage, found.good, found.settled) == (file, "campus.test-0001", True, False)
+    other = put(host, "zz", "campus.test", days=9)
+    assert _certbot.for_domain(host.tree, "campus.test", NOW, "", other).lineage == "zz", "the one that is served"
+    assert _certbot.for_domain(host.tree, "campus.test", NOW, "", "/etc/ssl/none.pem").lineage == "campus.test-0001"
 
 
 @pytest.mark.parametrize(
