@@ -187,7 +187,7 @@ def test_what_certbot_got_for_others_is_not_the_hooks_business(issued: Host) -> 
 
 
 @pytest.mark.wire
-@pytest.mark.parametrize("way", ["webroot", "plugin"])
+@pytest.mark.parametrize("way", ["webroot", pytest.param("plugin", marks=pytest.mark.long)])
 def test_a_certificate_that_certbot_got_before_is_adopted(
     sloppy: Host, authority: Acme, playbook: Playbook, way: str
 ) -> None:
@@ -214,6 +214,7 @@ def test_a_certificate_that_certbot_got_before_is_adopted(
     assert sloppy.get(shop).startswith("# somebody else's\n"), "foreign lineages are never touched"
 
 
+@pytest.mark.long
 def test_a_virtual_host_of_ones_own_gets_a_certificate_and_says_what_to_do(
     sloppy: Host, authority: Acme, playbook: Playbook, cell: Cell
 ) -> None:
@@ -269,6 +270,7 @@ def ask(playbook: Playbook, host: Host, **options: Any) -> str:
     return ""
 
 
+@pytest.mark.long
 def test_an_authority_that_says_no_is_not_asked_for_ever(sloppy: Host, authority: Acme, playbook: Playbook) -> None:
     authority.name(sloppy.domain, authority.address)  # the world's DNS differs from the host's
     for _time in range(3):
@@ -282,6 +284,7 @@ def test_an_authority_that_says_no_is_not_asked_for_ever(sloppy: Host, authority
     assert ask(playbook, sloppy) == ""
 
 
+@pytest.mark.long
 def test_the_name_is_proved_in_the_dns_and_the_authority_is_ones_own(
     sloppy: Host, authority: Acme, playbook: Playbook
 ) -> None:
@@ -311,6 +314,7 @@ def test_a_second_program_that_renews_is_named(sloppy: Host, playbook: Playbook)
     assert "/etc/cron.d/renew:1" in found and "certbot.timer" in found
 
 
+@pytest.mark.long
 def test_undo_brings_back_what_was_there_before(sloppy: Host, playbook: Playbook) -> None:
     service = "nginx" if sloppy.web == "nginx" else "apache2"
     names = "find . -mindepth 1 -printf '%P %y %m %U:%G %l\\n' | sort"
