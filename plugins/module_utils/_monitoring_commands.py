@@ -17,6 +17,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import _integrit
 
 ERRORS = (_integrity.IntegrityError, _monitoring.MonitoringError, _watch.WatchError)
 
+# What monit takes for an alarm. 1 and 2 say that it could not be looked at.
+ALARM = 10
+
 INTEGRITY = """\
 The list of a portal's program files, configuration and environment files with their checksums. `check` compares now,
 with the list of this host or, with --against, with a copy of it that was kept elsewhere. `accept` makes what is there
@@ -34,7 +37,7 @@ def add(commands: Any, say: Callable[[str], None]) -> None:
     integrity.set_defaults(run=lambda options, _engine: _integrity_command(options, say))
 
     # Without help: monit asks these.
-    watch = commands.add_parser("watch", description="Look at failed logins or disks once. 1: somebody has to hear it.")
+    watch = commands.add_parser("watch", description="Look at failed logins or disks once. 10: an alarm.")
     watch.add_argument("what", choices=["logins", "disks"])
     watch.add_argument("site")
     watch.set_defaults(run=_watch_command)
@@ -71,7 +74,7 @@ def _watch_command(options: argparse.Namespace, _engine: object) -> int:
         known = _watch.configuration(options.site)
         seen = _watch.disks(known["disks"], int(known["percent"]))
     print(seen.text)
-    return int(seen.alarm)
+    return ALARM if seen.alarm else 0
 
 
 def as_json() -> str:

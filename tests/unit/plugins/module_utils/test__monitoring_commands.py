@@ -1,0 +1,57 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What monit and an administrator ask: an alarm is no error, and an error is no alarm."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import (
+    _monitoring,
+    _monitoring_commands,
+    _program,
+    _watch,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._integrity import Changes
+from ansible_collections.chamilo.hardening.plugins.module_utils._watch import Seen
+
+MONIT = Path(__file__).parents[4] / "roles/monitoring/templates/monit/site.j2"
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch):
+    monkeypatch.setattr(_program.syslog, "syslog", lambda level, line: None)
+
+
+@pytest.mark.parametrize(("alarm", "code"), [(False, 0), (True, _monitoring_commands.ALARM)])
+def test_an_alarm_has_a_code_of_its_own_that_monit_knows(monkeypatch, capsys, alarm, code):
+    monkeypatch.setattr(_watch, "logins", lambda site: Seen(f"{site}: 20", alarm))
+    assert _program.main(["watch", "logins", "campus"]) == code
+    assert capsys.readouterr().out == "campus: 20\n"
+    assert f"if status = {_monitoring_commands.ALARM} then" in MONIT.read_text()
+
+
+def test_what_cannot_be_looked_at_is_no_alarm(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(_watch, "FOLDER", str(tmp_path))
+    assert _program.main(["watch", "disks", "campus"]) == 1
+    assert "Run the playbook harden" in capsys.readouterr().err
+    (tmp_path / "monitoring-campus.json").write_text(json.dumps({"disks": ["/"], "percent": 101}))
+    assert _program.main(["watch", "disks", "campus"]) == 0
+
+
+def test_files_are_compared_for_each_portal(monkeypatch, capsys):
+    monkeypatch.setattr(_monitoring, "sites", lambda: ["campus", "shop"])
+    monkeypatch.setattr(
+        _monitoring, "compare", lambda site, against: Changes(added=["x.php"] if site == "shop" else [])
+    )
+    assert _program.main(["integrity", "check"]) == 1
+    assert capsys.readouterr().out == "campus: as listed\nshop: new: x.php\n"
+    assert _program.main(["integrity", "check", "--site", "campus"]) == 0
+    monkeypatch.setattr(_monitoring, "accept", lambda site: "new: x.php")
+    assert _program.main(["integrity", "accept", "--site", "shop"]) == 0
+    monkeypatch.setattr(_monitoring, "sites", list)
+    assert _program.main(["integrity", "check"]) == 1
