@@ -458,7 +458,7 @@ class Tree:
 
     def _laid(self, top: int) -> None:
         """Whether the release is the web user's own, and when it was laid."""
-        parts = []
+        parts = {}
         for path in _RELEASE:
             *folders, name = path.split("/")
             handle = os.dup(top)
@@ -467,13 +467,15 @@ class Tree:
                     below = os.open(folder, _DIRECTORY, dir_fd=handle)
                     os.close(handle)
                     handle = below
-                parts.append(os.stat(name, dir_fd=handle, follow_symlinks=False))
+                parts[path] = os.stat(name, dir_fd=handle, follow_symlinks=False)
             except OSError:  # not every release has each of them
                 continue
             finally:
                 os.close(handle)
-        self.web_release = any(part.st_uid == self.order.web for part in parts)
-        self.laid = max((part.st_ctime for part in parts), default=math.inf) + _LAID
+        # Composer may have run as somebody else than the one who laid the pages.
+        pages = [part for path, part in parts.items() if path.startswith("public/")]
+        self.web_release = any(page.st_uid == self.order.web for page in pages)
+        self.laid = max((part.st_ctime for part in parts.values()), default=math.inf) + _LAID
 
     def planted(self, status: os.stat_result) -> bool:
         """Could the web user have put this file here, or changed it, since the release was laid?"""

@@ -198,7 +198,7 @@ def test_php_planted_among_chamilos_own_is_named_and_cannot_run(fresh: Host, pla
         fresh.put(path, "<?php echo 6 * 7;", owner="www-data:www-data")
     assert fresh.http(f"http://{fresh.domain}/main/auth/shell.php").body == b"42"
     for check in ("--check", "--diff"):  # before anything becomes root's, and when it did
-        said = playbook.run("harden", fresh, *ONLY, check).output
+        said = " ".join(playbook.run("harden", fresh, *ONLY, check).output.split())
         assert "1 PHP files cannot run" in said and "public/main/auth/shell.php" in said
         assert "1 PHP files of the program could have been changed" in said and "src/Shell.php" in said
     assert fresh.http(f"https://{fresh.domain}/main/auth/shell.php").body != b"42"
