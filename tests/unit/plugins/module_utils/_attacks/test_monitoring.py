@@ -1,0 +1,115 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The attacks that somebody has to notice. Each leaves nothing behind, noticed or not."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import os
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _accounts, _monitoring, _watch
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import monitoring
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _compromise
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Listen, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._integrity import Changes
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._watch import Seen
+
+ATTACKS = (
+    monitoring.make_an_error,
+    monitoring.guess_from_many_addresses,
+    monitoring.make_an_administrator,
+    monitoring.change_a_file,
+    monitoring.leave_a_back_door,
+)
+
+
+@pytest.fixture
+def host(monkeypatch, tmp_path):
+    """A host on which each attack is noticed, as long as ``blind`` does not say otherwise."""
+    for folder in ("public/main", "var/upload"):
+        (tmp_path / folder).mkdir(parents=True)
+    host = SimpleNamespace(
+        inside=Inside(Site("campus.test", root=str(tmp_path))), blind=False, sites=["campus"], sql=[]
+    )
+
+    def there():
+        return [os.path.join(folder, name) for folder, _folders, names in os.walk(tmp_path) for name in names]
+
+    def compare(site):
+        return Changes(added=[] if host.blind else [os.path.relpath(path, tmp_path) for path in there()])
+
+    def trace(look):
+        return _compromise.Trace([] if host.blind else [f"PHP: {path}" for path in there()])
+
+    def review(reader, days, expected):
+        names = [params[0] for sql, params in host.sql if sql.startswith("INSERT")]
+        return _accounts.Review(3, [], ["admin"], [] if host.blind else names)
+
+    @contextlib.contextmanager
+    def writing(account):
+        yield lambda sql, params: host.sql.append((sql, params))
+
+    monkeypatch.setattr(_monitoring, "sites", lambda: host.sites)
+    monkeypatch.setattr(_watch, "configuration", lambda site: {"root": str(tmp_path), "log": "prod.log"})
+    monkeypatch.setattr(_watch, "pulse", lambda site: {} if host.blind else {"at": time.time()})
+    monkeypatch.setattr(_watch, "logins", lambda site: Seen("20 failed logins.", not host.blind))
+    monkeypatch.setattr(_monitoring, "log_test", lambda known: "")
+    monkeypatch.setattr(_monitoring, "compare", compare)
+    monkeypatch.setattr(_compromise, "trace", trace)
+    monkeypatch.setattr(_accounts, "review", review)
+    monkeypatch.setattr(monitoring, "writing", writing)
+    monkeypatch.setattr(monitoring.Reader, "of_site", classmethod(lambda cls, site: SimpleNamespace(account=None)))
+    monkeypatch.setattr(monitoring, "_guess", lambda inside, address: None)
+    host.there = there
+    return host
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_each_is_noticed_where_the_section_is_in_force(host, attack):
+    assert attack(host.inside).status == "pass" and host.there() == []
+    host.blind = True
+    assert attack(host.inside).status == "fail" and host.there() == []
+    host.blind, host.sites = False, []
+    assert attack(host.inside).status == "fail" and host.there() == []
+
+
+def test_the_administrator_goes_again(host):
+    monitoring.make_an_administrator(host.inside)
+    (made, values), (gone, names) = host.sql
+    assert made.startswith("INSERT") and gone.startswith("DELETE") and names == values[:1]
+
+
+def test_an_error_that_is_lost_is_said(host, monkeypatch):
+    monkeypatch.setattr(_monitoring, "log_test", lambda known: "A test error did not reach prod.log.")
+    assert monitoring.make_an_error(host.inside).evidence == "A test error did not reach prod.log."
+
+
+def test_it_guesses_from_another_address_each_time(monkeypatch):
+    seen = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            seen.append((self.client_address[0], self.path, self.headers["Host"]))
+            self.send_response(401)
+            self.end_headers()
+
+        def log_message(self, *words):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        listens = (Listen("*", server.server_port, False),)
+        site = Site("campus.test", serving=(VirtualHost("a.conf", 1, ("campus.test",), listens, ""),))
+        monitoring._guess(Inside(site), "127.0.0.9")
+        server.shutdown()
+    assert seen == [("127.0.0.9", "/login_json", "campus.test")]
