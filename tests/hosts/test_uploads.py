@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import uploads
 from tests.hosts.hardening import Playbook, missing_from_the_portal, neighbour
-from tests.playbook import play
+from tests.playbook import PlayError, play
 from tests.testbed import authority
 from tests.testbed.app.selfcheck import PASSWORDS, Browser
 from tests.testbed.hosts import Host
@@ -117,12 +118,11 @@ def test_on_an_unhardened_host_they_run(fresh: Host) -> None:
     for port, root in STRANGERS.items():
         base = f"http://old.test:{port}/var/upload/new"
         assert {f"{base}/a.php", f"{base}/a.jpg"} <= set(ran(fresh, base, word)), root
-    lay(
-        fresh,
-        f"{ROOT}/var/upload/new",
-        {".user.ini": f"auto_prepend_file = {ROOT}/var/upload/new/a.jpg\n", "b.php": ""},
-    )
-    assert word.encode() in fresh.http("http://old.test:8081/var/upload/new/b.php").body
+    # In a folder of its own: PHP remembers for five minutes that there was no such file.
+    folder = f"{ROOT}/var/upload/rules"
+    rules = {".user.ini": f"auto_prepend_file = {folder}/a.jpg\n", "a.jpg": programs(word)["a.jpg"], "b.php": ""}
+    lay(fresh, folder, rules)
+    assert word.encode() in fresh.http("http://old.test:8081/var/upload/rules/b.php").body
 
 
 @pytest.mark.wire
@@ -352,3 +352,73 @@ def test_alone_in_its_owner_s_virtual_host(fresh: Host, playbook: Playbook) -> N
     assert not ran(fresh, f"http://{fresh.domain}/files", word)
     assert offer(student(fresh, "http"), "a.phar") == 400
     assert not missing_from_the_portal(fresh, "http")
+
+
+@pytest.mark.long
+@pytest.mark.cells("trixie-apache", "bookworm-apache")
+@pytest.mark.parametrize("beside", [False, True], ids=["mod_php alone", "mod_php beside PHP-FPM"])
+def test_php_as_a_module_of_apache_runs_none_either(fresh: Host, playbook: Playbook, beside: bool) -> None:
+    strangers(fresh)
+    fresh.run("apt-get update -qq && apt-get install -y -qq libapache2-mod-php", check=True)
+    if not beside:
+        fresh.run(
+            "a2disconf -q 'php*-fpm' && sed -i '/FilesMatch/,/FilesMatch/d' /etc/apache2/sites-enabled/*old*.conf"
+        )
+    fresh.run("systemctl restart apache2")
+    word = secrets.token_hex(12)
+    rules = {".htaccess": "SetHandler application/x-httpd-php\nphp_value auto_prepend_file none\n"}
+    lay(fresh, f"{ROOT}/files", {**programs(word), **rules})
+    assert "http://old.test:8081/files/a.jpg" in ran(fresh, "http://old.test:8081/files", word)
+    playbook.harden(fresh)
+    fresh.run(f"chown -R www-data: {ROOT}/files")
+    for folder in ("public/files", "var/upload/new"):
+        lay(fresh, f"{ROOT}/{folder}", {**programs(word), **rules})
+    assert not ran(fresh, f"https://{fresh.domain}/files", word)
+    for port in STRANGERS:
+        for folder in ("files", "public/files", "var/upload/new"):
+            assert not ran(fresh, f"http://old.test:{port}/{folder}", word)
+    assert fresh.http(f"https://{fresh.domain}/main/auth/lostPassword.php").status == 200
+    assert not missing_from_the_portal(fresh, "https")
+
+
+# freshclam cannot reach its mirror here: one signature made for the test, and the folders for which the unit looks.
+SIGNATURE = "44d88612fea8a8f36de82e1278abb02f:68:Eicar-Test-Signature\n"
+
+
+@pytest.mark.long
+def test_a_virus_is_found_and_told_and_an_upload_never_lost(fresh: Host, playbook: Playbook) -> None:
+    fresh.put("/tmp/meminfo", "MemTotal:        2900000 kB\n")
+    fresh.run("mount --bind /tmp/meminfo /proc/meminfo")
+    with pytest.raises(PlayError, match=r"2\.8 GB of memory"):
+        playbook.run("harden", fresh, "--tags", "uploads", chamilo_uploads_antivirus=True)
+    fresh.run("umount /proc/meminfo")
+    assert fresh.run("command -v clamd", check=False).returncode
+    playbook.harden(fresh, "--tags", "https,uploads", chamilo_uploads_antivirus=True)
+    again = playbook.run("harden", fresh, "--tags", "uploads", chamilo_uploads_antivirus=True)
+    assert again.changed[fresh.domain] == 0
+    assert len(tasks(again.output)) <= 5
+    down = fresh.run("chamilo-hardening scan", check=False)
+    assert down.returncode == 1
+    assert "does not answer" in down.stderr
+    browser = student(fresh, "https")
+    virus = browser.upload("/documents/upload", "essay.txt", uploads._EICAR.encode())
+    assert virus.status == 201
+    fresh.run("mkdir -p /var/lib/clamav/main.inc /var/lib/clamav/daily.inc")
+    fresh.put("/var/lib/clamav/test.hdb", SIGNATURE, owner="clamav:clamav")
+    url = str(virus.json()["url"])
+    assert uploads._EICAR.encode() in browser.get(url).body
+    end = time.monotonic() + 300
+    while uploads._EICAR.encode() in browser.get(url).body:
+        assert time.monotonic() < end, "five minutes"
+        time.sleep(2)
+    kept = fresh.run("cat /var/lib/chamilo-hardening/quarantine/*.json").stdout
+    assert json.loads(kept)["virus"].startswith("Eicar-Test-Signature")
+    assert "A virus was uploaded to campus.test" in fresh.run("journalctl -t chamilo-hardening --no-pager").stdout
+    assert "ConcurrentDatabaseReload no" in fresh.get("/etc/clamav/clamd.conf")
+    report = playbook.run("audit", fresh, chamilo_level="consider")
+    assert report
+    controls = json.loads((playbook.folder / "report/report.json").read_text())["hosts"][0]["controls"]
+    assert {one["id"]: one["status"] for one in controls}["uploads_antivirus"] == "pass"
+    playbook.harden(fresh, "--tags", "uploads", chamilo_uploads_state="absent")
+    assert not fresh.run("ls /etc/cron.d/chamilo-hardening-scan", check=False).stdout
+    assert fresh.get("/etc/clamav/clamd.conf").startswith("#Automatically Generated")

@@ -44,6 +44,7 @@ KIND = "document.upload_extensions_list_type"
 
 _SCANNER, _SCANNER_SECONDS = "/run/clamav/clamd.ctl", 30.0
 _SCAN_MINUTES = 10
+_NO_PAGE = "vendor/autoload.php"
 _NAMES = ("a.php", "a.PHP", "a.phtml", "a.phar", "a.php.jpg/b.php", "a.php/b")
 _FOLDERS = 3  # that are asked for each virtual host
 _ENTRIES = 20_000  # of another site's tree
@@ -132,6 +133,7 @@ def no_exec(look: Look) -> Finding:
     if not look.site.virtual_hosts:
         raise Unseen("no virtual host of a web server could be read on this host")
     open_: list[str] = []
+    second: list[str] = []
     held = 0
     unknown: list[str] = []
     for host in look.site.virtual_hosts:
@@ -140,6 +142,8 @@ def no_exec(look: Look) -> Finding:
             answer = _lets_php_through(look, spot)
             if answer == "":
                 held += 1
+            elif host.php and _held_by_php(look, host):
+                second.append(_place(spot))
             elif host.php:
                 open_.append(f"{_place(spot)}: {answer}")
             else:
@@ -151,6 +155,11 @@ def no_exec(look: Look) -> Finding:
         where = ", ".join([*unknown, *unseen][:_FEW])
         return not_assessed(f"Whether something written there could run is not visible without trying: {where}.")
     roots = len({host.root for host in look.site.virtual_hosts})
+    if second:
+        return passed(
+            f"The web server hands PHP on from {'; '.join(second[:_FEW])}, but PHP itself refuses what is no page of "
+            "Chamilo. Correct the document root of that virtual host all the same."
+        )
     if held:
         return passed(f"{held} writable folders under {roots} web roots were asked for PHP files: each is refused.")
     return passed(f"Under none of the {roots} web roots of this host is there a folder the web user can write to.")
@@ -167,6 +176,17 @@ def _lets_php_through(look: Look, spot: Spot) -> str:
             if answer.status != 403:
                 return f"{answer.url} answers {answer.status or answer.error} instead of 403"
     return "" if doors else "it answers under no address of this host"
+
+
+def _held_by_php(look: Look, host: VirtualHost) -> bool:
+    """Whether PHP refuses a script of the project that is no page of it. Only a root above all of it leads to one."""
+    project, root = os.path.realpath(look.root), os.path.realpath(host.root)
+    if not f"{project}/".startswith(f"{root.rstrip('/')}/") or not os.path.isfile(f"{project}/{_NO_PAGE}"):
+        return False
+    path = os.path.relpath(f"{project}/{_NO_PAGE}", root)
+    answers = [look.ask(door, f"/{path}") for door in look.doors_of(host)[:1]]
+    # A rule of the web server for this folder would answer with a page of its own.
+    return any((answer.status, answer.body) == (403, b"Forbidden\n") for answer in answers)
 
 
 @check("uploads_no_override")

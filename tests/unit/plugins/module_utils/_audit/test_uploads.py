@@ -111,6 +111,23 @@ def test_many_folders_are_counted(seen, project, web_user):
     assert evidence.count("instead of 403") == 3
 
 
+@pytest.mark.parametrize(
+    ("answer", "status"), [((403, b"Forbidden\n"), "pass"), ((403, b"<html>"), "fail"), ((200, b""), "fail")]
+)
+def test_a_wrong_root_behind_which_php_refuses(seen, project, web_user, answer, status):
+    (project / "vendor").mkdir(exist_ok=True)
+    (project / "vendor/autoload.php").write_text("<?php")
+    shutil.chown(project / "var", web_user)
+    hosts = (host(f"{project}/public"), host(str(project), 9, "old.test"))
+
+    def server(door, path, request):
+        return (answer[0], {}, answer[1]) if path == "/vendor/autoload.php" else (404, {}, b"")
+
+    finding = uploads.no_exec(seen(server, hosts))
+    assert finding.status == status
+    assert "/etc/nginx/sites-enabled/campus:9" in finding.evidence
+
+
 def test_another_site_on_this_host_counts(seen, project, tmp_path, web_user):
     shop = tmp_path / "shop"
     (shop / "media").mkdir(parents=True)
