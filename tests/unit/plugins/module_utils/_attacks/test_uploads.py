@@ -1,0 +1,98 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import tempfile
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import uploads
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Listen
+from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Php, Site, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+
+
+@pytest.fixture
+def inside(open_folder):
+    """A portal whose public/files the web user may write to."""
+    root = open_folder
+    (root / "public/main").mkdir(parents=True)
+    (root / "public/files").mkdir()
+    os.chown(root / "public/files", 65534, 65534)
+    host = VirtualHost("/etc/nginx/campus", 3, ("campus.test",), (Listen("*", 80, tls=False),), str(root / "public"))
+    return Inside(Site("campus.test", root=str(root), php=Php(user="nobody"), virtual_hosts=(host,)))
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that others may enter too: those of pytest are closed."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield pathlib.Path(folder)
+
+
+def serve(monkeypatch, root, answer):
+    """``answer(file, behind)``: what the server says when it is asked for a file."""
+
+    def ask(_look, door, path, **_request):
+        where = root / "public" / path.lstrip("/").partition("?")[0]
+        file = next((one for one in (where, *where.parents) if one.is_file()), None)
+        status, body = answer(file, path) if file else (404, b"")
+        return Answer(door.url(path), status, (), body)
+
+    monkeypatch.setattr(Look, "ask", ask)
+
+
+def test_a_server_that_runs_one_name_is_caught(monkeypatch, inside):
+    root = inside.site.root
+
+    def runs_phtml(file, path):
+        text = file.read_bytes()
+        return (200, text.split(b"'")[1][::-1]) if file.name == "a.phtml" else (200, text)
+
+    serve(monkeypatch, pathlib.Path(root), runs_phtml)
+    found = uploads.lay_programs(inside)
+    assert found.status == "fail"
+    assert "a.phtml" in found.evidence
+    assert "/etc/nginx/campus:3" in found.evidence
+    assert os.listdir(f"{root}/public/files") == []
+
+
+def test_a_server_that_only_shows_them_holds(monkeypatch, inside):
+    serve(monkeypatch, pathlib.Path(inside.site.root), lambda file, path: (200, file.read_bytes()))
+    found = uploads.lay_programs(inside)
+    assert found.status == "pass", found.evidence
+    assert os.listdir(f"{inside.site.root}/public/files") == []
+
+
+def test_no_folder_to_lay_them_in(monkeypatch, inside):
+    os.chown(f"{inside.site.root}/public/files", 0, 0)
+    for attack in (uploads.lay_programs, uploads.lay_rules):
+        assert "no folder" in attack(inside).evidence
+
+
+def test_rules_that_are_obeyed_are_caught(monkeypatch, inside):
+    def obeys(file, path):
+        return (403 if (file.parent / ".htaccess").exists() else 200), b"plain"
+
+    serve(monkeypatch, pathlib.Path(inside.site.root), obeys)
+    found = uploads.lay_rules(inside)
+    assert found.status == "fail"
+    assert ".htaccess" in found.evidence
+    serve(monkeypatch, pathlib.Path(inside.site.root), lambda file, path: (200, b"plain"))
+    assert uploads.lay_rules(inside).status == "pass"
+
+
+def test_no_program_holds_the_word_that_it_says(tmp_path):
+    for name in uploads._LAID:
+        assert "abcdefghijklmnop" not in uploads._program(name, "abcdefghijklmnop"), name
+    script = tmp_path / "a.cgi"
+    script.write_text(uploads._program("a.cgi", "abcdefghijklmnop"))
+    assert "abcdefghijklmnop" in subprocess.run(["sh", str(script)], capture_output=True, text=True).stdout
