@@ -28,7 +28,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Ans
 # By which the portal is asked to take it.
 _OFFERED = (
     *("a.exe", "a.bat", "a.sh", "a.php", "a.phtml", "a.cgi", "a.phps", "a.pht", "a.phar", "a.PHP", "a.php5"),
-    *("a.php7", "a.php.jpg", "a.PhAr", "a.shtml", "a.EXE", "a.x.sh", ".htaccess.htaccess"),
+    *("a.php7", "a.php.jpg", "a.PhAr", "a.shtml", "a.EXE", "a.x.sh"),
 )
 # By which it lies in a folder of a web root, and by which it is asked for.
 _LAID = (
