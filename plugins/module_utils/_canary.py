@@ -56,13 +56,17 @@ class Visitor:
         return answer
 
     def login(self, user: str, password: str, **more: Any) -> None:
+        status = self.try_login(user, password, **more)
+        if status != 200:
+            raise OSError(f"{user} could not log in: {status}")
+
+    def try_login(self, user: str, password: str, **more: Any) -> int:
+        """A login on the page. How it was answered."""
         data = {"username": user, "password": password, **more}
         if b'data-captcha="true"' in self.ask("/login").body:
             picture = self.ask("/login/captcha").body.decode("utf-8", "replace")
             data["captcha_code"] = "".join(re.findall(r"<text[^>]*>(.)</text>", picture))
-        answer = self.ask("/login_json", data)
-        if answer.status != 200:
-            raise OSError(f"{user} could not log in: {answer.status}")
+        return self.ask("/login_json", data).status
 
     def token(self, user: str, password: str) -> int:
         """A login of a program, which no CAPTCHA asks. How it was answered."""
