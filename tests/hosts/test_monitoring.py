@@ -83,8 +83,8 @@ def test_one_run_has_a_person_told_and_the_second_changes_nothing(
     assert harden(playbook, fresh, tmp_path) == 0
     after = {name: found for name, found in audited(playbook, fresh).items() if name.startswith("monitoring_")}
     assert {name: found for name, found in after.items() if found[0] != "pass"} == {}
-    (test, *_more) = sink.mails()
-    assert (test["X-To"], test["X-TLS"]) == (MAIL, "True") and "Test alert" in test["Subject"]
+    (test,) = (message for message in sink.mails() if "Test alert" in message["Subject"])
+    assert (test["X-To"], test["X-TLS"]) == (MAIL, "True")
     assert "Test alert" in sink.titles()
     # The list of files is off the host, and the same as there.
     (copy,) = (tmp_path / "report/integrity").iterdir()
