@@ -224,12 +224,14 @@ class Keeper:
         others = sorted({_grants.database_of(one) for one in seen.grants} - {"", account.name})
         why = self._why_move(account, seen, others)
         if not why and _grants.is_right(seen.grants, wanted, where):
+            self._leave_again(account, seen.who, result, check)
             return
         new = f"{', '.join(wanted)} on {account.name}"
         if not why:
             result.told(f"{seen.who}: {_told(seen.grants)}\n", f"{seen.who}: {new}\n")
             if not check:
                 self._trim(account, seen, wanted, where)
+            self._leave_again(account, seen.who, result, check)
             return
         user = f"chamilo_{self.wish.site}"
         result.told(f"Chamilo logs in as {seen.who}: {why}\n", f"Chamilo logs in as {user}: {new}\n")
@@ -358,6 +360,23 @@ class Keeper:
             server.run(one.take(old))
         self.step("revoked")
         self._probe(before)
+
+    def _leave_again(self, account: Account, own: Who, result: Result, check: bool) -> None:
+        """What ``restore`` gave back is taken again."""
+        restored = [Who(*who) for who in self._memory.get("restored", [])]
+        for old in restored:
+            if old == own:
+                continue
+            result.told(f"{old}: its old rights\n", f"{old}: no rights\n")
+            if not check:
+                with self._server() as server:
+                    try:
+                        self._leave(server, {"old": {"who": [old.user, old.host]}}, account, self._ask_portal(), result)
+                    except Exception as problem:
+                        self._give_back(server, old)
+                        raise AccountError(f"{_sentence(problem)} {old} has its old rights again.") from problem
+        if restored and not check:
+            self._remember(restored=None)
 
     def _still_needed(self, server: Server, old: Who, database: str) -> str:
         if not old.user:
@@ -536,6 +555,10 @@ class Keeper:
         result.server_here = self._is_here
         with self._locked(check):
             self._memory = self._remembered()
+            own = self._memory.get("application")
+            if own and "upgrade" in self._memory.get("accounts", {}) and not check:
+                with self._server() as server:
+                    server.give(Who(*own), GUIDE, _grants.place(self.site.database.name))
             self._retire("upgrade", result, check)
             old = dict(self._memory.get("old", {}))
             for name, known in old.items():
@@ -543,6 +566,7 @@ class Keeper:
                 if not check:
                     with self._server() as server:
                         self._give_back(server, Who(*known["who"]))
+                    self._remember(restored=[*self._memory.get("restored", []), known["who"]])
 
     def _remember_old(self, who: Who, grants: Sequence[Grant]) -> None:
         """What an account may do before we first change it."""
@@ -627,7 +651,10 @@ class Keeper:
             yield Server(ask)
 
     def _refuse_strangers(self) -> None:
-        allowed = [ipaddress.ip_network(each, strict=False) for each in self.wish.clients or ()]
+        try:
+            allowed = [ipaddress.ip_network(each, strict=False) for each in self.wish.clients or ()]
+        except ValueError as problem:
+            raise AccountError(f"chamilo_database_clients: {problem}. Nothing was changed.") from problem
         own = self.site.addresses
         with self._server() as server:
             strangers = {

@@ -156,7 +156,7 @@ class Host:
     def user(self):
         return re.search("DATABASE_USER='?([a-z_]*)", (self.folder / "campus/.env").read_text())[1]
 
-    def apply(self, check=False, step=lambda name: None, **wish):
+    def apply(self, check=False, step=lambda name: None, state="present", **wish):
         database = Database("localhost", socket="/socket", name="chamilo", user=self.user)
         site = Site("campus.test", root=str(self.folder / "campus"), php=Php("8.4", user="www-data"), database=database)
         machine = Machine(lambda argv, seconds: (0, ""), systemd=False)
@@ -164,9 +164,10 @@ class Host:
             str(self.folder / "state"), machine, lambda probe: Answer(probe.url, 500 if self.broken() else 200)
         )
         result = Result()
-        state, etc = str(self.folder / "state"), str(self.folder / "etc")
         wish = Wish("campus", probe=(PROBE,), **wish)
-        Keeper(site, {}, wish, root=state, credentials=etc, engine=told, step=step).apply(result, check)
+        root, etc = str(self.folder / "state"), str(self.folder / "etc")
+        keeper = Keeper(site, {}, wish, root=root, credentials=etc, engine=told, step=step)
+        (keeper.apply if state == "present" else keeper.restore)(result, check)
         return result
 
     def memory(self):
@@ -331,3 +332,22 @@ def test_an_old_account_that_somebody_uses_for_another_database_keeps_its_rights
     result = sloppy.apply()
     assert sloppy.user == "chamilo_campus" and "keeps its rights" in result.notes[-1]
     assert sloppy.server.rights("'chamilo'@'%'") == ["ALL PRIVILEGES ON *.* WITH GRANT OPTION"]
+
+
+def test_what_was_given_back_is_taken_again(sloppy):
+    old = "'chamilo'@'%'"
+    sloppy.apply(split=True)
+    result = sloppy.apply(state="absent")
+    assert result.changed and sloppy.user == "chamilo_campus"
+    assert set(sloppy.server.rights(NEW)[0].partition(" ON ")[0].split(", ")) == set(EIGHT.split(", "))
+    assert sloppy.server.rights(old) == ["ALL PRIVILEGES ON *.* WITH GRANT OPTION"]
+    assert not sloppy.server.users[old]["locked"] and "'chamilo_campus_upgrade'@'localhost'" not in sloppy.server.users
+    assert not sloppy.apply(state="absent").changed
+    assert sloppy.apply(check=True).changed and sloppy.server.rights(old)
+    assert sloppy.apply().changed and sloppy.server.users[old]["locked"] and sloppy.server.rights(old) == []
+    assert not sloppy.apply().changed
+
+
+def test_a_network_that_is_none_is_named(sloppy):
+    with pytest.raises(AccountError, match="chamilo_database_clients: .office."):
+        sloppy.apply(clients=["office"])
