@@ -640,11 +640,14 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
         memory = remembered(portal)
         found = put_away(portal)
         if found:
-            tell(portal, "Copies of data lay in the portal's folder", " ".join(found))
+            try:
+                tell(portal, "Copies of data lay in the portal's folder", " ".join(found))
+            except BackupError as problem:  # nobody could be told: no reason to make no backup
+                problems.append(str(problem))
         lines += found
         try:
             last = _pair(portal, memory)
-        except (BackupError, _database.DatabaseError, OSError) as problem:
+        except (BackupError, _database.DatabaseError, OSError, ValueError, KeyError) as problem:
             for name in ("database", "files"):
                 note(portal, name, False, str(problem))
             tell(portal, "The backup failed", str(problem))
@@ -664,7 +667,7 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
         for step in (_offsite, _upkeep):
             try:
                 lines += step(portal, memory)
-            except (BackupError, OSError) as problem:
+            except (BackupError, OSError, ValueError, KeyError) as problem:
                 problems.append(str(problem))
         memory["open"] = ""
         remember(portal, memory)

@@ -182,3 +182,26 @@ def test_a_portal_must_be_named_where_there_are_several(folders: Path) -> None:
     with pytest.raises(BackupError, match="--site one or --site two"):
         _backup.chosen("")
     assert _backup.chosen("two.test").site == "two"
+
+
+def test_a_backup_is_made_even_when_nobody_can_be_told_of_a_copy(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folders / "chamilo" / "var").mkdir(parents=True)
+    (folders / "chamilo" / "dump.sql").write_bytes(DUMP)
+    made: list[str] = []
+
+    def nobody(*_arguments: Any) -> None:
+        raise BackupError("nobody was told")
+
+    def pair(*_arguments: Any) -> dict[str, Any]:
+        made.append("pair")
+        return {"run": "1", "dump_bytes": 1, "tables": ["user"], "files": 1, "bytes": 1}
+
+    monkeypatch.setattr(_backup, "tell", nobody)
+    monkeypatch.setattr(_backup, "_pair", pair)
+    (folders / "etc" / "backups-campus.key").write_text("a key")
+    with pytest.raises(BackupError, match="nobody was told"):
+        _backup.backup(portal(folders, repository="/repository"))
+    assert made == ["pair"]
+    assert json.loads((folders / "state" / "backups.json").read_text())["database"]["ok"] is True
