@@ -1,0 +1,141 @@
+"""No secret is seen by anybody: a canary in each place where one can stand, and a look at all that a run leaves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from tests.hosts.hardening import CERTIFICATE, Playbook
+from tests.testbed.hosts import Host
+
+ROOT = "/var/www/chamilo"
+LEAK = "canary-leak-000000"  # let out by the test itself, to see that it would be found
+# By the place it stands in. Each has a word of its own, so that a failure says which one came out.
+CANARIES = {
+    "APP_SECRET": "canary-apple-5f71c2",
+    "MAILER_DSN": "canary-plum-8ad301",
+    "AWS_S3_STORAGE_SECRET": "canary-fig-77be1d",
+    "database password": "Canary-Quince-1-c0ffee",
+    "a setting of the portal": "canary-cherry-913bd0",
+    "a password's hash": "canary-olive-4411ab",
+    "a second factor": "canary-date-20c9ef",
+    "an API token": "canary-lime-60dd17",
+    "a remembered login": "canary-grape-3e3e3e",
+    "LDAP configuration": "canary-pear-d2d2d2",
+    "alert webhook": "canary-melon-aa55aa",
+}
+SQL = """
+ALTER USER 'chamilo'@'%' IDENTIFIED BY '{0[database password]}';
+INSERT INTO settings (access_url, variable, category, selected_value, title, access_url_changeable)
+  VALUES (1, 'mailer_dsn', 'mail', 'smtp://ada:{0[a setting of the portal]}@mail.test', '', 1);
+UPDATE user SET password = '{0[a password's hash]}' WHERE username = 'student05';
+UPDATE user SET api_token = '{0[an API token]}', mfa_secret = '{0[a second factor]}' WHERE username = 'student06';
+INSERT INTO validation_token (type, resource_id, hash, created_at)
+  VALUES (3, 11, '{0[a remembered login]}', NOW());
+"""
+WATCH = "while :; do cat /proc/[0-9]*/cmdline; sleep 0.05; done 2>/dev/null >/root/seen\n"
+
+
+def plant(host: Host) -> dict[str, str]:
+    """The words to look for, with those of keys and passphrases that are there already."""
+    found = dict(CANARIES)
+    host.run(["mariadb", "chamilo"], data=SQL.format(CANARIES))
+    for variable in ("APP_SECRET", "MAILER_DSN", "AWS_S3_STORAGE_SECRET"):
+        host.run(f"sed -i '/^{variable}=/d' {ROOT}/.env && echo '{variable}={CANARIES[variable]}' >>{ROOT}/.env")
+    password = CANARIES["database password"]
+    host.run(f"sed -i '/^DATABASE_PASSWORD=/d' {ROOT}/.env && echo 'DATABASE_PASSWORD={password}' >>{ROOT}/.env")
+    host.put(f"{ROOT}/config/authentication.yaml", f"# ldap: {CANARIES['LDAP configuration']}\nparameters: {{}}\n")
+    host.run("rm -rf /var/www/chamilo/var/cache/* && systemctl restart 'php*-fpm.service'")
+    assert host.wait(f"http://{host.domain}/login").status == 200, "it works with its new password"
+    # The second line of a key is as good as a canary.
+    for place, path in (
+        ("certificate key", CERTIFICATE["chamilo_https_certificate_key_file"]),
+        ("JWT key", f"{ROOT}/config/jwt/private.pem"),
+    ):
+        found[place] = host.run(["sed", "-n", "3p", path]).stdout.strip()
+    return found
+
+
+def watch(host: Host) -> None:
+    """From now on, write down what every process was called with."""
+    host.put("/root/watch", WATCH, "0700")
+    host.run("systemd-run --quiet --unit=watch sh /root/watch")
+
+
+def watched(host: Host) -> dict[str, str]:
+    """What was written down, and the journal."""
+    host.run("systemctl stop watch")
+    seen = {"the process list": host.run("tr '\\0' ' ' </root/seen").stdout}
+    host.run("rm /root/seen")
+    return {**seen, "the journal": host.run("journalctl --no-pager").stdout}
+
+
+def readable(host: Host, words: Iterable[str]) -> list[str]:
+    """Files with one of the words that an ordinary account can read."""
+    host.put("/root/words", "\n".join(words), "0600")
+    found = host.run(
+        "find / -xdev \\( -path /proc -o -path /sys \\) -prune -o -type f -perm /o=r -size -20M -print0"
+        " | xargs -0 grep -lsF -f /root/words",
+        check=False,
+    ).stdout.split()
+    return [path for path in found if host.run(["test", "-r", path], user="nobody", check=False).returncode == 0]
+
+
+def test_what_is_let_out_is_found(fresh: Host) -> None:
+    watch(fresh)
+    fresh.put("/etc/leak", LEAK)
+    fresh.put("/etc/kept", LEAK, "0640")
+    fresh.run(f"logger {LEAK}; systemd-run --quiet sh -c 'sleep 3; : {LEAK}'; sleep 2")
+    assert [where for where, text in watched(fresh).items() if LEAK in text] == ["the process list", "the journal"]
+    assert readable(fresh, [LEAK]) == ["/etc/leak"]
+
+
+def test_no_secret_is_seen_by_anybody(fresh: Host, playbook: Playbook) -> None:
+    canaries = plant(fresh)
+    assert all(len(word) > 12 for word in canaries.values()), canaries
+    watch(fresh)
+    hook = {"chamilo_alert_webhook": f"https://127.0.0.1:1/{canaries['alert webhook']}"}
+    seen = {}
+    for name in ("harden", "audit"):
+        # On its command line the test itself hands the variables to Ansible.
+        said = playbook.run(name, fresh, "-vvvv", "--diff", **hook).output
+        seen[f"the output of {name}"] = said.partition("PLAY [")[2]
+    fresh.run("chamilo-hardening unlock student05", check=False)
+    seen["chamilo-hardening status"] = fresh.run("chamilo-hardening status --json").stdout
+    for path in sorted((playbook.folder / "report").iterdir()):
+        seen[path.name] = path.read_text()
+    seen |= watched(fresh)
+    assert "fail2ban" in seen["the process list"], "somebody was watching"
+    # What the run made itself is in them too: the passphrase of the JWT key, for example.
+    passphrase = fresh.run(f"sed -n 's/^JWT_PASSPHRASE=//p' {ROOT}/.env").stdout.strip().strip("'\"")
+    assert passphrase not in ("", "your_secret_passphrase")
+    words = {**canaries, "JWT_PASSPHRASE": passphrase}
+    out = [(place, where) for place, word in words.items() for where, text in seen.items() if word in text]
+    assert not out
+
+    assert not readable(fresh, words.values())
+    assert f"{ROOT}/.env" in fresh.run("grep -rlsF -f /root/words /var/www/chamilo", check=False).stdout.split()
+
+
+def test_the_values_that_a_section_keeps_for_undo_are_root_s_alone(fresh: Host, playbook: Playbook) -> None:
+    play = [
+        {
+            "hosts": "all",
+            "become": True,
+            "gather_facts": False,
+            "tasks": [
+                {"chamilo.hardening.host_program": {}},
+                {
+                    "chamilo.hardening.chamilo_settings": {
+                        "chamilo_root": ROOT,
+                        "secret_settings": {"mail.mailer_dsn": "smtp://u:canary-mango-1@mail"},
+                        "section": "passwords:x",
+                    }
+                },
+            ],
+        }
+    ]
+    said = playbook.run(playbook.write("settings.yml", json.dumps(play)), fresh, "-vvvv", "--diff").output
+    assert "canary" not in said.partition("PLAY [")[2]
+    assert "canary" not in fresh.run("chamilo-hardening undo passwords --yes").stdout
+    assert fresh.run("stat -c %a /var/lib/chamilo-hardening/settings.json").stdout.strip() == "600"
