@@ -240,7 +240,10 @@ def test_a_log_that_shows_only_a_proxy_arms_nothing(fresh: Host, playbook: Playb
     fresh.put(log, line.format(1) + "\n")
     with pytest.raises(PlayError):  # one visit is enough where somebody said that there is a proxy
         alone(playbook, fresh, chamilo_trusted_proxies=["10.0.0.5"])
-    assert alone(playbook, fresh, chamilo_friends=["10.0.0.5"]) > 0
+    fresh.put(log, "".join(f"{line.format(1).replace('10.0.0.5', f'10.0.0.{number}')}\n" for number in range(3)))
+    with pytest.raises(PlayError, match=r"come from 10.0.0.0, 10.0.0.1, 10.0.0.2. That is a proxy"):
+        alone(playbook, fresh, chamilo_trusted_proxies=["10.0.0.0/24"])
+    assert alone(playbook, fresh, chamilo_friends=["10.0.0.0/24"]) > 0
 
 
 def test_a_fresh_host_in_check_mode(fresh: Host, playbook: Playbook) -> None:
