@@ -80,8 +80,9 @@ def _dump_below(public: str) -> str:
     for path in _below(public):
         if _COPY.search(path) and os.path.isfile(path):
             with open(path, "rb") as stream:
-                if any(mark in stream.read(2048) for mark in (b"-- MySQL dump", b"-- MariaDB dump", b"/*M!999999")):
-                    return path
+                start = stream.read(2048)
+            if any(mark in start for mark in (b"-- MySQL dump", b"-- MariaDB dump", b"/*M!999999")):
+                return path
     return ""
 
 
