@@ -111,7 +111,8 @@ def test_an_error_and_many_failed_logins_and_a_full_disk_are_told(monitored: Hos
     sink.wait(lambda: "Chamilo at campus.test made errors" in sink.titles())
     assert "CRITICAL" in monitored.tail(f"{ROOT}/var/log/prod.log")
 
-    monitored.run("mkdir -p /var/backups && mount -t tmpfs -o size=2m tmpfs /var/backups")
+    # monit lives in a mount namespace of its own, into which a container passes no later mount on.
+    monitored.run("mkdir -p /var/backups && mount -t tmpfs -o size=2m tmpfs /var/backups && systemctl restart monit")
     monitored.run("head -c 2000000 /dev/zero >/var/backups/full")
     sink.wait(lambda: "A disk of campus.test is nearly full" in sink.titles())
     assert any("/var/backups is 9" in hook["text"] for hook in sink.hooks())
