@@ -187,6 +187,23 @@ def test_the_only_administrator_comes_back(guarded: Host, attacker: Attacker) ->
     assert refused.returncode == 2 and "must be run by root" in refused.stderr
 
 
+def test_the_lock_is_attacked_and_undone_with_its_section(guarded: Host, playbook: Playbook) -> None:
+    def through() -> bool:
+        with pytest.raises(PlayError) as failed:  # other sections are not in force here
+            playbook.run("prove", guarded, chamilo_prove_address=guarded.address)
+        told = " ".join(str(failed.value).split())
+        assert "brute_force_lock: The attack could not be tried" not in told
+        return "brute_force_lock: After 6 wrong passwords" in told
+
+    assert not through()
+    said = guarded.run("chamilo-hardening undo brute_force --yes").stdout
+    assert "login_max_attempt_before_blocking_account is '0' again" in said or "is not set again" in said
+    assert "Accounts that are locked stay locked" in said
+    assert through()
+    assert guarded.run("mariadb -N -e 'SELECT * FROM chamilo.user' | grep -c canary", check=False).stdout.strip() == "0"
+    assert "Nobody is locked or shut out." in guarded.run("chamilo-hardening unlock").stdout, "it is still there"
+
+
 def test_an_address_comes_back(guarded: Host, attacker: Attacker, playbook: Playbook) -> None:
     play = playbook.write("alone.yml", ALONE)
     playbook.run(play, guarded, chamilo_friends=[])  # for the usual quarter of an hour
