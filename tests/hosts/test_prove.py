@@ -16,6 +16,8 @@ pytestmark = pytest.mark.wire
 
 LATER: tuple[str, ...] = ()
 ATTACKS = sum(control.attack.written for control in _controls.load().controls)
+# What nobody asked for at the usual level gets through, and is no failure.
+CONSIDERED = sum(control.attack.written and control.level == "consider" for control in _controls.load().controls)
 
 
 def prove(playbook: Playbook, host: Host, **variables: str) -> str:
@@ -44,7 +46,7 @@ def test_every_attack_gets_through_before(fresh: Host, playbook: Playbook) -> No
 
 def test_those_of_the_hardened_sections_are_held_off_after(hardened: Host, playbook: Playbook) -> None:
     said = prove(playbook, hardened)
-    assert f"{ATTACKS - len(LATER)} of {ATTACKS} attacks were held off" in said
+    assert f"{ATTACKS - len(LATER) - CONSIDERED} of {ATTACKS} attacks were held off" in said
     assert all(f"{control}: " in said for control in LATER)
 
 
