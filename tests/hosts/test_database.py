@@ -161,7 +161,7 @@ def test_a_migration_of_chamilo_still_runs(secured: Host) -> None:
             if said not in as_application(secured, sent)} == {}  # fmt: skip
 
 
-@pytest.mark.parametrize("where", ["localhost", "127.0.0.1"])
+@pytest.mark.parametrize("where", ["localhost", pytest.param("127.0.0.1", marks=pytest.mark.long)])
 def test_an_application_that_runs_as_root_is_moved_and_root_stays(fresh: Host, playbook: Playbook, where: str) -> None:
     sql(fresh, "ALTER USER root@localhost IDENTIFIED VIA mysql_native_password USING PASSWORD('root-password') OR "
         "unix_socket;")  # fmt: skip
@@ -181,6 +181,7 @@ def test_an_application_that_runs_as_root_is_moved_and_root_stays(fresh: Host, p
     assert login(fresh) and playbook.harden(fresh) == 0
 
 
+@pytest.mark.long
 def test_rights_on_its_own_database_are_put_right_where_the_account_is_its_own(fresh: Host, playbook: Playbook) -> None:
     sql(fresh, """
         REVOKE ALL PRIVILEGES, GRANT OPTION FROM 'chamilo'@'%';
@@ -279,6 +280,7 @@ def test_a_remote_client_that_nobody_declared_is_not_cut_off(fresh: Host, playbo
     assert login(fresh)
 
 
+@pytest.mark.long
 def test_split_accounts_and_the_program_that_migrates(fresh: Host, playbook: Playbook) -> None:
     playbook.harden(fresh, chamilo_database_split=True)
     assert rights(fresh, "chamilo_campus_test@localhost") == {"chamilo.*": DATA}
@@ -300,6 +302,7 @@ def test_split_accounts_and_the_program_that_migrates(fresh: Host, playbook: Pla
     assert "no account for upgrades" in fresh.run("chamilo-hardening migrate --site campus_test", check=False).stderr
 
 
+@pytest.mark.long
 def test_the_audit_log_is_kept_and_holds_no_password(fresh: Host, playbook: Playbook) -> None:
     playbook.harden(fresh, chamilo_database_audit_log=True)
     sql(fresh, "CREATE USER audited@localhost IDENTIFIED BY 'canary-apple'; SET PASSWORD FOR audited@localhost = "
@@ -332,6 +335,7 @@ def test_no_password_is_seen_by_anybody(fresh: Host, playbook: Playbook) -> None
     assert OLD_PASSWORD not in fresh.get("/var/lib/chamilo-hardening/database-campus_test.json")
 
 
+@pytest.mark.long
 def test_an_account_for_backups_alone(fresh: Host, playbook: Playbook) -> None:
     play = playbook.write(
         "backup.yml",
@@ -357,6 +361,7 @@ def test_an_account_for_backups_alone(fresh: Host, playbook: Playbook) -> None:
     assert playbook.run(play, fresh).changed[fresh.domain] == 0
 
 
+@pytest.mark.long
 def test_absent_brings_back_what_was_there(secured: Host, playbook: Playbook) -> None:
     playbook.harden(secured, chamilo_database_state="absent")
     assert rights(secured, "'chamilo'@'%'") == {"*.*": {"ALL PRIVILEGES"}}
