@@ -14,9 +14,7 @@ from tests.testbed import mail
 from tests.testbed.hosts import Host
 from tests.testbed.mail import FEED, HOOK, Sink
 
-ATOM = (
-    "<feed>" + "".join("<entry><id>tag:github.com,2008:Repository/1/v{}</id></entry>" for _ in range(2)) + "</feed>"
-)
+ATOM = "<feed>" + "".join("<entry><id>tag:github.com,2008:Repository/1/v{}</id></entry>" for _ in range(2)) + "</feed>"
 RECORD = "/var/lib/chamilo-hardening/updates.json"
 
 
