@@ -148,6 +148,14 @@ def test_half_a_certificate_is_refused() -> None:
     assert _preflight.certificate({"chamilo_https_certificate": "auto"}) == []
 
 
+def test_tls_that_ends_elsewhere_needs_a_proxy_that_is_believed() -> None:
+    (said,) = _preflight.elsewhere({"chamilo_https_terminated_elsewhere": True})
+    assert "chamilo_trusted_proxies is empty" in said
+    proxies = {"chamilo_trusted_proxies": ["10.0.0.5"]}
+    assert _preflight.elsewhere({"chamilo_https_terminated_elsewhere": True, **proxies}) == []
+    assert _preflight.elsewhere({"chamilo_https_terminated_elsewhere": False}) == _preflight.elsewhere({}) == []
+
+
 def test_a_number_that_is_too_small_is_named():
     name = "chamilo_passwords_minimum_length"
     assert _preflight.least(name, 4) == [f"{name} is 4, but must be 8 or more."]
