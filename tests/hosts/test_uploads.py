@@ -304,9 +304,14 @@ QUIET = [
     "/root/.ansible*",
     f"{ROOT}/var/*",
     "database:mysql*",
+    "database:shop.visit",
     "/usr/local/sbin/*",
     "/etc/systemd*",
 ]
+
+
+# A folder in which a file came and went.
+ONLY_TIME = re.compile(r": d (\d+ \S+) \d+ -> d \1 \d+$")
 
 
 @pytest.mark.parametrize("way", ["undo", "absent"])
@@ -322,7 +327,8 @@ def test_it_takes_itself_back(fresh: Host, playbook: Playbook, way: str) -> None
     else:
         assert playbook.harden(fresh, "--tags", "uploads", chamilo_uploads_state="absent") > 0
         assert playbook.harden(fresh, "--tags", "uploads", chamilo_uploads_state="absent") == 0
-    assert not before.changes(fresh.snapshot(), [*QUIET, f"{ROOT}/public"])
+    changed = before.changes(fresh.snapshot(), QUIET)
+    assert not [one for one in changed if not ONLY_TIME.search(one)]
     assert offer(student(fresh, "https"), "a.php") == 201
     assert not missing_from_the_portal(fresh, "https")
 
