@@ -85,7 +85,7 @@ def memory(tree: Tree) -> int:
 
 
 def managed_from(tree: Tree) -> str:
-    """The address of whoever started this over ssh: in the environment of a process above. sudo takes it out of ours."""
+    """The address of whoever started this over ssh: in the environment of a process above; sudo hides ours."""
     process = "self"
     for _above in range(_ANCESTORS):
         try:

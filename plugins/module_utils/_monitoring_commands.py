@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -67,7 +66,6 @@ def _integrity_command(options: argparse.Namespace, say: Callable[[str], None]) 
 
 
 def _watch_command(options: argparse.Namespace, _engine: object) -> int:
-    os.umask(0o077)
     if options.what == "logins":
         seen = _watch.logins(options.site)
     else:

@@ -450,7 +450,7 @@ site:
       elements: str
       sample: [/etc/php/8.4/cli, /etc/php/8.4/fpm]
     spellings:
-      description: The project folder in every way in which a virtual host names it, links and wrong document roots included.
+      description: The project folder as virtual hosts name it, with links and wrong document roots.
       type: list
       elements: str
       sample: [/var/www/chamilo]

@@ -52,8 +52,8 @@ options:
     version_added: 0.2.0
   files:
     description:
-      - The files, needed with O(state=present). Parent directories that do not exist are made (owner root, mode V(0755)) and go again with their
-        last file.
+      - The files, needed with O(state=present). Parent directories that do not exist are made (owner root, mode
+        V(0755)) and go again with their last file.
       - The text V(@generation@) in a content is replaced by RV(generation).
     type: list
     elements: dict

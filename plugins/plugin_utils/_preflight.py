@@ -176,8 +176,8 @@ def elsewhere(values: Mapping[str, Any]) -> list[str]:
     if values.get("chamilo_trusted_proxies"):
         return []
     return [
-        "chamilo_https_terminated_elsewhere is set, but chamilo_trusted_proxies is empty. Put the address of your proxy, as "
-        "this host sees it, into chamilo_trusted_proxies."
+        "chamilo_https_terminated_elsewhere is set, but chamilo_trusted_proxies is empty. Put the address of your "
+        "proxy, as this host sees it, into chamilo_trusted_proxies."
     ]
 
 

@@ -36,7 +36,8 @@ CONFIGURATION = {
 }
 START = """\
 pebble-challtestsrv -defaultIPv4 '' -defaultIPv6 '' -http01 '' -https01 '' -tlsalpn01 '' -doh '' &
-exec env PEBBLE_VA_NOSLEEP=1 PEBBLE_WFE_NONCEREJECT=0 PEBBLE_AUTHZREUSE=0 pebble -config /etc/pebble.json -dnsserver 127.0.0.1:8053
+export PEBBLE_VA_NOSLEEP=1 PEBBLE_WFE_NONCEREJECT=0 PEBBLE_AUTHZREUSE=0
+exec pebble -config /etc/pebble.json -dnsserver 127.0.0.1:8053
 """
 
 
