@@ -36,7 +36,7 @@ class ActionModule(ActionBase):
         if key and not self._task.check_mode:
             self._keep(copy, key)
             answer = {**self._ask({**given, "password": key}, task_vars or {}), "changed": True}
-        answer["copy"] = str(copy) if copy.name else ""
+        answer["key_file"] = str(copy) if copy.name else ""
         result.update(answer)
         return result
 

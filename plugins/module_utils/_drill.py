@@ -502,6 +502,7 @@ def _in_private(portal: Portal, root: str, database: str) -> str:
         "mysqli.default_socket": database,
         "sendmail_path": "/bin/false",
         "opcache.enable_cli": "0",
+        "auto_prepend_file": "none",  # the guard of section uploads lets nothing run outside the portal's own folder
     }
     options = [word for name, value in settings.items() for word in ("-d", f"{name}={value}")]
     served = ["-S", f"127.0.0.1:{_PORT}", "-t", f"{root}/public", f"{root}/public/index.php"]

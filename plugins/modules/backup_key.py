@@ -67,7 +67,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-copy:
+key_file:
   description: Where the copy of the key is on the controller; empty when it is the password that was given.
   returned: always
   type: str
