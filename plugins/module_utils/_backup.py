@@ -611,7 +611,9 @@ def put_away(portal: Portal) -> list[str]:
             if not _COPIES.search(name) or os.path.islink(path) or not _is_copy(path):
                 continue
             target = os.path.join(kept, f"{time.time_ns()}-{name}")
-            os.makedirs(kept, 0o700, exist_ok=True)
+            with _state.Tree() as tree:
+                for missing in tree.missing_parents(target):
+                    tree.make_directory(missing, 0o700)
             shutil.move(path, target)
             os.chown(target, 0, 0)
             os.chmod(target, 0o600)
