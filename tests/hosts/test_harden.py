@@ -36,6 +36,14 @@ QUIET = [
 OTHER_KEY = "/etc/ssl/private/other.key"
 TAGS = ("--tags", "https,headers")
 CHANGED = re.compile(r"^\+\+\+ after: (\S+)", re.MULTILINE)
+# What is done at once and not only set up: check mode cannot say how a backup will end.
+JOBS = {
+    "backups : Do at once what never succeeded",
+    "monitoring : Do what was not done yet of the daily work",
+    "monitoring : Keep a copy of the list of files off the host",
+    "monitoring : Let the host know where that copy is",
+    "updates : Look for a new release",
+}
 
 
 @pytest.fixture
@@ -47,6 +55,18 @@ def playbook(tmp_path: Path) -> Playbook:
 @pytest.fixture
 def whole(tmp_path: Path) -> Playbook:
     return Playbook(tmp_path)
+
+
+def changed(output: str) -> set[str]:
+    """The tasks that said "changed"."""
+    tasks: set[str] = set()
+    name = ""
+    for line in output.splitlines():
+        if found := re.match(r"TASK \[(?:chamilo\.hardening\.)?(.*)\] \*", line):
+            name = found[1]
+        elif line.startswith("changed: "):
+            tasks.add(name)
+    return tasks
 
 
 def workers(host: Host) -> str:
@@ -61,8 +81,9 @@ def test_check_mode_predicts_what_the_run_then_changes(fresh: Host, whole: Playb
     assert not before.changes(fresh.snapshot(), QUIET), "check mode changes nothing"
     done = whole.run("harden", fresh, "--diff")
     assert CHANGED.findall(predicted.output), "it shows files"
-    assert CHANGED.findall(predicted.output) == CHANGED.findall(done.output)
-    assert predicted.changed == done.changed
+    # Two sections that write the same file both show it in check mode, and one of them when it is done.
+    assert set(CHANGED.findall(predicted.output)) == set(CHANGED.findall(done.output))
+    assert changed(predicted.output) == changed(done.output) - JOBS
 
 
 @pytest.mark.wire
