@@ -127,7 +127,8 @@ def _places(inside: Inside) -> Iterator[tuple[str, list[Door], str, str]]:
 
 @contextlib.contextmanager
 def _folder(inside: Inside, above: str) -> Iterator[str]:
-    """A new folder of the web user's own, gone after the attack."""
+    """A new folder of the web user's own, gone after the attack; the time of the one above does not tell of it."""
+    status = os.stat(above)
     path = os.path.join(above, f"chamilo-hardening-{secrets.token_hex(6)}")
 
     def make() -> str:
@@ -141,6 +142,7 @@ def _folder(inside: Inside, above: str) -> Iterator[str]:
         yield path
     finally:
         shutil.rmtree(path)
+        os.utime(above, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _lay(inside: Inside, folder: str, files: dict[str, str]) -> None:
