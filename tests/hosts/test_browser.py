@@ -12,6 +12,8 @@ from tests.testbed import browser as browsers
 from tests.testbed.browser import Browser
 from tests.testbed.hosts import Host
 
+pytestmark = pytest.mark.long
+
 # (address, what is true once the scripts of the page have run)
 PAGES = (
     ("/login", "document.getElementById('app').dataset.inline === 'ran'"),

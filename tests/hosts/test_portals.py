@@ -13,6 +13,8 @@ from tests.playbook import play
 from tests.testbed import authority
 from tests.testbed.hosts import Host
 
+pytestmark = pytest.mark.long
+
 CERTIFICATE, KEY = "/etc/ssl/testbed/both.pem", "/etc/ssl/testbed/both.key"
 VARIABLES = {
     "chamilo_https_certificate": "files",

@@ -13,6 +13,8 @@ from tests.testbed import authority
 from tests.testbed.app.selfcheck import Browser
 from tests.testbed.hosts import Host
 
+pytestmark = pytest.mark.long
+
 USERS = 60
 SECONDS = 65  # more than nginx waits by itself
 
@@ -43,7 +45,6 @@ def test_sixty_pupils_behind_one_address_are_served(fresh: Host, playbook: Playb
     assert seen == {200: USERS * 8}
 
 
-@pytest.mark.long
 def test_a_script_has_the_time_that_php_gives_it(fresh: Host, playbook: Playbook) -> None:
     folder = fresh.run("echo /etc/php/*/fpm/conf.d").stdout.strip()
     fresh.put(f"{folder}/50-own.ini", "max_execution_time = 120\n")
