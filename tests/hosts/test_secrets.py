@@ -5,12 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-import pytest
-
 from tests.hosts.hardening import CERTIFICATE, Playbook
 from tests.testbed.hosts import Host
-
-pytestmark = pytest.mark.long
 
 ROOT = "/var/www/chamilo"
 LEAK = "canary-leak-000000"  # let out by the test itself, to see that it would be found
