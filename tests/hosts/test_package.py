@@ -13,6 +13,8 @@ import pytest
 from tests.testbed.engine import ROOT
 from tests.testbed.hosts import Host
 
+pytestmark = pytest.mark.long
+
 Command = Callable[..., str]
 
 
@@ -65,4 +67,4 @@ def test_nothing_but_the_collection_is_shipped(installed: Command) -> None:
     (folder,) = (Path(folder) for folder, content in found.items() if "chamilo.hardening" in content)
     shipped = {path.name for path in (folder / "chamilo/hardening").iterdir()}
     allowed = set("CHANGELOG.md CONTRIBUTING.md FILES.json LICENSE MANIFEST.json README.md".split())
-    assert shipped <= allowed | {"changelogs", "meta", "playbooks", "plugins", "roles"}
+    assert shipped <= allowed | {"changelogs", "docs", "meta", "playbooks", "plugins", "roles"}

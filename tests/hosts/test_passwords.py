@@ -15,6 +15,8 @@ from tests.playbook import PlayError
 from tests.testbed.app.selfcheck import PASSWORDS, Browser
 from tests.testbed.hosts import Host
 
+pytestmark = pytest.mark.long
+
 RULES = "password_requirements"
 OURS = {"length": 12, "lowercase": 1, "uppercase": 1, "numeric": 1, "specials": 1}
 
