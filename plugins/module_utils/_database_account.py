@@ -327,7 +327,7 @@ class Keeper:
                 server.give(seen.who, wanted, where)
                 self._probe(dict.fromkeys(before))
                 self._leave(server, move, account, before, result)
-            except Exception as problem:
+            except Exception as problem:  # whatever broke the move, it is taken back and told
                 self._take_back(server, move, result)
                 raise AccountError(f"{_sentence(problem)} Everything is as it was before.") from problem
             self._moved(move, Who(*move["old"]["who"]), result)
@@ -372,7 +372,7 @@ class Keeper:
                 with self._server() as server:
                     try:
                         self._leave(server, {"old": {"who": [old.user, old.host]}}, account, self._ask_portal(), result)
-                    except Exception as problem:
+                    except Exception as problem:  # whatever it was, the old rights come back and it is told
                         self._give_back(server, old)
                         raise AccountError(f"{_sentence(problem)} {old} has its old rights again.") from problem
         if restored and not check:

@@ -13,7 +13,7 @@ from typing import Any
 
 # Each import registers the checks of its section.
 from ansible_collections.chamilo.hardening.plugins.module_utils import _fail2ban, _records
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import (  # noqa: F401 pylint: disable=unused-import
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import (  # noqa: F401 (they register) pylint: disable=unused-import
     backups,
     brute_force,
     database,
