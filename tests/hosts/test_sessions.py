@@ -260,5 +260,5 @@ def test_undo_brings_back_what_was_there(secured: Host) -> None:
 
 
 def test_a_value_that_cannot_work_is_refused_by_name(fresh: Host, playbook: Playbook) -> None:
-    with pytest.raises(PlayError, match="chamilo_sessions_lifetime is 5 seconds"):
+    with pytest.raises(PlayError, match="chamilo_sessions_lifetime is 5, but must be 60 or more"):
         apply(playbook, fresh, chamilo_sessions_lifetime=5)
