@@ -155,6 +155,11 @@ class Site:
     problems: tuple[str, ...] = ()  # what could not be seen, and why
 
 
+def word(domain: str) -> str:
+    """What is in the names of our files for this domain. A dash counts twice: a-b.test and a.b.test are two portals."""
+    return re.sub("[^a-z0-9_]", "_", domain.lower().replace("-", "__"))
+
+
 def discover(
     domain: str,
     root: str = "",
@@ -171,7 +176,7 @@ def discover(
     ``root`` and ``web_server``: what the administrator says; otherwise they are found. ``site``: the word in the names
     of our files. What every section needs and is not there is a ``SiteError`` when it is required, else a problem.
     """
-    look = _Discovery(tree or Tree(), domain.lower(), site or re.sub("[^A-Za-z0-9]+", "_", domain).lower())
+    look = _Discovery(tree or Tree(), domain.lower(), site or word(domain))
     if certificate_file or certificate_key_file:
         # Loading TLS costs as much as all the rest: only when it is asked for.
         from ansible_collections.chamilo.hardening.plugins.module_utils._certificate import complaint

@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
+from ansible.plugins.filter.core import regex_replace
 
+from ansible_collections.chamilo.hardening.plugins.module_utils import _site
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _preflight
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,6 +61,15 @@ def maps(value: Any) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize("role", ROLES)
 def test_defaults_are_the_documented_options(role: str) -> None:
     assert sorted(load(ROOT / "roles" / role / "defaults" / "main.yml") or {}) == sorted(options(role))
+
+
+def test_roles_and_playbooks_make_the_word_of_a_domain_as_modules_do() -> None:
+    rule = "lower | replace('-', '__') | regex_replace('[^a-z0-9_]', '_')"
+    assert rule in load(ROOT / "roles" / "common" / "defaults" / "main.yml")["chamilo_site"]
+    assert rule in (ROOT / "playbooks" / "restore.yml").read_text(encoding="utf-8")
+    environment = jinja2.Environment()
+    environment.filters["regex_replace"] = regex_replace
+    assert environment.from_string(f"{{{{ 'a-B.test' | {rule} }}}}").render() == _site.word("a-B.test") == "a__b_test"
 
 
 @pytest.mark.parametrize("role", ROLES)

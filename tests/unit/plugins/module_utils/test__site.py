@@ -14,6 +14,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._site import (
     SiteError,
     WebServer,
     discover,
+    word,
 )
 
 
@@ -38,6 +39,19 @@ DATABASE_NAME=chamilo
 DATABASE_USER=chamilo
 DATABASE_PASSWORD=never-shown
 """
+
+
+@pytest.mark.parametrize(
+    ("domain", "known_as"),
+    [
+        ("campus.test", "campus_test"),
+        ("A.b.test", "a_b_test"),
+        ("a-b.test", "a__b_test"),
+        ("xn--caf-dma.test", "xn____caf__dma_test"),
+    ],
+)
+def test_the_word_in_the_names_of_files_tells_domains_apart(domain, known_as):
+    assert word(domain) == known_as
 
 
 def test_nginx(host):
