@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: chamilo_certificate
 short_description: Have a certificate for the portal, by Certbot or signed by itself
-version_added: 0.2.0
+version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 description:

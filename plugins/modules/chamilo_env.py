@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: chamilo_env
 short_description: Set keys of the environment of a Chamilo portal where they count
-version_added: 0.2.0
+version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 description:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: chamilo_perms
 short_description: Set owner, group and mode of a whole Chamilo tree in one pass
-version_added: 0.2.0
+version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 description:

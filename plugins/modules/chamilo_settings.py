@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: chamilo_settings
 short_description: Platform settings of Chamilo, many in one transaction, and really in force
-version_added: 0.2.0
+version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 description:

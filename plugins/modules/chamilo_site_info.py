@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: chamilo_site_info
 short_description: Find the Chamilo portal on a host, and what serves it
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 description:

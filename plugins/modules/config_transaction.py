@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: config_transaction
 short_description: Change a set of configuration files in one step that undoes itself
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 description:
@@ -49,7 +49,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-    version_added: 0.2.0
   files:
     description:
       - The files, needed with O(state=present). Parent directories that do not exist are made (owner root, mode

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: fail2ban_filter
 short_description: Install a filter of fail2ban that was proved first
-version_added: 0.2.0
+version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 description:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: guide_audit
 short_description: Look whether what the Chamilo Security Guide asks for is true on a host
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 description:

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: guide_preflight
 short_description: Refuse variables that cannot work before anything changes
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Looks at all C(chamilo_) variables of a host on the controller, without a connection.
   - Refuses variables that no role knows, and names the nearest known ones.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: guide_report
 short_description: Write the report of an audit on the controller
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Writes what M(chamilo.hardening.guide_audit) found on any number of hosts as C(report.html), C(report.json) and
     C(junit.xml). Run it once, after the audit of all hosts.
