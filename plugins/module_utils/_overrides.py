@@ -162,7 +162,7 @@ def _remove(text: str, path: str, scope: str, key: str) -> str:
         # An empty map, not nothing: the application asks it for keys.
         above = next(other for other in lines if (*other.parents, other.key) == (*_ROOT, scope))
         row = rows[above.number - 1]
-        colon = row.index(":", above.indent + len(scope)) + 1
+        colon = row.index(":") + 1
         rows[above.number - 1] = f"{row[:colon]} {{}}{row[colon:]}"
     del rows[line.number - 1]
     return "\n".join(rows)

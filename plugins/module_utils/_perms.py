@@ -905,8 +905,8 @@ class _Walk:
             self.found.refuse(path, "another file is mounted here; left as it is")
             return
         if status.st_nlink != 1:
-            if status.st_nlink and len(self.found.links) < _LINKS:
-                key = (status.st_dev, status.st_ino)
+            key = (status.st_dev, status.st_ino)
+            if status.st_nlink and (key in self.found.links or len(self.found.links) < _LINKS):
                 movable = folder >= 0 and self._open_now(folder, place)
                 self.found.link(key, [status.st_nlink, 1, movable, [place.index], path])
             elif status.st_nlink:

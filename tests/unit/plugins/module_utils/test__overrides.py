@@ -46,6 +46,61 @@ def test_maps_of_other_things_are_left_out():
     }
 
 
+def test_what_stands_elsewhere_in_the_file_is_no_override():
+    elsewhere = (
+        "a:\n  b:\n    c:\n      security.x: 'no'\nparameters:\n  other:\n    default:\n      security.x: 'no'\n"
+    )
+    assert parse(elsewhere, "x.yaml") == {}
+    assert parse(elsewhere + "  settings_overrides:\n    default:\n      security.x: 'yes'\n", "x.yaml") == {
+        "default": {"security.x": "yes"}
+    }
+    new = edit(elsewhere, "x.yaml", {"default": {"security.x": None}})
+    assert new == elsewhere
+    new = edit(elsewhere, "x.yaml", {"default": {"security.x": "yes"}})
+    assert new == elsewhere + "  settings_overrides:\n      default:\n          security.x: 'yes'\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("true", "true without quotes"),
+        ("False", "False without quotes"),
+        ("~", "~ without quotes"),
+        ("'true'", "true"),
+        ('"true"', "true"),
+        ("truth", "truth"),
+        ("12  # why", "12"),
+        ("a#b", "a#b"),
+        ("b:c", "b:c"),
+        ("'it''s'", "it's"),
+        (r'"a\\n\tb\"c"', 'a\\n\tb"c'),
+        (r'"\r\0\/\ "', "\r\0/ "),
+        ("100%%", "100%"),
+    ],
+)
+def test_a_value_is_read_as_the_application_reads_it(written, value):
+    assert parse(f"parameters:\n  settings_overrides:\n    2:\n      a.b: {written}\n", "x.yaml") == {
+        "2": {"a.b": value}
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        (r'"\x41"', "line 4: an escape that this reader does not know"),
+        ("a%locale%", "line 4: the value depends on another parameter"),
+        ("'a %%%b%'", "line 4: the value depends on another parameter"),
+        ("'a' 'b'", "line 4: not of the form"),
+        ("a: b", "line 4: not of the form"),
+        ("[a]", "line 4: not of the form"),
+    ],
+)
+def test_a_value_that_this_reader_cannot_know_is_refused(written, words):
+    with pytest.raises(OverridesError) as problem:
+        parse(f"parameters:\n  settings_overrides:\n    2:\n      a.b: {written}\n", "x.yaml")
+    assert f"x.yaml, {words}" in str(problem.value)
+
+
 def test_a_value_is_changed_in_its_place():
     new = edit(FULL, "x.yaml", {"default": {CHECK: "true"}, "2": {"document.upload_extensions_blacklist": "exe;php"}})
     assert new == FULL.replace("'false' # soon", "'true' # soon").replace("exe;bat # short", "'exe;php' # short")
@@ -65,6 +120,30 @@ def test_a_value_is_taken_out_with_its_line():
     new = edit(FULL, "x.yaml", {"default": {CHECK: None}})
     assert new == FULL.replace("            security.check_password: 'false' # soon\n", "")
     assert edit(FULL, "x.yaml", {"3": {CHECK: None}}) == FULL
+
+
+@pytest.mark.parametrize(
+    ("row", "new"),
+    [
+        ("a.b: c", "a.b: 'd'"),
+        ("a.b: c   # why", "a.b: 'd' # why"),
+        ("a.b:   'c'  # why", "a.b:   'd' # why"),
+        ("'a.b' : \"c\"", "'a.b' : 'd'"),
+        ("a.b: c\r", "a.b: 'd'\r"),
+    ],
+)
+def test_what_stands_around_a_value_stays(row, new):
+    text = "---\nparameters:\n  settings_overrides:\n    default:\n      {}\n      x.y: 'z'\n"
+    assert edit(text.format(row), "x.yaml", {"default": {"a.b": "d"}}) == text.format(new)
+
+
+def test_values_of_one_file_are_changed_together():
+    changes = {"default": {CHECK: None, "security.allow_captcha": "false"}, "2": {CHECK: "true"}, "5": {CHECK: "1"}}
+    assert parse(edit(FULL, "x.yaml", changes), "x.yaml") == {
+        "default": {"security.allow_captcha": "false"},
+        "2": {"document.upload_extensions_blacklist": "exe;bat", CHECK: "true"},
+        "5": {CHECK: "1"},
+    }
 
 
 def test_a_scope_that_was_emptied_stays_a_map():
@@ -89,6 +168,13 @@ NEW = "security.check_password: 'true'\n"
         (
             "parameters:\n  settings_overrides: {}  # none yet\nservices: {}\n",
             f"parameters:\n  settings_overrides:  # none yet\n      default:\n          {NEW}services: {{}}\n",
+        ),
+        ("\n# a note\n", f"\n# a note\nparameters:\n    settings_overrides:\n        default:\n            {NEW}"),
+        ("parameters:\n", f"parameters:\n    settings_overrides:\n        default:\n            {NEW}"),
+        (
+            "a: 1\nparameters:\n  settings_overrides:\n    2:\n      a.b: 'c'\n# end\nz: 1",
+            "a: 1\nparameters:\n  settings_overrides:\n    2:\n      a.b: 'c'\n"
+            f"    default:\n        {NEW}# end\nz: 1\n",
         ),
         (
             "parameters:\r\n  settings_overrides:\r\n    default:\r\n      a.b: 'c'\r\n",
@@ -144,12 +230,19 @@ def test_a_control_character_cannot_be_pinned():
         "parameters:\n  settings_overrides:\n    default: 'a'\n",
         "parameters:\n  settings_overrides:\n    default:\n      a.b: 'c'\n      a.b: 'd'\n",
         "parameters:\n  settings_overrides:\n    default:\n      a.b:\n",
+        "parameters:\n  settings_overrides:\n    default:\n      a.b: 'c'\n    default:\n      a.d: 'd'\n",
+        "parameters:\n  settings_overrides: 'x'\n",
         "imports:\n  - {resource: x.yaml}\n",
     ],
 )
 def test_another_shape_is_refused_with_its_line(text):
     with pytest.raises(OverridesError, match=r"x\.yaml, line \d"):
         edit(text, "x.yaml", {"default": {CHECK: "true"}})
+
+
+def test_what_stands_twice_elsewhere_is_not_our_business():
+    text = "a:\n  b: 1\n  b: 2\nparameters:\n  x: 1\n  x: 2\n"
+    assert parse(text, "x.yaml") == {}
 
 
 def test_who_wins():

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import pwd
+import resource
 import signal
 import socket
 import stat
@@ -153,6 +155,22 @@ def test_a_second_run_changes_nothing_and_looks_at_everything(site):
     assert second.entries == first.entries == sum(1 for _ in site.rglob("*")) + 1
 
 
+def test_what_is_right_costs_one_look(site, monkeypatch):
+    """No file of it is opened."""
+    run(order(site))
+    opened = []
+    openly = os.open
+
+    def look(path, flags, *given, **options):
+        if not flags & (os.O_DIRECTORY | os.O_PATH):
+            opened.append(path)
+        return openly(path, flags, *given, **options)
+
+    monkeypatch.setattr(os, "open", look)
+    assert not run(order(site)).changed
+    assert opened == []
+
+
 def test_a_check_says_what_a_run_does_and_touches_nothing(site):
     (site / "var/upload").mkdir()
     os.link(site / "src/Kernel.php", site / "src/Second.php")
@@ -179,6 +197,55 @@ def test_setuid_goes_and_is_counted(site):
     found = run(order(site))
     assert found.fixed["setuid"] == 2
     assert state(site / "bin/console")[2] == "0755"
+
+
+def test_a_folder_for_a_group_is_no_program_that_runs_as_one(site):
+    give(site / "src", 0o2777)
+    found = run(order(site))
+    assert state(site / "src")[2] == "0755"
+    assert found.fixed["setuid"] == 0
+
+
+def test_each_kind_of_change_is_counted_by_itself(site):
+    run(order(site))
+    os.chown(site / "src/Kernel.php", 1, WEB.pw_gid)
+    os.chown(site / "vendor/autoload.php", 0, 1)
+    os.chown(site / "bin", 1, 1)
+    (site / ".env").chmod(0o600)
+    found = run(order(site), check=True)
+    assert dict(found.fixed) == {"owner": 2, "group": 2, "mode": 1, "setuid": 0}
+    assert found.result()["fixed"] == {"owner": 2, "group": 2, "mode": 1, "setuid": 0}
+    assert found.samples == [
+        {"path": ".env", "before": "root:www-data 0600", "after": "root:www-data 0640"},
+        {"path": "bin", "before": "daemon:daemon 0755", "after": "root:www-data 0755"},
+        {"path": "src/Kernel.php", "before": "daemon:www-data 0644", "after": "root:www-data 0644"},
+        {"path": "vendor/autoload.php", "before": "root:daemon 0644", "after": "root:www-data 0644"},
+    ]
+
+
+def test_twenty_are_told_one_by_one_and_all_are_counted(site):
+    """Of what is changed, of what is left alone and of what cannot run any more."""
+    (site / "public/build/shells").mkdir()
+    for number in range(23):
+        os.symlink("/etc/shadow", site / f"var/log/{number:02}")
+        give(site / f"var/log/{number:02}", 0)
+        shell = site / f"public/build/shells/{number:02}.php"
+        shell.write_text("<?php")
+        give(shell, 0o644)
+    found = run(order(site), check=True)
+    assert (found.refused_total, found.quarantined_total) == (23, 23)
+    for told in ([one["path"] for one in found.refused], found.quarantined, [one["path"] for one in found.samples]):
+        assert len(told) == len(set(told)) == 20
+        assert told == sorted(told)
+    owners, groups, modes = (found.fixed[kind] for kind in ("owner", "group", "mode"))
+    told = _perms.diff(str(site), found)["after"].splitlines()
+    assert told[20:] == [f"and others: {owners} owners, {groups} groups, {modes} modes"]
+
+
+def test_a_number_that_is_nobody_s_is_told_as_it_is(site):
+    os.chown(site / "src/Kernel.php", 54321, 54322)
+    told = {one["path"]: one["before"] for one in run(order(site), check=True).samples}
+    assert told["src/Kernel.php"] == "54321:54322 0777"
 
 
 def various(site):
@@ -226,7 +293,19 @@ def test_what_is_told_of_the_first_is_done_to_all(site, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("listed", [0, 20])
-@pytest.mark.parametrize(("was", "between"), [(0o660, 0o640), (0o600, 0o600), (0o666, 0o666)])
+@pytest.mark.parametrize(
+    ("was", "between"),
+    [
+        (0o660, 0o640),
+        (0o600, 0o600),
+        (0o700, 0o600),
+        (0o020, 0o000),
+        # Everybody had it, so the group gains nothing.
+        (0o666, 0o666),
+        (0o662, 0o662),
+        (0o664, 0o640),
+    ],
+)
 def test_nobody_may_hold_for_a_moment_what_only_others_had(site, monkeypatch, was, between, listed):
     """A group that is new must not open for writing what it may only read in the end."""
     monkeypatch.setattr(_perms, "_LISTED", listed)
@@ -292,6 +371,13 @@ def test_what_is_excluded_is_not_looked_at(site):
         ("a/**/b", "a/c/d", False),
         ("a/?[0-9]", "a/x1", True),
         ("a/**", "a/b", True),
+        ("a/**", "b", False),
+        ("a/**/c/*.x", "a/c/1.x", True),
+        ("a/**/c/*.x", "a/c/c/c/1.x/below", True),
+        ("a/**/c/*.x", "a/c/d/1.x", False),
+        ("*/b", "a/b", True),
+        ("*/b", "a/c", False),
+        ("*/b", "b", False),
     ],
 )
 def test_globs(pattern, path, fits):
@@ -315,6 +401,36 @@ def test_a_link_of_the_web_user_s_that_leads_out_is_told(site, outside):
         os.symlink(target, site / path)
         give(site / path, 0)
     assert list(reasons(run(order(site)))) == ["var/out", "var/up"]
+
+
+@pytest.mark.parametrize(
+    ("target", "leads_out"),
+    [
+        ("/etc/passwd", True),
+        ("../../../..", True),
+        ("../../../chamilo", True),  # out of it, and in again by another name
+        ("a/../../../../etc", True),
+        ("../..", False),
+        ("./../log/./prod.log", False),
+        ("../../src//Kernel.php", False),
+        ("nowhere", False),
+    ],
+)
+def test_where_a_link_of_the_web_user_s_leads(site, target, leads_out):
+    for name in ("theirs", "roots"):
+        os.symlink(target, site / f"var/log/{name}")
+    give(site / "var/log/theirs", 0)
+    said = reasons(run(order(site)))
+    assert list(said) == ["var/log/theirs"] * leads_out
+    assert all("leads out of the tree" in why for why in said.values())
+
+
+def test_a_link_of_the_web_user_s_with_the_tree_s_own_path_stays_in_it(site):
+    os.symlink(site / "src/Kernel.php", site / "var/whole")
+    os.symlink(f"{site}-other/src", site / "var/beside")
+    for name in ("whole", "beside"):
+        give(site / f"var/{name}", 0)
+    assert list(reasons(run(order(site)))) == ["var/beside"]
 
 
 def test_a_hard_link_to_a_file_elsewhere_is_left_alone(site, outside):
@@ -341,6 +457,69 @@ def test_names_that_are_all_in_the_tree_are_set_once(site):
     found = run(order(site))
     assert state(site / "src/Again.php") == (0, WEB.pw_gid, "0644")
     assert not found.refused_total
+
+
+@pytest.mark.parametrize(
+    ("profile", "folder", "movable"),
+    [
+        ("production", "src", False),  # PHP may read there
+        ("production", "config", False),
+        ("production", "var/log", True),
+        ("upgrade", "src", True),  # its group may write there
+        ("install", "src", False),
+    ],
+)
+def test_a_check_knows_where_names_could_be_moved(site, profile, folder, movable):
+    for name in ("one", "two"):
+        (site / folder / name).mkdir()
+    (site / folder / "one/file").write_text("")  # root's, so a name may hide one that is elsewhere
+    os.link(site / folder / "one/file", site / folder / "two/file")
+    predicted = run(order(site, profile), check=True)
+    done = run(order(site, profile))
+    for found in (predicted, done):
+        assert list(reasons(found)) == [f"{folder}/one/file"] * movable
+
+
+def test_a_name_that_was_counted_twice_is_not_believed(site, monkeypatch):
+    """Somebody moved it ahead of the walk: then one more is hidden somewhere else."""
+    os.link(site / "src/Kernel.php", site / "src/Again.php")
+    look = _perms._Walk._opened
+
+    def twice(walk, handle, path, *given):
+        look(walk, handle, path, *given)
+        if path == "src/Again.php":
+            look(walk, handle, path, *given)
+
+    monkeypatch.setattr(_perms._Walk, "_opened", twice)
+    assert [*reasons(run(order(site))).values()] == ["has 2 names, and -1 of them not in this tree"]
+    assert state(site / "src/Kernel.php")[2] == "0777"
+
+
+def test_more_files_with_several_names_than_can_be_remembered_are_told(site, monkeypatch):
+    monkeypatch.setattr(_perms, "_LINKS", 2)
+    for number in range(3):
+        (site / f"src/{number}").write_text("")
+        (site / f"src/{number}").chmod(0o666)
+        os.link(site / f"src/{number}", site / f"vendor/{number}")
+    said = reasons(run(order(site)))
+    assert len(said) == 2 and all("too many files" in why for why in said.values())
+    assert sorted(state(site / f"src/{number}")[2] for number in range(3)) == ["0644", "0644", "0666"]
+
+
+def test_several_names_in_a_declared_part_beside_one_that_is_called_alike(site, tmp_path):
+    """var is a root of its own, and various is not below it."""
+    (site / "various").mkdir()
+    for folder in ("var/log", "various"):
+        (site / folder / "first").write_text("")
+        give(site / folder / "first", 0o777)
+        os.link(site / folder / "first", site / folder / "second")
+    os.rename(site / "var", tmp_path / "shared")
+    os.symlink(tmp_path / "shared", site / "var")
+    os.chown(site, 0, 0)
+    site.chmod(0o755)
+    assert not run(order(site, roots=("var",))).refused_total
+    assert state(tmp_path / "shared/log/second") == (WEB.pw_uid, WEB.pw_gid, "0660")
+    assert state(site / "various/second") == (0, WEB.pw_gid, "0644")
 
 
 def test_names_for_which_different_rules_hold_are_left_alone(site):
@@ -378,6 +557,43 @@ def test_fifo_socket_and_device_are_told_and_left(site):
     listener.close()
 
 
+def test_a_fifo_that_is_as_a_file_there_would_be_is_not_told(site):
+    for name, mode, owner in (("right", 0o660, "www-data"), ("open", 0o666, "www-data"), ("roots", 0o660, "root")):
+        os.mkfifo(site / f"var/{name}")
+        give(site / f"var/{name}", mode, owner)
+    os.chown(site / "var/roots", 0, WEB.pw_gid)
+    said = reasons(run(order(site)))
+    assert sorted(said) == ["var/open", "var/roots"]
+    assert "www-data:www-data 0666" in said["var/open"]
+
+
+@pytest.mark.parametrize("name", ["src/Kernel.php", "src"])
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOENT, None),
+        (errno.ELOOP, "was exchanged"),
+        (errno.ENOTDIR, "was exchanged"),
+        (errno.ENXIO, "was exchanged"),
+        (errno.EIO, "Input/output error"),
+    ],
+)
+def test_what_goes_or_is_exchanged_while_it_is_looked_at(site, monkeypatch, name, number, words):
+    """What has gone is no fault; all else is told, and the walk goes on."""
+    openly = os.open
+
+    def opened(path, *given, **options):
+        if path == os.path.basename(name):
+            raise OSError(number, os.strerror(number))
+        return openly(path, *given, **options)
+
+    monkeypatch.setattr(os, "open", opened)
+    said = reasons(run(order(site)))
+    assert list(said) == ([name] if words else [])
+    assert all(words in why for why in said.values())
+    assert state(site / "vendor/autoload.php")[2] == "0644"
+
+
 def test_names_are_never_raw_in_what_is_told(site):
     names = [b"line\nbreak", b"esc\x1b[31m", b"latin\xe9", b"\xff\xfe"]
     for name in names:
@@ -402,6 +618,18 @@ def test_an_immutable_file_is_told_in_a_check_too(site):
         subprocess.run(["chattr", "-i", file], check=True)
 
 
+def test_a_change_that_the_system_forbids_for_another_reason_is_told_with_its_words(site, monkeypatch):
+    change = os.fchown
+
+    def fchown(handle, *owner):
+        if os.readlink(f"/proc/self/fd/{handle}").endswith("/Kernel.php"):
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+        change(handle, *owner)
+
+    monkeypatch.setattr(os, "fchown", fchown)
+    assert reasons(run(order(site))) == {"src/Kernel.php": "Operation not permitted"}
+
+
 def acl():
     """user::rw- user:1:r-- group::r-- mask::r-- other::---"""
     entries = [(1, 6, 0xFFFFFFFF), (2, 4, 1), (4, 4, 0xFFFFFFFF), (0x10, 4, 0xFFFFFFFF), (0x20, 0, 0xFFFFFFFF)]
@@ -418,6 +646,13 @@ def test_an_acl_on_what_is_private_is_told_whether_or_not_the_mode_was_right(sit
         assert all("ACL" in why for why in said.values())
 
 
+def test_what_is_no_acl_or_lets_nobody_more_in_is_not_told(site):
+    os.setxattr(site / ".env", "user.note", b"x")
+    os.setxattr(site / "src/Kernel.php", "system.posix_acl_access", acl())  # everybody can read it anyway
+    for _again in range(2):
+        assert not run(order(site)).refused_total
+
+
 def test_300_levels_and_a_path_of_4000_characters(site):
     here = os.open(site / "var", os.O_RDONLY)
     for _level in range(300):
@@ -430,6 +665,24 @@ def test_300_levels_and_a_path_of_4000_characters(site):
     assert not found.refused_total
     assert stat.S_IMODE(os.stat("file", dir_fd=here).st_mode) == 0o660
     os.close(here)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "asked"),
+    [
+        ((64, resource.RLIM_INFINITY), [(1000, resource.RLIM_INFINITY)]),
+        ((64, 4096), [(1000, 4096)]),
+        ((64, 500), [(500, 500)]),
+        ((1000, 4096), []),
+        ((999, 4096), [(1000, 4096)]),
+    ],
+)
+def test_as_many_descriptors_as_the_depth_needs_are_asked_for(site, monkeypatch, allowed, asked):
+    made = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _what: allowed)
+    monkeypatch.setattr(resource, "setrlimit", lambda _what, wanted: made.append(wanted))
+    run(order(site), check=True)
+    assert made == asked
 
 
 def test_deeper_than_any_descriptor_can_go_is_told(site):
@@ -471,12 +724,23 @@ def test_a_bind_mount_of_the_same_file_system_is_not_entered(site, tmp_path, mou
     assert "another file system" in said["var/mounted"]
 
 
-def test_a_bind_mount_over_a_file_is_not_changed(site, outside, mount):
+@pytest.mark.parametrize("listed", [0, 20])
+def test_a_bind_mount_over_a_file_is_not_changed(site, outside, mount, monkeypatch, listed):
+    monkeypatch.setattr(_perms, "_LISTED", listed)
     mount("--bind", outside, site / "src/Kernel.php")
     before = state(outside)
-    said = reasons(run(order(site)))
+    found = run(order(site))
     assert state(outside) == before
-    assert "mounted" in said["src/Kernel.php"]
+    assert found.refused_total == 1
+    assert listed == 0 or "mounted" in reasons(found)["src/Kernel.php"]
+
+
+def test_mounts_whose_names_hold_spaces(tmp_path):
+    (tmp_path / "mountinfo").write_text(
+        "21 29 0:19 / /srv/my\\040campus/var rw,relatime shared:7 - tmpfs tmpfs rw\n"
+        "22 29 0:20 / /a\\134b rw - proc p rw\n"
+    )
+    assert _perms.mounts(str(tmp_path / "mountinfo")) == ["/srv/my campus/var", "/a\\b"]
 
 
 def test_a_declared_part_may_be_a_file_system_of_its_own(site, mount):
@@ -528,6 +792,50 @@ def test_a_link_that_somebody_else_could_have_laid_is_not_followed(site, tmp_pat
         run(order(link))
 
 
+@pytest.mark.parametrize(
+    ("mode", "followed"), [(0o755, True), (0o1777, True), (0o775, False), (0o757, False), (0o777, False)]
+)
+def test_who_could_have_laid_a_link_in_that_folder(site, tmp_path, mode, followed):
+    """In a folder such as /tmp everybody can lay one, but nobody can exchange root's."""
+    os.symlink("chamilo", tmp_path / "current")
+    tmp_path.chmod(mode)
+    if followed:
+        assert run(order(tmp_path / "current")).changed
+    else:
+        with pytest.raises(PermsError, match="somebody else"):
+            run(order(tmp_path / "current"))
+
+
+def test_a_folder_of_somebody_else_s_can_be_full_of_links_by_root_s_name(site, tmp_path):
+    os.symlink("chamilo", tmp_path / "current")
+    os.chown(tmp_path, 1, 0)
+    with pytest.raises(PermsError, match="somebody else"):
+        run(order(tmp_path / "current"))
+
+
+@pytest.mark.parametrize(("links", "refused"), [(40, False), (41, True)])
+def test_a_way_of_many_links_has_an_end(site, tmp_path, links, refused):
+    last = "chamilo"
+    for number in range(links):
+        os.symlink(last, tmp_path / f"link{number}")
+        last = f"link{number}"
+    if refused:
+        with pytest.raises(PermsError, match="too many links"):
+            run(order(tmp_path / last))
+    else:
+        assert run(order(tmp_path / last)).changed
+
+
+def test_a_declared_part_may_be_a_single_file(site, tmp_path):
+    secret = tmp_path / "shared.env"
+    os.rename(site / ".env", secret)
+    os.symlink(secret, site / ".env")
+    os.chown(site, 0, 0)
+    site.chmod(0o755)
+    assert not run(order(site, roots=(".env",))).refused_total
+    assert state(secret) == (0, WEB.pw_gid, "0640")
+
+
 def test_a_start_that_is_not_there_or_no_directory_is_refused(site):
     with pytest.raises(PermsError, match="No such file"):
         run(order(site / "nothing"))
@@ -567,6 +875,37 @@ def test_php_where_none_belongs_cannot_run_until_somebody_looked(site):
     found = run(order(site, acknowledged=("public/build/shell.php",)))
     assert not found.quarantined
     assert state(shell) == (0, WEB.pw_gid, "0644")
+
+
+@pytest.mark.parametrize(
+    ("owner", "group", "mode", "theirs"),
+    [
+        (WEB.pw_uid, 0, 0o600, True),
+        (0, WEB.pw_gid, 0o664, True),
+        (0, 0, 0o646, True),
+        (1, WEB.pw_gid, 0o644, False),
+        (0, 0, 0o664, False),
+        (0, 0, 0o644, False),
+        (0, 0, 0o600, False),
+    ],
+)
+def test_what_the_web_user_could_have_written(site, owner, group, mode, theirs):
+    file = site / "public/build/some.php"
+    file.write_text("<?php")
+    os.chown(file, owner, group)
+    file.chmod(mode)
+    waits = (owner, group, mode) == (0, 0, 0o600)  # as one that was quarantined already
+    assert run(order(site), check=True).quarantined == ["public/build/some.php"] * (theirs or waits)
+
+
+@pytest.mark.parametrize(
+    ("name", "php"),
+    [("a.php", True), ("a.PHP7", True), ("a.phtml", True), ("a.phar", True), ("a.php.txt", False), ("aphp", False)],
+)
+def test_what_a_server_could_take_for_php(site, name, php):
+    (site / "public/build" / name).write_text("<?php")
+    give(site / "public/build" / name, 0o644)
+    assert run(order(site), check=True).quarantined == [f"public/build/{name}"] * php
 
 
 def release(site, files=("public/main/lib.php", "public/main/user/list.php", "src/Kernel.php", "vendor/a/b/B.php")):
@@ -628,6 +967,24 @@ def fill(site, folders=400, files=5):
         path.mkdir(parents=True)
         for file in range(files):
             (path / str(file)).write_text("")
+
+
+def test_a_folder_of_thousands_of_folders_is_looked_at_whole(site):
+    few = run(order(site)).entries
+    for number in range(4200):
+        os.mkdir(site / f"var/log/{number}")
+    assert run(order(site), check=True, processes=2).entries == few + 4200
+
+
+def test_a_folder_with_more_than_can_be_is_refused(site, monkeypatch):
+    for number in range(9):
+        (site / f"src/{number}").write_text("")
+        (site / f"src/{number}").chmod(0o666)
+    monkeypatch.setattr(_perms, "_IN_ONE", 10)
+    run(order(site), check=True)
+    monkeypatch.setattr(_perms, "_IN_ONE", 9)
+    with pytest.raises(PermsError, match="src has more than 9 entries"):
+        run(order(site), check=True)
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])

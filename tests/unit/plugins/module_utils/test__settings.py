@@ -51,13 +51,22 @@ def planned(wanted, *rows, overrides=None, portals=PORTALS):
         (CHECK, "True", "true"),
         (LOCK, 5, "5"),
         (LOCK, "5", "5"),
+        (LOCK, 0, "0"),
         ("security.captcha_time_to_block", None, ""),
+        ("security.captcha_time_to_block", "", ""),
         (RULES, WHOLE, '{"min":{"length":12,"lowercase":1,"uppercase":1,"numeric":1,"specials":1}}'),
+        (RULES, {**WHOLE, "why": "sûr"}, json.dumps(WHOLE, separators=(",", ":"))[:-1] + ',"why":"sûr"}'),
         (RULES, json.dumps(WHOLE), json.dumps(WHOLE)),
         (RULES, "", ""),
         ("document.upload_extensions_blacklist", ["exe", "bat", "php"], "exe;bat;php"),
         ("document.upload_extensions_blacklist", "exe;bat", "exe;bat"),
         ("document.upload_extensions_blacklist", [], ""),
+        ("document.upload_extensions_blacklist", ("mp3", 7), "mp3;7"),
+        (
+            RULES,
+            {"min": dict.fromkeys(WHOLE["min"], 0)},
+            json.dumps({"min": dict.fromkeys(WHOLE["min"], 0)}).replace(" ", ""),
+        ),
         ("document.upload_extensions_list_type", "whitelist", "whitelist"),
         ("security.security_xss_protection", 0, "0"),
         (
@@ -86,7 +95,21 @@ def test_a_value_becomes_the_text_that_the_application_reads(key, value, text):
         (RULES, [1], "takes a map"),
         (RULES, {"min": {"length": 12}}, "needs a whole number at min.lowercase"),
         (RULES, {"min": {**WHOLE["min"], "specials": True}}, "needs a whole number at min.specials"),
+        (RULES, {"min": {**WHOLE["min"], "specials": -1}}, "needs a whole number at min.specials"),
+        (RULES, {"min": {**WHOLE["min"], "specials": "1"}}, "needs a whole number at min.specials"),
         (RULES, {"length": 12}, "needs a whole number at min.length"),
+        (RULES, {"min": 12}, "needs a whole number at min.length"),
+        (RULES, True, "takes a map"),
+        (RULES, 5, "takes a map"),
+        (RULES, "[1]", "takes a map"),
+        (LOCK, "5 times", "takes a whole number, not '5 times'"),
+        (LOCK, "\u0665", "takes a whole number"),
+        (LOCK, [5], "takes a whole number"),
+        ("document.upload_extensions_blacklist", True, "a list of words"),
+        ("document.upload_extensions_blacklist", [1.5], "a list of words"),
+        ("document.upload_extensions_blacklist", {"a": 1}, "a list of words"),
+        ("document.upload_extensions_list_type", False, "takes blacklist or whitelist, not False"),
+        ("document.upload_extensions_list_type", "", "takes blacklist or whitelist, not ''"),
         ("document.upload_extensions_blacklist", ["a;b"], "without ';'"),
         ("document.upload_extensions_blacklist", [["a"]], "a list of words"),
         ("document.upload_extensions_list_type", "grey", "takes blacklist or whitelist, not 'grey'"),
@@ -135,6 +158,11 @@ def test_a_secret_is_refused_where_it_would_be_logged_and_told_nowhere():
         ({"settings": {CHECK: True}, "reset": [CHECK]}, f"{CHECK} is asked for twice"),
         ({"settings": {CHECK: True}, "access_url": ["main"]}, "access_url is all, or a list"),
         ({"settings": {CHECK: True}, "access_url": []}, "access_url is all, or a list"),
+        ({"settings": {CHECK: True}, "access_url": ["1", "-2"]}, "access_url is all, or a list"),
+        ({"settings": {CHECK: True}, "access_url": ["\u0661"]}, "access_url is all, or a list"),
+        ({"settings": {CHECK: True}, "access_url": ["all", "1"]}, "access_url is all, or a list"),
+        ({"settings": {LOCK: 1, CHECK: True}, "secret": {CHECK: True}}, f"{CHECK} is asked for twice"),
+        ({"settings": {CHECK: True}, "access_url": ["2"], "lock": False}, "lock is about the row of the main portal"),
         ({"settings": {CHECK: True}, "access_url": ["2"], "lock": True}, "lock is about the row of the main portal"),
     ],
 )
@@ -142,6 +170,12 @@ def test_what_makes_no_sense_is_refused(options, words):
     with pytest.raises(SettingsError) as problem:
         asked(**options)
     assert words in str(problem.value)
+
+
+def test_what_makes_sense_although_it_is_said_twice():
+    assert asked(reset=[CHECK, CHECK]).values == {CHECK: "false"}
+    assert asked({CHECK: True}, access_url=["3", "1", "3"], lock=True).portals == (1, 3)
+    assert asked(secret={CHECK: True}).values == {CHECK: "true"}, "what is no secret may stand there too"
 
 
 # --------------------------------------------------------------------------------------------- what has to be done
@@ -159,6 +193,19 @@ def test_what_is_right_is_left_alone():
         "default": "false",
         "locked": False,
     }
+
+
+def test_a_portal_without_a_table_of_portals_is_the_main_one():
+    todo = planned(asked({CHECK: True}), portals={})
+    assert todo.insert == (Row(0, 1, "security", "check_password", "true"),)
+    assert todo.settings[CHECK]["after"]["effective"] == {"1": "true"}
+
+
+def test_json_that_is_none_is_replaced():
+    stored = row(1, 1, "{", RULES)
+    assert [one.id for one in planned(asked({RULES: WHOLE}), stored).update] == [1]
+    other = row(1, 1, json.dumps({"min": {**WHOLE["min"], "length": 8}}), RULES)
+    assert [one.id for one in planned(asked({RULES: WHOLE}), other).update] == [1]
 
 
 def test_json_that_means_the_same_is_left_alone():
@@ -229,6 +276,25 @@ def test_a_value_under_a_locked_row_would_have_no_effect():
         planned(asked({CHECK: True}, access_url=["2"]), row(7, 1, "false", changeable=False))
 
 
+def test_a_portal_of_its_own_may_be_set_where_the_main_row_is_unlocked_or_right():
+    locked = row(7, 1, "true", changeable=False)
+    todo = planned(asked({CHECK: True}, access_url=["2"]), locked)
+    assert todo.insert == (Row(0, 2, "security", "check_password", "true"),)
+    todo = planned(asked({CHECK: True}, access_url=["1", "2"], lock=False), row(7, 1, "false", changeable=False))
+    assert todo.settings[CHECK]["after"]["effective"] == {"1": "true", "2": "true", "3": "true"}
+
+
+def test_the_row_of_a_portal_counts_only_under_an_unlocked_one():
+    rows = row(7, 1, "true"), row(8, 2, "false")
+    before = planned(asked({LOCK: 1, CHECK: True}), *rows).settings[CHECK]["before"]
+    assert before["effective"] == {"1": "true", "2": "false", "3": "true"}
+    assert before["stored"] == {"1": "true", "2": "false", "3": None}
+    locked = row(7, 1, "true", changeable=False), row(8, 2, "false")
+    assert planned(asked({CHECK: True}), *locked).settings[CHECK]["before"]["effective"]["2"] == "true"
+    alone = planned(asked({CHECK: True}), row(8, 2, "true")).settings[CHECK]["before"]
+    assert alone["effective"] == {"1": "false", "2": "true", "3": "false"}
+
+
 def test_an_unknown_portal_is_named_with_those_that_are_there():
     with pytest.raises(SettingsError, match=r"no portal 4. There are: 1 \(https://campus.test/\), 2 "):
         planned(asked({CHECK: True}, access_url=["4"]))
@@ -259,6 +325,33 @@ def test_an_entry_that_would_win_is_changed_without_being_asked():
     assert todo.overrides == {"2": {CHECK: "true"}}
 
 
+def test_a_pin_of_one_portal_stands_under_its_number():
+    todo = planned(asked({CHECK: True}, access_url=["2"], pin=True), row(7, 2, "true"))
+    assert todo.overrides == {"2": {CHECK: "true"}}
+    # What is true for all portals today need not stay so.
+    todo = planned(
+        asked({CHECK: True}, access_url=["2"], pin=True), row(7, 2, "true"), overrides={"default": {CHECK: "true"}}
+    )
+    assert todo.overrides == {"2": {CHECK: "true"}}
+    again = planned(
+        asked({CHECK: True}, access_url=["2"], pin=True), row(7, 2, "true"), overrides={"2": {CHECK: "true"}}
+    )
+    assert not again.overrides and not again.settings[CHECK]["changed"]
+
+
+def test_an_entry_that_says_the_same_stays_without_a_pin():
+    same = {"default": {CHECK: "true"}}
+    assert planned(asked({CHECK: True}, access_url=["2"]), row(7, 2, "true"), overrides=same).overrides == {}
+    assert planned(asked({CHECK: True}), row(7, 1, "true"), overrides=same).overrides == {}
+
+
+def test_a_pin_of_one_portal_is_taken_away_alone():
+    overrides = {"2": {CHECK: "false"}, "3": {CHECK: "false"}}
+    todo = planned(asked({CHECK: True}, access_url=["2"], pin=False), row(7, 1, "true"), overrides=overrides)
+    assert todo.overrides == {"2": {CHECK: None}}
+    assert todo.settings[CHECK]["changed"]
+
+
 def test_a_pin_is_taken_away():
     overrides = {"default": {CHECK: "false", LOCK: "1"}, "3": {CHECK: "true"}}
     todo = planned(asked({CHECK: True}, pin=False), row(7, 1, "true"), overrides=overrides)
@@ -282,7 +375,10 @@ def test_a_setting_of_a_later_version_is_said():
     late = "security.file_integrity_check_enabled"
     (warning,) = planned(asked({late: True}), version).warnings
     assert warning == f"{late} is known from Chamilo 2.1 on; this portal calls itself 2.0.1 and ignores it."
-    assert planned(asked({late: True}), row(1, 1, "3.0.0", f"platform.{VERSION}")).warnings == []
+    for known in ("2.1.0", "2.1", "2.10.3", "3.0.0", "beta", "2", "2.x"):
+        assert planned(asked({late: True}), row(1, 1, known, f"platform.{VERSION}")).warnings == []
+    assert planned(asked({CHECK: True}), version).warnings == []
+    assert planned(asked({late: True}), row(1, 1, "2.0.1", f"other.{VERSION}")).warnings == []
     assert planned(asked({late: True})).warnings == []
 
 
@@ -294,3 +390,56 @@ def test_many_settings_are_as_many_statements_as_one():
     rows += [row(number + 10, 1, "true", key) for number, key in enumerate(many, 1)]
     more = planned(asked({**many, LOCK: 5, "lp.allow_htaccess_import_from_scorm": False}), *rows)
     assert [sql.split()[0] for sql, _params in more.statements()] == ["DELETE", "UPDATE", "INSERT"]
+
+
+def test_each_kind_of_change_is_one_statement_with_its_values_in_order():
+    """What the database is told when rows of two settings are deleted, changed and made."""
+    rows = [
+        row(7, 1, "false"),
+        row(9, 1, "false"),
+        row(10, 1, "false"),
+        row(11, 1, "3", LOCK, "platform", changeable=False),
+        row(12, 2, "3", LOCK),
+    ]
+    wanted = {CHECK: True, LOCK: 5, "security.2fa_enable": True}
+    delete, update, insert = planned(asked(wanted, access_url=["1", "2"]), *rows).statements()
+    assert delete == ("DELETE FROM settings WHERE id IN (%s, %s)", [9, 10])
+    case = "CASE id WHEN %s THEN %s WHEN %s THEN %s WHEN %s THEN %s END"
+    assert update == (
+        f"UPDATE settings SET category = {case}, selected_value = {case}, access_url_changeable = {case}"
+        " WHERE id IN (%s, %s, %s)",
+        [
+            *(7, "security", 11, "security", 12, "security"),
+            *(7, "true", 11, "5", 12, "5"),
+            *(7, 1, 11, 0, 12, 1),
+            *(7, 11, 12),
+        ],
+    )
+    assert insert == (
+        "INSERT INTO settings (access_url, variable, category, selected_value, title, scope, access_url_changeable,"
+        " access_url_locked) VALUES (%s, %s, %s, %s, %s, '', %s, 0), (%s, %s, %s, %s, %s, '', %s, 0),"
+        " (%s, %s, %s, %s, %s, '', %s, 0)",
+        [
+            *(1, "2fa_enable", "security", "true", "2fa enable", 1),
+            *(2, "2fa_enable", "security", "true", "2fa enable", 1),
+            *(2, "check_password", "security", "true", "Check password", 1),
+        ],
+    )
+
+
+def test_a_diff_says_what_is_stored_where_that_is_not_in_force():
+    rows = row(7, 1, "true", changeable=False), row(8, 2, "false")
+    todo = planned(asked({CHECK: False}), *rows, overrides={"3": {CHECK: "true"}})
+    assert lines(todo.settings, "before") == (
+        f"{CHECK} of portal 1: 'true' (locked)\n"
+        f"{CHECK} of portal 2: 'true' ('false' stored)\n"
+        f"{CHECK} of portal 3: 'true' (no row)\n"
+    )
+
+
+def test_an_empty_secret_is_no_secret():
+    key = "security.proxy_settings"
+    todo = planned(asked(secret={key: "http://a:b@c"}), row(7, 1, "", key), row(8, 2, "x", key))
+    assert todo.settings[key]["before"]["stored"] == {"1": "", "2": HIDDEN, "3": None}
+    old = planned(asked(secret={key: ""}), row(7, 1, "", key), row(8, 1, "hunter", key), row(9, 1, "", key))
+    assert [one["value"] for one in old.repaired] == [HIDDEN, ""]
