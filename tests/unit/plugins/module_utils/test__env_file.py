@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _env, _env_file
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Place, Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._env_file import Editor, EnvError, Result, Wish
 from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Php, Site
@@ -46,6 +47,8 @@ class App:
         self.state = str(folder / "state")
         self.commands = []
         self.fails = ""
+        self.remove = (0, "")
+        self.php = Php(version="8.4", user="www-data")
         self.factors = ""
         os.mkdir(self.root)
 
@@ -68,11 +71,12 @@ class App:
 
     def run(self, argv, _seconds):
         self.commands.append(list(argv))
-        failed = "cache:clear" in argv and self.fails
-        return (1, self.fails) if failed else (0, "")
+        if "cache:clear" in argv and self.fails:
+            return 1, self.fails
+        return self.remove if "rm" in argv else (0, "")
 
     def set(self, given=None, check=False, **wish):
-        site = Site("campus.test", root=self.root, php=Php(version="8.4", user="www-data"))
+        site = Site("campus.test", root=self.root, php=self.php)
         engine = Engine(self.state, Machine(self.run, systemd=False))
         result = Result()
         editor = Editor(site, given or {}, engine, lambda _site: self.factors)
@@ -126,6 +130,23 @@ def test_everything_but_the_value_stays(before, after):
     assert _env_file.set_dotenv(before, ".env", "A", "new") == after
 
 
+@pytest.mark.parametrize(
+    "before, value, after",
+    [
+        ("A=1", "a-b_C.d/e:f@g%h+i,j=k", "A=a-b_C.d/e:f@g%h+i,j=k"),
+        ("A=1", "x y", "A='x y'"),
+        ("A='1'", "x", "A='x'"),
+        ('A="1"', "x y", 'A="x y"'),
+        ('A="1"', "it's", 'A="it\'s"'),
+        ('A="1"', "p$ss", "A='p$ss'"),
+        ('A="1"', 'say "hi"', "A='say \"hi\"'"),
+        ("", "x y", "A='x y'\n"),
+    ],
+)
+def test_quotes_stay_and_come_where_they_are_needed(before, value, after):
+    assert _env_file.set_dotenv(before, ".env", "A", value) == after
+
+
 VALUES = [
     "",
     "it's",
@@ -170,6 +191,12 @@ def test_the_array_that_composer_writes(app, value):
         assert app.see().get("APP_ENV") == "prod"
 
 
+def test_the_last_entry_of_an_array_counts_and_the_rest_stays():
+    text = "<?php return ['A' => '1', 'B' => '2',\n 'A'  =>  '3', 'C' => '4'];"
+    assert _env_file.set_php(text, "x.php", "A", "new") == text.replace("'3'", "'new'")
+    assert _env_file.set_php(text, "x.php", "D", "new") == text.replace("['A'", "[\n  'D' => 'new','A'")
+
+
 def test_a_program_is_no_array(app):
     with pytest.raises(EnvError, match="not what `composer dump-env` writes, so A cannot be set"):
         _env_file.set_php("<?php echo 1;", "x.php", "A", "1")
@@ -185,6 +212,7 @@ def test_a_program_is_no_array(app):
         ({".env": "APP_ENV=dev\n", ".env.local": "APP_ENV=dev\n"}, {".env.local": "APP_ENV=prod\n"}),
         ({".env": "X=1\n", ".env.local": "Y=1\n"}, {".env.local": "Y=1\nAPP_ENV=prod\n"}),
         ({".env": "X=1\n"}, {".env": "X=1\nAPP_ENV=prod\n"}),
+        ({".env": "X=1\n", ".env.dev": "Y=1\n"}, {".env": "X=1\nAPP_ENV=prod\n"}),
         (
             {".env": "APP_ENV=dev\n", ".env.local.php": "<?php return ['APP_ENV' => 'dev'];"},
             {".env": "APP_ENV=prod\n", ".env.local.php": "<?php return ['APP_ENV' => 'prod'];"},
@@ -225,6 +253,12 @@ def test_debugging_that_is_off_in_other_words_is_left(app, said):
     assert app.set(values={"APP_DEBUG": "0"})[0] == Result()
 
 
+@pytest.mark.parametrize("name", ["APP_CUSTOM_VUE_TEMPLATE", "APP_INSTALLED"])
+def test_only_debugging_means_the_same_in_other_words(app, name):
+    app.write(".env", f"APP_ENV=prod\n{name}=1\n")
+    assert app.set(values={name: "true"})[0].changes == {name: {"before": "1", "after": "true"}}
+
+
 def test_what_the_server_gives_is_named_and_nothing_changes(app):
     app.write(".env", "APP_ENV=dev\nAPP_DEBUG=1\n")
     given = {"APP_ENV": Place("/etc/php/8.4/fpm/pool.d/www.conf", 12, "dev")}
@@ -244,6 +278,7 @@ def test_what_the_server_gives_may_be_right_already(app):
     "files, problem",
     [
         ({".env.dist": "APP_ENV=dev\n"}, "has no .env file: Chamilo is not installed yet"),
+        ({}, "/campus/.env cannot be read: No such file"),
         ({".env": "A=b c\nAPP_ENV=dev\n"}, ".env:1: A: a value with blanks needs quotes"),
     ],
 )
@@ -298,6 +333,41 @@ def test_a_link_of_ours_is_followed(app, tmp_path):
     assert (tmp_path / "shared/env").read_text() == "APP_ENV=prod\n"
 
 
+@pytest.mark.parametrize("links, problem", [(4, ""), (5, "too many links on the way")])
+def test_a_way_of_links_has_an_end(app, tmp_path, links, problem):
+    last = tmp_path / "file"
+    last.write_text("APP_ENV=dev\n")
+    for number in range(links):
+        link = app.path(".env") if number == links - 1 else tmp_path / f"link{number}"
+        os.symlink(last, link)
+        last = link
+    result, said = app.set(values={"APP_ENV": "prod"})
+    assert problem in said and result.changed is not bool(problem)
+
+
+def test_two_names_of_one_file_are_one_file(app, tmp_path):
+    (tmp_path / "shared").write_text("APP_ENV=dev\nAPP_DEBUG=1\n")
+    for name in (".env", ".env.local"):
+        os.symlink(tmp_path / "shared", app.path(name))
+    result, problem = app.set(values={"APP_ENV": "prod", "APP_DEBUG": "0"})
+    assert (problem, result.files) == ("", [str(tmp_path / "shared")])
+    assert (tmp_path / "shared").read_text() == "APP_ENV=prod\nAPP_DEBUG=0\n"
+
+
+def test_a_file_that_somebody_changes_meanwhile_is_left(app, monkeypatch):
+    app.write(".env", "APP_ENV=dev\n")
+    begin = Editor._carry_out
+
+    def late(*given):
+        app.write(".env", "APP_ENV=test\n")
+        begin(*given)
+
+    monkeypatch.setattr(Editor, "_carry_out", late)
+    result, problem = app.set(values={"APP_ENV": "prod"})
+    assert "changed while it was looked at. Nothing was changed; run again" in problem
+    assert (result.changed, app.read(".env")) == (False, "APP_ENV=test\n")
+
+
 def test_a_link_of_the_web_user_is_not(app, tmp_path, monkeypatch):
     (tmp_path / "bait").write_text("APP_ENV=dev\n")
     os.symlink(tmp_path / "bait", app.path(".env"))
@@ -333,6 +403,66 @@ def test_the_cache_is_cleared_as_the_web_user(app):
     app.commands.clear()
     app.set(values={"APP_DEBUG": "1"}, clear_cache=False)
     assert [argv for argv in app.commands if argv[0] == "runuser"] == []
+
+
+def test_without_a_user_of_php_the_cache_cannot_be_cleared(app):
+    app.write(".env", "APP_ENV=dev\n")
+    app.php = Php()
+    _result, problem = app.set(values={"APP_ENV": "prod"})
+    assert "set web_user" in problem
+    assert app.read(".env") == "APP_ENV=dev\n"
+    result, problem = app.set(values={"APP_ENV": "test"}, clear_cache=False)
+    assert (problem, result.changed, result.cache_cleared) == ("", True, False)
+    assert app.set(values={"APP_ENV": "prod"}, web_user="portal")[0].cache_cleared
+    assert app.commands[-1][:3] == ["runuser", "-u", "portal"]
+
+
+@pytest.mark.parametrize("there, php", [(True, "/usr/bin/php8.4"), (False, "php")])
+def test_the_portal_s_own_php_clears_the_cache_where_it_is(app, monkeypatch, there, php):
+    exists = os.path.exists
+    monkeypatch.setattr(os.path, "exists", lambda path: there if path == "/usr/bin/php8.4" else exists(path))
+    app.write(".env", "APP_ENV=dev\n")
+    app.set(values={"APP_ENV": "prod"})
+    (clear,) = (argv for argv in app.commands if "cache:clear" in argv)
+    assert clear[4:] == [
+        *("env", f"--chdir={app.root}", "HOME=/nonexistent", "APP_ENV=prod", "APP_DEBUG=0"),
+        *(php, "bin/console", "cache:clear", "--no-interaction", "--quiet"),
+    ]
+
+
+@pytest.mark.parametrize("said, told", [("first\nno such luck", True), ("", False)])
+def test_an_old_cache_that_stays_is_told(app, said, told):
+    app.write(".env", "APP_ENV=dev\n")
+    os.makedirs(app.path("var/cache/dev"))
+    app.remove = (1, said)
+    result, problem = app.set(values={"APP_ENV": "prod"})
+    assert (problem, result.changed) == ("", True)
+    folder = app.path("var/cache/dev")
+    notes = [note for note in result.notes if folder in note]
+    assert notes == [f"{folder} is of no use any more and could not be removed: no such luck"] * told
+
+
+@pytest.mark.parametrize("mode", ["../../config", "."])
+def test_no_folder_but_a_cache_is_removed(app, mode):
+    app.write(".env", f"APP_ENV={mode}\n")
+    os.makedirs(app.path("var/cache"))
+    os.makedirs(app.path("config"))
+    assert app.set(values={"APP_ENV": "prod"})[0].changed
+    assert not any("rm" in argv for argv in app.commands)
+
+
+def test_the_cache_stays_where_the_mode_does(app):
+    app.write(".env", "APP_ENV=prod\nAPP_DEBUG=1\n")
+    os.makedirs(app.path("var/cache/prod"))
+    app.set(values={"APP_DEBUG": "0"})
+    assert not any("rm" in argv for argv in app.commands)
+
+
+def test_a_failure_is_told_with_all_but_its_secrets(app):
+    app.write(".env", "APP_ENV=dev\nAPP_SECRET=in\nDATABASE_PASSWORD=canary-1\nDATABASE_NAME=campus\n")
+    app.fails = "no canary-1, canary-2 in campus or production"
+    _result, problem = app.set(values={"APP_ENV": "production"}, secret_values={"MAILER_DSN": "canary-2"})
+    assert "(exit code 1): no ***, *** in campus or production" in problem
 
 
 def test_when_the_cache_cannot_be_cleared_all_is_as_before(portal):
@@ -390,6 +520,44 @@ def test_with_a_second_factor_in_use_the_secret_stays(portal):
     assert portal.see().secret("APP_SECRET") != PUBLIC_SECRET
 
 
+def test_the_secret_that_is_there_already_is_no_new_one(portal):
+    portal.write(".env", "APP_SECRET=canary-of-our-own\n")
+    portal.factors = "2 people use two-factor login"
+    assert portal.set(secret_values={"APP_SECRET": "canary-of-our-own"}) == (Result(), "")
+
+
+@pytest.mark.parametrize(
+    "users, words",
+    [
+        (None, ""),
+        ("0", ""),
+        ("1", "1 person uses two-factor login, and could not log in any more"),
+        ("2", "2 people use two-factor login, and could not log in any more"),
+    ],
+)
+def test_who_would_be_locked_out(monkeypatch, users, words):
+    monkeypatch.setattr(_env_file.Reader, "of_site", lambda _site: Table([{"users": users}]))
+    assert _env_file.in_use(Site("campus.test")) == words
+
+
+def test_what_cannot_be_seen_may_lock_somebody_out(monkeypatch):
+    monkeypatch.setattr(_env_file.Reader, "of_site", lambda _site: Table(DatabaseError("The database is gone.")))
+    words = "whether somebody uses two-factor login could not be seen (The database is gone)"
+    assert _env_file.in_use(Site("campus.test")) == words
+
+
+class Table:
+    """A database that has one answer."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def query(self, _sql):
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
 @pytest.mark.parametrize("own, factors", [(True, ""), (False, "2 people use two-factor login, and could not log in")])
 def test_a_secret_that_is_given_needs_the_switch_too(portal, own, factors):
     if own:
@@ -421,13 +589,17 @@ def opens(path, passphrase):
     return done.stdout if done.returncode == 0 else b""
 
 
-@pytest.mark.parametrize("start", ["public", "plain", "left behind"])
+@pytest.mark.parametrize("start", ["public", "plain", "left behind", "in another place"])
 def test_the_key_stays_the_same_and_opens_with_the_passphrase_alone(portal, key, plain_key, start):
     path = portal.path("config/jwt/private.pem")
     if start == "plain":
         portal.write("config/jwt/private.pem", plain_key, 0o600)
     if start == "left behind":  # somebody changed the passphrase and forgot the key
         portal.write(".env", "JWT_PASSPHRASE=\"own 'passphrase'\"\nAPP_SECRET=own\n")
+    if start == "in another place":
+        os.rename(path, portal.path("config/own.pem"))
+        path = portal.path("config/own.pem")
+        portal.write(".env", portal.read(".env") + "JWT_SECRET_KEY=%kernel.project_dir%/config/own.pem\n")
     public = openssl("pkey", "-pubout", data=plain_key).stdout
     result, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True)
     assert problem == "" and path in result.files
@@ -441,6 +613,10 @@ def test_the_key_stays_the_same_and_opens_with_the_passphrase_alone(portal, key,
 def test_a_passphrase_that_is_given_takes_the_key_along(portal):
     portal.set(secret_values={"JWT_PASSPHRASE": "it's a 'canary' $x"})
     assert opens(portal.path("config/jwt/private.pem"), "it's a 'canary' $x")
+    result, problem = portal.set(secret_values={"JWT_PASSPHRASE": "four"})
+    assert problem == "" and portal.path("config/jwt/private.pem") in result.files
+    assert opens(portal.path("config/jwt/private.pem"), "four")
+    assert portal.set(secret_values={"JWT_PASSPHRASE": "four"}) == (Result(), "")
 
 
 def test_a_key_that_does_not_open_stops_everything(portal):
@@ -471,7 +647,24 @@ def test_without_a_key_only_the_passphrase_changes(portal):
 
 
 def test_a_passphrase_that_openssl_would_not_take_is_refused(portal):
-    assert "at least 4 characters" in portal.set(secret_values={"JWT_PASSPHRASE": "abc"})[1]
+    for passphrase in ("abc", "two\nlines"):
+        problem = portal.set(secret_values={"JWT_PASSPHRASE": passphrase})[1]
+        assert "at least 4 characters and no line break" in problem and "lines" not in problem
+
+
+def test_a_key_that_comes_back_as_another_one_is_not_written(portal, monkeypatch):
+    """openssl is what makes it; what it made is looked at."""
+    before = portal.read("config/jwt/private.pem")
+    real = _env_file.run_openssl
+    for code, made in ((1, b""), (0, b""), (0, openssl("genpkey", "-algorithm", "RSA").stdout)):
+        monkeypatch.setattr(
+            _env_file,
+            "run_openssl",
+            lambda words, *given, answer=(code, made): answer if "-passout" in words else real(words, *given),
+        )
+        result, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True)
+        assert f"could not be encrypted with another passphrase: openssl answers {code}" in problem
+        assert not result.changed and portal.read("config/jwt/private.pem") == before
 
 
 def test_without_openssl_nothing_is_changed(portal, monkeypatch):

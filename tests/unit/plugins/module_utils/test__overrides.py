@@ -170,6 +170,10 @@ NEW = "security.check_password: 'true'\n"
             f"parameters:\n  settings_overrides:  # none yet\n      default:\n          {NEW}services: {{}}\n",
         ),
         ("\n# a note\n", f"\n# a note\nparameters:\n    settings_overrides:\n        default:\n            {NEW}"),
+        (
+            "a: 1\nb: 2\nc: 3\n",
+            f"a: 1\nb: 2\nc: 3\nparameters:\n    settings_overrides:\n        default:\n            {NEW}",
+        ),
         ("parameters:\n", f"parameters:\n    settings_overrides:\n        default:\n            {NEW}"),
         (
             "a: 1\nparameters:\n  settings_overrides:\n    2:\n      a.b: 'c'\n# end\nz: 1",
