@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,17 @@ def test_everything_is_shipped(folder: str) -> None:
     assert files
     left = [path for path in files if not any(path.match(pattern) for pattern in patterns)]
     assert [str(path.relative_to(ROOT)) for path in left] == []
+
+
+def test_every_module_and_role_is_in_the_reference() -> None:
+    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    roles = [f"[{path.name}](../roles/{path.name}/README.md)" for path in (ROOT / "roles").iterdir()]
+    missing = [name for name in [*(f"`{path.stem}`" for path in MODULES), *roles] if name not in text]
+    assert missing == []
+
+
+def test_links_of_the_documentation_lead_somewhere() -> None:
+    pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("roles/*/README.md")]
+    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)[)#]", page.read_text("utf-8"))]
+    assert links
+    assert [(str(page), link) for page, link in links if not (page.parent / link).exists()] == []
