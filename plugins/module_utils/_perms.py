@@ -738,7 +738,14 @@ class _Walk:
                 if names and place.want is not None:
                     modes, owned = place.modes, place.owned
                     acls = place.private and root.device not in self._no_xattrs
-                for entry in listing:
+                for number, entry in enumerate(listing, 1):
+                    if not number & 0xFFF:
+                        self._in_time()
+                        if number > _IN_ONE:
+                            here = shown(path or self.tree.order.path)
+                            raise PermsError(
+                                f"{here} has more than {_IN_ONE:,} entries, or somebody fills it meanwhile."
+                            )
                     entries += 1
                     if not names:
                         child = place.step(entry.name)
@@ -765,12 +772,6 @@ class _Walk:
                                 self._acl(f"{path}/{entry.name}" if path else entry.name)
                             continue
                         wrong = self._wrong(handle, entry.name, path, child, status, root)
-                    if not entries & 0xFFF:
-                        self._in_time()
-                    if entries > _IN_ONE:
-                        raise PermsError(
-                            f"{shown(path)} has more than {_IN_ONE:,} entries, or somebody fills it meanwhile."
-                        )
         except OSError as problem:
             self._moved(path, problem)
         found.entries += entries

@@ -47,6 +47,7 @@ class App:
         self.state = str(folder / "state")
         self.commands = []
         self.fails = ""
+        self.code = 1
         self.remove = (0, "")
         self.php = Php(version="8.4", user="www-data")
         self.factors = ""
@@ -72,7 +73,7 @@ class App:
     def run(self, argv, _seconds):
         self.commands.append(list(argv))
         if "cache:clear" in argv and self.fails:
-            return 1, self.fails
+            return self.code, self.fails
         return self.remove if "rm" in argv else (0, "")
 
     def set(self, given=None, check=False, **wish):
@@ -465,7 +466,9 @@ def test_a_failure_is_told_with_all_but_its_secrets(app):
     assert "(exit code 1): no ***, *** in campus or production" in problem
 
 
-def test_when_the_cache_cannot_be_cleared_all_is_as_before(portal):
+@pytest.mark.parametrize("code", [1, -9])
+def test_when_the_cache_cannot_be_cleared_all_is_as_before(portal, code):
+    portal.code = code
     before = {name: portal.read(name) for name in (".env", "config/jwt/private.pem")}
     portal.fails = f"Invalid passphrase {PUBLIC_PASSPHRASE}"
     result, problem = portal.set(require=_env_file.REQUIRED, generate=True)
@@ -518,6 +521,10 @@ def test_with_a_second_factor_in_use_the_secret_stays(portal):
     result, _ = portal.set(require=_env_file.REQUIRED, generate=True, rotate_secret=True)
     assert (result.generated, result.refused) == (["APP_SECRET"], [])
     assert portal.see().secret("APP_SECRET") != PUBLIC_SECRET
+
+
+def test_a_wish_can_be_printed():
+    assert "canary" not in repr(Wish(secret_values={"APP_SECRET": "canary"}))
 
 
 def test_the_secret_that_is_there_already_is_no_new_one(portal):

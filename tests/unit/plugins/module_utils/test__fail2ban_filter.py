@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 
@@ -76,6 +77,27 @@ def test_a_sound_filter_is_proved_with_what_was_planted(fake):
     assert proof["matched"] == 1
     assert proof["refused"] > 200
     assert proof["slowest_ms"] == 1.0
+    again = engine.prove(GOOD, [FAILURE, other, FAILURE]).to_dict()
+    assert again == proof, "a sample that is given twice is one sample"
+
+
+def test_how_long_the_slowest_line_took(fake):
+    seconds = [0.0004, 0.01234, 0.002]
+    take = fake.take
+
+    def timed(self):
+        answer = take(self)
+        return [answer[0], seconds.pop()] if seconds and isinstance(answer, list) else answer
+
+    fake.take = timed
+    assert engine.prove(GOOD, [FAILURE]).to_dict()["slowest_ms"] == 12.3
+
+
+def test_whoever_bans_himself_is_no_victim(fake):
+    """A line that must match nobody, in which somebody writes what makes it match: that hits him alone."""
+    other = Sample(NGINX.replace(" 401 ", " 200 "))
+    fake.yields = staticmethod(lambda line: [] if line == other.line else ["203.0.113.7"])
+    assert engine.prove(GOOD, [FAILURE, other]).refused > 200
 
 
 def test_a_miss_is_named_with_its_line(fake):
@@ -141,6 +163,94 @@ def test_forwarded_for_is_planted_before_and_behind():
     assert any(line.endswith(f'(X11)" "{VICTIM}"') for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("line", "planted"),
+    [
+        # A quoted field that is closed, as it is and as the servers escape that.
+        (NGINX, f'43 "" {VICTIM} - - ['),
+        (NGINX, rf'43 "\" {VICTIM} - - ['),
+        (NGINX, rf'43 "\x22 {VICTIM} - - ['),
+        (NGINX, f'43 "x {VICTIM} x" "Moz'),
+        (NGINX, f'43 "{VICTIM}, 10.0.0.1" "Moz'),
+        # Where no spaces can stand they are written in other ways.
+        (NGINX, f"POST {VICTIM}%20-%20-%20[25"),
+        (NGINX, f"POST /{VICTIM}%20-%20-%20[25"),
+        (NGINX, f"POST {VICTIM}+-+-+[25"),
+        (NGINX, f"/login_json{VICTIM}%20-"),
+        (NGINX, r"/login_jsonx\x0A198.51.100.77%20-%20-%20["),
+        # A line without a query may get one.
+        (NGINX.replace("?a=b", ""), f"POST /login_json{VICTIM} HTTP"),
+        # With the word that stands before an address.
+        ("auth failure; rhost=203.0.113.7 user=jdoe", f"user=rhost={VICTIM} user=jdoe"),
+        # No quotes, no names: what comes last.
+        ("refused 203.0.113.7", f"refused 203.0.113.7{VICTIM}"),
+        # No address of its own.
+        ("refused somebody", f"refused somebody{VICTIM} refused somebody"),
+    ],
+)
+def test_what_is_planted_where(line, planted):
+    made = [trial.line for trial in engine.plants(Sample(line), False)]
+    assert any(planted in one for one in made), "\n".join(one for one in made if VICTIM in one)
+
+
+@pytest.mark.parametrize("line", [NGINX, APACHE, IDS])
+def test_what_is_planted_in_one_part_leaves_the_others(line):
+    for trial in engine.plants(Sample(line), False):
+        if trial.what != "X-Forwarded-For":
+            name = trial.what.partition(",")[0]
+            parts = [(line[: part.start], line[part.end :]) for part in engine.fields(line) if part.what == name]
+            assert any(trial.line.startswith(before) and trial.line.endswith(after) for before, after in parts)
+
+
+def test_the_line_of_a_log_with_raw_breaks_goes_on_behind_what_was_planted():
+    sample = Sample(f"{IDS} on campus", "203.0.113.7")
+    broken = [trial.line for trial in engine.plants(sample, True) if "does not escape" in trial.what]
+    assert f"{IDS.replace('203.0.113.7', VICTIM)} on campus on campus" in broken
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        (
+            NGINX,
+            [
+                ("the user name", "-"),
+                ("the path", "/login_json"),
+                ("the query", "?a=b"),
+                ("the referer", "-"),
+                ("the user agent", "Mozilla/5.0 (X11)"),
+            ],
+        ),
+        (
+            '2001:db8::1 - jane doe [25/Nov/2026:14:47:59 +0000] "GET / HTTP/2.0" 200 43',
+            [("the user name", "jane doe"), ("the path", "/"), ("the query", "")],
+        ),
+        ("Refused: user=jdoe", [("the user name", "jdoe")]),
+        ('Refused "j doe", account: jane', [("a quoted text", "j doe"), ("the user name", "jane")]),
+        ("Refused 'j doe'", [("a quoted text", "j doe")]),
+        ("nothing known", [("the end of the line", "")]),
+    ],
+)
+def test_where_strangers_write(line, parts):
+    found = engine.fields(line)
+    assert [(one.what, line[one.start : one.end]) for one in found] == parts
+    assert parts[0][1] or found[0].start == len(line)
+
+
+@pytest.mark.parametrize(
+    ("address", "usual"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("2001:DB8:0::1", "2001:db8::1"),
+        ("203.0.113.256", ""),
+        ("campus.test", ""),
+    ],
+)
+def test_the_usual_form_of_an_address(address, usual):
+    assert engine.normal(address) == usual
+
+
 def test_both_families_are_planted():
     lines = [trial.line for trial in engine.plants(FAILURE, False)]
     assert any("2001:db8:bad::77" in line for line in lines)
@@ -190,11 +300,31 @@ def test_which_logs_escape_line_breaks(line, raw):
         ({"failregex": ("",)}, "no single line"),
         ({"failregex": ("^<ADDR> ",)}, "ends with a space"),
         ({"ignoreregex": (" x$",)}, "ends with a space"),
+        ({"ignoreregex": ("",)}, "no single line"),
+        ({"ignoreregex": ("sshd",)}, "name of a file"),
+        ({"prefregex": "sshd"}, "name of a file"),
+        ({"prefregex": "^ "}, "ends with a space"),
+        ({"datepattern": "%Y\n"}, "no single line"),
+        ({"datepattern": " %Y"}, "ends with a space"),
+        ({"journalmatch": "a\nb"}, "no single line"),
     ],
 )
 def test_what_needs_no_engine_to_be_refused(changed, words):
     definition = Definition(**{"name": "campus", "failregex": ("^<ADDR>",), **changed})
     assert words in refused(FAILURE, definition=definition)
+
+
+def test_what_is_no_pattern_may_look_like_the_name_of_a_file():
+    definition = Definition("campus", ("^<ADDR>",), datepattern="EPOCH", journalmatch="_COMM=x")
+    engine.check(definition, [FAILURE])
+
+
+@pytest.mark.parametrize(("length", "whole"), [(300, True), (301, False)])
+def test_of_a_long_line_both_ends_are_told(fake, length, whole):
+    line = f'{NGINX[:-1]}{"z" * (length - len(NGINX) - 3)}end"'
+    told = refused(Sample(line, "203.0.113.8"))
+    assert (repr(line) in told) is whole
+    assert whole or f"{line[:200]}...{line[-60:]}" in told
 
 
 def test_without_samples_nothing_is_proved():
@@ -209,6 +339,15 @@ def test_samples_that_cannot_be_meant(sample):
 
 def test_a_budget_is_a_time():
     assert refused(FAILURE, budget=0).startswith("time_budget")
+    assert refused(FAILURE, budget=-0.5).startswith("time_budget: -0.5 is no time")
+
+
+def test_the_engine_is_told_the_budget_and_the_file(fake, monkeypatch):
+    told = []
+    monkeypatch.setattr(engine, "_Process", lambda text: told.append(json.loads(text)) or fake(text))
+    engine.prove(GOOD, [FAILURE], budget=0.5)
+    assert (told[0]["name"], told[0]["text"], told[0]["budget"]) == ("campus", GOOD.text(), 0.5)
+    assert told[0]["groups"][0] == [NGINX]
 
 
 def test_what_fail2ban_refuses_or_reads_differently(fake):
@@ -216,12 +355,21 @@ def test_what_fail2ban_refuses_or_reads_differently(fake):
     assert "fail2ban itself refuses the filter: no group" in refused(FAILURE)
     fake.first = {"read": {**fake.read, "failregex": ["other"]}, "loose": []}
     assert "failregex: fail2ban reads it as ['other']" in refused(FAILURE)
+    fake.first = {"read": {**fake.read, "prefregex": ["^x"]}, "loose": []}
+    assert "prefregex: fail2ban reads it as ['^x'], not as []" in refused(FAILURE)
+    whole = Definition("campus", GOOD.failregex, prefregex="^p", datepattern="%Y")
+    fake.first = {"read": {**fake.read, "prefregex": ["^p"], "datepattern": ["%Y"]}, "loose": []}
+    assert engine.prove(whole, [FAILURE]).matched == 1
 
 
 def test_a_loose_pattern_is_named(fake):
     fake.read = {**fake.read, "failregex": ["x <ADDR>"]}
     fake.first = {"read": fake.read, "loose": ["x (?P<ip4>)"]}
     assert "'x <ADDR>' is not anchored" in refused(FAILURE, definition=Definition("campus", ("x <ADDR>",)))
+    fake.read = {**fake.read, "failregex": ["^x|<ADDR>"]}
+    fake.first = {"read": fake.read, "loose": ["^x|(?P<ip4>)"]}
+    told = refused(FAILURE, definition=Definition("campus", ("^x|<ADDR>",)))
+    assert "'^x|(?P<ip4>)' is not anchored" in told, "an alternative of it, so it is told as fail2ban takes it"
 
 
 def test_the_file_is_what_fail2ban_reads():
@@ -242,8 +390,17 @@ def test_the_file_is_what_fail2ban_reads():
 def test_strained_lines_come_from_what_strangers_write(line):
     made = list(engine.strain(Sample(line)))
     assert any("a" * engine._SHORT in one for one in made)
-    assert max(map(len, made)) >= engine._LONG
+    assert engine._LONG <= max(map(len, made)) <= engine._LONG + 2 * len(line), "no server takes longer ones"
     assert len(made) < 200
+    for part in engine.fields(line):
+        before, after = line[: part.start], line[part.end :]
+        assert f"{before}{'a' * engine._SHORT}\x01!" in made
+        assert f"{before}{'a' * engine._SHORT}!{after}\x01" in made
+        assert f"{before}{'a' * engine._LONG}{after}\x01!" in made
+        own = line[part.start : part.end]
+        repeated = (own * engine._SHORT)[: engine._SHORT]
+        assert (f"{before}{repeated}\x01!" in made) is bool(own.strip("-") and (part.spaces or " " not in own))
+        assert any(f"{before}a{'a '[1] if part.spaces else '+'}a" in one for one in made)
 
 
 class TestProcess:
@@ -298,10 +455,46 @@ def test_the_file_is_replaced_in_one_step_and_removed(tmp_path):
     assert file.read() is None
 
 
+def test_what_lies_in_the_way_of_the_new_file(tmp_path):
+    """One that a killed run left is replaced whole, and no link is followed."""
+    part = tmp_path / "campus.conf.chamilo-hardening"
+    part.write_text("much longer than what comes")
+    part.chmod(0o600)
+    File(str(tmp_path), "campus").write("text")
+    assert [path.name for path in tmp_path.iterdir()] == ["campus.conf"]
+    assert (tmp_path / "campus.conf").read_text() == "text"
+    assert (tmp_path / "campus.conf").stat().st_mode & 0o777 == 0o644
+    part.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError):
+        File(str(tmp_path), "campus").write("other")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o000])
+def test_the_file_can_be_read_whatever_the_umask(tmp_path, umask):
+    old = os.umask(umask)
+    try:
+        File(str(tmp_path), "campus").write("text")
+    finally:
+        os.umask(old)
+    assert (tmp_path / "campus.conf").stat().st_mode & 0o777 == 0o644
+
+
 def test_a_local_file_beside_it_is_refused(tmp_path):
     (tmp_path / "campus.local").write_text("")
     with pytest.raises(FilterError, match=r"campus\.local would change what was proved"):
         File(str(tmp_path), "campus").alone()
+    File(str(tmp_path), "other").alone()
+
+
+def test_of_a_long_log_the_newest_lines_are_read(tmp_path, monkeypatch):
+    """From the first whole one on."""
+    monkeypatch.setattr(engine, "LOG_BYTES", 2 * len(NGINX) + 10)
+    log = tmp_path / "access.log"
+    log.write_text("".join(f"{NGINX.replace('113.7', f'113.{number}')}\n" for number in (3, 4, 5, 6)))
+    assert engine.log_summary(str(log))["visitors"] == 2
+    log.write_text(f"{NGINX.replace('113.7', '113.3')}\n{NGINX}\n")
+    assert engine.log_summary(str(log))["visitors"] == 2, "a log that fits is read from its first line on"
 
 
 def test_who_visits_by_the_log(tmp_path):
@@ -335,6 +528,14 @@ def test_a_log_that_shows_nobody_but_proxies(tmp_path):
     assert engine.log_summary(both, ["10.0.0.0/24"], ["10.0.0.0/24"])["proxies"] == [], "a school of one's own"
     assert engine.log_summary(seen(log, "10.0.0.5", times=120))["proxies"] == ["10.0.0.5"]
     assert engine.log_summary(seen(log, "10.0.0.5", times=120), friends=["10.0.0.0/8"])["proxies"] == []
-    assert engine.log_summary(seen(log, "10.0.0.5", times=20))["proxies"] == [], "that can be one visitor"
+    assert engine.log_summary(seen(log, "10.0.0.5", times=100))["proxies"] == ["10.0.0.5"]
+    assert engine.log_summary(seen(log, "10.0.0.5", times=99))["proxies"] == [], "that can be one visitor"
+    few = "".join(f"{NGINX.replace('203.0.113.7', '10.0.0.5').replace('X11', f'b{n % 5}')}\n" for n in range(150))
+    log.write_text(few)
+    assert engine.log_summary(str(log))["proxies"] == ["10.0.0.5"]
+    log.write_text(few.replace("(b4)", "(b3)"))
+    assert engine.log_summary(str(log))["proxies"] == [], "one visitor with four browsers"
+    many = [f"10.0.0.{number}" for number in range(1, 8)]
+    assert engine.log_summary(seen(log, *many), ["10.0.0.0/24"])["proxies"] == many[:5], "five are enough to be told"
     assert engine.log_summary(seen(log, "8.8.8.8", times=120))["proxies"] == []
     assert engine.log_summary(seen(log))["proxies"] == []

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import random
 import re
 import sqlite3
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils import _settings_host, _settings_memory
 from ansible_collections.chamilo.hardening.plugins.module_utils._catalogue import CATALOGUE
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, DatabaseError, Deadlock
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import SettingsError, same, wish
@@ -221,6 +223,40 @@ def test_a_deadlock_is_tried_again_and_not_for_ever(fake):
     assert sum("INSERT" in sql for sql in fake.asked) == 3
 
 
+def test_after_a_deadlock_the_second_try_counts(fake):
+    fake.problem, fake.fail_at = Deadlock("gave way"), "INSERT INTO settings"
+    begin = fake.transaction
+    begun = []
+
+    @contextlib.contextmanager
+    def transaction(account):
+        begun.append(account)
+        with begin(account) as ask:
+            fake.fail_at = fake.fail_at if len(begun) == 1 else None
+            yield ask
+
+    fake.transaction = transaction
+    assert host(fake).apply(asked({CHECK: True}), check=False).changed
+    assert len(begun) == 2
+    assert [row[1:6] for row in fake.rows()] == [(1, "check_password", None, "security", "true")]
+
+
+def test_a_row_of_no_portal_is_never_read(fake):
+    fake.add(None, CHECK, "true")
+    before = fake.rows()
+    outcome = host(fake).apply(asked({CHECK: True}), check=False)
+    assert outcome.plan.settings[CHECK]["before"]["stored"] == {"1": None, "2": None, "3": None}
+    assert fake.rows()[:1] == before and len(fake.rows()) == 2
+
+
+def test_a_row_with_nothing_in_it_is_read_as_the_application_reads_it(fake):
+    fake.database.execute(
+        "INSERT INTO settings (access_url, variable, title, access_url_changeable) VALUES (1, 'check_password', '', 0)"
+    )
+    (repaired,) = host(fake).apply(asked({CHECK: True}), check=True).plan.repaired
+    assert repaired == {"setting": CHECK, "portal": 1, "kind": "stale_category", "category": "", "value": ""}
+
+
 def test_the_diff_shows_values_and_no_secret(fake):
     fake.add(1, CHECK, "false")
     fake.add(1, "mail.mailer_dsn", "smtp://old-secret")
@@ -254,7 +290,7 @@ class Portal:
         self.container = cache / "Chamilo_KernelProdContainer.php"
         self.container.touch()
         self.container.chmod(0o666)
-        php = folder / "bin/php"
+        self.php = php = folder / "bin/php"
         php.parent.mkdir()
         php.write_text(CONSOLE.format(told=self.told, broken=self.broken, cache=cache))
         php.chmod(0o755)
@@ -344,6 +380,92 @@ def test_a_pin_needs_the_application_and_a_user(fake, portal):
         with pytest.raises(SettingsError, match=words):
             pin(fake, portal, {CHECK: True})
         assert not portal.file.exists()
+
+
+def test_only_root_pins(fake, portal, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 33)
+    with pytest.raises(SettingsError, match="run it as root"):
+        pin(fake, portal, {CHECK: True})
+    assert not portal.file.exists() and fake.rows() == []
+
+
+def test_a_section_is_kept_for_later_and_needs_the_place_of_the_portal(fake, portal):
+    with pytest.raises(SettingsError, match="section needs chamilo_root"):
+        host(fake).apply(asked({CHECK: True}), check=False, section="passwords")
+    there = host(fake, portal.application, portal.state)
+    there.apply(asked({CHECK: True}), check=True, section="passwords")
+    assert _settings_memory.recall(portal.state) == {}
+    there.apply(asked({CHECK: True}), check=False, section="passwords")
+    assert _settings_memory.recall(portal.state)["passwords"].root == str(portal.root)
+    there.apply(asked({CHECK: True}), check=False, section="other")
+    assert list(_settings_memory.recall(portal.state)) == ["passwords"], "there was nothing to change"
+
+
+def test_a_file_that_somebody_changes_meanwhile_is_left(fake, portal):
+    def late(sql, params=()):
+        portal.file.write_text("parameters: {}\n")
+        return fake.ask(sql, params)
+
+    there = Host(ACCOUNT, portal.application, portal.state, fake.transaction, late)
+    with pytest.raises(SettingsError, match="was changed by somebody else just now. Nothing was written"):
+        there.apply(asked({CHECK: True}, pin=True), check=False)
+    assert portal.file.read_text() == "parameters: {}\n"
+    assert fake.rows() == [] and not portal.cleared()
+
+
+def test_a_file_that_is_no_text_is_refused(fake, portal):
+    portal.file.write_bytes(b"parameters:\n  a: \xff\n")
+    with pytest.raises(SettingsError, match="is no UTF-8 text"):
+        pin(fake, portal, {CHECK: True})
+
+
+def test_without_php_nothing_is_pinned(fake, portal, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SettingsError, match="needs the php command"):
+        pin(fake, portal, {CHECK: True})
+    assert not portal.file.exists()
+
+
+def test_a_cache_that_takes_for_ever_is_not_waited_for(fake, portal, monkeypatch):
+    monkeypatch.setattr(_settings_host, "_CACHE_SECONDS", 0.2)
+    portal.php.write_text("#!/bin/sh\nexec sleep 60\n")
+    with pytest.raises(SettingsError, match="did not end in 0.2 seconds"):
+        pin(fake, portal, {CHECK: True})
+    assert not portal.file.exists()
+
+
+def test_of_a_long_complaint_the_end_is_told(fake, portal):
+    portal.php.write_text("#!/bin/sh\nseq -f 'word%.0f' 500\nexit 3\n")
+    with pytest.raises(SettingsError) as problem:
+        pin(fake, portal, {CHECK: True})
+    words = str(problem.value).partition("as it was before: ")[2]
+    assert words.endswith("word499 word500") and len(words) == 300
+
+
+def test_the_cache_is_cleared_as_the_web_user_and_with_nothing_of_root_s(fake, portal, monkeypatch):
+    monkeypatch.setenv("SECRET", "hunter2")
+    portal.php.write_text(f"#!/bin/sh\n(id -u; id -g; umask; pwd; env; cat) >>{portal.told} 2>&1\n")
+    pin(fake, portal, {CHECK: True})
+    told = portal.told.read_text()
+    user = pwd.getpwnam("nobody")
+    assert told.splitlines()[:4] == [str(user.pw_uid), str(user.pw_gid), "0007", str(portal.root)]
+    assert "hunter2" not in told and "HOME=/nonexistent" in told
+
+
+@pytest.mark.parametrize("environment, stale", [("prod", True), ("dev", False)])
+def test_only_the_cache_that_is_in_use_can_be_stale(fake, portal, environment, stale):
+    """Another one may be older, and a cache that was never made is none."""
+    portal.application = Application(str(portal.root), "nobody", environment)
+    portal.file.write_text(f"parameters:\n  settings_overrides:\n    default:\n      {CHECK}: 'true'\n")
+    fake.add(1, CHECK, "true")
+    os.utime(portal.container, (7, 7))
+    wanted = asked({CHECK: True})
+    assert host(fake, portal.application, portal.state).apply(wanted, check=True).changed is stale
+    other = asked({"security.2fa_enable": False}, reset=[])
+    fake.add(1, "security.2fa_enable", "false")
+    assert not host(fake, portal.application, portal.state).apply(other, check=True).changed, (
+        "of no setting in the file"
+    )
 
 
 def test_a_link_in_place_of_the_file_is_refused(fake, portal):
