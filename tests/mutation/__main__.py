@@ -36,9 +36,16 @@ UTILS = "plugins/module_utils"
 UNIT = "tests/unit/plugins"
 ENGINES = {
     "chamilo_perms": ("_perms",),
-    "chamilo_settings": ("_settings", "_settings_host", "_overrides", "_catalogue"),
-    "fail2ban_filter": ("_fail2ban_filter",),
-    "chamilo_env": ("_env_file",),
+    "chamilo_settings": (
+        "_settings",
+        "_settings_host",
+        "_settings_memory",
+        "_settings_undo",
+        "_overrides",
+        "_catalogue",
+    ),
+    "fail2ban_filter": ("_fail2ban_filter", "_fail2ban"),
+    "chamilo_env": ("_env_file", "_env"),
 }
 ENOUGH = 0.85
 # A mistake planted in an engine that changes owners as root must not reach this machine: all but the tree is read-only.

@@ -67,6 +67,10 @@ def test_values_are_those_symfony_sees(host, text, values):
         ("A='x", f"{ROOT}/.env:1: A: the closing quote is missing."),
         ("A=${B", f'{ROOT}/.env: A: "}}" is missing.'),
         ("A=${B:-$C}", f"{ROOT}/.env: A: the default of B has a quote, a brace or a reference in it."),
+        ("A=1\n\n# c\nB='two\nlines'\nC= x", f"{ROOT}/.env:6: C: a blank stands before the value."),
+        ("A=1\0", f"{ROOT}/.env:1: a byte-order mark or a NUL byte stands in the file."),
+        ("A", f'{ROOT}/.env:1: "=" is missing behind A.'),
+        ("A=x\ty", f"{ROOT}/.env:1: A: a value with blanks needs quotes."),
         ("A=$(date)", f"{ROOT}/.env: A: the value comes from a command, which is not run here."),
         ("\ufeffA=1", f"{ROOT}/.env:1: a byte-order mark or a NUL byte stands in the file."),
     ],
@@ -106,6 +110,13 @@ def test_what_symfony_refuses_is_a_problem_with_its_place(host, text, problem):
         ({".env": "APP_ENV=prod\nAPP_DEBUG=on"}, {"APP_DEBUG": "1"}),
         ({".env": "APP_ENV=dev\nAPP_DEBUG=false"}, {"APP_DEBUG": "0"}),
         ({".env": "APP_ENV=prod\nAPP_DEBUG=2x"}, {"APP_DEBUG": "1"}),
+        ({".env": "APP_ENV=prod\nAPP_DEBUG=+1"}, {"APP_DEBUG": "1"}),
+        ({".env": "APP_ENV=prod\nAPP_DEBUG=True"}, {"APP_DEBUG": "1"}),
+        ({".env": "APP_ENV=prod\nAPP_DEBUG=yes"}, {"APP_DEBUG": "1"}),
+        ({".env": "APP_ENV=dev\nAPP_DEBUG=-0"}, {"APP_DEBUG": "0"}),
+        ({".env": "APP_ENV=dev\nAPP_DEBUG=no"}, {"APP_DEBUG": "0"}),
+        ({".env": "APP_ENV=dev\nAPP_DEBUG="}, {"APP_DEBUG": "0"}),
+        ({".env.local.php": "<?php return ['A' => '1'];"}, {"A": "1", "APP_ENV": "dev", "APP_DEBUG": "1"}),
     ],
 )
 def test_files_win_in_symfonys_order(host, files, values):
@@ -126,6 +137,16 @@ def test_what_the_server_gives_wins_and_is_named(host):
         "APP_ENV": "/etc/php/8.4/fpm/pool.d/www.conf:12",
         "APP_DEBUG": "Symfony's default",
     }
+
+
+@pytest.mark.parametrize("given", ["prod", None])
+def test_a_dump_counts_alone_where_the_server_says_the_same_or_nothing(host, given):
+    dump = "<?php return ['APP_ENV' => 'prod', 'A' => 'dumped'];"
+    real = {"APP_ENV": Place("/pool.conf", 1, given)} if given else {"B": Place("/pool.conf", 2, "2")}
+    environment = read(host, {".env": "A=1\nC=1", ".env.local.php": dump}, real)
+    assert (environment.secret("A"), environment.secret("C")) == ("dumped", "")
+    assert environment.files == (f"{ROOT}/.env.local.php",)
+    assert given or environment.secret("B") == "2"
 
 
 def test_a_dump_for_another_environment_does_not_count(host):
@@ -159,6 +180,48 @@ def test_no_secret_is_shown(host):
 )
 def test_public_defaults_are_named(host, text, names):
     assert read(host, {".env": text}).public_secrets == names
+
+
+@pytest.mark.parametrize("name", [".env.local", ".env.local.php", ".env.prod"])
+def test_nothing_is_said_where_a_file_that_would_win_cannot_be_read(open_host, nobody, name):
+    open_host.write(f"{ROOT}/.env", "APP_ENV=prod\nAPP_SECRET=x")
+    open_host.write(f"{ROOT}/{name}", "APP_SECRET=y")
+    (open_host.root / "srv/campus" / name).chmod(0)
+    with nobody():
+        environment = _env.read(open_host.tree, ROOT, {"B": Place("/pool.conf", 1, "2")})
+    assert environment.problems == (f"{ROOT}/{name} cannot be read: Permission denied.",)
+    assert (environment.files, environment.sources) == ((), {"B": "/pool.conf:1"})
+
+
+@pytest.mark.parametrize(
+    "text, places",
+    [
+        ("A=1\nB=22 # c\n", [("A", "1"), ("B", "22")]),
+        ("\r\n# c\r\nexport A='x y'\r\nB=\"z\"x \r\nC=", [("A", "'x y'"), ("B", '"z"x'), ("C", "")]),
+        ("A=ü\nB='two\nlines'\nA=2", [("A", "ü"), ("B", "'two\nlines'"), ("A", "2")]),
+    ],
+)
+def test_where_each_value_stands(text, places):
+    assert [(one.name, text[one.start : one.end]) for one in _env.assignments(text, ".env")] == places
+
+
+@pytest.mark.parametrize(
+    "name, secret",
+    [
+        ("APP_ENV", False),
+        ("APP_ENV_KEY", True),
+        ("MY_APP_ENV", True),
+        ("DATABASE_HOST", False),
+        ("DATABASE_URL", True),
+        ("TRUSTED_PROXIES", False),
+        ("IDS_BLOCK", False),
+        ("AWS_S3_STORAGE_BUCKET", False),
+        ("AWS_S3_STORAGE_SECRET", True),
+        ("JWT_PASSPHRASE", True),
+    ],
+)
+def test_what_may_be_shown(name, secret):
+    assert _env.is_secret(name) is secret
 
 
 def test_nothing_is_said_of_a_file_that_cannot_be_read(open_host, nobody):

@@ -219,6 +219,14 @@ def test_a_program_is_no_array(app):
             {".env": "APP_ENV=prod\n", ".env.local.php": "<?php return ['APP_ENV' => 'prod'];"},
         ),
         (
+            {
+                ".env": "APP_ENV=dev\n",
+                ".env.local": "APP_ENV=dev\n",
+                ".env.local.php": "<?php return ['APP_ENV' => 'dev'];",
+            },
+            {".env.local": "APP_ENV=prod\n", ".env.local.php": "<?php return ['APP_ENV' => 'prod'];"},
+        ),
+        (
             {".env.local.php": "<?php return ['APP_ENV' => 'dev'];"},
             {".env.local.php": "<?php return ['APP_ENV' => 'prod'];"},
         ),

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import socket
 import sys
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -56,7 +58,7 @@ def server(tmp_path, monkeypatch):
 
     def serve():
         line, _address = listener.accept()
-        with line:
+        with line, contextlib.suppress(ConnectionError):
             asked = b""
             while True:
                 piece = line.recv(4096)
@@ -83,6 +85,63 @@ def test_a_running_jail_is_told_apart_from_its_files(server):
     assert jail.actions == {"nftables": BAN, "python": ""}
 
 
+def test_all_of_a_jail_is_told(server):
+    told = {
+        "logpath": ["/a", "/b"],
+        "failregex": ["^1$", "^2$"],
+        "ignoreregex": ["^3$"],
+        "prefregex": "^p",
+        "datepattern": ("%Y", "Year"),
+        "maxlines": 3,
+        "maxretry": 4,
+        "findtime": 61,
+        "bantime": 62,
+        "ignoreip": ["::1", "10.0.0.0/8"],
+        "ignoreself": False,
+        "ignorecommand": "/bin/friend",
+        "actions": [],
+    }
+    server.update({f"get chamilo {key}": value for key, value in told.items()})
+    assert _fail2ban.running() == [
+        _fail2ban.Jail(
+            name="chamilo",
+            files=("/a", "/b"),
+            expressions=("^1$", "^2$"),
+            ignored_expressions=("^3$",),
+            prefix="^p",
+            date_pattern="%Y",
+            lines=3,
+            attempts=4,
+            window=61,
+            seconds=62,
+            friends=("::1", "10.0.0.0/8"),
+            spares_itself=False,
+            friend_command="/bin/friend",
+            actions={},
+        )
+    ]
+
+
+def test_what_a_jail_has_not_is_empty(server):
+    for key in ("prefregex", "datepattern", "ignorecommand"):
+        server[f"get chamilo {key}"] = None
+    (jail,) = _fail2ban.running()
+    assert (jail.prefix, jail.date_pattern, jail.friend_command) == ("", "", "")
+
+
+@pytest.mark.parametrize("listed", ["", " chamilo ,", "chamilo, chamilo"])
+def test_as_many_jails_as_are_listed(server, listed):
+    server["status"] = [("Jail list", listed)]
+    assert [jail.name for jail in _fail2ban.running()] == ["chamilo"] * listed.count("chamilo")
+
+
+def test_an_answer_that_breaks_off_or_has_no_end_is_an_error(server, monkeypatch):
+    server["banned"] = [{"sshd": ["203.0.113.7"] * 100_000}]
+    monkeypatch.setattr(_fail2ban, "_MOST", 1000)
+    with pytest.raises(Fail2banError, match="the answer broke off"):
+        _fail2ban.banned()
+
+
 def test_no_class_is_taken_from_an_answer(server):
     server["get chamilo failregex"] = [Harmful()]
     with pytest.raises(Fail2banError, match="no usable answer"):
@@ -102,8 +161,8 @@ def test_an_address_is_a_text(server):
 
 
 def test_who_is_shut_out(server):
-    server["banned"] = [{"sshd": []}, {"chamilo": ["203.0.113.7"]}]
-    assert _fail2ban.banned() == {"203.0.113.7": ["chamilo"]}
+    server["banned"] = [{"sshd": ["203.0.113.8"]}, {"chamilo": ["203.0.113.7", "203.0.113.8"]}, {"empty": []}]
+    assert _fail2ban.banned() == {"203.0.113.7": ["chamilo"], "203.0.113.8": ["sshd", "chamilo"]}
 
 
 def test_an_address_is_let_in_again(server):
@@ -165,6 +224,27 @@ def test_lines_go_through_the_engine(engine):
     assert _fail2ban.matches(jails, []) == [[]]
 
 
+WHOLE = """
+class Filter:
+    prefRegex = ""
+    def __init__(self, jail, useDns): self.told = [useDns]
+    def addFailRegex(self, text): self.told.append("fail " + text)
+    def addIgnoreRegex(self, text): self.told.append("ignore " + text)
+    def setMaxLines(self, number): self.told.append(f"lines {number}")
+    def setDatePattern(self, text): self.told.append("date " + text)
+    def processLine(self, line): return [[0, one] for one in [*self.told, "prefix " + self.prefRegex]]
+"""
+
+
+def test_the_engine_is_told_all_of_a_jail(engine):
+    (jail,) = engine(WHOLE)
+    assert _fail2ban.matches([jail], ["x"]) == [[["no", "fail ^x$", "prefix "]]]
+    more = replace(jail, ignored_expressions=("^i",), prefix="^p", date_pattern="%Y", lines=2)
+    assert _fail2ban.matches([jail, more], ["x"])[1] == [
+        ["no", "lines 2", "date %Y", "fail ^x$", "ignore ^i", "prefix ^p"]
+    ]
+
+
 def test_an_engine_that_never_ends_is_stopped(engine, monkeypatch):
     jails = engine("import time\ntime.sleep(60)\n")
     monkeypatch.setattr(_fail2ban, "_SECONDS", 0.5)
@@ -174,7 +254,13 @@ def test_an_engine_that_never_ends_is_stopped(engine, monkeypatch):
 
 def test_an_engine_that_breaks_says_why(engine):
     jails = engine("raise ImportError('no such engine')\n")
-    with pytest.raises(Fail2banError, match="no such engine"):
+    with pytest.raises(Fail2banError, match="could not be used: ImportError: no such engine"):
+        _fail2ban.matches(jails, ["x"])
+
+
+def test_an_engine_that_breaks_without_a_word_is_no_answer(engine):
+    jails = engine("import os\nos._exit(3)\n")
+    with pytest.raises(Fail2banError, match="could not be used: no reason given"):
         _fail2ban.matches(jails, ["x"])
 
 
@@ -182,3 +268,32 @@ def test_a_client_that_is_no_python_says_so(engine):
     jails = engine("", first="#!/bin/sh")
     with pytest.raises(Fail2banError, match="does not say which Python"):
         _fail2ban.matches(jails, ["x"])
+
+
+@pytest.mark.parametrize(
+    ("first", "python"),
+    [
+        ("#!/usr/bin/python3 -Es", "/usr/bin/python3"),
+        ("#! /opt/x/bin/python3.13", "/opt/x/bin/python3.13"),
+        ("#!/usr/bin/env python3", None),
+        ("# /usr/bin/python3", None),
+        ("", None),
+    ],
+)
+def test_which_python_fail2ban_runs_under(tmp_path, monkeypatch, first, python):
+    client = tmp_path / "fail2ban-client"
+    client.write_text(f"{first}\n#!/usr/bin/python2\n")
+    monkeypatch.setattr(_fail2ban, "_client", lambda: str(client))
+    assert _fail2ban.is_installed()
+    if python:
+        assert _fail2ban.interpreter() == python
+    else:
+        with pytest.raises(Fail2banError, match="does not say which Python"):
+            _fail2ban.interpreter()
+
+
+def test_without_a_client_it_is_not_installed(monkeypatch):
+    monkeypatch.setattr(_fail2ban, "_client", lambda: None)
+    assert not _fail2ban.is_installed()
+    with pytest.raises(Fail2banError, match="is not installed"):
+        _fail2ban.interpreter()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 
 import pytest
 
@@ -121,3 +122,43 @@ def test_undo_finds_the_portal_again(portal, monkeypatch):
     monkeypatch.setattr(_settings_undo, "Host", lambda account, application, state: portal.host())
     assert _settings_undo.undo(NAME, portal.state) == [f"{LOCK} is not set again."]
     assert _settings_undo.names("passwords", portal.state) == []
+
+
+def test_what_was_pinned_comes_back_as_it_was(portal):
+    """Another entry that somebody made meanwhile stays."""
+    with open(f"{portal.root}/config/settings_overrides.yaml", "w", encoding="utf-8") as file:
+        file.write(
+            f"parameters:\n  settings_overrides:\n    default:\n      {CHECK}: 'false'\n    2:\n      a.b: 'c'\n"
+        )
+    host = portal.host()
+    seen = host._seen(portal.table.ask, asked(settings={CHECK: True}), host._file())
+    _settings_memory.remember(NAME, portal.root, seen, asked(settings={CHECK: True}), portal.state)
+    kept = _settings_memory.recall(portal.state)[NAME].settings
+    assert kept[CHECK].overrides == {"default": "false"}
+    portal.table.database.execute("UPDATE settings SET selected_value = 'true' WHERE variable = 'check_password'")
+    now = replace(seen, rows=[replace(row, value="true") for row in seen.rows])
+    now = replace(now, overrides={"default": {CHECK: "true"}, "2": {"a.b": "c", CHECK: "true"}})
+    plan, _said = _settings_memory.way_back(kept, now)
+    assert plan.overrides == {"default": {CHECK: "false"}, "2": {CHECK: None}}
+    assert [(row.id, row.value) for row in plan.update] == [(1, "false"), (2, "false")]
+
+
+def test_a_secret_that_comes_back_is_hidden(portal):
+    portal.table.add(1, "mail.mailer_dsn", "smtp://old:hunter2@b")
+    portal.set(settings={}, secret_settings={"mail.mailer_dsn": "smtp://a:hunter3@b"})
+    assert portal.back() == ["mail.mailer_dsn is hidden again."]
+    assert portal.table.uses("mail.mailer_dsn", 1) == "smtp://old:hunter2@b"
+
+
+def test_only_root_keeps_things_in_root_s_folder(portal, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 33)
+    with pytest.raises(StateError, match="run the task with become"):
+        _settings_memory.remember(NAME, portal.root, None, None)
+
+
+def test_a_row_that_is_gone_is_not_brought_back_and_one_of_ours_goes(portal):
+    portal.set(settings={CHECK: True}, access_url=["1", "2", "3"])
+    portal.table.database.execute("DELETE FROM settings WHERE access_url = 2")
+    portal.back()
+    rows = [(row[1], row[5]) for row in portal.table.rows() if row[2] == "check_password"]
+    assert rows == [(1, "false")]
