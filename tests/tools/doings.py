@@ -1,0 +1,116 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a role would ask its modules to do: its tasks and variables, templated by Ansible as in a play.
+
+For a host that needs everything. Reads [[role, [waived control, ...]], ...] and writes a list of texts, as JSON. In a
+process of its own: Ansible's loader has to find the collection, not Python's.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader
+from ansible.template import Templar, trust_as_template
+
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+FOLDER = "/var/www/chamilo"
+LOG = "/var/log/nginx/campus.log"
+
+
+def site() -> dict[str, Any]:
+    from ansible_collections.chamilo.hardening.plugins.module_utils import _site
+
+    serving = _site.VirtualHost(
+        "/etc/nginx/sites-enabled/campus",
+        1,
+        ("campus.test",),
+        (_site.Listen("*", 443, tls=True),),
+        f"{FOLDER}/public",
+        access_log=LOG,
+        access_log_file=LOG,
+        includes_ours=True,
+    )
+    found = _site.Site(
+        "campus.test",
+        root=FOLDER,
+        real_root=FOLDER,
+        spellings=(FOLDER,),
+        installed=True,
+        systemd=True,
+        web=_site.WebServer("nginx", user="www-data", service="nginx", running=True),
+        php=_site.Php("8.4", "fpm", "php8.4-fpm", user="www-data", group="www-data"),
+        database=_site.Database("localhost", name="chamilo", client="mariadb"),
+        serving=(serving,),
+        php_folders=("/etc/php/8.4/fpm", "/etc/php/8.4/cli"),
+        missing_packages=("fail2ban",),
+    )
+    known: dict[str, Any] = json.loads(json.dumps(asdict(found)))
+    return known
+
+
+def given() -> dict[str, Any]:
+    """What tasks before these have found."""
+    rules = {"settings": {"security.password_requirements": {"before": {"effective": {"1": "{}"}}}}}
+    tree = {"window": "", "quarantined_total": 0, "doubtful_total": 0, "refused": [], "changed": False}
+    return {
+        "inventory_hostname": "campus.test",
+        "group_names": ["chamilo"],
+        "groups": {"chamilo": ["campus.test"]},
+        "ansible_check_mode": False,
+        "__chamilo_common_info": {"site": site()},
+        "__chamilo_https_vhost": {},
+        "__chamilo_passwords_seen": rules,
+        "__chamilo_permissions_tree": tree,
+        "__chamilo_brute_force_filter": {"log": {"proxies": []}, "content": "[Definition]"},
+        "__chamilo_brute_force_armed": {"changed": False},
+        "__chamilo_sessions_remembered": {"stdout": "1"},
+    }
+
+
+def doings(role: str, waived: list[str]) -> str:
+    """What a role would ask its modules to do, as a text."""
+    loader = DataLoader()
+    loader.set_basedir(str(ROLES / role))
+    variables = given()
+    for name in ("common", role):
+        for part in ("defaults", "vars"):
+            variables |= loader.load_from_file(str(ROLES / name / part / "main.yml"), trusted_as_template=True)
+    waiver = {"reason": "A test.", "owner": "Ada", "until": "2999-12-31"}
+    variables |= {
+        "chamilo_level": "consider",
+        "chamilo_waivers": [{**waiver, "control": control} for control in waived],
+        "ansible_search_path": [str(ROLES / role)],
+    }
+    templar = Templar(loader, variables=variables)
+    done = []
+
+    def perform(tasks: list[dict[str, Any]]) -> None:
+        for task in tasks:
+            conditions = task.get("when", [])
+            for condition in conditions if isinstance(conditions, list) else [conditions]:
+                if not templar.template(trust_as_template("{{ (" + str(condition) + ") | bool }}")):
+                    break
+            else:
+                if "block" in task:
+                    perform(task["block"])
+                    continue
+                loop = templar.template(task.get("loop", [None]))
+                for item in loop:
+                    templar.available_variables = {**variables, "item": item}
+                    done.append({key: templar.template(value) for key, value in task.items() if "." in key})
+                templar.available_variables = variables
+
+    perform(loader.load_from_file(str(ROLES / role / "tasks" / "main.yml"), trusted_as_template=True))
+    return json.dumps(done)
+
+
+if __name__ == "__main__":
+    init_plugin_loader()
+    json.dump([doings(role, waived) for role, waived in json.load(sys.stdin)], sys.stdout)

@@ -1,0 +1,104 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A waiver: the role leaves that one thing alone, and still does all the rest."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
+
+
+def says(pattern: str) -> Callable[[str], bool]:
+    return lambda text: re.search(pattern, text) is not None
+
+
+def looks_at(part: str) -> Callable[[str], bool]:
+    """The module that sets owners and modes is not told to leave this part out."""
+    return lambda text: not re.search(rf'"exclude": \[[^]]*"{re.escape(part)}"', text)
+
+
+# How one sees in what a role does that a control is in force.
+SIGNS = {
+    "permissions_code": looks_at("src"),
+    "permissions_var": lambda text: looks_at("var")(text) and "umask(0007)" in text,
+    "permissions_env": looks_at(".env*"),
+    "permissions_config": looks_at("config"),
+    "permissions_docroot": says("What somebody left behind"),
+    "permissions_production": lambda text: '"APP_ENV": "prod"' in text and "platform.server_type" in text,
+    "permissions_secrets": says(r'"require": \["APP_SECRET"'),
+    "passwords_length": says(r'"length": 12'),
+    "passwords_mix": says(r'"uppercase": 1'),
+    "passwords_enforced": says("security.check_password"),
+    "passwords_expiry": says("password_rotation_days"),
+    "brute_force_lock": says("login_max_attempt_before_blocking_account"),
+    "brute_force_captcha": says("security.allow_captcha"),
+    "brute_force_captcha_block": says("captcha_number_mistakes_to_block_account"),
+    "brute_force_fail2ban": says(r"/etc/fail2ban/jail\.d/chamilo-campus"),
+    "sessions_lifetime": lambda text: "gc_maxlifetime" in text and "phpsessionclean" in text,
+    "sessions_cookie_secure": says(r"cookie_secure = 1"),
+    "sessions_cookie_httponly": says(r"cookie_httponly = 1"),
+    "sessions_cookie_samesite": says(r"cookie_samesite = Lax"),
+    "sessions_strict": lambda text: "use_strict_mode = 1" in text and "prepend.d/sessions.php" in text,
+    "sessions_remember_me": lambda text: "remember" in text and "DELETE FROM `chamilo`.validation_token" in text,
+}
+# These have no deed of their own: they follow from the others, or from the way things are made. A waiver takes them out
+# of the report alone.
+OF_THEMSELVES = {
+    "permissions_no_777",
+    "permissions_links",
+    "permissions_web_user",
+    "brute_force_forgery",
+    "brute_force_friends",
+    "brute_force_unlock",
+}
+SECTIONS = ("permissions", "passwords", "brute_force", "sessions")
+
+
+def controls(section: str) -> list[str]:
+    return [
+        control.id
+        for control in _controls.load().controls
+        if control.section == section and control.level != "people" and control.id not in OF_THEMSELVES
+    ]
+
+
+@pytest.fixture(scope="module")
+def doings() -> dict[tuple[str, ...], str]:
+    """By section and what is waived."""
+    asked = [(section, *waived) for section in SECTIONS for waived in ((), controls(section))]
+    asked += [(_controls.load().control(control).section, control) for control in SIGNS]
+    given = json.dumps([[section, waived] for section, *waived in asked])
+    command = [sys.executable, "-m", "tests.tools.doings"]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr
+    return dict(zip(asked, json.loads(done.stdout)))
+
+
+Doings = dict[tuple[str, ...], str]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_everything_is_in_force_without_a_waiver(doings: Doings, section: str) -> None:
+    assert [control for control in controls(section) if not SIGNS[control](doings[section,])] == []
+
+
+@pytest.mark.parametrize("control", SIGNS)
+def test_a_waiver_leaves_its_control_alone_and_no_other(doings: Doings, control: str) -> None:
+    section = _controls.load().control(control).section
+    assert {other: SIGNS[other](doings[section, control]) for other in controls(section)} == {
+        other: other != control for other in controls(section)
+    }
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_with_everything_waived_nothing_is_in_force(doings: Doings, section: str) -> None:
+    text = doings[(section, *controls(section))]
+    assert [control for control in controls(section) if SIGNS[control](text)] == []
