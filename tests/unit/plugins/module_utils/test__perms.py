@@ -522,7 +522,9 @@ def test_a_file_that_is_exchanged_at_the_very_moment(site, outside, monkeypatch,
     assert "exchanged" in said["src/Kernel.php"] or "not in this tree" in said["src/Kernel.php"]
 
 
-def test_a_folder_that_is_exchanged_at_the_very_moment(site, tmp_path, monkeypatch):
+@pytest.mark.parametrize("turn", [1, 2])
+def test_a_folder_that_is_exchanged_at_the_very_moment(site, tmp_path, monkeypatch, turn):
+    """When it is met, and when its turn comes."""
     other = sloppy(tmp_path / "other")
     before = picture(other)
 
@@ -530,19 +532,90 @@ def test_a_folder_that_is_exchanged_at_the_very_moment(site, tmp_path, monkeypat
         os.rename(site / "var/log", tmp_path / "away")
         os.symlink(other, site / "var/log")
 
-    at_the_moment(monkeypatch, "log", exchange)
+    at_the_moment(monkeypatch, "log", exchange, turn)
     assert "exchanged" in reasons(run(order(site)))["var/log"]
     assert picture(other) == before
 
 
-def at_the_moment(monkeypatch, name, exchange):
-    """Right before this name is opened for the first time."""
+@pytest.mark.parametrize("turn", [1, 2])
+def test_a_folder_that_goes_meanwhile_is_no_fault(site, tmp_path, monkeypatch, turn):
+    at_the_moment(monkeypatch, "log", lambda: os.rename(site / "var/log", tmp_path / "away"), turn)
+    found = run(order(site))
+    assert found.refused_total == 0
+    assert state(site / "var/cache/prod/x.php")[2] == "0660"
+
+
+def test_a_folder_that_another_file_system_covers_when_its_turn_comes(site, mount, monkeypatch):
+    def cover():
+        mount("-t", "tmpfs", "-o", "mode=777", "tmpfs", site / "var/log")
+        (site / "var/log/file").touch(0o666)
+
+    at_the_moment(monkeypatch, "log", cover, 2)
+    run(order(site))
+    assert state(site / "var/log/file")[2] == "0644", "it was not looked at"
+
+
+def of_another_file(site, outside):
+    os.unlink(site / "src/Again.php")
+    os.link(outside, site / "src/Again.php")
+
+
+def with_a_name_less(site, _outside):
+    os.unlink(site / "src/Kernel.php")
+
+
+def by_a_link_on_the_way(site, outside):
+    os.rename(site / "src", site / "gone")
+    os.symlink(outside.parent, site / "src")
+
+
+@pytest.mark.parametrize("exchange", [of_another_file, with_a_name_less, by_a_link_on_the_way])
+def test_names_that_are_exchanged_after_they_were_counted(site, outside, monkeypatch, exchange):
+    os.link(site / "src/Kernel.php", site / "src/Again.php")
+    os.link(site / "src/Kernel.php", site / "src/Last.php")
+    before = state(outside)
+    settle = _perms._Walk.settle_links
+
+    def late(walk):
+        exchange(site, outside)
+        settle(walk)
+
+    monkeypatch.setattr(_perms._Walk, "settle_links", late)
+    said = [*reasons(run(order(site))).values()]
+    assert state(outside) == before
+    assert said == ["was exchanged while it was looked at"]
+
+
+def test_several_processes_tell_all_that_one_tells(site):
+    """Every kind of thing, in the last folders that are looked at."""
+    fill(site, 400, 1)
+    for number in (7, 250, 399):
+        folder = site / f"var/upload/{number % 20}/{number}"
+        os.mkfifo(folder / "fifo")
+        os.link(folder / "0", folder / "again")
+        os.symlink("/etc/shadow", folder / "link")
+        give(folder / "link", 0)
+        (site / f"public/build/{number}").mkdir()
+        (site / f"public/build/{number}/x.php").write_text("<?php")
+        give(site / f"public/build/{number}/x.php", 0o600)
+    one = run(order(site), check=True, processes=1)
+    two = run(order(site), check=True, processes=2)
+    assert one.quarantined_total == len(one.quarantined) == 3
+    for name in ("entries", "fixed", "refused", "refused_total", "quarantined", "quarantined_total", "links"):
+        assert getattr(two, name) == getattr(one, name)
+    assert len(two.samples) == len(one.samples) == 20
+
+
+def at_the_moment(monkeypatch, name, exchange, turn=1):
+    """Right before this name is opened for the first time, or the second."""
     openly = os.open
-    left = [exchange]
+    seen = []
 
     def opened(path, *given, **options):
-        if path == name and left:
-            left.pop()()
+        if path == name:
+            seen.append(name)
+            if len(seen) == turn:
+                exchange()
         return openly(path, *given, **options)
 
     monkeypatch.setattr(os, "open", opened)
