@@ -470,7 +470,7 @@ def _payloads(field: Field, victim: str, forged: str) -> list[str]:
     at = forged.find(victim)
     tail = forged[at:]
     # A whole line; one from the address on; the word before the address with it; an address alone; a list of two.
-    texts = [victim, f"{victim}, 10.0.0.1", forged, tail, forged[max(0, forged.rfind(" ", 0, at)) + 1 :]]
+    texts = [victim, f"{victim}, 10.0.0.1", forged, tail, forged[forged.rfind(" ", 0, at) + 1 :]]
     texts += [f"x {text} x" for text in (victim, tail)]
     if not field.spaces:
         return [made for text in texts for made in (_encoded(text), text.replace(" ", "+"), f"/{_encoded(text)}")]

@@ -251,6 +251,36 @@ def test_the_usual_form_of_an_address(address, usual):
     assert engine.normal(address) == usual
 
 
+def test_the_forged_line_is_the_victim_s_own_where_two_addresses_stand():
+    """A proxy's, and that of the visitor whom the filter must find."""
+    line = "10.0.0.5 via 203.0.113.7 refused"
+    forged = f"10.0.0.5 via {VICTIM} refused"
+    made = [trial.line for trial in engine.plants(Sample(line, "203.0.113.7"), False)]
+    assert f"{line}{forged}" in made
+    made = [trial.line for trial in engine.plants(Sample(line), False)]
+    assert f"{line}{VICTIM} via 203.0.113.7 refused" in made, "of nobody: the first one is as good"
+
+
+@pytest.mark.parametrize("line", [NGINX, APACHE, IDS])
+def test_a_victim_is_planted_whole(line):
+    made = [trial.line for trial in engine.plants(Sample(line, "203.0.113.7"), True)]
+    assert all(one.count(VICTIM) == one.count(VICTIM[1:]) for one in made)
+
+
+def test_another_address_of_the_line_is_a_stranger_s_too(fake):
+    sample = Sample("10.0.0.5 via 203.0.113.7 refused", "203.0.113.7")
+    fake.yields = staticmethod(lambda line: ["203.0.113.7" if line == sample.line else "10.0.0.5"])
+    assert "yields 10.0.0.5" in refused(sample)
+
+
+@pytest.mark.parametrize(
+    ("network", "inside"),
+    [("10.0.0.0/24", True), ("10.0.0.5/24", True), ("10.0.0.9", True), ("10.0.1.0/24", False), ("fe80::/10", False)],
+)
+def test_who_lies_within_a_network(network, inside):
+    assert engine.within("10.0.0.9", ["nonsense", network]) is inside
+
+
 def test_both_families_are_planted():
     lines = [trial.line for trial in engine.plants(FAILURE, False)]
     assert any("2001:db8:bad::77" in line for line in lines)

@@ -52,12 +52,36 @@ def test_names_become_numbers_and_modes_octal(capsys, site):
     assert (site / "config").group() == "adm"
 
 
+@pytest.mark.parametrize("owner", ["nobody", "1", "0"])
+def test_the_owner_may_be_anybody_but_the_web_user(capsys, site, owner):
+    assert run(capsys, site, owner=owner)["changed"]
+    assert (site / ".env").stat().st_uid == {"nobody": 65534, "1": 1, "0": 0}[owner]
+
+
+def test_modes_of_three_digits_and_rules_with_slashes_at_their_end(capsys, site):
+    run(capsys, site, policy=[{"path": "config/", "directory_mode": "711", "file_mode": "0400"}])
+    assert (site / "config").stat().st_mode & 0o777 == 0o711
+    assert (site / "config/a.yaml").stat().st_mode & 0o777 == 0o400
+
+
+def test_what_was_laid_by_another_profile_is_set_back(capsys, site):
+    run(capsys, site, profile="upgrade")
+    assert (site / "public/index.php").stat().st_mode & 0o777 == 0o664
+    run(capsys, site)
+    assert (site / "public/index.php").stat().st_mode & 0o777 == 0o644
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
         ({"web_user": "www-dtaa"}, ["web_user", "www-dtaa"]),
         ({"web_user": "root"}, ["web_user is root"]),
         ({"owner": "www-data"}, ["owner", "www-data", "change the program"]),
+        ({"policy": [{"path": "a", "group": "wheeel"}]}, ["rule 1: group", "wheeel"]),
+        ({"policy": [{"path": "a", "file_mode": "00640"}]}, ["rule 1: file_mode", "00640"]),
+        ({"policy": [{"path": "a", "file_mode": "0642"}]}, ["0642", "everybody"]),
+        ({"exclude": ["a/./b"]}, ["exclude", "a/./b"]),
+        ({"exclude": ["/"]}, ["exclude"]),
         ({"owner": "nobdoy"}, ["owner", "nobdoy"]),
         ({"group": "wheeel"}, ["group", "wheeel"]),
         ({"path": "var/www"}, ["var/www", "slash"]),
