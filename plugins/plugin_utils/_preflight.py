@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._alert import refusal
@@ -65,7 +64,7 @@ def specs(roles: Path = ROLES) -> dict[str, Spec]:
     """The options of each role, by role."""
     found = {}
     for path in sorted(roles.glob("*/meta/argument_specs.yml")):
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = _controls.load_yaml(path)
         found[path.parts[-3]] = data["argument_specs"]["main"].get("options") or {}
     return found
 
