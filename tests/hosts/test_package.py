@@ -6,30 +6,33 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.hosts.hardening import SPARED, missing_from_the_portal
+from tests.playbook import RECAP
 from tests.testbed.engine import ROOT
 from tests.testbed.hosts import Host
 
-pytestmark = pytest.mark.long
 
-Command = Callable[..., str]
+@dataclass(frozen=True)
+class Installed:
+    """A folder of a user who has nothing but the installed package."""
 
+    folder: Path
+    env: dict[str, str]
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Command:
-    """A function that runs a command where only the installed package is to be found."""
-    folder = tmp_path_factory.mktemp("controller")
-    keep = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "PYTHON"))}
-    # The dependencies come from bin/env; the collection itself only from the package.
-    paths = f"{folder}/collections:{ROOT}/.cache/collections"
-    env = {**keep, "ANSIBLE_COLLECTIONS_PATH": paths, "ANSIBLE_NOCOLOR": "1"}
-
-    def run(*command: str, cwd: Path = folder) -> str:
+    def run(self, *command: str, cwd: Path | None = None) -> str:
         done = subprocess.run(
-            command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300
+            command,
+            cwd=cwd or self.folder,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=1500,
         )
         text = done.stdout + done.stderr
         assert done.returncode == 0, text
@@ -37,34 +40,91 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Command:
         assert "[DEPRECATION" not in text, text
         return done.stdout
 
-    run("ansible-galaxy", "collection", "build", "--output-path", str(folder), cwd=ROOT)
-    (package,) = folder.glob("chamilo-hardening-*.tar.gz")
-    run("ansible-galaxy", "collection", "install", "--offline", "--no-deps", "-p", "collections", str(package))
-    return run
+    def play(self, name: str, host: Host, *options: str) -> int:
+        """How many tasks of a playbook of the collection changed something."""
+        inventory = self.folder / "hosts.yml"
+        variables = {"chamilo_https_certificate": "self_signed", **SPARED}
+        hosts = {host.domain: {**host.inventory(), **variables}}
+        inventory.write_text(json.dumps({"chamilo": {"hosts": hosts}}))
+        output = self.run("ansible-playbook", f"chamilo.hardening.{name}", "-i", str(inventory), *options)
+        return {host: int(count) for host, count in RECAP.findall(output)}[host.domain]
+
+    def report(self) -> dict[str, int]:
+        (host,) = json.loads((self.folder / "chamilo-report/report.json").read_text())["hosts"]
+        assert host["reachable"]
+        summary: dict[str, int] = host["summary"]
+        return summary
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("package")
+    Installed(folder, dict(os.environ)).run(
+        "ansible-galaxy", "collection", "build", "--output-path", str(folder), cwd=ROOT
+    )
+    (built,) = folder.glob("chamilo-hardening-*.tar.gz")
+    return built
+
+
+@pytest.fixture(scope="module")
+def install(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Installed]:
+    """A function that installs the package for somebody, whose programs come first in ``PATH``."""
+
+    def at(programs: str = "") -> Installed:
+        folder = tmp_path_factory.mktemp("controller")
+        keep = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "PYTHON"))}
+        env = {
+            **keep,
+            # The dependencies come from bin/env; the collection itself only from the package.
+            "ANSIBLE_COLLECTIONS_PATH": f"{folder}/collections:{ROOT}/.cache/collections",
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_PIPELINING": "1",
+            "PATH": f"{programs}:{keep['PATH']}".removeprefix(":"),
+        }
+        user = Installed(folder, env)
+        user.run("ansible-galaxy", "collection", "install", "--offline", "--no-deps", "-p", "collections", str(package))
+        return user
+
+    return at
+
+
+@pytest.fixture(scope="module")
+def installed(install: Callable[..., Installed]) -> Installed:
+    return install()
 
 
 @pytest.mark.cells("trixie-nginx")
-def test_audit_and_dry_run_by_full_name(installed: Command, shared: Host, tmp_path: Path) -> None:
-    inventory = tmp_path / "hosts.yml"
-    inventory.write_text(json.dumps({"chamilo": {"hosts": {shared.domain: shared.inventory()}}}))
-    report = tmp_path / "report"
-    installed("ansible-playbook", "chamilo.hardening.audit", "-i", str(inventory), "-e", f"chamilo_report_dir={report}")
-    assert (report / "report.html").is_file()
-    (host,) = json.loads((report / "report.json").read_text())["hosts"]
-    assert host["reachable"]
-    assert host["summary"]["fail"] > 10
-    certificate = "chamilo_https_certificate=self_signed"
-    installed("ansible-playbook", "chamilo.hardening.harden", "-i", str(inventory), "--check", "-e", certificate)
+def test_audit_and_dry_run_by_full_name(installed: Installed, shared: Host) -> None:
+    assert installed.play("audit", shared) == 0
+    assert (installed.folder / "chamilo-report/report.html").is_file()
+    assert installed.report()["fail"] > 10
+    assert installed.play("harden", shared, "--check", "--tags", "https,permissions,headers") > 5
 
 
-def test_every_section_is_documented_as_a_role(installed: Command) -> None:
-    roles = json.loads(installed("ansible-doc", "-t", "role", "--list", "--json", "chamilo.hardening"))
+def test_every_section_is_documented_as_a_role(installed: Installed) -> None:
+    roles = json.loads(installed.run("ansible-doc", "-t", "role", "--list", "--json", "chamilo.hardening"))
     assert {"chamilo.hardening.https", "chamilo.hardening.headers"} <= set(roles)
 
 
-def test_nothing_but_the_collection_is_shipped(installed: Command) -> None:
-    found = json.loads(installed("ansible-galaxy", "collection", "list", "--format", "json", "chamilo.hardening"))
+def test_nothing_but_the_collection_is_shipped(installed: Installed) -> None:
+    found = json.loads(installed.run("ansible-galaxy", "collection", "list", "--format", "json", "chamilo.hardening"))
     (folder,) = (Path(folder) for folder, content in found.items() if "chamilo.hardening" in content)
     shipped = {path.name for path in (folder / "chamilo/hardening").iterdir()}
     allowed = set("CHANGELOG.md CONTRIBUTING.md FILES.json LICENSE MANIFEST.json README.md".split())
     assert shipped <= allowed | {"changelogs", "docs", "meta", "playbooks", "plugins", "roles"}
+
+
+@pytest.mark.long
+@pytest.mark.cells("trixie-nginx")
+def test_all_of_it_with_the_oldest_ansible_that_is_promised(install: Callable[..., Installed], fresh: Host) -> None:
+    where = [str(ROOT / "bin/env"), "--oldest", "sh", "-c", 'echo "$VIRTUAL_ENV/bin"']
+    user = install(subprocess.run(where, check=True, stdout=subprocess.PIPE, text=True, timeout=300).stdout.strip())
+    assert user.run("ansible-playbook", "--version").startswith("ansible-playbook [core 2.19.")
+    assert user.play("audit", fresh) == 0
+    red = user.report()["fail"]
+    assert user.play("harden", fresh, "--check") > 10
+    assert user.play("harden", fresh) > 10
+    assert user.play("harden", fresh) == 0
+    assert missing_from_the_portal(fresh, "https") == []
+    assert user.play("audit", fresh) == 0
+    assert user.report()["fail"] < red / 5
