@@ -16,6 +16,7 @@ from __future__ import annotations
 import bz2
 import contextlib
 import datetime
+import errno
 import fcntl
 import glob
 import gzip
@@ -29,6 +30,7 @@ import re
 import secrets
 import shutil
 import socket
+import stat
 import subprocess
 import tempfile
 import time
@@ -39,6 +41,7 @@ from typing import IO, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _database, _env, _records, _state
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError, open_trusted
 
 CONFIGURATION = "/etc/chamilo-hardening"
 RECORD = "backups.json"
@@ -397,7 +400,7 @@ def dumper() -> str:
     return program
 
 
-# Nothing that the plain right to read does not allow; the same database always gives the same bytes but for comments.
+# The same database always gives the same bytes but for comments.
 DUMP_OPTIONS = (
     "--single-transaction",
     "--no-tablespaces",
@@ -406,6 +409,8 @@ DUMP_OPTIONS = (
     "--default-character-set=utf8mb4",
     "--max-allowed-packet=1G",
 )
+# What Chamilo itself has none of. The application's account may not see them.
+PROGRAMS = ("--routines", "--events")
 
 
 @contextlib.contextmanager
@@ -413,10 +418,10 @@ def dumping(portal: Portal) -> Iterator[tuple[list[str], tuple[int, ...]]]:
     """The command that dumps the portal's database, and the descriptors it needs."""
     account = f"{CONFIGURATION}/backup-{portal.site}.cnf"
     if os.path.exists(account):
-        yield [dumper(), f"--defaults-file={account}", *DUMP_OPTIONS, "--", portal.name], ()
+        yield [dumper(), f"--defaults-file={account}", *DUMP_OPTIONS, *PROGRAMS, "--", portal.name], ()
     elif portal.local and os.path.exists(portal.socket or _database.SOCKET):
         where = f"--socket={portal.socket or _database.SOCKET}"
-        yield [dumper(), "--no-defaults", "--user=root", where, *DUMP_OPTIONS, "--", portal.name], ()
+        yield [dumper(), "--no-defaults", "--user=root", where, *DUMP_OPTIONS, *PROGRAMS, "--", portal.name], ()
     else:  # the application's own account, its password in a pipe
         known = _env.read(Tree(), portal.folder)
         login = _database.Account(
@@ -599,35 +604,69 @@ _NO_COPIES = ("var", "vendor", "node_modules", ".git")
 
 
 def put_away(portal: Portal) -> list[str]:
-    """Move dumps and archives out of the portal's folder, where anybody may guess their names. Says where to."""
-    root = portal.folder
+    """Copy dumps and archives out of the portal's folder, where anybody may guess their names, and remove them there.
+
+    The web user may exchange folders and files while we look: all is reached through what is open already.
+    """
     kept = os.path.join(_state.STATE, "kept", "backups", portal.site)
     lines = []
-    for folder, folders, names in os.walk(root):
-        if folder == root:
-            folders[:] = [name for name in folders if name not in _NO_COPIES]
-        for name in sorted(names):
-            path = os.path.join(folder, name)
-            if not _COPIES.search(name) or os.path.islink(path) or not _is_copy(path):
-                continue
-            target = os.path.join(kept, f"{time.time_ns()}-{name}")
-            with _state.Tree() as tree:
-                for missing in tree.missing_parents(target):
-                    tree.make_directory(missing, 0o700)
-            shutil.move(path, target)
-            os.chown(target, 0, 0)
-            os.chmod(target, 0o600)
-            lines.append(f"{path} could be downloaded or read by the web server: it is {target} now.")
+    top = open_trusted(portal.folder)
+    try:
+        for folder, folders, names, handle in os.fwalk(".", dir_fd=top):
+            if folder == ".":
+                folders[:] = [name for name in folders if name not in _NO_COPIES]
+            for name in sorted(filter(_COPIES.search, names)):
+                path = os.path.normpath(os.path.join(portal.folder, folder, name))
+                try:
+                    target = _put_away(name, handle, kept)
+                except OSError as problem:
+                    lines.append(f"{path} can be downloaded or read by the web server, and stays: {problem.strerror}.")
+                    continue
+                if target:
+                    lines.append(f"{path} could be downloaded or read by the web server: it is {target} now.")
+    finally:
+        os.close(top)
     return lines
 
 
-def _is_copy(path: str) -> bool:
-    name = os.path.basename(path)
+def _put_away(name: str, folder: int, kept: str) -> str:
+    """Where a file of this name in an open folder is now, if it was a copy of data."""
+    try:
+        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError as problem:
+        if problem.errno in (errno.ELOOP, errno.ENOENT, errno.ENXIO):  # a link, gone since, a socket: no copy
+            return ""
+        raise
+    with open(handle, "rb") as stream:
+        info = os.fstat(handle)
+        if not stat.S_ISREG(info.st_mode) or not _is_copy(name, stream):
+            return ""
+        target = os.path.join(kept, f"{time.time_ns()}-{name}")
+        with _state.Tree() as tree:
+            for missing in tree.missing_parents(target):
+                tree.make_directory(missing, 0o700)
+        stream.seek(0)
+        try:
+            with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as copy:
+                shutil.copyfileobj(stream, copy, _CHUNK)
+                copy.flush()
+                os.fsync(copy.fileno())
+        except OSError:
+            os.unlink(target)
+            raise
+        with contextlib.suppress(FileNotFoundError):
+            now = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if (now.st_dev, now.st_ino) == (info.st_dev, info.st_ino):
+                os.unlink(name, dir_fd=folder)
+    return target
+
+
+def _is_copy(name: str, stream: IO[bytes]) -> bool:
     if not re.search(r"(?i)\.(?:sql|dump)", name):
         return bool(_LIKE_COPIES.search(name))
-    opener: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(os.path.splitext(name)[1].lower(), open)
-    with contextlib.suppress(OSError, EOFError, lzma.LZMAError, zlib.error), opener(path, "rb") as stream:
-        return bool(_DUMPED.search(stream.read(2048)))
+    unpack: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(os.path.splitext(name)[1].lower())
+    with contextlib.suppress(OSError, EOFError, lzma.LZMAError, zlib.error):
+        return bool(_DUMPED.search((unpack(stream) if unpack else stream).read(2048)))
     return bool(_LIKE_COPIES.search(name))  # it cannot be read: its name must do
 
 
@@ -640,7 +679,11 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
     lines: list[str] = []
     with alone(portal, "backup"):
         memory = remembered(portal)
-        found = put_away(portal)
+        found: list[str] = []
+        try:
+            found = put_away(portal)
+        except (PermsError, _state.StateError) as problem:  # no reason to make no backup
+            problems.append(str(problem))
         if found:
             try:
                 tell(portal, "Copies of data lay in the portal's folder", " ".join(found))

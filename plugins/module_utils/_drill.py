@@ -47,6 +47,7 @@ _PORT = 8765
 _BOOT_SECONDS, _START_SECONDS = 120.0, 60.0
 _KEPT = 100  # results
 _BULK = ("var/upload", "var/courses", "var/log")  # of these only a sample comes back
+_DEFINER = re.compile(rb"(?:/\*!\d+ )?(?:CREATE\b[^`']*?)?\bDEFINER=(`(?:[^`]|``)*`@`(?:[^`]|``)*`)")
 _CLONE_NEWNET, _PDEATHSIG = 0x40000000, 1
 
 
@@ -274,13 +275,15 @@ class _Drill:
     def _load(self, server: Server, scratch: str) -> None:
         """Load the dump, dump it again, and compare the two table by table."""
         server.ask(f"CREATE DATABASE {_quoted(self.portal.name)}")
+        for account in _definers(f"{scratch}/database.sql"):
+            server.ask(f"CREATE USER IF NOT EXISTS {account}; GRANT ALL ON *.* TO {account}")
         with open(f"{scratch}/database.sql", "rb") as stream:
             server.client(["--database", self.portal.name], stream)
         again = f"{scratch}/again.sql"
         with open(again, "xb") as output:
             command = [_backup.dumper(), "--no-defaults", "--user=root", f"--socket={server.socket}"]
             done = subprocess.run(
-                [*_stranger(), *command, *_backup.DUMP_OPTIONS, "--", self.portal.name],
+                [*_stranger(), *command, *_backup.DUMP_OPTIONS, *_backup.PROGRAMS, "--", self.portal.name],
                 stdout=output,
                 stderr=subprocess.PIPE,
                 env=_backup.environment(),
@@ -301,6 +304,17 @@ class _Drill:
         if problem:
             raise BackupError(f"The restored portal does not start: {problem}")
         self.lines.append("the restored portal started and showed its login page.")
+
+
+def _definers(path: str) -> set[str]:
+    """The accounts that views, triggers, routines and events of a dump run as, quoted."""
+    found = set()
+    with open(path, "rb") as stream:
+        for line in stream:
+            named = _DEFINER.match(line)
+            if named:
+                found.add(named[1].decode())
+    return found
 
 
 def _literal(path: str) -> str:
@@ -433,7 +447,7 @@ def _server(scratch: str) -> Iterator[Server]:
     server = Server(f"{scratch}/mysql.sock")
     # Nothing of it has to outlive a power cut.
     quick = ["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-buffer-pool-size=64M"]
-    alone = ["--skip-networking", "--skip-grant-tables", "--skip-log-bin", "--max-allowed-packet=1G"]
+    alone = ["--skip-networking", "--skip-log-bin", "--max-allowed-packet=1G"]
     process = subprocess.Popen(
         [*_stranger(), program, *options, *quick, *alone]
         + [f"--socket={server.socket}", f"--pid-file={folder}/pid", f"--log-error={log}", f"--tmpdir={scratch}"],
@@ -519,6 +533,8 @@ def _in_private(portal: Portal, root: str, database: str) -> str:
                 "HOME": os.path.dirname(database),
                 "TMPDIR": os.path.dirname(database),
                 "DATABASE_HOST": "localhost",
+                "DATABASE_USER": "root",
+                "DATABASE_PASSWORD": "",
                 "MAILER_DSN": "null://null",
             },
         )

@@ -7,8 +7,9 @@
 """Brings a portal, or a part of it, back from a backup. What was there before is moved aside, never removed.
 
 Everything is fetched and looked at beside the portal in use first. Then folders change places (each in one step of the
-kernel) and all tables do (in one statement of the server). What is about to change places is written down before, so
-that a restore that was killed is finished by the next command.
+kernel) and all tables do (in one statement of the server; views, triggers, routines and events cannot move with them
+and are made anew). What is about to change places is written down before, so that a restore that was killed is finished
+by the next command.
 """
 
 from __future__ import annotations
@@ -35,6 +36,20 @@ PARTS = ("host", "database", "files", "file")
 _FILES = ("var", "config", "public/plugin")  # and the environment files
 _EXCHANGE = 2
 _HERE = -100
+# What cannot be moved with a table, as statements: what comes, and what was there.
+_COMING, _GOING = "coming.sql", "views-and-programs.sql"
+_OBJECTS = """
+SELECT 'VIEW', TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA = {0}
+UNION ALL SELECT 'TRIGGER', TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = {0}
+UNION ALL SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = {0}
+UNION ALL SELECT 'EVENT', EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = {0}"""
+_STRANGERS = """
+SELECT DISTINCT DEFINER FROM (
+SELECT DEFINER FROM information_schema.VIEWS WHERE TABLE_SCHEMA = {0}
+UNION ALL SELECT DEFINER FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = {0}
+UNION ALL SELECT DEFINER FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = {0}
+UNION ALL SELECT DEFINER FROM information_schema.EVENTS WHERE EVENT_SCHEMA = {0}
+) AS named WHERE DEFINER NOT IN (SELECT CONCAT(User, '@', Host) FROM mysql.user)"""
 # What the guide gives the application's account.
 _RIGHTS = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
 
@@ -112,7 +127,7 @@ class _Work:
         """Remove what a restore fetched that was killed before anything changed places."""
         if os.path.lexists(self.staging):
             shutil.rmtree(self.staging)
-        if self.portal.local and os.path.exists(_socket(self.portal)):
+        if _may_restore(self.portal):
             _sql(self.portal, f"DROP DATABASE IF EXISTS {_quoted(_restoring(self.portal))}")
 
     def write_down(self) -> None:
@@ -165,10 +180,13 @@ class _Work:
 
     def stage_database(self) -> None:
         """Load the dump into a database of its own."""
-        if not self.portal.local:
-            raise BackupError(f"The database is on {self.portal.host}: restore it there.")
-        if not os.path.exists(_socket(self.portal)):
-            raise BackupError("No database server runs on this host: install mariadb-server first.")
+        if not _may_restore(self.portal):
+            raise BackupError(
+                "No database server runs on this host: install mariadb-server first."
+                if self.portal.local
+                else f"The database is on {self.portal.host}. Put the login of an account that may make databases "
+                f"there into {_login(self.portal)}, below [client], for as long as the restore takes."
+            )
         os.makedirs(self.staging, 0o700, exist_ok=True)
         path = f"{self.staging}/database.sql"
         with open(path, "xb") as output:
@@ -183,10 +201,13 @@ class _Work:
         _sql(self.portal, f"CREATE DATABASE {_quoted(new)} CHARACTER SET utf8mb4")
         with open(path, "rb") as stream:
             _sql(self.portal, "", new, stream)
-        loaded = _tables(self.portal, new)
-        if loaded != sorted(reading.done().tables):
+        if not set(reading.done().tables) <= set(_tables(self.portal, new)):
             raise BackupError("Not every table of the dump could be loaded. Nothing was changed.")
         os.unlink(path)
+        _write_objects(self.portal, new, f"{self.staging}/{_COMING}")
+        _sql(self.portal, _drops(self.portal, new))
+        if _rows(self.portal, f"SHOW DATABASES WHERE `Database` = {_text(self.portal.name)}"):
+            _write_objects(self.portal, self.portal.name, f"{self.staging}/{_GOING}")
         moment = os.path.basename(self.kept).rpartition("-")[2]
         self.journal["database"] = {"new": new, "old": f"{self.portal.name[:40]}_before_{moment}"}
 
@@ -222,8 +243,7 @@ def finish(portal: Portal) -> list[str]:
     for fetched, live, inode in journal["swaps"]:
         _change_places(fetched, live, inode)
     if journal["database"]:
-        _change_tables(portal, journal["database"])
-        lines.append(f"The database is back; what was there is in the database {journal['database']['old']}.")
+        lines += _change_tables(portal, journal["database"], journal["staging"])
     if os.path.lexists(journal["staging"]):
         os.rename(journal["staging"], journal["kept"])
     if journal["swaps"]:
@@ -274,20 +294,36 @@ def exchange(one: str, other: str) -> None:
     os.rename(aside, one)
 
 
-def _change_tables(portal: Portal, names: Mapping[str, str]) -> None:
+def _change_tables(portal: Portal, names: Mapping[str, str], staging: str) -> list[str]:
     new, old, live = names["new"], names["old"], portal.name
+    coming, going = f"{staging}/{_COMING}", f"{staging}/{_GOING}"
     fresh = _tables(portal, new)
-    if not fresh:
-        return  # done before
-    present = _tables(portal, live)
-    moves = [f"{_quoted(live)}.{_quoted(name)} TO {_quoted(old)}.{_quoted(name)}" for name in present]
-    moves += [f"{_quoted(new)}.{_quoted(name)} TO {_quoted(live)}.{_quoted(name)}" for name in fresh]
-    _sql(
-        portal,
-        f"SET SESSION lock_wait_timeout = 60; CREATE DATABASE IF NOT EXISTS {_quoted(live)} CHARACTER SET utf8mb4; "
-        f"CREATE DATABASE IF NOT EXISTS {_quoted(old)} CHARACTER SET utf8mb4; RENAME TABLE {', '.join(moves)}; "
-        f"DROP DATABASE {_quoted(new)}",
-    )
+    if fresh:  # else it was done before
+        present = _tables(portal, live)
+        moves = [f"{_quoted(live)}.{_quoted(name)} TO {_quoted(old)}.{_quoted(name)}" for name in present]
+        moves += [f"{_quoted(new)}.{_quoted(name)} TO {_quoted(live)}.{_quoted(name)}" for name in fresh]
+        try:
+            _sql(
+                portal,
+                f"SET SESSION lock_wait_timeout = 60; "
+                f"CREATE DATABASE IF NOT EXISTS {_quoted(live)} CHARACTER SET utf8mb4; "
+                f"CREATE DATABASE IF NOT EXISTS {_quoted(old)} CHARACTER SET utf8mb4; "
+                f"{_drops(portal, live, 'TRIGGER')}; RENAME TABLE {', '.join(moves)}",
+            )
+        except BackupError:
+            _load(portal, live, going)
+            raise
+    if os.path.exists(coming):
+        _sql(portal, _drops(portal, live))
+        _load(portal, live, coming)
+    _sql(portal, f"DROP DATABASE IF EXISTS {_quoted(new)}")
+    lines = [f"The database is back; what was there is in the database {old}."]
+    if os.path.exists(going) and b"CREATE" in _read(going):
+        lines.append(f"Views, triggers, routines and events that were there are in {_GOING}, beside the files.")
+    strangers = _rows(portal, _STRANGERS.format(_text(live)))
+    if strangers:
+        lines.append(f"Views, triggers, routines or events name accounts that are not there: {', '.join(strangers)}.")
+    return lines
 
 
 def _wake(portal: Portal) -> list[str]:
@@ -358,25 +394,45 @@ def _socket(portal: Portal) -> str:
     return portal.socket or _database.SOCKET
 
 
+def _login(portal: Portal) -> str:
+    return f"{_backup.CONFIGURATION}/restore-{portal.site}.cnf"
+
+
+def _may_restore(portal: Portal) -> bool:
+    """Whether we know a server, and may do everything there."""
+    return os.path.exists(_socket(portal) if portal.local else _login(portal))
+
+
+def _server(portal: Portal) -> list[str]:
+    """How the programs of the server log in: as root of the one on this host, or as told on another."""
+    if portal.local:
+        return ["--no-defaults", "--user=root", f"--socket={_socket(portal)}"]
+    return [f"--defaults-file={_login(portal)}", f"--host={portal.host}", f"--port={portal.port}"]
+
+
 def _sql(portal: Portal, sql: str, database: str = "", source: IO[bytes] | None = None) -> str:
-    """As root of the server on this host. Statements go through the input: no password is in the process list."""
+    """Statements go through the input: no password is in the process list."""
     program = shutil.which("mariadb", path=_backup.environment()["PATH"]) or "mysql"
-    options = ["--no-defaults", "--user=root", f"--socket={_socket(portal)}", "--binary-mode", "--batch"]
-    options += ["--skip-column-names", "--max-allowed-packet=1G", "--default-character-set=utf8mb4"]
+    options = ["--binary-mode", "--batch", "--skip-column-names", "--max-allowed-packet=1G"]
+    options += ["--default-character-set=utf8mb4", *([f"--database={database}"] if database else [])]
     with tempfile.TemporaryFile() as statements:
         statements.write(f"{sql};\n".encode())
         statements.seek(0)
-        done = subprocess.run(
-            [*_backup.LEASH, program, *options, *([f"--database={database}"] if database else [])],
-            stdin=source or statements,
-            capture_output=True,
-            env=_backup.environment(),
-            check=False,
-        )
+        return _asked([program, *_server(portal), *options], source or statements).decode(errors="replace")
+
+
+def _asked(command: Sequence[str], source: IO[bytes] | int, output: IO[bytes] | int = subprocess.PIPE) -> bytes:
+    done = subprocess.run(
+        [*_backup.LEASH, *command],
+        stdin=source,
+        stdout=output,
+        stderr=subprocess.PIPE,
+        env=_backup.environment(),
+        check=False,
+    )
     if done.returncode:
-        words = done.stderr.decode(errors="replace").strip()[-300:]
-        raise BackupError(f"The database server on this host refused: {words}")
-    return done.stdout.decode(errors="replace")
+        raise BackupError(f"The database server refused: {done.stderr.decode(errors='replace').strip()[-300:]}")
+    return done.stdout or b""
 
 
 def _rows(portal: Portal, sql: str) -> list[str]:
@@ -384,9 +440,35 @@ def _rows(portal: Portal, sql: str) -> list[str]:
 
 
 def _tables(portal: Portal, database: str) -> Sequence[str]:
-    """The tables of a database; what cannot be moved with them is refused."""
-    named = _text(database)
-    for kind, where in (("views", "VIEWS WHERE TABLE_SCHEMA"), ("triggers", "TRIGGERS WHERE TRIGGER_SCHEMA")):
-        if _rows(portal, f"SELECT 1 FROM information_schema.{where} = {named} LIMIT 1"):
-            raise BackupError(f"The database {database} has {kind}, which this restore cannot move aside.")
-    return sorted(_rows(portal, f"SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = {named}"))
+    """All that can be moved to another database."""
+    where = f"TABLE_SCHEMA = {_text(database)} AND TABLE_TYPE <> 'VIEW'"
+    return sorted(_rows(portal, f"SELECT TABLE_NAME FROM information_schema.TABLES WHERE {where}"))
+
+
+def _drops(portal: Portal, database: str, only: str = "") -> str:
+    """The statements that remove what cannot be moved."""
+    found = [line.split("\t", 1) for line in _rows(portal, _OBJECTS.format(_text(database)))]
+    drops = [f"DROP {kind} IF EXISTS {_quoted(database)}.{_quoted(name)}" for kind, name in found if only in ("", kind)]
+    return "; ".join(drops) or "DO 0"
+
+
+def _write_objects(portal: Portal, database: str, path: str) -> None:
+    """The statements that make anew what cannot be moved."""
+    dump = [_backup.dumper(), *_server(portal), "--default-character-set=utf8mb4", "--single-transaction", "--no-data"]
+    views = _rows(portal, f"SELECT TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA = {_text(database)}")
+    with open(path, "xb") as output:
+        every = ["--no-create-info", "--add-drop-trigger", "--routines", "--events", "--", database]
+        _asked([*dump, *every], subprocess.DEVNULL, output)
+        if views:
+            _asked([*dump, "--skip-triggers", "--", database, *views], subprocess.DEVNULL, output)
+
+
+def _load(portal: Portal, database: str, path: str) -> None:
+    if os.path.exists(path):
+        with open(path, "rb") as stream:
+            _sql(portal, "", database, stream)
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as stream:
+        return stream.read()

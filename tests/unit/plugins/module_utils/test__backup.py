@@ -9,7 +9,7 @@ import gzip
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -136,6 +136,34 @@ def test_copies_in_the_portals_folder_are_put_where_root_alone_reads(folders: Pa
     kept = [path for path in (folders / "state").rglob("*") if path.is_file()]
     assert len(kept) == 3 and all(path.stat().st_mode & 0o777 == 0o600 for path in kept)
     assert _backup.put_away(portal(folders)) == []
+
+
+def test_what_changes_places_while_copies_are_put_away_is_left_alone(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public = folders / "chamilo" / "public"
+    public.mkdir(parents=True)
+    secret = folders / "secret.sql"
+    secret.write_bytes(DUMP)
+    (public / "link.sql").symlink_to(secret)
+    os.mkfifo(public / "backup.sql")
+    (public / "dump.sql").write_bytes(DUMP)
+    real = _backup._is_copy
+
+    def exchanged(name: str, stream: IO[bytes]) -> bool:
+        """The web user puts another file, and another folder, where we just looked."""
+        public.rename(folders / "chamilo" / "aside")
+        public.symlink_to(folders)
+        (folders / "chamilo" / "aside" / name).unlink()
+        (folders / "chamilo" / "aside" / name).symlink_to(secret)
+        return real(name, stream)
+
+    monkeypatch.setattr(_backup, "_is_copy", exchanged)
+    (line,) = _backup.put_away(portal(folders))
+    assert "dump.sql" in line and secret.read_bytes() == DUMP
+    assert (folders / "chamilo" / "aside" / "dump.sql").is_symlink()
+    (kept,) = [path for path in (folders / "state").rglob("*") if path.is_file()]
+    assert kept.read_bytes() == DUMP
 
 
 def test_the_audit_sees_the_worst_of_all_portals(folders: Path) -> None:

@@ -154,3 +154,15 @@ def test_results_are_dated_and_a_hundred_are_kept(portal: Portal, tmp_path: Path
     assert len(list(folder.iterdir())) == 101
     newest = sorted(folder.glob("campus-????????T??????Z.json"))[-1]
     assert json.loads(newest.read_text()) == {"ok": True}
+
+
+def test_who_owns_what_runs_in_a_dump_is_known(tmp_path: Path) -> None:
+    dump = tmp_path / "dump.sql"
+    dump.write_bytes(
+        b"/*!50013 DEFINER=`root`@`localhost` SQL SECURITY DEFINER */\n"
+        b"/*!50003 CREATE*/ /*!50017 DEFINER=`a``b`@`%`*/ /*!50003 TRIGGER `x` BEFORE INSERT ON `y` FOR EACH ROW\n"
+        b"CREATE DEFINER=`f`@`h` FUNCTION `doubled`(number INT) RETURNS int(11)\n"
+        b"/*!50106 CREATE*/ /*!50117 DEFINER=`e`@`h`*/ /*!50106 EVENT `nightly` ON SCHEDULE EVERY 1 DAY */ ;;\n"
+        b"INSERT INTO `course` VALUES (1,'DEFINER=`no`@`no`');\n"
+    )
+    assert _drill._definers(str(dump)) == {"`root`@`localhost`", "`a``b`@`%`", "`f`@`h`", "`e`@`h`"}

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import json
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -137,18 +137,59 @@ def test_a_portal_on_a_disk_of_its_own_is_staged_inside(portal: Portal, monkeypa
     assert _restore._staging(portal) == f"{portal.folder}/.chamilo.restoring"
 
 
-def test_tables_change_places_in_one_statement(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    tables = {"chamilo_restoring": ["course", "user"], "chamilo": ["user"]}
-    monkeypatch.setattr(_restore, "_tables", lambda _portal, name: tables.get(name, []))
-    monkeypatch.setattr(_restore, "_sql", lambda _portal, sql: said.append(sql))
-    names = {"new": "chamilo_restoring", "old": "chamilo_before_x"}
-    portal = Portal(**{**json.loads(json.dumps(portal.__dict__)), "name": "chamilo"})
-    _restore._change_tables(portal, names)
-    assert said[0].count("RENAME TABLE") == 1
-    assert (
-        "`chamilo`.`user` TO `chamilo_before_x`.`user`, `chamilo_restoring`.`course` TO `chamilo`.`course`" in said[0]
-    )
-    tables["chamilo_restoring"] = []
-    _restore._change_tables(portal, names)
-    assert len(said) == 1
+class Server:
+    """Knows tables, and what cannot be moved with them, by database."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.said: list[str] = []
+        self.tables = {"chamilo_restoring": ["course", "user"], "chamilo": ["user"]}
+        self.objects = {"chamilo": ["TRIGGER\ttrimmed", "VIEW\tactive"]}
+        self.refuses = ""
+        monkeypatch.setattr(_restore, "_tables", lambda _portal, name: self.tables.get(name, []))
+        monkeypatch.setattr(_restore, "_sql", self.sql)
+
+    def sql(self, _portal: Portal, sql: str, database: str = "", source: IO[bytes] | None = None) -> str:
+        if "SELECT DISTINCT DEFINER" in sql:
+            return "nobody@here\n"
+        if sql.startswith("\nSELECT 'VIEW'"):
+            return "\n".join(next((found for name, found in self.objects.items() if f"'{name}'" in sql), []))
+        self.said.append(source.read().decode() if source else sql)
+        if self.refuses and self.refuses in self.said[-1]:
+            raise BackupError("refused")
+        return ""
+
+
+NAMES = {"new": "chamilo_restoring", "old": "chamilo_before_x"}
+
+
+def test_tables_change_places_in_one_statement_and_the_rest_is_made_anew(
+    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(monkeypatch)
+    portal = replace(portal, name="chamilo")
+    (tmp_path / "coming.sql").write_text("CREATE VIEW coming")
+    (tmp_path / "views-and-programs.sql").write_text("CREATE VIEW going")
+    lines = _restore._change_tables(portal, NAMES, str(tmp_path))
+    swap, drops, made, end = server.said
+    assert "DROP TRIGGER IF EXISTS `chamilo`.`trimmed`" in swap and "DROP VIEW" not in swap
+    assert swap.count("RENAME TABLE") == 1 and swap.index("DROP TRIGGER") < swap.index("RENAME TABLE")
+    assert "`chamilo`.`user` TO `chamilo_before_x`.`user`, `chamilo_restoring`.`course` TO `chamilo`.`course`" in swap
+    assert "DROP VIEW IF EXISTS `chamilo`.`active`" in drops
+    assert (made, end) == ("CREATE VIEW coming", "DROP DATABASE IF EXISTS `chamilo_restoring`")
+    assert "views-and-programs.sql" in lines[1] and "nobody@here" in lines[2]
+    # Cut off after the tables: only the rest is done.
+    server.said.clear()
+    server.tables["chamilo_restoring"] = []
+    _restore._change_tables(portal, NAMES, str(tmp_path))
+    assert server.said == [drops, made, end]
+
+
+def test_where_the_tables_may_not_be_moved_the_triggers_come_back(
+    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(monkeypatch)
+    server.refuses = "RENAME TABLE"
+    (tmp_path / "views-and-programs.sql").write_text("CREATE TRIGGER going")
+    with pytest.raises(BackupError, match="refused"):
+        _restore._change_tables(replace(portal, name="chamilo"), NAMES, str(tmp_path))
+    assert server.said[-1] == "CREATE TRIGGER going"
