@@ -63,6 +63,17 @@ def test_due_is_what_never_succeeded_as_it_is_configured(host):
     assert host.ran == ["updates", "https", "updates"], "who is told has changed"
 
 
+@pytest.mark.parametrize(("alert", "again"), [({}, []), ({"mail": "admin@school.example"}, ["updates"])])
+def test_a_job_that_failed_is_due_again_where_somebody_can_be_told(host, alert, again):
+    host.broken = False
+    (host.etc / "alert.json").write_text(json.dumps(alert))
+    list(run())
+    _records.note("updates.json", "delivery", False, "not told")
+    host.ran.clear()
+    list(run(due=True))
+    assert host.ran == again
+
+
 def test_one_step_alone_and_none_that_is_not_there(host):
     list(run(["updates"]))
     assert host.ran == ["updates"]
