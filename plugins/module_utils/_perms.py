@@ -30,6 +30,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._release import MAPPED, Release, seen
+
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Neither a FIFO nor a lease of somebody else's makes this wait.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -56,7 +58,12 @@ _SYSTEM = frozenset(
     "/usr/lib /usr/local /usr/sbin /usr/share /var /var/cache /var/lib /var/log /var/tmp".split()
 )
 _PHP = re.compile(r"(?i)\.(?:php\d?|phtml|phar|pht)$")
+# What waits for somebody to look at it is root's, with a mode that nothing else has, so that each run knows it again.
 _QUARANTINE = stat.S_IFREG | 0o600
+_ASIDE = stat.S_IFREG | 0o200  # outside public/, where a file that cannot be read would keep the portal from starting:
+_ASIDE_NAME = ".quarantined"  # it gets another name
+_MARKS = ((_QUARANTINE, 0, 0), (_ASIDE, 0, 0))
+_UNREAD = 0o400  # what the owner of a doubtful file lacks; root reads it all the same
 # What each release, and each way to lay one, writes anew: when that was, and whose it is.
 _RELEASE = (
     "public/index.php",
@@ -107,7 +114,8 @@ class Order:
     ``programs``: globs below public/ where PHP belongs; PHP elsewhere in public/ that the web user could have written
     cannot be read by it any more until its path is in ``acknowledged``. The same goes for PHP where it belongs that
     came later than the release, or that is the web user's in a release that is not, unless it came after ``opened``,
-    when PHP was meant to write.
+    when PHP was meant to write; 0 where it is now. Such PHP outside public/ gets another name as well, unless the
+    portal may need it, which is only told.
     """
 
     path: str
@@ -134,7 +142,7 @@ class Found:
     quarantined_total: int = 0
     doubtful: list[str] = field(default_factory=list)
     doubtful_total: int = 0
-    # (device, inode) -> names there are, names found, could one have been moved meanwhile, wants, path
+    # (device, inode) -> names there are, names found, could one have been moved meanwhile, wants, path, suspect PHP
     links: dict[tuple[int, int], list[Any]] = field(default_factory=dict)
 
     def refuse(self, path: str, why: str) -> None:
@@ -163,6 +171,8 @@ class Found:
             known[1] += link[1]
             known[2] = known[2] or link[2]
             known[3] = sorted({*known[3], *link[3]})
+            if link[5] and not known[5]:
+                known[4:] = link[4:]
 
     @property
     def changed(self) -> bool:
@@ -453,29 +463,28 @@ class Tree:
         # Walked on their own, so passed over where they are met by the way.
         self.claimed = {(root.device, root.inode) for root in self.roots}
         self._laid(top)
+        self.release = Release(top, order.web)
+        if not all(self._is_right(top, part) for part in MAPPED):
+            self.release.look()  # before anything changes
         real = os.readlink(f"/proc/self/fd/{top}")
         self.mounted = set(self._mounted(real))
 
     def _laid(self, top: int) -> None:
         """Whether the release is the web user's own, and when it was laid."""
-        parts = {}
-        for path in _RELEASE:
-            *folders, name = path.split("/")
-            handle = os.dup(top)
-            try:
-                for folder in folders:
-                    below = os.open(folder, _DIRECTORY, dir_fd=handle)
-                    os.close(handle)
-                    handle = below
-                parts[path] = os.stat(name, dir_fd=handle, follow_symlinks=False)
-            except OSError:  # not every release has each of them
-                continue
-            finally:
-                os.close(handle)
+        parts = {path: status for path in _RELEASE if (status := seen(top, path))}
         # Composer may have run as somebody else than the one who laid the pages.
         pages = [part for path, part in parts.items() if path.startswith("public/")]
         self.web_release = any(page.st_uid == self.order.web for page in pages)
         self.laid = max((part.st_ctime for part in parts.values()), default=math.inf) + _LAID
+
+    def _is_right(self, top: int, part: str) -> bool:
+        """Was this part made what it should be in a run before?"""
+        status, want = seen(top, part), self.policy.of(part).want
+        return (
+            status is None
+            or want is None
+            or _mark(status) == (stat.S_IFDIR | want.directory_mode, want.owner, want.group)
+        )
 
     def planted(self, status: os.stat_result) -> bool:
         """Could the web user have put this file here, or changed it, since the release was laid?"""
@@ -606,6 +615,7 @@ class _Walk:
         self.until = until
         self.found = Found()
         self._no_xattrs: set[int] = set()  # devices
+        self._renames: list[tuple[str, str, str]] = []  # of one directory: path, name, name to be
 
     def begin(self) -> deque[Job]:
         """The roots themselves."""
@@ -731,6 +741,7 @@ class _Walk:
         child: Place = place
         acls = False
         entries = 0
+        self._renames.clear()  # of a directory that could not be looked at to its end
         wrong = False  # where one file is, the next one mostly is too: it is opened at once then
         try:
             with os.scandir(handle) as listing:
@@ -772,6 +783,8 @@ class _Walk:
                                 self._acl(f"{path}/{entry.name}" if path else entry.name)
                             continue
                         wrong = self._wrong(handle, entry.name, path, child, status, root)
+            if self._renames:
+                self._rename(handle)
         except OSError as problem:
             self._moved(path, problem)
         found.entries += entries
@@ -820,7 +833,7 @@ class _Walk:
         """What nearly every wrong file needs, in as few steps as can be right. False when that is not enough."""
         if place.want is None or len(self.found.samples) < _LISTED or (status[2], status[1]) in self.tree.mounted:
             return False
-        if place.kind and (self.tree.planted(status) or status[0] == _QUARANTINE):
+        if place.kind and (self.tree.planted(status) or not status[0] & stat.S_IRUSR or status[0] == _QUARANTINE):
             return False
         owner, group, mode = place.want.owner, place.want.group, place.want.file_mode
         was = status[0] & 0o7777
@@ -909,31 +922,71 @@ class _Walk:
             key = (status.st_dev, status.st_ino)
             if status.st_nlink and (key in self.found.links or len(self.found.links) < _LINKS):
                 movable = folder >= 0 and self._open_now(folder, place)
-                self.found.link(key, [status.st_nlink, 1, movable, [place.index], path])
+                kind = place.kind if self._suspect(path, place.kind, want, status) else ""
+                self.found.link(key, [status.st_nlink, 1, movable, [place.index], path, kind])
             elif status.st_nlink:
                 self.found.refuse(path, "has several names, and too many files here have; left as it is")
             return
-        if place.kind and self._suspect(place.kind, status) and _PHP.search(path):
-            if place.kind != "code":
-                self._quarantine(handle, path, status)
-                return
+        if self._suspect(path, place.kind, want, status):
+            want = self._held(path, place.kind, want, status)
+        self._change(handle, path, want, status)
+
+    def _suspect(self, path: str, kind: str, want: Want, status: os.stat_result) -> bool:
+        """PHP that the web user could have written, or that waits for somebody to look at it already."""
+        if _is_aside(path, status):  # whatever glob fits it by its new name
+            return True
+        if not kind:
+            return False
+        marks = [(_ASIDE, 0, 0), _doubted(want)] if kind == "code" else [(_QUARANTINE, 0, 0)]
+        if _mark(status) not in marks:
+            if not self.tree.order.opened:
+                return False
+            if not (self.tree.loose(status) if kind == "foreign" else self.tree.planted(status)):
+                return False
+        return _PHP.search(path) is not None
+
+    def _held(self, path: str, kind: str, want: Want, status: os.stat_result, alone: bool = True) -> Want:
+        """What is done with such PHP. ``alone``: it has one name."""
+        if _is_aside(path, status):
+            name, path = os.path.basename(path), path.removesuffix(_ASIDE_NAME)
+            if not self.tree.policy.of(path).kind:  # acknowledged
+                self._renames.append((path, name, os.path.basename(path)))
+                return want
+            self._tell_held(path)
+            return Want(0, 0, 0, stat.S_IMODE(_ASIDE))
+        if kind != "code":
+            self._tell_held(path)
+            return Want(0, 0, 0, stat.S_IMODE(_QUARANTINE))
+        waits = _mark(status) == (_ASIDE, 0, 0)
+        if not waits and (_mark(status) == _doubted(want) or self.tree.release.needs(path, status)):
             # Without one of its classes the whole portal would be down, and no URL calls it: it is told only.
             self.found.doubtful_total += 1
             if len(self.found.doubtful) < _LISTED:
                 self.found.doubtful.append(shown(path))
-        self._change(handle, path, want, status)
+            return want if want.keep_x else Want(0, want.group, 0, want.file_mode & ~_UNREAD)
+        if alone:
+            name = os.path.basename(path)
+            self._renames.append((path, name, name + _ASIDE_NAME))
+        self._tell_held(path)
+        return Want(0, 0, 0, stat.S_IMODE(_ASIDE))
 
-    def _suspect(self, kind: str, status: os.stat_result) -> bool:
-        """The web user could have written it, or it waits for somebody to look at it already."""
-        if kind != "code" and (status.st_mode, status.st_uid, status.st_gid) == (_QUARANTINE, 0, 0):
-            return True
-        return self.tree.loose(status) if kind == "foreign" else self.tree.planted(status)
-
-    def _quarantine(self, handle: int, path: str, status: os.stat_result) -> None:
+    def _tell_held(self, path: str) -> None:
         self.found.quarantined_total += 1
         if len(self.found.quarantined) < _LISTED:
             self.found.quarantined.append(shown(path))
-        self._change(handle, path, Want(0, 0, 0, 0o600), status)
+
+    def _rename(self, handle: int) -> None:
+        """In a directory that was looked at. A name that is taken meanwhile is left to whoever took it."""
+        for path, old, new in self._renames if not self.check else ():
+            try:
+                if old.endswith(_ASIDE_NAME):
+                    os.link(old, new, src_dir_fd=handle, dst_dir_fd=handle, follow_symlinks=False)
+                    os.unlink(old, dir_fd=handle)
+                else:
+                    os.rename(old, new, src_dir_fd=handle, dst_dir_fd=handle)
+            except OSError as problem:
+                self.found.refuse(path, f"cannot be renamed to {shown(new)}: {_words(problem)}")
+        self._renames.clear()
 
     def _directory(self, handle: int, path: str, place: Place, status: os.stat_result) -> None:
         want = place.want
@@ -1014,16 +1067,18 @@ class _Walk:
     def settle_links(self) -> None:
         """Files with several names, once all names have been counted."""
         wants = list(self.tree.policy.wants)
-        for key, (there, seen, movable, indexes, path) in sorted(self.found.links.items()):
-            if seen != there:
-                self.found.refuse(path, f"has {there} names, and {there - seen} of them not in this tree")
+        for key, (there, met, movable, indexes, path, kind) in sorted(self.found.links.items()):
+            if met != there:
+                self.found.refuse(path, f"has {there} names, and {there - met} of them not in this tree")
                 continue
+            if kind:
+                indexes = indexes[:1]
             if len(indexes) > 1:
                 self.found.refuse(path, "has several names, for which different rules hold")
                 continue
-            self._settle(key, there, movable, wants[indexes[0]], path)
+            self._settle(key, there, movable, wants[indexes[0]], path, kind)
 
-    def _settle(self, key: tuple[int, int], there: int, movable: bool, want: Want, path: str) -> None:
+    def _settle(self, key: tuple[int, int], there: int, movable: bool, want: Want, path: str, kind: str) -> None:
         root = max((root for root in self.tree.roots if _below(path, root.path)), key=lambda root: len(root.path))
         *folders, name = path[len(root.path) :].strip("/").split("/")
         handle = os.dup(root.handle)
@@ -1035,15 +1090,30 @@ class _Walk:
             status = os.fstat(handle)
             if (status.st_dev, status.st_ino) != key or status.st_nlink != there:
                 self.found.refuse(path, "was exchanged while it was looked at")
-            elif movable and status.st_uid != self.tree.order.web:
+            elif movable and status.st_uid != self.tree.order.web and not (kind and _mark(status) in _MARKS):
                 # Whoever can move a name can have it counted twice, and hide one that is elsewhere.
                 self.found.refuse(path, "has several names where the web user can move them")
             else:
+                if kind:
+                    want = self._held(path, kind, want, status, alone=False)
                 self._change(handle, path, want, status)
         except OSError as problem:
             self._moved(path, problem)
         finally:
             os.close(handle)
+
+
+def _is_aside(path: str, status: os.stat_result) -> bool:
+    return _mark(status) == (_ASIDE, 0, 0) and path.endswith(_ASIDE_NAME)
+
+
+def _mark(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_mode, status.st_uid, status.st_gid
+
+
+def _doubted(want: Want) -> tuple[int, int, int]:
+    """The mark of PHP that runs on and waits for somebody to look at it."""
+    return stat.S_IFREG | want.file_mode & ~_UNREAD, 0, want.group
 
 
 def _gain(was: int, mode: int) -> int:
@@ -1129,9 +1199,9 @@ def order(given: Mapping[str, Any], profile: str, opened: float = math.inf) -> O
         frozenset(os.getgrouplist(account.pw_name, account.pw_gid)),
         tuple(given.get("exclude") or ()),
         tuple(part.strip("/") for part in given.get("roots") or ()),
-        _PROGRAMS if profile == "production" else (),
+        _PROGRAMS,
         tuple(given.get("acknowledged") or ()),
-        opened,
+        opened if profile == "production" else 0,
     )
 
 

@@ -116,8 +116,12 @@ options:
         RV(quarantined) names it, until it is removed or listed here.
       - So does one where Chamilo has PHP that is the web user's in a release that is not, or that the web user could
         write and that came later than the release and all of its parts.
-      - Outside C(public/) such a file is no page that can be called, and without it the portal could be down. It is
-        named in RV(doubtful), and runs on.
+      - A PHP file outside C(public/) that the web user could have written in one of these ways becomes root's with mode
+        V(0200) and another name, C(.quarantined) at its end, so that nothing looks for it either. RV(quarantined) has
+        its old name.
+      - Not so one that the portal may be down without. Composer's map (C(vendor/composer/autoload_classmap.php)) has
+        it, or it was laid with nearly all of C(src/) or C(vendor/). RV(doubtful) names it, and it runs on. So does each
+        where that map does not have the classes of that part.
     type: list
     elements: str
     default: []
@@ -227,8 +231,9 @@ quarantined_total:
   type: int
 doubtful:
   description:
-    - Up to 20 PHP files outside C(public/) and C(var/) that the web user could have written since the release was laid.
-      They are root's now, so only this run names them.
+    - Up to 20 PHP files outside C(public/) and C(var/) that the web user could have written since the release was laid,
+      and that the portal may need. They run on, root's and with mode V(0244), by which each run knows them until they
+      are acknowledged or replaced.
   returned: always
   type: list
   elements: str

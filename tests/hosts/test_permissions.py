@@ -123,20 +123,71 @@ def test_a_pool_of_its_own_reads_what_the_web_server_may_not(fresh: Host, playbo
     assert playbook.harden(fresh, *ONLY) == 0
 
 
-def test_php_that_somebody_planted_is_named_and_cannot_run(fresh: Host, playbook: Playbook) -> None:
-    shell = f"{ROOT}/public/build/shell.php"
-    fresh.put(shell, "<?php echo 6 * 7;", owner="www-data:www-data")
-    assert fresh.http(f"http://{fresh.domain}/build/shell.php").body == b"42"
-    said = playbook.run("harden", fresh, *ONLY).output
-    assert "public/build/shell.php" in said
-    assert fresh.run(f"stat -c '%U:%G %a' {shell}").stdout.strip() == "root:root 600"
-    assert fresh.run(f"runuser -u www-data -- php {shell}", check=False).stdout != "42"
+# Each is run in another way: two by their URL, one by a route, one when the cache is made, one by whoever includes it.
+PLANTED = {
+    "config/packages/shell.php": "<?php touch('/tmp/shell'); return static function (): void {};",
+    "public/build/shell.php": "<?php echo 6 * 7;",
+    "public/main/auth/shell.php": "<?php echo 6 * 7;",
+    "src/CoreBundle/Controller/ShellController.php": """<?php
+namespace Chamilo\\CoreBundle\\Controller;
+final class ShellController {
+    #[\\Symfony\\Component\\Routing\\Attribute\\Route('/shell')]
+    public function shell() { return new \\Symfony\\Component\\HttpFoundation\\Response((string) (6 * 7)); }
+}
+""",
+    "vendor/Twig/Shell.php": "<?php echo 6 * 7;",
+}
+CHANGED = "src/CoreBundle/Controller/SecurityController.php"
+
+
+def plant(host: Host) -> None:
+    """A release of root's with Composer's map of it, where the web user can write, and what it wrote."""
+    host.run(f"chown -R root:root {ROOT}/bin {ROOT}/config {ROOT}/public {ROOT}/src {ROOT}/vendor")
+    files = host.run(f"cd {ROOT} && find src vendor -name '*.php'").stdout.split()
+    lines = "".join(f"    '{file}' => $baseDir . '/{file}',\n" for file in files if not file.startswith("vendor"))
+    lines += "".join(f"    '{file}' => $vendorDir . '/{file[7:]}',\n" for file in files if file.startswith("vendor"))
+    host.put(f"{ROOT}/vendor/composer/autoload_classmap.php", f"<?php\nreturn array(\n{lines});\n")
+    for path, text in PLANTED.items():
+        host.put(f"{ROOT}/{path}", text, owner="www-data:www-data")
+    host.run(f"chown www-data {ROOT}/{CHANGED} && echo '// changed' >>{ROOT}/{CHANGED}")
+
+
+def run_what_was_planted(host: Host, scheme: str) -> list[str]:
+    """What runs of it."""
+    console = f"cd {ROOT} && runuser -u www-data -- php bin/console cache:clear"
+    host.run(f"rm -f /tmp/shell; {console} && chown -R www-data {ROOT}/var/cache")
+    made = host.run("test -e /tmp/shell", check=False).returncode == 0
+    runs = ["config/packages/shell.php"] if made else []
+    urls = {path: path.removeprefix("public") for path in PLANTED if path.startswith("public/")}
+    urls["src/CoreBundle/Controller/ShellController.php"] = "/shell"
+    runs += [path for path, url in urls.items() if host.http(f"{scheme}://{host.domain}{url}").body == b"42"]
+    included = host.run(f"runuser -u www-data -- php {ROOT}/vendor/Twig/Shell.php", check=False)
+    return sorted([*runs, *(["vendor/Twig/Shell.php"] if included.stdout == "42" else [])])
+
+
+def test_php_that_the_web_user_planted_is_named_and_cannot_run_until_it_is_acknowledged(
+    fresh: Host, playbook: Playbook
+) -> None:
+    plant(fresh)
+    assert run_what_was_planted(fresh, "http") == sorted(PLANTED)
+    said = " ".join(playbook.run("harden", fresh, *ONLY, "--check").output.split())
+    assert "5 PHP files cannot run" in said and ", ".join(sorted(PLANTED)) in said
+    assert "1 PHP files of the program could have been changed" in said and CHANGED in said
+    owners = "".join(sorted(f"www-data {ROOT}/{path}\n" for path in PLANTED))
+    assert fresh.run(f"stat -c '%U %n' {' '.join(f'{ROOT}/{path}' for path in sorted(PLANTED))}").stdout == owners
+    playbook.harden(fresh, *ONLY)
+    assert run_what_was_planted(fresh, "https") == []
+    assert missing_from_the_portal(fresh, "https") == []
     again = playbook.run("harden", fresh, *ONLY)
-    assert "public/build/shell.php" in again.output
     assert again.changed[fresh.domain] == 0
-    said = playbook.run("harden", fresh, *ONLY, chamilo_permissions_acknowledged=["public/build/shell.php"]).output
-    assert "have to look at" not in said
-    assert fresh.run(f"stat -c '%U:%G %a' {shell}").stdout.strip() == "root:www-data 644"
+    assert all(path in again.output for path in [*PLANTED, CHANGED])
+    acknowledged = ["src/**", "public/main/auth/shell.php"]
+    said = playbook.run("harden", fresh, *ONLY, chamilo_permissions_acknowledged=acknowledged).output
+    assert "public/build/shell.php" in said and "src/CoreBundle" not in said and "auth/shell" not in said
+    assert run_what_was_planted(fresh, "https") == [
+        "public/main/auth/shell.php",
+        "src/CoreBundle/Controller/ShellController.php",
+    ]
 
 
 def test_the_web_user_attacks_while_it_runs(fresh: Host, playbook: Playbook) -> None:
@@ -189,13 +240,3 @@ def test_a_release_behind_a_link(fresh: Host, playbook: Playbook) -> None:
         (cookie,) = fresh.http(f"https://{fresh.domain}{page}").values("Set-Cookie")
         assert {"secure", "httponly", "samesite=lax"} <= {part.strip().lower() for part in cookie.split(";")}, page
     assert playbook.harden(fresh, *only) == 0
-
-
-def test_php_planted_among_chamilos_own_is_named_before_it_becomes_roots(fresh: Host, playbook: Playbook) -> None:
-    fresh.run(f"chown -R root:root {ROOT}/public")
-    shell = f"{ROOT}/public/main/auth/shell.php"
-    fresh.put(shell, "<?php echo 6 * 7;", owner="www-data:www-data")
-    assert fresh.http(f"http://{fresh.domain}/main/auth/shell.php").body == b"42"
-    said = " ".join(playbook.run("harden", fresh, *ONLY, "--check").output.split())
-    assert "1 PHP files cannot run" in said and "public/main/auth/shell.php" in said
-    assert fresh.run(f"stat -c %U {shell}").stdout.strip() == "www-data"

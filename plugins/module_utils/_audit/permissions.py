@@ -7,13 +7,15 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 import re
 import stat
+import time
 from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import API, MISSING, PAGES
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import head
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import RECORDS, head
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import (
     Identity,
     Seen,
@@ -65,7 +67,7 @@ def code(look: Look) -> Finding:
     seen = look.once(tree)
     users = web_users(look)
     names = " or ".join(user.name for user in users)
-    faults = []
+    faults = _opened(look, "upgrade")
     if seen.code_writable.count:
         faults.append(seen.code_writable.say(f"of the program can be changed by {names}"))
     faults += [_parent(folder, users) for folder in _parents(look.root)]
@@ -74,6 +76,28 @@ def code(look: Look) -> Finding:
     if seen.code_mode.count:
         faults.append(seen.code_mode.say("of the program allow more than 755 (folders) and 644 (files)"))
     return _verdict(faults, f"{seen.entries:,} entries looked at; {names} can change none of the program.", seen)
+
+
+def _opened(look: Look, *profiles: str) -> list[str]:
+    """What PHP may write for a while because somebody said so, and until when. Only root can see it."""
+    try:
+        with open(os.path.join(RECORDS, "windows.json"), encoding="utf-8") as file:
+            windows = json.load(file)
+    except (FileNotFoundError, PermissionError):
+        return []
+    except ValueError as problem:
+        return [f"what `chamilo-hardening window` wrote down is damaged ({problem})"]
+    root = os.path.realpath(look.root)
+    found = []
+    for window in windows:
+        if window["tree"]["path"] == root and window["profile"] in profiles:
+            until = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(window["until"]))
+            over = ", and should be closed by now" if look.now > window["until"] else ""
+            found.append(
+                f"a window is open (profile {window['profile']}, until {until}{over}): PHP may write here until then, "
+                "or until `chamilo-hardening window close`"
+            )
+    return found
 
 
 def _parents(root: str) -> list[str]:
@@ -117,7 +141,7 @@ def env(look: Look) -> Finding:
     files = [path for path in sorted(glob.glob(os.path.join(glob.escape(look.root), ".env*"))) if os.path.isfile(path)]
     if not files:
         return not_assessed(f"No .env file can be seen in {look.root}.")
-    faults = [fault for path in files for fault in _private(look, path, 0o640)]
+    faults = _opened(look, "upgrade", "install") + [fault for path in files for fault in _private(look, path, 0o640)]
     return _verdict(faults, f"{', '.join(_described(path) for path in files[:_FEW])}.")
 
 
@@ -126,7 +150,7 @@ def config(look: Look) -> Finding:
     folder = os.path.join(look.root, "config")
     if not os.path.isdir(folder):
         return not_assessed(f"{folder} is not there.")
-    faults = _private(look, folder, 0o750)
+    faults = _opened(look, "upgrade", "install") + _private(look, folder, 0o750)
     seen = look.once(tree)
     if seen.config_writable.count:
         faults.append(seen.config_writable.say("in config/ can be changed by the web user"))

@@ -1077,12 +1077,17 @@ def test_php_of_the_web_user_s_in_a_release_of_root_s_cannot_run(site):
         assert found.quarantined == ["public/main/planted.php"]
         assert found.doubtful == ["vendor/a/planted.php"]
         assert (found.quarantined_total, found.doubtful_total) == (1, 1)
-    assert state(laid[0]) == state(laid[2]) == (0, WEB.pw_gid, "0644")
+    assert state(laid[0]) == (0, WEB.pw_gid, "0644")
     assert state(laid[1]) == (0, 0, "0600")
+    assert state(laid[2]) == (0, WEB.pw_gid, "0244")
     again = run(order(site))
-    assert (again.changed, again.quarantined, again.doubtful) == (False, ["public/main/planted.php"], [])
-    run(order(site, acknowledged=("public/main/planted.php",)))
-    assert state(laid[1]) == (0, WEB.pw_gid, "0644")
+    assert (again.changed, again.quarantined, again.doubtful) == (
+        False,
+        ["public/main/planted.php"],
+        ["vendor/a/planted.php"],
+    )
+    run(order(site, acknowledged=("public/main/planted.php", "vendor/**")))
+    assert state(laid[1]) == state(laid[2]) == (0, WEB.pw_gid, "0644")
 
 
 def test_php_that_came_after_the_release_cannot_run(site, monkeypatch):

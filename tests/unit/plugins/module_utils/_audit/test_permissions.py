@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import shutil
@@ -60,6 +61,23 @@ def test_one_wrong_mode_fails(tree_look, project, name, path, mode, words):
     finding = OF_THE_TREE[name](tree_look())
     assert finding.status == "fail"
     assert words in finding.evidence
+
+
+@pytest.mark.parametrize(("profile", "told"), [("upgrade", ["code", "env", "config"]), ("install", ["env", "config"])])
+def test_an_open_window_is_told(tree_look, project, tmp_path, monkeypatch, profile, told):
+    monkeypatch.setattr(permissions, "RECORDS", str(tmp_path))
+    window = {"tree": {"path": str(project.resolve())}, "profile": profile, "opened": 0, "until": 1_000_000}
+    elsewhere = {**window, "tree": {"path": "/srv/elsewhere"}}
+    (tmp_path / "windows.json").write_text(json.dumps([elsewhere]))
+    assert {OF_THE_TREE[name](tree_look()).status for name in OF_THE_TREE} == {"pass"}
+    (tmp_path / "windows.json").write_text(json.dumps([elsewhere, window]))
+    for name in ("code", "env", "config"):
+        finding = OF_THE_TREE[name](tree_look())
+        words = f"a window is open (profile {profile}, until 1970-01-12 13:46:40 UTC, and should be closed by now)"
+        assert (words in finding.evidence) is (name in told), finding.evidence
+        assert finding.status == ("fail" if name in told else "pass")
+    (tmp_path / "windows.json").write_text("[")
+    assert "is damaged" in permissions.code(tree_look()).evidence
 
 
 def test_programs_keep_their_execute_bit_in_bin_alone(tree_look, project):

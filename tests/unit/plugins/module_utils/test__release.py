@@ -1,0 +1,241 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PHP that the web user planted outside public/, in a real tree and as root. The web user is www-data."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _perms, _release
+from ansible_collections.chamilo.hardening.plugins.module_utils._release import Release
+
+WEB = pwd.getpwnam("www-data")
+CLASSES = [f"src/CoreBundle/C{number}.php" for number in range(15)] + ["src/Kernel.php"]
+PACKAGES = [f"vendor/a/b/src/C{number}.php" for number in range(15)]
+# Laid with the release, in no map.
+DATA = ["vendor/a/b/Resources/data.php", "src/CoreBundle/Resources/data.php"]
+OTHERS = ["public/index.php", "public/main/inc/global.inc.php", "vendor/autoload.php", "config/bundles.php"]
+
+
+def give(path, owner=0):
+    os.chown(path, owner, WEB.pw_gid if owner else 0)
+    path.chmod(0o644)
+
+
+def put(site, name, owner=WEB.pw_uid):
+    path = site / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("<?php")
+    give(path, owner)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    monkeypatch.setattr(_release, "_FEW", 10)
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A release of root's, with the map that Composer makes for it."""
+    site = tmp_path / "chamilo"
+    for name in CLASSES + PACKAGES + DATA + OTHERS:
+        put(site, name, 0)
+    (site / "var").mkdir()
+    write_map(site)
+    return site
+
+
+def write_map(site, names=(*CLASSES, *PACKAGES)):
+    lines = [
+        f"    'C{number}' => "
+        + (f"$vendorDir . '/{name[7:]}'" if name.startswith("vendor/") else f"$baseDir . '/{name}'")
+        + ",\n"
+        for number, name in enumerate(names)
+    ]
+    path = put(site, "vendor/composer/autoload_classmap.php", 0)
+    path.write_text("<?php\nreturn array(\n" + "".join(lines) + ");\n")
+
+
+def order(site, profile="production", **given):
+    return _perms.order({"path": str(site), "owner": "root", "web_user": "www-data", **given}, profile)
+
+
+def state(path):
+    status = os.lstat(path)
+    return status.st_uid, status.st_gid, f"{stat.S_IMODE(status.st_mode):04o}"
+
+
+OURS = (0, WEB.pw_gid, "0644")
+PLANTED = [
+    "bin/shell.php",
+    "config/packages/shell.php",
+    "shell.php",
+    "src/CoreBundle/Shell.php",
+    "templates/shell.phtml",
+    "vendor/a/b/src/Shell.php",
+]
+
+
+def test_what_was_planted_is_put_aside_until_it_is_acknowledged(site):
+    planted = [put(site, name) for name in PLANTED]
+    before = sorted(path for path in site.rglob("*"))
+    predicted = _perms.run(order(site), check=True)
+    assert sorted(path for path in site.rglob("*")) == before
+    found = _perms.run(order(site))
+    assert predicted.result() == found.result()
+    assert (found.quarantined, found.quarantined_total, found.doubtful) == (PLANTED, 6, [])
+    for path in planted:
+        assert not path.exists()
+        assert state(f"{path}.quarantined") == (0, 0, "0200")
+    again = _perms.run(order(site))
+    assert (again.changed, again.quarantined) == (False, PLANTED)
+    acknowledged = ["src/CoreBundle/Shell.php", "config/**"]
+    found = _perms.run(order(site, acknowledged=acknowledged))
+    assert found.changed
+    assert state(site / "src/CoreBundle/Shell.php") == OURS
+    assert state(site / "config/packages/shell.php") == (0, WEB.pw_gid, "0640")
+    found = _perms.run(order(site, acknowledged=acknowledged))
+    assert (found.changed, found.quarantined) == (
+        False,
+        [name for name in PLANTED if not name.startswith(("sr", "co"))],
+    )
+
+
+@pytest.mark.parametrize("name", ["src/Kernel.php", PACKAGES[0], "config/bundles.php", "vendor/composer/platform.php"])
+def test_what_the_portal_may_need_runs_on_and_is_told_until_it_is_acknowledged(site, name):
+    path = put(site, name)
+    for changed in (True, False):
+        found = _perms.run(order(site))
+        assert (found.changed, found.quarantined, found.doubtful) == (changed, [], [name])
+    mode = "0240" if name.startswith("config") else "0244"
+    assert state(path) == (0, WEB.pw_gid, mode)
+    found = _perms.run(order(site, acknowledged=[name]))
+    assert (found.changed, found.doubtful) == (True, [])
+    assert state(path) == (0, WEB.pw_gid, "0640" if name.startswith("config") else "0644")
+
+
+def test_secrets_stay_secret_while_they_are_doubted(site):
+    path = put(site, ".env.local.php")
+    assert _perms.run(order(site)).doubtful == [".env.local.php"]
+    assert state(path) == (0, WEB.pw_gid, "0240")
+
+
+def test_without_a_map_of_all_classes_nobody_can_say(site):
+    write_map(site, CLASSES[:3])
+    put(site, "src/CoreBundle/Shell.php")
+    found = _perms.run(order(site))
+    assert (found.quarantined, found.doubtful) == ([], ["src/CoreBundle/Shell.php"])
+
+
+def test_a_part_that_is_the_web_user_s_as_a_whole_is_no_suspect(site):
+    """Composer ran as the web user: each file is told, none is put aside, in the second run neither."""
+    for path in (site / "vendor").rglob("*.php"):
+        give(path, WEB.pw_uid)
+    for _again in range(2):
+        found = _perms.run(order(site))
+        assert found.quarantined == []
+        assert found.doubtful_total == len(PACKAGES) + 3
+    assert (site / DATA[0]).exists()
+
+
+def test_what_came_an_hour_after_nearly_all_of_its_part(site, monkeypatch):
+    monkeypatch.setattr(_release, "_LAID", 60)
+    top = os.open(site, os.O_RDONLY)
+    release = Release(top, WEB.pw_uid)
+    status = os.stat(site / DATA[0])
+    assert release.needs(DATA[0], status)
+    later = os.stat_result([*status[:9], status.st_ctime + 120])
+    assert not release.needs(DATA[0], later)
+    assert release.needs(PACKAGES[0], later)
+    os.close(top)
+
+
+def test_a_second_name_does_not_help(site):
+    path = put(site, "src/CoreBundle/Shell.php")
+    other = site / "src/CoreBundle/Other.php"
+    os.link(path, other)
+    data = put(site, "public/build/shell.php")
+    (site / "var/upload").mkdir()
+    os.chown(site / "var/upload", WEB.pw_uid, WEB.pw_gid)
+    os.link(data, site / "var/upload/x")
+    for _again in range(2):
+        found = _perms.run(order(site))
+        assert found.quarantined_total == 2
+        assert state(path) == state(other) == (0, 0, "0200")
+        assert state(data) == (0, 0, "0600")
+
+
+def test_a_name_that_is_taken_does_not_help(site):
+    put(site, "src/CoreBundle/Shell.php")
+    (site / "src/CoreBundle/Shell.php.quarantined").mkdir()
+    for _again in range(2):
+        found = _perms.run(order(site))
+        assert found.quarantined == ["src/CoreBundle/Shell.php"]
+        assert [one["path"] for one in found.refused] == ["src/CoreBundle/Shell.php"]
+        assert state(site / "src/CoreBundle/Shell.php") == (0, 0, "0200")
+
+
+def test_what_could_not_be_renamed_is_so_in_the_next_run_and_nothing_else(site, monkeypatch):
+    """The listing of its folder breaks off after the file was seen."""
+    put(site, "src/A/Shell.php")
+    others = [put(site, f"src/B{number}/Shell.php", 0) for number in range(20)]  # some are looked at after it
+    scandir = os.scandir
+
+    class Broken:
+        def __init__(self, handle):
+            self.entries = scandir(handle)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_problem):
+            self.entries.close()
+
+        def __iter__(self):
+            for entry in self.entries:
+                yield entry
+                if entry.name == "Shell.php" and os.lstat(entry.name).st_mode == stat.S_IFREG | 0o200:
+                    raise OSError(5, "broken")
+
+    monkeypatch.setattr(os, "scandir", Broken)
+    found = _perms.run(order(site))
+    assert found.quarantined == ["src/A/Shell.php"]
+    monkeypatch.undo()
+    monkeypatch.setattr(_release, "_FEW", 10)
+    assert state(site / "src/A/Shell.php") == (0, 0, "0200")
+    assert [state(path) for path in others] == [OURS] * 20
+    found = _perms.run(order(site))
+    assert found.quarantined == ["src/A/Shell.php"]
+    assert state(site / "src/A/Shell.php.quarantined") == (0, 0, "0200")
+
+
+def test_an_open_tree_lets_nothing_out(site):
+    planted = [put(site, "public/main/shell.php"), put(site, "src/CoreBundle/Shell.php")]
+    _perms.run(order(site))
+    found = _perms.run(order(site, "upgrade"))
+    assert found.quarantined_total == 2
+    assert state(planted[0]) == (0, 0, "0600")
+    new = put(site, "public/main/new.php")
+    assert state(new) == (WEB.pw_uid, WEB.pw_gid, "0644")
+    found = _perms.run(order(site, "upgrade"))
+    assert found.quarantined_total == 2  # what the update writes is no suspect
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "garbage", "nothing"])
+def test_a_map_that_is_none(site, kind):
+    path = site / "vendor/composer/autoload_classmap.php"
+    path.unlink()
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to("/etc/passwd")
+    elif kind == "garbage":
+        path.write_bytes(b"\xff=> $vendorDir . '/\xff\x00'" * 100)
+    put(site, "src/CoreBundle/Shell.php")
+    assert _perms.run(order(site)).doubtful == ["src/CoreBundle/Shell.php"]
