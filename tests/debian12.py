@@ -33,6 +33,8 @@ def main() -> None:
         "docker",
         [
             *("docker", "run", "--rm", "--init", f"--label={LABEL}", "--network=host"),
+            # The unit tests mount file systems and make files immutable.
+            *("--cap-add=SYS_ADMIN", "--cap-add=LINUX_IMMUTABLE", "--security-opt=apparmor=unconfined"),
             *(f"--env={name}" for name in pip),
             *(f"--volume={certificates}:{certificates}:ro", f"--volume={copy}:/checkout"),
             *(images.base("bookworm"), "bash", "-euc", SCRIPT),
