@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 
 import pytest
 
 from tests.hosts.hardening import Playbook
+from tests.playbook import PlayError
 from tests.testbed.hosts import Host, docker
 
 ROOT = "/var/www/chamilo"
+OPENING = """
+- hosts: all
+  become: true
+  gather_facts: false
+  tasks:
+    - chamilo.hardening.chamilo_perms:
+        path: {root}
+        web_user: www-data
+        profile: "{{{{ profile }}}}"
+        until: "{{{{ minutes }}}}"
+      register: opened
+    - ansible.builtin.debug:
+        msg: "window: {{{{ opened.window }}}}"
+"""
 ONLY = ("--tags", "updates,https,permissions,sessions")
 INSTALLER = "/main/install/index.php"
 CLOSED = ["root:www-data 644", "root:www-data 640", "root:www-data 640"]
@@ -29,6 +45,13 @@ def wait(host: Host, seconds: int) -> None:
             return
         time.sleep(1)
     raise AssertionError(host.run("chamilo-hardening status; journalctl -n 40 -t chamilo-hardening").stdout)
+
+
+def audited(playbook: Playbook, host: Host) -> tuple[str, str]:
+    """What the audit says of permissions_code."""
+    playbook.run("audit", host)
+    (entry,) = json.loads((playbook.folder / "report/report.json").read_text())["hosts"]
+    return next((row["status"], row["evidence"]) for row in entry["controls"] if row["id"] == "permissions_code")
 
 
 def answers(host: Host, portal: Host) -> int:
@@ -68,6 +91,43 @@ def test_the_role_leaves_an_open_tree_alone(closed: Host, playbook: Playbook) ->
     assert modes(closed) == OPEN
     closed.run("chamilo-hardening window close")
     assert modes(closed) == CLOSED
+    assert playbook.harden(closed, *ONLY) == 0
+
+
+@pytest.mark.long
+def test_the_module_opens_until_a_deadline_and_the_audit_says_so(closed: Host, playbook: Playbook) -> None:
+    opening = playbook.write("open.yml", OPENING.format(root=ROOT))
+
+    def play(**given: object) -> tuple[int, str]:
+        played = playbook.run(opening, closed, **given)
+        return played.changed[closed.domain], " ".join(played.output.split())
+
+    for minutes in (0, -5, 24 * 60 + 1):  # over before it begins, or too long
+        with pytest.raises(PlayError) as refused:
+            play(profile="upgrade", minutes=minutes)
+        assert f"minutes is {minutes}; a window is open for 1 to 1440 minutes." in str(refused.value)
+    with pytest.raises(PlayError, match="production has no end"):
+        play(profile="production", minutes=5)
+    assert modes(closed) == CLOSED
+
+    changed, said = play(profile="upgrade", minutes=30)
+    assert (changed, modes(closed)) == (1, OPEN)
+    until = said.split(f"window: {ROOT} is open (upgrade) until ")[1][: len("2026-01-01 00:00:00 UTC")]
+    status, evidence = audited(playbook, closed)
+    assert status == "fail" and f"a window is open (profile upgrade, until {until})" in evidence
+    changed, said = play(profile="upgrade", minutes=30)  # the deadline does not move
+    assert changed == 0 and until in said
+
+    # As if the deadline had passed while nothing could close it: the next run does.
+    closed.run("systemctl stop chamilo-hardening-window.timer")
+    records = json.loads(closed.get("/var/lib/chamilo-hardening/windows.json"))
+    records[0]["until"] = int(time.time()) - 60
+    closed.put("/var/lib/chamilo-hardening/windows.json", json.dumps(records), mode="0600")
+    assert "and should be closed by now" in audited(playbook, closed)[1]
+    assert playbook.harden(closed, *ONLY) == 1
+    assert modes(closed) == CLOSED
+    assert "a window is open" not in audited(playbook, closed)[1]
+    assert "window" not in closed.run("ls -R /etc/systemd/system").stdout
     assert playbook.harden(closed, *ONLY) == 0
 
 
