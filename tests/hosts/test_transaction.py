@@ -309,7 +309,8 @@ def test_the_next_run_says_what_it_found(lab: Lab) -> None:
 
 
 def test_two_runs_at_once(lab: Lab) -> None:
-    slow = lab.plan(test=[["sleep", "3"], TEST[lab.web]])
+    # It ends when the others have been seen, however slow this machine is.
+    slow = lab.plan(test=[["sh", "-c", "until test -e /root/go; do sleep 0.1; done"], TEST[lab.web]])
     other = {
         **lab.plan(),
         "name": "https:two",
@@ -325,12 +326,15 @@ def test_two_runs_at_once(lab: Lab) -> None:
 
     with Visitors(lab.host):
         first = start("first", slow)
-        while not lab.status()["running"]:
+        while first.is_alive() and not lab.status()["running"]:
             time.sleep(0.1)
-        impatient = start("impatient", {**other, "set": {"lock": 0.5}})
+        start("impatient", {**other, "set": {"lock": 0.5}}).join()
         second = start("second", other)
-        for thread in (first, impatient, second):
-            thread.join()
+        while second.is_alive() and not lab.host.run(["pgrep", "-f", "apply /root/second.json"], check=False).stdout:
+            time.sleep(0.1)
+        lab.host.put("/root/go", "")
+        first.join()
+        second.join()
         lab.host.run([PROGRAM, "undo", "https"])
         lab.undo()
     assert results["first"]["failure"] == results["second"]["failure"] == ""
