@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -62,6 +63,21 @@ def test_modes_of_three_digits_and_rules_with_slashes_at_their_end(capsys, site)
     run(capsys, site, policy=[{"path": "config/", "directory_mode": "711", "file_mode": "0400"}])
     assert (site / "config").stat().st_mode & 0o777 == 0o711
     assert (site / "config/a.yaml").stat().st_mode & 0o777 == 0o400
+
+
+def test_what_is_excluded_acknowledged_or_a_root_of_its_own(capsys, site):
+    (site / "public/build").mkdir()
+    (site / "public/build/theirs.php").write_text("<?php")
+    shutil.chown(site / "public/build/theirs.php", "www-data")
+    assert run(capsys, site, _ansible_check_mode=True)["quarantined"] == ["public/build/theirs.php"]
+    (site / "shared").mkdir()
+    (site / "var").rename(site / "shared/var")
+    (site / "var").symlink_to("shared/var")
+    done = run(capsys, site, acknowledged=["public/build/theirs.php"], exclude=["config", "shared/**"], roots=["var/"])
+    assert done["quarantined"] == []
+    assert (site / "public/build/theirs.php").owner() == "root"
+    assert (site / "config").group() == "root", "left as it was"
+    assert (site / "var/log/x.log").owner() == "www-data"
 
 
 def test_what_was_laid_by_another_profile_is_set_back(capsys, site):
