@@ -21,6 +21,7 @@ from tests.hosts.conftest import RUN, Cell
 from tests.hosts.hardening import Playbook, missing_from_the_portal
 from tests.playbook import PlayError
 from tests.testbed import acme, hosts
+from tests.testbed import authority as testbed_authority
 from tests.testbed.acme import Acme
 from tests.testbed.hosts import Host
 
@@ -40,6 +41,18 @@ INSTALL = f"apt-get -q update >/dev/null && DEBIAN_FRONTEND=noninteractive {APT}
 ASK = f"certbot -n --agree-tos --register-unsafely-without-email --server {acme.DIRECTORY} -d campus.test"
 # Certbot's own run, as its timer starts it, but at once and whatever the date.
 RENEW = "certbot renew --force-renewal --no-random-sleep-on-renew"
+# Publishes what proves the name, as the program of a DNS provider would.
+PUBLISH = """\
+#!/usr/bin/python3
+import json, os, urllib.request
+data = {"host": f"_acme-challenge.{os.environ['CERTBOT_DOMAIN']}.", "value": os.environ["CERTBOT_VALIDATION"]}
+urllib.request.urlopen("http://acme.test:8055/set-txt", json.dumps(data).encode(), timeout=10)
+"""
+IN_THE_DNS = ["--manual", "--preferred-challenges", "dns", "--manual-auth-hook", "/usr/local/sbin/publish"]
+SNAP = {
+    "service": "[Service]\nType=oneshot\nExecStart=/usr/bin/snap run --timer=03:00 certbot.renew\n",
+    "timer": "[Timer]\nOnCalendar=*-*-* 03:00\n[Install]\nWantedBy=timers.target\n",
+}
 # How sysadmins without a mail server see what would have been sent.
 SENDMAIL = "#!/bin/sh\ncat >>/var/mail/sent\n"
 
@@ -307,3 +320,54 @@ def test_undo_brings_back_what_was_there_before(sloppy: Host, playbook: Playbook
     assert playbook.harden(sloppy, **variables, chamilo_https_state="absent") == 0
     assert sloppy.wait("/login").status == 200
     assert not re.search("chamilo", sloppy.run("ls /etc/chamilo-hardening").stdout.replace("alert", ""))
+
+
+@pytest.mark.long
+def test_a_name_is_proved_in_the_dns_to_an_authority_of_ones_own(
+    sloppy: Host, authority: Acme, playbook: Playbook
+) -> None:
+    authority.name(sloppy.domain)  # by http nobody would find the host
+    sloppy.put("/usr/local/sbin/publish", PUBLISH, "0755")
+    sloppy.run("rm /usr/local/share/ca-certificates/testbed.crt && update-ca-certificates --fresh >/dev/null 2>&1")
+    said = ask(playbook, sloppy, arguments=IN_THE_DNS)
+    assert "Certbot could not get a certificate" in said and "certificate" in said.lower(), "it trusts a stranger"
+    sloppy.put("/etc/ssl/school.pem", testbed_authority.certificate().read_text())
+    variables = {
+        **CERTBOT,
+        "chamilo_https_acme_ca_file": "/etc/ssl/school.pem",
+        "chamilo_https_acme_arguments": IN_THE_DNS,
+        "chamilo_https_hsts": "off",
+    }
+    playbook.harden(sloppy, **variables)
+    first = served(sloppy)
+    assert first == in_file(sloppy)
+    assert "authenticator = manual\n" in sloppy.get(CONF) and "pref_challs = dns-01," in sloppy.get(CONF)
+    assert playbook.harden(sloppy, **variables) == 0
+    sloppy.run(f"sed -i 's/^.*renew_before_expiry.*/renew_before_expiry = 3000 days/' {CONF}")
+    sloppy.run("systemctl start certbot.service")
+    assert served(sloppy) == in_file(sloppy) != first, "Certbot's own run trusts that authority too"
+
+
+@pytest.mark.long
+def test_a_second_one_that_renews_is_found_and_named(issued: Host, playbook: Playbook) -> None:
+    def renewal() -> tuple[str, str]:
+        playbook.run("audit", issued)
+        report = json.loads((playbook.folder / "report/report.json").read_text())
+        (found,) = [each for each in report["hosts"][0]["controls"] if each["id"] == "https_renewal"]
+        return found["status"], found["evidence"]
+
+    def others() -> str:
+        return issued.run("systemctl is-enabled snap.certbot.renew.timer; cat /etc/cron.d/renew").stdout
+
+    assert renewal()[0] == "pass"
+    issued.put("/etc/cron.d/renew", "17 3 * * * root certbot renew -q\n")
+    for end, text in SNAP.items():
+        issued.put(f"/etc/systemd/system/snap.certbot.renew.{end}", text)
+    issued.run("systemctl daemon-reload && systemctl enable --quiet --now snap.certbot.renew.timer")
+    before = others()
+    status, evidence = renewal()
+    said = ask(playbook, issued)
+    for owner in ("certbot.timer", "snap.certbot.renew.timer", "/etc/cron.d/renew"):
+        assert status == "fail" and owner in evidence, evidence
+        assert owner in said, said
+    assert others() == before, "whose job goes is for a person to say"
