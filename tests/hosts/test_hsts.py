@@ -33,6 +33,10 @@ def sent(host: Host, path: str = "/") -> list[str]:
     return host.http(f"https://{host.domain}{path}").values("Strict-Transport-Security")
 
 
+def service(host: Host) -> str:
+    return {"nginx": "nginx", "apache": "apache2"}[host.web]
+
+
 def a_week_goes_by(host: Host) -> None:
     record = json.loads(host.get(RECORD))
     began = datetime.date.fromisoformat(record["since"]) - datetime.timedelta(days=7)
@@ -93,7 +97,7 @@ def test_a_certificate_that_clients_refuse_holds_the_ramp_back(ramping: Host) ->
     chain, key = authority.issue(ramping.domain, days=-1)
     ramping.put("/etc/ssl/testbed/fullchain.pem", chain)
     ramping.put("/etc/ssl/testbed/privkey.pem", key, "0600")
-    ramping.run("systemctl restart nginx")
+    ramping.run(f"systemctl restart {service(ramping)}")
     a_week_goes_by(ramping)
     said = daily(ramping)
     assert "certificate has expired" in said and "runs out on" in said
@@ -120,13 +124,16 @@ def test_undo_says_that_browsers_stay_bound(ramping: Host, playbook: Playbook) -
 
 
 def test_status_names_what_no_virtual_host_includes(ramping: Host) -> None:
-    drop_in = "/etc/nginx/sites-available/chamilo-campus_test.d/https_hsts.conf"
+    sites = f"/etc/{service(ramping)}/sites-available"
+    drop_in = f"{sites}/chamilo-campus_test.d/https_hsts.conf"
     assert "no virtual host includes it" not in ramping.run("chamilo-hardening status").stdout
-    ramping.run(r"sed -i '/chamilo-campus_test.d\/\*.conf/d' /etc/nginx/sites-available/chamilo-campus_test.conf")
+    ramping.run(rf"sed -i '/chamilo-campus_test.d\/\*.conf/d' {sites}/chamilo-campus_test.conf")
     said = ramping.run("chamilo-hardening status").stdout
     assert f"no virtual host includes it, so it is not in force: {drop_in}" in said
 
 
+# Apache does not know yet for which virtual host it speaks.
+@pytest.mark.cells("trixie-nginx")
 def test_hsts_is_sent_with_what_nginx_answers_before_it_knows_the_address(ramping: Host) -> None:
     long = ramping.http(f"https://{ramping.domain}/{'x' * 40000}")
     assert (long.status, long.values("Strict-Transport-Security")) == (414, [TRIAL])
@@ -142,7 +149,7 @@ def test_a_self_signed_certificate_is_renewed_in_time(fresh: Host, playbook: Pla
     chain, key = authority.issue(fresh.domain, days=29)
     fresh.put("/etc/ssl/certs/chamilo-campus_test.pem", chain)
     fresh.put("/etc/ssl/private/chamilo-campus_test.key", key, "0600")
-    fresh.run("systemctl restart nginx")
+    fresh.run(f"systemctl restart {service(fresh)}")
     assert "has a new certificate of its own making" in daily(fresh)
     assert fresh.get("/etc/ssl/certs/chamilo-campus_test.pem") != chain
     assert playbook.harden(fresh, **variables) == 0
