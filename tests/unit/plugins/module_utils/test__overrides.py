@@ -146,6 +146,13 @@ def test_values_of_one_file_are_changed_together():
     }
 
 
+def test_a_scope_that_was_emptied_keeps_its_note():
+    text = "parameters:\n  settings_overrides:\n    '2': # of the second portal: ask Ada\n      a.b: 'c'\n"
+    assert edit(text, "x.yaml", {"2": {"a.b": None}}) == (
+        "parameters:\n  settings_overrides:\n    '2': {} # of the second portal: ask Ada\n"
+    )
+
+
 def test_a_scope_that_was_emptied_stays_a_map():
     new = edit(FULL, "x.yaml", {"2": {"document.upload_extensions_blacklist": None}})
     assert "        2: {}\n    other: 1\n" in new

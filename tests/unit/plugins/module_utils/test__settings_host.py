@@ -442,6 +442,13 @@ def test_of_a_long_complaint_the_end_is_told(fake, portal):
     assert words.endswith("word499 word500") and len(words) == 300
 
 
+def test_a_php_that_was_killed_cleared_no_cache(fake, portal):
+    portal.php.write_text("#!/bin/sh\nkill -9 $$\n")
+    with pytest.raises(SettingsError, match="cache:clear failed as nobody"):
+        pin(fake, portal, {CHECK: True})
+    assert not portal.file.exists() and fake.rows() == []
+
+
 def test_the_cache_is_cleared_as_the_web_user_and_with_nothing_of_root_s(fake, portal, monkeypatch):
     monkeypatch.setenv("SECRET", "hunter2")
     portal.php.write_text(f"#!/bin/sh\n(id -u; id -g; umask; pwd; env; cat) >>{portal.told} 2>&1\n")
