@@ -306,7 +306,7 @@ def _options(account: Account) -> int:
         "socket": account.socket,
         "database": account.name,
         "default-character-set": "utf8mb4",
-        "connect-timeout": str(_SECONDS),
+        "loose-connect-timeout": str(_SECONDS),  # the dump program knows none
         "ssl-ca": account.authority,
         # Newer clients refuse a server without TLS, PHP does not.
         "loose-ssl-verify-server-cert": "1" if account.authority else "0",

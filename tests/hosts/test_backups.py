@@ -164,7 +164,6 @@ sys.exit(job.returncode)
 
 def test_a_drill_restores_compares_and_starts_the_portal(saved: Saved) -> None:
     host = saved.host
-    program(host, "backup")
     before = host.run("ss -ltn; ls /var/tmp; mariadb -e 'SHOW DATABASES'").stdout
     said = program(host, "drill")
     assert store.NAME in said and store.PASSWORD not in said

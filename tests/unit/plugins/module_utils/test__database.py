@@ -307,3 +307,12 @@ def test_a_deadlock_is_told_from_other_errors(server):
     with pytest.raises(Deadlock, match="Deadlock found"):
         with writing(Account("chamilo")) as query:
             query("DEAD BROKEN", [])
+
+
+def test_the_dump_program_reads_the_same_options(tmp_path: Path) -> None:
+    """It does not know all that the client knows, and stops at what it does not know unless that is loose."""
+    reading = _database._options(_database.Account("user", "word", "db.example.org", 3306))
+    with open(reading, encoding="utf-8") as stream:
+        names = {line.partition("=")[0] for line in stream.read().splitlines()[1:]}
+    known = {"user", "password", "host", "port", "default-character-set"}
+    assert {name for name in names - known if not name.startswith("loose-")} == set()
