@@ -88,3 +88,27 @@ def test_security_fixes_install_themselves_and_a_new_release_is_told(
     # Switched off is said.
     playbook.harden(fresh, "--tags", "updates", **{**known, "chamilo_updates_feed": ""})
     assert "switched off" in audited(playbook, fresh)["updates_watch"][1]
+
+
+def etc(host: Host) -> list[str]:
+    """What apt and the web server are configured by. What a package brings stays when the section goes."""
+    found = host.run(
+        "find /etc/apt/apt.conf.d /etc/nginx /etc/apache2 -type f -print0 2>/dev/null | sort -z | xargs -0 sha256sum"
+    ).stdout
+    brought = ("50unattended-upgrades", "20auto-upgrades")
+    return [line for line in found.splitlines() if not line.endswith(brought)]
+
+
+@pytest.mark.long
+def test_absent_brings_back_what_was_there(fresh: Host, playbook: Playbook) -> None:
+    playbook.sections = "updates"
+    before = etc(fresh)
+    playbook.harden(fresh, chamilo_updates_feed="")
+    assert fresh.http("/main/install/index.php").status in (403, 404)
+    assert playbook.harden(fresh, chamilo_updates_feed="", chamilo_updates_state="absent") > 0
+    assert playbook.harden(fresh, chamilo_updates_feed="", chamilo_updates_state="absent") == 0
+    # The virtual host that includes the section's rules belongs to another.
+    fresh.run("chamilo-hardening undo https --yes")
+    assert etc(fresh) == before
+    assert fresh.run("ls /etc/chamilo-hardening").stdout.count("updates") == 0
+    assert fresh.wait("/main/install/index.php").status not in (403, 404)
