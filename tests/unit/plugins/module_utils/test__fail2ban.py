@@ -135,6 +135,12 @@ def test_as_many_jails_as_are_listed(server, listed):
     assert [jail.name for jail in _fail2ban.running()] == ["chamilo"] * listed.count("chamilo")
 
 
+def test_an_answer_in_many_pieces_is_one(server):
+    many = [f"10.1.{number // 250}.{number % 250}" for number in range(20_000)]
+    server["banned"] = [{"sshd": many}]
+    assert list(_fail2ban.banned()) == many
+
+
 def test_an_answer_that_breaks_off_or_has_no_end_is_an_error(server, monkeypatch):
     server["banned"] = [{"sshd": ["203.0.113.7"] * 100_000}]
     monkeypatch.setattr(_fail2ban, "_MOST", 1000)
