@@ -69,7 +69,6 @@ def record(host: Host) -> dict[str, Any]:
     return known
 
 
-@pytest.mark.wire
 def test_one_run_has_a_person_told_and_the_second_changes_nothing(
     fresh: Host, sink: Sink, playbook: Playbook, tmp_path: Path
 ) -> None:

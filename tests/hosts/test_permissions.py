@@ -217,7 +217,6 @@ def test_a_waiver_leaves_its_part_alone(fresh: Host, playbook: Playbook) -> None
     assert fresh.run(f"stat -c '%U:%G %a' {ROOT}/.env").stdout.strip() == "root:www-data 640"
 
 
-@pytest.mark.wire
 def test_a_release_behind_a_link(fresh: Host, playbook: Playbook) -> None:
     """current -> releases/7, with a var/ that all releases share. The next release needs no other configuration."""
     service = {"nginx": "nginx", "apache": "apache2"}[fresh.web]
