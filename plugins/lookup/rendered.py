@@ -5,12 +5,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ansible.errors import AnsibleError
-from ansible.plugins.lookup import LookupBase
-from ansible.template import trust_as_template
-
 DOCUMENTATION = r"""
 name: rendered
 short_description: The text of a template, without a copy of all variables
@@ -45,6 +39,12 @@ _raw:
   type: list
   elements: str
 """
+
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.lookup import LookupBase
+from ansible.template import trust_as_template
 
 
 class LookupModule(LookupBase):

@@ -13,7 +13,7 @@ testinfra_hosts = ["ansible://brute_force"]
 
 @pytest.fixture
 def jail(host: Any) -> str:
-    return "chamilo-" + str(host.ansible.get_variables()["inventory_hostname"]).replace(".", "-")
+    return "chamilo-" + str(host.ansible.get_variables()["inventory_hostname"]).replace("-", "--").replace(".", "-")
 
 
 def test_fail2ban_runs_with_the_jail_and_with_its_own(host: Any, jail: str) -> None:
