@@ -283,6 +283,18 @@ def _generation(files: Iterable[Want]) -> str:
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def _as_seen(kind: str, target: str) -> str:
+    return f"link {target}" if kind == "link" else kind
+
+
+def asks_for_nothing(plan: Plan, known: Mapping[str, Any]) -> bool:
+    """Whether the files of a plan are what ``Engine.in_force`` found of the transaction of that name."""
+    files = known.get("files", {})
+    return known.get("generation") == plan.generation and all(
+        files.get(want.path) == _as_seen(want.state, want.target) for want in plan.files
+    )
+
+
 def _item(want: Want) -> Item:
     if want.state == "absent":
         return ABSENT
@@ -367,6 +379,23 @@ class Engine:
             if state["pending"]:
                 raise TransactionError(" ".join(done))
         return done
+
+    def in_force(self) -> dict[str, dict[str, Any]]:
+        """The transactions whose files are as they wrote them: what ``asks_for_nothing`` wants to know of each.
+
+        None while something is owed to a service, or a run was cut off.
+        """
+        state = self.store.peek()
+        if state["open"] or state["pending"]:
+            return {}
+        found: dict[str, dict[str, Any]] = {}
+        with Tree() as tree:
+            for name, record in state["records"].items():
+                items = {path: Item.from_json(known["after"]) for path, known in record["files"].items()}
+                if all(tree.look(path).same(item) for path, item in items.items()):
+                    files = {path: _as_seen(item.kind, item.target) for path, item in items.items()}
+                    found[name] = {"generation": record["generation"], "files": files}
+        return found
 
     def names(self, section: str) -> list[str]:
         """The transactions that ``undo SECTION`` takes back."""

@@ -93,6 +93,17 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+in_force:
+  description:
+    - The transactions of M(chamilo.hardening.config_transaction) whose files are as they wrote them. For each name its
+      generation, and for each path V(file), V(absent), or V(link) and the target.
+    - Empty without root, and while a run that was cut off has left something to do.
+  returned: success
+  type: dict
+  sample:
+    headers:campus:
+      generation: 59c15b3967248f81
+      files: {/etc/nginx/sites-available/chamilo-campus.d/headers.conf: file}
 site:
   description:
     - What was found. Empty texts and lists mean that it was not.
@@ -484,11 +495,14 @@ site:
       elements: str
 """
 
+import os
 from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import SiteError, discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine
 
 
 def main() -> None:
@@ -507,9 +521,11 @@ def main() -> None:
     )
     try:
         site = discover(**module.params)
-    except SiteError as problem:
+        # Only root may read what it rests on.
+        in_force = Engine().in_force() if os.geteuid() == 0 else {}
+    except (SiteError, StateError, OSError) as problem:
         module.fail_json(msg=str(problem))
-    module.exit_json(changed=False, site=asdict(site))
+    module.exit_json(changed=False, site=asdict(site), in_force=in_force)
 
 
 if __name__ == "__main__":

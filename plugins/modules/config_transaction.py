@@ -20,7 +20,9 @@ description:
     program that M(chamilo.hardening.host_program) installs) and the next run of this module put it back.
   - What was there before the first transaction of a section is kept. C(chamilo-hardening undo SECTION) on the host
     brings it back.
-  - When no file differs, nothing is tested, loaded or probed, unless an earlier load is still owed.
+  - When no file differs, nothing is tested, loaded or probed, unless an earlier load is still owed. In the playbook
+    C(chamilo.hardening.harden), discovery (M(chamilo.hardening.chamilo_site_info)) looks at the files of all
+    transactions at once, and the host is asked again only where something is to be done.
   - Only one transaction runs on a host at a time. A second one waits for up to three minutes.
 attributes:
   check_mode:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction imp
     Outcome,
     Probe,
     TransactionError,
+    asks_for_nothing,
     plan,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
@@ -890,3 +892,69 @@ def test_the_machine_is_the_real_one_by_default(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(_transaction.os, "geteuid", lambda: 1000)
     with pytest.raises(TransactionError, match="run the task with become"):
         engine.apply(plan({"name": "headers", "files": []}), Outcome(), check=True)
+
+
+# What discovery may say of a transaction, so that nobody has to ask again
+
+
+def nothing_to_do(world: World, **different: Any) -> bool:
+    wanted = plan(world.params(**different))
+    return asks_for_nothing(wanted, world.engine().in_force().get(wanted.name, {}))
+
+
+def test_what_was_written_and_is_as_it_was_asks_for_nothing(world: World) -> None:
+    assert not nothing_to_do(world), "nothing was written yet"
+    world.apply()
+    assert nothing_to_do(world)
+    assert not world.apply().changed, "which is what the transaction says itself"
+
+
+@pytest.mark.parametrize(
+    "drift",
+    [
+        lambda etc: (etc / "main.conf").write_text("edited"),
+        lambda etc: (etc / "main.conf").chmod(0o600),
+        lambda etc: (etc / "main.conf").unlink(),
+        lambda etc: (etc / "enabled/default").write_text("back again"),
+        lambda etc: ((etc / "enabled/site").unlink(), (etc / "enabled/site").symlink_to("../main.conf")),
+    ],
+)
+def test_what_somebody_changed_since_has_to_be_asked_for(world: World, drift: Callable[[Path], Any]) -> None:
+    world.apply()
+    drift(world.etc)
+    assert not nothing_to_do(world)
+    assert world.apply().changed, "which is what the transaction says itself"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"path": "main.conf.bak", "state": "absent"},
+        {"path": "enabled/other", "state": "link", "target": "../main.conf"},
+        {"path": "more.conf", "content": "more"},
+    ],
+)
+def test_a_plan_that_asks_for_more_has_to_be_asked_for(world: World, more: dict[str, Any]) -> None:
+    world.apply()
+    (world.etc / "main.conf.bak").write_text("")
+    files = [
+        {**each, "path": os.path.relpath(each["path"], world.etc)}  # as params takes them
+        for each in world.params()["files"]
+    ]
+    assert nothing_to_do(world, files=files)
+    assert not nothing_to_do(world, files=[*files, more])
+
+
+def test_a_link_that_leads_elsewhere_has_to_be_asked_for(world: World) -> None:
+    world.apply()
+    files = [{**each, "path": os.path.relpath(each["path"], world.etc)} for each in world.params()["files"]]
+    files[-1]["target"] = "../main.conf"
+    assert not nothing_to_do(world, files=files)
+
+
+@pytest.mark.parametrize("owed", [{"pending": {"web": {}}}, {"open": {"name": "https", "entries": []}}])
+def test_nothing_is_in_force_while_something_is_owed(world: World, owed: dict[str, Any]) -> None:
+    world.apply()
+    path = world.state / "state.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **owed}))
+    assert world.engine().in_force() == {}
