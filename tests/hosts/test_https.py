@@ -184,19 +184,40 @@ def test_a_virtual_host_that_would_lose_something_is_left_alone(
     assert not before.changes(host.snapshot(), [*QUIET, *PROGRAM])
 
 
+def include_line(host: Host) -> str:
+    service, line = ("nginx", "include") if host.web == "nginx" else ("apache2", "IncludeOptional")
+    end = ";" if host.web == "nginx" else ""
+    return f"{line} /etc/{service}/sites-available/chamilo-campus_test.d/*.conf{end}"
+
+
+def paste(host: Host, text: str) -> None:
+    """Put a line into the portal's own virtual host, as its owner does."""
+    service, name, file = (
+        ("nginx", "server_name", "chamilo") if host.web == "nginx" else ("apache2", "ServerName", "chamilo.conf")
+    )
+    host.run(["sed", "-i", f"s|^ *{name} .*|&\\n{text}|", f"/etc/{service}/sites-available/{file}"])
+
+
+def test_a_virtual_host_of_ones_own_may_speak_http_until_its_owner_has_it_speak_https(
+    fresh: Host, playbook: Playbook
+) -> None:
+    playbook.harden(fresh, chamilo_https_vhost="include")
+    paste(fresh, include_line(fresh))
+    fresh.run(["systemctl", "reload", "nginx" if fresh.web == "nginx" else "apache2"])
+    asked = playbook.run("harden", fresh, chamilo_https_vhost="include")
+    assert "have it speak https on port 443, with the certificate" in " ".join(asked.output.split())
+    assert not missing_from_the_portal(fresh, "http")
+
+
 @pytest.mark.wire
 def test_a_virtual_host_of_ones_own_works_with_the_include_line(
     make: Callable[..., Host], cell: Cell, playbook: Playbook
 ) -> None:
     host = make(vhost="https")
-    service, line = ("nginx", "include") if host.web == "nginx" else ("apache2", "IncludeOptional")
+    service = "nginx" if host.web == "nginx" else "apache2"
     asked = playbook.run("harden", host, chamilo_https_vhost="include")
-    end = ";" if host.web == "nginx" else ""
-    include = f"{line} /etc/{service}/sites-available/chamilo-campus_test.d/*.conf{end}"
-    assert include in " ".join(asked.output.split()), "as it must be pasted"
-    name = "server_name" if host.web == "nginx" else "ServerName"
-    file = "chamilo" if host.web == "nginx" else "chamilo.conf"
-    host.run(["sed", "-i", f"s|^ *{name} .*|&\\n{include}|", f"/etc/{service}/sites-available/{file}"])
+    assert include_line(host) in " ".join(asked.output.split()), "as it must be pasted"
+    paste(host, include_line(host))
     host.run(["systemctl", "reload", service])
     playbook.harden(host, chamilo_https_vhost="include")
     answer = host.http(f"https://{host.domain}/")
@@ -204,6 +225,6 @@ def test_a_virtual_host_of_ones_own_works_with_the_include_line(
     assert answer.values("X-Content-Type-Options") == ["nosniff"]
     assert not missing_from_the_portal(host, "https")
     assert playbook.harden(host, chamilo_https_vhost="include") == 0
-    host.run(["sed", "-i", f"s|^ *{name} .*|&\\nnonsense{end}|", f"/etc/{service}/sites-available/{file}"])
+    paste(host, "nonsense;" if host.web == "nginx" else "nonsense")
     with pytest.raises(PlayError, match="nonsense"):
         playbook.harden(host, chamilo_https_vhost="include")
