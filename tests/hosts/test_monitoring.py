@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 
 from tests.hosts.conftest import RUN
 from tests.hosts.hardening import Playbook, missing_from_the_portal, neighbour
-from tests.testbed import mail
+from tests.playbook import PlayError
+from tests.testbed import authority, mail
 from tests.testbed.hosts import Host
 from tests.testbed.mail import HOOK, Sink
 
@@ -288,3 +290,84 @@ def test_a_list_without_a_copy_elsewhere_is_not_enough(monitored: Host) -> None:
     daily(monitored)
     entry = record(monitored)["integrity"]
     assert not entry["ok"] and "no copy of the list is off this host" in entry["detail"]
+
+
+ATTACKS = {f"monitoring_{name}" for name in ("app_log", "auth", "accounts", "integrity", "compromise")}
+# What a person is told of each harm below.
+HARM = {
+    "Chamilo at campus.test made errors",
+    "A disk of campus.test is nearly full",
+    "Many failed logins at campus.test",
+    "An administrator nobody expects at campus.test",
+    "Files of campus.test were changed",
+    "Signs of a break-in at campus.test",
+}
+
+
+def through(playbook: Playbook, host: Host) -> set[str]:
+    """The attacks of this section that nobody noticed."""
+    options = {"chamilo_prove_address": host.address, "chamilo_prove_ca_file": str(authority.certificate())}
+    with pytest.raises(PlayError) as failed:  # other sections are not hardened here
+        playbook.run("prove", host, **options)
+    said = str(failed.value)
+    assert "attacks were held off" in said, said
+    return {name for name in ATTACKS if f"{name}: " in said}
+
+
+def harm(host: Host) -> None:
+    """What somebody must hear of, each kind once."""
+    assert host.http("/_testbed/crash").status == 500
+    for last in range(2, 22):
+        login(host, f"127.0.0.{last}")
+    sql(host, f"UPDATE user SET roles = '{ADMIN}' WHERE username = 'never.used'")
+    host.run(f"echo more >{ROOT}/public/main/more.txt; echo '<?php' >{ROOT}/var/upload/x.php")
+    host.run("mkdir -p /var/backups && mount -t tmpfs -o size=2m tmpfs /var/backups")
+    host.run("head -c 2000000 /dev/zero >/var/backups/full")
+
+
+def heal(host: Host) -> None:
+    sql(host, "UPDATE user SET roles = 'a:0:{}' WHERE username = 'never.used'")
+    host.run(f"umount /var/backups; rm {ROOT}/public/main/more.txt {ROOT}/var/upload/x.php")
+
+
+# Packages stay, and so do logs and what programs keep in their own folders.
+STAYS = ["/var/*", "/usr/*", "/root/*", f"{ROOT}/var/*", "/etc/monit*", "/etc/logrotate.d/monit", "/etc/ssl/*"]
+STAYS += ["/etc/ld.so.cache", "/etc/*/monit*", "/etc/default/*", "/etc/passwd*", "/etc/group*", "/etc/*shadow*"]
+ONLY_TIME = re.compile(r": d (\d+ \S+) \d+ -> d \1 \d+$")
+
+
+@pytest.mark.long
+def test_nobody_notices_before_somebody_is_told_of_each_and_absent_takes_it_back(
+    fresh: Host, sink: Sink, playbook: Playbook, tmp_path: Path
+) -> None:
+    before = fresh.snapshot()
+    harm(fresh)
+    assert through(playbook, fresh) == ATTACKS
+    assert sink.mails() == [] and sink.hooks() == []
+    heal(fresh)
+    # What was asked for before would be found at once, and the same alert is sent once a day.
+    fresh.run("truncate --size 0 /var/log/nginx/*access*.log /var/log/apache2/*access*.log 2>/dev/null; true")
+
+    harden(playbook, fresh, tmp_path)
+    fresh.run("sed -i 's/^set daemon.*/set daemon 4/' /etc/monit/monitrc && systemctl restart monit")
+    sink.forget()
+    harm(fresh)
+    # monit lives in a mount namespace of its own, into which a container passes no later mount on.
+    fresh.run("systemctl restart monit")
+    daily(fresh)
+    sink.wait(lambda: HARM <= set(sink.titles()), 120)
+    subjects = "\n".join(str(message["Subject"]) for message in sink.mails())
+    assert [title for title in HARM if title not in subjects] == []
+    heal(fresh)
+    assert through(playbook, fresh) == set()
+
+    absent = {"chamilo_monitoring_state": "absent"}
+    assert harden(playbook, fresh, tmp_path, "--tags", "monitoring", **absent) > 0
+    assert harden(playbook, fresh, tmp_path, "--tags", "monitoring", **absent) == 0
+    assert through(playbook, fresh) == ATTACKS
+    files = [change for change in before.changes(fresh.snapshot(), STAYS) if not ONLY_TIME.search(change)]
+    # What packages brought stays, and so does the virtual host of the section https. All else is as it was before.
+    old = [change for change in files if change.startswith("/etc/") and ": absent -> " not in change]
+    assert [change for change in old if "/sites-enabled/chamilo" not in change] == []
+    assert "monitoring" not in fresh.run("chamilo-hardening status").stdout
+    assert not missing_from_the_portal(fresh, "http")
