@@ -346,7 +346,7 @@ def test_nobody_notices_before_somebody_is_told_of_each_and_absent_takes_it_back
     assert sink.mails() == [] and sink.hooks() == []
     heal(fresh)
     # What was asked for before would be found at once, and the same alert is sent once a day.
-    fresh.run("truncate --size 0 /var/log/nginx/*access*.log /var/log/apache2/*access*.log 2>/dev/null; true")
+    fresh.run("find /var/log -name '*access*.log' -exec truncate --size 0 {} +")
 
     harden(playbook, fresh, tmp_path)
     fresh.run("sed -i 's/^set daemon.*/set daemon 4/' /etc/monit/monitrc && systemctl restart monit")
