@@ -22,7 +22,7 @@ class ActionModule(ActionBase):
             if name in self._task.args:
                 raise AnsibleActionFail(f"host_program: {name} is made by the collection and cannot be given.")
         program = build()
-        content = base64.b64encode(zlib.compress(program.content, 9)).decode()
+        content = base64.b64encode(zlib.compress(program.content)).decode()
         result.update(
             self._execute_module(
                 module_name="chamilo.hardening.host_program",

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import stat
 import subprocess
@@ -19,14 +20,28 @@ def test_what_it_imports_comes_along_and_nothing_else() -> None:
     assert not {"_install", "_inside"} & set(needed)
 
 
+def test_what_python_itself_sees_imported_comes_along() -> None:
+    utils = builder.COLLECTION / "plugins/module_utils"
+    needed = builder.needed(utils)
+    for module in needed:
+        tree = ast.parse(utils.joinpath(*module.split(".")).with_suffix(".py").read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(builder.PACKAGE):
+                inside = (node.module or "")[len(builder.PACKAGE) + 1 :]
+                names = [f"{inside}.{alias.name}".lstrip(".") for alias in node.names]
+                assert inside in needed or set(names) <= set(needed), (module, names)
+
+
 def test_imports_are_found_in_each_form(tmp_path: Path) -> None:
     package = builder.PACKAGE
     (tmp_path / "_audit").mkdir()
     (tmp_path / "_a.py").write_text(f"import os\nfrom {package} import _b\ndef f():\n    import {package}._c\n")
-    (tmp_path / "_b.py").write_text(f"from {package}._audit.web import x, y\nfrom {package}._audit import z\n")
-    for name in ("_c", "_audit/web", "_audit/z", "_unused"):
+    (tmp_path / "_b.py").write_text(
+        f"from {package}._audit.web import x, y\nfrom {package}._audit import (\n    z,  # last\n    w as v,\n)\n"
+    )
+    for name in ("_c", "_audit/web", "_audit/z", "_audit/w", "_unused"):
         (tmp_path / f"{name}.py").write_text(f"from {package}._a import something\n")
-    assert builder.needed(tmp_path, "_a") == ["_a", "_audit.web", "_audit.z", "_b", "_c"]
+    assert builder.needed(tmp_path, "_a") == ["_a", "_audit.w", "_audit.web", "_audit.z", "_b", "_c"]
 
 
 def test_it_comes_out_the_same_each_time() -> None:
