@@ -15,6 +15,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction imp
     asks_for_nothing,
     plan,
 )
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import seen
 
 
 class ActionModule(ActionBase):
@@ -30,15 +31,9 @@ class ActionModule(ActionBase):
         return result
 
     def _in_force(self, task_vars: Mapping[str, Any]) -> str:
-        """The generation that is in force already; empty when the host has to be asked.
-
-        Only the playbook harden says that no section comes twice. In any other play a task in between may have changed
-        what discovery saw.
-        """
+        """The generation that is in force already; empty when the host has to be asked."""
         given = self._task.args
-        if task_vars.get("_chamilo_each_once") is not True or self._task.delegate_to:
-            return ""
-        known = (task_vars.get("__chamilo_common_info") or {}).get("in_force", {}).get(given.get("name"))
+        known = seen(self._task, task_vars).get("in_force", {}).get(given.get("name"))
         if not known or given.get("state", "present") != "present":
             return ""
         try:

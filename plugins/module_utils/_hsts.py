@@ -9,6 +9,7 @@ The role and ``chamilo-hardening daily`` take the same step from the same record
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,13 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import STATE
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Outcome, plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import (
+    Engine,
+    Outcome,
+    TransactionError,
+    asks_for_nothing,
+    plan,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
@@ -121,6 +128,11 @@ def record_of(site: str) -> str:
     return f"{STATE}/hsts-{site}.json"
 
 
+def name_of(site: str) -> str:
+    """The transaction that puts the value in force."""
+    return f"https:{site}.hsts"
+
+
 def take(
     configuration: Mapping[str, Any],
     engine: Engine,
@@ -131,15 +143,13 @@ def take(
 ) -> Step:
     """Decide the next step for a site and put its value in force: header and record in one transaction."""
     site, domain, wanted = configuration["site"], configuration["domain"], configuration["hsts"]
-    path = record_of(site)
-    name = f"https:{site}.hsts"
     if wanted["mode"] == "none":
         warning = bound(site, domain)
-        engine.withdraw(name, outcome, check)
+        engine.withdraw(name_of(site), outcome, check)
         outcome.notes += [warning] if warning else []
         return Step()
     ask = ask or _ask
-    known = _read(path)
+    known = _read(record_of(site))
     address, authority = configuration.get("address", ""), configuration.get("ca_file", "")
 
     def portal() -> str:
@@ -159,19 +169,47 @@ def take(
         portal,
         lambda name: unanswered(name, ask, authority),
     )
-    texts = {VALUE: step.value, MARK: "@generation@"}
-    files = [
-        *({**each, "content": _filled(each["content"], texts)} for each in wanted["files"]),
-        {"path": path, "content": step.ramp.text(wanted["subdomains"]), "mode": "0600"},
-    ]
-    probe = [
-        {**each, "headers": {key: _filled(value, texts) for key, value in each["headers"].items()}}
-        for each in wanted["probe"]
-    ]
-    params = {"name": name, "files": files, "test": configuration["test"], "probe": probe}
-    params["load"] = {"service": configuration["service"], "action": "reload"}
-    engine.apply(plan(params), outcome, check)
+    engine.apply(plan(_transaction(configuration, step)), outcome, check)
     return step
+
+
+def settled(
+    configuration: Mapping[str, Any], since: str, in_force: Mapping[str, Any], today: datetime.date | None = None
+) -> Step | None:
+    """The step that is in force already, where that can be told without the host: ``since`` and ``in_force``
+    (``Engine.in_force``) are what it has."""
+    wanted = configuration["hsts"]
+    known = in_force.get(name_of(configuration["site"]))
+    if not known or wanted["mode"] == "none":
+        return None
+
+    def unknown(name: str = "") -> str:
+        raise HstsError(f"somebody has to ask {name or 'the portal'}")
+
+    for ramp in (Ramp(wanted["mode"], since, True, tuple(wanted["subdomains"])), Ramp(wanted["mode"], since)):
+        with contextlib.suppress(HstsError, TransactionError):  # the host says what is wrong
+            step = decide(wanted["mode"], wanted["subdomains"], ramp, today or datetime.date.today(), unknown, unknown)
+            # The record is one of the files, so it is this ramp that the host has.
+            if asks_for_nothing(plan(_transaction(configuration, step)), known):
+                return step
+    return None
+
+
+def _transaction(configuration: Mapping[str, Any], step: Step) -> dict[str, Any]:
+    """The options of config_transaction that put a step in force: header and record."""
+    site, wanted = configuration["site"], configuration["hsts"]
+    texts = {VALUE: step.value, MARK: "@generation@"}
+    record = {"path": record_of(site), "content": step.ramp.text(wanted["subdomains"]), "mode": "0600"}
+    return {
+        "name": name_of(site),
+        "files": [*({**each, "content": _filled(each["content"], texts)} for each in wanted["files"]), record],
+        "test": configuration["test"],
+        "load": {"service": configuration["service"], "action": "reload"},
+        "probe": [
+            {**each, "headers": {key: _filled(value, texts) for key, value in each["headers"].items()}}
+            for each in wanted["probe"]
+        ],
+    }
 
 
 def unanswered(name: str, ask: Ask | None = None, authority: str = "") -> str:

@@ -18,7 +18,7 @@ import difflib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Union
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._catalogue import CATALOGUE, Setting
@@ -69,6 +69,19 @@ class Wish:
     def variables(self) -> list[str]:
         """All that has to be read from the table."""
         return sorted({CATALOGUE[key].variable for key in self.values} | {VERSION})
+
+    @property
+    def secret(self) -> bool:
+        return any(CATALOGUE[key].secret for key in self.values)
+
+    def to_json(self) -> dict[str, Any]:
+        portals = None if self.portals is None else list(self.portals)
+        return {**asdict(self), "values": dict(self.values), "reset": sorted(self.reset), "portals": portals}
+
+    @classmethod
+    def from_json(cls, known: Mapping[str, Any]) -> Wish:
+        portals = None if known["portals"] is None else tuple(known["portals"])
+        return cls(known["values"], frozenset(known["reset"]), portals, known["lock"], known["pin"])
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings import
     plan,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings_memory import Kept
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import (
     STATE,
     Item,
@@ -112,6 +113,19 @@ class Host:
                 outcome.plan = self._write(wish, before)
                 outcome.diff = self._diff(outcome.plan, before, text)
         return outcome
+
+    def holding(self, wishes: Mapping[str, Wish]) -> list[str]:
+        """The names of the wishes that would change nothing now. One look at the portal, however many there are."""
+        file = self._file()
+        every = Wish({key: value for wish in wishes.values() for key, value in wish.values.items()})
+        seen = self._seen(self._read, every, file)
+        found = []
+        for name, wish in wishes.items():
+            with contextlib.suppress(SettingsError):  # one that cannot be brought about does not hold
+                todo = plan(wish, seen)
+                if not todo.changes_rows and not todo.overrides and not self._stale(wish, file):
+                    found.append(name)
+        return found
 
     def bring_back(self, kept: Mapping[str, Kept]) -> list[str]:
         """Settings as they were before the first change. What somebody changed since stays; a sentence for each."""
@@ -312,6 +326,20 @@ class Host:
         for scope, settings in _overrides.parse(text, self._path).items():
             hidden[scope] = {key: HIDDEN for key in settings if key not in CATALOGUE or CATALOGUE[key].secret}
         return _overrides.edit(text, self._path, hidden)
+
+
+def in_force(site: Site, state: str = STATE, read: Query | None = None) -> dict[str, dict[str, Any]]:
+    """What each section asked for last, where it still holds and can be shown: no secret is in it."""
+    wishes = {
+        name: kept.asked
+        for name, kept in _settings_memory.recall(state).items()
+        if kept.asked and kept.root == site.root and not kept.asked.secret
+    }
+    if not wishes:
+        return {}
+    application = Application(site.root, site.php.user, site.environment.get("APP_ENV", "prod"))
+    host = Host(Account("") if read else Reader.of_site(site).account, application, state, read=read)
+    return {name: wishes[name].to_json() for name in host.holding(wishes)}
 
 
 def _side_by_side(header: str, before: str, after: str) -> dict[str, str]:

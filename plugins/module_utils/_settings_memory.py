@@ -33,10 +33,11 @@ class Kept:
 
 @dataclass(frozen=True)
 class Memory:
-    """The settings of one section and portal."""
+    """The settings of one section and portal, and what was asked for last."""
 
     root: str
     settings: Mapping[str, Kept]
+    asked: Wish | None = None
 
 
 def remember(name: str, root: str, seen: Seen, wish: Wish, state: str = STATE) -> None:
@@ -49,7 +50,7 @@ def remember(name: str, root: str, seen: Seen, wish: Wish, state: str = STATE) -
         found = {key: _kept(key, seen, value) for key, value in wish.values.items()}
         merged = {**found, **old}
         settings = {key: Kept(one.rows, one.overrides, wish.values.get(key, one.ours)) for key, one in merged.items()}
-        _write({**known, name: Memory(root, settings)}, state)
+        _write({**known, name: Memory(root, settings, wish)}, state)
 
 
 def recall(state: str = STATE) -> dict[str, Memory]:
@@ -111,8 +112,17 @@ def _memory(known: Mapping[str, Any]) -> Memory:
             key: Kept(tuple(Row(**row) for row in one["rows"]), dict(one["overrides"]), one["ours"])
             for key, one in known["settings"].items()
         },
+        Wish.from_json(known["asked"]) if known.get("asked") else None,
     )
 
 
 def _write(known: Mapping[str, Memory], state: str) -> None:
-    replace_file(os.path.join(state, FILE), json.dumps({name: asdict(one) for name, one in known.items()}))
+    found = {
+        name: {
+            "root": one.root,
+            "settings": {key: asdict(kept) for key, kept in one.settings.items()},
+            "asked": one.asked.to_json() if one.asked else None,
+        }
+        for name, one in known.items()
+    }
+    replace_file(os.path.join(state, FILE), json.dumps(found))

@@ -212,7 +212,8 @@ EXAMPLES = r"""
 RETURN = r"""
 settings:
   description:
-    - Each setting that was asked for, by V(category.variable).
+    - Each setting that was asked for, by V(category.variable). None in the playbook C(harden), where its discovery has
+      seen just before that all of them are as asked.
     - With C(--check), C(after) is what it would be.
   returned: success
   type: dict

@@ -104,6 +104,21 @@ in_force:
     headers:campus:
       generation: 59c15b3967248f81
       files: {/etc/nginx/sites-available/chamilo-campus.d/headers.conf: file}
+settings_in_force:
+  description:
+    - What M(chamilo.hardening.chamilo_settings) was asked for last by each section, as far as nothing of it would
+      change now. For each name the V(values) as the table holds them, and the options V(reset), V(portals), V(lock)
+      and V(pin).
+    - Without root, and for settings that may hold a secret, there is none.
+  returned: success
+  type: dict
+  sample:
+    uploads:campus:
+      values: {document.upload_extensions_skip: "true"}
+      reset: []
+      portals: null
+      lock: true
+      pin: null
 site:
   description:
     - What was found. Empty texts and lists mean that it was not.
@@ -500,9 +515,20 @@ from dataclasses import asdict
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import SiteError, discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._overrides import OverridesError
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import SettingsError
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings_host import in_force as settings_in_force
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site, SiteError, discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine
+
+
+def _settings(site: Site) -> dict:
+    try:
+        return settings_in_force(site)
+    except (SettingsError, OverridesError, DatabaseError):
+        return {}  # nothing is known to hold, so chamilo_settings asks again, and says what is wrong
 
 
 def main() -> None:
@@ -523,9 +549,10 @@ def main() -> None:
         site = discover(**module.params)
         # Only root may read what it rests on.
         in_force = Engine().in_force() if os.geteuid() == 0 else {}
+        settings = _settings(site) if os.geteuid() == 0 else {}
     except (SiteError, StateError, OSError) as problem:
         module.fail_json(msg=str(problem))
-    module.exit_json(changed=False, site=asdict(site), in_force=in_force)
+    module.exit_json(changed=False, site=asdict(site), in_force=in_force, settings_in_force=settings)
 
 
 if __name__ == "__main__":

@@ -101,14 +101,22 @@ class Host:
             return Answer(url, error=self.error)
         return Answer(url, 200, (("Strict-Transport-Security", (self.folder / "hsts.conf").read_text()),))
 
-    def take(self, day: str, check: bool = False, mode: str = "ramp") -> tuple[Step, bool]:
+    def configuration(self, mode: str) -> dict[str, Any]:
         wanted: dict[str, Any] = {"mode": mode, "subdomains": [MEDIA], "probe": []}
         wanted["files"] = [{"path": str(self.folder / "hsts.conf"), "content": "@hsts@"}]
-        configuration = {"site": "campus", "domain": "campus.test", "service": "nginx", "test": [], "hsts": wanted}
+        return {"site": "campus", "domain": "campus.test", "service": "nginx", "test": [], "hsts": wanted}
+
+    def take(self, day: str, check: bool = False, mode: str = "ramp") -> tuple[Step, bool]:
         outcome = Outcome()
         today = datetime.date.fromisoformat(day)
-        step = _hsts.take(configuration, self.engine, outcome, check, today, self.ask)
+        step = _hsts.take(self.configuration(mode), self.engine, outcome, check, today, self.ask)
         return step, outcome.changed
+
+    def settled(self, day: str, mode: str = "ramp") -> str:
+        """The value that is told without the host, from what discovery saw there."""
+        today = datetime.date.fromisoformat(day)
+        step = _hsts.settled(self.configuration(mode), BEGAN, self.engine.in_force(), today)
+        return step.value if step else ""
 
 
 @pytest.fixture
@@ -132,3 +140,22 @@ def test_a_step_is_taken_once_by_whoever_comes_first(host: Host) -> None:
     assert (host.folder / "hsts.conf").read_text() == GUIDE
     assert host.take("2026-12-03", mode="none")[1] and not (host.folder / "hsts.conf").exists()
     assert not host.take("2026-12-03", mode="none")[1]
+
+
+def test_what_is_in_force_is_told_without_the_host(host: Host) -> None:
+    assert host.settled(BEGAN) == ""
+    host.take(BEGAN)
+    assert host.settled("2026-12-01") == TRIAL
+    assert host.settled("2026-12-02") == "", "a step is due, and somebody has to ask the portal"
+    assert host.settled("2026-12-01", mode="full") == host.settled("2026-12-01", mode="none") == ""
+    host.take("2026-12-02")
+    assert host.settled("2027-01-01") == GUIDE
+    (host.folder / "hsts.conf").write_text(TRIAL)
+    assert host.settled("2027-01-01") == ""
+
+
+def test_a_subdomain_that_has_not_answered_yet_is_asked_by_the_host(host: Host) -> None:
+    host.error = "no https"
+    host.take(BEGAN, mode="full")
+    assert (host.folder / "hsts.conf").read_text() == ALONE
+    assert host.settled(BEGAN, mode="full") == ""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pwd
 import random
@@ -18,7 +19,13 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import _settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._catalogue import CATALOGUE
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, DatabaseError, Deadlock
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import SettingsError, same, wish
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings_host import Application, Host, result
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings_host import (
+    Application,
+    Host,
+    in_force,
+    result,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site
 
 CHECK = "security.check_password"
 ACCOUNT = Account("chamilo")
@@ -488,3 +495,62 @@ def test_a_secret_in_the_file_is_in_no_diff(fake, portal):
     outcome = pin(fake, portal, {CHECK: True}, check=True)
     assert len(outcome.diff) == 2
     assert "hunter" not in str(outcome.diff)
+
+
+def seen_in_force(fake, portal):
+    return in_force(Site(domain="campus.test", root=str(portal.root)), portal.state, fake.ask)
+
+
+def section(fake, portal, settings, name, **options):
+    there = host(fake, portal.application, portal.state)
+    return there.apply(asked(settings, **options), check=False, section=name)
+
+
+def test_what_sections_asked_for_is_in_force_until_somebody_changes_it(fake, portal):
+    assert seen_in_force(fake, portal) == {}
+    section(fake, portal, {CHECK: True}, "passwords:campus", lock=True)
+    section(fake, portal, {KEYS[1]: 5}, "brute_force:campus")
+    fake.asked.clear()
+    assert seen_in_force(fake, portal) == {
+        "passwords:campus": {"values": {CHECK: "true"}, "reset": [], "portals": None, "lock": True, "pin": None},
+        "brute_force:campus": {"values": {KEYS[1]: "5"}, "reset": [], "portals": None, "lock": None, "pin": None},
+    }
+    assert len(fake.asked) == 2, "the portals, and the rows of all sections at once"
+    fake.database.execute("UPDATE settings SET selected_value = 'false' WHERE variable = 'check_password'")
+    assert list(seen_in_force(fake, portal)) == ["brute_force:campus"]
+    (portal.root / "config/settings_overrides.yaml").write_text(
+        f"parameters:\n  settings_overrides:\n    default:\n      {KEYS[1]}: '0'\n"
+    )
+    assert seen_in_force(fake, portal) == {}
+
+
+def test_what_was_asked_for_last_counts(fake, portal):
+    section(fake, portal, {KEYS[1]: 5}, "brute_force:campus")
+    section(fake, portal, {KEYS[1]: 3}, "brute_force:campus", access_url=["1"])
+    (known,) = seen_in_force(fake, portal).values()
+    assert (known["values"], known["portals"]) == ({KEYS[1]: "3"}, [1])
+
+
+def test_a_pin_that_the_application_has_not_compiled_is_not_in_force(fake, portal):
+    section(fake, portal, {CHECK: True}, "passwords:campus", pin=True)
+    assert list(seen_in_force(fake, portal)) == ["passwords:campus"]
+    os.utime(portal.container, (7, 7))
+    assert seen_in_force(fake, portal) == {}
+
+
+def test_no_secret_and_no_other_portal_is_shown(fake, portal):
+    secret = next(key for key, setting in CATALOGUE.items() if setting.secret and setting.type == "text")
+    section(fake, portal, {}, "monitoring:campus", secret_settings={secret: "canary"})
+    assert seen_in_force(fake, portal) == {}
+    section(fake, portal, {CHECK: True}, "passwords:campus")
+    elsewhere = Site(domain="campus.test", root="/srv/other")
+    assert in_force(elsewhere, portal.state, fake.ask) == {}
+
+
+def test_a_memory_of_an_earlier_version_says_nothing(fake, portal):
+    section(fake, portal, {CHECK: True}, "passwords:campus")
+    path = Path(portal.state, _settings_memory.FILE)
+    known = json.loads(path.read_text())
+    del known["passwords:campus"]["asked"]
+    path.write_text(json.dumps(known))
+    assert seen_in_force(fake, portal) == {}

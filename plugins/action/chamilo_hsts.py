@@ -1,0 +1,36 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Spares a host the question that its discovery has answered in this run. The module of the same name does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._hsts import Step, settled
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import seen
+
+
+class ActionModule(ActionBase):
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        step = self._settled(task_vars or {})
+        if step:
+            result.update(changed=False, value=step.value, since=step.ramp.since, waits=[])
+            if self._task.diff:
+                result["diff"] = []
+            return result
+        result.update(self._execute_module(task_vars=task_vars))
+        return result
+
+    def _settled(self, task_vars: Mapping[str, Any]) -> Step | None:
+        known = seen(self._task, task_vars)
+        if not known:
+            return None
+        try:
+            return settled(self._task.args["configuration"], known["site"]["hsts_since"], known["in_force"])
+        except (AttributeError, KeyError, TypeError):
+            return None  # the module says what is wrong with its options
