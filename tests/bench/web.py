@@ -79,6 +79,8 @@ def plain(host: Host) -> None:
     host.run(TLS[host.web])
     host.run("cd /var/www/chamilo && sed -i 's/^APP_ENV=.*/APP_ENV=prod/; s/^APP_DEBUG=.*/APP_DEBUG=0/' .env")
     host.run("runuser -u www-data -- env HOME=/var/tmp php /var/www/chamilo/bin/console cache:clear --quiet")
+    # Hardening touches each file, and with that brings it into the container's own layer, where it is found slower.
+    host.run("chmod -R u+r /var/www/chamilo")
 
 
 def prepared(host: Host) -> Host:
