@@ -399,7 +399,8 @@ _USER = re.compile(r"(?i)\b(?:user(?:name)?|login|account|for)[ =:]+(?:username 
 _QUOTED = re.compile(r"\"((?:[^\"\\]|\\.)*)\"|'([^']*)'")
 _SYSLOG = re.compile(r"(?:[A-Z][a-z]{2} [ \d]\d [\d:]{8}|\d{4}-\d\d-\d\dT\S+) \S+ [^\s:]+: ")
 _SANITISED = re.compile(r"\[[^\]]+\] \[[A-Z]+\] \[IP [^\]]+\] \[URI ")
-_ADDRESS = re.compile(rf"(?<![\w.:]){_IP}(?![\w:])")
+# With a port or a colon behind it as well.
+_ADDRESS = re.compile(rf"(?<![\w.:]){_IP}(?<![^:]:)(?<!\.)(?!\w|\.\d)")
 
 
 def fields(line: str) -> list[Field]:

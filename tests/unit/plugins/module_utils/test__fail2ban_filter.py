@@ -281,6 +281,24 @@ def test_who_lies_within_a_network(network, inside):
     assert engine.within("10.0.0.9", ["nonsense", network]) is inside
 
 
+@pytest.mark.parametrize(
+    ("line", "address"),
+    [
+        ("sshd: from 203.0.113.7: refused", "203.0.113.7"),
+        ("client: 203.0.113.7:51234, server: campus.test", "203.0.113.7"),
+        ("[client 2001:db8::7] refused", "2001:db8::7"),
+        ("[2001:db8::7]:51234 refused", "2001:db8::7"),
+        ("2001:db8::7: refused", "2001:db8::7"),
+        ("from 2001:db8::7.", "2001:db8::7"),
+        ("version 1.2.3.4.5 at 12:34:56", None),
+    ],
+)
+def test_an_address_is_known_with_whatever_stands_behind_it(line, address):
+    victim = "198.51.100.77"
+    expected = f"{victim} {line}" if address is None else line.replace(address, victim)
+    assert engine._with_victim(engine.Sample(line), victim) == expected
+
+
 def test_both_families_are_planted():
     lines = [trial.line for trial in engine.plants(FAILURE, False)]
     assert any("2001:db8:bad::77" in line for line in lines)
