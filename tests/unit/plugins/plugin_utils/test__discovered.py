@@ -1,0 +1,34 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Only the playbook harden lets action plugins answer from what discovery saw."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import seen
+
+INFO = {"in_force": {"headers:campus": {}}}
+HERE = SimpleNamespace(delegate_to=None)
+
+
+def test_what_discovery_saw_in_this_play() -> None:
+    assert seen(HERE, {"_chamilo_each_once": True, "__chamilo_common_info": INFO}) == INFO
+
+
+@pytest.mark.parametrize(
+    ("task", "variables"),
+    [
+        (HERE, {"__chamilo_common_info": INFO}),
+        (HERE, {"_chamilo_each_once": "True", "__chamilo_common_info": INFO}),
+        (HERE, {"_chamilo_each_once": True}),
+        (HERE, {"_chamilo_each_once": True, "__chamilo_common_info": None}),
+        (SimpleNamespace(delegate_to="database"), {"_chamilo_each_once": True, "__chamilo_common_info": INFO}),
+    ],
+)
+def test_otherwise_the_host_is_asked(task: Any, variables: dict[str, Any]) -> None:
+    assert seen(task, variables) == {}
