@@ -132,5 +132,7 @@ class ActionModule(ActionBase):
         if finding.status == NOT_ASSESSED:
             status, evidence = "not_tried", f"The attack could not be tried: {evidence}"
         elif finding.status == FAIL:
-            status = "through" if enforced else "waived"
+            status = "through"
+        if status != "held" and not enforced:
+            status = "waived"
         return {"id": control.id, "title": control.title, "status": status, "evidence": evidence}

@@ -128,10 +128,9 @@ options:
 notes:
   - Needs root on the host, and nothing else.
   - ACLs that may let others in, devices, FIFOs and sockets are left as they are, and RV(refused) names them.
+  - The role chamilo.hardening.permissions makes the whole section of the guide true with this module.
 seealso:
-  - name: Role chamilo.hardening.permissions
-    description: Makes the whole section of the guide true with this module.
-    link: https://docs.ansible.com/ansible/latest/collections/chamilo/hardening/
+  - module: chamilo.hardening.host_program
 """
 
 EXAMPLES = r"""

@@ -14,7 +14,9 @@ author:
 description:
   - Finds the project folder and the version of Chamilo, the web server and the virtual hosts that answer to the domain,
     the PHP behind them, the environment of the application, and what is known of the host around it.
-  - Reads files only. It runs no command, opens no connection and changes nothing.
+  - Changes nothing. All of RV(site) is read from files alone.
+  - As root, on a host where sections have set platform settings, it also asks the application's database whether they
+    still hold (RV(settings_in_force)).
   - Works without root; RV(site.problems) then says what could not be read.
 extends_documentation_fragment:
   - chamilo.hardening.attributes.info

@@ -176,8 +176,9 @@ EXAMPLES = r"""
         content: |
           add_header X-Content-Type-Options nosniff always;
           location = /.well-known/chamilo-hardening/headers {
-            allow 127.0.0.1;
-            deny all;
+            if ($remote_addr != 127.0.0.1) {
+              return 404;
+            }
             add_header X-Chamilo-Generation @generation@;
             return 204;
           }

@@ -181,21 +181,8 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-observed:
-  description: What was seen, by the name of the control. Without the table; a control above the level is C(fail) here.
-  returned: success
-  type: dict
-  contains:
-    status:
-      description: C(pass), C(fail), C(not_applicable) or C(not_assessed).
-      type: str
-      sample: fail
-    evidence:
-      description: What was seen, with the value.
-      type: str
-      sample: "var/ is www-data:www-data 0777, but no account except www-data has business there."
 controls:
-  description: All controls of the table, worst first, each with what it means on this host.
+  description: All controls, in the order of the table, each with what it means on this host.
   returned: always
   type: list
   elements: dict
@@ -206,12 +193,16 @@ controls:
       title: Plain HTTP leads to HTTPS
       status: fail
       evidence: http://campus.example.org/ answers 200 instead of 301 to https://campus.example.org/.
-      fix: The role https does it.
+      fix: Run the role chamilo.hardening.https. Steered by chamilo_https_vhost.
 summary:
   description: How many controls have each status.
   returned: always
   type: dict
   sample: {fail: 31, pass: 12, not_assessed: 4}
+error:
+  description: Why nothing could be looked at. All controls are C(not_assessed) then.
+  returned: when the module could not run on the host
+  type: str
 signs:
   description: Signs that somebody broke in earlier, for a person to judge. Empty when section monitoring is left out.
   returned: success

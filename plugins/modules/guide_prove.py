@@ -20,7 +20,7 @@ description:
   - First it makes sure that the portal is yours. It puts a file with a random word under the document root, through
     Ansible's connection, and asks for it over the network. Unless that very word comes back, nothing is attacked.
     The file is removed in any case.
-  - Fails when an attack on a control that is enforced gets through.
+  - Fails when an attack on a control that is enforced gets through, or could not be tried.
 options:
   domain:
     description: The public name of the portal.
@@ -96,7 +96,7 @@ EXAMPLES = r"""
 RETURN = r"""
 attacks:
   description: What was tried, in the order of the table of controls.
-  returned: always
+  returned: when the portal was shown to be yours
   type: list
   elements: dict
   contains:

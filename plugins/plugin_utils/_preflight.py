@@ -85,6 +85,13 @@ def against_spec(spec: Spec, values: Mapping[str, Any]) -> list[str]:
     for name, option in spec.items():
         if name not in values:
             continue
+        if isinstance(values[name], bool) and option.get("choices"):
+            # Ansible's own check takes false for "off", and the role would not.
+            said.append(
+                f"{name} is {str(values[name]).lower()}: YAML reads on, off, yes and no that way. Put the word in "
+                'quotes, such as "off".'
+            )
+            continue
         outcome = ArgumentSpecValidator({name: dict(option)}).validate({name: values[name]})
         if not outcome.error_messages:
             continue

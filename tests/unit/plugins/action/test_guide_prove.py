@@ -6,6 +6,10 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.action.guide_prove import ActionModule
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import FAIL, NOT_ASSESSED, PASS, Finding
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
+
 
 def prove(ansible, *arguments, **options):
     task = {"chamilo.hardening.guide_prove": {"domain": "campus.test", **options}}
@@ -37,3 +41,25 @@ def test_check_mode_skips_it(ansible):
     done = prove(ansible, "--check")
     assert done.code == 0
     assert done.recap("campus.test")["skipped"] == 1
+
+
+def test_the_playbook_is_silent_in_check_mode(ansible):
+    done = ansible.play("chamilo.hardening.prove", {"campus.test": {}}, "--check")
+    assert done.code == 0
+    assert done.recap("campus.test")["skipped"] == 2
+
+
+@pytest.mark.parametrize(
+    ("seen", "enforced", "status"),
+    [
+        (PASS, True, "held"),
+        (PASS, False, "held"),
+        (FAIL, True, "through"),
+        (FAIL, False, "waived"),
+        (NOT_ASSESSED, True, "not_tried"),
+        (NOT_ASSESSED, False, "waived"),
+    ],
+)
+def test_what_is_not_enforced_fails_nothing(seen, enforced, status):
+    control = _controls.load().controls[0]
+    assert ActionModule._told(control, Finding(seen, "as it was seen"), enforced)["status"] == status

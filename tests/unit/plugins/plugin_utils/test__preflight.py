@@ -60,6 +60,12 @@ def test_an_unknown_value_is_named_with_the_known_ones() -> None:
     assert errors(chamilo_level="mast") == ["chamilo_level is 'mast', but must be one of: must, should, consider."]
 
 
+@pytest.mark.parametrize("value", [False, True])
+def test_a_word_that_yaml_read_as_a_boolean_is_refused(value: bool) -> None:
+    (said,) = _preflight.against_spec(SPECS["https"], {"chamilo_https_hsts": value})
+    assert said.startswith(f"chamilo_https_hsts is {str(value).lower()}: ") and said.endswith('such as "off".')
+
+
 def test_a_wrong_type_is_named() -> None:
     (error,) = errors(chamilo_https_days="soon")
     assert error.startswith("chamilo_https_days: ") and "soon" in error
