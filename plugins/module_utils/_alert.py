@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -73,8 +74,8 @@ def tell(section: str, title: str, text: str, again: bool = False) -> list[str]:
 
     The same title of a section goes out at most once a day, unless ``again``; it returns how it went out then.
     """
-    title = " ".join(title.split())[:_TITLE]
-    text = text.strip()[:_TEXT]
+    title = " ".join(_harmless(title).split())[:_TITLE]
+    text = _harmless(text.strip())[:_TEXT]
     _journal(section, f"{title}: {' '.join(text.split())}", syslog.LOG_WARNING)
     who = addressee()
     if not (who.mail or who.webhook):
@@ -88,8 +89,16 @@ def tell(section: str, title: str, text: str, again: bool = False) -> list[str]:
         _journal(section, f"{title}: {problem}", syslog.LOG_ERR)
     if not ways:
         raise AlertError(f"Nobody was told of {title!r}. {' '.join(problems)}")
-    _remember({**sent, key: {"at": moment, "ways": ways}})
+    try:
+        _remember({**sent, key: {"at": moment, "ways": ways}})
+    except OSError as problem:  # a full disk, of which it may tell: rather told twice than a failure
+        _journal(section, f"{title}: that it was told could not be written down: {problem}", syslog.LOG_ERR)
     return ways
+
+
+def _harmless(text: str) -> str:
+    """Names of files and people are in alerts: what is no text there harms no terminal, and keeps no alert back."""
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else ascii(sign)[1:-1] for sign in text)
 
 
 def _send(who: Addressee, section: str, title: str, text: str) -> tuple[list[str], list[str]]:
@@ -161,17 +170,16 @@ def _webhook(address: str, content: Mapping[str, str]) -> str:
     host = parts.hostname or ""
     path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
     # A redirect is not followed: what is told goes to the one who was named.
-    connection = http.client.HTTPSConnection(
-        host, parts.port or 443, timeout=SECONDS, context=ssl.create_default_context()
-    )
     try:
-        headers = {"Content-Type": "application/json", "User-Agent": "chamilo-hardening"}
-        connection.request("POST", path, json.dumps(content).encode(), headers)
-        status = connection.getresponse().status
+        context = ssl.create_default_context()
+        with contextlib.closing(
+            http.client.HTTPSConnection(host, parts.port or 443, timeout=SECONDS, context=context)
+        ) as connection:
+            headers = {"Content-Type": "application/json", "User-Agent": "chamilo-hardening"}
+            connection.request("POST", path, json.dumps(content).encode(), headers)
+            status = connection.getresponse().status
     except (OSError, http.client.HTTPException, ValueError) as problem:
         return f"The webhook on {host} could not be reached: {problem}."
-    finally:
-        connection.close()
     return "" if 200 <= status < 300 else f"The webhook on {host} answered {status}."
 
 

@@ -38,6 +38,7 @@ _OVERLAP = 10.0  # seconds that the last scan and this one have in common
 _BEFORE = 86400.0  # seconds that the first scan looks back
 _PATIENCE = 120.0  # seconds for one answer of the scanner
 _BLOCK = 1 << 18
+_STRANGE = "a link to a folder of somebody else's, which is not followed; if it is right: chown -h root"
 
 
 class AntivirusError(Exception):
@@ -115,24 +116,48 @@ def ping(address: str = "") -> None:
         raise AntivirusError(f"The virus scanner answers {answer!r} to a ping.")
 
 
-def _new(root: str, since: float) -> Iterator[tuple[str, str, int]]:
-    """Files below var/ that changed since then: the path, the name, the open folder."""
+def _tops(root: str, refused: list[str]) -> list[str]:
+    """var/, and the folders that links in it lead to: uploads may lie on another disk.
+
+    Only links of root's are followed, and those of others to what is their own; the others are ``refused``.
+    """
     top = os.path.join(root, "var")
-    for folder, folders, names, handle in os.fwalk(top):
-        if folder == top:
-            folders[:] = [name for name in folders if name not in _SKIPPED]
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):
-                info = os.stat(name, dir_fd=handle, follow_symlinks=False)
-                # The time of the last change of the entry: nobody but root can set it back.
-                if stat.S_ISREG(info.st_mode) and info.st_ctime >= since:
-                    yield os.path.join(folder, name), name, handle
+    with os.scandir(top) as entries:  # where there is none, that is told
+        links = [entry.path for entry in entries if entry.is_symlink() and entry.name not in _SKIPPED]
+    found = [os.path.realpath(top)]
+    for link in (*filter(os.path.islink, [top]), *sorted(filter(os.path.isdir, links))):
+        with contextlib.suppress(FileNotFoundError):  # gone meanwhile
+            target = os.path.realpath(link)  # once: it may lead elsewhere in a moment
+            if os.lstat(link).st_uid not in (0, os.lstat(target).st_uid):
+                refused.append(link)
+            elif link != top:
+                found.append(target)
+    if top in refused:
+        raise AntivirusError(f"{top} is a link to what is somebody else's, and not followed: chown -h root {top}.")
+    return found
 
 
-def scan_portal(root: str, since: float, keep: str, address: str = "") -> Seen:
-    """Show every file that is new to the scanner, and take away what it finds."""
-    seen = Seen()
-    for path, name, folder in _new(root, since):
+def _new(tops: list[str], since: float) -> Iterator[tuple[str, str, int]]:
+    """Files below folders that changed since then: the path, the name, the open folder. The first one is var/."""
+    for number, top in enumerate(tops):
+        for folder, folders, names, handle in os.fwalk(top):
+            if folder == top and not number:
+                folders[:] = [name for name in folders if name not in _SKIPPED]
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    info = os.stat(name, dir_fd=handle, follow_symlinks=False)
+                    # The time of the last change of the entry: nobody but root can set it back.
+                    if stat.S_ISREG(info.st_mode) and info.st_ctime >= since:
+                        yield os.path.join(folder, name), name, handle
+
+
+def scan_portal(root: str, since: float, keep: str, address: str = "", seen: Seen | None = None) -> Seen:
+    """Show every file that is new to the scanner, and take away what it finds. ``seen`` is filled as things happen."""
+    seen = seen or Seen()
+    refused: list[str] = []
+    tops = _tops(root, refused)
+    seen.not_judged += [f"{ascii(os.path.relpath(link, root))[1:-1]}: {_STRANGE}" for link in refused]
+    for path, name, folder in _new(tops, since):
         shown = ascii(os.path.relpath(path, root))[1:-1]
         try:
             handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
@@ -191,10 +216,16 @@ def scan(everything: bool = False, address: str = "") -> list[str]:
             site, began = os.path.basename(path)[len("uploads-") : -len(".json")], time.time()
             last = _records.read(RECORD).get(site, {})
             since = 0.0 if everything else float(last.get("since") or began - _BEFORE)
+            if since > began:  # the clock was put back: nobody knows when the last scan was
+                since = began - _BEFORE
+            seen = Seen()
             try:
                 ping(address)
-                seen = scan_portal(known["root"], since, os.path.join(_state.STATE, QUARANTINE), address)
+                scan_portal(known["root"], since, os.path.join(_state.STATE, QUARANTINE), address, seen)
             except (AntivirusError, OSError) as problem:
+                if seen.found:  # taken away, so the next scan finds them no more
+                    lines += seen.found
+                    tell(f"A virus was uploaded to {known['domain']}", "\n".join(seen.found), True)
                 text = f"{problem} New files of {known['domain']} are scanned as soon as it does."
                 _records.note(RECORD, site, False, text, since=since)
                 problems.append(text)

@@ -26,6 +26,7 @@ import ipaddress
 import json
 import lzma
 import os
+import pwd
 import re
 import secrets
 import shutil
@@ -190,6 +191,15 @@ def tell(portal: Portal, title: str, text: str) -> None:
         raise BackupError(f"{text} {problem}") from problem
 
 
+def failed(portal: Portal, names: Sequence[str], title: str, problem: str) -> None:
+    """Tell it and write it down. Told first: on a full disk nothing can be written."""
+    try:
+        tell(portal, title, problem)
+    finally:
+        for name in names:
+            note(portal, name, False, problem)
+
+
 @contextlib.contextmanager
 def alone(portal: Portal, who: str, wait: float = 0) -> Iterator[None]:
     """One at a time for each portal. The kernel lets go of the lock when its holder dies."""
@@ -207,8 +217,9 @@ def alone(portal: Portal, who: str, wait: float = 0) -> Iterator[None]:
                     holder = os.pread(handle, 200, 0).decode(errors="replace").strip()
                     raise Busy(f"A {holder or 'backup'} of {portal.domain} is still going on.") from problem
                 time.sleep(0.5)
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{who} (process {os.getpid()}, since {_state.now()})".encode(), 0)
+        with contextlib.suppress(OSError):  # only words: a full disk must be told further on, not end here
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{who} (process {os.getpid()}, since {_state.now()})".encode(), 0)
         yield
     finally:
         os.close(handle)
@@ -219,7 +230,7 @@ def alone(portal: Portal, who: str, wait: float = 0) -> Iterator[None]:
 
 def shown(url: str) -> str:
     """A repository without user and password."""
-    return re.sub(r"//[^/@]+@", "//", url)
+    return re.sub(r"//[^/]+@", "//", url)  # to the last @: a password may hold one
 
 
 def environment() -> dict[str, str]:
@@ -552,17 +563,43 @@ def _summary(text: str) -> dict[str, Any]:
 
 def contents(portal: Portal) -> list[str]:
     """What is saved: the portal's folder, what links inside it lead to, and how it is backed up."""
+    found = {portal.folder, *(target for _link, target in _links(portal) if target)}
+    if os.path.exists(path_of(portal.site)):
+        found.add(path_of(portal.site))
+    return sorted(found)
+
+
+def strange_links(portal: Portal) -> list[str]:
+    """Why what a link leads to is not saved."""
+    return [
+        f"{ascii(link)[1:-1]} is not followed: it belongs to {portal.web_user}, what it leads to does not. "
+        "If it is right: chown -h root."
+        for link, target in _links(portal)
+        if not target
+    ]
+
+
+def _links(portal: Portal) -> Iterator[tuple[str, str]]:
+    """Links that lead out of the portal's folder, and where to; to nowhere where it is not for the web user to say.
+
+    Whoever is the web user could have the whole host saved, or what never ends.
+    """
     root = portal.folder
-    found = [root]
+    try:
+        web = pwd.getpwnam(portal.web_user).pw_uid
+    except KeyError:
+        web = -1
     for folder in (root, f"{root}/var", f"{root}/public", f"{root}/public/plugin"):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
             for entry in entries:
                 target = os.path.realpath(entry.path) if entry.is_symlink() else root
-                if not f"{target}/".startswith(f"{root}/") and os.path.exists(target):
-                    found.append(target)
-    if os.path.exists(path_of(portal.site)):
-        found.append(path_of(portal.site))
-    return sorted(set(found))
+                if f"{target}/".startswith(f"{root}/"):
+                    continue
+                try:
+                    owners = entry.stat(follow_symlinks=False).st_uid, os.stat(target).st_uid
+                except OSError:  # it leads nowhere
+                    continue
+                yield entry.path, target if web not in owners or owners[1] == web else ""
 
 
 def _save_files(place: Repository, tags: Sequence[str]) -> dict[str, Any]:
@@ -616,14 +653,16 @@ def put_away(portal: Portal) -> list[str]:
             if folder == ".":
                 folders[:] = [name for name in folders if name not in _NO_COPIES]
             for name in sorted(filter(_COPIES.search, names)):
-                path = os.path.normpath(os.path.join(portal.folder, folder, name))
+                path = ascii(os.path.normpath(os.path.join(portal.folder, folder, name)))[1:-1]
                 try:
                     target = _put_away(name, handle, kept)
                 except OSError as problem:
                     lines.append(f"{path} can be downloaded or read by the web server, and stays: {problem.strerror}.")
                     continue
                 if target:
-                    lines.append(f"{path} could be downloaded or read by the web server: it is {target} now.")
+                    lines.append(
+                        f"{path} could be downloaded or read by the web server: it is {ascii(target)[1:-1]} now."
+                    )
     finally:
         os.close(top)
     return lines
@@ -690,12 +729,11 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
             except BackupError as problem:  # nobody could be told: no reason to make no backup
                 problems.append(str(problem))
         lines += found
+        problems += strange_links(portal)
         try:
             last = _pair(portal, memory)
         except (BackupError, _database.DatabaseError, OSError, ValueError, KeyError) as problem:
-            for name in ("database", "files"):
-                note(portal, name, False, str(problem))
-            tell(portal, "The backup failed", str(problem))
+            failed(portal, ("database", "files"), "The backup failed", str(problem))
             raise BackupError(str(problem)) from problem
         size = f"{last['dump_bytes'] / 1e6:.1f} MB"
         less = [] if accept else shrunken(memory["good"], last)
@@ -808,7 +846,7 @@ def _offsite(portal: Portal, memory: dict[str, Any]) -> list[str]:
         if near:
             note(portal, "offsite", False, near)
             return [near]
-    except BackupError as problem:
+    except (BackupError, OSError, ValueError, KeyError) as problem:
         note(portal, "offsite", False, str(problem))
         raise
     note(portal, "offsite", True, f"In {there.shown}.", run=pair.run)
@@ -838,7 +876,7 @@ def _upkeep(portal: Portal, memory: dict[str, Any]) -> list[str]:
     for url in portal.places:
         place = Repository(portal, url)
         since = memory["upkeep"].setdefault(place.shown, time.time())
-        if time.time() - since < _UPKEEP:
+        if 0 <= time.time() - since < _UPKEEP:  # below: the clock was wrong then
             continue
         place.unlock()
         _forget_halves(place)
@@ -950,8 +988,10 @@ def late() -> list[str]:
             ("drill", "drill", LATE_DRILL_DAYS * 24),
         ):
             age = (time.time() - float(known.get(name, {}).get("at", 0))) / 3600
-            if age > hours:
+            if not -1 < age <= hours:
                 since = f"for {age:.0f} hours" if name in known else "ever"
+                if age < 0:  # the clock was wrong then
+                    since = "that is known: the last one is of a time to come"
                 words = f"There was no {what} of {portal.domain} {since}. Look at: journalctl -t chamilo-hardening"
                 tell(portal, f"The {what} is late", words)
                 lines.append(words)

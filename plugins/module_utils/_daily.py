@@ -67,7 +67,10 @@ def run(only: Collection[str] = (), due: bool = False, steps: Sequence[Step] | N
         if due and same and (all(before.values()) or _alert.addressee() == _alert.Addressee()):
             continue
         done = _step(name, function)
-        _records.note(RECORD, name, not done.problem, done.problem or " ".join(done.lines), configuration=present)
+        try:
+            _records.note(RECORD, name, not done.problem, done.problem or " ".join(done.lines), configuration=present)
+        except OSError as problem:  # a full disk is no reason to leave the next steps out
+            done = replace(done, problem=done.problem or f"what was done cannot be written down: {problem}")
         yield replace(done, changed=not same or _outcomes(name) != before)
 
 

@@ -32,7 +32,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _backup, _records, _state
@@ -46,6 +46,7 @@ _BASE = 300 << 20  # a database server without data, and the cache of the applic
 _PORT = 8765
 _BOOT_SECONDS, _START_SECONDS = 120.0, 60.0
 _KEPT = 100  # results
+_EVERY, _PATIENCE = ".drills", 6 * 3600.0  # the name of their lock; seconds for the drill of another portal
 _BULK = ("var/upload", "var/courses", "var/log")  # of these only a sample comes back
 _DEFINER = re.compile(rb"(?:/\*!\d+ )?(?:CREATE\b[^`']*?)?\bDEFINER=(`(?:[^`]|``)*`@`(?:[^`]|``)*`)")
 _CLONE_NEWNET, _PDEATHSIG = 0x40000000, 1
@@ -53,7 +54,8 @@ _CLONE_NEWNET, _PDEATHSIG = 0x40000000, 1
 
 def drill(portal: Portal, accept: bool = False) -> list[str]:
     """Try it. What is wrong is written down and told; then it is raised."""
-    with _backup.alone(portal, "drill", 600):
+    # One on the whole host: whatever runs as the drill's account is ended when one begins.
+    with _backup.alone(replace(portal, site=_EVERY), "drill", _PATIENCE), _backup.alone(portal, "drill", 600):
         memory = _backup.remembered(portal)
         began = time.time()
         attempt = _Drill(portal, memory, accept)
@@ -63,11 +65,13 @@ def drill(portal: Portal, accept: bool = False) -> list[str]:
         except (BackupError, OSError, ValueError, KeyError, subprocess.SubprocessError) as stopped:
             problem = str(stopped) or type(stopped).__name__
         words = problem or " ".join(attempt.lines)
-        _write(portal, {"began": began, "seconds": time.time() - began, "ok": not problem, "detail": words})
-        _backup.note(portal, "drill", not problem, words)
+        result = {"began": began, "seconds": time.time() - began, "ok": not problem, "detail": words}
         if problem:
-            _backup.tell(portal, "The drill failed", problem)
+            _backup.failed(portal, ["drill"], "The drill failed", problem)
+            _write(portal, result)
             raise BackupError(problem)
+        _write(portal, result)
+        _backup.note(portal, "drill", True, words)
         _backup.remember(portal, memory)
     return attempt.lines
 
@@ -97,6 +101,8 @@ class _Drill:
         self.place = Repository(portal, portal.farthest)
         self.last: dict[str, Any] = memory["last"]
         self.lines: list[str] = []
+        bulk = [f"{portal.folder}/{name}" for name in _BULK]
+        self.bulk = sorted({*bulk, *map(os.path.realpath, bulk)})  # a link may lead to another disk
 
     def run(self) -> None:
         self._clear()
@@ -168,13 +174,12 @@ class _Drill:
     def _list(self, pair: Pair) -> tuple[int, int, list[File]]:
         """Bytes of the dump, bytes of the program, and the sample: the same one whenever this backup is tried."""
         dump = sum(file.size for file in self._files(pair.database.id))
-        root = self.portal.folder
-        bulk = tuple(f"{root}/{name}/" for name in _BULK)
+        bulk = tuple(f"{path}/" for path in self.bulk)
         chance = random.Random(pair.run)
         program = seen = 0
         sample: list[File] = []
         for file in self._files(pair.files.id):
-            if file.path.startswith(f"{root}/") and not file.path.startswith(bulk):
+            if not file.path.startswith(bulk):
                 program += file.size
             elif file.size <= _LARGEST:
                 seen += 1
@@ -249,9 +254,8 @@ class _Drill:
 
     def _fetch_files(self, pair: Pair, scratch: str, sample: Sequence[File]) -> None:
         target = f"{scratch}/files"
-        root = self.portal.folder
         # Patterns: what lies in the bulky folders stays away, the folders themselves do not.
-        bulk = [f"--exclude={_literal(f'{root}/{name}')}/*" for name in _BULK]
+        bulk = [f"--exclude={_literal(path)}/*" for path in self.bulk]
         self.place.run("restore", pair.files.id, "--target", target, *bulk)
         if sample:
             chosen = [f"--include={_literal(file.path)}" for file in sample]
@@ -336,7 +340,8 @@ def _unchanged(file: File) -> bool:
 
 def _digest(path: str) -> str:
     digest = hashlib.sha256()
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as stream:
+    # The web user may have laid a pipe there just now: it holds up nothing.
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
         for part in iter(lambda: stream.read(1 << 20), b""):
             digest.update(part)
     return digest.hexdigest()
@@ -390,12 +395,18 @@ def _end_all() -> None:
         found = False
         for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                if os.stat(f"/proc/{pid}").st_uid == UID:
+                if UID in _users(pid):
                     found = True
                     os.kill(pid, signal.SIGKILL)
         if not found:
             return
         time.sleep(0.1)
+
+
+def _users(pid: int) -> set[int]:
+    """As whom a process runs. Who owns its folder in /proc says less: it can make that root."""
+    with open(f"/proc/{pid}/status", "rb") as stream:
+        return {int(word) for line in stream if line.startswith(b"Uid:") for word in line.split()[1:]}
 
 
 @dataclass(frozen=True)
@@ -521,23 +532,24 @@ def _in_private(portal: Portal, root: str, database: str) -> str:
     options = [word for name, value in settings.items() for word in ("-d", f"{name}={value}")]
     served = ["-S", f"127.0.0.1:{_PORT}", "-t", f"{root}/public", f"{root}/public/index.php"]
     log = os.path.join(os.path.dirname(database), "php.log")
-    with open(log, "xb") as output:
-        process = subprocess.Popen(
-            [*_stranger(network=True), program, *options, *served],
-            cwd=root,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env={
-                **_backup.environment(),
-                "HOME": os.path.dirname(database),
-                "TMPDIR": os.path.dirname(database),
-                "DATABASE_HOST": "localhost",
-                "DATABASE_USER": "root",
-                "DATABASE_PASSWORD": "",
-                "MAILER_DSN": "null://null",
-            },
-        )
+    output = open(log, "x+b")  # read through what is open: the folder is the stranger's
+    process = subprocess.Popen(
+        [*_stranger(network=True), program, *options, *served],
+        cwd=root,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,  # what comes out of a backup could type into the terminal of the one who asked
+        env={
+            **_backup.environment(),
+            "HOME": os.path.dirname(database),
+            "TMPDIR": os.path.dirname(database),
+            "DATABASE_HOST": "localhost",
+            "DATABASE_USER": "root",
+            "DATABASE_PASSWORD": "",
+            "MAILER_DSN": "null://null",
+        },
+    )
     try:
         end = time.monotonic() + _BOOT_SECONDS
         answer = "it did not answer"
@@ -546,11 +558,12 @@ def _in_private(portal: Portal, root: str, database: str) -> str:
                 return _login_page(portal.domain)
             except ConnectionRefusedError:
                 time.sleep(0.2)
-        with open(log, encoding="utf-8", errors="replace") as stream:
-            return f"{answer}: {stream.read()[-300:]}"
+        size = os.fstat(output.fileno()).st_size
+        return f"{answer}: {os.pread(output.fileno(), 300, max(0, size - 300)).decode(errors='replace')}"
     finally:
         process.kill()
         process.wait()
+        output.close()
 
 
 def _loopback() -> None:

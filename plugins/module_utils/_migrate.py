@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import syslog
 from collections.abc import Callable, Sequence
@@ -67,7 +68,13 @@ def migrate(
     # In the environment, which wins over the files of the application: on a command line everybody could read it.
     secret = {"DATABASE_USER": account["user"], "DATABASE_PASSWORD": account["password"]}
     words = ["runuser", "-u", place["user"], "--", "env", f"--chdir={place['root']}", "HOME=/nonexistent", *console]
-    return site, subprocess.run(words, env={**os.environ, **secret}, check=False).returncode
+    # In a session of its own: the web user could type into the terminal of the one who asked.
+    with subprocess.Popen(words, env={**os.environ, **secret}, start_new_session=True) as child:
+        try:
+            return site, child.wait()
+        except KeyboardInterrupt:  # so the terminal stops us alone
+            os.killpg(child.pid, signal.SIGINT)
+            return site, child.wait()
 
 
 def _only(credentials: str) -> str:

@@ -239,7 +239,8 @@ def _reviewed(day: _Day, portal: Portal) -> None:
     if told and not gone and (not strangers or set(strangers) <= set(last.get("strangers", {}).get(portal.site, ()))):
         return
     review.strangers = strangers
-    more = day.more.setdefault("accounts", {"administrators": dict(last.get("administrators", {})), "strangers": {}})
+    before = {name: dict(last.get(name, {})) for name in ("administrators", "strangers")}  # other portals' too
+    more = day.more.setdefault("accounts", before)
     more["administrators"][portal.site] = sorted({*(seen or ()), *review.administrators} - set(strangers))
     more["strangers"][portal.site] = strangers
     title = f"{'An administrator nobody expects' if strangers else 'Accounts to look through'} at {portal.domain}"
@@ -309,9 +310,17 @@ def copies() -> dict[str, Any]:
 def copied(site: str, digest: str, where: str) -> None:
     """The playbook fetched the list."""
     _records.note("integrity.json", site, True, "", digest=digest, where=where)
+    _compare_all()
+
+
+def _compare_all() -> None:
+    """Of all portals: what is right of one must not hide what is wrong of another."""
     day = _Day()
-    portal = _portal(site)
-    _compared(day, portal)
+    for site in sites():
+        try:
+            _compared(day, _portal(site))
+        except Exception as problem:  # another portal's, whatever it is: this one goes on
+            day.job("integrity", False, f"The files of {site} could not be looked at: {problem}")
     day.write()
 
 
@@ -351,9 +360,7 @@ def accept(site: str) -> str:
     manifest = _integrity.Manifest(site, portal.look.root)
     changes, present, _known = manifest.look()
     manifest.accept(present, "accepted by hand")
-    day = _Day()
-    _compared(day, portal)
-    day.write()
+    _compare_all()
     return changes.told() or "Nothing differed."
 
 

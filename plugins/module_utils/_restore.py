@@ -14,6 +14,7 @@ by the next command.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import datetime
 import errno
@@ -24,13 +25,14 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import IO, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _backup, _database, _env, _machine, _state
 from ansible_collections.chamilo.hardening.plugins.module_utils._backup import BackupError, Pair, Portal, Repository
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError, mounts, open_trusted
 
 PARTS = ("host", "database", "files", "file")
 _FILES = ("var", "config", "public/plugin")  # and the environment files
@@ -65,6 +67,7 @@ def restore(portal: Portal, part: str, path: str = "", run: str = "", source: st
         work.clear()
         if part in ("host", "files"):
             work.stage_files(part == "host")
+            lines += work.elsewhere()
         if part == "file":
             work.stage_file(path)
         if part in ("host", "database"):
@@ -124,9 +127,11 @@ class _Work:
         self.journal: dict[str, Any] = {"staging": self.staging, "kept": self.kept, "swaps": [], "database": {}}
 
     def clear(self) -> None:
-        """Remove what a restore fetched that was killed before anything changed places."""
+        """Begin anew, without what a restore fetched that was killed before anything changed places."""
         if os.path.lexists(self.staging):
             shutil.rmtree(self.staging)
+        os.makedirs(os.path.dirname(self.staging), exist_ok=True)
+        os.mkdir(self.staging, 0o700)  # ours, and closed, before anything lies in it
         if _may_restore(self.portal):
             _sql(self.portal, f"DROP DATABASE IF EXISTS {_quoted(_restoring(self.portal))}")
 
@@ -141,9 +146,8 @@ class _Work:
             f"--include={_literal(path) if not path.endswith('*') else _literal(path[:-1]) + '*'}" for path in chosen
         ]
         self.place.run("restore", self.pair.files.id, "--target", self.staging, "--verify", *patterns)
-        os.chmod(self.staging, 0o700)
         fetched = f"{self.staging}{self.root}"
-        if not os.path.isdir(f"{fetched}/var"):
+        if not os.path.lexists(f"{fetched}/var"):  # a link may lead to what is not there yet
             raise BackupError(f"The backup holds no {self.root}/var.")
         if not os.path.lexists(self.root):
             self._swap(fetched, self.root)
@@ -159,6 +163,15 @@ class _Work:
             elif f"{self.root}/{name}" != self.staging:
                 self._swap(f"{fetched}/{name}", f"{self.root}/{name}")
 
+    def elsewhere(self) -> list[str]:
+        """What links lead to stays as it is: it may be on another disk, and others may use it."""
+        ours = (self.root, _backup.path_of(self.portal.site))
+        return [
+            f"Left as it is, because a link leads there: {path}. Snapshot {self.pair.files.id} has it too."
+            for path in self.pair.files.paths
+            if path not in ours
+        ]
+
     def stage_file(self, path: str) -> None:
         """Fetch one file, or one folder."""
         wanted = os.path.normpath(os.path.join(self.root, path))
@@ -170,7 +183,6 @@ class _Work:
         fetched = f"{self.staging}{wanted}"
         if not os.path.lexists(fetched):
             raise BackupError(f"{wanted} is not in that backup.{self._alike(os.path.basename(wanted))}")
-        os.chmod(self.staging, 0o700)
         self._swap(fetched, wanted)
 
     def _alike(self, name: str) -> str:
@@ -187,7 +199,6 @@ class _Work:
                 else f"The database is on {self.portal.host}. Put the login of an account that may make databases "
                 f"there into {_login(self.portal)}, below [client], for as long as the restore takes."
             )
-        os.makedirs(self.staging, 0o700, exist_ok=True)
         path = f"{self.staging}/database.sql"
         with open(path, "xb") as output:
             self.place.run("dump", self.pair.database.id, _backup.DUMP, output=output)
@@ -225,6 +236,20 @@ class _Work:
             raise BackupError(f"{folder} has {free / 1e6:.0f} MB free, the restore needs {needed / 1e6:.0f}.")
 
     def _swap(self, fetched: str, live: str) -> None:
+        """Note what is to change places, and refuse while nothing was changed what could not."""
+        mounted = [mount for mount in mounts() if f"{mount}/".startswith(f"{live}/")]
+        if mounted:
+            raise BackupError(
+                f"{mounted[0]} is a file system of its own, which cannot change places. Nothing was changed. Unmount "
+                "it first; afterwards mount it elsewhere, and copy what came back onto it."
+            )
+        above = os.path.dirname(live)
+        while not os.path.lexists(above):
+            above = os.path.dirname(above)
+        try:
+            os.close(open_trusted(above))
+        except PermsError as problem:
+            raise BackupError(f"{problem} Nothing was changed.") from problem
         inode = os.lstat(fetched).st_ino if os.path.lexists(fetched) else 0
         self.journal["swaps"].append([fetched, live, inode])
 
@@ -258,26 +283,40 @@ def _change_places(fetched: str, live: str, inode: int) -> None:
     waiting = os.lstat(fetched).st_ino if os.path.lexists(fetched) else 0
     if waiting != inode:
         return  # done before
-    if not inode:  # it came after the backup
-        if os.path.lexists(live):
-            os.makedirs(os.path.dirname(fetched), 0o700, exist_ok=True)
-            os.rename(live, fetched)
-    elif not os.path.lexists(live):
-        _make_way(os.path.dirname(fetched), os.path.dirname(live))
-        os.rename(fetched, live)
-    else:
-        exchange(fetched, live)
-
-
-def _make_way(fetched: str, live: str) -> None:
-    """Make the folders above, as they were in the backup."""
-    if os.path.isdir(live):
+    if not inode and not os.path.lexists(live):
         return
-    _make_way(os.path.dirname(fetched), os.path.dirname(live))
-    os.mkdir(live, 0o700)
+    with _open(os.path.dirname(fetched), os.path.dirname(live)) as folder:
+        there = f"{folder}/{os.path.basename(live)}"
+        if not inode:  # it came after the backup
+            os.makedirs(os.path.dirname(fetched), 0o700, exist_ok=True)
+            os.rename(there, fetched)
+        elif not os.path.lexists(there):
+            os.rename(fetched, there)
+        else:
+            exchange(fetched, there)
+
+
+@contextlib.contextmanager
+def _open(fetched: str, live: str) -> Iterator[str]:
+    """The way to a folder that is open: the web user, who may own it, can lay no link into that way any more."""
+    handle = _make_way(fetched, live)
+    try:
+        yield f"/proc/self/fd/{handle}"
+    finally:
+        os.close(handle)
+
+
+def _make_way(fetched: str, live: str) -> int:
+    """Open a folder; make it, and those above, as they were in the backup."""
+    if os.path.lexists(live):
+        return open_trusted(live)
+    with _open(os.path.dirname(fetched), os.path.dirname(live)) as above:
+        os.mkdir(f"{above}/{os.path.basename(live)}", 0o700)
+        handle = os.open(f"{above}/{os.path.basename(live)}", os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     known = os.stat(fetched)
-    os.chown(live, known.st_uid, known.st_gid)
-    os.chmod(live, stat.S_IMODE(known.st_mode))
+    os.fchown(handle, known.st_uid, known.st_gid)
+    os.fchmod(handle, stat.S_IMODE(known.st_mode))
+    return handle
 
 
 def exchange(one: str, other: str) -> None:
@@ -287,7 +326,8 @@ def exchange(one: str, other: str) -> None:
         return
     code = ctypes.get_errno()
     if code not in (errno.EINVAL, errno.ENOSYS):
-        raise BackupError(f"{other} cannot change places with {one}: {os.strerror(code)}.")
+        place = os.path.realpath(os.path.dirname(other)) + "/" + os.path.basename(other)
+        raise BackupError(f"{place} cannot change places with {one}: {os.strerror(code)}.")
     aside = f"{one}.aside"  # a file system that cannot do it in one step
     os.rename(other, aside)
     os.rename(one, other)
@@ -337,7 +377,7 @@ def _wake(portal: Portal) -> list[str]:
 
 def _account(portal: Portal) -> list[str]:
     """On a fresh machine the application's account is missing: make it, with the rights the guide gives it."""
-    if not portal.local or not os.path.isdir(portal.folder):
+    if not portal.local or not _may_restore(portal) or not os.path.isdir(portal.folder):
         return []
     known = _env.read(Tree(), portal.folder)
     user, password = known.get("DATABASE_USER"), known.secret("DATABASE_PASSWORD")

@@ -295,6 +295,7 @@ class Host:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,  # what the web user wrote must not type into root's terminal
                 timeout=_CACHE_SECONDS,
                 check=False,
             )

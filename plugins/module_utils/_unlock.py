@@ -183,8 +183,8 @@ def _account(site: Site, row: Row, enough: int) -> Account:
     return Account(
         site,
         int(row["id"] or 0),
-        row["username"] or "",
-        row["email"] or "",
+        _shown(row["username"] or ""),
+        _shown(row["email"] or ""),
         "ADMIN" in (row["roles"] or ""),
         int(row["active"] or 0),
         int(row["failures"] or 0),
@@ -192,6 +192,11 @@ def _account(site: Site, row: Row, enough: int) -> Account:
         row["addresses"] or "",
         enough,
     )
+
+
+def _shown(text: str) -> str:
+    """As text that harms no terminal: anybody may have chosen it."""
+    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 def _activate(account: Account) -> str:
@@ -224,12 +229,13 @@ def _forget_captchas(site: Site) -> str:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            start_new_session=True,  # the web user could type into the terminal of the one who asked
             timeout=_CONSOLE_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired as problem:
         raise UnlockError(f"bin/console cache:pool:clear did not end in {_CONSOLE_SECONDS} s.") from problem
     if done.returncode != 0:
-        words = " ".join(done.stdout.decode("utf-8", "replace").split())[-300:]
+        words = _shown(" ".join(done.stdout.decode("utf-8", "replace").split())[-300:])
         raise UnlockError(f"The CAPTCHA counters could not be forgotten, bin/console said: {words}")
     return f"the CAPTCHA counters of {site.domain} are forgotten."

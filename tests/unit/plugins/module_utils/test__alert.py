@@ -173,3 +173,30 @@ def test_one_of_two_ways_is_enough_and_the_other_is_in_the_journal(host, hook):
     host.fails.touch()
     assert tell("backups", "Late", "No backup.") == ["webhook"]
     assert any("refused the mail" in line for line in host.journal)
+
+
+def test_names_that_are_no_text_keep_no_alert_back(host):
+    host.configure(mail="admin@school.example")
+    assert tell("backups", "Copies \x1b[2J\udcff", "dump\udce9.sql\x1b[2J\r\nis away") == [
+        "mail to admin@school.example"
+    ]
+    (mail,) = host.mails()
+    assert mail["Subject"].endswith(r"backups: Copies \x1b[2J\udcff")
+    assert mail.get_content().startswith("dump\\udce9.sql\\x1b[2J\\r\nis away\n")
+    assert not [line for line in host.journal if not line.isprintable()]
+
+
+def test_a_full_disk_is_told(host, monkeypatch):
+    def full(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    host.configure(mail="admin@school.example")
+    monkeypatch.setattr(_state, "replace_file", full)
+    assert tell("monitoring", "Disk", "full") == ["mail to admin@school.example"]
+    assert "could not be written down" in host.journal[-1]
+
+
+def test_a_webhook_with_a_bad_port_does_not_make_the_mail_fail(host):
+    host.configure(mail="admin@school.example", webhook="https://hook.example:abc/secret")
+    assert tell("monitoring", "Disk", "full") == ["mail to admin@school.example"]
+    assert "hook.example could not be reached" in host.journal[-1] and "secret" not in host.journal[-1]

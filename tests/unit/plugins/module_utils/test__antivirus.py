@@ -7,13 +7,15 @@ from __future__ import annotations
 import json
 import os
 import socket
+import stat
 import struct
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _antivirus, _state
+from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _antivirus, _records, _state
 
 VIRUS = b"a harmless word that stands for a virus"
 
@@ -186,3 +188,70 @@ def test_two_scans_do_not_meet(portal, scanner):
     with open(os.path.join(_state.STATE, "antivirus.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert _antivirus.scan(address=scanner) == ["The last scan is still going on."]
+
+
+def test_uploads_on_another_disk_are_scanned_too(portal, scanner, told, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "essay.txt").write_bytes(VIRUS)
+    (portal / "var/courses").symlink_to(data)
+    assert "1 new files scanned, 1 with a virus" in _antivirus.scan(address=scanner)[0]
+    assert not (data / "essay.txt").exists()
+    (data / "essay.txt").write_bytes(VIRUS)
+    (portal / "var").rename(tmp_path / "shared")
+    (portal / "var").symlink_to(tmp_path / "shared")
+    (portal / "var/cache/x.php").write_bytes(VIRUS)
+    assert "1 new files scanned, 1 with a virus" in _antivirus.scan(address=scanner)[0]
+
+
+def test_the_web_user_has_no_other_files_taken_away(portal, scanner, told, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "file").write_bytes(VIRUS)
+    (portal / "var/x").symlink_to(other)
+    theirs = SimpleNamespace(st_mode=stat.S_IFLNK, st_uid=12345)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            _antivirus.os, "lstat", lambda path, real=os.lstat: theirs if str(path)[-1] == "x" else real(path)
+        )
+        lines = _antivirus.scan(address=scanner)
+    assert "1 not judged" in lines[0] and "var/x: a link to a folder" in lines[1] and (other / "file").exists()
+    (portal / "var").rename(tmp_path / "x")
+    (portal / "var").symlink_to(tmp_path / "x")
+    monkeypatch.setattr(
+        _antivirus.os, "lstat", lambda path, real=os.lstat: theirs if path.endswith("var") else real(path)
+    )
+    with pytest.raises(_antivirus.AntivirusError, match="chown -h root"):
+        _antivirus.scan(address=scanner)
+
+
+def test_a_portal_that_is_not_there_is_told(portal, scanner, told, tmp_path):
+    portal.rename(tmp_path / "moved")
+    with pytest.raises(_antivirus.AntivirusError, match="No such file"):
+        _antivirus.scan(address=scanner)
+    assert [title for title, _text, _again in told] == ["Uploads are not scanned for viruses"]
+
+
+def test_after_the_clock_was_put_back_nothing_is_skipped(portal, scanner, told):
+    _records.note(_antivirus.RECORD, "campus", True, "", since=time.time() + 3600)
+    (portal / "var/upload/a").write_bytes(VIRUS)
+    assert "1 with a virus" in _antivirus.scan(address=scanner)[0]
+
+
+def test_what_was_found_before_the_scanner_went_is_told(portal, scanner, told, monkeypatch):
+    for name in "ab":
+        (portal / f"var/upload/{name}").write_bytes(VIRUS)
+    answers = ["Test.Virus"]
+
+    def judge(handle, address=""):
+        if not answers:
+            raise _antivirus.AntivirusError("The virus scanner does not answer.")
+        return answers.pop()
+
+    monkeypatch.setattr(_antivirus, "judge", judge)
+    with pytest.raises(_antivirus.AntivirusError, match="Test.Virus, kept as"):
+        _antivirus.scan(address=scanner)
+    assert [title for title, _text, _again in told] == [
+        "A virus was uploaded to campus.test",
+        "Uploads are not scanned for viruses",
+    ]

@@ -8,7 +8,9 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any
 
 import pytest
@@ -60,8 +62,8 @@ def test_a_dump_without_its_last_line_has_not_ended(missing: int) -> None:
 
 
 def snapshot(run: str, paths: list[str], name: str) -> dict[str, Any]:
-    time = "2026-11-25T12:00:00.123456789+01:00"
-    return {"id": name, "tree": f"t-{name}", "time": time, "paths": paths, "tags": ["chamilo-hardening", f"run={run}"]}
+    at = "2026-11-25T12:00:00.123456789+01:00"
+    return {"id": name, "tree": f"t-{name}", "time": at, "paths": paths, "tags": ["chamilo-hardening", f"run={run}"]}
 
 
 def test_only_a_run_with_both_halves_is_a_backup() -> None:
@@ -86,6 +88,7 @@ def test_what_is_much_less_than_before_is_named() -> None:
 
 def test_a_repository_is_shown_without_its_password() -> None:
     assert _backup.shown("rest:https://campus:secret@store.example/x") == "rest:https://store.example/x"
+    assert _backup.shown("rest:https://campus:se@cret@store.example/x@y") == "rest:https://store.example/x@y"
 
 
 @pytest.mark.parametrize(
@@ -117,6 +120,21 @@ def test_what_links_lead_to_is_saved_too(folders: Path) -> None:
     (folders / "chamilo" / "public" / "here").symlink_to(folders / "chamilo")
     (folders / "chamilo" / "broken").symlink_to("/nothing-here")
     assert _backup.contents(portal(folders)) == [str(folders / "chamilo"), str(shared / "var")]
+
+
+def test_the_web_user_cannot_have_the_whole_host_saved(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    web = os.geteuid() or 12345
+    monkeypatch.setattr(_backup.pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=web))
+    var = folders / "chamilo" / "var"
+    var.mkdir(parents=True)
+    (folders / "data").mkdir()
+    (var / "upload").symlink_to(folders / "data")
+    (var / "x\n").symlink_to("/proc")
+    for path in (folders / "data", var / "upload", var / "x\n"):
+        os.chown(path, web, -1, follow_symlinks=False)
+    assert _backup.contents(portal(folders)) == [str(folders / "chamilo"), str(folders / "data")]
+    (line,) = _backup.strange_links(portal(folders))
+    assert r"var/x\n is not followed" in line
 
 
 def test_copies_in_the_portals_folder_are_put_where_root_alone_reads(folders: Path) -> None:
@@ -198,6 +216,10 @@ def test_late_ones_are_told(folders: Path, monkeypatch: pytest.MonkeyPatch) -> N
     for name in ("database", "drill"):
         _backup.note(_backup.portals()[0], name, True, "fine")
     assert _backup.late() == ["Backups and drills are in time."]
+    # The clock was wrong, and is right now.
+    before = time.time() - 7200
+    monkeypatch.setattr(_backup.time, "time", lambda: before)
+    assert "time to come" in _backup.late()[0]
 
 
 def test_a_portal_must_be_named_where_there_are_several(folders: Path) -> None:
@@ -233,3 +255,35 @@ def test_a_backup_is_made_even_when_nobody_can_be_told_of_a_copy(
         _backup.backup(portal(folders, repository="/repository"))
     assert made == ["pair"]
     assert json.loads((folders / "state" / "backups.json").read_text())["database"]["ok"] is True
+
+
+def test_a_failure_is_told_where_the_disk_is_full(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    told: list[str] = []
+    (folders / "chamilo").mkdir()
+    monkeypatch.setattr(_backup, "tell", lambda _portal, title, _text: told.append(title))
+    monkeypatch.setattr(_state, "replace_file", full)
+    monkeypatch.setattr(_backup.os, "pwrite", full)
+    with pytest.raises(OSError, match="No space"):
+        _backup.backup(portal(folders))
+    assert told == ["The backup failed"]
+
+
+def test_the_name_of_a_copy_is_told_as_text(folders: Path) -> None:
+    (folders / "chamilo").mkdir()
+    with open(os.fsencode(folders / "chamilo") + b"/\xe9\n.sql", "wb") as stream:
+        stream.write(DUMP)
+    (line,) = _backup.put_away(portal(folders))
+    assert r"\udce9\n.sql could be downloaded" in line and line.isprintable()
+
+
+def test_an_offsite_repository_that_speaks_nonsense_is_written_down(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = portal(folders, offsite="sftp:store.example:/x")
+    monkeypatch.setattr(_backup.Repository, "run", lambda *_a, **_k: ("no json", ""))
+    with pytest.raises(ValueError, match="Expecting value"):
+        _backup._offsite(there, {"last": {"run": "1"}})
+    assert json.loads((folders / "state" / "backups.json").read_text())["offsite"]["ok"] is False

@@ -111,3 +111,14 @@ def test_records_are_kept_beside_each_other_and_a_damaged_file_is_written_anew(h
         stream.write("{")
     _records.note("monitoring.json", "auth", True, "")
     assert list(json.loads(open(f"{_state.STATE}/monitoring.json", encoding="utf-8").read())) == ["auth"]
+
+
+def test_where_nothing_can_be_written_down_the_next_steps_are_done_all_the_same(host, monkeypatch):
+    def full(*_words, **_more):
+        raise OSError(28, "No space left on device")
+
+    host.broken = False
+    monkeypatch.setattr(_records, "note", full)
+    done = list(run())
+    assert host.ran == ["https", "updates"]
+    assert all("cannot be written down" in one.problem and "No space left" in one.problem for one in done)

@@ -5,12 +5,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import http.server
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -166,3 +171,99 @@ def test_who_owns_what_runs_in_a_dump_is_known(tmp_path: Path) -> None:
         b"INSERT INTO `course` VALUES (1,'DEFINER=`no`@`no`');\n"
     )
     assert _drill._definers(str(dump)) == {"`root`@`localhost`", "`a``b`@`%`", "`f`@`h`", "`e`@`h`"}
+
+
+def test_a_failure_is_told_where_the_disk_is_full(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    told: list[str] = []
+    monkeypatch.setattr(_backup, "tell", lambda _portal, title, _text: told.append(title))
+    monkeypatch.setattr(_drill._Drill, "run", full)
+    monkeypatch.setattr(_state, "replace_file", full)
+    with pytest.raises(OSError, match="No space"):
+        _drill.drill(portal)
+    assert told == ["The drill failed"]
+
+
+def test_a_pipe_where_a_file_was_holds_up_nothing(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert _drill._digest(str(tmp_path / "pipe"))
+
+
+def test_what_the_restored_portal_says_is_read_from_where_it_was_written(
+    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It owns the folder: another file under that name would be shown to whoever is told."""
+    program = tmp_path / "php"
+    program.write_text(f"#!/bin/sh\necho broken; rm {tmp_path}/php.log; ln -s {tmp_path}/secret {tmp_path}/php.log\n")
+    program.chmod(0o755)
+    (tmp_path / "secret").write_text("a secret")
+    private = SimpleNamespace(prctl=lambda *_what: 0, unshare=lambda _what: 0)
+    monkeypatch.setattr(_drill.ctypes, "CDLL", lambda *_a, **_k: private)
+    monkeypatch.setattr(_drill, "_loopback", lambda: None)
+    monkeypatch.setattr(_drill, "_stranger", lambda network=False: [])
+    monkeypatch.setattr(_drill.shutil, "which", lambda *_a, **_k: str(program))
+    sessions: list[bool] = []
+    real = _drill.subprocess.Popen
+
+    def popen(*arguments: Any, **options: Any) -> Any:
+        sessions.append(options.get("start_new_session", False))
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(_drill.subprocess, "Popen", popen)
+    monkeypatch.setattr(_drill, "_PORT", 1)
+    assert _drill._in_private(portal, str(tmp_path), str(tmp_path / "mysql.sock")) == "it did not answer: broken\n"
+    assert sessions == [True]
+
+
+def test_uploads_on_another_disk_are_only_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "portal" / "var").mkdir(parents=True)
+    (tmp_path / "portal" / "var" / "upload").symlink_to(tmp_path / "disk")
+    there = Portal("campus", "campus.test", str(tmp_path / "portal"), repository="/repository")
+    made = _drill._Drill(there, {"last": {}, "good": {}}, False)
+    listed = {
+        "d1": [_drill.File("/database.sql", 7, 0)],
+        "f1": [
+            _drill.File(f"{tmp_path}/portal/index.php", 1, 0),
+            _drill.File(f"{tmp_path}/disk/film", 100, 0),
+            _drill.File("/srv/plugin/file", 20, 0),
+        ],
+    }
+    monkeypatch.setattr(made, "_files", listed.__getitem__)
+    dump, program, sample = made._list(pair())
+    assert (dump, program, [file.path for file in sample]) == (7, 21, [f"{tmp_path}/disk/film"])
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(_backup.Repository, "run", lambda _self, *words, **_more: ran.append(words))
+    made._fetch_files(pair(), str(tmp_path / "scratch"), [])
+    assert f"--exclude={tmp_path}/disk/*" in ran[0]
+
+
+def test_whoever_runs_as_the_drills_account_is_seen_also_when_it_hides() -> None:
+    child = os.fork()
+    if not child:
+        ctypes.CDLL(None).prctl(4, 0)  # PR_SET_DUMPABLE: /proc shows it as root's
+        time.sleep(60)
+        os._exit(0)
+    try:
+        assert _drill._users(child) == {os.getuid()}
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_a_drill_does_not_end_that_of_another_portal(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def run(attempt: _drill._Drill) -> None:
+        ran.append(attempt.portal.site)
+        if attempt.portal.site == "campus":
+            with pytest.raises(_backup.Busy, match="drill"):
+                _drill.drill(replace(portal, site="shop"))
+
+    monkeypatch.setattr(_drill, "_PATIENCE", 0)
+    monkeypatch.setattr(_drill._Drill, "run", run)
+    _drill.drill(portal)
+    _drill.drill(replace(portal, site="shop"))
+    assert ran == ["campus", "shop"]

@@ -4,8 +4,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
 import subprocess
+import sys
+import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,11 +25,13 @@ def portal(tmp_path, monkeypatch):
     """``portal(site)`` has an account for upgrades; what would be run is written down."""
     ran = []
 
-    def run(words, env, check):
+    @contextlib.contextmanager
+    def popen(words, env, start_new_session):
+        assert start_new_session, "the web user could type into our terminal"
         ran.append((words, env))
-        return subprocess.CompletedProcess(words, 3)
+        yield SimpleNamespace(wait=lambda: 3)
 
-    monkeypatch.setattr(_migrate.subprocess, "run", run)
+    monkeypatch.setattr(_migrate.subprocess, "Popen", popen)
 
     def make(site):
         (tmp_path / f"upgrade-{site}.cnf").write_text(f'[client]\nuser="chamilo_{site}_upgrade"\npassword="s-3_cret"\n')
@@ -60,3 +67,26 @@ def test_without_an_account_nothing_runs(portal):
     with pytest.raises(AccountError, match="made with chamilo_database_split"):
         portal.go(site="campus")
     assert portal.ran == []
+
+
+def test_whoever_stops_us_stops_it(tmp_path, monkeypatch):
+    """It is in a session of its own, so the terminal's Ctrl-C reaches us alone."""
+    (tmp_path / "upgrade-campus.cnf").write_text('user="u"\npassword="p"\n')
+    (tmp_path / "database-campus.json").write_text(json.dumps({"place": PLACE}))
+    real = subprocess.Popen
+    waits = []
+
+    class Interrupted(real):
+        def wait(self, timeout=None):
+            waits.append(timeout)
+            if len(waits) == 1:
+                time.sleep(0.3)
+                raise KeyboardInterrupt
+            return super().wait(timeout)
+
+    def popen(words, **options):
+        return Interrupted([sys.executable, "-c", "import time; time.sleep(60)"], **options)
+
+    monkeypatch.setattr(_migrate.subprocess, "Popen", popen)
+    site, code = _migrate.migrate((), "campus", str(tmp_path), str(tmp_path))
+    assert site == "campus" and code in (1, 130, -signal.SIGINT)

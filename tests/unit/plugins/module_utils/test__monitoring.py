@@ -172,6 +172,42 @@ def test_changed_files_are_told_until_they_are_accepted(host):
     assert not _monitoring.compare("campus")
 
 
+@pytest.fixture
+def shop(host, tmp_path):
+    """A second portal."""
+    text = (tmp_path / "etc/monitoring-campus.json").read_text()
+    path = tmp_path / "etc/monitoring-shop.json"
+    path.write_text(text.replace("campus.test", "shop.test"))
+    _state.replace_file(f"{tmp_path}/run/watch-shop.json", json.dumps({"at": time.time(), "text": ""}))
+    return path
+
+
+def test_what_was_accepted_of_one_portal_says_nothing_of_another(host, shop):
+    step()
+    for site in ("campus", "shop"):
+        _monitoring.copied(site, _monitoring.lists()[site]["digest"], "laptop:/copy")
+    assert host.record()["integrity"]
+    (host.root / "public/index.php").write_text("<?php evil();")
+    step()
+    _monitoring.accept("campus")
+    assert not host.record()["integrity"] and "Files of shop.test differ" in host.detail("integrity")
+    shop.write_text("{")
+    _monitoring.accept("campus")
+    assert "The files of shop could not be looked at" in host.detail("integrity")
+
+
+def test_an_unexpected_administrator_of_one_portal_is_told_once_whatever_is_told_of_another(host, shop, monkeypatch):
+    step()
+    host.admins = ["admin", "eve"]
+    step()
+    monkeypatch.setattr(_accounts, "disable", lambda reader, names: names)
+    shop.write_text(shop.read_text().replace('"disable": []', '"disable": ["old"]'))
+    for _day in range(2):
+        host.told.clear()
+        step()
+        assert host.titles() == ["An administrator nobody expects at shop.test"]
+
+
 def test_a_list_that_was_tampered_with_is_told(host):
     step()
     path = f"{_state.STATE}/integrity-campus.json"

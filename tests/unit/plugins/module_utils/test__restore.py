@@ -14,6 +14,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _restore, _state
 from ansible_collections.chamilo.hardening.plugins.module_utils._backup import BackupError, Pair, Portal, Snapshot
+from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError
 
 
 @pytest.fixture
@@ -30,6 +31,8 @@ def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
 def work(portal: Portal) -> _restore._Work:
     half = Snapshot("id", "tree", 0, "run", ())
     made = _restore._Work(portal, None, Pair("run", half, half))  # type: ignore[arg-type]  # fetches nothing here
+    made.clear()
+    assert os.stat(made.staging).st_mode & 0o777 == 0o700
     fetched = Path(f"{made.staging}{portal.folder}")
     (fetched / "var").mkdir(parents=True)
     (fetched / "var" / "lesson").write_text("as it was")
@@ -193,3 +196,66 @@ def test_where_the_tables_may_not_be_moved_the_triggers_come_back(
     with pytest.raises(BackupError, match="refused"):
         _restore._change_tables(replace(portal, name="chamilo"), NAMES, str(tmp_path))
     assert server.said[-1] == "CREATE TRIGGER going"
+
+
+def test_a_link_of_the_web_users_leads_nothing_out_of_the_portal(portal: Portal, tmp_path: Path) -> None:
+    """It is laid while the backup is fetched, or before: what it leads to keeps its content."""
+    made = work(portal)
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    (etc / "lesson").write_text("root's")
+    fetched, live = f"{made.staging}{portal.folder}/var/lesson", f"{portal.folder}/var/lesson"
+    made._swap(fetched, live)
+    made.write_down()
+    os.rename(f"{portal.folder}/var", f"{portal.folder}/aside")
+    os.symlink(etc, f"{portal.folder}/var")
+    os.chown(f"{portal.folder}/var", os.geteuid() or 12345, -1, follow_symlinks=False)
+    with pytest.raises(PermsError, match="somebody else than root"):
+        _restore.finish(portal)
+    assert (etc / "lesson").read_text() == "root's"
+    with pytest.raises(BackupError, match=r"somebody else than root.*Nothing was changed"):
+        made._swap(fetched, live)
+
+
+def test_a_folder_is_made_in_what_is_open(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = work(portal)
+    secret = tmp_path / "secret"
+    secret.mkdir(0o700)
+    real = os.mkdir
+
+    def swapped(path: str, mode: int = 0o777, **more: Any) -> None:
+        real(path, mode, **more)
+        if path.endswith("/new"):
+            os.rmdir(path)
+            os.symlink(secret, path)
+
+    made._swap(f"{made.staging}{portal.folder}/new/deep/file", f"{portal.folder}/new/deep/file")
+    made.write_down()
+    monkeypatch.setattr(_restore.os, "mkdir", swapped)
+    with pytest.raises(OSError, match="Not a directory|symbolic links"):
+        _restore.finish(portal)
+    assert secret.stat().st_mode & 0o777 == 0o700 and not list(secret.iterdir())
+
+
+def test_a_disk_inside_is_refused_before_anything_changes(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_restore, "mounts", lambda: ["/", portal.folder, f"{portal.folder}/var/upload"])
+    made = work(portal)
+    made._swap(f"{made.staging}{portal.folder}/later", f"{portal.folder}/later")
+    with pytest.raises(BackupError, match="var/upload is a file system of its own.*Nothing was changed"):
+        made._swap(f"{made.staging}{portal.folder}/var", f"{portal.folder}/var")
+
+
+def test_what_a_link_leads_to_is_said_to_stay(portal: Portal) -> None:
+    half = Snapshot("f1", "tree", 0, "run", (portal.folder, "/srv/data", _restore._backup.path_of("campus")))
+    made = _restore._Work(portal, None, Pair("run", half, half))  # type: ignore[arg-type]  # fetches nothing here
+    (line,) = made.elsewhere()
+    assert "/srv/data" in line and "f1" in line
+
+
+def test_files_are_back_where_no_database_server_runs_here(portal: Portal) -> None:
+    """As where it runs in a container, behind a port."""
+    here = replace(portal, host="127.0.0.1", socket="/nothing/here")
+    (Path(portal.folder) / ".env").write_text("DATABASE_USER=chamilo\nDATABASE_PASSWORD=x\n")
+    planned(here)
+    assert "are back" in _restore.finish(here)[0]
+    assert not os.path.exists(_restore._journal(here))

@@ -150,6 +150,12 @@ def test_a_portal_that_nobody_wrote_down_is_found(tmp_path, monkeypatch):
         _unlock.sites(f"{tmp_path}/*.json")
 
 
+def test_a_name_harms_no_terminal(host):
+    host.rows = [{**LOCKED, "username": "\x1b[2Jadmin", "email": "a\n@x.test"}]
+    (said,) = [line for line in _unlock.look("\x1b[2Jadmin").told() if "locked" in line]
+    assert said.startswith(r"\x1b[2Jadmin (administrator, a\n@x.test) of")
+
+
 class TestConsole:
     @pytest.fixture(autouse=True)
     def php(self, monkeypatch):
@@ -169,11 +175,18 @@ class TestConsole:
         assert words[:4] == ["/usr/bin/php", "bin/console", "cache:pool:clear", "cache.app"]
         assert options["cwd"] == SITE.root
         assert options["user"] == 65534
+        assert options["start_new_session"], "it could type into our terminal"
 
     def test_it_never_runs_as_root(self):
         with pytest.raises(UnlockError, match="not started as root"):
             _unlock._forget_captchas(Site("campus.test", "/x", php=Php(user="root")))
         assert self.ran == []
+
+    def test_what_it_says_is_shown_as_text(self, monkeypatch):
+        done = SimpleNamespace(returncode=1, stdout=b"\x1b[2Jall is well")
+        monkeypatch.setattr(_unlock.subprocess, "run", lambda words, **options: done)
+        with pytest.raises(UnlockError, match=r"said: \\x1b\[2Jall is well"):
+            _unlock._forget_captchas(SITE)
 
     def test_a_failure_is_said(self):
         self.code = 1

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -130,3 +131,11 @@ def test_each_advisory_names_controls_of_the_table():
         assert set(each.controls) <= known, each.ids
     assert [each.ids for each in _advisories.open_in("2.0.0")] == ["CVE-2026-45140", "CVE-2026-45143"]
     assert _advisories.open_in("2.0.1") == [] and _advisories.open_in("1.11.40") == []
+
+
+@pytest.mark.parametrize("text", ["<entry " * 200_000, "<entry><id>" + "x" * 1_000_000 + "</id></entry>"])
+def test_a_feed_does_not_keep_the_daily_work_busy(text):
+    began = time.monotonic()
+    with pytest.raises(FeedError, match="names no release"):
+        releases(text)
+    assert time.monotonic() - began < 5
