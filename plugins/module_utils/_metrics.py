@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Figures for Prometheus, as a text file that node-exporter reads: what the audit sees, and how old things are."""
+"""Figures for Prometheus, as a text file that node-exporter reads: what the audit sees, and when what was done."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def render(site: str, look: Look) -> str:
     groups = (
         ("chamilo_control_status", "1 for the status that the audit saw for a control", _controls(look)),
         ("chamilo_certificate_days", "Days until the served certificate ends", _certificate(look)),
-        ("chamilo_job_age_seconds", "Seconds since a job of this host last ran", _jobs(look)),
+        # A moment, not an age: one that is not written any more must be seen to grow old.
+        ("chamilo_job_timestamp_seconds", "When a job of this host last ran, in seconds since 1970", _jobs()),
         ("chamilo_job_ok", "1 when it succeeded", _results()),
         ("chamilo_bans", "Addresses that are shut out now, by jail", _bans()),
     )
@@ -45,7 +46,7 @@ def render(site: str, look: Look) -> str:
         found = list(figures)
         if found:
             lines += [f"# HELP {name} {help_text}.", f"# TYPE {name} gauge"]
-            lines += [f"{name}{_labels({'site': site, **labels})} {value:g}" for labels, value in found]
+            lines += [f"{name}{_labels({'site': site, **labels})} {value:.15g}" for labels, value in found]
     return "\n".join(lines) + "\n"
 
 
@@ -83,8 +84,8 @@ def _entries() -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"{file[: -len('.json')]}_{name}", entry
 
 
-def _jobs(look: Look) -> Iterable[tuple[dict[str, str], float]]:
-    return [({"job": name}, look.now - float(entry["at"])) for name, entry in _entries()]
+def _jobs() -> Iterable[tuple[dict[str, str], float]]:
+    return [({"job": name}, float(entry["at"])) for name, entry in _entries()]
 
 
 def _results() -> Iterable[tuple[dict[str, str], float]]:
