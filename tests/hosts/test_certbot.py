@@ -345,6 +345,9 @@ def test_a_name_is_proved_in_the_dns_to_an_authority_of_ones_own(
     assert playbook.harden(sloppy, **variables) == 0
     sloppy.run(f"sed -i 's/^.*renew_before_expiry.*/renew_before_expiry = 3000 days/' {CONF}")
     sloppy.run("systemctl start certbot.service")
+    deadline = time.monotonic() + 10  # a worker that is about to end may take one more visitor
+    while served(sloppy) != in_file(sloppy) and time.monotonic() < deadline:
+        time.sleep(0.2)
     assert served(sloppy) == in_file(sloppy) != first, "Certbot's own run trusts that authority too"
 
 

@@ -373,7 +373,7 @@ def test_php_as_a_module_of_apache_runs_none_either(fresh: Host, playbook: Playb
     lay(fresh, f"{ROOT}/files", {**programs(word), **rules})
     assert "http://old.test:8081/files/a.jpg" in ran(fresh, "http://old.test:8081/files", word)
     playbook.harden(fresh)
-    fresh.run(f"chown -R www-data: {ROOT}/files")
+    fresh.run(f"chown -R www-data: {ROOT}/files {ROOT}/public/files")
     for folder in ("public/files", "var/upload/new"):
         lay(fresh, f"{ROOT}/{folder}", {**programs(word), **rules})
     assert not ran(fresh, f"https://{fresh.domain}/files", word)
