@@ -279,8 +279,8 @@ def test_the_largest_file_is_what_the_variable_says(hardened: Host, playbook: Pl
     browser = student(hardened, "https")
     assert offer(browser, "film.mp4", bytes(3 << 20)) == 201
     assert offer(browser, "film.mp4", bytes((3 << 20) + 1)) == 400, "PHP refuses the file"
-    # The web server refuses the request. Apache's LimitRequestBody does not count for what it hands on to PHP-FPM, so there
-    # PHP does, which reads nothing of it either.
+    # The web server refuses the request. Apache's LimitRequestBody does not count for what it hands on to PHP-FPM, so
+    # there PHP does, which reads nothing of it either.
     assert offer(browser, "film.mp4", bytes(5 << 20)) == (413 if hardened.web == "nginx" else 400)
 
 
