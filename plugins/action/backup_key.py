@@ -30,7 +30,7 @@ class ActionModule(ActionBase):
         if password:
             copy = Path()
         elif copy.exists():
-            password = copy.read_text(encoding="utf-8").strip()
+            password = self._copied(copy)
         answer = self._ask({**given, "password": password, "fetch": not password}, task_vars or {})
         key = answer.pop("key", "")
         if key and not self._task.check_mode:
@@ -62,6 +62,15 @@ class ActionModule(ActionBase):
             return Path("/etc/machine-id").read_text(encoding="utf-8").strip() or "unknown"
         except OSError:  # a controller without one is no host of ours either
             return "unknown"
+
+    def _copied(self, copy: Path) -> str:
+        try:
+            key = copy.read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as problem:
+            raise AnsibleActionFail(f"backup_key: {copy} cannot be read: {problem}.") from problem
+        if not key:  # such as from a disk that was full
+            raise AnsibleActionFail(f"backup_key: {copy} is empty. Remove it, and the key is fetched again.")
+        return key
 
     def _keep(self, copy: Path, key: str) -> None:
         copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -85,7 +85,7 @@ def _observed(function: Callable[..., Finding], subject: object) -> Finding:
         return function(subject)
     except Exception as problem:  # whatever broke one check is told as its finding, and the others go on
         ours = type(problem).__module__.startswith("ansible_collections.chamilo.")
-        words = str(problem) if ours else f"{type(problem).__name__}: {problem}"
+        words = str(problem) if ours else ": ".join(filter(None, (type(problem).__name__, str(problem))))
         # A sentence like any other evidence; an address or a path in front stays as it is.
         start = words[:1].upper() if words.partition(" ")[0].isalpha() else words[:1]
         return not_assessed(f"{start}{words[1:].rstrip('.')}.")

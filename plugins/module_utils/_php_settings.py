@@ -14,8 +14,10 @@ from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
 
-_LINE = re.compile(r"""^[ \t]*([\w.]+)[ \t]*=[ \t]*(?:"([^"]*)"|'([^']*)'|([^;\n]*))""", re.MULTILINE)
-_POOL_LINE = re.compile(r"""^[ \t]*php_(?:admin_)?(?:value|flag)\[([\w.]+)\][ \t]*=[ \t]*"?([^";\n]*)""", re.MULTILINE)
+_PHP = "/etc/php"
+_VALUE = r"""[ \t]*=[ \t]*(?:"([^"]*)"|'([^']*)'|([^;\n]*))"""
+_LINE = re.compile(rf"^[ \t]*([\w.]+){_VALUE}", re.MULTILINE)
+_POOL_LINE = re.compile(rf"^[ \t]*php_(?:admin_)?(?:value|flag)\[([\w.]+)\]{_VALUE}", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ def is_on(value: str) -> bool:
 
 def of_face(version: str, face: str) -> dict[str, Setting]:
     """What one face of one version reads: php.ini, then conf.d in the order of names."""
-    folder = f"/etc/php/{version}/{face}"
+    folder = f"{_PHP}/{version}/{face}"
     found: dict[str, Setting] = {}
     for path in [f"{folder}/php.ini", *sorted(glob.glob(f"{folder}/conf.d/*.ini"))]:
         if os.path.exists(path):
@@ -40,7 +42,8 @@ def of_face(version: str, face: str) -> dict[str, Setting]:
 
 def faces() -> list[tuple[str, str]]:
     """Every version and face on this host."""
-    return [(path.split("/")[3], path.split("/")[4]) for path in sorted(glob.glob("/etc/php/*/*/php.ini"))]
+    found = [path.split("/") for path in sorted(glob.glob(f"{_PHP}/*/*/php.ini"))]
+    return [(parts[-3], parts[-2]) for parts in found]
 
 
 def settings(look: Look) -> Mapping[str, Setting]:

@@ -11,6 +11,7 @@ import re
 Version = tuple[int, int, int, int, int]
 _STAGES = {"alpha": 0, "beta": 1, "rc": 2}
 _FORM = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?:[-. _]?(alpha|beta|rc)[-. _]?(\d*))?", re.IGNORECASE)
+_LONGEST = 200
 
 
 class VersionError(Exception):
@@ -19,9 +20,10 @@ class VersionError(Exception):
 
 def parse(text: str) -> Version:
     """``2.0.1`` or ``2.0.0-RC.3``: what comes before a release is smaller than the release."""
-    found = _FORM.match(text.strip())
+    # Whoever writes a feed chooses the text, and int() refuses thousands of digits with words of its own.
+    found = _FORM.match(text.strip()) if len(text) <= _LONGEST else None
     if not found:
-        raise VersionError(f"{text!r} is no version that could be compared")
+        raise VersionError(f"{text[:_LONGEST]!r} is no version that could be compared")
     stage = _STAGES[found[4].lower()] if found[4] else 9
     return int(found[1]), int(found[2]), int(found[3] or 0), stage, int(found[5] or 0)
 

@@ -15,9 +15,10 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 NO_ANSWER = "no answer in time"
+_AS_THEY_STAND = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"  # of what is printed in ASCII, all but the space
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ def fetch(
     """Send one request and read at most ``limit`` bytes of the answer. Redirects are not followed.
 
     ``address`` is where to connect (default: the host of the URL). A ``Host`` or ``Content-Length`` in ``headers``
-    replaces the usual one, so that a request can announce more than it sends. The path goes out as it stands.
+    replaces the usual one, so that a request can announce more than it sends. The path goes out as it stands; what no
+    request line can carry, such as a space or an accent in a file's name, is encoded.
     """
     parts = urlsplit(url)
     secure = parts.scheme == "https"
@@ -108,6 +110,7 @@ def fetch(
     # Not urlunsplit: it would tidy up "//" and "/../", which attacks send on purpose.
     target = url.split("://", 1)[-1]
     target = "/" + target.split("/", 1)[1].split("#", 1)[0] if "/" in target else "/"
+    target = quote(target.encode("utf-8", "surrogateescape"), safe=_AS_THEY_STAND)
     sent = {"Host": parts.netloc.rsplit("@", 1)[-1], "User-Agent": "chamilo-hardening", "Connection": "close"}
     for name, value in (headers or {}).items():
         sent = {key: old for key, old in sent.items() if key.lower() != name.lower()}
@@ -124,7 +127,7 @@ def fetch(
         connection.endheaders(body or None)
         reply = connection.getresponse()
         return Answer(url, reply.status, tuple(reply.getheaders()), reply.read(limit))
-    except (OSError, http.client.HTTPException) as problem:
+    except (OSError, ValueError, http.client.HTTPException) as problem:  # ValueError: no name of a host
         return Answer(url, error=describe(problem))
     finally:
         connection.close()

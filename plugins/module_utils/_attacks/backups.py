@@ -6,19 +6,27 @@
 
 from __future__ import annotations
 
+import bz2
+import contextlib
+import gzip
 import json
+import lzma
 import os
 import re
+import zlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
 
 _CONFIGURATION = "/etc/chamilo-hardening"
 _STATE = "/var/lib/chamilo-hardening"
+_USUAL = "/var/backups"
 # What every dump of Chamilo, and every copy of its program, holds in clear.
 _CLEAR = (b"CREATE TABLE", b"INSERT INTO", b"DATABASE_PASSWORD", b"APP_SECRET")
-_COPY = re.compile(r"\.(?:sql|dump|zip|tar)(?:\.\w+)?$")
+_COPY = re.compile(r"(?i)\.(?:sql|dump|zip|tar)(?:\.\w+)?$")
+_DUMPED = re.compile(rb"-- (?:MySQL|MariaDB) dump|/\*M!999999|phpMyAdmin SQL Dump|-- Adminer ")
 _MOST, _FILES = 1 << 22, 2000
 
 
@@ -68,21 +76,22 @@ def read_as_the_web_user(inside: Inside) -> Finding:
     """What somebody gets at who took over a page."""
     user = inside.web_user
     place = _repository()
-    found = _read(user, inside, *filter(None, (place, _CONFIGURATION, _STATE, "/var/backups")))
+    found = _read(user, inside, *filter(None, (place, _CONFIGURATION, _STATE, _USUAL)))
     found = found or _dump_below(os.path.join(inside.site.root, "public"))
     if found:
         return failed(f"{user} reads {found}.")
-    return passed(f"{user} finds no copy that it can read in {place or '/var/backups'}, and not the key.")
+    return passed(f"{user} finds no copy that it can read in {place or _USUAL}, and not the key.")
 
 
 def _dump_below(public: str) -> str:
     """The first dump of a database that a visitor could ask for."""
     for path in _below(public):
         if _COPY.search(path) and os.path.isfile(path):
-            with open(path, "rb") as stream:
-                start = stream.read(2048)
-            if any(mark in start for mark in (b"-- MySQL dump", b"-- MariaDB dump", b"/*M!999999")):
-                return path
+            unpack: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(os.path.splitext(path)[1].lower())
+            with contextlib.suppress(OSError, EOFError, lzma.LZMAError, zlib.error):  # damaged: of no use
+                with (unpack or open)(path, "rb") as stream:
+                    if _DUMPED.search(stream.read(2048)):
+                        return path
     return ""
 
 
@@ -97,8 +106,9 @@ def _read(user: str, inside: Inside, *tops: str) -> str:
 def _first(tops: tuple[str, ...]) -> Callable[[], str]:
     def first() -> str:
         for path in _below(*tops):
-            if os.path.dirname(path) == "/var/backups" and not _COPY.search(path):
-                continue  # Debian keeps its lists of packages there
+            folder, name = os.path.split(path)
+            if folder == _USUAL and (name.startswith("alternatives.") or not _COPY.search(name)):
+                continue  # Debian keeps its lists of packages and alternatives.tar.0 there, for everybody
             try:
                 with open(path, "rb"):
                     return path

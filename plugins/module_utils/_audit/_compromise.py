@@ -202,7 +202,7 @@ def _left(look: Look, found: Trace, users: tuple[Identity, ...]) -> None:
     for user in own.values():
         home = _home(user.name)
         for pattern in (".ssh/authorized_keys*", ".config/systemd/user/*.service", ".config/autostart/*"):
-            paths = [path for path in glob.glob(os.path.join(home, pattern)) if os.path.getsize(path)]
+            paths = [path for path in glob.glob(os.path.join(home, pattern)) if _holds(path)]
             found.add(f"a way back in for {user.name}", paths)
     numbers = {user.user for user in own.values()}
     late = [path for path in glob.glob("/var/spool/cron/atjobs/*") if os.lstat(path).st_uid in numbers]
@@ -216,6 +216,14 @@ def _left(look: Look, found: Trace, users: tuple[Identity, ...]) -> None:
             units.append(path)
     found.add("a unit of systemd that starts what the web user can write", units)
     found.seen.append("cron jobs, keys and units of the web user")
+
+
+def _holds(path: str) -> bool:
+    """Whether something is in a file. A link that leads nowhere was put there too, and may lead somewhere tomorrow."""
+    try:
+        return os.path.getsize(path) > 0
+    except OSError:
+        return True
 
 
 def _home(name: str) -> str:

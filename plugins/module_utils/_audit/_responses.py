@@ -40,7 +40,7 @@ def static_path(look: Look) -> str:
             seen += len(files)
             if seen > _ENTRIES:
                 break
-    found = re.search(rb"""(?:href|src)=["'](/[^"'?#/][^"'?#]*\.(?:css|js))["'?]""", page(look).body)
+    found = re.search(rb"""(?:href|src)=["'](/(?!/)[^"'?#\x00-\x20\x7f-\xff]+\.(?:css|js))["'?]""", page(look).body)
     return found[1].decode() if found else ""
 
 

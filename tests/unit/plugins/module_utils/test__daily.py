@@ -101,18 +101,6 @@ def test_the_program_proves_that_somebody_is_reached(host, monkeypatch, capsys):
     assert _program.main(["alert"]) == 2
 
 
-def test_records_are_kept_beside_each_other_and_a_damaged_file_is_written_anew(host):
-    _records.note("monitoring.json", "accounts", True, "3 are dormant", count=3)
-    _records.note("monitoring.json", "delivery", False, "refused")
-    known = _records.read("monitoring.json")
-    assert known["accounts"]["ok"] is True and known["accounts"]["count"] == 3
-    assert known["delivery"]["detail"] == "refused"
-    with open(f"{_state.STATE}/monitoring.json", "w", encoding="utf-8") as stream:
-        stream.write("{")
-    _records.note("monitoring.json", "auth", True, "")
-    assert list(json.loads(open(f"{_state.STATE}/monitoring.json", encoding="utf-8").read())) == ["auth"]
-
-
 def test_where_nothing_can_be_written_down_the_next_steps_are_done_all_the_same(host, monkeypatch):
     def full(*_words, **_more):
         raise OSError(28, "No space left on device")

@@ -7,7 +7,6 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _look
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import observe, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Door, Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Listen, Site, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import NO_ANSWER, Answer
@@ -165,22 +164,3 @@ def test_what_cannot_be_seen_is_said():
     it.as_root = False
     with pytest.raises(Unseen, match="needs root to read it"):
         it.needs_root("read it")
-
-
-def test_one_check_that_breaks_off_does_not_stop_the_others():
-    def unseen(it):
-        raise Unseen("no such thing here")
-
-    def broken(it):
-        raise ZeroDivisionError("by nothing")
-
-    def silent(it):
-        raise Unseen("https://campus.test/ gave no answer.")
-
-    seen = observe({"a": unseen, "b": broken, "c": lambda it: passed("well"), "d": silent}, look())
-    assert [(finding.status, finding.evidence) for finding in seen.values()] == [
-        ("not_assessed", "No such thing here."),
-        ("not_assessed", "ZeroDivisionError: by nothing."),
-        ("pass", "well"),
-        ("not_assessed", "https://campus.test/ gave no answer."),
-    ]

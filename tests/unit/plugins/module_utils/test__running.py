@@ -10,7 +10,6 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _running
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
-from ansible_collections.chamilo.hardening.plugins.module_utils._php_settings import _LINE, _POOL_LINE, _entries, is_on
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site
 
@@ -124,19 +123,3 @@ def test_processes_of_this_host():
 )
 def test_what_a_command_says(argv, printed):
     assert _running.said(argv, seconds=0.5 if argv[0] == "sleep" else 5) == printed
-
-
-def test_settings_of_php(tmp_path):
-    ini = tmp_path / "php.ini"
-    ini.write_text(
-        '; session.a = 1\nsession.b = 3600 ; seconds\nuser_ini.filename =\nsession.save_path = "/x;y"\n[PHP]\n'
-    )
-    found = {name: setting.value for name, setting in _entries(str(ini), _LINE).items()}
-    assert found == {"session.b": "3600", "user_ini.filename": "", "session.save_path": "/x;y"}
-    pool = tmp_path / "www.conf"
-    pool.write_text(
-        ";php_admin_value[a.b] = 1\nphp_admin_value[session.gc_maxlifetime] = 3600\nphp_flag[display_errors] = on\n"
-    )
-    found = {name: setting.value for name, setting in _entries(str(pool), _POOL_LINE).items()}
-    assert found == {"session.gc_maxlifetime": "3600", "display_errors": "on"}
-    assert is_on("On") and is_on("1") and not is_on("Off") and not is_on("")

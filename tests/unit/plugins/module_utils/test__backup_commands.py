@@ -1,0 +1,149 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the commands say and ask; what they do is tested where it is done."""
+
+from __future__ import annotations
+
+import json
+import os
+from types import SimpleNamespace
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import (
+    _backup,
+    _drill,
+    _program,
+    _restore,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup import BackupError
+
+
+@pytest.fixture
+def host(monkeypatch, tmp_path):
+    """``did``: what was done; ``journal``: what only the journal heard; ``broken``: the portal whose jobs fail."""
+    host = SimpleNamespace(did=[], journal=[], broken="")
+
+    def portals(*names):
+        for name in names:
+            known = {"site": name, "domain": f"{name}.test", "root": f"/srv/{name}"}
+            (tmp_path / f"backups-{name}.json").write_text(json.dumps(known))
+
+    def job(what):
+        def work(portal, accept):
+            host.did.append((what, portal.site, accept))
+            if portal.site == host.broken:
+                raise BackupError("The repository is full.")
+            return [f"{what} done."]
+
+        return work
+
+    def restore(portal, *asked):
+        host.did.append((portal.site, *asked))
+        return ["It is back."]
+
+    def begin(site, url):
+        host.did.append((site, url))
+        portals(site)
+        return _backup.chosen(site)
+
+    host.portals = portals
+    monkeypatch.setattr(_backup, "CONFIGURATION", str(tmp_path))
+    monkeypatch.setattr(_backup, "backup", job("backup"))
+    monkeypatch.setattr(_drill, "drill", job("drill"))
+    monkeypatch.setattr(_restore, "restore", restore)
+    monkeypatch.setattr(_restore, "begin", begin)
+    monkeypatch.setattr(_restore, "runs", lambda portal, source: [f"20261125 of {portal.site} in {source or 'any'}"])
+    monkeypatch.setattr(_program.syslog, "syslog", lambda _level, line: host.journal.append(line))
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: False))
+    monkeypatch.delenv("CHAMILO_RESTORE_REPOSITORY", raising=False)
+    return host
+
+
+@pytest.mark.parametrize("job", ["backup", "drill"])
+def test_one_portal_that_fails_does_not_stop_the_others(host, capsys, job):
+    host.portals("campus", "shop")
+    host.broken = "campus"
+    assert _program.main([job]) == 1
+    said = capsys.readouterr()
+    assert said.err == f"{job} of campus.test: The repository is full.\n"
+    assert said.out == f"{job} of shop.test: {job} done.\n"
+
+
+def test_quiet_is_quiet_when_all_is_well_and_only_then(host, capsys):
+    host.portals("campus")
+    assert _program.main(["backup", "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert host.journal == ["backup of campus.test: backup done."]
+    host.broken = "campus"
+    assert _program.main(["backup", "--quiet"]) == 1
+    assert "The repository is full" in capsys.readouterr().err
+
+
+def test_the_portal_that_was_named_alone(host):
+    host.portals("campus", "shop")
+    assert _program.main(["backup", "--site", "shop.test", "--accept"]) == 0
+    assert _program.main(["drill", "--site", "campus"]) == 0
+    assert host.did == [("backup", "shop", True), ("drill", "campus", False)]
+
+
+@pytest.mark.parametrize(
+    ("known", "arguments", "words"),
+    [
+        ((), ["backup"], "No portal at all is backed up here. Known: none."),
+        (("campus",), ["drill", "--site", "shop"], "No portal shop is backed up here. Known: campus."),
+        (("campus", "shop"), ["restore", "files"], "--site campus or --site shop"),
+        (("campus",), ["restore", "file"], "Say which file"),
+        (("campus",), ["restore", "files"], "confirm with --confirm campus.test"),
+        (("campus",), ["restore", "files", "--confirm", "campus"], "Nothing was changed."),
+        (("campus",), ["restore", "files", "--confirm", ""], "Nothing was changed."),
+    ],
+)
+def test_what_is_not_said_clearly_is_not_done(host, capsys, known, arguments, words):
+    host.portals(*known)
+    assert _program.main(arguments) == 1
+    assert words in capsys.readouterr().err
+    assert host.did == []
+
+
+def test_a_damaged_configuration_is_said(host, capsys):
+    open(_backup.path_of("campus"), "w", encoding="utf-8").write("{")
+    assert _program.main(["backup"]) == 1
+    assert "backups-campus.json cannot be used" in capsys.readouterr().err
+
+
+def test_who_confirms_gets_what_was_asked_for(host, capsys):
+    host.portals("campus", "shop")
+    arguments = "restore file var/upload/x --site campus --run 2026 --from local --confirm campus.test".split()
+    assert _program.main(arguments) == 0
+    assert host.did == [("campus", "file", "var/upload/x", "2026", "local")]
+    assert capsys.readouterr().out == "restore of campus.test: It is back.\n"
+
+
+@pytest.mark.parametrize(("typed", "code"), [(" campus.test\n", 0), ("yes", 1), ("", 1)])
+def test_a_person_types_the_name(host, monkeypatch, typed, code):
+    host.portals("campus")
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("builtins.input", lambda question: typed if "campus.test" in question else "")
+    assert _program.main(["restore", "host"]) == code
+    assert len(host.did) == (not code)
+
+
+def test_a_list_changes_nothing_and_asks_nothing(host, capsys):
+    host.portals("campus")
+    assert _program.main(["restore", "list", "--from", "offsite"]) == 0
+    assert capsys.readouterr().out == "20261125 of campus in offsite\n"
+    assert host.did == []
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_new_machine_is_told_where_the_backups_are(host, monkeypatch, known):
+    """By the environment: the address may hold a password."""
+    if known:
+        host.portals("campus")
+    monkeypatch.setitem(os.environ, "CHAMILO_RESTORE_REPOSITORY", "rest:https://u:p@vault.test/")
+    assert _program.main(["restore", "host", "--site", "campus", "--confirm", "campus.test"]) == 0
+    begun = [] if known else [("campus", "rest:https://u:p@vault.test/")]
+    assert host.did == [*begun, ("campus", "host", "", "", "")]

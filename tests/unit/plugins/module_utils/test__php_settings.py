@@ -1,0 +1,90 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _php_settings
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._php_settings import (
+    _LINE,
+    _POOL_LINE,
+    _entries,
+    faces,
+    is_on,
+    of_face,
+    settings,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Php, Site
+
+
+@pytest.fixture
+def etc(tmp_path, monkeypatch):
+    """Files below /etc/php."""
+    monkeypatch.setattr(_php_settings, "_PHP", str(tmp_path))
+
+    def write(path, text):
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return str(file)
+
+    return write
+
+
+def values(known):
+    return {name: setting.value for name, setting in known.items()}
+
+
+def test_settings_of_php(tmp_path):
+    ini = tmp_path / "php.ini"
+    ini.write_text(
+        '; session.a = 1\nsession.b = 3600 ; seconds\nuser_ini.filename =\nsession.save_path = "/x;y"\n[PHP]\n'
+    )
+    found = {name: setting.value for name, setting in _entries(str(ini), _LINE).items()}
+    assert found == {"session.b": "3600", "user_ini.filename": "", "session.save_path": "/x;y"}
+    pool = tmp_path / "www.conf"
+    pool.write_text(
+        ";php_admin_value[a.b] = 1\nphp_admin_value[session.gc_maxlifetime] = 3600\nphp_flag[display_errors] = on\n"
+    )
+    found = {name: setting.value for name, setting in _entries(str(pool), _POOL_LINE).items()}
+    assert found == {"session.gc_maxlifetime": "3600", "display_errors": "on"}
+    assert is_on("On") and is_on("1") and not is_on("Off") and not is_on("")
+
+
+def test_the_last_file_counts_in_the_order_of_names(etc):
+    etc("8.4/fpm/php.ini", "a = 1\nb = 1\nc = 1\n")
+    etc("8.4/fpm/conf.d/20-x.ini", "c = 20\n")
+    etc("8.4/fpm/conf.d/10-x.ini", "b = 10\nc = 10\n")
+    etc("8.4/fpm/conf.d/30-x.ini.dpkg-old", "c = 30\n")
+    etc("8.4/cli/php.ini", "a = cli\n")
+    found = of_face("8.4", "fpm")
+    assert values(found) == {"a": "1", "b": "10", "c": "20"}
+    assert found["c"].file.endswith("/conf.d/20-x.ini")
+    assert faces() == [("8.4", "cli"), ("8.4", "fpm")]
+
+
+def test_a_face_that_is_not_there_says_nothing(etc):
+    assert of_face("8.4", "fpm") == {} and faces() == []
+
+
+def test_a_damaged_file_gives_what_can_be_read_of_it(etc):
+    etc("8.4/fpm/php.ini", b"a = \xff\xfe\n= 3\nb\nc = 'one\ttwo' ; three\n\x00d = 4")
+    assert values(of_face("8.4", "fpm")) == {"a": "\ufffd\ufffd", "c": "one\ttwo"}
+
+
+@pytest.mark.parametrize(("sapi", "value"), [("fpm", "5;/srv/sessions"), ("mod_php", "/var/lib")])
+def test_the_lines_of_the_pool_come_last(etc, sapi, value):
+    etc("8.4/fpm/php.ini", "session.save_path = /var/lib\n")
+    etc("8.4/apache2/php.ini", "session.save_path = /var/lib\n")
+    pool = etc("8.4/fpm/pool.d/campus.conf", '[campus]\nphp_admin_value[session.save_path] = "5;/srv/sessions"\n')
+    php = Php("8.4", sapi, pool_file=pool if sapi == "fpm" else "")
+    assert settings(Look(Site("campus.test", php=php), {}))["session.save_path"].value == value
+
+
+def test_without_a_php_nothing_is_guessed(etc):
+    etc("8.4/fpm/php.ini", "a = 1\n")
+    with pytest.raises(Unseen, match="PHP that serves the site could not be found"):
+        settings(Look(Site("campus.test"), {}))
