@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
+
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 
 HARDEN = "chamilo.hardening.harden"
@@ -71,3 +73,21 @@ def test_what_is_left_out_is_not_judged(ansible: Any) -> None:
     every = ",".join(section.id for section in _controls.load().sections)
     outcome = ansible.play(HARDEN, hosts, "--limit", "campus.test", "--skip-tags", every)
     assert outcome.code == 0, outcome.output
+
+
+@pytest.mark.parametrize(
+    "play",
+    [
+        {"roles": ["chamilo.hardening.sessions", "chamilo.hardening.headers"]},
+        {"tasks": [{"ansible.builtin.include_role": {"name": "chamilo.hardening.headers"}}]},
+    ],
+    ids=["roles", "include_role"],
+)
+def test_a_section_in_somebody_else_s_play_is_judged_before_the_host_is_touched(
+    ansible: Any, play: dict[str, Any]
+) -> None:
+    away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+    values = {"chamilo_headers_csp": "never", "chamilo_private": "x"}
+    outcome = ansible.play([{"hosts": "all", "gather_facts": False, **play}], {"campus.test": {**away, **values}})
+    assert outcome.recap("campus.test")["failed"] == 1 and outcome.recap("campus.test")["unreachable"] == 0
+    assert "chamilo_headers_csp is 'never'" in outcome.output
