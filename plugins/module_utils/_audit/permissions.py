@@ -13,6 +13,7 @@ import re
 import stat
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import quote
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import API, MISSING, PAGES
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import RECORDS, head
@@ -361,14 +362,19 @@ def _head(path: str) -> bytes:
         return b""
 
 
+def _quoted(path: str) -> str:
+    """As a browser asks for it: ``#``, ``?`` and ``%`` mean something else in an address."""
+    return quote(os.fsencode(path))
+
+
 def _ways(root: str, served: str, heads: Mapping[str, bytes]) -> Iterable[tuple[str, str]]:
     """Paths that could lead to each file, for a virtual host that serves a folder."""
     public = f"{root}/public"
     for file in heads:
         if f"{root}/{file}".startswith(f"{served}/"):
-            yield f"/{os.path.relpath(f'{root}/{file}', served)}", file
+            yield f"/{_quoted(os.path.relpath(f'{root}/{file}', served))}", file
         elif served == public:
-            yield f"/{file}", file
+            yield f"/{_quoted(file)}", file
     secret = next((file for file in heads if file.startswith(".env")), "")
     if not secret:
         return

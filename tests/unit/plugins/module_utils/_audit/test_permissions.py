@@ -393,3 +393,15 @@ def test_a_root_above_the_project(tree_look, project):
 def test_a_server_that_does_not_answer_is_not_assessed(tree_look):
     with pytest.raises(Unseen, match="gave no answer"):
         permissions.docroot(tree_look(lambda door, path, _: (0 if door.scheme == "http" else 404, {}, b"")))
+
+
+@pytest.mark.parametrize(
+    ("file", "path"),
+    [
+        ("public/dump.sql", "/dump.sql"),
+        ("public/50% #1?.sql", "/50%25%20%231%3F.sql"),
+        ("public/\udce9.sql", "/%E9.sql"),
+    ],
+)
+def test_a_file_is_asked_for_under_the_name_it_has(file: str, path: str) -> None:
+    assert list(permissions._ways("/srv/campus", "/srv/campus/public", {file: b""})) == [(path, file)]
