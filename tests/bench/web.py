@@ -2,10 +2,11 @@
 
     bin/env python -m tests.bench.web [--web nginx] [--release trixie] [--pairs 20] [--seconds 3]
 
-Both hosts run the application in production mode over TLS with the same certificate, protocols and ciphers. wrk runs on
-each host, over loopback. A pair is one run on either host; which comes first alternates, so whatever else the machine
-does meets both. What is compared is the processor time of web server and PHP for each request; the ratio of requests
-per second is printed beside it. On a busy machine neither is worth much.
+Both are the same host, saved after it was hardened: production mode, owners, and TLS with the same certificate,
+protocols and ciphers. On one of them all our rules are undone. wrk runs on each, over loopback. A pair is one run on
+either host; which comes first alternates, so whatever else the machine does meets both. What is compared is the
+processor time of web server and PHP for each request; the ratio of requests per second is printed beside it. On a
+busy machine neither is worth much.
 
 The file is as long as a style sheet. One with next to nothing in it shows what the headers alone cost; it has no limit.
 """
@@ -29,6 +30,7 @@ from tests.testbed.hosts import Host
 LEAST = 0.98  # of the speed without our rules
 PATHS = {"page": "/login", "file": "/build/long.css", "tiny": "/build/app.css"}
 LIMITED = ("page", "file")
+SECTIONS = ("updates", "https", "permissions", "sessions", "headers", "uploads")
 LENGTH = 200_000
 # The same TLS as ours: what the distribution's file says already is changed there.
 TLS = {
@@ -74,25 +76,25 @@ def spent(host: Host) -> float:
     return sum(map(int, re.findall(r"CPUUsageNSec=(\d+)", said))) / 1e9
 
 
-def plain(host: Host) -> None:
-    """TLS and production mode, and nothing of ours."""
-    host.run(TLS[host.web])
-    host.run("cd /var/www/chamilo && sed -i 's/^APP_ENV=.*/APP_ENV=prod/; s/^APP_DEBUG=.*/APP_DEBUG=0/' .env")
-    host.run("runuser -u www-data -- env HOME=/var/tmp php /var/www/chamilo/bin/console cache:clear --quiet")
-    # Hardening touches each file, and with that brings it into the container's own layer, where it is found slower.
-    host.run("chmod -R u+r /var/www/chamilo")
-
-
-def prepared(host: Host) -> Host:
+def prepared(host: Host) -> None:
     host.run("apt-get -q update && apt-get -q -y --no-install-recommends install wrk")
-    host.run(f"echo '127.0.0.1 {host.domain}' >>/etc/hosts")
-    # Room for all connections, the same on both, and code that is compiled once.
+    # Room for all connections, and code that is compiled once.
     host.run("sed -i 's/^pm.max_children = .*/pm.max_children = 8/' /etc/php/*/fpm/pool.d/www.conf")
     host.put("/var/www/chamilo/public/build/long.css", "a { color: red }\n" * (LENGTH // 17), "0644")
+
+
+def plain(host: Host) -> None:
+    """Production mode, owners and TLS stay; nothing else of ours does."""
+    for section in reversed(SECTIONS):
+        host.run(["chamilo-hardening", "undo", section, "--yes"])
+    host.run(TLS[host.web])
+
+
+def warm(host: Host) -> None:
+    host.run(f"echo '127.0.0.1 {host.domain}' >>/etc/hosts")
     host.run(f"systemctl restart 'php*-fpm.service' {SERVICES[host.web]}")
     for path in PATHS.values():
         Run.on(host, path, 10)  # caches fill
-    return host
 
 
 def compare(hardened: Host, bare: Host, path: str, pairs: int, seconds: int) -> tuple[list[float], list[float]]:
@@ -100,9 +102,9 @@ def compare(hardened: Host, bare: Host, path: str, pairs: int, seconds: int) -> 
     by_cost, by_rate = [], []
     for number in range(pairs):
         order = (hardened, bare) if number % 2 else (bare, hardened)
-        runs = {host.name: Run.on(host, path, seconds) for host in order}
-        by_cost.append(runs[bare.name].cost / runs[hardened.name].cost)
-        by_rate.append(runs[hardened.name].rate / runs[bare.name].rate)
+        runs = {host.network: Run.on(host, path, seconds) for host in order}
+        by_cost.append(runs[bare.network].cost / runs[hardened.network].cost)
+        by_rate.append(runs[hardened.network].rate / runs[bare.network].rate)
     return by_cost, by_rate
 
 
@@ -120,17 +122,23 @@ def main() -> int:
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     network = f"chamilo-bench-{os.getpid()}"
+    networks = [f"{network}-{name}" for name in ("first", "hardened", "bare")]
+    saved: list[str] = []
     slow = False
     try:
+        first = hosts.up("campus", options.release, options.web, vhost="https", network=networks[0])
+        prepared(first)
         with tempfile.TemporaryDirectory() as folder:
-            hardened, bare = (
-                hosts.up(name, options.release, options.web, vhost="https", network=network)
-                for name in ("campus", "bare")
-            )
             # All of production mode, TLS and web server; nothing that would count wrk among attackers.
-            Playbook(Path(folder), "updates,https,permissions,sessions,headers,uploads").harden(hardened)
+            Playbook(Path(folder), ",".join(SECTIONS)).harden(first)
+        saved.append(first.save())
+        hosts.down(networks[0])
+        hardened, bare = (
+            hosts.up("campus", options.release, options.web, vhost="https", network=each, image=saved[0])
+            for each in networks[1:]
+        )
         plain(bare)
-        prepared(hardened), prepared(bare)
+        warm(hardened), warm(bare)
         print(f"{options.pairs} pairs of {options.seconds} s, {options.web}, Debian {options.release}")
         for name, path in PATHS.items():
             by_cost, by_rate = compare(hardened, bare, path, options.pairs, options.seconds)
@@ -143,7 +151,9 @@ def main() -> int:
         print("stopped")
         return 130
     finally:
-        hosts.down(network)
+        for each in networks:
+            hosts.down(each)
+        hosts.forget(*saved)
     return int(slow)
 
 
