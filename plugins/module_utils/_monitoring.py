@@ -316,11 +316,14 @@ def copied(site: str, digest: str, where: str) -> None:
 def _compare_all() -> None:
     """Of all portals: what is right of one must not hide what is wrong of another."""
     day = _Day()
+
+    def compared(site: str) -> None:
+        _compared(day, _portal(site))
+
     for site in sites():
-        try:
-            _compared(day, _portal(site))
-        except Exception as problem:  # another portal's, whatever it is: this one goes on
-            day.job("integrity", False, f"The files of {site} could not be looked at: {problem}")
+        _attempt(day, f"the files of {site}", partial(compared, site))
+    for problem in day.problems:
+        day.job("integrity", False, problem)
     day.write()
 
 

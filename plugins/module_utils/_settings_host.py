@@ -334,7 +334,11 @@ def in_force(site: Site, state: str = STATE, read: Query | None = None) -> dict[
     wishes = {
         name: kept.asked
         for name, kept in _settings_memory.recall(state).items()
-        if kept.asked and kept.root == site.root and not kept.asked.secret
+        # A setting may be unknown to this version: another one asked for it.
+        if kept.asked
+        and kept.root == site.root
+        and kept.asked.values.keys() <= CATALOGUE.keys()
+        and not kept.asked.secret
     }
     if not wishes:
         return {}

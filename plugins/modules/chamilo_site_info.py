@@ -529,7 +529,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction imp
 def _settings(site: Site) -> dict:
     try:
         return settings_in_force(site)
-    except (SettingsError, OverridesError, DatabaseError):
+    except (SettingsError, OverridesError, DatabaseError, StateError):
         return {}  # nothing is known to hold, so chamilo_settings asks again, and says what is wrong
 
 

@@ -554,3 +554,10 @@ def test_a_memory_of_an_earlier_version_says_nothing(fake, portal):
     del known["passwords:campus"]["asked"]
     path.write_text(json.dumps(known))
     assert seen_in_force(fake, portal) == {}
+
+
+def test_a_setting_that_this_version_does_not_know_says_nothing(fake, portal):
+    section(fake, portal, {CHECK: True}, "passwords:campus")
+    path = Path(portal.state, _settings_memory.FILE)
+    path.write_text(path.read_text().replace(CHECK, "security.of_another_version"))
+    assert seen_in_force(fake, portal) == {}

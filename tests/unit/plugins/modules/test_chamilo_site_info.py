@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, is_dataclass
+from types import SimpleNamespace
 from typing import get_args, get_type_hints
 
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_site_info
 
 
@@ -35,6 +38,18 @@ def test_what_is_required_and_not_there_fails_with_words(capsys):
     result = run(capsys, domain="campus.test", root="/no/such/folder", require=True)
     assert result["failed"] is True
     assert 'chamilo_root is "/no/such/folder", but no Chamilo is there' in result["msg"]
+
+
+@pytest.mark.parametrize("problem", [StateError("damaged"), DatabaseError("gone")])
+def test_settings_that_cannot_be_read_are_no_reason_to_find_nothing(capsys, monkeypatch, problem):
+    def fails(_site):
+        raise problem
+
+    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(chamilo_site_info, "Engine", lambda: SimpleNamespace(in_force=dict))
+    monkeypatch.setattr(chamilo_site_info, "settings_in_force", fails)
+    result = run(capsys, domain="campus.test")
+    assert result["settings_in_force"] == {} and "failed" not in result
 
 
 def test_the_domain_is_needed(capsys):
