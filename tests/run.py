@@ -1,7 +1,8 @@
 """The engine of bin/test: runs the steps, shows how long each took, shows a failing one whole, goes on to the end.
 
-Two workers take one step after another, so that a machine with two cores is never idle. A step is a command with a time
-limit; its output goes to .cache/logs/. It fails by its exit code, or when Ansible printed a warning or a deprecation.
+Three workers take one step after another: tests on hosts often wait, for a ban to end or a window to close. A step is a
+command with a time limit; its output goes to .cache/logs/. It fails by its exit code, or when Ansible printed a warning
+or a deprecation.
 """
 
 from __future__ import annotations
@@ -266,7 +267,7 @@ def main() -> int:
     return execute(alone_steps(), 1) or code if args.full else code
 
 
-def execute(steps: list[Step], workers: int = 2) -> int:
+def execute(steps: list[Step], workers: int = 3) -> int:
     LOGS.mkdir(parents=True, exist_ok=True)
     run = Run(steps)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
