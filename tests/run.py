@@ -8,18 +8,23 @@ or a deprecation.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
+
+from tests.testbed import hosts
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
@@ -209,6 +214,7 @@ def package_steps() -> list[Step]:
 
 
 LONG = re.compile(r"^pytestmark = pytest\.mark\.long$", re.MULTILINE)  # a file that only --full runs
+WIRE = re.compile(r"\bpytest\.mark\.wire$", re.MULTILINE)  # a file with tests for the second cell
 
 
 def host_steps(full: bool) -> list[Step]:
@@ -219,14 +225,17 @@ def host_steps(full: bool) -> list[Step]:
         Step(f"demo {web} {release}", ["bin/demo", "--web", web, "--release", release], 8, needs="images")
         for web, release in cells
     ]
-    if not full:
-        wire = ["-m", "wire", "--matrix", "bookworm-apache", "tests/hosts"]
-        steps.append(Step("a second cell", [*ON_HOSTS, *wire], 60, needs="images"))
     steps.append(Step("molecule", ["molecule", "test", "--all"], 30, needs="images"))
+    second = ["-m", "wire", "--matrix", "bookworm-apache"]
     for file in sorted((ROOT / "tests/hosts").glob("test_*.py")):
-        if full or not LONG.search(file.read_text()):
-            command = [*ON_HOSTS, str(file.relative_to(ROOT)), *full * ["--full"]]
-            steps.append(Step(f"hosts {file.stem.removeprefix('test_')}", command, 120 if full else 30, needs="images"))
+        text, name = file.read_text(), f"hosts {file.stem.removeprefix('test_')}"
+        command = [*ON_HOSTS, str(file.relative_to(ROOT))]
+        if full:
+            steps.append(Step(name, [*command, "--full"], 120, needs="images"))
+        elif not LONG.search(text):
+            steps.append(Step(name, command, 30, needs="images"))
+            if WIRE.search(text):
+                steps.append(Step(f"{name}, second cell", [*command, *second], 30, needs="images"))
     return [images, *steps]
 
 
@@ -262,9 +271,21 @@ def main() -> int:
         return execute(section_steps(args.section))
     if args.fast:
         return execute(fast_steps())
-    # Images come first: most of the others wait for them.
-    code = execute([*host_steps(args.full)[:1], *fast_steps(), *package_steps(), *host_steps(args.full)[1:]])
+    images, *on_hosts = host_steps(args.full)  # images come first: most of the others wait for them
+    with shared_stages():
+        code = execute([images, *fast_steps(), *package_steps(), *on_hosts])
     return execute(alone_steps(), 1) or code if args.full else code
+
+
+@contextlib.contextmanager
+def shared_stages() -> Iterator[None]:
+    """Lets the steps use the hosts that one of them brought into a state that took long to reach."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["CHAMILO_TEST_STAGES"] = folder
+        try:
+            yield
+        finally:
+            hosts.forget_stages(Path(folder))
 
 
 def execute(steps: list[Step], workers: int = 3) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -96,25 +97,33 @@ def fresh(cell: Cell, make: Callable[..., Host]) -> Host:
 
 
 @pytest.fixture(scope="session")
-def stages() -> Iterator[dict[str, str]]:
-    """Images of hosts in a state that took long to reach, by name."""
-    kept: dict[str, str] = {}
-    yield kept
-    hosts.forget(*kept.values())
+def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder that knows the images of hosts in a state that took long to reach: a file for each, by its name.
+
+    bin/test has one for all its steps, and removes the images at its end.
+    """
+    if "CHAMILO_TEST_STAGES" in os.environ:
+        yield Path(os.environ["CHAMILO_TEST_STAGES"])
+        return
+    folder = tmp_path_factory.mktemp("stages")
+    yield folder
+    hosts.forget_stages(folder)
 
 
 @pytest.fixture
-def stage(cell: Cell, make: Callable[..., Host], stages: dict[str, str]) -> Callable[..., Host]:
+def stage(cell: Cell, make: Callable[..., Host], stages: Path) -> Callable[..., Host]:
     """``stage(name, prepare)``: a host of the test's own that ``prepare(host)`` worked on, once per run and cell."""
 
     def at(name: str, prepare: Callable[[Host], object], **options: str | bool) -> Host:
-        key = f"{cell}-{name}"
-        if key in stages:
-            return make(image=stages[key], **options)
-        host = make(**options)
-        prepare(host)
-        stages[key] = host.save()
-        return host
+        with open(stages / f"{cell} {name}", "a+", encoding="utf-8") as kept:
+            fcntl.flock(kept, fcntl.LOCK_EX)  # another step of bin/test may be on its way there
+            kept.seek(0)
+            if image := kept.read():
+                return make(image=image, **options)
+            host = make(**options)
+            prepare(host)
+            kept.write(host.save())
+            return host
 
     return at
 

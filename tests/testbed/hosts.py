@@ -308,6 +308,11 @@ def forget(*saved: str) -> None:
         docker("rmi", "--force", *saved)
 
 
+def forget_stages(folder: Path) -> None:
+    """Remove the images that the files of a folder name."""
+    forget(*filter(None, (kept.read_text() for kept in folder.iterdir())))
+
+
 def down(network: str = NETWORK) -> None:
     """Remove all hosts of a network, and the network."""
     for host in hosts(network):
