@@ -87,6 +87,7 @@ def test_php_the_cleaner_and_the_application_agree(secured: Host) -> None:
     assert "'gc_maxlifetime' => 3600" in compiled
 
 
+@pytest.mark.wire
 def test_every_cookie_is_protected_on_the_wire(secured: Host) -> None:
     for path in ("/", "/login", SCRIPT, f"{SCRIPT}?session_id={CHOSEN}"):
         (line,) = secured.http(f"https://{secured.domain}{path}").values("Set-Cookie")
@@ -97,6 +98,7 @@ def test_every_cookie_is_protected_on_the_wire(secured: Host) -> None:
     assert all({"secure", "httponly"} <= flags(line) for line in answer.values("Set-Cookie"))
 
 
+@pytest.mark.wire
 def test_nobody_chooses_the_session_of_somebody_else(secured: Host, shared: Host) -> None:
     def given(host: Host, scheme: str, path: str, cookie: str = "") -> str:
         headers = {"Cookie": cookie} if cookie else {}
