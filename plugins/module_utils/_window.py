@@ -12,6 +12,7 @@ between ends closed. ``windows.json`` says how to close each window, so nothing 
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import ipaddress
 import json
@@ -202,7 +203,14 @@ class Windows:
         window = Window(given, profile, now, now + 60 * minutes, address, portal.name if portal else "")
         before = self.at(window.path)
         with self.engine.store.lock("chamilo-hardening window open", LOCK_SECONDS):
-            self._write([*(one for one in self.known() if one.path != window.path), window])
+            known = self.known()
+            try:
+                self._write([*(one for one in known if one.path != window.path), window])
+            except (WindowError, StateError, OSError):
+                # Nothing was opened, so nothing may say so: an open tree is left alone until its deadline.
+                with contextlib.suppress(WindowError, StateError, OSError):  # the first problem is the one to tell
+                    self._write(known)
+                raise
         try:
             done = self._opened(window, wanted, before, portal)
         except (PermsError, TransactionError, StateError):

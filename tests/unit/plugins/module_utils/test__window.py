@@ -86,6 +86,28 @@ def test_the_timer_runs_before_the_first_mode_changes(host, monkeypatch):
         host.open()
 
 
+@pytest.mark.parametrize("fails", ["daemon-reload", "enable", "restart", "systemctl"])
+def test_what_nothing_would_close_is_not_open(host, monkeypatch, fails):
+    monkeypatch.setattr(_window, "Windows", lambda _engine: host.windows)
+    host.fails = fails
+    with pytest.raises(WindowError, match=r"`systemctl (daemon-reload|enable|restart)"):
+        host.open()
+    assert host.windows.known() == [] and host.mode() == 0o644
+    (host.root / "public/index.php").chmod(0o666)
+    found, told = _window.apply(host.tree, "production", None, False)
+    assert found.changed and told == "" and host.mode() == 0o644
+
+
+def test_a_window_keeps_its_deadline_when_it_cannot_be_moved(host):
+    host.open(minutes=10)
+    before, units = host.windows.known(), host.units()
+    host.fails = "restart chamilo-hardening-window.timer"
+    with pytest.raises(WindowError, match="restart"):
+        host.open("install", 60)
+    assert host.windows.known() == before and host.units() == units
+    assert host.mode() == 0o664
+
+
 def test_an_opening_that_fails_is_closed_again(host, monkeypatch):
     host.fails = "nginx -t"
     with pytest.raises(TransactionError, match="nginx -t"):
