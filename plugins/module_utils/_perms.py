@@ -1171,27 +1171,38 @@ _PROGRAMS = (
 )
 
 
-def order(given: Mapping[str, Any], profile: str, opened: float = math.inf) -> Order:
-    """Names to numbers, texts to modes. What does not fit is refused with its value."""
+def order(
+    given: Mapping[str, Any], profile: str, opened: float = math.inf, called: Mapping[str, str] | None = None
+) -> Order:
+    """Names to numbers, texts to modes. What does not fit is refused with its value.
+
+    ``called``: how whoever gave an option knows it, where that is not the option's own name.
+    """
+    names = {name: (called or {}).get(name, name) for name in given}
     path = given["path"]
     if not path.startswith("/"):
-        raise PermsError(f"path is {shown(path)!r}; it has to begin with a slash.")
+        raise PermsError(f"{names['path']} is {shown(path)!r}; it has to begin with a slash.")
     try:
         account = pwd.getpwnam(given["web_user"])
     except KeyError as problem:
-        raise PermsError(f"web_user is {shown(given['web_user'])!r}, and there is no such user.") from problem
+        raise PermsError(
+            f"{names['web_user']} is {shown(given['web_user'])!r}, and there is no such user."
+        ) from problem
     if account.pw_uid == 0:
-        raise PermsError("web_user is root. Let PHP run as a user of its own first.")
-    owner = _number("owner", given["owner"], lambda name: pwd.getpwnam(name).pw_uid)
+        raise PermsError(f"{names['web_user']} is root. Let PHP run as a user of its own first.")
+    owner = _number(names["owner"], given["owner"], lambda name: pwd.getpwnam(name).pw_uid)
     if owner == account.pw_uid:
-        raise PermsError(f"owner is {shown(given['owner'])!r}, as whom PHP runs: it could change the program.")
+        raise PermsError(
+            f"{names['owner']} is {shown(given['owner'])!r}, as whom PHP runs: it could change the program."
+        )
     group = account.pw_gid
     if given.get("group"):
-        group = _number("group", given["group"], lambda name: grp.getgrnam(name).gr_gid)
-    own = tuple(_rule(number, rule) for number, rule in enumerate(given.get("policy") or (), 1))
+        group = _number(names["group"], given["group"], lambda name: grp.getgrnam(name).gr_gid)
+    policy = given.get("policy") or ()
+    own = tuple(_rule(f"{names.get('policy')}, rule {number}", rule) for number, rule in enumerate(policy, 1))
     for name in ("exclude", "roots", "acknowledged"):
         for pattern in given.get(name) or ():
-            _below_path(name, pattern)
+            below_path(names[name], pattern)
     return Order(
         path,
         (*own, *built_in(profile, owner, group, account.pw_uid)),
@@ -1205,32 +1216,32 @@ def order(given: Mapping[str, Any], profile: str, opened: float = math.inf) -> O
     )
 
 
-def _rule(number: int, given: Mapping[str, Any]) -> Rule:
-    where = f"policy, rule {number}"
-    _below_path(where, given["path"])
+def _rule(where: str, given: Mapping[str, Any]) -> Rule:
     owner, group = given.get("owner"), given.get("group")
     return Rule(
-        given["path"].strip("/"),
+        below_path(where, given["path"]).strip("/"),
         None if owner is None else _number(f"{where}: owner", owner, lambda name: pwd.getpwnam(name).pw_uid),
         None if group is None else _number(f"{where}: group", group, lambda name: grp.getgrnam(name).gr_gid),
-        _octal(f"{where}: directory_mode", given.get("directory_mode")),
-        _octal(f"{where}: file_mode", given.get("file_mode")),
+        octal(f"{where}: directory_mode", given.get("directory_mode")),
+        octal(f"{where}: file_mode", given.get("file_mode")),
     )
 
 
-def _below_path(where: str, pattern: str) -> None:
+def below_path(where: str, pattern: str) -> str:
     if pattern.startswith("/") or not pattern.strip("/") or set(pattern.split("/")) & {".", ".."}:
         raise PermsError(f"{where}: {shown(pattern)!r} is no path below the tree, such as public/custom or **/*.sh.")
+    return pattern
 
 
-def _number(where: str, given: str, find: Callable[[str], int]) -> int:
+def _number(where: str, given: Any, find: Callable[[str], int]) -> int:
+    text = str(given)  # YAML makes a number of one
     try:
-        return int(given) if given.isdigit() else find(given)
+        return int(text) if text.isdigit() else find(text)
     except KeyError as problem:
-        raise PermsError(f"{where} is {shown(given)!r}, and there is none of that name.") from problem
+        raise PermsError(f"{where} is {shown(text)!r}, and there is none of that name.") from problem
 
 
-def _octal(where: str, given: Any) -> int | None:
+def octal(where: str, given: Any) -> int | None:
     if given is None:
         return None
     if not isinstance(given, str) or not re.fullmatch(r"0?[0-7]{3}", given):

@@ -63,6 +63,14 @@ options:
       - The private key of O(certificate_file), without a passphrase.
     type: path
     default: ""
+  tree:
+    description:
+      - What M(chamilo.hardening.chamilo_perms) will be given for the portal, by the names of its options. The path is
+        found, and so is a C(group) or C(web_user) that is left empty.
+      - What that module would refuse, such as the name of a user whom this host does not have, is refused here, by the
+        name of the role's variable. Without a portal on this host nothing is looked at.
+    type: dict
+    default: {}
   require:
     description:
       - Fail when there is no Chamilo, no web server, or no way to tell which of several is meant, or when
@@ -519,11 +527,28 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._overrides import OverridesError
+from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError, order
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import SettingsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings_host import in_force as settings_in_force
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site, SiteError, discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine
+
+# Options of chamilo_perms, as the role permissions knows them.
+VARIABLES = {
+    "owner": "chamilo_owner",
+    "group": "chamilo_group",
+    "web_user": "chamilo_web_user",
+    "policy": "chamilo_permissions_policy",
+    "acknowledged": "chamilo_permissions_acknowledged",
+}
+
+
+def _judge(tree: dict, site: Site) -> None:
+    """Raise what chamilo_perms would say, before anything has changed."""
+    found = {"path": site.root, "group": tree.get("group") or site.php.group}
+    found["web_user"] = tree.get("web_user") or site.php.user
+    order({"owner": "root", **tree, **found}, "production", called=VARIABLES)
 
 
 def _settings(site: Site) -> dict:
@@ -543,16 +568,21 @@ def main() -> None:
             "packages": {"type": "list", "elements": "str", "default": []},
             "certificate_file": {"type": "path", "default": ""},
             "certificate_key_file": {"type": "path", "default": ""},
+            "tree": {"type": "dict", "default": {}},
             "require": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     try:
-        site = discover(**module.params)
+        given = dict(module.params)
+        tree = given.pop("tree")
+        site = discover(**given)
+        if tree and site.root:
+            _judge(tree, site)
         # Only root may read what it rests on.
         in_force = Engine().in_force() if os.geteuid() == 0 else {}
         settings = _settings(site) if os.geteuid() == 0 else {}
-    except (SiteError, StateError, OSError) as problem:
+    except (SiteError, PermsError, StateError, OSError) as problem:
         module.fail_json(msg=str(problem))
     module.exit_json(changed=False, site=asdict(site), in_force=in_force, settings_in_force=settings)
 

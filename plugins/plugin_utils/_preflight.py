@@ -9,12 +9,13 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.chamilo.hardening.plugins.module_utils import _perms
 from ansible_collections.chamilo.hardening.plugins.module_utils._alert import refusal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 
@@ -187,6 +188,33 @@ def elsewhere(values: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def permissions(spec: Spec, values: Mapping[str, Any]) -> list[str]:
+    """A sentence for each path and mode that ``chamilo_perms`` would refuse. Which users there are the host knows."""
+    policy, acknowledged = "chamilo_permissions_policy", "chamilo_permissions_acknowledged"
+    said: list[str] = []
+    if against_spec({name: spec[name] for name in (policy, acknowledged)}, values):
+        return said  # they have not even the right form, and that is said
+    # As a task makes lists of them. What is in a rule stays as it was written: 0640 without quotes is another number.
+    kinds = {policy: "dict", acknowledged: "str"}
+    form = {name: {"type": "list", "elements": kind} for name, kind in kinds.items() if name in values}
+    given = ArgumentSpecValidator(form).validate({name: values[name] for name in form}).validated_parameters
+
+    def judge(judged: Callable[[str, Any], object], where: str, value: Any) -> None:
+        try:
+            judged(where, value)
+        except _perms.PermsError as problem:
+            said.append(str(problem))
+
+    for number, rule in enumerate(given.get(policy, []), 1):
+        where = f"{policy}, rule {number}"
+        judge(_perms.below_path, where, str(rule["path"]))
+        for name in ("directory_mode", "file_mode"):
+            judge(_perms.octal, f"{where}: {name}", rule.get(name))
+    for pattern in given.get(acknowledged, []):
+        judge(_perms.below_path, acknowledged, pattern)
+    return said
+
+
 def waivers(value: Any, today: datetime.date) -> tuple[list[str], list[str]]:
     """What is wrong with the waivers, and which of them have run out."""
     try:
@@ -221,6 +249,8 @@ def errors(all_specs: Mapping[str, Spec], sections: Sequence[str], values: Mappi
     if "headers" in sections:
         for name in HEADER_TEXTS:
             said += header_text(name, values.get(name, ""))
+    if "permissions" in sections:
+        said += permissions(all_specs["permissions"], values)
     if waived is not None:
         said += waivers(waived, datetime.date.today())[0]
     return said

@@ -433,6 +433,21 @@ def test_a_database_on_another_host_is_used_with_an_account_of_its_own_and_over_
     assert set(again.changed.values()) == {0}, again.output
 
 
+def test_a_web_node_without_a_client_gets_one_before_its_secrets_and_settings_change(
+    make: Callable[..., Host], playbook: Playbook
+) -> None:
+    web, store = two_hosts(make)
+    web.run("DEBIAN_FRONTEND=noninteractive apt-get -q -y purge 'mariadb-client*' python3-pymysql >/dev/null 2>&1")
+    assert web.run("command -v mariadb mysql; python3 -c 'import pymysql'", check=False).returncode
+    sql(store, "UPDATE chamilo.settings SET selected_value = 'test' WHERE variable = 'server_type';")
+    secret = environment(web, "APP_SECRET")
+    played = playbook.run("harden", web, "--tags", "permissions")
+    assert sql(store, "SELECT selected_value FROM chamilo.settings WHERE variable = 'server_type';").strip() == "prod"
+    assert environment(web, "APP_SECRET") != secret, "that nobody uses a second factor was seen"
+    assert login(web), played.output
+    assert playbook.harden(web, "--tags", "permissions") == 0
+
+
 ATTACK = """
 import json, sys
 sys.path.insert(0, "/opt/audit")

@@ -172,6 +172,14 @@ def test_two_portals_on_one_machine_at_the_same_time(fresh: Host, playbook: Play
         ({"chamilo_domain": "campus test"}, ["chamilo_domain", "campus test"]),
         ({"chamilo_headers_xss_protection": 'x" always; #'}, ["chamilo_headers_xss_protection", "quotes"]),
         ({"chamilo_web_server": "lighttpd"}, ["chamilo_web_server", "lighttpd", "nginx"]),
+        (
+            {"chamilo_permissions_policy": [{"path": "/etc", "file_mode": "0777"}]},
+            ["chamilo_permissions_policy, rule 1", "'/etc' is no path below", "file_mode is '0777', which lets"],
+        ),
+        (
+            {"chamilo_permissions_policy": [{"path": "public/x", "owner": "designer"}], "chamilo_owner": "deploy"},
+            ["chamilo_owner is 'deploy', and there is none of that name"],
+        ),
     ],
     ids=lambda given: next(iter(given)) if isinstance(given, dict) else "",
 )

@@ -40,6 +40,32 @@ def test_what_is_required_and_not_there_fails_with_words(capsys):
     assert 'chamilo_root is "/no/such/folder", but no Chamilo is there' in result["msg"]
 
 
+@pytest.mark.parametrize(
+    ("tree", "words"),
+    [
+        ({"owner": "nobody-here"}, "chamilo_owner is 'nobody-here', and there is none of that name."),
+        ({"owner": "www-data"}, "chamilo_owner is 'www-data', as whom PHP runs"),
+        ({"group": "no-group"}, "chamilo_group is 'no-group', and there is none of that name."),
+        ({"web_user": "nobody-here"}, "chamilo_web_user is 'nobody-here', and there is no such user."),
+        (
+            {"policy": [{"path": "x", "owner": "no\x1bbody"}]},
+            "chamilo_permissions_policy, rule 1: owner is 'no\\\\x1bbody'",
+        ),
+    ],
+)
+def test_a_name_that_the_host_does_not_have_is_refused_by_that_of_the_variable(capsys, tmp_path, tree, words):
+    for part in ("public/main", "bin/console"):
+        (tmp_path / part).mkdir(parents=True)
+    result = run(capsys, domain="campus.test", root=str(tmp_path), tree={"web_user": "www-data", **tree})
+    assert result["failed"] is True and words in result["msg"]
+    good = {"owner": "root", "group": "", "web_user": "www-data", "policy": [{"path": "x", "owner": 0}]}
+    assert "failed" not in run(capsys, domain="campus.test", root=str(tmp_path), tree=good)
+
+
+def test_where_there_is_no_portal_its_owner_is_nobody_s_business(capsys):
+    assert "failed" not in run(capsys, domain="campus.test", tree={"owner": "nobody-here"})
+
+
 @pytest.mark.parametrize("problem", [StateError("damaged"), DatabaseError("gone")])
 def test_settings_that_cannot_be_read_are_no_reason_to_find_nothing(capsys, monkeypatch, problem):
     def fails(_site):

@@ -198,3 +198,38 @@ def test_words_that_cannot_stand_in_the_name_of_a_file(value: str) -> None:
 def test_somebody_who_could_not_be_told_is_refused(name: str, value: str, words: str) -> None:
     (said,) = (sentence for sentence in errors(**{name: value}) if "not a variable" not in sentence)
     assert words in said and "hidden" not in said
+
+
+POLICY = "chamilo_permissions_policy"
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ({"file_mode": "0777"}, "file_mode is '0777', which lets everybody on this host write."),
+        ({"directory_mode": "0778"}, "directory_mode is '0778'; write it as an octal number in quotes"),
+        ({"file_mode": 416}, "file_mode is 416; write it as an octal number in quotes"),  # 0640 without quotes
+        ({"path": "/etc"}, "'/etc' is no path below the tree"),
+        ({"path": "public/../../x"}, "'public/../../x' is no path below the tree"),
+    ],
+)
+def test_a_rule_for_the_tree_that_its_module_would_refuse_is_named(rule: dict[str, Any], words: str) -> None:
+    rules = [{"path": "var", "file_mode": "0600"}, {"path": "public/custom", **rule}]
+    (said,) = _preflight.errors(_preflight.specs(), ["permissions"], {POLICY: rules})
+    assert said.startswith(f"{POLICY}, rule 2: ") and words in said
+    assert _preflight.errors(_preflight.specs(), ["headers"], {POLICY: rules}) == []
+
+
+def test_rules_for_the_tree_that_have_no_form_are_refused_once_and_good_ones_are_good() -> None:
+    specs = _preflight.specs()
+    for wrong in ("public", ["public"], [{"file_mode": "0777"}], [{"path": "x", "mode": "0777"}]):
+        said = _preflight.errors(specs, ["permissions"], {POLICY: wrong})
+        assert said and said == _preflight.against_spec(specs["permissions"], {POLICY: wrong})
+    good = {POLICY: [{"path": "**/*.sh", "owner": "deploy", "file_mode": "0750"}]}
+    acknowledged = "chamilo_permissions_acknowledged"
+    assert _preflight.errors(specs, ["permissions"], {**good, acknowledged: ["public/build/x.php"]}) == []
+    for given in (["/var/www/x.php"], "public/x.php,/var/www/x.php"):
+        (said,) = _preflight.errors(specs, ["permissions"], {**good, acknowledged: given})
+        assert said.startswith(f"{acknowledged}: '/var/www/x.php' is no path below the tree")
+    (said,) = _preflight.errors(specs, ["permissions"], {POLICY: "path=public file_mode=0777"})
+    assert "file_mode is '0777'" in said
