@@ -11,6 +11,7 @@ below the start is followed, and a file that has a name elsewhere as well is lef
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import fnmatch
@@ -142,6 +143,7 @@ class Found:
     quarantined_total: int = 0
     doubtful: list[str] = field(default_factory=list)
     doubtful_total: int = 0
+    listing: str = ""  # the file with all names of both
     # (device, inode) -> names there are, names found, could one have been moved meanwhile, wants, path, suspect PHP
     links: dict[tuple[int, int], list[Any]] = field(default_factory=dict)
 
@@ -521,8 +523,56 @@ class Tree:
             os.close(root.handle)
 
 
-def run(order: Order, check: bool = False, processes: int = 0, patience: float = _SECONDS) -> Found:
-    """Make the tree what the order says, or with ``check`` say what would be done."""
+class _Listing:
+    """All suspect PHP, where an attacker makes too much of it to be told: each is named before it changes its owner.
+
+    Each process appends. An empty path is nowhere.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.new = f"{path}.new"  # until the whole tree was looked at, what the last run named is not lost
+        self._handle = -1
+        if path:
+            with contextlib.suppress(OSError):  # what it is, the first name shows
+                os.unlink(self.new)
+
+    def name(self, what: str, path: str) -> None:
+        if not self.path:
+            return
+        line = f"{what} {shown(path)}\n".encode()
+        try:
+            if self._handle < 0:
+                os.makedirs(os.path.dirname(self.path), 0o700, exist_ok=True)
+                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+                self._handle = os.open(self.new, flags, 0o600)
+            written = os.write(self._handle, line)
+        except OSError as problem:
+            raise PermsError(f"{self.path}, which names what to look at: {_words(problem)}") from problem
+        if written != len(line):
+            raise PermsError(f"{self.path}, which names what to look at: {os.strerror(errno.ENOSPC)}")
+
+    def done(self) -> str:
+        """The file, when anything is in it."""
+        if not self.path:
+            return ""
+        if os.path.lexists(self.new):
+            os.replace(self.new, self.path)
+            return self.path
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path)
+        return ""
+
+    def close(self) -> None:
+        if self._handle >= 0:
+            os.close(self._handle)
+
+
+def run(order: Order, check: bool = False, processes: int = 0, patience: float = _SECONDS, listing: str = "") -> Found:
+    """Make the tree what the order says, or with ``check`` say what would be done.
+
+    ``listing``: a file in a folder of root's, for the names of all suspect PHP. A check writes none.
+    """
     if os.geteuid() != 0:
         raise PermsError("Only root can give files to somebody else; run it as root (become: true).")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -531,8 +581,9 @@ def run(order: Order, check: bool = False, processes: int = 0, patience: float =
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     tree = Tree(order)
     back = os.open(".", os.O_PATH | os.O_CLOEXEC)
+    suspects = _Listing("" if check else listing)
     try:
-        walk = _Walk(tree, check, time.monotonic() + patience)
+        walk = _Walk(tree, check, time.monotonic() + patience, suspects)
         waiting = walk.begin()
         while waiting and len(waiting) < _ENOUGH:
             if len(waiting[0].names) < _NEAR:
@@ -542,7 +593,9 @@ def run(order: Order, check: bool = False, processes: int = 0, patience: float =
         if waiting:
             _share(walk, list(waiting), processes or min(_PROCESSES, len(os.sched_getaffinity(0))))
         walk.settle_links()
+        walk.found.listing = suspects.done()
     finally:
+        suspects.close()
         os.fchdir(back)
         os.close(back)
         tree.close()
@@ -609,8 +662,9 @@ def _share(walk: _Walk, jobs: Sequence[Job], processes: int) -> None:
 class _Walk:
     """One process on its way through the tree."""
 
-    def __init__(self, tree: Tree, check: bool, until: float) -> None:
+    def __init__(self, tree: Tree, check: bool, until: float, listing: _Listing) -> None:
         self.tree = tree
+        self.listing = listing
         self.check = check
         self.until = until
         self.found = Found()
@@ -960,6 +1014,7 @@ class _Walk:
         waits = _mark(status) == (_ASIDE, 0, 0)
         if not waits and (_mark(status) == _doubted(want) or self.tree.release.needs(path, status)):
             # Without one of its classes the whole portal would be down, and no URL calls it: it is told only.
+            self.listing.name("doubtful", path)
             self.found.doubtful_total += 1
             if len(self.found.doubtful) < _LISTED:
                 self.found.doubtful.append(shown(path))
@@ -971,6 +1026,7 @@ class _Walk:
         return Want(0, 0, 0, stat.S_IMODE(_ASIDE))
 
     def _tell_held(self, path: str) -> None:
+        self.listing.name("quarantined", path)
         self.found.quarantined_total += 1
         if len(self.found.quarantined) < _LISTED:
             self.found.quarantined.append(shown(path))

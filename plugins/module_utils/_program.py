@@ -315,10 +315,13 @@ def _window_closed(options: argparse.Namespace, engine: Engine) -> int:
 def _entries(done: _window.Done) -> str:
     found = done.found
     said = [f"{found.entries:,} entries looked at, {sum(found.fixed.values()):,} changes.", *done.notes]
-    if found.quarantined_total:
-        said.append(f"PHP that cannot run until somebody looked at it: {', '.join(found.quarantined)}.")
-    if found.doubtful_total:
-        said.append(f"PHP that the web user could have changed: {', '.join(found.doubtful)}.")
+    for what, total, names in (
+        ("cannot run until somebody looked at it", found.quarantined_total, found.quarantined),
+        ("the web user could have changed", found.doubtful_total, found.doubtful),
+    ):
+        if total:
+            more = f" and others, all of them in {found.listing}" if total > len(names) else ""
+            said.append(f"PHP that {what}: {', '.join(names)}{more}.")
     said += [f"Left as it is: {one['path']} {one['why']}." for one in found.refused]
     return " ".join(said)
 

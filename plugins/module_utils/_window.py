@@ -173,6 +173,11 @@ class Windows:
         real = os.path.realpath(path)
         return next((one for one in self.known() if one.path == real), None)
 
+    def listing(self, path: str) -> str:
+        """The file for the names of all suspect PHP of a tree. A dash counts twice, as in the names of units."""
+        word = os.path.realpath(path).strip("/").replace("-", "--").replace("/", "-")
+        return os.path.join(self.engine.store.root, f"planted-{word[-200:]}.txt")
+
     def due(self, window: Window) -> bool:
         return self.clock() >= window.until
 
@@ -220,7 +225,7 @@ class Windows:
 
     def _opened(self, window: Window, wanted: Order, before: Window | None, portal: Site | None) -> Done:
         with self.engine.store.lock("chamilo-hardening window open", LOCK_SECONDS):
-            done = Done(window, run(wanted))
+            done = Done(window, run(wanted, listing=self.listing(window.path)))
         if portal and window.address:
             self._let_in(window, portal)
             if not os.path.exists(f"{os.path.dirname(os.path.dirname(portal.installer['file']))}/updates.conf"):
@@ -241,7 +246,8 @@ class Windows:
             problems.append(f"the installer: {problem}")
         with self.engine.store.lock("chamilo-hardening window close", LOCK_SECONDS):
             try:
-                done.found = run(order(window.tree, "production", window.opened))
+                wanted = order(window.tree, "production", window.opened)
+                done.found = run(wanted, listing=self.listing(window.path))
             except PermsError as problem:
                 if os.path.lexists(window.path):
                     problems.append(str(problem))
@@ -312,7 +318,7 @@ def apply(tree: Mapping[str, Any], profile: str, until: int | None, check: bool)
     if check or until is None:
         if window and not check and profile == "production":
             return windows.close(window).found, ""
-        return run(wanted, check), ""
+        return run(wanted, check, listing=windows.listing(tree["path"])), ""
     done = windows.open(tree, profile, until)
     return done.found, done.window.told()
 

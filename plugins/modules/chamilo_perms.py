@@ -241,6 +241,15 @@ doubtful_total:
   description: How many there are.
   returned: always
   type: int
+  sample: 1
+listing:
+  description:
+    - The file on the host that names every PHP file that is quarantined or doubtful, a line for each. It is named there
+      before its owner changes, and what could harm a terminal is escaped.
+    - Empty when there is nothing to name, and in check mode, which writes nothing.
+  returned: always
+  type: str
+  sample: /var/lib/chamilo-hardening/planted-var-www-chamilo.txt
 window:
   description: What is open on this tree, and until when. Empty when nothing is.
   returned: always

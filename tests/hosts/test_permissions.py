@@ -190,6 +190,18 @@ def test_php_that_the_web_user_planted_is_named_and_cannot_run_until_it_is_ackno
         "public/main/auth/shell.php",
         "src/CoreBundle/Controller/ShellController.php",
     ]
+    # More than are told one by one, with names that would take over a terminal.
+    more = [f"public/build/{number:02}\x1b[2J.php" for number in range(25)]
+    for path in more:
+        fresh.put(f"{ROOT}/{path}", "<?php", owner="www-data:www-data")
+    said = playbook.run("harden", fresh, *ONLY, "-vv", "--diff", chamilo_permissions_acknowledged=acknowledged).output
+    listing = "/var/lib/chamilo-hardening/planted-var-www-chamilo.txt"
+    assert "28 PHP files cannot run" in said and f"(all of them by name in {listing})" in said
+    assert "\x1b" not in said and said.count("\\x1b[2J.php") >= 20
+    names = [path.replace("\x1b", "\\x1b") for path in more]
+    still = ["config/packages/shell.php", "public/build/shell.php", "vendor/Twig/Shell.php"]
+    assert sorted(fresh.get(listing).splitlines()) == [f"quarantined {path}" for path in sorted([*names, *still])]
+    assert fresh.run(["stat", "-c", "%U %a", listing]).stdout == "root 600\n"
 
 
 def test_the_web_user_attacks_while_it_runs(fresh: Host, playbook: Playbook) -> None:

@@ -239,3 +239,83 @@ def test_a_map_that_is_none(site, kind):
         path.write_bytes(b"\xff=> $vendorDir . '/\xff\x00'" * 100)
     put(site, "src/CoreBundle/Shell.php")
     assert _perms.run(order(site)).doubtful == ["src/CoreBundle/Shell.php"]
+
+
+# ---------------------------------------------------------------------------------- all names, before anything changes
+
+
+@pytest.fixture
+def listing(tmp_path):
+    return tmp_path / "state/planted.txt"
+
+
+def crowd(site, folders=1, each=25):
+    names = [f"public/build/d{folder}/s{number}.php" for folder in range(folders) for number in range(each)]
+    for name in names:
+        put(site, name)
+    put(site, "config/bundles.php")
+    return sorted([f"quarantined {name}" for name in names] + ["doubtful config/bundles.php"])
+
+
+@pytest.mark.parametrize("folders", [1, 250])
+def test_all_are_named_in_a_file_and_each_before_its_owner_changes(site, listing, monkeypatch, folders):
+    """Of 250 folders several processes make a list."""
+    names = crowd(site, folders, 25 if folders == 1 else 2)
+    fchown, early = os.fchown, []
+
+    def watch(handle, owner, group):
+        path = os.path.relpath(os.readlink(f"/proc/self/fd/{handle}"), site)
+        if path.endswith(".php") and f" {path}\n" not in (listing.parent / "planted.txt.new").read_text():
+            early.append(path)
+        fchown(handle, owner, group)
+
+    monkeypatch.setattr(_perms.os, "fchown", watch)
+    found = _perms.run(order(site), processes=2, listing=str(listing))
+    # What was the release's own changes its group alone.
+    assert not [path for path in early if path.startswith("public/build") or path == "config/bundles.php"]
+    assert found.quarantined_total == len(names) - 1 and len(found.quarantined) == 20
+    assert (found.listing, state(listing)) == (str(listing), (0, 0, "0600"))
+    assert sorted(listing.read_text().splitlines()) == names
+    again = _perms.run(order(site), processes=2, listing=str(listing))
+    assert not again.changed and sorted(listing.read_text().splitlines()) == names
+
+
+def test_a_check_writes_no_list_and_one_of_nothing_is_not_kept(site, listing):
+    planted = put(site, "public/build/shell.php")
+    assert _perms.run(order(site), check=True, listing=str(listing)).listing == ""
+    assert not listing.parent.exists()
+    _perms.run(order(site), listing=str(listing))
+    assert listing.read_text() == "quarantined public/build/shell.php\n"
+    planted.unlink()
+    assert _perms.run(order(site), listing=str(listing)).listing == ""
+    assert list(listing.parent.iterdir()) == []
+
+
+def test_what_cannot_be_named_is_not_changed(site, listing):
+    planted = put(site, "public/build/shell.php")
+    before = state(planted)
+    listing.parent.write_text("")
+    with pytest.raises(_perms.PermsError, match=r"planted\.txt, which names what to look at: File exists"):
+        _perms.run(order(site), listing=str(listing))
+    assert state(planted) == before
+
+
+def test_a_disk_that_is_full_is_said_and_nothing_is_given_away_unnamed(site, listing, monkeypatch):
+    planted = put(site, "public/build/shell.php")
+    before, write = state(planted), os.write
+    monkeypatch.setattr(_perms.os, "write", lambda handle, data: write(handle, data[:3]))
+    with pytest.raises(_perms.PermsError, match="names what to look at: No space left on device"):
+        _perms.run(order(site), listing=str(listing))
+    assert state(planted) == before
+
+
+def test_a_run_that_ends_early_keeps_what_the_last_one_named(site, listing, monkeypatch):
+    put(site, "public/build/shell.php")
+    _perms.run(order(site), listing=str(listing))
+    old = listing.read_text()
+    put(site, "public/build/other.php")
+    monkeypatch.setattr(_perms._Walk, "settle_links", lambda _walk: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        _perms.run(order(site), listing=str(listing))
+    assert listing.read_text() == old
+    assert "public/build/other.php" in (listing.parent / "planted.txt.new").read_text()

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -271,3 +273,26 @@ def test_the_commands(host, monkeypatch, capsys):
     assert "No window is open" in typed("window", "close")
     assert _program.main(("window", "open", "--from", "x"), "1", host.engine) == 1
     assert "'x' is no address" in capsys.readouterr().err
+
+
+def test_what_cannot_run_any_more_is_named_in_full_when_a_window_closes(host, monkeypatch, capsys):
+    monkeypatch.setattr(_window, "Windows", lambda _engine: host.windows)
+    host.open()
+    window = host.windows.known()[0]
+    for number in range(21):
+        planted = host.root / f"public/build/{number:02}.php"
+        planted.parent.mkdir(exist_ok=True)
+        planted.write_text("<?php")
+        shutil.chown(planted, "www-data")
+    host.windows.close(replace(window, opened=window.opened + 10**10))
+    listing = host.windows.listing(str(host.root))
+    assert os.path.dirname(listing) == host.engine.store.root
+    with open(listing, encoding="utf-8") as file:
+        assert sorted(file) == [f"quarantined public/build/{number:02}.php\n" for number in range(21)]
+    host.open()
+    assert _program.main(("window", "close"), "1", host.engine) == 0
+    assert f".php and others, all of them in {listing}." in capsys.readouterr().out
+    assert host.windows.listing("/srv/a-b/c") != host.windows.listing("/srv/a/b/c")
+    found, _told = _window.apply(host.tree, "production", None, False)
+    assert found.listing == listing
+    assert _window.apply(host.tree, "production", None, True)[0].listing == ""

@@ -10,6 +10,8 @@ import shutil
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.chamilo.hardening.plugins.module_utils import _window
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_perms
 
 
@@ -78,6 +80,33 @@ def test_what_is_excluded_acknowledged_or_a_root_of_its_own(capsys, site):
     assert (site / "public/build/theirs.php").owner() == "root"
     assert (site / "config").group() == "root", "left as it was"
     assert (site / "var/log/x.log").owner() == "www-data"
+
+
+def test_a_name_can_do_no_harm_wherever_it_is_told(capsys, site, tmp_path_factory, monkeypatch):
+    state = tmp_path_factory.mktemp("state")
+    monkeypatch.setattr(_window, "Engine", lambda: Engine(str(state)))
+    esc = "\x1b[2J\n"
+    for name in (f"public/build/q{esc}.php", f"src/d{esc}.php", f"var/s{esc}.txt"):
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).write_text("<?php")
+        shutil.chown(site / name, "www-data")
+    (site / f"var/l{esc}").symlink_to(f"/etc/{esc}")
+    shutil.chown(site / f"var/l{esc}", "www-data", follow_symlinks=False)
+    told = {}
+    for check in (True, False):
+        told = run(capsys, site, _ansible_check_mode=check)
+        assert told["quarantined"] == ["public/build/q\\x1b[2J\\n.php"]
+        assert told["doubtful"] == ["src/d\\x1b[2J\\n.php"]
+        assert "\nvar/s\\x1b[2J\\n.txt  www-data:root 0644\n" in told["diff"]["before"]
+        assert [one["path"] for one in told["refused"]] == ["var/l\\x1b[2J\\n"]
+        assert "to /etc/\\x1b[2J\\n" in told["refused"][0]["why"]
+        assert "\x1b" not in json.dumps(told, ensure_ascii=False).replace("\\u001b", "\x1b")
+    listing = state / f"planted-{str(site).strip('/').replace('-', '--').replace('/', '-')}.txt"
+    assert told["listing"] == str(listing)
+    assert sorted(listing.read_text().splitlines()) == [
+        "doubtful src/d\\x1b[2J\\n.php",
+        "quarantined public/build/q\\x1b[2J\\n.php",
+    ]
 
 
 def test_what_was_laid_by_another_profile_is_set_back(capsys, site):
