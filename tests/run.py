@@ -247,6 +247,7 @@ def alone_steps() -> list[Step]:
             Step(f"bench of requests, {web}", ["python", "-m", "tests.bench.web", "--web", web], 20)
             for web in ("nginx", "apache")
         ),
+        Step("bench of permissions", ["python", "-m", "tests.bench.permissions"], 20),
         Step("Debian 12 as the controller", ["python", "-m", "tests.debian12"], 20),
     ]
 

@@ -35,7 +35,7 @@ PYTHON = ROOT / ".cache/main/bin/python"
 UTILS = "plugins/module_utils"
 UNIT = "tests/unit/plugins"
 ENGINES = {
-    "chamilo_perms": ("_perms",),
+    "chamilo_perms": ("_perms", "_release", "_window"),
     "chamilo_settings": (
         "_settings",
         "_settings_host",
@@ -43,6 +43,7 @@ ENGINES = {
         "_settings_undo",
         "_overrides",
         "_catalogue",
+        "_database",
     ),
     "fail2ban_filter": ("_fail2ban_filter", "_fail2ban"),
     "chamilo_env": ("_env_file", "_env"),

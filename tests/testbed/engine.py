@@ -96,6 +96,8 @@ def install(*programs: str) -> None:
         "iptables": "iptables",
         "nft": "nftables",
         "setsid": "util-linux",
+        "gcc": "build-essential",  # with what it needs to link
+        "strace": "strace",
     }
     missing = [packages[program] for program in programs if shutil.which(program) is None]
     if not missing:
