@@ -163,6 +163,35 @@ EXAMPLES = r"""
     profile: upgrade
     until: 60
 
+- name: Let the installation wizard write the configuration until the window closes, or somebody closes it
+  chamilo.hardening.chamilo_perms:
+    path: /var/www/chamilo
+    web_user: www-data
+    profile: install
+    until: 30
+
+- name: Leave alone what another program looks after
+  chamilo.hardening.chamilo_perms:
+    path: /var/www/chamilo
+    web_user: www-data
+    exclude:
+      - var/upload/.snapshots
+      - public/.well-known
+
+- name: Let pages of your own run that somebody has looked at
+  chamilo.hardening.chamilo_perms:
+    path: /var/www/chamilo
+    web_user: www-data
+    acknowledged:
+      - public/build/check-in.php
+      - public/plugin/OurPlugin/**
+  register: tree
+
+- name: Say what still has to be looked at
+  ansible.builtin.debug:
+    msg: "{{ tree.quarantined_total + tree.doubtful_total }} PHP files, all of them in {{ tree.listing }}"
+  when: tree.listing != ''
+
 - name: See what is not as it should be
   chamilo.hardening.chamilo_perms:
     path: /var/www/chamilo
@@ -218,6 +247,7 @@ refused_total:
   description: How many entries were refused.
   returned: always
   type: int
+  sample: 1
 quarantined:
   description: Up to 20 PHP files that cannot run any more, because the web user could have put them there.
   returned: always
@@ -228,6 +258,7 @@ quarantined_total:
   description: How many there are.
   returned: always
   type: int
+  sample: 1
 doubtful:
   description:
     - Up to 20 PHP files outside C(public/) and C(var/) that the web user could have written since the release was laid,
@@ -250,6 +281,11 @@ listing:
   returned: always
   type: str
   sample: /var/lib/chamilo-hardening/planted-var-www-chamilo.txt
+msg:
+  description: What is wrong, and what to do.
+  returned: failure
+  type: str
+  sample: "owner is 'www-data', as whom PHP runs: it could change the program."
 window:
   description: What is open on this tree, and until when. Empty when nothing is.
   returned: always

@@ -22,7 +22,8 @@ description:
     under a stale category is moved to the right one, or removed where it has been ignored all the time.
   - Rows are read under a lock and changed by their number, so what the web administrator or a second run of this module
     saves at the same time is not lost. Nothing is locked when there is nothing to do.
-  - The number of queries is the same for one setting and for forty.
+  - Forty settings take as many queries as one. There is one for all rows that go, one for all that change, and one for
+    all that are made.
 attributes:
   check_mode:
     support: full
@@ -203,6 +204,19 @@ EXAMPLES = r"""
       webservice.disable_webservices: true
   register: result
 
+- name: Remember under a name what the settings were before
+  chamilo.hardening.chamilo_settings:
+    chamilo_root: /var/www/chamilo
+    section: exams
+    settings:
+      security.prevent_multiple_simultaneous_login: true
+
+- name: Bring back what that name remembers, such as after the exams
+  chamilo.hardening.chamilo_settings:
+    chamilo_root: /var/www/chamilo
+    section: exams
+    state: absent
+
 - name: Say who has to log in again
   ansible.builtin.debug:
     msg: Sessions that are open now go on with the old value.
@@ -241,6 +255,7 @@ settings:
         locked:
           description: Is the main portal's row locked, so that no other portal can differ.
           type: bool
+          sample: true
     after:
       description: What is there now, in the same form.
       type: dict
@@ -256,26 +271,42 @@ repaired:
     setting:
       description: The setting.
       type: str
+      sample: security.check_password
     portal:
       description: The number of the portal.
       type: int
+      sample: 1
     kind:
       description: V(duplicate), or V(stale_category) for a row under another category.
       type: str
+      sample: stale_category
     category:
       description: The category it stood under.
       type: str
+      sample: platform
     value:
-      description: What it held.
+      description: What it held. V(********) where that may be a secret.
       type: str
+      sample: "false"
 sessions_hold_old_values:
   description: True when users of the main portal who are logged in now go on with an old value until they log in again.
   returned: success
   type: bool
+  sample: false
 cache_cleared:
   description: Was the application's cache cleared.
   returned: success
   type: bool
+msg:
+  description:
+    - With O(state=absent), a sentence for each setting that stays as it is, because somebody else changed it since.
+    - In check mode on a host without a client of the database, what the run will need.
+    - On failure, what is wrong, and what to do.
+  returned: with O(state=absent), on failure, or in check mode without a client
+  type: str
+  sample: >-
+    There is no setting 'security.chek_password'. Did you mean security.check_password,
+    security.allow_strength_pass_checker or security.password_requirements? Nothing was written.
 diff:
   description: The values, and the override file, before and after.
   returned: with C(--diff)

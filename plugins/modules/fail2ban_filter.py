@@ -250,6 +250,11 @@ log:
         - A jail that reads this log would shut out everybody.
       type: list
       elements: str
+msg:
+  description: What is wrong with the filter, with the line that shows it and what came out of that.
+  returned: failure
+  type: str
+  sample: "The filter cannot be proved: fail2ban is not installed. Install it first."
 diff:
   description: The file before and after.
   returned: with C(--diff)
