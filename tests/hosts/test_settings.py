@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import random
+import re
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pymysql
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._catalogue import CATALOGUE
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._overrides import edit
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import SettingsError, wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings_host import Application, result
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings_host import Host as Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings_host import result
+from tests.hosts.conftest import Cell
 from tests.hosts.hardening import Playbook, missing_from_the_portal
 from tests.playbook import PlayError
 from tests.testbed.app.selfcheck import PASSWORDS, Browser
 from tests.testbed.engine import ROOT
 from tests.testbed.hosts import Host
+
+# MariaDB 11.8 and 10.11: for what rests on the server alone.
+both_versions = pytest.mark.cells("trixie-nginx", "bookworm-apache")
 
 CHECK = "security.check_password"
 RULES = "security.password_requirements"
@@ -64,6 +73,7 @@ class Way:
     def __init__(self, host: Host, kind: str) -> None:
         self.host = host
         self.kind = kind
+        self.application: Application | None = None
         password = host.run("sed -n \"s/^DATABASE_PASSWORD='\\(.*\\)'$/\\1/p\" /var/www/chamilo/.env").stdout.strip()
         self.account = Account("chamilo", password, host.address, 3306, "", "chamilo")
 
@@ -71,7 +81,8 @@ class Way:
         asked = {"secret_settings": {}, "reset": [], "access_url": ["all"], "lock": None, "pin": None, **options}
         asked["settings"] = settings
         if self.kind == "pymysql":
-            return dict(result(Portal(self.account).apply(wish(**asked), check=check)))
+            portal = Portal(self.account, self.application, *([self.application.root] if self.application else []))
+            return dict(result(portal.apply(wish(**asked), check=check)))
         account = {**dataclasses.asdict(self.account), "host": "localhost", "socket": "/run/mysqld/mysqld.sock"}
         told = json.dumps({"account": account, "wish": asked, "check": check})
         answer: dict[str, Any] = json.loads(self.host.run(["python3", "-c", PROGRAM], data=told).stdout)
@@ -81,7 +92,7 @@ class Way:
 
 
 @pytest.fixture(params=["client", "pymysql"])
-def way(request: pytest.FixtureRequest, stage: Callable[..., Host]) -> Way:
+def way(request: pytest.FixtureRequest, cell: Cell, stage: Callable[..., Host]) -> Way:
     def install(host: Host) -> None:
         host.put_tree(ROOT / "plugins/module_utils", f"{FOLDER}/{PACKAGE}")
         sql(
@@ -90,7 +101,9 @@ def way(request: pytest.FixtureRequest, stage: Callable[..., Host]) -> Way:
             " (2, 'http://second.test/', 'Second', 1, 1, NOW()), (3, 'http://third.test/', 'Third', 1, 1, NOW());",
         )
 
-    return Way(stage("three portals", install), request.param)
+    host = stage("three portals", install)
+    assert sql(host, "SELECT VERSION();").startswith({"trixie": "11.8.", "bookworm": "10.11."}[cell.release])
+    return Way(host, request.param)
 
 
 def add(host: Host, portal: int, key: str, value: str, changeable: int = 1) -> None:
@@ -102,6 +115,7 @@ def add(host: Host, portal: int, key: str, value: str, changeable: int = 1) -> N
     )
 
 
+@both_versions
 def test_rows_of_every_kind_become_right_and_stay_so(way: Way) -> None:
     host = way.host
     sql(host, "DELETE FROM settings WHERE variable = 'login_max_attempt_before_blocking_account';")
@@ -151,27 +165,34 @@ def test_three_runs_leave_one_row_and_every_other_row_alone(way: Way) -> None:
     assert sql(host, others) == before
 
 
+def queries(host: Host) -> int:
+    names = "'Com_select', 'Com_insert', 'Com_update', 'Com_delete', 'Com_commit', 'Com_begin', 'Com_set_option'"
+    time.sleep(0.2)  # the client that asked before may not have left yet
+    text = sql(host, f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names});")
+    return sum(int(line.split("\t")[1]) for line in text.splitlines())
+
+
 def test_forty_settings_cost_as_many_queries_as_one(way: Way) -> None:
-    def queries() -> int:
-        names = "'Com_select', 'Com_insert', 'Com_update', 'Com_delete', 'Com_commit', 'Com_begin'"
-        time.sleep(0.2)  # the client that asked before may not have left yet
-        text = sql(way.host, f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names});")
-        return sum(int(line.split("\t")[1]) for line in text.splitlines())
-
-    from ansible_collections.chamilo.hardening.plugins.module_utils._catalogue import CATALOGUE
-
+    """Both need rows to go, to change and to be made."""
     many = {key: one.default for key, one in CATALOGUE.items() if one.type in ("text", "list") and not one.secret}
     many |= {key: one.default != "true" for key, one in CATALOGUE.items() if one.type == "bool"}
+    many[CHECK] = True
     assert len(many) >= 40
-    start = queries()
-    way.apply({CHECK: True})
-    one = queries() - start
-    start = queries()
-    way.apply({**many, CHECK: False})
-    all_of_them = queries() - start
-    print(f"\n{one} statements for one setting, {all_of_them} for {len(many)}")
-    # Some have no row yet: an INSERT beside the UPDATE, and the question by which the client shows that it is done.
-    assert all_of_them <= one + 2
+
+    def cost(settings: dict[str, Any]) -> int:
+        sql(way.host, "DELETE FROM settings WHERE variable = 'check_password' OR access_url = 2;")
+        for _double in range(2):
+            add(way.host, 1, CHECK, "false")
+        start = queries(way.host)
+        done = way.apply(settings, access_url=["1", "2"])
+        took = queries(way.host) - start
+        assert done["settings"][CHECK]["changed"] and [one["kind"] for one in done["repaired"]] == ["duplicate"]
+        assert [row[1:4] for row in rows(way.host, CHECK)] == [["1", "security", "true"], ["2", "security", "true"]]
+        return took
+
+    one, forty = cost({CHECK: True}), cost(many)
+    print(f"\n{one} statements for one setting, {forty} for {len(many)}")
+    assert forty == one > 5
 
 
 def test_an_account_that_may_only_read_is_told_so(way: Way) -> None:
@@ -186,6 +207,7 @@ def test_an_account_that_may_only_read_is_told_so(way: Way) -> None:
     assert not way.apply({CHECK: False})["changed"], "what is right already needs no right to write"
 
 
+@both_versions
 def test_a_connection_that_drops_in_the_middle_leaves_nothing_behind(way: Way) -> None:
     host = way.host
     sql(host, "DELETE FROM settings WHERE variable = 'allow_captcha';")
@@ -274,6 +296,87 @@ def test_fifty_rounds_beside_others_lose_nothing(way: Way) -> None:
     print(f"\n{counted[0]} saves of somebody else during 100 runs, none lost")
 
 
+KEYS = {CHECK: [True, False], LOCK: [0, 5, 12], "security.allow_strength_pass_checker": [True, False]}
+
+
+def random_state(chance: random.Random, host: Host, file: Path) -> None:
+    """Rows of the three portals as years may leave them, and an override file that says something of its own."""
+    names = ", ".join(f"'{key.partition('.')[2]}'" for key in KEYS)
+    inserts = []
+    for key in KEYS:
+        for _row in range(chance.choice([0, 0, 1, 1, 2, 4])):
+            category = chance.choice(["security"] * 4 + ["platform"])
+            value = chance.choice(["'true'", "'false'", "'5'", "''", "NULL"])
+            row = [str(chance.choice([1, 2, 3])), f"'{key.partition('.')[2]}'", f"'{category}'", value, "'by hand'"]
+            inserts.append(f"({', '.join(row)}, {chance.choice([0, 1, 1])})")
+    columns = "access_url, variable, category, selected_value, title, access_url_changeable"
+    more = f"INSERT INTO settings ({columns}) VALUES {', '.join(inserts)};" if inserts else ""
+    sql(host, f"DELETE FROM settings WHERE variable IN ({names}); {more}")
+    said: dict[str, dict[str, str | None]] = {}
+    for scope in chance.sample(["default", "1", "2", "3"], chance.choice([0, 0, 1, 2])):
+        said[scope] = {key: chance.choice(["true", "5", ""]) for key in chance.sample(list(KEYS), 2)}
+    file.unlink(missing_ok=True)
+    if said:
+        file.write_text(edit("# Ours.\n", str(file), said))
+
+
+def random_wish(chance: random.Random) -> dict[str, Any]:
+    chosen = chance.sample(list(KEYS), chance.randint(1, 3))
+    reset = [key for key in chosen if chance.random() < 0.2]
+    portals = chance.choice([["all"], ["all"], chance.sample(["1", "2", "3"], chance.randint(1, 3))])
+    return {
+        "settings": {key: chance.choice(KEYS[key]) for key in chosen if key not in reset},
+        "reset": reset,
+        "access_url": portals,
+        "lock": chance.choice([None, True, False]) if {"all", "1"} & set(portals) else None,
+        "pin": chance.choice([None, None, True, False]),
+    }
+
+
+@both_versions
+@pytest.mark.parametrize("way", ["pymysql"], indirect=True)
+def test_from_any_state_the_check_is_the_run_and_a_second_run_does_nothing(
+    way: Way, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The override file lies here, where no application has a cache to be cleared."""
+    monkeypatch.setattr(Portal, "_clear_cache", lambda _portal: None)
+    way.application = Application(str(tmp_path), "www-data")
+    file = tmp_path / "config/settings_overrides.yaml"
+    file.parent.mkdir()
+    chance = random.Random(10)
+    told = {"changed": 0, "refused": 0, "pinned": 0, "repaired": 0, "as it was": 0}
+
+    def there() -> tuple[str, str | None]:
+        every = "SELECT * FROM settings ORDER BY id;"
+        return sql(way.host, every), file.read_text() if file.exists() else None
+
+    for _round in range(40):
+        random_state(chance, way.host, file)
+        wanted, before = random_wish(chance), there()
+        try:
+            predicted = way.apply(**wanted, check=True)
+        except SettingsError as problem:
+            with pytest.raises(SettingsError, match=re.escape(str(problem))):
+                way.apply(**wanted)
+            assert there() == before, wanted
+            told["refused"] += 1
+            continue
+        assert there() == before, wanted
+        assert way.apply(**wanted) == predicted, wanted
+        after = there()
+        assert predicted["changed"] == (after != before), wanted
+        again = way.apply(**wanted)
+        assert (again["changed"], again["repaired"], there()) == (False, [], after), wanted
+        assert {key: one["before"] for key, one in again["settings"].items()} == {
+            key: one["after"] for key, one in predicted["settings"].items()
+        }
+        told["changed" if predicted["changed"] else "as it was"] += 1
+        told["pinned"] += before[1] != after[1]
+        told["repaired"] += bool(predicted["repaired"])
+    print(f"\n{told}")
+    assert min(told.values()) > 0, "the random states are too tame"
+
+
 # ------------------------------------------------------------------------------------------------ pins, and Ansible
 
 EXISTING = """\
@@ -353,9 +456,11 @@ def test_after_a_failure_the_old_file_is_back_and_the_portal_works(fresh: Host, 
     assert rows(fresh, CHECK) == before
     fresh.run(["rm", broken])
     assert missing_from_the_portal(fresh, "http") == []
+    file = fresh.run(["stat", "-c", "%i %y %z %U:%G %a", FILE]).stdout
     with pytest.raises(PlayError, match="Did you mean security.check_password, "):
         playbook.run(play(playbook, pin=True, settings={"security.chek_password": True, CHECK: True}), fresh)
     assert rows(fresh, CHECK) == before
+    assert (fresh.get(FILE), fresh.run(["stat", "-c", "%i %y %z %U:%G %a", FILE]).stdout) == (EXISTING, file)
 
 
 def test_a_secret_is_nowhere_to_be_seen(fresh: Host, playbook: Playbook) -> None:
