@@ -19,6 +19,7 @@ import json
 import os
 import re
 import signal
+import string
 import subprocess
 import tempfile
 from collections import Counter
@@ -35,7 +36,7 @@ VICTIMS = (("198.51.100.77", "192.0.2.77"), ("2001:db8:bad::77", "2001:db8:dead:
 LOG_BYTES = 1 << 20
 _BUSY_LINES, _BUSY_AGENTS = 100, 5  # no single visitor has so many browsers
 _LONG = 8000  # what a web server takes as one line of a request
-STRAIN = "strain"
+STRAIN, ANY = "strain", "any"
 _SHORT = 40  # what an exponential pattern cannot do
 
 # Runs under fail2ban's own Python. One line of answer for each line it was given; the timers are the kernel's, so a
@@ -154,12 +155,16 @@ class Sample:
 
 @dataclass(frozen=True)
 class Trial:
-    """A line to try. ``what``: how it was made, empty for a sample. ``allowed``: what may come out of it."""
+    """A line to try. ``what``: how it was made, empty for a sample. ``allowed``: what may come out of it.
+
+    ``unsure``: it counts only where the filter takes another text as well. The trial ``ANY`` before it tells.
+    """
 
     line: str
     what: str
     allowed: frozenset[str]
     sample: Sample
+    unsure: bool = False
 
 
 @dataclass(frozen=True)
@@ -245,11 +250,14 @@ def prove(definition: Definition, samples: Sequence[Sample], budget: float = 1.0
     groups = [[Trial(each.line, "", frozenset(filter(None, [normal(each.address)])), each) for each in samples]]
     groups += [list(plants(each, _breaks(definition, each, escaped))) for each in samples]
     groups += [[Trial(line, STRAIN, frozenset(), each) for line in strain(each)] for each in samples]
-    slowest = 0.0
+    slowest, tried, free = 0.0, 0, False
     for trial, hits, seconds in answers(definition, groups, budget):
         slowest = max(slowest, seconds)
-        _judge(trial, hits)
-    tried = sum(trial.what != STRAIN for group in groups for trial in group)
+        if trial.what == ANY:
+            free = bool(hits)
+        elif trial.what != STRAIN and (free or not trial.unsure):  # of the strained ones only the time counts
+            _judge(trial, hits)
+            tried += 1
     matched = sum(bool(sample.address) for sample in samples)
     return Proof(matched, tried - matched, slowest * 1000)
 
@@ -258,8 +266,6 @@ def _judge(trial: Trial, answer: Sequence[str]) -> None:
     """Refuse the filter when this line yields what it must not."""
     hits = [normal(hit) or hit for hit in answer]
     line, wanted = _short(trial.line), normal(trial.sample.address)
-    if trial.what == STRAIN:  # only its time counts
-        return
     if trial.what:
         strangers = sorted(set(hits) - trial.allowed)
         if strangers:
@@ -380,13 +386,19 @@ def _read(ours: Definition, answer: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class Field:
-    """A part of a line that a stranger writes. ``spaces``: whether it can hold spaces as they are."""
+    """A part of a line that a stranger writes. ``spaces``: whether it can hold spaces as they are.
+
+    ``sure``: False where it may as well be the program's own. ``other``: where the filter takes this text, a stranger
+    may go on with the rest of the line. Empty: he may in any case. None: he cannot.
+    """
 
     what: str
     start: int
     end: int
     spaces: bool = True
     quoted: bool = False
+    sure: bool = True
+    other: str | None = None
 
 
 _IP = r"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:.]*:[0-9a-fA-F.]*)"
@@ -397,14 +409,30 @@ _ACCESS = re.compile(
 )
 _USER = re.compile(r"(?i)\b(?:user(?:name)?|login|account|for)[ =:]+(?:username |user )?['\"]?(?P<user>[^\s'\"\]]+)")
 _QUOTED = re.compile(r"\"((?:[^\"\\]|\\.)*)\"|'([^']*)'")
-_SYSLOG = re.compile(r"(?:[A-Z][a-z]{2} [ \d]\d [\d:]{8}|\d{4}-\d\d-\d\dT\S+) \S+ [^\s:]+: ")
+_SYSLOG = re.compile(r"(?:[A-Z][a-z]{2} +\d{1,2} [\d:]{8}|\d{4}-\d\d-\d\dT\S+) \S+ [^\s:]+: ")
 _SANITISED = re.compile(r"\[[^\]]+\] \[[A-Z]+\] \[IP [^\]]+\] \[URI ")
 # With a port or a colon behind it as well.
 _ADDRESS = re.compile(rf"(?<![\w.:]){_IP}(?<![^:]:)(?<!\.)(?!\w|\.\d)")
+# Neither a number nor a date, nor what names something: "path=/x", "path: /x", "[URI /x]", "port 22", "sshd[812]".
+_APART = r"\s\[\](){}<>=,;:\"'"
+_IN_PATH = r"[^\s\[\](){}<>,;\"']"
+_WORD = re.compile(
+    rf"(?<![^{_APART}])(?!\d|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b)"
+    rf"(?:(?P<path>[^{_APART}/]*/{_IN_PATH}*(?!{_IN_PATH}|\[))"
+    rf"|(?!(?<=\[)[\w.-]+[ =])[^{_APART}/]*[^\W\d_][^{_APART}/]*(?![^{_APART}]|[=:\[]| \d))"
+)
+_NEXT = str.maketrans(
+    f"{string.ascii_letters}{string.digits}",
+    "".join(each[1:] + each[0] for each in (string.ascii_lowercase, string.ascii_uppercase, string.digits)),
+)
+_JSON = re.compile(r'\{"\w+":')  # whatever writes that escapes quotes
 
 
 def fields(line: str) -> list[Field]:
-    """Where a stranger writes in a line: known for access logs, else what is quoted, named as a user, or the end."""
+    """Where a stranger writes in a line: known for access logs, else what is quoted, named as a user, or like a path.
+
+    Every other word before the last address may be his as well, and the end of the line where nothing is known.
+    """
     found = _ACCESS.match(line)
     if found:
         query = found.span("query") if found["query"] else (found.end("path"),) * 2
@@ -419,9 +447,29 @@ def fields(line: str) -> list[Field]:
                 Field("the user agent", *found.span("agent"), quoted=True),
             ]
         return names
-    names = [Field("a quoted text", *match.span(match.lastindex or 0), quoted=True) for match in _QUOTED.finditer(line)]
-    names += [Field("the user name", *match.span("user")) for match in _USER.finditer(line)]
-    return names or [Field("the end of the line", len(line), len(line))]
+    addresses = [match.span() for match in _ADDRESS.finditer(line)]
+    quoted = [match.span(match.lastindex or 0) for match in _QUOTED.finditer(line)]
+    quoted = [span for span in quoted if span not in addresses]
+    users = [match.span("user") for match in _USER.finditer(line)]
+    names = [Field("a quoted text", *span, quoted=True, other=_other(line[slice(*span)])) for span in quoted]
+    names += [Field("the user name", *span, other=_other(line[slice(*span)])) for span in users]
+    syslog = _SYSLOG.match(line)
+    taken = [(0, syslog.end() if syslog else 0), *addresses, *quoted, *users]
+    words = [match for match in _WORD.finditer(line) if all(match.end() <= a or b <= match.start() for a, b in taken)]
+    names += [Field("a path", *match.span(), other="") for match in words if match["path"]]
+    if not names:
+        names.append(Field("the end of the line", len(line), len(line)))
+    # The first word stands where a line begins, which no stranger writes.
+    last = max((start for start, _end in addresses), default=0)
+    names += [_word(line, match) for match in words[1:] if not match["path"] and match.end() <= last]
+    return names
+
+
+def _word(line: str, match: re.Match[str]) -> Field:
+    """A value, or else a word that is a stranger's only where the filter takes several."""
+    start, other = match.start(), _other(match[0])
+    value = line[start - 1] == "=" or line.rfind("[", 0, start) > line.rfind("]", 0, start)
+    return Field(f"the word {match[0]!r}", *match.span(), sure=False, other=other if value else f"{other} {other}")
 
 
 def _breaks(definition: Definition, sample: Sample, escaped: str) -> bool:
@@ -434,25 +482,29 @@ def _breaks(definition: Definition, sample: Sample, escaped: str) -> bool:
 
 def plants(sample: Sample, breaks: bool) -> Iterator[Trial]:
     """The sample with a victim's address in every place that a stranger writes, in every form that could be taken."""
-    own = frozenset(filter(None, map(normal, _ADDRESS.findall(sample.line)))) | frozenset(
-        filter(None, [normal(sample.address)])
-    )
-    allowed = frozenset([normal(sample.address)]) if sample.address else own
+    there = frozenset(filter(None, map(normal, _ADDRESS.findall(sample.line))))
+    allowed = frozenset([normal(sample.address)]) if sample.address else there
     for kind in VICTIMS:
         victim = next((one for one in kind if one not in sample.line), kind[0])
         forged = _with_victim(sample, victim)
         for field in fields(sample.line):
+            before, own, after = _apart(sample.line, field)
+            if own and field.other is not None and sample.address:
+                if field.other:
+                    yield Trial(f"{before}{field.other}{after}", ANY, allowed, sample)
+                for text in _goes_on(field, sample, victim, forged):
+                    yield Trial(f"{before}{text}{after}", field.what, allowed, sample, unsure=field.other != "")
+            if not field.sure:
+                continue
             for text in _payloads(field, victim, forged):
-                line = sample.line[: field.start] + text + sample.line[field.end :]
-                yield Trial(line, field.what, allowed, sample)
+                yield Trial(f"{before}{text}{after}", field.what, allowed, sample)
             # As the servers write a line break: nginx, Apache, syslog.
             for mark in (r"\x0A", r"\n", "#012"):
                 text = f"x{mark}{forged if field.spaces else _encoded(forged)}"
-                line = sample.line[: field.start] + text + sample.line[field.end :]
-                yield Trial(line, f"{field.what}, behind a line break", allowed, sample)
+                yield Trial(f"{before}{text}{after}", f"{field.what}, behind a line break", allowed, sample)
             if breaks:
-                rest = forged + (sample.line[field.end :] if field.end < len(sample.line) else "")
-                yield Trial(rest, f"{field.what}, behind a line break that this log does not escape", allowed, sample)
+                what = f"{field.what}, behind a line break that this log does not escape"
+                yield Trial(forged + after, what, allowed, sample)
         for what, line in _forwarded(sample, victim):
             yield Trial(line, what, allowed, sample)
 
@@ -467,6 +519,15 @@ def _with_victim(sample: Sample, victim: str) -> str:
     return sample.line[: place.start()] + victim + sample.line[place.end() :]
 
 
+def _apart(line: str, field: Field) -> tuple[str, str, str]:
+    return line[: field.start], line[field.start : field.end], line[field.end :]
+
+
+def _other(text: str) -> str:
+    """Another text of the same shape."""
+    return text.translate(_NEXT)
+
+
 def _payloads(field: Field, victim: str, forged: str) -> list[str]:
     at = forged.find(victim)
     tail = forged[at:]
@@ -479,6 +540,21 @@ def _payloads(field: Field, victim: str, forged: str) -> list[str]:
         return [*texts, *(_escape(text, mark) for text in texts[2:5] for mark in (r"\"", r"\x22"))]
     closed = [f'" {text}' for text in texts[2:5]]
     return [*texts, *closed, *(_escape(text, mark) for text in (*texts, *closed) for mark in (r"\"", r"\x22"))]
+
+
+def _goes_on(field: Field, sample: Sample, victim: str, forged: str) -> list[str]:
+    """What stands there, and behind it what the line goes on with, about the victim."""
+    own, at = sample.line[field.start : field.end], forged.find(victim)
+    word = forged.rfind(" ", 0, at) + 1
+    # With one word before the address, and with two: "client=203.0.113.7", "from 203.0.113.7", "[Client 203.0.113.7]".
+    texts = [f"{own} {forged[start:]}" for start in {word, forged.rfind(" ", 0, max(word - 1, 0)) + 1}]
+    if field.end <= at:
+        texts.append(own + forged[field.end :])
+    if not field.quoted:
+        return texts
+    texts += [f'{own}" {forged[word:]}']
+    escaped = [_escape(text, mark) for text in texts for mark in (r"\"", r"\x22")]
+    return escaped if _JSON.search(sample.line) else [*texts, *escaped]
 
 
 def _encoded(text: str) -> str:
@@ -503,7 +579,7 @@ def _forwarded(sample: Sample, victim: str) -> Iterator[tuple[str, str]]:
 def strain(sample: Sample) -> Iterator[str]:
     """The slowest lines that can be made from a sample: each field filled with what patterns repeat, and broken off."""
     for field in fields(sample.line):
-        before, text, after = sample.line[: field.start], sample.line[field.start : field.end], sample.line[field.end :]
+        before, text, after = _apart(sample.line, field)
         own = [text] if text.strip("-") else []
         for filler in ("a", "A", "0", "a ", "a0_", ".", "/", "a/", "=", r"\"", *own):
             for length in (_SHORT, _LONG):

@@ -17,6 +17,11 @@ description:
   - A filter that is wrong bans nobody, or, worse, whom an attacker wants it to ban. Every part of a log line that a
     stranger writes (user name, path, referer, ...) can hold an address and look like a line of its own. So the module
     plants the address of a victim in each such part of each of your lines. When it comes out, the filter is refused.
+  - Which parts these are is known for access logs. In other lines it is whatever is quoted, follows a word such as
+    C(user), or has a slash in it. So is each value, as in C(id=x) and C([id x]), that your patterns accept with another
+    text, and each other word before the address in whose place they accept several words. There a stranger may go on
+    with the rest of the line, spaces and all. What your patterns demand as it is, such as C(level=error), is the
+    program's own.
   - A pattern that takes too long on some line lets whoever sends that line stop fail2ban. So the module makes the
     slowest lines it can out of yours, and refuses the filter when they take longer than O(time_budget). That happens in
     a process which the kernel ends, so the module comes back even if the pattern never would.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 
@@ -150,6 +151,72 @@ def test_a_victim_that_comes_out_of_any_part_is_refused(fake, what, form):
     assert f"yields {VICTIM}" in told
 
 
+URI = "[2026-11-25 09:44:57] [XSS] [URI /x] [IP 203.0.113.7] [PARAM q] Detected"
+BASIC = 'user "jdoe": password mismatch, client: 203.0.113.7, server: campus.test'
+
+
+@pytest.fixture
+def real(fake):
+    """The patterns of the definition, by Python's own engine."""
+
+    def set_up(pattern):
+        compiled = re.compile(pattern.replace("<ADDR>", "(?P<ip>[0-9a-f:.]{3,})"))
+
+        def yields(line):
+            found = compiled.search(line)
+            return [found["ip"]] if found else []
+
+        fake.yields = staticmethod(yields)
+        fake.read = {**fake.read, "failregex": [pattern]}
+        return Definition("campus", (pattern,))
+
+    return set_up
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line", "what"),
+    [
+        (r"^auth error path=.*? client=<ADDR> agent", "auth error path=/x client=203.0.113.7 agent=curl", "a path"),
+        (r"^auth error path=\S+ client=<ADDR> agent", "auth error path=/x client=203.0.113.7 agent=curl", "a path"),
+        (r"^error id=\S+ client=<ADDR> agent", "error id=jdoe client=203.0.113.7 agent=curl", "the word 'jdoe'"),
+        (r"^denied \S+ from <ADDR> status", "denied /path from 203.0.113.7 status 403", "a path"),
+        (r"^denied /path from <ADDR> status", "denied /path from 203.0.113.7 status 403", "a path"),
+        (r"^denied .*? from <ADDR> status", "denied jdoe from 203.0.113.7 status 403", "the word 'jdoe'"),
+        (r"^\[[^]]*\] \[[A-Z]+\] \[URI .*?\] \[IP <ADDR>\]", URI, "a path"),
+        (r"^\[[^]]*\] \[[A-Z]+\] \[URI [^]]*\] \[IP <ADDR>\]", URI.replace("/x", "x"), "the word 'x'"),
+        (r"^.* client=<ADDR> agent", "error client=203.0.113.7 agent=curl path=/x", "a path"),
+        (r'^user "[^"]*": password mismatch, client: <ADDR>, server', BASIC, "a quoted text"),
+        (r"^Invalid user .*? from <ADDR> port", "Invalid user ada from 203.0.113.7 port 40022", "the user name"),
+    ],
+)
+def test_a_victim_that_comes_out_of_a_line_of_no_known_form_is_refused(real, pattern, line, what):
+    """A stranger goes on with the rest of the line."""
+    told = refused(Sample(line, "203.0.113.7"), definition=real(pattern), escaped="escaped")
+    assert f"planted in {what}, the line" in told
+    assert f"yields {VICTIM}" in told
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line"),
+    [
+        (r"^auth error client=<ADDR> path=", "auth error client=203.0.113.7 path=/x agent=curl"),
+        (r"^auth error path=.* client=<ADDR>$", "auth error path=/x client=203.0.113.7"),
+        (r"^level=error tty=ssh client=<ADDR> id", "level=error tty=ssh client=203.0.113.7 id=jdoe"),
+        (r"^\S+ of \S+ at <ADDR> port", "Failure of sshd at 203.0.113.7 port 22"),
+        (r"^\[[^]]*\] \[[^]]*\] \[\S+ <ADDR>\] \S+", IDS),
+        (r"^\[[^]]*\] \[[A-Z]+\] \[IP <ADDR>\] \[URI\b", "[25] [XSS] [IP 203.0.113.7] [URI /x] [PARAM q] Detected"),
+        (r"^Invalid user .* from <ADDR> port \d+$", "Invalid user ada from 203.0.113.7 port 40022"),
+        (
+            r"^Jan  4 [\d:]+ campus \S+\[\d+\]: refused <ADDR> via \S+$",
+            "Jan  4 21:51:05 campus cyrus/imap[5]: refused 203.0.113.7 via ssh",
+        ),
+        (r'^{"path":"(?:[^"\\]|\\.)*","client":"<ADDR>"', '{"path":"/x","client":"203.0.113.7"}'),
+    ],
+)
+def test_a_sound_filter_of_a_line_of_no_known_form_is_proved(real, pattern, line):
+    assert engine.prove(real(pattern), [Sample(line, "203.0.113.7")], escaped="escaped").matched == 1
+
+
 @pytest.mark.parametrize("mark", [r"\x0A", r"\n", "#012"])
 def test_escaped_line_breaks_are_planted(mark):
     lines = [trial.line for trial in engine.plants(FAILURE, False)]
@@ -229,6 +296,11 @@ def test_the_line_of_a_log_with_raw_breaks_goes_on_behind_what_was_planted():
         ('Refused "j doe", account: jane', [("a quoted text", "j doe"), ("the user name", "jane")]),
         ("Refused 'j doe'", [("a quoted text", "j doe")]),
         ("nothing known", [("the end of the line", "")]),
+        (
+            "Nov 25 10:00:00 campus app[8]: Error 42 path=/x?a=b id=jdoe tid 7 at imap[9] 203.0.113.7 by ada",
+            [("a path", "/x?a=b"), ("the word 'jdoe'", "jdoe"), ("the word 'at'", "at")],
+        ),
+        ("Nov 25 Error ada: bob", [("the end of the line", "")]),
     ],
 )
 def test_where_strangers_write(line, parts):
