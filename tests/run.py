@@ -248,6 +248,7 @@ def alone_steps() -> list[Step]:
             for web in ("nginx", "apache")
         ),
         Step("bench of permissions", ["python", "-m", "tests.bench.permissions"], 20),
+        Step("bench of last week's log", ["python", "-m", "tests.bench.forecast"], 5),
         Step("Debian 12 as the controller", ["python", "-m", "tests.debian12"], 20),
     ]
 

@@ -21,7 +21,7 @@ import re
 import stat
 import time
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Union, cast
 from urllib.parse import unquote
@@ -30,6 +30,7 @@ DAYS = 7
 MOST_BYTES = 512 << 20  # of log, unpacked
 MOST_SECONDS = 20.0
 MOST_ADDRESSES = 20_000
+MOST_FAILURES = 1_000_000  # of which the time is remembered
 _BLOCK = 1 << 20
 _LONGEST = 1 << 16  # of a line
 _FORMATS = ("", "combined", "common", "vhost_combined")
@@ -42,7 +43,7 @@ _MONTHS = {name.encode(): number for number, name in enumerate(calendar.month_ab
 
 # As the filter of the role brute_force: a user name can look like a date, but no bare quote can stand in it.
 _LINE = re.compile(
-    rb'(?:(?P<front>[^\s:"]+):\d+ )?(?P<address>[0-9A-Fa-f:.]+) \S+ (?:[^"\\]|\\.)*'
+    rb'(?:(?P<front>[^\s:"]+):\d+ )?(?P<address>[0-9A-Fa-f:.]{1,45}) \S+ (?:[^"\\]|\\.)*'
     rb'\[(?P<date>\d\d/\w\w\w/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] "(?P<method>[A-Z]+) (?P<target>\S+) HTTP/[\d.]+" '
     rb'(?P<status>\d\d\d)\b(?:[^"]*"(?:[^"\\]|\\.)*" "(?P<agent>(?:[^"\\]|\\.)*)")?'
 )
@@ -69,7 +70,7 @@ REFUSED = {
     ),
 }
 BANS = "brute_force_fail2ban"
-_MOST_PATHS = 50_000  # judged once
+_MOST_PATHS = 50_000  # judged once, and remembered by their hash: they can be long
 
 _Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
@@ -94,13 +95,18 @@ class Log:
 
 @dataclass
 class Visitor:
-    """An address, and what it did."""
+    """An address, and what it did. There can be thousands of them, so they are kept small."""
 
-    failures: array[int] = field(default_factory=lambda: array("q"))
+    failures: array[int] = field(default_factory=lambda: array("q"))  # their times, as many as can matter
+    failed: int = 0
     good: int = 0
-    browsers: set[int] = field(default_factory=set)
+    browsers: array[int] = field(default_factory=lambda: array("q"))
     refused: dict[str, int] = field(default_factory=dict)
     bans: int = 0
+
+    def came_with(self, browsers: Iterable[int]) -> None:
+        self.browsers.extend(one for one in browsers if one not in self.browsers)
+        del self.browsers[_MOST_BROWSERS:]
 
 
 @dataclass(frozen=True)
@@ -122,6 +128,7 @@ class _Reading:
     notes: list[str] = field(default_factory=list)
     whole: bool = True
     crowded: bool = False
+    failures: int = 0
     examples: dict[str, str] = field(default_factory=dict)
 
 
@@ -271,7 +278,7 @@ class _Look:
         self.reading = reading
         self.bans = BANS in rules.missing
         self.refused = {name: re.compile(pattern) for name, pattern in REFUSED.items() if name in rules.missing}
-        self.judged: dict[bytes, str] = {}
+        self.judged: dict[int, str] = {}
         self.names = {name.lower().encode() for name in rules.names}
         self.friends: dict[bytes, bool] = {}
 
@@ -284,11 +291,13 @@ class _Look:
                 self._one(line)
                 continue
             method, path = asked.groups()
-            if path not in judged:
+            known = hash(path)
+            refused = judged.get(known)
+            if refused is None:
                 if len(judged) >= _MOST_PATHS:
                     judged.clear()
-                judged[path] = self._refuses(path)
-            if judged[path] or (method == b"POST" and _LOGIN.fullmatch(path)):
+                refused = judged[known] = self._refuses(path)
+            if refused or (method == b"POST" and _LOGIN.fullmatch(path)):
                 self._one(line)
         if lines:
             reading.first = reading.first or max(_when(lines[0]), 0.0)
@@ -309,13 +318,13 @@ class _Look:
         visitor = self._visitor(found["address"])
         if visitor is None:
             return
-        if len(visitor.browsers) < _MOST_BROWSERS:
-            visitor.browsers.add(hash(found["agent"]))
+        visitor.came_with([hash(found["agent"])])
         if control:
             visitor.refused[control] = visitor.refused.get(control, 0) + 1
             self.reading.examples.setdefault(control, target[:80].decode("utf-8", "replace"))
         if login and status in _FAILED and not self._spared(found["address"]):
-            visitor.failures.append(int(moment))
+            visitor.failed += 1
+            self._remember(visitor, int(moment))
         elif login and status == b"200":
             visitor.good += 1
 
@@ -324,6 +333,14 @@ class _Look:
             return ""
         path = re.sub("^https?://[^/]*", "", unquote(target.partition(b"?")[0].decode("utf-8", "replace")).lower())
         return next((name for name, pattern in self.refused.items() if pattern.match(path)), "")
+
+    def _remember(self, visitor: Visitor, moment: int) -> None:
+        enough = self.rules.attempts
+        if self.rules.ban_seconds and visitor.failures[-enough:].count(moment) == enough:
+            return  # shut out within this second, whatever came before
+        if self.reading.failures < MOST_FAILURES:
+            visitor.failures.append(moment)
+        self.reading.failures += 1
 
     def _visitor(self, address: bytes) -> Visitor | None:
         visitor = self.visitors.get(address)
@@ -364,8 +381,9 @@ def _people(visitors: dict[bytes, Visitor]) -> dict[str, Visitor]:
         other = people.setdefault(str(address), visitor)
         if other is not visitor:
             other.failures.extend(visitor.failures)
+            other.failed += visitor.failed
             other.good += visitor.good
-            other.browsers |= visitor.browsers
+            other.came_with(visitor.browsers)
             for control, count in visitor.refused.items():
                 other.refused[control] = other.refused.get(control, 0) + count
     return people
@@ -465,7 +483,7 @@ def _told(rules: Rules, reading: _Reading, people: dict[str, Visitor], seconds: 
             {
                 "address": address,
                 "times": one.bans,
-                "failed": len(one.failures),
+                "failed": one.failed,
                 "good": one.good,
                 "browsers": len(one.browsers),
                 "gateway": _gateway(address, one),
@@ -474,14 +492,14 @@ def _told(rules: Rules, reading: _Reading, people: dict[str, Visitor], seconds: 
         ],
         "refused": refused,
         "lines": reading.lines,
-        "whole": reading.whole and not reading.crowded and not reading.notes,
+        "whole": reading.whole and not reading.crowded and reading.failures <= MOST_FAILURES and not reading.notes,
     }
 
 
 def _one_shut_out(address: str, one: Visitor) -> str:
     number = len(one.browsers)
     browsers = f"{number} or more browsers" if number >= _MOST_BROWSERS else _many(number, "browser", "browsers")
-    return f"{address} {_times(one.bans)} ({len(one.failures)} failed and {one.good} good logins, {browsers})"
+    return f"{address} {_times(one.bans)} ({one.failed} failed and {one.good} good logins, {browsers})"
 
 
 def _read_what(reading: _Reading, seconds: float) -> str:
@@ -495,6 +513,8 @@ def _read_what(reading: _Reading, seconds: float) -> str:
         text += " There is more, which would have taken too long."
     if reading.crowded:
         text += f" More than {MOST_ADDRESSES} addresses were in it; only the first ones count here."
+    if reading.failures > MOST_FAILURES:
+        text += f" More than {MOST_FAILURES} logins failed; only the first ones count here."
     return text
 
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import gzip
 import os
+import random
 import time
+import tracemalloc
 
 import pytest
 import yaml
@@ -217,6 +219,64 @@ def test_memory_is_bounded_by_addresses(tmp_path, monkeypatch):
     monkeypatch.setattr(_forecast, "MOST_ADDRESSES", 3)
     told = look(tmp_path, *[line(f"10.0.0.{turn}", 100 - turn) for turn in range(9)])
     assert not told["whole"] and "More than 3 addresses" in " ".join(told["said"])
+
+
+def test_long_paths_that_never_come_twice_are_not_kept(tmp_path):
+    def paths(length):
+        return [line("203.0.113.7", 100, f"GET /{turn}{'a' * length} HTTP/1.1", 404) for turn in range(1500)]
+
+    def peak(*lines):
+        file = tmp_path / "access.log"
+        file.write_text("".join(lines))
+        os.utime(file, (NOW, NOW))
+        tracemalloc.start()
+        try:
+            assert forecast([Log(str(file))], Rules(ALL), NOW)["lines"] == 1500
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    # The log is looked at in pieces of a megabyte, so it is at most a few of these.
+    assert peak(*paths(8000)) - peak(*paths(8)) < 6 << 20
+
+
+def test_memory_is_bounded_by_failures(tmp_path, monkeypatch):
+    monkeypatch.setattr(_forecast, "MOST_FAILURES", 6)
+    told = look(tmp_path, *[line("203.0.113.7", 100 - turn) for turn in range(6)])
+    assert told["whole"] and met(told) == {"203.0.113.7": 1}
+    told = look(tmp_path, *[line("203.0.113.7", 100 - turn) for turn in range(7)])
+    assert not told["whole"] and "More than 6 logins failed; only the first ones count here." in " ".join(told["said"])
+    assert met(told) == {"203.0.113.7": 1} and told["shut_out"][0]["failed"] == 7
+
+
+@pytest.mark.parametrize("ban", [1, 40, -1])
+def test_of_many_failures_in_one_second_enough_are_kept(tmp_path, ban):
+    """What is forgotten changes no ban."""
+    dice = random.Random(ban)
+    rules = Rules(ALL, attempts=3, find_seconds=10, ban_seconds=ban)
+    for _round in range(50):
+        times = sorted(int(NOW) - dice.randrange(150) for _ in range(200))
+        reading, visitors = _forecast._Reading(), {}
+        view = _forecast._Look(rules, [], 0, visitors, reading)
+        view.at([line("203.0.113.7", NOW - moment).encode() for moment in times])
+        (visitor,) = visitors.values()
+        assert visitor.failed == 200 > len(visitor.failures)
+        assert _forecast.bans(visitor.failures, rules) == _forecast.bans(times, rules)
+
+
+def test_of_many_browsers_twenty_are_kept(tmp_path):
+    lines = [
+        line(address, 100, agent=f"{turn}") for turn in range(15) for address in ("203.0.113.7", "::ffff:203.0.113.7")
+    ]
+    lines += [line("203.0.113.8", 100, agent=f"{turn}") for turn in range(30)]
+    lines += [line("::ffff:203.0.113.8", 100, agent=f"{turn}") for turn in range(40, 70)]
+    told = look(tmp_path, *lines)
+    assert {each["address"]: each["browsers"] for each in told["shut_out"]} == {"203.0.113.7": 15, "203.0.113.8": 20}
+
+
+def test_what_is_no_address_is_no_visitor(tmp_path):
+    told = look(tmp_path, *[line("2001:db8:" + "0" * 60, 10)] * 5)
+    assert met(told) == {}
 
 
 def test_a_log_that_is_not_there_or_cannot_be_read_is_named(tmp_path, nobody):
