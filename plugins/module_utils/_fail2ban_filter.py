@@ -535,7 +535,9 @@ def _payloads(field: Field, victim: str, forged: str) -> list[str]:
     texts = [victim, f"{victim}, 10.0.0.1", forged, tail, forged[forged.rfind(" ", 0, at) + 1 :]]
     texts += [f"x {text} x" for text in (victim, tail)]
     if not field.spaces:
-        return [made for text in texts for made in (_encoded(text), text.replace(" ", "+"), f"/{_encoded(text)}")]
+        fronts = ("", "/", "?", "?x=")
+        coded = [f"{front}{_encoded(text)}" for text in texts for front in fronts]
+        return [*coded, *(text.replace(" ", "+") for text in texts)]
     if not field.quoted:
         return [*texts, *(_escape(text, mark) for text in texts[2:5] for mark in (r"\"", r"\x22"))]
     closed = [f'" {text}' for text in texts[2:5]]

@@ -245,6 +245,8 @@ def test_forwarded_for_is_planted_before_and_behind():
         (NGINX, f"POST {VICTIM}+-+-+[25"),
         (NGINX, f"/login_json{VICTIM}%20-"),
         (NGINX, r"/login_jsonx\x0A198.51.100.77%20-%20-%20["),
+        (NGINX, f"/login_json?{VICTIM}%20-"),
+        (NGINX, f"/login_json?x={VICTIM} HTTP"),
         # A line without a query may get one.
         (NGINX.replace("?a=b", ""), f"POST /login_json{VICTIM} HTTP"),
         # With the word that stands before an address.
