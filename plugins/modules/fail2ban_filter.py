@@ -180,6 +180,49 @@ EXAMPLES = r"""
         - '203.0.113.7 - - [25/Nov/2026:10:00:00 +0000] "POST /login_json HTTP/1.1" 200 31 "-" "curl/8.14"'
   notify: Reload fail2ban
 
+# The filter alone bans nobody.
+- name: Have a jail use it
+  ansible.builtin.copy:
+    dest: /etc/fail2ban/jail.d/campus-login.conf
+    content: |
+      [campus-login]
+      enabled = true
+      filter = campus-login
+      backend = auto
+      logpath = /var/log/nginx/access.log
+      port = http,https
+      maxretry = 5
+      findtime = 600
+      bantime = 900
+      usedns = no
+    owner: root
+    group: root
+    mode: "0644"
+  notify: Reload fail2ban
+
+- name: See first whether the log shows visitors or only your proxies
+  chamilo.hardening.fail2ban_filter:
+    name: campus-token
+    failregex:
+      - '^<ADDR> \S+ (?:[^"\\]|\\.)*"POST /api/authentication_token(?:\?\S*)? HTTP/[\d.]+" 401\b'
+    datepattern: '\[(%d/%b/%Y:%H:%M:%S %z)\] "'
+    samples:
+      match:
+        - line: '203.0.113.7 - - [25/Nov/2026:10:00:00 +0000] "POST /api/authentication_token HTTP/2.0" 401 45 "-" "-"'
+          address: 203.0.113.7
+    log: /var/log/nginx/access.log
+    proxies: [10.0.0.5, 10.1.0.0/16]
+    friends: [192.168.20.0/24] # the school's own computers
+  check_mode: true
+  changed_when: false
+  register: campus_token
+
+- name: Go no further where a ban would shut out everybody
+  ansible.builtin.assert:
+    that: campus_token.log is not defined or not campus_token.log.proxies
+    fail_msg: "Have nginx take the visitor's address from {{ campus_token.log.proxies | join(', ') }} first."
+
+
 - name: See whether a filter holds, without installing it
   chamilo.hardening.fail2ban_filter:
     name: sshd-users
@@ -192,6 +235,23 @@ EXAMPLES = r"""
       no_match:
         - 'Nov 25 10:00:00 campus sshd[812]: Connection closed by 203.0.113.7 port 40022 [preauth]'
   check_mode: true
+  changed_when: false
+
+- name: Install a filter for what a service writes into the journal
+  chamilo.hardening.fail2ban_filter:
+    name: campus-sftp
+    failregex:
+      - '^\s*\S+ sshd(?:-session)?\[\d+\]: Failed password for .* from <ADDR> port \d+ ssh2$'
+    journalmatch: _SYSTEMD_UNIT=ssh.service + _COMM=sshd
+    samples:
+      match:
+        - line: 'Nov 25 10:00:00 campus sshd[812]: Failed password for invalid user ada from 203.0.113.7 port 4022 ssh2'
+          address: 203.0.113.7
+        - line: 'Nov 25 10:00:00 campus sshd[812]: Failed password for root from 2001:db8::7 port 40022 ssh2'
+          address: 2001:db8::7
+      no_match:
+        - 'Nov 25 10:00:00 campus sshd[812]: Accepted password for ada from 203.0.113.7 port 40022 ssh2'
+  notify: Reload fail2ban
 
 - name: Remove a filter
   chamilo.hardening.fail2ban_filter:
