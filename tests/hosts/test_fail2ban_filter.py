@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
-from tests.testbed import hosts
+from ansible_collections.chamilo.hardening.plugins.modules import fail2ban_filter
+from tests.hosts.hardening import Playbook
+from tests.playbook import Played, PlayError
+from tests.testbed import hosts, images
 from tests.testbed.engine import ROOT
 from tests.testbed.hosts import Host
 
@@ -23,10 +29,15 @@ ACCESS = (
     r'^(?:campus\.test:\d+ )?<ADDR> \S+ (?:[^"\\]|\\.)*"POST (?:https?://[^/\s"]*)?(?:/index\.php)?'
     r'/(?:login_json|login/ldap/check|api/authentication_token)(?:\?\S*)? HTTP/[\d.]+" (?:401|403|429)\b'
 )
+RECORDED = ROOT / "tests/unit/fixtures/logins"
+CELLS = [f"{release}-{web}" for release in images.RELEASES for web in images.SERVERS]
 LINE = '203.0.113.7 - - [25/Nov/2026:14:47:59 +0000] "POST /login_json HTTP/1.1" 401 43 "-" "Mozilla/5.0 (X11)"'
-IDS = "[2026-11-25 09:44:57] [Info] [Client 203.0.113.7] Login failed for username jdoe"
+# In the words that the application has for it in its three languages.
+IDS = (
+    r"^\s*\[[^\]]*\] \[\S+ <ADDR>\] (?:Login failed for username|Connexion échouée pour l'utilisateur"
+    r"|Inicio de sesión fallido para el usuario)\b"
+)
 IDS_DATE = r"^\[%Y-%m-%d %H:%M:%S\]"
-EVENTS = "[2026-11-25 09:44:57] [{}] [IP 203.0.113.7] [URI /x] [PARAM q] Detected {} pattern in param 'q': union"
 # Each takes for ever, or nearly so, on a line that begins well and ends badly.
 CATASTROPHIC = [
     r"(?:a+)+x$",
@@ -97,21 +108,59 @@ def refusal(answer: dict[str, Any]) -> str:
     return str(answer["refused_because"])
 
 
-@pytest.mark.parametrize("path", ["/login_json", "/login/ldap/check", "/api/authentication_token"])
-@pytest.mark.parametrize("status", [401, 403, 429])
-@pytest.mark.parametrize("front", ["", "campus.test:443 "])
-def test_every_login_path_and_answer_of_both_servers(prove: Any, path: str, status: int, front: str) -> None:
-    line = front + LINE.replace("/login_json", path).replace(" 401 ", f" {status} ")
-    fine = [line.replace(f" {status} ", f" {other} ") for other in (200, 400, 500)]
-    answer = prove(match=[(line, "203.0.113.7")], no_match=fine)
-    assert answer["matched"] == 1, answer
+def recorded(name: str, **wanted: str) -> list[dict[str, str]]:
+    """Lines that real servers and the application wrote; see the README there."""
+    lines: list[dict[str, str]] = json.loads((RECORDED / f"{name}.json").read_text())
+    return [line for line in lines if wanted.items() <= line.items()]
+
+
+def given(lines: list[dict[str, str]]) -> dict[str, Any]:
+    return {
+        "match": [(each["line"], each["address"]) for each in lines if each["address"]],
+        "no_match": [each["line"] for each in lines if not each["address"]],
+    }
+
+
+@pytest.fixture(scope="module")
+def of_the_role() -> dict[str, dict[str, Any]]:
+    """What the role brute_force has proved, by the format of the log."""
+    forms = ("", "vhost_combined")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.tools.doings"],
+        cwd=ROOT,
+        input=json.dumps([["brute_force", [], form] for form in forms]),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    name = "chamilo.hardening.fail2ban_filter"
+    found = {}
+    for form, text in zip(forms, json.loads(done.stdout), strict=True):
+        (found[form],) = [task[name] for task in json.loads(text) if name in task]
+    return found
+
+
+@pytest.mark.parametrize("written_by", CELLS)
+def test_the_filter_of_the_role_on_lines_of_both_servers(prove: Any, of_the_role: Any, written_by: str) -> None:
+    """All answers to a login, all forged lines, IPv4, IPv6, IPv4 in IPv6, and a visitor behind a proxy."""
+    for form in ("combined", "common", "vhost_combined"):
+        lines = recorded(written_by, form=form)
+        assert lines or "nginx" in written_by
+        if not lines:
+            continue
+        role = of_the_role["vhost_combined" if form == "vhost_combined" else ""]
+        answer = prove(role["failregex"], datepattern=role["datepattern"], **given(lines), budget=2.0)
+        assert answer.get("matched") == sum(bool(each["address"]) for each in lines), answer
+        assert answer["slowest_ms"] < 200
+
+
+@pytest.mark.parametrize("form", ["", "vhost_combined"])
+def test_the_role_s_own_samples(prove: Any, of_the_role: Any, form: str) -> None:
+    role = of_the_role[form]
+    match = [(each["line"], each["address"]) for each in role["samples"]["match"]]
+    answer = prove(role["failregex"], match, role["samples"]["no_match"], datepattern=role["datepattern"])
+    assert answer.get("matched") == len(match), answer
     assert answer["refused"] > 500
-    assert answer["slowest_ms"] < 200
-
-
-@pytest.mark.parametrize("address", ["2001:db8::7", "::ffff:203.0.113.7"])
-def test_ipv6(prove: Any, address: str) -> None:
-    assert prove(match=[(LINE.replace("203.0.113.7", address), address)])["matched"] == 1
 
 
 def test_a_miss(prove: Any) -> None:
@@ -138,42 +187,87 @@ def test_an_unanchored_pattern(prove: Any, pattern: str) -> None:
     assert "is not anchored" in told or "fail2ban itself refuses" in told
 
 
-@pytest.mark.parametrize("pattern", [r'^\S* ?<ADDR>.*"POST .*" 401\b', r'^.* ?<ADDR> - - .*"POST .*" 401 .*'])
-def test_a_victim_comes_out(prove: Any, pattern: str) -> None:
-    told = refusal(prove(pattern, match=[(f"x {LINE}", "203.0.113.7")]))
-    assert "A stranger can have somebody else banned" in told or "wrong address" in told
-
-
-def test_forwarded_for_in_front_of_the_address(prove: Any) -> None:
-    told = refusal(prove(r'^<ADDR>[, ].*"POST .*" 401\b'))
-    assert "planted in X-Forwarded-For" in told
-    assert "198.51.100.77" in told
+# Each finds the visitor in the sample, and whoever stands in one part of the line where somebody stands there.
+FRONT = r'^(?:\S+ [^"]*"[^"]*" 401 \d+ '
 
 
 @pytest.mark.parametrize(
-    ("language", "line"),
+    ("pattern", "what"),
     [
-        ("English", IDS),
-        ("French", IDS.replace("Login failed for username", "Echec de connexion pour l'utilisateur")),
-        ("Spanish", IDS.replace("[Client ", "[Cliente ").replace("Login failed for username", "Acceso fallido para")),
+        (r'^(?:\S+ - )?<ADDR> .*"POST \S+ HTTP/[\d.]+" 401\b', "the user name"),
+        (r'^(?:\S+ [^"]*"POST /)?<ADDR>\b.* 401\b', "the path"),
+        (r'^(?:\S+ [^"]*"POST /login_json\?)?<ADDR>\b.* 401\b', "the query"),
+        (rf'{FRONT}")?<ADDR>\b', "the referer"),
+        (rf'{FRONT}"[^"]*" ")?<ADDR>\b', "the user agent"),
+        (rf'{FRONT}"[^"]*" "[^"]*" ")?<ADDR>\b', "X-Forwarded-For"),
+        (r'^<ADDR>[, ].*"POST .*" 401\b', "X-Forwarded-For"),
+        (r'^(?:.*\\x0A)?<ADDR> - .*"POST .*" 401\b', "the user name, behind a line break"),
+        (r'^(?:.*\\n)?<ADDR> - .*"POST .*" 401\b', "the user name, behind a line break"),
     ],
 )
-def test_the_applications_own_log_is_refused_in_any_language(prove: Any, language: str, line: str) -> None:
+def test_a_victim_comes_out(prove: Any, pattern: str, what: str) -> None:
+    told = refusal(prove(pattern))
+    assert f"planted in {what}, the line" in told
+    assert "yields 198.51.100.77" in told
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line", "what"),
+    [
+        (r"^auth error path=.*? client=<ADDR> agent", "auth error path=/x client=203.0.113.7 agent=curl", "a path"),
+        (r"^denied \S+ from <ADDR> status", "denied /path from 203.0.113.7 status 403", "a path"),
+        (r"^error id=\S+ client=<ADDR> agent", "error id=jdoe client=203.0.113.7 agent=curl", "the word 'jdoe'"),
+        (r"^login of '[^']*' from <ADDR> failed", "login of 'jdoe' from 203.0.113.7 failed", "a quoted text"),
+        (r"^Invalid user .*? from <ADDR> port", "Invalid user ada from 203.0.113.7 port 40022", "the user name"),
+    ],
+)
+def test_a_victim_comes_out_of_other_lines(prove: Any, pattern: str, line: str, what: str) -> None:
+    told = refusal(prove(pattern, match=[(line, "203.0.113.7")], datepattern="", escaped="escaped"))
+    assert f"planted in {what}, the line" in told
+    assert "yields 198.51.100.77" in told
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line"),
+    [
+        (r"^auth error client=<ADDR> path=", "auth error client=203.0.113.7 path=/x agent=curl"),
+        (r"^level=error tty=ssh client=<ADDR> id", "level=error tty=ssh client=203.0.113.7 id=jdoe"),
+        (
+            r"^\S+ \S+\[\d+\]: Invalid user .* from <ADDR> port \d+$",
+            "campus sshd[8]: Invalid user ada from 203.0.113.7 port 4",
+        ),
+        (r'^\{"path":"(?:[^"\\]|\\.)*","client":"<ADDR>"', '{"path":"/x","client":"203.0.113.7"}'),
+    ],
+)
+def test_sound_filters_of_other_lines(prove: Any, pattern: str, line: str) -> None:
+    answer = prove(pattern, match=[(line, "203.0.113.7")], datepattern="", escaped="escaped")
+    assert answer.get("matched") == 1, answer
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "es"])
+def test_the_applications_own_log_is_refused_in_any_language(prove: Any, language: str) -> None:
     """A user name with a line break writes a whole line there."""
-    pattern = r"^\s*\[[^\]]*\] \[\S+ <ADDR>\] \S+"
-    told = refusal(prove(pattern, match=[(line, "203.0.113.7")], datepattern=IDS_DATE))
+    lines = given([each for each in recorded("application", language=language) if "forged" not in each["what"]])
+    assert lines["match"] and lines["no_match"], "a failure, and a login that is none"
+    told = refusal(prove(IDS, **lines, datepattern=IDS_DATE))
     assert "behind a line break that this log does not escape" in told
-    answer = prove(pattern, match=[(line, "203.0.113.7")], datepattern=IDS_DATE, escaped="escaped")
-    assert answer["matched"] == 1, (language, answer)
+    answer = prove(IDS, **lines, datepattern=IDS_DATE, escaped="escaped")
+    assert answer.get("matched") == 1, answer
 
 
-@pytest.mark.parametrize("kind", ["SQLI", "XSS", "PATHTRAVERSAL", "CMDINJECTION", "SCANNER"])
-def test_the_log_of_intrusions_can_be_used(prove: Any, kind: str) -> None:
-    line = EVENTS.format(kind, kind.title())
-    assert (
-        prove(r"^\s*\[[A-Z]+\] \[IP <ADDR>\] \[URI\b", match=[(line, "203.0.113.7")], datepattern=IDS_DATE)["matched"]
-        == 1
-    )
+def test_a_line_that_a_stranger_wrote_into_the_applications_log(prove: Any) -> None:
+    (own,) = recorded("application", what="ids.log", language="en")
+    (forged,) = recorded("application", what="ids.log, forged")
+    told = refusal(prove(IDS, **given([own, forged]), datepattern=IDS_DATE, escaped="escaped"))
+    assert f"A line that must not match does: {forged['line']!r} yields 198.51.100.77" in told
+
+
+def test_the_log_of_intrusions_can_be_used(prove: Any) -> None:
+    lines = recorded("application", what="ids_events.log")
+    kinds = {each["line"].split("] [")[1] for each in lines}
+    assert kinds == {"SQLI", "XSS", "PATHTRAVERSAL", "CMDINJECTION", "SCANNER"}
+    answer = prove(r"^\s*\[[A-Z]+\] \[IP <ADDR>\] \[URI\b", **given(lines), datepattern=IDS_DATE)
+    assert answer.get("matched") == len(lines), answer
 
 
 @pytest.mark.parametrize("shape", CATASTROPHIC)
@@ -197,3 +291,47 @@ def test_a_file_name_is_no_pattern(prove: Any, pattern: str) -> None:
 def test_an_earlier_pattern_that_others_rely_on_stays(host: Host) -> None:
     """The proof leaves nothing on the host."""
     assert host.run("ls /tmp /etc/fail2ban/filter.d | grep -c campus", check=False).stdout.strip() == "0"
+
+
+def test_the_examples_of_the_module_on_a_real_host(host: Host, playbook: Playbook) -> None:
+    tasks = yaml.safe_load(fail2ban_filter.EXAMPLES)
+    handler = {"name": "Reload fail2ban", "ansible.builtin.service": {"name": "fail2ban", "state": "reloaded"}}
+    last = tasks.pop()
+    assert last["name"] == "Remove a filter"
+    host.run("mkdir -p /var/log/nginx && touch /var/log/nginx/access.log")
+    # Debian's own jail would look for the log of an ssh that is not here.
+    host.put("/etc/fail2ban/jail.d/defaults-debian.conf", "")
+    host.run("systemctl restart fail2ban")
+
+    def run(tasks: list[dict[str, Any]], *options: str) -> Played:
+        text = [{"hosts": "all", "gather_facts": False, "tasks": tasks, "handlers": [handler]}]
+        return playbook.run(playbook.write("play.yml", yaml.safe_dump(text)), host, *options)
+
+    def there() -> list[str]:
+        return host.run(
+            "ls /etc/fail2ban/filter.d | grep ^campus; ls /etc/fail2ban/filter.d | grep hardening", check=False
+        ).stdout.split()
+
+    # Two filters, one jail, and the reload.
+    assert run(tasks, "--check", "--diff").changed[host.domain] == 4
+    assert there() == []
+    assert run(tasks).changed[host.domain] == 4
+    assert there() == ["campus-login.conf", "campus-sftp.conf"], "two were only looked at"
+    assert "campus-login" in host.run("fail2ban-client status").stdout
+    assert "login_json" in host.run("fail2ban-client get campus-login failregex").stdout
+    assert run(tasks).changed[host.domain] == 0
+
+    # With a pattern through which a stranger bans a victim: nothing is written, and what is there stays.
+    (name,) = tasks[0].keys() - {"name", "notify"}
+    before = host.get("/etc/fail2ban/filter.d/campus-login.conf")
+    for filter_name in ("campus-login", "campus-new"):
+        arguments = {**tasks[0][name], "name": filter_name, "failregex": [r'^<ADDR>[, ].*"POST .*" 401\b']}
+        with pytest.raises(PlayError) as refused:
+            run([{**tasks[0], name: arguments}])
+        assert "planted in X-Forwarded-For" in " ".join(str(refused.value).split())
+    assert there() == ["campus-login.conf", "campus-sftp.conf"]
+    assert host.get("/etc/fail2ban/filter.d/campus-login.conf") == before
+
+    host.run("rm /etc/fail2ban/jail.d/campus-login.conf && fail2ban-client reload")
+    assert run([last]).changed[host.domain] == 1
+    assert there() == ["campus-sftp.conf"]

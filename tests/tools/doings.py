@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a role would ask its modules to do: its tasks and variables, templated by Ansible as in a play.
 
-For a host that needs everything. Reads [[role, [waived control, ...]], ...] and writes a list of texts, as JSON. In a
-process of its own: Ansible's loader has to find the collection, not Python's.
+For a host that needs everything. Reads [[role, [waived control, ...]], ...] and writes a list of texts, as JSON; behind
+the waived ones can stand the format of the access log. In a process of its own: Ansible's loader has to find the
+collection, not Python's.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ FOLDER = "/var/www/chamilo"
 LOG = "/var/log/nginx/campus.log"
 
 
-def site() -> dict[str, Any]:
+def site(log_format: str) -> dict[str, Any]:
     from ansible_collections.chamilo.hardening.plugins.module_utils import _site
 
     serving = _site.VirtualHost(
@@ -35,6 +36,7 @@ def site() -> dict[str, Any]:
         f"{FOLDER}/public",
         access_log=LOG,
         access_log_file=LOG,
+        access_log_format=log_format,
         includes_ours=True,
     )
     found = _site.Site(
@@ -55,7 +57,7 @@ def site() -> dict[str, Any]:
     return known
 
 
-def given() -> dict[str, Any]:
+def given(log_format: str) -> dict[str, Any]:
     """What tasks before these have found."""
     rules = {"settings": {"security.password_requirements": {"before": {"effective": {"1": "{}"}}}}}
     tree = {"window": "", "quarantined_total": 0, "doubtful_total": 0, "refused": [], "changed": False}
@@ -64,7 +66,7 @@ def given() -> dict[str, Any]:
         "group_names": ["chamilo"],
         "groups": {"chamilo": ["campus.test"]},
         "ansible_check_mode": False,
-        "__chamilo_common_info": {"site": site()},
+        "__chamilo_common_info": {"site": site(log_format)},
         "__chamilo_https_vhost": {},
         "__chamilo_passwords_seen": rules,
         "__chamilo_permissions_tree": tree,
@@ -74,11 +76,11 @@ def given() -> dict[str, Any]:
     }
 
 
-def doings(role: str, waived: list[str]) -> str:
+def doings(role: str, waived: list[str], log_format: str = "") -> str:
     """What a role would ask its modules to do, as a text."""
     loader = DataLoader()
     loader.set_basedir(str(ROLES / role))
-    variables = given()
+    variables = given(log_format)
     for name in ("common", role):
         for part in ("defaults", "vars"):
             variables |= loader.load_from_file(str(ROLES / name / part / "main.yml"), trusted_as_template=True)
@@ -113,4 +115,4 @@ def doings(role: str, waived: list[str]) -> str:
 
 if __name__ == "__main__":
     init_plugin_loader()
-    json.dump([doings(role, waived) for role, waived in json.load(sys.stdin)], sys.stdout)
+    json.dump([doings(*each) for each in json.load(sys.stdin)], sys.stdout)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import random
 import time
@@ -136,6 +137,18 @@ def test_it_counts_what_the_filter_of_the_role_counts(pytestconfig):
             reading, visitors = _forecast._Reading(), {}
             _forecast._Look(rules, [], 0, visitors, reading).at([sample.encode()])
             assert not [one for one in visitors.values() if one.failures], sample
+
+
+def test_it_counts_the_failures_that_real_servers_wrote(pytestconfig):
+    files = sorted((pytestconfig.rootpath / "tests/unit/fixtures/logins").glob("*-*.json"))
+    assert len(files) == 4
+    rules = Rules(frozenset({BANS}), names=("campus.test",))
+    for file in files:
+        for each in json.loads(file.read_text()):
+            visitors = {}
+            _forecast._Look(rules, [], 0, visitors, _forecast._Reading()).at([each["line"].encode()])
+            seen = [address for address, one in _forecast._people(visitors).items() if one.failures]
+            assert seen == [address.replace("::ffff:", "") for address in [each["address"]] if address], each
 
 
 def test_forged_lines_meet_nobody_else(tmp_path):
