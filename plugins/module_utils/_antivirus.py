@@ -36,7 +36,9 @@ SOCKET = "/run/clamav/clamd.ctl"
 _SKIPPED = ("cache", "log")  # below var/
 _OVERLAP = 10.0  # seconds that the last scan and this one have in common
 _BEFORE = 86400.0  # seconds that the first scan looks back
-_PATIENCE = 120.0  # seconds for one answer of the scanner
+_PATIENCE = 180.0  # seconds for one answer of the scanner, which gives a file two minutes
+_PARTLY = "Heuristics.Limits.Exceeded"  # how it names what is larger inside than it looks at
+_TOLD = 20  # files that one alert names
 _BLOCK = 1 << 18
 _STRANGE = "a link to a folder of somebody else's, which is not followed; if it is right: chown -h root"
 
@@ -46,7 +48,7 @@ class AntivirusError(Exception):
 
 
 class NotJudged(Exception):
-    """The scanner does not judge this file: it is too large for it, or it stumbles over it."""
+    """The scanner does not judge this file: it is too large for it, outside or inside, or it stumbles over it."""
 
 
 @dataclass
@@ -75,10 +77,28 @@ def _reach(scanner: socket.socket, address: str) -> None:
 
 
 def judge(handle: int, address: str = "") -> str:
-    """What the scanner says about an open file: the name of a virus, or nothing."""
+    """What the scanner says about an open file: the name of a virus, or nothing.
+
+    Where it goes down meanwhile it is asked again, so that a file is not passed over which has nothing to do with that.
+    """
+    told = _ask(handle, address) or _ask(handle, address)
+    if not told:
+        ping(address)  # while it is down, nothing is skipped
+        raise NotJudged("the scanner breaks off over it, each time")
+    if told == "OK":
+        return ""
+    virus = told[: -len(" FOUND")] if told.endswith(" FOUND") else ""
+    if virus and not virus.startswith(_PARTLY):
+        return virus
+    raise NotJudged(f"the scanner did not look at all of it, {virus}" if virus else told)
+
+
+def _ask(handle: int, address: str) -> str:
+    """Show a file to the scanner; what it answers, or nothing where it breaks off."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as scanner:
         scanner.settimeout(_PATIENCE)
         _reach(scanner, address)
+        answer = b""
         try:
             os.lseek(handle, 0, os.SEEK_SET)
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it says why below
@@ -86,20 +106,16 @@ def judge(handle: int, address: str = "") -> str:
                 while block := os.read(handle, _BLOCK):
                     scanner.sendall(struct.pack("!L", len(block)) + block)
                 scanner.sendall(struct.pack("!L", 0))
-            answer = b""
-            while not answer.endswith(b"\0"):
-                part = scanner.recv(4096)
-                if not part:
-                    break
+            while not answer.endswith(b"\0") and (part := scanner.recv(4096)):
                 answer += part
+        except ConnectionError:
+            return ""
+        except socket.timeout as problem:
+            ping(address)
+            raise NotJudged(f"no answer in {_PATIENCE:.0f} seconds") from problem
         except OSError as problem:
             raise NotJudged(str(problem)) from problem
-    told = answer.rstrip(b"\0").decode("utf-8", "replace").removeprefix("stream: ")
-    if told == "OK":
-        return ""
-    if told.endswith(" FOUND"):
-        return told[: -len(" FOUND")]
-    raise NotJudged(told or "no answer")
+    return answer[:-1].decode("utf-8", "replace").removeprefix("stream: ") if answer.endswith(b"\0") else ""
 
 
 def ping(address: str = "") -> None:
@@ -215,6 +231,7 @@ def scan(everything: bool = False, address: str = "") -> list[str]:
                 known: dict[str, Any] = json.load(stream)
             site, began = os.path.basename(path)[len("uploads-") : -len(".json")], time.time()
             last = _records.read(RECORD).get(site, {})
+            known_before = last.get("not_judged") or []
             since = 0.0 if everything else float(last.get("since") or began - _BEFORE)
             if since > began:  # the clock was put back: nobody knows when the last scan was
                 since = began - _BEFORE
@@ -227,19 +244,24 @@ def scan(everything: bool = False, address: str = "") -> list[str]:
                     lines += seen.found
                     tell(f"A virus was uploaded to {known['domain']}", "\n".join(seen.found), True)
                 text = f"{problem} New files of {known['domain']} are scanned as soon as it does."
-                _records.note(RECORD, site, False, text, since=since)
+                _records.note(RECORD, site, False, text, since=since, not_judged=known_before)
                 problems.append(text)
                 continue
             text = (
                 f"{seen.scanned} new files scanned, {len(seen.found)} with a virus, {len(seen.not_judged)} not judged."
             )
-            _records.note(RECORD, site, True, text, since=began - _OVERLAP)
+            _records.note(RECORD, site, True, text, since=began - _OVERLAP, not_judged=seen.not_judged)
             if seen.scanned or seen.not_judged:
                 lines += [f"{known['domain']}: {text}", *seen.found, *seen.not_judged]
             if seen.found:
                 tell(f"A virus was uploaded to {known['domain']}", "\n".join(seen.found), True)
             if seen.not_judged:
-                tell(f"Uploads to {known['domain']} were not judged", "\n".join(seen.not_judged[:20]), False)
+                # Each file is told, but what every scan finds again (a link, say) once a day.
+                news = [one for one in seen.not_judged if one not in known_before]
+                text = "\n".join((news or seen.not_judged)[:_TOLD])
+                more = len(news or seen.not_judged) - _TOLD
+                text += f"\nand {more} more; the journal names them" if more > 0 else ""
+                tell(f"Uploads to {known['domain']} were not judged", text, bool(news))
     if problems:
         tell("Uploads are not scanned for viruses", "\n".join(problems), False)
     if problems or unheard:

@@ -32,7 +32,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._control import 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._php_settings import settings
-from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs, named, processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs, named, processes, said
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import VirtualHost
 
 GUIDE = ("exe", "bat", "sh", "php", "phtml", "cgi")
@@ -251,6 +251,9 @@ def antivirus(look: Look) -> Finding:
     late = _late(look)
     if late:
         return failed(late)
+    wrong = _told_wrongly(said(("clamconf",)))
+    if wrong:
+        return failed(f"clamd finds the test virus, but {' and '.join(wrong)}. Say so in /etc/clamav/clamd.conf.")
     return passed(f"clamd finds the test virus, and {how} shows it new uploads; the last time was a moment ago.")
 
 
@@ -264,6 +267,18 @@ def _knows_the_test_virus() -> bool:
             return b" FOUND" in scanner.recv(4096)
     except OSError as problem:
         raise Unseen(f"the virus scanner at {_SCANNER} does not answer: {problem}") from problem
+
+
+def _told_wrongly(configuration: str) -> list[str]:
+    """What is in force in clamd and should not be, whoever wrote its file; by what clamconf prints."""
+    if "ConcurrentDatabaseReload" not in configuration:
+        raise Unseen("clamconf does not say what is in force in clamd")
+    wrong = []
+    if not re.search(r"^ConcurrentDatabaseReload disabled", configuration, re.MULTILINE):
+        wrong.append("keeps its signatures in memory twice while it reads new ones (not: ConcurrentDatabaseReload no)")
+    if re.search(r"^AlertExceedsMax disabled", configuration, re.MULTILINE):
+        wrong.append("calls an archive clean that is too large for it inside (not: AlertExceedsMax yes)")
+    return wrong
 
 
 def _late(look: Look) -> str:

@@ -49,6 +49,8 @@ def scanner(tmp_path):
             return b"INSTREAM size limit exceeded. ERROR\0"
         if b"stumble" in seen:
             return b""
+        if b"deep" in seen:
+            return b"stream: Heuristics.Limits.Exceeded.MaxScanSize FOUND\0"
         return b"stream: Test.Virus FOUND\0" if VIRUS in seen else b"stream: OK\0"
 
     def serve():
@@ -144,6 +146,110 @@ def test_what_the_scanner_does_not_judge_holds_up_nothing(portal, scanner, told)
         "A virus was uploaded to campus.test",
         "Uploads to campus.test were not judged",
     }
+
+
+class Failing:
+    """A scanner that goes down in the middle of its first answers, and of those to a ping if it stays down."""
+
+    def __init__(self, path, times, back=True):
+        self.left, self.back = times, back
+        self.server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.server.bind(path)
+        self.server.listen()
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                client, _from = self.server.accept()
+            except OSError:
+                return
+            with client:
+                asked = client.recv(10, socket.MSG_WAITALL if self.left else 0)
+                if asked == b"zPING\0":
+                    client.sendall(b"PONG\0" if self.back or self.left else b"")
+                elif self.left:
+                    self.left -= 1
+                    client.sendall(b"stre")
+                else:
+                    while client.recv(4)[:4] != bytes(4):
+                        client.recv(1000)
+                    client.sendall(b"stream: Test.Virus FOUND\0")
+
+
+@pytest.fixture
+def failing(tmp_path):
+    made = []
+
+    def make(times, back=True):
+        made.append(Failing(str(tmp_path / "failing.ctl"), times, back))
+        return str(tmp_path / "failing.ctl")
+
+    yield make
+    for one in made:
+        one.server.shutdown(socket.SHUT_RDWR)
+        one.server.close()
+
+
+def test_the_file_over_which_the_scanner_went_down_is_shown_again(portal, failing, told):
+    (portal / "var/upload/a").write_bytes(VIRUS)
+    handle = os.open(portal / "var/upload/a", os.O_RDONLY)
+    assert _antivirus.judge(handle, failing(1)) == "Test.Virus"
+    os.close(handle)
+
+
+def test_while_the_scanner_stays_down_no_file_counts_as_not_judged(portal, failing, told):
+    (portal / "var/upload/a").write_bytes(VIRUS)
+    handle = os.open(portal / "var/upload/a", os.O_RDONLY)
+    with pytest.raises(_antivirus.AntivirusError, match="ping"):
+        _antivirus.judge(handle, failing(2, back=False))
+    os.close(handle)
+
+
+def test_a_scanner_that_hangs_is_asked_whether_it_is_there(portal, monkeypatch):
+    (portal / "var/upload/a").write_bytes(VIRUS)
+    monkeypatch.setattr(_antivirus, "_PATIENCE", 0.2)
+    silent = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    silent.bind(str(portal / "silent.ctl"))
+    silent.listen()
+    with silent, open(portal / "var/upload/a", "rb") as file:
+        with pytest.raises(_antivirus.AntivirusError, match="does not answer"):
+            _antivirus.judge(file.fileno(), str(portal / "silent.ctl"))
+        monkeypatch.setattr(_antivirus, "ping", lambda address: None)
+        with pytest.raises(_antivirus.NotJudged, match="no answer in"):
+            _antivirus.judge(file.fileno(), str(portal / "silent.ctl"))
+
+
+def test_what_is_too_large_inside_is_not_judged_and_stays(portal, scanner, told):
+    (portal / "var/upload/a.zip").write_bytes(b"deep")
+    lines = _antivirus.scan(address=scanner)
+    assert "0 with a virus, 1 not judged" in lines[0]
+    assert (portal / "var/upload/a.zip").exists()
+    ((title, text, _again),) = told
+    assert title == "Uploads to campus.test were not judged"
+    assert "var/upload/a.zip: the scanner did not look at all of it, Heuristics.Limits.Exceeded.MaxScanSize" in text
+
+
+def test_each_file_that_is_not_judged_is_told_and_what_stays_so_once_a_day(portal, scanner, told):
+    for name in ("one", "two"):
+        (portal / f"var/upload/{name}").write_bytes(bytes(2000))
+        _antivirus.scan(address=scanner)  # the file before is met again: two scans have a moment in common
+    _antivirus.scan(address=scanner)
+    assert [again for _title, _text, again in told] == [True, True, False]
+    assert ["one" in text for _title, text, _again in told] == [True, False, True]
+    for number in range(25):
+        (portal / f"var/upload/many-{number}").write_bytes(bytes(2000))
+    _antivirus.scan(address=scanner)
+    assert told[-1][1].endswith("\nand 5 more; the journal names them")
+
+
+def test_a_scanner_that_is_down_does_not_make_old_news_new(portal, scanner, told, tmp_path):
+    (portal / "var/upload/one").write_bytes(bytes(2000))
+    _antivirus.scan(address=scanner)
+    with pytest.raises(_antivirus.AntivirusError):
+        _antivirus.scan(address=str(tmp_path / "nobody"))
+    _antivirus.scan(address=scanner)
+    assert [again for _title, _text, again in told] == [True, False, False]
 
 
 def test_no_link_is_followed_and_no_pipe_read(portal, scanner, told, tmp_path):

@@ -202,6 +202,39 @@ def test_antivirus(look_at, monkeypatch, names, found, knows, late, status, word
     look._known[_running.jobs] = tuple(found)
     monkeypatch.setattr(uploads, "_knows_the_test_virus", lambda: knows)
     monkeypatch.setattr(uploads, "_late", lambda _look: late)
+    monkeypatch.setattr(uploads, "said", lambda _argv: CLAMCONF)
     finding = uploads.antivirus(look)
     assert finding.status == status
     assert words in finding.evidence
+
+
+# As clamconf 1.4 prints it.
+CLAMCONF = """\
+Config file: clamd.conf
+-----------------------
+AlertExceedsMax = "yes"
+ConcurrentDatabaseReload disabled
+MaxFileSize = "419430400"
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "instead", "words"),
+    [
+        ("ConcurrentDatabaseReload disabled", 'ConcurrentDatabaseReload = "yes"', "ConcurrentDatabaseReload no"),
+        ('AlertExceedsMax = "yes"', "AlertExceedsMax disabled", "AlertExceedsMax yes"),
+    ],
+)
+def test_what_is_in_force_in_clamd_counts_whoever_wrote_its_file(look_at, monkeypatch, right, instead, words):
+    look = look_at(root="/srv/campus")
+    look.as_root = True
+    look._known[_running.processes] = (Process(10, 1, "clamd", 0),)
+    look._known[_running.jobs] = (OURS,)
+    monkeypatch.setattr(uploads, "_knows_the_test_virus", lambda: True)
+    monkeypatch.setattr(uploads, "_late", lambda _look: "")
+    monkeypatch.setattr(uploads, "said", lambda _argv: CLAMCONF.replace(right, instead))
+    finding = uploads.antivirus(look)
+    assert finding.status == "fail" and words in finding.evidence
+    monkeypatch.setattr(uploads, "said", lambda _argv: "")
+    with pytest.raises(Unseen, match="clamconf"):
+        uploads.antivirus(look)
