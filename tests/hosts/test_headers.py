@@ -18,6 +18,7 @@ IGNORED = [
     *("/var/log/*", "/var/lib/systemd/*", "/var/lib/php/*", "/var/lib/nginx/*", "/root/.ansible*", "database:*"),
     *("/var/www/chamilo/var/*", "/var/lib/chamilo-hardening*", "/etc/chamilo-hardening*"),
     *("/usr/local/sbin/chamilo-*", "/etc/systemd/system/*chamilo-hardening*", "/etc/systemd/system/*.wants*"),
+    "unit:chamilo-hardening*",  # the program's; it stays
 ]
 
 

@@ -174,15 +174,23 @@ class TestOtherHosts:
 
 class TestHelpers:
     @pytest.mark.cells("trixie-nginx")
-    def test_snapshot_sees_files_and_rows(self, fresh: Host) -> None:
+    def test_snapshot_sees_files_rows_and_units(self, fresh: Host) -> None:
         before = fresh.snapshot()
         # Debian's own services and the shop's job go on meanwhile.
         ignore = ("/var/log/*", "/var/lib/systemd/*", "database:shop.visit")
         assert before.changes(fresh.snapshot(), ignore) == []
         fresh.put("/etc/example", "x", mode="0600", owner="www-data:www-data")
         query(fresh, "UPDATE shop.article SET name = 'pen' WHERE id = 1")
+        fresh.run("systemctl stop cron && systemctl mask --runtime mariadb")
+        fresh.run("systemd-run --quiet --unit=left --on-active=1h true")
         changes = before.changes(fresh.snapshot(), ignore)
-        assert [line.split(": ")[0] for line in changes] == ["/etc", "/etc/example", "database:shop.article"]
+        assert [line.split(": ")[0] for line in changes[:3]] == ["/etc", "/etc/example", "database:shop.article"]
+        assert changes[3:] == [
+            "unit:cron.service: enabled active -> enabled",
+            "unit:left.service: absent -> transient",
+            "unit:left.timer: absent -> transient active",
+            "unit:mariadb.service: enabled active -> masked-runtime active",
+        ]
 
     @pytest.mark.cells("trixie-nginx")
     @pytest.mark.parametrize("reboot", [Host.restart, Host.crash])

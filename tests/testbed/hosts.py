@@ -28,7 +28,7 @@ USER = "teacher"  # the ordinary account with sudo of a host that is reached ove
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What was on a host: for each path (and each table) a line that changes when it does."""
+    """What was on a host: for each path, table and unit a line that changes when it does."""
 
     entries: dict[str, str]
 
@@ -184,7 +184,7 @@ class Host:
         self.ready()
 
     def snapshot(self) -> Snapshot:
-        """Every path of the file system and every table of the database, to compare before and after."""
+        """Every path, every table of the database and every unit of systemd, to compare before and after."""
         script = (images.HERE / "snapshot.py").read_text()
         return Snapshot(json.loads(self.run(["python3", "-"], data=script).stdout))
 
