@@ -228,6 +228,13 @@ def _host(block: Directive, configuration: Configuration) -> VirtualHost:
     names = [_host_name(item.arguments[0]) for item in every(level, "servername") if item.arguments][-1:]
     names += [name.lower() for item in every(level, "serveralias") for name in item.arguments]
     limit = value("limitrequestbody")
+    waits = [
+        item
+        for name in ("proxytimeout", "timeout")
+        for part in (level, main)
+        for item in reversed(list(every(part, name)))
+        if "".join(item.arguments[:1]).isdigit() and not configuration.is_ours(item.file)
+    ]
     access, error = log("customlog"), log("errorlog")
     links = configuration.links.get(block.file, [])
     return VirtualHost(
@@ -251,6 +258,8 @@ def _host(block: Directive, configuration: Configuration) -> VirtualHost:
         error_log=error.rest if error else "",
         body_limit=int(limit) if limit.isdigit() else -1,
         body_limit_own=any(not configuration.is_ours(item.file) for item in level if item.name == "limitrequestbody"),
+        patience=int(waits[0].arguments[0]) if waits else -1,
+        patience_own=bool(waits) and waits[0] in level,
         php=_php(level)
         or _php(every(main, "filesmatch", "files", "sethandler", "proxypassmatch", "directory"))
         or ("mod_php" if is_mod_php(configuration.modules) else ""),

@@ -113,6 +113,8 @@ class VirtualHost:
     error_log: str = ""  # all that is written behind the directive
     body_limit: int = -1  # bytes a request may send; 0 without limit; -1 when nothing is said
     body_limit_own: bool = False  # a line of its owner says so, in this virtual host itself
+    patience: int = -1  # seconds that its owner has it wait for an answer of PHP; -1 when nothing is said
+    patience_own: bool = False  # that line is in this virtual host itself
     php: str = ""  # where PHP requests go: unix:/run/php/x.sock, 127.0.0.1:9000 or mod_php
     ours: bool = False  # the file is managed by this collection
 

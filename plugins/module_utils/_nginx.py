@@ -176,6 +176,11 @@ def _host(
     legacy_tls = value("ssl") == "on"
     written = [listen.arguments for listen in every(level, "listen") if listen.arguments]
     php = next((item.arguments[0] for item in walk(level) if item.name == "fastcgi_pass" and item.arguments), "")
+    waits = [
+        item
+        for item in every((*level, *http), "fastcgi_read_timeout")
+        if item.arguments and not configuration.is_ours(item.file)
+    ]
     access, error = log("access_log"), log("error_log")
     links = configuration.links.get(block.file, [])
     return VirtualHost(
@@ -199,6 +204,8 @@ def _host(
         body_limit_own=any(
             not configuration.is_ours(item.file) for item in level if item.name == "client_max_body_size"
         ),
+        patience=seconds(waits[0].arguments) if waits else -1,
+        patience_own=bool(waits) and waits[0] in level,
         php=upstreams.get(php, php),
         ours=configuration.is_ours(block.file),
     )
@@ -216,6 +223,16 @@ def size(text: str) -> int:
     """Bytes of an nginx size such as 256m; -1 when nothing is said."""
     found = re.fullmatch(r"(\d+)([kKmMgG]?)", text)
     return int(found[1]) * 1024 ** " kmg".index(found[2].lower() or " ") if found else -1
+
+
+def seconds(words: Sequence[str]) -> int:
+    """Seconds of an nginx time such as 90, 5m or 1m 30s; -1 when it is none."""
+    each = {"ms": 0.001, "s": 1, "": 1, "m": 60, "h": 3600, "d": 86400}
+    text = "".join(words)
+    parts = re.findall(r"(\d+)(ms|[smhd]|$)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return -1
+    return int(sum(int(number) * each[unit] for number, unit in parts))
 
 
 def parse_listen(arguments: Sequence[str], tls: bool = False, http2: bool = False) -> Listen:

@@ -373,6 +373,13 @@ site:
         body_limit_own:
           description: Whether a line of its owner says so, in this virtual host itself.
           type: bool
+        patience:
+          description: The seconds that its owner has it wait for an answer of PHP; V(-1) that nothing is said.
+          type: int
+          sample: 300
+        patience_own:
+          description: Whether that line is in this virtual host itself.
+          type: bool
         php:
           description: Where PHP requests go, V(mod_php), or empty.
           type: str

@@ -169,6 +169,7 @@ Protocols h2 http/1.1
   SSLCertificateFile /c.pem
   SSLCertificateKeyFile /k.pem
   LimitRequestBody 1000
+  ProxyTimeout 90
   IncludeOptional mine/*.conf
   CustomLog /var/log/campus.log combined env=!quiet
   <Location /x>
@@ -184,11 +185,29 @@ Protocols h2 http/1.1
     )
     assert (server.host.certificate, server.host.certificate_key) == ("/c.pem", "/k.pem")
     assert server.host.body_limit == 1000
+    assert (server.host.patience, server.host.patience_own) == (90, True)
     assert server.host.includes == ("mine/*.conf",)
     assert [place.what for place in server.host.add_headers] == ['Header set A "1 2"', "Header always set B 1"]
     assert server.host.access_log == "/var/log/campus.log combined env=!quiet"
     assert server.host.php == "127.0.0.1:9000"
     assert server.host.enabled_by == "/etc/apache2/sites-enabled/campus.conf"
+
+
+def test_how_long_all_virtual_hosts_wait_and_what_we_say_does_not_count(host):
+    ours = "# Managed by Ansible: chamilo.hardening, section https.\nProxyTimeout 150\n"
+    host.write("/etc/apache2/mine/x.conf", ours)
+    all_servers = servers(
+        host,
+        """Timeout 20
+<VirtualHost *:80>
+  Include mine/x.conf
+</VirtualHost>
+<VirtualHost *:80>
+  Timeout 400
+</VirtualHost>
+""",
+    )
+    assert [(one.host.patience, one.host.patience_own) for one in all_servers] == [(20, False), (400, True)]
 
 
 @pytest.mark.parametrize(

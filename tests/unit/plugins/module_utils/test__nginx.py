@@ -67,6 +67,7 @@ server {
     include mine/*.conf;
     error_log /e.log warn;
     client_max_body_size 16m;
+    fastcgi_read_timeout 1m 30s;
     location / { add_header B "2 3" always; }
     location ~ \\.php$ { include fastcgi_params; fastcgi_pass php; }
 }
@@ -92,16 +93,34 @@ server { server_name second.test; access_log /a.log odd buffer=32k; http2 on; }
     assert (first.host.certificate, first.host.certificate_key) == ("/c.pem", "/k.pem")
     assert first.host.includes == ("mine/*.conf",)
     # add_header of the server block, ours, silences the one around it; the location has one of its own
-    assert first.host.add_headers == (Place(file, 10, 'add_header B "2 3" always'),)
+    assert first.host.add_headers == (Place(file, 11, 'add_header B "2 3" always'),)
     assert (first.host.access_log, first.host.access_log_file) == ("/var/log/nginx/access.log",) * 2
     assert first.host.error_log == "/e.log warn"
     assert first.host.body_limit == 16 * 1024 * 1024
+    assert (first.host.patience, first.host.patience_own) == (90, True)
     assert first.host.php == "unix:/run/php/x.sock"
 
     assert second.host.listens == (Listen("*", 80, False, http2=True),)
     assert (second.host.access_log, second.host.access_log_format) == ("/a.log odd buffer=32k", "odd")
     assert second.host.add_headers == (Place("/etc/nginx/conf.d/top.conf", 1, "add_header A 1"),)
     assert second.host.body_limit == -1
+    assert (second.host.patience, second.host.patience_own) == (-1, False)
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [(["60"], 60), (["5m"], 300), (["1h", "30m"], 5400), (["1500ms"], 1), (["2d"], 172800), (["soon"], -1), ([], -1)],
+)
+def test_seconds(words, wanted):
+    assert _nginx.seconds(words) == wanted
+
+
+def test_how_long_all_virtual_hosts_wait_and_what_we_say_does_not_count(host):
+    host.write("/etc/nginx/conf.d/own.conf", "fastcgi_read_timeout 20s;\n")
+    ours = "# Managed by Ansible: chamilo.hardening, section https.\nfastcgi_read_timeout 150s;\n"
+    host.write("/etc/nginx/mine/ours.conf", ours)
+    (server,) = servers(host, "server { listen 80; server_name campus.test; include mine/*.conf; }")
+    assert (server.host.patience, server.host.patience_own) == (20, False)
 
 
 # What nginx 1.26.3 itself answered to these names with this configuration.
