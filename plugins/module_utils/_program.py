@@ -40,10 +40,11 @@ Looks after this host's Chamilo hardening. It was put here by the Ansible collec
 no Ansible to run. Everything it does is in the journal: journalctl -t chamilo-hardening"""
 
 UNDO = """\
-Brings the files of a section back as they were before the collection first touched them, tests the configuration,
-loads it and looks whether the site still answers. If it does not, the files stay as they are now. A file that somebody
+Brings the files of a section back as they were before the collection first touched them, tests the configuration, loads
+it and looks whether the site still answers. If it does not, the files stay as they are now. A file that somebody
 edited since is copied to /var/lib/chamilo-hardening/kept first. The next run of the playbook hardens the section again,
-unless it is run with --skip-tags SECTION."""
+unless it is run with --skip-tags SECTION. Of several portals on one host, SECTION:SITE names one, as `chamilo-hardening
+status` shows it (headers:campus_example_org)."""
 
 STATUS = """\
 Shows which sections are in force, since when, which of their files were edited by hand since, and whether a run was
@@ -227,7 +228,7 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
     for name in settings:
         for line in _settings_undo.undo(name, engine.store.root):
             _say(f"undo {name}: {line}")
-    for line in _settings_undo.GONE.get(options.section, ()):
+    for line in _settings_undo.GONE.get(options.section.partition(":")[0], ()):
         _say(f"undo {options.section}: {line}")
     return worst
 

@@ -27,8 +27,8 @@ GONE = {
 
 
 def names(section: str, state: str) -> list[str]:
-    """Under which names settings of a section are kept, one for each portal."""
-    return sorted(name for name in recall(state) if name.partition(":")[0] == section)
+    """Under which names settings of a section (``headers``, or of one portal, ``headers:SITE``) are kept."""
+    return sorted(name for name in recall(state) if section in (name, name.partition(":")[0]))
 
 
 def told(kept: Sequence[str], state: str) -> Iterator[str]:

@@ -398,9 +398,9 @@ class Engine:
         return found
 
     def names(self, section: str) -> list[str]:
-        """The transactions that ``undo SECTION`` takes back."""
+        """The transactions that ``undo SECTION`` takes back, or those of one portal: ``undo SECTION:SITE``."""
         records = self.store.peek()["records"]
-        return sorted(name for name in records if name == section or name.startswith(f"{section}:"))
+        return sorted(name for name in records if name == section or name.startswith((f"{section}:", f"{section}.")))
 
     @staticmethod
     def owner(state: Mapping[str, Any], path: str) -> str:

@@ -67,9 +67,9 @@ class Playbook:
         return str(path)
 
 
-def missing_from_the_portal(host: Host, scheme: str) -> list[str]:
-    """What the portal no longer does for its users, in words."""
-    found = selfcheck.check(f"{scheme}://{host.domain}", host.address, str(authority.certificate()))
+def missing_from_the_portal(host: Host, scheme: str, name: str = "") -> list[str]:
+    """What the portal (of another name, where there are several) no longer does for its users, in words."""
+    found = selfcheck.check(f"{scheme}://{name or host.domain}", host.address, str(authority.certificate()))
     return [f"{name}: {detail}" for name, works, detail in found if not works]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hosts.hardening import GUIDE, HSTS, Playbook, neighbour
+from tests.hosts.hardening import GUIDE, HSTS, Playbook, missing_from_the_portal, neighbour
 from tests.playbook import play
 from tests.testbed import authority
 from tests.testbed.hosts import Host
@@ -23,13 +23,16 @@ VARIABLES = {
     "chamilo_https_hsts": "full",
 }
 SECTIONS = ("--tags", "https,headers,sessions")
-# A second installation: its own folder and database.
+ALL = ("--tags", "updates,https,permissions,headers,sessions,uploads")
+# A second installation: its own folder and database, with other things in it.
 SECOND = """
 cp -a /var/www/chamilo /var/www/second
 sed -i "s/^DATABASE_NAME=.*/DATABASE_NAME='second'/" /var/www/second/.env
 mariadb -e 'CREATE DATABASE second'
 mariadb-dump chamilo | mariadb second
 mariadb second -e "UPDATE access_url SET url = 'http://second.test/'"
+mariadb second -e "UPDATE settings SET selected_value = 'Second school' WHERE variable = 'site_name'"
+mariadb second -e "UPDATE settings SET selected_value = 'exe;own' WHERE variable = 'upload_extensions_blacklist'"
 rm -rf /var/www/second/var/cache/*
 echo first >/var/www/chamilo/public/who.txt
 echo second >/var/www/second/public/who.txt
@@ -38,7 +41,7 @@ echo second >/var/www/second/public/who.txt
 
 @pytest.fixture
 def playbook(tmp_path: Path) -> Playbook:
-    return Playbook(tmp_path, "https,headers,sessions")
+    return Playbook(tmp_path)
 
 
 def also_serve(host: Host, name: str, root: str) -> None:
@@ -64,12 +67,17 @@ def inventory(playbook: Playbook, host: Host, *names: str) -> Path:
     return path
 
 
+PATHS = {"/login": 200, "/build/app.css": 200, "/nothing-here": 404}
+
+
 def faults(host: Host, *names: str) -> list[str]:
     """What is missing on either portal."""
     found = []
     for name in names:
-        for path in ("/login", "/build/app.css", "/nothing-here"):
+        for path, status in PATHS.items():
             answer = host.http(f"https://{name}{path}")
+            if answer.status != status:
+                found.append(f"{answer.url} answers {answer.status}")
             wanted = {**GUIDE, "Strict-Transport-Security": HSTS}
             found += [
                 f"{answer.url}: {key} {answer.values(key)}" for key in wanted if answer.values(key) != [wanted[key]]
@@ -80,23 +88,51 @@ def faults(host: Host, *names: str) -> list[str]:
     return found
 
 
+def blocked(host: Host, database: str) -> str:
+    """The file types that a portal refuses, as its own database has it."""
+    wanted = "SELECT selected_value FROM settings WHERE variable = 'upload_extensions_blacklist'"
+    return host.run(["mariadb", "-N", database, "-e", wanted]).stdout.strip()
+
+
 def test_two_portals_on_one_host_keep_apart(fresh: Host, playbook: Playbook) -> None:
     fresh.run(SECOND)
     also_serve(fresh, "second.test", "/var/www/second")
     names = (fresh.domain, "second.test")
+    before = blocked(fresh, "chamilo")
     hosts = inventory(playbook, fresh, *names)
     shop = neighbour(fresh)
-    play("harden", hosts, *SECTIONS, variables=VARIABLES)
-    assert faults(fresh, *names) == []
+    play("harden", hosts, *ALL, variables=VARIABLES)
+
+    def whole() -> None:
+        assert faults(fresh, *names) == []
+        for name, title in zip(names, (b"<h1>Campus</h1>", b"<h1>Second school</h1>"), strict=True):
+            assert title in fresh.http(f"https://{name}/").body, "each with its own database"
+            assert not missing_from_the_portal(fresh, "https", name)
+
+    whole()
     assert [fresh.http(f"https://{name}/who.txt").body.strip() for name in names] == [b"first", b"second"]
     assert neighbour(fresh) == shop
-    again = play("harden", hosts, *SECTIONS, variables=VARIABLES)
+    again = play("harden", hosts, *ALL, variables=VARIABLES)
     assert [again.changed[name] for name in names] == [0, 0]
+    for root in ("/var/www/chamilo", "/var/www/second"):
+        fresh.run(f"install -d -o www-data -g www-data {root}/public/files")
+        fresh.run(f"echo '<?php echo 6 * 7;' >{root}/public/files/a.php; chown www-data {root}/public/files/a.php")
+    closed = [fresh.http(f"https://{name}{path}").status for name in names for path in ("/files/a.php", "/check.php")]
+    assert closed == [403] * 4
+    ours = blocked(fresh, "chamilo")
+    assert "phar" in ours and blocked(fresh, "second") == ours
 
     # One of them goes its own way again; the other stays as it is.
+    fresh.run("chamilo-hardening undo uploads:second_test --yes")
+    assert fresh.http(f"https://{fresh.domain}/files/a.php").status == 403
+    assert (blocked(fresh, "chamilo"), blocked(fresh, "second")) == (ours, "exe;own")
+    assert "uploads:second_test" not in fresh.run("chamilo-hardening status").stdout
+    whole()
     play("harden", hosts, "--tags", "headers", "--limit", "second.test", variables={"chamilo_headers_state": "absent"})
     assert fresh.http("https://second.test/login").values("X-Frame-Options") == []
     assert faults(fresh, fresh.domain) == []
+    fresh.run("chamilo-hardening undo uploads --yes")
+    assert blocked(fresh, "chamilo") == before
 
 
 @pytest.fixture

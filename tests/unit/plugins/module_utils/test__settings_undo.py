@@ -36,6 +36,7 @@ def test_each_portal_of_a_section_is_told_of(portal):
         portal.set(name, settings={LOCK: tries, CHECK: bool(tries % 2)})
     found = _settings_undo.names("passwords", portal.state)
     assert found == ["passwords:campus", "passwords:shop"]
+    assert _settings_undo.names("passwords:shop", portal.state) == ["passwords:shop"]
     told = list(_settings_undo.told(found, portal.state))
     assert told == [f"These settings of {portal.root} as well: {CHECK}, {LOCK}"] * 2
 

@@ -851,10 +851,11 @@ def test_a_shared_file_undone_and_done_again_keeps_its_first_state(world: World)
 def test_a_section_with_several_sites_is_found_by_its_name(world: World) -> None:
     world.apply(name="https:one", files=one("1", "one.conf"))
     world.apply(name="https:two", files=one("2", "two.conf"))
-    world.apply(name="headers", files=one("3", "three.conf"))
+    world.apply(name="https:two.php", files=one("3", "three.conf"))
+    world.apply(name="headers", files=one("4", "four.conf"))
     engine = world.engine()
-    assert engine.names("https") == ["https:one", "https:two"]
-    assert engine.names("https:two") == ["https:two"]
+    assert engine.names("https") == ["https:one", "https:two", "https:two.php"]
+    assert engine.names("https:two") == ["https:two", "https:two.php"]
     assert engine.names("http") == []
 
 
