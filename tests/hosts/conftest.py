@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.hosts.hardening import Playbook
-from tests.testbed import hosts, images
+from tests.testbed import hosts, images, mail
 from tests.testbed.hosts import Host
+from tests.testbed.mail import Sink
 
 CELLS = [f"{release}-{web}" for release in images.RELEASES for web in images.SERVERS]
 DEFAULT = ["trixie-nginx"]
@@ -88,6 +89,14 @@ def make(request: pytest.FixtureRequest) -> Iterator[Callable[..., Host]]:
         defaults |= {"release": cell.release, "web": cell.web}
     yield lambda name="campus", **options: hosts.up(name, **{**defaults, **options})
     hosts.down(network)
+
+
+@pytest.fixture
+def sink(make: Callable[..., Host]) -> Iterator[Sink]:
+    """Somebody who is told, and who serves the feed, in the network of this test's hosts."""
+    up = mail.up(f"{RUN}-own")
+    yield up
+    up.down()
 
 
 @pytest.fixture

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.hosts.conftest import RUN
 from tests.hosts.hardening import Playbook, missing_from_the_portal, neighbour
 from tests.playbook import PlayError
 from tests.testbed import authority, mail
@@ -22,14 +21,6 @@ MAIL = "admin@school.example"
 TOLD = {"chamilo_alert_mail": MAIL, "chamilo_alert_webhook": HOOK, "chamilo_monitoring_smtp_host": mail.NAME}
 SECTIONS = "permissions,monitoring"
 RECORD = "/var/lib/chamilo-hardening/monitoring.json"
-
-
-@pytest.fixture
-def sink(make: Callable[..., Host]) -> Iterator[Sink]:
-    """Somebody who is told, in the network of this test's hosts."""
-    up = mail.up(f"{RUN}-own")
-    yield up
-    up.down()
 
 
 @pytest.fixture
