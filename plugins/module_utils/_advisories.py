@@ -47,6 +47,7 @@ class Advisory:
 
 _NO_EXEC = "uploads_no_exec"
 _READ_ONLY = "permissions_code"
+_SERVICE = "Apps use the services below main/webservices, so they are not refused."
 ADVISORIES = (
     Advisory(
         "CVE-2026-45140",
@@ -64,7 +65,7 @@ ADVISORIES = (
         "The script is refused.",
     ),
     Advisory("CVE-2026-33698", "code through main/install", "2.0.0-RC.3", ("updates_installer", _READ_ONLY)),
-    Advisory("CVE-2026-33704", "BigUpload writes .pht files", "2.0.0-RC.3", (_NO_EXEC, "uploads_extensions")),
+    Advisory("CVE-2026-33704", "BigUpload writes .pht files", "2.0.0-RC.3", (_NO_EXEC, "updates_installer")),
     Advisory("CVE-2026-30875", "H5P import writes .htaccess and PHP", "2.0.0-RC.3", ("uploads_no_override", _NO_EXEC)),
     Advisory("CVE-2026-33705", "sources of templates can be read", "2.0.0-RC.3", ("permissions_docroot",)),
     Advisory("CVE-2026-31940", "session fixation through aicc_hacp.php", "2.0.0-RC.3", ("sessions_strict",)),
@@ -86,11 +87,11 @@ ADVISORIES = (
     Advisory("CVE-2026-33703, CVE-2026-33141", "other people's personal data can be read", "2.0.0-RC.3"),
     Advisory("CVE-2026-33737", "files can be read through XML", "2.0.0-RC.3", ("permissions_env",)),
     Advisory("CVE-2026-1106", "legal terms can be deleted", "2.0.0"),
-    Advisory("CVE-2026-33706, CVE-2026-33708", "the old REST service changes roles", "", ("updates_installer",)),
+    Advisory("CVE-2026-33706, CVE-2026-33708", "the old REST service changes roles", "", (), _SERVICE),
     Advisory("CVE-2026-34239", "code through lang.ajax.php", "", (_READ_ONLY,)),
     Advisory("CVE-2026-39878", "script in the registration form", "", ("headers_csp",)),
     Advisory("CVE-2026-30881", "SQL injection in the statistics", "", ("database_privileges",)),
-    Advisory("CVE-2025-50187", "code through the SOAP service", "", ("updates_installer",)),
+    Advisory("CVE-2025-50187", "code through the SOAP service", "", (_READ_ONLY,), _SERVICE),
     Advisory(
         "CVE-2025-50188, CVE-2025-50196, CVE-2025-50198, CVE-2024-47886",
         "the plugin vchamilo",

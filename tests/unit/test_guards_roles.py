@@ -15,8 +15,9 @@ import pytest
 import yaml
 from ansible.plugins.filter.core import regex_replace
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _site
+from ansible_collections.chamilo.hardening.plugins.module_utils import _advisories, _site
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _preflight
+from tests.tools import ways_in
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if (path / "meta").is_dir())
@@ -120,3 +121,27 @@ def test_every_collection_in_use_is_a_dependency() -> None:
             used.update(dict.fromkeys(pattern.findall(text), path))
     assert "ansible.builtin" in used, "the patterns no longer find anything"
     assert {name: str(path) for name, path in used.items() if name not in known} == {}
+
+
+def test_the_table_of_ways_in_says_what_the_roles_refuse_and_what_the_advisories_say() -> None:
+    ways = ways_in.table()
+    known = {control["id"] for control in load(ROOT / "meta/controls.yml")["controls"]}
+    assert {control for way in ways for control in way.controls} <= known
+    values = load(ROOT / "roles/updates/vars/main.yml")
+    refused = [*values["_chamilo_updates_installer"].split("|"), *values["_chamilo_updates_exploited"]]
+    closed = [way.address for way in ways if "updates_installer" in way.controls]
+    assert closed == [
+        way.address for way in ways if any(re.match(rf"/(?:{one})(?:/|$)", way.address) for one in refused)
+    ]
+    assert [one for one in refused if not any(re.match(rf"/(?:{one})(?:/|$)", address) for address in closed)] == []
+    stops = {one: item.controls for item in _advisories.ADVISORIES for one in item.ids.split(", ")}
+    wrong = [
+        (way.address, hole, control)
+        for way in ways
+        for hole in way.holes
+        for control in way.controls
+        if control not in (*stops[hole], *(["updates_version"] if not stops[hole] else []))
+    ]
+    assert wrong == []
+    told = {hole for way in ways if way.closed for hole in way.holes}
+    assert {one for one, controls in stops.items() if "updates_installer" in controls} - told == {"CVE-2026-45140"}
