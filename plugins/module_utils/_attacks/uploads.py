@@ -32,10 +32,25 @@ _OFFERED = (
 )
 # By which it lies in a folder of a web root, and by which it is asked for.
 _LAID = (
-    *("a.php", "a.PHP", "a.pHp", "a.php3", "a.php5", "a.php7", "a.php8", "a.phtml", "a.pht", "a.phar", "a.phps"),
-    *("a.inc", "a.php.jpg", "a.jpg.php", "a.jpg", "a", "index.php", "a.cgi", "a.shtml"),
+    *(
+        "a.php",
+        "a.PHP",
+        "a.pHp",
+        "a.php3",
+        "a.php4",
+        "a.php5",
+        "a.php6",
+        "a.php7",
+        "a.php8",
+        "a.phtml",
+        "a.PHTML",
+        "a.phtm",
+    ),
+    *("a.pht", "a.phar", "a.PHAR", "a.phps", "a.inc", "a.php.", "a.php.jpg", "a.jpg.php", "a.jpg", "a", "index.php"),
+    *("a.cgi", "a.shtml"),
 )
 _ASKED = ("", "/", "/b", "/b.php", "/index.php", "?b.php", "%20", ".", "%00.php", ";b.php")
+_WAYS = ("", *(f"{name}{behind}" for name in _LAID for behind in _ASKED))  # the first: index.php, by its folder's name
 _FOLDERS = 3  # that are tried under each web root
 _ENTRIES = 20_000  # that are looked at to find them
 _EICAR = r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
@@ -181,12 +196,11 @@ def lay_programs(inside: Inside) -> Finding:
             _lay(inside, folder, {name: _program(name, word) for name in _LAID})
             start = f"{path}{os.path.basename(folder)}/"
             for door in doors:
-                for name in _LAID:
-                    for behind in _ASKED:
-                        answer = look.ask(door, f"{start}{name}{behind}")
-                        asked += 1
-                        if word.encode() in answer.body:
-                            ran.append(f"{name}{behind} in {above} (virtual host at {where})")
+                for way in _WAYS:
+                    answer = look.ask(door, f"{start}{way}")
+                    asked += 1
+                    if word.encode() in answer.body:
+                        ran.append(f"{way or 'index.php, by its folder,'} in {above} (virtual host at {where})")
     if ran:
         more = f", and {len(ran) - 2} more" if len(ran) > 2 else ""
         return failed(f"What the web user could write was run: {', '.join(ran[:2])}{more}.")

@@ -65,6 +65,18 @@ def test_a_server_that_runs_one_name_is_caught(monkeypatch, inside):
     assert os.listdir(f"{root}/public/files") == []
 
 
+def test_a_server_that_runs_what_a_folder_begins_with_is_caught(monkeypatch, inside):
+    def ask(_look, door, path, **_request):
+        file = pathlib.Path(inside.site.root) / "public" / path.lstrip("/") / "index.php"
+        found = path.endswith("/") and file.is_file()
+        body = file.read_bytes().split(b"'")[1][::-1] if found else b""
+        return Answer(door.url(path), 200 if found else 403, (), body)
+
+    monkeypatch.setattr(Look, "ask", ask)
+    found = uploads.lay_programs(inside)
+    assert found.status == "fail" and "index.php, by its folder, in " in found.evidence
+
+
 def test_a_server_that_only_shows_them_holds(monkeypatch, inside):
     serve(monkeypatch, pathlib.Path(inside.site.root), lambda file, path: (200, file.read_bytes()))
     found = uploads.lay_programs(inside)
