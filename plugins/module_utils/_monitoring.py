@@ -369,14 +369,8 @@ def accept(site: str) -> str:
 
 def _edited(day: _Day) -> None:
     """Files of ours that somebody changed by hand since."""
-    state = _state.Store(_state.STATE).peek()
-    edited = []
-    with _state.Tree() as tree:
-        for name, record in state["records"].items():
-            for path, known in sorted(record["files"].items()):
-                after = _state.Item.from_json(known["after"])
-                if Engine.owner(state, path) == name and not tree.look(path).same(after):
-                    edited.append(path)
+    found = Engine.edited(_state.Store(_state.STATE).peek())
+    edited = [path for paths in found.values() for path in paths]
     if edited:
         text = "\n".join([*edited, "", "The next run of the playbook harden writes them again."])
         _told("Files of this collection were edited by hand", text)

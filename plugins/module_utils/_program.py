@@ -20,6 +20,7 @@ from typing import Any, TextIO
 from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _alert,
     _antivirus,
+    _backup,
     _backup_commands,
     _daily,
     _migrate,
@@ -30,9 +31,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _unlock,
     _window,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import unused_drop_ins
-from ansible_collections.chamilo.hardening.plugins.module_utils._state import Busy, Item, StateError, Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import Busy, StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Outcome, TransactionError
 
 ABOUT = """\
@@ -66,9 +68,10 @@ title and the text are what is told; the same title is told once a day at most."
 
 WINDOW = """\
 For an update or an installation through the browser, lets PHP write what it must for a while. `open` gives the tree
-the modes for it and, with --from, lets that one address reach the installer. It closes by itself when the time is up,
-also when the host was restarted in between. `close` does it now: owners and modes are as the guide wants them again.
-While a window is open, the playbook leaves the tree as it is and says so."""
+the modes for it and, with --from, lets that one address reach the installer. Before that it takes a backup where the
+portal is backed up here. It closes by itself when the time is up, also when the host was restarted in between. `close`
+does it now: owners and modes are as the guide wants them again. It ends by naming the files of this collection that
+the update changed. While a window is open, the playbook leaves the tree as it is and says so."""
 
 
 def main(arguments: Sequence[str] | None = None, version: str = "", engine: Engine | None = None) -> int:
@@ -128,6 +131,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     opened.add_argument("--minutes", type=int, default=_window.MINUTES, help="how long (default: %(default)s)")
     opened.add_argument("--from", dest="address", metavar="ADDRESS", default="", help="who may reach the installer")
     opened.add_argument("--site", default="", help="which portal, where there are several")
+    opened.add_argument("--without-backup", action="store_true", help="take no backup first")
     opened.set_defaults(run=_window_opened)
     closed = doing.add_parser("close", help="close it now", description=WINDOW)
     closed.add_argument("--site", default="", help="only that of this portal")
@@ -287,10 +291,30 @@ def _alerted(options: argparse.Namespace, _engine: Engine) -> int:
 def _window_opened(options: argparse.Namespace, engine: Engine) -> int:
     portal = _window.site(options.site)
     windows = _window.Windows(engine)
+    if not options.without_backup and not windows.at(portal.tree["path"]):  # what is open already may be half updated
+        _save_first(portal.name)
     done = windows.open(portal.tree, options.profile, options.minutes, options.address, portal)
     _say(f"window open: {done.window.told()}. {_entries(done)}")
     _say("To close it before: chamilo-hardening window close")
     return 0
+
+
+def _save_first(site: str) -> None:
+    """A backup of the portal whose program is about to change."""
+    saved = [portal for portal in _backup.portals() if portal.site == site]
+    if not saved:
+        _say("No backup was taken: the section backups is not in force here. Take one of your own first.")
+    for portal in saved:
+        _say(f"A backup of {portal.domain} first; this may take a while ...")
+        try:
+            lines = _backup.backup(portal)
+        except (_backup.BackupError, DatabaseError, OSError) as problem:
+            raise _window.WindowError(
+                f"The backup failed, so the window stays shut: {problem} "
+                "To open it all the same: chamilo-hardening window open --without-backup"
+            ) from problem
+        for line in lines:
+            _say(f"backup of {portal.domain}: {line}")
 
 
 def _window_closed(options: argparse.Namespace, engine: Engine) -> int:
@@ -310,7 +334,24 @@ def _window_closed(options: argparse.Namespace, engine: Engine) -> int:
         _say(f"window close: {window.path} is as the guide wants it again. {_entries(done)}")
     if problems:
         raise _window.WindowError(" ".join(problems))
+    if known:
+        _say_what_differs(engine, options.due)
     return 0
+
+
+def _say_what_differs(engine: Engine, alone: bool) -> None:
+    """An update may have changed files of ours. ``alone``: nobody reads what is printed here."""
+    edited = [path for paths in engine.edited(engine.store.peek()).values() for path in paths]
+    for path in edited:
+        _say(f"No longer as this collection wrote it: {path}")
+    again = "Harden again from where you run the playbook: ansible-playbook chamilo.hardening.harden"
+    _say(f"{again}. It puts back what an update changed.")
+    if edited and alone:
+        text = "\n".join(["No longer as this collection wrote them:", *edited, "", f"{again}. It puts them back."])
+        try:
+            _alert.tell("updates", "The window closed by itself, and files of ours differ", text, again=True)
+        except _alert.AlertError as problem:  # it is closed all the same
+            _say(str(problem), syslog.LOG_ERR)
 
 
 def _entries(done: _window.Done) -> str:
@@ -363,20 +404,15 @@ def status(engine: Engine, version: str) -> dict[str, Any]:
     state = engine.store.peek()
     sections = {}
     unused = unused_drop_ins({path for record in state["records"].values() for path in record["files"]})
-    with Tree() as tree:
-        for name, record in state["records"].items():
-            edited = []
-            for path, known in sorted(record["files"].items()):
-                # A file that a later section has taken over is that section's to compare.
-                if engine.owner(state, path) == name and not tree.look(path).same(Item.from_json(known["after"])):
-                    edited.append(path)
-            sections[name] = {
-                "since": record["at"],
-                "generation": record["generation"],
-                "files": sorted(record["files"]),
-                "edited": edited,
-                "unused": [path for path in sorted(record["files"]) if path in unused],
-            }
+    edited = engine.edited(state)
+    for name, record in state["records"].items():
+        sections[name] = {
+            "since": record["at"],
+            "generation": record["generation"],
+            "files": sorted(record["files"]),
+            "edited": edited[name],
+            "unused": [path for path in sorted(record["files"]) if path in unused],
+        }
     running = engine.store.holder()
     interrupted = state["open"] if not running else None
     return {

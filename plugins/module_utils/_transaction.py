@@ -412,6 +412,20 @@ class Engine:
         ]
         return max(owners)[1] if owners else ""
 
+    @staticmethod
+    def edited(state: Mapping[str, Any]) -> dict[str, list[str]]:
+        """The files of each section that somebody changed since we wrote them."""
+        found = {}
+        with Tree() as tree:
+            for name, record in state["records"].items():
+                found[name] = [
+                    path
+                    for path, known in sorted(record["files"].items())
+                    # A file that a later section has taken over is that section's to compare.
+                    if Engine.owner(state, path) == name and not tree.look(path).same(Item.from_json(known["after"]))
+                ]
+        return found
+
     def undo(self, name: str, outcome: Outcome) -> None:
         """Bring back what was there before the first transaction of this name."""
         with self.store.lock(f"undo {name}", LOCK_SECONDS):

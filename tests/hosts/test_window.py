@@ -76,11 +76,44 @@ def test_one_address_reaches_the_installer_for_a_minute(
     began = time.monotonic()
     assert modes(closed) == OPEN
     assert [answers(host, closed) for host in (friend, stranger)] == [200, 403]
+    # What an update changes of ours is told, for nobody looks at what the unit prints.
+    ours = json.loads(closed.run("chamilo-hardening status --json").stdout)["sections"]
+    (changed,) = (path for path in ours["permissions:campus_test"]["files"] if path.endswith("/permissions.conf"))
+    closed.run(f"echo '# by the update' >>{changed}")
+    closed.put("/etc/chamilo-hardening/alert.json", json.dumps({"mail": "admin@school.example"}), "0600")
+    closed.put("/usr/sbin/sendmail", "#!/bin/sh\ncat >>/root/mails\n", "0755")
     wait(closed, 90)
     assert time.monotonic() - began > 45
     assert [answers(host, closed) for host in (friend, stranger)] == [403, 403]
     assert modes(closed) == CLOSED
     assert "window" not in closed.run("ls -R /etc/systemd/system /etc/nginx /etc/apache2", check=False).stdout
+    told = "timeout 30 sh -c 'until grep -s \"closed by itself\" /root/mails; do sleep 1; done'; cat /root/mails"
+    mail = closed.run(told).stdout
+    assert "The window closed by itself" in mail and changed in mail
+
+
+def test_a_backup_comes_first_and_without_one_it_stays_shut(closed: Host, playbook: Playbook) -> None:
+    playbook.harden(closed, "--tags", "backups")
+
+    def runs() -> list[str]:
+        return closed.run("chamilo-hardening restore list").stdout.splitlines()
+
+    before = runs()
+    assert "backup of campus.test: A dump of" in closed.run("chamilo-hardening window open").stdout
+    assert modes(closed) == OPEN and len(runs()) == len(before) + 1
+    closed.run("chamilo-hardening window open --minutes 5")
+    assert len(runs()) == len(before) + 1, "what is open already may be half updated"
+    said = closed.run("chamilo-hardening window close").stdout
+    assert "ansible-playbook chamilo.hardening.harden" in said and "No longer as" not in said
+    repository = "/var/backups/chamilo-hardening/campus_test"
+    closed.run(f"mv {repository}/keys {repository}/away")
+    refused = closed.run("chamilo-hardening window open", check=False)
+    assert refused.returncode == 1 and "the window stays shut" in refused.stderr
+    assert modes(closed) == CLOSED
+    closed.run("chamilo-hardening window open --without-backup")
+    assert modes(closed) == OPEN
+    closed.run(f"mv {repository}/away {repository}/keys; chamilo-hardening window close")
+    assert len(runs()) == len(before) + 1 and modes(closed) == CLOSED
 
 
 def test_the_role_leaves_an_open_tree_alone(closed: Host, playbook: Playbook) -> None:

@@ -13,10 +13,15 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _program, _window
+from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _backup, _program, _window
 from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import (
+    Engine,
+    Outcome,
+    TransactionError,
+    plan,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._window import Site, WindowError, Windows
 
 
@@ -256,16 +261,90 @@ def test_the_module_leaves_an_open_tree_alone_and_closes_one_that_is_due(host, m
         _window.apply(host.tree, "production", 30, False)
 
 
-def test_the_commands(host, monkeypatch, capsys):
+@pytest.fixture
+def desk(host, monkeypatch):
+    """A host on which commands about windows can be typed. ``saved``: backups taken; ``told``: alerts that went out."""
     monkeypatch.setattr(_window, "Windows", lambda _engine: host.windows)
     monkeypatch.setattr(_window, "SITES", write(host, "campus"))
+    monkeypatch.setattr(_backup, "CONFIGURATION", str(host.folder))
     monkeypatch.setattr(_program.syslog, "syslog", lambda level, line: None)
+    host.saved, host.told, host.broken = [], [], ""
+
+    def backup(portal):
+        if host.broken:
+            raise _backup.BackupError(host.broken)
+        host.saved.append((portal.site, host.mode()))
+        return ["42 files."]
+
+    monkeypatch.setattr(_backup, "backup", backup)
+    monkeypatch.setattr(_alert, "tell", lambda section, title, text, again: host.told.append((title, text)))
+    return host
+
+
+def saves(host, site):
+    (host.folder / f"backups-{site}.json").write_text(json.dumps({"site": site, "domain": f"{site}.test", "root": "/"}))
+
+
+def test_a_backup_of_the_portal_comes_before_an_opening(desk, capsys):
+    saves(desk, "campus")
+    saves(desk, "other")
+    assert _program.main(("window", "open"), "1", desk.engine) == 0
+    assert desk.saved == [("campus", 0o644)], "of this portal alone, and before the tree is open"
+    assert "backup of campus.test: 42 files.\n" in capsys.readouterr().out
+    # Another deadline: what is open may be half updated.
+    assert _program.main(("window", "open", "--minutes", "5"), "1", desk.engine) == 0
+    assert len(desk.saved) == 1
+
+
+def test_a_backup_that_fails_keeps_the_window_shut(desk, capsys):
+    saves(desk, "campus")
+    desk.broken = "The repository is full."
+    assert _program.main(("window", "open"), "1", desk.engine) == 1
+    assert (desk.mode(), desk.windows.known()) == (0o644, [])
+    said = capsys.readouterr().err
+    assert "the window stays shut: The repository is full." in said and "window open --without-backup" in said
+    assert _program.main(("window", "open", "--without-backup"), "1", desk.engine) == 0
+    assert desk.mode() == 0o664 and desk.saved == []
+
+
+@pytest.mark.parametrize("words", [[], ["--due"]])
+def test_a_closing_ends_with_what_the_update_changed_of_ours(desk, capsys, words):
+    ours = desk.root / "config/ours.yaml"
+    wanted = {"path": str(ours), "content": "ours", "owner": "root", "group": "www-data", "mode": "0640"}
+    desk.engine.apply(plan({"name": "sessions", "files": [wanted]}), Outcome())
+    for changed in ("", "theirs"):
+        desk.open()
+        if changed:
+            ours.write_text(changed)
+        desk.now += 60 * 60
+        assert _program.main(["window", "close", *words], "1", desk.engine) == 0
+        said = capsys.readouterr().out
+        assert (f"No longer as this collection wrote it: {ours}" in said) is bool(changed)
+        assert "ansible-playbook chamilo.hardening.harden" in said
+    assert [str(ours) in text for _title, text in desk.told] == ([True] if words else []), "a person who asked read it"
+
+
+def test_nobody_to_tell_does_not_keep_a_window_open(desk, monkeypatch):
+    def tell(*_words, **_more):
+        raise _alert.AlertError("no mail")
+
+    monkeypatch.setattr(_alert, "tell", tell)
+    monkeypatch.setattr(desk.engine, "edited", lambda state: {"sessions": ["/etc/x"]})
+    desk.open()
+    desk.now += 60 * 60
+    assert _program.main(("window", "close", "--due"), "1", desk.engine) == 0
+    assert desk.windows.known() == [] and desk.mode() == 0o644
+
+
+def test_the_commands(desk, capsys):
+    host = desk
 
     def typed(*words):
         assert _program.main(words, "1", host.engine) == 0
         return capsys.readouterr().out
 
-    assert "is open (upgrade) until" in typed("window", "open", "--minutes", "1")
+    said = typed("window", "open", "--minutes", "1")
+    assert "is open (upgrade) until" in said and "No backup was taken" in said
     assert "OPEN: " in typed("status")
     assert typed("window", "close", "--due") == ""
     host.now += 60
