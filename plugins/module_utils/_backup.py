@@ -40,7 +40,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import IO, Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _database, _env, _records, _state
+from ansible_collections.chamilo.hardening.plugins.module_utils import (
+    _alert,
+    _database,
+    _env,
+    _host,
+    _records,
+    _state,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError, open_trusted
 
@@ -424,14 +431,32 @@ DUMP_OPTIONS = (
 PROGRAMS = ("--routines", "--events")
 
 
+def _by_socket(portal: Portal) -> str:
+    """The socket by which root of this host reaches the portal's server, or an empty text."""
+    path = portal.socket or _database.SOCKET
+    return path if portal.local and os.path.exists(path) else ""
+
+
+def _has_routines(portal: Portal) -> bool:
+    """Whether the database has what the account for backups may not see, and root by the socket may."""
+    if not _by_socket(portal):
+        return False
+    sql = "SELECT COUNT(*) AS number FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = %s"
+    try:
+        (row,) = _database.Reader(_database.Account("root", socket=_by_socket(portal))).query(sql, (portal.name,))
+    except _database.DatabaseError:  # root does not get in by the socket
+        return False
+    return int(row["number"] or 0) > 0
+
+
 @contextlib.contextmanager
 def dumping(portal: Portal) -> Iterator[tuple[list[str], tuple[int, ...]]]:
     """The command that dumps the portal's database, and the descriptors it needs."""
     account = f"{CONFIGURATION}/backup-{portal.site}.cnf"
-    if os.path.exists(account):
+    if os.path.exists(account) and not _has_routines(portal):
         yield [dumper(), f"--defaults-file={account}", *DUMP_OPTIONS, *PROGRAMS, "--", portal.name], ()
-    elif portal.local and os.path.exists(portal.socket or _database.SOCKET):
-        where = f"--socket={portal.socket or _database.SOCKET}"
+    elif _by_socket(portal):
+        where = f"--socket={_by_socket(portal)}"
         yield [dumper(), "--no-defaults", "--user=root", where, *DUMP_OPTIONS, *PROGRAMS, "--", portal.name], ()
     else:  # the application's own account, its password in a pipe
         known = _env.read(Tree(), portal.folder)
@@ -864,10 +889,18 @@ def nearby(portal: Portal) -> str:
         return ""
     found = re.match(r"(?:rest:|s3:)?(?:\w+://)?(?:sftp:)?(?:[^/@]+@)?(\[[^]]+\]|[^/:]+)", portal.offsite)
     name = found[1].strip("[]") if found else ""
-    own = name in ("localhost", socket.gethostname(), portal.domain)
-    with contextlib.suppress(ValueError):
-        own = own or ipaddress.ip_address(name).is_loopback
+    own = name in ("localhost", socket.gethostname(), portal.domain) or _leads_here(name)
     return f"{shown(portal.offsite)} is this very machine." if own else ""
+
+
+def _leads_here(name: str) -> bool:
+    """Whether a name or an address is one of this host."""
+    try:
+        found = {str(entry[4][0]).partition("%")[0] for entry in socket.getaddrinfo(name, None)}
+    except (OSError, UnicodeError):  # a name of ssh's own configuration, or nobody to ask
+        return False
+    own = set(_host.addresses(Tree()))
+    return any(address in own or ipaddress.ip_address(address).is_loopback for address in found)
 
 
 def _upkeep(portal: Portal, memory: dict[str, Any]) -> list[str]:

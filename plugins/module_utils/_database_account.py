@@ -199,12 +199,13 @@ class Keeper:
             if self.wish.split:
                 self._extra("upgrade", GUIDE, result, check)
                 self._place(check)
-            if self.wish.backup:
-                self._extra("backup", BACKUP, result, check)
             if self.wish.application:
                 self._application(result, check)
-                if not self.wish.split:
-                    self._retire("upgrade", result, check)
+            # After it: a move that is taken back leaves nothing. Alone, it is somebody's express wish and may fail.
+            if self.wish.backup and (self._has_admin or not self.wish.application):
+                self._extra("backup", BACKUP, result, check)
+            if self.wish.application and not self.wish.split:
+                self._retire("upgrade", result, check)
 
     # -- the application ---------------------------------------------------------------------------------------------
 
@@ -478,8 +479,8 @@ class Keeper:
             there = source in server.hosts(user)
             if there and not seen and ours != [user, source]:
                 raise AccountError(
-                    f"There is an account {who} that this collection did not make. Nothing was changed. Drop or rename "
-                    f"it, or put its password into {path}."
+                    f"There is an account {who} that this collection did not make. It was left as it is. Drop or "
+                    f"rename it, or put its password into {path}."
                 )
             self._remember(accounts={**self._memory.get("accounts", {}), role: [user, source]})
             self.step(f"{role} noted")
@@ -628,6 +629,11 @@ class Keeper:
     def _is_here(self) -> bool:
         """Whether a server of this host's own serves it: not one in a container that is reached by 127.0.0.1."""
         return self._is_local and os.path.exists(SOCKET)
+
+    @property
+    def _has_admin(self) -> bool:
+        """Whether somebody may change accounts, now or when ``elsewhere`` is asked."""
+        return self._given_admin is not None or self._is_here or self.wish.elsewhere
 
     def _admin(self) -> Account:
         there = self.site.database

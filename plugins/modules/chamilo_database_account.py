@@ -72,6 +72,7 @@ options:
       - Make an account for backups, which may read the database and nothing else. Its password is in
         C(/etc/chamilo-hardening/backup-<site>.cnf), which root alone can read and the programs of MariaDB take with
         C(--defaults-extra-file).
+      - With O(application=true) it is left out where nothing here may make accounts.
     type: bool
     default: false
   clients:

@@ -26,6 +26,7 @@ OFFSITE = {"chamilo_backups_offsite_repository": store.REPOSITORY, "chamilo_back
 RECORD = "/var/lib/chamilo-hardening/backups.json"
 SITE = "campus_test"
 LOCAL = f"/var/backups/chamilo-hardening/{SITE}"
+ACCOUNT = f"chamilo_{SITE}_backup"
 # Chamilo has none of these; somebody's plugin may.
 OBJECTS = """
 CREATE VIEW active_user AS SELECT id, username FROM user WHERE active = 1;
@@ -87,6 +88,19 @@ def through(playbook: Playbook, host: Host) -> list[str]:
     said = str(failed.value)
     assert "attacks were held off" in said, said
     return [control for control in ("backups_encrypted", "backups_private") if f"{control}: " in said]
+
+
+def logins(host: Host, log: str) -> set[str]:
+    """Who read whole tables, by the server's log of all that is asked."""
+    names: dict[str, str] = {}
+    found = set()
+    for line in host.get(log).splitlines():
+        seen = re.search(r"(\d+) (Connect|Query)\t(.*)", line)
+        if seen and seen[2] == "Connect":
+            names[seen[1]] = seen[3].partition("@")[0]
+        elif seen and "SQL_NO_CACHE" in seen[3]:
+            found.add(names.get(seen[1], ""))
+    return found
 
 
 def contents(host: Host) -> dict[str, str]:
@@ -371,7 +385,7 @@ def test_a_restore_onto_a_fresh_machine_gives_the_same_portal(saved: Saved, cell
 
 
 def test_without_another_place_the_local_part_is_done_and_says_so(fresh: Host, playbook: Playbook) -> None:
-    playbook.sections = "backups"
+    playbook.sections = "database,backups"
     assert through(playbook, fresh) == ["backups_encrypted", "backups_private"]
     assert playbook.harden(fresh, "--check") > 0
     playbook.harden(fresh)
@@ -383,6 +397,16 @@ def test_without_another_place_the_local_part_is_done_and_says_so(fresh: Host, p
     assert [copy.name for copy in copies] == [f"campus.test-{SITE}.key"] and copies[0].stat().st_mode & 0o77 == 0
     assert copies[0].read_text() == fresh.get(f"/etc/chamilo-hardening/backups-{SITE}.key")
     assert playbook.harden(fresh) == 0
+    log = "/var/lib/mysql/all.log"
+    fresh.run(["mariadb", "-e", f"SET GLOBAL general_log_file = '{log}'; SET GLOBAL general_log = ON"])
+    program(fresh, "backup")
+    assert logins(fresh, log) == {ACCOUNT}
+    # What that account may not see is not lost.
+    fresh.run(["mariadb", "chamilo"], data="CREATE FUNCTION doubled(number INT) RETURNS INT RETURN 2 * number;\n")
+    program(fresh, "backup")
+    assert "root" in logins(fresh, log)
+    words = f"RESTIC_PASSWORD_FILE=/etc/chamilo-hardening/backups-{SITE}.key restic -r {LOCAL} --host {SITE}"
+    assert "doubled" in fresh.run(f"{words} --path /database.sql dump latest /database.sql | grep FUNCTION").stdout
     playbook.harden(fresh, chamilo_backups_state="absent")
     assert fresh.run("ls /etc/cron.d | grep chamilo", check=False).stdout == ""
     assert playbook.harden(fresh, chamilo_backups_state="absent") == 0

@@ -22,6 +22,7 @@ ROOT = "/var/www/chamilo"
 DROP_IN = "/etc/mysql/mariadb.conf.d/zz-chamilo-hardening.cnf"
 GUIDE = {"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "INDEX"}
 DATA = {"SELECT", "INSERT", "UPDATE", "DELETE"}
+BACKUP = {"SELECT", "LOCK TABLES", "SHOW VIEW", "TRIGGER", "EVENT"}
 OLD_PASSWORD = "chamilo-db-Password-1"  # of the sloppy state
 
 
@@ -117,10 +118,12 @@ def test_the_application_gets_an_account_of_its_own_and_nobody_else_s_is_touched
     assert {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)} == {
         "chamilo@%",
         "chamilo_campus_test@localhost",
+        "chamilo_campus_test_backup@localhost",
     }
     assert environment(fresh, "DATABASE_USER") == "chamilo_campus_test"
     assert len(environment(fresh, "DATABASE_PASSWORD")) == 32
     assert rights(fresh, "chamilo_campus_test@localhost") == {"chamilo.*": GUIDE}
+    assert rights(fresh, "chamilo_campus_test_backup@localhost") == {"chamilo.*": BACKUP}
     assert rights(fresh, "'chamilo'@'%'") == {}
     assert "ACCOUNT LOCK" in sql(fresh, "SHOW CREATE USER 'chamilo'@'%';")
     assert neighbour(fresh) == shop
@@ -176,7 +179,7 @@ def test_an_application_that_runs_as_root_is_moved_and_root_stays(fresh: Host, p
     playbook.harden(fresh)
     after = accounts(fresh)
     new = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
-    assert new == {f"chamilo_campus_test@{where}"}
+    assert new == {f"chamilo_campus_test@{where}", f"chamilo_campus_test_backup@{where}"}
     assert (environment(fresh, "DATABASE_USER"), environment(fresh, "DATABASE_HOST")) == ("chamilo_campus_test", where)
     assert login(fresh) and playbook.harden(fresh) == 0
 
@@ -328,10 +331,11 @@ def test_no_password_is_seen_by_anybody(fresh: Host, playbook: Playbook) -> None
     files = ["/root/seen", "/var/lib/mysql/all.log"]
     shown = said + fresh.run(f"cat {' '.join(files)} | tr '\\0' ' '").stdout + fresh.run("journalctl").stdout
     upgrade = re.findall(r'^password="(.*)"$', fresh.get("/etc/chamilo-hardening/upgrade-campus_test.cnf"), re.M)
-    for secret in (environment(fresh, "DATABASE_PASSWORD"), OLD_PASSWORD, *upgrade):
+    backup = re.findall(r'^password="(.*)"$', fresh.get("/etc/chamilo-hardening/backup-campus_test.cnf"), re.M)
+    for secret in (environment(fresh, "DATABASE_PASSWORD"), OLD_PASSWORD, *upgrade, *backup):
         assert secret not in shown
     assert fresh.run("stat -c '%U %a' /etc/chamilo-hardening/*.cnf /var/lib/chamilo-hardening/database-*").stdout.split(
-    ) == ["root", "600"] * 2  # fmt: skip
+    ) == ["root", "600"] * 3  # fmt: skip
     assert OLD_PASSWORD not in fresh.get("/var/lib/chamilo-hardening/database-campus_test.json")
 
 
@@ -351,9 +355,7 @@ def test_an_account_for_backups_alone(fresh: Host, playbook: Playbook) -> None:
     )
     playbook.run(play, fresh)
     assert environment(fresh, "DATABASE_USER") == "chamilo", "nothing else is changed"
-    assert rights(fresh, "chamilo_campus_test_backup@localhost") == {
-        "chamilo.*": {"SELECT", "LOCK TABLES", "SHOW VIEW", "TRIGGER", "EVENT"}
-    }
+    assert rights(fresh, "chamilo_campus_test_backup@localhost") == {"chamilo.*": BACKUP}
     options = "--defaults-extra-file=/etc/chamilo-hardening/backup-campus_test.cnf --single-transaction"
     dump = fresh.run(f"mariadb-dump {options} --triggers --routines=0 --events chamilo").stdout
     assert "-- Dump completed" in dump and "INSERT INTO `user`" in dump

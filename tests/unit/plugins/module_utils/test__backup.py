@@ -101,9 +101,25 @@ def test_a_repository_is_shown_without_its_password() -> None:
         ("sftp://backup@[::1]:22//x", True),
         ("s3:https://s3.example.org/bucket", False),
         ("s3:s3.example.org/bucket", False),
+        ("sftp:backup@10.0.0.5:/x", True),
+        ("rest:https://u:p@[2001:db8::5]:8000/x", True),
+        ("sftp:backup@10.0.0.6:/x", False),
+        ("sftp:backup@lan.school.example:/x", True),
+        ("sftp:backup@nowhere.example:/x", False),
     ],
 )
-def test_a_repository_on_this_machine_is_not_elsewhere(folders: Path, offsite: str, near: bool) -> None:
+def test_a_repository_on_this_machine_is_not_elsewhere(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, offsite: str, near: bool
+) -> None:
+    def resolve(name: str, _port: None) -> list[Any]:
+        if name == "nowhere.example":
+            raise OSError("not found")
+        if name[-1].isdigit():
+            return [(0, 0, 0, "", (name, 0))]
+        return [(0, 0, 0, "", ("10.0.0.5" if name.startswith("lan.") else "203.0.113.1", 0))]
+
+    monkeypatch.setattr(_backup.socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(_backup._host, "addresses", lambda _tree: ("10.0.0.5", "2001:db8::5"))
     assert bool(_backup.nearby(portal(folders, offsite=offsite))) is near
 
 
@@ -287,3 +303,33 @@ def test_an_offsite_repository_that_speaks_nonsense_is_written_down(
     with pytest.raises(ValueError, match="Expecting value"):
         _backup._offsite(there, {"last": {"run": "1"}})
     assert json.loads((folders / "state" / "backups.json").read_text())["offsite"]["ok"] is False
+
+
+@pytest.mark.parametrize(
+    ("account", "routines", "who"),
+    [
+        (False, 0, "--user=root"),
+        (True, 0, "--defaults-file="),
+        (True, 1, "--user=root"),
+        (True, None, "--defaults-file="),
+    ],
+)
+def test_the_account_for_backups_dumps_unless_it_cannot_see_all(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, account: bool, routines: int | None, who: str
+) -> None:
+    class Reader:
+        def __init__(self, login: Any) -> None:
+            assert login.user == "root"
+
+        def query(self, _sql: str, params: Any) -> list[dict[str, Any]]:
+            if routines is None:
+                raise _backup._database.DatabaseError("root has a password")
+            return [{"number": routines if params == ("chamilo",) else 9}]
+
+    monkeypatch.setattr(_backup._database, "Reader", Reader)
+    monkeypatch.setattr(_backup, "dumper", lambda: "dump")
+    (folders / "socket").touch()
+    if account:
+        (folders / "etc/backup-campus.cnf").touch()
+    with _backup.dumping(portal(folders, socket=str(folders / "socket"), name="chamilo")) as (command, _handles):
+        assert any(word.startswith(who) for word in command[:2] + command[2:3])

@@ -154,7 +154,7 @@ class Host:
 
     @property
     def user(self):
-        return re.search("DATABASE_USER='?([a-z_]*)", (self.folder / "campus/.env").read_text())[1]
+        return re.search(r"DATABASE_USER='?(\w*)", (self.folder / "campus/.env").read_text())[1]
 
     def apply(self, check=False, step=lambda name: None, state="present", **wish):
         database = Database("localhost", socket="/socket", name="chamilo", user=self.user)
@@ -300,6 +300,22 @@ def test_split_and_backup_have_passwords_that_root_alone_reads(sloppy):
     sloppy.apply(backup=True)
     assert not (sloppy.folder / "etc/upgrade-campus.cnf").exists()
     assert "'chamilo_campus_upgrade'@'localhost'" not in sloppy.server.users
+
+
+def test_a_move_that_fails_leaves_no_account_for_backups(sloppy):
+    sloppy.broken = lambda: sloppy.user != "chamilo"
+    before = sorted(sloppy.server.users)
+    with pytest.raises(AccountError, match="Everything is as it was before"):
+        sloppy.apply(backup=True)
+    assert sorted(sloppy.server.users) == before
+
+
+def test_where_nothing_may_make_accounts_backups_get_none_unless_they_are_all_that_is_wanted(sloppy, monkeypatch):
+    sloppy.apply()
+    monkeypatch.setattr(engine, "SOCKET", "/nowhere")
+    assert not sloppy.apply(backup=True).changed
+    with pytest.raises(AccountError, match="cannot be reached"):
+        sloppy.apply(application=False, backup=True)
 
 
 def test_somebody_else_s_account_of_that_name_is_not_taken(sloppy):
