@@ -267,3 +267,68 @@ def test_a_drill_does_not_end_that_of_another_portal(portal: Portal, monkeypatch
     _drill.drill(portal)
     _drill.drill(replace(portal, site="shop"))
     assert ran == ["campus", "shop"]
+
+
+class Listed:
+    """A repository that only lists what is in it, and remembers how it was checked."""
+
+    def __init__(self, nodes: list[dict[str, Any]], size: int = 0) -> None:
+        self.listed = nodes
+        self.size = size
+        self.checked: list[str] = []
+
+    def nodes(self, _snapshot: str) -> list[dict[str, Any]]:
+        return self.listed
+
+    def run(self, *words: str) -> tuple[str, str]:
+        if words[0] == "check":
+            self.checked.append(words[-1])
+        return json.dumps({"total_size": self.size}), ""
+
+
+def upload(number: int, size: int = 1000) -> dict[str, Any]:
+    path = f"/x/var/upload/{number:03}.txt"
+    return {"path": path, "type": "file", "size": size, "mtime": "2026-11-25T12:00:00.5Z"}
+
+
+def sampled(portal: Portal, run: str, nodes: list[dict[str, Any]]) -> list[str]:
+    made = attempt(portal)
+    made.place = Listed(nodes)  # type: ignore[assignment]
+    return [file.path for file in made._list(pair(run))[2]]
+
+
+def test_the_sample_is_the_same_for_a_backup_and_another_for_the_next(portal: Portal) -> None:
+    nodes = [upload(number) for number in range(500)]
+    first = sampled(portal, "1", nodes)
+    assert first == sampled(portal, "1", nodes)
+    assert len(first) == len(set(first)) == 200 and set(first) <= {node["path"] for node in nodes}
+    assert set(sampled(portal, "2", nodes)) != set(first)
+    # From all of them, not from the first 200.
+    assert 40 < sum(path > "/x/var/upload/300.txt" for path in first) < 120
+
+
+def test_the_sample_is_bounded_in_bytes_and_holds_no_huge_file(portal: Portal) -> None:
+    large = 100 << 20
+    found = sampled(portal, "1", [upload(number, large) for number in range(500)])
+    assert len(found) == (1 << 30) // large
+    nodes = [upload(number, (200 << 20) + 1 if number % 2 else 10) for number in range(500)]
+    found = sampled(portal, "1", nodes)
+    assert len(found) == 200 and not {upload(number)["path"] for number in range(1, 500, 2)} & set(found)
+    program = {**upload(1, 77), "path": "/x/public/index.php"}
+    made = attempt(portal)
+    made.place = Listed([program, upload(2)])  # type: ignore[assignment]
+    assert made._list(pair())[1] == 77, "the program comes back whole and is no part of the sample"
+
+
+def test_a_large_repository_is_read_part_by_part_in_turn(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_drill, "_READ_ALL", 100)
+    made = attempt(portal)
+    place = Listed([], 250)
+    made.place = place  # type: ignore[assignment]
+    for _drill_number in range(4):
+        made._read()
+    assert place.checked == [f"--read-data-subset={part}/3" for part in (1, 2, 3, 1)]
+    assert "part 1 of 3" in made.lines[-1]
+    place.size = 100
+    made._read()
+    assert place.checked[-1] == "--read-data"
