@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.demo import VARIABLES
 from tests.playbook import play
-from tests.testbed import hosts, images
+from tests.testbed import hosts, images, mail, store
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache/bench"
@@ -73,7 +73,17 @@ def main() -> int:
     inventory = CACHE / f"{network}.json"
     try:
         host = hosts.up("campus", options.release, options.web, network=network)
-        inventory.write_text(json.dumps({"chamilo": {"hosts": {host.domain: {**host.inventory(), **VARIABLES}}}}))
+        store.up(network)
+        mail.up(network)
+        # As on a host on which nothing is left out.
+        whole = {
+            "chamilo_backups_offsite_repository": store.REPOSITORY,
+            "chamilo_alert_mail": "admin@school.example",
+            "chamilo_alert_webhook": mail.HOOK,
+            "chamilo_monitoring_smtp_host": mail.NAME,
+        }
+        variables = {**host.inventory(), **VARIABLES, **whole}
+        inventory.write_text(json.dumps({"chamilo": {"hosts": {host.domain: variables}}}))
         play("harden", inventory)
         counted = executions(play("harden", inventory).output)
         unit = price("ping", PING, inventory)
@@ -88,6 +98,8 @@ def main() -> int:
         return 130
     finally:
         inventory.unlink(missing_ok=True)
+        store.down(network)
+        mail.down(network)
         hosts.down(network)
     print(f"A task that does nothing: {unit * 1000:.0f} ms ({options.web}, Debian {options.release})")
     print(f"Tasks in the second harden run: {', '.join(f'{role} {number}' for role, number in counted.items())}")
