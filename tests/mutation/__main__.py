@@ -56,6 +56,7 @@ findmnt --raw --noheadings --output TARGET | grep -Fxv "$0" | while read -r plac
   mount -o remount,bind,ro "$(printf %b "$place")"
 done
 mount -t tmpfs tmpfs /var/tmp
+mount -t tmpfs tmpfs /dev/shm
 cd "$0" && exec "$@"
 """
 
