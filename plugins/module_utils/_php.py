@@ -15,7 +15,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._configuration i
 _SECTION = re.compile(r"\[([^\]]+)\]")
 _ENTRY = re.compile(r"([\w.]+)(?:\[([^\]]*)\])?\s*=\s*(.*)")
 _OURS = re.compile(r"\d+-chamilo-[\w.-]+\.ini")  # what this collection puts into conf.d
-_PREPEND = "auto_prepend_file"
+_MADE = ("auto_prepend_file", "upload_max_filesize", "post_max_size")
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ def _resolved(tree: Tree, address: str) -> str:
 def settings(tree: Tree, folder: str, root: str, pool: Pool | None = None) -> dict[str, str]:
     """What one face of PHP (``folder``: /etc/php/8.4/fpm) sets for the scripts below ``root``/public.
 
-    Later files win over earlier ones, the pool over files, a [PATH=...] section over the pool. A file to run before
-    each script is not looked for in the files of this collection.
+    Later files win over earlier ones, the pool over files, a [PATH=...] section over the pool. What the files of this
+    collection make of their owner's values (_MADE) does not count: it would hide what the owner says later.
     """
     found: dict[str, str] = {}
     inside: dict[str, str] = {}
@@ -122,7 +122,7 @@ def settings(tree: Tree, folder: str, root: str, pool: Pool | None = None) -> di
                 kind, _is, where = section[1].partition("=")
                 above = f"{root}/public/".startswith(f"{where.rstrip('/')}/")
                 here = {"PATH": inside if above else None, "HOST": None}.get(kind, found)
-            elif entry and entry[2] is None and here is not None and not (ours and entry[1] == _PREPEND):
+            elif entry and entry[2] is None and here is not None and not (ours and entry[1] in _MADE):
                 here[entry[1]] = _value(entry[3])
     return {**found, **dict(pool.settings if pool else ()), **inside}
 

@@ -66,9 +66,14 @@ def test_what_php_sets_for_the_portal(host, pools):
     )
     host.write(f"{FPM}/conf.d/20-own.ini", 'upload_max_filesize = "16M"\nauto_prepend_file = /opt/watch.php\n')
     host.write(
-        f"{FPM}/conf.d/99-chamilo-campus.ini",
-        "[PATH=/var/www/chamilo/]\npost_max_size = 1G\nauto_prepend_file = /ours\n"
+        f"{FPM}/conf.d/60-own.ini",
+        "[PATH=/var/www/chamilo/]\npost_max_size = 1G\n"
         "[PATH=/var/www/other]\nupload_max_filesize = 1M\n[HOST=x]\nupload_max_filesize = 3M\n",
+    )
+    # Ours: made of what the owner said when it was written. He may have said something else since.
+    host.write(
+        f"{FPM}/conf.d/91-chamilo-campus-uploads.ini",
+        "[PATH=/var/www/chamilo]\nupload_max_filesize = 8M\npost_max_size = 9M\nauto_prepend_file = /ours\n",
     )
     found = _php.settings(host.tree, FPM, "/var/www/chamilo", pools[0])
     assert (found["upload_max_filesize"], found["post_max_size"], found["memory_limit"]) == ("16M", "1G", "256M")
