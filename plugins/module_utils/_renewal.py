@@ -85,11 +85,10 @@ def renewed(engine: Engine, lineage: str, serial: Serial | None = None) -> list[
             continue
         try:
             lines.append(bring_into_force(site, engine, serial))
-        except RenewalError as problem:
-            faults.append(str(problem))
-            _alert.tell(
-                "https", f"The renewed certificate of {site['domain']} is not in force", str(problem), again=True
-            )
+        except Exception as problem:  # whatever it is, somebody is told, and the other sites go on; it is raised below
+            text = str(problem) or type(problem).__name__
+            faults.append(text)
+            _alert.tell("https", f"The renewed certificate of {site['domain']} is not in force", text, again=True)
     if faults:
         raise RenewalError(" ".join(faults))
     return lines

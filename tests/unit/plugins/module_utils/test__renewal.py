@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _certbot, _hsts, _renewal, _x509
 from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import Busy, Store
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine
 from tests.testbed import authority
 
@@ -68,8 +70,8 @@ def told(monkeypatch) -> list[str]:
 @pytest.fixture
 def host(tmp_path, monkeypatch, told) -> Host:
     made = Host(tmp_path)
-    monkeypatch.setattr(_renewal.glob, "glob", lambda pattern: [str(tmp_path / "https-campus.json")])
-    monkeypatch.setattr(_certbot, "lineage_of", lambda file: "campus.test" if file == str(made.file) else "")
+    monkeypatch.setattr(_renewal.glob, "glob", lambda pattern: [str(path) for path in tmp_path.glob("https-*.json")])
+    monkeypatch.setattr(_certbot, "lineage_of", lambda file: "campus.test" if file.startswith(str(tmp_path)) else "")
     monkeypatch.setattr(_renewal, "SERVED_SECONDS", 0)
     return made
 
@@ -98,6 +100,43 @@ def test_a_reload_that_did_nothing_is_told(host, told):
     with pytest.raises(_renewal.RenewalError, match="still serves old"):
         host.renewed()
     assert "systemctl status nginx" in told[0]
+
+
+def test_nothing_is_loaded_while_somebody_else_has_the_lock_of_the_host(host):
+    said: list[str] = []
+    hook = threading.Thread(target=lambda: said.extend(host.renewed()))
+    with Store(str(host.folder / "state")).lock("a run of the role", 1):
+        hook.start()
+        hook.join(0.5)
+        assert hook.is_alive() and host.commands == [], "the files may be half of one run and half of another"
+    hook.join(10)
+    assert said == [f"campus.test serves the certificate with serial {host.new}."]
+    assert "systemctl reload nginx" in host.commands
+
+
+@pytest.mark.parametrize("fault", ["busy", "no certificate", "no file"])
+def test_whatever_stops_one_site_is_told_and_the_others_go_on(host, told, monkeypatch, fault):
+    first = host.folder / "https-alumni.json"  # in the way of the one behind it
+    known = json.loads((host.folder / "https-campus.json").read_text())
+    theirs = host.folder / "theirs.pem"
+    first.write_text(json.dumps({**known, "domain": "alumni.test", "certificate": str(theirs)}))
+    monkeypatch.setattr(_renewal.glob, "glob", lambda pattern: [str(first), str(host.folder / "https-campus.json")])
+    wanted = {"busy": "Busy", "no certificate": "no certificate", "no file": "theirs.pem"}[fault]
+    if fault != "no file":
+        theirs.write_text(host.file.read_text() if fault == "busy" else "empty")
+    lock = host.engine.store.lock
+
+    def busy(who: str, wait: float):
+        if len(told) == 0 and fault == "busy":
+            raise Busy("Busy")
+        return lock(who, wait)
+
+    monkeypatch.setattr(host.engine.store, "lock", busy)
+    with pytest.raises(_renewal.RenewalError, match=wanted):
+        host.renewed()
+    (alert,) = told
+    assert alert.startswith("The renewed certificate of alumni.test is not in force: ") and wanted in alert
+    assert host.loaded == host.new, "the other site has its certificate in force"
 
 
 def test_a_server_that_does_not_run_is_left_as_it_is(host):
