@@ -10,7 +10,7 @@ import errno
 import glob
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 # What the first line of every file of ours begins with.
@@ -129,6 +129,7 @@ class Takeover:
     obstacles: tuple[Place, ...]  # what would be lost, file and line
     neighbours: tuple[Place, ...] = ()  # those of them that are other sites: they would go off line
     redirected: bool = False  # visitors of http are sent to https now
+    refused: Mapping[str, str] = field(default_factory=dict)  # auto, managed -> why not, where it is not done
 
 
 @dataclass(frozen=True)

@@ -57,9 +57,9 @@ class EnvError(Exception):
 
 @dataclass(frozen=True)
 class Wish:
-    """What is wanted of the environment."""
+    """What is wanted of the environment. A value that is None: the key is to stand nowhere."""
 
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str | None] = field(default_factory=dict)
     secret_values: Mapping[str, str] = field(default_factory=dict, repr=False)
     require: Sequence[str] = ()
     generate: bool = False
@@ -99,12 +99,15 @@ class Draft(Tree):
     def exists(self, path: str) -> bool:
         return path != self.hidden and self._base.exists(path)
 
-    def set(self, path: str, name: str, value: str) -> None:
-        """Give a name another value in one file."""
+    def set(self, path: str, name: str, value: str | None) -> None:
+        """Give a name another value in one file, or take it out."""
         text = self._texts[path] if path in self._texts else self._load(path)
-        write = set_php if path.endswith(".php") else set_dotenv
+        php = path.endswith(".php")
         try:
-            self._texts[path] = write(text, path, name, value)
+            if value is None:
+                self._texts[path] = (unset_php if php else unset_dotenv)(text, path, name)
+            else:
+                self._texts[path] = (set_php if php else set_dotenv)(text, path, name, value)
         except _env.DotenvError as problem:
             raise EnvError(f"{problem}. Nothing was changed. Mend that line first.") from problem
 
@@ -122,6 +125,14 @@ def set_dotenv(text: str, path: str, name: str, value: str) -> str:
     newline = "\r\n" if "\r\n" in text else "\n"
     gap = "" if not text or text.endswith("\n") else newline
     return f"{text}{gap}{name}={_quoted(value, '')}{newline}"
+
+
+def unset_dotenv(text: str, path: str, name: str) -> str:
+    """The text of an environment file without the last assignment of a name: the one that counts."""
+    last = [each for each in _env.assignments(text, path) if each.name == name][-1]
+    start = text.rfind("\n", 0, last.start) + 1
+    end = text.find("\n", last.end) + 1
+    return text[:start] + (text[end:] if end else "")
 
 
 def _quoted(value: str, style: str) -> str:
@@ -143,6 +154,11 @@ def set_php(text: str, path: str, name: str, value: str) -> str:
     if head is None:
         raise EnvError(f"{path} is not what `composer dump-env` writes, so {name} cannot be set in it.")
     return f"{text[: head.end()]}\n  '{name}' => {new},{text[head.end() :]}"
+
+
+def unset_php(text: str, _path: str, name: str) -> str:
+    """The text that ``composer dump-env`` wrote, without a name."""
+    return re.sub(rf"[ \t]*'{name}'\s*=>\s*'(?:[^'\\]|\\.)*',?[ \t]*\n?", "", text, flags=re.DOTALL)
 
 
 class Editor:
@@ -201,7 +217,9 @@ class Editor:
             raise EnvError(f"{self.site.root} has no .env file: Chamilo is not installed yet.")
         return environment
 
-    def _keep_public_out(self, wish: Wish, wanted: dict[str, str], before: _env.Environment, result: Result) -> None:
+    def _keep_public_out(
+        self, wish: Wish, wanted: dict[str, str | None], before: _env.Environment, result: Result
+    ) -> None:
         """Give what must not be public a value of its own; refuse what would lock people out."""
         known = [name for name in wish.require if name not in wanted and name in before.public_secrets]
         if known and not wish.generate:
@@ -229,7 +247,7 @@ class Editor:
         result.generated.remove("APP_SECRET")
         result.refused.append({"name": "APP_SECRET", "why": why})
 
-    def _overruled(self, wanted: Mapping[str, str], before: _env.Environment) -> None:
+    def _overruled(self, wanted: Mapping[str, str | None], before: _env.Environment) -> None:
         """Refuse what the server gives PHP: that wins over the files, and stands in a file that is not ours."""
         places = [
             f"{name} ({self.given[name].file} line {self.given[name].line})"
@@ -242,7 +260,7 @@ class Editor:
                 "files. Nothing was changed. Take it out there, or correct it there."
             )
 
-    def _settle(self, draft: Draft, wanted: Mapping[str, str]) -> None:
+    def _settle(self, draft: Draft, wanted: Mapping[str, str | None]) -> None:
         """Edit until the application would see every value, first without what Composer wrote, then with it."""
         dumped = posixpath.join(self.site.root, ".env.local.php")
         if draft.exists(dumped) and draft.exists(posixpath.join(self.site.root, ".env")):
@@ -252,7 +270,7 @@ class Editor:
             draft.hidden = ""
         self._edit(draft, wanted)
 
-    def _edit(self, draft: Draft, wanted: Mapping[str, str]) -> None:
+    def _edit(self, draft: Draft, wanted: Mapping[str, str | None]) -> None:
         for _round in range(_ROUNDS):
             environment = self._environment(draft)
             left = {name: text for name, text in wanted.items() if _seen(environment, name) != _meant(name, text)}
@@ -363,7 +381,7 @@ class Editor:
                 _entries(self._old[self._behind[path]].data.decode("utf-8", "surrogateescape"), path),
                 _entries(text, path),
             )
-            names = [name for name in right if left.get(name) != right[name]]
+            names = [name for name in {**left, **right} if left.get(name) != right.get(name)]
             result.diff.append(
                 {
                     "before_header": path,
@@ -371,7 +389,9 @@ class Editor:
                     "before": "".join(
                         f"{name}={_shown(name, left[name], 'a secret')}\n" for name in names if name in left
                     ),
-                    "after": "".join(f"{name}={_shown(name, right[name], 'another secret')}\n" for name in names),
+                    "after": "".join(
+                        f"{name}={_shown(name, right[name], 'another secret')}\n" for name in names if name in right
+                    ),
                 }
             )
         for change in work:
@@ -468,7 +488,7 @@ class _Writer(Engine):
                 )
 
 
-def _checked(wish: Wish) -> dict[str, str]:
+def _checked(wish: Wish) -> dict[str, str | None]:
     """All values that are wanted. Refuses what cannot be meant."""
     for name in (*wish.values, *wish.secret_values):
         if not _NAME.fullmatch(name):
@@ -481,9 +501,9 @@ def _checked(wish: Wish) -> dict[str, str]:
     twice = sorted(set(wish.values) & set(wish.secret_values))
     if twice:
         raise EnvError(f"{' and '.join(twice)} stands in values and in secret_values.")
-    wanted = {**wish.values, **wish.secret_values}
+    wanted: dict[str, str | None] = {**wish.values, **wish.secret_values}
     for name, text in wanted.items():
-        if "\0" in text:
+        if "\0" in (text or ""):
             raise EnvError(f"The value of {name} has a NUL byte in it.")
         if text in _env.PUBLIC.get(name, ()):
             raise EnvError(f"The value given for {name} is one that everybody can look up in the sources of Chamilo.")
@@ -494,8 +514,8 @@ def _seen(environment: _env.Environment, name: str) -> str | None:
     return environment.secret(name) if name in environment.sources else None
 
 
-def _meant(name: str, text: str) -> str:
-    return _env.debug_text(text) if name == "APP_DEBUG" else text
+def _meant(name: str, text: str | None) -> str | None:
+    return _env.debug_text(text) if name == "APP_DEBUG" and text is not None else text
 
 
 def _entries(text: str, path: str) -> dict[str, str]:

@@ -150,12 +150,14 @@ def take(
         return Step()
     ask = ask or _ask
     known = _read(record_of(site))
-    address, authority = configuration.get("address", ""), configuration.get("ca_file", "")
+    # Without an address: where the name leads, which is the proxy where TLS ends elsewhere.
+    address, authority = wanted.get("address", ""), configuration.get("ca_file", "")
 
     def portal() -> str:
         answer = ask(f"https://{domain}/", address, authority)
         if not answer.status or answer.status >= 500:
-            return f"https://{domain}/ does not answer a client that checks certificates: {_why(answer)}"
+            where = f" at {address}" if address else ""
+            return f"https://{domain}/{where} does not answer a client that checks certificates: {_why(answer)}"
         sent = answer.values(HEADER)
         if sent != [TRIAL]:
             return f"https://{domain}/ sends {' and '.join(sent) or 'no value'} as {HEADER} instead of {TRIAL}"

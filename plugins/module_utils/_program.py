@@ -23,6 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _backup,
     _backup_commands,
     _daily,
+    _env_memory,
     _migrate,
     _monitoring,
     _monitoring_commands,
@@ -96,6 +97,7 @@ def main(arguments: Sequence[str] | None = None, version: str = "", engine: Engi
         *_monitoring_commands.ERRORS,
         *_renewal.ERRORS,
         *_settings_undo.ERRORS,
+        *_env_memory.ERRORS,
         _unlock.UnlockError,
         _window.WindowError,
         PermsError,
@@ -201,7 +203,8 @@ def _recover(options: argparse.Namespace, engine: Engine) -> int:
 def _undo(options: argparse.Namespace, engine: Engine) -> int:
     names = engine.names(options.section)
     settings = _settings_undo.names(options.section, engine.store.root)
-    if not names and not settings:
+    environment = _env_memory.names(options.section, engine.store.root)
+    if not names and not settings and not environment:
         known = ", ".join(sorted(engine.store.peek()["records"])) or "none"
         _say(f"Nothing of {options.section} is in force here. In force: {known}.", syslog.LOG_ERR)
         return 1
@@ -212,6 +215,7 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
         paths = sorted({path for name in names for path in records[name]["files"]})
         print("These files go back to what they were before:", *paths, sep="\n  ")
         print(*_settings_undo.told(settings, engine.store.root), sep="\n")
+        print(*_env_memory.told(environment, engine.store.root), sep="\n")
         if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
             print("Nothing was changed.")
             return 1
@@ -231,6 +235,9 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
         _say(f"undo {name}: done; {how}.")
     for name in settings:
         for line in _settings_undo.undo(name, engine.store.root):
+            _say(f"undo {name}: {line}")
+    for name in environment:
+        for line in _env_memory.undo(name, engine):
             _say(f"undo {name}: {line}")
     for line in _settings_undo.GONE.get(options.section.partition(":")[0], ()):
         _say(f"undo {options.section}: {line}")

@@ -31,7 +31,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._configuration i
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._env import Environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._env import read as read_environment
-from ansible_collections.chamilo.hardening.plugins.module_utils._takeover import Portal, assess
+from ansible_collections.chamilo.hardening.plugins.module_utils._takeover import Portal, assess, refused
 
 __all__ = [
     "Database",
@@ -234,7 +234,7 @@ class _Discovery:
             web=web,
             php=php,
             database=self.database(environment),
-            takeover=self.takeover(root, php, web, configuration, servers),
+            takeover=self.takeover(root, php, web, configuration, servers, [hosts[id(server)] for server in serving]),
             virtual_hosts=tuple(hosts.values()),
             serving=tuple(hosts[id(server)] for server in serving),
             fallback=tuple(hosts[id(server)] for server in fallback),
@@ -478,7 +478,13 @@ class _Discovery:
         return tuple(sorted(path for path in found if not any(path.startswith(f"{other}/") for other in found)))
 
     def takeover(
-        self, root: str, php: Php, web: WebServer, configuration: Configuration, servers: Sequence[Server]
+        self,
+        root: str,
+        php: Php,
+        web: WebServer,
+        configuration: Configuration,
+        servers: Sequence[Server],
+        serving: Sequence[VirtualHost],
     ) -> Takeover:
         if not web.name:
             return Takeover(False, (), (), ())
@@ -487,7 +493,13 @@ class _Discovery:
         theirs = {server.host.root.rstrip("/") for server in servers if server.host.root}
         roots = frozenset(ours | {path for path in theirs if self.tree.real(path) in real})
         portal = Portal(self.domain, roots, php.socket or php.sapi)
-        return assess(portal, web.name, configuration, servers, *_answering(web.name)(servers, self.domain))
+        found = assess(portal, web.name, configuration, servers, *_answering(web.name)(servers, self.domain))
+        return replace(found, refused=refused(self.domain, found, serving, self.include(web)))
+
+    def include(self, web: WebServer) -> str:
+        """The line that puts our drop-ins in force in a virtual host."""
+        drop_ins = f"/etc/{web.service}/sites-available/chamilo-{self.site}.d/*.conf"
+        return f"include {drop_ins};" if web.name == "nginx" else f"IncludeOptional {drop_ins}"
 
     def environment(self, root: str, web: WebServer, serving: Sequence[Server], pool: _php.Pool | None) -> Environment:
         """What the application sees: the pool's and the virtual host's environment win over the files."""

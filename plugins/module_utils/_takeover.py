@@ -21,6 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._configuration i
     Place,
     Server,
     Takeover,
+    VirtualHost,
     every,
     walk,
 )
@@ -76,6 +77,32 @@ def assess(
         for argument in directive.arguments
     )
     return Takeover(not found, files, tuple(dict.fromkeys(enabled)), found, _sorted(neighbours), redirected)
+
+
+def refused(domain: str, found: Takeover, serving: Sequence[VirtualHost], include: str) -> dict[str, str]:
+    """Why it is not done, for each value of chamilo_https_vhost that asks for it.
+
+    ``include``: the line that its owner may add instead.
+    """
+    why = {}
+    # Whoever includes our drop-ins in a virtual host of his own is not asked again.
+    kept = bool(serving) and all(host.includes_ours for host in serving) and not all(host.ours for host in serving)
+    if found.neighbours:
+        instead = "or give each of the other sites a file of its own"
+        why["managed"] = _refusal(domain, found.neighbours, include, instead)
+    else:
+        instead = "or set it to managed to have it replaced"
+    if found.obstacles and not kept:
+        why["auto"] = _refusal(domain, found.obstacles, include, instead)
+    return why
+
+
+def _refusal(domain: str, lost: Sequence[Place], include: str, instead: str) -> str:
+    places = "; ".join(f"{place.file} line {place.line}: {place.what}" for place in lost)
+    return (
+        f"{domain} is served by a virtual host that does more than ours would: {places}. It was left as it is. Set "
+        f'chamilo_https_vhost to include and add the line "{include}" to that virtual host, {instead}.'
+    )
 
 
 def _sorted(places: Iterable[Place]) -> tuple[Place, ...]:

@@ -59,6 +59,20 @@ options:
       - Keys that may hold a secret are refused here. They belong in O(secret_values).
     type: dict
     default: {}
+  name:
+    description:
+      - A section of this collection and a word for the portal, such as V(https:campus).
+      - Under it the host keeps what the keys in O(values) were before, for O(state=absent) and for
+        C(chamilo-hardening undo).
+      - Without it nothing is kept.
+    type: str
+  state:
+    description:
+      - With V(absent), the keys that are kept under O(name) get the value back that they had before; those that stood
+        nowhere are taken out. One that somebody else changed since stays as it is.
+    type: str
+    choices: [present, absent]
+    default: present
   secret_values:
     description: Keys whose values are in no output, log or diff.
     type: dict
@@ -151,6 +165,12 @@ EXAMPLES = r"""
     secret_values:
       DATABASE_PASSWORD: "{{ vault_chamilo_database_password }}"
 
+- name: Go back to the proxies that were trusted before
+  chamilo.hardening.chamilo_env:
+    domain: campus.example.org
+    name: https:campus
+    state: absent
+
 - name: Trust the load balancer, on a host that serves several portals
   chamilo.hardening.chamilo_env:
     domain: campus.example.org
@@ -232,6 +252,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._env_file import
     Result,
     Wish,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._env_memory import bring_back, remember
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import SiteError, discover_environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
 
@@ -244,6 +265,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "domain": {"type": "str", "required": True},
+            "name": {"type": "str"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "root": {"type": "str", "default": ""},
             "web_server": {"type": "str", "choices": ["", "nginx", "apache"], "default": ""},
             "values": {"type": "dict", "default": {}},
@@ -255,16 +278,24 @@ def main() -> None:
             "clear_cache": {"type": "bool", "default": True},
             "web_user": {"type": "str", "default": ""},
         },
+        required_if=[("state", "absent", ("name",))],
         supports_check_mode=True,
     )
     given = dict(module.params)
     place = [given.pop(name) for name in ("domain", "root", "web_server")]
-    for name in ("values", "secret_values"):
-        given[name] = {str(key): text(value) for key, value in given[name].items()}
+    name, state = given.pop("name"), given.pop("state")
+    for kind in ("values", "secret_values"):
+        given[kind] = {str(key): text(value) for key, value in given[kind].items()}
     result = Result()
     failure = ""
     try:
-        Editor(*discover_environment(*place)).apply(Wish(**given), result, check=module.check_mode)
+        editor = Editor(*discover_environment(*place))
+        if state == "absent":
+            bring_back(name, editor, result, check=module.check_mode)
+        else:
+            if name and not module.check_mode:
+                remember(name, editor, given["values"])
+            editor.apply(Wish(**given), result, check=module.check_mode)
     except (EnvError, SiteError, StateError, OSError) as problem:
         failure = str(problem)
     for one in result.refused:

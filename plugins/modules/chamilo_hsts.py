@@ -48,10 +48,10 @@ EXAMPLES = r"""
       site: campus
       service: nginx
       test: [[nginx, -t]]
-      address: 127.0.0.1
       ca_file: ""
       hsts:
         mode: ramp
+        address: 127.0.0.1
         subdomains: [media.campus.example.org]
         files:
           - path: /etc/nginx/sites-available/chamilo-campus.d/https_hsts.conf

@@ -71,6 +71,14 @@ options:
         name of the role's variable. Without a portal on this host nothing is looked at.
     type: dict
     default: {}
+  takeover:
+    description:
+      - A value of C(chamilo_https_vhost).
+      - Fail when the virtual host of this collection would replace one by it that does more.
+      - Otherwise that is in RV(site.takeover.refused).
+    type: str
+    choices: ["", auto, managed, include]
+    default: ""
   require:
     description:
       - Fail when there is no Chamilo, no web server, or no way to tell which of several is meant, or when
@@ -129,6 +137,14 @@ settings_in_force:
       portals: null
       lock: true
       pin: null
+environment_kept:
+  description:
+    - The names under which M(chamilo.hardening.chamilo_env) keeps what keys of the environment were before.
+    - Empty without root.
+  returned: success
+  type: list
+  elements: str
+  sample: [https:campus]
 site:
   description:
     - What was found. Empty texts and lists mean that it was not.
@@ -427,6 +443,9 @@ site:
         redirected:
           description: Whether visitors of http are sent to https now.
           type: bool
+        refused:
+          description: Why it is not replaced, for each value of C(chamilo_https_vhost) that asks for it in vain.
+          type: dict
     addresses:
       description: The addresses of this host that others can reach.
       type: list
@@ -533,6 +552,7 @@ from dataclasses import asdict
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._env_memory import recall
 from ansible_collections.chamilo.hardening.plugins.module_utils._overrides import OverridesError
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError, order
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import SettingsError
@@ -576,22 +596,27 @@ def main() -> None:
             "certificate_file": {"type": "path", "default": ""},
             "certificate_key_file": {"type": "path", "default": ""},
             "tree": {"type": "dict", "default": {}},
+            "takeover": {"type": "str", "choices": ["", "auto", "managed", "include"], "default": ""},
             "require": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
+    wanted = dict(module.params)
+    tree, takeover = wanted.pop("tree"), wanted.pop("takeover")
     try:
-        given = dict(module.params)
-        tree = given.pop("tree")
-        site = discover(**given)
+        site = discover(**wanted)
         if tree and site.root:
             _judge(tree, site)
         # Only root may read what it rests on.
         in_force = Engine().in_force() if os.geteuid() == 0 else {}
         settings = _settings(site) if os.geteuid() == 0 else {}
+        kept = sorted(recall()) if os.geteuid() == 0 else []
     except (SiteError, PermsError, StateError, OSError) as problem:
         module.fail_json(msg=str(problem))
-    module.exit_json(changed=False, site=asdict(site), in_force=in_force, settings_in_force=settings)
+    if takeover in site.takeover.refused:
+        module.fail_json(msg=site.takeover.refused[takeover])
+    found = {"site": asdict(site), "in_force": in_force, "settings_in_force": settings, "environment_kept": kept}
+    module.exit_json(changed=False, **found)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,41 @@ GUIDE = {
     "X-Frame-Options": "SAMEORIGIN",
     "X-XSS-Protection": "1; mode=block",
     "Referrer-Policy": "strict-origin-when-cross-origin",
+}
+# A host at rest writes these by itself.
+QUIET = ["/var/log/*", "/var/lib/systemd/*", "/var/lib/php/*", "/var/lib/nginx/*", "/root/.ansible*", "database:*"]
+# The usual configuration of a proxy: TLS ends here, or (8443) is spoken on to the portal as well.
+GATE = """
+server {{
+    listen 80;
+    listen 443 ssl;
+    server_name {domain};
+    ssl_certificate /etc/ssl/portal.pem;
+    ssl_certificate_key /etc/ssl/portal.key;
+    proxy_set_header Host $host;
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    proxy_set_header X-Forwarded-Proto $scheme;
+    location / {{ proxy_pass http://{address}; }}
+}}
+server {{
+    listen 8443 ssl;
+    server_name {domain};
+    ssl_certificate /etc/ssl/portal.pem;
+    ssl_certificate_key /etc/ssl/portal.key;
+    proxy_set_header Host $host;
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_ssl_server_name on;
+    proxy_ssl_name {domain};
+    location / {{ proxy_pass https://{address}; }}
+}}
+"""
+# With such a proxy the host itself needs no certificate.
+BEHIND = {
+    "chamilo_https_certificate": "auto",
+    "chamilo_https_certificate_file": "",
+    "chamilo_https_certificate_key_file": "",
+    "chamilo_https_terminated_elsewhere": True,
 }
 HSTS = "max-age=31536000; includeSubDomains"
 
@@ -67,6 +103,18 @@ class Playbook:
         return str(path)
 
 
+def changed(output: str) -> set[str]:
+    """The tasks that said "changed"."""
+    tasks: set[str] = set()
+    name = ""
+    for line in output.splitlines():
+        if found := re.match(r"TASK \[(?:chamilo\.hardening\.)?(.*)\] \*", line):
+            name = found[1]
+        elif line.startswith("changed: "):
+            tasks.add(name)
+    return tasks
+
+
 def missing_from_the_portal(host: Host, scheme: str, name: str = "") -> list[str]:
     """What the portal (of another name, where there are several) no longer does for its users, in words."""
     found = selfcheck.check(f"{scheme}://{name or host.domain}", host.address, str(authority.certificate()))
@@ -84,3 +132,29 @@ def neighbour(host: Host) -> list[Any]:
         # The one thing Apache knows for the whole host only: how much of its version it tells.
         found.append((path, answer.status, told, re.sub(rb"Apache\S*(?: \(Debian\))?", b"Apache", answer.body)))
     return found
+
+
+def proxy(host: Host, make: Callable[..., Host]) -> Host:
+    """A host that stands in front of another one."""
+    made = make("gate", release="trixie", web="nginx", state="virgin")
+    chain, key = authority.issue(host.domain)
+    made.put("/etc/ssl/portal.pem", chain)
+    made.put("/etc/ssl/portal.key", key, "0600")
+    made.put("/etc/nginx/conf.d/gate.conf", GATE.format(domain=host.domain, address=host.address))
+    made.run("systemctl restart nginx")
+    made.wait(f"http://{host.domain}/", address=made.address)
+    return made
+
+
+def include_line(host: Host) -> str:
+    service, line = ("nginx", "include") if host.web == "nginx" else ("apache2", "IncludeOptional")
+    end = ";" if host.web == "nginx" else ""
+    return f"{line} /etc/{service}/sites-available/chamilo-campus_test.d/*.conf{end}"
+
+
+def paste(host: Host, text: str) -> None:
+    """Put a line into the portal's own virtual host, as its owner does."""
+    service, name, file = (
+        ("nginx", "server_name", "chamilo") if host.web == "nginx" else ("apache2", "ServerName", "chamilo.conf")
+    )
+    host.run(["sed", "-i", f"s|^ *{name} .*|&\\n{text}|", f"/etc/{service}/sites-available/{file}"])

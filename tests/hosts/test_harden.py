@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.hosts.conftest import Cell
-from tests.hosts.hardening import CERTIFICATE, GUIDE, Playbook, missing_from_the_portal, neighbour
+from tests.hosts.hardening import CERTIFICATE, GUIDE, Playbook, changed, missing_from_the_portal, neighbour
 from tests.playbook import PlayError, play
 from tests.testbed import authority
 from tests.testbed.engine import ROOT
@@ -55,18 +55,6 @@ def playbook(tmp_path: Path) -> Playbook:
 @pytest.fixture
 def whole(tmp_path: Path) -> Playbook:
     return Playbook(tmp_path)
-
-
-def changed(output: str) -> set[str]:
-    """The tasks that said "changed"."""
-    tasks: set[str] = set()
-    name = ""
-    for line in output.splitlines():
-        if found := re.match(r"TASK \[(?:chamilo\.hardening\.)?(.*)\] \*", line):
-            name = found[1]
-        elif line.startswith("changed: "):
-            tasks.add(name)
-    return tasks
 
 
 def workers(host: Host) -> str:

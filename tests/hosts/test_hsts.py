@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hosts.hardening import HSTS, Playbook
+from tests.hosts.hardening import BEHIND, HSTS, Playbook, proxy
 from tests.testbed import authority
 from tests.testbed.hosts import Host
 
@@ -91,6 +91,27 @@ def test_a_subdomain_without_https_holds_the_ramp_back(
     media.run("systemctl stop nginx")
     assert "cannot reach what they are bound to" in daily(ramping)
     assert sent(ramping) == [HSTS], "what browsers know is not taken back"
+
+
+def test_behind_a_proxy_the_ramp_looks_at_what_the_proxy_serves(
+    fresh: Host, playbook: Playbook, make: Callable[..., Host]
+) -> None:
+    gate = proxy(fresh, make)
+    fresh.run(f"echo '{gate.address} {fresh.domain}' >>/etc/hosts")  # as the DNS of the world has it
+
+    def through() -> list[str]:
+        return fresh.http(f"https://{fresh.domain}/", address=gate.address).values("Strict-Transport-Security")
+
+    behind = {**BEHIND, **RAMP, "chamilo_trusted_proxies": [gate.address]}
+    playbook.harden(fresh, **behind)
+    assert through() == [TRIAL]
+    a_week_goes_by(fresh)
+    gate.run("systemctl stop nginx")
+    assert f"https://{fresh.domain}/ does not answer" in daily(fresh)
+    gate.run("systemctl start nginx")
+    assert through() == [TRIAL]
+    assert f"sends '{HSTS}' from now on" in daily(fresh)
+    assert through() == [HSTS] and playbook.harden(fresh, **behind) == 0
 
 
 def test_a_certificate_that_clients_refuse_holds_the_ramp_back(ramping: Host) -> None:

@@ -12,32 +12,20 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import handshake, tls_context
 from tests.hosts.conftest import Cell
-from tests.hosts.hardening import HSTS, Playbook, missing_from_the_portal, neighbour
+from tests.hosts.hardening import HSTS, QUIET, Playbook, include_line, missing_from_the_portal, neighbour, paste
 from tests.playbook import PlayError
 from tests.testbed import authority
 from tests.testbed.hosts import Host
 
-# A host at rest writes these by itself.
-# The host program is there before the first section decides anything; a folder's time tells of it.
-PROGRAM = [
-    "/etc",
-    "/etc/chamilo-hardening*",
-    "/etc/systemd/system",
-    "/etc/systemd/system/*",
-    "unit:chamilo-hardening*",
-    "/usr/local/sbin",
-    "/usr/local/sbin/chamilo-*",
-    "/var/lib",
-    "/var/lib/chamilo-hardening*",
-]
-QUIET = ["/var/log/*", "/var/lib/systemd/*", "/var/lib/php/*", "/var/lib/nginx/*", "/root/.ansible*", "database:*"]
-TAKEN = ["plain", "default-server", "regular-file", "https"]
+TAKEN = ["plain", "default-server", "regular-file", "https", "wrong-docroot"]
+# What begins a line that ours would lose.
 REFUSED = {
-    "in-nginx-conf": "line",
-    "two-names": "library.test",
-    "two-servers": "library.test",
-    "foreign-headers": "X-School",
-    "other-port": "8080",
+    "in-nginx-conf": {"nginx": "server {", "apache": "<VirtualHost"},
+    "two-names": {"nginx": "server_name .*library.test", "apache": "ServerAlias library.test"},
+    "two-servers": {"nginx": "server_name library.test", "apache": "ServerName library.test"},
+    "old-docroot": {"nginx": "server_name old.campus.test", "apache": "ServerName old.campus.test"},
+    "foreign-headers": {"nginx": "add_header X-School", "apache": "Header always set X-School"},
+    "other-port": {"nginx": "listen 8080", "apache": "<VirtualHost \\*:8080>"},
 }
 
 
@@ -172,31 +160,23 @@ def test_a_virtual_host_is_taken_over_and_given_back(
 
 
 @pytest.mark.parametrize("fixture", REFUSED)
-def test_a_virtual_host_that_would_lose_something_is_left_alone(
-    make: Callable[..., Host], cell: Cell, playbook: Playbook, fixture: str
+def test_a_virtual_host_that_would_lose_something_is_refused_before_any_change(
+    make: Callable[..., Host], cell: Cell, tmp_path: Path, fixture: str
 ) -> None:
+    """By the whole playbook: sections that come before https, and the program on the host, wait for it too."""
     host = make(vhost=fixture)
-    service = "nginx" if host.web == "nginx" else "apache2"
+    if fixture == "in-nginx-conf":
+        file = {"nginx": "/etc/nginx/nginx.conf", "apache": "/etc/apache2/apache2.conf"}[host.web]
+    else:
+        file = {"nginx": "/etc/nginx/sites-available/chamilo", "apache": "/etc/apache2/sites-available/chamilo.conf"}[
+            host.web
+        ]
+    line = host.run(["grep", "-nm1", rf"^\s*{REFUSED[fixture][host.web]}", file]).stdout.partition(":")[0]
     before = host.snapshot()
     with pytest.raises(PlayError) as refused:
-        playbook.harden(host)
-    assert REFUSED[fixture] in str(refused.value)
-    assert f"/etc/{service}/" in str(refused.value)
-    assert not before.changes(host.snapshot(), [*QUIET, *PROGRAM])
-
-
-def include_line(host: Host) -> str:
-    service, line = ("nginx", "include") if host.web == "nginx" else ("apache2", "IncludeOptional")
-    end = ";" if host.web == "nginx" else ""
-    return f"{line} /etc/{service}/sites-available/chamilo-campus_test.d/*.conf{end}"
-
-
-def paste(host: Host, text: str) -> None:
-    """Put a line into the portal's own virtual host, as its owner does."""
-    service, name, file = (
-        ("nginx", "server_name", "chamilo") if host.web == "nginx" else ("apache2", "ServerName", "chamilo.conf")
-    )
-    host.run(["sed", "-i", f"s|^ *{name} .*|&\\n{text}|", f"/etc/{service}/sites-available/{file}"])
+        Playbook(tmp_path).harden(host)
+    assert f"{file} line {line}: " in " ".join(str(refused.value).split())
+    assert not before.changes(host.snapshot(), QUIET)
 
 
 def test_a_virtual_host_of_ones_own_may_speak_http_until_its_owner_has_it_speak_https(

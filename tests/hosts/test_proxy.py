@@ -9,37 +9,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
-from tests.hosts.hardening import HSTS, Playbook, missing_from_the_portal
-from tests.testbed import authority
+from tests.hosts.hardening import BEHIND, HSTS, Playbook, missing_from_the_portal, proxy
 from tests.testbed.hosts import Host
 
 FORGED = "203.0.113.66"
-# The usual configuration of a proxy: TLS ends here, or (8443) is spoken on to the portal as well.
-GATE = """
-server {{
-    listen 80;
-    listen 443 ssl;
-    server_name {domain};
-    ssl_certificate /etc/ssl/portal.pem;
-    ssl_certificate_key /etc/ssl/portal.key;
-    proxy_set_header Host $host;
-    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-    proxy_set_header X-Forwarded-Proto $scheme;
-    location / {{ proxy_pass http://{address}; }}
-}}
-server {{
-    listen 8443 ssl;
-    server_name {domain};
-    ssl_certificate /etc/ssl/portal.pem;
-    ssl_certificate_key /etc/ssl/portal.key;
-    proxy_set_header Host $host;
-    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-    proxy_set_header X-Forwarded-Proto $scheme;
-    proxy_ssl_server_name on;
-    proxy_ssl_name {domain};
-    location / {{ proxy_pass https://{address}; }}
-}}
-"""
 
 
 @pytest.fixture
@@ -50,14 +23,7 @@ def playbook(tmp_path: Path) -> Playbook:
 @pytest.fixture
 def gate(fresh: Host, make: Callable[..., Host]) -> Host:
     """The proxy in front of ``fresh``."""
-    made = make("gate", release="trixie", web="nginx", state="virgin")
-    chain, key = authority.issue(fresh.domain)
-    made.put("/etc/ssl/portal.pem", chain)
-    made.put("/etc/ssl/portal.key", key, "0600")
-    made.put("/etc/nginx/conf.d/gate.conf", GATE.format(domain=fresh.domain, address=fresh.address))
-    made.run("systemctl restart nginx")
-    made.wait(f"http://{fresh.domain}/", address=made.address)
-    return made
+    return proxy(fresh, make)
 
 
 def visitor(answer: Answer) -> dict[str, str]:
@@ -76,17 +42,12 @@ def logged(host: Host) -> str:
 @pytest.mark.wire
 def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, playbook: Playbook) -> None:
     base = f"https://{fresh.domain}"
-    behind = {
-        "chamilo_https_certificate": "auto",
-        "chamilo_https_certificate_file": "",
-        "chamilo_https_certificate_key_file": "",
-        "chamilo_https_terminated_elsewhere": True,
-        "chamilo_trusted_proxies": [gate.address],
-    }
+    behind = {**BEHIND, "chamilo_trusted_proxies": [gate.address]}
     # The address this test comes from, as a host sees it.
     fresh.http("/")
     tester = logged(fresh)
     assert tester not in (gate.address, FORGED)
+    environment = fresh.get("/var/www/chamilo/.env")
     playbook.harden(fresh, **behind)
     assert f"TRUSTED_PROXIES=127.0.0.1,{gate.address}" in fresh.get("/var/www/chamilo/.env").replace('"', "")
 
@@ -118,3 +79,18 @@ def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, playbook: Playb
     assert (seen["client_ip"], seen["secure"]) == (tester, "true")
     assert visitor(fresh.http(f"{base}/_testbed/request", headers=claim))["client_ip"] == tester
     assert not missing_from_the_portal(fresh, "https")
+
+    # The proxy is gone: web server and application forget it in the same run, and a second run has nothing to say.
+    playbook.harden(fresh)
+    assert fresh.get("/var/www/chamilo/.env") == environment
+    seen = visitor(fresh.http(f"https://{fresh.domain}:8443/_testbed/request", address=gate.address, headers=forged))
+    assert seen["client_ip"] == gate.address
+    again = playbook.run("harden", fresh)
+    assert again.changed[fresh.domain] == 0
+    assert re.search(r"believe the same proxies\] \*+\nskipping", again.output), "a second run does nothing here"
+
+    playbook.harden(fresh, chamilo_trusted_proxies=[gate.address])
+    assert gate.address in fresh.get("/var/www/chamilo/.env")
+    said = fresh.run("chamilo-hardening undo https").stdout
+    assert "TRUSTED_PROXIES is '127.0.0.1' again." in said
+    assert fresh.get("/var/www/chamilo/.env") == environment

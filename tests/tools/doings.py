@@ -66,7 +66,7 @@ def given(log_format: str) -> dict[str, Any]:
         "group_names": ["chamilo"],
         "groups": {"chamilo": ["campus.test"]},
         "ansible_check_mode": False,
-        "__chamilo_common_info": {"site": site(log_format)},
+        "__chamilo_common_info": {"site": site(log_format), "environment_kept": []},
         "__chamilo_https_vhost": {},
         "__chamilo_passwords_seen": rules,
         "__chamilo_permissions_tree": tree,

@@ -192,6 +192,32 @@ def test_the_array_that_composer_writes(app, value):
         assert app.see().get("APP_ENV") == "prod"
 
 
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ("B=1\nA=x\n", "B=1\n"),
+        ("A='x' # why\nB=1\n", "B=1\n"),
+        ("B=1\nexport A=x", "B=1\n"),
+        ("B=1\r\nA='two\r\nlines'\r\nC=3\r\n", "B=1\r\nC=3\r\n"),
+        ("A=1\nB=2\nA=3\n", "A=1\nB=2\n"),
+    ],
+)
+def test_a_line_is_taken_out_and_no_other(before, after):
+    assert _env_file.unset_dotenv(before, ".env", "A") == after
+
+
+def test_what_was_put_in_is_taken_out_again_wherever_it_is_read(app):
+    composed = "<?php return array (\n  'APP_ENV' => 'prod',\n);\n"
+    app.write(".env", "APP_ENV=prod\n")
+    app.write(".env.local.php", composed)
+    assert app.set(values={"TRUSTED_PROXIES": "10.0.0.5"})[1] == ""
+    assert app.see().visible["TRUSTED_PROXIES"] == "10.0.0.5" and "10.0.0.5" in app.read(".env")
+    result, problem = app.set(values={"TRUSTED_PROXIES": None})
+    assert problem == "" and [one["after"] for one in result.diff] == ["", ""]
+    assert (app.read(".env"), app.read(".env.local.php")) == ("APP_ENV=prod\n", composed)
+    assert not app.set(values={"TRUSTED_PROXIES": None})[0].changed
+
+
 def test_the_last_entry_of_an_array_counts_and_the_rest_stays():
     text = "<?php return ['A' => '1', 'B' => '2',\n 'A'  =>  '3', 'C' => '4'];"
     assert _env_file.set_php(text, "x.php", "A", "new") == text.replace("'3'", "'new'")

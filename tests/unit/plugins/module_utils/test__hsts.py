@@ -96,7 +96,7 @@ class Host:
         self.error = ""
 
     def ask(self, url: str, address: str, authority: str) -> Answer:
-        self.asked.append(url)
+        self.asked.append(f"{url} {address}")
         if self.error:
             return Answer(url, error=self.error)
         return Answer(url, 200, (("Strict-Transport-Security", (self.folder / "hsts.conf").read_text()),))
@@ -140,6 +140,17 @@ def test_a_step_is_taken_once_by_whoever_comes_first(host: Host) -> None:
     assert (host.folder / "hsts.conf").read_text() == GUIDE
     assert host.take("2026-12-03", mode="none")[1] and not (host.folder / "hsts.conf").exists()
     assert not host.take("2026-12-03", mode="none")[1]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", ""])
+def test_the_portal_is_asked_where_its_visitors_reach_it(host: Host, address: str) -> None:
+    host.take(BEGAN)
+    outcome, configuration = Outcome(), host.configuration("ramp")
+    configuration["hsts"].update(address=address, subdomains=[])
+    # Where sections put and probe something is another matter: behind a proxy nobody speaks TLS there.
+    configuration["address"] = "127.0.0.9"
+    _hsts.take(configuration, host.engine, outcome, False, datetime.date.fromisoformat("2026-12-02"), host.ask)
+    assert host.asked == [f"https://campus.test/ {address}"]
 
 
 def test_what_is_in_force_is_told_without_the_host(host: Host) -> None:

@@ -108,6 +108,18 @@ def test_undo_brings_back_and_says_so(desk: Desk, log: list[str]) -> None:
     assert log[0] == "undo headers: begins" and log[-1].startswith("undo headers: done")
 
 
+def test_undo_takes_back_what_the_application_was_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    (desk.root / "state").mkdir(mode=0o700)
+    kept = {"domain": "campus.test", "root": "/srv/campus", "web_server": "nginx"}
+    keys = {"before": {"TRUSTED_PROXIES": None}, "ours": {"TRUSTED_PROXIES": "10.0.0.5"}}
+    (desk.root / "state/environment.json").write_text(json.dumps({"https:campus": {**kept, **keys}}))
+    monkeypatch.setattr(_program._env_memory, "undo", lambda name, _engine: [f"{name} again."])
+    assert desk.type("undo", "headers")[0] == 1
+    desk.harden("https:campus")
+    code, out, _err = desk.type("undo", "https")
+    assert code == 0 and desk.text() == "old" and out.endswith("undo https:campus: https:campus again.\n")
+
+
 def test_undo_of_what_is_not_there_names_what_is(desk: Desk) -> None:
     desk.harden("https:campus")
     code, _out, err = desk.type("undo", "headers")

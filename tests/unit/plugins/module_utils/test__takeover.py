@@ -301,6 +301,42 @@ def test_directives_of_apache_for_the_document_root(host, directive, kept):
     assert takeover(host).possible is kept
 
 
+INCLUDE = {
+    "nginx": "include /etc/nginx/sites-available/chamilo-campus_test.d/*.conf;",
+    "apache": "IncludeOptional /etc/apache2/sites-available/chamilo-campus_test.d/*.conf",
+}
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+@pytest.mark.parametrize(
+    "name, values, instead",
+    [
+        ("two-servers", {"auto", "managed"}, "or give each of the other sites a file of its own."),
+        ("foreign-headers", {"auto"}, "or set it to managed to have it replaced."),
+        ("plain", set(), ""),
+    ],
+)
+def test_who_is_refused_is_told_where_and_what_to_do(host, server, name, values, instead):
+    ready(host, server)
+    file = host.testbed_site(server, name)
+    found = takeover(host)
+    assert set(found.refused) == values, "other sites are never taken off line"
+    for text in found.refused.values():
+        assert all(f"{file} line {place.line}: {place.what}" in text for place in found.obstacles)
+        assert f'add the line "{INCLUDE[server]}" to that virtual host, {instead}' in text
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+@pytest.mark.parametrize("included", [True, False])
+def test_whoever_includes_our_files_is_left_alone(host, server, included):
+    ready(host, server)
+    header = {"nginx": "add_header X-School x;", "apache": "Header set X-School x"}[server]
+    line = INCLUDE[server] if included else ""
+    host.site(server, {"nginx": NGINX, "apache": APACHE}[server].format(f"{header}\n{line}", ""))
+    found = takeover(host)
+    assert len(found.obstacles) == 1 and set(found.refused) == (set() if included else {"auto"})
+
+
 @pytest.mark.parametrize("server, text", [("nginx", "server {"), ("apache", "Use Portal campus.test")])
 def test_a_part_that_cannot_be_read_may_hold_anything(host, server, text):
     ready(host, server)

@@ -49,6 +49,22 @@ def test_values_are_set_once(root, capsys):
     assert not again["changed"] and again["files"] == []
 
 
+def test_what_is_kept_under_a_name_comes_back(root, capsys):
+    before = (root / ".env").read_text()
+    wish = {"name": "https:campus", "values": {"TRUSTED_PROXIES": "10.0.0.5"}}
+    run(capsys, **wish, _ansible_check_mode=True)
+    assert not (root.parent / "state").exists(), "check mode keeps nothing"
+    run(capsys, **wish)
+    assert "10.0.0.5" in (root / ".env").read_text()
+    away = {"name": "https:campus", "state": "absent"}
+    assert run(capsys, **away, _ansible_check_mode=True)[0]["changed"]
+    done, _ = run(capsys, **away)
+    assert done["changes"] == {"TRUSTED_PROXIES": {"before": "10.0.0.5", "after": ""}}
+    assert (root / ".env").read_text() == before
+    assert not run(capsys, **away)[0]["changed"]
+    assert "name" in run(capsys, state="absent")[0]["msg"]
+
+
 def test_a_failure_is_one_sentence(root, capsys):
     failed, _ = run(capsys, values={"APP_SECRET": "x"})
     assert failed["failed"] and failed["msg"].startswith("APP_SECRET may be a secret")

@@ -14,7 +14,7 @@ import yaml
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site, Takeover
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_site_info
 
@@ -66,6 +66,16 @@ def test_where_there_is_no_portal_its_owner_is_nobody_s_business(capsys):
     assert "failed" not in run(capsys, domain="campus.test", tree={"owner": "nobody-here"})
 
 
+@pytest.mark.parametrize(("takeover", "fails"), [("", False), ("auto", True), ("managed", False), ("include", False)])
+def test_a_virtual_host_that_cannot_be_replaced_fails_where_that_is_asked_for(capsys, monkeypatch, takeover, fails):
+    refused = Takeover(False, (), (), (), refused={"auto": "campus.conf line 3: X-School"})
+    monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", takeover=refused))
+    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 1000)
+    result = run(capsys, domain="campus.test", takeover=takeover)
+    assert result.get("failed", False) is fails
+    assert (result["msg"] if fails else result["site"]["takeover"]["refused"]["auto"]) == "campus.conf line 3: X-School"
+
+
 @pytest.mark.parametrize("problem", [StateError("damaged"), DatabaseError("gone")])
 def test_settings_that_cannot_be_read_are_no_reason_to_find_nothing(capsys, monkeypatch, problem):
     def fails(_site):
@@ -76,6 +86,15 @@ def test_settings_that_cannot_be_read_are_no_reason_to_find_nothing(capsys, monk
     monkeypatch.setattr(chamilo_site_info, "settings_in_force", fails)
     result = run(capsys, domain="campus.test")
     assert result["settings_in_force"] == {} and "failed" not in result
+
+
+def test_what_is_kept_of_the_environment_is_named_to_root(capsys, monkeypatch):
+    monkeypatch.setattr(chamilo_site_info, "recall", lambda: {"https:shop": None, "https:campus": None})
+    monkeypatch.setattr(chamilo_site_info, "Engine", lambda: SimpleNamespace(in_force=dict))
+    monkeypatch.setattr(chamilo_site_info, "settings_in_force", lambda _site: {})
+    for user, kept in ((0, ["https:campus", "https:shop"]), (1000, [])):
+        monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda user=user: user)
+        assert run(capsys, domain="campus.test")["environment_kept"] == kept
 
 
 def test_the_domain_is_needed(capsys):
