@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils import _x509
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import handshake, tls_context
 from tests.hosts.conftest import RUN, Cell
-from tests.hosts.hardening import Playbook, missing_from_the_portal
+from tests.hosts.hardening import QUIET, Playbook, changed, include_line, missing_from_the_portal, paste
 from tests.playbook import PlayError
 from tests.testbed import acme, hosts
 from tests.testbed import authority as testbed_authority
@@ -36,9 +36,23 @@ CERTBOT = {
     "chamilo_https_acme_directory": acme.DIRECTORY,
     "chamilo_alert_mail": "admin@school.example",
 }
+# The program is there before a section decides anything; a folder's time tells of it.
+PROGRAM = [
+    "/etc",
+    "/etc/chamilo-hardening*",
+    "/etc/systemd/system",
+    "/etc/systemd/system/*",
+    "/usr/local/sbin",
+    "/usr/local/sbin/chamilo-*",
+    "/var/lib",
+    "/var/lib/chamilo-hardening*",
+]
 APT = "apt-get -q -y --no-install-recommends install"
 INSTALL = f"apt-get -q update >/dev/null && DEBIAN_FRONTEND=noninteractive {APT} "
-ASK = f"certbot -n --agree-tos --register-unsafely-without-email --server {acme.DIRECTORY} -d campus.test"
+ANY = f"certbot -n --agree-tos --register-unsafely-without-email --server {acme.DIRECTORY}"
+ASK = f"{ANY} -d campus.test"
+# Names of other people on the same host, in a certificate of two names and in one of its own.
+STRANGERS = ("shop.test", "www.shop.test", "library.test")
 # Certbot's own run, as its timer starts it, but at once and whatever the date.
 RENEW = "certbot renew --force-renewal --no-random-sleep-on-renew"
 # Publishes what proves the name, as the program of a DNS provider would.
@@ -53,6 +67,20 @@ SNAP = {
     "service": "[Service]\nType=oneshot\nExecStart=/usr/bin/snap run --timer=03:00 certbot.renew\n",
     "timer": "[Timer]\nOnCalendar=*-*-* 03:00\n[Install]\nWantedBy=timers.target\n",
 }
+# What the owner of a virtual host for Apache writes when he has it speak https.
+SECURE = """
+<VirtualHost *:443>
+    ServerName {domain}
+    DocumentRoot /var/www/chamilo/public
+    SSLEngine on
+    SSLCertificateFile {live}/fullchain.pem
+    SSLCertificateKeyFile {live}/privkey.pem
+    <Directory /var/www/chamilo/public>
+        AllowOverride All
+        Require all granted
+    </Directory>
+</VirtualHost>
+"""
 # How sysadmins without a mail server see what would have been sent.
 SENDMAIL = "#!/bin/sh\ncat >>/var/mail/sent\n"
 
@@ -93,7 +121,9 @@ def issued(stage: Callable[..., Host], authority: Acme, playbook: Playbook) -> H
     def prepare(host: Host) -> None:
         known(authority, host)
         host.put("/usr/sbin/sendmail", SENDMAIL, "0755")
-        playbook.harden(host, **CERTBOT)
+        predicted = playbook.run("harden", host, "--check", **CERTBOT).output
+        assert "Install Certbot" in str(changed(predicted))
+        assert changed(predicted) == changed(playbook.run("harden", host, **CERTBOT).output), "it was predicted"
 
     return known(authority, stage("issued", prepare, network=NETWORK))
 
@@ -106,6 +136,16 @@ def served(host: Host) -> str:
 
 def in_file(host: Host, path: str = f"{LIVE}/fullchain.pem") -> str:
     return _x509.first_of(host.get(path)).serial
+
+
+def foreign(host: Host) -> str:
+    """All that Certbot keeps of the lineages of others: owners, modes, links and contents."""
+    folders = [f"{folder}/{name}" for folder in ("archive", "live") for name in ("shop.test", "library.test")]
+    where = " ".join([*folders, "renewal/shop.test.conf", "renewal/library.test.conf"])
+    listing = f"find {where} -printf '%p %y %m %U:%G %l\\n' | sort && find {where} -type f | sort | xargs sha256sum"
+    told = host.run(f"cd /etc/letsencrypt && {listing}").stdout
+    assert told.count("privkey1.pem") == 6, told  # the file, the link and the sum of each
+    return told
 
 
 def mails(host: Host) -> str:
@@ -211,8 +251,12 @@ def test_a_certificate_that_certbot_got_before_is_adopted(
         plugin = sloppy.web
         sloppy.run(f"{INSTALL} python3-certbot-{plugin}")
         sloppy.run(f"{ASK} --{plugin} --redirect --deploy-hook 'touch /root/theirs'")
-    shop = "/etc/letsencrypt/renewal/shop.test.conf"
-    sloppy.put(shop, "# somebody else's\n[renewalparams]\nauthenticator = nginx\n")
+    for name in STRANGERS:
+        authority.name(name, sloppy.address)
+    webroots = "-w /var/www/shop -d shop.test -w /var/www/html -d www.shop.test"
+    sloppy.run(f"{ANY} certonly --webroot {webroots}")
+    sloppy.run(f"{ANY} certonly --webroot -w /var/www/html -d library.test")
+    theirs = foreign(sloppy)
     serial, asked = in_file(sloppy), authority.orders()
     variables = {**CERTBOT, "chamilo_https_certificate": "auto" if way == "plugin" else "certbot"}
     playbook.harden(sloppy, **variables)
@@ -224,7 +268,7 @@ def test_a_certificate_that_certbot_got_before_is_adopted(
     sloppy.run(f"{RENEW} --cert-name campus.test")
     assert served(sloppy) == in_file(sloppy) != serial
     sloppy.run("test -e /root/theirs")
-    assert sloppy.get(shop).startswith("# somebody else's\n"), "foreign lineages are never touched"
+    assert foreign(sloppy) == theirs, "foreign lineages are never touched"
 
 
 @pytest.mark.long
@@ -236,10 +280,14 @@ def test_a_virtual_host_of_ones_own_gets_a_certificate_and_says_what_to_do(
     assert "chamilo-campus_test.d/*.conf" in " ".join(asked.output.split())
     assert f"{LIVE}/fullchain.pem" in " ".join(asked.output.split())
     assert sloppy.http("/login").status == 200, "nobody is sent to https while nobody speaks it there"
-    include = "include /etc/nginx/sites-available/chamilo-campus_test.d/*.conf;"
-    listen = f"listen 443 ssl; ssl_certificate {LIVE}/fullchain.pem; ssl_certificate_key {LIVE}/privkey.pem;"
-    sloppy.run(["sed", "-i", rf"s|^ *server_name .*|&\n{include}\n{listen}|", "/etc/nginx/sites-available/chamilo"])
-    sloppy.run("systemctl reload nginx")
+    if sloppy.web == "nginx":
+        paste(sloppy, f"listen 443 ssl; ssl_certificate {LIVE}/fullchain.pem; ssl_certificate_key {LIVE}/privkey.pem;")
+    else:
+        own = "/etc/apache2/sites-available/chamilo.conf"
+        sloppy.put(own, sloppy.get(own) + SECURE.format(domain=sloppy.domain, live=LIVE))
+        sloppy.run("a2enmod -q ssl")
+    paste(sloppy, include_line(sloppy))
+    sloppy.run(["systemctl", "restart", "nginx" if sloppy.web == "nginx" else "apache2"])
     playbook.harden(sloppy, **variables)
     assert sloppy.http("/login").status == 301 and served(sloppy) == in_file(sloppy)
     assert sloppy.http(f"https://{sloppy.domain}/login").status == 200
@@ -264,11 +312,11 @@ def test_nobody_is_asked_when_the_challenge_would_not_be_found(
 
 def test_a_name_that_nobody_can_find_stops_the_run_before_any_change(sloppy: Host, playbook: Playbook) -> None:
     sloppy.run("printf 'nameserver 127.0.0.2\\noptions timeout:1 attempts:1\\n' >/etc/resolv.conf")
-    before = sloppy.run("find /etc/nginx -type f | sort | xargs sha256sum").stdout
+    before = sloppy.snapshot()
     with pytest.raises(PlayError, match="no address in the DNS") as refused:
         playbook.harden(sloppy, **{**CERTBOT, "chamilo_https_certificate": "auto"})
     assert "chamilo_https_certificate" in str(refused.value)
-    assert sloppy.run("find /etc/nginx -type f | sort | xargs sha256sum").stdout == before
+    assert not before.changes(sloppy.snapshot(), [*QUIET, *PROGRAM])
 
 
 def ask(playbook: Playbook, host: Host, **options: Any) -> str:
@@ -304,17 +352,19 @@ def test_an_authority_that_says_no_is_not_asked_for_ever(sloppy: Host, authority
 @pytest.mark.long
 def test_undo_brings_back_what_was_there_before(sloppy: Host, playbook: Playbook) -> None:
     variables = {**CERTBOT, "chamilo_https_hsts": "off"}  # else it warns, and rightly
+    variables["chamilo_trusted_proxies"] = ["192.0.2.9"]
     service = "nginx" if sloppy.web == "nginx" else "apache2"
     names = "find . -mindepth 1 -printf '%P %y %m %U:%G %l\\n' | sort"
     sums = "find . -type f | sort | xargs sha256sum"
     listing = f"for folder in /etc/{service} /etc/systemd/system; do cd $folder && {names} && {sums}; done"
+    listing += "; sha256sum /var/www/chamilo/.env"
     hooks = f"--pre-hook 'systemctl stop {service}' --post-hook 'systemctl start {service}'"
     sloppy.run(f"{ASK} certonly --standalone {hooks}")
     conf = sloppy.get(CONF)
     playbook.harden(sloppy, "--tags", "none", **variables)  # the program and its units come first, and stay
     before = sloppy.run(listing).stdout
     playbook.harden(sloppy, **variables)
-    assert "authenticator = webroot\n" in sloppy.get(CONF)
+    assert "authenticator = webroot\n" in sloppy.get(CONF) and "192.0.2.9" in sloppy.get("/var/www/chamilo/.env")
     playbook.harden(sloppy, **variables, chamilo_https_state="absent")
     assert sloppy.run(listing).stdout == before and sloppy.get(CONF) == conf
     assert playbook.harden(sloppy, **variables, chamilo_https_state="absent") == 0
