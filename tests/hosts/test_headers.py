@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,6 +81,26 @@ def test_each_header_is_sent_exactly_once_on_every_answer(hardened: Host, own: s
     assert not problems
 
 
+@pytest.mark.wire
+def test_packages_have_a_policy_of_their_own_and_nothing_else_has_it(hardened: Host) -> None:
+    def policy(path: str) -> str:
+        answer = hardened.http(f"https://{hardened.domain}{path}")
+        (sent,) = answer.values("Content-Security-Policy-Report-Only")
+        return sent
+
+    usual, package = policy("/login"), policy("/assets/scorm/x")
+    assert "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:;" in usual
+    assert "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob: https:;" in package
+    for path in ("/plugin/H5pImport/x", "/assets/scorm/demo/a.html?back=../x"):
+        assert policy(path) == package, path
+    # What only seems to lead there.
+    for way in ("%2e%2e/", "%2E%2E/", "../", "x/%2e%2e/%2e%2e/", "..%2F", "..%2f", "x%2F"):
+        for folder in ("/assets/scorm/", "/plugin/H5pImport/"):
+            assert policy(f"{folder}{way}login") == usual, f"{folder}{way}"
+    for path in ("/login?/assets/scorm/x", "/x/assets/scorm/x", "/assets/scormx", "/plugin/h5pimport/x"):
+        assert policy(path) == usual, path
+
+
 def timeless(snapshot: Snapshot) -> Snapshot:
     """Kind, mode, owner and content alone: what comes back, and the folder it lies in, carries a new time."""
     return Snapshot({path: re.sub(r"^(\S+ \S+ \S+) \d+", r"\1", line) for path, line in snapshot.entries.items()})
@@ -132,6 +153,18 @@ def test_a_framing_partner_is_let_in_by_the_policy(fresh: Host, playbook: Playbo
     answer = fresh.http(f"https://{fresh.domain}/")
     assert answer.values("X-Frame-Options") == []
     assert answer.values("Content-Security-Policy") == ["frame-ancestors 'self' https://portal.example.org"]
+
+
+def test_without_a_policy_frames_have_their_rule(fresh: Host, playbook: Playbook) -> None:
+    def sent(**variables: Any) -> tuple[list[str], ...]:
+        playbook.harden(fresh, chamilo_headers_csp="off", **variables)
+        answer = fresh.http(f"https://{fresh.domain}/")
+        names = ("X-Frame-Options", "Content-Security-Policy", "Content-Security-Policy-Report-Only")
+        return tuple(answer.values(name) for name in names)
+
+    assert sent() == (["SAMEORIGIN"], [], [])
+    partner = "https://portal.example.org"
+    assert sent(chamilo_headers_frame_ancestors=[partner]) == ([], [f"frame-ancestors 'self' {partner}"], [])
 
 
 def test_an_enforced_policy_is_the_only_one(fresh: Host, playbook: Playbook) -> None:
