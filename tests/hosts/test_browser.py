@@ -63,13 +63,15 @@ def test_the_policy_lets_the_portal_work_and_keeps_strangers_out(
     fresh.put(f"/var/www/chamilo/var/upload/assets/scorm/demo{PACKAGED[PACKAGED.rindex('/') :]}", page)
     assert sees(browser, f"http://{fresh.domain}{INJECTED}") == (True, [])
 
-    playbook.harden(fresh)
+    playbook.harden(fresh, chamilo_headers_csp_report_uri=f"https://{browsers.ELSEWHERE}/csp")
     for path, works in PAGES:
         browser.open(f"{base}{path}")
         assert browser.until(works), path
         assert browser.violations() == [], path
     ran, said = sees(browser, f"{base}{INJECTED}")
     assert ran and len(said) == 1 and "script-src" in said[0], "it only reports"
+    (report,) = browser.posted("/csp")
+    assert report["csp-report"]["document-uri"] == f"{base}{INJECTED}" and report["csp-report"]["blocked-uri"] == evil
     assert sees(browser, f"{base}{PACKAGED}") == (True, [])
     assert not framed(browser, f"{base}/login")
 

@@ -1,6 +1,7 @@
 """A real browser: headless Chromium in a container of its own on a network of the testbed, driven over WebDriver.
 
-The same container is somebody else's site, https://elsewhere.test: it serves the pages and scripts a test gives it.
+The same container is somebody else's site, https://elsewhere.test: it serves the pages and scripts a test gives it, and
+keeps what is sent to it.
 """
 
 from __future__ import annotations
@@ -20,9 +21,17 @@ from tests.testbed.engine import LABEL, EngineError, docker
 
 ELSEWHERE = "elsewhere.test"
 _FOLDER = "/srv/elsewhere"
+_POSTED = "/srv/posted"
 _SERVER = f"""
 import functools, http.server, ssl
-handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory="{_FOLDER}")
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        with open("{_POSTED}", "ab") as file:
+            file.write(self.path.encode() + b" " + body + bytes([10]))
+        self.send_response(204)
+        self.end_headers()
+handler = functools.partial(Handler, directory="{_FOLDER}")
 server = http.server.ThreadingHTTPServer(("", 443), handler)
 tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
 tls.load_cert_chain("/etc/elsewhere.pem")
@@ -102,6 +111,18 @@ class Browser:
         path = shlex.quote(f"{_FOLDER}/{name}")
         docker("exec", "-i", self.container, "sh", "-c", f"cat >{path}", data=text.encode())
         return f"https://{ELSEWHERE}/{name}"
+
+    def posted(self, path: str, seconds: float = 15) -> list[Any]:
+        """What was sent to an address of the other site, in JSON. Waits for the first."""
+        end = time.monotonic() + seconds
+        while True:
+            lines = docker("exec", self.container, "sh", "-c", f"cat {_POSTED} || true").stdout.splitlines()
+            found = [
+                json.loads(body) for where, _blank, body in (line.partition(" ") for line in lines) if where == path
+            ]
+            if found or time.monotonic() > end:
+                return found
+            time.sleep(0.2)
 
 
 @contextmanager
