@@ -72,7 +72,6 @@ def given(log_format: str) -> dict[str, Any]:
         "__chamilo_permissions_tree": tree,
         "__chamilo_brute_force_filter": {"log": {"proxies": []}, "content": "[Definition]"},
         "__chamilo_brute_force_armed": {"changed": False},
-        "__chamilo_sessions_remembered": {"stdout": "1"},
     }
 
 

@@ -18,6 +18,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces i
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import php_user
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Directive, Tree, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, check, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Door, Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._php_settings import faces, of_face, settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs, longest_pause, named
@@ -129,12 +130,24 @@ def _renumbered(look: Look, door: Door, path: str, name: str, headers: Mapping[s
 def remember_me(look: Look) -> Finding:
     # No answer shows this to somebody who is not remembered, so it is read where it is said.
     if look.once(taken_away):
-        return passed(f"The web server takes the cookie {REMEMBER} out of each request: it logs nobody in.")
-    rows = look.database.query("SELECT COUNT(*) AS kept FROM validation_token WHERE type = %s", [REMEMBER_TYPE])
-    kept = int(rows[0]["kept"] or 0)
+        words = f"The web server takes the cookie {REMEMBER} out of each request: it logs nobody in."
+        try:
+            kept = stored(look)
+        except DatabaseError as problem:
+            return passed(f"{words} Whether logins are stored for it nevertheless was not seen: {problem}")
+        # Whoever ticks the box is stored again, and that is no reason for red.
+        count = f" {kept} are stored for it nevertheless. They count again without that rule; harden deletes them."
+        return passed(words + (count if kept else ""))
+    kept = stored(look)
     if kept:
         return failed(f"{kept} people are remembered for up to 14 days: their devices log in by themselves.")
     return failed(f'Nothing takes the cookie {REMEMBER} away: whoever ticks "Remember me" stays logged in for 14 days.')
+
+
+def stored(look: Look) -> int:
+    """How many logins Chamilo keeps for devices that come back."""
+    rows = look.database.query("SELECT COUNT(*) AS kept FROM validation_token WHERE type = %s", [REMEMBER_TYPE])
+    return int(rows[0]["kept"] or 0)
 
 
 def taken_away(look: Look) -> bool:

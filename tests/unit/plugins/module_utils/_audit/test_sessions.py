@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _running
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import sessions
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._php_settings import Setting, settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job
@@ -122,6 +123,8 @@ class Tokens:
 
     def query(self, sql, params=()):
         assert params == [3]
+        if self.kept is None:
+            raise DatabaseError("db.test is away.")
         return [{"kept": str(self.kept)}]
 
 
@@ -156,6 +159,23 @@ def test_the_web_server_may_take_the_cookie_away(look_at, host, monkeypatch, web
     it = look(look_at, setting(), web=WebServer(web))
     it.database = Tokens(1)
     assert sessions.remember_me(it).status == ("pass" if taken else "fail")
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"),
+    [
+        (0, None),
+        (14, " 14 are stored for it nevertheless."),
+        (None, "stored for it nevertheless was not seen: db.test"),
+    ],
+)
+def test_stored_logins_are_told_even_where_the_cookie_is_taken_away(look_at, kept, words):
+    it = look(look_at, setting())
+    it._known[sessions.taken_away] = True
+    it.database = Tokens(kept)
+    finding = sessions.remember_me(it)
+    assert finding.status == "pass"
+    assert words in finding.evidence if words else finding.evidence.endswith("logs nobody in.")
 
 
 # ------------------------------------------------------------------------------------------------------ lifetime

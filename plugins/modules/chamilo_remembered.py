@@ -1,0 +1,106 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: chamilo_remembered
+short_description: Forget whom Chamilo would log in by itself
+version_added: 1.0.0
+author:
+  - The chamilo.hardening maintainers (@chamilo-hardening)
+description:
+  - Deletes what Chamilo stored for the cookie of "Remember me", which logs its holder in for 14 days. Whoever was
+    remembered logs in with the password once more.
+  - Asks the database with the portal's own account, as its environment files name it, wherever that database is. By the
+    socket, by TCP, or with TLS where the role chamilo.hardening.database has set it up.
+  - Does it for all portals of the installation. People who are logged in now stay so until their session ends.
+  - Does not keep Chamilo from remembering people again. The role chamilo.hardening.sessions does, with
+    C(chamilo_sessions_remember_me=false).
+attributes:
+  check_mode:
+    support: full
+    description: Counts, and deletes nothing.
+  diff_mode:
+    support: none
+    description: What is stored are secrets. RV(forgotten) says how many.
+  idempotent:
+    support: full
+    description: Nothing changes until somebody is remembered again.
+options:
+  domain:
+    description:
+      - The public name of the portal. It tells which virtual host and pool give the application its environment.
+    type: str
+    required: true
+  root:
+    description: The folder of Chamilo, the one that holds C(.env). Empty means that it is found.
+    type: str
+    default: ""
+  web_server:
+    description: The web server that serves it. Empty means that it is found.
+    type: str
+    choices: ["", nginx, apache]
+    default: ""
+requirements:
+  - python3-pymysql, or the mariadb or mysql client, on the target
+  - root on the target, to read the portal's environment files
+seealso:
+  - module: chamilo.hardening.chamilo_settings
+notes:
+  - Fails when the database cannot be reached that way, and says why. Nothing is passed over in silence.
+"""
+
+EXAMPLES = r"""
+- name: Have everybody log in with the password once more, after a laptop was stolen
+  chamilo.hardening.chamilo_remembered:
+    domain: campus.example.org
+
+- name: Only count
+  chamilo.hardening.chamilo_remembered:
+    domain: campus.example.org
+    root: /srv/campus
+  check_mode: true
+"""
+
+RETURN = r"""
+forgotten:
+  description: How many stored logins were deleted, or would be in check mode.
+  returned: success
+  type: int
+  sample: 14
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError, NoClient, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._remembered import forget
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import SiteError, discover
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "domain": {"type": "str", "required": True},
+            "root": {"type": "str", "default": ""},
+            "web_server": {"type": "str", "choices": ["", "nginx", "apache"], "default": ""},
+        },
+        supports_check_mode=True,
+    )
+    place = [module.params[name] for name in ("domain", "root", "web_server")]
+    try:
+        forgotten = forget(Reader.of_site(discover(*place, require=True)), module.check_mode)
+    except NoClient as problem:
+        if not module.check_mode:
+            module.fail_json(msg=str(problem))
+        # What a check finds missing may be what the task before it would have installed.
+        module.exit_json(changed=True, forgotten=0, msg=f"needs python3-pymysql: {problem}")
+    except (DatabaseError, SiteError, OSError) as problem:
+        module.fail_json(msg=f"Who is remembered was not forgotten. {problem}")
+    module.exit_json(changed=forgotten > 0, forgotten=forgotten)
+
+
+if __name__ == "__main__":
+    main()
