@@ -171,6 +171,7 @@ def home_of_ansible_test() -> Path:
 
 
 # Real hosts on a small, busy machine: a test that fails is tried once more, and the closing line counts it as "rerun".
+# What looks for a race is marked flaky(reruns=0): what is lost in half of the runs is lost.
 ON_HOSTS = ["pytest", "-v", "--durations=20", "--reruns=1"]
 
 

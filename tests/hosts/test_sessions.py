@@ -137,7 +137,7 @@ def test_remember_me_has_no_effect_when_it_is_off(secured: Host, playbook: Playb
     for spelling in SPELLINGS[:4]:
         assert remembered(secured, spelling.format(kept(login(secured, _remember_me=True)))), f"before: {spelling}"
     old = kept(login(secured, _remember_me=True))
-    # By a name the database is another host's for all that the portal knows: asked by TCP, with the portal's own account.
+    # By this name it could be another host's database: it is asked by TCP, with the portal's own account.
     secured.run(["sed", "-i", f"s/^DATABASE_HOST=.*/DATABASE_HOST='{secured.domain}'/", "/var/www/chamilo/.env"])
     assert remembered(secured, f"ch_remember_me={old}"), "before"
     old = kept(login(secured, _remember_me=True))

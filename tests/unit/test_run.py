@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from tests import run
@@ -45,3 +48,23 @@ def test_a_warning_of_ansible_fails_the_step(capsys):
 
 def test_a_need_that_is_no_part_of_this_run_holds_nobody_up():
     assert run.execute([shell("alone", "true", needs="images")]) == 0
+
+
+LOST_ONCE = """import pytest
+host, race = [0, 1], [0, 1]
+
+def test_host():
+    assert not host.pop()
+
+@pytest.mark.flaky(reruns=0)
+def test_race():
+    assert not race.pop()
+"""
+
+
+def test_what_looks_for_a_race_is_not_tried_once_more(tmp_path):
+    """The marker wins over the option of the command line."""
+    (tmp_path / "test_it.py").write_text(LOST_ONCE)
+    command = [sys.executable, "-m", *run.ON_HOSTS, "-c", "/dev/null", f"--rootdir={tmp_path}", str(tmp_path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path).stdout
+    assert "1 failed, 1 passed, 1 rerun" in said and "FAILED test_it.py::test_race" in said
