@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.hosts.hardening import Playbook, missing_from_the_portal
+from tests.hosts.test_audit_data import audit, install
 from tests.playbook import PlayError
 from tests.testbed import authority
 from tests.testbed.hosts import Host
@@ -57,6 +58,35 @@ def through(playbook: Playbook, host: Host) -> list[str]:
     return [control for control in HELD if f"{control}: " in said]
 
 
+# As an administrator has it who read Chamilo's documentation. What Chamilo ships writes no log in production mode.
+LOG_FILE = """monolog:
+    handlers:
+        nested:
+            type: stream
+            path: '%kernel.logs_dir%/%kernel.environment%.log'
+"""
+# What fails, and where that is to be read: PHP hands the errors of older pages to the web server.
+ERRORS = {
+    "/_testbed/crash": f"{ROOT}/var/log/prod.log",
+    "/main/crash.php": "/var/log/nginx/*error.log /var/log/apache2/*error.log",
+}
+
+
+def logged(host: Host) -> dict[str, int]:
+    """In how many lines of its log each error stands."""
+    return {
+        path: int(host.run(f"cat {logs} 2>/dev/null | grep -c 'page failed on purpose'", check=False).stdout)
+        for path, logs in ERRORS.items()
+    }
+
+
+def server_type(host: Host, value: str = "") -> str:
+    """What the settings say of the portal, after they were given another value."""
+    change = f"UPDATE settings SET selected_value = '{value}' WHERE variable = 'server_type';" if value else ""
+    ask = "SELECT selected_value FROM settings WHERE variable = 'server_type'"
+    return host.run(["mariadb", "-N", "chamilo", "-e", change + ask]).stdout.strip()
+
+
 def leave_things_behind(host: Host) -> None:
     host.run(
         f"cd {ROOT}/public; for name in dump.sql index.php.bak index.php~ backup.tar.gz; do echo secret >$name; done"
@@ -67,6 +97,8 @@ def leave_things_behind(host: Host) -> None:
 def permitted(stage: Callable[..., Host], playbook: Playbook) -> Host:
     def prepare(host: Host) -> None:
         leave_things_behind(host)
+        host.put(f"{ROOT}/config/packages/prod/monolog.yaml", LOG_FILE)
+        assert server_type(host, "test") == "test"
         playbook.harden(host, *ONLY)
 
     return stage("permissions", prepare)
@@ -95,10 +127,28 @@ def test_the_application_goes_on_and_what_it_writes_is_private(permitted: Host, 
     assert missing_from_the_portal(permitted, "https") == []
     console = f"cd {ROOT} && runuser -u www-data -- php bin/console"
     permitted.run(f"{console} cache:clear")
-    permitted.http(f"https://{permitted.domain}/_testbed/crash")
+    before = logged(permitted)
+    for path in ERRORS:
+        assert permitted.http(f"https://{permitted.domain}{path}").status == 500
+    assert logged(permitted) == {path: count + 1 for path, count in before.items()}, "the error log goes on"
     assert missing_from_the_portal(permitted, "https") == []
     assert not permitted.run(f"find {ROOT}/var -perm /007").stdout
     assert playbook.harden(permitted, *ONLY) == 0
+
+
+def test_a_portal_that_calls_itself_a_test_is_put_right(permitted: Host, playbook: Playbook) -> None:
+    def seen() -> tuple[str, str]:
+        found = audit(permitted, "permissions")
+        return found.status["permissions_production"], found.evidence["permissions_production"]
+
+    install(permitted)
+    assert server_type(permitted) == "prod", "it was 'test' before the first run"
+    assert seen()[0] == "pass"
+    server_type(permitted, "test")
+    assert seen() == ("fail", "Chamilo's setting platform.server_type is test.")
+    assert playbook.harden(permitted, *ONLY, "--check") == 1 and server_type(permitted) == "test"
+    assert playbook.harden(permitted, *ONLY) == 1 and server_type(permitted) == "prod"
+    assert seen()[0] == "pass"
 
 
 @pytest.mark.wire
@@ -204,6 +254,7 @@ def test_php_that_the_web_user_planted_is_named_and_cannot_run_until_it_is_ackno
     assert fresh.run(["stat", "-c", "%U %a", listing]).stdout == "root 600\n"
 
 
+@pytest.mark.flaky(reruns=0)  # a race that is lost now and then is lost
 def test_the_web_user_attacks_while_it_runs(fresh: Host, playbook: Playbook) -> None:
     """Folders and links are exchanged on the host itself, in the worst tree there is."""
     fresh.run(f"chmod -R 777 {ROOT}; mkdir /srv/out; echo secret >/srv/out/shadow; chmod 600 /srv/out/shadow")
