@@ -10,6 +10,9 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
 from tests.hosts.hardening import BEHIND, HSTS, Playbook, missing_from_the_portal, proxy
+from tests.hosts.test_audit_data import audit, install
+from tests.hosts.test_brute_force import ATTEMPTS, BAN, Attacker, banned, until
+from tests.hosts.test_sessions import SCRIPT, flags
 from tests.testbed.hosts import Host
 
 FORGED = "203.0.113.66"
@@ -17,7 +20,7 @@ FORGED = "203.0.113.66"
 
 @pytest.fixture
 def playbook(tmp_path: Path) -> Playbook:
-    return Playbook(tmp_path, "https,sessions,headers")
+    return Playbook(tmp_path, "https,brute_force,sessions,headers")
 
 
 @pytest.fixture
@@ -39,8 +42,23 @@ def logged(host: Host) -> str:
     return re.sub(r"^[a-z.]+:\d+ ", "", line).split()[0]
 
 
+def knock(attacker: Attacker, address: str, gate: Host, path: str = "/robots.txt", *options: str) -> int:
+    """What a visitor with this address gets at the proxy."""
+    words = ["curl", "-s", "-k", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", "--interface", address]
+    there = ["--resolve", f"campus.test:443:{gate.address}", f"https://campus.test{path}"]
+    return int(attacker.host.run([*words, *options, *there], check=False).stdout or 0)
+
+
+def guess(attacker: Attacker, address: str, gate: Host) -> int:
+    """A wrong password, by somebody who says that he is another one."""
+    data = ["-H", "Content-Type: application/json", "-H", f"X-Forwarded-For: {FORGED}"]
+    return knock(
+        attacker, address, gate, "/login_json", *data, "--data-binary", '{"username": "nobody", "password": "wrong"}'
+    )
+
+
 @pytest.mark.wire
-def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, playbook: Playbook) -> None:
+def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, make: Callable[..., Host], playbook: Playbook) -> None:
     base = f"https://{fresh.domain}"
     behind = {**BEHIND, "chamilo_trusted_proxies": [gate.address]}
     # The address this test comes from, as a host sees it.
@@ -48,6 +66,7 @@ def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, playbook: Playb
     tester = logged(fresh)
     assert tester not in (gate.address, FORGED)
     environment = fresh.get("/var/www/chamilo/.env")
+    behind |= {"chamilo_friends": [tester], "chamilo_brute_force_ban_seconds": BAN}
     playbook.harden(fresh, **behind)
     assert f"TRUSTED_PROXIES=127.0.0.1,{gate.address}" in fresh.get("/var/www/chamilo/.env").replace('"', "")
 
@@ -57,7 +76,9 @@ def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, playbook: Playb
     page = fresh.http(f"{base}/login", address=gate.address)
     assert page.status == 200
     assert page.values("Strict-Transport-Security") == [HSTS]
-    assert page.values("Set-Cookie") and all("secure" in cookie.lower() for cookie in page.values("Set-Cookie"))
+    for path in ("/login", SCRIPT):
+        given = fresh.http(f"{base}{path}", address=gate.address).values("Set-Cookie")
+        assert given and all({"secure", "httponly", "samesite=lax"} <= flags(line) for line in given), (path, given)
     forged = {"X-Forwarded-For": FORGED}
     for headers in ({}, forged):
         seen = visitor(fresh.http(f"{base}/_testbed/request", address=gate.address, headers=headers))
@@ -71,6 +92,18 @@ def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, playbook: Playb
     assert direct.values("Strict-Transport-Security") == []
     assert logged(fresh) == tester
 
+    # Who guesses is shut out, and neither the proxy nor whom he names or who comes the same way.
+    attacker = Attacker(make("attacker", state="empty"))
+    guesser, bystander = attacker.address(), attacker.address()
+    assert knock(attacker, guesser, gate) == 200
+    assert {guess(attacker, guesser, gate) for _ in range(ATTEMPTS)} <= {401, 429}
+    assert until(lambda: banned(fresh) == [guesser], 6), banned(fresh)
+    assert until(lambda: knock(attacker, guesser, gate) == 403, 3)
+    assert guess(attacker, guesser, gate) == 403
+    assert knock(attacker, bystander, gate) == 200
+    assert fresh.http(f"{base}/login", address=gate.address).status == 200
+    assert until(lambda: knock(attacker, guesser, gate) == 200, BAN + 10), "not let in again"
+
     assert playbook.harden(fresh, **behind) == 0
 
     # TLS on both ways.
@@ -79,6 +112,8 @@ def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, playbook: Playb
     assert (seen["client_ip"], seen["secure"]) == (tester, "true")
     assert visitor(fresh.http(f"{base}/_testbed/request", headers=claim))["client_ip"] == tester
     assert not missing_from_the_portal(fresh, "https")
+    found = audit(install(fresh), "brute_force", trusted_proxies=[gate.address])
+    assert found.status["brute_force_fail2ban"] == "pass", found.evidence
 
     # The proxy is gone: web server and application forget it in the same run, and a second run has nothing to say.
     playbook.harden(fresh)

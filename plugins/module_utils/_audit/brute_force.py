@@ -257,6 +257,10 @@ def _toothless(look: Look, jail: Jail) -> str:
         return f"bans for {jail.seconds} s only"
     if not tools:
         return f"no action of it ({names(jail.actions) or 'it has none'}) refuses packets"
+    # Packets of whoever comes through a proxy bear the proxy's address. The web server can refuse, or the proxy itself.
+    further = [name for name, ban in jail.actions.items() if name not in tools and "mail" not in ban]
+    if look.options.get("trusted_proxies") and not further:
+        return f"{names(tools)} refuses packets alone, and those of whoever comes through a proxy are the proxy's"
     missing = [tool for tool in tools.values() if shutil.which(tool, path="/usr/sbin:/sbin:/usr/bin:/bin") is None]
     return f"{missing[0]}, by which it bans, is not installed" if missing else ""
 

@@ -182,6 +182,26 @@ def test_a_jail_that_does_not(host, differences, words):
     assert words in finding.evidence
 
 
+MAIL = {"mail": "printf '%%b' 'Hi' | mail -s ban root"}
+
+
+@pytest.mark.parametrize(
+    ("more", "proxies", "status"),
+    [
+        ({}, [], "pass"),
+        ({}, ["192.0.2.9"], "fail"),
+        (MAIL, ["192.0.2.9"], "fail"),
+        ({"refuse": "touch /run/banned/<ip>"}, ["192.0.2.9"], "pass"),
+    ],
+)
+def test_behind_a_proxy_a_firewall_is_not_enough(host, more, proxies, status):
+    known = jail(GOOD, file=host.log)
+    host.jails = [replace(known, actions={**known.actions, **more})]
+    finding = brute_force.fail2ban(host.look(trusted_proxies=proxies))
+    assert finding.status == status
+    assert ("nftables refuses packets alone" in finding.evidence) == (status == "fail")
+
+
 def test_the_firewalls_program_must_be_there(host, monkeypatch):
     monkeypatch.setattr(brute_force.shutil, "which", lambda name, path=None: None)
     host.jails = [jail(GOOD, file=host.log)]
