@@ -49,6 +49,7 @@ LEAST = {
     "chamilo_brute_force_captcha_mistakes": 1,
     "chamilo_brute_force_captcha_minutes": 1,
 }
+MOST = 2**31 - 1  # more is kept by none of those who are told
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)\Z")
 
@@ -126,21 +127,30 @@ def domain(value: Any, inventory_name: str) -> list[str]:
 
 def networks(name: str, value: Any) -> list[str]:
     """A sentence for each entry that is neither an address nor a network."""
+    if isinstance(value, (str, int)):
+        # Ansible's own check takes one text for a list, and the roles would take each letter for a network.
+        return [f"{name} is {str(value)!r}, but must be a list such as [10.0.0.0/8]."]
     said = []
     for entry in value if isinstance(value, (list, tuple)) else ():
         try:
-            ipaddress.ip_network(str(entry), strict=False)
+            known = ipaddress.ip_network(str(entry), strict=False)
         except ValueError:
             said.append(f"{name} holds {str(entry)!r}, which is neither an address nor a network such as 10.0.0.0/8.")
+            continue
+        if not known.prefixlen:
+            said.append(f"{name} holds {str(entry)!r}, which is everybody.")
     return said
 
 
 def least(name: str, value: Any) -> list[str]:
-    """A sentence for a number that is too small. What is no number is said by the role's own specification."""
+    """A sentence for a number that is too small or too large. What is none the role's own specification refuses."""
     text = str(value)
-    if not text.lstrip("-").isdigit() or int(text) >= LEAST[name]:
+    if isinstance(value, bool):  # which Python counts as one
+        return [f"{name} is {text.lower()}, but must be a number."]
+    if not text.lstrip("-").isdigit() or LEAST[name] <= int(text) <= MOST:
         return []
-    return [f"{name} is {text}, but must be {LEAST[name]} or more."]
+    end = f"{LEAST[name]} or more" if int(text) < LEAST[name] else f"{MOST} or less"
+    return [f"{name} is {text}, but must be {end}."]
 
 
 def header_text(name: str, value: Any) -> list[str]:

@@ -168,6 +168,28 @@ def test_two_portals_on_one_machine_at_the_same_time(fresh: Host, playbook: Play
             {"chamilo_permissions_policy": [{"path": "public/x", "owner": "designer"}], "chamilo_owner": "deploy"},
             ["chamilo_owner is 'deploy', and there is none of that name"],
         ),
+        (
+            {
+                "chamilo_brute_force_attempts": 0,
+                "chamilo_brute_force_find_seconds": "soon",
+                "chamilo_brute_force_ban_seconds": True,
+                "chamilo_brute_force_captcha": "perhaps",
+                "chamilo_brute_force_captcha_mistakes": -5,
+                "chamilo_friends": "10.0.0.0/8",
+                "chamilo_trusted_proxies": ["proxy"],
+            },
+            [
+                "chamilo_brute_force_attempts is '0', but must be one of: 1",
+                "chamilo_brute_force_find_seconds: ",
+                "'soon'",
+                "chamilo_brute_force_ban_seconds is true, but must be a number",
+                "chamilo_brute_force_captcha: ",
+                "'perhaps'",
+                "chamilo_brute_force_captcha_mistakes is -5, but must be 1 or more",
+                "chamilo_friends is '10.0.0.0/8', but must be a list",
+                "chamilo_trusted_proxies holds 'proxy'",
+            ],
+        ),
     ],
     ids=lambda given: next(iter(given)) if isinstance(given, dict) else "",
 )

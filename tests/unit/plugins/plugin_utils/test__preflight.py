@@ -171,6 +171,41 @@ def test_a_number_that_is_too_small_is_named():
     assert _preflight.least("chamilo_passwords_rotation_days", -5) != []
 
 
+IMPOSSIBLE = {
+    "chamilo_brute_force_attempts": (0, 11, -1, "five", 2.5, True, None, [5], {}),
+    "chamilo_brute_force_find_seconds": (59, 0, -600, "soon", 1.5, True, None, 2**31, 10**30, [600]),
+    "chamilo_brute_force_ban_seconds": (0, -1, "15m", "", False, None, 2**31, []),
+    "chamilo_brute_force_captcha": ("perhaps", "", 2, None, [True], {}),
+    "chamilo_brute_force_captcha_mistakes": (0, -5, "many", True, None, 2**31, [5]),
+    "chamilo_brute_force_captcha_minutes": (0, -15, "1h", True, None, 2**31, {}),
+    "chamilo_friends": ("10.0.0.0/8", "10.0.0.1,10.0.0.2", "", 5, None, {}, *([entry] for entry in (
+        "school", "school.example", "", " ", 5, None, ["10.0.0.1"], "10.0.0.0/33", "10.0.0", "10.0.0.1;", "10.0.0.1-9",
+        "10.0.0.1 ", "fe80::1%", "fe80::/129", "0.0.0.0/0", "::/0",
+    ))),
+    "chamilo_trusted_proxies": ("10.0.0.5", 5, None, ["proxy"], ["0.0.0.0/0"], ["::/0"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, each in IMPOSSIBLE.items() for value in each])
+def test_impossible_values_of_brute_force_are_refused_by_name(name: str, value: Any) -> None:
+    said = _preflight.errors(_preflight.specs(), ["brute_force"], {name: value})
+    assert said and all(sentence.startswith(name) for sentence in said)
+
+
+def test_possible_values_of_brute_force() -> None:
+    good = {
+        "chamilo_brute_force_attempts": "10",
+        "chamilo_brute_force_find_seconds": 60,
+        "chamilo_brute_force_ban_seconds": "1",
+        "chamilo_brute_force_captcha": "no",
+        "chamilo_brute_force_captcha_mistakes": 1,
+        "chamilo_brute_force_captcha_minutes": 2**31 - 1,
+        "chamilo_friends": ["10.0.0.1", "10.1.2.3/8", "2001:db8::/32", "::1"],
+        "chamilo_trusted_proxies": [],
+    }
+    assert _preflight.errors(_preflight.specs(), ["brute_force"], good) == []
+
+
 @pytest.mark.parametrize("text", ["https://a.example; script-src *", "https://a.example,https://b.example", "a b"])
 def test_a_part_of_a_policy_cannot_begin_another(text: str) -> None:
     (said,) = _preflight.header_text("chamilo_headers_csp_report_uri", text)
