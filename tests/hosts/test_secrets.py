@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 
 from tests.hosts.hardening import CERTIFICATE, Playbook
+from tests.testbed import authority
 from tests.testbed.hosts import Host
 
 ROOT = "/var/www/chamilo"
@@ -62,6 +63,18 @@ def watch(host: Host) -> None:
     host.run("systemd-run --quiet --unit=watch sh /root/watch")
 
 
+def tap(host: Host) -> None:
+    """From now on, write down what PHP is to make a hash of: that is the password of the canary account of prove."""
+    php = host.run("readlink -f /usr/bin/php").stdout.strip()
+    host.run("install -d -m 0700 -o www-data /srv/tap && rm /usr/bin/php")
+    host.put(
+        "/usr/bin/php",
+        '#!/bin/sh\ncase "$*" in\n*password_hash*) word=$(cat); echo "$word" >>/srv/tap/words;'
+        f' printf %s "$word" | {php} "$@";;\n*) exec {php} "$@";;\nesac\n',
+        "0755",
+    )
+
+
 def watched(host: Host) -> dict[str, str]:
     """What was written down, and the journal."""
     host.run("systemctl stop watch")
@@ -100,6 +113,12 @@ def test_no_secret_is_seen_by_anybody(fresh: Host, playbook: Playbook) -> None:
         # On its command line the test itself hands the variables to Ansible.
         said = playbook.run(name, fresh, "-vvvv", "--diff", **hook).output
         seen[f"the output of {name}"] = said.partition("PLAY [")[2]
+    tap(fresh)
+    aim = {"chamilo_prove_address": fresh.address, "chamilo_prove_ca_file": str(authority.certificate())}
+    said = playbook.run("prove", fresh, "-vvvv", "--diff", **hook, **aim).output
+    seen["the output of prove"] = said.partition("PLAY [")[2]
+    passwords = fresh.get("/srv/tap/words").split()
+    assert passwords and all(len(word) > 12 for word in passwords), "accounts were made"
     fresh.run("chamilo-hardening unlock student05", check=False)
     seen["chamilo-hardening status"] = fresh.run("chamilo-hardening status --json").stdout
     for path in sorted((playbook.folder / "report").iterdir()):
@@ -110,6 +129,7 @@ def test_no_secret_is_seen_by_anybody(fresh: Host, playbook: Playbook) -> None:
     passphrase = fresh.run(f"sed -n 's/^JWT_PASSPHRASE=//p' {ROOT}/.env").stdout.strip().strip("'\"")
     assert passphrase not in ("", "your_secret_passphrase")
     words = {**canaries, "JWT_PASSPHRASE": passphrase}
+    words |= {f"password {number} of prove": word for number, word in enumerate(passwords)}
     out = [(place, where) for place, word in words.items() for where, text in seen.items() if word in text]
     assert not out
 
