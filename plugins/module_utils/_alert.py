@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -29,7 +30,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import _state
 CONFIGURATION = "/etc/chamilo-hardening/alert.json"
 SENDMAIL = ("/usr/sbin/sendmail", "/usr/lib/sendmail")
 SECONDS = 10  # for the webhook
-_DAY = 86400
+_DAY = 20 * 3600  # less than a day: what fails each night is told each night, whenever in it that is
+_TEXTS = 5  # different ones of a title that go out a day
 _TITLE, _TEXT = 200, 20000  # characters
 
 
@@ -72,7 +74,8 @@ def refusal(mail: str, webhook: str) -> str:
 def tell(section: str, title: str, text: str, again: bool = False) -> list[str]:
     """Write to the journal and tell whoever is configured. Returns how it went out; nothing when nobody is.
 
-    The same title of a section goes out at most once a day, unless ``again``; it returns how it went out then.
+    The same goes out at most once a day, whatever its numbers, unless ``again``; it returns how it went out then.
+    So does what is over a few different texts of a title.
     """
     title = " ".join(_harmless(title).split())[:_TITLE]
     text = _harmless(text.strip())[:_TEXT]
@@ -80,10 +83,11 @@ def tell(section: str, title: str, text: str, again: bool = False) -> list[str]:
     who = addressee()
     if not (who.mail or who.webhook):
         return []
-    key, moment = f"{section}: {title}", time.time()
-    sent = _sent(moment)
-    if key in sent and not again:
-        return [str(way) for way in sent[key]["ways"]]
+    name, moment = f"{section}: {title} #", time.time()
+    key, sent = name + _gist(text), _sent(moment)
+    alike = [each for each in sent if each.startswith(name)]
+    if not again and (key in sent or len(alike) >= _TEXTS):
+        return [str(way) for way in sent[key if key in sent else alike[0]]["ways"]]
     ways, problems = _send(who, section, title, text)
     for problem in problems:
         _journal(section, f"{title}: {problem}", syslog.LOG_ERR)
@@ -94,6 +98,12 @@ def tell(section: str, title: str, text: str, again: bool = False) -> list[str]:
     except OSError as problem:  # a full disk, of which it may tell: rather told twice than a failure
         _journal(section, f"{title}: that it was told could not be written down: {problem}", syslog.LOG_ERR)
     return ways
+
+
+def _gist(text: str) -> str:
+    """What a text is about: the same problem has another number in it each time."""
+    words = [word for word in text.split() if not re.search(r"\d", word)]
+    return hashlib.sha256(" ".join(words).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def _harmless(text: str) -> str:

@@ -190,10 +190,10 @@ def note(portal: Portal, name: str, done: bool, detail: str, **more: Any) -> Non
     _state.replace_file(os.path.join(_state.STATE, RECORD), json.dumps(merged, indent=1, sort_keys=True) + "\n")
 
 
-def tell(portal: Portal, title: str, text: str) -> None:
+def tell(portal: Portal, title: str, text: str, again: bool = False) -> None:
     """Tell somebody. That nobody could be told must not hide what was to be told: it is added."""
     try:
-        _alert.tell("backups", f"{title} ({portal.domain})", text)
+        _alert.tell("backups", f"{title} ({portal.domain})", text, again=again)
     except _alert.AlertError as problem:
         raise BackupError(f"{text} {problem}") from problem
 
@@ -750,7 +750,8 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
             problems.append(str(problem))
         if found:
             try:
-                tell(portal, "Copies of data lay in the portal's folder", " ".join(found))
+                # They are away now, so nobody hears of these tomorrow.
+                tell(portal, "Copies of data lay in the portal's folder", " ".join(found), again=True)
             except BackupError as problem:  # nobody could be told: no reason to make no backup
                 problems.append(str(problem))
         lines += found

@@ -246,15 +246,15 @@ def _reviewed(day: _Day, portal: Portal) -> None:
     title = f"{'An administrator nobody expects' if strangers else 'Accounts to look through'} at {portal.domain}"
     text = review.told() + (f"\nSwitched off just now: {', '.join(gone)}" if gone else "")
     _state.replace_file(os.path.join(_state.STATE, f"accounts-{portal.site}.txt"), text + "\n")
-    ways = _told(title, text)
+    ways = _told(title, text, again=True)  # what was told is remembered here, by name
     listed = f"The list is in {_state.STATE}/accounts-{portal.site}.txt."
     day.job("accounts", bool(ways), f"It went out by {' and '.join(ways)}. {listed}" if ways else f"{_NOBODY} {listed}")
     day.lines += text.splitlines()
 
 
-def _told(title: str, text: str) -> list[str]:
+def _told(title: str, text: str, again: bool = False) -> list[str]:
     try:
-        return _alert.tell("monitoring", title, text)
+        return _alert.tell("monitoring", title, text, again=again)
     except _alert.AlertError:  # it is in the journal, and the test alert says why
         return []
 
@@ -386,8 +386,11 @@ def _searched(day: _Day, portal: Portal) -> None:
 
     found = portal.look.once(_compromise.trace)
     last = _records.read(RECORD).get("compromise", {})
-    day.job("compromise", not found.signs, "; ".join(found.signs) or f"No sign in {', '.join(found.seen)}.")
-    known = day.more.setdefault("compromise", {"signs": {}, "told": {}})
+    looked = f"No sign in {', '.join(found.seen)}."
+    missed = f" But {'; '.join(found.gaps).rstrip('.')}." if found.gaps else ""
+    day.job("compromise", not found.signs, ("; ".join(found.signs) or looked) + missed)
+    known = day.more.setdefault("compromise", {"signs": {}, "told": {}, "gaps": {}})
+    known["gaps"][portal.site] = found.gaps
     known["signs"][portal.site] = found.signs
     known["told"][portal.site] = last.get("told", {}).get(portal.site, 0)
     new = set(found.signs) - set(last.get("signs", {}).get(portal.site, ()))
@@ -395,7 +398,7 @@ def _searched(day: _Day, portal: Portal) -> None:
         text = "\n".join(
             [*found.signs, "", "Look at each. If one is real, restore from before and change every password."]
         )
-        if _told(f"Signs of a break-in at {portal.domain}", text):
+        if _told(f"Signs of a break-in at {portal.domain}", text, again=True):  # remembered here, sign by sign
             known["told"][portal.site] = time.time()
         day.lines += found.signs
 

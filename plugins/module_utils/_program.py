@@ -64,7 +64,7 @@ a person has to see. The timer chamilo-hardening-daily.timer starts it. Without 
 
 ALERT = """\
 Tells whoever chamilo_alert_mail and chamilo_alert_webhook name, to see that it reaches them: --test. Without it, the
-title and the text are what is told; the same title is told once a day at most."""
+title and the text are what is told; the same is told once a day at most."""
 
 
 WINDOW = """\

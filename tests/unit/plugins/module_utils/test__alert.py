@@ -64,14 +64,25 @@ def test_it_is_mailed_by_the_hosts_own_program(host):
 
 def test_the_same_is_told_once_a_day(host):
     host.configure(mail="admin@school.example")
-    ways = [tell("https", "Certificate", "It ends."), tell("https", "Certificate", "It ends soon.")]
+    ways = [tell("https", "Certificate", "It ends in 3 days."), tell("https", "Certificate", "It ends in 2 days.")]
     assert ways == [["mail to admin@school.example"]] * 2 and len(host.mails()) == 1
-    tell("https", "Certificate", "It ends.", again=True)
-    tell("backups", "Certificate", "another section")
+    tell("https", "Certificate", "It ends in 3 days.", again=True)
+    tell("backups", "Certificate", "It ends in 3 days.")
     assert len(host.mails()) == 3
-    host.moment += 86400
-    tell("https", "Certificate", "It ends.")
+    # What fails each night is told each night, also when one night's work begins a little earlier.
+    host.moment += 86400 - 1800
+    tell("https", "Certificate", "It ends in 1 day.")
     assert len(host.mails()) == 4
+
+
+def test_another_text_under_the_same_title_is_told_and_nobody_is_flooded(host):
+    host.configure(mail="admin@school.example")
+    for disk in ("/", "/home", "/srv", "/var", "/opt", "/boot", "/usr"):
+        for percent in (91, 97):
+            assert tell("monitoring", "Disk", f"{disk} is {percent} % full") == ["mail to admin@school.example"]
+    told = [mail.get_content().split()[0] for mail in host.mails()]
+    assert told == ["/", "/home", "/srv", "/var", "/opt"]
+    assert len(host.journal) == 14, "all of it is in the journal"
 
 
 def test_what_did_not_go_out_is_an_error_and_is_tried_again(host):

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _backup, _state
+from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _backup, _state
 from ansible_collections.chamilo.hardening.plugins.module_utils._backup import BackupError, Portal, Reading
 
 DUMP = b"""/*M!999999\\- enable the sandbox mode */
@@ -257,7 +257,7 @@ def test_a_backup_is_made_even_when_nobody_can_be_told_of_a_copy(
     (folders / "chamilo" / "dump.sql").write_bytes(DUMP)
     made: list[str] = []
 
-    def nobody(*_arguments: Any) -> None:
+    def nobody(*_arguments: Any, **_more: Any) -> None:
         raise BackupError("nobody was told")
 
     def pair(*_arguments: Any) -> dict[str, Any]:
@@ -333,3 +333,35 @@ def test_the_account_for_backups_dumps_unless_it_cannot_see_all(
         (folders / "etc/backup-campus.cnf").touch()
     with _backup.dumping(portal(folders, socket=str(folders / "socket"), name="chamilo")) as (command, _handles):
         assert any(word.startswith(who) for word in command[:2] + command[2:3])
+
+
+def test_another_problem_of_the_same_day_and_the_same_of_the_next_night_are_told(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the real alert, of which only the mail is caught."""
+    mails: list[str] = []
+    moment = time.time()
+    monkeypatch.setattr(_alert, "addressee", lambda: _alert.Addressee("admin@school.example"))
+    monkeypatch.setattr(_alert, "_mail", lambda _to, _section, title, text: mails.append(f"{title}: {text}") or "")
+    monkeypatch.setattr(_alert.time, "time", lambda: moment)
+    look = "The backup needs a look"
+    _backup.tell(portal(folders), look, "/store is not there (attempt 1).")
+    _backup.tell(portal(folders), look, "/store is not there (attempt 2).")
+    assert mails == [f"{look} (campus.test): /store is not there (attempt 1)."]
+    _backup.tell(portal(folders), look, "Tables are gone: user.")
+    assert len(mails) == 2
+    moment += 86400 - 600  # cron began ten minutes later yesterday
+    _backup.tell(portal(folders), look, "Tables are gone: user.")
+    assert len(mails) == 3
+
+
+def test_each_copy_that_lay_about_is_told(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    (folders / "chamilo" / "var").mkdir(parents=True)
+    monkeypatch.setattr(_alert, "addressee", lambda: _alert.Addressee("admin@school.example"))
+    monkeypatch.setattr(_alert, "_mail", lambda _to, _section, _title, text: told.append(text) or "")
+    for name in ("dump1.sql", "dump2.sql"):
+        (folders / "chamilo" / name).write_bytes(DUMP)
+        with pytest.raises(BackupError):  # there is no repository
+            _backup.backup(portal(folders))
+    assert [name for name in ("dump1.sql", "dump2.sql") if not any(f"/{name} could" in text for text in told)] == []

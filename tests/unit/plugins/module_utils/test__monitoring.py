@@ -76,6 +76,7 @@ def host(monkeypatch, tmp_path):
     monkeypatch.setattr(_watch, "PULSE", str(tmp_path / "run"))
     monkeypatch.setattr(_state, "STATE", str(tmp_path / "state"))
     monkeypatch.setattr(_monitoring, "_PATIENCE", 0)
+    host.real_tell = _alert.tell
     monkeypatch.setattr(_alert, "tell", tell)
     monkeypatch.setattr(_alert, "addressee", lambda: _alert.Addressee("", "https://hook.example" if host.ways else ""))
     monkeypatch.setattr(_accounts, "review", reviewed)
@@ -146,6 +147,25 @@ def test_a_new_administrator_is_told_at_once_and_once(host):
     step()
     assert host.titles() == ["An administrator nobody expects at campus.test"]
     host.configure(administrators=["admin", "intruder"])
+    host.told.clear()
+    step()
+    assert host.titles() == []
+
+
+def test_a_second_stranger_and_a_second_sign_of_one_day_go_out_too(host, monkeypatch):
+    """With the real alert and its memory, of which only the mail is caught."""
+    monkeypatch.setattr(_alert, "tell", host.real_tell)
+    monkeypatch.setattr(_alert, "addressee", lambda: _alert.Addressee("admin@school.example"))
+    monkeypatch.setattr(_alert, "_mail", lambda _to, _section, title, text: host.told.append((title, text)) or "")
+    step()
+    for number in (1, 2):
+        host.told.clear()
+        host.admins = [*host.admins, f"intruder{number}"]
+        host.signs = [*host.signs, f"PHP where only data belongs: var/x{number}.php"]
+        step()
+        told = dict(host.told)
+        assert f"intruder{number}" in told["An administrator nobody expects at campus.test"]
+        assert f"x{number}.php" in told["Signs of a break-in at campus.test"]
     host.told.clear()
     step()
     assert host.titles() == []
@@ -239,6 +259,14 @@ def test_signs_are_told_when_they_are_new_and_each_week(host, monkeypatch):
     host.signs.append("a way back in for www-data: .ssh")
     step()
     assert host.titles() == ["Signs of a break-in at campus.test"]
+
+
+def test_where_not_everything_was_looked_at_it_is_said(host, monkeypatch):
+    gaps = ["Not everything was looked at: the time for it (10 s) was over."]
+    monkeypatch.setattr(_compromise, "trace", lambda look: _compromise.Trace([], gaps, ["7 files in var/"]))
+    step()
+    assert _records.read(_monitoring.RECORD)["compromise"]["gaps"] == {"campus": gaps}
+    assert host.detail("compromise").startswith("No sign in 7 files in var/. But Not everything was looked at")
 
 
 def test_what_cannot_be_looked_at_does_not_hide_the_rest(host):
