@@ -6,16 +6,19 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import stat
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import Identity
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs, named, processes
 
 _BEAT = 500  # entries between two looks at the clock
 _READ, _ENTER = 4, 1
@@ -115,6 +118,8 @@ def names(values: Iterable[str], most: int = 5) -> str:
 
 
 RECORDS = "/var/lib/chamilo-hardening"
+SETTINGS = "/etc/chamilo-hardening"
+PROGRAM = "/usr/local/sbin/chamilo-hardening"
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,18 @@ class Record:
     at: float
     done: bool
     detail: str
+
+
+def settings(section: str) -> dict[str, dict[str, Any]]:
+    """What the host program works by in a section, by portal. All of them: its records are of the whole host."""
+    found = {}
+    for path in sorted(glob.glob(f"{SETTINGS}/{section}-*.json")):
+        try:
+            with open(path, encoding="utf-8") as stream:
+                found[os.path.basename(path)[len(section) + 1 : -len(".json")]] = dict(json.load(stream))
+        except (OSError, ValueError, TypeError) as problem:
+            raise Unseen(f"{path} cannot be read: {problem}") from problem
+    return found
 
 
 def record(file: str, name: str) -> Record | None:
@@ -138,14 +155,36 @@ def record(file: str, name: str) -> Record | None:
         raise Unseen(f"{RECORDS}/{file} cannot be read: {problem}") from problem
 
 
-def job_of_ours(file: str, name: str, what: str, hours: float, now: float) -> Finding | None:
-    """What our own record says about a job that must have succeeded lately; None where it says nothing."""
+def job_of_ours(
+    look: Look, file: str, name: str, what: str, hours: float, starts: str, lost: Callable[[], str] = lambda: ""
+) -> Finding | None:
+    """What our own record says about a job that must have succeeded lately; None where it says nothing.
+
+    That it went well once is not enough: what ``starts`` it (the command of the host program) must still do so, and
+    ``lost`` says what else is gone that it needs.
+    """
     entry = record(file, name)
     if entry is None:
         return None
-    age = (now - entry.at) / 3600
+    age = (look.now - entry.at) / 3600
     if not entry.done:
         return failed(f"{what} failed {age:.0f} hours ago. {entry.detail}".strip())
     if not -1 < age <= hours:
         return failed(f"{what} last succeeded {age / 24:.1f} days ago; it should be no older than {hours:.0f} hours.")
+    gone = is_started(look, starts) or lost()
+    if gone:
+        return failed(f"{what} succeeded {age:.0f} hours ago, but {gone}.")
     return passed(f"{what} succeeded {age:.0f} hours ago. {entry.detail}".strip())
+
+
+def is_started(look: Look, command: str) -> str:
+    """Why a command of the host program does not start by itself any more; empty where it does."""
+    if not os.access(PROGRAM, os.X_OK):
+        return f"{PROGRAM} is not there any more"
+    started = named(look.once(jobs), rf"\bchamilo-hardening {command}(?:\s|$)")
+    if not started:
+        return f"no timer and no cron job of this host calls chamilo-hardening {command} any more"
+    runs = {process.name for process in look.once(processes)} & {"cron", "crond"}
+    if not runs and not any(job.service for job in started):
+        return f"{started[0].source} is to start it, and cron does not run"
+    return ""

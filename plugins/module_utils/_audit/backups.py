@@ -18,24 +18,27 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _env
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import (
     RECORDS,
+    SETTINGS,
     Budget,
     can_read,
     head,
     job_of_ours,
     names,
+    settings,
     tail,
     walk,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import shown, web_users
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, check, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import PASS, Finding, check, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job, jobs
+from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job, jobs, named
 
 OURS = "backups.json"
 PLACES = (
@@ -133,9 +136,32 @@ _SEARCHED = (
 )
 
 
+def _lost(look: Look, hours: float = _DAY, last: bool = False) -> str:
+    """What is gone of what our own backups need: a portal's repository on this host (``last``: the farthest), its key.
+
+    What lies on another machine does not show here; there the date of the last success has to do.
+    """
+    for site, known in settings("backups").items():
+        if not named(look.once(jobs), rf"\bchamilo-hardening\b.*--site {re.escape(site)}(?:\s|$)"):
+            return f"no cron job saves {site} any more"
+        places = [str(known.get(name) or "") for name in ("repository", "offsite")]
+        place = next(filter(None, reversed(places) if last else places), "")
+        if not place:
+            return f"no repository is configured for {site}"
+        if not os.path.exists(f"{SETTINGS}/backups-{site}.key"):
+            return f"the key of {site} is gone ({SETTINGS}/backups-{site}.key)"
+        if place.startswith("/"):
+            snapshots = [entry.stat().st_mtime for entry in walk(f"{place}/snapshots", Budget(_SECONDS))]
+            if not os.path.exists(f"{place}/config") or not snapshots:
+                return f"there is no repository in {shown(place)} any more"
+            if look.now - max(snapshots) > hours * 3600:
+                return f"the newest backup in {shown(place)} is older than {hours:.0f} hours"
+    return ""
+
+
 @check("backups_database")
 def database(look: Look) -> Finding:
-    ours = job_of_ours(OURS, "database", "The backup of the database", _DAY, look.now)
+    ours = job_of_ours(look, OURS, "database", "The backup of the database", _DAY, "backup", partial(_lost, look))
     if ours:
         return ours
     found = look.once(makers)
@@ -244,7 +270,8 @@ def files(look: Look) -> Finding:
             f"Uploads are kept in an object store ({names(stores)} in the environment), not on this host; they need a "
             "backup of their own there."
         )
-    ours = job_of_ours(OURS, "files", "The backup of var/, .env and config/", _DAY, look.now)
+    what = "The backup of var/, .env and config/"
+    ours = job_of_ours(look, OURS, "files", what, _DAY, "backup", partial(_lost, look))
     if ours:
         return ours
     found = look.once(makers)
@@ -260,7 +287,8 @@ def _is_store(name: str) -> bool:
 
 @check("backups_offsite")
 def offsite(look: Look) -> Finding:
-    ours = job_of_ours(OURS, "offsite", "The copy to another machine", _DAY, look.now)
+    what = "The copy to another machine"
+    ours = job_of_ours(look, OURS, "offsite", what, _DAY, "backup", partial(_lost, look, last=True))
     if ours:
         return ours
     found = look.once(makers)
@@ -283,11 +311,12 @@ def _without_secret(where: str) -> str:
 
 @check("backups_encrypted")
 def encrypted(look: Look) -> Finding:
-    ours = job_of_ours(
-        OURS, "encrypted", "The comparison of the repository's key with its copy elsewhere", _DRILL, look.now
-    )
+    what = "The comparison of the repository's key with its copy elsewhere"
+    ours = job_of_ours(look, OURS, "encrypted", what, _DRILL, "backup", partial(_lost, look))
     if ours:
-        return ours
+        # The host cannot know whether the copy is still there: only the machine that holds it can.
+        hint = "" if ours.status == PASS else " The playbook harden compares them, run where the copy of the key is."
+        return Finding(ours.status, f"{ours.evidence}{hint}")
     dump = look.once(_newest)
     if dump is not None:
         return failed(f"{shown(dump.path)} is a dump that anybody who gets hold of it can read: it is not encrypted.")
@@ -298,7 +327,8 @@ def encrypted(look: Look) -> Finding:
 
 @check("backups_restore_tested")
 def restore_tested(look: Look) -> Finding:
-    ours = job_of_ours(OURS, "drill", "A restore as a drill", _DRILL, look.now)
+    what = "A restore as a drill"
+    ours = job_of_ours(look, OURS, "drill", what, _DRILL, "drill", partial(_lost, look, hours=_DRILL, last=True))
     if ours:
         return ours
     look.needs_root(f"read {RECORDS}/{OURS}")

@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import fnmatch
 import glob
+import json
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _fail2ban
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _compromise
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import RECORDS, head, job_of_ours, names
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import (
+    RECORDS,
+    SETTINGS,
+    head,
+    job_of_ours,
+    names,
+    settings,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, check, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError, Row
@@ -28,6 +37,10 @@ _DAY, _MONTH = 26, 31 * 24  # hours
 _TEXT = 1 << 16  # bytes of one configuration file
 _FILES = 200  # of the configuration of one watcher
 _DORMANT = 90  # days
+_PULSE = "/run/chamilo-hardening"  # where monit leaves a sign of life when it asks for failed logins
+_MONIT_STARTED = "/run/monit.pid"
+_FRESH = 900  # seconds: it asks every two minutes
+_MAILERS = ("/usr/sbin/sendmail", "/usr/lib/sendmail")
 
 # Who watches a host. Names of processes are cut after 15 characters by the kernel.
 _MONIT = "monit"
@@ -86,6 +99,63 @@ def _monit(look: Look) -> _Monit:
     return _Monit(runs, bool(tells), text)
 
 
+# ------------------------------------------------------------------------------- what our own watch is made of
+
+
+def _watch_lost(look: Look, *wanted: str) -> str:
+    """What is gone of the watch that monit keeps: it runs, has our checks, and asks."""
+    if not look.once(_monit).runs:
+        return "monit does not run"
+    for words in wanted:
+        if words not in look.once(_monit).text:
+            return f"the configuration of monit does not hold `{words}` any more"
+    for site in settings("monitoring"):
+        age = look.now - _asked(site)
+        if not -_FRESH < age < _FRESH:
+            return f"monit does not ask for failed logins of {site}"
+    return ""
+
+
+def _asked(site: str) -> float:
+    """When monit last asked for failed logins; where it never did since this host came up, when it was started."""
+    try:
+        with open(f"{_PULSE}/watch-{site}.json", encoding="utf-8") as stream:
+            return float(json.load(stream)["at"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return os.path.getmtime(_MONIT_STARTED) if os.path.exists(_MONIT_STARTED) else 0.0
+
+
+def _log_lost(look: Look, log: str, environment: str) -> str:
+    files = ("config/packages/*.y*ml", f"config/packages/{environment}/*.y*ml")
+    text = _joined(tuple(os.path.join(look.root, pattern) for pattern in files))
+    # A block for another environment, such as "when@dev:", says nothing of this one.
+    text = re.sub(rf"(?ms)^when@(?!{re.escape(environment)}:).*?(?=^\S|\Z)", "", text)
+    if "kernel.logs_dir" not in text:
+        return "no configuration of Chamilo sends its errors to var/log any more"
+    return _watch_lost(look, log)
+
+
+def _nobody() -> str:
+    """Why nobody would hear of it today."""
+    path = f"{SETTINGS}/alert.json"
+    try:
+        with open(path, encoding="utf-8") as stream:
+            known = json.load(stream)
+        mail, webhook = known.get("mail"), known.get("webhook")
+    except (OSError, ValueError, AttributeError):
+        return f"{path}, which says who is told, is gone or damaged"
+    if not (mail or webhook):
+        return "nobody is named any more"
+    if not webhook and not any(os.access(path, os.X_OK) for path in _MAILERS):
+        return "this host has no program any more to send mail with"
+    return ""
+
+
+def _list_lost() -> str:
+    gone = [site for site in settings("monitoring") if not os.path.exists(f"{RECORDS}/integrity-{site}.json")]
+    return f"the list of {names(gone)} is gone" if gone else ""
+
+
 # --------------------------------------------------------------------------------------------------- errors
 
 
@@ -106,7 +176,8 @@ def app_log(look: Look) -> Finding:
         )
     log = max(kept, key=os.path.getmtime, default=wanted)
     wrong = [] if _is_rotated(look, log, environment) else ["nothing rotates it"]
-    ours = job_of_ours(OURS, "app_log", f"The watch over {log}", _DAY, look.now)
+    what = f"The watch over {log}"
+    ours = job_of_ours(look, OURS, "app_log", what, _DAY, "daily", partial(_log_lost, look, wanted, environment))
     if ours and not wrong:
         return ours
     watchers = [
@@ -143,7 +214,8 @@ def _is_rotated(look: Look, log: str, environment: str) -> bool:
 
 @check("monitoring_resources")
 def resources(look: Look) -> Finding:
-    ours = job_of_ours(OURS, "resources", "The watch over processor, memory and disk", _DAY, look.now)
+    what, lost = "The watch over processor, memory and disk", partial(_watch_lost, look, "watch disks", "check system")
+    ours = job_of_ours(look, OURS, "resources", what, _DAY, "daily", lost)
     if ours:
         return ours
     monit = look.once(_monit)
@@ -177,7 +249,8 @@ def resources(look: Look) -> Finding:
 
 @check("monitoring_auth")
 def auth(look: Look) -> Finding:
-    ours = job_of_ours(OURS, "auth", "The count of failed logins", _DAY, look.now)
+    lost = partial(_watch_lost, look, "watch logins")
+    ours = job_of_ours(look, OURS, "auth", "The count of failed logins", _DAY, "daily", lost)
     if ours:
         return ours
     pattern = r"track_e_login_record|login_json|authentication_token|ids/ids\.log"
@@ -251,7 +324,7 @@ def accounts(look: Look) -> Finding:
         f"{row['twice']} mail addresses are there more than once, {row['locked']} accounts look locked by guessing, "
         f"and {len(admins)} are administrators: {listed}."
     )
-    ours = job_of_ours(OURS, "accounts", "The list of accounts for a person", _MONTH, look.now)
+    ours = job_of_ours(look, OURS, "accounts", "The list of accounts for a person", _MONTH, "daily", _nobody)
     if ours:
         return Finding(ours.status, f"{ours.evidence} {says}")
     look.needs_root(f"read {RECORDS}/{OURS}")
@@ -260,7 +333,7 @@ def accounts(look: Look) -> Finding:
 
 @check("monitoring_delivery")
 def delivery(look: Look) -> Finding:
-    ours = job_of_ours(OURS, "delivery", "The test alert", _MONTH, look.now)
+    ours = job_of_ours(look, OURS, "delivery", "The test alert", _MONTH, "daily", _nobody)
     if ours:
         return ours
     look.needs_root(f"read {RECORDS}/{OURS}")
@@ -274,7 +347,8 @@ def delivery(look: Look) -> Finding:
 
 @check("monitoring_integrity")
 def integrity(look: Look) -> Finding:
-    ours = job_of_ours(OURS, "integrity", "The comparison of the program's files with their list", _DAY, look.now)
+    what = "The comparison of the program's files with their list"
+    ours = job_of_ours(look, OURS, "integrity", what, _DAY, "daily", _list_lost)
     if ours:
         return ours
     foreign = named(look.once(jobs), r"\b(?:aide|dailyaidecheck|tripwire|samhain|afick|integrit)\b")

@@ -208,7 +208,7 @@ def _waiting(names: Sequence[str] | None) -> str:
 @check("updates_watch")
 def watch(look: Look) -> Finding:
     root = look.root
-    ours = job_of_ours(OURS, "watch", "The look for a newer release", 26, look.now)
+    ours = job_of_ours(look, OURS, "watch", "The look for a newer release", 26, "daily")
     if ours:
         return ours
     watching = named(look.once(jobs), r"chamilo:update:check|chamilo-hardening daily|updates\.chamilo\.org")

@@ -7,18 +7,21 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _traces, backups
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job, jobs
+from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job, Process, jobs, processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Database, Php, Site, WebServer
 
 DUMP = "-- MariaDB dump 10.19\n-- Host: localhost    Database: chamilo\nCREATE TABLE x (id INT);\n"
 END = "-- Dump completed on 2026-11-25  3:00:01\n"
 DAILY = Job("/etc/cron.d/dump:1", "0 3 * * * root mariadb-dump --single-transaction chamilo > /backup/chamilo.sql")
+OUR_BACKUP = Job("/etc/cron.d/ours:4", "7 3 * * * root chamilo-hardening backup --quiet --site campus")
+OUR_DRILL = Job("/etc/cron.d/ours:5", "7 5 * * 0 root chamilo-hardening drill --quiet --site campus")
 RESTIC = Job("restic.timer", "/usr/bin/restic -r sftp:backup@vault.test:/srv/school backup /var/www/chamilo/var")
 
 
@@ -34,6 +37,13 @@ class Host:
         self.jobs = ()
         monkeypatch.setattr(backups, "PLACES", (str(self.place),))
         monkeypatch.setattr(_traces, "RECORDS", str(self.records))
+        self.settings = tmp_path / "settings"
+        self.settings.mkdir()
+        self.program = tmp_path / "chamilo-hardening"
+        self.processes = [Process(9, 1, "cron", 0)]
+        for module in (_traces, backups):
+            monkeypatch.setattr(module, "SETTINGS", str(self.settings))
+        monkeypatch.setattr(_traces, "PROGRAM", str(self.program))
 
     def look(self, root=True):
         host = VirtualHost("site.conf", 1, ("campus.test",), (), str(self.root / "public"))
@@ -47,8 +57,28 @@ class Host:
         )
         it = Look(site, {})
         it.as_root = root
-        it._known[jobs] = self.jobs
+        it._known[jobs] = tuple(self.jobs)
+        it._known[processes] = tuple(self.processes)
         return it
+
+    def harden(self, tmp_path):
+        """All that our own backups are made of. The repository elsewhere is a folder on another mount."""
+        self.program.write_text("#!/bin/sh")
+        self.program.chmod(0o755)
+        self.jobs = [OUR_BACKUP, OUR_DRILL]
+        self.places = {name: tmp_path / name for name in ("repository", "offsite")}
+        for place in self.places.values():
+            (place / "snapshots").mkdir(parents=True)
+            (place / "config").write_text("x")
+            (place / "snapshots/1").write_text("x")
+        self.configure()
+        (self.settings / "backups-campus.key").write_text("key")
+        entry = {"at": Look(Site("x"), {}).now - 7200, "ok": True}
+        self.record(**dict.fromkeys(("database", "files", "offsite", "encrypted", "drill"), entry))
+
+    def configure(self, **more):
+        known = {**{name: str(place) for name, place in self.places.items()}, **more}
+        (self.settings / "backups-campus.json").write_text(json.dumps(known))
 
     def dump(self, text=DUMP + END, hours=3, name="chamilo.sql"):
         path = self.place / name
@@ -173,11 +203,76 @@ def test_an_object_store_needs_a_backup_of_its_own(host):
         ({"hours": -48, "ok": True}, "fail"),
     ],
 )
-def test_what_the_host_program_wrote_down_counts(host, entry, status):
+def test_what_the_host_program_wrote_down_counts(host, tmp_path, entry, status):
+    host.harden(tmp_path)
     it = host.look()
     at = it.now - entry["hours"] * 3600
     host.record(**dict.fromkeys(("database", "files", "offsite", "encrypted", "drill"), {"at": at, "ok": entry["ok"]}))
     assert [check(it).status for check in CHECKS] == [status] * 5
+    if status == "fail":
+        assert "run where the copy of the key is" in backups.encrypted(it).evidence
+
+
+NIGHTLY = {"database", "files", "offsite", "encrypted"}
+# What is taken away of a host on which all is green, which checks must see it, and what they say.
+TAKEN = {
+    "the cron file": (lambda host: host.jobs.clear(), {*NIGHTLY, "restore_tested"}, "no timer and no cron job"),
+    "the drill": (
+        lambda host: host.jobs.remove(OUR_DRILL),
+        {"restore_tested"},
+        "calls chamilo-hardening drill any more",
+    ),
+    "the job of this portal": (
+        lambda host: host.jobs.__setitem__(
+            slice(None), [Job(job.source, job.command.replace("campus", "shop")) for job in host.jobs]
+        ),
+        {*NIGHTLY, "restore_tested"},
+        "no cron job saves campus",
+    ),
+    "cron": (lambda host: host.processes.clear(), {*NIGHTLY, "restore_tested"}, "cron does not run"),
+    "the key": (
+        lambda host: (host.settings / "backups-campus.key").unlink(),
+        {*NIGHTLY, "restore_tested"},
+        "the key of campus is gone",
+    ),
+    "the repository": (
+        lambda host: shutil.rmtree(host.places["repository"]),
+        NIGHTLY - {"offsite"},
+        "there is no repository in",
+    ),
+    "its backups": (
+        lambda host: (host.places["repository"] / "snapshots/1").unlink(),
+        NIGHTLY - {"offsite"},
+        "there is no repository in",
+    ),
+    "the newest of them": (
+        lambda host: os.utime(host.places["repository"] / "snapshots/1", (1e9, 1e9)),
+        NIGHTLY - {"offsite"},
+        "is older than 26 hours",
+    ),
+    "the one elsewhere": (
+        lambda host: (host.places["offsite"] / "config").unlink(),
+        {"offsite", "restore_tested"},
+        "there is no repository in",
+    ),
+    "both": (lambda host: host.configure(repository="", offsite=""), {*NIGHTLY, "restore_tested"}, "no repository is"),
+}
+
+
+@pytest.mark.parametrize("what", [*TAKEN, ""])
+def test_a_good_result_of_last_night_does_not_hide_what_is_gone_today(host, tmp_path, what):
+    host.harden(tmp_path)
+    take, wanted, words = TAKEN.get(what, (lambda _host: None, set(), ""))
+    take(host)
+    found = {check.__name__: check(host.look()) for check in CHECKS}
+    assert {name for name, finding in found.items() if finding.status == "fail"} == wanted
+    assert {name: one.evidence for name, one in found.items() if name in wanted and words not in one.evidence} == {}
+
+
+def test_of_a_repository_on_another_machine_the_date_has_to_do(host, tmp_path):
+    host.harden(tmp_path)
+    host.configure(offsite="sftp:backup@vault.test:/srv/school")
+    assert [check(host.look()).status for check in CHECKS] == ["pass"] * 5
 
 
 def test_a_damaged_record_is_not_assessed(host):

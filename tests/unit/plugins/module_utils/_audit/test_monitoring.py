@@ -21,6 +21,17 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._site import Php
 
 WEB = 33
 ROTATES = Job("logrotate.timer", "/usr/sbin/logrotate /etc/logrotate.conf")
+DAILY = Job(
+    "chamilo-hardening-daily.timer",
+    "/usr/local/sbin/chamilo-hardening daily",
+    service="chamilo-hardening-daily.service",
+)
+OUR_MONIT = """
+check system $HOST
+check program logins with path "/usr/local/sbin/chamilo-hardening watch logins campus"
+check program disks with path "/usr/local/sbin/chamilo-hardening watch disks campus"
+check file log with path {log}
+"""
 MONIT = """
 set mailserver mail.campus.test
 set alert admin@campus.test
@@ -52,13 +63,25 @@ class Host:
         self.numbers = dict.fromkeys(("dormant", "never", "twice", "locked", "failures", "addresses"), "0")
         self.numbers["everybody"] = "30"
         self.database_answers = True
-        monkeypatch.setattr(_traces, "RECORDS", str(self.records))
         monkeypatch.setattr(
             monitoring,
             "_CONFIGURATION",
             {name: (f"{self.etc}/{name}/*",) for name in ("monit", "logcheck", "promtail", "telegraf")},
         )
         monkeypatch.setattr(monitoring, "_LOGROTATE", (f"{self.etc}/logrotate.d/*",))
+        self.settings = tmp_path / "settings"
+        self.settings.mkdir()
+        self.run = tmp_path / "run"
+        self.run.mkdir()
+        self.program = tmp_path / "chamilo-hardening"
+        self.mailer = tmp_path / "sendmail"
+        for module in (_traces, monitoring):
+            monkeypatch.setattr(module, "RECORDS", str(self.records))
+            monkeypatch.setattr(module, "SETTINGS", str(self.settings))
+        monkeypatch.setattr(_traces, "PROGRAM", str(self.program))
+        monkeypatch.setattr(monitoring, "_PULSE", str(self.run))
+        monkeypatch.setattr(monitoring, "_MONIT_STARTED", str(self.run / "monit.pid"))
+        monkeypatch.setattr(monitoring, "_MAILERS", (str(self.mailer),))
         monkeypatch.setattr(_fail2ban, "running", lambda: None)
         monkeypatch.setattr(_compromise, "web_users", lambda look: (Identity("www-data", WEB, frozenset({WEB})),))
         monkeypatch.setattr(_compromise, "_home", lambda name: str(tmp_path / "home"))
@@ -77,6 +100,26 @@ class Host:
 
     def record(self, **entries):
         (self.records / "monitoring.json").write_text(json.dumps(entries))
+
+    def harden(self):
+        """All that our own watch is made of."""
+        for program in (self.program, self.mailer):
+            program.write_text("#!/bin/sh")
+            program.chmod(0o755)
+        self.jobs = [DAILY, ROTATES]
+        self.processes += [Process(7, 1, "monit", 0)]
+        (self.settings / "monitoring-campus.json").write_text("{}")
+        (self.settings / "alert.json").write_text('{"mail": "admin@school.example"}')
+        (self.records / "integrity-campus.json").write_text("{}")
+        self.pulse()
+        self.config("monit", OUR_MONIT.format(log=self.root / "var/log/prod.log"))
+        self.file("config/packages/prod/zz_log.yaml", "path: '%kernel.logs_dir%/%kernel.environment%.log'\n")
+        self.config("logrotate.d", f"{self.root}/var/log/prod.log {{\n weekly\n}}\n")
+        self.file("var/log/prod.log", "request.CRITICAL: Uncaught PHP Exception\n")
+        self.record(**dict.fromkeys((*OURS, "app_log"), {"at": time.time() - 7200, "ok": True}))
+
+    def pulse(self, minutes=1):
+        (self.run / "watch-campus.json").write_text(json.dumps({"at": time.time() - 60 * minutes}))
 
     def look(self, root=True, environment="prod"):
         host = VirtualHost("site.conf", 1, ("campus.test",), (), "", access_log=self.access_log)
@@ -122,8 +165,56 @@ def test_a_host_that_nobody_watches_fails(host):
 
 @pytest.mark.parametrize(("done", "hours", "status"), [(True, 2, "pass"), (False, 2, "fail"), (True, 800, "fail")])
 def test_what_the_host_program_wrote_down_counts(host, done, hours, status):
+    host.harden()
     host.record(**dict.fromkeys(OURS, {"at": time.time() - hours * 3600, "ok": done}))
     assert [check(host.look()).status for check in OURS.values()] == [status] * 5
+
+
+# What is taken away of a host on which all is green, which checks must see it, and what they say.
+EVERY = {*OURS, "app_log"}
+WATCH = {"app_log", "resources", "auth"}
+TAKEN = {
+    "the program": (lambda host: host.program.unlink(), EVERY, "is not there any more"),
+    "the timer": (lambda host: host.jobs.remove(DAILY), EVERY, "no timer and no cron job"),
+    "monit": (lambda host: host.processes.pop(), WATCH, "monit does not run"),
+    "our checks": (lambda host: host.config("monit", MONIT), WATCH, "does not hold"),
+    "one of them": (lambda host: host.config("monit", "check system x\nwatch logins"), WATCH - {"auth"}, "not hold"),
+    "that monit asks": (lambda host: host.pulse(minutes=60), WATCH, "monit does not ask for failed logins of campus"),
+    "the sign of life": (lambda host: (host.run / "watch-campus.json").unlink(), WATCH, "monit does not ask"),
+    "who is told": (lambda host: (host.settings / "alert.json").unlink(), {"accounts", "delivery"}, "gone or damaged"),
+    "everybody": (lambda host: (host.settings / "alert.json").write_text("{}"), {"accounts", "delivery"}, "nobody is"),
+    "the mail program": (lambda host: host.mailer.unlink(), {"accounts", "delivery"}, "no program any more"),
+    "the list": (
+        lambda host: (host.records / "integrity-campus.json").unlink(),
+        {"integrity"},
+        "the list of campus is",
+    ),
+    "the handler": (
+        lambda host: host.file("config/packages/prod/zz_log.yaml", "when@dev:\n    path: '%kernel.logs_dir%/x'\n"),
+        {"app_log"},
+        "no configuration of Chamilo sends its errors",
+    ),
+    "the rotation": (lambda host: host.config("logrotate.d", ""), {"app_log"}, "nothing rotates it"),
+}
+
+
+@pytest.mark.parametrize("what", [*TAKEN, ""])
+def test_a_good_result_of_last_night_does_not_hide_what_is_gone_today(host, what):
+    host.harden()
+    take, wanted, words = TAKEN.get(what, (lambda _host: None, set(), ""))
+    take(host)
+    found = {name: check(host.look()) for name, check in {**OURS, "app_log": monitoring.app_log}.items()}
+    assert {name for name, finding in found.items() if finding.status == "fail"} == wanted
+    assert {name: one.evidence for name, one in found.items() if name in wanted and words not in one.evidence} == {}
+
+
+def test_a_monit_that_was_just_started_has_a_quarter_of_an_hour_to_ask(host):
+    host.harden()
+    (host.run / "watch-campus.json").unlink()
+    (host.run / "monit.pid").write_text("7")
+    assert monitoring.auth(host.look()).status == "pass"
+    os.utime(host.run / "monit.pid", (time.time() - 3600,) * 2)
+    assert monitoring.auth(host.look()).status == "fail"
 
 
 def test_without_root_nothing_is_claimed(host):
@@ -143,8 +234,7 @@ def logged(host, rotated=True, name="prod.log"):
 
 
 def test_a_log_that_was_just_rotated_is_there(host):
-    logged(host)
-    host.record(app_log={"at": time.time(), "ok": True})
+    host.harden()
     (host.root / "var/log/prod.log").rename(host.root / "var/log/prod.log.1")
     assert monitoring.app_log(host.look()).status == "pass"
 
@@ -167,8 +257,10 @@ def test_logcheck_is_such_a_watcher_too(host):
 
 
 def test_monologs_own_rotation_counts(host):
+    host.harden()
+    host.config("logrotate.d", "")
+    (host.root / "var/log/prod.log").unlink()
     logged(host, rotated=False, name="prod-2026-11-25.log")
-    host.record(app_log={"at": time.time(), "ok": True})
     assert monitoring.app_log(host.look()).status == "pass"
 
 
