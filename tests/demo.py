@@ -34,8 +34,13 @@ VARIABLES = {
     "chamilo_https_hsts": "full",
     "chamilo_backups_key_folder": str(ROOT / ".cache/demo/keys"),
 }
+# What may be something else than green at the end, by level and status, and why. All of it is named.
+APART = {
+    ("people", "people"): "for a person to do",
+    ("consider", "advice"): "not asked for (chamilo_level: consider)",
+}
+ABSENT = "what a throw-away host cannot have"
 STATUSES = ("pass", "fail", "advice", "waived", "not_applicable", "not_assessed", "people")
-GREEN = ("pass", "not_applicable", "advice")
 START = time.monotonic()
 
 
@@ -69,6 +74,20 @@ def table(controls: Sequence[dict[str, Any]]) -> str:
         "    " + row[0].ljust(widths[0]) + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], widths[1:]))
         for row in rows
     )
+
+
+def apart(controls: Sequence[dict[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
+    """What is not green and need not be, by name; and what is red."""
+    named: dict[str, list[str]] = {}
+    red = []
+    for control in controls:
+        level, status = control["level"], control["status"]
+        why = ABSENT if status == "not_applicable" else APART.get((level, status), "")
+        if why:
+            named.setdefault(why, []).append(control["id"])
+        elif status != "pass":
+            red.append(control)
+    return "\n".join(f"    {why}: {', '.join(names)}" for why, names in named.items()), red
 
 
 def wire(host: hosts.Host) -> str:
@@ -113,12 +132,13 @@ def demo(options: argparse.Namespace, network: str) -> None:
         say("4. audit again")
         after = audit(inventory, "after")
         say(table(after))
+        named, red = apart(after)
+        say(f"Not green, and why:\n{named}" if named else "All of it is green.")
         say(f"What a visitor gets now:\n{wire(host)}")
     finally:
         if not options.keep:
             inventory.unlink()
 
-    red = [control for control in after if control["id"] in PROMISED and control["status"] not in GREEN]
     say(f"The reports: {REPORTS / 'before/report.html'}\n             {REPORTS / 'after/report.html'}")
     if options.keep:
         say(
