@@ -162,6 +162,17 @@ def test_cron_runs_what_the_role_wrote(saved: Saved) -> None:
     assert record(host)["database"]["ok"]
 
 
+def test_what_is_taken_away_is_red_at_once(saved: Saved) -> None:
+    nightly = {"backups_database", "backups_files", "backups_encrypted"}
+    every = {*nightly, "backups_offsite", "backups_restore_tested"}
+    cron = f"/etc/cron.d/chamilo-hardening-backups-{SITE}"
+    for taken, wanted in ((LOCAL, nightly), (cron, every), (f"/etc/chamilo-hardening/backups-{SITE}.key", every)):
+        saved.host.run(["mv", taken, "/root/taken"])
+        found = status(saved.playbook, saved.host)
+        saved.host.run(["mv", "/root/taken", taken])
+        assert {name for name, one in found.items() if one != "pass"} == wanted, taken
+
+
 def test_what_is_in_the_repositories_is_encrypted_and_only_added_to(saved: Saved) -> None:
     for where in (
         saved.host.run(f"grep -rlE 'chamilo|student01' {LOCAL}", check=False).stdout,

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.hosts.hardening import Playbook, missing_from_the_portal, neighbour
+from tests.hosts.test_brute_force import JAIL
 from tests.playbook import PlayError
 from tests.testbed import authority, mail
 from tests.testbed.hosts import Host
@@ -20,6 +21,7 @@ ROOT = "/var/www/chamilo"
 MAIL = "admin@school.example"
 TOLD = {"chamilo_alert_mail": MAIL, "chamilo_alert_webhook": HOOK, "chamilo_monitoring_smtp_host": mail.NAME}
 SECTIONS = "permissions,monitoring"
+LOG = f"{ROOT}/var/log/prod.log"
 RECORD = "/var/lib/chamilo-hardening/monitoring.json"
 
 
@@ -101,7 +103,7 @@ def test_an_error_and_many_failed_logins_and_a_full_disk_are_told(monitored: Hos
 
     assert monitored.http("/_testbed/crash").status == 500
     sink.wait(lambda: "Chamilo at campus.test made errors" in sink.titles())
-    assert "CRITICAL" in monitored.tail(f"{ROOT}/var/log/prod.log")
+    assert "CRITICAL" in monitored.tail(LOG)
 
     # monit lives in a mount namespace of its own, into which a container passes no later mount on.
     monitored.run("mkdir -p /var/backups && mount -t tmpfs -o size=2m tmpfs /var/backups && systemctl restart monit")
@@ -114,9 +116,35 @@ def test_an_error_and_many_failed_logins_and_a_full_disk_are_told(monitored: Hos
     monitored.run("sleep 12")
     assert len(sink.mails()) == len(sink.hooks()) == len(set(sink.titles()))
 
+    # A log that was rotated is written and watched on. What was told today is forgotten, or it would not be told again.
+    sink.forget()
+    monitored.run("rm /var/lib/chamilo-hardening/alerts.json && logrotate -f /etc/logrotate.d/chamilo-campus_test")
+    assert monitored.run(["stat", "--format=%s %U %a", LOG]).stdout == "0 www-data 660\n"
+    assert monitored.http("/_testbed/crash").status == 500
+    assert "CRITICAL" in monitored.get(LOG)
+    sink.wait(lambda: "Chamilo at campus.test made errors" in sink.titles())
+    monitored.run(["rm", LOG])
+    sink.wait(lambda: "The log of campus.test is gone" in sink.titles())
 
-def login(host: Host, address: str) -> None:
-    data = '{"username":"admin","password":"wrong"}'
+
+# What is done to a host that nobody may leave unnoticed: the limits of monit are lowered, or a service stopped.
+LOWER = r"s/(usage) > [0-9]+% for [0-9]+ cycles/\1 > 0%/; s/(per core) > 4/\1 > 0/"
+BUSY = {"The processor is busy", "The memory is nearly used up", "The machine is overloaded"}
+
+
+def test_a_busy_machine_and_a_service_that_stopped_are_told(monitored: Host, sink: Sink) -> None:
+    sink.forget()
+    monitored.run("systemctl stop 'php*-fpm.service'")
+    sink.wait(lambda: "A service of campus.test does not run: php" in sink.titles())
+    assert not [title for title in sink.titles() if title.startswith("A service") and not title.endswith(": php")]
+    monitored.run("systemctl start 'php*-fpm.service'")
+    monitored.run(["sed", "-Ei", LOWER, "/etc/monit/conf.d/chamilo-hardening"])
+    monitored.run("monit -t && systemctl restart monit")
+    sink.wait(lambda: BUSY <= set(sink.titles()))
+
+
+def login(host: Host, address: str, user: str = "admin") -> None:
+    data = json.dumps({"username": user, "password": "wrong"})
     host.run(
         ["curl", "-s", "-o", "/dev/null", "--interface", address, "--resolve", "campus.test:80:127.0.0.1"]
         + ["-H", "Content-Type: application/json", "-d", data, "http://campus.test/login_json"]
@@ -136,6 +164,14 @@ def test_accounts_are_listed_and_only_named_ones_are_switched_off(monitored: Hos
     sink.forget()
     daily(monitored)
     assert titles(sink) == [], "nothing is new"
+    # Somebody guesses until Chamilo locks the account, and one administrator sets up a second factor.
+    setting = "variable = 'login_max_attempt_before_blocking_account'"
+    sql(monitored, f"UPDATE settings SET selected_value = '3' WHERE {setting}")
+    for last in range(2, 7):
+        login(monitored, f"127.0.0.{last}", "student07")
+    assert sql(monitored, "SELECT active FROM user WHERE username = 'student07'") == "0"
+    console = ["runuser", "-u", "www-data", "--", f"{ROOT}/bin/console"]
+    monitored.run([*console, "testbed:second-factor", "second.admin"])
     sql(
         monitored,
         "UPDATE user SET roles = 'a:1:{i:0;s:10:\"ROLE_ADMIN\";}' WHERE username = 'never.used'",
@@ -143,6 +179,16 @@ def test_accounts_are_listed_and_only_named_ones_are_switched_off(monitored: Hos
     daily(monitored)
     (told,) = (hook for hook in sink.hooks() if hook["title"] == "An administrator nobody expects at campus.test")
     assert told["text"].startswith("ADMINISTRATORS NOBODY EXPECTS: never.used\n")
+    assert "Locked by guessed passwords: 1 (student07)" in told["text"].splitlines()
+    assert "Administrators without a second factor: 2 (admin, never.used)" in told["text"].splitlines()
+    # Another one on the same day.
+    sql(monitored, f"UPDATE user SET roles = '{ADMIN}' WHERE username = 'student02'")
+    daily(monitored)
+    assert [hook["text"].splitlines()[0] for hook in sink.hooks() if "nobody expects" in hook["title"]] == [
+        "ADMINISTRATORS NOBODY EXPECTS: never.used",
+        "ADMINISTRATORS NOBODY EXPECTS: never.used, student02",
+    ]
+    sql(monitored, "UPDATE user SET roles = 'a:0:{}' WHERE username = 'student02'")
     active = "SELECT GROUP_CONCAT(username ORDER BY username) FROM user WHERE active = 1"
     before = sql(monitored, active).split(",")
     disable(monitored, "dormant.student")
@@ -202,12 +248,25 @@ PLANTED = {
     "a cron job of the web user": "echo '* * * * * curl http://x' >/var/spool/cron/crontabs/www-data",
     "a cron job that runs as the web user": "echo '* * * * * www-data wget http://x' >/etc/cron.d/x",
     "a way back in for www-data": "mkdir -p /var/www/.ssh && echo ssh-rsa >/var/www/.ssh/authorized_keys",
+    "an at job of the web user": "install -D -o www-data /dev/null /var/spool/cron/atjobs/a0000101c0de00",
     "a unit of systemd": "printf '[Service]\\nExecStart=/tmp/x\\n' >/etc/systemd/system/x.service",
     "a process of the web user": "cp /bin/sleep /tmp/s; runuser -u www-data -- setsid -f /tmp/s 600 >/dev/null 2>&1",
     "pupils with an administrator's rights": f"UPDATE user SET roles = '{ADMIN}' WHERE username = 'student01'",
     "administrators made in the last 30 days": "UPDATE user SET created_at = NOW() WHERE username = 'second.admin'",
-    "the environment file": "/.env",
-    "an upload to bigUpload": "/main/inc/lib/javascript/bigupload/inc/bigUpload.php",
+}
+# What answered a stranger, by the access log.
+ASKED = {
+    "a script in an upload folder of bigUpload": "GET /main/inc/lib/javascript/bigupload/files/x.php",
+    "an upload to bigUpload": "POST /main/inc/lib/javascript/bigupload/inc/bigUpload.php",
+    "the old web services": "POST /main/webservices/additional_webservices.php",
+    "the PENS plugin with a package to fetch": "GET /plugin/Pens/pens.php?package-url=http://x/y.php",
+    "a PHP file among assets": "GET /img/x.php",
+    "a PHP file of a rare kind": "GET /x.phtml",
+    "the environment file": "GET /.env",
+    "the Git folder": "GET /.git/config",
+    "a database dump": "GET /backup/chamilo.sql.gz",
+    "a template's source": "GET /main/template/default/layout/page.tpl",
+    "the installer, after the installation": "POST /main/install/index.php",
 }
 CLEAN = """
 import os
@@ -230,24 +289,73 @@ def test_each_sign_of_a_break_in_is_found_and_told_and_none_on_a_clean_host(moni
     monitored.run(["chamilo-hardening", "integrity", "accept"])
     daily(monitored)
     clean = record(monitored)["compromise"]
-    assert clean["ok"] and clean["signs"] == {"campus_test": []}
+    assert clean["ok"] and clean["signs"] == {"campus_test": []} and clean["gaps"] == {"campus_test": []}
+    # All of it was looked at, not only what the time for it was enough for.
+    counted = [re.search(rf"([\d,]+) {what}", clean["detail"]) for what in ("files in var/", "PHP files")]
+    assert [bool(found) for found in counted] == [True, True], clean["detail"]
+    numbers = [int(found[1].replace(",", "")) for found in counted if found]
+    assert numbers[0] >= 19500 and numbers[1] >= 9000 and sum(numbers) >= 28500
     log = f"/var/log/{ {'nginx': 'nginx', 'apache': 'apache2'}[monitored.web] }/access.log"
+    # .env is as old as the image of the host, and the installer is asked hours after it was written.
+    later = monitored.run("LC_ALL=C date -u -d '+3 hours' '+%d/%b/%Y:%H:%M:%S +0000'").stdout.strip()
+    lines = [f'203.0.113.9 - - [{later}] "{request} HTTP/1.1" 200 5 "-" "-"\n' for request in ASKED.values()]
+    monitored.run(["tee", "-a", log], data="".join(lines))
     for command in PLANTED.values():
-        if command.startswith("/"):
-            word = "POST" if command.endswith(".php") else "GET"
-            line = f'203.0.113.9 - - [25/Nov/2026:10:00:00 +0000] "{word} {command} HTTP/1.1" 200 5 "-" "-"'
-            monitored.run(["tee", "-a", log], data=f"{line}\n")
-        elif command.startswith("UPDATE"):
+        if command.startswith("UPDATE"):
             sql(monitored, command)
         else:
             monitored.run(command)
     sink.forget()
     daily(monitored)
     signs = record(monitored)["compromise"]["signs"]["campus_test"]
-    missed = [kind for kind in PLANTED if not any(sign.startswith(kind) for sign in signs)]
-    assert missed == [] and len(signs) == len(PLANTED)
+    kinds = [*PLANTED, *ASKED]
+    assert [kind for kind in kinds if not any(sign.startswith(kind) for sign in signs)] == []
+    assert len(signs) == len(kinds)
     (told,) = (hook for hook in sink.hooks() if hook["title"] == "Signs of a break-in at campus.test")
     assert all(sign in told["text"] for sign in signs)
+
+
+# What is taken away of a host that was green, what brings it back, and which checks must see it at once.
+TAKEN = {
+    "systemctl stop monit": ("systemctl start monit", {"app_log", "resources", "auth"}),
+    "mv /etc/monit/conf.d/chamilo-campus_test /root/": (
+        "mv /root/chamilo-campus_test /etc/monit/conf.d/",
+        {"app_log", "resources", "auth"},
+    ),
+    "systemctl stop chamilo-hardening-daily.timer": (
+        "systemctl start chamilo-hardening-daily.timer",
+        {"app_log", "resources", "auth", "accounts", "delivery", "integrity"},
+    ),
+    f"mv {ROOT}/config/packages/prod/zz_chamilo_hardening_log.yaml /root/": (
+        f"mv /root/zz_chamilo_hardening_log.yaml {ROOT}/config/packages/prod/",
+        {"app_log"},
+    ),
+    "mv /etc/logrotate.d/chamilo-campus_test /root/": ("mv /root/chamilo-campus_test /etc/logrotate.d/", {"app_log"}),
+    "mv /var/lib/chamilo-hardening/integrity-campus_test.json /root/": (
+        "mv /root/integrity-campus_test.json /var/lib/chamilo-hardening/",
+        {"integrity"},
+    ),
+    "mv /etc/chamilo-hardening/alert.json /root/": (
+        "mv /root/alert.json /etc/chamilo-hardening/",
+        {"accounts", "delivery"},
+    ),
+}
+
+
+def test_what_is_taken_away_is_red_at_once(monitored: Host, playbook: Playbook) -> None:
+    for take, (bring, wanted) in TAKEN.items():
+        monitored.run(take)
+        found = {name: one for name, one in audited(playbook, monitored).items() if name.startswith("monitoring_")}
+        red = {name.partition("_")[2] for name, one in found.items() if one[0] != "pass"}
+        assert red == wanted, (take, found)
+        monitored.run(bring)
+
+
+def figures(host: Host) -> Callable[[str], float]:
+    """What node-exporter would read, by name and labels."""
+    lines = host.get("/var/lib/prometheus/node-exporter/chamilo_campus_test.prom").splitlines()
+    known = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    return lambda name: float(known[f"chamilo_{name}"])
 
 
 @pytest.mark.long
@@ -262,15 +370,28 @@ def test_where_nobody_is_named_it_is_red_and_no_play_fails(fresh: Host, playbook
     assert "Nobody is told: set chamilo_alert_mail" in status["monitoring_delivery"][1]
     refused = fresh.run(["chamilo-hardening", "alert", "--test"], check=False)
     assert refused.returncode == 1 and "Nobody is configured" in refused.stderr
-    harden(playbook, fresh, tmp_path, chamilo_alert_webhook="", chamilo_monitoring_node_exporter=True)
+    others = ("--tags", "https,brute_force,backups,monitoring")
+    harden(playbook, fresh, tmp_path, *others, chamilo_alert_webhook="", chamilo_monitoring_node_exporter=True)
     assert (
         fresh.get("/usr/sbin/sendmail").startswith("#!/bin/sh")
         and not fresh.run("dpkg -l msmtp-mta", check=False).stdout
     )
     assert f"To: {MAIL}" in fresh.get("/var/tmp/mails")
-    figures = fresh.get("/var/lib/prometheus/node-exporter/chamilo_campus_test.prom")
-    assert 'chamilo_control_status{site="campus_test",control="monitoring_delivery",status="pass"} 1' in figures
-    assert 'chamilo_job_ok{site="campus_test",job="monitoring_auth"} 1' in figures
+    fresh.run(f"fail2ban-client set {JAIL} banip 203.0.113.9 203.0.113.10")
+    daily(fresh)
+    now = float(fresh.run("date +%s").stdout)
+    figure = figures(fresh)
+    assert figure('control_status{site="campus_test",control="monitoring_delivery",status="pass"}') == 1
+    assert figure('job_ok{site="campus_test",job="monitoring_auth"}') == 1
+    assert figure('job_ok{site="campus_test",job="backups_offsite"}') == 0, "there is none"
+    for job in ("backups_database", "backups_drill"):
+        assert figure(f'job_ok{{site="campus_test",job="{job}"}}') == 1
+        assert 0 <= now - figure(f'job_timestamp_seconds{{site="campus_test",job="{job}"}}') < 600
+    end = fresh.run(
+        "openssl x509 -enddate -noout -in /etc/ssl/testbed/fullchain.pem | cut -d= -f2 | date -f - +%s"
+    ).stdout
+    assert abs(figure('certificate_days{site="campus_test"}') - (float(end) - now) / 86400) < 0.1
+    assert figure(f'bans{{site="campus_test",jail="{JAIL}"}}') == 2
     # Everything of the section goes again.
     fresh.run(["chamilo-hardening", "undo", "monitoring", "--yes"])
     assert fresh.run("ls /etc/monit/conf.d /etc/logrotate.d").stdout.count("chamilo") == 0

@@ -5,6 +5,11 @@
 
 from __future__ import annotations
 
+import socketserver
+import ssl
+import subprocess
+import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -73,6 +78,44 @@ def test_a_fail2ban_that_gives_no_answer_has_no_figures(host, monkeypatch):
 
     monkeypatch.setattr(_metrics._fail2ban, "running", silent)
     assert not [name for name in figures(host) if name.startswith("chamilo_bans")]
+
+
+@pytest.fixture
+def door(tmp_path):
+    """Something that speaks TLS with a certificate for 30 days. ``trust()``: be told to believe in it."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        + ["-days", "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:campus.test"]
+        + ["-keyout", str(key), "-out", str(certificate)],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.handle_error = lambda *_arguments: None  # a client that does not believe in it
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield SimpleNamespace(
+        address="127.0.0.1", port=server.server_address[1], name="campus.test", certificate=str(certificate)
+    )
+    server.shutdown()
+    server.server_close()
+
+
+DAYS = 'chamilo_certificate_days{site="campus"}'
+
+
+def test_the_days_of_the_served_certificate_are_counted(host, door, monkeypatch):
+    host.look = SimpleNamespace(doors={"https": door}, now=time.time())
+    assert figures(host)[DAYS] == "0", "nobody believes in it"
+    monkeypatch.setenv("SSL_CERT_FILE", door.certificate)
+    assert 29.9 < float(figures(host)[DAYS]) <= 30
+    host.look.now += 10 * 86400
+    assert 19.9 < float(figures(host)[DAYS]) <= 20
+    door.name = "other.test"
+    assert figures(host)[DAYS] == "0", "it is somebody else's"
 
 
 def test_a_name_is_explained_once_and_only_where_it_has_figures(host):
