@@ -181,15 +181,14 @@ class TestHelpers:
         assert before.changes(fresh.snapshot(), ignore) == []
         fresh.put("/etc/example", "x", mode="0600", owner="www-data:www-data")
         query(fresh, "UPDATE shop.article SET name = 'pen' WHERE id = 1")
-        fresh.run("systemctl stop cron && systemctl mask --runtime mariadb")
+        fresh.run("systemctl stop cron && systemctl mask --runtime cron")
         fresh.run("systemd-run --quiet --unit=left --on-active=1h true")
         changes = before.changes(fresh.snapshot(), ignore)
         assert [line.split(": ")[0] for line in changes[:3]] == ["/etc", "/etc/example", "database:shop.article"]
         assert changes[3:] == [
-            "unit:cron.service: enabled active -> enabled",
+            "unit:cron.service: enabled active -> masked-runtime",
             "unit:left.service: absent -> transient",
             "unit:left.timer: absent -> transient active",
-            "unit:mariadb.service: enabled active -> masked-runtime active",
         ]
 
     @pytest.mark.cells("trixie-nginx")

@@ -172,8 +172,8 @@ class Failing:
                     self.left -= 1
                     client.sendall(b"stre")
                 else:
-                    while client.recv(4)[:4] != bytes(4):
-                        client.recv(1000)
+                    while not asked.endswith(bytes(4)):
+                        asked += client.recv(4096)
                     client.sendall(b"stream: Test.Virus FOUND\0")
 
 
