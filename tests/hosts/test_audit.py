@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.demo import GREEN as GREEN_AFTER
+from tests.demo import PROMISED, ROLES
 from tests.hosts.conftest import Cell
 from tests.hosts.hardening import Playbook
 from tests.testbed import images
@@ -155,17 +157,25 @@ def test_an_empty_host(make: Callable[..., Host], playbook: Playbook, cell: Cell
         assert "No Chamilo found under the usual places; set chamilo_root." in found[control]["evidence"]
 
 
+# What a host that is thrown away cannot have: a place elsewhere for its copies, and somebody who is told.
+TOLD = "Nobody is told: set chamilo_alert_mail or chamilo_alert_webhook."
+APART = {
+    "backups_offsite": "There is no off-site repository: set chamilo_backups_offsite_repository.",
+    **{f"monitoring_{name}": TOLD for name in ("accounts", "app_log", "auth", "delivery", "resources")},
+}
+
+
 @pytest.mark.wire
-def test_a_hardened_host_is_green_where_a_role_exists(hardened: Host, playbook: Playbook) -> None:
+def test_a_hardened_host_is_green_wherever_a_role_makes_it_so(hardened: Host, playbook: Playbook) -> None:
     found = audit(playbook, hardened)
     # Given files are renewed by whoever gave them.
-    assert found.pop("https_renewal")["status"] == "not_applicable"
-    red = {
-        name: control["evidence"]
-        for name, control in found.items()
-        if control["section"] in ("https", "headers") and control["status"] != "pass"
-    }
-    assert red == {}
+    assert found["https_renewal"]["status"] == "not_applicable"
+    assert {control["section"] for name, control in found.items() if name in PROMISED} == set(ROLES)
+    assert len(ROLES) == 11
+    red = {name: found[name] for name in PROMISED if found[name]["status"] not in GREEN_AFTER}
+    assert {name: control["evidence"] for name, control in red.items() if name not in APART} == {}
+    # Red, with what is to be said to the role, and not passed over.
+    assert [name for name, words in APART.items() if words not in red[name]["evidence"]] == []
 
 
 @pytest.mark.parametrize("vhost", ["old-docroot", "wrong-docroot"])
