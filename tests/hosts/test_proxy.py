@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
 from tests.hosts.hardening import BEHIND, HSTS, Playbook, missing_from_the_portal, proxy
 from tests.hosts.test_audit_data import audit, install
-from tests.hosts.test_brute_force import ATTEMPTS, BAN, Attacker, banned, until
+from tests.hosts.test_brute_force import ATTEMPTS, BAN, JAIL, Attacker, banned, until
 from tests.hosts.test_sessions import SCRIPT, flags
 from tests.testbed.hosts import Host
 
@@ -123,6 +123,9 @@ def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, make: Callable[
     again = playbook.run("harden", fresh)
     assert again.changed[fresh.domain] == 0
     assert re.search(r"believe the same proxies\] \*+\nskipping", again.output), "a second run does nothing here"
+    left = fresh.run("ls /etc/*/sites-available/*.d/brute_force.conf /etc/fail2ban/action.d/*campus*", check=False)
+    assert left.stdout == ""
+    assert JAIL in fresh.run("fail2ban-client status").stdout
 
     playbook.harden(fresh, chamilo_trusted_proxies=[gate.address])
     assert gate.address in fresh.get("/var/www/chamilo/.env")
