@@ -549,7 +549,7 @@ def _goes_on(field: Field, sample: Sample, victim: str, forged: str) -> list[str
     own, at = sample.line[field.start : field.end], forged.find(victim)
     word = forged.rfind(" ", 0, at) + 1
     # With one word before the address, and with two: "client=203.0.113.7", "from 203.0.113.7", "[Client 203.0.113.7]".
-    texts = [f"{own} {forged[start:]}" for start in {word, forged.rfind(" ", 0, max(word - 1, 0)) + 1}]
+    texts = [f"{own} {forged[start:]}" for start in sorted({word, forged.rfind(" ", 0, max(word - 1, 0)) + 1})]
     if field.end <= at:
         texts.append(own + forged[field.end :])
     if not field.quoted:
