@@ -42,6 +42,7 @@ PROGRAM = [
     "/etc/chamilo-hardening*",
     "/etc/systemd/system",
     "/etc/systemd/system/*",
+    "unit:chamilo-hardening*",
     "/usr/local/sbin",
     "/usr/local/sbin/chamilo-*",
     "/var/lib",
