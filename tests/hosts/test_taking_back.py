@@ -12,6 +12,8 @@ from tests.hosts.hardening import Playbook, missing_from_the_portal, neighbour
 from tests.testbed.engine import ROOT
 from tests.testbed.hosts import Host
 
+pytestmark = pytest.mark.long
+
 PORTAL = "/var/www/chamilo"
 # What packages bring, what programs write into their own folders, and the time at which something was written.
 OTHERS = [
@@ -45,10 +47,11 @@ STAYS = {
 # What the look at the portal leaves there, and a job of the neighbour's.
 VISITS = {f"database:chamilo.{table}" for table in ("resource_file", "track_e_login", "track_e_login_record", "user")}
 VISITS |= {"database:shop.visit"}
-# What the program that stays is made of, the key of the backups, and what fail2ban would not start without.
+# What the program that stays is made of, key and account of the backups, and what fail2ban would not start without.
 OURS = {
     "/etc/chamilo-hardening",
     "/etc/chamilo-hardening/alert.json",
+    "/etc/chamilo-hardening/backup-campus_test.cnf",
     "/etc/chamilo-hardening/backups-campus_test.key",
     "/etc/fail2ban/jail.d/chamilo-hardening-sshd.conf",
     "/etc/systemd/system/chamilo-hardening-daily.service",
@@ -56,6 +59,9 @@ OURS = {
     "/etc/systemd/system/chamilo-hardening-recover.service",
     "/etc/systemd/system/sysinit.target.wants/chamilo-hardening-recover.service",
     "/etc/systemd/system/timers.target.wants/chamilo-hardening-daily.timer",
+    "unit:chamilo-hardening-daily.service",
+    "unit:chamilo-hardening-daily.timer",
+    "unit:chamilo-hardening-recover.service",
 }
 LINE = re.compile(r"^(?P<path>.*): (?P<before>.+) -> (?P<after>.+)$")
 # Of a line of the snapshot: kind, mode, owner, time, and what is in it.
@@ -73,7 +79,7 @@ def recipe() -> str:
 def left(changes: list[str]) -> set[str]:
     """What differs but for times; in the portal, whose owners and modes stay, what is in its files.
 
-    Of what is new in /etc only what has our name: the rest came with packages.
+    Of what is new in /etc and among the units only what has our name: the rest came with packages.
     """
     found = set()
     for change in changes:
@@ -81,13 +87,12 @@ def left(changes: list[str]) -> set[str]:
         assert line, change
         path, before, after = line["path"], line["before"], line["after"]
         same = CONTENT if path.startswith(PORTAL) else WITHOUT_TIME
-        package = before == "absent" and path.startswith("/etc/") and "chamilo" not in path
+        package = before == "absent" and path.startswith(("/etc/", "unit:")) and "chamilo" not in path
         if same.sub(r"\1", before) != same.sub(r"\1", after) and not package:
             found.add(path)
     return found
 
 
-@pytest.mark.long
 def test_all_of_it_is_taken_back_as_the_recipe_says(fresh: Host, playbook: Playbook) -> None:
     other = neighbour(fresh)
     before = fresh.snapshot()

@@ -26,7 +26,7 @@ PHP = "/etc/php/*/fpm"
 ALLOWED = [
     # The program and what it knows of the portal, which come with any section.
     *("/usr/local/sbin*", "/etc/chamilo-hardening*", "/var/lib/chamilo-hardening*", "/etc/systemd/system*"),
-    *("/etc", "/var/lib"),
+    *("/etc", "/var/lib", "unit:chamilo-hardening*"),
     # That a reload kills no request, and a file for the portal's scripts in which nothing is said.
     *(f"{PHP}/pool.d", f"{PHP}/pool.d/zz-chamilo-hardening.conf"),
     *(f"{PHP}/conf.d", f"{PHP}/conf.d/91-chamilo-*-sessions.ini"),
