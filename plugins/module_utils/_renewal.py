@@ -88,7 +88,10 @@ def renewed(engine: Engine, lineage: str, serial: Serial | None = None) -> list[
         except Exception as problem:  # whatever it is, somebody is told, and the other sites go on; it is raised below
             text = str(problem) or type(problem).__name__
             faults.append(text)
-            _alert.tell("https", f"The renewed certificate of {site['domain']} is not in force", text, again=True)
+            try:
+                _alert.tell("https", f"The renewed certificate of {site['domain']} is not in force", text, again=True)
+            except _alert.AlertError as unheard:
+                faults.append(str(unheard))
     if faults:
         raise RenewalError(" ".join(faults))
     return lines

@@ -34,27 +34,22 @@ GUIDE = {
 QUIET = ["/var/log/*", "/var/lib/systemd/*", "/var/lib/php/*", "/var/lib/nginx/*", "/root/.ansible*", "database:*"]
 # The usual configuration of a proxy: TLS ends here, or (8443) is spoken on to the portal as well.
 GATE = """
+ssl_certificate /etc/ssl/portal.pem;
+ssl_certificate_key /etc/ssl/portal.key;
+proxy_set_header Host $host;
+proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+proxy_set_header X-Forwarded-Proto $scheme;
+proxy_ssl_server_name on;
+proxy_ssl_name {domain};
 server {{
     listen 80;
     listen 443 ssl;
     server_name {domain};
-    ssl_certificate /etc/ssl/portal.pem;
-    ssl_certificate_key /etc/ssl/portal.key;
-    proxy_set_header Host $host;
-    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-    proxy_set_header X-Forwarded-Proto $scheme;
     location / {{ proxy_pass http://{address}; }}
 }}
 server {{
     listen 8443 ssl;
     server_name {domain};
-    ssl_certificate /etc/ssl/portal.pem;
-    ssl_certificate_key /etc/ssl/portal.key;
-    proxy_set_header Host $host;
-    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-    proxy_set_header X-Forwarded-Proto $scheme;
-    proxy_ssl_server_name on;
-    proxy_ssl_name {domain};
     location / {{ proxy_pass https://{address}; }}
 }}
 """

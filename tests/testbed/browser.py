@@ -116,7 +116,7 @@ class Browser:
         """What was sent to an address of the other site, in JSON. Waits for the first."""
         end = time.monotonic() + seconds
         while True:
-            lines = docker("exec", self.container, "sh", "-c", f"cat {_POSTED} || true").stdout.splitlines()
+            lines = docker("exec", self.container, "cat", _POSTED).stdout.splitlines()
             found = [
                 json.loads(body) for where, _blank, body in (line.partition(" ") for line in lines) if where == path
             ]
@@ -131,7 +131,7 @@ def browser(network: str) -> Iterator[Browser]:
     chain, key = authority.issue(ELSEWHERE)
     name = f"{network}-browser"
     script = (
-        f"mkdir -p {_FOLDER} && cat >/etc/elsewhere.pem && python3 -c {shlex.quote(_SERVER)} & "
+        f"mkdir -p {_FOLDER} && touch {_POSTED} && cat >/etc/elsewhere.pem && python3 -c {shlex.quote(_SERVER)} & "
         "exec chromedriver --port=9515 --allowed-ips= --allowed-origins=*"
     )
     start = script.replace("cat >/etc/elsewhere.pem", f"printf %s {shlex.quote(chain + key)} >/etc/elsewhere.pem")

@@ -164,7 +164,8 @@ def send(host: Host, one: Try) -> None:
 
 
 def lines(host: Host, file: str) -> list[str]:
-    return host.run(f"cat {file} 2>/dev/null || true").stdout.splitlines()
+    # Before the first request there is no file.
+    return host.run(f"test ! -e {file} || cat {file}").stdout.splitlines()
 
 
 def record(host: Host) -> list[dict[str, str]]:

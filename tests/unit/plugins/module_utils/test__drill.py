@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -286,15 +286,20 @@ class Listed:
         return json.dumps({"total_size": self.size}), ""
 
 
+def listed(portal: Portal, nodes: list[dict[str, Any]], size: int = 0) -> tuple[_drill._Drill, Listed]:
+    """A drill on such a repository, and that."""
+    made, place = attempt(portal), Listed(nodes, size)
+    made.place = cast(_backup.Repository, place)
+    return made, place
+
+
 def upload(number: int, size: int = 1000) -> dict[str, Any]:
     path = f"/x/var/upload/{number:03}.txt"
     return {"path": path, "type": "file", "size": size, "mtime": "2026-11-25T12:00:00.5Z"}
 
 
 def sampled(portal: Portal, run: str, nodes: list[dict[str, Any]]) -> list[str]:
-    made = attempt(portal)
-    made.place = Listed(nodes)  # type: ignore[assignment]
-    return [file.path for file in made._list(pair(run))[2]]
+    return [file.path for file in listed(portal, nodes)[0]._list(pair(run))[2]]
 
 
 def test_the_sample_is_the_same_for_a_backup_and_another_for_the_next(portal: Portal) -> None:
@@ -315,16 +320,13 @@ def test_the_sample_is_bounded_in_bytes_and_holds_no_huge_file(portal: Portal) -
     found = sampled(portal, "1", nodes)
     assert len(found) == 200 and not {upload(number)["path"] for number in range(1, 500, 2)} & set(found)
     program = {**upload(1, 77), "path": "/x/public/index.php"}
-    made = attempt(portal)
-    made.place = Listed([program, upload(2)])  # type: ignore[assignment]
+    made, _place = listed(portal, [program, upload(2)])
     assert made._list(pair())[1] == 77, "the program comes back whole and is no part of the sample"
 
 
 def test_a_large_repository_is_read_part_by_part_in_turn(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_drill, "_READ_ALL", 100)
-    made = attempt(portal)
-    place = Listed([], 250)
-    made.place = place  # type: ignore[assignment]
+    made, place = listed(portal, [], 250)
     for _drill_number in range(4):
         made._read()
     assert place.checked == [f"--read-data-subset={part}/3" for part in (1, 2, 3, 1)]

@@ -139,6 +139,20 @@ def test_whatever_stops_one_site_is_told_and_the_others_go_on(host, told, monkey
     assert host.loaded == host.new, "the other site has its certificate in force"
 
 
+def test_an_alert_that_reaches_nobody_keeps_no_other_site_waiting(host, monkeypatch):
+    def deaf(*_what: object, **_how: object) -> list[str]:
+        raise _alert.AlertError("Nobody was told.")
+
+    first = host.folder / "https-alumni.json"
+    known = json.loads((host.folder / "https-campus.json").read_text())
+    first.write_text(json.dumps({**known, "domain": "alumni.test", "certificate": str(host.folder / "theirs.pem")}))
+    monkeypatch.setattr(_renewal.glob, "glob", lambda pattern: [str(first), str(host.folder / "https-campus.json")])
+    monkeypatch.setattr(_alert, "tell", deaf)
+    with pytest.raises(_renewal.RenewalError, match=r"theirs\.pem.* Nobody was told\."):
+        host.renewed()
+    assert host.loaded == host.new
+
+
 def test_a_server_that_does_not_run_is_left_as_it_is(host):
     host.active = "inactive"
     assert "does not run" in host.renewed()[0] and host.loaded == "old"
