@@ -9,17 +9,15 @@ from __future__ import annotations
 import datetime
 import glob
 import html
-import http.client
 import json
 import os
 import re
-import ssl
 import time
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _advisories, _alert, _records
+from ansible_collections.chamilo.hardening.plugins.module_utils import _advisories, _alert, _records, _wire
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._version import Version, VersionError, parse, stable
@@ -127,27 +125,31 @@ def installed(domain: str, root: str) -> str:
 
 def fetch(address: str) -> str:
     """The text behind an https address, not more than a feed can be."""
+    location = address
     for _hop in range(4):
-        parts = urllib.parse.urlsplit(address)
-        if parts.scheme != "https" or not parts.hostname:
-            raise FeedError(f"{address} does not begin with https://.")
-        path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
-        context = ssl.create_default_context()
-        connection = http.client.HTTPSConnection(parts.hostname, parts.port or 443, timeout=SECONDS, context=context)
-        try:
-            connection.request("GET", path, headers={"User-Agent": "chamilo-hardening", "Accept": "*/*"})
-            answer = connection.getresponse()
-            if answer.status in (301, 302, 303, 307, 308):
-                address = urllib.parse.urljoin(address, answer.headers.get("Location", ""))
-                continue
-            if answer.status != 200:
-                raise FeedError(f"{parts.hostname} answered {answer.status}.")
-            return answer.read(_BYTES).decode("utf-8", "replace")
-        except (OSError, http.client.HTTPException, ValueError) as problem:
-            raise FeedError(f"{parts.hostname} could not be reached: {problem}.") from problem
-        finally:
-            connection.close()
+        address, host = _https(address, location)
+        answer = _wire.fetch(address, headers={"Accept": "*/*"}, verify=True, timeout=SECONDS, limit=_BYTES)
+        if answer.error:
+            raise FeedError(f"{host} could not be reached: {answer.error}.")
+        if answer.status in (301, 302, 303, 307, 308):
+            location = answer.value("Location")
+        elif answer.status != 200:
+            raise FeedError(f"{host} answered {answer.status}.")
+        else:
+            return answer.body.decode("utf-8", "replace")
     raise FeedError(f"{address} is one redirect too many.")
+
+
+def _https(base: str, location: str) -> tuple[str, str]:
+    """Where a location leads to, seen from an address, and which host that is."""
+    try:
+        address = urllib.parse.urljoin(base, location)
+        parts = urllib.parse.urlsplit(address)
+        if parts.scheme == "https" and parts.hostname and parts.port != 0:
+            return address, parts.hostname
+    except ValueError:  # brackets, or a port that is none
+        pass
+    raise FeedError(f"{location} is no address that begins with https://.")
 
 
 def releases(text: str) -> list[str]:

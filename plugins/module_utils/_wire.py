@@ -13,11 +13,13 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urlsplit
 
 NO_ANSWER = "no answer in time"
+_DRIPS = 6  # a body may take this many times as long as the longest silence in it
 _AS_THEY_STAND = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"  # of what is printed in ASCII, all but the space
 
 
@@ -100,6 +102,7 @@ def fetch(
 ) -> Answer:
     """Send one request and read at most ``limit`` bytes of the answer. Redirects are not followed.
 
+    ``timeout`` is the longest silence, in seconds; a body that drips is given up after six times as long.
     ``address`` is where to connect (default: the host of the URL). A ``Host`` or ``Content-Length`` in ``headers``
     replaces the usual one, so that a request can announce more than it sends. The path goes out as it stands; what no
     request line can carry, such as a space or an accent in a file's name, is encoded.
@@ -126,11 +129,21 @@ def fetch(
             connection.putheader(name, value)
         connection.endheaders(body or None)
         reply = connection.getresponse()
-        return Answer(url, reply.status, tuple(reply.getheaders()), reply.read(limit))
+        return Answer(url, reply.status, tuple(reply.getheaders()), _body(reply, limit, timeout * _DRIPS))
     except (OSError, ValueError, http.client.HTTPException) as problem:  # ValueError: no name of a host
         return Answer(url, error=describe(problem))
     finally:
         connection.close()
+
+
+def _body(reply: http.client.HTTPResponse, limit: int, seconds: float) -> bytes:
+    end = time.monotonic() + seconds
+    body = b""
+    while len(body) < limit and (part := reply.read1(limit - len(body))):
+        body += part
+        if time.monotonic() > end:
+            raise TimeoutError
+    return body
 
 
 def handshake(

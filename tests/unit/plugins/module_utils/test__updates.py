@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _records, _state, _updates
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import FeedError, newer, releases, step
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
 
 ATOM = """<?xml version="1.0"?><feed><id>tag:github.com,2008:https://github.com/chamilo/chamilo-lms/releases</id>
 <entry><id>tag:github.com,2008:Repository/1/v2.1.0-RC.1</id></entry>
@@ -117,9 +118,48 @@ def test_without_a_feed_or_without_anybody_to_tell_it_is_no_watch(host):
     assert not host.watch()["ok"]
 
 
-def test_only_https_is_asked():
-    with pytest.raises(FeedError, match="does not begin with https"):
-        _updates.fetch("http://feed.example/")
+@pytest.mark.parametrize(
+    "address", ["http://feed.example/", "file:///etc/passwd", "https://[feed/", "https://feed.example:99999/"]
+)
+@pytest.mark.parametrize("moved", [False, True])
+def test_only_https_is_asked(monkeypatch, address, moved):
+    asked = []
+
+    def there(url, **_more):
+        asked.append(url)
+        return Answer(url, 302, (("location", address),))
+
+    monkeypatch.setattr(_updates._wire, "fetch", there)
+    with pytest.raises(FeedError, match="is no address that begins with https://"):
+        _updates.fetch("https://feed.example/" if moved else address)
+    assert asked == ["https://feed.example/"] * moved
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ([Answer("", 301, (("Location", "/new"),)), Answer("", 200, body=b"{}")], ""),
+        ([Answer("", error="Connection refused")], "feed.example could not be reached: Connection refused."),
+        ([Answer("", 502)], "feed.example answered 502."),
+        ([Answer("", 302, (("Location", "/"),))] * 4, "https://feed.example/ is one redirect too many."),
+    ],
+)
+def test_what_comes_instead_of_a_feed_is_said(monkeypatch, answers, words):
+    asked = []
+
+    def there(url, verify=False, **_more):
+        assert verify, "whoever answers must be who he says"
+        asked.append(url)
+        return answers[len(asked) - 1]
+
+    monkeypatch.setattr(_updates._wire, "fetch", there)
+    if words:
+        with pytest.raises(FeedError) as caught:
+            _updates.fetch("https://feed.example/")
+        assert str(caught.value) == words
+    else:
+        assert _updates.fetch("https://feed.example/") == "{}" and asked[1] == "https://feed.example/new"
+    assert len(asked) == len(answers)
 
 
 @pytest.mark.parametrize("text", ["<entry " * 200_000, "<entry><id>" + "x" * 1_000_000 + "</id></entry>"])

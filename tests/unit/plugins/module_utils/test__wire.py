@@ -10,6 +10,7 @@ import contextlib
 import socket
 import ssl
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -138,6 +139,24 @@ def test_who_does_not_answer_is_not_waited_for():
         assert handshake("campus.test", port, "127.0.0.1", timeout=0.05).error == NO_ANSWER
     assert "refused" in fetch(f"http://127.0.0.1:{port}/").error
     assert "refused" in handshake("campus.test", port, "127.0.0.1").error
+
+
+def test_a_body_that_drips_is_given_up():
+    def drip(listener):
+        connection, _address = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            for _byte in range(1000):
+                connection.sendall(b"x")
+                time.sleep(0.02)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener,))
+        thread.start()
+        began = time.monotonic()
+        answer = fetch(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout=0.1)
+        assert (answer.status, answer.error) == (0, NO_ANSWER) and time.monotonic() - began < 5
+        thread.join()
 
 
 @pytest.mark.parametrize("name", ["a" * 70 + ".test", ".campus.test", "campus..test"])
