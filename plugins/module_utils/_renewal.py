@@ -16,7 +16,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _acme, _alert, _certbot, _hsts, _x509
@@ -62,39 +62,54 @@ def add(commands: Any, say: Say) -> None:
 
 def warnings(names: Iterable[str]) -> list[str]:
     """What somebody must know who takes these transactions back."""
-    domains = {site["site"]: site["domain"] for site in configurations()}
+    domains = {site["site"]: site["domain"] for site in configurations()[0]}
     sites = [name[len("https:") : -len(".hsts")] for name in names if re.fullmatch(r"https:.+\.hsts", name)]
     return [text for text in (_hsts.bound(site, domains.get(site, site)) for site in sites) if text]
 
 
-def configurations(pattern: str = CONFIGURATIONS) -> Iterator[dict[str, Any]]:
+def configurations(pattern: str = CONFIGURATIONS) -> tuple[list[dict[str, Any]], list[str]]:
+    """The sites of this host, and what is wrong with the files that cannot be read."""
+    sites, faults = [], []
     for path in sorted(glob.glob(pattern)):
         try:
             with open(path, encoding="utf-8") as stream:
                 known = json.load(stream)
-        except ValueError as problem:
-            raise RenewalError(f"{path} is damaged ({problem}). Run the playbook harden again.") from problem
-        yield dict(known)
+            if missing := {"site", "domain", "certificate"} - set(known):
+                raise ValueError(f"{' and '.join(sorted(missing))} missing")
+            sites.append(dict(known))
+        except (OSError, ValueError, TypeError) as problem:
+            faults.append(f"{path} is damaged ({problem}). Run the playbook harden again.")
+    return sites, faults
 
 
 def renewed(engine: Engine, lineage: str, serial: Serial | None = None) -> list[str]:
     """Certbot's hook: bring the renewed certificate of a lineage into force. Others' lineages do not concern it."""
+    if not lineage:
+        return []
     lines, faults = [], []
-    for site in configurations():
-        if not lineage or _certbot.lineage_of(site["certificate"]) != os.path.basename(lineage.rstrip("/")):
+    sites, damaged = configurations()
+    for text in damaged:
+        faults += [text, *_untold("A renewed certificate may not be in force", text)]
+    for site in sites:
+        if _certbot.lineage_of(site["certificate"]) != os.path.basename(lineage.rstrip("/")):
             continue
         try:
             lines.append(bring_into_force(site, engine, serial))
         except Exception as problem:  # whatever it is, somebody is told, and the other sites go on; it is raised below
             text = str(problem) or type(problem).__name__
-            faults.append(text)
-            try:
-                _alert.tell("https", f"The renewed certificate of {site['domain']} is not in force", text, again=True)
-            except _alert.AlertError as unheard:
-                faults.append(str(unheard))
+            faults += [text, *_untold(f"The renewed certificate of {site['domain']} is not in force", text)]
     if faults:
         raise RenewalError(" ".join(faults))
     return lines
+
+
+def _untold(title: str, text: str) -> list[str]:
+    """Tells somebody, each time; what went wrong with that."""
+    try:
+        _alert.tell("https", title, text, again=True)
+    except _alert.AlertError as unheard:
+        return [str(unheard)]
+    return []
 
 
 def bring_into_force(site: Mapping[str, Any], engine: Engine, serial: Serial | None = None) -> str:
@@ -139,15 +154,17 @@ def failed() -> list[str]:
 
 def before() -> list[str]:
     """Let Certbot trust the authorities that the sites of this host name, beside those of the host."""
-    files = sorted({site.get("ca_file") or "" for site in configurations()} - {""})
-    return [f"Certbot trusts {_acme.bundle(files)}."]
+    sites, faults = configurations()
+    files = sorted({site.get("ca_file") or "" for site in sites} - {""})
+    return [f"Certbot trusts {_acme.bundle(files)}.", *faults]
 
 
 def daily() -> list[str]:
     """The daily step: HSTS one step on, the certificate watched, and a failed load made up for."""
     engine = Engine()
-    lines, faults = [], []
-    for site in configurations():
+    lines = []
+    sites, faults = configurations()
+    for site in sites:
         for work in (_step, _watch):
             try:
                 lines += work(site, engine)

@@ -173,7 +173,26 @@ def test_whoever_takes_hsts_back_is_warned(host, monkeypatch):
     assert _renewal.warnings(["https:campus.hsts"]) == []
 
 
-def test_a_damaged_configuration_is_named(host):
-    (host.folder / "https-campus.json").write_text("{")
-    with pytest.raises(_renewal.RenewalError, match="https-campus.json is damaged"):
+@pytest.mark.parametrize("text", ["{", "[]", "7", '{"site": "alumni", "domain": "alumni.test"}', None])
+def test_a_damaged_configuration_is_told_and_the_other_sites_go_on(host, told, monkeypatch, text):
+    damaged = host.folder / "https-alumni.json"  # in the way of the one behind it
+    if text is not None:
+        damaged.write_text(text)
+    both = [str(damaged), str(host.folder / "https-campus.json")]
+    monkeypatch.setattr(_renewal.glob, "glob", lambda pattern: both)
+    words = r"https-alumni\.json is damaged \(.*\)\. Run the playbook harden again\."
+    with pytest.raises(_renewal.RenewalError, match=words):
         host.renewed()
+    assert host.loaded == host.new
+    (alert,) = told
+    assert alert.startswith("A renewed certificate may not be in force: ") and "https-alumni.json" in alert
+    worked = []
+    monkeypatch.setattr(_renewal, "_step", lambda site, engine: worked.append(site["domain"]) or [])
+    monkeypatch.setattr(_renewal, "_watch", lambda site, engine: [])
+    with pytest.raises(_renewal.RenewalError, match=words):
+        _renewal.daily()
+    assert worked == ["campus.test"]
+    monkeypatch.setattr(_renewal._acme, "bundle", lambda files: "the authorities of the host")
+    trusted, fault = _renewal.before()
+    assert "the authorities of the host" in trusted and "https-alumni.json" in fault
+    assert _renewal.warnings(["https:campus.hsts"]) == [], "taking back goes on as well"
