@@ -35,10 +35,12 @@ QUARANTINE = "quarantine"  # below the state
 SOCKET = "/run/clamav/clamd.ctl"
 _SKIPPED = ("cache", "log")  # below var/
 _OVERLAP = 10.0  # seconds that the last scan and this one have in common
-_BEFORE = 86400.0  # seconds that the first scan looks back
+_DAY = 86400.0  # seconds that the first scan looks back
 _PATIENCE = 180.0  # seconds for one answer of the scanner, which gives a file two minutes
 _PARTLY = "Heuristics.Limits.Exceeded"  # how it names what is larger inside than it looks at
 _TOLD = 20  # files that one alert names
+_HOUR = 3600.0  # between two alerts of a kind
+_REMEMBERED = 1000  # files that are not told again
 _BLOCK = 1 << 18
 _STRANGE = "a link to a folder of somebody else's, which is not followed; if it is right: chown -h root"
 
@@ -213,13 +215,6 @@ def scan(everything: bool = False, address: str = "") -> list[str]:
     lines: list[str] = []
     problems: list[str] = []
     unheard: list[str] = []
-
-    def tell(title: str, text: str, again: bool) -> None:
-        try:
-            _alert.tell("uploads", title, text, again=again)
-        except _alert.AlertError as problem:
-            unheard.append(str(problem))
-
     os.makedirs(_state.STATE, 0o700, exist_ok=True)
     with open(os.path.join(_state.STATE, "antivirus.lock"), "w", encoding="ascii") as lock:
         try:
@@ -231,42 +226,63 @@ def scan(everything: bool = False, address: str = "") -> list[str]:
                 known: dict[str, Any] = json.load(stream)
             site, began = os.path.basename(path)[len("uploads-") : -len(".json")], time.time()
             last = _records.read(RECORD).get(site, {})
-            known_before = last.get("not_judged") or []
-            since = 0.0 if everything else float(last.get("since") or began - _BEFORE)
+            known_before = last.get("not_judged") or {}  # what was told, and when
+            since = 0.0 if everything else float(last.get("since") or began - _DAY)
             if since > began:  # the clock was put back: nobody knows when the last scan was
-                since = began - _BEFORE
-            seen = Seen()
+                since = began - _DAY
+            seen, problem = Seen(), ""
             try:
                 ping(address)
                 scan_portal(known["root"], since, os.path.join(_state.STATE, QUARANTINE), address, seen)
-            except (AntivirusError, OSError) as problem:
-                if seen.found:  # taken away, so the next scan finds them no more
-                    lines += seen.found
-                    tell(f"A virus was uploaded to {known['domain']}", "\n".join(seen.found), True)
-                text = f"{problem} New files of {known['domain']} are scanned as soon as it does."
-                _records.note(RECORD, site, False, text, since=since, not_judged=known_before)
-                problems.append(text)
-                continue
+            except (AntivirusError, OSError) as raised:
+                problem = f"{raised} New files of {known['domain']} are scanned as soon as it does."
+                problems.append(problem)
             text = (
                 f"{seen.scanned} new files scanned, {len(seen.found)} with a virus, {len(seen.not_judged)} not judged."
             )
-            _records.note(RECORD, site, True, text, since=began - _OVERLAP, not_judged=seen.not_judged)
-            if seen.scanned or seen.not_judged:
-                lines += [f"{known['domain']}: {text}", *seen.found, *seen.not_judged]
-            if seen.found:
-                tell(f"A virus was uploaded to {known['domain']}", "\n".join(seen.found), True)
-            if seen.not_judged:
-                # Each file is told, but what every scan finds again (a link, say) once a day.
-                news = [one for one in seen.not_judged if one not in known_before]
-                text = "\n".join((news or seen.not_judged)[:_TOLD])
-                more = len(news or seen.not_judged) - _TOLD
-                text += f"\nand {more} more; the journal names them" if more > 0 else ""
-                tell(f"Uploads to {known['domain']} were not judged", text, bool(news))
+            if problem:  # what was taken away is told all the same: the next scan finds it no more
+                news, told = [], known_before
+                lines += seen.found
+            else:
+                # What every scan finds again (a link, say) is told once a day.
+                news = [one for one in seen.not_judged if not 0 <= began - known_before.get(one, -_DAY) < _DAY]
+                told = {**{one: known_before.get(one) for one in seen.not_judged}, **dict.fromkeys(news, began)}
+                since = began - _OVERLAP
+                if seen.scanned or seen.not_judged:
+                    lines += [f"{known['domain']}: {text}", *seen.found, *seen.not_judged]
+            outbox = last.get("outbox") or {}
+            _post(outbox, f"A virus was uploaded to {known['domain']}", seen.found, began, unheard)
+            _post(outbox, f"Uploads to {known['domain']} were not judged", news, began, unheard)
+            remembered = dict(list(told.items())[:_REMEMBERED])
+            _records.note(RECORD, site, not problem, problem or text, since=since, not_judged=remembered, outbox=outbox)
     if problems:
-        tell("Uploads are not scanned for viruses", "\n".join(problems), False)
+        try:
+            _alert.tell("uploads", "Uploads are not scanned for viruses", "\n".join(problems))
+        except _alert.AlertError as problem:
+            unheard.append(str(problem))
     if problems or unheard:
         raise AntivirusError(" ".join([*lines, *problems, *unheard]))
     return lines
+
+
+def _post(outbox: dict[str, Any], title: str, news: list[str], now: float, unheard: list[str]) -> None:
+    """Tell at once, and what follows within the hour together: a student decides how often there is news.
+
+    What nobody could be told stays in the outbox.
+    """
+    box = outbox.setdefault(title, {"sent": 0.0, "lines": [], "more": 0})
+    room = max(_TOLD - len(box["lines"]), 0)
+    box["lines"] += news[:room]
+    box["more"] += len(news[room:])
+    if not box["lines"] or 0 <= now - box["sent"] < _HOUR:
+        return
+    more = f"\nand {box['more']} more; the journal names them" if box["more"] else ""
+    try:
+        _alert.tell("uploads", title, "\n".join(box["lines"]) + more, again=True)
+    except _alert.AlertError as problem:
+        unheard.append(str(problem))
+    else:
+        outbox[title] = {"sent": now, "lines": [], "more": 0}
 
 
 def add(commands: Any, say: Callable[..., None]) -> None:

@@ -120,7 +120,8 @@ def test_on_an_unhardened_host_they_run(fresh: Host) -> None:
     word = secrets.token_hex(12)
     for folder in ("public/files", "var/upload/new"):
         lay(fresh, f"{ROOT}/{folder}", programs(word))
-    assert {"", "a.php", "a.jpg.php"} <= set(ran(fresh, f"http://{fresh.domain}/files", word))
+    folder = {"nginx": {""}, "apache": set()}[fresh.web]  # Chamilo's .htaccess has the front controller answer for it
+    assert {"a.php", "a.jpg.php", *folder} <= set(ran(fresh, f"http://{fresh.domain}/files", word))
     for port, root in STRANGERS.items():
         found = set(ran(fresh, f"http://old.test:{port}/var/upload/new", word))
         assert {name for name in uploads._LAID if STRANGE.search(name)} <= found, root
@@ -483,13 +484,15 @@ def test_a_virus_is_found_and_told_and_an_upload_never_lost(fresh: Host, playboo
     assert audited(playbook)[0] == "pass"
 
     # What is too large for the scanner stays, and each is told, outside or inside (as a zip, of which ClamAV reads the
-    # beginning), but not what it looks at in full.
+    # beginning), but not what it looks at in full: the first one at once, what follows within an hour together.
     sink.forget()
     for content in (secrets.token_bytes(1 << 20) * 101, deep(410), deep(120)):
         taken = browser.upload("/documents/upload", "film.zip", content)
         assert taken.status == 201
         fresh.run("chamilo-hardening scan")
         assert len(browser.get(str(taken.json()["url"])).body) == len(content)
+    an_hour_later(fresh)
+    fresh.run("chamilo-hardening scan")
     told = [hook["text"] for hook in sink.hooks() if hook["title"] == "Uploads to campus.test were not judged"]
     assert len(told) == 2 and "size limit exceeded" in told[0] and "Limits.Exceeded.MaxScanSize" in told[1], told
 
@@ -503,6 +506,7 @@ def test_a_virus_is_found_and_told_and_an_upload_never_lost(fresh: Host, playboo
     assert sink.titles() == [DOWN]
     assert uploads._EICAR.encode() in browser.get(str(virus.json()["url"])).body
     fresh.run("systemctl unmask clamav-daemon.socket clamav-daemon.service")
+    an_hour_later(fresh)
     fresh.run("chamilo-hardening scan")
     assert uploads._EICAR.encode() not in browser.get(str(virus.json()["url"])).body
     assert sink.titles()[:2] == [DOWN, "A virus was uploaded to campus.test"]
@@ -520,6 +524,15 @@ def test_a_virus_is_found_and_told_and_an_upload_never_lost(fresh: Host, playboo
     playbook.run("audit", fresh, chamilo_level="consider")
     status, evidence = audited(playbook)
     assert status == "fail" and "ConcurrentDatabaseReload no" in evidence and "AlertExceedsMax yes" in evidence
+
+
+def an_hour_later(host: Host) -> None:
+    """For the alerts of the scan: as if the last ones had gone out an hour ago."""
+    path = "/var/lib/chamilo-hardening/antivirus.json"
+    known = json.loads(host.get(path))
+    for box in (box for site in known.values() for box in site["outbox"].values()):
+        box["sent"] -= 3600
+    host.put(path, json.dumps(known))
 
 
 def audited(playbook: Playbook) -> tuple[str, str]:

@@ -230,17 +230,67 @@ def test_what_is_too_large_inside_is_not_judged_and_stays(portal, scanner, told)
     assert "var/upload/a.zip: the scanner did not look at all of it, Heuristics.Limits.Exceeded.MaxScanSize" in text
 
 
-def test_each_file_that_is_not_judged_is_told_and_what_stays_so_once_a_day(portal, scanner, told):
-    for name in ("one", "two"):
+@pytest.fixture
+def clock(monkeypatch):
+    """Hours that are added to the time the scan looks at, and not to that of files."""
+    added = SimpleNamespace(hours=0.0)
+    real = time.time
+    monkeypatch.setattr(_antivirus.time, "time", lambda: real() + added.hours * 3600)
+    return added
+
+
+def test_the_first_file_that_is_not_judged_is_told_at_once_and_the_others_together(portal, scanner, told, clock):
+    for name in ("one", "two", "three"):
         (portal / f"var/upload/{name}").write_bytes(bytes(2000))
         _antivirus.scan(address=scanner)  # the file before is met again: two scans have a moment in common
+    assert [text.count("var/upload/") for _title, text, _again in told] == [1] and "one" in told[0][1]
+    clock.hours = 1.1
     _antivirus.scan(address=scanner)
-    assert [again for _title, _text, again in told] == [True, True, False]
-    assert ["one" in text for _title, text, _again in told] == [True, False, True]
+    assert [text.count("var/upload/") for _title, text, _again in told] == [1, 2] and "one" not in told[1][1]
     for number in range(25):
         (portal / f"var/upload/many-{number}").write_bytes(bytes(2000))
+    _antivirus.scan(everything=True, address=scanner)
+    clock.hours = 2.2
     _antivirus.scan(address=scanner)
-    assert told[-1][1].endswith("\nand 5 more; the journal names them")
+    assert len(told) == 3 and told[-1][1].endswith("\nand 5 more; the journal names them")
+    clock.hours = 3.3
+    _antivirus.scan(address=scanner)
+    assert len(told) == 3
+
+
+def test_what_every_scan_finds_again_is_told_once_a_day(portal, scanner, told, clock):
+    (portal / "var/upload/one").write_bytes(bytes(2000))
+    for clock.hours in range(24):
+        _antivirus.scan(everything=True, address=scanner)
+    assert len(told) == 1
+    clock.hours = 24.1
+    _antivirus.scan(everything=True, address=scanner)
+    assert len(told) == 2
+
+
+def test_viruses_of_an_hour_are_told_together(portal, scanner, told, clock):
+    for number in range(30):
+        (portal / "var/upload/essay.txt").write_bytes(VIRUS)
+        clock.hours = number / 30  # every two minutes
+        _antivirus.scan(everything=True, address=scanner)
+    assert len(told) == 1 and not (portal / "var/upload/essay.txt").exists()
+    clock.hours = 1.1
+    _antivirus.scan(address=scanner)
+    assert len(told) == 2 and told[1][1].count("kept as") == 20 and "and 9 more" in told[1][1]
+
+
+def test_what_nobody_could_be_told_is_told_as_soon_as_somebody_can(portal, scanner, monkeypatch):
+    def deaf(*_words, again=False):
+        raise _alert.AlertError("Nobody was told.")
+
+    monkeypatch.setattr(_alert, "tell", deaf)
+    (portal / "var/upload/essay.txt").write_bytes(VIRUS)
+    with pytest.raises(_antivirus.AntivirusError, match="Nobody was told"):
+        _antivirus.scan(address=scanner)
+    heard = []
+    monkeypatch.setattr(_alert, "tell", lambda section, title, text, again=False: heard.append(text))
+    _antivirus.scan(address=scanner)
+    assert len(heard) == 1 and "essay.txt" in heard[0]
 
 
 def test_a_scanner_that_is_down_does_not_make_old_news_new(portal, scanner, told, tmp_path):
@@ -249,7 +299,7 @@ def test_a_scanner_that_is_down_does_not_make_old_news_new(portal, scanner, told
     with pytest.raises(_antivirus.AntivirusError):
         _antivirus.scan(address=str(tmp_path / "nobody"))
     _antivirus.scan(address=scanner)
-    assert [again for _title, _text, again in told] == [True, False, False]
+    assert [again for _title, _text, again in told] == [True, False]
 
 
 def test_no_link_is_followed_and_no_pipe_read(portal, scanner, told, tmp_path):
