@@ -10,16 +10,17 @@ and answers with what happened instead of raising: a refused connection is a fin
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import ssl
-import time
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urlsplit
 
 NO_ANSWER = "no answer in time"
-_DRIPS = 6  # a body may take this many times as long as the longest silence in it
+_DRIPS = 6  # an answer may take this many times as long as the longest silence in it
 _AS_THEY_STAND = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"  # of what is printed in ASCII, all but the space
 
 
@@ -59,11 +60,21 @@ class _Connection(http.client.HTTPConnection):
         super().__init__(parts.hostname or "", port, timeout=timeout)
         self._address = address
         self._context = context
+        self._wire: socket.socket | None = None
+        self.given_up = False
 
     def connect(self) -> None:
         self.sock = socket.create_connection((self._address, self.port), self.timeout)
         if self._context is not None:
             self.sock = self._context.wrap_socket(self.sock, server_hostname=self.host)
+        self._wire = self.sock
+
+    def give_up(self) -> None:
+        """Have whoever reads from this connection find its end. Called by another thread."""
+        self.given_up = True
+        if self._wire:
+            with contextlib.suppress(OSError):  # it is over already
+                socket.socket.shutdown(self._wire, socket.SHUT_RDWR)  # that of TLS would take the keys from the reader
 
 
 def tls_context(
@@ -102,7 +113,7 @@ def fetch(
 ) -> Answer:
     """Send one request and read at most ``limit`` bytes of the answer. Redirects are not followed.
 
-    ``timeout`` is the longest silence, in seconds; a body that drips is given up after six times as long.
+    ``timeout`` is the longest silence, in seconds; an answer that drips is given up after six times as long.
     ``address`` is where to connect (default: the host of the URL). A ``Host`` or ``Content-Length`` in ``headers``
     replaces the usual one, so that a request can announce more than it sends. The path goes out as it stands; what no
     request line can carry, such as a space or an accent in a file's name, is encoded.
@@ -123,27 +134,21 @@ def fetch(
     connection = _Connection(
         parts, address or parts.hostname or "", port, tls_context(verify, ca_file) if secure else None, timeout
     )
+    clock = threading.Timer(timeout * _DRIPS, connection.give_up)
+    clock.start()
     try:
         connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
         for name, value in sent.items():
             connection.putheader(name, value)
         connection.endheaders(body or None)
         reply = connection.getresponse()
-        return Answer(url, reply.status, tuple(reply.getheaders()), _body(reply, limit, timeout * _DRIPS))
+        answer = Answer(url, reply.status, tuple(reply.getheaders()), reply.read(limit))
     except (OSError, ValueError, http.client.HTTPException) as problem:  # ValueError: no name of a host
-        return Answer(url, error=describe(problem))
+        answer = Answer(url, error=describe(problem))
     finally:
+        clock.cancel()
         connection.close()
-
-
-def _body(reply: http.client.HTTPResponse, limit: int, seconds: float) -> bytes:
-    end = time.monotonic() + seconds
-    body = b""
-    while len(body) < limit and (part := reply.read1(limit - len(body))):
-        body += part
-        if time.monotonic() > end:
-            raise TimeoutError
-    return body
+    return Answer(url, error=NO_ANSWER) if connection.given_up else answer
 
 
 def handshake(

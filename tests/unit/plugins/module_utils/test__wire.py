@@ -141,20 +141,26 @@ def test_who_does_not_answer_is_not_waited_for():
     assert "refused" in handshake("campus.test", port, "127.0.0.1").error
 
 
-def test_a_body_that_drips_is_given_up():
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize(
+    "begin",
+    [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: "],
+)
+def test_an_answer_that_drips_is_given_up(identity, begin, secure):
     def drip(listener):
         connection, _address = listener.accept()
         with connection, contextlib.suppress(OSError):
-            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            connection = identity.context.wrap_socket(connection, server_side=True) if secure else connection
+            connection.sendall(begin)
             for _byte in range(1000):
-                connection.sendall(b"x")
+                connection.sendall(b"0")
                 time.sleep(0.02)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=drip, args=(listener,))
         thread.start()
         began = time.monotonic()
-        answer = fetch(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout=0.1)
+        answer = fetch(f"http{'s' * secure}://127.0.0.1:{listener.getsockname()[1]}/", timeout=0.1)
         assert (answer.status, answer.error) == (0, NO_ANSWER) and time.monotonic() - began < 5
         thread.join()
 
