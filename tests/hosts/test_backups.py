@@ -499,7 +499,10 @@ def test_a_restore_onto_a_fresh_machine_gives_the_same_portal(saved: Saved, cell
     before = contents(host)
     fresh = hosts.up("spare", cell.release, cell.web, "virgin", network=host.network)
     fresh.run("bash", data=vhosts.script(cell.web, "plain", host.domain, images.PHP[cell.release]))
-    fresh.run("systemctl reload nginx 2>/dev/null || systemctl reload apache2")
+    if cell.web == "apache":
+        php = images.PHP[cell.release]
+        fresh.run(f"a2enmod -q proxy_fcgi setenvif rewrite headers && a2enconf -q php{php}-fpm")
+    fresh.run(f"systemctl restart {'nginx' if cell.web == 'nginx' else 'apache2'}")
     # The key comes from the folder on the controller, as where no variable holds it.
     variables = {"chamilo_backups_offsite_repository": store.REPOSITORY, "chamilo_domain": host.domain}
     keys = saved.playbook.folder / "keys"
