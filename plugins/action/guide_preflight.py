@@ -30,7 +30,13 @@ class ActionModule(ActionBase):
                 }
             }
         )
-        said: list[str] = []
+        result["changed"] = False
+        if not arguments["sections"]:
+            # Not even worked out: what they hold may lie in a vault that whoever only looks cannot open.
+            names = [name for spec in _preflight.specs().values() for name in spec]
+            said = _preflight.unknown(variables, names)
+            return {**result, "failed": bool(said), "msg": "\n".join(said) or "All variables are known."}
+        said = []
         values: dict[str, Any] = {}
         for name in sorted(variables):
             if name.startswith("chamilo_"):
@@ -42,7 +48,6 @@ class ActionModule(ActionBase):
         host = variables["inventory_hostname"]
         said += _preflight.domain(values.get("chamilo_domain", host), host)
 
-        result["changed"] = False
         if said:
             result["failed"] = True
             result["msg"] = "\n".join(said)

@@ -25,7 +25,9 @@ extends_documentation_fragment:
   - chamilo.hardening.attributes.controller
 options:
   sections:
-    description: The sections that will run. Their argument specifications and that of C(common) are applied.
+    description:
+      - The sections that will run. Their argument specifications and that of C(common) are applied.
+      - With an empty list only the names of the variables are judged, and no value is looked at.
     type: list
     elements: str
     required: true

@@ -91,3 +91,22 @@ def test_a_section_in_somebody_else_s_play_is_judged_before_the_host_is_touched(
     outcome = ansible.play([{"hosts": "all", "gather_facts": False, **play}], {"campus.test": {**away, **values}})
     assert outcome.recap("campus.test")["failed"] == 1 and outcome.recap("campus.test")["unreachable"] == 0
     assert "chamilo_headers_csp is 'never'" in outcome.output
+
+
+@pytest.mark.parametrize("name", ["audit", "prove", "restore"])
+def test_each_other_playbook_refuses_a_variable_that_nothing_reads_before_it_does_anything(
+    ansible: Any, name: str
+) -> None:
+    away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+    hosts = {"campus.test": away, "other.test": {**away, "chamilo_audit_failon": "must"}}
+    outcome = ansible.play(f"chamilo.hardening.{name}", hosts)
+    assert outcome.code == 2
+    assert "chamilo_audit_failon is not a variable" in outcome.output
+    assert "Did you mean chamilo_audit_fail_on" in outcome.output
+    assert all(outcome.recap(host)["unreachable"] == 0 for host in hosts)
+
+
+def test_without_a_section_no_value_is_looked_at(ansible: Any) -> None:
+    values = {"chamilo_https_hsts": "never", "chamilo_backups_password": "{{ nothing }}", "_chamilo_private": 1}
+    outcome = ansible.play(plays([]), {"my host": values})
+    assert outcome.code == 0, outcome.output
