@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _attacks, _audit, _control
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _preflight
 from tests.tools import controls_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,10 +83,8 @@ def test_fixers_name_the_role_of_a_section_and_variables_that_it_has() -> None:
         if not control.fixer.role:
             continue
         assert control.fixer.role == control.section, control.id
-        specs = ROOT / "roles" / control.fixer.role / "meta" / "argument_specs.yml"
-        if specs.exists():
-            options = yaml.safe_load(specs.read_text(encoding="utf-8"))["argument_specs"]["main"]["options"]
-            assert set(control.fixer.variables) <= set(options), control.id
+        options = {**_preflight.specs()[control.fixer.role], **_preflight.specs()["common"]}
+        assert set(control.fixer.variables) <= set(options), control.id
 
 
 def test_harden_runs_each_role_that_fixes_something_in_the_order_of_the_guide() -> None:
