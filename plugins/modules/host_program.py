@@ -55,8 +55,16 @@ seealso:
 notes:
   - To remove it, undo each section (C(chamilo-hardening status) shows them), then remove the program, the unit
     C(/etc/systemd/system/chamilo-hardening-recover.service), the link to it in C(sysinit.target.wants) beside it, the
-    service and timer C(chamilo-hardening-daily) with its link in C(timers.target.wants), C(/etc/chamilo-hardening) and
-    C(/var/lib/chamilo-hardening).
+    service and timer C(chamilo-hardening-daily) with its link in C(timers.target.wants), and the four folders below.
+  - Before that, copy what you still need to another place, above all the key of the backups. Without it no backup can
+    be read.
+  - C(/etc/chamilo-hardening) holds the configuration, the key of the backups (C(backups-*.key)) and the passwords of
+    the accounts in the database (C(backup-*.cnf), C(upgrade-*.cnf)).
+  - C(/var/lib/chamilo-hardening) holds the state, what was put away (C(kept/), such as dumps that lay in the portal's
+    folder and files of ours that somebody edited; C(quarantine/), uploads with a virus), the results of backups and
+    drills, the lists of files, and what old accounts of the database were allowed (C(database-*.json)).
+  - C(/var/backups/chamilo-hardening) holds the backups on this host, C(/var/cache/chamilo-hardening) a cache of restic
+    that can always go.
 """
 
 EXAMPLES = r"""
