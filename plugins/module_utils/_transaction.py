@@ -45,6 +45,8 @@ LOCK_SECONDS = 180.0
 TEST_SECONDS = 60.0
 TOKEN_SECONDS = 10.0
 ANSWER_SECONDS = 5.0
+# A section may need several for one portal: SECTION:SITE and SECTION:SITE.PART. A site's name may have dots as well.
+PARTS = ("antivirus", "application", "certificate", "host", "hsts", "php", "renewal", "web", "window")
 NAME = re.compile(r"[a-z][a-z_]*(?::[A-Za-z0-9][A-Za-z0-9._-]*)?")
 
 
@@ -400,7 +402,8 @@ class Engine:
     def names(self, section: str) -> list[str]:
         """The transactions that ``undo SECTION`` takes back, or those of one portal: ``undo SECTION:SITE``."""
         records = self.store.peek()["records"]
-        return sorted(name for name in records if name == section or name.startswith((f"{section}:", f"{section}.")))
+        own = {section, *(f"{section}.{part}" for part in PARTS)}
+        return sorted(name for name in records if name in own or name.startswith(f"{section}:"))
 
     @staticmethod
     def owner(state: Mapping[str, Any], path: str) -> str:

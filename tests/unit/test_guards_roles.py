@@ -15,7 +15,7 @@ import pytest
 import yaml
 from ansible.plugins.filter.core import regex_replace
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _advisories, _site
+from ansible_collections.chamilo.hardening.plugins.module_utils import _advisories, _site, _transaction
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _preflight
 from tests.tools import ways_in
 
@@ -80,6 +80,14 @@ def test_variables_carry_the_name_of_the_collection_and_the_role(role: str) -> N
     private = ROOT / "roles" / role / "vars" / "main.yml"
     if private.exists():
         assert [name for name in load(private) or {} if not name.startswith(f"_chamilo_{role}_")] == []
+
+
+def test_the_parts_of_a_section_are_those_that_undo_knows() -> None:
+    files = [*(ROOT / "roles").glob("*/tasks/*.yml"), *(ROOT / "plugins/module_utils").glob("*.py")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    # name: "https:{{ chamilo_site }}.part", or f"https:{site}.part"
+    found = re.findall(r'"[a-z_]+:\{+ ?[a-z_.]*site ?\}+\.(\w+)"', text)
+    assert sorted(set(found)) == sorted(_transaction.PARTS)
 
 
 def test_playbooks_read_only_variables_that_are_known() -> None:

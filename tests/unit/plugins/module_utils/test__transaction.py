@@ -859,6 +859,13 @@ def test_a_section_with_several_sites_is_found_by_its_name(world: World) -> None
     assert engine.names("http") == []
 
 
+def test_a_site_is_not_taken_for_a_part_of_another(world: World) -> None:
+    for number, name in enumerate(("headers:campus", "headers:campus.php", "headers:campus.example.org")):
+        world.apply(name=name, files=one(str(number), f"{number}.conf"))
+    assert world.engine().names("headers:campus") == ["headers:campus", "headers:campus.php"]
+    assert world.engine().names("headers:campus.example.org") == ["headers:campus.example.org"]
+
+
 # -- the request -----------------------------------------------------------------------------------------------------
 
 
