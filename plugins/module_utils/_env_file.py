@@ -182,7 +182,7 @@ class Editor:
 
     def apply(self, wish: Wish, result: Result, check: bool = False) -> None:
         """Make a wish true. ``result`` is filled as things happen, so a failure keeps what it knew."""
-        wanted = _checked(wish)
+        wanted = checked(wish)
         with Disk() as disk:
             base = Tree()
             draft = Draft(base, lambda path: self._text(disk, path))
@@ -488,7 +488,7 @@ class _Writer(Engine):
                 )
 
 
-def _checked(wish: Wish) -> dict[str, str | None]:
+def checked(wish: Wish) -> dict[str, str | None]:
     """All values that are wanted. Refuses what cannot be meant."""
     for name in (*wish.values, *wish.secret_values):
         if not _NAME.fullmatch(name):

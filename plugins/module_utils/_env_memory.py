@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _env
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._env_file import Editor, EnvError, Result, Wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._env_file import Editor, EnvError, Result, Wish, checked
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import SiteError, discover_environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import STATE, StateError, Store, replace_file
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine
@@ -52,7 +52,8 @@ def recall(state: str = STATE) -> dict[str, Kept]:
 
 
 def names(section: str, state: str = STATE) -> list[str]:
-    return sorted(name for name in recall(state) if name.partition(":")[0] == section)
+    """Under which names keys of a section (``https``, or of one portal, ``https:SITE``) are kept."""
+    return sorted(name for name in recall(state) if section in (name, name.partition(":")[0]))
 
 
 def told(kept: Sequence[str], state: str) -> Iterator[str]:
@@ -64,15 +65,17 @@ def told(kept: Sequence[str], state: str) -> Iterator[str]:
 
 def remember(name: str, editor: Editor, values: Mapping[str, str]) -> None:
     """Keep what the application sees now of keys that are about to get another value, unless it is kept already."""
+    checked(Wish(values=values))  # a secret among them is refused before it is kept
     state, site, seen = editor.engine.store.root, editor.site, _seen(editor)
-    known = recall(state)
-    old = known.get(name)
-    before = dict(old.before) if old else {}
-    before.update({key: seen.get(key) for key in values if key not in before and seen.get(key) != values[key]})
-    ours = {**(old.ours if old else {}), **{key: values[key] for key in values if key in before}}
-    kept = Kept(site.domain, site.root, site.web.name, before, ours)
-    if before and kept != old:
-        _write({**known, name: kept}, state)
+    with Store(state).lock("chamilo_env", _LOCK_SECONDS):
+        known = recall(state)
+        old = known.get(name)
+        before = dict(old.before) if old else {}
+        before.update({key: seen.get(key) for key in values if key not in before and seen.get(key) != values[key]})
+        ours = {**(old.ours if old else {}), **{key: values[key] for key in values if key in before}}
+        kept = Kept(site.domain, site.root, site.web.name, before, ours)
+        if before and kept != old:
+            _write({**known, name: kept}, state)
 
 
 def bring_back(name: str, editor: Editor, result: Result, check: bool = False) -> list[str]:
@@ -85,7 +88,9 @@ def bring_back(name: str, editor: Editor, result: Result, check: bool = False) -
     back = {key: value for key, value in kept.before.items() if seen.get(key) in (kept.ours[key], value)}
     editor.apply(Wish(values=back), result, check)
     if not check:
-        _write({other: one for other, one in recall(state).items() if other != name}, state)
+        # Not sooner: what edits the environment takes the same lock.
+        with Store(state).lock("chamilo_env", _LOCK_SECONDS):
+            _write({other: one for other, one in recall(state).items() if other != name}, state)
     left = sorted(set(kept.before) - set(back))
     result.notes += [f"{key} was changed by somebody else since; it stays as it is." for key in left]
     return [f"{key} is {'not set' if value is None else repr(value)} again." for key, value in sorted(back.items())]
@@ -104,5 +109,4 @@ def _seen(editor: Editor) -> dict[str, str]:
 
 
 def _write(known: Mapping[str, Kept], state: str) -> None:
-    with Store(state).lock("chamilo_env", _LOCK_SECONDS):
-        replace_file(os.path.join(state, FILE), json.dumps({name: asdict(one) for name, one in known.items()}) + "\n")
+    replace_file(os.path.join(state, FILE), json.dumps({name: asdict(one) for name, one in known.items()}) + "\n")

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -88,11 +90,36 @@ def test_the_host_brings_it_back_by_itself(portal: Portal, monkeypatch: pytest.M
     portal.set("10.0.0.5")
     monkeypatch.setattr(_env_memory, "discover_environment", lambda domain, root, _web: (portal.site, {}))
     assert _env_memory.names("headers", portal.state) == []
-    assert _env_memory.names("https", portal.state) == [NAME]
+    assert _env_memory.names("https", portal.state) == _env_memory.names(NAME, portal.state) == [NAME]
+    assert _env_memory.names("https:other", portal.state) == []
     (told,) = _env_memory.told([NAME], portal.state)
     assert KEY in told and portal.site.root in told
     assert _env_memory.undo(NAME, portal.engine)[0] == f"{KEY} is '127.0.0.1' again."
     assert portal.file.read_text() == BEFORE
+
+
+@pytest.mark.parametrize("first", ["remember", "bring_back"])
+def test_two_portals_at_once_lose_nothing_of_each_other(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """While one is about to write, the other begins."""
+    if first == "bring_back":
+        portal.set("10.0.0.5")
+    write = _env_memory._write
+    other = threading.Thread(target=_env_memory.remember, args=("https:other", portal.editor(), {KEY: "10.0.0.6"}))
+
+    def late(*known: object) -> None:
+        monkeypatch.setattr(_env_memory, "_write", write)
+        other.start()
+        other.join(1)
+        write(*known)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(_env_memory, "_write", late)
+    act: dict[str, Callable[[], object]] = {"remember": lambda: portal.set("10.0.0.5"), "bring_back": portal.back}
+    act[first]()
+    other.join(10)
+    kept = {"https:other", NAME} if first == "remember" else {"https:other"}
+    assert set(_env_memory.recall(portal.state)) == kept
 
 
 def test_no_secret_is_kept_and_a_damaged_memory_is_named(portal: Portal) -> None:

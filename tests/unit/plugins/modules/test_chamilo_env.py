@@ -65,6 +65,13 @@ def test_what_is_kept_under_a_name_comes_back(root, capsys):
     assert "name" in run(capsys, state="absent")[0]["msg"]
 
 
+def test_a_secret_among_the_values_is_kept_nowhere(root, capsys):
+    failed, _ = run(capsys, name="https:campus", values={"APP_SECRET": "canary"})
+    assert failed["msg"].startswith("APP_SECRET may be a secret")
+    assert not [path for path in root.parent.rglob("*") if path.is_file() and "canary" in path.read_text()]
+    assert not run(capsys, name="https:campus", state="absent")[0].get("failed")
+
+
 def test_a_failure_is_one_sentence(root, capsys):
     failed, _ = run(capsys, values={"APP_SECRET": "x"})
     assert failed["failed"] and failed["msg"].startswith("APP_SECRET may be a secret")
