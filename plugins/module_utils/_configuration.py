@@ -115,6 +115,7 @@ class VirtualHost:
     body_limit_own: bool = False  # a line of its owner says so, in this virtual host itself
     patience: int = -1  # seconds that its owner has it wait for an answer of PHP; -1 when nothing is said
     patience_own: bool = False  # that line is in this virtual host itself
+    patience_around: int = -1  # the same of what is said for every virtual host
     php: str = ""  # where PHP requests go: unix:/run/php/x.sock, 127.0.0.1:9000 or mod_php
     ours: bool = False  # the file is managed by this collection
 

@@ -206,6 +206,7 @@ def _host(
         ),
         patience=seconds(waits[0].arguments) if waits else -1,
         patience_own=bool(waits) and waits[0] in level,
+        patience_around=next((seconds(item.arguments) for item in waits if item not in level), -1),
         php=upstreams.get(php, php),
         ours=configuration.is_ours(block.file),
     )

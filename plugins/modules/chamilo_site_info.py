@@ -396,6 +396,9 @@ site:
         patience_own:
           description: Whether that line is in this virtual host itself.
           type: bool
+        patience_around:
+          description: The same as RV(site.serving[].patience), of what is said for every virtual host.
+          type: int
         php:
           description: Where PHP requests go, V(mod_php), or empty.
           type: str

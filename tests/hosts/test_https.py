@@ -159,6 +159,19 @@ def test_a_virtual_host_is_taken_over_and_given_back(
     assert host.wait(host.url).status == 200
 
 
+def test_how_long_a_replaced_virtual_host_waited_does_not_count(make: Callable[..., Host], playbook: Playbook) -> None:
+    host = make(vhost="plain")
+    folder = host.run("echo /etc/php/*/fpm/conf.d").stdout.strip()
+    host.put(f"{folder}/50-own.ini", "max_execution_time = 300\n")
+    paste(host, "fastcgi_read_timeout 600s;" if host.web == "nginx" else "ProxyTimeout 600")
+    host.run(["systemctl", "restart", "php*-fpm.service", "nginx" if host.web == "nginx" else "apache2"])
+    playbook.harden(host, chamilo_https_vhost="managed")
+    shown = "nginx -T" if host.web == "nginx" else "cat /etc/apache2/sites-available/*.d/*.conf"
+    wanted = "fastcgi_read_timeout 330s;" if host.web == "nginx" else "ProxyTimeout 330"
+    assert wanted in host.run(shown).stdout, "ours waits for PHP from the first run on"
+    assert playbook.harden(host, chamilo_https_vhost="managed") == 0
+
+
 @pytest.mark.parametrize("fixture", REFUSED)
 def test_a_virtual_host_that_would_lose_something_is_refused_before_any_change(
     make: Callable[..., Host], cell: Cell, tmp_path: Path, fixture: str

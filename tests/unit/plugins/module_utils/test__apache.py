@@ -208,6 +208,7 @@ def test_how_long_all_virtual_hosts_wait_and_what_we_say_does_not_count(host):
 """,
     )
     assert [(one.host.patience, one.host.patience_own) for one in all_servers] == [(20, False), (400, True)]
+    assert [one.host.patience_around for one in all_servers] == [20, 20]
 
 
 @pytest.mark.parametrize(

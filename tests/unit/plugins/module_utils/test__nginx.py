@@ -119,8 +119,15 @@ def test_how_long_all_virtual_hosts_wait_and_what_we_say_does_not_count(host):
     host.write("/etc/nginx/conf.d/own.conf", "fastcgi_read_timeout 20s;\n")
     ours = "# Managed by Ansible: chamilo.hardening, section https.\nfastcgi_read_timeout 150s;\n"
     host.write("/etc/nginx/mine/ours.conf", ours)
-    (server,) = servers(host, "server { listen 80; server_name campus.test; include mine/*.conf; }")
-    assert (server.host.patience, server.host.patience_own) == (20, False)
+    all_servers = servers(
+        host,
+        """
+server { listen 80; server_name campus.test; include mine/*.conf; }
+server { listen 80; server_name other.test; fastcgi_read_timeout 400s; }
+""",
+    )
+    assert [(one.host.patience, one.host.patience_own) for one in all_servers] == [(20, False), (400, True)]
+    assert [one.host.patience_around for one in all_servers] == [20, 20]
 
 
 # What nginx 1.26.3 itself answered to these names with this configuration.
