@@ -554,6 +554,11 @@ class Keeper:
     def restore(self, result: Result, check: bool = False) -> None:
         """Give old accounts the rights they had. The application keeps its account, and may do what it needs."""
         result.server_here = self._is_here
+        if self.wish.elsewhere and self._given_admin is None and not self._is_local:
+            raise AccountError(
+                f"The database is on {self.site.database.host}. What was done there is not taken back from here, so "
+                "nothing was changed. Take it back by hand, as the role database's README says in 'Taking it back'."
+            )
         with self._locked(check):
             self._memory = self._remembered()
             own = self._memory.get("application")

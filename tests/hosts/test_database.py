@@ -435,6 +435,23 @@ def test_a_database_on_another_host_is_used_with_an_account_of_its_own_and_over_
     again = play("harden", path, "--tags", "database")
     assert set(again.changed.values()) == {0}, again.output
 
+    # Taken back by hand, as the README says.
+    before = accounts(store)
+    with pytest.raises(PlayError) as refused:
+        play("harden", path, "--tags", "database", variables={"chamilo_database_state": "absent"})
+    assert " ".join(str(refused.value).split()).count("Take it back by hand") >= 2, "by both hosts"
+    assert accounts(store) == before and login(web)
+    known = json.loads(web.get("/var/lib/chamilo-hardening/database-campus_test.json"))["old"]
+    quoted = [name.replace("@", "'@'") for name in new]
+    plain = [f"ALTER USER '{name}' REQUIRE NONE;" for name in quoted]
+    grants = [f"{text};" for one in known.values() for text in one["grants"]]
+    sql(store, " ".join([*plain, *grants, "ALTER USER 'chamilo'@'%' ACCOUNT UNLOCK;"]))
+    web.run("sed -i '/^ssl-/d' /etc/chamilo-hardening/backup-campus_test.cnf && chamilo-hardening undo database --yes")
+    assert web.run(f"test -e {ROOT}/config/packages/prod/zz_chamilo_hardening_database.yaml", check=False).returncode
+    store.run("chamilo-hardening undo database --yes")
+    assert login(web) and works(store, "chamilo", OLD_PASSWORD)
+    assert "-- Dump completed" in web.run(f"mariadb-dump {options} chamilo").stdout
+
 
 def test_a_web_node_without_a_client_gets_one_before_its_secrets_and_settings_change(
     make: Callable[..., Host], playbook: Playbook

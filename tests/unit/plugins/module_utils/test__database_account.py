@@ -156,8 +156,8 @@ class Host:
     def user(self):
         return re.search(r"DATABASE_USER='?(\w*)", (self.folder / "campus/.env").read_text())[1]
 
-    def apply(self, check=False, step=lambda name: None, state="present", **wish):
-        database = Database("localhost", socket="/socket", name="chamilo", user=self.user)
+    def apply(self, check=False, step=lambda name: None, state="present", there="localhost", **wish):
+        database = Database(there, socket="/socket", name="chamilo", user=self.user)
         site = Site("campus.test", root=str(self.folder / "campus"), php=Php("8.4", user="www-data"), database=database)
         machine = Machine(lambda argv, seconds: (0, ""), systemd=False)
         told = Engine(
@@ -367,3 +367,13 @@ def test_what_was_given_back_is_taken_again(sloppy):
 def test_a_network_that_is_none_is_named(sloppy):
     with pytest.raises(AccountError, match="chamilo_database_clients: .office."):
         sloppy.apply(clients=["office"])
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_what_was_changed_on_another_host_of_the_inventory_is_taken_back_by_hand(host, check):
+    host.server.add("'chamilo'@'%'", "old-password-1", "ALL PRIVILEGES ON *.*")
+    host.apply()
+    before, known = json.dumps(host.server.users), host.memory()
+    with pytest.raises(AccountError, match="database is on db.test.*nothing was changed.*by hand.*README"):
+        host.apply(check, state="absent", there="db.test", elsewhere=True)
+    assert json.dumps(host.server.users) == before and host.memory() == known
