@@ -304,6 +304,7 @@ def execute(steps: list[Step], workers: int = 3) -> int:
         for thread in threads:
             thread.join()
     except KeyboardInterrupt:
+        run.waiting.clear()  # or the workers begin the next steps meanwhile
         for process in list(run.running):
             run.stop(process)
         print("stopped")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +41,25 @@ def test_a_failed_step_is_shown_whole_and_fails_what_needs_it(capsys):
 def test_a_step_that_does_not_end_is_stopped(capsys):
     assert run.execute([shell("endless", "sleep 600", minutes=0.005)]) == 1
     assert "not done after" in capsys.readouterr().out
+
+
+def test_whoever_stops_a_run_waits_for_no_other_step(logs):
+    """The steps that run are told to end; those behind them do not begin."""
+    script = f"""
+from tests import run
+run.LOGS = run.ROOT = folder = run.Path({str(logs)!r})
+busy = "trap 'sleep 0.5; exit' INT; touch $0; sleep 60 & wait"
+raise SystemExit(run.execute([run.Step(str(n), ["sh", "-c", busy, str(n)], 1, cwd=folder) for n in range(9)]))
+"""
+    command = [sys.executable, "-c", script]
+    process = subprocess.Popen(command, cwd=Path(run.__file__).parents[1], stdout=subprocess.PIPE, text=True)
+    while len(list(logs.glob("[0-9]"))) < 3:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.terminate()
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 130 and said.endswith("stopped\n")
+    assert sorted(path.name for path in logs.glob("[0-9]")) == ["0", "1", "2"]
 
 
 def test_a_warning_of_ansible_fails_the_step(capsys):
