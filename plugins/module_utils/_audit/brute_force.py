@@ -245,6 +245,9 @@ def fail2ban(look: Look) -> Finding:
     )
 
 
+_REFUSES = "/.well-known/chamilo-hardening/brute_force"  # answers this host alone, where the web server refuses
+
+
 def _toothless(look: Look, jail: Jail) -> str:
     """Why a jail that sees everything would still not ban, or an empty text."""
     most = int(look.options.get("attempts") or _ATTEMPTS)
@@ -258,9 +261,16 @@ def _toothless(look: Look, jail: Jail) -> str:
     if not tools:
         return f"no action of it ({names(jail.actions) or 'it has none'}) refuses packets"
     # Packets of whoever comes through a proxy bear the proxy's address. The web server can refuse, or the proxy itself.
-    further = [name for name, ban in jail.actions.items() if name not in tools and "mail" not in ban]
-    if look.options.get("trusted_proxies") and not further:
-        return f"{names(tools)} refuses packets alone, and those of whoever comes through a proxy are the proxy's"
+    further = {name: ban for name, ban in jail.actions.items() if name not in tools and "mail" not in ban}
+    if look.options.get("trusted_proxies"):
+        if not further:
+            return f"{names(tools)} refuses packets alone, and those of whoever comes through a proxy are the proxy's"
+        if not further.get(jail.name, "").startswith("touch "):
+            raise Unseen(
+                f"whether {names(further)} has the proxy or the web server refuse whoever comes through a proxy"
+            )
+        if look.get(_REFUSES).status != 204:
+            return f"the web server does not look for the files that {jail.name} makes of whom it shut out"
     missing = [tool for tool in tools.values() if shutil.which(tool, path="/usr/sbin:/sbin:/usr/bin:/bin") is None]
     return f"{missing[0]}, by which it bans, is not installed" if missing else ""
 

@@ -186,20 +186,29 @@ MAIL = {"mail": "printf '%%b' 'Hi' | mail -s ban root"}
 
 
 @pytest.mark.parametrize(
-    ("more", "proxies", "status"),
+    ("more", "refuses", "status", "words"),
     [
-        ({}, [], "pass"),
-        ({}, ["192.0.2.9"], "fail"),
-        (MAIL, ["192.0.2.9"], "fail"),
-        ({"refuse": "touch /run/banned/<ip>"}, ["192.0.2.9"], "pass"),
+        ({}, 204, "fail", "nftables refuses packets alone"),
+        (MAIL, 204, "fail", "nftables refuses packets alone"),
+        ({"chamilo": "touch /run/banned/<ip>"}, 204, "pass", ""),
+        ({"chamilo": "touch /run/banned/<ip>"}, 404, "fail", "the web server does not look for the files"),
     ],
 )
-def test_behind_a_proxy_a_firewall_is_not_enough(host, more, proxies, status):
+def test_behind_a_proxy_a_firewall_is_not_enough(host, more, refuses, status, words):
     known = jail(GOOD, file=host.log)
     host.jails = [replace(known, actions={**known.actions, **more})]
-    finding = brute_force.fail2ban(host.look(trusted_proxies=proxies))
-    assert finding.status == status
-    assert ("nftables refuses packets alone" in finding.evidence) == (status == "fail")
+    look = host.look(trusted_proxies=["192.0.2.9"])
+    look.get = lambda path: Answer(path, refuses)
+    finding = brute_force.fail2ban(look)
+    assert finding.status == status and words in finding.evidence
+    assert brute_force.fail2ban(host.look()).status == "pass", "packets are the visitors' own"
+
+
+def test_what_another_action_does_for_visitors_of_a_proxy_is_not_known(host):
+    known = jail(GOOD, file=host.log)
+    host.jails = [replace(known, actions={**known.actions, "chat": "curl https://chat.example/?gone=<ip>"})]
+    with pytest.raises(Unseen, match="whether chat has the proxy"):
+        brute_force.fail2ban(host.look(trusted_proxies=["192.0.2.9"]))
 
 
 def test_the_firewalls_program_must_be_there(host, monkeypatch):
