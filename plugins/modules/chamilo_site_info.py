@@ -570,7 +570,6 @@ VARIABLES = {
     "group": "chamilo_group",
     "web_user": "chamilo_web_user",
     "policy": "chamilo_permissions_policy",
-    "acknowledged": "chamilo_permissions_acknowledged",
 }
 
 

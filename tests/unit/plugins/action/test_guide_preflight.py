@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 
@@ -110,3 +113,35 @@ def test_without_a_section_no_value_is_looked_at(ansible: Any) -> None:
     values = {"chamilo_https_hsts": "never", "chamilo_backups_password": "{{ nothing }}", "_chamilo_private": 1}
     outcome = ansible.play(plays([]), {"my host": values})
     assert outcome.code == 0, outcome.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "judged"),
+    [
+        ([], {}, True),
+        (["--tags", "permissions"], {}, True),
+        (["--tags", "updates"], {}, False),
+        (["--skip-tags", "permissions"], {}, False),
+        ([], {"_chamilo_common_asked": ["updates"]}, False),
+        ([], {"waived": ["code"]}, True),
+        ([], {"waived": ["code", "var", "env", "config"]}, False),
+    ],
+)
+def test_who_is_to_own_the_tree_is_judged_where_rights_are_given(
+    ansible: Any, arguments: list[str], given: dict[str, Any], judged: bool
+) -> None:
+    """A user who is missing there must not keep the sections that were asked for from running."""
+    common = Path(__file__).resolve().parents[4] / "roles/common"
+    tree = yaml.safe_load((common / "tasks/main.yml").read_text())[1]["chamilo.hardening.chamilo_site_info"]["tree"]
+    waivers = [{**WAIVER, "control": f"permissions_{part}", "until": "2999-01-01"} for part in given.get("waived", [])]
+    play = {
+        "hosts": "all",
+        "gather_facts": False,
+        "vars_files": [str(common / "defaults/main.yml"), str(common / "vars/main.yml")],
+        "tasks": [{"ansible.builtin.debug": {"msg": f"<{tree}>"}, "tags": "always"}],
+    }
+    more = {"_chamilo_common_asked": ["updates", "permissions"], "chamilo_waivers": waivers, **given}
+    outcome = ansible.play([play], {"campus.test": {}}, *arguments, "-e", json.dumps(more))
+    assert outcome.code == 0, outcome.output
+    assert ("<{}>" not in outcome.output) is judged
+    assert ("owner" in outcome.output) is judged
