@@ -41,6 +41,8 @@ _PROCESSES = 4
 _NEAR = 8  # levels
 _DEEPEST = 800  # levels; each holds a descriptor
 _LISTED = 20  # samples, and things refused, that are told one by one
+_SHOWN = 4096  # characters of a name; a path that can be given to a command is no longer
+_LIST = 16 << 20  # bytes of the list of suspect PHP: whoever plants it must not fill the disk with its names
 _LINKS = 100_000  # files with several names that are remembered
 _IN_ONE = 5_000_000  # entries of one directory
 _SECONDS = 3600.0  # against somebody who makes files faster than they are looked at
@@ -143,7 +145,9 @@ class Found:
     quarantined_total: int = 0
     doubtful: list[str] = field(default_factory=list)
     doubtful_total: int = 0
-    listing: str = ""  # the file with all names of both
+    listing: str = ""  # the file with the names of both
+    unnamed: int = 0  # of both, that are not in it
+    unnamed_why: str = ""
     # (device, inode) -> names there are, names found, could one have been moved meanwhile, wants, path, suspect PHP
     links: dict[tuple[int, int], list[Any]] = field(default_factory=dict)
 
@@ -162,6 +166,8 @@ class Found:
         self.quarantined_total += other.quarantined_total
         self.doubtful += other.doubtful
         self.doubtful_total += other.doubtful_total
+        self.unnamed += other.unnamed
+        self.unnamed_why = self.unnamed_why or other.unnamed_why
         for key, link in other.links.items():
             self.link(key, link)
 
@@ -199,7 +205,8 @@ class Found:
 
 def shown(path: str) -> str:
     """A name that can harm neither a terminal nor a report."""
-    return path if path.isprintable() else ascii(path)[1:-1]
+    text = path if path.isprintable() else ascii(path)[1:-1]
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]} ... {text[-_SHOWN // 2 :]}"
 
 
 def diff(path: str, found: Found) -> dict[str, str]:
@@ -524,47 +531,75 @@ class Tree:
 
 
 class _Listing:
-    """All suspect PHP, where an attacker makes too much of it to be told: each is named before it changes its owner.
+    """Suspect PHP, where an attacker makes too much of it to be told: each is named before it changes its owner.
 
-    Each process appends. An empty path is nowhere.
+    Each process appends. An empty path is nowhere. What cannot be named is counted, and nothing else waits for it.
+    Whoever holds the list is alone with the tree: one run would take what another is about to put aside for root's own.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, patience: float) -> None:
         self.path = path
         self.new = f"{path}.new"  # until the whole tree was looked at, what the last run named is not lost
+        self.problem = ""  # why nothing more can be named
         self._handle = -1
         if path:
-            with contextlib.suppress(OSError):  # what it is, the first name shows
-                os.unlink(self.new)
+            try:
+                os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+                self._handle = self._alone(time.monotonic() + patience)
+            except OSError as problem:
+                self.problem = _words(problem)
 
-    def name(self, what: str, path: str) -> None:
+    def _alone(self, until: float) -> int:
+        while True:
+            handle = os.open(self.new, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            with contextlib.suppress(BlockingIOError, FileNotFoundError):
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.samestat(os.fstat(handle), os.lstat(self.new)):  # the other run did not end just now
+                    os.ftruncate(handle, 0)  # of a run that was killed
+                    return handle
+            os.close(handle)
+            if time.monotonic() >= until:
+                raise PermsError(f"Another run is at the same tree and has {self.new}. Run again when it has ended.")
+            time.sleep(0.1)
+
+    def name(self, what: str, path: str) -> bool:
+        """False for what could not be named."""
         if not self.path:
-            return
+            return True
         line = f"{what} {shown(path)}\n".encode()
         try:
-            if self._handle < 0:
-                os.makedirs(os.path.dirname(self.path), 0o700, exist_ok=True)
-                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-                self._handle = os.open(self.new, flags, 0o600)
-            written = os.write(self._handle, line)
+            if not self.problem and os.fstat(self._handle).st_size + len(line) > _LIST:
+                self.problem = f"the list ends at {_LIST >> 20} MB"
+            if not self.problem and os.write(self._handle, line) != len(line):
+                self.problem = os.strerror(errno.ENOSPC)
         except OSError as problem:
-            raise PermsError(f"{self.path}, which names what to look at: {_words(problem)}") from problem
-        if written != len(line):
-            raise PermsError(f"{self.path}, which names what to look at: {os.strerror(errno.ENOSPC)}")
+            self.problem = _words(problem)
+        return not self.problem
 
-    def done(self) -> str:
-        """The file, when anything is in it."""
-        if not self.path:
-            return ""
-        if os.path.lexists(self.new):
+    def done(self, found: Found) -> None:
+        """The whole tree was looked at: the list takes the place of the last one."""
+        total = found.quarantined_total + found.doubtful_total
+        if self.path and not total:
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
+        if not self.path or found.unnamed == total:  # what the last run named is better than nothing
+            return
+        if found.unnamed:
+            with contextlib.suppress(OSError):  # it is told as well
+                os.write(self._handle, f"\nand {found.unnamed} more: {found.unnamed_why}\n".encode())
+        try:
             os.replace(self.new, self.path)
-            return self.path
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path)
-        return ""
+        except OSError as problem:
+            found.unnamed, found.unnamed_why = total, _words(problem)
+            return
+        os.close(self._handle)
+        self._handle = -1  # what is called new from here on is another run's
+        found.listing = self.path
 
     def close(self) -> None:
         if self._handle >= 0:
+            with contextlib.suppress(OSError):
+                os.unlink(self.new)
             os.close(self._handle)
 
 
@@ -579,11 +614,22 @@ def run(order: Order, check: bool = False, processes: int = 0, patience: float =
     if soft < _DEEPEST + 200:
         wanted = _DEEPEST + 200 if hard == resource.RLIM_INFINITY else min(hard, _DEEPEST + 200)
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    tree = Tree(order)
+    with contextlib.closing(_Listing("" if check else listing, patience)) as suspects:
+        with contextlib.closing(Tree(order)) as tree:
+            found = _walked(_Walk(tree, check, time.monotonic() + patience, suspects), processes)
+        suspects.done(found)
+    for kept in (found.refused, found.samples):
+        kept.sort(key=lambda one: one["path"])
+        del kept[_LISTED:]
+    for names in (found.quarantined, found.doubtful):
+        names.sort()
+        del names[_LISTED:]
+    return found
+
+
+def _walked(walk: _Walk, processes: int) -> Found:
     back = os.open(".", os.O_PATH | os.O_CLOEXEC)
-    suspects = _Listing("" if check else listing)
     try:
-        walk = _Walk(tree, check, time.monotonic() + patience, suspects)
         waiting = walk.begin()
         while waiting and len(waiting) < _ENOUGH:
             if len(waiting[0].names) < _NEAR:
@@ -593,20 +639,10 @@ def run(order: Order, check: bool = False, processes: int = 0, patience: float =
         if waiting:
             _share(walk, list(waiting), processes or min(_PROCESSES, len(os.sched_getaffinity(0))))
         walk.settle_links()
-        walk.found.listing = suspects.done()
     finally:
-        suspects.close()
         os.fchdir(back)
         os.close(back)
-        tree.close()
-    found = walk.found
-    for kept in (found.refused, found.samples):
-        kept.sort(key=lambda one: one["path"])
-        del kept[_LISTED:]
-    for names in (found.quarantined, found.doubtful):
-        names.sort()
-        del names[_LISTED:]
-    return found
+    return walk.found
 
 
 @dataclass(frozen=True)
@@ -991,8 +1027,10 @@ class _Walk:
             return True
         if not kind:
             return False
-        marks = [(_ASIDE, 0, 0), _doubted(want)] if kind == "code" else [(_QUARANTINE, 0, 0)]
-        if _mark(status) not in marks:
+        waits = _mark(status) == (_QUARANTINE, 0, 0)
+        if kind == "code":
+            waits = _mark(status) == (_ASIDE, 0, 0) or _is_doubted(status)
+        if not waits:
             if not self.tree.order.opened:
                 return False
             if not (self.tree.loose(status) if kind == "foreign" else self.tree.planted(status)):
@@ -1012,9 +1050,9 @@ class _Walk:
             self._tell_held(path)
             return Want(0, 0, 0, stat.S_IMODE(_QUARANTINE))
         waits = _mark(status) == (_ASIDE, 0, 0)
-        if not waits and (_mark(status) == _doubted(want) or self.tree.release.needs(path, status)):
+        if not waits and (_is_doubted(status) or self.tree.release.needs(path, status)):
             # Without one of its classes the whole portal would be down, and no URL calls it: it is told only.
-            self.listing.name("doubtful", path)
+            self._name("doubtful", path)
             self.found.doubtful_total += 1
             if len(self.found.doubtful) < _LISTED:
                 self.found.doubtful.append(shown(path))
@@ -1026,10 +1064,16 @@ class _Walk:
         return Want(0, 0, 0, stat.S_IMODE(_ASIDE))
 
     def _tell_held(self, path: str) -> None:
-        self.listing.name("quarantined", path)
+        self._name("quarantined", path)
         self.found.quarantined_total += 1
         if len(self.found.quarantined) < _LISTED:
             self.found.quarantined.append(shown(path))
+
+    def _name(self, what: str, path: str) -> None:
+        """By its mark the next run knows it all the same, and names it then."""
+        if not self.listing.name(what, path):
+            self.found.unnamed += 1
+            self.found.unnamed_why = self.listing.problem
 
     def _rename(self, handle: int) -> None:
         """In a directory that was looked at. A name that is taken meanwhile is left to whoever took it."""
@@ -1167,9 +1211,9 @@ def _mark(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_mode, status.st_uid, status.st_gid
 
 
-def _doubted(want: Want) -> tuple[int, int, int]:
-    """The mark of PHP that runs on and waits for somebody to look at it."""
-    return stat.S_IFREG | want.file_mode & ~_UNREAD, 0, want.group
+def _is_doubted(status: os.stat_result) -> bool:
+    """The mark of PHP that runs on and waits for somebody to look at it, in whatever profile it got it."""
+    return status.st_uid == 0 and status.st_mode & 0o7600 == 0o200 and _mark(status) != (_ASIDE, 0, 0)
 
 
 def _gain(was: int, mode: int) -> int:

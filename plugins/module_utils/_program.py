@@ -369,8 +369,13 @@ def _entries(done: _window.Done) -> str:
         ("the web user could have changed", found.doubtful_total, found.doubtful),
     ):
         if total:
-            more = f" and others, all of them in {found.listing}" if total > len(names) else ""
+            more = " and others" if total > len(names) else ""
+            if more and found.listing:
+                more += f", {'more' if found.unnamed else 'all'} of them in {found.listing}"
             said.append(f"PHP that {what}: {', '.join(names)}{more}.")
+    if found.unnamed:
+        left = f"{found.unnamed:,} of these files are not in the list: {found.unnamed_why}"
+        said.append(f"{left}. Make room, or remove the others, and harden again.")
     said += [f"Left as it is: {one['path']} {one['why']}." for one in found.refused]
     return " ".join(said)
 

@@ -280,7 +280,11 @@ class Windows:
 
     def _write(self, windows: list[Window]) -> None:
         """The list, and the units that follow from it: closed windows leave nothing behind."""
-        self.engine.store.keep(_FILE, json.dumps([asdict(one) for one in windows], indent=1).encode())
+        if windows:
+            self.engine.store.keep(_FILE, json.dumps([asdict(one) for one in windows], indent=1).encode())
+        else:  # a full disk keeps nothing open
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(self.engine.store.root, _FILE))
         times = "\n".join(sorted({f"OnCalendar={one.closes}" for one in windows}))
         texts = {
             f"{self.units}/{_NAME}.service": _SERVICE.format(program=self.engine.machine.program),

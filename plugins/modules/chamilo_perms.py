@@ -263,7 +263,7 @@ doubtful:
   description:
     - Up to 20 PHP files outside C(public/) and C(var/) that the web user could have written since the release was laid,
       and that the portal may need. They run on, root's and with mode V(0244), by which each run knows them until they
-      are acknowledged or replaced.
+      are acknowledged or replaced; in an open profile with V(0264) where the group may write.
   returned: always
   type: list
   elements: str
@@ -275,12 +275,25 @@ doubtful_total:
   sample: 1
 listing:
   description:
-    - The file on the host that names every PHP file that is quarantined or doubtful, a line for each. It is named there
-      before its owner changes, and what could harm a terminal is escaped.
-    - Empty when there is nothing to name, and in check mode, which writes nothing.
+    - The file on the host that names the PHP files that are quarantined or doubtful, a line for each. Each is named
+      there before its owner changes, and what could harm a terminal is escaped. It has up to 16 MB, and ends with how
+      many more there are, RV(unnamed).
+    - Empty when there is nothing to name, or nothing could be named, and in check mode, which writes nothing.
   returned: always
   type: str
   sample: /var/lib/chamilo-hardening/planted-var-www-chamilo.txt
+unnamed:
+  description:
+    - How many of them are not in RV(listing), because it is full or could not be written. They are quarantined or
+      marked like the others, and the next run that has room names them.
+  returned: always
+  type: int
+  sample: 0
+unnamed_why:
+  description: Why. Empty when all are named.
+  returned: always
+  type: str
+  sample: No space left on device
 msg:
   description: What is wrong, and what to do.
   returned: failure

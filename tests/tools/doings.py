@@ -60,7 +60,7 @@ def site(log_format: str) -> dict[str, Any]:
 def given(log_format: str) -> dict[str, Any]:
     """What tasks before these have found."""
     rules = {"settings": {"security.password_requirements": {"before": {"effective": {"1": "{}"}}}}}
-    tree = {"window": "", "quarantined_total": 0, "doubtful_total": 0, "refused": [], "changed": False}
+    tree = {"window": "", "quarantined_total": 0, "doubtful_total": 0, "unnamed": 0, "refused": [], "changed": False}
     return {
         "inventory_hostname": "campus.test",
         "group_names": ["chamilo"],

@@ -5,9 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import pwd
+import signal
 import stat
+import subprocess
+import threading
+import time
 
 import pytest
 
@@ -62,8 +68,12 @@ def write_map(site, names=(*CLASSES, *PACKAGES)):
     path.write_text("<?php\nreturn array(\n" + "".join(lines) + ");\n")
 
 
+def tree(site, **given):
+    return {"path": str(site), "owner": "root", "web_user": "www-data", **given}
+
+
 def order(site, profile="production", **given):
-    return _perms.order({"path": str(site), "owner": "root", "web_user": "www-data", **given}, profile)
+    return _perms.order(tree(site, **given), profile)
 
 
 def state(path):
@@ -227,6 +237,28 @@ def test_an_open_tree_lets_nothing_out(site):
     assert found.quarantined_total == 2  # what the update writes is no suspect
 
 
+@pytest.mark.parametrize("profile", ["upgrade", "install"])
+@pytest.mark.parametrize("name", ["src/Kernel.php", "config/bundles.php"])
+def test_an_open_tree_forgets_no_doubt(site, listing, name, profile):
+    path = put(site, name)
+    production, opened = ("0240", "0260") if name.startswith("config") else ("0244", "0264")
+    if profile == "install" and name.startswith("src"):
+        opened = production
+    _perms.run(order(site), listing=str(listing))
+    assert state(path) == (0, WEB.pw_gid, production)
+    began = time.time()
+    for _again in range(2):
+        found = _perms.run(order(site, profile), listing=str(listing))
+        assert (found.doubtful, listing.read_text()) == ([name], f"doubtful {name}\n")
+        assert state(path) == (0, WEB.pw_gid, opened)
+    for closing in (_perms.order(tree(site), "production", began), order(site)):
+        found = _perms.run(closing, listing=str(listing))
+        assert (found.doubtful, listing.read_text()) == ([name], f"doubtful {name}\n")
+        assert state(path) == (0, WEB.pw_gid, production)
+    assert _perms.run(order(site, acknowledged=[name])).doubtful == []
+    assert state(path) == (0, WEB.pw_gid, "0640" if name.startswith("config") else "0644")
+
+
 @pytest.mark.parametrize("kind", ["fifo", "link", "garbage", "nothing"])
 def test_a_map_that_is_none(site, kind):
     path = site / "vendor/composer/autoload_classmap.php"
@@ -291,22 +323,141 @@ def test_a_check_writes_no_list_and_one_of_nothing_is_not_kept(site, listing):
     assert list(listing.parent.iterdir()) == []
 
 
-def test_what_cannot_be_named_is_not_changed(site, listing):
+@pytest.fixture
+def full(listing):
+    """The list is on a disk of its own, and nothing fits on it any more."""
+    listing.parent.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", listing.parent], check=True)
+    (listing.parent / "filler").write_bytes(b"x" * 65536)
+    yield listing.parent / "filler"
+    subprocess.run(["umount", "-l", listing.parent], check=True)
+
+
+@pytest.mark.parametrize("folders", [1, 250])
+def test_a_full_disk_lets_no_planted_php_run_and_keeps_nothing_else_open(site, listing, full, folders):
+    names = crowd(site, folders, 2)
+    doubted, open_file = site / "config/bundles.php", site / "src/CoreBundle/C1.php"
+    open_file.chmod(0o777)
+    found = _perms.run(order(site), processes=2, listing=str(listing))
+    assert (found.quarantined_total, found.doubtful_total) == (len(names) - 1, 1)
+    assert (found.unnamed, found.unnamed_why) == (len(names), "No space left on device")
+    assert found.listing == "" and os.listdir(listing.parent) == ["filler"]
+    assert {state(path) for path in (site / "public/build").rglob("*.php")} == {(0, 0, "0600")}
+    assert state(doubted) == (0, WEB.pw_gid, "0240") and state(open_file) == OURS
+    full.unlink()
+    found = _perms.run(order(site), processes=2, listing=str(listing))
+    assert (found.changed, found.unnamed, found.unnamed_why) == (False, 0, "")
+    assert sorted(listing.read_text().splitlines()) == names
+
+
+def test_where_no_list_can_be_all_is_counted(site, listing):
     planted = put(site, "public/build/shell.php")
-    before = state(planted)
     listing.parent.write_text("")
-    with pytest.raises(_perms.PermsError, match=r"planted\.txt, which names what to look at: File exists"):
-        _perms.run(order(site), listing=str(listing))
-    assert state(planted) == before
+    found = _perms.run(order(site), listing=str(listing))
+    assert (found.listing, found.unnamed, found.unnamed_why) == ("", 1, "File exists")
+    assert state(planted) == (0, 0, "0600")
 
 
-def test_a_disk_that_is_full_is_said_and_nothing_is_given_away_unnamed(site, listing, monkeypatch):
-    planted = put(site, "public/build/shell.php")
-    before, write = state(planted), os.write
-    monkeypatch.setattr(_perms.os, "write", lambda handle, data: write(handle, data[:3]))
-    with pytest.raises(_perms.PermsError, match="names what to look at: No space left on device"):
-        _perms.run(order(site), listing=str(listing))
-    assert state(planted) == before
+def test_a_disk_that_becomes_full_leaves_what_was_named(site, listing, monkeypatch):
+    """Half of a line fits, and nothing after it."""
+    crowd(site, 1, 5)
+    write, written = os.write, []
+
+    def some(handle, data):
+        if len(written) < 3:
+            written.append(data)
+            return write(handle, data if len(written) < 3 else data[:9])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(_perms.os, "write", some)
+    found = _perms.run(order(site), listing=str(listing))
+    assert (found.quarantined_total + found.doubtful_total, found.unnamed) == (6, 4)
+    assert found.listing == str(listing) and os.listdir(listing.parent) == ["planted.txt"]
+    assert len(listing.read_text().splitlines()) == 3
+
+
+def test_a_list_has_an_end_and_says_how_many_more_there_are(site, listing, monkeypatch):
+    monkeypatch.setattr(_perms, "_LIST", 100)
+    names = crowd(site, 1, 10)
+    for _again in range(2):
+        found = _perms.run(order(site), listing=str(listing))
+        *named, blank, last = listing.read_text().splitlines()
+        assert len("\n".join(named)) <= 100 and set(named) < set(names)
+        assert found.unnamed == len(names) - len(named) > 0 and blank == ""
+        assert last == f"and {found.unnamed} more: the list ends at 0 MB"
+        assert {state(path) for path in (site / "public/build").rglob("*.php")} == {(0, 0, "0600")}
+
+
+def test_no_name_is_longer_than_a_path_can_be(site, listing):
+    """A path of many folders has 10 characters in the list for each of 4 bytes."""
+    here = os.open(put(site, "public/build/x").parent, os.O_RDONLY)
+    for _level in range(30):
+        name = "\U000e0001" * 60
+        os.mkdir(name, dir_fd=here)
+        below = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    planted = os.open("shell.php", os.O_CREAT | os.O_WRONLY, 0o644, dir_fd=here)
+    os.fchown(planted, WEB.pw_uid, WEB.pw_gid)
+    found = _perms.run(order(site), listing=str(listing))
+    assert os.fstat(planted).st_mode & 0o777 == 0o600
+    os.close(here)
+    os.close(planted)
+    (named,) = found.quarantined
+    assert listing.read_text() == f"quarantined {named}\n"
+    assert len(named) < 4200
+    assert named.startswith("public/build/\\U000e0001") and named.endswith("\\U000e0001/shell.php")
+
+
+@contextlib.contextmanager
+def another_run(site, listing):
+    """One that has looked at everything, and is about to end."""
+    told, tell = os.pipe(), os.pipe()
+    child = os.fork()
+    if not child:
+        settle = _perms._Walk.settle_links
+
+        def wait(walk):
+            os.write(told[1], b"x")
+            os.read(tell[0], 1)
+            settle(walk)
+
+        _perms._Walk.settle_links = wait
+        try:
+            _perms.run(order(site), listing=str(listing))
+        finally:
+            os._exit(0)
+    try:
+        os.read(told[0], 1)
+        yield lambda: os.write(tell[1], b"x")
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_two_runs_over_one_tree_wait_for_each_other(site, listing):
+    """One folder may have two names in the inventory."""
+    put(site, "public/build/shell.php")
+    with another_run(site, listing) as end:
+        put(site, "public/build/other.php")
+        with pytest.raises(_perms.PermsError, match=r"Another run .* has .*/planted\.txt\.new\. Run again"):
+            _perms.run(order(site), listing=str(listing), patience=0)
+        assert state(site / "public/build/other.php")[0] == WEB.pw_uid
+        assert _perms.run(order(site), check=True, listing=str(listing), patience=0.1).quarantined_total == 2
+        threading.Timer(0.3, end).start()
+        found = _perms.run(order(site), listing=str(listing), patience=30)
+    assert (found.listing, found.quarantined_total) == (str(listing), 2)
+    assert len(listing.read_text().splitlines()) == 2
+
+
+def test_a_run_that_was_killed_keeps_no_other_waiting(site, listing):
+    put(site, "public/build/shell.php")
+    with another_run(site, listing):
+        pass
+    assert os.listdir(listing.parent) == ["planted.txt.new"]
+    assert _perms.run(order(site), listing=str(listing), patience=5).listing == str(listing)
+    assert listing.read_text() == "quarantined public/build/shell.php\n"
+    assert os.listdir(listing.parent) == ["planted.txt"]
 
 
 def test_a_run_that_ends_early_keeps_what_the_last_one_named(site, listing, monkeypatch):
@@ -317,5 +468,7 @@ def test_a_run_that_ends_early_keeps_what_the_last_one_named(site, listing, monk
     monkeypatch.setattr(_perms._Walk, "settle_links", lambda _walk: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         _perms.run(order(site), listing=str(listing))
+    monkeypatch.undo()
     assert listing.read_text() == old
-    assert "public/build/other.php" in (listing.parent / "planted.txt.new").read_text()
+    assert os.listdir(listing.parent) == ["planted.txt"]
+    assert _perms.run(order(site), listing=str(listing)).quarantined_total == 2

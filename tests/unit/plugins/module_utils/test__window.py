@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -167,6 +169,31 @@ def test_a_tree_that_has_gone_is_closed(host):
     host.root.rename(host.folder / "gone")
     assert "is not there any more" in host.windows.close(host.windows.known()[0]).notes[0]
     assert host.windows.known() == []
+
+
+def test_a_full_disk_keeps_no_window_open(host, monkeypatch, capsys):
+    """What is written down lies on a disk of its own here, and nothing fits on it once the window is open."""
+    monkeypatch.setattr(_window, "Windows", lambda _engine: host.windows)
+    folder = host.folder / "state"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", folder], check=True)
+    try:
+        host.open()
+        for number in range(25):  # they wait since a run before
+            planted = host.root / f"public/build/{number}.php"
+            planted.parent.mkdir(exist_ok=True)
+            planted.write_text("<?php")
+            planted.chmod(0o600)
+        with contextlib.suppress(OSError), open(folder / "filler", "wb", buffering=0) as filler:
+            while True:
+                filler.write(b"x" * 4096)
+        assert _program.main(("window", "close"), "1", host.engine) == 0
+        said = capsys.readouterr().out
+        assert "25 of these files are not in the list: No space left on device. Make room" in said
+        assert host.mode() == 0o644
+        assert host.windows.known() == [] and host.units() == {}
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
 
 
 def test_what_cannot_be_closed_stays_written_down(host):
