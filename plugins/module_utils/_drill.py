@@ -101,6 +101,7 @@ class _Drill:
         self.place = Repository(portal, portal.farthest)
         self.last: dict[str, Any] = memory["last"]
         self.lines: list[str] = []
+        self.unnamed = 0
         bulk = [f"{portal.folder}/{name}" for name in _BULK]
         self.bulk = sorted({*bulk, *map(os.path.realpath, bulk)})  # a link may lead to another disk
 
@@ -176,11 +177,13 @@ class _Drill:
         dump = sum(file.size for file in self._files(pair.database.id))
         bulk = tuple(f"{path}/" for path in self.bulk)
         chance = random.Random(pair.run)
-        program = seen = 0
+        program = seen = self.unnamed = 0
         sample: list[File] = []
         for file in self._files(pair.files.id):
             if not file.path.startswith(bulk):
                 program += file.size
+            elif "\ufffd" in file.path:  # restic lists bytes that are no UTF-8 so, and cannot be asked for them
+                self.unnamed += 1
             elif file.size <= _LARGEST:
                 seen += 1
                 place = len(sample) if len(sample) < _FILES else chance.randrange(seen)
@@ -273,7 +276,8 @@ class _Drill:
                 same += 1
         self.lines.append(
             f"{len(sample)} of its uploads came back, {same} compared with those in use"
-            f"{f', {changed} changed since' if changed else ''};"
+            f"{f', {changed} changed since' if changed else ''}"
+            f"{f', {self.unnamed} not tried because their names are no UTF-8' if self.unnamed else ''};"
         )
 
     def _load(self, server: Server, scratch: str) -> None:

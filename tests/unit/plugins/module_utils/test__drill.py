@@ -324,6 +324,24 @@ def test_the_sample_is_bounded_in_bytes_and_holds_no_huge_file(portal: Portal) -
     assert made._list(pair())[1] == 77, "the program comes back whole and is no part of the sample"
 
 
+def test_a_name_that_restic_cannot_be_told_is_left_out_of_the_sample_and_said(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """restic lists what is no UTF-8 with a sign for it, and finds nothing of that name."""
+    nodes = [upload(1, 0), {**upload(2, 0), "path": "/x/var/upload/caf\ufffd.txt"}]
+    made, _place = listed(portal, nodes)
+    _dump, _program, sample = made._list(pair())
+    assert [file.path for file in sample] == ["/x/var/upload/001.txt"]
+    (tmp_path / "files/x/var/upload").mkdir(parents=True)
+    (tmp_path / "files/x/var/upload/001.txt").touch()
+    monkeypatch.setattr(made.place, "run", lambda *_words: ("", ""))
+    made._fetch_files(pair(), str(tmp_path), sample)
+    assert made.lines == [
+        "1 of its uploads came back, 0 compared with those in use, 1 changed since, 1 not tried because their names "
+        "are no UTF-8;"
+    ]
+
+
 def test_a_large_repository_is_read_part_by_part_in_turn(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_drill, "_READ_ALL", 100)
     made, place = listed(portal, [], 250)
