@@ -49,7 +49,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _state,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError, open_trusted
+from ansible_collections.chamilo.hardening.plugins.module_utils._perms import open_trusted
 
 CONFIGURATION = "/etc/chamilo-hardening"
 RECORD = "backups.json"
@@ -72,6 +72,10 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 class BackupError(Exception):
     """A backup, drill or restore that did not go well. The text says why, without a secret."""
+
+
+class NeedsALook(BackupError):
+    """The backup was made; what else is wrong. The text says what."""
 
 
 class Busy(BackupError):
@@ -617,12 +621,12 @@ def _links(portal: Portal) -> Iterator[tuple[str, str]]:
     for folder in (root, f"{root}/var", f"{root}/public", f"{root}/public/plugin"):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
             for entry in entries:
-                target = os.path.realpath(entry.path) if entry.is_symlink() else root
-                if f"{target}/".startswith(f"{root}/"):
-                    continue
                 try:
+                    target = os.path.realpath(entry.path) if entry.is_symlink() else root
+                    if f"{target}/".startswith(f"{root}/"):
+                        continue
                     owners = entry.stat(follow_symlinks=False).st_uid, os.stat(target).st_uid
-                except OSError:  # it leads nowhere
+                except (OSError, RecursionError):  # it leads nowhere, or to a link to a link and so on
                     continue
                 yield entry.path, target if web not in owners or owners[1] == web else ""
 
@@ -663,34 +667,56 @@ _LIKE_COPIES = re.compile(
 )
 _DUMPED = re.compile(rb"-- (?:MySQL|MariaDB) dump|/\*M!999999|phpMyAdmin SQL Dump|-- Adminer ")
 _NO_COPIES = ("var", "vendor", "node_modules", ".git")
+_DEEPEST = 100  # levels; each holds a descriptor
+_LARGE = 128 << 20  # bytes of memory to unpack xz; its highest preset asks for 65 MiB
 
 
-def put_away(portal: Portal) -> list[str]:
+def put_away(portal: Portal) -> Iterator[str]:
     """Copy dumps and archives out of the portal's folder, where anybody may guess their names, and remove them there.
 
     The web user may exchange folders and files while we look: all is reached through what is open already.
     """
     kept = os.path.join(_state.STATE, "kept", "backups", portal.site)
-    lines = []
+    deep: list[str] = []
     top = open_trusted(portal.folder)
     try:
-        for folder, folders, names, handle in os.fwalk(".", dir_fd=top):
-            if folder == ".":
-                folders[:] = [name for name in folders if name not in _NO_COPIES]
+        for folder, names, handle in _folders(top, portal.folder, 0, deep):
             for name in sorted(filter(_COPIES.search, names)):
-                path = ascii(os.path.normpath(os.path.join(portal.folder, folder, name)))[1:-1]
+                path = ascii(f"{folder}/{name}")[1:-1]
                 try:
                     target = _put_away(name, handle, kept)
                 except OSError as problem:
-                    lines.append(f"{path} can be downloaded or read by the web server, and stays: {problem.strerror}.")
+                    yield f"{path} can be downloaded or read by the web server, and stays: {problem.strerror}."
                     continue
                 if target:
-                    lines.append(
-                        f"{path} could be downloaded or read by the web server: it is {ascii(target)[1:-1]} now."
-                    )
+                    yield f"{path} could be downloaded or read by the web server: it is {ascii(target)[1:-1]} now."
     finally:
         os.close(top)
-    return lines
+    if deep:
+        more = f" and {len(deep) - 1} more" if len(deep) > 1 else ""
+        raise BackupError(f"{ascii(deep[0])[1:200]} ...{more}: more than {_DEEPEST} levels deep, and not looked into.")
+
+
+def _folders(handle: int, path: str, level: int, deep: list[str]) -> Iterator[tuple[str, list[str], int]]:
+    """An open folder and those below it: path, names of files, descriptor. Too ``deep`` ones are only named."""
+    try:
+        with os.scandir(handle) as entries:
+            kinds = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
+    except FileNotFoundError:  # it was removed meanwhile
+        return
+    yield path, [name for name, folder in kinds.items() if not folder], handle
+    for name in sorted(name for name, folder in kinds.items() if folder and (level or name not in _NO_COPIES)):
+        if level == _DEEPEST:
+            deep.append("" if deep else f"{path}/{name}")  # of the others only the number: there may be a million
+            continue
+        try:
+            below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
+        except OSError:  # gone, or another thing since
+            continue
+        try:
+            yield from _folders(below, f"{path}/{name}", level + 1, deep)
+        finally:
+            os.close(below)
 
 
 def _put_away(name: str, folder: int, kept: str) -> str:
@@ -728,9 +754,14 @@ def _put_away(name: str, folder: int, kept: str) -> str:
 def _is_copy(name: str, stream: IO[bytes]) -> bool:
     if not re.search(r"(?i)\.(?:sql|dump)", name):
         return bool(_LIKE_COPIES.search(name))
-    unpack: Any = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}.get(os.path.splitext(name)[1].lower())
+    packed = os.path.splitext(name)[1].lower()
+    unpack: Any = {".gz": gzip.open, ".bz2": bz2.open}.get(packed)
     with contextlib.suppress(OSError, EOFError, lzma.LZMAError, zlib.error):
-        return bool(_DUMPED.search((unpack(stream) if unpack else stream).read(2048)))
+        if packed == ".xz":
+            text = lzma.LZMADecompressor(memlimit=_LARGE).decompress(stream.read(_CHUNK), 2048)
+        else:
+            text = (unpack(stream) if unpack else stream).read(2048)
+        return bool(_DUMPED.search(text))
     return bool(_LIKE_COPIES.search(name))  # it cannot be read: its name must do
 
 
@@ -741,13 +772,15 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
     """Save the portal. Everything that is wrong is written down and told; then it is raised."""
     problems: list[str] = []
     lines: list[str] = []
+    less: list[str] = []
     with alone(portal, "backup"):
         memory = remembered(portal)
         found: list[str] = []
         try:
-            found = put_away(portal)
-        except (PermsError, _state.StateError) as problem:  # no reason to make no backup
-            problems.append(str(problem))
+            for line in put_away(portal):
+                found.append(line)
+        except Exception as problem:  # whatever ended it is told, and no reason to make no backup
+            problems.append(f"The search for copies of data did not see all: {_words(problem)}")
         if found:
             try:
                 # They are away now, so nobody hears of these tomorrow.
@@ -755,12 +788,12 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
             except BackupError as problem:  # nobody could be told: no reason to make no backup
                 problems.append(str(problem))
         lines += found
-        problems += strange_links(portal)
         try:
+            problems += strange_links(portal)
             last = _pair(portal, memory)
-        except (BackupError, _database.DatabaseError, OSError, ValueError, KeyError) as problem:
-            failed(portal, ("database", "files"), "The backup failed", str(problem))
-            raise BackupError(str(problem)) from problem
+        except Exception as problem:  # whatever it was, somebody is told
+            failed(portal, ("database", "files"), "The backup failed", _words(problem))
+            raise BackupError(_words(problem)) from problem
         size = f"{last['dump_bytes'] / 1e6:.1f} MB"
         less = [] if accept else shrunken(memory["good"], last)
         if less:
@@ -780,11 +813,23 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
                 problems.append(str(problem))
         memory["open"] = ""
         remember(portal, memory)
-        _compare_key(portal)
+        try:
+            _compare_key(portal)
+        except (BackupError, OSError) as problem:
+            problems.append(str(problem))
     if problems:
-        tell(portal, "The backup needs a look", " ".join(problems))
-        raise BackupError(" ".join(problems))
+        words = " ".join(problems)
+        try:
+            tell(portal, "The backup needs a look", words)
+        except BackupError as problem:
+            words = str(problem)
+        # One that is much less than before may not be enough to go back to.
+        raise BackupError(words) if less else NeedsALook(words)
     return lines
+
+
+def _words(problem: Exception) -> str:
+    return str(problem) or type(problem).__name__
 
 
 def _pair(portal: Portal, memory: dict[str, Any]) -> dict[str, Any]:

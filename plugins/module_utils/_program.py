@@ -315,9 +315,12 @@ def _save_first(site: str) -> None:
         _say(f"A backup of {portal.domain} first; this may take a while ...")
         try:
             lines = _backup.backup(portal)
+        except _backup.NeedsALook as problem:
+            _say(f"The backup of {portal.domain} was made, and needs a look: {problem}", syslog.LOG_WARNING)
+            continue
         except (_backup.BackupError, DatabaseError, OSError) as problem:
             raise _window.WindowError(
-                f"The backup failed, so the window stays shut: {problem} "
+                f"There is no good backup, so the window stays shut: {problem} "
                 "To open it all the same: chamilo-hardening window open --without-backup"
             ) from problem
         for line in lines:

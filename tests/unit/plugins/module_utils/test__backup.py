@@ -5,10 +5,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import lzma
 import os
+import resource
+import struct
+import subprocess
 import time
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any
@@ -164,12 +171,23 @@ def test_copies_in_the_portals_folder_are_put_where_root_alone_reads(folders: Pa
     (public / "database.sql").write_text("-- the installer's own\n")
     (public / "lesson.zip").write_bytes(b"x")
     (folders / "chamilo" / "var" / "backup.zip").write_bytes(b"a pupil's")
-    lines = _backup.put_away(portal(folders))
+    lines = list(_backup.put_away(portal(folders)))
     assert len(lines) == 3
     assert sorted(path.name for path in public.iterdir()) == ["database.sql", "lesson.zip"]
     kept = [path for path in (folders / "state").rglob("*") if path.is_file()]
     assert len(kept) == 3 and all(path.stat().st_mode & 0o777 == 0o600 for path in kept)
-    assert _backup.put_away(portal(folders)) == []
+    assert list(_backup.put_away(portal(folders))) == []
+
+
+def made_up(folders: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Backups go well without restic. What is told, as title and text."""
+    told: list[tuple[str, str]] = []
+    last = {"run": "1", "dump_bytes": 1, "tables": ["user"], "files": 1, "bytes": 1}
+    monkeypatch.setattr(_backup, "tell", lambda _portal, title, text, again=False: told.append((title, text)))
+    monkeypatch.setattr(_backup, "_pair", lambda _portal, memory: memory.update(last=last) or last)
+    monkeypatch.setattr(_backup, "_upkeep", lambda _portal, _memory: [])
+    (folders / "etc" / "backups-campus.key").write_text("a key")
+    return told
 
 
 def test_what_changes_places_while_copies_are_put_away_is_left_alone(
@@ -198,6 +216,116 @@ def test_what_changes_places_while_copies_are_put_away_is_left_alone(
     assert (folders / "chamilo" / "aside" / "dump.sql").is_symlink()
     (kept,) = [path for path in (folders / "state").rglob("*") if path.is_file()]
     assert kept.read_bytes() == DUMP
+
+
+def deep(folder: Path, levels: int) -> None:
+    """A folder in a folder in a folder, deeper than a path can name."""
+    here = os.open(folder, os.O_RDONLY)
+    for _level in range(levels):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+
+
+@pytest.fixture
+def few_descriptors() -> Iterator[None]:
+    """As many as cron's jobs have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, soft), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("few_descriptors")
+def test_folders_without_end_hide_no_copy_and_end_no_backup(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    public = folders / "chamilo" / "public"
+    (public / "zz").mkdir(parents=True)
+    (public / "zz" / "dump.sql").write_bytes(DUMP)
+    told = made_up(folders, monkeypatch)
+    deep(public, 1100)
+    try:
+        with pytest.raises(BackupError) as raised:
+            _backup.backup(portal(folders, repository="/repository"))
+    finally:
+        subprocess.run(["rm", "-rf", "--", str(public / "d")], check=True)
+    assert "levels deep, and not looked into" in str(raised.value)
+    assert len(str(raised.value)) < 1000
+    assert [title for title, _text in told] == ["Copies of data lay in the portal's folder", "The backup needs a look"]
+    assert "zz/dump.sql could be downloaded" in told[0][1]
+    assert json.loads((folders / "state" / "backups.json").read_text())["files"]["ok"] is True
+
+
+def test_whatever_stops_the_search_for_copies_is_told_and_a_backup_is_made(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folders / "chamilo").mkdir()
+    for name in ("a.sql", "b.sql"):
+        (folders / "chamilo" / name).write_bytes(DUMP)
+    told = made_up(folders, monkeypatch)
+    real = _backup._is_copy
+
+    def broken(name: str, stream: IO[bytes]) -> bool:
+        if name == "b.sql":
+            raise MemoryError
+        return real(name, stream)
+
+    monkeypatch.setattr(_backup, "_is_copy", broken)
+    with pytest.raises(BackupError, match="MemoryError"):
+        _backup.backup(portal(folders, repository="/repository"))
+    assert "a.sql could be downloaded" in told[0][1] and "MemoryError" in told[1][1]
+    assert json.loads((folders / "state" / "backups.json").read_text())["files"]["ok"] is True
+
+
+def test_whatever_breaks_a_backup_is_told_and_written_down(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folders / "chamilo").mkdir()
+    told = made_up(folders, monkeypatch)
+
+    def broken(*_arguments: Any) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(_backup, "_pair", broken)
+    with pytest.raises(BackupError, match="RecursionError"):
+        _backup.backup(portal(folders, repository="/repository"))
+    assert told == [("The backup failed", "RecursionError")]
+    assert json.loads((folders / "state" / "backups.json").read_text())["files"]["ok"] is False
+
+
+def test_a_link_to_a_link_without_end_leads_nowhere(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Older Pythons call themselves for each link."""
+    (folders / "chamilo").mkdir()
+    (folders / "chamilo" / "chain").symlink_to("/etc")
+    real = os.path.realpath
+
+    def deep_down(path: str) -> str:
+        if path.endswith("/chain"):
+            raise RecursionError
+        return real(path)
+
+    monkeypatch.setattr(_backup.os.path, "realpath", deep_down)
+    assert _backup.contents(portal(folders)) == [str(folders / "chamilo")]
+
+
+def test_a_copy_that_asks_for_much_memory_gets_none(folders: Path) -> None:
+    """64 bytes of xz whose dictionary is to have 4 GiB: its name must do."""
+    packed = bytearray(lzma.compress(b"x" * 100, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32))
+    end = 12 + (packed[12] + 1) * 4
+    packed[packed.index(b"\x21\x01", 12) + 2] = 40  # the size of the dictionary
+    packed[end - 4 : end] = struct.pack("<I", zlib.crc32(bytes(packed[12 : end - 4])))
+    (folders / "chamilo").mkdir()
+    (folders / "chamilo" / "dump.sql.xz").write_bytes(packed)
+    (folders / "chamilo" / "lesson.sql.xz").write_bytes(packed)
+    (folders / "chamilo" / "real.sql.xz").write_bytes(lzma.compress(DUMP, preset=9))
+    child = os.fork()
+    if not child:
+        resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))  # a host with less memory than that
+        with contextlib.suppress(BaseException):
+            list(_backup.put_away(portal(folders)))
+            os._exit(0)
+        os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert [path.name for path in (folders / "chamilo").iterdir()] == ["lesson.sql.xz"]
 
 
 def test_the_audit_sees_the_worst_of_all_portals(folders: Path) -> None:
@@ -271,6 +399,34 @@ def test_a_backup_is_made_even_when_nobody_can_be_told_of_a_copy(
         _backup.backup(portal(folders, repository="/repository"))
     assert made == ["pair"]
     assert json.loads((folders / "state" / "backups.json").read_text())["database"]["ok"] is True
+
+
+def test_a_backup_that_was_made_and_needs_a_look_is_told_from_one_that_failed(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folders / "chamilo" / "var").mkdir(parents=True)
+    told = made_up(folders, monkeypatch)
+    there = portal(folders, repository="/repository", offsite="rest:http://store.example/x")
+
+    def nobody(*_arguments: Any, **_more: Any) -> None:
+        raise BackupError("store.example is not there")
+
+    monkeypatch.setattr(_backup.Repository, "prepare", nobody)
+    with pytest.raises(_backup.NeedsALook, match="store.example is not there"):
+        _backup.backup(there)
+    assert told == [("The backup needs a look", "store.example is not there")]
+    # Nobody can be told, and the key is another one than that of which there is a copy.
+    _backup.note(there, "encrypted", True, "", fingerprint="another")
+    monkeypatch.setattr(_backup, "tell", nobody)
+    with pytest.raises(_backup.NeedsALook):
+        _backup.backup(there)
+    made_up(folders, monkeypatch)
+    # Much less than before: nobody knows whether it would be enough.
+    memory = _backup.remembered(there)
+    _backup.remember(there, {**memory, "good": {**memory["good"], "files": 100}})
+    with pytest.raises(BackupError, match="1 files were saved") as raised:
+        _backup.backup(there)
+    assert not isinstance(raised.value, _backup.NeedsALook)
 
 
 def test_a_failure_is_told_where_the_disk_is_full(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:

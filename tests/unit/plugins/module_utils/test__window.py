@@ -334,6 +334,18 @@ def test_a_backup_that_fails_keeps_the_window_shut(desk, capsys):
     assert desk.mode() == 0o664 and desk.saved == []
 
 
+def test_a_backup_that_was_made_and_needs_a_look_keeps_no_window_shut(desk, capsys, monkeypatch):
+    def backup(_portal):
+        raise _backup.NeedsALook("The other place is not there.")
+
+    saves(desk, "campus")
+    monkeypatch.setattr(_backup, "backup", backup)
+    assert _program.main(("window", "open"), "1", desk.engine) == 0
+    assert desk.mode() == 0o664
+    said = capsys.readouterr()
+    assert "The backup of campus.test was made, and needs a look: The other place is not there." in said.out + said.err
+
+
 @pytest.mark.parametrize("words", [[], ["--due"]])
 def test_a_closing_ends_with_what_the_update_changed_of_ours(desk, capsys, words):
     ours = desk.root / "config/ours.yaml"
