@@ -34,7 +34,7 @@ its login page. The portal in use is left alone. Results: /var/lib/chamilo-harde
 RESTORE = """\
 Brings the whole portal (host), its database, its files (var, config, public/plugin, the environment files) or one file
 back from the newest backup, or another. It asks for the name of the portal first. What was there before is moved aside:
-folders to a folder beside the portal, tables to a database beside its own. On a machine that knows nothing yet, say
+folders to a folder that it names, tables to a database beside its own. On a machine that knows nothing yet, say
 where the backups are (--repository) and put their key into /etc/chamilo-hardening/backups-SITE.key first."""
 
 

@@ -29,7 +29,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import IO, Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _backup, _database, _env, _machine, _state
+from ansible_collections.chamilo.hardening.plugins.module_utils import (
+    _backup,
+    _database,
+    _env,
+    _machine,
+    _perms,
+    _state,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._backup import BackupError, Pair, Portal, Repository
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError, mounts, open_trusted
@@ -63,7 +70,7 @@ def restore(portal: Portal, part: str, path: str = "", run: str = "", source: st
         place, pair = _found(portal, run, source)
         when = datetime.datetime.fromtimestamp(pair.at, datetime.timezone.utc)
         lines.append(f"From the backup of {when:%Y-%m-%d %H:%M} UTC in {place.shown}:")
-        work = _Work(portal, place, pair)
+        work = _Work(portal, place, pair, part != "database")
         work.clear()
         if part in ("host", "files"):
             work.stage_files(part == "host")
@@ -117,21 +124,28 @@ def _found(portal: Portal, run: str, source: str) -> tuple[Repository, Pair]:
 class _Work:
     """What is fetched beside the portal, before anything changes places."""
 
-    def __init__(self, portal: Portal, place: Repository, pair: Pair) -> None:
+    def __init__(self, portal: Portal, place: Repository, pair: Pair, files: bool = True) -> None:
         self.portal = portal
         self.place = place
         self.pair = pair
         self.root = portal.folder
-        self.staging = _staging(portal)
-        self.kept = _kept(portal)
+        self.staging = _staging(portal, files)
+        self.kept = _kept(self.staging)
         self.journal: dict[str, Any] = {"staging": self.staging, "kept": self.kept, "swaps": [], "database": {}}
 
     def clear(self) -> None:
         """Begin anew, without what a restore fetched that was killed before anything changed places."""
-        if os.path.lexists(self.staging):
-            shutil.rmtree(self.staging)
-        os.makedirs(os.path.dirname(self.staging), exist_ok=True)
-        os.mkdir(self.staging, 0o700)  # ours, and closed, before anything lies in it
+        folder, name = os.path.split(self.staging)
+        os.makedirs(folder, exist_ok=True)
+        handle = _open_roots_alone(folder)
+        try:
+            there = f"/proc/self/fd/{handle}/{name}"
+            if os.path.lexists(there):
+                shutil.rmtree(there)
+            os.mkdir(there, 0o700)  # ours, and closed, before anything lies in it
+        finally:
+            os.close(handle)
+        self.made = os.lstat(self.staging)
         if _may_restore(self.portal):
             _sql(self.portal, f"DROP DATABASE IF EXISTS {_quoted(_restoring(self.portal))}")
 
@@ -145,7 +159,7 @@ class _Work:
         patterns = [
             f"--include={_literal(path) if not path.endswith('*') else _literal(path[:-1]) + '*'}" for path in chosen
         ]
-        self.place.run("restore", self.pair.files.id, "--target", self.staging, "--verify", *patterns)
+        self._fetch(*patterns)
         fetched = f"{self.staging}{self.root}"
         if not os.path.lexists(f"{fetched}/var"):  # a link may lead to what is not there yet
             raise BackupError(f"The backup holds no {self.root}/var.")
@@ -163,6 +177,11 @@ class _Work:
             elif f"{self.root}/{name}" != self.staging:
                 self._swap(f"{fetched}/{name}", f"{self.root}/{name}")
 
+    def _fetch(self, *patterns: str) -> None:
+        self.place.run("restore", self.pair.files.id, "--target", self.staging, "--verify", *patterns)
+        if not os.path.samestat(os.lstat(self.staging), self.made):
+            raise BackupError(f"{self.staging} was exchanged while the backup was fetched. Nothing was changed.")
+
     def elsewhere(self) -> list[str]:
         """What links lead to stays as it is: it may be on another disk, and others may use it."""
         ours = (self.root, _backup.path_of(self.portal.site))
@@ -177,9 +196,7 @@ class _Work:
         wanted = os.path.normpath(os.path.join(self.root, path))
         if not wanted.startswith(f"{self.root}/"):
             raise BackupError(f"{path} is not below {self.root}.")
-        self.place.run(
-            "restore", self.pair.files.id, "--target", self.staging, "--verify", f"--include={_literal(wanted)}"
-        )
+        self._fetch(f"--include={_literal(wanted)}")
         fetched = f"{self.staging}{wanted}"
         if not os.path.lexists(fetched):
             raise BackupError(f"{wanted} is not in that backup.{self._alike(os.path.basename(wanted))}")
@@ -229,7 +246,6 @@ class _Work:
             if node["path"].startswith(prefix):
                 needed += int(node.get("size", 0))
         folder = os.path.dirname(self.staging)
-        os.makedirs(folder, exist_ok=True)
         there = os.statvfs(folder)
         free = there.f_bavail * there.f_frsize
         if free < needed * 1.05:
@@ -237,7 +253,7 @@ class _Work:
 
     def _swap(self, fetched: str, live: str) -> None:
         """Note what is to change places, and refuse while nothing was changed what could not."""
-        mounted = [mount for mount in mounts() if f"{mount}/".startswith(f"{live}/")]
+        mounted = [mount for mount in mounts() if _below(mount, live)]
         if mounted:
             raise BackupError(
                 f"{mounted[0]} is a file system of its own, which cannot change places. Nothing was changed. Unmount "
@@ -268,7 +284,7 @@ def finish(portal: Portal) -> list[str]:
     for fetched, live, inode in journal["swaps"]:
         _change_places(fetched, live, inode)
     if journal["database"]:
-        lines += _change_tables(portal, journal["database"], journal["staging"])
+        lines += _change_tables(portal, journal["database"], journal["staging"], journal["kept"])
     if os.path.lexists(journal["staging"]):
         os.rename(journal["staging"], journal["kept"])
     if journal["swaps"]:
@@ -334,7 +350,7 @@ def exchange(one: str, other: str) -> None:
     os.rename(aside, one)
 
 
-def _change_tables(portal: Portal, names: Mapping[str, str], staging: str) -> list[str]:
+def _change_tables(portal: Portal, names: Mapping[str, str], staging: str, kept: str) -> list[str]:
     new, old, live = names["new"], names["old"], portal.name
     coming, going = f"{staging}/{_COMING}", f"{staging}/{_GOING}"
     fresh = _tables(portal, new)
@@ -359,7 +375,7 @@ def _change_tables(portal: Portal, names: Mapping[str, str], staging: str) -> li
     _sql(portal, f"DROP DATABASE IF EXISTS {_quoted(new)}")
     lines = [f"The database is back; what was there is in the database {old}."]
     if os.path.exists(going) and b"CREATE" in _read(going):
-        lines.append(f"Views, triggers, routines and events that were there are in {_GOING}, beside the files.")
+        lines.append(f"Views, triggers, routines and events that were there are in {kept}/{_GOING}.")
     strangers = _rows(portal, _STRANGERS.format(_text(live)))
     if strangers:
         lines.append(f"Views, triggers, routines or events name accounts that are not there: {', '.join(strangers)}.")
@@ -396,17 +412,64 @@ def _account(portal: Portal) -> list[str]:
 # ------------------------------------------------------------------------------------------------- small things
 
 
-def _staging(portal: Portal) -> str:
-    """Beside the portal's folder, or inside where that is a file system of its own. No pattern matches a dot."""
+def _staging(portal: Portal, files: bool = True) -> str:
+    """Beside the portal's folder, inside where that is a file system of its own, or else where our records are.
+
+    From there ``files`` can change places with the portal's, and nobody else can lead them elsewhere. No pattern
+    matches a dot.
+    """
     root = portal.folder
-    parent = os.path.dirname(root)
-    same = not os.path.exists(root) or os.stat(parent).st_dev == os.stat(root).st_dev
-    return f"{parent if same else root}/.{os.path.basename(root)}.restoring"
+    parent, name = os.path.split(root)
+    records = os.path.join(os.path.realpath(_state.STATE), "backups")
+    problems = []
+    for folder, called in ((parent, name), (root, name), (records, portal.site)):
+        if _disk(folder) == _disk(root) or folder == records and not files:
+            try:
+                os.close(_open_roots_alone(folder))
+                return f"{folder}/.{called}.restoring"
+            except BackupError as problem:
+                problems.append(problem)
+    raise problems[0]
 
 
-def _kept(portal: Portal) -> str:
+def _disk(path: str) -> tuple[int, str]:
+    """The file system of a path, or of where it would be, and where that is mounted."""
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return os.stat(path).st_dev, max((mount for mount in mounts() if _below(path, mount)), key=len, default="/")
+
+
+def _below(path: str, folder: str) -> bool:
+    return f"{path}/".startswith(f"{folder.rstrip('/')}/")
+
+
+def _open_roots_alone(path: str) -> int:
+    """Open a folder, or the nearest above it, on a way on which root alone can move or exchange anything."""
+    here, way = os.open("/", os.O_DIRECTORY | os.O_CLOEXEC), "/"
+    try:
+        for name in [*filter(None, path.split("/")), ""]:
+            status = os.fstat(here)
+            shared = status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX
+            if shared or status.st_uid not in (0, os.geteuid()):
+                raise BackupError(
+                    f"{way} can be written by others than root ({_perms._rights(status)}): they could lead what is "
+                    f"fetched to elsewhere. Nothing was changed. Give it to root first: chown root:root {way} && "
+                    f"chmod go-w {way}"
+                )
+            if not name or not os.path.lexists(f"/proc/self/fd/{here}/{name}"):
+                break
+            below = os.open(name, os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+            os.close(here)
+            here, way = below, os.path.join(way, name)
+        return here
+    except (BackupError, OSError):
+        os.close(here)
+        raise
+
+
+def _kept(staging: str) -> str:
     now = datetime.datetime.now(datetime.timezone.utc)
-    return f"{os.path.splitext(_staging(portal))[0]}.before-{now:%Y%m%dT%H%M%SZ}"
+    return f"{os.path.splitext(staging)[0]}.before-{now:%Y%m%dT%H%M%SZ}"
 
 
 def _journal(portal: Portal) -> str:

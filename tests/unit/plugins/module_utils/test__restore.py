@@ -125,6 +125,61 @@ def test_two_paths_change_places_also_where_the_kernel_cannot_do_it_in_one_step(
         _restore.exchange(str(one), str(other))
 
 
+def test_nothing_is_fetched_to_where_the_web_user_could_lead_it_elsewhere(
+    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder above the portal is the web user's: it could exchange what lies in it while root writes there."""
+    above = tmp_path / "www" / "sites"
+    above.mkdir(parents=True)
+    there = replace(portal, root=str(above / "chamilo"))
+    os.rename(portal.root, there.root)
+    (tmp_path / "www").chmod(0o777)
+    made = planned(there)
+    assert os.listdir(above) == ["chamilo"] and os.listdir(tmp_path / "www") == ["sites"]
+    assert os.path.dirname(made.staging) == os.path.dirname(made.kept) == str(tmp_path / "state" / "backups")
+    assert made.kept in " ".join(_restore.finish(there))
+    looks_right(there, made.kept)
+    # Where everybody may lay something and nobody may move what is root's, as in /tmp, it is beside the portal.
+    (tmp_path / "www").chmod(0o1777)
+    assert _restore._staging(there) == f"{above}/.chamilo.restoring"
+    (tmp_path / "www").chmod(0o775)
+    (tmp_path / "state").chmod(0o770)
+    with pytest.raises(BackupError, match=rf"{tmp_path}/www can be written by others.*Nothing was changed.*chown root"):
+        work(there)
+    # What is elsewhere cannot change places with the portal.
+    (tmp_path / "state").chmod(0o700)
+    monkeypatch.setattr(_restore, "mounts", lambda: ["/", str(tmp_path / "state")])
+    with pytest.raises(BackupError, match=rf"{tmp_path}/www can be written by others"):
+        work(there)
+    # A database needs not.
+    assert _restore._staging(there, files=False) == f"{tmp_path}/state/backups/.campus.restoring"
+    assert os.listdir(above) == ["chamilo"] and not list(tmp_path.rglob(".*.restoring"))
+
+
+def test_a_portal_on_a_disk_of_its_own_that_others_can_write_is_refused(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_restore, "mounts", lambda: ["/", portal.folder])
+    assert work(portal).staging == f"{portal.folder}/.chamilo.restoring"
+    os.chmod(portal.folder, 0o770)
+    with pytest.raises(BackupError, match=f"{portal.folder} can be written by others"):
+        work(portal)
+
+
+def test_what_was_fetched_to_elsewhere_is_not_taken(portal: Portal) -> None:
+    made = work(portal)
+
+    class Place:
+        def run(self, *_words: str) -> None:
+            os.rename(made.staging, f"{made.staging}.aside")
+            os.makedirs(f"{made.staging}{portal.folder}/var/lesson")
+
+    made.place = Place()  # type: ignore[assignment]  # no restic is needed here
+    with pytest.raises(BackupError, match="exchanged while the backup was fetched. Nothing was changed"):
+        made.stage_file("var/lesson")
+    assert made.journal["swaps"] == []
+
+
 def test_a_pattern_stands_for_its_path_alone() -> None:
     assert _restore._literal("/a/[x]*?\\") == "/a/\\[x\\]\\*\\?\\\\"
 
@@ -172,18 +227,18 @@ def test_tables_change_places_in_one_statement_and_the_rest_is_made_anew(
     portal = replace(portal, name="chamilo")
     (tmp_path / "coming.sql").write_text("CREATE VIEW coming")
     (tmp_path / "views-and-programs.sql").write_text("CREATE VIEW going")
-    lines = _restore._change_tables(portal, NAMES, str(tmp_path))
+    lines = _restore._change_tables(portal, NAMES, str(tmp_path), "/kept")
     swap, drops, made, end = server.said
     assert "DROP TRIGGER IF EXISTS `chamilo`.`trimmed`" in swap and "DROP VIEW" not in swap
     assert swap.count("RENAME TABLE") == 1 and swap.index("DROP TRIGGER") < swap.index("RENAME TABLE")
     assert "`chamilo`.`user` TO `chamilo_before_x`.`user`, `chamilo_restoring`.`course` TO `chamilo`.`course`" in swap
     assert "DROP VIEW IF EXISTS `chamilo`.`active`" in drops
     assert (made, end) == ("CREATE VIEW coming", "DROP DATABASE IF EXISTS `chamilo_restoring`")
-    assert "views-and-programs.sql" in lines[1] and "nobody@here" in lines[2]
+    assert "/kept/views-and-programs.sql" in lines[1] and "nobody@here" in lines[2]
     # Cut off after the tables: only the rest is done.
     server.said.clear()
     server.tables["chamilo_restoring"] = []
-    _restore._change_tables(portal, NAMES, str(tmp_path))
+    _restore._change_tables(portal, NAMES, str(tmp_path), "/kept")
     assert server.said == [drops, made, end]
 
 
@@ -194,7 +249,7 @@ def test_where_the_tables_may_not_be_moved_the_triggers_come_back(
     server.refuses = "RENAME TABLE"
     (tmp_path / "views-and-programs.sql").write_text("CREATE TRIGGER going")
     with pytest.raises(BackupError, match="refused"):
-        _restore._change_tables(replace(portal, name="chamilo"), NAMES, str(tmp_path))
+        _restore._change_tables(replace(portal, name="chamilo"), NAMES, str(tmp_path), "/kept")
     assert server.said[-1] == "CREATE TRIGGER going"
 
 
