@@ -62,7 +62,7 @@ def drill(portal: Portal, accept: bool = False) -> list[str]:
         problem = ""
         try:
             attempt.run()
-        except (BackupError, OSError, ValueError, KeyError, subprocess.SubprocessError) as stopped:
+        except Exception as stopped:  # whatever it was, somebody is told
             problem = str(stopped) or type(stopped).__name__
         words = problem or " ".join(attempt.lines)
         result = {"began": began, "seconds": time.time() - began, "ok": not problem, "detail": words}
@@ -130,7 +130,7 @@ class _Drill:
         _end_all()
         scratch = str(self.memory.pop("scratch", ""))
         if scratch and os.path.lexists(scratch):
-            shutil.rmtree(scratch)
+            _backup.on_tree("rm", "-rf", "--", scratch)
             _backup.remember(self.portal, self.memory)
 
     def _newest(self) -> Pair:
@@ -382,15 +382,8 @@ def _give(scratch: str) -> None:
     """The scratch folder to the drill's account. Nobody else gets into it."""
     with contextlib.suppress(KeyError):
         raise BackupError(f"The account {pwd.getpwuid(UID).pw_name} has the number {UID}, which drills use.")
-    for folder, folders, names in os.walk(scratch):
-        for name in [*folders, *names]:
-            os.lchown(os.path.join(folder, name), UID, UID)
-        for name in folders:
-            path = os.path.join(folder, name)
-            if not os.path.islink(path):
-                os.chmod(path, 0o700)
-    os.chmod(scratch, 0o700)
-    os.chown(scratch, UID, UID)
+    _backup.on_tree("find", scratch, "-type", "d", "-exec", "chmod", "0700", "{}", "+")
+    _backup.on_tree("chown", "-hR", f"{UID}:{UID}", "--", scratch)
 
 
 def _end_all() -> None:

@@ -141,7 +141,7 @@ class _Work:
         try:
             there = f"/proc/self/fd/{handle}/{name}"
             if os.path.lexists(there):
-                shutil.rmtree(there)
+                _backup.on_tree("rm", "-rf", "--", self.staging)
             os.mkdir(there, 0o700)  # ours, and closed, before anything lies in it
         finally:
             os.close(handle)

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -91,3 +93,25 @@ def as_nobody():
 @pytest.fixture
 def nobody():
     return as_nobody
+
+
+@pytest.fixture
+def deep():
+    """Makes 1100 folders in each other, more than Python calls itself, or opens as one of cron's jobs."""
+    made = []
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, limits[0]), limits[1]))
+
+    def make(folder: Path) -> None:
+        made.append(str(folder / "d"))
+        here = os.open(folder, os.O_RDONLY)
+        for _level in range(1100):
+            os.mkdir("d", dir_fd=here)
+            below = os.open("d", os.O_RDONLY, dir_fd=here)
+            os.close(here)
+            here = below
+        os.close(here)
+
+    yield make
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    subprocess.run(["rm", "-rf", "--", *made], check=True)

@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -184,6 +184,39 @@ def test_a_failure_is_told_where_the_disk_is_full(portal: Portal, monkeypatch: p
     with pytest.raises(OSError, match="No space"):
         _drill.drill(portal)
     assert told == ["The drill failed"]
+
+
+def test_whatever_breaks_a_drill_is_told(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_arguments: Any) -> None:
+        raise RecursionError
+
+    told: list[str] = []
+    monkeypatch.setattr(_backup, "tell", lambda _portal, _title, text: told.append(text))
+    monkeypatch.setattr(_drill._Drill, "run", broken)
+    with pytest.raises(BackupError, match="RecursionError"):
+        _drill.drill(portal)
+    assert told == ["RecursionError"]
+
+
+def test_what_came_back_is_given_away_and_removed_however_deep_it_is(
+    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deep: Callable[[Path], None]
+) -> None:
+    """The web user may make folders in folders without end."""
+    (tmp_path / "scratch" / "files").mkdir(parents=True)
+    deep(tmp_path / "scratch" / "files")
+    (tmp_path / "scratch" / "files" / "link").symlink_to("/etc/hostname")
+    (tmp_path / "scratch" / "files" / "file").touch(0o640)
+    made = attempt(portal)
+    monkeypatch.setattr(_drill, "UID", os.getuid())
+    monkeypatch.setattr(_drill.pwd, "getpwuid", {}.__getitem__)
+    monkeypatch.setattr(_drill, "_end_all", lambda: None)
+    _drill._give(str(tmp_path / "scratch"))
+    here = os.stat(f"{tmp_path}/scratch/files{'/d' * 1100}")
+    assert (here.st_uid, here.st_mode & 0o777) == (os.getuid(), 0o700)
+    assert (tmp_path / "scratch" / "files" / "file").stat().st_mode & 0o777 == 0o640
+    made.memory["scratch"] = str(tmp_path / "scratch")
+    made._clear()
+    assert not (tmp_path / "scratch").exists()
 
 
 def test_a_pipe_where_a_file_was_holds_up_nothing(tmp_path: Path) -> None:

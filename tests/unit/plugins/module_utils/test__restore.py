@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -178,6 +179,15 @@ def test_what_was_fetched_to_elsewhere_is_not_taken(portal: Portal) -> None:
     with pytest.raises(BackupError, match="exchanged while the backup was fetched. Nothing was changed"):
         made.stage_file("var/lesson")
     assert made.journal["swaps"] == []
+
+
+def test_a_restore_begins_anew_also_after_one_that_was_killed_over_folders_without_end(
+    portal: Portal, deep: Callable[[Path], None]
+) -> None:
+    made = work(portal)
+    deep(Path(made.staging))
+    made.clear()
+    assert os.listdir(made.staging) == []
 
 
 def test_a_pattern_stands_for_its_path_alone() -> None:
