@@ -73,6 +73,8 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 class BackupError(Exception):
     """A backup, drill or restore that did not go well. The text says why, without a secret."""
 
+    complaint = ""  # all that restic said
+
 
 class NeedsALook(BackupError):
     """The backup was made; what else is wrong. The text says what."""
@@ -307,7 +309,9 @@ class Repository:
 
     def failed(self, doing: str, code: int, complaint: str) -> BackupError:
         words = " ".join(complaint.replace(self.url, self.shown).split())[-600:]
-        return BackupError(f"restic {doing} on {self.shown} failed ({code}): {words or 'no words'}")
+        problem = BackupError(f"restic {doing} on {self.shown} failed ({code}): {words or 'no words'}")
+        problem.complaint = complaint
+        return problem
 
     def identity(self) -> str:
         """Its number. restic itself would go on trying for a quarter of an hour where nobody answers."""
@@ -354,6 +358,24 @@ class Repository:
                 node = json.loads(line)
                 if "path" in node and "type" in node:
                     yield node
+
+    def fetch(self, snapshot: str, folder: str, *arguments: str) -> bool:
+        """Bring files back to a folder. Whether some stayed away because their paths are too long there.
+
+        The web user may lay such ones: they are no reason to bring back nothing.
+        """
+        try:
+            self.run("restore", snapshot, "--target", folder, *arguments)
+        except BackupError as problem:
+            *errors, end = re.split(
+                r"^(?=ignoring error for |Fatal: There were )", problem.complaint, flags=re.MULTILINE
+            )
+            errors = [error.rstrip("\n") for error in errors if error]
+            if end == f"Fatal: There were {len(errors)} errors" and errors:
+                if all(error.endswith(": file name too long") for error in errors):
+                    return True
+            raise
+        return False
 
     def pairs(self) -> list[Pair]:
         """All complete pairs of this portal, the oldest first."""

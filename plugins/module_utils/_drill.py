@@ -46,6 +46,7 @@ _BASE = 300 << 20  # a database server without data, and the cache of the applic
 _PORT = 8765
 _BOOT_SECONDS, _START_SECONDS = 120.0, 60.0
 _KEPT = 100  # results
+_LONGEST = 3900  # bytes of a path that comes back also in a scratch folder: the kernel takes 4095
 _EVERY, _PATIENCE = ".drills", 6 * 3600.0  # the name of their lock; seconds for the drill of another portal
 _BULK = ("var/upload", "var/courses", "var/log")  # of these only a sample comes back
 _DEFINER = re.compile(rb"(?:/\*!\d+ )?(?:CREATE\b[^`']*?)?\bDEFINER=(`(?:[^`]|``)*`@`(?:[^`]|``)*`)")
@@ -101,7 +102,7 @@ class _Drill:
         self.place = Repository(portal, portal.farthest)
         self.last: dict[str, Any] = memory["last"]
         self.lines: list[str] = []
-        self.unnamed = 0
+        self.untried = 0
         bulk = [f"{portal.folder}/{name}" for name in _BULK]
         self.bulk = sorted({*bulk, *map(os.path.realpath, bulk)})  # a link may lead to another disk
 
@@ -177,13 +178,14 @@ class _Drill:
         dump = sum(file.size for file in self._files(pair.database.id))
         bulk = tuple(f"{path}/" for path in self.bulk)
         chance = random.Random(pair.run)
-        program = seen = self.unnamed = 0
+        program = seen = self.untried = 0
         sample: list[File] = []
         for file in self._files(pair.files.id):
             if not file.path.startswith(bulk):
                 program += file.size
-            elif "\ufffd" in file.path:  # restic lists bytes that are no UTF-8 so, and cannot be asked for them
-                self.unnamed += 1
+            # restic lists bytes that are no UTF-8 so, and cannot be asked for them.
+            elif "\ufffd" in file.path or len(file.path.encode(errors="replace")) > _LONGEST:
+                self.untried += 1
             elif file.size <= _LARGEST:
                 seen += 1
                 place = len(sample) if len(sample) < _FILES else chance.randrange(seen)
@@ -259,10 +261,11 @@ class _Drill:
         target = f"{scratch}/files"
         # Patterns: what lies in the bulky folders stays away, the folders themselves do not.
         bulk = [f"--exclude={_literal(path)}/*" for path in self.bulk]
-        self.place.run("restore", pair.files.id, "--target", target, *bulk)
+        if self.place.fetch(pair.files.id, target, *bulk):
+            self.lines.append("files whose paths are too long did not come back;")
         if sample:
             chosen = [f"--include={_literal(file.path)}" for file in sample]
-            self.place.run("restore", pair.files.id, "--target", target, *chosen)
+            self.place.fetch(pair.files.id, target, *chosen)
         same = changed = 0
         for file in sample:
             restored = f"{target}{file.path}"
@@ -277,7 +280,7 @@ class _Drill:
         self.lines.append(
             f"{len(sample)} of its uploads came back, {same} compared with those in use"
             f"{f', {changed} changed since' if changed else ''}"
-            f"{f', {self.unnamed} not tried because their names are no UTF-8' if self.unnamed else ''};"
+            f"{f', {self.untried} not tried because their names are no UTF-8 or too long' if self.untried else ''};"
         )
 
     def _load(self, server: Server, scratch: str) -> None:

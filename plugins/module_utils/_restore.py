@@ -77,6 +77,7 @@ def restore(portal: Portal, part: str, path: str = "", run: str = "", source: st
             lines += work.elsewhere()
         if part == "file":
             work.stage_file(path)
+        lines += work.left
         if part in ("host", "database"):
             work.stage_database()
         work.write_down()
@@ -131,6 +132,7 @@ class _Work:
         self.root = portal.folder
         self.staging = _staging(portal, files)
         self.kept = _kept(self.staging)
+        self.left: list[str] = []
         self.journal: dict[str, Any] = {"staging": self.staging, "kept": self.kept, "swaps": [], "database": {}}
 
     def clear(self) -> None:
@@ -178,7 +180,10 @@ class _Work:
                 self._swap(f"{fetched}/{name}", f"{self.root}/{name}")
 
     def _fetch(self, *patterns: str) -> None:
-        self.place.run("restore", self.pair.files.id, "--target", self.staging, "--verify", *patterns)
+        if self.place.fetch(self.pair.files.id, self.staging, "--verify", *patterns):
+            self.left.append(
+                f"Files whose paths are too long did not come back. Snapshot {self.pair.files.id} has them."
+            )
         if not os.path.samestat(os.lstat(self.staging), self.made):
             raise BackupError(f"{self.staging} was exchanged while the backup was fetched. Nothing was changed.")
 

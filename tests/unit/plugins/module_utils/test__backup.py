@@ -305,6 +305,38 @@ def test_a_copy_that_asks_for_much_memory_gets_none(folders: Path) -> None:
     assert [path.name for path in (folders / "chamilo").iterdir()] == ["lesson.sql.xz"]
 
 
+LONG = "ignoring error for /chamilo/var/d\nd: open /staging/chamilo/var/d\nd: file name too long\n"
+
+
+@pytest.mark.parametrize(
+    ("complaint", "left"),
+    [
+        ("", False),
+        (f"{LONG}{LONG}Fatal: There were 2 errors", True),
+        (f"{LONG}ignoring error for /chamilo/var/e: no space left on device\nFatal: There were 2 errors", None),
+        (f"{LONG}Fatal: There were 2 errors", None),
+        (f"{LONG}Fatal: wrong password or no key found", None),
+        (f"{LONG}Fatal: There were 1 errors\nsignal: killed", None),
+        ("Fatal: There were 0 errors", None),
+    ],
+)
+def test_only_paths_that_are_too_long_may_stay_away_from_what_is_fetched(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, complaint: str, left: bool | None
+) -> None:
+    """The web user may lay such ones, which must not keep all else from coming back."""
+    (folders / "restic").write_text(f"#!/bin/sh\ncat {folders}/complaint >&2\nexit {int(bool(complaint))}\n")
+    (folders / "restic").chmod(0o755)
+    (folders / "complaint").write_text(complaint)
+    monkeypatch.setattr(_backup, "_PATH", f"{folders}:{_backup._PATH}")
+    monkeypatch.setattr(_backup, "CACHE", str(folders / "cache"))
+    place = _backup.Repository(portal(folders), "/repository")
+    if left is None:
+        with pytest.raises(BackupError, match="restic restore on /repository failed"):
+            place.fetch("id", "/staging")
+    else:
+        assert place.fetch("id", "/staging") is left
+
+
 def test_the_audit_sees_the_worst_of_all_portals(folders: Path) -> None:
     for site in ("one", "two"):
         (folders / "etc" / f"backups-{site}.json").write_text(

@@ -268,7 +268,7 @@ def test_uploads_on_another_disk_are_only_sampled(tmp_path: Path, monkeypatch: p
     dump, program, sample = made._list(pair())
     assert (dump, program, [file.path for file in sample]) == (7, 21, [f"{tmp_path}/disk/film"])
     ran: list[tuple[str, ...]] = []
-    monkeypatch.setattr(_backup.Repository, "run", lambda _self, *words, **_more: ran.append(words))
+    monkeypatch.setattr(_backup.Repository, "fetch", lambda _self, *words: ran.append(words))
     made._fetch_files(pair(), str(tmp_path / "scratch"), [])
     assert f"--exclude={tmp_path}/disk/*" in ran[0]
 
@@ -357,21 +357,23 @@ def test_the_sample_is_bounded_in_bytes_and_holds_no_huge_file(portal: Portal) -
     assert made._list(pair())[1] == 77, "the program comes back whole and is no part of the sample"
 
 
-def test_a_name_that_restic_cannot_be_told_is_left_out_of_the_sample_and_said(
+def test_a_name_that_cannot_be_asked_for_or_brought_back_is_left_out_of_the_sample_and_said(
     portal: Portal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """restic lists what is no UTF-8 with a sign for it, and finds nothing of that name."""
     nodes = [upload(1, 0), {**upload(2, 0), "path": "/x/var/upload/caf\ufffd.txt"}]
+    nodes.append({**upload(3, 0), "path": f"/x/var/upload/{'d/' * 2000}003.txt"})  # in the scratch folder it is longer
     made, _place = listed(portal, nodes)
     _dump, _program, sample = made._list(pair())
     assert [file.path for file in sample] == ["/x/var/upload/001.txt"]
     (tmp_path / "files/x/var/upload").mkdir(parents=True)
     (tmp_path / "files/x/var/upload/001.txt").touch()
-    monkeypatch.setattr(made.place, "run", lambda *_words: ("", ""))
+    monkeypatch.setattr(made.place, "fetch", lambda *_words: True, raising=False)
     made._fetch_files(pair(), str(tmp_path), sample)
     assert made.lines == [
-        "1 of its uploads came back, 0 compared with those in use, 1 changed since, 1 not tried because their names "
-        "are no UTF-8;"
+        "files whose paths are too long did not come back;",
+        "1 of its uploads came back, 0 compared with those in use, 1 changed since, 2 not tried because their names "
+        "are no UTF-8 or too long;",
     ]
 
 

@@ -171,7 +171,7 @@ def test_what_was_fetched_to_elsewhere_is_not_taken(portal: Portal) -> None:
     made = work(portal)
 
     class Place:
-        def run(self, *_words: str) -> None:
+        def fetch(self, *_words: str) -> None:
             os.rename(made.staging, f"{made.staging}.aside")
             os.makedirs(f"{made.staging}{portal.folder}/var/lesson")
 
@@ -179,6 +179,20 @@ def test_what_was_fetched_to_elsewhere_is_not_taken(portal: Portal) -> None:
     with pytest.raises(BackupError, match="exchanged while the backup was fetched. Nothing was changed"):
         made.stage_file("var/lesson")
     assert made.journal["swaps"] == []
+
+
+def test_what_did_not_come_back_is_said(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Place:
+        shown = "/repository"
+
+        def fetch(self, _snapshot: str, staging: str, *_patterns: str) -> bool:
+            os.makedirs(f"{staging}{portal.folder}/var/lesson")
+            return True
+
+    half = Snapshot("f1", "tree", 0, "run", ())
+    monkeypatch.setattr(_restore, "_found", lambda *_words: (Place(), Pair("run", half, half)))
+    lines = _restore.restore(portal, "file", "var/lesson")
+    assert "Files whose paths are too long did not come back. Snapshot f1 has them." in lines
 
 
 def test_a_restore_begins_anew_also_after_one_that_was_killed_over_folders_without_end(
