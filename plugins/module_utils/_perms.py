@@ -895,7 +895,7 @@ class _Walk:
             return self._file(handle, name, folder, place, root)
         path = f"{folder}/{name}" if folder else name
         if kind == stat.S_IFLNK:
-            self._link(handle, name, path, status)
+            self._link(handle, name, path, place, status)
         else:
             self._special(path, place, status, kind)
         return False
@@ -963,9 +963,10 @@ class _Walk:
             )
         return self.tree.loose(os.fstat(handle))
 
-    def _link(self, handle: int, name: str, path: str, status: os.stat_result) -> None:
+    def _link(self, handle: int, name: str, path: str, place: Place, status: os.stat_result) -> None:
         """Its owner and mode mean nothing; where the web user's leads may be a trap."""
-        if status.st_uid != self.tree.order.web:
+        web = self.tree.order.web
+        if status.st_uid != web:
             return
         try:
             target = os.readlink(name, dir_fd=handle)
@@ -978,11 +979,17 @@ class _Walk:
             depth += {"": 0, ".": 0, "..": -1}.get(part, 1)
             if depth < 0:
                 break
+        top = self.tree.order.path.rstrip("/") + "/"
         if target.startswith("/") or depth < 0:
             whole = target if target.startswith("/") else f"..{leads}"
-            inside = f"{whole}/".startswith(self.tree.order.path.rstrip("/") + "/")
-            if not inside:
+            if not f"{whole}/".startswith(top):
                 self.found.refuse(path, f"a link of the web user's that leads out of the tree, to {shown(target)}")
+                return
+            leads = os.path.normpath(whole)[len(top) - 1 :]
+        want, there = place.want, self.tree.policy.of(leads.strip("/")).want
+        if want and there and want.owner != web and there.owner == web:
+            why = f"a link of the web user's that leads to what it can change, {shown(target)}"
+            self.found.refuse(path, f"{why}; remove it, or, if it is right, chown -h root")
 
     def _special(self, path: str, place: Place, status: os.stat_result, kind: int) -> None:
         what = _NAMELESS.get(kind, "no file")

@@ -445,6 +445,25 @@ def test_a_link_of_the_web_user_s_with_the_tree_s_own_path_stays_in_it(site):
     assert list(reasons(run(order(site)))) == ["var/beside"]
 
 
+@pytest.mark.parametrize(
+    ("link", "target", "told"),
+    [
+        ("src/Later.php", "../var/log/prod.log", True),
+        (".env.prod", "var/log/prod.log", True),
+        (".env.prod", "{site}/var/log/prod.log", True),
+        ("src/Later.php", "Kernel.php", False),
+        ("var/Later.php", "log/prod.log", False),
+    ],
+)
+def test_a_link_of_the_web_user_s_from_the_program_to_what_it_can_change_is_told(site, link, target, told):
+    os.symlink(target.format(site=site), site / link)
+    assert reasons(run(order(site))) == {}, "root's own"
+    give(site / link, 0)
+    said = reasons(run(order(site)))
+    assert list(said) == [link] * told
+    assert all("leads to what it can change" in why for why in said.values())
+
+
 def test_a_hard_link_to_a_file_elsewhere_is_left_alone(site, outside):
     os.link(outside, site / "var/log/shadow")
     os.link(outside, site / "src/shadow.php")
