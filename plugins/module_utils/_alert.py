@@ -77,8 +77,8 @@ def tell(section: str, title: str, text: str, again: bool = False) -> list[str]:
     The same goes out at most once a day, whatever its numbers, unless ``again``; it returns how it went out then.
     So does what is over a few different texts of a title.
     """
-    title = " ".join(_harmless(title).split())[:_TITLE]
-    text = _harmless(text.strip())[:_TEXT]
+    title = " ".join(harmless(title).split())[:_TITLE]
+    text = harmless(text.strip())[:_TEXT]
     _journal(section, f"{title}: {' '.join(text.split())}", syslog.LOG_WARNING)
     who = addressee()
     if not (who.mail or who.webhook):
@@ -106,7 +106,7 @@ def _gist(text: str) -> str:
     return hashlib.sha256(" ".join(words).encode("utf-8", "replace")).hexdigest()[:16]
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """Names of files and people are in alerts: what is no text there harms no terminal, and keeps no alert back."""
     return "".join(sign if sign.isprintable() or sign in "\n\t" else ascii(sign)[1:-1] for sign in text)
 

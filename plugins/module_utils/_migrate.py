@@ -11,12 +11,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import select
 import signal
 import subprocess
 import syslog
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._alert import harmless
 from ansible_collections.chamilo.hardening.plugins.module_utils._database_account import (
     CREDENTIALS,
     AccountError,
@@ -29,7 +31,8 @@ _START, _END = "upgrade-", ".cnf"
 ABOUT = """\
 Runs the migrations of an update with the account that may change tables, where the application itself may not
 (chamilo_database_split), or another command of Chamilo's console: chamilo-hardening migrate -- cache:clear. It runs as
-the web user. As long as it does, that user can read the password of this account."""
+the web user and asks nothing. As long as it does, that user can read the password of this account."""
+_BUFFER = 1 << 20  # bytes: more than the pipe holds, and of a longer line parts are shown
 
 
 def add(commands: Any, say: Callable[..., None]) -> None:
@@ -64,17 +67,46 @@ def migrate(
         raise AccountError(
             f"There is no account for upgrades of {site} ({problem}). It is made with chamilo_database_split."
         ) from problem
-    console = [place["php"], "bin/console", *(command or MIGRATE)]
+    console = [place["php"], "bin/console", *(("--no-interaction", *command) if command else MIGRATE)]
     # In the environment, which wins over the files of the application: on a command line everybody could read it.
     secret = {"DATABASE_USER": account["user"], "DATABASE_PASSWORD": account["password"]}
+    env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", **secret}
     words = ["runuser", "-u", place["user"], "--", "env", f"--chdir={place['root']}", "HOME=/nonexistent", *console]
-    # In a session of its own: the web user could type into the terminal of the one who asked.
-    with subprocess.Popen(words, env={**os.environ, **secret}, start_new_session=True) as child:
+    # The web user wrote what runs there. In a session of our own it could type into the terminal of the one who asked;
+    # with a descriptor of the terminal it could read there, also when the command has ended.
+    with subprocess.Popen(
+        words,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as child:
         try:
-            return site, child.wait()
+            _pass_on(child)
         except KeyboardInterrupt:  # so the terminal stops us alone
             os.killpg(child.pid, signal.SIGINT)
-            return site, child.wait()
+            _pass_on(child)
+        return site, child.wait()
+
+
+def _pass_on(child: subprocess.Popen[bytes]) -> None:
+    """Say what it says, until it ends. What it leaves running may keep the pipe open for ever."""
+    if child.stdout is None:
+        raise AssertionError("it has a pipe")
+    rest, over = b"", False
+    while not over:
+        over = child.poll() is not None
+        ready = select.select([child.stdout], [], [], 0 if over else 0.2)[0]
+        part = os.read(child.stdout.fileno(), _BUFFER) if ready else b""
+        if ready and not part:
+            child.wait()
+            over = True
+        *lines, rest = (rest + part).split(b"\n")
+        if len(rest) > _BUFFER or over and rest:
+            lines, rest = [*lines, rest], b""
+        for line in lines:
+            print(harmless(line.decode("utf-8", "replace").rstrip("\r")), flush=True)
 
 
 def _only(credentials: str) -> str:

@@ -171,7 +171,8 @@ def _parser(version: str) -> argparse.ArgumentParser:
 
 
 def _say(text: str, level: int = syslog.LOG_INFO) -> None:
-    """To the one who asked, and to the journal."""
+    """To the one who asked, and to the journal. The web user's programs may have chosen the words of a failure."""
+    text = _alert.harmless(text)
     stream = sys.stderr if level == syslog.LOG_ERR else sys.stdout
     if not _is_journal(stream):
         print(text, file=stream)

@@ -98,6 +98,11 @@ def test_status_tells_a_running_run_from_an_interrupted_one(desk: Desk) -> None:
     assert "NOT LOADED: web has not read its present files." in out
 
 
+def test_what_it_says_harms_no_terminal(desk: Desk) -> None:
+    _code, out, err = desk.type("undo", "\x1b[2Jheaders")
+    assert "\\x1b[2Jheaders" in out + err and "\x1b" not in out + err
+
+
 def test_undo_brings_back_and_says_so(desk: Desk, log: list[str]) -> None:
     desk.harden()
     (desk.root / "etc/a.conf").write_text("edited")
