@@ -491,7 +491,7 @@ def dumping(portal: Portal) -> Iterator[tuple[list[str], tuple[int, ...]]]:
     elif _by_socket(portal):
         where = f"--socket={_by_socket(portal)}"
         yield [dumper(), "--no-defaults", "--user=root", where, *DUMP_OPTIONS, *PROGRAMS, "--", portal.name], ()
-    else:  # the application's own account, its password in a pipe
+    else:  # the application's own account
         known = _env.read(Tree(), portal.folder)
         login = _database.Account(
             known.get("DATABASE_USER"), known.secret("DATABASE_PASSWORD"), portal.host, portal.port

@@ -44,6 +44,7 @@ _READ_ONLY = "SET SESSION TRANSACTION READ ONLY"
 _STRICT = "SET SESSION sql_mode = 'STRICT_ALL_TABLES', innodb_lock_wait_timeout = 10"
 _SECONDS = 10
 _DEADLOCK = 1213
+_LONGEST = 4000  # bytes of a line of an option file; the clients cut it at 4,096 and take the rest for another option
 
 # What the application uses where no row exists: the defaults of its own settings schema.
 DEFAULTS: Mapping[str, str] = {
@@ -186,10 +187,11 @@ class Reader:
             return {}
         path = Path(self._root, _overrides.PATH)
         try:
-            text = path.read_text(encoding="utf-8")
+            text = Tree().read(str(path))
+            text.encode("utf-8")
         except FileNotFoundError:
             return {}
-        except (OSError, UnicodeDecodeError) as problem:
+        except (OSError, UnicodeEncodeError) as problem:
             raise DatabaseError(f"{path}, which wins over the database, cannot be read: {problem}.") from problem
         containers = Path(self._compiled).glob("*Container.php") if self._compiled else []
         moments = [container.stat().st_mtime for container in containers]
@@ -258,11 +260,22 @@ def _connect(account: Account, first: str, doing: str) -> Any:
             write_timeout=_SECONDS,
             init_command=first,
             read_default_file=None,
+            auth_plugin_map={"mysql_clear_password": functools.partial(_NeverInClear, pymysql.OperationalError)},
             conv=dict(pymysql.converters.encoders),  # no decoders: text, as the client gives it
             cursorclass=pymysql.cursors.DictCursor,
         )
     except (pymysql.MySQLError, OSError, RuntimeError) as problem:
         raise _refused(account, problem, doing) from problem
+
+
+class _NeverInClear:
+    """What PyMySQL asks for an answer when a server wants the password itself."""
+
+    def __init__(self, refusal: Callable[..., Exception], _connection: object) -> None:
+        self._refusal = refusal
+
+    def authenticate(self, _packet: object) -> None:
+        raise self._refusal(0, "the server wants the password in clear, and does not get it")
 
 
 def _answers(connection: Any, account: Account, doing: str) -> Ask:
@@ -297,7 +310,7 @@ def _program() -> str:
 
 
 def _options(account: Account) -> int:
-    """The end of a pipe from which the client reads its option file, with the password."""
+    """The option file that the client reads, with the password."""
     options = {
         "user": account.user,
         "password": account.password,
@@ -311,16 +324,28 @@ def _options(account: Account) -> int:
         # Newer clients refuse a server without TLS, PHP does not.
         "loose-ssl-verify-server-cert": "1" if account.authority else "0",
     }
-    text = "[client]\n" + "".join(f"{name}={_option(value)}\n" for name, value in options.items() if value)
-    reading, writing = os.pipe()
-    # Short enough for a pipe's buffer, so that nobody has to read while we write.
-    os.write(writing, text.encode("utf-8"))
-    os.close(writing)
-    return reading
+    lines = {name: f"{name}={_option(value)}\n".encode() for name, value in options.items() if value}
+    for name, line in lines.items():
+        if len(line) > _LONGEST:
+            raise DatabaseError(
+                f"The {name} of the database account has more than {_LONGEST} characters, which no client reads. "
+                "Give it a shorter one."
+            )
+    return secret_file(b"[client]\n" + b"".join(lines.values()))
+
+
+def secret_file(data: bytes) -> int:
+    """An open file that is in memory alone: on no disk, in no process list. Of any length, where a pipe would wait."""
+    handle = os.memfd_create("chamilo-hardening")
+    os.fchmod(handle, 0o600)  # the client ignores an option file that everybody may change
+    with open(handle, "wb", closefd=False) as file:
+        file.write(data)
+    os.lseek(handle, 0, os.SEEK_SET)
+    return handle
 
 
 def _client(account: Account) -> Ask:
-    """Through the command line client, which gets the password in a pipe and the statement on its input."""
+    """Through the command line client, which gets the password in its option file and the statement on its input."""
     program = _program()
 
     def ask(sql: str) -> list[Row]:

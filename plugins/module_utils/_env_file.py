@@ -24,7 +24,7 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _env
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Place, Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError, Reader, secret_file
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import Item, StateError, file_item, note_written
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import Tree as Disk
@@ -542,23 +542,18 @@ def in_use(site: Site) -> str:
 
 
 def run_openssl(words: Sequence[str], key: bytes, passphrases: Sequence[str]) -> tuple[int, bytes]:
-    """openssl with a key on its input. ``@0`` stands for the first passphrase, which comes through a pipe."""
-    readers: list[int] = []
+    """openssl with a key on its input. ``@0`` stands for the first passphrase."""
+    files = [secret_file(each.encode("utf-8", "surrogateescape") + b"\n") for each in passphrases]
     try:
-        for passphrase in passphrases:
-            reading, writing = os.pipe()
-            readers.append(reading)
-            with os.fdopen(writing, "wb") as pipe:
-                pipe.write(passphrase.encode("utf-8", "surrogateescape") + b"\n")
-        argv = [f"fd:{readers[int(word[1:])]}" if word.startswith("@") else word for word in words]
+        argv = [f"fd:{files[int(word[1:])]}" if word.startswith("@") else word for word in words]
         done = subprocess.run(
-            ["openssl", *argv], input=key, capture_output=True, pass_fds=readers, timeout=60, check=False
+            ["openssl", *argv], input=key, capture_output=True, pass_fds=files, timeout=60, check=False
         )
     except FileNotFoundError:
         return 127, b""
     except subprocess.TimeoutExpired:
         return 124, b""
     finally:
-        for reading in readers:
-            os.close(reading)
+        for file in files:
+            os.close(file)
     return done.returncode, done.stdout

@@ -49,6 +49,10 @@ Nice=10
 IOSchedulingClass=idle
 TimeoutStartSec=4h
 ExecStart={program} daily
+# What fails tells it itself; what is stopped, for its time was up or its memory, cannot.
+ExecStopPost=/bin/sh -c 'case "$SERVICE_RESULT" in success|exit-code) ;; *) exec {program} alert \
+ "The daily work was stopped before its end" \
+ "systemd says: $SERVICE_RESULT. See journalctl -u chamilo-hardening-daily, then run chamilo-hardening daily." ;; esac'
 """
 TIMER_TEXT = """\
 # Written by the Ansible collection chamilo.hardening.

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -169,6 +171,14 @@ def test_an_empty_override_file_overrides_nothing(tmp_path):
     assert reader(("security", "x", "1", "y", "1"), root=root).effective("x", "security") == {MAIN: "y", SECOND: "y"}
 
 
+@pytest.mark.parametrize("put", [os.mkfifo, os.mkdir, lambda path: path.write_bytes(b"\xff")])
+def test_what_is_no_text_in_place_of_the_overrides_is_said_at_once(tmp_path, put):
+    (tmp_path / "config").mkdir()
+    put(tmp_path / "config/settings_overrides.yaml")
+    with pytest.raises(DatabaseError, match="settings_overrides.yaml, which wins over the database, cannot be read"):
+        reader(root=tmp_path).settings()
+
+
 def test_without_a_site_the_reason_is_said():
     with pytest.raises(DatabaseError, match="No Chamilo was found"):
         Reader.of_site(Site("campus.test"))
@@ -205,7 +215,7 @@ def pretender(tmp_path, monkeypatch):
     return lambda: json.loads(told.read_text())
 
 
-def test_the_client_gets_the_password_in_a_pipe_alone(pretender):
+def test_the_client_gets_the_password_in_its_option_file_alone(pretender):
     ask = _database._client(Account("chamilo", 'hun"ter\\2', name="chamilo"))
     assert ask("SELECT 1") == [{"a&b": "1 <field>\ntwo\x01 &amp;", "c": None, "d": ""}]
     told = pretender()
@@ -213,6 +223,43 @@ def test_the_client_gets_the_password_in_a_pipe_alone(pretender):
     assert "hun" not in json.dumps([told["argv"], told["input"], told["environment"]])
     assert told["input"].startswith("SET SESSION TRANSACTION READ ONLY;\n")
     assert ask("SELECT 1") == [{"a&b": "1 <field>\ntwo\x01 &amp;", "c": None, "d": ""}]
+
+
+def test_a_password_that_no_client_would_read_is_refused_by_name():
+    """It would take the rest for an option, and tell it; and a pipe would wait for a reader."""
+    for length in (4_000, 70_000):
+        with pytest.raises(DatabaseError, match="The password of the database account has more than") as problem:
+            _database._options(Account("chamilo", "a" * length))
+        assert "aaaa" not in str(problem.value)
+
+
+def test_a_server_that_wants_the_password_itself_does_not_get_it():
+    pytest.importorskip("pymysql")
+
+    def packet(number, data):
+        return len(data).to_bytes(3, "little") + bytes([number]) + data
+
+    got = []
+
+    def serve(listening):
+        with listening.accept()[0] as wire:
+            flags = 0x1 | 0x200 | 0x8000 | 0x80000  # the new protocol, and plugins
+            hello = b"\x0a8.0.30\0" + bytes(4) + b"12345678\0" + (flags & 0xFFFF).to_bytes(2, "little") + b"\x2d\2\0"
+            hello += (flags >> 16).to_bytes(2, "little") + bytes([21]) + bytes(10) + b"123456789012\0"
+            wire.sendall(packet(0, hello + b"mysql_native_password\0"))
+            got.append(wire.recv(4096))
+            wire.sendall(packet(2, b"\xfemysql_clear_password\0"))
+            got.append(wire.recv(4096))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(30)
+        server = threading.Thread(target=serve, args=(listening,))
+        server.start()
+        account = Account("chamilo", "hunter2", host="127.0.0.1", port=listening.getsockname()[1])
+        with pytest.raises(DatabaseError, match="wants the password in clear") as problem:
+            Reader(account).query("SELECT 1")
+        server.join()
+    assert got[0] and b"hunter2" not in b"".join(got) and "hunter2" not in str(problem.value)
 
 
 def test_what_the_server_said_is_passed_on(pretender):

@@ -693,6 +693,11 @@ def test_a_passphrase_that_openssl_would_not_take_is_refused(portal):
         assert "at least 4 characters and no line break" in problem and "lines" not in problem
 
 
+def test_a_passphrase_longer_than_a_pipe_holds_nothing_up():
+    code, made = _env_file.run_openssl(["pkey", "-passin", "@0", "-pubout"], b"no key", ["a" * 70_000])
+    assert code not in (0, 124, 127) and made == b""
+
+
 def test_a_key_that_comes_back_as_another_one_is_not_written(portal, monkeypatch):
     """openssl is what makes it; what it made is looked at."""
     before = portal.read("config/jwt/private.pem")

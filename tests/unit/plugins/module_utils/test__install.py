@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import stat
+import subprocess
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,6 +51,22 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("result", "told"), [("success", False), ("exit-code", False), ("timeout", True), ("signal", True)]
+)
+def test_a_daily_work_that_was_stopped_is_told(place: Place, tmp_path: Path, result: str, told: bool) -> None:
+    """What failed by itself has told it already."""
+    place.install(b'#!/bin/sh\nprintf "%s\\n" "$@" > "${0%/*}/told"\n')
+    unit = (place.units / f"{DAILY}.service").read_text()
+    (line,) = [line for line in unit.splitlines() if line.startswith("ExecStopPost=")]
+    subprocess.run(shlex.split(line.partition("=")[2]), env={"SERVICE_RESULT": result}, check=True)
+    said = place.program.parent / "told"
+    assert said.exists() == told
+    if told:
+        command, title, text = said.read_text().splitlines()
+        assert command == "alert" and "daily work" in title and result in text
 
 
 def test_it_is_installed_and_enabled_once(place: Place) -> None:
