@@ -492,7 +492,9 @@ def dumping(portal: Portal) -> Iterator[tuple[list[str], tuple[int, ...]]]:
         where = f"--socket={_by_socket(portal)}"
         yield [dumper(), "--no-defaults", "--user=root", where, *DUMP_OPTIONS, *PROGRAMS, "--", portal.name], ()
     else:  # the application's own account
-        known = _env.read(Tree(), portal.folder)
+        known = _env.read(Tree(), portal.folder, web_user=portal.web_user)
+        if not known.files:
+            raise BackupError(" ".join(known.problems))
         login = _database.Account(
             known.get("DATABASE_USER"), known.secret("DATABASE_PASSWORD"), portal.host, portal.port
         )

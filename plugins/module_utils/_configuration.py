@@ -13,6 +13,8 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import open_guarded
+
 # What the first line of every file of ours begins with.
 OURS = "# Managed by Ansible: chamilo.hardening,"
 
@@ -30,9 +32,16 @@ class Tree:
     def _at(self, path: str) -> str:
         return self._prefix + path
 
-    def read(self, path: str) -> str:
-        """A text. The application's user may have put a pipe, a device or a giant in its place: those are refused."""
-        handle = os.open(self._at(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    def read(self, path: str, web_user: str | None = None) -> str:
+        """A text. The application's user may have put a pipe, a device or a giant in its place: those are refused.
+
+        ``web_user``: whom PHP runs as, where root goes by what it reads. A link that this user could have laid is
+        refused as well; an empty one is Debian's.
+        """
+        if web_user is None:
+            handle = os.open(self._at(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        else:
+            handle = open_guarded(self._at(path), web_user)
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             os.close(handle)
             raise OSError(errno.EINVAL, "no regular file", path)

@@ -93,11 +93,14 @@ class Account:
 class Reader:
     """One read-only way into a database. The connection is made by the first question."""
 
-    def __init__(self, account: Account, root: str = "", ask: Ask | None = None, compiled: str = "") -> None:
+    def __init__(
+        self, account: Account, root: str = "", ask: Ask | None = None, compiled: str = "", web_user: str = ""
+    ) -> None:
         self.account = account
         self._root = root
         self._given = ask
         self._compiled = compiled  # the folder of the application's cache, where that is not renewed by itself
+        self._web_user = web_user
 
     @classmethod
     def of_site(cls, site: Site) -> Reader:
@@ -105,7 +108,7 @@ class Reader:
         there = site.database
         if not site.root:
             raise DatabaseError("No Chamilo was found on this host, so there is no account to read its database with.")
-        environment = _env.read(Tree(), site.root)
+        environment = _env.read(Tree(), site.root, web_user=site.php.user)
         if environment.problems:
             raise DatabaseError(" ".join(environment.problems))
         if not there.user or not there.name:
@@ -120,7 +123,7 @@ class Reader:
         password = environment.secret(name)
         compiled = os.path.join(site.root, "var/cache/prod") if environment.get("APP_ENV") == "prod" else ""
         account = Account(there.user, password, host, there.port or 3306, socket, there.name, authority(host))
-        return cls(account, site.root, compiled=compiled)
+        return cls(account, site.root, compiled=compiled, web_user=site.php.user)
 
     @classmethod
     def of_server(cls) -> Reader:
@@ -187,12 +190,13 @@ class Reader:
             return {}
         path = Path(self._root, _overrides.PATH)
         try:
-            text = Tree().read(str(path))
+            text = Tree().read(str(path), self._web_user)
             text.encode("utf-8")
         except FileNotFoundError:
             return {}
         except (OSError, UnicodeEncodeError) as problem:
-            raise DatabaseError(f"{path}, which wins over the database, cannot be read: {problem}.") from problem
+            why = problem.strerror if isinstance(problem, OSError) else problem
+            raise DatabaseError(f"{path}, which wins over the database, cannot be read: {why}.") from problem
         containers = Path(self._compiled).glob("*Container.php") if self._compiled else []
         moments = [container.stat().st_mtime for container in containers]
         if moments and max(moments) < path.stat().st_mtime:

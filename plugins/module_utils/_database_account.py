@@ -396,8 +396,12 @@ class Keeper:
                 return f"somebody uses it from {client['HOST'].rpartition(':')[0]} now"
         for host in self.site.virtual_hosts:
             for folder in {host.root, os.path.dirname(host.root)} - {"", "/", self.site.root}:
-                if os.path.isfile(f"{folder}/.env") and _env.read(Files(), folder).get("DATABASE_USER") == old.user:
-                    return f"the portal in {folder} uses it too"
+                if os.path.isfile(f"{folder}/.env"):
+                    known = _env.read(Files(), folder, web_user=self.site.php.user)
+                    if not known.files:
+                        return f"the portal in {folder} may use it too: {' '.join(known.problems).rstrip('.')}"
+                    if known.get("DATABASE_USER") == old.user:
+                        return f"the portal in {folder} uses it too"
         return ""
 
     def _take_back(self, server: Server, move: Mapping[str, Any], result: Result) -> None:
@@ -405,7 +409,10 @@ class Keeper:
         old = Who(*move["old"]["who"])
         if self._memory.get("old", {}).get(str(old)):
             self._give_back(server, old)
-        if _env.read(Files(), self.site.root, self.given).get("DATABASE_USER") == move["new"]["user"]:
+        known = _env.read(Files(), self.site.root, self.given, self.site.php.user)
+        if not known.files:
+            raise AccountError(f"{' '.join(known.problems)} The account {move['new']['user']} stays until it can be.")
+        if known.get("DATABASE_USER") == move["new"]["user"]:
             self._write(move["old"]["user"], move["old"]["password"], result)
         server.drop(move["new"]["user"], move["new"]["hosts"])
         self._remember(move=None)

@@ -101,19 +101,22 @@ def is_secret(name: str) -> bool:
     return _SHOWN.fullmatch(name) is None
 
 
-def read(tree: Tree, root: str, real: Mapping[str, Place] | None = None) -> Environment:
-    """The environment of the application in ``root``. ``real``: what PHP is given by the server; it wins."""
+def read(tree: Tree, root: str, real: Mapping[str, Place] | None = None, web_user: str = "") -> Environment:
+    """The environment of the application in ``root``. ``real``: what PHP is given by the server; it wins.
+
+    ``web_user``: whom PHP runs as. No link that this user could have laid is followed.
+    """
     given = {name: _Value(place.what, f"{place.file}:{place.line}") for name, place in (real or {}).items()}
     main = posixpath.join(root, ".env")
     dumped = main + ".local.php"
     if tree.exists(dumped):
         try:
-            found = _parse_php(tree.read(dumped), dumped)
+            found = _parse_php(tree.read(dumped, web_user), dumped)
         except OSError as problem:
             return Environment(given, (), (f"{dumped} cannot be read: {problem.strerror}.",))
         if "APP_ENV" not in given or "APP_ENV" not in found or given["APP_ENV"].text == found["APP_ENV"].text:
             return Environment(_with_defaults({**found, **given}), (dumped,), ())
-    files = _Files(tree, given)
+    files = _Files(tree, given, web_user)
     files.load(main if tree.exists(main) or not tree.exists(main + ".dist") else main + ".dist")
     if files.name() != "test" and tree.exists(main + ".local"):
         files.load(main + ".local")
@@ -150,8 +153,9 @@ def debug_text(text: str) -> str:
 class _Files:
     """The files in the order they are loaded. References are resolved when all are there."""
 
-    def __init__(self, tree: Tree, given: Mapping[str, _Value]) -> None:
+    def __init__(self, tree: Tree, given: Mapping[str, _Value], web_user: str) -> None:
         self.tree = tree
+        self.web_user = web_user
         self.given = given
         self.raw: dict[str, _Value] = {}
         self.read: list[str] = []
@@ -160,7 +164,7 @@ class _Files:
 
     def load(self, path: str) -> None:
         try:
-            text = self.tree.read(path)
+            text = self.tree.read(path, self.web_user)
             self.read.append(path)
             for name, value in parse_text(text, path).items():
                 if name not in self.given:

@@ -25,6 +25,7 @@ from typing import Any
 from ansible_collections.chamilo.hardening.plugins.module_utils import _env
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Place, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError, Reader, secret_file
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import open_guarded
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import Item, StateError, file_item, note_written
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import Tree as Disk
@@ -43,7 +44,6 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BARE = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
 _ROUNDS = 5  # one file may bring another into play; then it has to be settled
 _CACHE_SECONDS = 300.0
-_HOPS = 5  # links that lead to one file
 _SHORTEST = 4  # openssl takes no shorter passphrase
 _DEFAULT_KEY = "config/jwt/private.pem"
 
@@ -93,8 +93,8 @@ class Draft(Tree):
         self._texts: dict[str, str] = {}
         self.hidden = ""
 
-    def read(self, path: str) -> str:
-        return self._texts[path] if path in self._texts else self._base.read(path)
+    def read(self, path: str, web_user: str | None = None) -> str:
+        return self._texts[path] if path in self._texts else self._base.read(path, web_user)
 
     def exists(self, path: str) -> bool:
         return path != self.hidden and self._base.exists(path)
@@ -210,7 +210,7 @@ class Editor:
     # -- what is wanted ----------------------------------------------------------------------------------------------
 
     def _environment(self, draft: Draft) -> _env.Environment:
-        environment = _env.read(draft, self.site.root, self.given)
+        environment = _env.read(draft, self.site.root, self.given, self.site.php.user)
         if not environment.files:
             raise EnvError(" ".join(environment.problems) or f"{self.site.root} has no environment file.")
         if environment.files[0].endswith(".env.dist"):
@@ -295,21 +295,24 @@ class Editor:
     # -- files -------------------------------------------------------------------------------------------------------
 
     def _target(self, disk: Disk, path: str) -> str:
-        """The file behind a path, looked at once: a link that root made is followed, another one is not."""
-        asked = path
-        for _hop in range(_HOPS):
-            path = self._behind.get(path, path)
-            if path in self._old:
-                return path
-            item = disk.look(path)
-            if item.kind != "link":
-                self._behind[asked] = path
-                self._old[path] = item
-                return path
-            if item.uid not in (0, os.geteuid()):
-                raise EnvError(f"{path} is a link that root did not make. Nothing was changed. Replace it by the file.")
-            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), item.target))
-        raise EnvError(f"{path}: too many links on the way.")
+        """The file behind a path, looked at once. Links are followed as in reading."""
+        if path not in self._behind:
+            self._behind[path] = real = self._real(path)
+            if real not in self._old:
+                self._old[real] = disk.look(real)
+        return self._behind[path]
+
+    def _real(self, path: str) -> str:
+        try:
+            handle = open_guarded(path, self.site.php.user)
+        except FileNotFoundError:
+            return path
+        except OSError as problem:
+            raise EnvError(f"{path} cannot be read: {problem.strerror}. Nothing was changed.") from problem
+        try:
+            return os.readlink(f"/proc/self/fd/{handle}")
+        finally:
+            os.close(handle)
 
     def _text(self, disk: Disk, path: str) -> str:
         return self._old[self._target(disk, path)].data.decode("utf-8", "surrogateescape")

@@ -105,7 +105,7 @@ def undo(name: str, engine: Engine) -> list[str]:
 
 
 def _seen(editor: Editor) -> dict[str, str]:
-    return _env.read(Tree(), editor.site.root, editor.given).visible
+    return _env.read(Tree(), editor.site.root, editor.given, editor.site.php.user).visible
 
 
 def _write(known: Mapping[str, Kept], state: str) -> None:

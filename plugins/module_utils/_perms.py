@@ -31,24 +31,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import DIRECTORY as _DIRECTORY
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import FILE as _FILE
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import open_path, shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._release import MAPPED, Release, seen
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Neither a FIFO nor a lease of somebody else's makes this wait.
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _ENOUGH = 192  # directories that wait: from here on several processes share them
 _PROCESSES = 4
 _NEAR = 8  # levels
 _DEEPEST = 800  # levels; each holds a descriptor
 _LISTED = 20  # samples, and things refused, that are told one by one
-_SHOWN = 4096  # characters of a name; a path that can be given to a command is no longer
 _LIST = 16 << 20  # bytes of the list of suspect PHP: whoever plants it must not fill the disk with its names
 _LINKS = 100_000  # files with several names that are remembered
 _IN_ONE = 5_000_000  # entries of one directory
 _SECONDS = 3600.0  # against somebody who makes files faster than they are looked at
 _FS_IOC_GETFLAGS = 0x80086601
 _IMMUTABLE = 0x30  # FS_IMMUTABLE_FL | FS_APPEND_FL
-_FEW_LINKS = 40
 _NAMELESS = {
     stat.S_IFIFO: "a FIFO",
     stat.S_IFSOCK: "a socket",
@@ -201,12 +199,6 @@ class Found:
         values = json.loads(text)
         links = {(device, inode): link for device, inode, link in values.pop("links")}
         return cls(**{**values, "fixed": Counter(values["fixed"]), "links": links})
-
-
-def shown(path: str) -> str:
-    """A name that can harm neither a terminal nor a report."""
-    text = path if path.isprintable() else ascii(path)[1:-1]
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]} ... {text[-_SHOWN // 2 :]}"
 
 
 def diff(path: str, found: Found) -> dict[str, str]:
@@ -404,39 +396,19 @@ class Root:
 
 def open_trusted(path: str, start: int = -1) -> int:
     """Open a directory or file. A link on the way is followed only where root owns it and the folder it lies in."""
-    todo = [part for part in path.split("/") if part not in ("", ".")][::-1]
-    here = os.open("/", _DIRECTORY) if path.startswith("/") or start < 0 else os.dup(start)
-    followed = 0
     try:
-        while todo:
-            part = todo.pop()
-            status = os.stat(part, dir_fd=here, follow_symlinks=False)
-            if stat.S_ISLNK(status.st_mode):
-                folder = os.fstat(here)
-                followed += 1
-                if followed > _FEW_LINKS:
-                    raise PermsError(f"{shown(path)}: too many links.")
-                if status.st_uid != 0 or folder.st_uid != 0 or folder.st_mode & 0o022 and not folder.st_mode & 0o1000:
-                    raise PermsError(
-                        f"{shown(path)}: {shown(part)} is a link that somebody else than root could have laid. "
-                        "Give it and its folder to root, or name the folder it leads to."
-                    )
-                target = os.readlink(part, dir_fd=here)
-                todo += [step for step in target.split("/") if step not in ("", ".")][::-1]
-                if target.startswith("/"):
-                    os.close(here)
-                    here = os.open("/", _DIRECTORY)
-                continue
-            there = os.open(part, _DIRECTORY if stat.S_ISDIR(status.st_mode) else _FILE, dir_fd=here)
-            os.close(here)
-            here = there
-        return here
+        return open_path(path, _not_of_root, start)[0]
     except OSError as problem:
-        os.close(here)
         raise PermsError(f"{shown(path)}: {problem.strerror}") from problem
-    except PermsError:
-        os.close(here)
-        raise
+
+
+def _not_of_root(part: str, _target: str, link: os.stat_result, folder: os.stat_result) -> str:
+    if link.st_uid == 0 == folder.st_uid and (not folder.st_mode & 0o022 or folder.st_mode & 0o1000):
+        return ""
+    return (
+        f"{shown(part)} is a link that somebody else than root could have laid. Give it and its folder to root, or "
+        "name the folder it leads to."
+    )
 
 
 def mounts(mountinfo: str = "/proc/self/mountinfo") -> list[str]:

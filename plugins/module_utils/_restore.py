@@ -400,7 +400,9 @@ def _account(portal: Portal) -> list[str]:
     """On a fresh machine the application's account is missing: make it, with the rights the guide gives it."""
     if not portal.local or not _may_restore(portal) or not os.path.isdir(portal.folder):
         return []
-    known = _env.read(Tree(), portal.folder)
+    known = _env.read(Tree(), portal.folder, web_user=portal.web_user)
+    if not known.files:
+        return list(known.problems)
     user, password = known.get("DATABASE_USER"), known.secret("DATABASE_PASSWORD")
     if not user or user == "root" or _rows(portal, f"SELECT 1 FROM mysql.user WHERE User = {_text(user)} LIMIT 1"):
         return []

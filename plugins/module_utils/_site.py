@@ -10,6 +10,7 @@ Everything that a role or a check must know about the host is in ``Site``. Nothi
 from __future__ import annotations
 
 import json
+import os
 import posixpath
 import re
 import time
@@ -219,7 +220,7 @@ class _Discovery:
         php, pool = self.php(web, serving, fallback, pools, root)
         served, lineage, self_signed = self.certificates(root, [server.host for server in serving])
         php = self.attempt(lambda: self.set_in_php(php, pool, root), php)
-        environment = self.environment(root, web, serving, pool)
+        environment = self.environment(root, web, serving, pool, php.user)
         self.problems += configuration.problems
         return Site(
             domain=self.domain,
@@ -501,7 +502,9 @@ class _Discovery:
         drop_ins = f"/etc/{web.service}/sites-available/chamilo-{self.site}.d/*.conf"
         return f"include {drop_ins};" if web.name == "nginx" else f"IncludeOptional {drop_ins}"
 
-    def environment(self, root: str, web: WebServer, serving: Sequence[Server], pool: _php.Pool | None) -> Environment:
+    def environment(
+        self, root: str, web: WebServer, serving: Sequence[Server], pool: _php.Pool | None, user: str
+    ) -> Environment:
         """What the application sees: the pool's and the virtual host's environment win over the files."""
         real = dict(pool.environment) if pool else {}
         for server in serving:
@@ -510,8 +513,10 @@ class _Discovery:
         self.given = real
         if not root or not self.is_chamilo(root):
             return Environment({}, (), ())
-        environment = read_environment(self.tree, root, real)
-        self.problems += environment.problems
+        environment = read_environment(self.tree, root, real, user)
+        # Where it is there and even root is not to read it, nothing can be done right.
+        lost = not environment.files and os.geteuid() == 0 and self.tree.exists(posixpath.join(root, ".env"))
+        (self.errors if lost else self.problems).extend(environment.problems)
         return environment
 
     def database(self, environment: Environment) -> Database:

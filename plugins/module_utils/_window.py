@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import (
     Found,
     Order,
@@ -29,7 +30,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._perms import (
     open_trusted,
     order,
     run,
-    shown,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError, Tree, file_item
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import (

@@ -21,7 +21,8 @@ description:
     all files. When such a line holds another value than the one that is wanted, the module names file and line and
     fails before anything is changed.
   - Comments, order, line ends and the way of quoting stay as they are. Owner, group, mode and access lists of each file
-    do, too. A link that root made is followed.
+    do, too. A link is followed where it and its folder belong to root or to a user other than the one PHP runs as, and
+    where the latter cannot change what it leads to. Any other is refused.
   - All files change in one transaction. When the cache cannot be cleared with the new values, or the process is killed
     half way, the old files are put back; after a kill by the timer and the boot unit of
     M(chamilo.hardening.host_program), or by the next run. No copy of an old secret is kept.

@@ -263,7 +263,7 @@ def _is_complete(dump: Dump) -> bool | None:
 
 @check("backups_files")
 def files(look: Look) -> Finding:
-    environment = _env.read(Tree(), look.root)
+    environment = _env.read(Tree(), look.root, web_user=look.site.php.user)
     stores = [name for name in environment.sources if _is_store(name) and environment.secret(name)]
     if stores:
         return failed(

@@ -28,6 +28,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree imp
     user_name,
     web_users,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
     Finding,
     check,
@@ -142,7 +143,8 @@ def env(look: Look) -> Finding:
     files = [path for path in sorted(glob.glob(os.path.join(glob.escape(look.root), ".env*"))) if os.path.isfile(path)]
     if not files:
         return not_assessed(f"No .env file can be seen in {look.root}.")
-    faults = _opened(look, "upgrade", "install") + [fault for path in files for fault in _private(look, path, 0o640)]
+    faults = _opened(look, "upgrade", "install") + [_led_astray(look, path) for path in files]
+    faults += [fault for path in files for fault in _private(look, path, 0o640)]
     return _verdict(faults, f"{', '.join(_described(path) for path in files[:_FEW])}.")
 
 
@@ -160,6 +162,17 @@ def config(look: Look) -> Finding:
     if not faults and not os.access(folder, os.R_OK | os.X_OK):
         return not_assessed(f"{_described(folder)}; it cannot be looked into without root.")
     return _verdict(faults, f"{_described(folder)}; {len(keys)} keys in config/jwt are private.")
+
+
+def _led_astray(look: Look, path: str) -> str:
+    """Why root does not go by what it says."""
+    try:
+        Tree().read(path, php_user(look).name)
+    except PermissionError:  # another fault, if it is one
+        return ""
+    except OSError as problem:
+        return f"{shown(os.path.basename(path))} is not read: {problem.strerror}"
+    return ""
 
 
 def _described(path: str) -> str:

@@ -500,6 +500,14 @@ def test_the_account_for_backups_dumps_unless_it_cannot_see_all(
         assert any(word.startswith(who) for word in command[:2] + command[2:3])
 
 
+def test_without_the_application_s_environment_nothing_is_dumped_as_nobody(folders: Path) -> None:
+    (folders / "chamilo").mkdir()
+    os.mkfifo(folders / "chamilo/.env")
+    with pytest.raises(_backup.BackupError, match=r"\.env cannot be read: no regular file"):
+        with _backup.dumping(portal(folders, host="db.example.org", name="chamilo")):
+            pass
+
+
 def test_another_problem_of_the_same_day_and_the_same_of_the_next_night_are_told(
     folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pwd
 import re
 
 import pytest
@@ -25,7 +26,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database_accoun
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._grants import hashed
 from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Database, Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Database, Php, Site, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Probe
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
 
@@ -116,6 +117,7 @@ class Host:
         self.server = Server()
         self.folder = folder
         self.broken = lambda: False
+        self.hosts = ()
         os.mkdir(folder / "campus")
         self.write("chamilo", "old-password-1")
         server = self.server
@@ -158,7 +160,13 @@ class Host:
 
     def apply(self, check=False, step=lambda name: None, state="present", there="localhost", **wish):
         database = Database(there, socket="/socket", name="chamilo", user=self.user)
-        site = Site("campus.test", root=str(self.folder / "campus"), php=Php("8.4", user="www-data"), database=database)
+        site = Site(
+            "campus.test",
+            root=str(self.folder / "campus"),
+            php=Php("8.4", user="www-data"),
+            database=database,
+            virtual_hosts=self.hosts,
+        )
         machine = Machine(lambda argv, seconds: (0, ""), systemd=False)
         told = Engine(
             str(self.folder / "state"), machine, lambda probe: Answer(probe.url, 500 if self.broken() else 200)
@@ -249,6 +257,18 @@ def test_a_portal_that_does_not_go_on_gets_everything_back(sloppy, when):
     with pytest.raises(AccountError, match="does not go on with it.*500.*as it was before"):
         sloppy.apply(step=done.append)
     assert sloppy.user == "chamilo" and json.dumps(sloppy.server.users) == before
+
+
+def test_an_account_that_another_portal_may_use_keeps_its_rights_where_its_environment_is_refused(sloppy):
+    shop = sloppy.folder / "shop"
+    shop.mkdir()
+    (sloppy.folder / "real.env").write_text("DATABASE_USER=chamilo\n")
+    (shop / ".env").symlink_to("../real.env")
+    os.chown(shop / ".env", pwd.getpwnam("www-data").pw_uid, -1, follow_symlinks=False)
+    sloppy.hosts = (VirtualHost("shop.conf", 1, ("shop.test",), (), str(shop)),)
+    before = sloppy.server.rights("'chamilo'@'%'")
+    sloppy.apply()
+    assert sloppy.server.rights("'chamilo'@'%'") == before != []
 
 
 class Killed(BaseException):

@@ -141,6 +141,15 @@ def test_the_web_server_that_is_not_php_reads_no_secret(tree_look, project, web_
     assert "can be read by the web server" in finding.evidence
 
 
+def test_an_environment_file_that_the_web_user_led_elsewhere_is_a_finding(tree_look, project, web_user):
+    (project / ".env.local").symlink_to("var/upload/resource/essay.txt")
+    os.chown(project / ".env.local", pwd.getpwnam(web_user).pw_uid, -1, follow_symlinks=False)
+    finding = permissions.env(tree_look())
+    assert finding.status == "fail"
+    assert ".env.local is not read: .env.local is a link of " in finding.evidence
+    assert " to var/upload/resource/essay.txt, and " in finding.evidence
+
+
 def test_a_folder_that_cannot_be_read_is_not_assessed(tree_look, project, web_user):
     """As another user, in a process of its own: root may read everything."""
     reader = next(entry for entry in pwd.getpwall() if entry.pw_name in ("daemon", "bin"))

@@ -1,0 +1,127 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Opens a path step by step. A link on the way is followed only where whoever laid it may lead root elsewhere."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+import stat
+from collections.abc import Callable
+
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Neither a FIFO nor a lease of somebody else's makes this wait.
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_ON_THE_WAY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FEW = 40
+_SHOWN = 4096  # characters of a name; a path that can be given to a command is no longer
+
+# (name of a link, where it leads, what it is, what its folder is) -> why it is not followed, or an empty text
+Refusal = Callable[[str, str, os.stat_result, os.stat_result], str]
+
+
+def shown(path: str) -> str:
+    """A name that can harm neither a terminal nor a report."""
+    text = path if path.isprintable() else ascii(path)[1:-1]
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]} ... {text[-_SHOWN // 2 :]}"
+
+
+def open_path(path: str, refusal: Refusal, start: int = -1) -> tuple[int, bool]:
+    """An open directory or file, and whether the path itself is a link. ``start``: where a relative path begins."""
+    todo = _steps(path)
+    here = os.open("/", DIRECTORY) if path.startswith("/") or start < 0 else os.dup(start)
+    followed, linked, opened = 0, False, True
+    try:
+        while todo:
+            part = todo.pop()
+            status = os.stat(part, dir_fd=here, follow_symlinks=False)
+            if stat.S_ISLNK(status.st_mode):
+                target = os.readlink(part, dir_fd=here)
+                followed += 1
+                why = "too many links" if followed > _FEW else refusal(part, target, status, os.fstat(here))
+                if why:
+                    raise OSError(errno.ELOOP, why, path)
+                linked = linked or not todo
+                todo += _steps(target)
+                there = os.open("/", DIRECTORY) if target.startswith("/") else os.dup(here)
+            else:
+                opened = not todo
+                last = DIRECTORY if stat.S_ISDIR(status.st_mode) else FILE
+                there = os.open(part, last if opened else _ON_THE_WAY, dir_fd=here)
+            os.close(here)
+            here = there
+        if not opened:  # a link led back to a folder on the way
+            there = os.open(".", DIRECTORY, dir_fd=here)
+            os.close(here)
+            here = there
+    except OSError as problem:
+        os.close(here)
+        problem.filename = path
+        raise
+    return here, linked
+
+
+def open_guarded(path: str, web_user: str) -> int:
+    """An open file of the application's that root goes by. PHP's user cannot have led it there by a link.
+
+    A link counts as root's own or that of its folder's owner, such as a deploy user. ``web_user``: whom PHP runs as;
+    where that is not known, Debian's.
+    """
+    web = _Web(web_user or "www-data")
+    handle, linked = open_path(path, web.refusal)
+    status = os.fstat(handle)
+    why = ""
+    if linked and web.may_change(status):
+        why = (
+            f"which {web.name} can change. Give that file to root, with mode 640 and the group of {web.name}, or put it"
+        )
+        why += " in the place of the link"
+    elif linked and status.st_uid == 0 and not status.st_mode & 0o044:
+        why = "which root alone can read, and not PHP. Remove the link if it is none of yours; else give PHP the right"
+    if why:
+        real = shown(os.readlink(f"/proc/self/fd/{handle}"))
+        os.close(handle)
+        raise OSError(errno.ELOOP, f"it is a link to {real}, {why}", path)
+    return handle
+
+
+class _Web:
+    """What PHP's user could have done."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._uid, self._groups = -1, frozenset[int]()
+        try:
+            user = pwd.getpwnam(name)
+        except KeyError:
+            return
+        if user.pw_uid not in (0, os.geteuid()):  # nothing is gained by leading oneself
+            self._uid, self._groups = user.pw_uid, frozenset(os.getgrouplist(name, user.pw_gid))
+
+    def may_change(self, status: os.stat_result) -> bool:
+        mode = status.st_mode
+        return status.st_uid == self._uid or bool(mode & 0o002 or mode & 0o020 and status.st_gid in self._groups)
+
+    def refusal(self, part: str, target: str, link: os.stat_result, folder: os.stat_result) -> str:
+        sticky = folder.st_mode & stat.S_ISVTX and folder.st_uid != self._uid
+        laid = link.st_uid in (0, os.geteuid(), folder.st_uid) and link.st_uid != self._uid
+        if laid and (sticky or not self.may_change(folder)):
+            return ""
+        return (
+            f"{shown(part)} is a link of {_name(link.st_uid)} to {shown(target)}, and {self.name} could have laid it. "
+            "Remove it if it is none of yours; else give it and its folder to root (chown -h)"
+        )
+
+
+def _steps(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in ("", ".")][::-1]
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"

@@ -1,0 +1,163 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real links of real accounts: these tests give files to other accounts, so they need root."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _env
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import open_path
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import SiteError, discover
+
+WEB = pwd.getpwnam("www-data")
+DEPLOY = pwd.getpwnam("backup").pw_uid
+
+
+def give(path: Path, user: int, mode: int | None = None, group: int = 0) -> None:
+    os.chown(path, user, group, follow_symlinks=False)
+    if mode is not None:
+        path.chmod(mode)
+
+
+class Campus:
+    """releases/7 and shared/, as Deployer lays them. ``owner`` has laid all of it."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        self.root = top / "releases/7"
+        self.shared = top / "shared"
+        for folder in (self.root / "var/upload", self.shared):
+            folder.mkdir(parents=True)
+        (self.shared / ".env").write_text("DATABASE_USER=shared\n")
+        (self.root / ".env").symlink_to("../../shared/.env")
+        (top / "current").symlink_to("releases/7")
+
+    def owner(self, user: int) -> Campus:
+        for path in [self.top, *self.top.rglob("*")]:
+            give(path, user)
+        give(self.root / "var/upload", WEB.pw_uid, 0o770)
+        give(self.shared / ".env", user, 0o640, WEB.pw_gid)
+        return self
+
+    def read(self) -> tuple[str, str]:
+        found = _env.read(Tree(), str(self.top / "current"), web_user="www-data")
+        return found.get("DATABASE_USER"), " ".join(found.problems)
+
+
+@pytest.fixture
+def campus(tmp_path: Path) -> Campus:
+    return Campus(tmp_path / "campus").owner(0)
+
+
+@pytest.mark.parametrize("user", [0, DEPLOY])
+def test_shared_files_and_releases_are_read(campus: Campus, user: int) -> None:
+    assert campus.owner(user).read() == ("shared", "")
+
+
+def test_links_of_root_lead_to_a_file_of_the_deploy_user_and_the_other_way_round(campus: Campus) -> None:
+    give(campus.shared / ".env", DEPLOY, 0o640, WEB.pw_gid)
+    assert campus.read() == ("shared", "")
+    campus.owner(DEPLOY)
+    give(campus.shared / ".env", 0, 0o640, WEB.pw_gid)
+    assert campus.read() == ("shared", "")
+
+
+def a_link_of_the_web_user(campus: Campus) -> None:
+    give(campus.root / ".env", WEB.pw_uid)
+
+
+def a_link_of_a_stranger(campus: Campus) -> None:
+    give(campus.root / ".env", DEPLOY)
+
+
+def a_folder_of_the_web_user(campus: Campus) -> None:
+    give(campus.root, WEB.pw_uid)
+
+
+def a_folder_of_the_web_user_s_group(campus: Campus) -> None:
+    give(campus.root, 0, 0o775, WEB.pw_gid)
+
+
+def a_release_of_the_web_user(campus: Campus) -> None:
+    give(campus.top / "current", WEB.pw_uid)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name", "target"),
+    [
+        (a_link_of_the_web_user, ".env", "../../shared/.env"),
+        (a_link_of_a_stranger, ".env", "../../shared/.env"),
+        (a_folder_of_the_web_user, ".env", "../../shared/.env"),
+        (a_folder_of_the_web_user_s_group, ".env", "../../shared/.env"),
+        (a_release_of_the_web_user, "current", "releases/7"),
+    ],
+)
+def test_a_link_that_the_web_user_could_have_laid_is_named(campus: Campus, wrong, name: str, target: str) -> None:
+    wrong(campus)
+    user, problem = campus.read()
+    assert user == "" and f" {name} is a link of " in problem and f" to {target}, and www-data could" in problem
+
+
+def of_the_web_user(path: Path) -> None:
+    give(path, WEB.pw_uid, 0o600)
+
+
+def of_its_group(path: Path) -> None:
+    give(path, 0, 0o660, WEB.pw_gid)
+
+
+def of_everybody(path: Path) -> None:
+    give(path, 0, 0o666)
+
+
+@pytest.mark.parametrize("wrong", [of_the_web_user, of_its_group, of_everybody])
+def test_a_link_of_root_to_what_the_web_user_can_change_is_refused(campus: Campus, wrong) -> None:
+    text = campus.root / "var/upload/e.txt"
+    text.write_text("DATABASE_USER=theirs\n")
+    wrong(text)
+    (campus.root / ".env.local").symlink_to("var/upload/e.txt")
+    user, problem = campus.read()
+    assert user == "" and f"link to {text}, which www-data can change. Give that file to root" in problem
+
+
+def test_a_secret_of_root_is_never_read_through_a_link(campus: Campus) -> None:
+    """`chown -R root` makes every link one of root's."""
+    give(campus.shared / ".env", 0, 0o600)
+    assert "which root alone can read" in campus.read()[1]
+
+
+def test_a_file_of_the_web_user_itself_is_read(campus: Campus) -> None:
+    """Chamilo's wizard writes it."""
+    (campus.root / ".env").unlink()
+    (campus.root / ".env").write_text("DATABASE_USER=wizard\n")
+    give(campus.root / ".env", WEB.pw_uid, 0o600)
+    assert campus.read() == ("wizard", "")
+
+
+def test_a_folder_that_a_link_leads_back_to_can_be_listed(campus: Campus) -> None:
+    (campus.root / "here").symlink_to(".")
+    handle, linked = open_path(str(campus.root / "here"), lambda *_link: "")
+    assert (sorted(os.listdir(handle)), linked) == ([".env", "here", "var"], True)
+    os.close(handle)
+
+
+def test_a_refused_environment_stops_a_run_before_anything_changes(host) -> None:
+    host.install("nginx")
+    host.chamilo()
+    host.testbed_site("nginx", "plain")
+    env = host.root / "var/www/chamilo/.env"
+    env.rename(host.root / "secret")
+    env.symlink_to(host.root / "secret")
+    give(env, WEB.pw_uid)
+    site = discover("campus.test", tree=host.tree)
+    assert "APP_ENV" not in site.environment
+    assert any(".env is a link of www-data" in problem for problem in site.problems)
+    with pytest.raises(SiteError, match=r"\.env is a link of www-data"):
+        discover("campus.test", require=True, tree=host.tree)
