@@ -17,13 +17,15 @@ import argparse
 import contextlib
 import fcntl
 import glob
+import heapq
 import json
+import math
 import os
 import socket
 import stat
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +36,7 @@ RECORD = "antivirus.json"
 QUARANTINE = "quarantine"  # below the state
 SOCKET = "/run/clamav/clamd.ctl"
 _SKIPPED = ("cache", "log")  # below var/
+LATE_HOURS = 2  # a scan begins every two minutes
 _OVERLAP = 10.0  # seconds that the last scan and this one have in common
 _DAY = 86400.0  # seconds that the first scan looks back
 _PATIENCE = 180.0  # seconds for one answer of the scanner, which gives a file two minutes
@@ -42,6 +45,11 @@ _TOLD = 20  # files that one alert names
 _HOUR = 3600.0  # between two alerts of a kind
 _REMEMBERED = 1000  # files that are not told again
 _BLOCK = 1 << 18
+_DEEPEST = 100  # levels of folders; each holds a descriptor
+_PLACES = 10_000  # folders that are known from the last scan
+_NAME = 300  # characters of a path that are shown
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_TOO_DEEP = f"more than {_DEEPEST} folders one in the other, not looked into; remove them, or move them further up"
 _STRANGE = "a link to a folder of somebody else's, which is not followed; if it is right: chown -h root"
 
 
@@ -155,28 +163,111 @@ def _tops(root: str, refused: list[str]) -> list[str]:
     return found
 
 
-def _new(tops: list[str], since: float) -> Iterator[tuple[str, str, int]]:
-    """Files below folders that changed since then: the path, the name, the open folder. The first one is var/."""
+class Places:
+    """Where the folders lay that were scanned, by number. Files in one that was moved here keep their old time.
+
+    A folder changes its own time when it is moved, and also with each upload into it. So one that changed is scanned
+    whole where it was not in this place before, and else only for what is new in it. What it was given while it was
+    elsewhere is new, or it was missing in a scan and is no longer known.
+    """
+
+    def __init__(self, since: float, known: Collection[str] | None = ()) -> None:
+        """``known``: from the last scan; None before the first one, to which nothing was moved."""
+        self.since = since
+        self.known = None if known is None else frozenset(known)
+        self._seen: list[tuple[float, str]] = []
+
+    def begins(self, place: str, changed: float) -> float:
+        """From which time on files in the folder that is in this place are new."""
+        keep = heapq.heappush if len(self._seen) < _PLACES else heapq.heappushpop
+        keep(self._seen, (changed, place))
+        moved = self.known is not None and changed >= self.since and place not in self.known
+        return 0.0 if moved else self.since
+
+    def seen(self) -> list[str]:
+        """For the next scan: those that changed last. What is left out is scanned once more than it must be."""
+        return sorted({place for _changed, place in self._seen})
+
+
+class _Folder:
+    """An open folder on the way down."""
+
+    handle: int
+    since: float
+
+    def __init__(self, path: str, above: _Folder | None, places: Places) -> None:
+        self.path = path
+        self.files: list[str] = []
+        self.folders: list[str] = []
+        name, parent = (os.path.basename(path), above.handle) if above else (path, None)
+        self.handle = os.open(name, _FOLDER, dir_fd=parent)
+        try:
+            info = os.fstat(self.handle)
+            with os.scandir(self.handle) as entries:
+                for entry in entries:
+                    (self.folders if entry.is_dir(follow_symlinks=False) else self.files).append(entry.name)
+        except BaseException:
+            os.close(self.handle)
+            raise
+        self.number = info.st_ino
+        if above:
+            began = places.begins(f"{info.st_dev} {above.number} {info.st_ino}", info.st_ctime)
+            self.since = min(above.since, began)
+        else:  # the time of the folder does not tell that a link leads to it since
+            self.since = places.begins(f"{info.st_ino} {path}", math.inf)
+
+    def new(self) -> Iterator[tuple[str, str, int]]:
+        for name in self.files:
+            with contextlib.suppress(FileNotFoundError):
+                info = os.stat(name, dir_fd=self.handle, follow_symlinks=False)
+                # The time of the last change of the entry: nobody but root can set it back.
+                if stat.S_ISREG(info.st_mode) and info.st_ctime >= self.since:
+                    yield os.path.join(self.path, name), name, self.handle
+
+
+def _new(tops: list[str], places: Places, too_deep: list[str]) -> Iterator[tuple[str, str, int]]:
+    """Files below folders that are new there: the path, the name, the open folder. The first one is var/."""
     for number, top in enumerate(tops):
-        for folder, folders, names, handle in os.fwalk(top):
-            if folder == top and not number:
-                folders[:] = [name for name in folders if name not in _SKIPPED]
-            for name in names:
-                with contextlib.suppress(FileNotFoundError):
-                    info = os.stat(name, dir_fd=handle, follow_symlinks=False)
-                    # The time of the last change of the entry: nobody but root can set it back.
-                    if stat.S_ISREG(info.st_mode) and info.st_ctime >= since:
-                        yield os.path.join(folder, name), name, handle
+        way: list[_Folder] = []  # no recursion: the web user decides how deep it goes
+        try:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # gone or changed since
+                way.append(_Folder(top, None, places))
+                if not number:
+                    way[0].folders = [name for name in way[0].folders if name not in _SKIPPED]
+                yield from way[0].new()
+            while way:
+                here = way[-1]
+                if here.folders and len(way) == _DEEPEST:
+                    too_deep.append(here.path)
+                    here.folders = []
+                if not here.folders:
+                    os.close(way.pop().handle)
+                    continue
+                path = os.path.join(here.path, here.folders.pop())
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    way.append(_Folder(path, here, places))
+                    yield from way[-1].new()
+        finally:
+            for folder in way:
+                os.close(folder.handle)
 
 
-def scan_portal(root: str, since: float, keep: str, address: str = "", seen: Seen | None = None) -> Seen:
+def _shown(path: str, root: str) -> str:
+    text = ascii(os.path.relpath(path, root))[1:-1]
+    return text if len(text) <= _NAME else f"{text[: _NAME // 2]}...{text[-_NAME // 2 :]}"
+
+
+def scan_portal(
+    root: str, since: float, keep: str, address: str = "", seen: Seen | None = None, places: Places | None = None
+) -> Seen:
     """Show every file that is new to the scanner, and take away what it finds. ``seen`` is filled as things happen."""
     seen = seen or Seen()
     refused: list[str] = []
+    too_deep: list[str] = []
     tops = _tops(root, refused)
-    seen.not_judged += [f"{ascii(os.path.relpath(link, root))[1:-1]}: {_STRANGE}" for link in refused]
-    for path, name, folder in _new(tops, since):
-        shown = ascii(os.path.relpath(path, root))[1:-1]
+    seen.not_judged += [f"{_shown(link, root)}: {_STRANGE}" for link in refused]
+    for path, name, folder in _new(tops, places or Places(since), too_deep):
+        shown = _shown(path, root)
         try:
             handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
         except OSError:  # gone or changed since: if it is a file again, that is new too
@@ -190,6 +281,7 @@ def scan_portal(root: str, since: float, keep: str, address: str = "", seen: See
             seen.not_judged.append(f"{shown}: {problem}")
         finally:
             os.close(handle)
+    seen.not_judged += [f"{_shown(path, root)}: {_TOO_DEEP}" for path in too_deep]
     return seen
 
 
@@ -216,45 +308,20 @@ def scan(everything: bool = False, address: str = "") -> list[str]:
     problems: list[str] = []
     unheard: list[str] = []
     os.makedirs(_state.STATE, 0o700, exist_ok=True)
-    with open(os.path.join(_state.STATE, "antivirus.lock"), "w", encoding="ascii") as lock:
+    # Its time says since when it is held: it must not be emptied.
+    with open(os.path.join(_state.STATE, "antivirus.lock"), "a", encoding="ascii") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return ["The last scan is still going on."]
+            return [_still(os.fstat(lock.fileno()).st_mtime)]
+        os.utime(lock.fileno())
         for path in sorted(glob.glob(CONFIGURATION)):
-            with open(path, encoding="utf-8") as stream:
-                known: dict[str, Any] = json.load(stream)
-            site, began = os.path.basename(path)[len("uploads-") : -len(".json")], time.time()
-            last = _records.read(RECORD).get(site, {})
-            known_before = last.get("not_judged") or {}  # what was told, and when
-            since = 0.0 if everything else float(last.get("since") or began - _DAY)
-            if since > began:  # the clock was put back: nobody knows when the last scan was
-                since = began - _DAY
-            seen, problem = Seen(), ""
             try:
-                ping(address)
-                scan_portal(known["root"], since, os.path.join(_state.STATE, QUARANTINE), address, seen)
-            except (AntivirusError, OSError) as raised:
-                problem = f"{raised} New files of {known['domain']} are scanned as soon as it does."
+                problem = _scan_site(path, everything, address, lines, unheard)
+            except Exception as raised:  # a damaged configuration, a full disk: the others are scanned all the same
+                problem = f"The scan by {path} ended with {raised!r}."
+            if problem:
                 problems.append(problem)
-            text = (
-                f"{seen.scanned} new files scanned, {len(seen.found)} with a virus, {len(seen.not_judged)} not judged."
-            )
-            if problem:  # what was taken away is told all the same: the next scan finds it no more
-                news, told = [], known_before
-                lines += seen.found
-            else:
-                # What every scan finds again (a link, say) is told once a day.
-                news = [one for one in seen.not_judged if not 0 <= began - known_before.get(one, -_DAY) < _DAY]
-                told = {**{one: known_before.get(one) for one in seen.not_judged}, **dict.fromkeys(news, began)}
-                since = began - _OVERLAP
-                if seen.scanned or seen.not_judged:
-                    lines += [f"{known['domain']}: {text}", *seen.found, *seen.not_judged]
-            outbox = last.get("outbox") or {}
-            _post(outbox, f"A virus was uploaded to {known['domain']}", seen.found, began, unheard)
-            _post(outbox, f"Uploads to {known['domain']} were not judged", news, began, unheard)
-            remembered = dict(list(told.items())[:_REMEMBERED])
-            _records.note(RECORD, site, not problem, problem or text, since=since, not_judged=remembered, outbox=outbox)
     if problems:
         try:
             _alert.tell("uploads", "Uploads are not scanned for viruses", "\n".join(problems))
@@ -263,6 +330,90 @@ def scan(everything: bool = False, address: str = "") -> list[str]:
     if problems or unheard:
         raise AntivirusError(" ".join([*lines, *problems, *unheard]))
     return lines
+
+
+def _scan_site(path: str, everything: bool, address: str, lines: list[str], unheard: list[str]) -> str:
+    """Scan one portal, tell what was found, and write it down. Returns why it did not come to its end."""
+    with open(path, encoding="utf-8") as stream:
+        known: dict[str, Any] = json.load(stream)
+    site, began = _site(path), time.time()
+    last = _records.read(RECORD).get(site, {})
+    known_before = last.get("not_judged") or {}  # what was told, and when
+    since = 0.0 if everything else float(last.get("since") or began - _DAY)
+    if since > began:  # the clock was put back: nobody knows when the last scan was
+        since = began - _DAY
+    remembered = f"antivirus-{site}.json"
+    places = Places(since, _records.read(remembered).get("places"))
+    seen, problem = Seen(), ""
+    try:
+        ping(address)
+        scan_portal(known["root"], since, os.path.join(_state.STATE, QUARANTINE), address, seen, places)
+        if places.known is None or places.known != set(
+            places.seen()
+        ):  # before the time is written down from which on files are new
+            text = json.dumps({"places": places.seen()}) + "\n"
+            _state.replace_file(os.path.join(_state.STATE, remembered), text)
+    except (AntivirusError, OSError) as raised:
+        problem = f"{raised} New files of {known['domain']} are scanned as soon as it does."
+    except Exception as raised:  # whatever it stumbles over is told
+        problem = f"The scan of {known['domain']} ended with {raised!r}. Its new files wait until that is mended."
+    text = f"{seen.scanned} new files scanned, {len(seen.found)} with a virus, {len(seen.not_judged)} not judged."
+    if problem:  # what was taken away is told all the same: the next scan finds it no more
+        news, told = [], known_before
+        lines += seen.found
+    else:
+        # What every scan finds again (a link, say) is told once a day.
+        news = [one for one in seen.not_judged if not 0 <= began - known_before.get(one, -_DAY) < _DAY]
+        told = {**{one: known_before.get(one) for one in seen.not_judged}, **dict.fromkeys(news, began)}
+        since = began - _OVERLAP
+        if seen.scanned or seen.not_judged:
+            lines += [f"{known['domain']}: {text}", *seen.found, *seen.not_judged]
+    outbox = last.get("outbox") or {}
+    _post(outbox, f"A virus was uploaded to {known['domain']}", seen.found, began, unheard)
+    _post(outbox, f"Uploads to {known['domain']} were not judged", news, began, unheard)
+    told = dict(list(told.items())[:_REMEMBERED])
+    _records.note(RECORD, site, not problem, problem or text, since=since, not_judged=told, outbox=outbox)
+    return problem
+
+
+def _site(path: str) -> str:
+    return os.path.basename(path)[len("uploads-") : -len(".json")]
+
+
+def _still(began: float) -> str:
+    """What to say of a scan that another one waits for. Files that the scanner is long at can be made by anybody."""
+    hours = (time.time() - began) / 3600
+    if hours > LATE_HOURS:
+        words = (
+            f"The scan that began {hours:.0f} hours ago is still going on, and what was uploaded since waits for it. "
+            "If it is no first scan of many files: ls -l /proc/$(pgrep -of 'chamilo-hardening scan')/fd shows at which "
+            "file it is."
+        )
+        try:
+            _alert.tell("uploads", "The scan for viruses does not come to its end", words)
+        except _alert.AlertError as problem:
+            raise AntivirusError(f"{words} {problem}") from problem
+        return words
+    return "The last scan is still going on."
+
+
+def late() -> list[str]:
+    """A step of the daily work: a scan that did not start, or does not come to its end, tells nobody by itself."""
+    lines = []
+    paths = sorted(glob.glob(CONFIGURATION))
+    known = _records.read(RECORD)
+    for path in paths:
+        last = known.get(_site(path), {}).get("at")
+        age = (time.time() - float(last or os.stat(path).st_mtime)) / 3600
+        if not -1 < age <= LATE_HOURS:
+            since = f"for {age:.0f} hours" if age > 0 else "that is known: the last one is of a time to come"
+            lines.append(
+                f"There was no scan of the uploads of {_site(path)} {since}. "
+                "Look at: /etc/cron.d/chamilo-hardening-scan, and chamilo-hardening scan"
+            )
+    if lines:
+        _alert.tell("uploads", "The scan for viruses is late", "\n".join(lines))
+    return lines or (["Uploads are scanned in time."] if paths else [])
 
 
 def _post(outbox: dict[str, Any], title: str, news: list[str], now: float, unheard: list[str]) -> None:

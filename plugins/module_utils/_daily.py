@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _alert,
+    _antivirus,
     _backup,
     _monitoring,
     _records,
@@ -31,6 +32,7 @@ STEPS: tuple[Step, ...] = (
     ("https", _renewal.daily),
     ("updates", _updates.step),
     ("backups", _backup.late),
+    ("uploads", _antivirus.late),
     ("monitoring", _monitoring.step),
 )
 

@@ -9,6 +9,7 @@ import os
 import socket
 import stat
 import struct
+import subprocess
 import threading
 import time
 from types import SimpleNamespace
@@ -411,3 +412,174 @@ def test_what_was_found_before_the_scanner_went_is_told(portal, scanner, told, m
         "A virus was uploaded to campus.test",
         "Uploads are not scanned for viruses",
     ]
+
+
+@pytest.fixture
+def second(portal, tmp_path):
+    """Another portal, which comes after the first, with a virus."""
+    root = tmp_path / "school"
+    (root / "var/upload").mkdir(parents=True)
+    (root / "var/upload/essay.txt").write_bytes(VIRUS)
+    (tmp_path / "uploads-school.json").write_text(json.dumps({"domain": "school.test", "root": str(root)}))
+    return root
+
+
+def test_a_pit_of_folders_ends_no_scan_and_is_told(portal, second, scanner, told, tmp_path):
+    handle = os.open(portal / "var/upload", os.O_RDONLY)
+    for _level in range(1100):
+        os.mkdir("d", dir_fd=handle)
+        below = os.open("d", os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle = below
+    os.close(handle)
+    (portal / "var/upload/z.txt").write_bytes(VIRUS)
+    try:
+        for _scan in range(2):
+            _antivirus.scan(address=scanner)
+    finally:
+        subprocess.run(["rm", "-rf", portal / "var/upload/d"], check=True)
+    assert not (second / "var/upload/essay.txt").exists() and not (portal / "var/upload/z.txt").exists()
+    pits = [text for title, text, _again in told if title == "Uploads to campus.test were not judged"]
+    assert len(pits) == 1 and "more than 100 folders one in the other" in pits[0] and len(pits[0]) < 1000
+
+
+def test_whatever_one_portal_stumbles_over_is_told_and_the_others_are_scanned(
+    portal, second, scanner, told, monkeypatch, tmp_path
+):
+    scan_portal = _antivirus.scan_portal
+
+    def stumbles(root, *more):
+        if root == str(portal):
+            raise RecursionError("too deep")
+        return scan_portal(root, *more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_antivirus, "scan_portal", stumbles)
+        with pytest.raises(_antivirus.AntivirusError, match=r"campus\.test ended with RecursionError"):
+            _antivirus.scan(address=scanner)
+    assert not (second / "var/upload/essay.txt").exists()
+    assert _records.read(_antivirus.RECORD)["campus"]["ok"] is False
+    assert "Uploads are not scanned for viruses" in [title for title, _text, _again in told]
+    (tmp_path / "uploads-campus.json").write_text("{")
+    (second / "var/upload/essay.txt").write_bytes(VIRUS)
+    with pytest.raises(_antivirus.AntivirusError, match=r"uploads-campus\.json ended with JSONDecodeError"):
+        _antivirus.scan(address=scanner)
+    assert not (second / "var/upload/essay.txt").exists()
+
+
+def test_a_scan_that_comes_to_no_end_is_told(portal, scanner, told, clock):
+    answers = []
+
+    def judge(handle, address=""):
+        for hours in (1.9, 2.1):
+            clock.hours = hours
+            answers.append(_antivirus.scan(address=scanner)[0])
+        return ""
+
+    (portal / "var/upload/a").write_bytes(b"slow")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_antivirus, "judge", judge)
+        _antivirus.scan(address=scanner)
+    assert answers[0] == "The last scan is still going on." and "2 hours ago" in answers[1]
+    assert [(title, again) for title, _text, again in told] == [
+        ("The scan for viruses does not come to its end", False)
+    ]
+
+
+def test_scans_that_do_not_take_place_are_told_by_the_daily_work(portal, second, scanner, told, clock):
+    assert _antivirus.late() == ["Uploads are scanned in time."] and told == []
+    clock.hours = 3
+    assert len(_antivirus.late()) == 2
+    ((title, text, again),) = told
+    assert (title, again) == ("The scan for viruses is late", False)
+    assert "no scan of the uploads of campus for 3 hours" in text and "school" in text
+    _records.note(_antivirus.RECORD, "school", True, "")
+    assert [line.split()[8] for line in _antivirus.late()] == ["campus"]
+    clock.hours = -5
+    assert "time to come" in _antivirus.late()[0]
+
+
+# ------------------------------------------------------------------------------------- folders that were moved
+
+
+@pytest.fixture
+def scan(portal, scanner, told, monkeypatch):
+    """A scan, a moment after what was written before it: how many files were shown to the scanner."""
+    monkeypatch.setattr(_antivirus, "_OVERLAP", 0.0)
+
+    def scan():
+        time.sleep(0.02)
+        lines = _antivirus.scan(address=scanner)
+        time.sleep(0.02)
+        return int(lines[0].split()[1]) if lines else 0
+
+    return scan
+
+
+@pytest.mark.parametrize("where", ["campus/var/cache", "campus/var/log", "elsewhere"])
+def test_a_folder_that_was_filled_elsewhere_is_scanned_where_it_comes_to(portal, scan, tmp_path, where):
+    bad = tmp_path / where / "x/below"
+    bad.mkdir(parents=True)
+    (bad / "essay.txt").write_bytes(VIRUS)
+    scan()
+    (tmp_path / where / "x").rename(portal / "var/upload/x")
+    assert scan() == 1 and not (portal / "var/upload/x/below/essay.txt").exists()
+
+
+def test_an_upload_has_no_known_folder_scanned_again(portal, scan):
+    for number in range(20):
+        (portal / f"var/upload/re/{number}").write_bytes(b"good")
+    assert scan() == 20
+    for _upload in range(2):
+        (portal / f"var/upload/re/new{_upload}").write_bytes(b"good")
+        assert scan() == 1
+    (portal / "var/upload/re").rename(portal / "var/upload/other")
+    assert scan() == 0  # where it lay before, all of it was seen
+    (portal / "var/upload/in").mkdir()
+    (portal / "var/upload/other").rename(portal / "var/upload/in/other")
+    assert scan() == 22
+    assert scan() == 0
+
+
+def test_a_known_folder_that_was_filled_elsewhere_is_scanned_when_it_comes_back(portal, scan):
+    scan()
+    (portal / "var/upload/re").rename(portal / "var/cache/re")
+    (portal / "var/cache/re/essay.txt").write_bytes(VIRUS)
+    assert scan() == 0
+    (portal / "var/cache/re").rename(portal / "var/upload/re")
+    assert scan() == 1
+
+
+def test_what_a_new_link_leads_to_is_scanned_however_old_it_is(portal, scan, tmp_path):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x/essay.txt").write_bytes(VIRUS)
+    scan()
+    (portal / "var/x").symlink_to(tmp_path / "x")
+    assert scan() == 1 and scan() == 0
+
+
+def test_a_scan_that_broke_off_has_learnt_nothing(portal, scan, monkeypatch):
+    (portal / "var/cache/x").mkdir()
+    (portal / "var/cache/x/essay.txt").write_bytes(VIRUS)
+    scan()
+    (portal / "var/cache/x").rename(portal / "var/upload/x")
+    with monkeypatch.context() as patch:
+        patch.setattr(_antivirus, "judge", lambda handle, address="": 1 / 0)
+        with pytest.raises(_antivirus.AntivirusError):
+            scan()
+    assert scan() == 1
+
+
+def test_how_many_folders_are_remembered_has_an_end_and_what_is_forgotten_is_scanned_again(portal, scan, monkeypatch):
+    monkeypatch.setattr(_antivirus, "_PLACES", 3)
+    for name in "abcdef":
+        (portal / f"var/upload/{name}").mkdir()
+        (portal / f"var/upload/{name}/1").write_bytes(b"good")
+        time.sleep(0.02)
+    assert scan() == 6
+    with open(os.path.join(_state.STATE, "antivirus-campus.json"), encoding="utf-8") as file:
+        assert len(json.load(file)["places"]) == 3
+    (portal / "var/upload/f/2").write_bytes(b"good")
+    assert scan() == 1
+    (portal / "var/upload/a/2").write_bytes(b"good")
+    assert scan() == 2
