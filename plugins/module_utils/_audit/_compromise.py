@@ -20,7 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database import
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs, processes
 
-_SECONDS = 10.0  # for all walks together
+_SECONDS = 10.0  # for each walk
 _CODE_BYTES = 128 << 20  # of PHP that is read
 _FILE_BYTES = 256 << 10  # of one PHP file
 _LOG_BYTES = 8 << 20  # of access logs, the newest first
@@ -89,11 +89,12 @@ _CLIENT = re.compile(rb"(?:^|\s)(\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f:]*:[0-9a-f:]+)\
 
 @dataclass
 class Trace:
-    """``signs`` of a break-in, ``gaps`` in what could be looked at, ``seen``: what was."""
+    """``signs`` of a break-in, ``gaps`` in what could be looked at, ``seen``: what was. ``cut``: gaps in walks."""
 
     signs: list[str] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)
 
     def add(self, what: str, paths: Iterable[str]) -> None:
         listed = list(paths)
@@ -101,25 +102,27 @@ class Trace:
             self.signs.append(f"{what}: {names(map(shown, listed), 3)}")
 
 
-def trace(look: Look) -> Trace:
-    """Everything, once."""
+def trace(look: Look, seconds: float = 0.0) -> Trace:
+    """Everything, once. The web user decides how much is in var/: no walk takes the time of another one."""
     found = Trace()
     if not look.as_root:
         found.gaps.append("root is needed to see what the web user left elsewhere")
-    budget = Budget(_SECONDS)
     users = web_users(look)
-    steps: tuple[Callable[[], None], ...] = (
-        lambda: _var(look, found, budget),
-        lambda: _code(look, found, budget, users),
-        lambda: _left(look, found, users),
-        lambda: _running(look, found, users),
-        lambda: _accounts(look, found),
-        lambda: _requests(look, found),
+    walks: tuple[tuple[str, Callable[[Budget], None]], ...] = (
+        ("the program", lambda budget: _code(look, found, budget, users)),
+        ("what links in the program lead to", lambda budget: _behind(look, found, budget, users)),
+        ("var/", lambda budget: _var(look, found, budget)),
     )
-    for step in steps:
-        step()
-    if budget.gap:
-        found.gaps.append(budget.gap)
+    for where, step in walks:
+        budget = Budget(seconds or _SECONDS)
+        step(budget)
+        if budget.gap:
+            found.cut.append(f"{where}: {budget.gap}")
+    _left(look, found, users)
+    _running(look, found, users)
+    _accounts(look, found)
+    _requests(look, found)
+    found.gaps += found.cut
     return found
 
 
@@ -146,17 +149,21 @@ def _var(look: Look, found: Trace, budget: Budget) -> None:
 def _code(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...]) -> None:
     public = os.path.join(look.root, "public")
     scripts: list[tuple[str, os.stat_result]] = []
-    misplaced, steering = [], []
+    misplaced, steering, linked = [], [], []
     for top in (public, os.path.join(look.root, "src")):
         for entry in walk(top, budget):
             below = os.path.relpath(entry.path, look.root)
-            if _PHP.search(entry.name) and entry.is_file(follow_symlinks=False):
-                scripts.append((below, entry.stat(follow_symlinks=False)))
+            runs = _PHP.search(entry.name) or _STEERING.match(entry.name)
+            if runs and entry.is_symlink() and _theirs(os.path.realpath(entry.path), look.root, users):
+                linked.append(below)
+            if _PHP.search(entry.name) and _is_file(entry):
+                scripts.append((below, entry.stat()))
                 parts = below.split("/")
                 if parts[0] == "public" and len(parts) > 2 and parts[1] in _ASSETS:
                     misplaced.append(below)
             elif _STEERING.match(entry.name) and below.count("/") > 1 and _steers(entry.path):
                 steering.append(below)
+    found.add("a link that runs what the web user can change", linked)
     found.add("PHP among assets", misplaced)
     found.add("a file that changes how a folder is run", steering)
     # A release or a copy of it is written in one go; what came an hour after nearly all of it came later.
@@ -165,7 +172,7 @@ def _code(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...])
     shells, strangers, read = [], [], 0
     for path, status in sorted(scripts, key=lambda script: -script[1].st_mtime):
         if read > _CODE_BYTES or not budget.left:
-            found.gaps.append("not all of the PHP code could be read in time")
+            found.cut.append("not all of the PHP code could be read in time")
             break
         text = head(os.path.join(look.root, path), _FILE_BYTES)
         read += len(text)
@@ -178,6 +185,44 @@ def _code(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...])
     found.add("what looks like a web shell", shells)
     found.add("a script beside index.php that is newer than the release and no part of it", strangers)
     found.seen.append(f"{len(scripts):,} PHP files below public/ and src/")
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself
+        return False
+
+
+def _theirs(target: str, root: str, users: tuple[Identity, ...]) -> bool:
+    """Whether it is for the web user to say what is in a file, which need not be there yet."""
+    if target.startswith(os.path.realpath(os.path.join(root, "var")) + "/"):
+        return True
+    try:
+        status = os.stat(target)
+    except OSError:
+        return False
+    return any(user.controls(status.st_mode, status.st_uid, status.st_gid) for user in users)
+
+
+def _behind(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...]) -> None:
+    """PHP of the web user's in folders to which links in the program lead, and where no other walk comes."""
+    root = os.path.realpath(look.root)
+    var = os.path.realpath(os.path.join(root, "var"))
+    programs = []
+    for top in (os.path.join(look.root, "public"), os.path.join(look.root, "src")):
+        for entry in walk(top, budget):
+            if not (entry.is_symlink() and os.path.isdir(entry.path)):
+                continue
+            target = os.path.realpath(entry.path)
+            cache = f"{target}/".startswith(f"{var}/cache/")
+            if not cache and f"{target}/".startswith((f"{root}/", f"{var}/")):
+                continue
+            for inside in walk(target, budget):
+                if _PHP.search(inside.name) and _theirs(os.path.realpath(inside.path), look.root, users):
+                    name = os.path.relpath(inside.path, target)
+                    programs.append(os.path.join(os.path.relpath(entry.path, look.root), name))
+    found.add("PHP of the web user's behind a link", programs)
 
 
 def _is_shell(text: bytes) -> bool:

@@ -81,7 +81,7 @@ def host(monkeypatch, tmp_path):
     monkeypatch.setattr(_alert, "addressee", lambda: _alert.Addressee("", "https://hook.example" if host.ways else ""))
     monkeypatch.setattr(_accounts, "review", reviewed)
     monkeypatch.setattr(_accounts, "disable", lambda reader, names: host.gone)
-    monkeypatch.setattr(_compromise, "trace", lambda look: _compromise.Trace(list(host.signs), [], ["var/"]))
+    monkeypatch.setattr(_compromise, "trace", lambda look, seconds: _compromise.Trace(list(host.signs), [], ["var/"]))
     monkeypatch.setattr(
         _monitoring,
         "_portal",
@@ -263,10 +263,23 @@ def test_signs_are_told_when_they_are_new_and_each_week(host, monkeypatch):
 
 def test_where_not_everything_was_looked_at_it_is_said(host, monkeypatch):
     gaps = ["Not everything was looked at: the time for it (10 s) was over."]
-    monkeypatch.setattr(_compromise, "trace", lambda look: _compromise.Trace([], gaps, ["7 files in var/"]))
+    monkeypatch.setattr(_compromise, "trace", lambda look, seconds: _compromise.Trace([], gaps, ["7 files in var/"]))
     step()
     assert _records.read(_monitoring.RECORD)["compromise"]["gaps"] == {"campus": gaps}
     assert host.detail("compromise").startswith("No sign in 7 files in var/. But Not everything was looked at")
+
+
+def test_a_search_that_was_cut_is_not_done_and_is_told_and_one_that_lacks_something_else_is(host, monkeypatch):
+    cut = ["var/: Not everything was looked at: the time for it (60 s) was over."]
+    monkeypatch.setattr(_compromise, "trace", lambda look, seconds: _compromise.Trace([], cut, ["the program"], cut))
+    step()
+    assert not host.record()["compromise"]
+    (text,) = [text for title, text in host.told if title.startswith("Not all of campus.test was searched")]
+    assert text.startswith(cut[0]) and "du --inodes" in text
+    gaps = ["no access log could be read"]
+    monkeypatch.setattr(_compromise, "trace", lambda look, seconds: _compromise.Trace([], gaps, ["the program"]))
+    step()
+    assert host.record()["compromise"]
 
 
 def test_what_cannot_be_looked_at_does_not_hide_the_rest(host):

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
+from unittest import mock
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _compromise, monitoring
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _compromise, _traces, monitoring
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._compromise import Trace, trace
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job, Process
 from tests.unit.plugins.module_utils._audit.test_monitoring import WEB, Host
@@ -179,3 +181,92 @@ def test_many_are_counted_and_none_is_no_sign():
     assert found.signs == []
     found.add("PHP among assets", [f"public/img/{number}.php" for number in range(9)])
     assert found.signs == ["PHP among assets: public/img/0.php, public/img/1.php, public/img/2.php and 6 more"]
+
+
+def test_many_files_in_var_leave_the_program_its_time(host, monkeypatch):
+    host.file("public/main/c.php", "<?php system($_GET['c']);", days=100)
+    moment = [0.0]
+    monkeypatch.setattr(_traces, "_BEAT", 1)
+    monkeypatch.setattr(_traces.time, "monotonic", lambda: moment[0])
+
+    def is_dir(entry, follow_symlinks=True):  # each entry in var/ takes a second
+        moment[0] += entry.path.startswith(f"{host.root}/var/")
+        return entry.is_dir(follow_symlinks=follow_symlinks)
+
+    real = os.scandir
+    monkeypatch.setattr(_traces.os, "scandir", lambda path: Slow(real(path), is_dir))
+    for number in range(20):
+        host.file(f"var/upload/{number}", "")
+    found = trace(host.look())
+    assert any("public/main/c.php" in sign for sign in found.signs)
+    (cut,) = found.cut
+    assert cut.startswith("var/: Not everything was looked at: the time for it (10 s) was over") and cut in found.gaps
+
+
+class Slow:
+    """A listing whose entries answer by another function."""
+
+    def __init__(self, listing, is_dir):
+        self.listing, self.is_dir = listing, is_dir
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        self.listing.close()
+
+    def __iter__(self):
+        for entry in self.listing:
+            answers = mock.Mock(wraps=entry, path=entry.path)
+            answers.name = entry.name
+            answers.is_dir = partial(self.is_dir, entry)
+            yield answers
+
+
+@pytest.mark.parametrize(("name", "there"), [("linked.php", True), ("later.phtml", False), (".user.ini", True)])
+def test_a_link_in_the_program_that_runs_data(host, name, there):
+    if there:
+        host.file("var/upload/k.txt", "<?php echo 1;", days=100)
+    (host.root / "public/main").mkdir(parents=True, exist_ok=True)
+    (host.root / "public/main" / name).symlink_to("../../var/upload/k.txt")
+    (sign,) = trace(host.look()).signs
+    assert sign == f"a link that runs what the web user can change: public/main/{name}"
+
+
+def test_a_shell_behind_a_link_in_the_program_is_read(host):
+    host.file("vendor/x.inc", "<?php system($_GET['c']);", days=100)
+    (host.root / "public/main").mkdir(parents=True, exist_ok=True)
+    (host.root / "public/main/linked.php").symlink_to("../../vendor/x.inc")
+    (sign,) = trace(host.look()).signs
+    assert "what looks like a web shell: public/main/linked.php" in sign
+
+
+@pytest.mark.parametrize("where", ["campus/var/cache/x", "elsewhere"])
+def test_php_behind_a_link_to_a_folder(host, tmp_path, where):
+    folder = (host.root / "var/cache/x") if "cache" in where else tmp_path / where
+    folder.mkdir(parents=True)
+    (folder / "a.php").write_text("<?php echo 1;")
+    os.chown(folder / "a.php", WEB, WEB)
+    (folder / "essay.txt").write_text("")
+    (host.root / "public/main").mkdir(parents=True, exist_ok=True)
+    (host.root / "public/main/x").symlink_to(folder)
+    (sign,) = trace(host.look()).signs
+    assert sign == "PHP of the web user's behind a link: public/main/x/a.php"
+
+
+def test_links_of_the_administrators_are_no_signs(host, tmp_path):
+    """Upload folders on another disk, program in another place, assets of a bundle."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/essay.txt").write_text("x")
+    (tmp_path / "shared/plugin").mkdir(parents=True)
+    (tmp_path / "shared/plugin/a.php").write_text("<?php echo 1;")
+    host.file("vendor/bundle/public/a.js", "")
+    host.file("vendor/bundle/public/a.php", "<?php echo 1;", days=100)
+    (host.root / "public/bundles").mkdir(parents=True)
+    for link, target in (
+        ("public/courses", tmp_path / "data"),
+        ("public/plugin2", tmp_path / "shared/plugin"),
+        ("public/bundles/x", "../../vendor/bundle/public"),
+    ):
+        (host.root / link).symlink_to(target)
+    assert trace(host.look()).signs == []
