@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import _state
 # What the application writes by itself, and what only a developer's copy has.
 _LEFT_OUT = ("var", ".git", "node_modules")
 _CHUNK = 1 << 20
+_MOST = 64 << 20  # bytes that are read of what the web user decides how large it is
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -53,7 +55,7 @@ def _printable(text: str) -> str:
 
 
 def files(root: str) -> dict[str, str]:
-    """Each file below the project folder with its checksum, each link with its target."""
+    """Each file below the project folder with its checksum, each link with its target and what it leads to in var/."""
     if not os.path.isdir(root):
         raise IntegrityError(f"There is no folder {root}.")
     return dict(sorted(_walk(root)))
@@ -72,7 +74,7 @@ def _walk(root: str) -> Iterator[tuple[str, str]]:
             if path in _LEFT_OUT:
                 continue
             if entry.is_symlink():
-                yield path, f"-> {_target(entry.path)}"
+                yield path, f"-> {_target(entry.path)}{_behind(entry.path, root)}"
             elif entry.is_dir(follow_symlinks=False):
                 todo.append(entry.path)
             else:
@@ -86,7 +88,14 @@ def _target(path: str) -> str:
         return ""
 
 
-def _checksum(path: str) -> str:
+def _behind(link: str, root: str) -> str:
+    """The checksum of a file where no other entry has it: a part of the program may be a link to data."""
+    target = os.path.realpath(link)
+    unlisted = any(target.startswith(os.path.realpath(os.path.join(root, name)) + "/") for name in _LEFT_OUT)
+    return f" {_checksum(target, _MOST)}" if unlisted and not os.path.isdir(target) else ""
+
+
+def _checksum(path: str, most: int = sys.maxsize) -> str:
     """The checksum of a file; what it is instead, where it is none. One that may become root's says so too."""
     try:
         handle = os.open(path, _OPEN)
@@ -97,12 +106,11 @@ def _checksum(path: str) -> str:
         if not stat.S_ISREG(info.st_mode):
             return "neither file nor folder"
         digest = hashlib.sha256()
-        while True:
-            part = os.read(handle, _CHUNK)
-            if not part:
-                break
+        while most > 0 and (part := os.read(handle, _CHUNK)):
             digest.update(part)
-        return digest.hexdigest() + (" setuid" if info.st_mode & (stat.S_ISUID | stat.S_ISGID) else "")
+            most -= len(part)
+        more = "" if most > 0 else f" of the first part of {info.st_size} bytes"
+        return digest.hexdigest() + more + (" setuid" if info.st_mode & (stat.S_ISUID | stat.S_ISGID) else "")
     finally:
         os.close(handle)
 

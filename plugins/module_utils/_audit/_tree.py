@@ -78,6 +78,7 @@ class Seen:
     setuid: Tally = field(default_factory=Tally)
     devices: Tally = field(default_factory=Tally)
     links_out: Tally = field(default_factory=Tally)
+    links_writable: Tally = field(default_factory=Tally)  # from the program to what the web user can change
     hard_links: Tally = field(default_factory=Tally)
     public_writable: list[str] = field(default_factory=list)  # topmost folders below public/ the web user can change
     public_writable_count: int = 0
@@ -146,6 +147,7 @@ def tree(look: Look) -> Seen:
 class _Walk:
     def __init__(self, root: str, users: tuple[Identity, ...], php: Identity, rightful: frozenset[int]) -> None:
         self.root = root
+        self.var = os.path.realpath(os.path.join(root, "var"))
         self.users = users
         self.php = php
         self.rightful = rightful
@@ -238,7 +240,35 @@ class _Walk:
         theirs = open_ or status.st_uid in {user.user for user in self.users}
         if theirs and not f"{target}/".startswith(f"{self.root}/"):
             self.seen.links_out.add(path)
+        elif area != VAR and self._leads_to_data(target, path, status):
+            self.seen.links_writable.add(path)
         return []
+
+    def _leads_to_data(self, target: str, path: str, status: os.stat_result) -> bool:
+        """Whether the web user says what is behind a link in the program."""
+        if f"{target}/".startswith(f"{self.root}/") and not f"{target}/".startswith(f"{self.var}/"):
+            return False  # it is judged where it lies, as what links of Symfony's lead to
+        if os.path.isdir(target) and status.st_uid in self.rightful and path.startswith("public/"):
+            return False  # a folder for uploads that the administrator has elsewhere
+        return self._changeable(target)
+
+    def _changeable(self, target: str) -> bool:
+        """Whether the web user can change or exchange what is there, or make it where there is nothing."""
+        path, exchanged = target, False
+        while True:
+            try:
+                status = os.stat(path)
+            except OSError:
+                exchanged = False  # in a sticky folder too, something can be made
+            else:
+                kept = exchanged and status.st_mode & stat.S_ISVTX
+                mine = any(user.user == status.st_uid for user in self.users)
+                if mine or (self._controlled(status) and not kept):
+                    return True
+                exchanged = True
+            if path == "/":
+                return False
+            path = os.path.dirname(path)
 
     def _folder(self, path: str, area: str, open_: bool, status: os.stat_result) -> bool:
         controlled = self._controlled(status)

@@ -211,10 +211,13 @@ def links(look: Look) -> Finding:
         (seen.setuid, "carry a setuid or setgid bit"),
         (seen.devices, "are device files"),
         (seen.links_out, "are links that lead out of the site"),
+        (seen.links_writable, "are links in the program to what the web user can change"),
         (seen.hard_links, "are also known under a name outside the site"),
     )
     faults = [tally.say(what) for tally, what in kinds if tally.count]
-    good = f"{seen.entries:,} entries looked at: no setuid file, no device, no link out of the site."
+    good = (
+        f"{seen.entries:,} entries looked at: no setuid file, no device, no link out of the site or to what PHP writes."
+    )
     return _verdict(faults, good, seen)
 
 

@@ -51,6 +51,38 @@ def test_each_change_is_noticed(portal):
     assert changes.told().splitlines()[0] == "new: public/pipe"
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_a_link_in_the_program_leads_to_is_on_the_list(portal, tmp_path, elsewhere):
+    root = portal.root
+    if elsewhere:
+        os.rename(f"{root}/var", tmp_path / "shared")
+        os.symlink(tmp_path / "shared", f"{root}/var")
+    for link, target in (("Kernel.php", "../var/upload/x"), ("folder", "../var/upload"), ("index", "index.php")):
+        os.symlink(target, f"{root}/public/{link}")
+    os.symlink("../var/upload/later", f"{root}/public/later.php")
+    os.symlink("loop", f"{root}/public/loop")
+    present = _integrity.files(root)
+    assert present["public/Kernel.php"] == f"-> ../var/upload/x {hashlib.sha256(b'var/upload/x').hexdigest()}"
+    assert (present["public/folder"], present["public/index"]) == ("-> ../var/upload", "-> index.php")
+    portal.accept(present, "accepted")
+    assert not portal.look()[0]
+    for name in ("x", "later"):
+        with open(f"{root}/var/upload/{name}", "a", encoding="utf-8") as file:
+            file.write("#")
+    assert portal.look()[0].changed == ["public/Kernel.php", "public/later.php"]
+
+
+def test_no_link_has_it_read_without_end(portal, monkeypatch):
+    monkeypatch.setattr(_integrity, "_MOST", 2 << 20)
+    os.symlink("../var/upload/large", f"{portal.root}/public/large.php")
+    large = f"{portal.root}/var/upload/large"
+    with open(large, "w", encoding="ascii") as file:
+        file.truncate(1 << 40)
+    portal.accept(_integrity.files(portal.root), "accepted")
+    os.truncate(large, (1 << 40) + 1)
+    assert portal.look()[0].changed == ["public/large.php"]
+
+
 def test_what_we_wrote_is_expected_and_what_comes_after_it_is_not(portal):
     path = f"{portal.root}/.env"
     with open(path, "w", encoding="utf-8") as file:

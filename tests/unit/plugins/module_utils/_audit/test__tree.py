@@ -26,6 +26,67 @@ def test_links_out_of_the_site(tree_look, project):
     assert "lead out of the site, for example var/upload/outside" in finding.evidence
 
 
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [
+        ("src/Planted.php", "../var/upload/resource/essay.txt"),
+        ("public/main.php", "../var/upload/later.txt"),
+        (".env.local", "var/upload/resource/essay.txt"),
+        ("config/late.php", "/tmp/nothing-is-here-yet/a.php"),
+        ("src/Planted", "../var/upload"),
+        ("config/x.php", "{elsewhere}/file"),
+    ],
+)
+def test_a_link_in_the_program_to_what_the_web_user_can_change(tree_look, project, web_user, link, target):
+    """Whoever the link belongs to: chown -h gives it to root in a moment."""
+    elsewhere = project.parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "file").touch()
+    shutil.chown(elsewhere, web_user)
+    (project / link).symlink_to(target.format(elsewhere=elsewhere))
+    finding = permissions.links(tree_look())
+    assert finding.status == "fail"
+    assert f"links in the program to what the web user can change, for example {link}" in finding.evidence
+
+
+def test_a_link_of_the_web_users_to_a_folder_of_its_own(tree_look, project, web_user):
+    (project / "public/x").symlink_to("../var/upload")
+    assert permissions.links(tree_look()).status == "pass"
+    shutil.chown(project / "public/x", web_user, follow_symlinks=False)
+    assert "public/x" in permissions.links(tree_look()).evidence
+
+
+def test_links_of_the_administrators_to_data_and_in_the_program(tree_look, project, web_user):
+    """Upload folders on another disk, assets of Symfony's bundles, what releases have in common."""
+    data, shared = project.parent / "data", project.parent / "shared"
+    for folder in (data, shared, project / "vendor/bundle/public", project / "public/bundles"):
+        folder.mkdir(parents=True)
+    shutil.chown(data, web_user)
+    (shared / ".env").write_text("APP_ENV=prod\n")
+    (shared / "settings.yaml").touch()
+    for link, target in (
+        ("public/courses", data),
+        ("public/upload", "../var/upload"),
+        ("public/bundles/x", "../../vendor/bundle/public"),
+        (".env.local", shared / ".env"),
+        ("config/settings.yaml", shared / "settings.yaml"),
+        ("var/upload/y", "resource/essay.txt"),
+        ("config/sticky.php", "/nonexistent/a.php"),
+    ):
+        (project / link).symlink_to(target)
+    shutil.chown(project / "public/bundles/x", web_user, follow_symlinks=False)  # an upgrade made it
+    finding = permissions.links(tree_look())
+    assert finding.status == "pass", finding.evidence
+
+
+def test_a_link_into_a_var_that_is_elsewhere(tree_look, project):
+    shutil.move(project / "var", project.parent / "shared")
+    (project / "var").symlink_to(project.parent / "shared")
+    assert permissions.links(tree_look()).status == "pass"
+    (project / "src/Planted.php").symlink_to("../var/upload/resource/essay.txt")
+    assert "src/Planted.php" in permissions.links(tree_look()).evidence
+
+
 def test_hard_links(tree_look, project):
     os.link(project / "var/log/prod.log", project / "var/log/again.log")
     assert permissions.links(tree_look()).status == "pass"
