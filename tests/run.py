@@ -185,7 +185,7 @@ def fast_steps() -> list[Step]:
         Step("ansible-lint", ["ansible-lint", "--offline"], 3),
         Step("documentation", [*documentation.split(), "."], 2),
         Step("changelog", ["antsibull-changelog", "lint"], 1),
-        Step("unit tests", ["pytest", "-q", "tests/unit"], 5),
+        Step("unit tests", ["pytest", "-q", "tests/unit"], 10),
     ]
 
 
@@ -296,7 +296,9 @@ def shared_stages() -> Iterator[None]:
 def execute(steps: list[Step], workers: int = 3) -> int:
     LOGS.mkdir(parents=True, exist_ok=True)
     run = Run(steps)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGINT too: what is started in the background ignores it, and so would the steps, which are stopped by it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     threads = [threading.Thread(target=run.work, daemon=True) for _number in range(workers)]
     for thread in threads:
         thread.start()

@@ -51,7 +51,7 @@ run.LOGS = run.ROOT = folder = run.Path({str(logs)!r})
 busy = "trap 'sleep 0.5; exit' INT; touch $0; sleep 60 & wait"
 raise SystemExit(run.execute([run.Step(str(n), ["sh", "-c", busy, str(n)], 1, cwd=folder) for n in range(9)]))
 """
-    command = [sys.executable, "-c", script]
+    command = ["sh", "-c", "trap '' INT; exec \"$@\"", "-", sys.executable, "-c", script]  # as in the background
     process = subprocess.Popen(command, cwd=Path(run.__file__).parents[1], stdout=subprocess.PIPE, text=True)
     while len(list(logs.glob("[0-9]"))) < 3:
         assert process.poll() is None
