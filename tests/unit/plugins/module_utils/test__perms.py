@@ -1369,9 +1369,11 @@ def test_files_without_end_keep_whoever_goes_on_until_all_is_right(arena):
     assert all_right(here)
     with attacker(ATTACKS["makes files without end"], here, out):
         filled(here, 100)
+        clean = 0  # now and then it has just emptied the folder, and another process has its turn
         for _pass in range(20):
-            assert not all_right(here), "this attack is none"
+            clean += all_right(here)
             time.sleep(0.1)
+        assert clean <= 5, "this attack is none"
 
 
 def filled(folder, files):
