@@ -348,10 +348,9 @@ def _scan_site(path: str, everything: bool, address: str, lines: list[str], unhe
     try:
         ping(address)
         scan_portal(known["root"], since, os.path.join(_state.STATE, QUARANTINE), address, seen, places)
-        if places.known is None or places.known != set(
-            places.seen()
-        ):  # before the time is written down from which on files are new
-            text = json.dumps({"places": places.seen()}) + "\n"
+        now = places.seen()
+        if places.known != frozenset(now):  # before the time is written down from which on files are new
+            text = json.dumps({"places": now}) + "\n"
             _state.replace_file(os.path.join(_state.STATE, remembered), text)
     except (AntivirusError, OSError) as raised:
         problem = f"{raised} New files of {known['domain']} are scanned as soon as it does."

@@ -972,7 +972,7 @@ class _Walk:
         if kind in (stat.S_IFBLK, stat.S_IFCHR):
             self.found.refuse(path, "a device has no business here; remove it")
         elif not right or stat.S_IMODE(status.st_mode) & ~want.file_mode:
-            self.found.refuse(path, f"{what}, left as it is ({_rights(status)}); remove it if no program needs it")
+            self.found.refuse(path, f"{what}, left as it is ({rights(status)}); remove it if no program needs it")
 
     def _opened(
         self, handle: int, path: str, place: Place, status: os.stat_result, device: int, folder: int = -1
@@ -1113,7 +1113,7 @@ class _Walk:
         kinds["setuid"] += stat.S_ISREG(status.st_mode) and bool(was & 0o6000)
         if len(self.found.samples) < _LISTED:
             after = f"{_who(owner, group)} {mode:04o}"
-            self.found.samples.append({"path": shown(path) or ".", "before": _rights(status), "after": after})
+            self.found.samples.append({"path": shown(path) or ".", "before": rights(status), "after": after})
 
     @staticmethod
     def _would(handle: int) -> None:
@@ -1219,7 +1219,7 @@ def _flags(handle: int) -> int:
         return 0
 
 
-def _rights(status: os.stat_result) -> str:
+def rights(status: os.stat_result) -> str:
     return f"{_who(status.st_uid, status.st_gid)} {stat.S_IMODE(status.st_mode):04o}"
 
 

@@ -459,7 +459,7 @@ def _open_roots_alone(path: str) -> int:
             shared = status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX
             if shared or status.st_uid not in (0, os.geteuid()):
                 raise BackupError(
-                    f"{way} can be written by others than root ({_perms._rights(status)}): they could lead what is "
+                    f"{way} can be written by others than root ({_perms.rights(status)}): they could lead what is "
                     f"fetched to elsewhere. Nothing was changed. Give it to root first: chown root:root {way} && "
                     f"chmod go-w {way}"
                 )
