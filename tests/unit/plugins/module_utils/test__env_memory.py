@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,11 +109,11 @@ def test_two_portals_at_once_lose_nothing_of_each_other(
     write = _env_memory._write
     other = threading.Thread(target=_env_memory.remember, args=("https:other", portal.editor(), {KEY: "10.0.0.6"}))
 
-    def late(*known: object) -> None:
+    def late(*known: Any) -> None:
         monkeypatch.setattr(_env_memory, "_write", write)
         other.start()
         other.join(1)
-        write(*known)  # type: ignore[arg-type]
+        write(*known)
 
     monkeypatch.setattr(_env_memory, "_write", late)
     act: dict[str, Callable[[], object]] = {"remember": lambda: portal.set("10.0.0.5"), "bring_back": portal.back}

@@ -167,7 +167,7 @@ def test_a_portal_on_a_disk_of_its_own_that_others_can_write_is_refused(
         work(portal)
 
 
-def test_what_was_fetched_to_elsewhere_is_not_taken(portal: Portal) -> None:
+def test_what_was_fetched_to_elsewhere_is_not_taken(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     made = work(portal)
 
     class Place:
@@ -175,7 +175,7 @@ def test_what_was_fetched_to_elsewhere_is_not_taken(portal: Portal) -> None:
             os.rename(made.staging, f"{made.staging}.aside")
             os.makedirs(f"{made.staging}{portal.folder}/var/lesson")
 
-    made.place = Place()  # type: ignore[assignment]  # no restic is needed here
+    monkeypatch.setattr(made, "place", Place())
     with pytest.raises(BackupError, match="exchanged while the backup was fetched. Nothing was changed"):
         made.stage_file("var/lesson")
     assert made.journal["swaps"] == []
