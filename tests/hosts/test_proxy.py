@@ -106,6 +106,14 @@ def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, make: Callable[
 
     assert playbook.harden(fresh, **behind) == 0
 
+    # The audit, with a ban of the usual length. Whoever asks from the host itself comes by the proxy too.
+    del behind["chamilo_brute_force_ban_seconds"]
+    playbook.harden(fresh, "--tags", "brute_force", **behind)
+    fresh.run(f"echo {gate.address} {fresh.domain} >> /etc/hosts")
+    found = audit(install(fresh), "brute_force", terminated_elsewhere=True, trusted_proxies=[gate.address])
+    assert found.status["brute_force_fail2ban"] == "pass", found.evidence
+    assert found.status["brute_force_forgery"] == "pass", found.evidence
+
     # TLS on both ways.
     playbook.harden(fresh, chamilo_trusted_proxies=[gate.address])
     seen = visitor(fresh.http(f"https://{fresh.domain}:8443/_testbed/request", address=gate.address, headers=forged))
