@@ -119,11 +119,12 @@ class Tree:
             return ABSENT
         if stat.S_ISLNK(info.st_mode):
             return Item("link", info.st_uid, info.st_gid, target=os.readlink(name, dir_fd=parent))
-        if not stat.S_ISREG(info.st_mode):
-            raise StateError(f"{path} is neither a file nor a link. Move it out of the way first.")
-        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        _must_be_file(path, info)
+        # It may have been exchanged meanwhile: a FIFO would keep us waiting.
+        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
         try:
             info = os.fstat(handle)
+            _must_be_file(path, info)
             data = _read_all(handle, info.st_size)
             seen = file_item(data, info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode))
             return replace(seen, mtime_ns=info.st_mtime_ns, xattrs=_xattrs(handle))
@@ -266,6 +267,11 @@ class Tree:
         target = os.readlink(part, dir_fd=here)
         todo.extend(target.split("/")[::-1])
         return os.open("/", _DIRECTORY) if target.startswith("/") else os.dup(here)
+
+
+def _must_be_file(path: str, info: os.stat_result) -> None:
+    if not stat.S_ISREG(info.st_mode):
+        raise StateError(f"{path} is neither a file nor a link. Move it out of the way first.")
 
 
 def _read_all(handle: int, size: int) -> bytes:

@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,24 @@ def test_what_is_not_there_is_absent_even_below_what_is_not_there(tmp_path: Path
 def test_a_directory_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
     with Tree() as tree, pytest.raises(StateError, match="neither a file nor a link"):
         tree.look(str(tmp_path))
+
+
+def test_a_fifo_that_takes_the_place_of_a_file_at_the_last_moment_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x").write_text("x")
+    real = os.stat
+
+    def exchanged(*args: Any, **options: Any) -> os.stat_result:
+        info = real(*args, **options)
+        if stat.S_ISREG(info.st_mode):
+            (tmp_path / "x").unlink()
+            os.mkfifo(tmp_path / "x")
+        return info
+
+    monkeypatch.setattr(os, "stat", exchanged)
+    with Tree() as tree, pytest.raises(StateError, match="neither a file nor a link"):
+        tree.look(str(tmp_path / "x"))
 
 
 def test_a_link_is_looked_at_and_not_followed(tmp_path: Path) -> None:
