@@ -17,7 +17,6 @@ import argparse
 import contextlib
 import fcntl
 import glob
-import heapq
 import json
 import math
 import os
@@ -46,7 +45,7 @@ _HOUR = 3600.0  # between two alerts of a kind
 _REMEMBERED = 1000  # files that are not told again
 _BLOCK = 1 << 18
 _DEEPEST = 100  # levels of folders; each holds a descriptor
-_PLACES = 10_000  # folders that are known from the last scan
+_PLACES = 200_000  # folders that are known from the last scan
 _NAME = 300  # characters of a path that are shown
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _TOO_DEEP = f"more than {_DEEPEST} folders one in the other, not looked into; remove them, or move them further up"
@@ -166,27 +165,29 @@ def _tops(root: str, refused: list[str]) -> list[str]:
 class Places:
     """Where the folders lay that were scanned, by number. Files in one that was moved here keep their old time.
 
-    A folder changes its own time when it is moved, and also with each upload into it. So one that changed is scanned
-    whole where it was not in this place before, and else only for what is new in it. What it was given while it was
-    elsewhere is new, or it was missing in a scan and is no longer known.
+    So a folder is scanned whole where it was not in this place in the last scan, and else only for what is new in it.
+    What it was given while it was elsewhere is new, or it was missing in a scan and is no longer known.
     """
 
     def __init__(self, since: float, known: Collection[str] | None = ()) -> None:
         """``known``: from the last scan; None before the first one, to which nothing was moved."""
         self.since = since
         self.known = None if known is None else frozenset(known)
-        self._seen: list[tuple[float, str]] = []
+        self._seen: set[str] = set()
 
-    def begins(self, place: str, changed: float) -> float:
-        """From which time on files in the folder that is in this place are new."""
-        keep = heapq.heappush if len(self._seen) < _PLACES else heapq.heappushpop
-        keep(self._seen, (changed, place))
-        moved = self.known is not None and changed >= self.since and place not in self.known
-        return 0.0 if moved else self.since
+    def begins(self, place: str, changed: float, above: float) -> float:
+        """From which time on files in the folder that is in this place are new; ``above``: in the one it lies in."""
+        if len(self._seen) < _PLACES:  # those further down come later: what is forgotten has nothing below it that is not
+            self._seen.add(place)
+        if self.known is None or place in self.known:
+            return self.since
+        # Where some were forgotten, it was moved here only if that changed its time, or that of one above it.
+        moved = len(self.known) < _PLACES or changed >= self.since
+        return 0.0 if moved else above
 
     def seen(self) -> list[str]:
-        """For the next scan: those that changed last. What is left out is scanned once more than it must be."""
-        return sorted({place for _changed, place in self._seen})
+        """For the next scan."""
+        return sorted(self._seen)
 
 
 class _Folder:
@@ -211,10 +212,10 @@ class _Folder:
             raise
         self.number = info.st_ino
         if above:
-            began = places.begins(f"{info.st_dev} {above.number} {info.st_ino}", info.st_ctime)
-            self.since = min(above.since, began)
+            place = f"{info.st_dev} {above.number} {info.st_ino}"
+            self.since = places.begins(place, info.st_ctime, above.since)
         else:  # the time of the folder does not tell that a link leads to it since
-            self.since = places.begins(f"{info.st_ino} {path}", math.inf)
+            self.since = places.begins(f"{info.st_ino} {path}", math.inf, places.since)
 
     def new(self) -> Iterator[tuple[str, str, int]]:
         for name in self.files:
@@ -225,8 +226,11 @@ class _Folder:
                     yield os.path.join(self.path, name), name, self.handle
 
 
-def _new(tops: list[str], places: Places, too_deep: list[str]) -> Iterator[tuple[str, str, int]]:
-    """Files below folders that are new there: the path, the name, the open folder. The first one is var/."""
+def _new(tops: list[str], places: Places, left: list[tuple[str, str]]) -> Iterator[tuple[str, str, int]]:
+    """Files below folders that are new there: the path, the name, the open folder. The first one is var/.
+
+    Folders that were not looked into go into ``left``, with the reason.
+    """
     for number, top in enumerate(tops):
         way: list[_Folder] = []  # no recursion: the web user decides how deep it goes
         try:
@@ -238,15 +242,20 @@ def _new(tops: list[str], places: Places, too_deep: list[str]) -> Iterator[tuple
             while way:
                 here = way[-1]
                 if here.folders and len(way) == _DEEPEST:
-                    too_deep.append(here.path)
+                    left.append((here.path, _TOO_DEEP))
                     here.folders = []
                 if not here.folders:
                     os.close(way.pop().handle)
                     continue
                 path = os.path.join(here.path, here.folders.pop())
-                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                try:
                     way.append(_Folder(path, here, places))
-                    yield from way[-1].new()
+                except (FileNotFoundError, NotADirectoryError):
+                    continue
+                except OSError as problem:  # somebody's own mount, or a sick disk; once it opens, it is scanned whole
+                    left.append((path, f"could not be opened: {problem.strerror}"))
+                    continue
+                yield from way[-1].new()
         finally:
             for folder in way:
                 os.close(folder.handle)
@@ -263,10 +272,10 @@ def scan_portal(
     """Show every file that is new to the scanner, and take away what it finds. ``seen`` is filled as things happen."""
     seen = seen or Seen()
     refused: list[str] = []
-    too_deep: list[str] = []
+    left: list[tuple[str, str]] = []
     tops = _tops(root, refused)
     seen.not_judged += [f"{_shown(link, root)}: {_STRANGE}" for link in refused]
-    for path, name, folder in _new(tops, places or Places(since), too_deep):
+    for path, name, folder in _new(tops, places or Places(since), left):
         shown = _shown(path, root)
         try:
             handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
@@ -281,7 +290,7 @@ def scan_portal(
             seen.not_judged.append(f"{shown}: {problem}")
         finally:
             os.close(handle)
-    seen.not_judged += [f"{_shown(path, root)}: {_TOO_DEEP}" for path in too_deep]
+    seen.not_judged += [f"{_shown(path, root)}: {why}" for path, why in left]
     return seen
 
 
@@ -338,7 +347,7 @@ def _scan_site(path: str, everything: bool, address: str, lines: list[str], unhe
         known: dict[str, Any] = json.load(stream)
     site, began = _site(path), time.time()
     last = _records.read(RECORD).get(site, {})
-    known_before = last.get("not_judged") or {}  # what was told, and when
+    known_before = last.get("told") or {}  # which files are not judged, and when that was told
     since = 0.0 if everything else float(last.get("since") or began - _DAY)
     if since > began:  # the clock was put back: nobody knows when the last scan was
         since = began - _DAY
@@ -371,7 +380,7 @@ def _scan_site(path: str, everything: bool, address: str, lines: list[str], unhe
     _post(outbox, f"A virus was uploaded to {known['domain']}", seen.found, began, unheard)
     _post(outbox, f"Uploads to {known['domain']} were not judged", news, began, unheard)
     told = dict(list(told.items())[:_REMEMBERED])
-    _records.note(RECORD, site, not problem, problem or text, since=since, not_judged=told, outbox=outbox)
+    _records.note(RECORD, site, not problem, problem or text, since=since, told=told, outbox=outbox)
     return problem
 
 
@@ -385,7 +394,7 @@ def _still(began: float) -> str:
     if hours > LATE_HOURS:
         words = (
             f"The scan that began {hours:.0f} hours ago is still going on, and what was uploaded since waits for it. "
-            "If it is no first scan of many files: ls -l /proc/$(pgrep -of 'chamilo-hardening scan')/fd shows at which "
+            "If it is no first scan of many files: ls -l /proc/$(pgrep -nf 'chamilo-hardening scan')/fd shows at which "
             "file it is."
         )
         try:

@@ -837,11 +837,14 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
         files = f"{last['files']} files, {last['bytes'] / 1e6:.0f} MB, in {where}."
         note(portal, "files", not less, " ".join([*less, files]), run=last["run"])
         lines += [database, files]
-        for step in (_offsite, _upkeep):
+        # One that is much less than before may not be enough to go back to, nor one in a repository that is not sound.
+        doubtful = bool(less)
+        for url, step in ((portal.offsite, _offsite), *((place, _upkeep) for place in portal.places)):
             try:
-                lines += step(portal, memory)
+                lines += step(portal, memory, url)
             except (BackupError, OSError, ValueError, KeyError) as problem:
                 problems.append(str(problem))
+                doubtful |= url == portal.places[0]
         memory["open"] = ""
         remember(portal, memory)
         try:
@@ -854,8 +857,7 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
             tell(portal, "The backup needs a look", words)
         except BackupError as problem:
             words = str(problem)
-        # One that is much less than before may not be enough to go back to.
-        raise BackupError(words) if less else NeedsALook(words)
+        raise BackupError(words) if doubtful else NeedsALook(words)
     return lines
 
 
@@ -928,12 +930,12 @@ def shrunken(good: Mapping[str, Any], last: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _offsite(portal: Portal, memory: dict[str, Any]) -> list[str]:
-    """Have the pair in the second repository too, and see it there."""
-    if not portal.offsite:
+def _offsite(portal: Portal, memory: dict[str, Any], url: str) -> list[str]:
+    """Have the pair in the repository elsewhere too, and see it there."""
+    if not url:
         note(portal, "offsite", False, "There is no off-site repository: set chamilo_backups_offsite_repository.")
         return ["Nothing left this host: there is no off-site repository."]
-    there = Repository(portal, portal.offsite)
+    there = Repository(portal, url)
     try:
         if portal.repository:
             here = Repository(portal, portal.repository)
@@ -980,24 +982,22 @@ def _leads_here(name: str) -> bool:
     return any(address in own or ipaddress.ip_address(address).is_loopback for address in found)
 
 
-def _upkeep(portal: Portal, memory: dict[str, Any]) -> list[str]:
+def _upkeep(portal: Portal, memory: dict[str, Any], url: str) -> list[str]:
     """Once a week: forget what is old, give its room back, and have restic look whether all is in order."""
+    place = Repository(portal, url)
+    since = memory["upkeep"].setdefault(place.shown, time.time())
+    if 0 <= time.time() - since < _UPKEEP:  # below: the clock was wrong then
+        return []
     lines = []
-    for url in portal.places:
-        place = Repository(portal, url)
-        since = memory["upkeep"].setdefault(place.shown, time.time())
-        if 0 <= time.time() - since < _UPKEEP:  # below: the clock was wrong then
-            continue
-        place.unlock()
-        _forget_halves(place)
-        kept = [f"--keep-{name}={getattr(portal, f'keep_{name}')}" for name in ("daily", "weekly", "monthly")]
-        ours = ("--host", portal.site, "--tag", TAG, "--group-by", "host,paths")
-        if not _where_allowed(place, "forget", "--prune", *ours, "--keep-last=2", *kept):
-            lines.append(f"{place.shown} lets nothing be removed: what is old is cleared away over there.")
-        place.run("check")
-        memory["upkeep"][place.shown] = time.time()
-        lines.append(f"{place.shown} is in order.")
-    return lines
+    place.unlock()
+    _forget_halves(place)
+    kept = [f"--keep-{name}={getattr(portal, f'keep_{name}')}" for name in ("daily", "weekly", "monthly")]
+    ours = ("--host", portal.site, "--tag", TAG, "--group-by", "host,paths")
+    if not _where_allowed(place, "forget", "--prune", *ours, "--keep-last=2", *kept):
+        lines.append(f"{place.shown} lets nothing be removed: what is old is cleared away over there.")
+    place.run("check")
+    memory["upkeep"][place.shown] = time.time()
+    return [*lines, f"{place.shown} is in order."]
 
 
 # ------------------------------------------------------------------------------------------------- the key

@@ -953,11 +953,11 @@ class _Walk:
                 break
         top = self.tree.order.path.rstrip("/") + "/"
         if target.startswith("/") or depth < 0:
-            whole = target if target.startswith("/") else f"..{leads}"
+            whole = os.path.normpath(target) if target.startswith("/") else f"..{leads}"
             if not f"{whole}/".startswith(top):
                 self.found.refuse(path, f"a link of the web user's that leads out of the tree, to {shown(target)}")
                 return
-            leads = os.path.normpath(whole)[len(top) - 1 :]
+            leads = whole[len(top) - 1 :]
         want, there = place.want, self.tree.policy.of(leads.strip("/")).want
         if want and there and want.owner != web and there.owner == web:
             why = f"a link of the web user's that leads to what it can change, {shown(target)}"

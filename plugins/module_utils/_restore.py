@@ -182,7 +182,8 @@ class _Work:
     def _fetch(self, *patterns: str) -> None:
         if self.place.fetch(self.pair.files.id, self.staging, "--verify", *patterns):
             self.left.append(
-                f"Files whose paths are too long did not come back. Snapshot {self.pair.files.id} has them."
+                f"Files whose paths are too long did not come back. Snapshot {self.pair.files.id} has them. "
+                "Because of them restic did not read the others once more after it wrote them."
             )
         if not os.path.samestat(os.lstat(self.staging), self.made):
             raise BackupError(f"{self.staging} was exchanged while the backup was fetched. Nothing was changed.")
@@ -204,6 +205,8 @@ class _Work:
         self._fetch(f"--include={_literal(wanted)}")
         fetched = f"{self.staging}{wanted}"
         if not os.path.lexists(fetched):
+            if self.left:
+                raise BackupError(" ".join(self.left))
             raise BackupError(f"{wanted} is not in that backup.{self._alike(os.path.basename(wanted))}")
         self._swap(fetched, wanted)
 

@@ -269,10 +269,16 @@ def _toothless(look: Look, jail: Jail) -> str:
             raise Unseen(
                 f"whether {names(further)} has the proxy or the web server refuse whoever comes through a proxy"
             )
-        if look.get(_REFUSES).status != 204:
+        if not _web_server_refuses(look):
             return f"the web server does not look for the files that {jail.name} makes of whom it shut out"
     missing = [tool for tool in tools.values() if shutil.which(tool, path="/usr/sbin:/sbin:/usr/bin:/bin") is None]
     return f"{missing[0]}, by which it bans, is not installed" if missing else ""
+
+
+def _web_server_refuses(look: Look) -> bool:
+    """Whether the web server looks whom a jail shut out. Asked past any proxy: it tells this host alone."""
+    own = [door for host in look.site.serving for door in look.doors_of(host, look.site.domain)]
+    return any(look.ask(door, _REFUSES).status == 204 for door in own or look.doors.values())
 
 
 def _tool(command: str) -> str:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -560,16 +561,49 @@ def test_a_scan_that_broke_off_has_learnt_nothing(portal, scan, monkeypatch):
     assert scan() == 1
 
 
-def test_how_many_folders_are_remembered_has_an_end_and_what_is_forgotten_is_scanned_again(portal, scan, monkeypatch):
-    monkeypatch.setattr(_antivirus, "_PLACES", 3)
+def test_how_many_folders_are_remembered_has_an_end_and_only_what_is_forgotten_is_scanned_again(
+    portal, scan, monkeypatch
+):
     for name in "abcdef":
         (portal / f"var/upload/{name}").mkdir()
         (portal / f"var/upload/{name}/1").write_bytes(b"good")
-        time.sleep(0.02)
+    monkeypatch.setattr(_antivirus, "_PLACES", 5)
     assert scan() == 6
+    known = memory()["places"]
+    assert len(known) == 5 and scan() == 0
+    numbers = {place.split()[-1] for place in known}
+    shown = {}
+    for name in "abcdef":
+        (portal / f"var/upload/{name}/2").write_bytes(b"good")
+        shown[name] = scan()
+        assert memory()["places"] == known
+    assert shown == {name: 2 - (str((portal / f"var/upload/{name}").stat().st_ino) in numbers) for name in "abcdef"}
+    assert 2 in shown.values()
+
+
+def memory():
     with open(os.path.join(_state.STATE, "antivirus-campus.json"), encoding="utf-8") as file:
-        assert len(json.load(file)["places"]) == 3
-    (portal / "var/upload/f/2").write_bytes(b"good")
-    assert scan() == 1
-    (portal / "var/upload/a/2").write_bytes(b"good")
+        return json.load(file)
+
+
+def test_a_folder_that_does_not_open_is_told_and_scanned_whole_once_it_does(portal, scanner, told, scan, monkeypatch):
+    for name in "abc":
+        (portal / f"var/upload/{name}").mkdir()
+        (portal / f"var/upload/{name}/1").write_bytes(b"good")
+    real = os.open
+
+    def stale(path, *words, **more):
+        if path == "b":
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), path)
+        return real(path, *words, **more)
+
+    assert scan() == 3
+    with monkeypatch.context() as patch:
+        patch.setattr(_antivirus.os, "open", stale)
+        (portal / "var/upload/b/2").write_bytes(b"good")
+        assert scan() == 0
+        ((_title, text, _again),) = told
+        assert "var/upload/b: could not be opened: Stale file handle" in text
+        (portal / "var/upload/c/2").write_bytes(b"good")
+        assert scan() == 1
     assert scan() == 2

@@ -184,7 +184,7 @@ def made_up(folders: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, s
     last = {"run": "1", "dump_bytes": 1, "tables": ["user"], "files": 1, "bytes": 1}
     monkeypatch.setattr(_backup, "tell", lambda _portal, title, text, again=False: told.append((title, text)))
     monkeypatch.setattr(_backup, "_pair", lambda _portal, memory: memory.update(last=last) or last)
-    monkeypatch.setattr(_backup, "_upkeep", lambda _portal, _memory: [])
+    monkeypatch.setattr(_backup, "_upkeep", lambda _portal, _memory, _url: [])
     (folders / "etc" / "backups-campus.key").write_text("a key")
     return told
 
@@ -438,6 +438,31 @@ def test_a_backup_that_was_made_and_needs_a_look_is_told_from_one_that_failed(
     assert not isinstance(raised.value, _backup.NeedsALook)
 
 
+@pytest.mark.parametrize(
+    ("places", "sick", "enough"),
+    [
+        ({"repository": "/repository", "offsite": "sftp:store.example:/x"}, "sftp:store.example:/x", True),
+        ({"repository": "/repository", "offsite": "sftp:store.example:/x"}, "/repository", False),
+        ({"offsite": "sftp:store.example:/x"}, "sftp:store.example:/x", False),
+    ],
+)
+def test_a_backup_in_a_repository_that_is_not_sound_is_not_enough_to_go_back_to(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, places: dict[str, str], sick: str, enough: bool
+) -> None:
+    def upkeep(_portal: Portal, _memory: dict[str, Any], url: str) -> list[str]:
+        if url == sick:
+            raise BackupError("pack 1a2b does not match its name")
+        return [f"{url} is in order."]
+
+    (folders / "chamilo" / "var").mkdir(parents=True)
+    made_up(folders, monkeypatch)
+    monkeypatch.setattr(_backup, "_offsite", lambda *_words: [])
+    monkeypatch.setattr(_backup, "_upkeep", upkeep)
+    with pytest.raises(BackupError, match="does not match its name") as raised:
+        _backup.backup(portal(folders, **places))
+    assert isinstance(raised.value, _backup.NeedsALook) == enough
+
+
 def test_a_failure_is_told_where_the_disk_is_full(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_arguments: Any) -> None:
         raise OSError(28, "No space left on device")
@@ -466,7 +491,7 @@ def test_an_offsite_repository_that_speaks_nonsense_is_written_down(
     there = portal(folders, offsite="sftp:store.example:/x")
     monkeypatch.setattr(_backup.Repository, "run", lambda *_a, **_k: ("no json", ""))
     with pytest.raises(ValueError, match="Expecting value"):
-        _backup._offsite(there, {"last": {"run": "1"}})
+        _backup._offsite(there, {"last": {"run": "1"}}, there.offsite)
     assert json.loads((folders / "state" / "backups.json").read_text())["offsite"]["ok"] is False
 
 

@@ -198,10 +198,28 @@ def test_behind_a_proxy_a_firewall_is_not_enough(host, more, refuses, status, wo
     known = jail(GOOD, file=host.log)
     host.jails = [replace(known, actions={**known.actions, **more})]
     look = host.look(trusted_proxies=["192.0.2.9"])
-    look.get = lambda path: Answer(path, refuses)
+    ask = look.ask
+    look.ask = lambda door, path, **more: (
+        Answer(path, refuses) if path == brute_force._REFUSES else ask(door, path, **more)
+    )
     finding = brute_force.fail2ban(look)
     assert finding.status == status and words in finding.evidence
     assert brute_force.fail2ban(host.look()).status == "pass", "packets are the visitors' own"
+
+
+def test_a_proxy_that_ends_tls_is_not_asked_whether_the_web_server_refuses(host):
+    known = jail(GOOD, file=host.log)
+    host.jails = [replace(known, actions={**known.actions, "chamilo": "touch /run/banned/<ip>"})]
+    look = host.look(trusted_proxies=["192.0.2.9"], terminated_elsewhere=True)
+    ask = look.ask
+
+    def answered(door, path, **more):
+        if path == brute_force._REFUSES:  # through the proxy this host is a visitor like any other
+            return Answer(path, 204 if door.address else 404)
+        return ask(replace(door, address="198.51.100.4"), path, **more)
+
+    look.ask = answered
+    assert brute_force.fail2ban(look).status == "pass"
 
 
 def test_what_another_action_does_for_visitors_of_a_proxy_is_not_known(host):
