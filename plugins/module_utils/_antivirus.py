@@ -177,7 +177,7 @@ class Places:
 
     def begins(self, place: str, changed: float, above: float) -> float:
         """From which time on files in the folder that is in this place are new; ``above``: in the one it lies in."""
-        if len(self._seen) < _PLACES:  # those further down come later: what is forgotten has nothing below it that is not
+        if len(self._seen) < _PLACES:  # a folder comes before what lies in it, so the upper ones are kept
             self._seen.add(place)
         if self.known is None or place in self.known:
             return self.since
