@@ -27,7 +27,8 @@ class ActionModule(ActionBase):
                     "elements": "str",
                     "required": True,
                     "choices": [section.id for section in _controls.load().sections],
-                }
+                },
+                "found_domain": {"type": "str"},
             }
         )
         result["changed"] = False
@@ -46,7 +47,14 @@ class ActionModule(ActionBase):
                     said.append(f"{name} cannot be worked out: {error}")
         said += _preflight.errors(_preflight.specs(), arguments["sections"], values)
         host = variables["inventory_hostname"]
-        said += _preflight.domain(values.get("chamilo_domain", host), host)
+        domain = values.get("chamilo_domain", host)
+        said += _preflight.domain(domain, host)
+        if arguments["found_domain"] not in (None, str(domain).lower()):
+            said.append(
+                f"This play looked for the portal {arguments['found_domain']}, and {', '.join(arguments['sections'])} "
+                f"is to harden {domain}: Ansible looks once for each host of a play. Nothing was changed for {domain}. "
+                "Give each portal an inventory name of its own, with the same ansible_host, or a play of its own."
+            )
 
         if said:
             result["failed"] = True

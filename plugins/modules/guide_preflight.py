@@ -43,6 +43,13 @@ options:
       - database
       - backups
       - monitoring
+  found_domain:
+    description:
+      - The domain of the portal that discovery found in this play.
+      - It must be the one that is to be hardened, C(chamilo_domain).
+      - Ansible runs the role C(common), which looks for the portal, once for each host of a play.
+    type: str
+    version_added: 1.0.0
 """
 
 EXAMPLES = r"""

@@ -56,6 +56,16 @@ def test_each_host_hears_all_that_is_wrong_with_its_variables(ansible: Any) -> N
     assert "chamilo_private is not" not in output
 
 
+def test_a_role_for_another_portal_than_the_play_looked_for_is_refused(ansible: Any) -> None:
+    play = plays(["uploads"])
+    play[0]["tasks"][0]["chamilo.hardening.guide_preflight"]["found_domain"] = "campus.test"
+    outcome = ansible.play(play, {"Campus.test": {}, "primary.test": {}})
+    assert outcome.recap("Campus.test")["failed"] == 0
+    assert outcome.recap("primary.test")["failed"] == 1
+    said = "This play looked for the portal campus.test, and uploads is to harden primary.test"
+    assert said in " ".join(outcome.output.split())
+
+
 def test_a_section_that_is_none_is_refused(ansible: Any) -> None:
     outcome = ansible.play(plays(["header"]), {"campus.test": {}})
     assert outcome.code == 2 and "must be one or more of" in outcome.output
