@@ -122,9 +122,10 @@ def test_on_an_unhardened_host_they_run(fresh: Host) -> None:
         lay(fresh, f"{ROOT}/{folder}", programs(word))
     folder = {"nginx": {""}, "apache": set()}[fresh.web]  # Chamilo's .htaccess has the front controller answer for it
     assert {"a.php", "a.jpg.php", *folder} <= set(ran(fresh, f"http://{fresh.domain}/files", word))
+    refused = {"nginx": set(), "apache": {"a.phps"}}[fresh.web]  # by Debian's own configuration of PHP
     for port, root in STRANGERS.items():
         found = set(ran(fresh, f"http://old.test:{port}/var/upload/new", word))
-        assert {name for name in uploads._LAID if STRANGE.search(name)} <= found, root
+        assert {name for name in uploads._LAID if STRANGE.search(name)} - refused <= found, root
     # In a folder of its own: PHP remembers for five minutes that there was no such file.
     folder = f"{ROOT}/var/upload/rules"
     rules = {".user.ini": f"auto_prepend_file = {folder}/a.jpg\n", "a.jpg": programs(word)["a.jpg"], "b.php": ""}
