@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import syslog
 from collections.abc import Callable, Sequence
@@ -34,8 +33,9 @@ its login page. The portal in use is left alone. Results: /var/lib/chamilo-harde
 RESTORE = """\
 Brings the whole portal (host), its database, its files (var, config, public/plugin, the environment files) or one file
 back from the newest backup, or another. It asks for the name of the portal first. What was there before is moved aside:
-folders to a folder that it names, tables to a database beside its own. On a machine that knows nothing yet, say
-where the backups are (--repository) and put their key into /etc/chamilo-hardening/backups-SITE.key first."""
+folders to a folder that it names, tables to a database beside its own. On a machine that knows nothing yet, put the key
+of the backups into /etc/chamilo-hardening/backups-SITE.key first and say where they are: with --repository, or with
+--repository-file where their address holds a password."""
 
 
 def add(commands: Any, say: Callable[..., None]) -> None:
@@ -62,12 +62,9 @@ def add(commands: Any, say: Callable[..., None]) -> None:
     restore.add_argument(
         "--from", dest="source", choices=["local", "offsite"], default="", help="from which repository"
     )
-    # From the environment as well: the address may hold a password, and everybody may list the arguments of processes.
-    restore.add_argument(
-        "--repository",
-        default=os.environ.get("CHAMILO_RESTORE_REPOSITORY", ""),
-        help="where the backups are, on a machine that does not know it",
-    )
+    restore.add_argument("--repository", default="", help="where the backups are, on a machine that does not know it")
+    # The address may hold a password, and everybody may list the arguments of processes.
+    restore.add_argument("--repository-file", metavar="FILE", default="", help="a file with its address, instead")
     restore.add_argument("--confirm", metavar="DOMAIN", default="", help="the portal's name, instead of being asked")
     restore.set_defaults(run=lambda options, _engine: _restored(options, say))
 
@@ -80,9 +77,13 @@ def _common(command: argparse.ArgumentParser) -> None:
 def _restored(options: argparse.Namespace, say: Callable[..., None]) -> int:
     if options.part == "file" and not options.path:
         raise BackupError("Say which file: chamilo-hardening restore file var/upload/...")
+    repository = options.repository
+    if options.repository_file:
+        with open(options.repository_file, encoding="utf-8") as stream:
+            repository = stream.read().strip()
     known = [portal for portal in _backup.portals() if options.site in ("", portal.site, portal.domain)]
-    if options.repository and not known:
-        portal = _restore.begin(options.site, options.repository)
+    if repository and not known:
+        portal = _restore.begin(options.site, repository)
     else:
         portal = _backup.chosen(options.site)
     if options.part == "list":

@@ -512,6 +512,7 @@ def test_a_restore_onto_a_fresh_machine_gives_the_same_portal(saved: Saved, cell
         saved.playbook.run("restore", fresh, **variables)
     played = saved.playbook.run("restore", fresh, chamilo_restore_confirm="spare.test", **variables)
     assert KEY not in played.output and store.PASSWORD not in played.output
+    assert fresh.run("ls /etc/chamilo-hardening | grep restore", check=False).stdout == ""
     assert "name accounts that are not there: chamilo@%." in " ".join(played.output.split())
     assert contents(fresh) == before
     back = replace(fresh, name=host.name)  # as its users know it

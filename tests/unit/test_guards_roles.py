@@ -112,6 +112,12 @@ def test_no_error_is_ignored_and_no_shell_is_called(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", YAML_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_task_hands_values_over_in_the_environment(path: Path) -> None:
+    """Ansible writes it into the command line: everybody on the host could list it, and sudo logs it."""
+    assert not [entry for entry in maps(load(path)) if "environment" in entry]
+
+
+@pytest.mark.parametrize("path", YAML_FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_task_takes_all_its_options_from_a_template(path: Path) -> None:
     """Ansible warns of that, unless inject_facts_as_vars is off, as in our own ansible.cfg."""
     for entry in maps(load(path)):

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
 from types import SimpleNamespace
 
 import pytest
@@ -58,7 +57,6 @@ def host(monkeypatch, tmp_path):
     monkeypatch.setattr(_restore, "runs", lambda portal, source: [f"20261125 of {portal.site} in {source or 'any'}"])
     monkeypatch.setattr(_program.syslog, "syslog", lambda _level, line: host.journal.append(line))
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: False))
-    monkeypatch.delenv("CHAMILO_RESTORE_REPOSITORY", raising=False)
     return host
 
 
@@ -139,11 +137,19 @@ def test_a_list_changes_nothing_and_asks_nothing(host, capsys):
 
 
 @pytest.mark.parametrize("known", [False, True])
-def test_a_new_machine_is_told_where_the_backups_are(host, monkeypatch, known):
-    """By the environment: the address may hold a password."""
+def test_a_new_machine_is_told_where_the_backups_are(host, tmp_path, known):
+    """By a file: the address may hold a password."""
     if known:
         host.portals("campus")
-    monkeypatch.setitem(os.environ, "CHAMILO_RESTORE_REPOSITORY", "rest:https://u:p@vault.test/")
-    assert _program.main(["restore", "host", "--site", "campus", "--confirm", "campus.test"]) == 0
+    told = tmp_path / "told"
+    told.write_text("rest:https://u:p@vault.test/\n", encoding="utf-8")
+    asked = ["restore", "host", "--site", "campus", "--confirm", "campus.test"]
+    assert _program.main([*asked, "--repository-file", str(told)]) == 0
     begun = [] if known else [("campus", "rest:https://u:p@vault.test/")]
     assert host.did == [*begun, ("campus", "host", "", "", "")]
+
+
+def test_a_file_that_is_not_there_is_said(host, capsys, tmp_path):
+    assert _program.main(["restore", "list", "--repository-file", str(tmp_path / "gone")]) == 1
+    assert f"{tmp_path}/gone" in capsys.readouterr().err
+    assert host.did == []
