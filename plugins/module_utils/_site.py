@@ -14,7 +14,7 @@ import os
 import posixpath
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
@@ -45,6 +45,7 @@ __all__ = [
     "VirtualHost",
     "WebServer",
     "discover",
+    "unfit",
 ]
 
 # Where people put web applications, most usual first.
@@ -60,6 +61,11 @@ _DATABASE_CLIENTS = (
     "/usr/local/bin/mysql",
     "/usr/lib/python3/dist-packages/pymysql",
 )
+# The oldest releases with what is set and called here: nginx 1.19.4, restic 0.14, mariadb-server-core.
+_OLDEST = {"Debian": (12,), "Ubuntu": (24, 4)}
+_LOCAL = ("", "localhost", "127.0.0.1", "::1")
+# They read /etc/cron.d as Debian's usual cron does, and would have to go for it.
+_OTHER_CRONS = ("systemd-cron", "cronie", "bcron")
 _CLAMD = "/etc/clamav/clamd.conf"
 _FAIL2BAN = ("/run/fail2ban/fail2ban.pid", "fail2ban-server")
 _FAIL2BAN_AT_BOOT = "/etc/systemd/system/multi-user.target.wants/fail2ban.service"
@@ -189,6 +195,33 @@ def discover(
     return found
 
 
+def unfit(site: Site, sections: Collection[str], tree: Tree | None = None) -> list[str]:
+    """Why sections cannot be made true on this host, a sentence or two for each reason."""
+    tree, said = tree or Tree(), []
+    name, _blank, version = site.distribution.partition(" ")
+    if sections and version and tuple(map(int, re.findall(r"\d+", version))) < _OLDEST.get(name, ()):
+        said.append(
+            f"This host is {site.distribution}, whose web server, restic and MariaDB are too old for what would be "
+            "set. Nothing was changed; the audit works here as well. Upgrade to Debian 12 or Ubuntu 24.04 at least."
+        )
+    # MariaDB's own programs have its name, and links with the old ones.
+    if tree.exists("/usr/sbin/mysqld") and not tree.exists("/usr/sbin/mariadbd"):
+        here = site.database.host in (*_LOCAL, *site.addresses)
+        program, needing = "/usr/sbin/mysqld", ["database", "backups"] if here else ["backups"]
+    elif tree.exists("/usr/bin/mysql") and not tree.exists("/usr/bin/mariadb"):
+        program, needing = "/usr/bin/mysql", ["backups"]
+    else:
+        return said
+    needing = [section for section in needing if section in sections]
+    if needing:
+        said.append(
+            f"MySQL is on this host ({program}). The section{'s' * (len(needing) > 1)} {' and '.join(needing)} "
+            "cannot do without MariaDB's programs, for which MySQL would have to be removed. Nothing was changed. "
+            f"Put MariaDB in its place first, or leave out what needs it: --skip-tags {','.join(needing)}"
+        )
+    return said
+
+
 def discover_environment(domain: str, root: str, web_server: str) -> tuple[Site, dict[str, Place]]:
     """The site, which must be there, and what PHP is given by the server before any environment file is read."""
     look = _Discovery(Tree(), domain.lower(), "")
@@ -210,7 +243,9 @@ class _Discovery:
     def all(self, root: str, web_server: str, packages: Sequence[str]) -> Site:
         tree = self.tree
         release = _host.release(tree)
-        installed = _host.packages(tree, {*packages, "nginx", "apache2"})
+        installed = _host.packages(tree, {*packages, "nginx", "apache2", *_OTHER_CRONS})
+        if installed.keys() & set(_OTHER_CRONS):
+            packages = [name for name in packages if name != "cron"]
         configuration, servers, web = self.web(web_server, installed)
         serving, fallback = _answering(web.name)(servers, self.domain)
         hosts = {id(server): self.marked(server.host) for server in servers}

@@ -79,6 +79,14 @@ options:
     type: str
     choices: ["", auto, managed, include]
     default: ""
+  sections:
+    description:
+      - The sections of the guide that are about to be made true.
+      - Fail when that cannot be on this host, because its release is older than Debian 12 or Ubuntu 24.04, or because
+        a section needs MariaDB and MySQL would have to be removed for it.
+    type: list
+    elements: str
+    default: []
   require:
     description:
       - Fail when there is no Chamilo, no web server, or no way to tell which of several is meant, or when
@@ -560,7 +568,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._overrides impor
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError, order
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import SettingsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings_host import in_force as settings_in_force
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site, SiteError, discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site, SiteError, discover, unfit
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine
 
@@ -599,12 +607,13 @@ def main() -> None:
             "certificate_key_file": {"type": "path", "default": ""},
             "tree": {"type": "dict", "default": {}},
             "takeover": {"type": "str", "choices": ["", "auto", "managed", "include"], "default": ""},
+            "sections": {"type": "list", "elements": "str", "default": []},
             "require": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     wanted = dict(module.params)
-    tree, takeover = wanted.pop("tree"), wanted.pop("takeover")
+    tree, takeover, sections = (wanted.pop(name) for name in ("tree", "takeover", "sections"))
     try:
         site = discover(**wanted)
         if tree and site.root:
@@ -615,6 +624,9 @@ def main() -> None:
         kept = sorted(recall()) if os.geteuid() == 0 else []
     except (SiteError, PermsError, StateError, OSError) as problem:
         module.fail_json(msg=str(problem))
+    said = unfit(site, sections)
+    if said:
+        module.fail_json(msg=" ".join(said))
     if takeover in site.takeover.refused:
         module.fail_json(msg=site.takeover.refused[takeover])
     found = {"site": asdict(site), "in_force": in_force, "settings_in_force": settings, "environment_kept": kept}

@@ -229,6 +229,38 @@ def test_a_host_with_both_is_asked_which_one_counts(fresh: Host, playbook: Playb
         playbook.harden(fresh)
 
 
+def test_what_a_host_cannot_have_is_refused_and_nothing_is_removed_for_it(fresh: Host, playbook: Playbook) -> None:
+    def refusal(book: str, *options: str, **variables: Any) -> str:
+        with pytest.raises(PlayError) as refused:
+            playbook.run(book, fresh, *options, **variables)
+        return " ".join(str(refused.value).split())
+
+    release = fresh.get("/etc/os-release")
+    fresh.put("/etc/os-release", 'NAME="Ubuntu"\nVERSION_ID="22.04"\nID=ubuntu\n')
+    before = fresh.snapshot()
+    assert "This host is Ubuntu 22.04" in refusal("harden")
+    assert not before.changes(fresh.snapshot(), QUIET)
+    playbook.run("audit", fresh)
+    fresh.put("/etc/os-release", release)
+
+    fresh.run("cd /usr/sbin && rm -f mysqld && mv mariadbd mysqld")  # the names that MySQL has
+    before = fresh.snapshot()
+    tags = ("--tags", "headers,database,backups")
+    said = refusal("harden", *tags)
+    assert "MySQL is on this host" in said and "--skip-tags database,backups" in said
+    assert not before.changes(fresh.snapshot(), QUIET)
+    playbook.harden(fresh, "--check", *tags, "--skip-tags", "database,backups")
+    fresh.run("cd /usr/sbin && mv mysqld mariadbd")
+
+    control = "Package: in-the-way\nVersion: 1\nArchitecture: all\nMaintainer: Ada <ada@x.test>\nDescription: x\n"
+    fresh.put("/root/x/DEBIAN/control", f"{control}Conflicts: restic\n")
+    fresh.run("dpkg-deb --build /root/x /root/x.deb && dpkg -i /root/x.deb")
+    assert "remove is disabled" in refusal("harden", "--tags", "backups")
+    said = refusal("restore", chamilo_restore_confirm=fresh.domain)
+    assert "remove is disabled" in said and "put MariaDB in its place first" in said
+    fresh.run("dpkg --verify in-the-way && test -e /var/lib/dpkg/info/in-the-way.list")
+
+
 def test_over_ssh_as_an_ordinary_user_with_sudo(make: Callable[..., Host], cell: Cell, playbook: Playbook) -> None:
     host = make(ssh=True)
     before = neighbour(host)

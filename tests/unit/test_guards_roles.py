@@ -13,7 +13,9 @@ from typing import Any
 import jinja2
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.filter.core import regex_replace
+from ansible.template import Templar, trust_as_template
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _advisories, _site, _transaction
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _preflight
@@ -98,6 +100,28 @@ def test_playbooks_read_only_variables_that_are_known() -> None:
         assert used - known - {"chamilo_web", "chamilo_db", "chamilo_site_info"} == set(), path.name
 
 
+@pytest.mark.parametrize(
+    ("given", "due"),
+    [
+        ({}, ["https", "database", "backups"]),
+        ({"ansible_skip_tags": ["database", "backups"]}, ["https"]),
+        ({"ansible_run_tags": ["backups", "mine"]}, ["backups"]),
+        ({"ansible_run_tags": ["mine"]}, ["https", "database", "backups"]),  # they may be tagged so in a play
+        ({"ansible_run_tags": ["passwords"]}, ["https", "database", "backups"]),
+        ({"chamilo_backups_state": "absent"}, ["https", "database"]),
+        ({"group_names": ["chamilo_db"]}, ["database"]),
+        ({"group_names": ["chamilo_db", "chamilo_web"]}, ["https", "database", "backups"]),
+    ],
+)
+def test_a_host_is_judged_by_what_this_run_makes_true(given: dict[str, Any], due: list[str]) -> None:
+    played = [f"chamilo.hardening.{name}" for name in ("common", "https", "database", "backups")]
+    magic = {"ansible_play_role_names": played, "ansible_run_tags": ["all"], "ansible_skip_tags": [], "group_names": []}
+    texts = {key: value for key, value in load(ROOT / "roles/common/vars/main.yml").items() if isinstance(value, str)}
+    ours = {key: trust_as_template(text.replace("ansible.builtin.vars", "vars")) for key, text in texts.items()}
+    templar = Templar(DataLoader(), variables={**ours, **magic, **given})
+    assert sorted(templar.template(trust_as_template("{{ _chamilo_common_due }}"))) == sorted(due)
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_every_option_is_described(role: str) -> None:
     for name, option in options(role).items():
@@ -115,6 +139,13 @@ def test_no_error_is_ignored_and_no_shell_is_called(path: Path) -> None:
 def test_no_task_hands_values_over_in_the_environment(path: Path) -> None:
     """Ansible writes it into the command line: everybody on the host could list it, and sudo logs it."""
     assert not [entry for entry in maps(load(path)) if "environment" in entry]
+
+
+@pytest.mark.parametrize("path", YAML_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_is_removed_for_what_is_installed(path: Path) -> None:
+    """apt -y makes room for a package by removing what conflicts with it, such as a MySQL server."""
+    tasks = [entry for entry in maps(load(path)) if "ansible.builtin.apt" in entry]
+    assert [task["name"] for task in tasks if task["ansible.builtin.apt"].get("fail_on_autoremove") is not True] == []
 
 
 @pytest.mark.parametrize("path", YAML_FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -14,6 +14,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._site import (
     SiteError,
     WebServer,
     discover,
+    unfit,
     word,
 )
 
@@ -359,3 +360,66 @@ def test_a_project_a_user_may_not_enter_is_said(open_host, nobody):
         site = site_of(open_host, root="/var/www/chamilo")
     (open_host.root / "var/www/chamilo").chmod(0o755)
     assert site.problems[-1].startswith("This user may not look at /var/www/chamilo/public/main")
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "fits"),
+    [
+        ("Debian GNU/Linux", "11", False),
+        ("Debian GNU/Linux", "12", True),
+        ("Debian GNU/Linux", "13", True),
+        ("Debian GNU/Linux", "", True),  # testing
+        ("Ubuntu", "22.04", False),
+        ("Ubuntu", "23.10", False),
+        ("Ubuntu", "24.04", True),
+        ("Ubuntu", "26.04", True),
+        ("Linux Mint", "21", True),  # nothing is known of it
+    ],
+)
+def test_a_release_that_is_too_old_is_only_looked_at(host, name, version, fits):
+    host.install("nginx")
+    host.chamilo(env=ENVIRONMENT)
+    host.write("/etc/os-release", f'NAME="{name}"\nVERSION_ID="{version}"\n')
+    site = site_of(host, require=True)
+    said = unfit(site, ["headers"], host.tree)
+    assert bool(said) is not fits
+    if said:
+        assert f"This host is {name.split()[0]} {version}" in said[0] and "Debian 12 or Ubuntu 24.04" in said[0]
+    assert unfit(site, [], host.tree) == []
+
+
+@pytest.mark.parametrize(
+    ("programs", "where", "refused"),
+    [
+        (["/usr/sbin/mysqld", "/usr/bin/mysql"], "localhost", "database,backups"),
+        (["/usr/sbin/mysqld", "/usr/bin/mysql"], "127.0.0.1", "database,backups"),
+        (["/usr/sbin/mysqld", "/usr/bin/mysql"], "192.0.2.9", "backups"),
+        (["/usr/sbin/mysqld", "/usr/sbin/mariadbd", "/usr/bin/mysql", "/usr/bin/mariadb"], "localhost", ""),
+        (["/usr/bin/mysql"], "192.0.2.9", "backups"),
+        (["/usr/bin/mysql", "/usr/bin/mariadb"], "192.0.2.9", ""),
+        ([], "localhost", ""),
+    ],
+)
+def test_mysql_is_not_put_aside_for_mariadb(host, programs, where, refused):
+    host.install("nginx")
+    host.chamilo(env=ENVIRONMENT.replace("localhost", where))
+    for program in programs:
+        host.write(program)
+    site = site_of(host)
+    said = unfit(site, ["https", "database", "backups", "monitoring"], host.tree)
+    assert len(said) == bool(refused)
+    if refused:
+        assert "MySQL" in said[0] and said[0].endswith(f"--skip-tags {refused}") and programs[0] in said[0]
+    assert unfit(site, ["https", "monitoring"], host.tree) == []
+
+
+def test_on_a_host_of_the_database_alone_it_is_the_portal_s(host):
+    host.write("/usr/sbin/mysqld")
+    assert "--skip-tags database" in unfit(site_of(host), ["database"], host.tree)[0]
+
+
+@pytest.mark.parametrize("other", ["systemd-cron", "cronie", "bcron"])
+def test_who_has_another_cron_lacks_none(host, other):
+    host.install("nginx")
+    host.write("/var/lib/dpkg/status", f"Package: {other}\nStatus: install ok installed\nVersion: 1\n")
+    assert site_of(host, packages=["cron", "restic"]).missing_packages == ("restic",)

@@ -76,6 +76,15 @@ def test_a_virtual_host_that_cannot_be_replaced_fails_where_that_is_asked_for(ca
     assert (result["msg"] if fails else result["site"]["takeover"]["refused"]["auto"]) == "campus.conf line 3: X-School"
 
 
+@pytest.mark.parametrize(("sections", "fails"), [([], False), (["https"], True)])
+def test_a_host_that_cannot_have_what_is_asked_for_fails(capsys, monkeypatch, sections, fails):
+    monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", distribution="Debian 11"))
+    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 1000)
+    result = run(capsys, domain="campus.test", sections=sections)
+    assert result.get("failed", False) is fails
+    assert ("This host is Debian 11" in result.get("msg", "")) is fails
+
+
 @pytest.mark.parametrize("problem", [StateError("damaged"), DatabaseError("gone")])
 def test_settings_that_cannot_be_read_are_no_reason_to_find_nothing(capsys, monkeypatch, problem):
     def fails(_site):
