@@ -159,6 +159,26 @@ def test_a_virtual_host_is_taken_over_and_given_back(
     assert host.wait(host.url).status == 200
 
 
+def test_without_https_the_other_sections_go_on(fresh: Host, playbook: Playbook) -> None:
+    """A portal that is plain again has no cookie that needs https, and a second run finds nothing to do."""
+    playbook.sections = "updates,https,sessions,headers"
+    leaving = {"chamilo_https_hsts": "off"}  # else it warns, and rightly
+    without = {**leaving, "chamilo_https_state": "absent"}
+
+    def plain() -> None:
+        assert not missing_from_the_portal(fresh, "http")
+        answer = fresh.http("/")
+        assert answer.values("X-Content-Type-Options") == ["nosniff"]
+        cookies = answer.values("Set-Cookie")
+        assert cookies and not [cookie for cookie in cookies if "secure" in cookie.lower()]
+
+    playbook.harden(fresh, **leaving)
+    playbook.harden(fresh, **without)
+    plain()
+    assert playbook.harden(fresh, **without) == 0
+    plain()
+
+
 def test_how_long_a_replaced_virtual_host_waited_does_not_count(make: Callable[..., Host], playbook: Playbook) -> None:
     host = make(vhost="plain")
     folder = host.run("echo /etc/php/*/fpm/conf.d").stdout.strip()
