@@ -155,6 +155,15 @@ def servers(configuration: Configuration) -> list[Server]:
     return result
 
 
+def limits_names(configuration: Configuration) -> bool:
+    """Whether its owner says how long the names of server blocks may be. nginx refuses a second line."""
+    return any(
+        not configuration.is_ours(item.file)
+        for http in every(configuration.directives, "http")
+        for item in every(http.block or (), "server_names_hash_bucket_size")
+    )
+
+
 def _upstreams(level: Sequence[Directive]) -> dict[str, str]:
     return {
         block.arguments[0]: first(block.block or (), "server") for block in every(level, "upstream") if block.arguments

@@ -89,6 +89,7 @@ class WebServer:
     service: str = ""
     running: bool = False
     modules: tuple[str, ...] = ()  # Apache: loaded modules, without "_module"
+    names_own: bool = False  # nginx: a line of its owner says how long the names of virtual hosts may be
 
 
 @dataclass(frozen=True)
@@ -327,7 +328,9 @@ class _Discovery:
         if name == "nginx":
             configuration = _nginx.parse(self.tree)
             user = first(configuration.directives, "user") or "www-data"
-            web = WebServer(name, both, _upstream(installed.get("nginx", "")), user, "nginx", name in running)
+            version = _upstream(installed.get("nginx", ""))
+            names_own = _nginx.limits_names(configuration)
+            web = WebServer(name, both, version, user, "nginx", name in running, names_own=names_own)
             return configuration, _nginx.servers(configuration), web
         if name == "apache":
             version = _upstream(installed.get("apache2", ""))

@@ -226,6 +226,9 @@ site:
           description: Apache's loaded modules, without C(_module).
           type: list
           elements: str
+        names_own:
+          description: Whether a line of nginx's owner says how long the names of virtual hosts may be.
+          type: bool
     php:
       description: The PHP behind the portal.
       type: dict

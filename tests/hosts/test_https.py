@@ -18,6 +18,8 @@ from tests.testbed import authority
 from tests.testbed.hosts import Host
 
 TAKEN = ["plain", "default-server", "regular-file", "https", "wrong-docroot"]
+LONG = "moodle.gymnasium-musterstadt.schule"  # words made of it do not fit into nginx's tables
+LONGER = "e-learning.staedtisches-gymnasium-musterstadt-am-grossen-fluss.schule.test"  # it does not fit by itself
 # What begins a line that ours would lose.
 REFUSED = {
     "in-nginx-conf": {"nginx": "server {", "apache": "<VirtualHost"},
@@ -146,7 +148,7 @@ def test_a_certificate_that_is_served_is_kept(make: Callable[..., Host], cell: C
 def test_a_virtual_host_is_taken_over_and_given_back(
     make: Callable[..., Host], cell: Cell, playbook: Playbook, fixture: str
 ) -> None:
-    host = make(vhost=fixture)
+    host = make(LONG if fixture == "regular-file" else "campus", vhost=fixture)
     service = "nginx" if host.web == "nginx" else "apache2"
     names = "find . -mindepth 1 -printf '%P %y %m %U:%G %l\\n' | sort"
     listing = f"cd /etc/{service} && {names} && find . -type f | sort | xargs sha256sum"
@@ -190,6 +192,22 @@ def test_how_long_a_replaced_virtual_host_waited_does_not_count(make: Callable[.
     wanted = "fastcgi_read_timeout 330s;" if host.web == "nginx" else "ProxyTimeout 330"
     assert wanted in host.run(shown).stdout, "ours waits for PHP from the first run on"
     assert playbook.harden(host, chamilo_https_vhost="managed") == 0
+
+
+@pytest.mark.cells("trixie-nginx")
+@pytest.mark.long
+def test_a_name_that_nginx_does_not_take_as_it_is_set_up(
+    make: Callable[..., Host], cell: Cell, playbook: Playbook
+) -> None:
+    """Until now the portal was served for want of a better, and nobody named it."""
+    host = make(vhost="default-server")
+    host.run("sed -i 's/server_name .*/server_name _;/' /etc/nginx/sites-available/chamilo && systemctl reload nginx")
+    playbook.sections = "https,headers,brute_force,uploads,sessions"
+    variables = {"chamilo_domain": LONGER, "chamilo_https_certificate": "self_signed"}
+    playbook.harden(host, **variables)
+    assert host.http(f"https://{LONGER}/login").values("X-Content-Type-Options") == ["nosniff"]
+    assert playbook.harden(host, **variables) == 0
+    host.run("chamilo-hardening undo https && chamilo-hardening undo headers && nginx -t")
 
 
 @pytest.mark.parametrize("fixture", REFUSED)

@@ -108,6 +108,20 @@ server { server_name second.test; access_log /a.log odd buffer=32k; http2 on; }
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", False),
+        ("server_names_hash_bucket_size 128;", True),
+        ("# Managed by Ansible: chamilo.hardening, section https.\nserver_names_hash_bucket_size 512;", False),
+    ],
+)
+def test_who_says_how_long_names_may_be(host, text, said):
+    host.install("nginx")
+    host.write("/etc/nginx/conf.d/names.conf", text)
+    assert _nginx.limits_names(_nginx.parse(host.tree)) is said
+
+
+@pytest.mark.parametrize(
     ("words", "wanted"),
     [(["60"], 60), (["5m"], 300), (["1h", "30m"], 5400), (["1500ms"], 1), (["2d"], 172800), (["soon"], -1), ([], -1)],
 )
