@@ -125,6 +125,7 @@ class VirtualHost:
     patience: int = -1  # seconds that its owner has it wait for an answer of PHP; -1 when nothing is said
     patience_own: bool = False  # that line is in this virtual host itself
     patience_around: int = -1  # the same of what is said for every virtual host
+    once: tuple[Place, ...] = ()  # nginx: its owner's lines, in it itself, that it may hold once and ours would say too
     php: str = ""  # where PHP requests go: unix:/run/php/x.sock, 127.0.0.1:9000 or mod_php
     ours: bool = False  # the file is managed by this collection
 

@@ -33,6 +33,8 @@ FASTCGI_FILES = ("/etc/nginx/fastcgi_params", "/etc/nginx/fastcgi.conf", "/etc/n
 REQUEST_PARAMS = frozenset(
     {"SCRIPT_FILENAME", "SCRIPT_NAME", "DOCUMENT_ROOT", "PATH_INFO", "PATH_TRANSLATED", "HTTP_PROXY", "HTTPS"}
 )
+# What our drop-ins say in a server block that may hold it once.
+ONCE = ("server_tokens", "real_ip_header", "real_ip_recursive")
 _DEPTH = 20  # includes within includes; more is a loop
 
 _TOKEN = re.compile(
@@ -216,6 +218,11 @@ def _host(
         patience=seconds(waits[0].arguments) if waits else -1,
         patience_own=bool(waits) and waits[0] in level,
         patience_around=next((seconds(item.arguments) for item in waits if item not in level), -1),
+        once=tuple(
+            Place(item.file, item.line, " ".join((item.name, *item.arguments)))
+            for item in every(level, *ONCE)
+            if not configuration.is_ours(item.file)
+        ),
         php=upstreams.get(php, php),
         ours=configuration.is_ours(block.file),
     )

@@ -11,7 +11,7 @@ Everything else is an obstacle: better one named too many than one lost.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _apache, _nginx
@@ -85,8 +85,7 @@ def refused(domain: str, found: Takeover, serving: Sequence[VirtualHost], includ
     ``include``: the line that its owner may add instead.
     """
     why = {}
-    # Whoever includes our drop-ins in a virtual host of his own is not asked again.
-    kept = bool(serving) and all(host.includes_ours for host in serving) and not all(host.ours for host in serving)
+    kept = _is_kept(serving)
     if found.neighbours:
         instead = "or give each of the other sites a file of its own"
         why["managed"] = _refusal(domain, found.neighbours, include, instead)
@@ -95,6 +94,36 @@ def refused(domain: str, found: Takeover, serving: Sequence[VirtualHost], includ
     if found.obstacles and not kept:
         why["auto"] = _refusal(domain, found.obstacles, include, instead)
     return why
+
+
+def _is_kept(serving: Sequence[VirtualHost]) -> bool:
+    """Whoever includes our drop-ins in a virtual host of his own is not asked again."""
+    return bool(serving) and all(host.includes_ours for host in serving) and not all(host.ours for host in serving)
+
+
+def twice(domain: str, serving: Sequence[VirtualHost], wish: str, ours: Mapping[str, str]) -> str:
+    """Why our drop-ins do not fit into the virtual host that its owner keeps, or an empty text.
+
+    ``wish``: the value of chamilo_https_vhost, where it counts. ``ours``: what ours say of directives that nginx takes
+    once in a server block. Where its owner says the same in all of them, ours need not.
+    """
+    if wish == "managed" or not (wish == "include" or _is_kept(serving)):
+        return ""
+    wrong: list[Place] = []
+    for name, value in ours.items():
+        said = [place for host in serving for place in host.once if place.what.split()[0] == name]
+        same = [place for place in said if place.what.lower() == f"{name} {value}".lower()]
+        if len(same) < len(said) or 0 < len(said) < len(serving):
+            wrong += said
+    if not wrong:
+        return ""
+    places = "; ".join(f"{place.file} line {place.line}: {place.what}" for place in _sorted(wrong))
+    named = sorted({place.what.split()[0] for place in wrong})
+    instead = " and ".join(f'"{name} {ours[name]};"' for name in named)
+    return (
+        f"The virtual host of {domain} says what nginx takes once, and what the line that includes our files brings as "
+        f"well: {places}. Nothing was changed. Take these lines out of it: our files say {instead} in all of it."
+    )
 
 
 def _refusal(domain: str, lost: Sequence[Place], include: str, instead: str) -> str:

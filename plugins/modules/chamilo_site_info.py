@@ -87,6 +87,13 @@ options:
     type: list
     elements: str
     default: []
+  once:
+    description:
+      - Directives that nginx takes once in a server block, and what the files of this collection will say of each.
+      - Fail when the virtual host of its owner stays (see O(takeover)) and says something else, or says it in one of
+        its server blocks alone.
+    type: dict
+    default: {}
   require:
     description:
       - Fail when there is no Chamilo, no web server, or no way to tell which of several is meant, or when
@@ -410,6 +417,13 @@ site:
         patience_around:
           description: The same as RV(site.serving[].patience), of what is said for every virtual host.
           type: int
+        once:
+          description:
+            - What its owner says in this server block of nginx that it may hold once, and that files of this collection
+              would say as well, C(server_tokens), C(real_ip_header) and C(real_ip_recursive).
+          type: list
+          elements: dict
+          contains: *place
         php:
           description: Where PHP requests go, V(mod_php), or empty.
           type: str
@@ -573,6 +587,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings import
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings_host import in_force as settings_in_force
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site, SiteError, discover, unfit
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._takeover import twice
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine
 
 # Options of chamilo_perms, as the role permissions knows them.
@@ -611,12 +626,13 @@ def main() -> None:
             "tree": {"type": "dict", "default": {}},
             "takeover": {"type": "str", "choices": ["", "auto", "managed", "include"], "default": ""},
             "sections": {"type": "list", "elements": "str", "default": []},
+            "once": {"type": "dict", "default": {}},
             "require": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     wanted = dict(module.params)
-    tree, takeover, sections = (wanted.pop(name) for name in ("tree", "takeover", "sections"))
+    tree, takeover, sections, once = (wanted.pop(name) for name in ("tree", "takeover", "sections", "once"))
     try:
         site = discover(**wanted)
         if tree and site.root:
@@ -632,6 +648,8 @@ def main() -> None:
         module.fail_json(msg=" ".join(said))
     if takeover in site.takeover.refused:
         module.fail_json(msg=site.takeover.refused[takeover])
+    if complaint := twice(site.domain, site.serving, takeover, once):
+        module.fail_json(msg=complaint)
     found = {"site": asdict(site), "in_force": in_force, "settings_in_force": settings, "environment_kept": kept}
     module.exit_json(changed=False, **found)
 

@@ -203,7 +203,12 @@ def test_a_name_that_nginx_does_not_take_as_it_is_set_up(
     host = make(vhost="default-server")
     host.run("sed -i 's/server_name .*/server_name _;/' /etc/nginx/sites-available/chamilo && systemctl reload nginx")
     playbook.sections = "https,headers,brute_force,uploads,sessions"
-    variables = {"chamilo_domain": LONGER, "chamilo_https_certificate": "self_signed"}
+    variables = {
+        "chamilo_domain": LONGER,
+        "chamilo_https_certificate": "self_signed",
+        "chamilo_https_certificate_file": "",
+        "chamilo_https_certificate_key_file": "",
+    }
     playbook.harden(host, **variables)
     assert host.http(f"https://{LONGER}/login").values("X-Content-Type-Options") == ["nosniff"]
     assert playbook.harden(host, **variables) == 0
@@ -250,6 +255,8 @@ def test_a_virtual_host_of_ones_own_works_with_the_include_line(
     service = "nginx" if host.web == "nginx" else "apache2"
     playbook.sections = "https,brute_force,sessions,headers"
     more = {"chamilo_trusted_proxies": ["192.0.2.1"], "chamilo_sessions_remember_me": False}
+    if host.web == "nginx":  # it takes these once, and ours would say them as well
+        paste(host, "server_tokens off; real_ip_header X-Forwarded-For;")
     asked = playbook.run("harden", host, chamilo_https_vhost="include", **more)
     assert include_line(host) in " ".join(asked.output.split()), "as it must be pasted"
     paste(host, include_line(host))
@@ -260,6 +267,17 @@ def test_a_virtual_host_of_ones_own_works_with_the_include_line(
     assert answer.values("X-Content-Type-Options") == ["nosniff"]
     assert not missing_from_the_portal(host, "https")
     assert playbook.harden(host, chamilo_https_vhost="include", **more) == 0
+    if host.web == "nginx":
+        file = "/etc/nginx/sites-available/chamilo"
+        host.run(f"sed -i s/X-Forwarded-For/X-Real-IP/ {file}")
+        before = host.snapshot()
+        with pytest.raises(PlayError) as refused:
+            playbook.harden(host, chamilo_https_vhost="include", **more)
+        assert f"{file} line 6: real_ip_header X-Real-IP; " in " ".join(str(refused.value).split())
+        assert not before.changes(host.snapshot(), QUIET)
+        host.run(f"sed -i 's/ real_ip_header X-Real-IP;//' {file}")
+        playbook.harden(host, chamilo_https_vhost="include", **more)
+        assert "real_ip_header X-Forwarded-For;" in host.run("nginx -T").stdout, "ours says it again"
     paste(host, "nonsense;" if host.web == "nginx" else "nonsense")
     with pytest.raises(PlayError, match="nonsense"):
         playbook.harden(host, chamilo_https_vhost="include", **more)

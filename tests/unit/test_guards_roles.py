@@ -17,7 +17,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.filter.core import regex_replace
 from ansible.template import Templar, trust_as_template
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _advisories, _site, _transaction
+from ansible_collections.chamilo.hardening.plugins.module_utils import _advisories, _nginx, _site, _transaction
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _preflight
 from tests.tools import ways_in
 
@@ -73,6 +73,16 @@ def test_roles_and_playbooks_make_the_word_of_a_domain_as_modules_do() -> None:
     environment = jinja2.Environment()
     environment.filters["regex_replace"] = regex_replace
     assert environment.from_string(f"{{{{ 'a-B.test' | {rule} }}}}").render() == _site.word("a-B.test") == "a__b_test"
+
+
+def test_what_nginx_takes_once_is_looked_for_and_written_as_it_is_announced() -> None:
+    rule = load(ROOT / "roles/common/vars/main.yml")["_chamilo_common_once"]
+    announced = dict(re.findall(r"'([a-z_]+)': '([^']+)'", rule))
+    assert sorted(announced) == sorted(_nginx.ONCE)
+    text = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("roles/*/templates/nginx/*.j2"))
+    for name, value in announced.items():
+        assert f" '{name}' not in _chamilo_common_said %}}" in text
+        assert re.findall(rf"^{name} (.*);$", text, re.MULTILINE) == [value]
 
 
 @pytest.mark.parametrize("role", ROLES)

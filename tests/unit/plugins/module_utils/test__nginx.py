@@ -56,6 +56,10 @@ def test_a_missing_file_and_a_loop_are_problems(host):
 def test_what_stands_in_a_server_and_around_it_counts(host):
     host.write("/etc/nginx/conf.d/top.conf", "ssl_certificate /c.pem; ssl_certificate_key /k.pem; add_header A 1;")
     host.write("/etc/nginx/mine/x.conf", "# Managed by Ansible: chamilo.hardening, section headers.\nadd_header X 1;")
+    host.write("/etc/nginx/conf.d/own.conf", "real_ip_header X-Real-IP;")
+    host.write(
+        "/etc/nginx/mine/y.conf", "# Managed by Ansible: chamilo.hardening, section https.\nreal_ip_recursive on;"
+    )
     first, second = servers(
         host,
         """
@@ -66,7 +70,7 @@ server {
     root /srv/campus;
     include mine/*.conf;
     error_log /e.log warn;
-    client_max_body_size 16m;
+    client_max_body_size 16m; server_tokens "off";
     fastcgi_read_timeout 1m 30s;
     location / { add_header B "2 3" always; }
     location ~ \\.php$ { include fastcgi_params; fastcgi_pass php; }
@@ -97,6 +101,8 @@ server { server_name second.test; access_log /a.log odd buffer=32k; http2 on; }
     assert (first.host.access_log, first.host.access_log_file) == ("/var/log/nginx/access.log",) * 2
     assert first.host.error_log == "/e.log warn"
     assert first.host.body_limit == 16 * 1024 * 1024
+    # neither ours nor what is said around it
+    assert first.host.once == (Place(file, 9, "server_tokens off"),) and second.host.once == ()
     assert (first.host.patience, first.host.patience_own) == (90, True)
     assert first.host.php == "unix:/run/php/x.sock"
 

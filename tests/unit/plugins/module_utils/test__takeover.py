@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._takeover import twice
 
 OTHER = {"nginx": "apache", "apache": "nginx"}
 FOLDER = {"nginx": "/etc/nginx", "apache": "/etc/apache2"}
@@ -410,3 +411,64 @@ def test_what_is_ours_already_needs_no_takeover(host, server):
     assert site.serving[0].ours
     assert site.serving[0].file == f"{folder}/sites-available/chamilo-campus.conf"
     assert (site.takeover.possible, site.takeover.files) == (True, ())
+
+
+LINE = "include /etc/nginx/sites-available/chamilo-campus_test.d/*.conf;"
+SERVERS = """server {{
+ listen 80;
+ server_name campus.test;
+ {}
+}}
+server {{
+ listen 443 ssl;
+ server_name campus.test;
+ {}
+}}
+"""
+OURS = {"server_tokens": "off", "real_ip_header": "X-Forwarded-For", "real_ip_recursive": "on"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "wrong"),
+    [
+        ("", "", []),
+        ("gzip off;", "gzip off;", []),
+        ("server_tokens off;", "server_tokens off;", []),
+        (
+            "server_tokens off; real_ip_header x-forwarded-for;",
+            'server_tokens "off"; real_ip_header X-Forwarded-For;',
+            [],
+        ),
+        ("server_tokens on;", "server_tokens off;", ["line 4: server_tokens on", "line 9: server_tokens off"]),
+        ("", "server_tokens off;", ["line 9: server_tokens off"]),
+        (
+            "",
+            "real_ip_header X-Real-IP; server_tokens off;",
+            ["line 9: real_ip_header X-Real-IP", "line 9: server_tokens off"],
+        ),
+        (
+            "real_ip_recursive off;",
+            "real_ip_recursive off;",
+            ["line 4: real_ip_recursive off", "line 9: real_ip_recursive off"],
+        ),
+    ],
+)
+def test_what_nginx_takes_once_is_named_where_its_owner_says_something_else(host, first, second, wrong):
+    ready(host, "nginx")
+    file = host.site("nginx", SERVERS.format(first + LINE, second + LINE))
+    serving = discover("campus.test", tree=host.tree).serving
+    for wish in ("", "auto", "include"):
+        said = twice("campus.test", serving, wish, OURS)
+        assert [place for place in wrong if f"{file} {place}" not in said] == []
+        assert bool(said) is bool(wrong)
+        assert not wrong or "Take these lines out of it: our files say " in said
+    assert twice("campus.test", serving, "managed", OURS) == "", "his goes"
+    assert twice("campus.test", serving, "include", {}) == "", "we say nothing"
+
+
+@pytest.mark.parametrize(("wish", "asked"), [("", False), ("auto", False), ("managed", False), ("include", True)])
+def test_a_virtual_host_that_ours_replaces_may_say_what_it_likes(host, wish, asked):
+    ready(host, "nginx")
+    host.site("nginx", SERVERS.format("server_tokens on;", "server_tokens on;"))
+    said = twice("campus.test", discover("campus.test", tree=host.tree).serving, wish, OURS)
+    assert ('our files say "server_tokens off;"' in said) is asked

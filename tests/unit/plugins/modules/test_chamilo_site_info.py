@@ -14,7 +14,7 @@ import yaml
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site, Takeover
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Place, Site, Takeover, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_site_info
 
@@ -83,6 +83,15 @@ def test_a_host_that_cannot_have_what_is_asked_for_fails(capsys, monkeypatch, se
     result = run(capsys, domain="campus.test", sections=sections)
     assert result.get("failed", False) is fails
     assert ("This host is Debian 11" in result.get("msg", "")) is fails
+
+
+def test_what_nginx_would_refuse_beside_ours_fails(capsys, monkeypatch):
+    own = VirtualHost("campus.conf", 1, ("campus.test",), (), "", once=(Place("campus.conf", 3, "server_tokens on"),))
+    monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", serving=(own,)))
+    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 1000)
+    result = run(capsys, domain="campus.test", takeover="include", once={"server_tokens": "off"})
+    assert result["failed"] is True and "campus.conf line 3: server_tokens on" in result["msg"]
+    assert "failed" not in run(capsys, domain="campus.test", takeover="include")
 
 
 @pytest.mark.parametrize("problem", [StateError("damaged"), DatabaseError("gone")])
