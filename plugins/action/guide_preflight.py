@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
+from ansible.parsing.vault import EncryptedString
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _preflight
@@ -33,9 +35,9 @@ class ActionModule(ActionBase):
         )
         result["changed"] = False
         if not arguments["sections"]:
-            # Not even worked out: what they hold may lie in a vault that whoever only looks cannot open.
-            names = [name for spec in _preflight.specs().values() for name in spec]
-            said = _preflight.unknown(variables, names)
+            specs = _preflight.specs()
+            said = _preflight.unknown(variables, [name for spec in specs.values() for name in spec])
+            said += _preflight.forms(specs, self._plain(specs, variables)).values()
             return {**result, "failed": bool(said), "msg": "\n".join(said) or "All variables are known."}
         said = []
         values: dict[str, Any] = {}
@@ -64,3 +66,21 @@ class ActionModule(ActionBase):
         result["msg"] = run_out or "All variables are as they must be."
         result["_ansible_verbose_always"] = bool(run_out)
         return result
+
+    def _plain(self, specs: Mapping[str, _preflight.Spec], variables: Mapping[str, Any]) -> dict[str, Any]:
+        """The values whose type can be seen. What lies in a vault, whoever only looks may be unable to open."""
+        values = {}
+        for spec in (*specs.values(), _preflight.PLAYBOOK_VARIABLES):
+            for name, option in spec.items():
+                value = variables.get(name)
+                if name not in variables or isinstance(value, EncryptedString):
+                    continue
+                if isinstance(value, str) and (
+                    option["type"] in _preflight.TEXTS or (option.get("no_log") and self._templar.is_template(value))
+                ):
+                    continue  # a text is right for a text, whatever is in it
+                try:
+                    values[name] = value if option.get("no_log") else self._templar.template(value)
+                except AnsibleError:
+                    continue
+        return values

@@ -11,6 +11,8 @@ version_added: 1.0.0
 description:
   - Looks at all C(chamilo_) variables of a host on the controller, without a connection.
   - Refuses variables that no role knows, and names the nearest known ones.
+  - Refuses values of another type than the role's argument specification says, in whichever section, and says how to
+    write them. C(-e name=value) and most of an INI inventory make texts, and the text C(false) would count as true.
   - Refuses values that a role's argument specification does not allow. The role itself would refuse them only when it
     starts, after earlier roles have changed the host.
   - Refuses names that are no domain names, addresses that are none, and waivers that are incomplete or name an unknown
@@ -27,7 +29,8 @@ options:
   sections:
     description:
       - The sections that will run. Their argument specifications and that of C(common) are applied.
-      - With an empty list only the names of the variables are judged, and no value is looked at.
+      - With an empty list only the names of the variables and the types of their values are judged, as far as no vault
+        has to be opened for that.
     type: list
     elements: str
     required: true

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import json
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,17 +24,17 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 # Variables of the playbooks, which belong to no role.
-PLAYBOOK_VARIABLES = (
-    "chamilo_hosts",
-    "chamilo_report_dir",
-    "chamilo_audit_fail_on",
-    "chamilo_prove_address",
-    "chamilo_prove_ca_file",
-    "chamilo_restore",
-    "chamilo_restore_confirm",
-    "chamilo_restore_path",
-    "chamilo_restore_run",
-)
+PLAYBOOK_VARIABLES: dict[str, dict[str, Any]] = {
+    "chamilo_hosts": {"type": "raw"},  # a pattern, or a list of them
+    "chamilo_report_dir": {"type": "path"},
+    "chamilo_audit_fail_on": {"type": "str"},
+    "chamilo_prove_address": {"type": "str"},
+    "chamilo_prove_ca_file": {"type": "path"},
+    "chamilo_restore": {"type": "str"},
+    "chamilo_restore_confirm": {"type": "str"},
+    "chamilo_restore_path": {"type": "str"},
+    "chamilo_restore_run": {"type": "str"},
+}
 HEADER_TEXTS = (
     "chamilo_headers_csp_report_uri",
     "chamilo_headers_frame_ancestors",
@@ -61,6 +63,17 @@ _SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 Spec = Mapping[str, Mapping[str, Any]]
 
+TEXTS = ("str", "path")
+_WANTED = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "list": "a list",
+    "dict": "a dictionary",
+    "str": "a text",
+    "path": "a text",
+}
+
 
 def specs(roles: Path = ROLES) -> dict[str, Spec]:
     """The options of each role, by role."""
@@ -81,18 +94,91 @@ def unknown(names: Iterable[str], known: Iterable[str]) -> list[str]:
     ]
 
 
+def _fits(kind: str, value: Any) -> bool:
+    if kind == "bool" or isinstance(value, bool):  # Python counts true and false among the numbers
+        return kind == "bool" and isinstance(value, bool)
+    if kind in TEXTS:
+        return isinstance(value, str)
+    types: dict[str, Any] = {"int": int, "float": (int, float), "list": (list, tuple), "dict": Mapping}
+    return isinstance(value, types[kind])
+
+
+def _given(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    names = {str: "a text", (int, float): "a number", (list, tuple): "a list", Mapping: "a dictionary"}
+    found = [name for types, name in names.items() if isinstance(value, types)]  # type: ignore[arg-type]
+    return (found or ["a date" if isinstance(value, datetime.date) else "nothing of the kind"])[0]
+
+
+def _meant(option: Mapping[str, Any], value: Any) -> str:
+    """What was probably meant, as YAML and JSON write it."""
+    kind, secret = option["type"], option.get("no_log")
+    if kind in TEXTS:
+        known = not secret and isinstance(value, (bool, int, float, datetime.date))
+        return json.dumps(str(value).lower() if isinstance(value, bool) else str(value)) if known else '"..."'
+    if kind == "bool":
+        return "false" if str(value).lower() in ("false", "no", "off", "n", "f", "0", "") else "true"
+    if kind in ("int", "float"):
+        return text if re.fullmatch(r"-?[1-9][0-9]*|0", text := str(value)) else str(option.get("default", "..."))
+    if kind == "dict" or secret or option.get("elements", "str") not in TEXTS:
+        return "{...}" if kind == "dict" else "[...]"
+    if isinstance(value, (list, tuple)):
+        entries = [str(entry) for entry in value]
+    else:
+        entries = [entry.strip(" '\"") for entry in str(value).strip("[] ").split(",")]
+    return json.dumps([entry for entry in entries if entry], ensure_ascii=False)
+
+
+def form(name: str, option: Mapping[str, Any], value: Any) -> str:
+    """A sentence for a value of another type than its option has, or nothing.
+
+    Ansible's own check only tries whether it could be converted. What the role then reads is still the text "false",
+    which counts as true, or the letters of a name where a list of names is wanted.
+    """
+    kind, secret = str(option.get("type", "str")), option.get("no_log")
+    if kind not in _WANTED:
+        return ""
+    if isinstance(value, bool) and option.get("choices") and kind in TEXTS:
+        return (
+            f"{name} is {str(value).lower()}: YAML reads on, off, yes and no that way. Put the word in quotes, such as "
+            '"off".'
+        )
+    wrong, wanted, verb = value, _WANTED[kind], "is"
+    if _fits(kind, value):
+        of = option.get("elements", "raw")
+        others = [entry for entry in value if not _fits(of, entry)] if kind == "list" and of in _WANTED else []
+        if not others:
+            return ""
+        wrong, wanted, verb = others[0], f"{wanted} in which each entry is {_WANTED[of]}", "holds"
+    elif kind in TEXTS and not secret and isinstance(value, int) and not isinstance(value, bool):
+        return ""  # its digits: the 0 of X-XSS-Protection. In a password or a name, YAML may have read 0123 as 83.
+    if wrong is None:
+        said = f"{name} {verb} no value at all" if verb == "holds" else f"{name} has no value"
+    elif secret:
+        said = f"{name} {verb} {_given(wrong)}"
+    else:
+        shown = str(wrong).lower() if isinstance(wrong, bool) else repr(wrong) if isinstance(wrong, str) else str(wrong)
+        said = f"{name} {verb} {shown}" + ("" if isinstance(wrong, bool) else f", {_given(wrong)}")
+    meant = _meant({**option, "type": kind}, value)
+    return (
+        f"{said}, but must be {wanted}. Write it in YAML as {name}: {meant}, or on the command line as "
+        f"-e {shlex.quote(f'{{{json.dumps(name)}: {meant}}}')}."
+    )
+
+
+def forms(all_specs: Mapping[str, Spec], values: Mapping[str, Any]) -> dict[str, str]:
+    """A sentence for each variable of the wrong type. Sections that do not run count too: others read theirs."""
+    known = {name: option for spec in (*all_specs.values(), PLAYBOOK_VARIABLES) for name, option in spec.items()}
+    said = {name: form(name, option, values[name]) for name, option in known.items() if name in values}
+    return {name: sentence for name, sentence in said.items() if sentence}
+
+
 def against_spec(spec: Spec, values: Mapping[str, Any]) -> list[str]:
     """A sentence for each value that its role would refuse. Options that are not set are the role's business."""
     said = []
     for name, option in spec.items():
         if name not in values:
-            continue
-        if isinstance(values[name], bool) and option.get("choices"):
-            # Ansible's own check takes false for "off", and the role would not.
-            said.append(
-                f"{name} is {str(values[name]).lower()}: YAML reads on, off, yes and no that way. Put the word in "
-                'quotes, such as "off".'
-            )
             continue
         outcome = ArgumentSpecValidator({name: dict(option)}).validate({name: values[name]})
         if not outcome.error_messages:
@@ -125,32 +211,26 @@ def domain(value: Any, inventory_name: str) -> list[str]:
     return []
 
 
-def networks(name: str, value: Any) -> list[str]:
+def networks(name: str, value: Sequence[str]) -> list[str]:
     """A sentence for each entry that is neither an address nor a network."""
-    if isinstance(value, (str, int)):
-        # Ansible's own check takes one text for a list, and the roles would take each letter for a network.
-        return [f"{name} is {str(value)!r}, but must be a list such as [10.0.0.0/8]."]
     said = []
-    for entry in value if isinstance(value, (list, tuple)) else ():
+    for entry in value:
         try:
-            known = ipaddress.ip_network(str(entry), strict=False)
+            known = ipaddress.ip_network(entry, strict=False)
         except ValueError:
-            said.append(f"{name} holds {str(entry)!r}, which is neither an address nor a network such as 10.0.0.0/8.")
+            said.append(f"{name} holds {entry!r}, which is neither an address nor a network such as 10.0.0.0/8.")
             continue
         if not known.prefixlen:
-            said.append(f"{name} holds {str(entry)!r}, which is everybody.")
+            said.append(f"{name} holds {entry!r}, which is everybody.")
     return said
 
 
-def least(name: str, value: Any) -> list[str]:
-    """A sentence for a number that is too small or too large. What is none the role's own specification refuses."""
-    text = str(value)
-    if isinstance(value, bool):  # which Python counts as one
-        return [f"{name} is {text.lower()}, but must be a number."]
-    if not text.lstrip("-").isdigit() or LEAST[name] <= int(text) <= MOST:
+def least(name: str, value: int) -> list[str]:
+    """A sentence for a number that is too small or too large."""
+    if LEAST[name] <= value <= MOST:
         return []
-    end = f"{LEAST[name]} or more" if int(text) < LEAST[name] else f"{MOST} or less"
-    return [f"{name} is {text}, but must be {end}."]
+    end = f"{LEAST[name]} or more" if value < LEAST[name] else f"{MOST} or less"
+    return [f"{name} is {value}, but must be {end}."]
 
 
 def header_text(name: str, value: Any) -> list[str]:
@@ -188,9 +268,7 @@ def certificate(values: Mapping[str, Any]) -> list[str]:
 
 def elsewhere(values: Mapping[str, Any]) -> list[str]:
     """Whether it is known whose word counts, where TLS ends at a proxy."""
-    if str(values.get("chamilo_https_terminated_elsewhere", False)).lower() not in ("true", "yes", "on", "1"):
-        return []
-    if values.get("chamilo_trusted_proxies"):
+    if not values.get("chamilo_https_terminated_elsewhere") or values.get("chamilo_trusted_proxies"):
         return []
     return [
         "chamilo_https_terminated_elsewhere is set, but chamilo_trusted_proxies is empty. Put the address of your "
@@ -204,10 +282,6 @@ def permissions(spec: Spec, values: Mapping[str, Any]) -> list[str]:
     said: list[str] = []
     if against_spec({name: spec[name] for name in (policy, acknowledged)}, values):
         return said  # they have not even the right form, and that is said
-    # As a task makes lists of them. What is in a rule stays as it was written: 0640 without quotes is another number.
-    kinds = {policy: "dict", acknowledged: "str"}
-    form = {name: {"type": "list", "elements": kind} for name, kind in kinds.items() if name in values}
-    given = ArgumentSpecValidator(form).validate({name: values[name] for name in form}).validated_parameters
 
     def judge(judged: Callable[[str, Any], object], where: str, value: Any) -> None:
         try:
@@ -215,12 +289,12 @@ def permissions(spec: Spec, values: Mapping[str, Any]) -> list[str]:
         except _perms.PermsError as problem:
             said.append(str(problem))
 
-    for number, rule in enumerate(given.get(policy, []), 1):
+    for number, rule in enumerate(values.get(policy, []), 1):
         where = f"{policy}, rule {number}"
         judge(_perms.below_path, where, str(rule["path"]))
         for name in ("directory_mode", "file_mode"):
             judge(_perms.octal, f"{where}: {name}", rule.get(name))
-    for pattern in given.get(acknowledged, []):
+    for pattern in values.get(acknowledged, []):
         judge(_perms.below_path, acknowledged, pattern)
     return said
 
@@ -242,6 +316,9 @@ def waivers(value: Any, today: datetime.date) -> tuple[list[str], list[str]]:
 def errors(all_specs: Mapping[str, Spec], sections: Sequence[str], values: Mapping[str, Any]) -> list[str]:
     """Everything that is wrong, one sentence each. ``values`` are the ``chamilo_`` variables that are set."""
     said = unknown(values, [name for spec in all_specs.values() for name in spec])
+    wrong = forms(all_specs, values)
+    said += wrong.values()
+    values = {name: value for name, value in values.items() if name not in wrong}
     waived = values.get("chamilo_waivers")
     for role in ("common", *sections):
         # Waivers are judged whole below, with better words.

@@ -119,9 +119,74 @@ def test_each_other_playbook_refuses_a_variable_that_nothing_reads_before_it_doe
     assert all(outcome.recap(host)["unreachable"] == 0 for host in hosts)
 
 
-def test_without_a_section_no_value_is_looked_at(ansible: Any) -> None:
-    values = {"chamilo_https_hsts": "never", "chamilo_backups_password": "{{ nothing }}", "_chamilo_private": 1}
+TEXTS = {
+    "chamilo_https_terminated_elsewhere": "false",
+    "chamilo_backups_first": "{{ 'true' }}",
+    "chamilo_uploads_blocked_extensions": "exe,bat,php",
+    "chamilo_monitoring_smtp_port": "465",
+}
+
+
+@pytest.mark.parametrize("name", ["audit", "harden", "prove", "restore"])
+def test_each_playbook_refuses_a_text_where_something_else_is_wanted_before_it_does_anything(
+    ansible: Any, name: str
+) -> None:
+    away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+    hosts = {"campus.test": {**away, **TEXTS}, "other.test": {**away, "chamilo_report_dir": []}}
+    outcome = ansible.play(f"chamilo.hardening.{name}", hosts, "-e", "chamilo_monitoring_disable_accounts=bob")
+    assert outcome.code == 2
+    output = " ".join(outcome.output.split())
+    for variable in (*TEXTS, "chamilo_monitoring_disable_accounts"):
+        assert f"{variable} is " in output
+    assert "chamilo_report_dir is [], a list, but must be a text" in output
+    assert all(outcome.recap(host)["unreachable"] == 0 for host in hosts)
+
+
+@pytest.mark.parametrize("role", ["headers", "uploads"])
+def test_a_section_in_somebody_else_s_play_refuses_texts_too(ansible: Any, role: str) -> None:
+    away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+    play = {"hosts": "all", "gather_facts": False, "roles": [f"chamilo.hardening.{role}"]}
+    outcome = ansible.play([play], {"campus.test": {**away, **TEXTS}})
+    assert outcome.recap("campus.test")["failed"] == 1 and outcome.recap("campus.test")["unreachable"] == 0
+    assert all(f"{variable} is " in outcome.output for variable in TEXTS)
+
+
+def test_an_ini_inventory_says_what_it_can_and_the_command_line_takes_json(ansible: Any, tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts.ini"
+    hosts.write_text("[chamilo:vars]\nchamilo_friends=['10.0.0.0/8']\nchamilo_sessions_lifetime=600\n")
+    more = ["-i", str(hosts), "-e", '{"chamilo_backups_first": true}', "-e", "chamilo_restore_confirm=campus.test"]
+    outcome = ansible.play(plays(["sessions"]), {"campus.test": {}}, *more, "-e", "chamilo_headers_xss_protection=0")
+    assert outcome.code == 0, outcome.output
+
+
+def test_without_a_section_nothing_but_types_is_looked_at_and_no_vault_is_opened(ansible: Any) -> None:
+    values = {
+        "chamilo_https_hsts": "never",
+        "chamilo_backups_password": "{{ nothing }}",
+        "chamilo_backups_environment": "{{ nothing }}",
+        "chamilo_friends": "{{ nothing }}",
+        "chamilo_root": "{{ nothing }}",
+        "_chamilo_private": 1,
+    }
     outcome = ansible.play(plays([]), {"my host": values})
+    assert outcome.code == 0, outcome.output
+
+
+VAULT = """$ANSIBLE_VAULT;1.1;AES256
+33336336643230623836623962326138333438323636633062353937393731393335306430376535
+3030663037356633386633383964663930316264326433320a636437643133306332366562626434
+65386133656434393334613364663832313831646639613863663161636536633165303138633330
+3461656264386533620a643135353839383837383239653234366438626336356264353566396134
+6334"""
+
+
+def test_without_a_section_the_key_of_a_vault_is_not_needed(ansible: Any, tmp_path: Path) -> None:
+    names = ["chamilo_backups_password", "chamilo_friends", "chamilo_domain"]
+    lines = [f"{name}: !vault |\n{VAULT}".replace("\n", "\n  ") for name in names]
+    lines += ["chamilo_backups_environment:", "  KEY: !vault |", "    " + VAULT.replace("\n", "\n    ")]
+    (tmp_path / "secrets.yml").write_text("\n".join(lines) + "\n")
+    (play,) = plays([])
+    outcome = ansible.play([{**play, "vars_files": [str(tmp_path / "secrets.yml")]}], {"campus.test": {}})
     assert outcome.code == 0, outcome.output
 
 
