@@ -27,11 +27,12 @@ RECORD = "/var/lib/chamilo-hardening/monitoring.json"
 
 @pytest.fixture
 def monitored(stage: Callable[..., Host], playbook: Playbook, sink: Sink, tmp_path: Path) -> Host:
-    """A host that is watched, by a monit that looks every two seconds."""
+    """A host that is watched, by a monit that looks every four seconds, and has a check of its administrator's too."""
 
     def prepare(host: Host) -> None:
         harden(playbook, host, tmp_path)
-        host.run("sed -i 's/^set daemon.*/set daemon 4/' /etc/monit/monitrc && systemctl restart monit")
+        host.run("sed -i 's/^set daemon.*/set daemon 4/; s/^# *check system/check system/' /etc/monit/monitrc")
+        host.run("monit -t && systemctl restart monit")
 
     return stage("monitored", prepare)
 

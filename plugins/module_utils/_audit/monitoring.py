@@ -214,7 +214,8 @@ def _is_rotated(look: Look, log: str, environment: str) -> bool:
 
 @check("monitoring_resources")
 def resources(look: Look) -> Finding:
-    what, lost = "The watch over processor, memory and disk", partial(_watch_lost, look, "watch disks", "check system")
+    what, words = "The watch over processor, memory and disk", ("watch disks", "check system chamilo_host")
+    lost = partial(_watch_lost, look, *words)
     ours = job_of_ours(look, OURS, "resources", what, _DAY, "daily", lost)
     if ours:
         return ours

@@ -55,3 +55,14 @@ def test_files_are_compared_for_each_portal(monkeypatch, capsys):
     assert _program.main(["integrity", "accept", "--site", "shop"]) == 0
     monkeypatch.setattr(_monitoring, "sites", list)
     assert _program.main(["integrity", "check"]) == 1
+
+
+def test_the_checks_have_names_of_their_own():
+    """monit refuses all of its configuration where an administrator's check has the name of one of ours."""
+    found = [
+        line.split()[2]
+        for path in MONIT.parent.iterdir()
+        for line in path.read_text().splitlines()
+        if line.startswith("check ")
+    ]
+    assert len(found) == 6 and [name for name in found if not name.startswith("chamilo_")] == []

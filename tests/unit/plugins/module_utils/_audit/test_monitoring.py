@@ -27,7 +27,7 @@ DAILY = Job(
     service="chamilo-hardening-daily.service",
 )
 OUR_MONIT = """
-check system $HOST
+check system chamilo_host
 check program logins with path "/usr/local/sbin/chamilo-hardening watch logins campus"
 check program disks with path "/usr/local/sbin/chamilo-hardening watch disks campus"
 check file log with path {log}
@@ -179,6 +179,13 @@ TAKEN = {
     "monit": (lambda host: host.processes.pop(), WATCH, "monit does not run"),
     "our checks": (lambda host: host.config("monit", MONIT), WATCH, "does not hold"),
     "one of them": (lambda host: host.config("monit", "check system x\nwatch logins"), WATCH - {"auth"}, "not hold"),
+    "the machine": (
+        lambda host: host.config(
+            "monit", OUR_MONIT.format(log=host.root / "var/log/prod.log").replace("chamilo_host", "$HOST")
+        ),
+        {"resources"},
+        "does not hold `check system chamilo_host`",
+    ),
     "that monit asks": (lambda host: host.pulse(minutes=60), WATCH, "monit does not ask for failed logins of campus"),
     "the sign of life": (lambda host: (host.run / "watch-campus.json").unlink(), WATCH, "monit does not ask"),
     "who is told": (lambda host: (host.settings / "alert.json").unlink(), {"accounts", "delivery"}, "gone or damaged"),
