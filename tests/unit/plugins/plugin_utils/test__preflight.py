@@ -91,8 +91,8 @@ def test_each_type_takes_its_own_kind_of_value_alone(name: str) -> None:
     kinds = {"bool": True, "int": 7, "float": 0.5, "list": [], "dict": {}, "str": "x", "path": "/x", "none": None}
     of = ALL[name]["type"]
     good = {"str": {"str", "path"}, "path": {"str", "path"}, "float": {"int", "float"}}.get(of, {of})
-    if of in _preflight.TEXTS and not ALL[name].get("no_log"):
-        good |= {"int"}  # its digits
+    if name in _preflight.NUMBERS_TOO:
+        good |= {"int"}
     for kind, value in kinds.items():
         said = _preflight.form(name, ALL[name], value)
         assert bool(said) is (kind not in good), (kind, said)
@@ -130,6 +130,7 @@ def test_the_defaults_of_the_roles_are_of_their_types() -> None:
         ("chamilo_waivers", "headers_csp", "is 'headers_csp', a text, but must be a list. Write it in YAML as"),
         ("chamilo_waivers", ["headers_csp"], "a text, but must be a list in which each entry is a dictionary"),
         ("chamilo_domain", None, "chamilo_domain has no value, but must be a text."),
+        ("chamilo_site", 83, """is 83, a number, but must be a text. Write it in YAML as chamilo_site: "83","""),
         ("chamilo_site", 1.1, """is 1.1, a number, but must be a text. Write it in YAML as chamilo_site: "1.1","""),
         ("chamilo_root", ["/x"], "is ['/x'], a list, but must be a text."),
         ("chamilo_restore_run", datetime.date(2026, 11, 25), "is 2026-11-25, a date, but must be a text."),
