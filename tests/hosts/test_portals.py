@@ -10,8 +10,9 @@ import pytest
 
 from tests.hosts.hardening import GUIDE, HSTS, Playbook, missing_from_the_portal, neighbour
 from tests.playbook import play
-from tests.testbed import authority
+from tests.testbed import authority, mail
 from tests.testbed.hosts import Host
+from tests.testbed.mail import Sink
 
 pytestmark = pytest.mark.long
 
@@ -133,6 +134,22 @@ def test_two_portals_on_one_host_keep_apart(fresh: Host, playbook: Playbook) -> 
     assert faults(fresh, fresh.domain) == []
     fresh.run("chamilo-hardening undo uploads --yes")
     assert blocked(fresh, "chamilo") == before
+
+
+def test_two_portals_do_not_fight_over_the_watch_and_the_mail_program(
+    fresh: Host, sink: Sink, playbook: Playbook, tmp_path: Path
+) -> None:
+    also_serve(fresh, "library.test", "/var/www/chamilo")
+    hosts = inventory(playbook, fresh, fresh.domain, "library.test")
+    told = {"chamilo_alert_mail": "admin@school.example", "chamilo_monitoring_smtp_host": mail.NAME}
+    told["chamilo_report_dir"] = str(tmp_path / "report")
+    play("harden", hosts, "--tags", "monitoring", variables=told)
+    again = play("harden", hosts, "--tags", "monitoring", variables=told)
+    assert set(again.changed.values()) == {0}, again.output
+    # msmtp puts in the host's own name.
+    name = fresh.run("hostname --fqdn").stdout.strip()
+    assert f"from = root@{name}" in fresh.run("msmtp --pretend x@school.example </dev/null").stdout
+    assert sink.mails()
 
 
 @pytest.fixture

@@ -200,3 +200,21 @@ def test_the_table_of_ways_in_says_what_the_roles_refuse_and_what_the_advisories
     assert wrong == []
     told = {hole for way in ways if way.closed for hole in way.holes}
     assert {one for one, controls in stops.items() if "updates_installer" in controls} - told == {"CVE-2026-45140"}
+
+
+# What of a path makes it one portal's own.
+OF_A_PORTAL = re.compile(r"chamilo_site\b|_root\b|\.root\b|_drop_ins\b|_jail\b|prepend_ini\b")
+TELLS_PORTALS_APART = re.compile(r"\bchamilo_(?:site|domain|root)\b|_root\b|\.root\b")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_file_of_the_whole_host_says_the_same_whichever_portal_it_is_written_for(role: str) -> None:
+    """Two portals on one host would write it anew in each run, each with its own name in it."""
+    for entry in maps(load(ROOT / "roles" / role / "vars/main.yml")):
+        path = str(entry.get("path", ""))
+        content = str(entry.get("content") or entry.get("secret_content") or "")
+        if not path.startswith("/") or OF_A_PORTAL.search(path) or "b64decode" in content:
+            continue
+        for name in re.findall(r"'([^']+\.j2)'", content):
+            content += (ROOT / "roles" / role / "templates" / name).read_text(encoding="utf-8")
+        assert not TELLS_PORTALS_APART.search(content), path
