@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import jinja2
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import (
@@ -66,3 +67,19 @@ def test_the_checks_have_names_of_their_own():
         if line.startswith("check ")
     ]
     assert len(found) == 6 and [name for name in found if not name.startswith("chamilo_")] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "account", "sender"),
+    [
+        ("", "", "root@%C"),
+        ("", "campus", "root@%C"),
+        ("", "campus@school.example", "campus@school.example"),
+        ("it@school.example", "campus@school.example", "it@school.example"),
+    ],
+)
+def test_mail_comes_from_the_host_or_from_the_account_that_sends_it(given, account, sender):
+    text = (MONIT.parents[1] / "msmtprc.j2").read_text()
+    known = {"chamilo_monitoring_smtp_from": given, "chamilo_monitoring_smtp_user": account}
+    lines = jinja2.Environment(trim_blocks=True).from_string(text).render(known).splitlines()
+    assert [line for line in lines if line.startswith("from ")] == [f"from {sender}"] and lines[4].startswith("from ")
