@@ -297,7 +297,9 @@ def _adopt(found: _certbot.Pair, wish: Wish, engine: Engine, outcome: Outcome, c
         return False
     mode = f"{os.stat(path).st_mode & 0o7777:04o}"
     file = {"path": path, "content": wanted, "mode": mode}
-    engine.apply(plan({"name": f"https:{wish.site}.renewal", "files": [file]}), outcome, check)
+    # Another lineage that was adopted before stays as it is.
+    wanted_files = {"name": f"https:{wish.site}.renewal", "files": [file], "complete": False}
+    engine.apply(plan(wanted_files), outcome, check)
     return outcome.changed
 
 

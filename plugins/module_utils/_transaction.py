@@ -133,6 +133,7 @@ class Plan:
     listen: tuple[str, ...] = ()
     probe: tuple[Probe, ...] = ()
     generation: str = ""
+    complete: bool = True  # what the transaction wrote before and ``files`` no longer names is given back
 
 
 @dataclass
@@ -210,6 +211,7 @@ def plan(params: Mapping[str, Any]) -> Plan:
         tuple(params.get("listen") or ()),
         tuple(_probe(each, generation) for each in params.get("probe") or ()),
         generation,
+        params.get("complete", True),
     )
 
 
@@ -292,9 +294,17 @@ def _as_seen(kind: str, target: str) -> str:
 def asks_for_nothing(plan: Plan, known: Mapping[str, Any]) -> bool:
     """Whether the files of a plan are what ``Engine.in_force`` found of the transaction of that name."""
     files = known.get("files", {})
-    return known.get("generation") == plan.generation and all(
-        files.get(want.path) == _as_seen(want.state, want.target) for want in plan.files
+    return (
+        known.get("generation") == plan.generation
+        and all(files.get(want.path) == _as_seen(want.state, want.target) for want in plan.files)
+        and not _no_longer_named(plan, (path for path, seen in files.items() if seen != "absent"))
     )
+
+
+def _no_longer_named(plan: Plan, held: Iterable[str]) -> list[str]:
+    """What the transaction holds and gives back. What it removed is not asked for again: see ``_generation``."""
+    named = {want.path for want in plan.files}
+    return sorted(path for path in held if path not in named) if plan.complete else []
 
 
 def _item(want: Want) -> Item:
@@ -350,6 +360,7 @@ class Engine:
             entries = interrupted["entries"] if interrupted else []
             old = {each["path"]: self.store.load(Item.from_json(each["old"])) for each in entries}
             changes, _kept = self._compare(state, plan, outcome, old)
+            changes += self._given_back(state, plan, outcome, old)
             if interrupted:
                 outcome.notes.append(f"A run of {interrupted['name']} did not finish; its files would be put back.")
             outcome.changed = bool(changes or interrupted or state["pending"])
@@ -359,10 +370,21 @@ class Engine:
             settled = self._recover(state, outcome.recovered)
             outcome.changed = bool(outcome.recovered)
             changes, keep = self._compare(state, plan, outcome, {})
-            if changes:
-                self._carry_out(state, self._job(plan, changes, keep), outcome)
+            back = self._given_back(state, plan, outcome, {})
+            job = self._job(state, plan, changes, back, keep)
+            if job.changes:
+                self._carry_out(state, job, outcome)
                 outcome.changed = True
-            elif plan.load and plan.load.service in state["pending"]:
+                if back:
+                    self._sweep(state)
+                return
+            if _given_up(state, plan) or _shared(state, plan):
+                # No file moves, but who wants which does.
+                after = copy.deepcopy(state)
+                job.commit(after, self._keep(state, job), {})
+                self._commit(state, after)
+                self._forget(state, outcome)
+            if plan.load and plan.load.service in state["pending"]:
                 raise TransactionError(" ".join(outcome.recovered))
             elif plan.load and plan.load.service in settled:
                 # The load that was owed brought these files into force: see that it did.
@@ -383,20 +405,20 @@ class Engine:
         return done
 
     def in_force(self) -> dict[str, dict[str, Any]]:
-        """The transactions whose files are as they wrote them: what ``asks_for_nothing`` wants to know of each.
+        """All transactions, and what ``asks_for_nothing`` wants to know of each.
 
-        None while something is owed to a service, or a run was cut off.
+        None has a generation while something is owed to a service, or a run was cut off; nor has one with a file that
+        is not as it was written.
         """
         state = self.store.peek()
-        if state["open"] or state["pending"]:
-            return {}
+        settled = not state["open"] and not state["pending"]
         found: dict[str, dict[str, Any]] = {}
         with Tree() as tree:
             for name, record in state["records"].items():
                 items = {path: Item.from_json(known["after"]) for path, known in record["files"].items()}
-                if all(tree.look(path).same(item) for path, item in items.items()):
-                    files = {path: _as_seen(item.kind, item.target) for path, item in items.items()}
-                    found[name] = {"generation": record["generation"], "files": files}
+                whole = settled and all(tree.look(path).same(item) for path, item in items.items())
+                files = {path: _as_seen(item.kind, item.target) for path, item in items.items()}
+                found[name] = {"generation": record["generation"] if whole else "", "files": files}
         return found
 
     def names(self, section: str) -> list[str]:
@@ -408,12 +430,7 @@ class Engine:
     @staticmethod
     def owner(state: Mapping[str, Any], path: str) -> str:
         """The section that touched a path last."""
-        owners = [
-            (record["files"][path]["since"], name)
-            for name, record in state["records"].items()
-            if path in record["files"]
-        ]
-        return max(owners)[1] if owners else ""
+        return _last_owner(state, path)
 
     @staticmethod
     def edited(state: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -471,7 +488,50 @@ class Engine:
                 outcome.diff.extend(_diff(want.path, old, new, unknown, want.secret))
         return changes, found
 
-    def _job(self, plan: Plan, changes: Sequence[Change], found: Mapping[str, Item]) -> Job:
+    def _given_back(
+        self, state: Mapping[str, Any], plan: Plan, outcome: Outcome, overlay: Mapping[str, Item]
+    ) -> list[Change]:
+        """How files come back as they were that the transaction wrote once and wants no more."""
+        back: list[Change] = []
+        with Tree() as tree:
+            for path, known in _given_up(state, plan).items():
+                current = overlay[path] if path in overlay else tree.look(path)
+                before, after = Item.from_json(known["before"]), Item.from_json(known["after"])
+                below = _last_owner(state, path, plan.name)
+                if _next_owner(state, plan.name, path, known["since"]) or current.same(before):
+                    continue
+                if below:
+                    # As that section wrote it, which it may have done anew since.
+                    wrote = Item.from_json(state["records"][below]["files"][path]["after"])
+                    if current.same(wrote) or not before.same(wrote):
+                        continue
+                if not current.same(after):
+                    outcome.notes.append(
+                        f"{path} was edited by hand since we wrote it, so it stays. It is wanted no more: look at it."
+                    )
+                    continue
+                before = self.store.load(before)
+                back.append(Change(path, current, before))
+                hidden = known.get("secret", True) or (_private(current) and not _ours_and_plain(state, path, current))
+                outcome.diff.extend(_diff(path, current, before, hidden, _private(before)))
+        return back
+
+    def _job(
+        self,
+        state: Mapping[str, Any],
+        plan: Plan,
+        changes: Sequence[Change],
+        back: Sequence[Change],
+        found: Mapping[str, Item],
+    ) -> Job:
+        test, load = plan.test, plan.load
+        known = state["records"].get(plan.name, {})
+        if back and not load and known["load"]:
+            # What goes is taken out of force as it was brought in.
+            load = Load(**known["load"])
+            written = [tuple(argv) for argv in known["test"]]
+            test = (*test, *(argv for argv in written if argv not in test))
+
         def commit(state: dict[str, Any], kept: Mapping[str, Item], before: Mapping[Probe, Before]) -> None:
             state["serial"] += 1
             seen = [{**_plain(was.probe), "seen": was.answer.status} for was in before.values()]
@@ -491,8 +551,9 @@ class Engine:
                 known = record["files"][want.path]
                 known["after"] = _item(want).to_json()
                 known["secret"] = want.secret
+            _give_up(state, plan)
 
-        return Job(plan.name, changes, found, plan.test, plan.load, plan.listen, plan.probe, _judge, commit)
+        return Job(plan.name, [*changes, *back], found, test, load, plan.listen, plan.probe, _judge, commit)
 
     def _carry_out(self, state: dict[str, Any], job: Job, outcome: Outcome) -> None:
         service = job.load.service if job.load else ""
@@ -583,12 +644,8 @@ class Engine:
 
     def _write_down(self, state: dict[str, Any], job: Job, token: str, active: bool) -> dict[str, Item]:
         """The journal. Returns the files the section has not touched before, with a copy that stays."""
-        record = state["records"].get(job.name, {"files": {}})
         used = set(_blobs(state))
-        kept: dict[str, Item] = {}
-        for path, item in job.keep.items():
-            if path not in record["files"]:
-                kept[path] = self._copy(f"baseline/{job.name}", path, item, used)
+        kept = self._keep(state, job)
         entries: list[dict[str, Any]] = []
         directories: list[str] = []
         with Tree() as tree:
@@ -608,6 +665,13 @@ class Engine:
         }
         self._commit(state, {**state, "open": journal})
         return kept
+
+    def _keep(self, state: Mapping[str, Any], job: Job) -> dict[str, Item]:
+        """The files the section has not touched before, with a copy that stays."""
+        files = state["records"].get(job.name, {"files": {}})["files"]
+        used = set(_blobs(state))
+        new = {path: item for path, item in job.keep.items() if path not in files}
+        return {path: self._copy(f"baseline/{job.name}", path, item, used) for path, item in new.items()}
 
     def _copy(self, folder: str, path: str, item: Item, used: set[str]) -> Item:
         if item.kind != "file":
@@ -860,6 +924,43 @@ def _next_owner(state: Mapping[str, Any], name: str, path: str, since: int) -> s
         if other != name and path in record["files"] and record["files"][path]["since"] > since
     ]
     return min(later)[1] if later else ""
+
+
+def _last_owner(state: Mapping[str, Any], path: str, but: str = "") -> str:
+    """The section that touched a path last, but for one."""
+    owners = [
+        (record["files"][path]["since"], name)
+        for name, record in state["records"].items()
+        if name != but and path in record["files"]
+    ]
+    return max(owners)[1] if owners else ""
+
+
+def _given_up(state: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
+    """What the transaction of that name wrote, and wants no more."""
+    files = state["records"].get(plan.name, {"files": {}})["files"]
+    held = (path for path, known in files.items() if known["after"]["kind"] != "absent")
+    return {path: files[path] for path in _no_longer_named(plan, held)}
+
+
+def _shared(state: Mapping[str, Any], plan: Plan) -> bool:
+    """Whether the plan wants what only others hold so far: they must not take it away when they want it no more."""
+    held = {name: record["files"] for name, record in state["records"].items()}
+    own = held.pop(plan.name, {})
+    return any(want.path not in own and any(want.path in files for files in held.values()) for want in plan.files)
+
+
+def _give_up(state: dict[str, Any], plan: Plan) -> None:
+    """Forget it. Whoever took it over goes back to what was there before both."""
+    record = state["records"][plan.name]
+    record["generation"] = plan.generation
+    for path, known in _given_up(state, plan).items():
+        over = _next_owner(state, plan.name, path, known["since"])
+        if over:
+            state["records"][over]["files"][path]["before"] = known["before"]
+        del record["files"][path]
+    if not record["files"]:
+        del state["records"][plan.name]
 
 
 def _blobs(state: Mapping[str, Any]) -> list[str]:

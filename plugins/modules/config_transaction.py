@@ -56,6 +56,9 @@ options:
       - The files, needed with O(state=present). Parent directories that do not exist are made (owner root, mode
         V(0755)) and go again with their last file.
       - The text V(@generation@) in a content is replaced by RV(generation).
+      - A file or link that an earlier transaction of this name wrote and that is not listed any more is given back.
+        What was there before the first transaction is there again. It stays where another transaction wants it, too,
+        or somebody edited it. What an earlier one removed stays removed. See O(complete).
     type: list
     elements: dict
     suboptions:
@@ -91,6 +94,12 @@ options:
         description: The mode of the file as an octal number in quotes.
         type: raw
         default: '0644'
+  complete:
+    description:
+      - Whether O(files) names all files of this transaction. With V(false), files of an earlier one that are not listed
+        are left alone.
+    type: bool
+    default: true
   test:
     description:
       - Commands that must succeed once the files are in place and before anything is loaded, each as a list of words.
@@ -100,7 +109,8 @@ options:
     default: []
   load:
     description:
-      - The service that reads the files.
+      - The service that reads the files. Without one, files that are given back are tested and loaded as they were when
+        they were written.
       - A service that does not run is not started. The files are put in place and tested, and RV(notes) says so.
     type: dict
     suboptions:
@@ -292,6 +302,7 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "files": {"type": "list", "elements": "dict", "options": FILE},
+            "complete": {"type": "bool", "default": True},
             "test": {"type": "list", "elements": "list", "default": []},
             "load": {"type": "dict", "options": LOAD},
             "listen": {"type": "list", "elements": "str", "default": []},

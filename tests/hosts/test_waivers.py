@@ -1,11 +1,14 @@
-"""Waivers on a real host: with all controls of its sections waived nothing of theirs is done, and the audit says so."""
+"""Waivers on a real host: with all controls of its sections waived nothing of theirs is done, and the audit says so.
+
+A waiver that comes later takes back what its control put in force.
+"""
 
 from __future__ import annotations
 
 import json
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
-from tests.hosts.hardening import Playbook
+from tests.hosts.hardening import Playbook, changed
 from tests.testbed.hosts import Host
 
 SECTIONS = ("permissions", "passwords", "brute_force", "sessions")
@@ -35,10 +38,29 @@ ALLOWED = [
     *("/var/lib/systemd/*", "/root/.ansible*", "database:shop.visit"),
 ]
 
+LATER = {
+    "brute_force_fail2ban": "/etc/fail2ban/jail.d/chamilo-campus-test.conf",
+    "monitoring_app_log": "/var/www/chamilo/config/packages/prod/zz_chamilo_hardening_log.yaml",
+    "permissions_var": "/usr/local/share/chamilo-hardening/prepend.d/permissions.php",
+    "sessions_lifetime": "/etc/systemd/system/phpsessionclean.timer.d/chamilo-hardening.conf",
+    "sessions_cookie_httponly": "/var/www/chamilo/config/packages/prod/zz_chamilo_hardening.yaml",
+    "sessions_cookie_samesite": "/var/www/chamilo/config/packages/prod/zz_chamilo_hardening.yaml",
+    "sessions_strict": "/usr/local/share/chamilo-hardening/prepend.d/sessions.php",
+    "updates_installer": "/etc/*/sites-available/chamilo-campus_test.d/updates.conf",
+    "updates_os": "/etc/apt/apt.conf.d/52chamilo-hardening",  # by its switch
+    "uploads_no_exec": "/usr/local/share/chamilo-hardening/prepend.d/uploads.php",
+}
+SECTIONS_LATER = ("brute_force", "monitoring", "permissions", "sessions", "updates", "uploads")
+# Done at once and not only set up: check mode cannot say what comes of it.
+DAILY = {"monitoring : Do what was not done yet of the daily work", "updates : Look for a new release"}
+
+
+def waived(*names: str) -> list[dict[str, str]]:
+    return [{"control": name, "reason": "A test.", "owner": "Ada", "until": "2999-12-31"} for name in names]
+
 
 def test_with_everything_waived_nothing_is_done_and_the_audit_says_so(fresh: Host, playbook: Playbook) -> None:
-    waivers = [{"control": name, "reason": "A test.", "owner": "Ada", "until": "2999-12-31"} for name in CONTROLS]
-    options = {"chamilo_level": "consider", "chamilo_waivers": waivers}
+    options = {"chamilo_level": "consider", "chamilo_waivers": waived(*CONTROLS)}
     before = fresh.snapshot()
     playbook.harden(fresh, "--tags", ",".join(SECTIONS), **options)
     assert before.changes(fresh.snapshot(), ALLOWED) == []
@@ -48,3 +70,32 @@ def test_with_everything_waived_nothing_is_done_and_the_audit_says_so(fresh: Hos
     (entry,) = json.loads((playbook.folder / "report/report.json").read_text())["hosts"]
     found = {one["id"]: one["status"] for one in entry["controls"] if one["id"] in CONTROLS}
     assert found == dict.fromkeys(CONTROLS, "waived") | NOT_RED
+
+
+def there(host: Host) -> set[str]:
+    return {name for name, path in LATER.items() if host.run(f"ls {path}", check=False).returncode == 0}
+
+
+def test_what_is_waived_later_is_taken_back_in_that_run(fresh: Host, playbook: Playbook) -> None:
+    """Several sections at once: a file of a transaction, a whole transaction, one that a service has to forget."""
+    tags = ("--tags", ",".join(SECTIONS_LATER))
+    installer = fresh.http("/main/install/index.php").status
+    playbook.harden(fresh, *tags)
+    assert there(fresh) == set(LATER) and fresh.http("/main/install/index.php").status == 403
+
+    later = {"chamilo_waivers": waived(*(set(LATER) - {"updates_os"})), "chamilo_updates_unattended": False}
+    predicted = playbook.run("harden", fresh, *tags, "--check", **later)
+    assert there(fresh) == set(LATER)
+    done = playbook.run("harden", fresh, *tags, **later)
+    assert changed(predicted.output) == changed(done.output) - DAILY
+    assert there(fresh) == set()
+    assert fresh.http("/main/install/index.php").status == installer
+    assert "chamilo-campus-test" not in fresh.run(["fail2ban-client", "status"]).stdout
+    assert fresh.run("ls /usr/local/share/chamilo-hardening/prepend.php", check=False).returncode, "nobody needs it"
+    assert playbook.harden(fresh, *tags, **later) == 0
+
+    playbook.harden(fresh, *tags)
+    assert there(fresh) == set(LATER), "a waiver that ends"
+    for section in SECTIONS_LATER:
+        fresh.run(["chamilo-hardening", "undo", section])
+    assert there(fresh) == set()

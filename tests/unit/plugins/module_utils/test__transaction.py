@@ -965,4 +965,138 @@ def test_nothing_is_in_force_while_something_is_owed(world: World, owed: dict[st
     world.apply()
     path = world.state / "state.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **owed}))
-    assert world.engine().in_force() == {}
+    assert not nothing_to_do(world)
+    assert list(world.engine().in_force()) == ["headers"], "that it holds files is told all the same"
+
+
+# What a transaction wants no more
+
+
+def alone(*paths: str) -> list[dict[str, Any]]:
+    """The files that ``World.params`` asks for, fewer of them."""
+    contents = {"main.conf": "new main", "new/deep/first.conf": "first", "key.pem": "new key"}
+    return [{"path": path, "content": contents[path]} for path in paths]
+
+
+def test_what_is_no_longer_named_is_given_back_in_that_run(world: World) -> None:
+    before = world.tree()
+    world.apply()
+    files = one("new main, header on", mode="0644")
+    assert not nothing_to_do(world, files=files)
+    predicted = world.apply(check=True, files=files)
+    assert (world.etc / "token.conf").exists()
+    done = world.apply(files=files)
+    assert predicted.changed and done.changed and done.loaded and predicted.diff == done.diff
+    (key,) = (each for each in done.diff if each["after_header"].endswith("key.pem"))
+    assert "key" not in key["before"] + key["after"], "secrets are in no diff"
+    after = world.tree()
+    assert {name for name in before if before[name] != after.get(name)} == {"main.conf", "enabled/default"}
+    assert set(after) < set(before), "folders that were made for it are gone"
+    assert world.loaded == world.texts() and world.untouched()
+    assert nothing_to_do(world, files=files) and not world.apply(files=files).changed
+    world.undo()
+    assert world.tree() == before and not world.journal()["records"]
+
+
+def test_a_link_that_is_no_longer_named_has_to_be_asked_for(world: World) -> None:
+    link = {"path": "enabled/other", "state": "link", "target": "../main.conf"}
+    world.apply(files=[*one("new"), link])
+    assert not nothing_to_do(world, files=one("new"))
+    assert world.apply(files=one("new")).changed
+    assert not (world.etc / "enabled/other").is_symlink()
+    assert nothing_to_do(world, files=one("new"))
+
+
+def test_what_was_removed_stays_removed(world: World) -> None:
+    world.apply(files=[*one("new"), {"path": "enabled/default", "state": "absent"}])
+    assert nothing_to_do(world, files=one("new")) and not world.apply(files=one("new")).changed
+    world.undo()
+    assert (world.etc / "enabled/default").read_text() == "default"
+
+
+def test_a_plan_that_is_not_complete_leaves_the_rest_alone(world: World) -> None:
+    world.apply()
+    files = one("new main, header on", mode="0644")
+    assert not world.apply(files=files, complete=False).changed
+    assert (world.etc / "token.conf").exists()
+    world.apply(files=one("newer"), complete=False)
+    assert (world.etc / "token.conf").exists()
+    assert nothing_to_do(world, files=one("newer"), complete=False)
+    assert not nothing_to_do(world, files=one("newer"))
+
+
+def test_what_somebody_edited_stays_and_is_told_once(world: World) -> None:
+    world.apply(files=alone("main.conf", "new/deep/first.conf"))
+    world.write("new/deep/first.conf", "edited")
+    done = world.apply(files=alone("main.conf"))
+    assert not done.changed and "first.conf was edited by hand" in done.notes[0]
+    assert (world.etc / "new/deep/first.conf").read_text() == "edited"
+    assert nothing_to_do(world, files=alone("main.conf"))
+    again = world.apply(files=alone("main.conf"))
+    assert not again.changed and not again.notes
+
+
+@pytest.mark.parametrize("first", ["headers:one", "headers:two"])
+def test_what_another_one_wants_stays(world: World, first: str) -> None:
+    """A file of the host, which two portals share."""
+    before = world.tree()
+    portals = ("headers:one", "headers:two") if first == "headers:one" else ("headers:two", "headers:one")
+    for name in portals:
+        world.apply(name=name, files=alone("main.conf", "new/deep/first.conf"))
+    assert not world.apply(name="headers:one", files=alone("main.conf"), check=True).changed
+    assert not world.apply(name="headers:one", files=alone("main.conf")).changed
+    assert nothing_to_do(world, name="headers:one", files=alone("main.conf"))
+    assert nothing_to_do(world, name="headers:two", files=alone("main.conf", "new/deep/first.conf"))
+    assert world.apply(name="headers:two", files=alone("main.conf")).changed, "nobody wants it now"
+    assert "new" not in world.tree()
+    for name in portals[::-1]:
+        world.undo(name)
+    assert world.tree() == before
+
+
+def test_a_file_is_again_as_the_one_below_wrote_it(world: World) -> None:
+    world.apply(name="headers:one", files=one("of one"))
+    world.apply(name="headers:two", files=[*one("of two"), *alone("key.pem")])
+    assert world.apply(name="headers:two", files=alone("key.pem")).changed
+    assert (world.etc / "main.conf").read_text() == "of one"
+    assert nothing_to_do(world, name="headers:one", files=one("of one"))
+
+
+def test_what_the_one_below_wrote_anew_stays(world: World) -> None:
+    for text in ("old", "new"):
+        world.apply(name="headers:one", files=one(text))
+        world.apply(name="headers:two", files=[*one(text), *alone("key.pem")])
+    assert not world.apply(name="headers:two", files=alone("key.pem")).changed
+    assert (world.etc / "main.conf").read_text() == "new"
+    assert nothing_to_do(world, name="headers:one", files=one("new"))
+
+
+def test_without_a_service_the_one_that_read_it_is_told(world: World) -> None:
+    """Whoever waives a jail names fail2ban no more, which has to forget it."""
+    world.apply(files=alone("main.conf", "new/deep/first.conf"))
+    done = world.apply(files=alone("main.conf"), load=None, test=[])
+    assert done.loaded and world.loads() == 1 and "check" in world.commands
+    assert "new/deep/first.conf" not in world.loaded
+    assert world.journal()["records"]["headers"]["load"] is None
+
+
+def test_when_it_cannot_be_given_back_everything_stays(world: World) -> None:
+    world.apply(files=alone("main.conf", "new/deep/first.conf"))
+    held = world.tree()
+    world.site = lambda loaded: 200 if "new/deep/first.conf" in loaded else 500
+    with pytest.raises(TransactionError, match="answers 500"):
+        world.apply(files=alone("main.conf"))
+    assert world.tree() == held and world.untouched()
+    assert nothing_to_do(world, files=alone("main.conf", "new/deep/first.conf"))
+
+
+def test_with_nothing_left_the_transaction_is_forgotten(world: World) -> None:
+    before = world.tree()
+    world.apply()
+    world.apply(files=[{"path": "enabled/default", "state": "absent"}])
+    assert "headers" in world.journal()["records"], "what was removed can still come back"
+    world.apply(name="https", files=alone("new/deep/first.conf"))
+    assert world.apply(name="https", files=[]).changed
+    assert "https" not in world.journal()["records"]
+    world.undo()
+    assert world.tree() == before
