@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 
@@ -280,6 +281,18 @@ def test_a_waiver_leaves_its_part_alone(fresh: Host, playbook: Playbook) -> None
     playbook.harden(fresh, *ONLY, chamilo_waivers=[waiver])
     assert fresh.run(f"stat -c '%U:%G %a' {ROOT}/config {ROOT}/config/services.yaml").stdout == before
     assert fresh.run(f"stat -c '%U:%G %a' {ROOT}/.env").stdout.strip() == "root:www-data 640"
+
+
+def test_our_own_files_in_the_tree_belong_to_its_owner_as_well(fresh: Host, playbook: Playbook) -> None:
+    """Else the sections take them from each other in each run, and the host says that they were edited by hand."""
+    fresh.run("useradd --system deploy")
+    options = ("--tags", "permissions,sessions,monitoring")
+    playbook.harden(fresh, *options, chamilo_owner="deploy")
+    files = fresh.run(f"stat -c '%U:%G %a' {ROOT}/config/packages/prod/zz_chamilo_hardening*.yaml").stdout
+    assert files.splitlines() == ["deploy:www-data 640"] * 2
+    assert playbook.harden(fresh, *options, chamilo_owner="deploy") == 0
+    sections = json.loads(fresh.run(["chamilo-hardening", "status", "--json"]).stdout)["sections"]
+    assert [path for one in sections.values() for path in one["edited"]] == []
 
 
 def test_a_release_behind_a_link(fresh: Host, playbook: Playbook) -> None:
