@@ -71,6 +71,7 @@ class Outcome:
     changed: bool = False
     cache_cleared: bool = False
     diff: list[dict[str, str]] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)  # what the section wants no more, a sentence for each
 
 
 class Host:
@@ -91,23 +92,45 @@ class Host:
         self._read = read or Reader(account).query
 
     def apply(self, wish: Wish, check: bool, section: str = "") -> Outcome:
-        """Bring the settings about, all of them or none. Those of a section can be brought back by its name."""
+        """Bring the settings about, all of them or none. Those of a section can be brought back by its name.
+
+        What it asked for in an earlier run and does not now is brought back here.
+        """
         if wish.pin is not None and self._application is None:
             raise SettingsError("pin needs chamilo_root: the override file lies with the application.")
-        before = self._file()
         if section and self._application is None:
             raise SettingsError("section needs chamilo_root: the host has to find the portal again later.")
+        gone = self._wanted_no_more(section, wish)
+        if gone and not check:
+            self._bring_about(wish, True, section, gone)  # what is refused is refused before anything changes
+        moved, said = self._back(gone, check) if gone else (False, [])
+        outcome = self._bring_about(wish, check, section, gone)
+        outcome.said = said
+        if moved:
+            outcome.changed = True
+            outcome.diff.append(_side_by_side("platform settings that are wanted no more", "", "\n".join([*said, ""])))
+        return outcome
+
+    def _wanted_no_more(self, section: str, wish: Wish) -> dict[str, Kept]:
+        memory = _settings_memory.recall(self._state).get(section) if section and self._application else None
+        if not memory or not self._application or memory.root != self._application.root:
+            return {}
+        # A setting may be unknown to this version: another one asked for it.
+        return {key: one for key, one in memory.settings.items() if key not in wish.values and key in CATALOGUE}
+
+    def _bring_about(self, wish: Wish, check: bool, section: str, gone: Mapping[str, Kept]) -> Outcome:
+        before = self._file()
         seen = self._seen(self._read, wish, before)
         todo = plan(wish, seen)
         text = self._edited(before, todo)
         stale = self._stale(wish, before)
         outcome = Outcome(todo, todo.changes_rows or text is not None or stale, text is not None or stale)
         outcome.diff = self._diff(todo, before, text)
-        if check or not outcome.changed:
+        if check or not (outcome.changed or gone):
             return outcome
         if section and self._application:
             # Before anything is written: a run that is killed must not have changed what nobody remembers.
-            _settings_memory.remember(section, self._application.root, seen, wish, self._state)
+            _settings_memory.remember(section, self._application.root, seen, wish, self._state, gone)
         with self._pinned(before, text, stale):
             if todo.changes_rows:
                 outcome.plan = self._write(wish, before)
@@ -129,17 +152,24 @@ class Host:
 
     def bring_back(self, kept: Mapping[str, Kept]) -> list[str]:
         """Settings as they were before the first change. What somebody changed since stays; a sentence for each."""
+        return self._back(kept, False)[1]
+
+    def _back(self, kept: Mapping[str, Kept], check: bool) -> tuple[bool, list[str]]:
+        """Whether anything is moved, and a sentence for each."""
         wish = Wish({key: one.ours for key, one in kept.items()})
         before = self._file()
         todo, said = _settings_memory.way_back(kept, self._seen(self._read, wish, before))
         text = self._edited(before, todo)
+        moved = todo.changes_rows or text is not None
+        if check:
+            return moved, said
         with self._pinned(before, text, False):
             if todo.changes_rows:
                 with self._transaction(self._account) as ask:
                     todo, said = _settings_memory.way_back(kept, self._seen(ask, wish, before, " FOR UPDATE"))
                     for sql, params in todo.statements():
                         ask(sql, params)
-        return said
+        return moved, said
 
     # ------------------------------------------------------------------------------------------------------ the table
 

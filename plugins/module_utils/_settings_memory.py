@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -40,15 +40,15 @@ class Memory:
     asked: Wish | None = None
 
 
-def remember(name: str, root: str, seen: Seen, wish: Wish, state: str = STATE) -> None:
-    """Keep what is there now, unless something is kept already."""
+def remember(name: str, root: str, seen: Seen, wish: Wish, state: str = STATE, gone: Collection[str] = ()) -> None:
+    """Keep what is there now, unless something is kept already. ``gone`` was brought back."""
     if os.geteuid() != 0 and state == STATE:
         raise StateError("What a section changes is kept in a folder of root's: run the task with become.")
     with Store(state).lock("chamilo_settings", _LOCK_SECONDS):
         known = recall(state)
         old = known[name].settings if name in known else {}
         found = {key: _kept(key, seen, value) for key, value in wish.values.items()}
-        merged = {**found, **old}
+        merged = {**found, **{key: one for key, one in old.items() if key not in gone}}
         settings = {key: Kept(one.rows, one.overrides, wish.values.get(key, one.ours)) for key, one in merged.items()}
         _write({**known, name: Memory(root, settings, wish)}, state)
 

@@ -128,6 +128,7 @@ options:
         below C(/var/lib/chamilo-hardening).
       - C(chamilo-hardening undo), with what stands before the first colon, brings them back, except those that somebody
         else changed since. Rows that were merged stay merged.
+      - What an earlier task of this name asked for and this one does not is brought back in the same way.
       - Needs O(chamilo_root).
     type: str
     default: ""
@@ -299,10 +300,11 @@ cache_cleared:
   type: bool
 msg:
   description:
-    - With O(state=absent), a sentence for each setting that stays as it is, because somebody else changed it since.
+    - With O(state=absent), and for what O(section) asks for no more, a sentence for each setting. It says what the
+      setting is again, or that it stays as it is, because somebody else changed it since.
     - In check mode on a host without a client of the database, what the run will need.
     - On failure, what is wrong, and what to do.
-  returned: with O(state=absent), on failure, or in check mode without a client
+  returned: with O(state=absent), on failure, where settings are asked for no more, or in check mode without a client
   type: str
   sample: >-
     There is no setting 'security.chek_password'. Did you mean security.check_password,
@@ -395,6 +397,8 @@ def main() -> None:
     for warning in outcome.plan.warnings:
         module.warn(warning)
     extra = {"diff": outcome.diff} if module._diff and outcome.changed else {}
+    if outcome.said:
+        extra["msg"] = " ".join(outcome.said)
     module.exit_json(**result(outcome), **extra)
 
 

@@ -128,9 +128,10 @@ EXAMPLES = r"""
 RETURN = r"""
 in_force:
   description:
-    - The transactions of M(chamilo.hardening.config_transaction) whose files are as they wrote them. For each name its
-      generation, and for each path V(file), V(absent), or V(link) and the target.
-    - Empty without root, and while a run that was cut off has left something to do.
+    - The transactions of M(chamilo.hardening.config_transaction) that hold files. For each name its generation, and
+      for each path V(file), V(absent), or V(link) and the target.
+    - The generation is empty where a file is not as it was written, and everywhere while a run that was cut off has
+      left something to do. Without root there is none.
   returned: success
   type: dict
   sample:
@@ -152,6 +153,14 @@ settings_in_force:
       portals: null
       lock: true
       pin: null
+settings_kept:
+  description:
+    - The names under which M(chamilo.hardening.chamilo_settings) remembers what settings were, in force or not.
+    - Without root there is none.
+  returned: success
+  type: list
+  elements: str
+  sample: ["uploads:campus"]
 environment_kept:
   description:
     - The names under which M(chamilo.hardening.chamilo_env) keeps what keys of the environment were before.
@@ -585,6 +594,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._overrides impor
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError, order
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import SettingsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings_host import in_force as settings_in_force
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings_memory import recall as recall_settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site, SiteError, discover, unfit
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._takeover import twice
@@ -606,11 +616,14 @@ def _judge(tree: dict, site: Site) -> None:
     order({"owner": "root", **tree, **found}, "production", called=VARIABLES)
 
 
-def _settings(site: Site) -> dict:
+def _settings(site: Site) -> tuple[dict, list[str]]:
+    """What sections asked for and holds, and the names of all that are remembered."""
+    kept: list[str] = []
     try:
-        return settings_in_force(site)
+        kept = sorted(recall_settings())
+        return settings_in_force(site), kept
     except (SettingsError, OverridesError, DatabaseError, StateError):
-        return {}  # nothing is known to hold, so chamilo_settings asks again, and says what is wrong
+        return {}, kept  # nothing is known to hold, so chamilo_settings asks again, and says what is wrong
 
 
 def main() -> None:
@@ -639,7 +652,7 @@ def main() -> None:
             _judge(tree, site)
         # Only root may read what it rests on.
         in_force = Engine().in_force() if os.geteuid() == 0 else {}
-        settings = _settings(site) if os.geteuid() == 0 else {}
+        settings, settings_kept = _settings(site) if os.geteuid() == 0 else ({}, [])
         kept = sorted(recall()) if os.geteuid() == 0 else []
     except (SiteError, PermsError, StateError, OSError) as problem:
         module.fail_json(msg=str(problem))
@@ -650,8 +663,8 @@ def main() -> None:
         module.fail_json(msg=site.takeover.refused[takeover])
     if complaint := twice(site.domain, site.serving, takeover, once):
         module.fail_json(msg=complaint)
-    found = {"site": asdict(site), "in_force": in_force, "settings_in_force": settings, "environment_kept": kept}
-    module.exit_json(changed=False, **found)
+    found = {"site": asdict(site), "in_force": in_force, "settings_in_force": settings}
+    module.exit_json(changed=False, **found, settings_kept=settings_kept, environment_kept=kept)
 
 
 if __name__ == "__main__":

@@ -99,3 +99,26 @@ def test_what_is_waived_later_is_taken_back_in_that_run(fresh: Host, playbook: P
     for section in SECTIONS_LATER:
         fresh.run(["chamilo-hardening", "undo", section])
     assert there(fresh) == set()
+
+
+def test_settings_that_are_waived_later_are_as_they_were(fresh: Host, playbook: Playbook) -> None:
+    """One of several, and all of a section."""
+
+    def rows(names: str) -> str:
+        chosen = "SELECT access_url, variable, selected_value, access_url_changeable FROM settings WHERE variable"
+        return fresh.run(["mariadb", "chamilo", "-Ne", f"{chosen} REGEXP '{names}' ORDER BY id"]).stdout
+
+    tags = ("--tags", "passwords,brute_force")
+    lock, passwords = "^login_max_attempt", "^(check_password|password_)"
+    before = rows(lock), rows(passwords)
+    playbook.harden(fresh, *tags, chamilo_waivers=waived("brute_force_fail2ban"))
+    captcha = rows("^allow_captcha")
+    assert rows(lock) != before[0] and rows(passwords) != before[1]
+    all_of_it = [name for name in CONTROLS if name.startswith("passwords_")]
+    later = waived("brute_force_fail2ban", "brute_force_lock", *all_of_it)
+    predicted = playbook.run("harden", fresh, *tags, "--check", chamilo_waivers=later)
+    done = playbook.run("harden", fresh, *tags, chamilo_waivers=later)
+    assert changed(predicted.output) == changed(done.output) and len(changed(done.output)) == 2
+    assert (rows(lock), rows(passwords)) == before
+    assert rows("^allow_captcha") == captcha, "another control of the same section"
+    assert playbook.harden(fresh, *tags, chamilo_waivers=later) == 0

@@ -571,3 +571,42 @@ def test_a_setting_that_this_version_does_not_know_says_nothing(fake, portal):
     path = Path(portal.state, _settings_memory.FILE)
     path.write_text(path.read_text().replace(CHECK, "security.of_another_version"))
     assert seen_in_force(fake, portal) == {}
+
+
+# ------------------------------------------------------------------------------------ what a section wants no more
+
+
+def test_what_a_section_asks_for_no_more_is_brought_back_in_that_run(fake, portal):
+    before = fake.rows()
+    section(fake, portal, {CHECK: True, KEYS[1]: 5}, "brute_force:campus", lock=True)
+    held = fake.rows()
+    there = host(fake, portal.application, portal.state)
+    predicted = there.apply(asked({CHECK: True}, lock=True), check=True, section="brute_force:campus")
+    assert fake.rows() == held and KEYS[1] in _settings_memory.recall(portal.state)["brute_force:campus"].settings
+    done = section(fake, portal, {CHECK: True}, "brute_force:campus", lock=True)
+    assert predicted.changed and done.changed and predicted.diff == done.diff and predicted.said == done.said
+    assert KEYS[1] in done.said[0] and len(done.said) == 1
+    assert list(_settings_memory.recall(portal.state)["brute_force:campus"].settings) == [CHECK]
+    assert list(seen_in_force(fake, portal)) == ["brute_force:campus"]
+    again = section(fake, portal, {CHECK: True}, "brute_force:campus", lock=True)
+    assert not again.changed and again.said == []
+    there.bring_back(_settings_memory.recall(portal.state)["brute_force:campus"].settings)
+    assert fake.rows() == before
+
+
+def test_what_somebody_changed_since_stays_and_is_told_once(fake, portal):
+    section(fake, portal, {CHECK: True, KEYS[1]: 5}, "brute_force:campus")
+    variable = KEYS[1].partition(".")[2]
+    fake.database.execute(f"UPDATE settings SET selected_value = '9' WHERE variable = '{variable}'")
+    done = section(fake, portal, {CHECK: True}, "brute_force:campus")
+    assert not done.changed and "stays as it is" in done.said[0]
+    assert section(fake, portal, {CHECK: True}, "brute_force:campus").said == []
+    assert list(seen_in_force(fake, portal)) == ["brute_force:campus"]
+
+
+def test_nothing_is_brought_back_where_the_rest_is_refused(fake, portal):
+    section(fake, portal, {CHECK: True, KEYS[1]: 5}, "brute_force:campus")
+    held, known = fake.rows(), _settings_memory.recall(portal.state)
+    with pytest.raises(SettingsError):
+        section(fake, portal, {CHECK: True}, "brute_force:campus", access_url=["9"])
+    assert (fake.rows(), _settings_memory.recall(portal.state)) == (held, known)

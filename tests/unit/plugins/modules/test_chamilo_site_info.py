@@ -106,6 +106,17 @@ def test_settings_that_cannot_be_read_are_no_reason_to_find_nothing(capsys, monk
     assert result["settings_in_force"] == {} and "failed" not in result
 
 
+@pytest.mark.parametrize("holds", [True, False])
+def test_what_is_kept_of_settings_is_named_whether_or_not_it_holds(capsys, monkeypatch, holds):
+    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(chamilo_site_info, "Engine", lambda: SimpleNamespace(in_force=dict))
+    monkeypatch.setattr(chamilo_site_info, "recall_settings", lambda: {"uploads:campus": None})
+    held = {"uploads:campus": {}} if holds else {}
+    monkeypatch.setattr(chamilo_site_info, "settings_in_force", lambda _site: held)
+    found = run(capsys, domain="campus.test")
+    assert (found["settings_in_force"], found["settings_kept"]) == (held, ["uploads:campus"])
+
+
 def test_what_is_kept_of_the_environment_is_named_to_root(capsys, monkeypatch):
     monkeypatch.setattr(chamilo_site_info, "recall", lambda: {"https:shop": None, "https:campus": None})
     monkeypatch.setattr(chamilo_site_info, "Engine", lambda: SimpleNamespace(in_force=dict))
