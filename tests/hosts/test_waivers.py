@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 from tests.hosts.hardening import Playbook, changed
 from tests.testbed.hosts import Host
@@ -76,6 +78,7 @@ def there(host: Host) -> set[str]:
     return {name for name, path in LATER.items() if host.run(f"ls {path}", check=False).returncode == 0}
 
 
+@pytest.mark.long
 def test_what_is_waived_later_is_taken_back_in_that_run(fresh: Host, playbook: Playbook) -> None:
     """Several sections at once: a file of a transaction, a whole transaction, one that a service has to forget."""
     tags = ("--tags", ",".join(SECTIONS_LATER))
