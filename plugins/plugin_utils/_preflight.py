@@ -108,8 +108,8 @@ def _fits(kind: str, value: Any) -> bool:
 def _given(value: Any) -> str:
     if isinstance(value, bool):
         return "true or false"
-    names = {str: "a text", (int, float): "a number", (list, tuple): "a list", Mapping: "a dictionary"}
-    found = [name for types, name in names.items() if isinstance(value, types)]  # type: ignore[arg-type]
+    names: dict[Any, str] = {str: "a text", (int, float): "a number", (list, tuple): "a list", Mapping: "a dictionary"}
+    found = [name for types, name in names.items() if isinstance(value, types)]
     return (found or ["a date" if isinstance(value, datetime.date) else "nothing of the kind"])[0]
 
 
