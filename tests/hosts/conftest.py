@@ -40,7 +40,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     words = "wire: what is seen from outside, and rollbacks; bin/test runs these on a second cell"
     config.addinivalue_line("markers", words)
-    config.addinivalue_line("markers", "long: takes minutes, so only bin/test --full runs it (by hand: -m long)")
+    config.addinivalue_line(
+        "markers", "long: takes more time than bin/test has for it, so only bin/test --full runs it (by hand: -m long)"
+    )
     config.addinivalue_line("markers", "cells(cell, ...): run on these cells only, whatever the options say")
 
 
@@ -99,12 +101,6 @@ def sink(make: Callable[..., Host]) -> Iterator[Sink]:
     up.down()
 
 
-@pytest.fixture
-def fresh(cell: Cell, make: Callable[..., Host]) -> Host:
-    """A sloppy host of one test's own, to change at will."""
-    return make()
-
-
 @pytest.fixture(scope="session")
 def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder that knows the images of hosts in a state that took long to reach: a file for each, by its name.
@@ -135,6 +131,12 @@ def stage(cell: Cell, make: Callable[..., Host], stages: Path) -> Callable[..., 
             return host
 
     return at
+
+
+@pytest.fixture
+def fresh(stage: Callable[..., Host]) -> Host:
+    """A sloppy host of one test's own, to change at will."""
+    return stage("fresh", lambda _host: None)
 
 
 @pytest.fixture

@@ -16,8 +16,6 @@ from tests.playbook import PlayError
 from tests.testbed.app.selfcheck import PASSWORDS, Browser
 from tests.testbed.hosts import Host
 
-pytestmark = pytest.mark.wire
-
 ATTEMPTS, BAN = 5, 8
 PATHS = ["/login_json", "/login/ldap/check", "/api/authentication_token"]
 # What the application takes for the same.
@@ -108,6 +106,7 @@ def attacker(make: Callable[..., Host]) -> Attacker:
     return Attacker(make("attacker", state="empty"))
 
 
+@pytest.mark.wire
 def test_an_attacker_is_shut_out_on_every_path_and_let_in_again(guarded: Host, attacker: Attacker) -> None:
     bystander = attacker.address()
     for path in [*PATHS, *DISGUISED]:
@@ -127,6 +126,7 @@ def test_a_user_name_that_looks_like_a_date_hides_nobody(guarded: Host, attacker
         assert until(lambda: address in banned(guarded), 6), user  # noqa: B023 (called at once)
 
 
+@pytest.mark.wire
 def test_nobody_can_have_somebody_else_shut_out(guarded: Host, attacker: Attacker) -> None:
     victim = attacker.address()
     date = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime())
@@ -229,6 +229,7 @@ def test_a_login_needs_the_captcha(guarded: Host) -> None:
     assert browser.login("student01", PASSWORDS["student01"]).status == 200
 
 
+@pytest.mark.wire
 def test_other_jails_stay_as_they_are(guarded: Host) -> None:
     assert guarded.run("fail2ban-client get own maxretry").stdout.strip() == "17"
     assert "sshd" in guarded.run("fail2ban-client status").stdout
@@ -244,10 +245,11 @@ def test_a_second_run_changes_nothing_and_a_reboot_neither(guarded: Host, playbo
     assert until(lambda: JAIL in guarded.run("fail2ban-client status", check=False).stdout, 30)
 
 
+@pytest.mark.wire
 def test_a_log_that_shows_only_a_proxy_arms_nothing(fresh: Host, playbook: Playbook) -> None:
     log = {"nginx": "/var/log/nginx/access.log", "apache": "/var/log/apache2/other_vhosts_access.log"}[fresh.web]
     front = "campus.test:80 " if fresh.web == "apache" else ""
-    line = f'{front}10.0.0.5 - - [25/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "browser {{}}"'
+    line = f'{front}10.0.0.5 - - [25/Nov/2025:10:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "browser {{}}"'
     fresh.put(log, "".join(f"{line.format(number % 9)}\n" for number in range(120)))
     with pytest.raises(PlayError) as refused:
         alone(playbook, fresh)
@@ -271,6 +273,7 @@ def test_a_fresh_host_in_check_mode(fresh: Host, playbook: Playbook) -> None:
     assert not before.changes(fresh.snapshot(), ignore)
 
 
+@pytest.mark.wire
 def test_behind_a_declared_proxy_the_visitor_is_shut_out(guarded: Host, attacker: Attacker, playbook: Playbook) -> None:
     proxy, other = attacker.address(), attacker.address()
     if guarded.web == "nginx":

@@ -124,7 +124,6 @@ def second_portal(host: Host) -> None:
     host.put("/etc/ssl/testbed/college.key", key, "0600")
 
 
-@pytest.mark.wire
 def test_two_portals_on_one_machine_at_the_same_time(fresh: Host, playbook: Playbook) -> None:
     second_portal(fresh)
     inventory = playbook.inventory(fresh)
@@ -145,68 +144,63 @@ def test_two_portals_on_one_machine_at_the_same_time(fresh: Host, playbook: Play
     assert set(again.changed.values()) == {0}
 
 
-@pytest.mark.parametrize(
-    "variables, words",
-    [
-        ({"chamilo_root": "/var/www/shop"}, ["chamilo_root", "/var/www/shop", "no Chamilo"]),
-        ({"chamilo_https_hsts": "maybe"}, ["chamilo_https_hsts", "maybe", "ramp"]),
-        ({"chamilo_header_csp": "report"}, ["chamilo_header_csp", "chamilo_headers_csp"]),
-        ({"chamilo_https_certificate_key_file": ""}, ["chamilo_https_certificate_key_file", "fullchain.pem"]),
-        ({"chamilo_https_certificate_file": "/etc/ssl/other.pem"}, ["chamilo_https_certificate_file", "key"]),
-        (
-            {"chamilo_https_certificate_file": "/etc/ssl/other.pem", "chamilo_https_certificate_key_file": OTHER_KEY},
-            ["chamilo_https_certificate_file", "other.pem", "campus.test"],
-        ),
-        ({"chamilo_domain": "campus test"}, ["chamilo_domain", "campus test"]),
-        ({"chamilo_headers_xss_protection": 'x" always; #'}, ["chamilo_headers_xss_protection", "quotes"]),
-        ({"chamilo_web_server": "lighttpd"}, ["chamilo_web_server", "lighttpd", "nginx"]),
-        (
-            {"chamilo_permissions_policy": [{"path": "/etc", "file_mode": "0777"}]},
-            ["chamilo_permissions_policy, rule 1", "'/etc' is no path below", "file_mode is '0777', which lets"],
-        ),
-        (
-            {"chamilo_permissions_policy": [{"path": "public/x", "owner": "designer"}], "chamilo_owner": "deploy"},
-            ["chamilo_owner is 'deploy', and there is none of that name"],
-        ),
-        (
-            {
-                "chamilo_brute_force_attempts": 0,
-                "chamilo_brute_force_find_seconds": "soon",
-                "chamilo_brute_force_ban_seconds": True,
-                "chamilo_brute_force_captcha": "perhaps",
-                "chamilo_brute_force_captcha_mistakes": -5,
-                "chamilo_friends": "10.0.0.0/8",
-                "chamilo_trusted_proxies": ["proxy"],
-            },
-            [
-                "chamilo_brute_force_attempts is '0', but must be one of: 1",
-                "chamilo_brute_force_find_seconds is 'soon', a text, but must be a whole number",
-                "chamilo_brute_force_ban_seconds is true, but must be a whole number",
-                "chamilo_brute_force_captcha is 'perhaps', a text, but must be true or false",
-                "chamilo_brute_force_captcha_mistakes is -5, but must be 1 or more",
-                "chamilo_friends is '10.0.0.0/8', a text, but must be a list",
-                "chamilo_trusted_proxies holds 'proxy'",
-            ],
-        ),
-    ],
-    ids=lambda given: next(iter(given)) if isinstance(given, dict) else "",
-)
-def test_bad_input_is_refused_by_name_before_anything_changes(
-    stage: Callable[..., Host], playbook: Playbook, variables: dict[str, Any], words: list[str]
-) -> None:
-    def prepare(host: Host) -> None:
-        chain, key = authority.issue("other.test")
-        host.put("/etc/ssl/other.pem", chain)
-        host.put(OTHER_KEY, key, "0600")
+# What is given, and what the refusal says of it.
+BAD: list[tuple[dict[str, Any], list[str]]] = [
+    ({"chamilo_root": "/var/www/shop"}, ["chamilo_root", "/var/www/shop", "no Chamilo"]),
+    ({"chamilo_https_hsts": "maybe"}, ["chamilo_https_hsts", "maybe", "ramp"]),
+    ({"chamilo_header_csp": "report"}, ["chamilo_header_csp", "chamilo_headers_csp"]),
+    ({"chamilo_https_certificate_key_file": ""}, ["chamilo_https_certificate_key_file", "fullchain.pem"]),
+    ({"chamilo_https_certificate_file": "/etc/ssl/other.pem"}, ["chamilo_https_certificate_file", "key"]),
+    (
+        {"chamilo_https_certificate_file": "/etc/ssl/other.pem", "chamilo_https_certificate_key_file": OTHER_KEY},
+        ["chamilo_https_certificate_file", "other.pem", "campus.test"],
+    ),
+    ({"chamilo_domain": "campus test"}, ["chamilo_domain", "campus test"]),
+    ({"chamilo_headers_xss_protection": 'x" always; #'}, ["chamilo_headers_xss_protection", "quotes"]),
+    ({"chamilo_web_server": "lighttpd"}, ["chamilo_web_server", "lighttpd", "nginx"]),
+    (
+        {"chamilo_permissions_policy": [{"path": "/etc", "file_mode": "0777"}]},
+        ["chamilo_permissions_policy, rule 1", "'/etc' is no path below", "file_mode is '0777', which lets"],
+    ),
+    (
+        {"chamilo_permissions_policy": [{"path": "public/x", "owner": "designer"}], "chamilo_owner": "deploy"},
+        ["chamilo_owner is 'deploy', and there is none of that name"],
+    ),
+    (
+        {
+            "chamilo_brute_force_attempts": 0,
+            "chamilo_brute_force_find_seconds": "soon",
+            "chamilo_brute_force_ban_seconds": True,
+            "chamilo_brute_force_captcha": "perhaps",
+            "chamilo_brute_force_captcha_mistakes": -5,
+            "chamilo_friends": "10.0.0.0/8",
+            "chamilo_trusted_proxies": ["proxy"],
+        },
+        [
+            "chamilo_brute_force_attempts is '0', but must be one of: 1",
+            "chamilo_brute_force_find_seconds is 'soon', a text, but must be a whole number",
+            "chamilo_brute_force_ban_seconds is true, but must be a whole number",
+            "chamilo_brute_force_captcha is 'perhaps', a text, but must be true or false",
+            "chamilo_brute_force_captcha_mistakes is -5, but must be 1 or more",
+            "chamilo_friends is '10.0.0.0/8', a text, but must be a list",
+            "chamilo_trusted_proxies holds 'proxy'",
+        ],
+    ),
+]
 
-    host = stage("other certificate", prepare)
-    before = host.snapshot()
+
+def test_bad_input_is_refused_by_name_before_anything_changes(fresh: Host, playbook: Playbook) -> None:
+    chain, key = authority.issue("other.test")
+    fresh.put("/etc/ssl/other.pem", chain)
+    fresh.put(OTHER_KEY, key, "0600")
     playbook.sections += ",permissions"  # whether an owner is there is asked only where it gives rights
-    with pytest.raises(PlayError) as refused:
-        playbook.harden(host, **variables)
-    said = " ".join(str(refused.value).split())
-    assert all(word in said for word in words), said
-    assert not before.changes(host.snapshot(), QUIET)
+    before = fresh.snapshot()
+    for variables, words in BAD:
+        with pytest.raises(PlayError) as refused:
+            playbook.harden(fresh, **variables)
+        said = " ".join(str(refused.value).split())
+        assert all(word in said for word in words), (variables, said)
+    assert not before.changes(fresh.snapshot(), QUIET)
 
 
 def test_a_host_without_a_web_server_is_refused(make: Callable[..., Host], playbook: Playbook) -> None:

@@ -17,7 +17,13 @@ from tests.playbook import PlayError
 from tests.testbed import authority
 from tests.testbed.hosts import Host
 
-TAKEN = ["plain", "default-server", "regular-file", "https", "wrong-docroot"]
+TAKEN = [
+    "plain",
+    "regular-file",
+    "https",
+    pytest.param("default-server", marks=pytest.mark.long),
+    pytest.param("wrong-docroot", marks=pytest.mark.long),
+]
 LONG = "moodle.gymnasium-musterstadt.schule"  # words made of it do not fit into nginx's tables
 LONGER = "e-learning.staedtisches-gymnasium-musterstadt-am-grossen-fluss.schule.test"  # it does not fit by itself
 # What begins a line that ours would lose.

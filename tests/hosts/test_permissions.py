@@ -283,6 +283,7 @@ def test_a_waiver_leaves_its_part_alone(fresh: Host, playbook: Playbook) -> None
     assert fresh.run(f"stat -c '%U:%G %a' {ROOT}/.env").stdout.strip() == "root:www-data 640"
 
 
+@pytest.mark.long
 def test_our_own_files_in_the_tree_belong_to_its_owner_as_well(fresh: Host, playbook: Playbook) -> None:
     """Else the sections take them from each other in each run, and the host says that they were edited by hand."""
     fresh.run("useradd --system deploy")

@@ -12,8 +12,6 @@ from tests.playbook import PlayError
 from tests.testbed import authority
 from tests.testbed.hosts import Host
 
-pytestmark = pytest.mark.wire
-
 LATER: tuple[str, ...] = ()
 ATTACKS = sum(control.attack.written for control in _controls.load().controls)
 # What nobody asked for at the usual level gets through, and is no failure.
@@ -30,6 +28,7 @@ def prove(playbook: Playbook, host: Host, **variables: str) -> str:
     return " ".join(said.split())
 
 
+@pytest.mark.wire
 def test_every_attack_gets_through_before(fresh: Host, playbook: Playbook) -> None:
     before = fresh.snapshot()
     said = prove(playbook, fresh)
@@ -46,6 +45,7 @@ def test_every_attack_gets_through_before(fresh: Host, playbook: Playbook) -> No
     assert not before.changes(fresh.snapshot(), ignore), "an attack leaves nothing behind"
 
 
+@pytest.mark.wire
 def test_those_of_the_hardened_sections_are_held_off_after(hardened: Host, playbook: Playbook) -> None:
     said = prove(playbook, hardened)
     assert f"{ATTACKS - len(LATER) - CONSIDERED} of {ATTACKS} attacks were held off" in said

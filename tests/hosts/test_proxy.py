@@ -57,7 +57,6 @@ def guess(attacker: Attacker, address: str, gate: Host) -> int:
     )
 
 
-@pytest.mark.wire
 def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, make: Callable[..., Host], playbook: Playbook) -> None:
     base = f"https://{fresh.domain}"
     behind = {**BEHIND, "chamilo_trusted_proxies": [gate.address]}

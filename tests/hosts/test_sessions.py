@@ -169,6 +169,7 @@ def through(playbook: Playbook, host: Host) -> bool:
     return "sessions_remember_me: Whoever holds the device later" in " ".join(str(failed.value).split())
 
 
+@pytest.mark.long
 def test_the_attack_with_a_kept_cookie_is_held_off_by_this_section_alone(secured: Host, playbook: Playbook) -> None:
     assert through(playbook, secured)
     # Whoever asks for the extras says nothing of this one, whose own variable stays as it is.

@@ -24,8 +24,6 @@ from tests.testbed.hosts import Host
 if TYPE_CHECKING:
     from tests.hosts.conftest import Cell
 
-pytestmark = pytest.mark.wire
-
 ON_HOST = Path(__file__).with_name("on_host.py")
 PROGRAM = "/usr/local/sbin/chamilo-hardening"
 SERVICE = {"nginx": "nginx", "apache": "apache2"}
@@ -206,6 +204,7 @@ def lab(ready: Lab) -> Iterator[Lab]:
     ready.as_before(before)
 
 
+@pytest.mark.wire
 def test_a_plan_is_in_force_and_undone(lab: Lab) -> None:
     with Visitors(lab.host):
         done = lab.apply(lab.plan())
@@ -219,12 +218,14 @@ def test_a_plan_is_in_force_and_undone(lab: Lab) -> None:
     assert "chamilo-hardening" not in listed, "the timer of the transaction is gone"
 
 
+@pytest.mark.wire
 def test_a_syntax_error(lab: Lab) -> None:
     with Visitors(lab.host):
         failed = lab.fail(lab.plan(extra="no_such_directive;\n"))
     assert "no_such_directive" in failed["failure"] and failed["failure"].endswith("The old files are back.")
 
 
+@pytest.mark.wire
 def test_a_probe_that_fails(lab: Lab) -> None:
     part = lab.probe("/part", 410)
     good = lab.plan()
@@ -239,6 +240,7 @@ def test_a_probe_that_fails(lab: Lab) -> None:
         lab.undo()
 
 
+@pytest.mark.wire
 def test_what_was_red_before_stops_nothing(lab: Lab) -> None:
     plan = lab.plan()
     red = [lab.probe("/not-there", 200, host=lab.host.domain), lab.probe("/part", 200)]
@@ -254,6 +256,7 @@ def squatter(lab: Lab) -> Iterator[str]:
     lab.host.run("systemctl stop squatter")
 
 
+@pytest.mark.wire
 def test_an_occupied_port_ends_the_run_before_anything(lab: Lab, squatter: str) -> None:
     with Visitors(lab.host):
         failed = lab.fail(lab.plan(extra=squatter, listen=["0.0.0.0:8099"]))
@@ -261,6 +264,7 @@ def test_an_occupied_port_ends_the_run_before_anything(lab: Lab, squatter: str) 
     assert "Nothing was changed" in failed["failure"]
 
 
+@pytest.mark.wire
 def test_an_occupied_port_nobody_declared_is_found_by_the_token(lab: Lab, squatter: str) -> None:
     # nginx goes on with the old configuration and says all is well. Apache's parent exits: it is started again.
     failed = lab.fail(lab.plan(extra=squatter))
@@ -268,6 +272,7 @@ def test_an_occupied_port_nobody_declared_is_found_by_the_token(lab: Lab, squatt
     assert lab.host.run(["systemctl", "is-active", lab.service]).stdout.strip() == "active"
 
 
+@pytest.mark.wire
 def test_a_port_of_the_service_itself_is_free(lab: Lab) -> None:
     with Visitors(lab.host):
         lab.apply(lab.plan(extra=LISTEN[lab.web].format(port=8098), listen=["0.0.0.0:80", "[::]:80", "0.0.0.0:8098"]))
@@ -341,6 +346,7 @@ def test_two_runs_at_once(lab: Lab) -> None:
     assert "held by headers (process " in results["impatient"]["failure"]
 
 
+@pytest.mark.wire
 def test_a_service_that_is_stopped_stays_so(lab: Lab) -> None:
     lab.host.run(["systemctl", "stop", lab.service])
     done = lab.apply(lab.plan())

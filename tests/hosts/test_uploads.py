@@ -366,7 +366,7 @@ QUIET = [
 ONLY_TIME = re.compile(r": d (\d+ \S+) \d+ -> d \1 \d+$")
 
 
-@pytest.mark.parametrize("way", ["undo", "absent"])
+@pytest.mark.parametrize("way", ["undo", pytest.param("absent", marks=pytest.mark.long)])
 def test_it_takes_itself_back(fresh: Host, playbook: Playbook, way: str) -> None:
     playbook.harden(fresh, "--tags", "https")
     before = fresh.snapshot()

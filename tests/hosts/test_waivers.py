@@ -104,6 +104,7 @@ def test_what_is_waived_later_is_taken_back_in_that_run(fresh: Host, playbook: P
     assert there(fresh) == set()
 
 
+@pytest.mark.long
 def test_settings_that_are_waived_later_are_as_they_were(fresh: Host, playbook: Playbook) -> None:
     """One of several, and all of a section."""
 

@@ -64,7 +64,6 @@ def closed(stage: Callable[..., Host], playbook: Playbook) -> Host:
     return stage("window", lambda host: playbook.harden(host, *ONLY))
 
 
-@pytest.mark.wire
 def test_one_address_reaches_the_installer_for_a_minute(
     closed: Host, make: Callable[..., Host], playbook: Playbook
 ) -> None:
