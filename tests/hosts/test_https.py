@@ -244,12 +244,14 @@ def test_a_virtual_host_that_would_lose_something_is_refused_before_any_change(
 def test_a_virtual_host_of_ones_own_may_speak_http_until_its_owner_has_it_speak_https(
     fresh: Host, playbook: Playbook
 ) -> None:
+    playbook.sections = "https,headers,sessions"
     playbook.harden(fresh, chamilo_https_vhost="include")
+    assert not missing_from_the_portal(fresh, "http")
     paste(fresh, include_line(fresh))
     fresh.run(["systemctl", "reload", "nginx" if fresh.web == "nginx" else "apache2"])
     asked = playbook.run("harden", fresh, chamilo_https_vhost="include")
     assert "have it speak https on port 443, with the certificate" in " ".join(asked.output.split())
-    assert not missing_from_the_portal(fresh, "http")
+    assert not missing_from_the_portal(fresh, "http"), "people can log in, with a cookie that needs no https"
 
 
 @pytest.mark.wire

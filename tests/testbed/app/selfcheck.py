@@ -75,7 +75,7 @@ class Browser:
             for name, morsel in SimpleCookie(line).items():
                 if morsel.value in ("", "deleted"):
                     self.cookies.pop(name, None)
-                else:
+                elif url.scheme == "https" or not morsel["secure"]:  # as browsers do
                     self.cookies[name] = morsel.value
         return answer
 
