@@ -25,7 +25,8 @@ class ActionModule(ActionBase):
             if name in given:
                 raise AnsibleActionFail(f"backup_key: {name} is made by the collection and cannot be given.")
         host = re.sub(r"[^A-Za-z0-9_.-]", "_", str((task_vars or {}).get("inventory_hostname", "host")))
-        copy = Path(str(given.get("folder") or "chamilo-keys"), f"{host}-{given.get('site')}.key")
+        folder = Path(str(given.get("folder") or "chamilo-keys")).expanduser()
+        copy = folder / f"{host}-{given.get('site')}.key"
         password = str(given.get("password") or "")
         if password:
             copy = Path()

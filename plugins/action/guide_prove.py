@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import secrets
 from typing import Any
 
@@ -52,7 +53,8 @@ class ActionModule(ActionBase):
             waivers = _controls.parse_waivers(given.get("waivers", []), table)
         except _controls.ControlError as error:
             raise AnsibleActionFail(str(error)) from error
-        aim = Aim(str(given["domain"]).lower(), str(given.get("address", "")), str(given.get("ca_file", "")))
+        ca_file = os.path.expanduser(str(given.get("ca_file", "")))
+        aim = Aim(str(given["domain"]).lower(), str(given.get("address", "")), ca_file)
         # The same word for each call: the module does nothing without one.
         place = {name: given[name] for name in ("domain", "root", "web_server") if name in given}
         place["token"] = secrets.token_hex(32)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.text.formatters import human_to_bytes
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _perms
 from ansible_collections.chamilo.hardening.plugins.module_utils._alert import refusal
@@ -51,6 +52,7 @@ LEAST = {
     "chamilo_brute_force_captcha_mistakes": 1,
     "chamilo_brute_force_captcha_minutes": 1,
 }
+_MEGABYTE = 2**20
 MOST = 2**31 - 1  # more is kept by none of those who are told
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)\Z")
@@ -235,6 +237,18 @@ def least(name: str, value: int) -> list[str]:
     return [f"{name} is {value}, but must be {end}."]
 
 
+def maximum_size(value: str) -> list[str]:
+    """A sentence for a size of uploads that cannot be meant. Empty is none, and fine."""
+    name = "chamilo_uploads_maximum_size"
+    try:
+        size = human_to_bytes(value) if value else _MEGABYTE
+    except ValueError:
+        return [f"{name} is {value!r}. Write a number and its unit, such as 500M or 2G."]
+    if size >= _MEGABYTE:
+        return []
+    return [f"{name} is {value!r}, which is {size} bytes. It must be 1M or more, such as 500M or 2G."]
+
+
 def header_text(name: str, value: Any) -> list[str]:
     """A sentence for each text that does not fit into a header."""
     said = []
@@ -330,6 +344,7 @@ def errors(all_specs: Mapping[str, Spec], sections: Sequence[str], values: Mappi
         said += networks(name, values.get(name, []))
     for name in LEAST:
         said += least(name, values.get(name, LEAST[name]))
+    said += maximum_size(values.get("chamilo_uploads_maximum_size", ""))
     if "chamilo_site" in values:
         said += site(values["chamilo_site"])
     said += filter(None, [refusal(*(str(values.get(name) or "") for name in ALERTS))])

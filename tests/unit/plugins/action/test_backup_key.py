@@ -64,6 +64,12 @@ def test_a_key_that_the_host_made_is_fetched_once_for_one_reader(host: Host) -> 
     assert not again["changed"] and host.asked[-1]["password"] == "made on the host"
 
 
+def test_the_folder_may_begin_with_a_tilde(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert host.run(folder="~/keys")["key_file"] == str(host.copy)
+    assert host.copy.is_file()
+
+
 def test_the_key_is_in_no_result(host: Host) -> None:
     assert "made on the host" not in str([host.run(), host.run()])
 

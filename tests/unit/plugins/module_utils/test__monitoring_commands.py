@@ -83,3 +83,4 @@ def test_mail_comes_from_the_host_or_from_the_account_that_sends_it(given, accou
     known = {"chamilo_monitoring_smtp_from": given, "chamilo_monitoring_smtp_user": account}
     lines = jinja2.Environment(trim_blocks=True).from_string(text).render(known).splitlines()
     assert [line for line in lines if line.startswith("from ")] == [f"from {sender}"] and lines[4].startswith("from ")
+    assert ("set_from_header on" in lines) == (sender != "root@%C"), "what the reader sees is the same"

@@ -269,6 +269,24 @@ def test_a_number_that_is_too_small_is_named():
     assert _preflight.least("chamilo_passwords_rotation_days", -5) != []
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("", ""),
+        ("500M", ""),
+        ("2G", ""),
+        ("1048576", ""),
+        ("500", "is '500', which is 500 bytes. It must be 1M or more, such as 500M or 2G."),
+        ("0", "is '0', which is 0 bytes. It must be 1M or more, such as 500M or 2G."),
+        ("256MiB", "is '256MiB'. Write a number and its unit, such as 500M or 2G."),
+        ("lots", "is 'lots'. Write a number and its unit, such as 500M or 2G."),
+    ],
+)
+def test_a_size_of_uploads_that_cannot_be_meant_is_refused(given, said):
+    name = "chamilo_uploads_maximum_size"
+    assert _preflight.errors(_preflight.specs(), ["uploads"], {name: given}) == ([f"{name} {said}"] if said else [])
+
+
 IMPOSSIBLE = {
     "chamilo_brute_force_attempts": (0, 11, -1, "five", 2.5, True, None, [5], {}),
     "chamilo_brute_force_find_seconds": (59, 0, -600, "soon", 1.5, True, None, 2**31, 10**30, [600]),
