@@ -28,6 +28,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _monitoring,
     _monitoring_commands,
     _renewal,
+    _settings_memory,
     _settings_undo,
     _unlock,
     _window,
@@ -206,8 +207,9 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
     settings = _settings_undo.names(options.section, engine.store.root)
     environment = _env_memory.names(options.section, engine.store.root)
     if not names and not settings and not environment:
-        known = ", ".join(sorted(engine.store.peek()["records"])) or "none"
-        _say(f"Nothing of {options.section} is in force here. In force: {known}.", syslog.LOG_ERR)
+        known = status(engine, "")
+        there = ", ".join(sorted({*known["sections"], *known["settings"], *known["environment"]})) or "none"
+        _say(f"Nothing of {options.section} is in force here. In force: {there}.", syslog.LOG_ERR)
         return 1
     for warning in _renewal.warnings(names):
         _say(warning)
@@ -399,7 +401,8 @@ def _status(options: argparse.Namespace, engine: Engine) -> int:
         print("Its files are put back by a timer, at the next boot, or now by: chamilo-hardening recover")
     for service in known["pending"]:
         print(f"\nNOT LOADED: {service} has not read its present files. Try: chamilo-hardening recover")
-    print("\nIn force:" if known["sections"] else "\nNo section is in force.")
+    in_force = known["sections"] or known["settings"] or known["environment"]
+    print("\nIn force:" if in_force else "\nNo section is in force.")
     for name, section in sorted(known["sections"].items()):
         number = len(section["files"])
         files = f"{number} file{'s' * (number != 1)}"
@@ -408,15 +411,19 @@ def _status(options: argparse.Namespace, engine: Engine) -> int:
             print(f"    edited by hand since: {path}")
         for path in section["unused"]:
             print(f"    no virtual host includes it, so it is not in force: {path}")
+    for name, keys in known["settings"].items():
+        print(f"  {name:<20} settings of Chamilo: {', '.join(keys)}")
+    for name, keys in known["environment"].items():
+        print(f"  {name:<20} keys of the environment: {', '.join(keys)}")
     for window in known["windows"]:
         print(f"\nOPEN: {window}. To close it: chamilo-hardening window close")
-    if known["sections"]:
+    if in_force:
         print("\nTo bring back what was there before: chamilo-hardening undo SECTION")
     return 0
 
 
 def status(engine: Engine, version: str) -> dict[str, Any]:
-    """What ``status --json`` prints."""
+    """What ``status --json`` prints. ``settings`` and ``environment``: the keys that ``undo`` brings back."""
     state = engine.store.peek()
     sections = {}
     unused = unused_drop_ins({path for record in state["records"].values() for path in record["files"]})
@@ -434,11 +441,23 @@ def status(engine: Engine, version: str) -> dict[str, Any]:
     return {
         "version": version,
         "sections": sections,
+        "settings": {name: sorted(kept.settings) for name, kept in sorted(_kept(_settings_memory, engine).items())},
+        "environment": {name: sorted(kept.before) for name, kept in sorted(_kept(_env_memory, engine).items())},
         "running": running,
         "interrupted": {key: interrupted[key] for key in ("name", "since")} if interrupted else None,
         "pending": sorted(state["pending"]),
         "windows": [window.told() for window in _window.Windows(engine).known()],
     }
+
+
+def _kept(memory: Any, engine: Engine) -> dict[str, Any]:
+    """One that is damaged hides nothing else."""
+    try:
+        found: dict[str, Any] = memory.recall(engine.store.root)
+        return found
+    except StateError as problem:
+        _say(str(problem), syslog.LOG_ERR)
+        return {}
 
 
 if __name__ == "__main__":

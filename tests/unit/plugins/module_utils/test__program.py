@@ -79,6 +79,20 @@ def test_status_shows_sections_and_edited_files(desk: Desk) -> None:
     assert (known["version"], known["interrupted"], known["pending"], known["running"]) == ("1.2.3", None, [], "")
 
 
+def test_status_shows_sections_of_which_there_are_settings_alone(desk: Desk) -> None:
+    state = desk.root / "state"
+    state.mkdir()
+    kept = {"check_password": {"rows": [], "overrides": {}, "ours": "true"}}
+    memory = {"root": "/var/www/chamilo", "settings": kept}
+    (state / "settings.json").write_text(json.dumps({"passwords:campus": memory}))
+    out = desk.type("status")[1]
+    assert "passwords:campus     settings of Chamilo: check_password" in out and "No section" not in out
+    assert "In force: passwords:campus." in desk.type("undo", "headers")[2]
+    (state / "settings.json").write_text("{")
+    code, out, err = desk.type("status")
+    assert code == 0 and "settings.json is damaged" in err and "No section is in force." in out
+
+
 def test_a_file_two_sections_touch_is_compared_with_the_later_one(desk: Desk) -> None:
     desk.harden("https")
     desk.harden("headers")
