@@ -70,9 +70,9 @@ def test_one_address_reaches_the_installer_for_a_minute(
     friend, stranger = make("friend", state="virgin"), make("stranger", state="virgin")
     assert [answers(host, closed) for host in (friend, stranger)] == [403, 403]
     assert modes(closed) == CLOSED
+    began = time.monotonic()
     said = closed.run(f"chamilo-hardening window open --minutes 1 --from {friend.address}").stdout
     assert f"the installer answers {friend.address} only" in said
-    began = time.monotonic()
     assert modes(closed) == OPEN
     assert [answers(host, closed) for host in (friend, stranger)] == [200, 403]
     # What an update changes of ours is told, for nobody looks at what the unit prints.
