@@ -320,8 +320,8 @@ def _requests(look: Look, found: Trace) -> None:
     """Answers that an attack would have got, in the newest part of the access logs."""
     logs: list[str] = []
     for host in (*look.site.serving, *look.site.fallback):
-        # Nothing named, or by a variable of the server's own.
-        logs += [host.access_log.split()[0]] if host.access_log.startswith("/") else USUAL_LOGS
+        # Nothing named, a program, or a variable of the server's own.
+        logs += [host.access_log_file] if host.access_log_file.startswith("/") else USUAL_LOGS
     paths = [path for log in dict.fromkeys(logs) for path in (log, f"{log}.1")]
     paths = [path for path in paths if os.path.isfile(path) and os.access(path, os.R_OK)]
     paths.sort(key=os.path.getmtime, reverse=True)

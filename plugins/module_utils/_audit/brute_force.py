@@ -143,7 +143,7 @@ def _line_with(token: str, file: str) -> str:
 
 def _files(look: Look) -> list[str]:
     """Where access logs may be: what the virtual hosts name, what jails read, and the usual places."""
-    named = [host.access_log.split()[0] for host in look.site.virtual_hosts if host.access_log]
+    named = [host.access_log_file for host in look.site.virtual_hosts]
     watched = [file for jail in look.once(jails) or [] for file in jail.files]
     known = (os.path.realpath(path) for path in (*named, *watched, *USUAL_LOGS) if path.startswith("/"))
     return [path for path in dict.fromkeys(known) if os.path.isfile(path)]

@@ -117,6 +117,14 @@ def test_a_process_of_the_web_user_that_is_no_server(host, monkeypatch):
 def test_a_log_that_is_not_named_is_in_a_usual_place(host, monkeypatch, written):
     monkeypatch.setattr(_compromise, "USUAL_LOGS", (str(host.log),))
     request('"GET /dump.sql HTTP/1.1"')(host)
+    host.access_log, host.access_log_file = written, ""
+    assert len(monitoring.signs(host.look())) == 1
+
+
+@pytest.mark.parametrize("written", ["${APACHE_LOG_DIR}/campus-access.log combined", '"/srv/the log" combined'])
+def test_a_log_is_read_where_the_server_writes_it(host, monkeypatch, written):
+    monkeypatch.setattr(_compromise, "USUAL_LOGS", ())
+    request('"GET /dump.sql HTTP/1.1"')(host)
     host.access_log = written
     assert len(monitoring.signs(host.look())) == 1
 

@@ -96,6 +96,7 @@ class Host:
     def __init__(self, tmp_path, monkeypatch):
         self.log = tmp_path / "access.log"
         self.log.write_text("")
+        self.access_log = f"{self.log} combined"
         self.root = tmp_path / "chamilo"
         (self.root / "var/log/ids").mkdir(parents=True)
         self.jails = []
@@ -110,9 +111,8 @@ class Host:
         monkeypatch.setattr(brute_force, "USUAL_LOGS", ())
 
     def look(self, **options):
-        virtual_host = VirtualHost(
-            "site.conf", 1, ("campus.test",), (Listen("10.0.0.5", 80, False),), "", access_log=f"{self.log} combined"
-        )
+        logs = {"access_log": self.access_log, "access_log_file": str(self.log)}
+        virtual_host = VirtualHost("site.conf", 1, ("campus.test",), (Listen("10.0.0.5", 80, False),), "", **logs)
         it = Look(
             Site("campus.test", root=str(self.root), serving=(virtual_host,), virtual_hosts=(virtual_host,)), options
         )
@@ -151,6 +151,13 @@ def test_an_apache_line_too(host):
     it = host.look()
     assert brute_force.fail2ban(it).status == "pass"
     assert brute_force.forgery(it).status == "pass"
+
+
+@pytest.mark.parametrize("written", ["${APACHE_LOG_DIR}/campus-access.log combined", '"/srv/the log" combined'])
+def test_a_log_is_looked_for_where_the_server_writes_it(host, written):
+    host.access_log = written
+    (log,) = brute_force.logs(host.look())
+    assert log.files == (str(host.log),)
 
 
 def test_without_fail2ban(host):

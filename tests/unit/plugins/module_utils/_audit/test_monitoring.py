@@ -57,6 +57,7 @@ class Host:
         self.log = tmp_path / "access.log"
         self.log.write_text('192.0.2.1 - - [25/Nov/2026:13:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "-"\n')
         self.access_log = f"{self.log} combined"
+        self.access_log_file = str(self.log)
         self.jobs = []
         self.processes = [Process(1, 0, "systemd", 0)]
         self.admins = [{"username": "admin", "status": "1", "active": "1", "late": "1"}]
@@ -122,7 +123,8 @@ class Host:
         (self.run / "watch-campus.json").write_text(json.dumps({"at": time.time() - 60 * minutes}))
 
     def look(self, root=True, environment="prod"):
-        host = VirtualHost("site.conf", 1, ("campus.test",), (), "", access_log=self.access_log)
+        logs = {"access_log": self.access_log, "access_log_file": self.access_log_file}
+        host = VirtualHost("site.conf", 1, ("campus.test",), (), "", **logs)
         site = Site(
             "campus.test",
             root=str(self.root),
