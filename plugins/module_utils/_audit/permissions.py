@@ -232,14 +232,28 @@ def web_user(look: Look) -> Finding:
         seen = ", ".join(f"{process.name} (process {process.pid})" for process in rooted[:3])
         return failed(f"{len(rooted)} of {len(workers)} workers run as root: {seen}.")
     kinds = sorted({f"{process.name} as {user_name(process.user)}" for process in workers})
+    if _php_is_idle(look, serving, workers):
+        php = php_user(look)
+        if php.user == 0:
+            return failed("PHP, which has no worker now, would run as root.")
+        kinds.append(f"PHP, which has no worker now, as {php.name}")
     return passed(f"Workers run as ordinary users: {', '.join(kinds)}.")
 
 
 def _workers(serving: Sequence[Process]) -> list[Process]:
-    """Those who do the work. A master with workers only watches over them; one without does it all itself."""
+    """Those who do the work. A master with workers only watches over them; a web server without does it all itself."""
     names = {process.pid: process.name for process in serving}
     masters = {process.parent for process in serving if names.get(process.parent) == process.name}
+    # The master of PHP-FPM never works: without visitors (pm = ondemand), or without a site, it has no workers.
+    masters |= {one.pid for one in serving if one.name.startswith("php-fpm") and names.get(one.parent) != one.name}
     return [process for process in serving if process.pid not in masters]
+
+
+def _php_is_idle(look: Look, serving: Sequence[Process], workers: Sequence[Process]) -> bool:
+    """Whether the PHP-FPM of this site, of whatever version where that is not known, has no worker now."""
+    known = [process for process in serving if process.name.startswith("php-fpm")]
+    own = [process for process in known if process.name == f"php-fpm{look.site.php.version}"] or known
+    return bool(own) and not any(process in workers for process in own)
 
 
 @check("permissions_production")

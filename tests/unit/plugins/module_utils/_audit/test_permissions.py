@@ -212,6 +212,34 @@ def test_a_worker_as_root_fails(look_at, found):
     assert "run as root" in finding.evidence
 
 
+IDLE = ((10, 1, "nginx", 0), (11, 10, "nginx", 33), (20, 1, "php-fpm8.4", 0))
+
+
+@pytest.mark.parametrize("more", [(), ((30, 1, "php-fpm8.2", 0), (31, 30, "php-fpm8.2", 33))])
+def test_a_pool_without_workers_runs_as_it_is_configured(look_at, web_user, more):
+    """pm = ondemand: its master is root, and workers come with the visitors."""
+    finding = permissions.web_user(running(look_at(php=Php("8.4", "fpm", user=web_user)), *IDLE, *more))
+    assert finding.status == "pass", finding.evidence
+    assert f"PHP, which has no worker now, as {web_user}" in finding.evidence
+    finding = permissions.web_user(running(look_at(php=Php("8.4", "fpm", user="root")), *IDLE, *more))
+    assert finding.status == "fail"
+    assert "PHP, which has no worker now, would run as root" in finding.evidence
+
+
+def test_a_pool_without_workers_of_which_nothing_is_known_is_not_assessed(look_at):
+    with pytest.raises(Unseen, match="the user PHP runs as could not be found"):
+        permissions.web_user(running(look_at(), *IDLE))
+    with pytest.raises(Unseen, match="the user PHP runs as could not be found"):
+        permissions.web_user(running(look_at(php=Php("8.4", "fpm")), (20, 1, "php-fpm8.2", 0)))
+
+
+def test_an_idle_php_of_another_version_is_no_worker(look_at):
+    found = (*IDLE, (21, 20, "php-fpm8.4", 33), (30, 1, "php-fpm8.2", 0))
+    finding = permissions.web_user(running(look_at(php=Php("8.4", "fpm", user="root")), *found))
+    assert finding.status == "pass", finding.evidence
+    assert "no worker now" not in finding.evidence
+
+
 def test_nothing_running_is_not_assessed(look_at):
     with pytest.raises(Unseen, match="neither a web server nor PHP-FPM"):
         permissions.web_user(running(look_at(), (1, 0, "systemd", 0)))
