@@ -30,6 +30,9 @@ SAVE_PATH = "/var/lib/php/sessions"
 REMEMBER = "ch_remember_me"
 REMEMBER_TYPE = 3  # in the table validation_token
 _PHP_LIFETIME = "1440"
+_NOTHING = ("", "null", "NULL", "~")
+_NATIVE = "session.handler.native_file"
+_OPTION = re.compile(r"^\s+(gc_maxlifetime|save_path|name|handler_id):(?:[ \t]+([^\s#]\S*))?", re.M)
 # Looks like a number of PHP's own making, and is none.
 _FORGED = "chamiloHardeningAudit0chosen0by0a0stranger"
 
@@ -173,18 +176,20 @@ def symfony(look: Look) -> Mapping[str, str]:
     """The session options in force in the application: from its compiled container, else from its files."""
     root = glob.escape(look.root)
     mode = look.site.environment.get("APP_ENV") or "prod"
+    files = [f"{look.root}/config/packages/framework.yaml"]
+    files += sorted(glob.glob(f"{root}/config/packages/{glob.escape(mode)}/*.yaml"))
+    options: dict[str, str] = {}
+    for path in files:
+        for name, value in re.findall(_OPTION, _text(path)):
+            options[name] = value.strip("'\"")
     containers = glob.glob(f"{root}/var/cache/{glob.escape(mode)}/Container*/*Container.php")
     for path in sorted(containers, key=os.path.getmtime, reverse=True):
         found = re.search(r"'session\.storage\.options' => \[\n(.*?)\n\s*\],", _text(path), re.DOTALL)
         if found:
             entries = re.findall(r"'(\w+)' => (?:'([^']*)'|(\S+)),", found[1])
-            return {name: text or bare for name, text, bare in entries}
-    files = [f"{look.root}/config/packages/framework.yaml"]
-    files += sorted(glob.glob(f"{root}/config/packages/{glob.escape(mode)}/*.yaml"))
-    options: dict[str, str] = {}
-    for path in files:
-        for name, value in re.findall(r"^\s+(gc_maxlifetime|save_path|name|handler_id):\s*(\S+)", _text(path), re.M):
-            options[name] = value.strip("'\"")
+            compiled = {name: text or bare for name, text, bare in entries}
+            # The handler is a service there, and none of these options.
+            return {"handler_id": options.get("handler_id", ""), **compiled}
     return options
 
 
@@ -200,11 +205,16 @@ def lifetime(look: Look) -> Finding:
     def effective(name: str, default: str) -> str:
         own = application.get(name, "")
         given = php[f"session.{name}"].value if f"session.{name}" in php else ""
-        return own if own not in ("", "null", "NULL", "~") else given or default
+        return own if own not in _NOTHING else given or default
 
     handler = php["session.save_handler"].value if "session.save_handler" in php else "files"
+    place, ttl = _handler(application.get("handler_id", ""))
+    if place.startswith("/"):
+        application = {**application, "save_path": place}
+    elif place:
+        handler = place
     if handler != "files":
-        seconds = int(effective("gc_maxlifetime", _PHP_LIFETIME))
+        seconds = _number(ttl or effective("gc_maxlifetime", _PHP_LIFETIME))
         words = f"Sessions are kept by {handler} and forgotten after {seconds} s without a visit"
         return passed(f"{words}.") if seconds <= limit + GRACE else failed(f"{words}; wanted: {limit} s.")
     folder = effective("save_path", SAVE_PATH).rpartition(";")[2]
@@ -231,6 +241,27 @@ def lifetime(look: Look) -> Finding:
         return failed(f"In {folder} {words}: {_hours(worst)} at worst; wanted: {_hours(limit)}.")
     look.needs_root(f"see whether older sessions are kept in {folder}")
     return passed(f"In {folder} {words}: {_hours(worst)} at worst, and no older one is there.")
+
+
+def _handler(written: str) -> tuple[str, str]:
+    """What Symfony's handler_id names: a folder or a kind of store, and the seconds it says. Empty: PHP's own."""
+    if written in (*_NOTHING, _NATIVE):
+        return "", ""
+    kind, is_address, rest = written.partition("://")
+    relative = kind == "file" and rest[:1] not in ("", "/")
+    if not is_address or relative or "%" in written.replace("%%", ""):
+        told = kind if is_address else written  # an address can hold a password
+        raise Unseen(f"how long sessions are kept by {told}, which handler_id names, could not be told")
+    if kind == "file":
+        return rest, ""
+    ttl = re.search(r"[?&]ttl=(\d+)", rest)
+    return kind, ttl[1] if ttl else ""
+
+
+def _number(written: str) -> int:
+    if not written.isdigit():  # %env(...)%
+        raise Unseen(f"how long sessions are kept could not be told: gc_maxlifetime is {written}")
+    return int(written)
 
 
 def _hours(seconds: float) -> str:

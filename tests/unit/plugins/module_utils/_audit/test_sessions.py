@@ -249,6 +249,56 @@ def test_sessions_elsewhere_end_by_themselves(idle, seconds, status):
     assert "redis" in finding.evidence
 
 
+@pytest.mark.parametrize(
+    ("handler", "seconds", "status"),
+    [
+        ("redis://10.0.0.5", "86400", "fail"),
+        ("redis://10.0.0.5", "3600", "pass"),
+        ("redis://:s3cret@10.0.0.5/1?timeout=5&ttl=1800", "86400", "pass"),
+        ("mysql://chamilo:p%%40ss@db.test/sessions?ttl=86400", "3600", "fail"),
+        ("rediss://10.0.0.5", "", "pass"),
+    ],
+)
+def test_sessions_that_symfony_keeps_elsewhere(idle, handler, seconds, status):
+    finding = idle(application={"handler_id": handler, "gc_maxlifetime": seconds}, faces={}, found=())
+    assert finding.status == status
+    assert f"kept by {handler.partition(':')[0]} and forgotten after" in finding.evidence
+    assert "s3cret" not in finding.evidence
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        "App\\Session\\Handler",
+        "%env(SESSION_DSN)%",
+        "redis://:s3cret@%env(REDIS)%",
+        "file://%kernel.x%/y",
+        "file://var/sessions",
+    ],
+)
+def test_sessions_that_are_kept_nobody_knows_how_long_are_not_assessed(idle, handler):
+    with pytest.raises(Unseen, match="handler_id") as problem:
+        idle(application={"handler_id": handler})
+    assert "s3cret" not in str(problem.value)
+
+
+def test_a_lifetime_out_of_the_environment_is_not_assessed(idle):
+    with pytest.raises(Unseen, match=r"gc_maxlifetime is %env\(int:LONG\)%"):
+        idle(application={"handler_id": "redis://10.0.0.5", "gc_maxlifetime": "%env(int:LONG)%"})
+
+
+@pytest.mark.parametrize("handler", ["null", "NULL", "~", "", "session.handler.native_file", "file://"])
+def test_phps_own_files_need_a_cleaner(idle, handler):
+    assert idle(application={"handler_id": handler}).status == "pass"
+    assert "No active timer" in idle(application={"handler_id": handler}, found=()).evidence
+
+
+def test_files_that_symfony_puts_elsewhere_need_a_cleaner(idle):
+    finding = idle(application={"handler_id": "file:///srv/sessions"})
+    assert finding.status == "fail"
+    assert "Nobody clears away old sessions in /srv/sessions" in finding.evidence
+
+
 def test_a_cleaner_of_unknown_pace_is_not_assessed(idle):
     with pytest.raises(Unseen, match="how often phpsessionclean.timer"):
         idle(pause=float("inf"))
@@ -273,7 +323,12 @@ def test_the_compiled_container_wins(tree_look, project):
             'session.save_path' => NULL,
 """
     )
+    (project / "config/packages/prod").mkdir(parents=True)
+    (project / "config/packages/prod/framework.yaml").write_text(
+        "framework:\n    session:\n        handler_id: 'redis://10.0.0.5'\n        gc_maxlifetime: 9\n"
+    )
     it = tree_look(environment={"APP_ENV": "prod"})
+    assert sessions.symfony(it)["handler_id"] == "redis://10.0.0.5"  # the container's options do not name it
     assert sessions.symfony(it)["gc_maxlifetime"] == "3600"
     assert sessions.symfony(it)["cookie_httponly"] == "true"
 
@@ -282,6 +337,7 @@ def test_without_a_container_the_files_count(tree_look, project):
     (project / "config/packages/prod").mkdir(parents=True)
     (project / "config/packages/framework.yaml").write_text("framework:\n    session:\n        gc_maxlifetime: 1440\n")
     (project / "config/packages/prod/framework.yaml").write_text(
-        "framework:\n    session:\n        gc_maxlifetime: 3600\n"
+        "framework:\n    session:\n        handler_id:\n        gc_maxlifetime: 3600\n"
     )
+    assert sessions.symfony(tree_look(environment={"APP_ENV": "prod"}))["handler_id"] == ""
     assert sessions.symfony(tree_look(environment={"APP_ENV": "prod"}))["gc_maxlifetime"] == "3600"
