@@ -87,12 +87,13 @@ def xss_protection(look: Look) -> Finding:
 def frame_options(look: Look) -> Finding:
     partners = list(look.options.get("frame_ancestors") or [])
     if not partners:
-        return _everywhere(look, FRAMES, _same("SAMEORIGIN"), "SAMEORIGIN")
+        found = _everywhere(look, FRAMES, _same("SAMEORIGIN"), "SAMEORIGIN")
+        return found if found.status == "fail" else _overruled(look) or found
     answers = look.once(responses)
     wanted = {"'self'", *partners}
     wrong = []
     for label, answer in answers.items():
-        allowed = _directive(answer, "frame-ancestors")
+        allowed = next(iter(_ancestors(answer)), set())
         if answer.values(FRAMES):
             wrong.append(f"{where(label, answer)}: {FRAMES} is sent too and keeps the partners out of old browsers")
         elif allowed != wanted:
@@ -104,14 +105,29 @@ def frame_options(look: Look) -> Finding:
     return passed(f"{POLICY} says frame-ancestors {text} on each of: {', '.join(answers)}.")
 
 
-def _directive(answer: Answer, name: str) -> set[str]:
-    """The sources of a directive in the enforced policy."""
-    for policy in answer.values(POLICY):
+def _overruled(look: Look) -> Finding | None:
+    """Whether a policy lets others frame the portal. A page has to be let in by each policy that speaks of it."""
+    own = {"'self'", "'none'", look.site.domain, f"https://{look.site.domain}"}
+    wrong = []
+    for label, answer in look.once(responses).items():
+        policies = _ancestors(answer)
+        if policies and not any({source.lower() for source in allowed} <= own for allowed in policies):
+            wrong.append(f"{where(label, answer)}: frame-ancestors {' '.join(sorted(policies[0]))}")
+    if not wrong:
+        return None
+    return failed(f"{POLICY} lets other sites frame the portal, and browsers ignore {FRAMES} then: {_list(wrong)}.")
+
+
+def _ancestors(answer: Answer) -> list[set[str]]:
+    """Who may frame a page, by each enforced policy that says so."""
+    found = []
+    for policy in ",".join(answer.values(POLICY)).split(","):
         for directive in policy.split(";"):
             words = directive.split()
-            if words and words[0].lower() == name:
-                return {word.rstrip("/") if "://" in word else word for word in words[1:]}
-    return set()
+            if words and words[0].lower() == "frame-ancestors":
+                found.append({word.rstrip("/") if "://" in word else word for word in words[1:]})
+                break  # the first one counts
+    return found
 
 
 def _rules_scripts(policy: str) -> bool:

@@ -134,12 +134,38 @@ def test_no_web_server_is_not_assessed(look_at):
         headers.once(look_at(hosts=()))
 
 
+POLICY = "Content-Security-Policy"
+
+
+@pytest.mark.parametrize(
+    ("policy", "status"),
+    [
+        ("frame-ancestors *", "fail"),
+        ("default-src 'self'; Frame-Ancestors 'self' https://else.example", "fail"),
+        ("script-src 'self', frame-ancestors https:", "fail"),
+        (["frame-ancestors *", "frame-ancestors https:"], "fail"),
+        (["frame-ancestors *", "frame-ancestors 'none'"], "pass"),  # both have to let a page in
+        ("frame-ancestors 'SELF' https://campus.test", "pass"),
+        ("frame-ancestors", "pass"),
+        ("default-src *", "pass"),
+    ],
+)
+def test_a_policy_overrules_the_header_for_frames(look_at, policy, status):
+    finding = headers.frame_options(look_at(server(**{"404": {**GOOD, POLICY: policy}})))
+    assert finding.status == status, finding.evidence
+    assert ("browsers ignore X-Frame-Options" in finding.evidence) == (status == "fail")
+    assert (
+        headers.frame_options(look_at(server({**GOOD, "Content-Security-Policy-Report-Only": policy}))).status == "pass"
+    )
+
+
 PARTNER = "https://partner.example"
 
 
-def test_partners_are_allowed_by_policy(look_at):
-    sent = {**without("X-Frame-Options"), "Content-Security-Policy": f"; frame-ancestors 'self' {PARTNER};"}
-    assert headers.frame_options(look_at(server(sent), options={"frame_ancestors": [PARTNER]})).status == "pass"
+@pytest.mark.parametrize("partner", [PARTNER, "https://Partner.example"])
+def test_partners_are_allowed_by_policy(look_at, partner):
+    sent = {**without("X-Frame-Options"), "Content-Security-Policy": f"; frame-ancestors 'self' {partner};"}
+    assert headers.frame_options(look_at(server(sent), options={"frame_ancestors": [partner]})).status == "pass"
 
 
 @pytest.mark.parametrize(
