@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _x509
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING, responses, where
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import head
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
     Finding,
     check,
@@ -279,7 +280,7 @@ def renewal(look: Look) -> Finding:
         )
     faults = _owners(look)
     look.needs_root(f"see how Certbot renews {lineages[0]}")
-    faults += [fault for lineage in lineages for fault in _lineage(lineage)]
+    faults += [fault for lineage in lineages for fault in _lineage(look, lineage)]
     newest = _from_file(files[0])
     if newest.serial != own.serial:
         faults.append(f"{files[0]} holds serial {newest.serial}, but {own.serial} is served: a renewal was not loaded")
@@ -307,7 +308,7 @@ def _owners(look: Look) -> list[str]:
     return faults
 
 
-def _lineage(name: str) -> list[str]:
+def _lineage(look: Look, name: str) -> list[str]:
     path = f"{LETSENCRYPT}/renewal/{name}.conf"
     if not os.path.exists(path):
         return [f"there is no {path}, so Certbot does not renew it"]
@@ -317,16 +318,28 @@ def _lineage(name: str) -> list[str]:
         return [f"{path} says autorenew = False"]
     if re.search(r"^\s*installer\s*=\s*(?:nginx|apache)\b", text, re.MULTILINE):
         return []  # Certbot's own plugin tests and reloads
-    hooks = re.findall(r"^\s*(?:renew_hook|post_hook)\s*=\s*(.+)$", text, re.MULTILINE)
-    for hook in glob.glob(f"{LETSENCRYPT}/renewal-hooks/deploy/*"):
-        if os.access(hook, os.X_OK):
-            with open(hook, encoding="utf-8", errors="replace") as file:
-                hooks.append(file.read(100_000))
+    hooks = re.findall(r"^\s*(?:renew_hook|post_hook)\s*=\s*(.+)$", text, re.MULTILINE) + _common_hooks(look)
     if not any(re.search(r"\b(?:reload|restart|graceful|chamilo-hardening renewed)\b", hook) for hook in hooks):
         return [f"no hook of {name} reloads the web server after a renewal"]
     if not any(re.search(r"nginx\b.* -t|configtest|apache2?ctl\b.* -t|chamilo-hardening", hook) for hook in hooks):
         return [f"the hook of {name} reloads without a test of the configuration"]
     return []
+
+
+def _common_hooks(look: Look) -> list[str]:
+    """What Certbot runs after the renewal of any certificate."""
+    hooks = re.findall(r"^\s*(?:deploy|renew|post)-hook[ \t]*[=:](.+)$", _text(f"{LETSENCRYPT}/cli.ini"), re.MULTILINE)
+    for job in _certbot(look):
+        # A script can hold what it does not run, as a comment.
+        hooks += re.findall(r"^(?!\s*#).*?--(?:deploy|renew|post)-hook[= \t](.+)", job.command, re.MULTILINE)
+    for when in ("deploy", "post"):
+        files = glob.glob(f"{LETSENCRYPT}/renewal-hooks/{when}/*")
+        hooks += [_text(path) for path in files if os.access(path, os.X_OK)]
+    return hooks
+
+
+def _text(path: str) -> str:
+    return head(path, 100_000).decode("utf-8", "replace")
 
 
 def _from_file(path: str) -> Certificate:

@@ -432,6 +432,55 @@ def test_a_hook_in_the_folder(certbot, tmp_path):
     assert https.renewal(certbot(RENEWS)).status == "pass"
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("renewal-hooks/post/reload", "#!/bin/sh\nnginx -t && systemctl reload nginx\n"),
+        ("cli.ini", "max-log-backups = 0\ndeploy-hook = nginx -t && systemctl reload nginx\n"),
+        ("cli.ini", "post-hook: nginx -t && systemctl reload nginx\n"),
+        ("cli.ini", "renew-hook=nginx -t && systemctl reload nginx\n"),
+    ],
+)
+def test_a_hook_for_every_certificate(certbot, tmp_path, file, text):
+    (tmp_path / "renewal/campus.test.conf").write_text("")
+    assert https.renewal(certbot(RENEWS)).status == "fail"
+    hook = tmp_path / file
+    hook.parent.mkdir(parents=True, exist_ok=True)
+    (hook.parent / "old").mkdir()
+    hook.write_text(text.replace("nginx -t && ", ""))
+    hook.chmod(0o755)
+    assert "without a test" in https.renewal(certbot(RENEWS)).evidence
+    hook.write_text(text)
+    finding = https.renewal(certbot(RENEWS))
+    assert finding.status == "pass", finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ("--deploy-hook 'nginx -t && systemctl reload nginx'", "pass"),
+        ("--post-hook=apachectl -t && systemctl reload apache2", "pass"),
+        ("\\\n --renew-hook 'nginx -t && systemctl reload nginx'", "pass"),
+        ("--pre-hook 'nginx -t && systemctl reload nginx'", "fail"),
+        ("--deploy-hook /bin/true\n# nginx -t, reload", "fail"),
+        ("\n# certbot renew --deploy-hook 'nginx -t && systemctl reload nginx'", "fail"),
+    ],
+)
+def test_a_hook_in_the_command(certbot, tmp_path, more, status):
+    (tmp_path / "renewal/campus.test.conf").write_text("")
+    finding = https.renewal(certbot(Job("/etc/cron.daily/renew", f"certbot -q renew {more}")))
+    assert finding.status == status, finding.evidence
+
+
+@pytest.mark.parametrize(
+    "text", ["# post-hook = nginx -t; reload", "post-hook =\n# nginx -t; reload", "pre-hook = nginx -t; reload"]
+)
+def test_what_reloads_before_a_renewal_or_never_is_no_hook(certbot, tmp_path, text):
+    (tmp_path / "renewal/campus.test.conf").write_text("")
+    (tmp_path / "cli.ini").write_text(text)
+    assert "no hook of campus.test reloads" in https.renewal(certbot(RENEWS)).evidence
+
+
 def test_a_renewal_that_was_not_loaded(certbot, tmp_path, authority):
     newer = certify("campus.test", ec.generate_private_key(ec.SECP256R1()), *authority[:2])
     (tmp_path / "live/campus.test/fullchain.pem").write_bytes(pem(newer))
