@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _advisories
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import job_of_ours
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import head, job_of_ours
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
     Finding,
     check,
@@ -38,6 +38,8 @@ STATUS = "/var/lib/dpkg/status"
 LISTS = "/var/lib/apt/lists"
 PERIODIC = "/var/lib/apt/periodic"
 UNATTENDED = "/usr/bin/unattended-upgrade"
+UPTIME = "/proc/uptime"
+CONFIGURATION = "/etc/apt/apt.conf.d"
 _STALE_DAYS = 3
 OURS = "updates.json"
 
@@ -121,6 +123,8 @@ def system(look: Look) -> Finding:
         return failed(f"unattended-upgrades is not installed, so nothing installs security updates.{now}")
     configuration = said(["apt-config", "dump"])
     faults = []
+    if re.search(r'^APT::Periodic::Enable "0";$', configuration, re.MULTILINE):
+        faults.append('APT::Periodic::Enable is "0"')
     if not _days(configuration, "Unattended-Upgrade"):
         faults.append("APT::Periodic::Unattended-Upgrade is not set")
     if not _days(configuration, "Update-Package-Lists"):
@@ -133,6 +137,8 @@ def system(look: Look) -> Finding:
     ran = _last_run(look)
     if not faults and ran > _STALE_DAYS:
         faults.append(f"the last run was {ran:.0f} days ago")
+    if not faults and ran < 0 and _due_for(look) > _STALE_DAYS:
+        faults.append(f"it has not run yet, {_due_for(look):.0f} days after it could")
     if faults:
         return failed(f"Security updates do not install themselves: {'; '.join(faults)}.{now}")
     last = "has not run yet" if ran < 0 else f"ran last {ran:.1f} days ago"
@@ -150,6 +156,18 @@ def _last_run(look: Look) -> float:
         return max(0.0, (look.now - os.stat(f"{PERIODIC}/upgrade-stamp").st_mtime) / DAY)
     except FileNotFoundError:
         return -1
+
+
+def _due_for(look: Look) -> float:
+    """Days since it could have run first: the host is up, the program there, apt configured as it is."""
+    up = float(head(UPTIME, 100).split()[0])
+    last = max(map(_changed, [UNATTENDED, *glob.glob(f"{CONFIGURATION}/*")]))
+    return min(up, look.now - last) / DAY
+
+
+def _changed(path: str) -> float:
+    """When a file was put there. Its own time can be that of the package it is from."""
+    return os.lstat(path).st_ctime
 
 
 def pending(_look: Look) -> list[str] | None:

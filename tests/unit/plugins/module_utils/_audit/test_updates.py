@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import os
 
 import pytest
 
@@ -106,22 +107,39 @@ UPGRADES = Job("apt-daily-upgrade.timer", "/usr/lib/apt/apt.systemd.daily instal
 
 @pytest.fixture
 def system(look_at, tmp_path, monkeypatch):
-    program, stamps = tmp_path / "unattended-upgrade", tmp_path / "periodic"
+    program, stamps, settings = tmp_path / "unattended-upgrade", tmp_path / "periodic", tmp_path / "apt.conf.d"
     program.touch()
     stamps.mkdir()
+    settings.mkdir()
+    (settings / "20auto-upgrades").touch()
     monkeypatch.setattr(updates, "UNATTENDED", str(program))
     monkeypatch.setattr(updates, "PERIODIC", str(stamps))
+    monkeypatch.setattr(updates, "CONFIGURATION", str(settings))
+    monkeypatch.setattr(updates, "UPTIME", str(tmp_path / "uptime"))
 
-    def make(configuration=GOOD, found=(UPGRADES,), waits=(), days=None):
+    def make(configuration=GOOD, found=(UPGRADES,), waits=(), days=None, up=100.0, installed=100.0, configured=0.0):
+        (tmp_path / "uptime").write_text(f"{up * 86400:.2f} 1.00\n")
         monkeypatch.setattr(updates, "said", lambda argv: configuration)
         look = look_at()
         look._known.update({_running.jobs: found, updates.pending: list(waits)})
         if days is not None:
             (stamps / "upgrade-stamp").touch()
             look.now = (stamps / "upgrade-stamp").stat().st_mtime + days * 86400
+        ages = {str(program): installed, str(settings / "20auto-upgrades"): configured}
+        monkeypatch.setattr(updates, "_changed", lambda path: look.now - ages[path] * 86400)
         return updates.system(look)
 
     return make
+
+
+OLD = {"up": 50.0, "installed": 50.0, "configured": 50.0}
+
+
+@pytest.mark.parametrize("what", OLD)
+def test_a_first_run_that_is_not_due_yet_is_no_fault(system, what):
+    finding = system(**{**OLD, what: 2.0})
+    assert finding.status == "pass"
+    assert "has not run yet" in finding.evidence
 
 
 @pytest.mark.parametrize(("days", "words"), [(None, "has not run yet"), (0.5, "ran last 0.5 days ago")])
@@ -148,12 +166,24 @@ def test_updates_install_themselves(system, days, words):
             "no active timer",
         ),
         ({"days": 12}, "12 days ago"),
+        (OLD, "it has not run yet, 50 days after it could"),
+        ({"configuration": GOOD + 'APT::Periodic::Enable "0";\n'}, 'APT::Periodic::Enable is "0"'),
     ],
 )
 def test_updates_do_not_install_themselves(system, changes, words):
     finding = system(**changes)
     assert finding.status == "fail"
     assert words in finding.evidence
+
+
+def test_what_is_switched_on_by_name_is_on(system):
+    assert system(configuration=GOOD + 'APT::Periodic::Enable "1";\n').status == "pass"
+
+
+def test_the_time_of_a_change_is_not_the_one_that_a_package_says(tmp_path):
+    (tmp_path / "program").touch()
+    os.utime(tmp_path / "program", (1, 1))
+    assert updates._changed(str(tmp_path / "program")) > 86400
 
 
 def test_without_the_program(system, monkeypatch):
