@@ -60,7 +60,7 @@ _DOUBTFUL = re.compile(
 )
 
 _FETCHES = re.compile(r"\b(?:curl|wget|base64|nc|ncat|socat)\b|/dev/(?:tcp|shm)/|(?<![\w/])/tmp/|/var/tmp/")
-_LOOSE = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/shm/")
+_LOOSE = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/shm/", "/memfd:")
 _INTERPRETERS = frozenset("sh bash dash zsh nc ncat socat perl python python3 ruby".split())
 
 # What stood in the way of known attacks, and what answered 200 to a stranger: a word to find fast, then the line.
@@ -252,15 +252,21 @@ def _left(look: Look, found: Trace, users: tuple[Identity, ...]) -> None:
     numbers = {user.user for user in own.values()}
     late = [path for path in glob.glob("/var/spool/cron/atjobs/*") if os.lstat(path).st_uid in numbers]
     found.add("an at job of the web user", late)
+    inside = _really(os.path.join(look.root, "var"), os.path.join(look.root, "public"))
     units = []
     for path in glob.glob("/etc/systemd/system/*.service") + glob.glob("/etc/systemd/system/*.timer"):
         text = head(path, 1 << 14).decode("utf-8", "replace")
         starts = re.findall(r"^Exec\w+=[-+!@:]*(\S+)", text, re.M)
-        inside = os.path.join(look.root, "var/"), os.path.join(look.root, "public/")
+        starts += [os.path.realpath(start) for start in starts if start.startswith("/")]
         if os.lstat(path).st_uid in numbers or any(start.startswith((*_LOOSE, *inside)) for start in starts):
             units.append(path)
     found.add("a unit of systemd that starts what the web user can write", units)
     found.seen.append("cron jobs, keys and units of the web user")
+
+
+def _really(*folders: str) -> list[str]:
+    """Folders as they are named and as the kernel names them, where links lead to them."""
+    return [f"{spelled}/" for folder in folders for spelled in (folder, os.path.realpath(folder))]
 
 
 def _holds(path: str) -> bool:
@@ -280,6 +286,7 @@ def _home(name: str) -> str:
 
 def _running(look: Look, found: Trace, users: tuple[Identity, ...]) -> None:
     numbers = {user.user for user in users if user.user != 0}
+    inside = _really(look.root, os.path.join(look.root, "var"))
     strange = []
     for process in look.once(processes):
         if process.user not in numbers:
@@ -288,7 +295,7 @@ def _running(look: Look, found: Trace, users: tuple[Identity, ...]) -> None:
             program = os.readlink(f"/proc/{process.pid}/exe")
         except OSError:  # gone, or not for us
             continue
-        loose = program.startswith((*_LOOSE, look.root + "/"))
+        loose = program.startswith((*_LOOSE, *inside))
         if loose or (process.parent == 1 and process.name in _INTERPRETERS):
             strange.append(f"{process.name} (process {process.pid}, {program})")
     found.add("a process of the web user that is no server", strange)

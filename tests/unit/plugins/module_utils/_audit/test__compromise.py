@@ -113,6 +113,68 @@ def test_a_process_of_the_web_user_that_is_no_server(host, monkeypatch):
     assert "process 52" in found[0]
 
 
+@pytest.fixture
+def released(host, monkeypatch):
+    """The same portal as deploy tools lay it out: current leads to a release, and var/ out of it."""
+    place = host.root.parent / "campus"
+    (place / "releases").mkdir(parents=True)
+    (place / "shared").mkdir()
+    host.root.rename(place / "releases/7")
+    (place / "releases/7/var").rename(place / "shared/var")
+    (place / "releases/7/var").symlink_to("../../shared/var")
+    (place / "current").symlink_to("releases/7")
+    host.root = place / "current"
+    # The tests are at home in /tmp.
+    monkeypatch.setattr(_compromise, "_LOOSE", tuple(set(_compromise._LOOSE) - {"/tmp/"}))
+    return host
+
+
+@pytest.mark.parametrize(
+    ("program", "strange"),
+    [
+        ("{campus}/releases/7/public/xmrig", True),
+        ("{campus}/shared/var/upload/xmrig", True),
+        ("{campus}/shared/var/upload/xmrig (deleted)", True),
+        ("{campus}/current/var/upload/xmrig", True),
+        ("/memfd:x (deleted)", True),
+        ("{campus}/shared/variety/tool", False),
+        ("/usr/sbin/php-fpm8.4 (deleted)", False),
+    ],
+)
+def test_a_program_of_the_portals_own_is_known_by_where_it_really_is(released, monkeypatch, program, strange):
+    program = program.format(campus=released.root.parent)
+    real = os.readlink
+    monkeypatch.setattr(_compromise.os, "readlink", lambda path: program if path == "/proc/50/exe" else real(path))
+    released.processes.append(Process(50, 7, "php-fpm8.4", WEB))
+    found = trace(released.look()).signs
+    assert (f"a process of the web user that is no server: php-fpm8.4 (process 50, {program})" in found) == strange
+    assert len(found) == strange
+
+
+@pytest.mark.parametrize(
+    ("program", "strange"),
+    [
+        ("{campus}/current/var/upload/x", True),
+        ("{campus}/releases/7/public/x", True),
+        ("{campus}/shared/var/upload/x", True),
+        ("{campus}/tool", True),  # a link to what is there
+        ("{campus}/shared/variety/x", False),
+        ("php", False),  # found by its name, wherever the audit runs
+    ],
+)
+def test_a_unit_that_starts_what_is_in_var(released, monkeypatch, program, strange):
+    monkeypatch.chdir(released.root / "var")
+    (released.root.parent / "tool").symlink_to("shared/var/upload/x")
+    unit = released.root.parent / "x.service"
+    unit.write_text(f"[Service]\nExecStart=-{program.format(campus=released.root.parent)} -d\n")
+    real = _compromise.glob.glob
+    patterns = {"/etc/systemd/system/*.service": [str(unit)], "/etc/systemd/system/*.timer": []}
+    monkeypatch.setattr(_compromise.glob, "glob", lambda pattern: patterns.get(pattern, ()) or real(pattern))
+    found = trace(released.look()).signs
+    assert any("a unit of systemd" in sign and str(unit) in sign for sign in found) == strange
+    assert len(found) == strange
+
+
 @pytest.mark.parametrize("written", ["", "${APACHE_LOG_DIR}/access.log combined"])
 def test_a_log_that_is_not_named_is_in_a_usual_place(host, monkeypatch, written):
     monkeypatch.setattr(_compromise, "USUAL_LOGS", (str(host.log),))
