@@ -278,9 +278,11 @@ def production(look: Look) -> Finding:
         return not_assessed(f"APP_ENV of {root} could not be read; run with root.")
     if not any(answer.status for answer in answers):
         return not_assessed("APP_ENV is prod, but the site gave no answer that could show it.")
-    kind = look.settings.get("platform.server_type", "prod")
-    if kind != "prod":
-        return failed(f"Chamilo's setting platform.server_type is {kind}.")
+    kinds = look.database.effective("server_type", "platform")
+    wrong = [f"{kind} on {url}" if len(kinds) > 1 else kind for url, kind in kinds.items() if kind != "prod"]
+    if wrong:
+        more = f", and wrong on {len(wrong) - _FAULTS} more portals" if len(wrong) > _FAULTS else ""
+        return failed(f"Chamilo's setting platform.server_type is {', '.join(wrong[:_FAULTS])}{more}.")
     return passed("APP_ENV is prod, debugging is off, server_type is prod, and an error shows no code.")
 
 

@@ -38,9 +38,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._site import Vir
 GUIDE = ("exe", "bat", "sh", "php", "phtml", "cgi")
 # Chamilo renames .php to .phps before it looks, and does not know these others.
 SLIPS_THROUGH = ("phps", "pht", "phar", "php3", "php4", "php5", "php7", "php8", "shtml", "htaccess")
-BLACKLIST = "document.upload_extensions_blacklist"
-WHITELIST = "document.upload_extensions_whitelist"
-KIND = "document.upload_extensions_list_type"
+_LISTS = ("list_type", "blacklist", "whitelist")
 
 _SCANNER, _SCANNER_SECONDS = "/run/clamav/clamd.ctl", 30.0
 _SCAN_MINUTES = 10
@@ -49,23 +47,60 @@ _NAMES = ("a.php", "a.PHP", "a.phtml", "a.phar", "a.php.jpg/b.php", "a.php/b")
 _FOLDERS = 3  # that are asked for each virtual host
 _ENTRIES = 20_000  # of another site's tree
 _FEW = 3
+_LONGEST = 60  # characters that are shown of an entry
 
 
 @check("uploads_extensions")
 def extensions(look: Look) -> Finding:
-    known = look.settings
-    wanted = (*GUIDE, *SLIPS_THROUGH)
-    kind = known.get(KIND, "blacklist")
-    listed = re.split(r"[;,\s]+", known.get(WHITELIST if kind == "whitelist" else BLACKLIST, "").lower().strip("; "))
-    names = {name.lstrip(".") for name in listed if name}
-    if kind == "whitelist":
-        allowed = [name for name in wanted if name in names]
-        if allowed:
-            return failed(f"Only listed types are taken, but these are among them: {', '.join(allowed)}.")
-        return passed(f"Only {len(names)} listed types are taken, and no dangerous one is among them.")
-    missing = [name for name in wanted if name not in names]
+    kinds, refused, taken = (look.database.effective(f"upload_extensions_{name}", "document") for name in _LISTS)
+    found = {
+        url: _only(taken[url]) if kind.lower() == "whitelist" else _all_but(refused[url]) for url, kind in kinds.items()
+    }
+    wrong = {url: finding for url, finding in found.items() if finding.status != "pass"}
+    told = wrong or found
+    say = failed if wrong else passed
+    texts = dict.fromkeys(finding.evidence for finding in told.values())
+    if len(texts) == 1 and len(told) == len(found):
+        return say(next(iter(texts)))
+    more = f" And {len(told) - _FEW} more portals." if len(told) > _FEW else ""
+    return say(" ".join(f"On {url}: {finding.evidence}" for url, finding in list(told.items())[:_FEW]) + more)
+
+
+def _types(text: str) -> list[str]:
+    """The entries of a list, as Chamilo takes it apart: it compares each with what is behind a name's last dot."""
+    return list(dict.fromkeys(filter(None, (part.strip() for part in text.lower().split(";")))))
+
+
+def _no_types(names: Iterable[str]) -> str:
+    odd = [name[:_LONGEST] for name in names if re.search(r"[.,\s]", name)]
+    if not odd:
+        return ""
+    more = f" and {len(odd) - _FEW} more" if len(odd) > _FEW else ""
+    return (
+        f"The list of file types holds what never matches: {', '.join(map(repr, odd[:_FEW]))}{more}. "
+        "Chamilo wants each without a dot and a semicolon between them, as in exe;bat;sh."
+    )
+
+
+def _only(text: str) -> Finding:
+    names = _types(text)
+    allowed = [name for name in (*GUIDE, *SLIPS_THROUGH) if name in names]
+    if allowed:
+        return failed(f"Only listed types are taken, but these are among them: {', '.join(allowed)}.")
+    odd = _no_types(names)
+    if odd:
+        return failed(odd)
+    return passed(f"Only {len(names)} listed types are taken, and no dangerous one is among them.")
+
+
+def _all_but(text: str) -> Finding:
+    names = _types(text)
+    missing = [name for name in (*GUIDE, *SLIPS_THROUGH) if name not in names]
     if not names:
         return failed("Nothing is blocked: the list of refused file types is empty.")
+    odd = _no_types(names)
+    if odd:
+        return failed(odd)
     if missing:
         slips = " Chamilo renames .php to .phps before it looks." if "phps" in missing else ""
         return failed(f"{len(names)} file types are refused, but not: {', '.join(missing)}.{slips}")

@@ -13,7 +13,7 @@ import subprocess
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import permissions
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._php_settings import Setting, settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import Process, processes
@@ -248,9 +248,16 @@ def test_nothing_running_is_not_assessed(look_at):
 # ---------------------------------------------------------------------------------------------------- production
 
 
-def produce(look, server_type="prod", display="Off"):
+def produce(look, server_type="prod", display="Off", second=None):
+    """Two portals where the second one is given a word of its own."""
     look._known[settings.__globals__["_settings"]] = {"display_errors": Setting(display, "/etc/php/8.4/fpm/php.ini")}
-    look.settings = {"platform.server_type": server_type}
+    setting = {"category": "platform", "variable": "server_type", "access_url_changeable": "1"}
+    rows = [{**setting, "access_url": "1", "selected_value": server_type}]
+    portals = [{"id": "1", "url": "https://campus.test/"}]
+    if second is not None:
+        rows.append({**setting, "access_url": "2", "selected_value": second})
+        portals.append({"id": "2", "url": "https://second.test/"})
+    look.database = Reader(Account("chamilo"), ask=lambda sql: portals if "access_url WHERE" in sql else rows)
     return look
 
 
@@ -273,7 +280,8 @@ def test_production(tree_look):
         (PROD, lambda *_: (200, {"X-Debug-Token": "a1"}, b""), {}, "the debug toolbar is on"),
         (PROD, lambda *_: (500, {}, b"<b>Fatal error</b>: Uncaught"), {}, "Fatal error"),
         (PROD, plain, {"display": "On"}, "display_errors"),
-        (PROD, plain, {"server_type": "test"}, "platform.server_type is test"),
+        (PROD, plain, {"server_type": "test"}, "platform.server_type is test."),
+        (PROD, plain, {"second": "test"}, "platform.server_type is test on https://second.test/."),
     ],
 )
 def test_not_production(tree_look, environment, server, more, words):

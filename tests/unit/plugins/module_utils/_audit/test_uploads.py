@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils import _apache, _running
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import uploads
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Configuration, Directive
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._php_settings import Setting, settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job, Process
@@ -20,9 +21,25 @@ SOCKET = "unix:/run/php/php8.4-fpm.sock"
 ALL = ";".join((*uploads.GUIDE, *uploads.SLIPS_THROUGH))
 
 
-def extensions(look_at, **known):
+MAIN, SECOND = "https://campus.test/", "https://second.test/"
+
+
+def extensions(look_at, changeable="1", second=None, **known):
+    """Two portals where the second one is given settings of its own."""
+    rows = [
+        {
+            "category": "document",
+            "variable": f"upload_extensions_{name}",
+            "access_url": portal,
+            "selected_value": value,
+            "access_url_changeable": changeable,
+        }
+        for portal, values in (("1", known), ("2", second or {}))
+        for name, value in values.items()
+    ]
+    portals = [{"id": "1", "url": MAIN}, {"id": "2", "url": SECOND}][: 1 if second is None else 2]
     look = look_at(root="/srv/campus")
-    look.settings = {f"document.upload_extensions_{name}": value for name, value in known.items()}
+    look.database = Reader(Account("chamilo"), ask=lambda sql: portals if "access_url WHERE" in sql else rows)
     return uploads.extensions(look)
 
 
@@ -37,12 +54,33 @@ def extensions(look_at, **known):
         ({"blacklist": ALL.replace("pht;", "")}, "fail", "but not: pht."),
         ({"list_type": "whitelist", "whitelist": "png;pdf"}, "pass", "2 listed types"),
         ({"list_type": "whitelist", "whitelist": "png;phtml"}, "fail", "phtml"),
+        ({"list_type": "WhiteList", "whitelist": "png;pdf"}, "pass", "2 listed types"),
     ],
 )
 def test_extensions(look_at, known, status, words):
     finding = extensions(look_at, **known)
     assert finding.status == status
     assert words in finding.evidence
+
+
+@pytest.mark.parametrize("kind", ["blacklist", "whitelist"])
+@pytest.mark.parametrize("wrong", [",", ", ", " ", ";."])
+def test_a_list_that_chamilo_reads_otherwise_than_it_was_meant(look_at, kind, wrong):
+    """It takes it apart at each semicolon, and compares with what is behind a name's last dot."""
+    text = (ALL if kind == "blacklist" else "png;pdf;doc").replace(";", wrong)
+    finding = extensions(look_at, list_type=kind, **{kind: text})
+    assert finding.status == "fail"
+    assert "never matches" in finding.evidence and "as in exe;bat;sh." in finding.evidence
+
+
+def test_extensions_on_each_portal(look_at):
+    finding = extensions(look_at, blacklist=ALL, second={"blacklist": ""})
+    assert finding.status == "fail"
+    assert finding.evidence == f"On {SECOND}: Nothing is blocked: the list of refused file types is empty."
+    assert extensions(look_at, "0", blacklist=ALL, second={"blacklist": ""}).status == "pass", "the main row counts"
+    finding = extensions(look_at, blacklist=ALL, second={"list_type": "whitelist", "whitelist": "png"})
+    assert finding.status == "pass" and f"On {MAIN}: 16 file types" in finding.evidence
+    assert f"On {SECOND}: Only 1 listed types" in finding.evidence
 
 
 # ---------------------------------------------------------------------------------------------------- execution
