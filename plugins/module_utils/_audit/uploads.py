@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import json
 import os
@@ -114,6 +115,11 @@ class Spot:
     host: VirtualHost
     folder: str
 
+    @property
+    def below(self) -> str:
+        """Its path below the root of its virtual host; a dot for the root itself."""
+        return os.path.relpath(self.folder, os.path.realpath(self.host.root))
+
 
 def spots(look: Look) -> tuple[list[Spot], list[str]]:
     """All such folders under every web root of this host, and the roots that were too large to see whole."""
@@ -203,8 +209,7 @@ def no_exec(look: Look) -> Finding:
 def _lets_php_through(look: Look, spot: Spot) -> str:
     """What the web server does with PHP names in a folder. Empty: it refuses them all, there or not."""
     doors = look.doors_of(spot.host)
-    below = os.path.relpath(spot.folder, os.path.realpath(spot.host.root))
-    start = "/" if below == "." else f"/{below}/"
+    start = "/" if spot.below == "." else f"/{spot.below}/"
     for door in doors[:1]:
         for name in _NAMES:
             answer = look.ask(door, f"{start}chamilo-hardening-{name}")
@@ -249,19 +254,31 @@ def no_override(look: Look) -> Finding:
 
 
 def _overrides(found: Iterable[Spot]) -> list[str]:
-    """Where Apache would obey a .htaccess: the longest <Directory> that holds the folder decides, None by default."""
+    """Where Apache would obey a .htaccess: the deepest <Directory> that holds the folder decides, None by default."""
     directives = list(walk(_apache.parse(Tree()).directives))
     rules = [(block.arguments[0].rstrip("/"), block) for block in every(directives, "directory") if block.arguments]
+    rules.sort(key=lambda rule: rule[0].count("/"))
     faults = []
     for spot in found:
-        said_so, at = "None", ""
-        for path, block in sorted(rules, key=lambda rule: len(rule[0])):
-            if f"{spot.folder}/".startswith(f"{path}/"):
-                for rule in _allowing(block):
-                    said_so, at = " ".join(rule.arguments), f"{rule.file}:{rule.line}"
-        if said_so.lower() != "none":
-            faults.append(f"Apache obeys .htaccess in {_place(spot)}: AllowOverride {said_so} at {at}")
+        # Apache goes by the root as it is written and resolves no link; an Alias may lead to the folder itself.
+        for folder in dict.fromkeys(
+            (os.path.normpath(f"{spot.host.root}/{spot.below}"), os.path.realpath(spot.folder))
+        ):
+            said_so, at = "None", ""
+            for path, block in rules:
+                if _holds(path, folder):
+                    for rule in _allowing(block):
+                        said_so, at = " ".join(rule.arguments), f"{rule.file}:{rule.line}"
+            if said_so.lower() != "none":
+                faults.append(f"Apache obeys .htaccess in {_place(spot)}: AllowOverride {said_so} at {at}")
+                break
     return faults
+
+
+def _holds(argument: str, folder: str) -> bool:
+    """Whether the argument of a <Directory> is a folder or one above it. A wildcard of Apache's stands for no /."""
+    parts, wanted = folder.split("/"), argument.replace("[^", "[!").split("/")
+    return len(wanted) <= len(parts) and all(map(fnmatch.fnmatchcase, parts, wanted))
 
 
 def _allowing(block: Directive) -> Iterable[Directive]:

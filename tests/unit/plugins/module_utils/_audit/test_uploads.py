@@ -199,20 +199,49 @@ def test_user_ini(seen, upload, user_ini, status):
         assert "PHP obeys .user.ini" in finding.evidence
 
 
+def section(path, value, line):
+    rule = Directive("allowoverride", (value,), "/etc/apache2/apache2.conf", line + 1)
+    return Directive("directory", (path,), "/etc/apache2/apache2.conf", line, (rule,) if value else ())
+
+
 @pytest.mark.parametrize(
     ("outer", "inner", "status"), [("All", "None", "pass"), ("None", "FileInfo", "fail"), ("All", "", "fail")]
 )
 def test_htaccess(seen, upload, project, monkeypatch, outer, inner, status):
-    def section(path, value, line):
-        rule = Directive("allowoverride", (value,), "/etc/apache2/apache2.conf", line + 1)
-        return Directive("directory", (path,), "/etc/apache2/apache2.conf", line, (rule,) if value else ())
-
     found = Configuration((section(str(upload), inner, 20), section(str(project), outer, 10)))
     monkeypatch.setattr(_apache, "parse", lambda tree: found)
     finding = uploads.no_override(seen(user_ini="", web="apache"))
     assert finding.status == status, finding.evidence
     if status == "fail":
         assert f"AllowOverride {inner or outer} at /etc/apache2/apache2.conf:{21 if inner else 11}" in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("rules", "status"),
+    [
+        ({"{above}/current/public": "All"}, "fail"),
+        ({"{above}/current/public/": "All", "{above}/current/public/upload": "None"}, "pass"),
+        # What Apache does not go by, unless an Alias leads there.
+        ({"{above}/campus/public": "All"}, "fail"),
+        ({"{above}/*/public": "All"}, "fail"),
+        ({"{above}/cur[^x]ent/p?blic": "All"}, "fail"),
+        # One * is for one folder. How deep a section is counts, not how long its path is written.
+        ({"{above}/*": "None", "/*/public": "All"}, "pass"),
+        ({"{above}/current": "All", "{above}/*": "None"}, "pass"),
+        ({"{above}/*": "None", "{above}/current": "All"}, "fail"),
+        ({"{above}/current/public": "All", "{above}/*/*/*": "None"}, "pass"),
+        ({"{above}/current/public/upload": "All", "{above}/*/*": "None"}, "fail"),
+        ({"{above}/current/public/upload/deep": "All"}, "pass"),
+        ({"~": "All"}, "pass"),
+        ({"/": "All"}, "fail"),
+    ],
+)
+def test_htaccess_behind_a_link_to_the_newest_release(seen, upload, project, monkeypatch, rules, status):
+    (project.parent / "current").symlink_to(project)
+    found = [section(path.format(above=project.parent), value, 10) for path, value in rules.items()]
+    monkeypatch.setattr(_apache, "parse", lambda tree: Configuration(tuple(found)))
+    finding = uploads.no_override(seen(user_ini="", web="apache", hosts=(host(f"{project.parent}/current/public"),)))
+    assert finding.status == status, finding.evidence
 
 
 # ----------------------------------------------------------------------------------------------------- antivirus
