@@ -108,21 +108,24 @@ def offer(inside: Inside) -> Finding:
 
 
 def _writable(root: str) -> list[str]:
-    """The topmost folders below a web root that whoever runs this can write to."""
+    """The topmost folders below a web root that whoever runs this can write to, through links too."""
     found: list[str] = []
-    pending, entries = [root], 0
+    pending, entries = [(root, frozenset([os.path.realpath(root)]))], 0
     while pending and entries < _ENTRIES and len(found) < _FOLDERS:
-        folder = pending.pop(0)
+        folder, behind = pending.pop(0)
         if os.access(folder, os.W_OK | os.X_OK):
             found.append(folder)
             continue
         try:
             with os.scandir(folder) as listed:
-                below = [entry.path for entry in listed if entry.is_dir(follow_symlinks=False)]
+                below = sorted(entry.path for entry in listed if os.path.isdir(entry.path))
         except OSError:
             continue
         entries += len(below)
-        pending += sorted(below)
+        for path in below:
+            targets = frozenset([os.path.realpath(path)] if os.path.islink(path) else ())
+            if not targets & behind:  # else a circle
+                pending.append((path, behind | targets))
     return found
 
 

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""One walk over the project folder for all checks of owners and modes. It opens no file and follows no link."""
+"""One walk over the project folder for all checks of owners and modes. It opens no file.
+
+It follows no link but those that make folders part of the site, or give them a web address.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._look import Loo
 
 _SAMPLES = 3
 _KEPT = 12
+_ELSEWHERE = 20_000  # entries of another tree, or behind a link below public/
 _MANY = 200_000  # hard links that are remembered
 
 CODE, BIN, VAR, CONFIG, ENV = "code", "bin", "var", "config", "env"
@@ -82,6 +86,7 @@ class Seen:
     hard_links: Tally = field(default_factory=Tally)
     public_writable: list[str] = field(default_factory=list)  # topmost folders below public/ the web user can change
     public_writable_count: int = 0
+    public_unread: list[str] = field(default_factory=list)  # links below public/ behind which not all could be seen
     left: list[str] = field(default_factory=list)  # forgotten copies below public/
     templates: list[str] = field(default_factory=list)  # sources of templates below public/
     stored: list[str] = field(default_factory=list)  # some files in var/
@@ -142,6 +147,37 @@ def group_name(number: int) -> str:
 def tree(look: Look) -> Seen:
     """Walk the project folder once."""
     return _Walk(os.path.realpath(look.root), web_users(look), php_user(look), owners(look)).go()
+
+
+def writable_folders(root: str, users: Iterable[Identity]) -> tuple[list[str], bool]:
+    """The topmost folders below a web root that a web user can change, and whether all could be seen.
+
+    As web addresses lead there: through links too, but in no circle.
+    """
+    users = tuple(users)
+    found: list[str] = []
+    pending, entries, whole = [(root, frozenset([os.path.realpath(root)]))], 0, True
+    while pending:
+        folder, behind = pending.pop()
+        try:
+            status = os.stat(folder)
+            if any(user.controls(status.st_mode, status.st_uid, status.st_gid) for user in users):
+                found.append(folder)
+                continue
+            with os.scandir(folder) as listed:
+                for entry in listed:
+                    entries += 1
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append((entry.path, behind))
+                    elif entry.is_symlink() and os.path.isdir(entry.path):
+                        target = os.path.realpath(entry.path)
+                        if target not in behind:
+                            pending.append((entry.path, behind | {target}))
+        except OSError:
+            whole = False
+        if entries > _ELSEWHERE:
+            return sorted(found), False
+    return sorted(found), whole
 
 
 class _Walk:
@@ -237,12 +273,23 @@ class _Walk:
             for tally in self._judge(area, inside):
                 tally.add(path)
             return [(target, path, area, self._controlled(inside))]
+        if path.startswith("public/") and not open_ and os.path.isdir(target):
+            self._public_link(full, path)
         theirs = open_ or status.st_uid in {user.user for user in self.users}
         if theirs and not f"{target}/".startswith(f"{self.root}/"):
             self.seen.links_out.add(path)
         elif area != VAR and self._leads_to_data(target, path, status):
             self.seen.links_writable.add(path)
         return []
+
+    def _public_link(self, full: str, path: str) -> None:
+        """What the web user can change behind it has a web address."""
+        found, whole = writable_folders(full, self.users)
+        for folder in found:
+            self.seen.public_writable_count += 1
+            self._keep(self.seen.public_writable, f"{path}{folder[len(full) :]}")
+        if not whole:
+            self._keep(self.seen.public_unread, path)
 
     def _leads_to_data(self, target: str, path: str, status: os.stat_result) -> bool:
         """Whether the web user says what is behind a link in the program."""

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _apache
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import (
-    Identity,
     shown,
     tree,
     web_users,
+    writable_folders,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Directive, Tree, every, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
@@ -46,7 +46,6 @@ _SCAN_MINUTES = 10
 _NO_PAGE = "vendor/autoload.php"
 _NAMES = ("a.php", "a.PHP", "a.phtml", "a.phar", "a.php.jpg/b.php", "a.php/b")
 _FOLDERS = 3  # that are asked for each virtual host
-_ENTRIES = 20_000  # of another site's tree
 _FEW = 3
 _LONGEST = 60  # characters that are shown of an entry
 
@@ -113,7 +112,7 @@ class Spot:
     """A folder under a web root that the web user can write to."""
 
     host: VirtualHost
-    folder: str
+    folder: str  # below the real root, perhaps behind a link
 
     @property
     def below(self) -> str:
@@ -128,40 +127,18 @@ def spots(look: Look) -> tuple[list[Spot], list[str]]:
     users = web_users(look)
     found: list[Spot] = []
     unseen: list[str] = [f"{project}: {seen.unread.samples[0]}"] if seen.unread.count else []
+    unseen += [f"{project}/{path}" for path in seen.public_unread]
     looked: dict[str, list[str]] = {f"{project}/public": [f"{project}/{path}" for path in seen.public_writable]}
     for host in look.site.virtual_hosts:
         root = os.path.realpath(host.root) if host.root else ""
         if not os.path.isdir(root):
             continue
         if root not in looked:
-            looked[root], whole = _writable(root, users)
+            looked[root], whole = writable_folders(root, users)
             if not whole:
                 unseen.append(root)
         found += [Spot(host, folder) for folder in looked[root]]
     return found, unseen
-
-
-def _writable(root: str, users: Iterable[Identity]) -> tuple[list[str], bool]:
-    """The topmost folders below a root that a web user can write to, and whether all could be seen."""
-    found: list[str] = []
-    pending, entries, whole = [root], 0, True
-    while pending:
-        folder = pending.pop()
-        try:
-            status = os.lstat(folder)
-            if any(user.controls(status.st_mode, status.st_uid, status.st_gid) for user in users):
-                found.append(folder)
-                continue
-            with os.scandir(folder) as listed:
-                for entry in listed:
-                    entries += 1
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
-        except OSError:
-            whole = False
-        if entries > _ENTRIES:
-            return found, False
-    return sorted(found), whole
 
 
 def _place(spot: Spot) -> str:

@@ -77,6 +77,31 @@ def test_a_server_that_runs_what_a_folder_begins_with_is_caught(monkeypatch, ins
     assert found.status == "fail" and "index.php, by its folder, in " in found.evidence
 
 
+@pytest.mark.parametrize(("where", "below"), [("data", ""), ("data/own", "/own")])
+def test_a_folder_behind_a_link_is_tried_by_its_address(monkeypatch, inside, where, below):
+    """Also where the link leads to what only holds such a folder, and where links lead in a circle."""
+    root = pathlib.Path(inside.site.root)
+    os.chown(root / "public/files", 0, 0)
+    (root / "data/own").mkdir(parents=True)
+    os.chown(root / where, 65534, 65534)
+    (root / "public/main/up").symlink_to("..")
+    (root / "public/loop").symlink_to("loop")
+    (root / "public/courses").symlink_to("../data")
+    tried = []
+
+    def runs(file, path):
+        tried.append(path)
+        text = file.read_bytes()
+        return 200, text.split(b"'")[1][::-1] if file.name == "a.php" else text
+
+    serve(monkeypatch, root, runs)
+    found = uploads.lay_programs(inside)
+    assert found.status == "fail", found.evidence
+    assert f"{root}/public/courses{below} (virtual host at /etc/nginx/campus:3)" in found.evidence
+    assert any(path.startswith(f"/courses{below}/chamilo-hardening-") for path in tried)
+    assert sorted(os.listdir(root / where)) == ([] if below else ["own"])
+
+
 def test_a_server_that_only_shows_them_holds(monkeypatch, inside):
     serve(monkeypatch, pathlib.Path(inside.site.root), lambda file, path: (200, file.read_bytes()))
     found = uploads.lay_programs(inside)

@@ -186,6 +186,42 @@ def test_the_topmost_folder_that_the_web_user_can_change_is_named(tree_look, pro
     assert (seen.public_writable, seen.public_writable_count) == (["public/plugin"], 2)
 
 
+def test_a_folder_that_the_web_user_can_change_behind_a_link_below_public_is_named_by_its_address(
+    tree_look, project, web_user
+):
+    data = project.parent / "data"
+    for folder in (data / "upload/deep", data / "own", project / "public/img", project / "vendor/bundle/public"):
+        folder.mkdir(parents=True)
+    shutil.chown(data / "upload", web_user)
+    for link, target in (
+        ("public/courses", "../var/upload"),
+        ("public/files", data),
+        ("public/img/again", data / "upload"),
+        ("public/bundle", "../vendor/bundle/public"),
+        ("public/self", "."),
+        ("public/gone", "/nonexistent"),
+        ("../data/0", "0"),
+        ("public/loop", "loop"),
+        ("public/page.html", "index.php"),
+    ):
+        (project / link).symlink_to(target)
+    (data / "upload/more").symlink_to("/tmp")  # within what is named anyway
+    look = tree_look()
+    seen = _tree.tree(look)
+    there = ["courses", "files/upload", "img/again"]
+    assert sorted(seen.public_writable) == [f"public/{name}" for name in (*there, *(f"self/{name}" for name in there))]
+    assert seen.public_unread == []
+    assert permissions.links(tree_look()).status == "pass", "uploads that the administrator has elsewhere"
+
+
+def test_too_much_behind_a_link_below_public_is_said(tree_look, project, monkeypatch):
+    (project / "public/shared").symlink_to("../src")
+    (project / "src/deep").mkdir()
+    monkeypatch.setattr(_tree, "_ELSEWHERE", 1)
+    seen = _tree.tree(tree_look())
+    assert (seen.public_writable, seen.public_unread) == ([], ["public/shared"])
+
+
 def test_who_works_for_strangers_is_named_once(look_at, web_user):
     look = look_at(php=Php(user=web_user), web=WebServer("nginx", user=web_user))
     assert [user.name for user in _tree.web_users(look)] == [web_user]

@@ -9,7 +9,7 @@ import shutil
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _apache, _running
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import uploads
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _tree, uploads
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Configuration, Directive
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
@@ -175,6 +175,33 @@ def test_another_site_on_this_host_counts(seen, project, tmp_path, web_user):
     )
     assert finding.status == "fail"
     assert f"{shop}/media (virtual host at /etc/nginx/sites-enabled/campus:9)" in finding.evidence
+
+
+def test_a_folder_behind_a_link_is_asked_by_its_address(seen, project, tmp_path):
+    """Of the portal, where the web user has var/, and of a shop beside it."""
+    (project / "public/courses").symlink_to("../var/upload")
+    shop = tmp_path / "shop"
+    (shop / "media").mkdir(parents=True)
+    (shop / "media/files").symlink_to(project / "var/upload")
+    hosts = (host(f"{project}/public"), host(str(shop), 9, "shop.test"))
+    for function in (uploads.no_exec, uploads.no_override):
+        finding = function(seen(lambda *_: (200, {}, b""), hosts, web="nginx"))
+        assert finding.status == "fail"
+        assert f"{project}/public/courses (virtual host at /etc/nginx/sites-enabled/campus:1)" in finding.evidence
+    look = seen(lambda door, path, _: (403 if path.startswith("/courses/") else 404, {}, b""), hosts)
+    evidence = uploads.no_exec(look).evidence
+    assert evidence.count("instead of 403") == 1
+    assert f"{shop}/media/files (virtual host at /etc/nginx/sites-enabled/campus:9)" in evidence
+
+
+def test_what_could_not_be_seen_behind_a_link_is_not_assessed(seen, project, monkeypatch):
+    (project / "public/shared").symlink_to("../src")
+    (project / "src/deep").mkdir()
+    monkeypatch.setattr(_tree, "_ELSEWHERE", 1)
+    for function in (uploads.no_exec, uploads.no_override):
+        finding = function(seen())
+        assert finding.status == "not_assessed"
+        assert f"{project}/public/shared" in finding.evidence
 
 
 def test_a_site_without_php_is_not_assessed(seen, project, tmp_path, web_user):
