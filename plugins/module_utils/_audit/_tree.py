@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
 
 _SAMPLES = 3
-_KEPT = 12
+KEPT = 12  # paths of one kind that are named
 _ELSEWHERE = 20_000  # entries of another tree, or behind a link below public/
 _MANY = 200_000  # hard links that are remembered
 
@@ -85,7 +85,7 @@ class Seen:
     links_writable: Tally = field(default_factory=Tally)  # from the program to what the web user can change
     hard_links: Tally = field(default_factory=Tally)
     public_writable: list[str] = field(default_factory=list)  # topmost folders below public/ the web user can change
-    public_writable_count: int = 0
+    public_writable_count: int = 0  # how many of them there are
     public_unread: list[str] = field(default_factory=list)  # links below public/ behind which not all could be seen
     left: list[str] = field(default_factory=list)  # forgotten copies below public/
     templates: list[str] = field(default_factory=list)  # sources of templates below public/
@@ -286,10 +286,13 @@ class _Walk:
         """What the web user can change behind it has a web address."""
         found, whole = writable_folders(full, self.users)
         for folder in found:
-            self.seen.public_writable_count += 1
-            self._keep(self.seen.public_writable, f"{path}{folder[len(full) :]}")
+            self._web_writable(f"{path}{folder[len(full) :]}")
         if not whole:
             self._keep(self.seen.public_unread, path)
+
+    def _web_writable(self, path: str) -> None:
+        self.seen.public_writable_count += 1
+        self._keep(self.seen.public_writable, path)
 
     def _leads_to_data(self, target: str, path: str, status: os.stat_result) -> bool:
         """Whether the web user says what is behind a link in the program."""
@@ -319,10 +322,8 @@ class _Walk:
 
     def _folder(self, path: str, area: str, open_: bool, status: os.stat_result) -> bool:
         controlled = self._controlled(status)
-        if controlled and (path == "public" or path.startswith("public/")):
-            self.seen.public_writable_count += 1
-            if not open_ or path == "public":
-                self._keep(self.seen.public_writable, path)
+        if controlled and (path == "public" or (path.startswith("public/") and not open_)):
+            self._web_writable(path)
         return controlled
 
     def _file(self, path: str, area: str, open_: bool, status: os.stat_result) -> None:
@@ -346,7 +347,7 @@ class _Walk:
 
     @staticmethod
     def _keep(some: list[str], path: str) -> None:
-        if len(some) < _KEPT:
+        if len(some) < KEPT:
             some.append(path)
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _apache
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import (
+    KEPT,
     shown,
     tree,
     web_users,
@@ -45,7 +46,6 @@ _SCANNER, _SCANNER_SECONDS = "/run/clamav/clamd.ctl", 30.0
 _SCAN_MINUTES = 10
 _NO_PAGE = "vendor/autoload.php"
 _NAMES = ("a.php", "a.PHP", "a.phtml", "a.phar", "a.php.jpg/b.php", "a.php/b")
-_FOLDERS = 3  # that are asked for each virtual host
 _FEW = 3
 _LONGEST = 60  # characters that are shown of an entry
 
@@ -120,25 +120,39 @@ class Spot:
         return os.path.relpath(self.folder, os.path.realpath(self.host.root))
 
 
-def spots(look: Look) -> tuple[list[Spot], list[str]]:
-    """All such folders under every web root of this host, and the roots that were too large to see whole."""
+@dataclass(frozen=True)
+class Spots:
+    """What is known of such folders under every web root of this host."""
+
+    found: list[Spot]
+    unseen: list[str]  # roots that were too large to see whole, and what could not be looked into
+    left_out: list[str]  # where there are more than were kept, and how many
+
+
+def spots(look: Look) -> Spots:
     project = os.path.realpath(look.root)
     seen = look.once(tree)
     users = web_users(look)
     found: list[Spot] = []
     unseen: list[str] = [f"{project}: {seen.unread.samples[0]}"] if seen.unread.count else []
     unseen += [f"{project}/{path}" for path in seen.public_unread]
-    looked: dict[str, list[str]] = {f"{project}/public": [f"{project}/{path}" for path in seen.public_writable]}
+    public = [f"{project}/{path}" for path in seen.public_writable]
+    looked: dict[str, tuple[list[str], int]] = {f"{project}/public": (public, seen.public_writable_count)}
+    left_out: dict[str, str] = {}
     for host in look.site.virtual_hosts:
         root = os.path.realpath(host.root) if host.root else ""
         if not os.path.isdir(root):
             continue
         if root not in looked:
-            looked[root], whole = writable_folders(root, users)
+            folders, whole = writable_folders(root, users)
+            looked[root] = (folders[:KEPT], len(folders))
             if not whole:
                 unseen.append(root)
-        found += [Spot(host, folder) for folder in looked[root]]
-    return found, unseen
+        kept, count = looked[root]
+        found += [Spot(host, folder) for folder in kept]
+        if count > len(kept):
+            left_out[root] = f"{len(kept)} of the {count} writable folders under {shown(root)}"
+    return Spots(found, unseen, list(left_out.values()))
 
 
 def _place(spot: Spot) -> str:
@@ -147,31 +161,31 @@ def _place(spot: Spot) -> str:
 
 @check("uploads_no_exec")
 def no_exec(look: Look) -> Finding:
-    found, unseen = look.once(spots)
+    known = look.once(spots)
     if not look.site.virtual_hosts:
         raise Unseen("no virtual host of a web server could be read on this host")
     open_: list[str] = []
     second: list[str] = []
     held = 0
     unknown: list[str] = []
-    for host in look.site.virtual_hosts:
-        mine = [spot for spot in found if spot.host == host]
-        for spot in mine[:_FOLDERS]:
-            answer = _lets_php_through(look, spot)
-            if answer == "":
-                held += 1
-            elif host.php and _held_by_php(look, host):
-                second.append(_place(spot))
-            elif host.php:
-                open_.append(f"{_place(spot)}: {answer}")
-            else:
-                unknown.append(_place(spot))
+    for spot in known.found:
+        answer = _lets_php_through(look, spot)
+        if answer == "":
+            held += 1
+        elif spot.host.php and _held_by_php(look, spot.host):
+            second.append(_place(spot))
+        elif spot.host.php:
+            open_.append(f"{_place(spot)}: {answer}")
+        else:
+            unknown.append(_place(spot))
     if open_:
         more = f"; and {len(open_) - _FEW} more" if len(open_) > _FEW else ""
         return failed(f"PHP would run where the web user can write: {'; '.join(open_[:_FEW])}{more}.")
-    if unknown or unseen:
-        where = ", ".join([*unknown, *unseen][:_FEW])
+    if unknown or known.unseen:
+        where = ", ".join([*unknown, *known.unseen][:_FEW])
         return not_assessed(f"Whether something written there could run is not visible without trying: {where}.")
+    if known.left_out:
+        return not_assessed(f"Only {', '.join(known.left_out[:_FEW])} were asked for PHP files.")
     roots = len({host.root for host in look.site.virtual_hosts})
     if second:
         return passed(
@@ -208,26 +222,30 @@ def _held_by_php(look: Look, host: VirtualHost) -> bool:
 
 @check("uploads_no_override")
 def no_override(look: Look) -> Finding:
-    found, unseen = look.once(spots)
+    known = look.once(spots)
     if not look.site.virtual_hosts:
         raise Unseen("no virtual host of a web server could be read on this host")
-    if not found:
-        if unseen:
-            return not_assessed(f"Not all folders could be looked into: {', '.join(unseen[:_FEW])}.")
+    if not known.found:
+        if known.unseen:
+            return not_assessed(f"Not all folders could be looked into: {', '.join(known.unseen[:_FEW])}.")
         return passed("Under no web root of this host is there a folder the web user can write to.")
     faults = []
     php = settings(look)
     name = php["user_ini.filename"].value if "user_ini.filename" in php else ".user.ini"
-    served = [spot for spot in found if spot.host.php and spot.host.php != "mod_php"]
+    served = [spot for spot in known.found if spot.host.php and spot.host.php != "mod_php"]
     if name and served:
         faults.append(f"PHP obeys {name} in {_place(served[0])}")
     if look.site.web.name == "apache":
-        faults += _overrides(found)
+        faults += _overrides(known.found)
     if faults:
         return failed(f"{'; '.join(faults[:_FEW])}.")
-    if unseen:
-        return not_assessed(f"Not all folders could be looked into: {', '.join(unseen[:_FEW])}.")
-    return passed(f"Neither .htaccess nor {name or '.user.ini'} has an effect in the {len(found)} writable folders.")
+    if known.unseen:
+        return not_assessed(f"Not all folders could be looked into: {', '.join(known.unseen[:_FEW])}.")
+    if known.left_out and look.site.web.name == "apache":
+        return not_assessed(f"Only {', '.join(known.left_out[:_FEW])} were looked at.")
+    return passed(
+        f"Neither .htaccess nor {name or '.user.ini'} has an effect in the {len(known.found)} writable folders."
+    )
 
 
 def _overrides(found: Iterable[Spot]) -> list[str]:

@@ -145,8 +145,52 @@ def test_many_folders_are_counted(seen, project, web_user):
         shutil.chown(project / "public" / name, web_user)
     hosts = (host(f"{project}/public"), host(f"{project}/public", 9, "www.campus.test"))
     evidence = uploads.no_exec(seen(lambda *_: (404, {}, b""), hosts)).evidence
-    assert evidence.endswith("; and 3 more.")
+    assert evidence.endswith("; and 7 more.")
     assert evidence.count("instead of 403") == 3
+
+
+@pytest.fixture
+def folders(project, tmp_path, web_user):
+    """Folders of the web user's below the portal's public/ and below another site."""
+
+    def make(number):
+        for root in (project / "public/some", tmp_path / "shop/some"):
+            root.mkdir(parents=True)
+            for name in range(number):
+                (root / f"{name:02}/deep").mkdir(parents=True)
+                shutil.chown(root / f"{name:02}", web_user)
+                shutil.chown(root / f"{name:02}/deep", web_user)
+        return host(f"{project}/public"), host(f"{tmp_path}/shop", 9, "shop.test")
+
+    return make
+
+
+@pytest.mark.parametrize("wrong", ["campus.test", "shop.test"])
+def test_every_folder_is_asked(seen, folders, wrong):
+    hosts = folders(12)
+
+    def server(door, path, _request):
+        return 200 if (door.name, path.split("/")[2]) == (wrong, "11") else 403, {}, b""
+
+    finding = uploads.no_exec(seen(server, hosts))
+    assert finding.status == "fail" and "/some/11 (virtual host" in finding.evidence
+    finding = uploads.no_exec(seen(refuse, hosts))
+    assert finding.status == "pass" and "24 writable folders under 2 web roots" in finding.evidence
+
+
+@pytest.mark.parametrize("alone", [0, 1])
+def test_too_many_folders_to_ask_each_are_not_assessed(seen, folders, monkeypatch, alone):
+    hosts = folders(13)[alone : alone + 1]
+    root = hosts[0].root
+    finding = uploads.no_exec(seen(refuse, hosts))
+    assert finding.status == "not_assessed"
+    assert finding.evidence == f"Only 12 of the 13 writable folders under {root} were asked for PHP files."
+    assert uploads.no_exec(seen(lambda *_: (404, {}, b""), hosts)).status == "fail"
+    monkeypatch.setattr(_apache, "parse", lambda tree: Configuration())
+    finding = uploads.no_override(seen(refuse, hosts, user_ini="", web="apache"))
+    assert finding.status == "not_assessed"
+    assert finding.evidence == f"Only 12 of the 13 writable folders under {root} were looked at."
+    assert uploads.no_override(seen(refuse, hosts, user_ini="")).status == "pass", "nginx obeys none anywhere"
 
 
 @pytest.mark.parametrize(
