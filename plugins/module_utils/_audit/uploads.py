@@ -135,7 +135,7 @@ def spots(look: Look) -> Spots:
     users = web_users(look)
     found: list[Spot] = []
     unseen: list[str] = [f"{project}: {seen.unread.samples[0]}"] if seen.unread.count else []
-    unseen += [f"{project}/{path}" for path in seen.public_unread]
+    unseen += [f"{project}/{shown(path)}" for path in seen.public_unread]
     public = [f"{project}/{path}" for path in seen.public_writable]
     looked: dict[str, tuple[list[str], int]] = {f"{project}/public": (public, seen.public_writable_count)}
     left_out: dict[str, str] = {}
