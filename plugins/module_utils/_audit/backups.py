@@ -76,8 +76,12 @@ _TOOLS = (
 )
 _COPIERS = r"\b(?:rsync|scp|sftp|tar|zip|cpio)\b"
 _ELSEWHERE = re.compile(
-    r"(?:sftp|ssh|rest|rclone|s3|b2|azure|gs|swift|webdavs?|https?|ftps?|rsync):[^\s'\"]+|\b[\w.-]+@[\w.-]+:[^\s'\"]*"
+    r"(?:sftp|ssh|rest|rclone|s3|b2|azure|gs|swift|webdavs?|ftps?|rsync):[^\s'\"]+|(?P<web>https?://[^\s'\"]+)"
+    r"|\b[\w.-]+@(?P<host>[\w.-]+):[^\s'\"]*"
 )
+# Who sends a copy to a web address. Anybody else only tells it something.
+_SENDERS = re.compile(r"(?:^|[\s/(])(?:(?:rclone|restic|borg|rsync|scp)\s|curl\s(?:.*\s)?(?:-\w*T|--upload-file)\b)")
+_WAY = re.compile(r"(\w+:(?://)?)(?:https?://)?(?:[^/?]*@)?(\[[\da-fA-F:]+\]|[\w.-]*)")
 _SCRIPT = re.compile(r"(?<![\w./-])/(?:etc|root|home|opt|srv|usr/local)/[\w./+-]+")
 _SCRIPT_BYTES = 1 << 16
 # Files of users, and of Chamilo and its libraries: no backups, whatever their names.
@@ -292,9 +296,8 @@ def offsite(look: Look) -> Finding:
     if ours:
         return ours
     found = look.once(makers)
-    targets = [where for _job, text in found.all for where in _ELSEWHERE.findall(text)]
-    if targets:
-        hosts = names(dict.fromkeys(map(_without_secret, targets)), 3)
+    hosts = names(dict.fromkeys(host for _job, text in found.all for host in _elsewhere(text)), 3)
+    if hosts:
         raise Unseen(f"{_called(found.all)} names {hosts}; whether a copy arrives there does not show on this host")
     _may_hide(look, found)
     if found.all:
@@ -302,11 +305,15 @@ def offsite(look: Look) -> Finding:
     return failed(f"No copy on another machine: nothing on this host sends one. {_SEARCHED}.")
 
 
-def _without_secret(where: str) -> str:
-    """``sftp:user:password@host:/x?key=y`` without the user and what could be a secret."""
-    account, at, rest = where.partition("?")[0].rpartition("@")
-    scheme = re.match(r"\w+(?=:)", account)
-    return f"{scheme[0] + ':' if scheme else ''}{rest}" if at else rest
+def _elsewhere(text: str) -> Iterator[str]:
+    """Where the commands of a script send something: way and host alone. The rest of an address can be a secret."""
+    for command in re.split(r"[;|&\n]", text.replace("\\\n", " ")):
+        for found in _ELSEWHERE.finditer(command):
+            way = _WAY.match(found[0])
+            if found["host"]:
+                yield found["host"]
+            elif way and (not found["web"] or _SENDERS.search(command, 0, found.start())):
+                yield f"{way[1]}{way[2]}"
 
 
 @check("backups_encrypted")

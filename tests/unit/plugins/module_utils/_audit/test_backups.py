@@ -173,6 +173,41 @@ def test_a_password_in_a_target_is_not_shown(host):
     assert "hunter2" not in str(problem.value)
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        "curl -d ok https://hooks.slack.com/services/T0/B0/XYZSECRET",
+        "curl -fsS https://hc-ping.com/XYZSECRET/restic",
+        "wget -q 'https://bot:XYZSECRET@ping.test:8443/x'",
+    ],
+)
+def test_whom_a_script_tells_is_no_place_for_a_copy(host, told):
+    host.jobs = (Job("/etc/cron.d/dump:1", f"{DAILY.command} && {told}"),)
+    finding = backups.offsite(host.look())
+    assert (finding.status, "XYZSECRET" in finding.evidence) == ("fail", False), finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("command", "place"),
+    [
+        ("restic -r rest:https://school:XYZSECRET@vault.test:8000/XYZSECRET backup /", "rest:vault.test;"),
+        ("rclone copy /backup :webdav: --webdav-url https://vault.test/XYZSECRET?XYZSECRET", "https://vault.test;"),
+        ("tar c /backup && rsync -a \\\n /backup rsync://vault.test/XYZSECRET", "rsync://vault.test;"),
+        ("tar c /backup | curl -T - https://vault.test/XYZSECRET/a@XYZSECRET", "https://vault.test;"),
+        ("duplicity /backup webdavs://school:XYZSECRET@[2001:db8::1]/XYZSECRET", "webdavs://[2001:db8::1];"),
+        ("tar c /backup | ssh school@vault.test:XYZSECRET", "vault.test;"),
+        ("tar c /backup | lftp -u school@vault.test:XYZSECRET@XYZSECRET", "vault.test;"),
+        ("restic -r rclone::webdav,url=https://vault.test,pass=XYZSECRET:x backup /", "rclone:;"),
+    ],
+)
+def test_of_a_place_elsewhere_the_host_alone_is_shown(host, command, place):
+    host.jobs = (Job("x.timer", command),)
+    with pytest.raises(Unseen) as problem:
+        backups.offsite(host.look())
+    assert f"names {place}" in str(problem.value)
+    assert "XYZSECRET" not in str(problem.value)
+
+
 def test_copies_that_stay_here_are_none_elsewhere(host):
     host.jobs = (DAILY,)
     assert "names no other machine" in backups.offsite(host.look()).evidence
