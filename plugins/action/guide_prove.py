@@ -127,6 +127,8 @@ class ActionModule(ActionBase):
             return attacks[control.id](aim)
         except OSError as problem:
             return not_assessed(str(problem))
+        except Exception as problem:  # whatever broke one attack is told as its finding, and the others go on
+            return not_assessed(": ".join(filter(None, (type(problem).__name__, str(problem)))))
 
     @staticmethod
     def _told(control: _controls.Control, finding: Finding, enforced: bool) -> dict[str, str]:

@@ -885,7 +885,8 @@ def ask(probe: Probe) -> Answer:
         port = f":{parts.port}" if parts.port else ""
         url = f"{parts.scheme}://{probe.host}{port}{probe.url.split('://', 1)[1][len(parts.netloc) :]}"
     try:
-        return fetch(url, address=probe.address or parts.hostname or "", verify=bool(probe.ca), ca_file=probe.ca)
+        address = probe.address or parts.hostname or ""
+        return fetch(url, address=address, verify=bool(probe.ca), ca_file=probe.ca, ca_alone=True)
     except OSError as problem:
         return Answer(url, error=f"the file of the authority, {probe.ca}, cannot be used: {problem}")
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urlsplit
 
 NO_ANSWER = "no answer in time"
+ANY_CIPHER = "ALL:@SECLEVEL=0"
 _DRIPS = 6  # an answer may take this many times as long as the longest silence in it
 _AS_THEY_STAND = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"  # of what is printed in ASCII, all but the space
 
@@ -83,10 +84,16 @@ def tls_context(
     minimum: ssl.TLSVersion | None = None,
     maximum: ssl.TLSVersion | None = None,
     ciphers: str = "",
+    ca_alone: bool = False,
 ) -> ssl.SSLContext:
-    """A client context. Without ``verify`` any certificate is taken: for looking, never for sending a secret."""
+    """A client context. Without ``verify`` any certificate is taken: for looking, never for sending a secret.
+
+    The authorities in ``ca_file`` are trusted besides those of the system, or instead of them with ``ca_alone``.
+    """
     if verify:
-        context = ssl.create_default_context(cafile=ca_file or None)
+        context = ssl.create_default_context(cafile=(ca_file or None) if ca_alone else None)
+        if ca_file and not ca_alone:
+            context.load_verify_locations(ca_file)
     else:  # reading the host's authorities would take longer than the request
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
@@ -100,6 +107,21 @@ def tls_context(
     return context
 
 
+def only(version: ssl.TLSVersion) -> ssl.SSLContext | None:
+    """A client that speaks one version alone, with any cipher and certificate.
+
+    None where this client's OpenSSL cannot begin such a handshake: its failure would prove nothing about the server.
+    """
+    try:
+        # The distribution's OpenSSL would refuse old versions on our side already.
+        context = tls_context(verify=False, minimum=version, maximum=version, ciphers=ANY_CIPHER)
+        with contextlib.suppress(ssl.SSLWantReadError):  # it waits for the answer
+            context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="name.invalid").do_handshake()
+    except (ssl.SSLError, ValueError):  # ValueError: built without that version
+        return None
+    return context
+
+
 def fetch(
     url: str,
     address: str = "",
@@ -110,6 +132,7 @@ def fetch(
     ca_file: str = "",
     timeout: float = 10.0,
     limit: int = 65536,
+    ca_alone: bool = False,
 ) -> Answer:
     """Send one request and read at most ``limit`` bytes of the answer. Redirects are not followed.
 
@@ -131,9 +154,8 @@ def fetch(
         sent[name] = value
     if body and not any(name.lower() == "content-length" for name in sent):
         sent["Content-Length"] = str(len(body))
-    connection = _Connection(
-        parts, address or parts.hostname or "", port, tls_context(verify, ca_file) if secure else None, timeout
-    )
+    context = tls_context(verify, ca_file, ca_alone=ca_alone) if secure else None
+    connection = _Connection(parts, address or parts.hostname or "", port, context, timeout)
     clock = threading.Timer(timeout * _DRIPS, connection.give_up)
     clock.start()
     try:

@@ -11,7 +11,7 @@ import ssl
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import tls_context
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import only, tls_context
 
 _OLD = {"TLS 1.0": ssl.TLSVersion.TLSv1, "TLS 1.1": ssl.TLSVersion.TLSv1_1}
 
@@ -62,12 +62,11 @@ def strip(aim: Aim) -> Finding:
 def protocols(aim: Aim) -> Finding:
     if aim.shake(tls_context(verify=False)).error:
         return failed("Nothing is encrypted: no TLS is spoken on port 443.")
-    spoken = [name for name, version in _OLD.items() if not aim.shake(_only(version)).error]
+    clients = {name: only(version) for name, version in _OLD.items()}
+    spoken = [name for name, context in clients.items() if context and not aim.shake(context).error]
     if spoken:
         return failed(f"A client that speaks nothing better than {' or '.join(spoken)} is let in.")
+    missing = [name for name, context in clients.items() if context is None]
+    if missing:
+        raise OSError(f"the OpenSSL of this machine cannot offer {' and '.join(missing)}, so nobody was asked for it")
     return passed("Clients that speak nothing better than TLS 1.0 or 1.1 are refused.")
-
-
-def _only(version: ssl.TLSVersion) -> ssl.SSLContext:
-    # The distribution's OpenSSL would refuse these versions on our side already.
-    return tls_context(verify=False, minimum=version, maximum=version, ciphers="ALL:@SECLEVEL=0")

@@ -28,7 +28,14 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._control import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._hsts import full_from
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Door, Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job, jobs, named
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer, Handshake, handshake, tls_context
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import (
+    ANY_CIPHER,
+    Answer,
+    Handshake,
+    handshake,
+    only,
+    tls_context,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._x509 import Certificate, CertificateError
 
 DAYS_LEFT = 14
@@ -48,7 +55,6 @@ INTERMEDIATE = (
     "DHE-RSA-AES256-GCM-SHA384",
     "DHE-RSA-CHACHA20-POLY1305",
 )
-_ANYTHING = "ALL:@SECLEVEL=0"
 
 
 def _day(moment: float) -> str:
@@ -81,7 +87,7 @@ def _trusting(look: Look) -> ssl.SSLContext:
 
 def _served(door: Door) -> Certificate:
     """The certificate behind a door, trusted or not."""
-    found = shake(door, tls_context(verify=False, ciphers=_ANYTHING))
+    found = shake(door, tls_context(verify=False, ciphers=ANY_CIPHER))
     if not found.certificate:
         raise Unseen(f"{_called(door)} showed no certificate: {found.error}")
     return _x509.parse(found.certificate)
@@ -96,7 +102,7 @@ def certificate(look: Look) -> Finding:
     seen = []
     for door in doors:
         trusted = shake(door, context)
-        if trusted.error and not shake(door, tls_context(verify=False, ciphers=_ANYTHING)).certificate:
+        if trusted.error and not shake(door, tls_context(verify=False, ciphers=ANY_CIPHER)).certificate:
             return failed(f"{_called(door)} does not speak TLS: {trusted.error}.")
         own = _served(door)
         left = (own.not_after - look.now) / 86400
@@ -220,10 +226,10 @@ def protocols(look: Look) -> Finding:
     good: set[str] = set()
     for door in doors:
         for name, version in (("TLS 1.0", versions.TLSv1), ("TLS 1.1", versions.TLSv1_1)):
-            context = tls_context(verify=False, minimum=version, maximum=version, ciphers=_ANYTHING)
-            if not _offers(context):
+            client = only(version)
+            if client is None:
                 untried.add(name)
-            elif not (old := shake(door, context)).error:
+            elif not (old := shake(door, client)).error:
                 return failed(f"{_called(door)} still speaks {name} ({old.cipher}).")
         context = tls_context(verify=False, minimum=versions.TLSv1_2, maximum=versions.TLSv1_2, ciphers=_weaker())
         weak = shake(door, context)
@@ -246,17 +252,6 @@ def protocols(look: Look) -> Finding:
 
 def _weaker() -> str:
     return ":".join(["ALL", "COMPLEMENTOFALL", *(f"!{cipher}" for cipher in INTERMEDIATE), "@SECLEVEL=0"])
-
-
-def _offers(context: ssl.SSLContext) -> bool:
-    """Whether this client can begin such a handshake. If not, a failure would prove nothing about the server."""
-    try:
-        context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="name.invalid").do_handshake()
-    except ssl.SSLWantReadError:
-        return True
-    except ssl.SSLError:
-        return False
-    return True
 
 
 @check("https_renewal")

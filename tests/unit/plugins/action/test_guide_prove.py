@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.action import guide_prove
 from ansible_collections.chamilo.hardening.plugins.action.guide_prove import ActionModule
+from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import FAIL, NOT_ASSESSED, PASS, Finding
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 
@@ -47,6 +49,23 @@ def test_the_playbook_is_silent_in_check_mode(ansible):
     done = ansible.play("chamilo.hardening.prove", {"campus.test": {}}, "--check")
     assert done.code == 0
     assert done.recap("campus.test")["skipped"] == 2
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        (OSError("this is the host itself"), "this is the host itself"),
+        (ValueError("Unsupported protocol version 0x301"), "ValueError: Unsupported protocol version 0x301"),
+    ],
+)
+def test_an_attack_that_breaks_off_ends_no_other(monkeypatch, problem, words):
+    def broken(aim):
+        raise problem
+
+    control = _controls.load().controls[0]
+    monkeypatch.setitem(guide_prove.attacks, control.id, broken)
+    found = ActionModule._try(Aim("campus.test"), control)
+    assert (found.status, found.evidence) == (NOT_ASSESSED, words)
 
 
 @pytest.mark.parametrize(

@@ -876,9 +876,10 @@ def test_a_probe_asks_for_its_host_at_its_address(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(_wire, "fetch", lambda url, **more: asked.append((url, more)) or Answer(url, 200))
     _transaction.ask(Probe("https://127.0.0.1:8443//a?b", host="campus.test", ca="/ca.pem"))
     _transaction.ask(Probe("http://campus.test/", address="10.0.0.1"))
+    alone = {"ca_alone": True}  # the authority must have signed the certificate
     assert asked == [
-        ("https://campus.test:8443//a?b", {"address": "127.0.0.1", "verify": True, "ca_file": "/ca.pem"}),
-        ("http://campus.test/", {"address": "10.0.0.1", "verify": False, "ca_file": ""}),
+        ("https://campus.test:8443//a?b", {"address": "127.0.0.1", "verify": True, "ca_file": "/ca.pem", **alone}),
+        ("http://campus.test/", {"address": "10.0.0.1", "verify": False, "ca_file": "", **alone}),
     ]
 
 

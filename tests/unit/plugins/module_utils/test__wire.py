@@ -17,7 +17,14 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import NO_ANSWER, fetch, handshake, tls_context
+from ansible_collections.chamilo.hardening.plugins.module_utils import _wire
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import (
+    NO_ANSWER,
+    fetch,
+    handshake,
+    only,
+    tls_context,
+)
 from tests.unit.plugins.module_utils._audit.test_https import certify, key_pem, pem
 
 WELL = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\n\r\nhello"
@@ -215,6 +222,47 @@ def test_a_page_over_tls_is_verified_where_that_is_asked_for(server, identity):
     assert fetch(url, address="127.0.0.1").body == b"hello"
     assert fetch(url, address="127.0.0.1", verify=True, ca_file=identity.ca).status == 200
     assert fetch(url, address="127.0.0.1", verify=True).error.startswith("certificate refused: ")
+
+
+@pytest.fixture
+def stranger(tmp_path):
+    """The file of an authority that signed nothing here."""
+    (tmp_path / "stranger.pem").write_bytes(pem(certify("Another authority", ec.generate_private_key(ec.SECP256R1()))))
+    return str(tmp_path / "stranger.pem")
+
+
+def test_an_authority_is_trusted_besides_those_of_the_system(server, identity, stranger, monkeypatch):
+    port = server(context=identity.context).port
+    monkeypatch.setenv("SSL_CERT_FILE", identity.ca)
+    url = f"https://campus.test:{port}/"
+    assert fetch(url, address="127.0.0.1", verify=True, ca_file=stranger).status == 200
+    alone = fetch(url, address="127.0.0.1", verify=True, ca_file=stranger, ca_alone=True)
+    assert alone.error.startswith("certificate refused: ")
+    monkeypatch.setenv("SSL_CERT_FILE", stranger)
+    for ca_alone in (False, True):
+        answer = fetch(url, address="127.0.0.1", verify=True, ca_file=identity.ca, ca_alone=ca_alone)
+        assert answer.status == 200, answer.error
+
+
+def test_a_client_of_one_version_alone(server, identity):
+    it = server(context=identity.context)
+    found = handshake("campus.test", it.port, "127.0.0.1", only(ssl.TLSVersion.TLSv1_2))
+    assert (found.protocol, found.error) == ("TLSv1.2", "")
+
+
+@pytest.mark.parametrize("problem", [ValueError("Unsupported protocol version 0x301"), ssl.SSLError(1, "no protocols")])
+def test_there_is_none_of_a_version_that_openssl_cannot_offer(monkeypatch, problem):
+    def refuse(*arguments, **options):
+        raise problem
+
+    monkeypatch.setattr(_wire, "tls_context", refuse)
+    assert only(ssl.TLSVersion.TLSv1) is None
+    # Known, but with no cipher for it: that shows in the first step of a handshake alone.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("AESGCM:@SECLEVEL=2")
+    monkeypatch.setattr(_wire, "tls_context", lambda *arguments, **options: context)
+    assert only(ssl.TLSVersion.TLSv1_1) is None
 
 
 def test_a_port_that_speaks_no_tls(server):

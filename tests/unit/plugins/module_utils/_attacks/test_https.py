@@ -80,3 +80,13 @@ def test_a_browser_learns_nothing_from_a_connection_it_does_not_trust(portal):
 )
 def test_old_protocols(portal, protocols, status):
     assert https.protocols(portal(protocols=protocols)).status == status
+
+
+@pytest.mark.parametrize("untried, words", [(("TLSv1",), "TLS 1.0,"), (("TLSv1", "TLSv1_1"), "TLS 1.0 and TLS 1.1,")])
+def test_a_client_that_cannot_offer_old_protocols_proves_nothing(portal, monkeypatch, untried, words):
+    offered = https.only
+    monkeypatch.setattr(https, "only", lambda version: None if version.name in untried else offered(version))
+    with pytest.raises(OSError, match=words):
+        https.protocols(portal(protocols=("TLSv1_2", "TLSv1_3")))
+    if len(untried) == 1:
+        assert https.protocols(portal(protocols=("TLSv1_1", "TLSv1_2"))).status == "fail"

@@ -234,7 +234,7 @@ def test_protocols(serve, look_through, setup, status, words):
 
 def test_a_client_that_cannot_offer_old_versions_proves_nothing(serve, look_through, monkeypatch):
     host, _certificate = serve(setup=modern)
-    monkeypatch.setattr(https, "_offers", lambda context: False)
+    monkeypatch.setattr(https, "only", lambda version: None)
     finding = https.protocols(look_through(host))
     assert finding.status == "not_assessed"
     assert "TLS 1.0 and TLS 1.1" in finding.evidence
