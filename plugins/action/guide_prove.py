@@ -11,6 +11,7 @@ import secrets
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
@@ -54,7 +55,8 @@ class ActionModule(ActionBase):
         except _controls.ControlError as error:
             raise AnsibleActionFail(str(error)) from error
         ca_file = os.path.expanduser(str(given.get("ca_file", "")))
-        aim = Aim(str(given["domain"]).lower(), str(given.get("address", "")), ca_file)
+        proxied = boolean(given.get("proxied", False), strict=False)
+        aim = Aim(str(given["domain"]).lower(), str(given.get("address", "")), ca_file, proxied)
         # The same word for each call: the module does nothing without one.
         place = {name: given[name] for name in ("domain", "root", "web_server") if name in given}
         place["token"] = secrets.token_hex(32)

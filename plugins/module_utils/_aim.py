@@ -18,13 +18,15 @@ MISSING = "/chamilo-hardening-asks-for-what-is-not-there"
 class Aim:
     """What is attacked.
 
-    ``address``: where to connect, empty for what the name resolves to; ``ca_file``: whom to trust besides the system's.
+    ``address``: where to connect, empty for what the name resolves to; ``ca_file``: whom to trust besides the system's;
+    ``proxied``: whether the name leads to a proxy instead of the host.
     """
 
-    def __init__(self, domain: str, address: str = "", ca_file: str = "") -> None:
+    def __init__(self, domain: str, address: str = "", ca_file: str = "", proxied: bool = False) -> None:
         self.domain = domain
         self.address = address
         self.ca_file = ca_file
+        self.proxied = proxied
 
     def ask(self, scheme: str, path: str, **request: Any) -> Answer:
         """Send a request. Its certificate is not looked at, unless ``verify`` is set."""

@@ -45,6 +45,12 @@ options:
     description: A file on the controller with the authority to trust, besides those of the system.
     type: path
     default: ""
+  proxied:
+    description:
+      - Whether O(domain) leads to a proxy instead of the host.
+      - What is not spoken through it, such as the protocol of a database, is tried only with O(address) then.
+    type: bool
+    default: false
   level:
     description: What is enforced, see the role chamilo.hardening.common.
     type: str
@@ -145,6 +151,7 @@ def main() -> None:
             "web_server": {"type": "str", "choices": ["", "nginx", "apache"], "default": ""},
             "address": {"type": "str", "default": ""},
             "ca_file": {"type": "path", "default": ""},
+            "proxied": {"type": "bool", "default": False},
             "level": {"type": "str", "choices": ["must", "should", "consider"], "default": "should"},
             "waivers": {"type": "list", "elements": "dict", "default": []},
             "token": {"type": "str", "default": "", "no_log": False},

@@ -86,10 +86,16 @@ def _allowed(problem: DatabaseError) -> bool:
 
 @attack("database_bind")
 def reach(aim: Aim) -> Finding:
+    if aim.proxied and not aim.address:
+        raise OSError(
+            f"{aim.domain} leads to a proxy, and port {_PORT} of that tells nothing. For this one, set "
+            "chamilo_prove_address to the host's own address"
+        )
     where = aim.address or aim.domain
     try:
         connection = socket.create_connection((where, _PORT), _SECONDS)
-    except OSError as problem:
+    # Anything else, such as a network that is not reached, has not tried the port.
+    except (ConnectionRefusedError, socket.timeout, TimeoutError) as problem:
         return passed(f"Port {_PORT} of {where} does not answer ({problem.strerror or problem}).")
     with connection:
         connection.settimeout(_SECONDS)

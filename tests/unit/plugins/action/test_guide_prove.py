@@ -4,7 +4,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 
 from ansible_collections.chamilo.hardening.plugins.action import guide_prove
 from ansible_collections.chamilo.hardening.plugins.action.guide_prove import ActionModule
@@ -49,6 +54,22 @@ def test_the_playbook_is_silent_in_check_mode(ansible):
     done = ansible.play("chamilo.hardening.prove", {"campus.test": {}}, "--check")
     assert done.code == 0
     assert done.recap("campus.test")["skipped"] == 2
+
+
+@pytest.mark.parametrize(
+    ("variables", "proxied"),
+    [
+        ({}, False),
+        ({"chamilo_trusted_proxies": [], "chamilo_https_terminated_elsewhere": False}, False),
+        ({"chamilo_trusted_proxies": ["192.0.2.1"]}, True),
+        ({"chamilo_https_terminated_elsewhere": True}, True),
+    ],
+)
+def test_the_playbook_says_whether_there_is_a_proxy(variables, proxied):
+    playbook = yaml.safe_load(Path(__file__).parents[4].joinpath("playbooks/prove.yml").read_text())
+    task = next(task for task in playbook[0]["tasks"] if "chamilo.hardening.guide_prove" in task)
+    told = trust_as_template(task["chamilo.hardening.guide_prove"]["proxied"])
+    assert Templar(DataLoader(), variables=variables).template(told) is proxied
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
+import socket
 
 import pytest
 
@@ -144,3 +146,36 @@ def test_a_closed_port_holds_and_the_host_itself_tells_nothing(monkeypatch):
     monkeypatch.setattr(database.socket, "create_connection", lambda where, seconds: Connection(b"x", far=False))
     with pytest.raises(OSError, match="the host itself"):
         database.reach(Aim("campus.test"))
+
+
+@pytest.mark.parametrize("problem", [TimeoutError("timed out"), ConnectionRefusedError(111, "Connection refused")])
+def test_a_knock_that_nobody_answers_is_held_off(monkeypatch, problem):
+    assert knock(monkeypatch, problem).status == "pass"
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        OSError(errno.ENETUNREACH, "Network is unreachable"),
+        OSError(errno.EHOSTUNREACH, "No route to host"),
+        socket.gaierror(-2, "Name or service not known"),
+    ],
+)
+def test_a_knock_that_never_got_there_tells_nothing(monkeypatch, problem):
+    with pytest.raises(OSError, match=problem.strerror):
+        knock(monkeypatch, problem)
+
+
+def test_nobody_knocks_on_the_proxy(monkeypatch):
+    with pytest.raises(OSError, match="set chamilo_prove_address to the host's own address"):
+        knock(monkeypatch, AssertionError("asked"), Aim("campus.test", proxied=True))
+    refused = ConnectionRefusedError(111, "Connection refused")
+    assert knock(monkeypatch, refused, Aim("campus.test", "192.0.2.7", proxied=True)).status == "pass"
+
+
+def knock(monkeypatch, problem, aim=None):
+    def fail(where, seconds):
+        raise problem
+
+    monkeypatch.setattr(database.socket, "create_connection", fail)
+    return database.reach(aim or Aim("campus.test"))
