@@ -17,7 +17,13 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.filter.core import regex_replace
 from ansible.template import Templar, trust_as_template
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _advisories, _nginx, _site, _transaction
+from ansible_collections.chamilo.hardening.plugins.module_utils import (
+    _advisories,
+    _database,
+    _nginx,
+    _site,
+    _transaction,
+)
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _preflight
 from tests.tools import ways_in
 
@@ -73,6 +79,17 @@ def test_roles_and_playbooks_make_the_word_of_a_domain_as_modules_do() -> None:
     environment = jinja2.Environment()
     environment.filters["regex_replace"] = regex_replace
     assert environment.from_string(f"{{{{ 'a-B.test' | {rule} }}}}").render() == _site.word("a-B.test") == "a__b_test"
+
+
+@pytest.mark.parametrize("word", ["plain", 'a"b', "a\\b", "\\\\n", "a\\", "it's #1; ä€", "two\nlines", " "])
+def test_restore_writes_a_login_as_the_clients_of_the_database_read_it(word: str) -> None:
+    tasks = maps(load(ROOT / "playbooks/restore.yml"))
+    task = next(task for task in tasks if str(task.get("name")).startswith("Bring the login"))
+    given = {"chamilo_database_admin_user": word, "chamilo_database_admin_password": f"{word}2"}
+    written = Templar(DataLoader(), variables=given).template(
+        trust_as_template(task["ansible.builtin.copy"]["content"])
+    )
+    assert written == f"[client]\nuser={_database._option(word)}\npassword={_database._option(word + '2')}\n"
 
 
 def test_what_nginx_takes_once_is_looked_for_and_written_as_it_is_announced() -> None:
