@@ -137,7 +137,9 @@ options:
     elements: str
     default: []
   controller:
-    description: The address from which the host is managed.
+    description:
+      - The address from which the host is managed.
+      - When it is empty, the one that the connection over ssh comes from.
     type: str
     default: ""
   attempts:

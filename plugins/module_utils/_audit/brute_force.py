@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _fail2ban
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._compromise import USUAL_LOGS
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import names, tail
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import RECORDS, names, tail
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.passwords import on_every_portal, whole_number
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
     Finding,
@@ -37,6 +37,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._running import 
 LOGINS = ("/login_json", "/login/ldap/check", "/api/authentication_token")
 UNLOCK = ("/usr/local/sbin/chamilo-hardening", "/usr/local/sbin/chamilo-unlock")
 GUESSER, VICTIM = "203.0.113.66", "198.51.100.77"  # addresses for documentation: nobody has them
+FRIENDS = f"{RECORDS}/friends"  # the section's jail spares for a day each address that has an entry there
 _MOST_ATTEMPTS = 10
 _ATTEMPTS = 5
 _LOG_BYTES = 1 << 18
@@ -357,21 +358,28 @@ def friends(look: Look) -> Finding:
     readers = look.once(watching)
     if not readers:
         return not_applicable("No running jail reads what visitors of the portal write, so none bans them.")
-    declared = ["127.0.0.1", "::1"]
-    for option in ("trusted_proxies", "friends", "controller"):
-        value = look.options.get(option) or []
-        declared += [value] if isinstance(value, str) else [str(network) for network in value]
+    own = ["127.0.0.1", "::1"]
+    controller = str(look.options.get("controller") or look.site.managed_from)
+    declared = [
+        *own,
+        *(str(one) for option in ("trusted_proxies", "friends") for one in look.options.get(option) or []),
+    ]
+    declared += [controller] if controller else []
+    noted = bool(controller) and os.path.exists(os.path.join(FRIENDS, controller))
+    day = ""
     for jail in readers:
-        missing = [
-            friend
-            for friend in declared
-            if not _within(friend, jail.friends) and not (jail.spares_itself and friend in ("127.0.0.1", "::1"))
-        ]
+        spared = [*jail.friends, *([*own, *look.site.addresses] if jail.spares_itself else [])]
+        missing = [friend for friend in declared if not _within(friend, spared)]
+        # How old the note is does not count: the role renews it in each run, before it arms the jail.
+        if noted and FRIENDS in jail.friend_command and controller in missing:
+            missing.remove(controller)
+            day = f" It spares {controller} for a day after each run of the role."
         if missing:
-            return failed(f"The jail {jail.name} could ban {names(missing)}: not among those it never bans.")
+            managed = f" This host is managed from {controller}." if controller in missing else ""
+            return failed(f"The jail {jail.name} could ban {names(missing)}: not among those it never bans.{managed}")
     return passed(
         f"{names(jail.name for jail in readers)} never bans {names(declared, 10)}"
-        f"{'' if len(declared) > 2 else '; no network, proxy or controller was declared'}."
+        f"{'' if len(declared) > 2 else '; no network, proxy or controller was declared'}.{day}"
     )
 
 

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import yaml
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _fail2ban
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import brute_force
@@ -347,6 +349,35 @@ def test_friends(host, differences, options, missing):
     finding = brute_force.friends(host.look(**options))
     assert finding.status == ("fail" if missing else "pass"), finding.evidence
     assert missing in finding.evidence
+
+
+def test_the_machine_that_manages_the_host_is_one_of_them(host, tmp_path, monkeypatch):
+    folder = tmp_path / "friends"
+    monkeypatch.setattr(brute_force, "FRIENDS", str(folder))
+    ours = {"friend_command": f'test -n "$(find {folder}/<ip> -mmin -1440 2>/dev/null)"'}
+
+    def seen(controller="", **differences):
+        host.jails = [jail(GOOD, file=host.log, **differences)]
+        it = host.look(controller=controller)
+        it.site = replace(it.site, managed_from="198.51.100.9")
+        finding = brute_force.friends(it)
+        return finding.status, finding.evidence
+
+    assert seen(friends=("198.51.100.0/24",))[0] == "pass"
+    for differences in ({}, ours):
+        status, words = seen(**differences)
+        assert status == "fail" and "could ban 198.51.100.9" in words
+    (folder / "198.51.100.9").mkdir(parents=True)
+    status, words = seen(**ours)
+    assert status == "pass" and "198.51.100.9 for a day" in words
+    assert "for a day" not in seen(friends=("198.51.100.9",), **ours)[1]
+    assert seen()[0] == "fail", "the folder helps nobody where the jail does not look there"
+    assert "203.0.113.4" in seen("203.0.113.4", **ours)[1], "what is given counts more than what is found"
+
+
+def test_the_folder_of_friends_is_that_of_the_role():
+    role = Path(__file__).parents[5] / "roles/brute_force/vars/main.yml"
+    assert yaml.safe_load(role.read_text())["_chamilo_brute_force_friends_folder"] == brute_force.FRIENDS
 
 
 HELP = "#!/bin/sh\ncase $1 in unlock) echo 'usage: unlock USER|ADDRESS';; *) exit 2;; esac\n"
