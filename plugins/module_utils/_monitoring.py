@@ -178,7 +178,12 @@ def _watched(day: _Day, portal: Portal, reached: bool) -> None:
         watched = False
         words = "monit does not run, or did not read our files: see /var/log/monit.log and `monit -t`."
     known = portal.known
-    day.job("auth", watched, words or f"{pulse.get('text', '')} An alert goes out at {known['failures']}.")
+    blind = str(pulse.get("error", ""))
+    day.job(
+        "auth",
+        watched and not blind,
+        words or blind or f"{pulse.get('text', '')} An alert goes out at {known['failures']}.",
+    )
     thresholds = f"monit watches processor, memory and disk; an alert goes out at {known['percent']} % of a disk."
     day.job("resources", watched, words or thresholds)
     if known["log"]:
@@ -186,7 +191,7 @@ def _watched(day: _Day, portal: Portal, reached: bool) -> None:
         detail = f"A test error reached {known['log']}, and monit watches it."
         day.job("app_log", watched and not problem, problem or words or detail)
         day.lines += [problem] if problem else []
-    day.lines += [words] if words else []
+    day.lines += [line for line in (words, blind) if line]
 
 
 def _pulse(site: str) -> Mapping[str, Any]:

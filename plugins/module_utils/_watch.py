@@ -25,9 +25,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import _state
 FOLDER = "/etc/chamilo-hardening"
 PULSE = "/run/chamilo-hardening"
 _TAIL = 8 << 20  # bytes of a log
+_RECENT = 1 << 16  # bytes of it that show in which form it is written now
+_START = rb"^\S+ (?:\S+ )?[^\[\n]*\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] \""
+_UNDERSTOOD = re.compile(_START + rb"[^\"\n]*\" \d{3}\b", re.M)
 # As the jail of section brute_force counts them, whoever is at the other end.
 _FAILED = re.compile(
-    rb"^\S+ (?:\S+ )?[^\[\n]*\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] \"POST (?:https?://[^/\s\"]*)?"
+    _START + rb"POST (?:https?://[^/\s\"]*)?"
     rb"(?:/index\.php)?/(?:login_json|login/ldap/check|api/authentication_token)(?:\?\S*)?"
     rb" HTTP/[\d.]+\" (?:401|403|429)\b",
     re.M,
@@ -66,32 +69,53 @@ def logins(site: str, moment: float | None = None) -> Seen:
     known = configuration(site)
     moment = time.time() if moment is None else moment
     since = moment - 60 * int(known["minutes"])
-    addresses: list[bytes] = []
-    for path in known["logs"]:
-        addresses += _failures(path, since)
+    try:
+        addresses = _counted(known, since)
+    except WatchError as problem:  # monit runs and asks all the same
+        _pulse(site, {"at": moment, "error": str(problem)})
+        raise
     count = len(addresses)
     span = f"{known['minutes']} minutes at {known['domain']}"
     text = f"{count} failed logins from {len(set(addresses))} addresses in {span}."
-    _pulse(site, moment, text)
+    _pulse(site, {"at": moment, "text": text})
     return Seen(text, count >= int(known["failures"]))
+
+
+def _counted(known: Mapping[str, Any], since: float) -> list[bytes]:
+    if not known["logs"]:
+        raise WatchError(
+            f"The web server does not have the visitors of {known['domain']} written into a file, so failed logins are "
+            "not seen. Have the virtual host write one in the format combined and run the playbook harden, or waive "
+            "monitoring_auth."
+        )
+    return [address for path in known["logs"] for address in _failures(path, since)]
 
 
 def _failures(path: str, since: float) -> list[bytes]:
     """The address of each failed login since then, read from the end of the log and of the one before."""
     found: list[bytes] = []
-    if not os.path.exists(path):
-        raise WatchError(f"There is no {path}, so failed logins are not seen.")
+    if not os.path.isfile(path):
+        raise WatchError(f"There is no file {path}, so failed logins are not seen.")
+    recent = _end(path, _RECENT)
+    if b"\n" in recent and not _UNDERSTOOD.search(recent):
+        raise WatchError(
+            f"The lines of {path} are in a form that is not understood, so failed logins are not seen. Have the "
+            "virtual host write them in the format combined, or waive monitoring_auth."
+        )
     for log in (path, f"{path}.1"):
         if not os.path.exists(log) or os.path.getmtime(log) < since:
             continue
-        with open(log, "rb") as stream:
-            stream.seek(max(0, os.path.getsize(log) - _TAIL))
-            text = stream.read(_TAIL)
-        for line in _FAILED.finditer(text):
+        for line in _FAILED.finditer(_end(log, _TAIL)):
             if _moment(line[1].decode()) >= since:
                 address = _ADDRESS.search(line[0].partition(b"[")[0])
                 found.append(address[1] if address else b"")
     return found
+
+
+def _end(path: str, size: int) -> bytes:
+    with open(path, "rb") as stream:
+        stream.seek(max(0, os.path.getsize(path) - size))
+        return stream.read(size)
 
 
 def _moment(text: str) -> float:
@@ -105,9 +129,9 @@ def _moment(text: str) -> float:
     return calendar.timegm(parts) - (-offset if text[21] == "-" else offset)
 
 
-def _pulse(site: str, moment: float, text: str) -> None:
+def _pulse(site: str, said: Mapping[str, Any]) -> None:
     """A sign of life: the daily work looks whether it is fresh, which shows that monit runs and asks."""
-    _state.replace_file(f"{PULSE}/watch-{site}.json", json.dumps({"at": moment, "text": text}) + "\n")
+    _state.replace_file(f"{PULSE}/watch-{site}.json", json.dumps(said) + "\n")
 
 
 def pulse(site: str) -> Mapping[str, Any]:

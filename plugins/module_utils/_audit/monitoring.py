@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _fail2ban
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _compromise
@@ -119,10 +120,25 @@ def _watch_lost(look: Look, *wanted: str) -> str:
 def _asked(site: str) -> float:
     """When monit last asked for failed logins; where it never did since this host came up, when it was started."""
     try:
-        with open(f"{_PULSE}/watch-{site}.json", encoding="utf-8") as stream:
-            return float(json.load(stream)["at"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return float(_sign(site)["at"])
+    except (ValueError, KeyError, TypeError):
         return os.path.getmtime(_MONIT_STARTED) if os.path.exists(_MONIT_STARTED) else 0.0
+
+
+def _sign(site: str) -> dict[str, Any]:
+    """The sign of life of the watch over failed logins, and what keeps it from seeing any."""
+    try:
+        with open(f"{_PULSE}/watch-{site}.json", encoding="utf-8") as stream:
+            known = json.load(stream)
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _logins_lost(look: Look) -> str:
+    """What keeps failed logins from being counted now."""
+    blind = (str(_sign(site).get("error", "")).rstrip(".") for site in settings("monitoring"))
+    return _watch_lost(look, "watch logins") or next((f"now: {words}" for words in blind if words), "")
 
 
 def _log_lost(look: Look, log: str, environment: str) -> str:
@@ -250,8 +266,7 @@ def resources(look: Look) -> Finding:
 
 @check("monitoring_auth")
 def auth(look: Look) -> Finding:
-    lost = partial(_watch_lost, look, "watch logins")
-    ours = job_of_ours(look, OURS, "auth", "The count of failed logins", _DAY, "daily", lost)
+    ours = job_of_ours(look, OURS, "auth", "The count of failed logins", _DAY, "daily", partial(_logins_lost, look))
     if ours:
         return ours
     pattern = r"track_e_login_record|login_json|authentication_token|ids/ids\.log"

@@ -127,6 +127,13 @@ def test_a_monit_that_does_not_ask_is_no_watch(host):
     assert not host.record()["auth"] and "monit does not run" in host.detail("resources")
 
 
+def test_logins_that_are_not_seen_are_red_alone(host):
+    _state.replace_file(f"{_watch.PULSE}/watch-campus.json", json.dumps({"at": time.time(), "error": "No log."}))
+    assert "No log." in step()
+    assert {name for name, ok in host.record().items() if not ok} == {"auth", "integrity"}
+    assert host.detail("auth") == "No log."
+
+
 def test_an_error_that_does_not_reach_the_log_is_said(host):
     host.configure(console=["true"])
     step()

@@ -44,6 +44,15 @@ def test_what_cannot_be_looked_at_is_no_alarm(monkeypatch, tmp_path, capsys):
     assert _program.main(["watch", "disks", "campus"]) == 0
 
 
+@pytest.mark.parametrize("enforced", [True, False])
+def test_who_waived_the_count_is_not_told_that_it_is_not_made(enforced):
+    off = dict.fromkeys(("_chamilo_monitoring_resources", "_chamilo_monitoring_app_log"), False)
+    names = {"chamilo_site": "campus", "chamilo_domain": "campus.test", "_chamilo_monitoring_auth": enforced}
+    text = jinja2.Template(MONIT.read_text(), undefined=jinja2.StrictUndefined).render(**off, **names)
+    assert [words in text for words in ("if status = 1 for 3 cycles", "if status = 10")] == [enforced, enforced]
+    assert "watch logins campus" in text, "the daily work sees by it that monit runs"
+
+
 def test_files_are_compared_for_each_portal(monkeypatch, capsys):
     monkeypatch.setattr(_monitoring, "sites", lambda: ["campus", "shop"])
     monkeypatch.setattr(

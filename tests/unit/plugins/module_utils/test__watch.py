@@ -94,6 +94,40 @@ def test_a_log_that_is_gone_is_an_error(host):
         logins("shop", NOW)
 
 
+JSON = '{"at": "25/Nov/2026:16:55:00 +0000", "request": "POST /login_json HTTP/1.1", "status": 401}\n'
+
+
+@pytest.mark.parametrize("text", [JSON, line().replace('" 401', '" campus.test 401')])
+def test_a_form_that_cannot_be_read_is_an_error_that_is_noted(host, text):
+    host.log(text * 3)
+    with pytest.raises(WatchError, match=r"access\.log are in a form that is not understood.*combined"):
+        logins("campus", NOW)
+    pulse = host.pulse()
+    assert (pulse["at"], "not understood" in pulse["error"]) == (NOW, True), "monit asked all the same"
+    host.log(text * 3 + line(status=200))
+    logins("campus", NOW)
+    assert "error" not in host.pulse()
+
+
+def test_lines_of_an_earlier_form_do_not_hide_that_nothing_is_read_any_more(host):
+    host.log(line() + JSON * 1000)
+    with pytest.raises(WatchError, match="not understood"):
+        logins("campus", NOW)
+
+
+def test_where_no_file_is_written_nothing_is_counted(host, tmp_path):
+    known = {"domain": "campus.test", "logs": [], "failures": 3, "minutes": 10}
+    (tmp_path / "monitoring-campus.json").write_text(json.dumps(known))
+    with pytest.raises(
+        WatchError, match="does not have the visitors of campus.test written into a file.*waive monitoring_auth"
+    ):
+        logins("campus", NOW)
+    (tmp_path / "monitoring-campus.json").write_text(json.dumps({**known, "logs": ["/dev/null"]}))
+    with pytest.raises(WatchError, match="no file /dev/null, so failed logins are not seen"):
+        logins("campus", NOW)
+    assert "not seen" in host.pulse()["error"]
+
+
 def test_an_old_sign_of_life_says_when_it_was(host):
     assert host.pulse() == {}
     host.log("")

@@ -119,8 +119,8 @@ class Host:
         self.file("var/log/prod.log", "request.CRITICAL: Uncaught PHP Exception\n")
         self.record(**dict.fromkeys((*OURS, "app_log"), {"at": time.time() - 7200, "ok": True}))
 
-    def pulse(self, minutes=1):
-        (self.run / "watch-campus.json").write_text(json.dumps({"at": time.time() - 60 * minutes}))
+    def pulse(self, minutes=1, **more):
+        (self.run / "watch-campus.json").write_text(json.dumps({"at": time.time() - 60 * minutes, **more}))
 
     def look(self, root=True, environment="prod"):
         logs = {"access_log": self.access_log, "access_log_file": self.access_log_file}
@@ -190,6 +190,11 @@ TAKEN = {
     ),
     "that monit asks": (lambda host: host.pulse(minutes=60), WATCH, "monit does not ask for failed logins of campus"),
     "the sign of life": (lambda host: (host.run / "watch-campus.json").unlink(), WATCH, "monit does not ask"),
+    "the lines of the log": (
+        lambda host: host.pulse(error="The lines of x.log are in a form that is not understood."),
+        {"auth"},
+        "ago, but now: The lines of x.log are in a form that is not understood.",
+    ),
     "who is told": (lambda host: (host.settings / "alert.json").unlink(), {"accounts", "delivery"}, "gone or damaged"),
     "everybody": (lambda host: (host.settings / "alert.json").write_text("{}"), {"accounts", "delivery"}, "nobody is"),
     "the mail program": (lambda host: host.mailer.unlink(), {"accounts", "delivery"}, "no program any more"),
