@@ -149,6 +149,28 @@ def test_a_host_is_judged_by_what_this_run_makes_true(given: dict[str, Any], due
     assert sorted(templar.template(trust_as_template("{{ _chamilo_common_due }}"))) == sorted(due)
 
 
+@pytest.mark.parametrize(
+    ("given", "first", "now"),
+    [
+        ({"chamilo_backups_first": True}, True, ["backup"]),
+        ({"chamilo_backups_first": True, "chamilo_backups_state": "present"}, True, ["backup"]),
+        ({"chamilo_backups_first": True, "chamilo_backups_state": "absent"}, False, []),
+        ({}, False, ["backup"]),
+    ],
+)
+def test_only_where_there_are_backups_one_is_taken_first(given: dict[str, Any], first: bool, now: list[str]) -> None:
+    play = load(ROOT / "playbooks/harden.yml")[1]
+    task = next(task for task in play["pre_tasks"] if task["name"].startswith("Take a backup"))
+    texts = {key: text for key, text in load(ROOT / "roles/backups/vars/main.yml").items() if isinstance(text, str)}
+    ours = {key: trust_as_template(text) for key, text in texts.items()}
+    templar = Templar(DataLoader(), variables={**ours, "_chamilo_is_web": True, **given})
+    assert all(templar.evaluate_conditional(trust_as_template(one)) for one in task["when"]) is first
+    before = {"_chamilo_backups_before": True, "chamilo_backups_state": given.get("chamilo_backups_state", "present")}
+    skipped = {"_chamilo_backups_jobs": ["backup", "drill"], "__chamilo_backups_key": {"skipped": True}}
+    templar = Templar(DataLoader(), variables={**ours, **before, **skipped})
+    assert templar.template(trust_as_template("{{ _chamilo_backups_now }}")) == now
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_every_option_is_described(role: str) -> None:
     for name, option in options(role).items():
