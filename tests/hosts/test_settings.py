@@ -190,6 +190,8 @@ def test_forty_settings_cost_as_many_queries_as_one(way: Way) -> None:
         assert [row[1:4] for row in rows(way.host, CHECK)] == [["1", "security", "true"], ["2", "security", "true"]]
         return took
 
+    # What Debian has the database asked after each start would count as well. "[]" keeps pgrep from finding this shell.
+    way.host.run("timeout 60 sh -c 'while pgrep -f debian-[s]tart >/dev/null; do sleep 0.2; done'")
     one, forty = cost({CHECK: True}), cost(many)
     print(f"\n{one} statements for one setting, {forty} for {len(many)}")
     assert forty == one > 5
