@@ -144,6 +144,16 @@ def test_opening_again_moves_the_deadline_and_the_address(host):
     assert not host.file.exists()
 
 
+def test_of_two_open_trees_the_one_that_was_asked_for_is_meant(host):
+    host.open()
+    (one,) = host.windows.known()
+    other = replace(one, tree={**one.tree, "path": str(host.folder / "other")})
+    host.engine.store.keep("windows.json", json.dumps([vars(other), vars(one)]).encode())
+    assert host.windows.at(str(host.root)) == one
+    assert host.windows.at(str(host.folder / "other")) == other
+    assert host.windows.at(str(host.folder)) is None
+
+
 def test_what_is_due(host):
     host.open(minutes=1)
     window = host.windows.known()[0]
@@ -276,6 +286,9 @@ def test_the_module_leaves_an_open_tree_alone_and_closes_one_that_is_due(host, m
     monkeypatch.setattr(_window, "Windows", lambda _engine: host.windows)
     found, told = _window.apply(host.tree, "upgrade", 30, False)
     assert found.changed and "is open (upgrade)" in told
+    found, told = _window.apply(host.tree, "install", 30, False)
+    assert found.changed and "is open (install)" in told, "another profile is another wish"
+    _window.apply(host.tree, "upgrade", 30, False)
     for profile, until in (("production", None), ("upgrade", 60)):
         found, told = _window.apply(host.tree, profile, until, False)
         assert not found.changed and "1970-01-12 14:16:40" in told
