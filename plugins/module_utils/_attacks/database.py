@@ -88,8 +88,9 @@ def _allowed(problem: DatabaseError) -> bool:
 def reach(aim: Aim) -> Finding:
     if aim.proxied and not aim.address:
         raise OSError(
-            f"{aim.domain} leads to a proxy, and port {_PORT} of that tells nothing. For this one, set "
-            "chamilo_prove_address to the host's own address"
+            f"{aim.domain} leads to a proxy, and port {_PORT} of that tells nothing. Where the host speaks https "
+            "itself, set chamilo_prove_address to the host's own address; where TLS ends at the proxy, see yourself "
+            f"that the host's port {_PORT} does not answer from here, and waive database_bind for this run"
         )
     where = aim.address or aim.domain
     try:
