@@ -89,6 +89,7 @@ class Probe:
     """One request and the answer that is right. ``generation``: a header carries this generation's token.
 
     ``was``: where the same answer came from before the change, if that is another URL.
+    ``send``: headers that go with the request.
     """
 
     url: str
@@ -99,6 +100,7 @@ class Probe:
     headers: tuple[tuple[str, str], ...] = ()
     ca: str = ""
     generation: bool = False
+    send: tuple[tuple[str, str], ...] = ()
 
     def faults(self, answer: Answer) -> dict[str, str]:
         """What is wrong with an answer, by the part of it that is."""
@@ -271,6 +273,7 @@ def _probe(given: Mapping[str, Any], generation: str) -> Probe:
         tuple((name, str(value).replace(GENERATION, generation)) for name, value in sorted(headers.items())),
         given.get("ca") or "",
         any(GENERATION in str(value) for value in headers.values()),
+        tuple((name, str(value)) for name, value in sorted((given.get("send") or {}).items())),
     )
 
 
@@ -886,7 +889,9 @@ def ask(probe: Probe) -> Answer:
         url = f"{parts.scheme}://{probe.host}{port}{probe.url.split('://', 1)[1][len(parts.netloc) :]}"
     try:
         address = probe.address or parts.hostname or ""
-        return fetch(url, address=address, verify=bool(probe.ca), ca_file=probe.ca, ca_alone=True)
+        return fetch(
+            url, address=address, headers=dict(probe.send), verify=bool(probe.ca), ca_file=probe.ca, ca_alone=True
+        )
     except OSError as problem:
         return Answer(url, error=f"the file of the authority, {probe.ca}, cannot be used: {problem}")
 
@@ -973,13 +978,15 @@ def _blobs(state: Mapping[str, Any]) -> list[str]:
 
 
 def _plain(probe: Probe) -> dict[str, Any]:
-    return {**asdict(probe), "status": list(probe.status), "headers": [list(pair) for pair in probe.headers]}
+    pairs = {"headers": [list(pair) for pair in probe.headers], "send": [list(pair) for pair in probe.send]}
+    return {**asdict(probe), "status": list(probe.status), **pairs}
 
 
 def _revive(known: Mapping[str, Any]) -> Probe:
     values = {name: value for name, value in known.items() if name != "seen"}
     values["status"] = tuple(values["status"])
-    values["headers"] = tuple((name, value) for name, value in values["headers"])
+    for pairs in ("headers", "send"):  # older records have nothing that is sent
+        values[pairs] = tuple((name, value) for name, value in values.get(pairs, ()))
     return Probe(**values)
 
 

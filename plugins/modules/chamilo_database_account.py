@@ -132,6 +132,10 @@ options:
         type: list
         elements: int
         default: [200]
+      send:
+        description: Names and values of headers that go with the request.
+        type: dict
+        default: {}
 requirements:
   - python3-pymysql, or the mariadb or mysql client, on the target
 seealso:
@@ -229,6 +233,7 @@ PROBE = {
     "address": {"type": "str"},
     "host": {"type": "str"},
     "status": {"type": "list", "elements": "int", "default": [200]},
+    "send": {"type": "dict", "default": {}},
 }
 
 
@@ -241,7 +246,13 @@ def keeper(given: dict) -> Keeper:
         site, environment = discover(*place), {}
     names = ("site", "application", "split", "backup", "clients", "tls", "elsewhere", "retire", "web_user")
     probe = [
-        Probe(one["url"], address=one["address"] or "", host=one["host"] or "", status=tuple(one["status"]))
+        Probe(
+            one["url"],
+            address=one["address"] or "",
+            host=one["host"] or "",
+            status=tuple(one["status"]),
+            send=tuple((name, str(value)) for name, value in one["send"].items()),
+        )
         for one in given["probe"]
     ]
     admin = None

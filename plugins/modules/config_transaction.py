@@ -166,6 +166,10 @@ options:
         description: Names and values of headers that must come exactly once and with exactly this value.
         type: dict
         default: {}
+      send:
+        description: Names and values of headers that go with the request.
+        type: dict
+        default: {}
       ca:
         description: File with the authority that must have signed the certificate. Without it any certificate is taken.
         type: path
@@ -288,6 +292,7 @@ PROBE = {
     "host": {"type": "str"},
     "status": {"type": "list", "elements": "int", "default": [200]},
     "headers": {"type": "dict", "default": {}},
+    "send": {"type": "dict", "default": {}},
     "ca": {"type": "path"},
 }
 LOAD = {

@@ -792,6 +792,28 @@ def test_undo_of_a_site_that_is_broken_may_lead_anywhere(world: World) -> None:
     assert world.undo().changed
 
 
+def test_undo_asks_as_the_run_did(world: World) -> None:
+    # The site sends whoever claims nothing away, so only who says the same hears that it is broken.
+    def fetch(probe: Probe) -> Answer:
+        return world.fetch(probe) if probe.send == (("X-Claim", "1"),) else Answer(probe.url, 301)
+
+    engine = world.engine
+    world.engine = lambda: Engine(str(world.state), world.machine, fetch)  # type: ignore[method-assign] # a fake
+    probe = [{"url": "http://host/", "status": [200, 301], "send": {"X-Claim": 1}}]
+    assert world.apply(probe=probe, files=one("new")).changed
+    world.site = lambda loaded: 200 if loaded["main.conf"] == "new" else 500
+    with pytest.raises(TransactionError, match="http://host/ answers 500; before this it was 200"):
+        world.undo()
+    world.engine = engine  # type: ignore[method-assign]
+    # What an older run wrote down knows of no header.
+    state = json.loads((world.state / "state.json").read_text())
+    for known in (known for name in ("seen", "probe") for known in state["records"]["headers"][name]):
+        del known["send"]
+    (world.state / "state.json").write_text(json.dumps(state))
+    world.site = lambda loaded: 200
+    world.undo()
+
+
 def test_undo_waits_until_the_token_is_gone(world: World) -> None:
     world.apply()
     before = world.tree()
@@ -875,11 +897,15 @@ def test_a_probe_asks_for_its_host_at_its_address(monkeypatch: pytest.MonkeyPatc
     asked: list[tuple[str, dict[str, Any]]] = []
     monkeypatch.setattr(_wire, "fetch", lambda url, **more: asked.append((url, more)) or Answer(url, 200))
     _transaction.ask(Probe("https://127.0.0.1:8443//a?b", host="campus.test", ca="/ca.pem"))
-    _transaction.ask(Probe("http://campus.test/", address="10.0.0.1"))
+    _transaction.ask(Probe("http://campus.test/", address="10.0.0.1", send=(("X-Forwarded-Proto", "https"),)))
     alone = {"ca_alone": True}  # the authority must have signed the certificate
+    claim = {"X-Forwarded-Proto": "https"}
     assert asked == [
-        ("https://campus.test:8443//a?b", {"address": "127.0.0.1", "verify": True, "ca_file": "/ca.pem", **alone}),
-        ("http://campus.test/", {"address": "10.0.0.1", "verify": False, "ca_file": "", **alone}),
+        (
+            "https://campus.test:8443//a?b",
+            {"address": "127.0.0.1", "headers": {}, "verify": True, "ca_file": "/ca.pem", **alone},
+        ),
+        ("http://campus.test/", {"address": "10.0.0.1", "headers": claim, "verify": False, "ca_file": "", **alone}),
     ]
 
 

@@ -12,6 +12,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import NoClient
 from ansible_collections.chamilo.hardening.plugins.module_utils._database_account import AccountError
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Database, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Probe
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_database_account as module
 
 GIVEN = {"domain": "campus.test", "site": "campus"}
@@ -81,6 +82,18 @@ def test_a_failure_is_one_sentence(run):
 def test_nobody_looks_for_strangers_unless_it_is_asked_for(run):
     _told, ((_site, _given, wish, admin),) = run(lambda result, check: None)
     assert wish.clients is None and admin is None
+
+
+def test_the_portal_is_asked_as_it_was_told(run):
+    asked = {
+        "url": "http://campus.test/",
+        "address": "127.0.0.1",
+        "status": [200, 302],
+        "send": {"X-Forwarded-Proto": "https"},
+    }
+    _told, ((_site, _given, wish, _admin),) = run(lambda result, check: None, probe=[asked])
+    claim = (("X-Forwarded-Proto", "https"),)
+    assert wish.probe == [Probe("http://campus.test/", address="127.0.0.1", status=(200, 302), send=claim)]
 
 
 def test_absent_restores(run):
