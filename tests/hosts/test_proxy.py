@@ -13,9 +13,11 @@ from tests.hosts.hardening import BEHIND, HSTS, Playbook, missing_from_the_porta
 from tests.hosts.test_audit_data import audit, install
 from tests.hosts.test_brute_force import ATTEMPTS, BAN, JAIL, Attacker, banned, until
 from tests.hosts.test_sessions import SCRIPT, flags
+from tests.playbook import PlayError
 from tests.testbed.hosts import Host
 
 FORGED = "203.0.113.66"
+INDEX = "/var/www/chamilo/public/index.php"
 
 
 @pytest.fixture
@@ -90,6 +92,20 @@ def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, make: Callable[
     assert (direct.status, direct.value("Location")) == (301, f"{base}/login")
     assert direct.values("Strict-Transport-Security") == []
     assert logged(fresh) == tester
+
+    # What breaks PHP alone is put back: what looks after a change comes as far as PHP.
+    trap = "<?php if (ini_get('session.gc_maxlifetime') === '7200') { http_response_code(503); exit; } ?>"
+    fresh.run(["sed", "-i", f"1i {trap}", INDEX])
+    with pytest.raises(PlayError, match=r"answers 503 instead of 200.*The old configuration is back and in force"):
+        playbook.harden(fresh, "--tags", "sessions", **behind, chamilo_sessions_lifetime=7200)
+    assert fresh.http(f"{base}/login", address=gate.address).status == 200
+    fresh.run(["sed", "-i", "1d", INDEX])
+    # The host itself is believed how it comes, and not who it is.
+    own = ["curl", "-s", "--resolve", f"{fresh.domain}:80:127.0.0.1", f"http://{fresh.domain}/_testbed/request"]
+    assert fresh.run([*own, "-o", "/dev/null", "-w", "%{http_code}"]).stdout == "301"
+    seen = fresh.run([*own, *(word for name, value in claim.items() for word in ("-H", f"{name}: {value}"))]).stdout
+    assert '"secure":true' in seen
+    assert logged(fresh) == "127.0.0.1"
 
     # Who guesses is shut out, and neither the proxy nor whom he names or who comes the same way.
     attacker = Attacker(make("attacker", state="empty"))
