@@ -684,6 +684,8 @@ class _Walk:
         waiting: deque[Job] = deque()
         for root in self.tree.roots:
             place = self.tree.policy.of(root.path) if root.path else self.tree.policy.top
+            if place.want is None:
+                continue
             status = os.fstat(root.handle)
             self.found.entries += 1
             if stat.S_ISDIR(status.st_mode):
@@ -808,7 +810,7 @@ class _Walk:
         try:
             with os.scandir(handle) as listing:
                 os.fchdir(handle)  # for the one call that has no descriptor-relative form
-                if names and place.want is not None:
+                if names:
                     modes, owned = place.modes, place.owned
                     acls = place.private and root.device not in self._no_xattrs
                 for number, entry in enumerate(listing, 1):

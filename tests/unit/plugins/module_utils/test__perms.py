@@ -369,6 +369,14 @@ def test_what_is_excluded_is_not_looked_at(site):
     assert found.entries == sum(1 for _ in site.rglob("*")) + 1 - 4
 
 
+@pytest.mark.parametrize("root", ["var", "var/log", ".env"])
+def test_a_declared_part_that_is_excluded_is_not_looked_at(site, root):
+    before = picture(site / "var"), state(site / ".env")
+    found = run(order(site, roots=(root,), exclude=("var", ".env")))
+    assert (picture(site / "var"), state(site / ".env")) == before
+    assert found.entries == sum(1 for _ in site.rglob("*")) + 1 - 7
+
+
 @pytest.mark.parametrize(
     ("pattern", "path", "fits"),
     [
