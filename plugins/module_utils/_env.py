@@ -187,19 +187,27 @@ class _Files:
         values = {name: value.text for name, value in self.raw.items()}
         own = {name for name, text in values.items() if re.search(rf"\$\{{?{name}(?!\w)", text)}
         assigned: dict[str, str] = {}
+
+        def leave_out(name: str, why: str) -> None:
+            del values[name]
+            if not quiet:
+                self.problems.append(f"{self.raw[name].source}: {name}: {why}.")
+
         for _pass in range(_PASSES):
             before = dict(values)
             for name, text in before.items():
                 if "$" in text:
                     try:
-                        seen = {other: value for other, value in values.items() if other != name or name not in own}
+                        seen = {other: value for other, value in before.items() if other != name or name not in own}
                         values[name] = self._expand(text, seen, assigned)
                     except DotenvError as problem:
-                        del values[name]
-                        if not quiet:
-                            self.problems.append(f"{self.raw[name].source}: {name}: {problem}.")
+                        leave_out(name, str(problem))
             if values == before:
                 break
+        else:
+            for name, text in [*values.items()]:
+                if text != before[name]:
+                    leave_out(name, "its references have no end")
         return {
             name: _Value(text.replace(_DOLLAR, "$").replace("\\\\", "\\"), self.raw[name].source)
             for name, text in values.items()

@@ -34,6 +34,14 @@ def read(host, files, real=None):
         ("A= # c", {"A": ""}),
         ("export A=3", {"A": "3"}),
         ("B=1\nA=${B}x", {"A": "1x", "B": "1"}),
+        ("A=$B\nB=$C\nC=$D\nD=x", {"A": "x", "B": "x", "C": "x"}),
+        ("D=x\nC=$D\nB=$C\nA=$B", {"A": "x", "B": "x", "C": "x"}),
+        ("A=$A$B\nB=x", {"A": "x"}),
+        ("A=$AB\nAB=$B\nB=x", {"A": "x"}),
+        # Each pass reads what the pass before it left.
+        ("C=x\nB=$C\nA=$B$C", {"A": "", "B": "x"}),
+        ("B=${B:-d}x\nA=$B", {"A": "dxx", "B": "dx"}),
+        ("A=$B\nB=$A", {"A": "$A", "B": "$B"}),
         ("B=1\nA='${B}'", {"A": "${B}", "B": "1"}),
         ("A=$B\nB=late", {"A": "late", "B": "late"}),
         ("A=${NOPE:-def}", {"A": "def"}),
@@ -77,6 +85,12 @@ def test_values_are_those_symfony_sees(host, text, values):
 )
 def test_what_symfony_refuses_is_a_problem_with_its_place(host, text, problem):
     assert read(host, {".env": text}).problems == (problem,)
+
+
+def test_references_without_an_end_are_a_problem(host):
+    environment = read(host, {".env": "A=$B\nB=$C\nC=$A\nD=1"})
+    assert environment.problems == tuple(f"{ROOT}/.env: {name}: its references have no end." for name in "ABC")
+    assert [environment.secret(name) for name in "ABCD"] == ["", "", "", "1"]
 
 
 @pytest.mark.parametrize(
