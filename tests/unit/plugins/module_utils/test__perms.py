@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import grp
 import json
 import os
 import pwd
@@ -729,6 +730,19 @@ def test_fifo_socket_and_device_are_told_and_left(site):
     listener.close()
 
 
+def test_whose_something_is_is_asked_once_however_much_of_it_there_is(site, monkeypatch):
+    """Users may be in a directory on another host, and nothing limits what the web user makes."""
+    for number in range(30):
+        os.mkfifo(site / f"var/{number}")
+        os.chown(site / f"var/{number}", 54323, 54323)
+    asked = []
+    user, group = pwd.getpwuid, grp.getgrgid
+    monkeypatch.setattr(pwd, "getpwuid", lambda number: asked.append(("user", number)) or user(number))
+    monkeypatch.setattr(grp, "getgrgid", lambda number: asked.append(("group", number)) or group(number))
+    assert run(order(site), check=True).refused_total == 30
+    assert asked.count(("user", 54323)) == asked.count(("group", 54323)) == 1
+
+
 def test_a_fifo_that_is_as_a_file_there_would_be_is_not_told(site):
     for name, mode, owner in (("right", 0o660, "www-data"), ("open", 0o666, "www-data"), ("roots", 0o660, "root")):
         os.mkfifo(site / f"var/{name}")
@@ -747,6 +761,7 @@ def test_a_fifo_that_is_as_a_file_there_would_be_is_not_told(site):
         (errno.ELOOP, "was exchanged"),
         (errno.ENOTDIR, "was exchanged"),
         (errno.ENXIO, "was exchanged"),
+        (errno.EPERM, "Operation not permitted"),
         (errno.EIO, "Input/output error"),
     ],
 )
@@ -1205,6 +1220,40 @@ def test_a_process_that_dies_is_no_success(site, monkeypatch):
 
     monkeypatch.setattr(_perms._Walk, "work", die)
     with pytest.raises(PermsError, match="not all of it was looked at: MemoryError: no more"):
+        run(order(site), processes=2)
+
+
+def test_of_several_processes_that_die_the_first_is_told(site, monkeypatch):
+    monkeypatch.setattr(_perms, "_ENOUGH", 1)
+    parent, fork, work, children = os.getpid(), os.fork, _perms._Walk.work, []
+
+    def count():
+        children.append(None)
+        return fork()
+
+    def die(walk, *arguments):
+        if os.getpid() != parent:
+            raise PermsError(f"child {len(children)}")
+        work(walk, *arguments)
+
+    monkeypatch.setattr(os, "fork", count)
+    monkeypatch.setattr(_perms._Walk, "work", die)
+    with pytest.raises(PermsError, match="not all of it was looked at: child 1$"):
+        run(order(site), processes=3)
+
+
+def test_a_process_that_is_killed_is_no_success(site, monkeypatch):
+    """Without a word: by the kernel, for example, where the memory ends."""
+    monkeypatch.setattr(_perms, "_ENOUGH", 1)
+    parent, work = os.getpid(), _perms._Walk.work
+
+    def die(walk, *arguments):
+        if os.getpid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+        work(walk, *arguments)
+
+    monkeypatch.setattr(_perms._Walk, "work", die)
+    with pytest.raises(PermsError, match="not all of it was looked at: it was killed"):
         run(order(site), processes=2)
 
 

@@ -166,6 +166,68 @@ def test_what_came_an_hour_after_nearly_all_of_its_part(site, monkeypatch):
     os.close(top)
 
 
+def like(owner, changed):
+    return os.stat_result([stat.S_IFREG | 0o644, 0, 0, 1, owner, 0, 0, 0, 0, changed])
+
+
+@pytest.fixture
+def laid(site, monkeypatch):
+    """``laid(files)``: a release with files of these owners and times in src/. A ctime cannot be set."""
+
+    def made(files):
+        names = [f"src/C{number:02}.php" for number in range(len(files))]
+        write_map(site, names)
+        known = {name: like(*file) for name, file in zip(names, files)}
+        seen, looks = _release.seen, []
+        monkeypatch.setattr(
+            _release, "seen", lambda top, path: looks.append(path) or known.get(path) or seen(top, path)
+        )
+        top = os.open(site, os.O_RDONLY)
+        release = Release(top, WEB.pw_uid)
+        release.look()
+        os.close(top)
+        return release, [path for path in looks if path in known]
+
+    return made
+
+
+@pytest.mark.parametrize(("touched", "when"), [(0, 100), (1, 100), (2, 8000)])
+def test_one_file_of_twenty_that_somebody_touched_does_not_say_when_a_part_was_laid(laid, touched, when):
+    release, _looks = laid([(0, 8000)] * touched + [(0, 100)] * (21 - touched))
+    assert release.needs("src/data.php", like(0, when + 3600))
+    assert not release.needs("src/data.php", like(0, when + 3601))
+
+
+@pytest.mark.parametrize(
+    ("owners", "theirs"),
+    [
+        ([WEB.pw_uid] * 21, True),
+        ([0] * 19 + [WEB.pw_uid] * 2, True),
+        ([0] * 20 + [WEB.pw_uid], False),
+        ([0] * 21, False),
+        ([1000] * 21, False),
+    ],
+)
+def test_whose_a_part_is(laid, owners, theirs):
+    """The web user's, where more than one file of twenty is."""
+    release, _looks = laid([(owner, 100) for owner in owners])
+    assert release.needs("src/data.php", like(WEB.pw_uid, 100)) is theirs
+    assert release.needs("src/data.php", like(1000, 100))
+
+
+@pytest.mark.parametrize(("files", "enough"), [(9, False), (10, True)])
+def test_few_files_in_the_map_say_nothing_of_the_others(laid, files, enough):
+    release, _looks = laid([(0, 100)] * files)
+    assert release.needs("src/data.php", like(0, 8000)) is not enough
+
+
+def test_a_large_part_is_known_by_a_sample_of_its_files(laid, monkeypatch):
+    monkeypatch.setattr(_release, "_SAMPLE", 20)
+    release, looks = laid([(0, 100)] * 39)
+    assert len(looks) == 20 and {"src/C00.php", "src/C38.php"} < set(looks)
+    assert not release.needs("src/data.php", like(0, 8000))
+
+
 def test_a_second_name_does_not_help(site):
     path = put(site, "src/CoreBundle/Shell.php")
     other = site / "src/CoreBundle/Other.php"

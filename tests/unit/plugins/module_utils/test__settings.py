@@ -382,6 +382,13 @@ def test_a_setting_of_a_later_version_is_said():
     assert planned(asked({late: True})).warnings == []
 
 
+def test_the_version_is_in_one_row_of_many():
+    late = "security.file_integrity_check_enabled"
+    others = row(1, 1, "false", "platform.allow_captcha"), row(2, 1, "prod", "platform.server_type")
+    found = planned(asked({late: True}), *others, row(3, 1, "2.0.1", f"platform.{VERSION}"))
+    assert len(found.warnings) == 1
+
+
 def test_many_settings_are_as_many_statements_as_one():
     many = {
         f"security.{name}": False for name in ("check_password", "allow_captcha", "2fa_enable", "user_reset_password")

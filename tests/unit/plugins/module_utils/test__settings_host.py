@@ -389,6 +389,14 @@ def test_a_file_that_is_not_in_force_yet_is_brought_into_force(fake, portal):
     assert not pin(fake, portal, {CHECK: True}).changed
 
 
+def test_a_cache_of_the_very_moment_of_the_file_is_in_force(fake, portal):
+    pin(fake, portal, {CHECK: True})
+    for time, changed in ((7, False), (8, True)):
+        os.utime(portal.file, ns=(time, time))
+        os.utime(portal.container, ns=(7, 7))
+        assert pin(fake, portal, {CHECK: True}, check=True).changed is changed
+
+
 def test_a_pin_needs_the_application_and_a_user(fake, portal):
     with pytest.raises(SettingsError, match="pin needs chamilo_root"):
         host(fake).apply(asked({CHECK: True}, pin=True), check=True)

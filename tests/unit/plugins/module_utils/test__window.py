@@ -427,3 +427,9 @@ def test_what_cannot_run_any_more_is_named_in_full_when_a_window_closes(host, mo
     found, _told = _window.apply(host.tree, "production", None, False)
     assert found.listing == listing
     assert _window.apply(host.tree, "production", None, True)[0].listing == ""
+
+
+def test_of_a_long_path_the_end_is_in_the_name_of_the_list(host):
+    """All of it may be longer than a name can be."""
+    listing = host.windows.listing(f"/{'a' * 150}/{'b' * 150}")
+    assert os.path.basename(listing) == f"planted-{'a' * 49}-{'b' * 150}.txt"
