@@ -37,6 +37,7 @@ def read(host, files, real=None):
         ("A=$B\nB=$C\nC=$D\nD=x", {"A": "x", "B": "x", "C": "x"}),
         ("D=x\nC=$D\nB=$C\nA=$B", {"A": "x", "B": "x", "C": "x"}),
         ("A=$A$B\nB=x", {"A": "x"}),
+        ("A=x\nB=$A$B", {"B": "x"}),
         ("A=$AB\nAB=$B\nB=x", {"A": "x"}),
         # Each pass reads what the pass before it left.
         ("C=x\nB=$C\nA=$B$C", {"A": "", "B": "x"}),
@@ -56,6 +57,9 @@ def read(host, files, real=None):
         ("# only\n\n  A=1\n\t# x\n  B=2", {"A": "1", "B": "2"}),
         ("A=x\r\nB=y\r\n", {"A": "x", "B": "y"}),
         ('A="x"   \n', {"A": "x"}),
+        ('A=""\nB="x"', {"A": "", "B": "x"}),
+        ('A=a"b c"', {"A": "ab c"}),
+        ('A="x\\\\"\nB=1', {"A": "x\\", "B": "1"}),
     ],
 )
 def test_values_are_those_symfony_sees(host, text, values):
@@ -78,6 +82,7 @@ def test_values_are_those_symfony_sees(host, text, values):
         ("A=1\n\n# c\nB='two\nlines'\nC= x", f"{ROOT}/.env:6: C: a blank stands before the value."),
         ("A=1\0", f"{ROOT}/.env:1: a byte-order mark or a NUL byte stands in the file."),
         ("A", f'{ROOT}/.env:1: "=" is missing behind A.'),
+        ("export A?=1", f'{ROOT}/.env:1: "=" is missing behind A.'),
         ("A=x\ty", f"{ROOT}/.env:1: A: a value with blanks needs quotes."),
         ("A=$(date)", f"{ROOT}/.env: A: the value comes from a command, which is not run here."),
         ("\ufeffA=1", f"{ROOT}/.env:1: a byte-order mark or a NUL byte stands in the file."),
@@ -112,6 +117,7 @@ def test_references_without_an_end_are_a_problem(host):
             {"A": "x", "APP_ENV": "x", "APP_DEBUG": "1"},
         ),
         ({".env": "APP_ENV=test", ".env.local": "A=2", ".env.test": "A=3"}, {"A": "3", "APP_ENV": "test"}),
+        ({".env": "APP_ENV=uat", ".env.local": "A=2"}, {"A": "2", "APP_ENV": "uat"}),
         ({".env": "A=1", ".env.local": "APP_ENV=local\nA=2", ".env.local.local": "A=3"}, {"A": "2"}),
         ({".env": "APP_ENV=$X\nX=prod", ".env.prod": "A=3"}, {"A": "3", "APP_ENV": "prod"}),
         (
