@@ -208,9 +208,29 @@ def test_json_that_is_none_is_replaced():
     assert [one.id for one in planned(asked({RULES: WHOLE}), other).update] == [1]
 
 
+def test_json_that_is_not_there_is_written():
+    assert [one.portal for one in planned(asked({RULES: WHOLE})).insert] == [1]
+    assert [one.id for one in planned(asked({RULES: WHOLE}), row(1, 1, "", RULES)).update] == [1]
+
+
 def test_json_that_means_the_same_is_left_alone():
     stored = json.dumps({"min": dict(reversed(WHOLE["min"].items()))}, indent=2)
     assert not planned(asked({RULES: WHOLE}), row(1, 1, stored, RULES)).changes_rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "pin", "changed", "changes_rows"),
+    [
+        ([], None, True, True),  # an INSERT
+        ([row(7, 1, "false")], None, True, True),  # an UPDATE
+        ([row(7, 1, "true"), row(8, 1, "true")], None, True, True),  # a DELETE
+        ([row(7, 1, "true")], True, True, False),
+        ([row(7, 1, "true")], None, False, False),
+    ],
+)
+def test_each_kind_of_change_alone_is_one(rows, pin, changed, changes_rows):
+    todo = planned(asked({CHECK: True}, pin=pin), *rows)
+    assert (todo.settings[CHECK]["changed"], todo.changes_rows) == (changed, changes_rows)
 
 
 def test_all_portals_means_every_row_that_is_there():
@@ -363,6 +383,7 @@ def test_a_pin_is_taken_away():
 
 def test_sessions_hold_what_the_application_does_not_ask_for_each_time():
     assert planned(asked({STRENGTH: False}), row(7, 1, "true", STRENGTH)).sessions_hold_old_values
+    assert planned(asked({STRENGTH: True}), row(7, 1, "false", STRENGTH)).sessions_hold_old_values
     assert not planned(asked({STRENGTH: True}), row(7, 1, "true", STRENGTH)).sessions_hold_old_values
     assert not planned(asked({CHECK: True}), row(7, 1, "false")).sessions_hold_old_values, "asked for each time"
     assert not planned(asked({STRENGTH: False}, pin=True), row(7, 1, "true", STRENGTH)).sessions_hold_old_values
