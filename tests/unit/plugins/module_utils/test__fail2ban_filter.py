@@ -311,6 +311,12 @@ def test_where_strangers_write(line, parts):
     assert parts[0][1] or found[0].start == len(line)
 
 
+def test_where_a_word_is_a_value_another_word_is_tried_and_elsewhere_two():
+    line = "12:00:01 [warn] sorry id=ada [pid seven] went from 192.0.2.1"
+    tried = {line[one.start : one.end]: one.other for one in engine.fields(line) if not one.sure}
+    assert tried == {"sorry": "tpssz tpssz", "ada": "beb", "seven": "tfwfo", "went": "xfou xfou"}
+
+
 @pytest.mark.parametrize(
     ("address", "usual"),
     [
@@ -615,8 +621,12 @@ def test_of_a_long_log_the_newest_lines_are_read(tmp_path, monkeypatch):
     log = tmp_path / "access.log"
     log.write_text("".join(f"{NGINX.replace('113.7', f'113.{number}')}\n" for number in (3, 4, 5, 6)))
     assert engine.log_summary(str(log))["visitors"] == 2
+    monkeypatch.setattr(engine, "LOG_BYTES", 3 * len(NGINX) + 1)
+    assert engine.log_summary(str(log))["visitors"] == 2, "half an address is another one"
     log.write_text(f"{NGINX.replace('113.7', '113.3')}\n{NGINX}\n")
-    assert engine.log_summary(str(log))["visitors"] == 2, "a log that fits is read from its first line on"
+    for fits in (0, 1):
+        monkeypatch.setattr(engine, "LOG_BYTES", log.stat().st_size + fits)
+        assert engine.log_summary(str(log))["visitors"] == 2, "a log that fits is read from its first line on"
 
 
 def test_who_visits_by_the_log(tmp_path):
