@@ -50,6 +50,8 @@ def read(host, files, real=None):
         ("A=$A-x", {"A": "-x"}),
         ('A="p\\$ss"', {"A": "p$ss"}),
         ("A=p$ss", {"A": "p"}),
+        ('B=1\nA="\\\\\\$B"', {"A": "\\$B"}),
+        ('B=1\nA="\\\\\\\\$B"', {"A": "\\\\1"}),
         ('B=1\nA="\\\\$B"', {"A": "\\1", "B": "1"}),
         ("A=p@ss#w0rd", {"A": "p@ss#w0rd"}),
         ("A='multi\nline'", {"A": "multi\nline"}),

@@ -559,6 +559,11 @@ class TestProcess:
         assert told.startswith("Too slow: the line '198.51.100.77") or "Too slow: the line '203.0.113.7" in told
         assert "made from the sample" in told
 
+    def test_a_sample_that_takes_too_long_is_told_as_it_is(self, monkeypatch):
+        self.code(monkeypatch, "signal.raise_signal(signal.SIGALRM)\n")
+        told = refused(FAILURE)
+        assert told.startswith(f"Too slow: the line {NGINX!r} ({len(NGINX)} characters) and its like take longer")
+
     def test_an_engine_that_breaks_is_no_verdict(self, monkeypatch):
         self.code(monkeypatch, "raise SystemExit('broken')")
         with pytest.raises(Fail2banError, match="own engine stopped: broken"):
