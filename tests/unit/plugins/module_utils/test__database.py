@@ -96,6 +96,17 @@ def test_no_value_is_an_empty_text():
     assert look.settings()["security.captcha_time_to_block"] == ""
 
 
+def test_a_row_without_a_portal_is_the_main_one_s_and_the_case_of_a_category_is_no_fault():
+    look = reader(("Security", "check_password", None, "true", "1"), (None, "check_password", "1", "false", "1"))
+    assert look.settings()["security.check_password"] == "true"
+
+
+def test_a_table_without_portals_is_of_one():
+    rows = [("security", "check_password", "1", "true", "1"), ("security", "check_password", "2", "false", "1")]
+    look = Reader(Account("chamilo"), ask=Asked(rows, ()))
+    assert look.effective("check_password", "security") == {"the only portal": "true"}
+
+
 def test_many_questions_cost_two_queries():
     asked = Asked([("security", "check_password", "1", "true", "1")])
     look = Reader(Account("chamilo"), ask=asked)
@@ -164,6 +175,21 @@ def test_overrides_that_the_application_has_not_compiled_are_not_in_force(tmp_pa
     look = Reader(Account("chamilo"), root=str(root), ask=Asked(), compiled=str(cache))
     with pytest.raises(DatabaseError, match="newer than the application's cache"):
         look.settings()
+
+
+@pytest.mark.parametrize(("newest", "in_force"), [(6, False), (7, True), (8, True)])
+def test_the_newest_of_the_compiled_counts(tmp_path, newest, in_force):
+    root = overrides(tmp_path, "parameters:\n  settings_overrides:\n    default:\n      security.x: 'a'\n")
+    os.utime(tmp_path / "config/settings_overrides.yaml", (7, 7))
+    for name, moment in (("Old", 1), ("New", newest)):
+        (tmp_path / f"{name}Container.php").write_text("<?php")
+        os.utime(tmp_path / f"{name}Container.php", (moment, moment))
+    look = Reader(Account("chamilo"), root=str(root), ask=Asked(), compiled=str(tmp_path))
+    if in_force:
+        assert look.settings()["security.x"] == "a"
+    else:
+        with pytest.raises(DatabaseError, match="is newer than"):
+            look.settings()
 
 
 def test_an_empty_override_file_overrides_nothing(tmp_path):

@@ -82,6 +82,13 @@ def test_a_sound_filter_is_proved_with_what_was_planted(fake):
     assert again == proof, "a sample that is given twice is one sample"
 
 
+def test_all_lines_that_are_tried_are_counted(fake):
+    other = Sample(NGINX.replace("X11", "Linux"), "203.0.113.7")
+    apart = [engine.prove(GOOD, [sample]) for sample in (FAILURE, other)]
+    whole = engine.prove(GOOD, [FAILURE, other])
+    assert (whole.matched, whole.refused) == (2, sum(proof.refused for proof in apart))
+
+
 def test_how_long_the_slowest_line_took(fake):
     seconds = [0.0004, 0.01234, 0.002]
     take = fake.take
