@@ -509,7 +509,7 @@ def test_a_loose_pattern_is_named(fake):
 
 def test_the_file_is_what_fail2ban_reads():
     text = Definition("x", ("^%a", "^b"), ("^c",), "^p", "%Y", "_COMM=x").text()
-    assert text.splitlines()[2:] == [
+    assert text.removesuffix("\n").split("\n")[2:] == [
         "[Definition]",
         "prefregex = ^p",
         "failregex = ^%%a",
