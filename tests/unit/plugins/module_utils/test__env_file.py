@@ -207,6 +207,13 @@ def test_a_line_is_taken_out_and_no_other(before, after):
     assert _env_file.unset_dotenv(before, ".env", "A") == after
 
 
+def test_a_name_is_meant_whole_wherever_it_stands():
+    text = "A=1\nB=2\nBA=3\nA=4\nC=5\n"
+    assert _env_file.set_dotenv(text, ".env", "B", "x") == text.replace("B=2", "B=x")
+    assert _env_file.unset_dotenv(text, ".env", "B") == text.replace("B=2\n", "")
+    assert _env_file.set_dotenv(text, ".env", "AB", "x") == f"{text}AB=x\n"
+
+
 def test_what_was_put_in_is_taken_out_again_wherever_it_is_read(app):
     composed = "<?php return array (\n  'APP_ENV' => 'prod',\n);\n"
     app.write(".env", "APP_ENV=prod\n")

@@ -840,6 +840,21 @@ def test_what_is_no_acl_or_lets_nobody_more_in_is_not_told(site):
         assert not run(order(site)).refused_total
 
 
+@pytest.mark.parametrize(("number", "asked_again"), [(errno.ENOTSUP, False), (errno.EIO, True)])
+def test_a_file_system_that_knows_no_acl_is_asked_once(site, monkeypatch, number, asked_again):
+    asked = []
+
+    def listxattr(file, **options):
+        asked.append(file)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "listxattr", listxattr)
+    run(order(site))
+    found = run(order(site))
+    assert (found.refused_total, found.changed) == (0, False)
+    assert (len(asked) > 2) is asked_again
+
+
 def test_300_levels_and_a_path_of_4000_characters(site):
     here = os.open(site / "var", os.O_RDONLY)
     for _level in range(300):
