@@ -101,6 +101,9 @@ def _read(top: int, path: str) -> bytes:
     if status is None or not stat.S_ISREG(status.st_mode):
         return b""
     # Whoever exchanges a folder for a link now has only another map believed, as whoever writes into this one has.
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=top)
-    with os.fdopen(handle, "rb") as file:
-        return file.read(_LARGEST)
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=top)
+        with os.fdopen(handle, "rb") as file:
+            return file.read(_LARGEST)
+    except OSError:  # it has gone, or was exchanged, meanwhile
+        return b""

@@ -321,6 +321,21 @@ def test_an_open_tree_forgets_no_doubt(site, listing, name, profile):
     assert state(path) == (0, WEB.pw_gid, "0640" if name.startswith("config") else "0644")
 
 
+def by_a_link(path):
+    path.rename(f"{path}.old")
+    path.symlink_to(f"{path}.old")
+
+
+def by_a_fifo(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def by_a_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
 @pytest.mark.parametrize("kind", ["fifo", "link", "garbage", "nothing"])
 def test_a_map_that_is_none(site, kind):
     path = site / "vendor/composer/autoload_classmap.php"
@@ -333,6 +348,24 @@ def test_a_map_that_is_none(site, kind):
         path.write_bytes(b"\xff=> $vendorDir . '/\xff\x00'" * 100)
     put(site, "src/CoreBundle/Shell.php")
     assert _perms.run(order(site)).doubtful == ["src/CoreBundle/Shell.php"]
+
+
+@pytest.mark.parametrize("exchange", [os.unlink, by_a_link, by_a_fifo, by_a_folder])
+def test_a_map_that_is_exchanged_when_it_was_looked_at(site, monkeypatch, exchange):
+    path = site / "vendor/composer/autoload_classmap.php"
+    seen = _release.seen
+
+    def late(top, name):
+        status = seen(top, name)
+        if name.endswith("classmap.php"):
+            exchange(path)
+        return status
+
+    monkeypatch.setattr(_release, "seen", late)
+    top = os.open(site, os.O_RDONLY)
+    release = Release(top, WEB.pw_uid)
+    assert release.needs("src/CoreBundle/Shell.php", like(WEB.pw_uid, 0)), "without a map nobody can say"
+    os.close(top)
 
 
 # ---------------------------------------------------------------------------------- all names, before anything changes
