@@ -888,15 +888,20 @@ def test_as_many_descriptors_as_the_depth_needs_are_asked_for(site, monkeypatch,
 
 
 def test_deeper_than_any_descriptor_can_go_is_told(site):
+    """And what lies beside the way is looked at."""
     here = os.open(site / "var", os.O_RDONLY)
-    for _level in range(1000):
+    for level in range(1000):
         os.mkdir("d", dir_fd=here)
+        for name in range(4 if level < 20 else 0):  # some are listed after it
+            os.mkdir(f"{level}-{name}", dir_fd=here)
         below = os.open("d", os.O_RDONLY, dir_fd=here)
         os.close(here)
         here = below
     os.close(here)
     found = run(order(site))
     assert found.refused_total == 1 and "levels deep" in found.refused[0]["why"]
+    beside = [site / "var" / ("d/" * level) / f"{level}-{name}" for level in range(20) for name in range(4)]
+    assert {state(path)[2] for path in beside} == {"0770"}
 
 
 @pytest.fixture
