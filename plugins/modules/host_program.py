@@ -15,8 +15,8 @@ description:
   - Installs the program that acts when no Ansible is there. It shows what is in force (C(chamilo-hardening status)),
     brings back what was there before a section (C(chamilo-hardening undo SECTION)), and puts back the files of an
     interrupted transaction, by a timer or before the web server starts at boot.
-  - The program is one file, made on the controller from the same code as the modules of this collection. It needs
-    nothing on the host but C(/usr/bin/python3).
+  - The program is one file, made on the controller from the same code as the modules of this collection, and compiled on
+    the host. It needs nothing there but C(/usr/bin/python3).
   - Installs and enables the unit C(chamilo-hardening-recover.service) too, and the timer
     C(chamilo-hardening-daily.timer), which starts what a host looks after once a day.
 attributes:
@@ -25,10 +25,10 @@ attributes:
     description: Predicts what would change and touches nothing.
   diff_mode:
     support: full
-    description: Shows version and checksum of the program, and the text of the units. Never who is told.
+    description: Shows version and checksum of the program as it was made, and the text of the units. Never who is told.
   idempotent:
     support: full
-    description: A program with the same checksum is left alone.
+    description: A program that was made of the same code, for the same Python, is left alone.
 options:
   path:
     description: Where the program goes. The transactions look for it at the default.

@@ -5,21 +5,39 @@
 
 from __future__ import annotations
 
+import importlib.util
+import io
 import json
 import os
 import shlex
 import stat
 import subprocess
+import sys
 import threading
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils import _install
 from ansible_collections.chamilo.hardening.plugins.module_utils._alert import Addressee
 from ansible_collections.chamilo.hardening.plugins.module_utils._install import DAILY, UNIT, Installed, install
 from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError, Store
+
+
+def program(source: str, **modules: str) -> bytes:
+    stream = io.BytesIO(f"#!{sys.executable}\n".encode())
+    stream.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("__main__.py", source)
+        for name, text in modules.items():
+            archive.writestr(f"{name}.py", text)
+    return stream.getvalue()
+
+
+ONE, TWO = program("print('one')"), program("print('two')")
 
 
 class Place:
@@ -36,7 +54,7 @@ class Place:
 
     def install(
         self,
-        content: bytes = b"one",
+        content: bytes = ONE,
         check: bool = False,
         systemd: bool = True,
         tell: Addressee | None = None,
@@ -58,11 +76,11 @@ def place(tmp_path: Path) -> Place:
 )
 def test_a_daily_work_that_was_stopped_is_told(place: Place, tmp_path: Path, result: str, told: bool) -> None:
     """What failed by itself has told it already."""
-    place.install(b'#!/bin/sh\nprintf "%s\\n" "$@" > "${0%/*}/told"\n')
+    place.install(program("import sys\nprint(*sys.argv[1:], sep='\\n', file=open(sys.argv[0] + '.told', 'w'))"))
     unit = (place.units / f"{DAILY}.service").read_text()
     (line,) = [line for line in unit.splitlines() if line.startswith("ExecStopPost=")]
     subprocess.run(shlex.split(line.partition("=")[2]), env={"SERVICE_RESULT": result}, check=True)
-    said = place.program.parent / "told"
+    said = place.program.with_suffix(".told")
     assert said.exists() == told
     if told:
         command, title, text = said.read_text().splitlines()
@@ -71,7 +89,7 @@ def test_a_daily_work_that_was_stopped_is_told(place: Place, tmp_path: Path, res
 
 def test_it_is_installed_and_enabled_once(place: Place) -> None:
     assert place.install().changed
-    assert place.program.read_bytes() == b"one"
+    assert subprocess.check_output([place.program]) == b"one\n"
     assert stat.S_IMODE(place.program.stat().st_mode) == 0o755
     enabled = place.units / "sysinit.target.wants" / UNIT
     assert os.readlink(enabled) == f"../{UNIT}"
@@ -109,18 +127,40 @@ def test_check_mode_predicts_and_touches_nothing(place: Place) -> None:
 
 def test_a_new_version_replaces_the_old_and_shows_both(place: Place) -> None:
     place.install()
-    done = place.install(b"two")
-    assert done.changed and place.program.read_bytes() == b"two"
+    done = place.install(TWO)
+    assert done.changed and subprocess.check_output([place.program]) == b"two\n"
     assert place.commands == [], "the units are the same"
     (only,) = done.diff
     assert only["before"].startswith("sha256 ") and only["after"].startswith("version 1.2.3, sha256 ")
+    back = place.install(ONE)
+    assert back.diff[0]["after"] == f"version 1.2.3, {only['before']}"
 
 
-@pytest.mark.parametrize("what", ["mode", "unit", "link"])
+def test_it_starts_without_compiling_and_names_its_lines_all_the_same(place: Place) -> None:
+    modules = {"part": "def fail() -> None:\n    raise OSError('here')\n"}
+    place.install(program("import part\nprint(part.__loader__.get_filename('part'))\npart.fail()", **modules))
+    done = subprocess.run([place.program], capture_output=True, text=True)
+    assert done.stdout == f"{place.program}/part.pyc\n"
+    assert f"File \"{place.program}/part.py\", line 2, in fail\n    raise OSError('here')" in done.stderr
+
+
+def test_another_python_compiles_it_by_itself_until_the_next_run(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as before_the_upgrade:
+        before_the_upgrade.setattr(_install, "MAGIC_NUMBER", b"\0\0\r\n")
+        place.install()
+        assert subprocess.check_output([place.program]) == b"one\n"
+    assert place.install().changed and not place.install().changed
+    with zipfile.ZipFile(place.program) as archive:
+        assert archive.read("__main__.pyc").startswith(importlib.util.MAGIC_NUMBER)
+
+
+@pytest.mark.parametrize("what", ["mode", "unit", "link", "byte"])
 def test_what_somebody_changed_is_mended(place: Place, what: str) -> None:
     place.install()
     if what == "mode":
         place.program.chmod(0o777)
+    elif what == "byte":
+        place.program.write_bytes(place.program.read_bytes().replace(b"one", b"two"))
     elif what == "unit":
         (place.units / UNIT).write_text("")
     else:
