@@ -134,11 +134,12 @@ def system(look: Look) -> Finding:
         faults.append("the allowed origins leave out the security updates")
     if not named(look.once(jobs), r"apt\.systemd\.daily|unattended-upgrade"):
         faults.append("no active timer or cron job starts it (apt-daily-upgrade.timer)")
-    ran = _last_run(look)
-    if not faults and ran > _STALE_DAYS:
-        faults.append(f"the last run was {ran:.0f} days ago")
-    if not faults and ran < 0 and _due_for(look) > _STALE_DAYS:
-        faults.append(f"it has not run yet, {_due_for(look):.0f} days after it could")
+    ran, due = _last_run(look), _due_for(look)
+    if not faults and due > _STALE_DAYS:
+        if ran > _STALE_DAYS:
+            faults.append(f"the last run was {ran:.0f} days ago")
+        elif ran < 0:
+            faults.append(f"it has not run yet, {due:.0f} days after it could")
     if faults:
         return failed(f"Security updates do not install themselves: {'; '.join(faults)}.{now}")
     last = "has not run yet" if ran < 0 else f"ran last {ran:.1f} days ago"
@@ -159,7 +160,7 @@ def _last_run(look: Look) -> float:
 
 
 def _due_for(look: Look) -> float:
-    """Days since it could have run first: the host is up, the program there, apt configured as it is."""
+    """Days for which it could have run: the host is up, the program there, apt configured as it is."""
     up = float(head(UPTIME, 100).split()[0])
     last = max(map(_changed, [UNATTENDED, *glob.glob(f"{CONFIGURATION}/*")]))
     return min(up, look.now - last) / DAY
