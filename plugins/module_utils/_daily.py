@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import glob
 import hashlib
 import os
@@ -61,19 +63,38 @@ def run(only: Collection[str] = (), due: bool = False, steps: Sequence[Step] | N
     for name, function in every:
         if only and name not in only:
             continue
-        present = configuration(name)
-        known = _records.read(RECORD).get(name, {})
-        before = _outcomes(name)
-        same = known.get("ok") is True and known.get("configuration") == present
-        # Where nobody is to be told, a job that fails for that fails again.
-        if due and same and (all(before.values()) or _alert.addressee() == _alert.Addressee()):
-            continue
-        done = _step(name, function)
-        try:
-            _records.note(RECORD, name, not done.problem, done.problem or " ".join(done.lines), configuration=present)
-        except OSError as problem:  # a full disk is no reason to leave the next steps out
-            done = replace(done, problem=done.problem or f"what was done cannot be written down: {problem}")
-        yield replace(done, changed=not same or _outcomes(name) != before)
+        with _alone(name):
+            done = _once(name, function, due)
+        if done:
+            yield done
+
+
+def _once(name: str, function: Callable[[], list[str]], due: bool) -> Done | None:
+    present = configuration(name)
+    known = _records.read(RECORD).get(name, {})
+    before = _outcomes(name)
+    same = known.get("ok") is True and known.get("configuration") == present
+    # Where nobody is to be told, a job that fails for that fails again.
+    if due and same and (all(before.values()) or _alert.addressee() == _alert.Addressee()):
+        return None
+    done = _step(name, function)
+    try:
+        _records.note(RECORD, name, not done.problem, done.problem or " ".join(done.lines), configuration=present)
+    except OSError as problem:  # a full disk is no reason to leave the next steps out
+        done = replace(done, problem=done.problem or f"what was done cannot be written down: {problem}")
+    return replace(done, changed=not same or _outcomes(name) != before)
+
+
+@contextlib.contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Two at a time, as of two portals in one playbook, would tell everything twice and disturb each other's tests."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # a full disk, as below
+            os.makedirs(_state.STATE, 0o700, exist_ok=True)
+            handle = os.open(f"{_state.STATE}/daily-{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            stack.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def _outcomes(name: str) -> dict[str, bool]:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -61,6 +63,28 @@ def test_due_is_what_never_succeeded_as_it_is_configured(host):
     (host.etc / "alert.json").write_text("{}")
     list(run(due=True))
     assert host.ran == ["updates", "https", "updates"], "who is told has changed"
+
+
+def test_two_at_a_time_do_it_once(host):
+    """Two portals of one host are two hosts to Ansible, which works on both at the same time."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def works():
+        begun.set()
+        assert go_on.wait(10)
+        host.ran.append("updates")
+        return []
+
+    steps = (("updates", works),)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(lambda: list(run(due=True, steps=steps)))
+        assert begun.wait(10)
+        second = pool.submit(lambda: list(run(due=True, steps=steps)))
+        with pytest.raises(TimeoutError):
+            second.result(0.3)
+        go_on.set()
+        assert [len(first.result(10)), len(second.result(10))] == [1, 0]
+    assert host.ran == ["updates"]
 
 
 @pytest.mark.parametrize(("alert", "again"), [({}, []), ({"mail": "admin@school.example"}, ["updates"])])
