@@ -15,8 +15,8 @@ description:
   - Installs the program that acts when no Ansible is there. It shows what is in force (C(chamilo-hardening status)),
     brings back what was there before a section (C(chamilo-hardening undo SECTION)), and puts back the files of an
     interrupted transaction, by a timer or before the web server starts at boot.
-  - The program is one file, made on the controller from the same code as the modules of this collection, and compiled on
-    the host. It needs nothing there but C(/usr/bin/python3).
+  - The program is one file, made on the controller from the same code as the modules of this collection, and compiled
+    on the host. It needs nothing there but C(/usr/bin/python3).
   - Installs and enables the unit C(chamilo-hardening-recover.service) too, and the timer
     C(chamilo-hardening-daily.timer), which starts what a host looks after once a day.
 attributes:
