@@ -39,6 +39,7 @@ _EMPTY_LINES = re.compile(r"(?:\s|#[^\n]*)*")
 _BARE = re.compile(r"""(?:\\["']|[^\n"'#]|(?<![ \t])#)*""")
 _DOLLAR = "\0"  # stands for a dollar sign that begins no reference
 _PASSES = 5  # references through references; Dotenv gives up there
+_ROOM = 1 << 22  # characters that references bring in; a few lines that name each other often fill any memory
 _VARIABLE = re.compile(
     r"""
     (?P<escapes>\\*)\$(?!\()(?P<brace>\{)?(?P<name>(?i:[A-Z][A-Z0-9_]*))?
@@ -161,6 +162,7 @@ class _Files:
         self.read: list[str] = []
         self.problems: list[str] = []
         self.closed = False  # one of them could not be read
+        self.room = _ROOM
 
     def load(self, path: str) -> None:
         try:
@@ -187,6 +189,7 @@ class _Files:
         values = {name: value.text for name, value in self.raw.items()}
         own = {name for name, text in values.items() if re.search(rf"\$\{{?{name}(?!\w)", text)}
         assigned: dict[str, str] = {}
+        self.room = _ROOM
 
         def leave_out(name: str, why: str) -> None:
             del values[name]
@@ -235,6 +238,9 @@ class _Files:
                 value = default[2:]
                 if default.startswith(":="):
                     assigned[name] = value
+            self.room -= len(value)
+            if self.room < 0:
+                raise DotenvError(f"the references of these files bring in more than {_ROOM:,} characters")
             return found["escapes"] + value + ("" if found["brace"] else found["end"] or "")
 
         return _VARIABLE.sub(replace, text)

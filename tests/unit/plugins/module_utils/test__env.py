@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _env
@@ -98,6 +100,18 @@ def test_references_without_an_end_are_a_problem(host):
     environment = read(host, {".env": "A=$B\nB=$C\nC=$A\nD=1"})
     assert environment.problems == tuple(f"{ROOT}/.env: {name}: its references have no end." for name in "ABC")
     assert [environment.secret(name) for name in "ABCD"] == ["", "", "", "1"]
+
+
+def test_references_that_would_fill_the_memory_are_a_problem(host):
+    """Whoever may write the file must not bring down the host that looks at it."""
+    tracemalloc.start()
+    try:
+        environment = read(host, {".env": f"A={'$B' * 400}\nB={'$C' * 400}\nC={'$D' * 400}\nD=xxxxxxxx\nE=$D"})
+        _now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert environment.problems[0].startswith(f"{ROOT}/.env: A: the references of these files bring in more than")
+    assert environment.secret("D") == "xxxxxxxx" and peak < 96 << 20
 
 
 @pytest.mark.parametrize(
