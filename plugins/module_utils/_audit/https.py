@@ -313,7 +313,8 @@ def _lineage(look: Look, name: str) -> list[str]:
         return [f"{path} says autorenew = False"]
     if re.search(r"^\s*installer\s*=\s*(?:nginx|apache)\b", text, re.MULTILINE):
         return []  # Certbot's own plugin tests and reloads
-    hooks = re.findall(r"^\s*(?:renew_hook|post_hook)\s*=\s*(.+)$", text, re.MULTILINE) + _common_hooks(look)
+    own = re.findall(r"^\s*(?:renew_hook|post_hook)\s*=\s*(.+)$", text, re.MULTILINE)
+    hooks = [_done_by(hook) for hook in own + _common_hooks(look)]
     if not any(re.search(r"\b(?:reload|restart|graceful|chamilo-hardening renewed)\b", hook) for hook in hooks):
         return [f"no hook of {name} reloads the web server after a renewal"]
     if not any(re.search(r"nginx\b.* -t|configtest|apache2?ctl\b.* -t|chamilo-hardening", hook) for hook in hooks):
@@ -331,6 +332,17 @@ def _common_hooks(look: Look) -> list[str]:
         files = glob.glob(f"{LETSENCRYPT}/renewal-hooks/{when}/*")
         hooks += [_text(path) for path in files if os.access(path, os.X_OK)]
     return hooks
+
+
+def _done_by(hook: str) -> str:
+    """The hook and the scripts of the owner that it names, without comments. Those of Debian do more than is asked."""
+    commands = _without_comments(hook)
+    scripts = map(_text, re.findall(r"(?<![\w.])/(?!(?:usr/)?s?bin/)[\w./+-]+", commands))
+    return "\n".join([commands, *(_without_comments(text) for text in scripts if text.startswith("#!"))])
+
+
+def _without_comments(text: str) -> str:
+    return re.sub(r"^\s*#.*", "", text, flags=re.MULTILINE)
 
 
 def _text(path: str) -> str:

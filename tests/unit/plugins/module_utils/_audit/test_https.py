@@ -10,6 +10,7 @@ import datetime
 import socket
 import ssl
 import threading
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -478,6 +479,46 @@ def test_a_hook_in_the_command(certbot, tmp_path, more, status):
 def test_what_reloads_before_a_renewal_or_never_is_no_hook(certbot, tmp_path, text):
     (tmp_path / "renewal/campus.test.conf").write_text("")
     (tmp_path / "cli.ini").write_text(text)
+    assert "no hook of campus.test reloads" in https.renewal(certbot(RENEWS)).evidence
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("#!/bin/sh\nnginx -t && systemctl reload nginx\n", ""),
+        ("#!/bin/sh\nsystemctl reload nginx\n", "without a test"),
+        ("#!/bin/sh\n# nginx -t && systemctl reload nginx\n", "no hook of campus.test reloads"),
+        ("nginx -t && systemctl reload nginx: what the script beside it does\n", "no hook of campus.test reloads"),
+    ],
+)
+@pytest.mark.parametrize("hook", ["{}", "test -x {} && {} --quiet", "'{}'"])
+def test_a_hook_that_names_a_script(certbot, tmp_path, hook, script, words):
+    path = tmp_path / "after-renewal.sh"
+    path.write_text(script)
+    (tmp_path / "renewal/campus.test.conf").write_text(f"renew_hook = {hook.format(path, path)}\n")
+    finding = https.renewal(certbot(RENEWS))
+    assert finding.status == ("fail" if words else "pass"), finding.evidence
+    assert words in finding.evidence
+
+
+def test_a_script_in_the_folder_that_names_another(certbot, tmp_path):
+    (tmp_path / "renewal/campus.test.conf").write_text("")
+    path = tmp_path / "after-renewal.sh"
+    path.write_text("#!/bin/sh\napachectl configtest && apachectl graceful\n")
+    hook = tmp_path / "renewal-hooks/deploy/web"
+    hook.parent.mkdir(parents=True)
+    hook.write_text(f"#!/bin/sh\n# {path}\n")
+    hook.chmod(0o755)
+    assert "no hook of campus.test reloads" in https.renewal(certbot(RENEWS)).evidence
+    hook.write_text(f"#!/bin/sh\nexec {path}\n")
+    finding = https.renewal(certbot(RENEWS))
+    assert finding.status == "pass", finding.evidence
+
+
+def test_what_a_program_of_the_system_could_do_is_not_what_the_hook_does(certbot, tmp_path):
+    program = "/usr/sbin/service"
+    assert "restart" in Path(program).read_text(encoding="utf-8")
+    (tmp_path / "renewal/campus.test.conf").write_text(f"renew_hook = {program} nginx status\n")
     assert "no hook of campus.test reloads" in https.renewal(certbot(RENEWS)).evidence
 
 
