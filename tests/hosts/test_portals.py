@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.hosts.hardening import GUIDE, HSTS, Playbook, missing_from_the_portal, neighbour
+from tests.hosts.hardening import BEHIND, GUIDE, HSTS, Playbook, missing_from_the_portal, neighbour
 from tests.playbook import play
 from tests.testbed import authority, mail
 from tests.testbed.hosts import Host
@@ -61,10 +61,11 @@ def also_serve(host: Host, name: str, root: str) -> None:
     host.put(KEY, key, "0600")
 
 
-def inventory(playbook: Playbook, host: Host, *names: str) -> Path:
-    """One host under several names, as somebody with two portals on it writes it."""
+def inventory(playbook: Playbook, host: Host, *names: str, **own: Mapping[str, object]) -> Path:
+    """One host under several names, as somebody with two portals on it writes it. ``own``: variables of one name."""
     path = playbook.folder / "portals.json"
-    path.write_text(json.dumps({"chamilo": {"hosts": {name: host.inventory() for name in names}}}))
+    portals = {name: {**host.inventory(), **own.get(name.partition(".")[0], {})} for name in names}
+    path.write_text(json.dumps({"chamilo": {"hosts": portals}}))
     return path
 
 
@@ -150,6 +151,22 @@ def test_two_portals_do_not_fight_over_the_watch_and_the_mail_program(
     name = fresh.run("hostname --fqdn").stdout.strip()
     assert f"from = root@{name}" in fresh.run("msmtp --pretend x@school.example </dev/null").stdout
     assert sink.mails()
+
+
+def test_a_portal_behind_a_proxy_leaves_the_tls_of_the_other_alone(fresh: Host, playbook: Playbook) -> None:
+    fresh.run(SECOND)
+    also_serve(fresh, "second.test", "/var/www/second")
+    names = (fresh.domain, "second.test")
+    behind = {**BEHIND, "chamilo_trusted_proxies": ["192.0.2.1"]}
+    hosts = inventory(playbook, fresh, *names, campus=VARIABLES, second=behind)
+    stranger = f"curl -sk -o /dev/null --resolve stranger.test:443:{fresh.address} https://stranger.test/"
+    for _run in range(2):
+        again = play("harden", hosts, *SECTIONS)
+        assert faults(fresh, fresh.domain) == []
+        assert fresh.http("http://second.test/login").value("Location") == "https://second.test/login"
+        if fresh.web == "nginx":
+            assert fresh.run(stranger, check=False).returncode == 35, "a name of nobody's speaks no TLS"
+    assert [again.changed[name] for name in names] == [0, 0]
 
 
 @pytest.fixture
