@@ -61,6 +61,18 @@ OF_THEMSELVES = {
     "brute_force_forgery",
     "brute_force_friends",
     "brute_force_unlock",
+    "https_certificate",
+    "https_renewal",
+    "https_redirect",
+    "https_protocols",
+    "headers_once",
+    "backups_database",
+    "backups_files",
+    "backups_encrypted",
+    "backups_private",
+    "monitoring_accounts",
+    "monitoring_delivery",
+    "monitoring_integrity",
 }
 SECTIONS = ("permissions", "passwords", "brute_force", "sessions")
 
@@ -105,6 +117,13 @@ def test_a_waiver_leaves_its_control_alone_and_no_other(doings: Doings, control:
 def test_why_a_waiver_changes_nothing_on_the_host_is_written_down(control: str) -> None:
     text = (ROLES / _controls.load().control(control).section / "README.md").read_text(encoding="utf-8")
     assert f"`{control}`" in text.partition("A waiver")[2]
+
+
+@pytest.mark.parametrize("role", sorted(path.name for path in ROLES.iterdir()))
+def test_a_role_asks_for_each_control_whose_waiver_changes_the_host(role: str) -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (ROLES / role).rglob("*.yml"))
+    made = {control.id for control in _controls.load().controls if control.fixer.role == role} - OF_THEMSELVES
+    assert [control for control in sorted(made) if f"{control}'" not in text and f" {control}" not in text] == []
 
 
 @pytest.mark.parametrize("section", SECTIONS)
