@@ -308,7 +308,7 @@ msg:
   type: str
   sample: >-
     There is no setting 'security.chek_password'. Did you mean security.check_password,
-    security.allow_strength_pass_checker or security.password_requirements? Nothing was written.
+    security.user_reset_password or security.password_requirements? Nothing was written.
 diff:
   description: The values, and the override file, before and after.
   returned: with C(--diff)
