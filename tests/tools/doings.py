@@ -4,8 +4,8 @@
 """What a role would ask its modules to do: its tasks and variables, templated by Ansible as in a play.
 
 For a host that needs everything. Reads [[role, [waived control, ...]], ...] and writes a list of texts, as JSON; behind
-the waived ones can stand the format of the access log. In a process of its own: Ansible's loader has to find the
-collection, not Python's.
+the waived ones can stand the format of the access log and the web server. In a process of its own: Ansible's loader has
+to find the collection, not Python's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FOLDER = "/var/www/chamilo"
 LOG = "/var/log/nginx/campus.log"
 
 
-def site(log_format: str) -> dict[str, Any]:
+def site(log_format: str, web: str) -> dict[str, Any]:
     from ansible_collections.chamilo.hardening.plugins.module_utils import _site
 
     serving = _site.VirtualHost(
@@ -46,7 +46,7 @@ def site(log_format: str) -> dict[str, Any]:
         spellings=(FOLDER,),
         installed=True,
         systemd=True,
-        web=_site.WebServer("nginx", user="www-data", service="nginx", running=True),
+        web=_site.WebServer(web, user="www-data", service=web, running=True),
         php=_site.Php("8.4", "fpm", "php8.4-fpm", user="www-data", group="www-data"),
         database=_site.Database("localhost", name="chamilo", client="mariadb"),
         serving=(serving,),
@@ -57,7 +57,7 @@ def site(log_format: str) -> dict[str, Any]:
     return known
 
 
-def given(log_format: str) -> dict[str, Any]:
+def given(log_format: str, web: str) -> dict[str, Any]:
     """What tasks before these have found."""
     rules = {"settings": {"security.password_requirements": {"before": {"effective": {"1": "{}"}}}}}
     tree = {"window": "", "quarantined_total": 0, "doubtful_total": 0, "unnamed": 0, "refused": [], "changed": False}
@@ -66,7 +66,7 @@ def given(log_format: str) -> dict[str, Any]:
         "group_names": ["chamilo"],
         "groups": {"chamilo": ["campus.test"]},
         "ansible_check_mode": False,
-        "__chamilo_common_info": {"site": site(log_format), "environment_kept": []},
+        "__chamilo_common_info": {"site": site(log_format, web), "environment_kept": []},
         "__chamilo_https_vhost": {},
         "__chamilo_passwords_seen": rules,
         "__chamilo_permissions_tree": tree,
@@ -75,11 +75,11 @@ def given(log_format: str) -> dict[str, Any]:
     }
 
 
-def doings(role: str, waived: list[str], log_format: str = "") -> str:
+def doings(role: str, waived: list[str], log_format: str = "", web: str = "nginx") -> str:
     """What a role would ask its modules to do, as a text."""
     loader = DataLoader()
     loader.set_basedir(str(ROLES / role))
-    variables = given(log_format)
+    variables = given(log_format, web)
     for name in ("common", role):
         for part in ("defaults", "vars"):
             variables |= loader.load_from_file(str(ROLES / name / part / "main.yml"), trusted_as_template=True)

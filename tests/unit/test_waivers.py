@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,16 +86,20 @@ def controls(section: str) -> list[str]:
     ]
 
 
+def done(asked: list[Any]) -> list[str]:
+    command = [sys.executable, "-m", "tests.tools.doings"]
+    ran = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False)
+    assert not ran.returncode, ran.stderr
+    texts: list[str] = json.loads(ran.stdout)
+    return texts
+
+
 @pytest.fixture(scope="module")
 def doings() -> dict[tuple[str, ...], str]:
     """By section and what is waived."""
     asked = [(section, *waived) for section in SECTIONS for waived in ((), controls(section))]
     asked += [(_controls.load().control(control).section, control) for control in SIGNS]
-    given = json.dumps([[section, waived] for section, *waived in asked])
-    command = [sys.executable, "-m", "tests.tools.doings"]
-    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
-    assert not done.returncode, done.stderr
-    return dict(zip(asked, json.loads(done.stdout)))
+    return dict(zip(asked, done([[section, waived] for section, *waived in asked])))
 
 
 Doings = dict[tuple[str, ...], str]
@@ -111,6 +116,12 @@ def test_a_waiver_leaves_its_control_alone_and_no_other(doings: Doings, control:
     assert {other: SIGNS[other](doings[section, control]) for other in controls(section)} == {
         other: other != control for other in controls(section)
     }
+
+
+@pytest.mark.parametrize("web, words", [("nginx", "server_tokens off"), ("apache", "ServerTokens Prod")])
+def test_a_waiver_leaves_it_to_the_web_server_what_it_tells_of_its_version(web: str, words: str) -> None:
+    hidden, told = done([["headers", [], "", web], ["headers", ["headers_versions"], "", web]])
+    assert (words in hidden, words in told) == (True, False)
 
 
 @pytest.mark.parametrize("control", sorted(OF_THEMSELVES))
