@@ -122,7 +122,7 @@ EXAMPLES = r"""
     packages: [fail2ban]
     require: true
   register: found
-  failed_when: found is failed or found.site.missing_packages
+  failed_when: found is failed or found.site.missing_packages | length > 0
 """
 
 RETURN = r"""

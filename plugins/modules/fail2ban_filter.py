@@ -218,10 +218,9 @@ EXAMPLES = r"""
   register: campus_token
 
 - name: Go no further where a ban would shut out everybody
-  ansible.builtin.assert:
-    that: campus_token.log is not defined or not campus_token.log.proxies
-    fail_msg: "Have nginx take the visitor's address from {{ campus_token.log.proxies | join(', ') }} first."
-
+  ansible.builtin.fail:
+    msg: "Have nginx take the visitor's address from {{ campus_token.log.proxies | join(', ') }} first."
+  when: campus_token.log is defined and campus_token.log.proxies | length > 0
 
 - name: See whether a filter holds, without installing it
   chamilo.hardening.fail2ban_filter:
