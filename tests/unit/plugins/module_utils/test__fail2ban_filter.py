@@ -237,6 +237,10 @@ def test_forwarded_for_is_planted_before_and_behind():
     assert any(line.endswith(f'(X11)" "{VICTIM}"') for line in lines)
 
 
+QUOTED = 'Refused "j doe" client=203.0.113.7 port 22'
+NAMED = 'user=ada client=203.0.113.7 "GET /"'
+
+
 @pytest.mark.parametrize(
     ("line", "planted"),
     [
@@ -260,6 +264,24 @@ def test_forwarded_for_is_planted_before_and_behind():
         ("auth failure; rhost=203.0.113.7 user=jdoe", f"user=rhost={VICTIM} user=jdoe"),
         # No quotes, no names: what comes last.
         ("refused 203.0.113.7", f"refused 203.0.113.7{VICTIM}"),
+        # The line from its start, from the address and from the word before it on, behind a quotation mark.
+        (QUOTED, f'"" Refused "j doe" client={VICTIM} port 22'),
+        (QUOTED, f'"" {VICTIM} port 22'),
+        (QUOTED, f'"" client={VICTIM} port 22'),
+        # The same with the line's own marks escaped.
+        (NAMED, rf"user=user=ada client={VICTIM} \"GET /\""),
+        (NAMED, rf"user={VICTIM} \"GET /\""),
+        (NAMED, rf"user=client={VICTIM} \"GET /\""),
+        # In the middle of a text.
+        (NGINX, f'43 "x {VICTIM} - - ['),
+        # What is written in other ways already.
+        (
+            NGINX.replace("n_j", "n%20j"),
+            f"POST {VICTIM}%20-%20-%20[25/Nov/2026:14:47:59%20+0000]%20%22POST%20/login%2520json",
+        ),
+        # Where logs have X-Forwarded-For.
+        (NGINX, f'(X11)" "{VICTIM}, 10.0.0.1"'),
+        (NGINX, f'(X11)" {VICTIM}'),
         # No address of its own.
         ("refused somebody", f"refused somebody{VICTIM} refused somebody"),
     ],
@@ -267,6 +289,32 @@ def test_forwarded_for_is_planted_before_and_behind():
 def test_what_is_planted_where(line, planted):
     made = [trial.line for trial in engine.plants(Sample(line), False)]
     assert any(planted in one for one in made), "\n".join(one for one in made if VICTIM in one)
+
+
+@pytest.mark.parametrize(
+    ("line", "texts"),
+    [
+        ("user=ada at 203.0.113.7 x", {f"ada {VICTIM} x", f"ada at {VICTIM} x"}),
+        ("by user=ada at 203.0.113.7 x", {f"ada {VICTIM} x", f"ada at {VICTIM} x"}),
+        ("user=ada client=203.0.113.7 x", {f"ada client={VICTIM} x", f"ada user=ada client={VICTIM} x"}),
+        ("203.0.113.7 x user=ada", {f"ada {VICTIM} x user=ada"}),
+        (
+            'user "ada" of x at 203.0.113.7',
+            {
+                *(f"ada {VICTIM}", f"ada at {VICTIM}"),
+                *(f"ada{mark} {VICTIM}" for mark in ('"', r"\"", r"\x22")),
+                *(f"ada{mark} of x at {VICTIM}" for mark in ('"', r"\"", r"\x22")),
+            },
+        ),
+    ],
+)
+def test_how_a_stranger_goes_on_with_the_line(line, texts):
+    """With one word before the address, with two, and with all that stands between."""
+    sample, own = (
+        Sample(line, "203.0.113.7"),
+        next(one for one in engine.fields(line) if line[one.start :][:3] == "ada"),
+    )
+    assert set(engine._goes_on(own, sample, VICTIM, line.replace("203.0.113.7", VICTIM))) == texts
 
 
 @pytest.mark.parametrize("line", [NGINX, APACHE, IDS])
@@ -536,6 +584,16 @@ def test_strained_lines_come_from_what_strangers_write(line):
         repeated = (own * engine._SHORT)[: engine._SHORT]
         assert (f"{before}{repeated}\x01!" in made) is bool(own.strip("-") and (part.spaces or " " not in own))
         assert any(f"{before}a{'a '[1] if part.spaces else '+'}a" in one for one in made)
+
+
+def test_with_what_a_line_is_strained():
+    made = list(engine.strain(Sample(IDS)))
+    before = IDS[: -len("jdoe")]
+    for filler in ("a", "A", "0", "a ", "a0_", ".", "/", "a/", "=", r"\"", "jdoe"):
+        assert f"{before}{(filler * 40)[:40]}\x01!" in made
+    for filler in ("a", "0", "a ", "/", r"\""):
+        assert f"{before}{(filler * 8000)[:8000]}\x01!" in made
+    assert any(one.count(IDS) > 50 for one in made), "the whole line, again and again"
 
 
 class TestProcess:
