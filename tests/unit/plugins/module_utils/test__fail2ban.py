@@ -48,7 +48,7 @@ class Harmful:
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    """Speaks fail2ban's protocol. What it is asked for is looked up in ``answers``."""
+    """Speaks fail2ban's protocol. What it is asked for is looked up in ``answers``; bytes are sent as they are."""
     path = tmp_path / "socket"
     answers = {"status": [("Number of jail", 1), ("Jail list", "chamilo")]}
     answers.update({f"get chamilo {key}": value for key, value in JAIL.items()})
@@ -68,7 +68,9 @@ def server(tmp_path, monkeypatch):
                 if asked.endswith(END):
                     words = " ".join(pickle.loads(asked[: -len(END)]))
                     asked = b""
-                    line.sendall(pickle.dumps((0, answers[words]) if words in answers else (1, "no")) + END)
+                    answer = answers.get(words)
+                    whole = pickle.dumps((0, answer) if words in answers else (1, "no"))
+                    line.sendall((answer if isinstance(answer, bytes) else whole) + END)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
@@ -148,6 +150,42 @@ def test_an_answer_that_breaks_off_or_has_no_end_is_an_error(server, monkeypatch
         _fail2ban.banned()
 
 
+def test_an_answer_of_four_megabytes_is_taken(server):
+    server["banned"] = [{"sshd": ["x" * 4_000_000]}]
+    assert len(next(iter(_fail2ban.banned()))) == 4_000_000
+
+
+def test_an_answer_of_five_megabytes_is_too_long(server):
+    server["banned"] = [{"sshd": ["x" * 5_000_000]}]
+    with pytest.raises(Fail2banError, match="the answer broke off"):
+        _fail2ban.banned()
+
+
+@pytest.mark.parametrize(("asked", "answer"), [("status", []), ("status", b""), ("get chamilo maxretry", [])])
+def test_a_jail_of_another_form_is_an_error(server, asked, answer):
+    server[asked] = answer
+    with pytest.raises(Fail2banError, match="no usable answer"):
+        _fail2ban.running()
+
+
+@pytest.mark.parametrize("answer", [b"", [Harmful()]])
+def test_bans_of_another_form_are_an_error(server, answer):
+    server["banned"] = answer
+    with pytest.raises(Fail2banError, match="no usable answer"):
+        _fail2ban.banned()
+
+
+@pytest.mark.parametrize("ask", [_fail2ban.running, _fail2ban.banned])
+def test_whoever_does_not_answer_is_not_waited_for(tmp_path, monkeypatch, ask):
+    monkeypatch.setattr(_fail2ban, "SOCKET", str(tmp_path / "socket"))
+    monkeypatch.setattr(_fail2ban, "_SECONDS", 0.1)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(_fail2ban.SOCKET)
+        silent.listen(1)
+        with pytest.raises(Fail2banError, match="timed out"):
+            ask()
+
+
 def test_no_class_is_taken_from_an_answer(server):
     server["get chamilo failregex"] = [Harmful()]
     with pytest.raises(Fail2banError, match="no usable answer"):
@@ -164,6 +202,12 @@ class Wrapped:
 def test_an_address_is_a_text(server):
     server["get chamilo ignoreip"] = [Wrapped()]
     assert _fail2ban.running()[0].friends == ("203.0.113.7",)
+
+
+@pytest.mark.parametrize("name", ["builtins\nstr", "__builtin__\nstr", "__builtin__\nunicode"])
+def test_an_address_is_a_text_in_the_words_of_each_python(server, name):
+    server["banned"] = f"(I0\n(lp0\n(dp1\nVsshd\n(lc{name}\n(V203.0.113.7\ntRasat.".encode()
+    assert _fail2ban.banned() == {"203.0.113.7": ["sshd"]}
 
 
 def test_who_is_shut_out(server):
@@ -194,6 +238,7 @@ def test_no_socket_or_a_dead_one_is_no_fail2ban(tmp_path, monkeypatch):
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "socket"))
     assert _fail2ban.running() is None
+    assert _fail2ban.banned() == {}
 
 
 @pytest.fixture
@@ -264,8 +309,9 @@ def test_an_engine_that_breaks_says_why(engine):
         _fail2ban.matches(jails, ["x"])
 
 
-def test_an_engine_that_breaks_without_a_word_is_no_answer(engine):
-    jails = engine("import os\nos._exit(3)\n")
+@pytest.mark.parametrize("end", ["os._exit(3)", "os.kill(os.getpid(), 9)"])
+def test_an_engine_that_breaks_without_a_word_is_no_answer(engine, end):
+    jails = engine(f"import os\n{end}\n")
     with pytest.raises(Fail2banError, match="could not be used: no reason given"):
         _fail2ban.matches(jails, ["x"])
 
@@ -301,5 +347,6 @@ def test_which_python_fail2ban_runs_under(tmp_path, monkeypatch, first, python):
 def test_without_a_client_it_is_not_installed(monkeypatch):
     monkeypatch.setattr(_fail2ban, "_client", lambda: None)
     assert not _fail2ban.is_installed()
+    assert _fail2ban.matches([], ["x"]) == [], "nothing to ask"
     with pytest.raises(Fail2banError, match="is not installed"):
         _fail2ban.interpreter()
