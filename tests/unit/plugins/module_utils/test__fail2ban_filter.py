@@ -87,6 +87,7 @@ def test_all_lines_that_are_tried_are_counted(fake):
     apart = [engine.prove(GOOD, [sample]) for sample in (FAILURE, other)]
     whole = engine.prove(GOOD, [FAILURE, other])
     assert (whole.matched, whole.refused) == (2, sum(proof.refused for proof in apart))
+    assert apart[0].refused == len(list(engine.plants(FAILURE, False))), "and none of the strained ones"
 
 
 def test_how_long_the_slowest_line_took(fake):
@@ -332,19 +333,19 @@ def test_the_line_of_a_log_with_raw_breaks_goes_on_behind_what_was_planted():
     assert f"{IDS.replace('203.0.113.7', VICTIM)} on campus on campus" in broken
 
 
+NGINX_PARTS = [
+    ("the user name", "-"),
+    ("the path", "/login_json"),
+    ("the query", "?a=b"),
+    ("the referer", "-"),
+    ("the user agent", "Mozilla/5.0 (X11)"),
+]
+
+
 @pytest.mark.parametrize(
     ("line", "parts"),
     [
-        (
-            NGINX,
-            [
-                ("the user name", "-"),
-                ("the path", "/login_json"),
-                ("the query", "?a=b"),
-                ("the referer", "-"),
-                ("the user agent", "Mozilla/5.0 (X11)"),
-            ],
-        ),
+        (NGINX, NGINX_PARTS),
         (
             '2001:db8::1 - jane doe [25/Nov/2026:14:47:59 +0000] "GET / HTTP/2.0" 200 43',
             [("the user name", "jane doe"), ("the path", "/"), ("the query", "")],
@@ -358,12 +359,30 @@ def test_the_line_of_a_log_with_raw_breaks_goes_on_behind_what_was_planted():
             [("a path", "/x?a=b"), ("the word 'jdoe'", "jdoe"), ("the word 'at'", "at")],
         ),
         ("Nov 25 Error ada: bob", [("the end of the line", "")]),
+        # What is empty may be filled.
+        (NGINX.replace("Mozilla/5.0 (X11)", ""), [*NGINX_PARTS[:-1], ("the user agent", "")]),
+        *((f"Refused {word} jdoe", [("the user name", "jdoe")]) for word in ("username", "login", "account", "for")),
     ],
 )
 def test_where_strangers_write(line, parts):
     found = engine.fields(line)
     assert [(one.what, line[one.start : one.end]) for one in found] == parts
     assert parts[0][1] or found[0].start == len(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("refused user jdoe at 203.0.113.7", ["user"]),
+        ("refused by fe80::abcd at 203.0.113.7", ["by"]),
+        ("refused on Sun 4 Jan at 203.0.113.7", ["on"]),
+        ("refused by the 3rd at 203.0.113.7", ["by"]),
+        ("refused by agent: cyrus/imap[9] at 203.0.113.7", ["by"]),
+    ],
+)
+def test_what_is_no_word_of_a_stranger(line, words):
+    """A user's name, which is planted in as such, part of an address or a date, a number, what names something."""
+    assert [line[one.start : one.end] for one in engine.fields(line) if not one.sure] == words
 
 
 def test_where_a_word_is_a_value_another_word_is_tried_and_elsewhere_two():
@@ -426,6 +445,7 @@ def test_who_lies_within_a_network(network, inside):
         ("2001:db8::7: refused", "2001:db8::7"),
         ("from 2001:db8::7.", "2001:db8::7"),
         ("version 1.2.3.4.5 at 12:34:56", None),
+        ("version 1.2.3.4rc1", None),
     ],
 )
 def test_an_address_is_known_with_whatever_stands_behind_it(line, address):
@@ -460,6 +480,7 @@ def test_a_log_with_raw_line_breaks_can_be_written_by_strangers(fake):
         (APACHE, False),
         (IDS, True),
         ("Nov 25 10:00:00 campus sshd[8]: Invalid user a from 203.0.113.7 port 40022", False),
+        ("2026-11-25T10:00:00+00:00 campus sshd[8]: Invalid user a from 203.0.113.7 port 40022", False),
         ("[2026-11-25 09:44:57] [XSS] [IP 203.0.113.7] [URI /] [PARAM a] Detected", False),
     ],
 )
@@ -540,6 +561,9 @@ def test_what_fail2ban_refuses_or_reads_differently(fake):
     assert "failregex: fail2ban reads it as ['other']" in refused(FAILURE)
     fake.first = {"read": {**fake.read, "prefregex": ["^x"]}, "loose": []}
     assert "prefregex: fail2ban reads it as ['^x'], not as []" in refused(FAILURE)
+    for key in ("ignoreregex", "datepattern"):
+        fake.first = {"read": {**fake.read, key: ["^x"]}, "loose": []}
+        assert f"{key}: fail2ban reads it as ['^x'], not as []" in refused(FAILURE)
     whole = Definition("campus", GOOD.failregex, prefregex="^p", datepattern="%Y")
     fake.first = {"read": {**fake.read, "prefregex": ["^p"], "datepattern": ["%Y"]}, "loose": []}
     assert engine.prove(whole, [FAILURE]).matched == 1
@@ -549,6 +573,10 @@ def test_a_loose_pattern_is_named(fake):
     fake.read = {**fake.read, "failregex": ["x <ADDR>"]}
     fake.first = {"read": fake.read, "loose": ["x (?P<ip4>)"]}
     assert "'x <ADDR>' is not anchored" in refused(FAILURE, definition=Definition("campus", ("x <ADDR>",)))
+    fake.first = {"read": {**Fake.read, "prefregex": ["p .*"]}, "loose": ["p (?P<content>.*)"]}
+    assert "'p .*' is not anchored" in refused(
+        FAILURE, definition=Definition("campus", GOOD.failregex, prefregex="p .*")
+    )
     fake.read = {**fake.read, "failregex": ["^x|<ADDR>"]}
     fake.first = {"read": fake.read, "loose": ["^x|(?P<ip4>)"]}
     told = refused(FAILURE, definition=Definition("campus", ("^x|<ADDR>",)))
@@ -624,8 +652,11 @@ class TestProcess:
         assert told.startswith("Too slow: the line '198.51.100.77") or "Too slow: the line '203.0.113.7" in told
         assert "made from the sample" in told
 
-    def test_a_sample_that_takes_too_long_is_told_as_it_is(self, monkeypatch):
-        self.code(monkeypatch, "signal.raise_signal(signal.SIGALRM)\n")
+    @pytest.mark.parametrize("said", ["", "[["])
+    @pytest.mark.parametrize("end", ["SIGALRM", "SIGPROF"])
+    def test_a_sample_that_takes_too_long_is_told_as_it_is(self, monkeypatch, said, end):
+        """Also by a process that was ended in the middle of a word."""
+        self.code(monkeypatch, f"print({said!r}, end='', flush=True)\nsignal.raise_signal(signal.{end})\n")
         told = refused(FAILURE)
         assert told.startswith(f"Too slow: the line {NGINX!r} ({len(NGINX)} characters) and its like take longer")
 
