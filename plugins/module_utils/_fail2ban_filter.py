@@ -419,8 +419,9 @@ _IN_PATH = r"[^\s\[\](){}<>,;\"']"
 _WORD = re.compile(
     rf"(?<![^{_APART}])(?!\d|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\b)"
     rf"(?:(?P<path>[^{_APART}/]*/{_IN_PATH}*(?!{_IN_PATH}|\[))"
-    rf"|(?!(?<=\[)[\w.-]+[ =])[^{_APART}/]*[^\W\d_][^{_APART}/]*(?![^{_APART}]|[=:\[]| \d))"
+    rf"|(?!(?<=\[)[\w.-]+[ =])[^{_APART}/]*[^\W\d_][^{_APART}/]*(?![^{_APART}]|[=:\[]))"
 )
+_NUMBERED = re.compile(r" \d")
 _NEXT = str.maketrans(
     f"{string.ascii_letters}{string.digits}",
     "".join(each[1:] + each[0] for each in (string.ascii_lowercase, string.ascii_uppercase, string.digits)),
@@ -456,6 +457,9 @@ def fields(line: str) -> list[Field]:
     syslog = _SYSLOG.match(line)
     taken = [(0, syslog.end() if syslog else 0), *addresses, *quoted, *users]
     words = [match for match in _WORD.finditer(line) if all(match.end() <= a or b <= match.start() for a, b in taken)]
+    # Before an address a word names no number. A time looks like one, too.
+    here = {start - 1 for start, end in addresses if normal(line[start:end])}
+    words = [each for each in words if each["path"] or each.end() in here or not _NUMBERED.match(line, each.end())]
     names += [Field("a path", *match.span(), other="") for match in words if match["path"]]
     if not names:
         names.append(Field("the end of the line", len(line), len(line)))

@@ -190,6 +190,9 @@ def real(fake):
         (r"^denied \S+ from <ADDR> status", "denied /path from 203.0.113.7 status 403", "a path"),
         (r"^denied /path from <ADDR> status", "denied /path from 203.0.113.7 status 403", "a path"),
         (r"^denied .*? from <ADDR> status", "denied jdoe from 203.0.113.7 status 403", "the word 'jdoe'"),
+        (r"^denied \S+ 7 from <ADDR> status", "denied /path 7 from 203.0.113.7 status 403", "a path"),
+        (r"^denied .*? <ADDR> status", "denied jdoe 203.0.113.7 status 403", "the word 'jdoe'"),
+        (r"^denied .*? <ADDR> status", "denied jdoe 2001:db8::7 status 403", "the word 'jdoe'"),
         (r"^\[[^]]*\] \[[A-Z]+\] \[URI .*?\] \[IP <ADDR>\]", URI, "a path"),
         (r"^\[[^]]*\] \[[A-Z]+\] \[URI [^]]*\] \[IP <ADDR>\]", URI.replace("/x", "x"), "the word 'x'"),
         (r"^.* client=<ADDR> agent", "error client=203.0.113.7 agent=curl path=/x", "a path"),
@@ -199,7 +202,8 @@ def real(fake):
 )
 def test_a_victim_that_comes_out_of_a_line_of_no_known_form_is_refused(real, pattern, line, what):
     """A stranger goes on with the rest of the line."""
-    told = refused(Sample(line, "203.0.113.7"), definition=real(pattern), escaped="escaped")
+    own = "2001:db8::7" if "::" in line else "203.0.113.7"
+    told = refused(Sample(line, own), definition=real(pattern), escaped="escaped")
     assert f"planted in {what}, the line" in told
     assert f"yields {VICTIM}" in told
 
@@ -373,11 +377,11 @@ def test_where_strangers_write(line, parts):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("refused user jdoe at 203.0.113.7", ["user"]),
-        ("refused by fe80::abcd at 203.0.113.7", ["by"]),
-        ("refused on Sun 4 Jan at 203.0.113.7", ["on"]),
-        ("refused by the 3rd at 203.0.113.7", ["by"]),
-        ("refused by agent: cyrus/imap[9] at 203.0.113.7", ["by"]),
+        ("refused user jdoe at 203.0.113.7", ["user", "at"]),
+        ("refused by fe80::abcd at 203.0.113.7", ["by", "at"]),
+        ("refused on Sun 4 Jan at 203.0.113.7", ["on", "at"]),
+        ("refused by the 3rd at 203.0.113.7", ["by", "at"]),
+        ("refused by agent: cyrus/imap[9] at 203.0.113.7", ["by", "at"]),
     ],
 )
 def test_what_is_no_word_of_a_stranger(line, words):
@@ -386,9 +390,16 @@ def test_what_is_no_word_of_a_stranger(line, words):
 
 
 def test_where_a_word_is_a_value_another_word_is_tried_and_elsewhere_two():
-    line = "12:00:01 [warn] sorry id=ada [pid seven] went from 192.0.2.1"
+    line = "12:00:01 [warn] sorry id=ada [pid seven] went on port 22 at 12:00:00 from 192.0.2.1"
     tried = {line[one.start : one.end]: one.other for one in engine.fields(line) if not one.sure}
-    assert tried == {"sorry": "tpssz tpssz", "ada": "beb", "seven": "tfwfo", "went": "xfou xfou"}
+    assert tried == {
+        "sorry": "tpssz tpssz",
+        "ada": "beb",
+        "seven": "tfwfo",
+        "went": "xfou xfou",
+        "on": "po po",
+        "from": "gspn gspn",
+    }
 
 
 @pytest.mark.parametrize(
