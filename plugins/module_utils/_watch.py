@@ -30,9 +30,9 @@ _START = rb"^\S+ (?:\S+ )?[^\[\n]*\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\
 _UNDERSTOOD = re.compile(_START + rb"[^\"\n]*\" \d{3}\b", re.M)
 # As the jail of section brute_force counts them, whoever is at the other end.
 _FAILED = re.compile(
-    _START + rb"POST (?:https?://[^/\s\"]*)?"
-    rb"(?:/index\.php)?/(?:login_json|login/ldap/check|api/authentication_token)(?:\?\S*)?"
-    rb" HTTP/[\d.]+\" (?:401|403|429)\b",
+    _START + rb"(?i:POST) +(?:[A-Za-z][A-Za-z0-9+.-]*://[^/\s\"]*)?"
+    rb"(?:/index\.php)?/(?:login_json|login/ldap/check|api/authentication_token)(?:[?#]\S*)?"
+    rb" +HTTP/[\d.]+\" (?:401|403|429)\b",
     re.M,
 )
 _ADDRESS = re.compile(rb"(?:^|\s)(\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:]+)\s")

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the roles of the web server make of a host: values and files."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import discover
+
+ROLES = Path(__file__).resolve().parents[3] / "roles"
+
+
+def trusted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: trusted(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [trusted(each) for each in value]
+    return trust_as_template(value) if isinstance(value, str) else value
+
+
+def made(host: Any, role: str, expression: str, **given: Any) -> Any:
+    """An expression as the role sees it on this host."""
+    variables: dict[str, Any] = {"inventory_hostname": "campus.test", "ansible_search_path": [str(ROLES / role)]}
+    for name in dict.fromkeys(("common", "https", role)):
+        for part in ("defaults", "vars"):
+            variables |= trusted(yaml.safe_load((ROLES / name / part / "main.yml").read_text(encoding="utf-8")))
+    found = asdict(discover("campus.test", site="campus_test", tree=host.tree))
+    variables |= {"__chamilo_common_info": {"site": found}, "_chamilo_https_policy": True, "ansible_play_hosts_all": []}
+    return Templar(DataLoader(), variables=variables | {"hostvars": {}} | given).template(
+        trust_as_template(expression), escape_backslashes=False
+    )
+
+
+def rendered(host: Any, role: str, template: str, **given: Any) -> str:
+    return str(made(host, role, (ROLES / role / "templates" / template).read_text(encoding="utf-8"), **given))
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        "POST /login_json HTTP/1.1",
+        "POST /login_json#x HTTP/1.1",  # Symfony leaves out what stands behind it
+        "POST /api/authentication_token?a#b HTTP/2.0",
+        "POST /%6cogin_json#b HTTP/2.0",
+        "POST  /login_json   HTTP/1.1",  # nginx takes any number of spaces
+        "POST HTTPS://campus.test/login_json HTTP/1.1",
+        "POST x-y://campus.test/login_json HTTP/1.1",  # and any scheme
+        "post /login_json HTTP/1.1",  # Apache hands it on, and Symfony makes it POST
+    ],
+)
+def test_a_failed_login_counts_in_whatever_form_it_is_asked_for(host, request_line):
+    host.install("nginx")
+    host.chamilo()
+    patterns = made(host, "brute_force", "{{ _chamilo_brute_force_failregex }}")
+    # fail2ban has taken the date out.
+    line = f'203.0.113.7 - - [] "{request_line}" 401 43 "-" "-"'
+    assert any(re.search(pattern.replace("<ADDR>", r"(\S+)"), line) for pattern in patterns)
