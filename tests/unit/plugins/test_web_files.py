@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import asdict
 from pathlib import Path
@@ -34,7 +35,8 @@ def made(host: Any, role: str, expression: str, **given: Any) -> Any:
     for name in dict.fromkeys(("common", "https", role)):
         for part in ("defaults", "vars"):
             variables |= trusted(yaml.safe_load((ROLES / name / part / "main.yml").read_text(encoding="utf-8")))
-    found = asdict(discover("campus.test", site="campus_test", tree=host.tree))
+    # As it comes from the host.
+    found = json.loads(json.dumps(asdict(discover("campus.test", site="campus_test", tree=host.tree))))
     variables |= {"__chamilo_common_info": {"site": found}, "_chamilo_https_policy": True, "ansible_play_hosts_all": []}
     return Templar(DataLoader(), variables=variables | {"hostvars": {}} | given).template(
         trust_as_template(expression), escape_backslashes=False
@@ -65,3 +67,47 @@ def test_a_failed_login_counts_in_whatever_form_it_is_asked_for(host, request_li
     # fail2ban has taken the date out.
     line = f'203.0.113.7 - - [] "{request_line}" 401 43 "-" "-"'
     assert any(re.search(pattern.replace("<ADDR>", r"(\S+)"), line) for pattern in patterns)
+
+
+PORTAL = """server {{
+{}
+server_name campus.test;
+root /var/www/chamilo/public;
+location / {{ try_files $uri /index.php$is_args$args; }}
+location ~ \\.php$ {{ include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php8.4-fpm.sock; }}
+}}
+"""
+TLS = "ssl_certificate /etc/ssl/c.pem; ssl_certificate_key /etc/ssl/k.pem;"
+
+
+def on_nginx(host, *lines, **others):
+    """A host with the portal, and with other sites by the names of their files."""
+    host.install("nginx")
+    host.write("/var/lib/dpkg/status", "Package: nginx\nStatus: install ok installed\nVersion: 1.22.1-9\n\n")
+    host.chamilo()
+    host.site("nginx", PORTAL.format("\n".join(lines)))
+    for name, text in others.items():
+        host.site("nginx", text, f"{name}.conf")
+
+
+@pytest.mark.parametrize(
+    ("listens", "other", "kept"),
+    [
+        # Debian's own site is the default of port 80.
+        (
+            ["listen 80;", "listen [::]:80;", "listen 443 ssl default_server;", "listen [::]:443 ssl;", TLS],
+            "server { listen 80 default_server; listen [::]:80 default_server; listen [::]:443 ssl default_server; }",
+            ["80", "[::]:80", "443 ssl default_server", "[::]:443 ssl"],
+        ),
+        (
+            ["listen 80 default_server;"],
+            f"server {{ listen 443 ssl default_server; server_name shop.test; {TLS} }}",
+            ["80 default_server", "443 ssl"],
+        ),
+    ],
+)
+def test_the_portal_is_the_default_of_those_addresses_where_it_was(host, listens, other, kept):
+    on_nginx(host, *listens, other=other)
+    given = {"_chamilo_https_pair": {"certificate": "/c.pem", "certificate_key": "/k.pem"}}
+    text = rendered(host, "https", "nginx/vhost.conf.j2", **given)
+    assert [each.replace(" http2", "") for each in re.findall(r"listen (.*);", text)] == kept
