@@ -111,3 +111,18 @@ def test_the_portal_is_the_default_of_those_addresses_where_it_was(host, listens
     given = {"_chamilo_https_pair": {"certificate": "/c.pem", "certificate_key": "/k.pem"}}
     text = rendered(host, "https", "nginx/vhost.conf.j2", **given)
     assert [each.replace(" http2", "") for each in re.findall(r"listen (.*);", text)] == kept
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kept"),
+    [
+        ("access_log off;", "access_log /var/log/nginx/campus.log;", "/var/log/nginx/campus.log"),
+        ("access_log off;", "access_log off;", "off"),
+        ("access_log /a.log odd;", "access_log off;", "/a.log odd"),
+    ],
+)
+def test_the_log_of_the_portal_stays_where_only_its_redirect_had_none(host, first, second, kept):
+    redirect = f"server {{ listen 80; server_name campus.test; {first} return 301 https://$host$request_uri; }}\n"
+    on_nginx(host, "listen 443 ssl;", TLS, second)
+    host.site("nginx", redirect, "a-redirect.conf")
+    assert made(host, "https", "{{ _chamilo_https_access_log }}") == kept
