@@ -126,3 +126,23 @@ def test_the_log_of_the_portal_stays_where_only_its_redirect_had_none(host, firs
     on_nginx(host, "listen 443 ssl;", TLS, second)
     host.site("nginx", redirect, "a-redirect.conf")
     assert made(host, "https", "{{ _chamilo_https_access_log }}") == kept
+
+
+@pytest.mark.parametrize(
+    ("portal", "other", "address"),
+    [
+        ("listen 80; listen [::]:80;", "listen 8080;", "127.0.0.1"),
+        ("listen 80; listen [::]:80;", "listen 127.0.0.1:80; server_name 127.0.0.1;", "192.0.2.7"),
+        ("listen 80;", "listen 127.0.0.1:80; listen 192.0.2.7:80;", "192.0.2.8"),
+        ("listen [::]:80;", "listen 127.0.0.1:80; listen [::1]:80;", "2001:db8::7"),
+        ("listen 192.0.2.7:80;", "listen 127.0.0.1:80;", "192.0.2.7"),
+        # Nothing else is known.
+        ("listen 80;", "listen 127.0.0.1:80; listen 192.0.2.7:80; listen 192.0.2.8:80;", "127.0.0.1"),
+    ],
+)
+def test_a_probe_knocks_where_the_portal_answers_and_not_a_page_for_the_host_alone(host, portal, other, address):
+    on_nginx(host, portal, status=f"server {{ {other} location /status {{ stub_status; }} }}")
+    trie = "".join(f"|-- {each}\n /32 host LOCAL\n" for each in ("192.0.2.7", "192.0.2.8"))
+    host.write("/proc/net/fib_trie", trie)
+    host.write("/proc/net/if_inet6", "20010db8000000000000000000000007 02 40 00 80 eth0\n")
+    assert made(host, "headers", "{{ _chamilo_common_probe_address }}") == address
