@@ -103,7 +103,8 @@ def adopted(text: str, names: Sequence[str], domain: str, webroot: str, hook: st
     if _value(options, "authenticator") in _REPLACED and list(names) == [domain]:
         _set(options, "authenticator", "webroot")
         _set(options, "webroot_path", f"{webroot},")
-        options = [line for line in options if not re.match(r"\s*installer\s*=", line)]
+        # Who stopped the web server for Certbot's own one would stop what has to answer now.
+        options = [line for line in options if not re.match(r"\s*(installer\s*=|pre_hook\s*=.*\bstop\b)", line)]
         rest = [*_without(rest, "webroot_map"), "[[webroot_map]]", f"{domain} = {webroot}"]
     return "\n".join([*head, *options, *rest]) + "\n"
 

@@ -54,6 +54,16 @@ def test_a_plugin_that_edits_the_web_server_gives_way(plugin: str) -> None:
     assert adopted(ADOPTED) == ADOPTED
 
 
+@pytest.mark.parametrize("stop", ["systemctl stop nginx", "service apache2 stop", "'sleep 1, /etc/init.d/nginx stop'"])
+def test_nobody_stops_the_server_that_answers_from_now_on(stop: str) -> None:
+    text = NGINX.replace("= nginx", "= standalone")
+    assert adopted(f"{text}pre_hook = {stop}\n") == ADOPTED
+    other = f"{text}pre_hook = ufw allow 80\npost_hook = ufw delete allow 80\n"
+    assert "\npre_hook = ufw allow 80\npost_hook = ufw delete allow 80\n" in adopted(other)
+    shared = f"{text}pre_hook = {stop}\n"
+    assert f"\npre_hook = {stop}\n" in adopted(shared, "campus.test", "library.test"), "standalone goes on"
+
+
 def test_a_lineage_with_other_names_keeps_its_way_and_gets_the_hook() -> None:
     text = adopted(NGINX, "campus.test", "library.test")
     assert text == NGINX + "renew_hook = /usr/local/sbin/chamilo-hardening renewed\n"
