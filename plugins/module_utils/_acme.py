@@ -242,7 +242,7 @@ def obtain(wish: Wish, engine: Engine, outcome: Outcome, check: bool = False, re
     budget = Budget(wish.site, wish.directory)
     why = budget.refusal()
     if not why and not wish.arguments:
-        why = rehearse(wish.domain, wish.webroot, resolver)
+        why = rehearse(wish.domain, found.webroot or wish.webroot, resolver)
     if why:
         raise AcmeError(f"No certificate was asked for. {why}")
     if found.lineage:

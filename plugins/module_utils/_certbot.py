@@ -33,6 +33,7 @@ class Pair:
     good: bool = False
     lineage: str = ""  # Certbot's name for it
     settled: bool = False  # Certbot renews it as we want it
+    webroot: str = ""  # the folder where it has the domain's challenges, where that is none of the portal's
 
 
 def program(tree: Tree) -> str:
@@ -51,12 +52,13 @@ def pair(tree: Tree, file: str, key: str, domain: str, now: float, root: str = "
     covers = found.covers(domain)
     good = covers and not found.self_issued and found.not_before <= now < found.not_after
     name = lineage_of(file)
-    settled = False
+    settled, webroot = False, ""
     conf = f"{FOLDER}/renewal/{name}.conf"
     if name and tree.exists(conf):
         text = tree.read(conf)
         settled = adopted(text, found.names, domain, f"{root}/public") == text
-    return Pair(file, key, True, days, covers, good, name, settled)
+        webroot = _webroot(text.splitlines(), domain)
+    return Pair(file, key, True, days, covers, good, name, settled, "" if webroot == f"{root}/public" else webroot)
 
 
 def lineage_of(file: str) -> str:
@@ -113,6 +115,13 @@ def _value(lines: Sequence[str], name: str) -> str:
     found = (re.match(rf"\s*{name}\s*=\s*(.*?)\s*$", line) for line in lines)
     value = next((each[1] for each in found if each), "")
     return "" if value == "None" else value
+
+
+def _webroot(lines: Sequence[str], domain: str) -> str:
+    """Where challenges of the domain are put, if they are files at all. The map of names to folders wins."""
+    if _value(lines, "authenticator") != "webroot":
+        return ""
+    return _value(lines, re.escape(domain)) or _value(lines, "webroot_path").rstrip(",").rpartition(",")[2].strip()
 
 
 def _set(lines: list[str], name: str, value: str) -> None:

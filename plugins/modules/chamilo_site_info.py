@@ -525,6 +525,10 @@ site:
         settled:
           description: Whether Certbot renews it the way this collection wants it.
           type: bool
+        webroot:
+          description: The folder where Certbot puts the challenges of O(domain), where that is none of the portal's.
+          type: str
+          sample: /var/www/letsencrypt
     lineage:
       description: What Certbot has for O(domain).
       type: dict

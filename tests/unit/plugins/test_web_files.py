@@ -17,6 +17,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import discover
+from tests.testbed import authority
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 
@@ -146,3 +147,27 @@ def test_a_probe_knocks_where_the_portal_answers_and_not_a_page_for_the_host_alo
     host.write("/proc/net/fib_trie", trie)
     host.write("/proc/net/if_inet6", "20010db8000000000000000000000007 02 40 00 80 eth0\n")
     assert made(host, "headers", "{{ _chamilo_common_probe_address }}") == address
+
+
+@pytest.mark.parametrize(
+    ("server", "template", "served"),
+    [
+        ("nginx", "nginx/vhost.conf.j2", 'root "/var/www/acme";'),
+        (
+            "apache",
+            "apache/vhost.conf.j2",
+            'Alias /.well-known/acme-challenge "/var/www/acme/.well-known/acme-challenge"',
+        ),
+    ],
+)
+def test_challenges_are_answered_from_where_certbot_puts_them(host, server, template, served):
+    """Until now another virtual host did that on port 80, for all names of the host."""
+    host.install(server)
+    host.write("/var/lib/dpkg/status", "Package: nginx\nStatus: install ok installed\nVersion: 1.22.1-9\n\n")
+    host.chamilo()
+    host.testbed_site(server, "plain")
+    assert served not in rendered(host, "https", template)
+    host.write("/etc/letsencrypt/live/campus.test/fullchain.pem", authority.issue("campus.test", days=60)[0])
+    conf = "[renewalparams]\nauthenticator = webroot\nwebroot_path = /var/www/acme,\n"
+    host.write("/etc/letsencrypt/renewal/campus.test.conf", conf)
+    assert served in rendered(host, "https", template)

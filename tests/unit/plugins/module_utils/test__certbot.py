@@ -130,6 +130,21 @@ def test_an_adopted_lineage_is_settled(host: Files) -> None:
     assert _certbot.pair(host.tree, file, "", "campus.test", NOW, "/var/www/chamilo").settled
 
 
+@pytest.mark.parametrize(
+    ("conf", "webroot"),
+    [
+        (NGINX, ""),
+        (ADOPTED, ""),
+        (ADOPTED.replace(WEBROOT, "/var/www/letsencrypt"), "/var/www/letsencrypt"),
+        (ADOPTED.replace(f"campus.test = {WEBROOT}", "campus.test = /srv/acme"), "/srv/acme"),
+        (ADOPTED.replace(f"campus.test = {WEBROOT}", "").replace(f"{WEBROOT},", "/a, /b,"), "/b"),
+    ],
+)
+def test_another_folder_for_challenges_is_known(host: Files, conf: str, webroot: str) -> None:
+    put(host, "campus.test", "campus.test", conf=conf)
+    assert _certbot.for_domain(host.tree, "campus.test", NOW, "/var/www/chamilo").webroot == webroot
+
+
 def test_the_program_is_found_wherever_it_came_from(host: Files) -> None:
     assert _certbot.program(host.tree) == ""
     host.write("/snap/bin/certbot")
