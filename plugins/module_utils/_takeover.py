@@ -162,6 +162,11 @@ def _to_https(target: str, domain: str) -> bool:
     return re.fullmatch(rf"https://{host}(?::443)?{path}", target, re.IGNORECASE) is not None
 
 
+def _everything(pattern: str) -> bool:
+    """Whether a rule is for all addresses: one for an old page that leads to the portal would be lost."""
+    return _matches(pattern.removeprefix("!"), "/any/where") is not pattern.startswith("!")
+
+
 _SAME_HEADERS = {
     "x-content-type-options": {"nosniff"},
     "x-frame-options": {"sameorigin"},
@@ -206,7 +211,7 @@ def _kept_by_nginx(item: Directive, portal: Portal) -> bool:
     if name == "return":
         return _redirects(arguments, portal.domain) or arguments == ("404",)  # the latter is what certbot leaves
     if name == "rewrite":
-        return len(arguments) > 1 and _to_https(arguments[1].rstrip("?"), portal.domain)
+        return len(arguments) > 1 and _to_https(arguments[1].rstrip("?"), portal.domain) and _everything(arguments[0])
     if name == "if":
         return all(inner.name == "return" and _redirects(inner.arguments, portal.domain) for inner in item.block or ())
     if name == "add_header":
@@ -379,11 +384,11 @@ def _redirect_kept(arguments: Sequence[str], domain: str) -> bool:
 
 def _rule_kept(rule: Directive, domain: str) -> bool:
     """Redirects to https, the front controller, and the Authorization header for PHP."""
-    _pattern, target, flags = (*rule.arguments, "", "", "")[:3]
+    pattern, target, flags = (*rule.arguments, "", "", "")[:3]
     if target == "-":
         return "HTTP_AUTHORIZATION" in flags or flags == "[L]"
     front = re.fullmatch(r"(%\{(ENV:BASE|DOCUMENT_ROOT)\})?/?(index\.php|public/\$1|public/index\.php)", target)
-    return front is not None or _to_https(target, domain)
+    return front is not None or (_to_https(target, domain) and _everything(pattern))
 
 
 def _condition_kept(condition: Directive, level: Sequence[Directive], domain: str) -> bool:
