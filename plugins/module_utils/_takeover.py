@@ -187,7 +187,8 @@ _NGINX_TLS = re.compile(
     r"|stapling\w*|trusted_certificate|buffer_size|early_data)"
 )
 _NGINX_KEPT = frozenset({"error_log", "client_max_body_size", "http2", "server_name", "include", "root"})
-_NGINX_LISTEN = re.compile(r"ssl|http2|default_server|default|ipv6only=(on|off)")
+# Not ipv6only=off: its socket serves IPv4 as well, and ours would leave those visitors out.
+_NGINX_LISTEN = re.compile(r"ssl|http2|default_server|default|ipv6only=on")
 _FRONT = re.compile(r"(/public)?/index\.php(\$is_args\$args|\?\$(query_string|args)|\?\$is_args\$args|)")
 
 

@@ -133,6 +133,8 @@ location ~ \\.php$ {{ include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/
         ("if ($scheme != https) { return 301 https://library.test$request_uri; }", False),
         ("if ($http_user_agent ~ bot) { return 403; }", False),
         ("rewrite ^ https://$host$request_uri? permanent;", True),
+        ("listen [::]:80 ipv6only=on;", True),
+        ("listen [::]:80 ipv6only=off;", False),
         ("rewrite ^/(.*)$ https://campus.test/$1 permanent;", True),
         ("rewrite ^/old$ /new last;", False),
         ("rewrite ^/old/?$ https://campus.test/ permanent;", False),
