@@ -10,6 +10,8 @@ Everything else is an obstacle: better one named too many than one lost.
 
 from __future__ import annotations
 
+import fnmatch
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,6 +55,8 @@ def assess(
     files = tuple(dict.fromkeys(server.host.file for server in foreign))
     # Nobody knows what stands in a part that could not be read.
     obstacles = [Place(main, 1, problem) for problem in configuration.problems]
+    if web_server == "nginx" and not (obstacles or _reads_ours(configuration)):
+        obstacles.append(Place(main, 1, f'the line "include {_ENABLED}/*;" is missing, so ours would not be read'))
     neighbours: list[Place] = []
     for file in files:
         if file == main:
@@ -187,6 +191,7 @@ _NGINX_TLS = re.compile(
     r"|stapling\w*|trusted_certificate|buffer_size|early_data)"
 )
 _NGINX_KEPT = frozenset({"error_log", "client_max_body_size", "http2", "server_name", "include", "root"})
+_ENABLED = "/etc/nginx/sites-enabled"
 # Not ipv6only=off: its socket serves IPv4 as well, and ours would leave those visitors out.
 _NGINX_LISTEN = re.compile(r"ssl|http2|default_server|default|ipv6only=on")
 _FRONT = re.compile(r"(/public)?/index\.php(\$is_args\$args|\?\$(query_string|args)|\?\$is_args\$args|)")
@@ -293,6 +298,13 @@ def _matches(pattern: str, path: str) -> bool:
         return re.search(pattern, path, re.IGNORECASE) is not None
     except re.error:
         return False
+
+
+def _reads_ours(configuration: Configuration) -> bool:
+    """Whether nginx reads the folder that Debian has for virtual hosts; that of its own makers does not."""
+    lines = (line for http in every(configuration.directives, "http") for line in every(http.block or (), "include"))
+    patterns = (posixpath.join(posixpath.dirname(_nginx.MAIN), line.arguments[0]) for line in lines if line.arguments)
+    return any(fnmatch.fnmatchcase(f"{_ENABLED}/chamilo-campus.conf", pattern) for pattern in patterns)
 
 
 def _stray_in_nginx(configuration: Configuration, file: str) -> Iterator[Place]:

@@ -389,6 +389,24 @@ def test_a_file_that_is_no_link_has_to_go_itself(host):
     assert found.disable == ("/etc/nginx/conf.d/campus.conf",)
 
 
+@pytest.mark.parametrize(
+    ("line", "read"),
+    [
+        ("include sites-enabled/*.conf;", True),
+        ("include sites-enabled/*.vhost;", False),
+        ("", False),  # as nginx's own makers have it
+    ],
+)
+def test_ours_takes_no_place_where_nobody_would_read_it(host, line, read):
+    ready(host, "nginx")
+    main = (host.root / "etc/nginx/nginx.conf").read_text()
+    host.write("/etc/nginx/nginx.conf", main.replace("include /etc/nginx/sites-enabled/*;", line))
+    host.write("/etc/nginx/conf.d/campus.conf", NGINX.format("", ""))
+    found = takeover(host)
+    assert found.possible is read
+    assert ('the line "include /etc/nginx/sites-enabled/*;" is missing' in found.refused.get("auto", "")) is not read
+
+
 @pytest.mark.parametrize("server", ["nginx", "apache"])
 def test_nothing_has_to_go_where_nobody_names_the_domain(host, server):
     ready(host, server)
