@@ -866,7 +866,8 @@ def _words(problem: Exception) -> str:
 
 
 def _pair(portal: Portal, memory: dict[str, Any]) -> dict[str, Any]:
-    run = f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    now = datetime.datetime.now(datetime.timezone.utc)
+    run = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     if not portal.places:
         raise BackupError("No repository is configured: set chamilo_backups_repository.")
     place = Repository(portal, portal.places[0])
@@ -878,7 +879,10 @@ def _pair(portal: Portal, memory: dict[str, Any]) -> dict[str, Any]:
         _forget_halves(place)
     memory["open"] = run
     remember(portal, memory)
-    tags = ["--host", portal.site, "--tag", TAG, "--tag", f"run={run}"]
+    # Both of one time: with midnight between them, `forget` would keep of a week the one of this run and the other of
+    # another, and two halves are no backup.
+    when = f"{now.astimezone():%Y-%m-%d %H:%M:%S}"
+    tags = ["--host", portal.site, "--tag", TAG, "--tag", f"run={run}", "--time", when]
     dumped, database = _save_database(place, run, tags)
     saved = _save_files(place, tags)
     last = {

@@ -84,6 +84,30 @@ def test_only_a_run_with_both_halves_is_a_backup() -> None:
     assert pairs[0].at == 1795604400
 
 
+def test_both_halves_are_of_one_time(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each would be kept or forgotten by itself, where midnight lies between them."""
+    times: list[str] = []
+
+    def saved(tags: list[str]) -> None:
+        times.append(tags[tags.index("--time") + 1])
+
+    def database(_place: Any, _run: str, tags: list[str]) -> tuple[_backup.Dumped, str]:
+        saved(tags)
+        return _backup.Dumped(), "d1"
+
+    def files(_place: Any, tags: list[str]) -> dict[str, Any]:
+        saved(tags)
+        return {"total_files_processed": 1, "total_bytes_processed": 1, "snapshot_id": "f1"}
+
+    monkeypatch.setattr(_backup.Repository, "prepare", lambda *_words: None)
+    monkeypatch.setattr(_backup, "_save_database", database)
+    monkeypatch.setattr(_backup, "_save_files", files)
+    there = portal(folders, repository="/repository")
+    _backup._pair(there, _backup.remembered(there))
+    assert len(times) == 2 and times[0] == times[1]
+    assert abs(time.mktime(time.strptime(times[0], "%Y-%m-%d %H:%M:%S")) - time.time()) < 60
+
+
 def test_what_is_much_less_than_before_is_named() -> None:
     good = {"dump_bytes": 1000, "files": 100, "bytes": 1000, "tables": ["course", "user"]}
     assert _backup.shrunken(good, good) == []
