@@ -243,7 +243,8 @@ def alone(portal: Portal, who: str, wait: float = 0) -> Iterator[None]:
 
 def shown(url: str) -> str:
     """A repository without user and password."""
-    return re.sub(r"//[^/]+@", "//", url)  # to the last @: a password may hold one
+    # To the last @: a password may hold one. Also where it holds a slash, which no address may: that is no port.
+    return re.sub(r"//([^/]+@|[^/:[]+:(?!\d*/).*@)", "//", url)
 
 
 def environment() -> dict[str, str]:
@@ -309,6 +310,8 @@ class Repository:
 
     def failed(self, doing: str, code: int, complaint: str) -> BackupError:
         words = " ".join(complaint.replace(self.url, self.shown).split())[-600:]
+        if "parsing repository location failed" in complaint:  # restic's words for it hold the password
+            words = "this is no address. In a password, write what is neither letter nor digit as %2F for a slash."
         problem = BackupError(f"restic {doing} on {self.shown} failed ({code}): {words or 'no words'}")
         problem.complaint = complaint
         return problem

@@ -119,6 +119,19 @@ def test_what_is_much_less_than_before_is_named() -> None:
 def test_a_repository_is_shown_without_its_password() -> None:
     assert _backup.shown("rest:https://campus:secret@store.example/x") == "rest:https://store.example/x"
     assert _backup.shown("rest:https://campus:se@cret@store.example/x@y") == "rest:https://store.example/x@y"
+    assert _backup.shown("rest:https://campus:se/cr@et@store.example/x") == "rest:https://store.example/x"
+    for plain in ("rest:https://store.example:8000/x@y", "rest:https://[2001:db8::5]:8000/x@y", "sftp:me@there:/x"):
+        assert _backup.shown(plain) == plain
+
+
+@pytest.mark.parametrize("password", ["se/cret", "se%cret", "se?cret", "se#cret"])
+def test_an_address_that_cannot_be_read_shows_no_password(folders: Path, password: str) -> None:
+    url = f"rest:https://campus:{password}@store.example/x"
+    complaint = (
+        f'Fatal: parsing repository location failed: parse "{url[5:]}/": invalid port ":{password[:2]}" after host'
+    )
+    words = str(_backup.Repository(portal(folders), url).failed("cat", 1, complaint))
+    assert "se" not in words.replace("rest:https://store.example/x", "") and "%2F" in words
 
 
 @pytest.mark.parametrize(
