@@ -449,6 +449,17 @@ def heal(host: Host) -> None:
     host.run(f"umount /var/backups; rm {ROOT}/public/main/more.txt {ROOT}/var/upload/x.php")
 
 
+@pytest.mark.long
+def test_the_log_is_real_where_php_keeps_programs_for_good(fresh: Host, playbook: Playbook, tmp_path: Path) -> None:
+    keep = "for folder in /etc/php/*/fpm/conf.d; do echo opcache.validate_timestamps=0 >$folder/99-owner.ini; done"
+    fresh.run(f"{keep} && systemctl restart 'php*-fpm.service'")
+    playbook.harden(fresh, "--tags", "permissions")  # production mode
+    assert fresh.http("/login").status == 200
+    harden(playbook, fresh, tmp_path, "--tags", "monitoring")
+    assert fresh.http("/_testbed/crash").status == 500
+    assert "request.CRITICAL" in fresh.get(LOG)
+
+
 # Packages stay, and so do logs and what programs keep in their own folders.
 STAYS = ["/var/*", "/usr/*", "/root/*", f"{ROOT}/var/*", "/etc/monit*", "/etc/logrotate.d/monit", "/etc/ssl/*"]
 STAYS += ["/etc/ld.so.cache", "/etc/*/monit*", "/etc/default/*", "/etc/passwd*", "/etc/group*", "/etc/*shadow*"]
