@@ -431,9 +431,7 @@ class Keeper:
             result.notes += told.notes
         self.site = replace(self.site, database=replace(self.site.database, user=user))
         if any(path.endswith(".php") for path in told.files) and self.site.php.service:
-            # Compiled PHP is not looked at again by every server.
-            self.engine.machine.service("reload", self.site.php.service)
-            time.sleep(_RELOAD_SECONDS)
+            time.sleep(_RELOAD_SECONDS)  # it was told to reload
 
     def _may_write(self, account: Account) -> None:
         """Refuse before anything is made what could only end in taking it back."""

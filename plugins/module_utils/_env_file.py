@@ -413,7 +413,7 @@ class Editor:
         result: Result,
     ) -> None:
         user = wish.web_user or self.site.php.user
-        commands = [self._console(user, after)] if wish.clear_cache else []
+        commands = [self._console(user, after), *self._reload(work)] if wish.clear_cache else []
         if commands and not user:
             raise EnvError("It is not known as whom PHP runs here, so its cache cannot be cleared: set web_user.")
         outcome = Outcome()
@@ -438,6 +438,12 @@ class Editor:
         place = [f"--chdir={self.site.root}", "HOME=/nonexistent", *mode]
         console = [php if os.path.exists(php) else "php", "bin/console", "cache:clear", "--no-interaction", "--quiet"]
         return ["runuser", "-u", user, "--", "env", *place, *console]
+
+    def _reload(self, work: Sequence[Change]) -> list[list[str]]:
+        """Not every server looks a second time at a file of PHP."""
+        service = self.site.php.service
+        compiled = any(change.path.endswith(".php") for change in work)
+        return [["systemctl", "try-reload-or-restart", service]] if compiled and service else []
 
     def _forget_cache(self, user: str, mode: str) -> list[str]:
         """The cache of the mode that is over. In dev mode Symfony lets everybody write it."""

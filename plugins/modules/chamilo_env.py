@@ -108,6 +108,8 @@ options:
       - Clear the cache of the application with C(bin/console cache:clear) when something changed, and remove the cache
         of the old C(APP_ENV).
       - This is done as the user PHP runs as. Files of root in the cache would take the portal off line.
+      - Where C(.env.local.php) is changed, PHP's service is reloaded as well. It can hold what it read for good
+        otherwise (C(opcache.validate_timestamps=0)).
     type: bool
     default: true
   web_user:

@@ -12,7 +12,7 @@ import pymysql
 import pytest
 import yaml
 
-from tests.hosts.hardening import Playbook, missing_from_the_portal, neighbour
+from tests.hosts.hardening import KEEP_PROGRAMS, Playbook, dump_environment, missing_from_the_portal, neighbour
 from tests.hosts.test_audit_data import audit, install
 from tests.playbook import PlayError, play
 from tests.testbed.app.selfcheck import PASSWORDS, Browser
@@ -377,6 +377,16 @@ def test_absent_brings_back_what_was_there(secured: Host, playbook: Playbook) ->
     secured.run("chamilo-hardening undo database --yes")
     socket.create_connection((secured.address, 3306), 5).close()
     assert login(secured)
+
+
+@pytest.mark.long
+def test_php_that_keeps_what_it_read_learns_of_the_new_account(fresh: Host, playbook: Playbook) -> None:
+    dump_environment(fresh)
+    # What is younger than two seconds PHP keeps not.
+    fresh.run(f"touch -d '1 hour ago' {ROOT}/.env.local.php && {KEEP_PROGRAMS}")
+    assert login(fresh)
+    playbook.harden(fresh)
+    assert login(fresh) and rights(fresh, "'chamilo'@'%'") == {}
 
 
 def two_hosts(make: Callable[..., Host]) -> tuple[Host, Host]:

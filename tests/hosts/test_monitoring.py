@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.hosts.hardening import Playbook, missing_from_the_portal, neighbour
+from tests.hosts.hardening import KEEP_PROGRAMS, Playbook, missing_from_the_portal, neighbour
 from tests.hosts.test_brute_force import JAIL
 from tests.playbook import PlayError
 from tests.testbed import authority, mail
@@ -451,8 +451,7 @@ def heal(host: Host) -> None:
 
 @pytest.mark.long
 def test_the_log_is_real_where_php_keeps_programs_for_good(fresh: Host, playbook: Playbook, tmp_path: Path) -> None:
-    keep = "for folder in /etc/php/*/fpm/conf.d; do echo opcache.validate_timestamps=0 >$folder/99-owner.ini; done"
-    fresh.run(f"{keep} && systemctl restart 'php*-fpm.service'")
+    fresh.run(KEEP_PROGRAMS)
     playbook.harden(fresh, "--tags", "permissions")  # production mode
     assert fresh.http("/login").status == 200
     harden(playbook, fresh, tmp_path, "--tags", "monitoring")

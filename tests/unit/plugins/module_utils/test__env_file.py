@@ -444,6 +444,20 @@ def test_the_cache_is_cleared_as_the_web_user(app):
     assert [argv for argv in app.commands if argv[0] == "runuser"] == []
 
 
+def test_php_forgets_what_it_read_of_a_program(app):
+    app.write(".env", "APP_ENV=dev\n")
+    app.php = Php(version="8.4", user="www-data", service="php8.4-fpm")
+    app.set(values={"APP_ENV": "test"})
+    assert not any("systemctl" in argv for argv in app.commands)
+    app.write(".env.local.php", "<?php\n\nreturn array (\n  'APP_ENV' => 'test',\n);\n")
+    app.set(values={"APP_ENV": "prod"})
+    clear, reload = app.commands[-2:]
+    assert "cache:clear" in clear and reload == ["systemctl", "try-reload-or-restart", "php8.4-fpm"]
+    app.commands.clear()
+    app.set(values={"APP_ENV": "test"}, clear_cache=False)
+    assert app.commands == []
+
+
 def test_without_a_user_of_php_the_cache_cannot_be_cleared(app):
     app.write(".env", "APP_ENV=dev\n")
     app.php = Php()
