@@ -270,6 +270,11 @@ class _Work:
         above = os.path.dirname(live)
         while not os.path.lexists(above):
             above = os.path.dirname(above)
+        if _disk(above) != _disk(os.path.dirname(self.staging)):
+            raise BackupError(
+                f"{live} is on another file system than {self.staging}, so it cannot change places. "
+                f"Nothing was changed. What came back is {fetched}: copy it from there."
+            )
         try:
             os.close(open_trusted(above))
         except PermsError as problem:

@@ -327,6 +327,18 @@ def test_a_disk_inside_is_refused_before_anything_changes(portal: Portal, monkey
         made._swap(f"{made.staging}{portal.folder}/var", f"{portal.folder}/var")
 
 
+def test_what_is_on_a_disk_inside_is_refused_too(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were it written down, no later restore could get past it."""
+    monkeypatch.setattr(_restore, "mounts", lambda: ["/", f"{portal.folder}/var"])
+    made = work(portal)
+    for name in ("var/lesson", "var/gone/since"):
+        fetched = f"{made.staging}{portal.folder}/{name}"
+        with pytest.raises(BackupError, match="on another file system.*Nothing was changed.*copy it") as raised:
+            made._swap(fetched, f"{portal.folder}/{name}")
+        assert fetched in str(raised.value)
+    assert made.journal["swaps"] == []
+
+
 def test_what_a_link_leads_to_is_said_to_stay(portal: Portal) -> None:
     half = Snapshot("f1", "tree", 0, "run", (portal.folder, "/srv/data", _restore._backup.path_of("campus")))
     made = _restore._Work(portal, None, Pair("run", half, half))  # type: ignore[arg-type]  # fetches nothing here
