@@ -294,8 +294,9 @@ def finish(portal: Portal) -> list[str]:
     except FileNotFoundError:
         return []
     lines = []
-    for fetched, live, inode in journal["swaps"]:
-        _change_places(fetched, live, inode)
+    if os.path.lexists(journal["staging"]):  # else all is in its place, and what came there since stays
+        for fetched, live, inode in journal["swaps"]:
+            _change_places(fetched, live, inode)
     if journal["database"]:
         lines += _change_tables(portal, journal["database"], journal["staging"], journal["kept"])
     if os.path.lexists(journal["staging"]):

@@ -104,6 +104,25 @@ def test_it_is_finished_whenever_it_was_cut_off(portal: Portal, calls: int, monk
     assert not os.path.lexists(made.staging)
 
 
+def test_what_came_after_a_restore_stays_where_only_its_end_is_missing(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the account of the application could not be made: all else is done."""
+    made = planned(portal)
+    with monkeypatch.context() as patch, pytest.raises(BackupError, match="refused"):
+
+        def refused(_portal: Portal) -> list[str]:
+            raise BackupError("refused")
+
+        patch.setattr(_restore, "_wake", refused)
+        _restore.finish(portal)
+    (Path(portal.folder) / "later").write_text("came once more")
+    _restore.finish(portal)
+    assert (Path(portal.folder) / "later").read_text() == "came once more"
+    assert (Path(f"{made.kept}{portal.folder}") / "later").read_text() == "came after the backup"
+    assert _restore.finish(portal) == []
+
+
 def test_two_paths_change_places_also_where_the_kernel_cannot_do_it_in_one_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
