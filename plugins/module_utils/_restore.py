@@ -26,7 +26,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import IO, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import (
@@ -93,8 +93,8 @@ def begin(site: str, url: str) -> Portal:
     path = _backup.path_of(site)
     text, _complaint = place.run("dump", pairs[-1].files.id, path)
     portal = replace(_backup.parse(text, path), offsite=url)
-    if not os.path.exists(path):
-        _state.replace_file(path, text)
+    if not os.path.exists(path):  # with the address given: the one in the backup may be gone
+        _state.replace_file(path, json.dumps(asdict(portal), indent=1, sort_keys=True) + "\n")
     return portal
 
 

@@ -358,6 +358,20 @@ def test_what_is_on_a_disk_inside_is_refused_too(portal: Portal, monkeypatch: py
     assert made.journal["swaps"] == []
 
 
+def test_a_machine_that_knew_nothing_goes_on_with_the_address_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one in the backup may be of a machine that is gone too, and a restore may need a second run."""
+    saved = '{"site": "campus", "domain": "campus.test", "root": "/x", "offsite": "sftp:gone.example:/x"}'
+    half = Snapshot("f1", "tree", 0, "run", ())
+    monkeypatch.setattr(_restore._backup, "CONFIGURATION", str(tmp_path))
+    monkeypatch.setattr(_restore.Repository, "pairs", lambda _self: [Pair("run", half, half)])
+    monkeypatch.setattr(_restore.Repository, "run", lambda *_words: (saved, ""))
+    begun = _restore.begin("campus", "/mnt/usb")
+    assert begun.places == ("/mnt/usb",)
+    assert _restore._backup.portals() == [begun]
+
+
 def test_what_a_link_leads_to_is_said_to_stay(portal: Portal) -> None:
     half = Snapshot("f1", "tree", 0, "run", (portal.folder, "/srv/data", _restore._backup.path_of("campus")))
     made = _restore._Work(portal, None, Pair("run", half, half))  # type: ignore[arg-type]  # fetches nothing here
