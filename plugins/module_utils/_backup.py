@@ -882,12 +882,13 @@ def _pair(portal: Portal, memory: dict[str, Any]) -> dict[str, Any]:
         _forget_halves(place)
     memory["open"] = run
     remember(portal, memory)
-    # Both of one time: with midnight between them, `forget` would keep of a week the one of this run and the other of
-    # another, and two halves are no backup.
-    when = f"{now.astimezone():%Y-%m-%d %H:%M:%S}"
-    tags = ["--host", portal.site, "--tag", TAG, "--tag", f"run={run}", "--time", when]
-    dumped, database = _save_database(place, run, tags)
-    saved = _save_files(place, tags)
+    tags = ["--host", portal.site, "--tag", TAG, "--tag", f"run={run}", "--time"]
+    # Both of one day: with midnight between them, `forget` would keep of a week the one of this run and the other of
+    # another, and two halves are no backup. The files are the later ones, whoever asks restic for the latest.
+    later = now.astimezone()
+    earlier = max(later - datetime.timedelta(seconds=1), later.replace(hour=0, minute=0, second=0))
+    dumped, database = _save_database(place, run, [*tags, f"{earlier:%Y-%m-%d %H:%M:%S}"])
+    saved = _save_files(place, [*tags, f"{later:%Y-%m-%d %H:%M:%S}"])
     last = {
         "run": run,
         "at": round(time.time(), 3),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import gzip
 import json
 import lzma
@@ -84,8 +85,17 @@ def test_only_a_run_with_both_halves_is_a_backup() -> None:
     assert pairs[0].at == 1795604400
 
 
-def test_both_halves_are_of_one_time(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("now", "earlier"), [("23:59:59", "23:59:58"), ("00:00:00", "00:00:00"), ("00:00:01", "00:00:00")]
+)
+def test_both_halves_are_of_one_day(folders: Path, monkeypatch: pytest.MonkeyPatch, now: str, earlier: str) -> None:
     """Else each would be kept or forgotten by itself, where midnight lies between them."""
+
+    class Clock(datetime.datetime):
+        @classmethod
+        def now(cls, _zone: Any = None) -> datetime.datetime:
+            return datetime.datetime.fromisoformat(f"2026-11-27 {now}.9").astimezone()
+
     times: list[str] = []
 
     def saved(tags: list[str]) -> None:
@@ -102,10 +112,10 @@ def test_both_halves_are_of_one_time(folders: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(_backup.Repository, "prepare", lambda *_words: None)
     monkeypatch.setattr(_backup, "_save_database", database)
     monkeypatch.setattr(_backup, "_save_files", files)
+    monkeypatch.setattr(_backup.datetime, "datetime", Clock)
     there = portal(folders, repository="/repository")
     _backup._pair(there, _backup.remembered(there))
-    assert len(times) == 2 and times[0] == times[1]
-    assert abs(time.mktime(time.strptime(times[0], "%Y-%m-%d %H:%M:%S")) - time.time()) < 60
+    assert times == [f"2026-11-27 {earlier}", f"2026-11-27 {now}"]
 
 
 def test_what_is_much_less_than_before_is_named() -> None:
