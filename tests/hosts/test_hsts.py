@@ -6,6 +6,7 @@ import datetime
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,8 +30,8 @@ def ramping(stage: Callable[..., Host], playbook: Playbook) -> Host:
     return stage("ramping", lambda host: playbook.harden(host, **RAMP))
 
 
-def sent(host: Host, path: str = "/") -> list[str]:
-    return host.http(f"https://{host.domain}{path}").values("Strict-Transport-Security")
+def sent(host: Host, path: str = "/", **options: Any) -> list[str]:
+    return host.http(f"https://{host.domain}{path}", **options).values("Strict-Transport-Security")
 
 
 def service(host: Host) -> str:
@@ -50,6 +51,7 @@ def daily(host: Host) -> str:
 @pytest.mark.wire
 def test_the_host_and_the_role_take_the_same_step(ramping: Host, playbook: Playbook) -> None:
     assert sent(ramping) == [TRIAL]
+    assert sent(ramping, "/build/app.css", headers={"Range": "bytes=999999-"}) == [TRIAL], "a part that is not there"
     assert f"sends '{TRIAL}'" in daily(ramping)
     assert playbook.harden(ramping, **RAMP) == 0
     a_week_goes_by(ramping)
