@@ -171,6 +171,12 @@ def _everything(pattern: str) -> bool:
     return _matches(pattern.removeprefix("!"), "/any/where") is not pattern.startswith("!")
 
 
+# One rule for names after a dot, without a second one for something else: that one would be lost.
+_AFTER_A_DOT = re.compile(
+    r"(?:\^?/?(?:\.\*)?|\((?:\?:)?\^\|/\))"  # anywhere, or where a name begins
+    r"\\\.(?:[^|()]|\((?:[^()]|\([^()]*\))*\))*"
+)
+
 _SAME_HEADERS = {
     "x-content-type-options": {"nosniff"},
     "x-frame-options": {"sameorigin"},
@@ -200,8 +206,10 @@ _FRONT = re.compile(r"(/public)?/index\.php(\$is_args\$args|\?\$(query_string|ar
 def _lost_in_nginx(block: Directive, portal: Portal, configuration: Configuration) -> Iterator[Place]:
     level = block.block or ()
     log = next(every(level, "access_log"), None)
+    certificate = next(every(level, "ssl_certificate"), None)
     for item in level:
-        if item is not log and not configuration.is_ours(item.file) and not _kept_by_nginx(item, portal):
+        more = item.name == "ssl_certificate" and item is not certificate  # of another kind, for older visitors
+        if item is not log and not configuration.is_ours(item.file) and (more or not _kept_by_nginx(item, portal)):
             yield item.place
 
 
@@ -243,7 +251,8 @@ def _location_kept(location: Directive, portal: Portal) -> bool:
         return all(_kept_for_php(item, portal) for item in inner)
     if location.arguments[0] in ("~", "~*") and _only_denies(inner):
         # Files with a leading dot, and programs that the portal does not consist of: ours denies them as well.
-        return any(_matches(pattern, path) for path in ("/.htaccess", "/.git/config", "/other.php"))
+        denied = any(_matches(pattern, path) for path in ("/.htaccess", "/.git/config", "/other.php"))
+        return denied and _AFTER_A_DOT.fullmatch(pattern) is not None
     if pattern in ("/favicon.ico", "/robots.txt"):
         return all(item.name in ("access_log", "log_not_found", "allow") for item in inner)
     return False
@@ -336,8 +345,13 @@ def _lost_in_apache(block: Directive, portal: Portal, configuration: Configurati
         yield block.place
     level = block.block or ()
     log = next(every(level, "customlog"), None)
+    certificate = next(every(level, "sslcertificatefile"), None)
     for item in level:
-        if item is not log and not configuration.is_ours(item.file) and not _CERTBOT.fullmatch(item.file):
+        if item is log or configuration.is_ours(item.file) or _CERTBOT.fullmatch(item.file):
+            continue
+        if item.name == "sslcertificatefile" and item is not certificate:  # of another kind, for older visitors
+            yield item.place
+        else:
             yield from _lost(item, level, portal)
 
 
@@ -432,8 +446,11 @@ def _section_kept(section: Directive, portal: Portal) -> bool:
         or (item.name == "order" and item.arguments)
         for item in inner
     )
-    hidden = any(_matches(pattern, path) for path in (".htaccess", "/.htaccess", "/.git", "/documentation"))
-    return denies and (hidden or pattern in (".ht*", ".*", "/documentation"))
+    hidden = any(_matches(pattern, path) for path in (".htaccess", "/.htaccess", "/.git"))
+    return denies and (
+        (hidden and _AFTER_A_DOT.fullmatch(pattern) is not None)
+        or pattern in (".ht*", ".*", "/documentation", "^/documentation", "^/documentation(/|$)")
+    )
 
 
 def _stray_in_apache(configuration: Configuration, file: str) -> Iterator[Place]:
