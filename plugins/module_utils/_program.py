@@ -216,9 +216,10 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
     if sys.stdin.isatty() and not options.yes:
         records = engine.store.peek()["records"]
         paths = sorted({path for name in names for path in records[name]["files"]})
-        print("These files go back to what they were before:", *paths, sep="\n  ")
-        print(*_settings_undo.told(settings, engine.store.root), sep="\n")
-        print(*_env_memory.told(environment, engine.store.root), sep="\n")
+        if paths:
+            print("These files go back to what they were before:", *paths, sep="\n  ")
+        for line in [*_settings_undo.told(settings, engine.store.root), *_env_memory.told(environment, engine.store.root)]:
+            print(line)
         if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
             print("Nothing was changed.")
             return 1
