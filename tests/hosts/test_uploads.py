@@ -454,7 +454,7 @@ def deep(megabytes: int) -> bytes:
 def test_a_virus_is_found_and_told_and_an_upload_never_lost(fresh: Host, playbook: Playbook, sink: Sink) -> None:
     fresh.put("/tmp/meminfo", "MemTotal:        2900000 kB\n")
     fresh.run("mount --bind /tmp/meminfo /proc/meminfo")
-    with pytest.raises(PlayError, match=r"2\.8 GB of memory"):
+    with pytest.raises(PlayError, match=r"2\.76 GiB of memory"):
         playbook.run("harden", fresh, "--tags", "uploads", chamilo_uploads_antivirus=True)
     fresh.run("umount /proc/meminfo")
     assert fresh.run("command -v clamd", check=False).returncode
