@@ -115,6 +115,14 @@ def test_nobody_chooses_the_session_of_somebody_else(secured: Host, shared: Host
     assert given(shared, "http", f"{SCRIPT}?session_id={CHOSEN}") == CHOSEN, "before, it was possible"
 
 
+@pytest.mark.wire
+def test_people_stay_logged_in_where_scripts_do_not_see_the_sessions(secured: Host) -> None:
+    seen = "open_basedir=/var/www:/tmp:/usr/local/share/chamilo-hardening"
+    secured.run(f"for folder in /etc/php/*/fpm/conf.d; do echo {seen} >$folder/99-owner.ini; done")
+    secured.run("systemctl reload 'php*-fpm.service'")
+    login(secured)
+
+
 # What PHP takes for the name of the cookie, and places it can stand in.
 SPELLINGS = [
     "ch_remember_me={0}",
