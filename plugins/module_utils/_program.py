@@ -218,8 +218,8 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
         paths = sorted({path for name in names for path in records[name]["files"]})
         if paths:
             print("These files go back to what they were before:", *paths, sep="\n  ")
-        for line in [*_settings_undo.told(settings, engine.store.root), *_env_memory.told(environment, engine.store.root)]:
-            print(line)
+        told = [*_settings_undo.told(settings, engine.store.root), *_env_memory.told(environment, engine.store.root)]
+        print(*(f"{line}\n" for line in told), sep="", end="")
         if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
             print("Nothing was changed.")
             return 1

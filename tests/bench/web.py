@@ -9,9 +9,9 @@ milliseconds and whatever else the machine does meets both. (One run after the o
 What is compared is the processor time of web server and PHP for each request; the ratio of requests per second is
 printed beside it.
 
-The file is as long as a bundle of JavaScript. One with next to nothing in it shows what the headers alone cost; it has no
-limit. Apache sends the rest of a file all at once where a piece of it begins at a page of memory, which it does if the
-headers are a multiple of 64 bytes long: a chance of one in 64 that is worth eight per cent, and that neither host may have.
+The file is as long as a bundle of JavaScript. One with next to nothing in it shows what the headers alone cost; it has
+no limit. Apache sends the rest of a file all at once where a piece of it begins at a page of memory, which it does if
+the headers are a multiple of 64 bytes long: a chance of one in 64, worth eight per cent, that neither host may have.
 """
 
 from __future__ import annotations

@@ -47,9 +47,10 @@ def answers(host: Host, scheme: str = "https") -> Iterator[tuple[int, Answer]]:
     # Apache looks at the length of what it hands on to PHP only once it comes.
     yield 413, host.http(f"{base}/build/app.css", method="POST", headers={"Content-Length": str(10**12)})
     yield 500, host.http(f"{base}/_testbed/crash")
-    yield 416, host.http(f"{base}/favicon.ico", headers={"Range": "bytes=999999-"})
+    beyond = {"Range": "bytes=999999-"}
+    yield 416, host.http(f"{base}/favicon.ico", headers=beyond)
     # Of what pages load nginx sends all, whatever part is asked for.
-    yield {"nginx": 200, "apache": 416}[host.web], host.http(f"{base}/build/app.css", headers={"Range": "bytes=999999-"})
+    yield {"nginx": 200, "apache": 416}[host.web], host.http(f"{base}/build/app.css", headers=beyond)
     host.run("systemctl stop 'php*-fpm.service'")
     yield 503 if host.web == "apache" else 502, host.http(f"{base}/")
     host.run("systemctl start 'php*-fpm.service'")

@@ -162,7 +162,7 @@ location ~ \\.php$ {{ include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/
         ("location ~ (?:^|/)\\.(?!well-known(?:/|$)) { deny all; }", True),
         ("location ~ /\\.(ht|git|svn) { deny all; }", True),
         ("ssl_certificate /ecdsa.pem; ssl_certificate_key /ecdsa.key;", True),
-        ("ssl_certificate /a.pem; ssl_certificate_key /a.key; ssl_certificate /b.pem; ssl_certificate_key /b.key;", False),
+        ("ssl_certificate /a; ssl_certificate_key /b; ssl_certificate /c; ssl_certificate_key /d;", False),
         ("location = /favicon.ico { log_not_found off; access_log off; }", True),
         ("location /files { alias /srv/files; }", False),
         ("location ~* \\.(css|js)$ { expires 30d; }", False),
