@@ -16,11 +16,15 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 
 PROGRAM = "/usr/local/sbin/chamilo-hardening"
 LOAD_SECONDS = 90.0
+TURN_SECONDS = 30.0
 TIMER_SECONDS = 60
+
+_FPM = re.compile(r"php[\d.]*-fpm(?:\.service)?$")
 
 Runner = Callable[[Sequence[str], float], "tuple[int, str]"]
 
@@ -72,11 +76,25 @@ class Machine:
     def service(self, action: str, service: str) -> str:
         """Reload or restart a service. Returns why it failed, or an empty text."""
         argv = ["systemctl", action, service] if self.systemd else ["service", service, action]
+        master = self._master(service) if action == "reload" else ""
+        old = _children(master)
         if self.systemd and action == "restart":
             # A service that failed too often in a row would be refused.
             self.run(["systemctl", "reset-failed", service], 30)
         code, said = self.run(argv, LOAD_SECONDS)
-        return "" if code == 0 else f"`{' '.join(argv)}` failed ({code}): {_tail(said)}"
+        if code != 0:
+            return f"`{' '.join(argv)}` failed ({code}): {_tail(said)}"
+        # A reload of PHP-FPM returns while old workers may still answer, and they have no token that tells them.
+        end = time.monotonic() + TURN_SECONDS
+        while old & _children(master) and time.monotonic() < end:
+            time.sleep(0.05)
+        return ""
+
+    def _master(self, service: str) -> str:
+        """The process number of PHP-FPM, which stays the same through a reload. Empty for another service."""
+        if not self.systemd or not _FPM.match(service):
+            return ""
+        return self.run(["systemctl", "show", "--property=MainPID", "--value", service], 30)[1]
 
     def arm(self, token: str) -> str:
         """Have the host put things back by itself should we die. Returns why that is not so, or an empty text."""
@@ -120,6 +138,14 @@ class Machine:
                 names = sorted({f"{_name(pid)} (process {pid})" for pid in holders}) or ["another program"]
                 return f"{listen} is occupied by {', '.join(names)}; {service or 'the service'} could not listen there."
         return ""
+
+
+def _children(master: str) -> set[str]:
+    try:
+        with open(f"/proc/{master}/task/{master}/children", encoding="ascii") as file:
+            return set(file.read().split())
+    except OSError:  # none is asked for, it does not run, or this kernel keeps no list
+        return set()
 
 
 def split_address(listen: str) -> tuple[str, int]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -80,6 +82,22 @@ def test_without_systemd_the_service_command_answers() -> None:
     assert (machine.state("web"), machine.state("web")) == ("active", "inactive")
     assert machine.service("reload", "web") == "`service web reload` failed (1): broken"
     assert log.commands == ["service web status", "service web status", "service web reload"]
+
+
+@pytest.mark.parametrize(("service", "waits"), [("php8.4-fpm.service", True), ("nginx.service", False)])
+def test_a_reload_of_php_ends_with_its_old_workers(service: str, waits: bool) -> None:
+    worker = subprocess.Popen(["sleep", "60"])
+    leaves = threading.Timer(0.5, lambda: (worker.kill(), worker.wait()))
+
+    def systemd(argv: Sequence[str], seconds: float) -> tuple[int, str]:
+        if argv[1] == "reload":
+            leaves.start()
+        return 0, str(os.getpid())
+
+    began = time.monotonic()
+    assert Machine(systemd, systemd=True).service("reload", service) == ""
+    assert (time.monotonic() - began > 0.4) is waits
+    leaves.join()
 
 
 def test_a_failed_service_may_be_restarted_however_often_it_failed() -> None:
