@@ -72,14 +72,19 @@ def restore(portal: Portal, part: str, path: str = "", run: str = "", source: st
         lines.append(f"From the backup of {when:%Y-%m-%d %H:%M} UTC in {place.shown}:")
         work = _Work(portal, place, pair, part != "database")
         work.clear()
-        if part in ("host", "files"):
-            work.stage_files(part == "host")
-            lines += work.elsewhere()
-        if part == "file":
-            work.stage_file(path)
-        lines += work.left
-        if part in ("host", "database"):
-            work.stage_database()
+        try:
+            if part in ("host", "files"):
+                work.stage_files(part == "host")
+                lines += work.elsewhere()
+            if part == "file":
+                work.stage_file(path)
+            lines += work.left
+            if part in ("host", "database"):
+                work.stage_database()
+        except (BackupError, OSError):
+            if not work.wanted:
+                work.discard()  # a disk that is full would stay full
+            raise
         work.write_down()
         return lines + finish(portal)
 
@@ -133,21 +138,26 @@ class _Work:
         self.staging = _staging(portal, files)
         self.kept = _kept(self.staging)
         self.left: list[str] = []
+        self.wanted = False  # what was fetched, though nothing of it can change places
         self.journal: dict[str, Any] = {"staging": self.staging, "kept": self.kept, "swaps": [], "database": {}}
 
     def clear(self) -> None:
         """Begin anew, without what a restore fetched that was killed before anything changed places."""
+        self.discard()
         folder, name = os.path.split(self.staging)
         os.makedirs(folder, exist_ok=True)
         handle = _open_roots_alone(folder)
         try:
-            there = f"/proc/self/fd/{handle}/{name}"
-            if os.path.lexists(there):
-                _backup.on_tree("rm", "-rf", "--", self.staging)
-            os.mkdir(there, 0o700)  # ours, and closed, before anything lies in it
+            os.mkdir(f"/proc/self/fd/{handle}/{name}", 0o700)  # ours, and closed, before anything lies in it
         finally:
             os.close(handle)
         self.made = os.lstat(self.staging)
+
+    def discard(self) -> None:
+        """Remove what was fetched."""
+        if os.path.lexists(self.staging):
+            os.close(_open_roots_alone(os.path.dirname(self.staging)))
+            _backup.on_tree("rm", "-rf", "--", self.staging)
         if _may_restore(self.portal):
             _sql(self.portal, f"DROP DATABASE IF EXISTS {_quoted(_restoring(self.portal))}")
 
@@ -190,18 +200,22 @@ class _Work:
 
     def elsewhere(self) -> list[str]:
         """What links lead to stays as it is: it may be on another disk, and others may use it."""
-        ours = (self.root, _backup.path_of(self.portal.site))
         return [
             f"Left as it is, because a link leads there: {path}. Snapshot {self.pair.files.id} has it too."
-            for path in self.pair.files.paths
-            if path not in ours
+            if os.path.lexists(path)
+            else f"A link leads to {path}, which is not there. To bring it back as well, restore this file or folder."
+            for path in self._linked()
         ]
 
+    def _linked(self) -> list[str]:
+        ours = (self.root, _backup.path_of(self.portal.site))
+        return [path for path in self.pair.files.paths if path not in ours]
+
     def stage_file(self, path: str) -> None:
-        """Fetch one file, or one folder."""
+        """Fetch one file, or one folder, also of what links lead to."""
         wanted = os.path.normpath(os.path.join(self.root, path))
-        if not wanted.startswith(f"{self.root}/"):
-            raise BackupError(f"{path} is not below {self.root}.")
+        if not wanted.startswith(f"{self.root}/") and not any(_below(wanted, linked) for linked in self._linked()):
+            raise BackupError(f"{path} is not below {self.root}, nor does a link of the backup lead there.")
         self._fetch(f"--include={_literal(wanted)}")
         fetched = f"{self.staging}{wanted}"
         if not os.path.lexists(fetched):
@@ -271,6 +285,7 @@ class _Work:
         while not os.path.lexists(above):
             above = os.path.dirname(above)
         if _disk(above) != _disk(os.path.dirname(self.staging)):
+            self.wanted = True
             raise BackupError(
                 f"{live} is on another file system than {self.staging}, so it cannot change places. "
                 f"Nothing was changed. What came back is {fetched}: copy it from there."

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +15,13 @@ from typing import IO, Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _restore, _state
-from ansible_collections.chamilo.hardening.plugins.module_utils._backup import BackupError, Pair, Portal, Snapshot
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup import (
+    BackupError,
+    Pair,
+    Portal,
+    Repository,
+    Snapshot,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError
 
 
@@ -372,11 +379,48 @@ def test_a_machine_that_knew_nothing_goes_on_with_the_address_it_was_given(
     assert _restore._backup.portals() == [begun]
 
 
-def test_what_a_link_leads_to_is_said_to_stay(portal: Portal) -> None:
-    half = Snapshot("f1", "tree", 0, "run", (portal.folder, "/srv/data", _restore._backup.path_of("campus")))
-    made = _restore._Work(portal, None, Pair("run", half, half))  # type: ignore[arg-type]  # fetches nothing here
+def test_what_a_link_leads_to_stays_and_comes_back_by_itself(portal: Portal, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+
+    class Place:
+        shown = "/repository"
+
+        def fetch(self, _snapshot: str, staging: str, *_patterns: str) -> bool:
+            os.makedirs(f"{staging}{data}")
+            return False
+
+    half = Snapshot("f1", "tree", 0, "run", (portal.folder, str(data), _restore._backup.path_of("campus")))
+    made = _restore._Work(portal, Place(), Pair("run", half, half))  # type: ignore[arg-type]  # all it is asked for here
     (line,) = made.elsewhere()
-    assert "/srv/data" in line and "f1" in line
+    assert line.startswith(f"A link leads to {data}, which is not there.")
+    made.clear()
+    made.stage_file(str(data))
+    made.write_down()
+    _restore.finish(portal)
+    assert data.is_dir()
+    (line,) = made.elsewhere()
+    assert line == f"Left as it is, because a link leads there: {data}. Snapshot f1 has it too."
+    with pytest.raises(BackupError, match="^/etc/passwd is not below .*, nor does a link of the backup lead there"):
+        made.stage_file("/etc/passwd")
+
+
+@pytest.mark.parametrize(("wanted", "stays"), [(False, []), (True, [".chamilo.restoring"])])
+def test_what_was_fetched_in_vain_fills_no_disk(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, wanted: bool, stays: list[str]
+) -> None:
+    def full(work: _restore._Work, _path: str) -> None:
+        work.wanted = wanted
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    half = Snapshot("f1", "tree", 0, "run", ())
+    monkeypatch.setattr(
+        _restore, "_found", lambda *_words: (Repository(portal, "/repository"), Pair("run", half, half))
+    )
+    monkeypatch.setattr(_restore._Work, "stage_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        _restore.restore(portal, "file", "var/lesson")
+    parent = Path(portal.folder).parent
+    assert [path.name for path in parent.iterdir() if path.name.startswith(".")] == stays
 
 
 def test_files_are_back_where_no_database_server_runs_here(portal: Portal) -> None:
