@@ -25,6 +25,7 @@ TURN_SECONDS = 30.0
 TIMER_SECONDS = 60
 
 _FPM = re.compile(r"php[\d.]*-fpm(?:\.service)?$")
+_RELOADS = ("reload", "reload-or-restart", "try-reload-or-restart")
 
 Runner = Callable[[Sequence[str], float], "tuple[int, str]"]
 
@@ -76,19 +77,23 @@ class Machine:
     def service(self, action: str, service: str) -> str:
         """Reload or restart a service. Returns why it failed, or an empty text."""
         argv = ["systemctl", action, service] if self.systemd else ["service", service, action]
-        master = self._master(service) if action == "reload" else ""
-        old = _children(master)
         if self.systemd and action == "restart":
             # A service that failed too often in a row would be refused.
             self.run(["systemctl", "reset-failed", service], 30)
-        code, said = self.run(argv, LOAD_SECONDS)
-        if code != 0:
-            return f"`{' '.join(argv)}` failed ({code}): {_tail(said)}"
+        code, said = self.command(argv, LOAD_SECONDS)
+        return f"`{' '.join(argv)}` failed ({code}): {_tail(said)}" if code != 0 else ""
+
+    def command(self, argv: Sequence[str], seconds: float) -> tuple[int, str]:
+        """Run a command. One that reloads PHP-FPM is over when its old workers are gone."""
+        reloads = len(argv) == 3 and argv[0] == "systemctl" and argv[1] in _RELOADS
+        master = self._master(argv[2]) if reloads else ""
+        old = _children(master)
+        code, said = self.run(argv, seconds)
         # A reload of PHP-FPM returns while old workers may still answer, and they have no token that tells them.
         end = time.monotonic() + TURN_SECONDS
-        while old & _children(master) and time.monotonic() < end:
+        while code == 0 and old & _children(master) and time.monotonic() < end:
             time.sleep(0.05)
-        return ""
+        return code, said
 
     def _master(self, service: str) -> str:
         """The process number of PHP-FPM, which stays the same through a reload. Empty for another service."""

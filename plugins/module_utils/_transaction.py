@@ -563,7 +563,9 @@ class Engine:
         running = self.machine.state(service) if service else ""
         if service and running != "active":
             outcome.notes.append(f"{service} is {running}, so nothing was loaded or probed; it was not started.")
-        asked = [each for each in job.probe if not each.generation] if running == "active" else []
+        # Without a service the commands of the test bring the files into force, if anything does.
+        asks = not service or running == "active"
+        asked = [each for each in job.probe if not each.generation] if asks else []
         before = {each: self._before(each) for each in asked}
         for address in job.listen:
             problem = self.machine.occupied(address, service)
@@ -604,13 +606,14 @@ class Engine:
         before: Mapping[Probe, Before],
     ) -> None:
         """Swap, test, load, probe, commit; back again when one of them fails."""
-        loaded = False
+        loaded = tested = False
         try:
             journal = state["open"]
             items = [
                 (change.path, change.new, entry["temporary"]) for change, entry in zip(job.changes, journal["entries"])
             ]
             self._exchange(items, journal["directories"])
+            tested = True
             self._test(job.test)
             if job.load and running == "active":
                 loaded = True
@@ -620,6 +623,8 @@ class Engine:
                 self._probe(job.probe, before, job.judge)
                 if self.machine.state(job.load.service) != "active":
                     raise TransactionError(f"{job.load.service} stopped after the {job.load.action}")
+            elif not job.load:
+                self._probe(job.probe, before, job.judge)
             after = copy.deepcopy(state)
             job.commit(after, kept, before)
             after["open"] = None
@@ -632,7 +637,9 @@ class Engine:
             self._commit(state, after)
         except BaseException as problem:
             try:
-                ended = self._roll_back(state, job, before, loaded, isinstance(problem, Refused))
+                # With a service a test changes nothing; without one the commands bring the files into force.
+                refused = isinstance(problem, Refused)
+                ended = self._roll_back(state, job, before, loaded, refused or (tested and not job.load), refused)
             except (OSError, StateError) as worse:
                 left = "The old files could not be put back; a timer and the next run will try again"
                 raise TransactionError(f"{_sentence(problem)} {left}: {_sentence(worse)}") from worse
@@ -700,7 +707,7 @@ class Engine:
 
     def _test(self, commands: Sequence[Sequence[str]]) -> None:
         for argv in commands:
-            code, said = self.machine.run(argv, TEST_SECONDS)
+            code, said = self.machine.command(argv, TEST_SECONDS)
             if code != 0:
                 raise Refused(f"The test `{' '.join(argv)}` failed ({code}): {said or 'it said nothing'}")
 
@@ -718,25 +725,37 @@ class Engine:
                 time.sleep(0.1)
 
     def _roll_back(
-        self, state: dict[str, Any], job: Job, before: Mapping[Probe, Before], loaded: bool, tested: bool
+        self,
+        state: dict[str, Any],
+        job: Job,
+        before: Mapping[Probe, Before],
+        loaded: bool,
+        again: bool,
+        refused: bool,
     ) -> str:
-        """The old files, and the old configuration in force. Returns how that ended, in a sentence."""
+        """The old files, and the old configuration in force. Returns how that ended, in a sentence.
+
+        ``again``: the tests are run once more. ``refused``: one of them failed with the new files.
+        """
         self._put_back(state, loaded)
+        if again:
+            try:
+                self._test(job.test)
+            except Refused as failure:
+                if not refused:
+                    return f"The old files are back, but could not be brought into force: {failure}"
+                return "The old files are back, and fail the same test: the fault was there before. Mend that first."
         if job.load and loaded:
             problem = self._settle(state, job.load.service, start=True)
             if problem:
                 return f"The old files are back, but could not be loaded: {problem}"
-            try:
-                self._probe([was.probe for was in before.values()], {was.probe: was for was in before.values()}, _judge)
-            except TransactionError as worse:
-                return f"The old files are back and loaded, but {worse}."
-            return "The old configuration is back and in force."
-        if tested:
-            try:
-                self._test(job.test)
-            except Refused:
-                return "The old files are back, and fail the same test: the fault was there before. Mend that first."
-        return "The old files are back."
+        elif job.load or not again:
+            return "The old files are back."
+        try:
+            self._probe([was.probe for was in before.values()], {was.probe: was for was in before.values()}, _judge)
+        except TransactionError as worse:
+            return f"The old files are back and loaded, but {worse}."
+        return "The old configuration is back and in force."
 
     # -- back to what was --------------------------------------------------------------------------------------------
 

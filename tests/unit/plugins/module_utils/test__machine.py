@@ -100,6 +100,22 @@ def test_a_reload_of_php_ends_with_its_old_workers(service: str, waits: bool) ->
     leaves.join()
 
 
+@pytest.mark.parametrize("verb", ["reload", "reload-or-restart", "try-reload-or-restart"])
+def test_a_command_that_reloads_php_ends_with_its_old_workers(verb: str) -> None:
+    worker = subprocess.Popen(["sleep", "60"])
+    leaves = threading.Timer(0.3, lambda: (worker.kill(), worker.wait()))
+
+    def systemd(argv: Sequence[str], seconds: float) -> tuple[int, str]:
+        if argv[1] == verb:
+            leaves.start()
+        return 0, str(os.getpid())
+
+    began = time.monotonic()
+    assert Machine(systemd, systemd=True).command(["systemctl", verb, "php8.4-fpm.service"], 10)[0] == 0
+    assert time.monotonic() - began > 0.2
+    leaves.join()
+
+
 def test_a_failed_service_may_be_restarted_however_often_it_failed() -> None:
     log = Log()
     assert Machine(log, systemd=True).service("restart", "web") == ""

@@ -269,6 +269,44 @@ def test_one_service_may_have_no_load_at_all(world: World) -> None:
     assert world.loads() == 0
 
 
+def unloaded(world: World) -> dict[str, Any]:
+    """Files that a command of the test brings into force, as `cache:clear` does."""
+    run = world.machine.run
+
+    def clear(argv: Sequence[str], seconds: float) -> tuple[int, str]:
+        if argv[0] == "clear":
+            world.loaded = world.texts()
+        return run(argv, seconds)
+
+    world.machine.run = clear
+    return {"load": None, "test": [["check"], ["clear"]]}
+
+
+def test_without_a_service_it_is_asked_all_the_same(world: World) -> None:
+    done = world.apply(**unloaded(world))
+    assert done.changed and not done.loaded and world.asked == 3
+    failure = failing(world, **unloaded(world), files=one("crash"))
+    assert failure.rolled_back == "http://host/ answers 500 instead of 200"
+    assert world.loads() == 0
+    world.site = lambda loaded: 500 if loaded["main.conf"] == "main" else 200
+    with pytest.raises(TransactionError, match="http://host/ answers 500; before this it was 200"):
+        world.undo()
+
+
+def test_without_a_service_a_command_that_fails_on_the_way_back_is_told(world: World) -> None:
+    how = unloaded(world)
+    clear = world.machine.run
+
+    def fails(argv: Sequence[str], seconds: float) -> tuple[int, str]:
+        return (1, "no room") if argv[0] == "clear" and world.texts()["main.conf"] == "main" else clear(argv, seconds)
+
+    world.machine.run = fails
+    with pytest.raises(
+        TransactionError, match=r"could not be brought into force: The test `clear` failed \(1\): no room"
+    ):
+        world.apply(**how, files=one("crash"))
+
+
 def test_a_service_that_does_not_run_is_not_started(world: World) -> None:
     world.service = "inactive"
     done = world.apply()
