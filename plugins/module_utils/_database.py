@@ -40,8 +40,9 @@ SOCKET = "/run/mysqld/mysqld.sock"
 # Whom to trust when a database on another host speaks TLS: there once the role database made the two speak it.
 AUTHORITY = "/usr/local/share/chamilo-hardening/database.pem"
 _READ_ONLY = "SET SESSION TRANSACTION READ ONLY"
-# A value that does not fit is an error, and a lock that does not come is one soon, whatever the server's settings are.
-_STRICT = "SET SESSION sql_mode = 'STRICT_ALL_TABLES', innodb_lock_wait_timeout = 10"
+# Whatever the server's settings are, a value that does not fit is an error, a lock that does not come is one soon, and
+# the connection stays while the portal is asked.
+_STRICT = "SET SESSION sql_mode = 'STRICT_ALL_TABLES', innodb_lock_wait_timeout = 10, wait_timeout = 28800"
 _SECONDS = 10
 _DEADLOCK = 1213
 _LONGEST = 4000  # bytes of a line of an option file; the clients cut it at 4,096 and take the rest for another option

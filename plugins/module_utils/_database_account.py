@@ -50,6 +50,13 @@ _LONGEST = 80  # characters of an account's name
 # Accounts of the server itself or of those who look after it: never changed, whoever uses them.
 _PEOPLE = ("root", "admin", "administrator", "dba", "mysql", "mariadb.sys", "debian-sys-maint", "phpmyadmin")
 _GUESSABLE = ("password", "passwort", "secret", "changeme", "chamilo", "root", "admin", "mysql", "mariadb", "12345678")
+# Where other sites say who they are: older Chamilos, WordPress, Joomla, Moodle, Nextcloud, Drupal, Symfony.
+_CONFIGURATIONS = (
+    *("app/config/configuration.php", "main/inc/conf/configuration.php", "wp-config.php", "configuration.php"),
+    *("config.php", "config/config.php", "sites/default/settings.php", "app/config/parameters.yml"),
+    *(".env", ".env.local"),
+)
+_MOST = 1 << 20  # bytes of such a file
 _LOCAL = ("", "localhost", "127.0.0.1", "::1")
 
 Fetch = Callable[[Probe], Any]
@@ -219,11 +226,23 @@ class Keeper:
         elif move:
             self._go_on(move, account, wanted, where, result)
             account = Reader.of_site(self.site).account
-        seen = _see(account)
+        try:
+            seen = _see(account)
+        except DatabaseError as problem:
+            if account.password:
+                raise
+            raise AccountError(
+                f"{_sentence(problem)} Chamilo has no password for it. Where the server knows it by its Unix account, "
+                "which nothing here can be, waive database_account and database_privileges. Nothing was changed."
+            ) from problem
         result.accounts["application"] = str(seen.who)
         result.source = seen.source
         others = sorted({_grants.database_of(one) for one in seen.grants} - {"", account.name})
         why = self._why_move(account, seen, others)
+        reachable = self._given_admin is not None or self._is_here
+        if not why and reachable and any(_grants.is_global(one) for one in seen.grants):
+            with self._server() as server:
+                why = self._used_elsewhere(server, seen.who, account.name)
         if not why and _grants.is_right(seen.grants, wanted, where):
             self._leave_again(account, seen.who, result, check)
             return
@@ -250,15 +269,17 @@ class Keeper:
             return "it may do everything on the whole server"
         if others:
             return f"it is used for {', '.join(others)} too"
-        by_socket = account.socket and not account.password
-        if not by_socket and account.password.lower() in ("", *_GUESSABLE, name.lower(), account.name.lower()):
+        if account.password.lower() in ("", *_GUESSABLE, name.lower(), account.name.lower()):
             return "anybody would guess its password"
         return ""
 
     def _trim(self, account: Account, seen: Seen, wanted: Sequence[str], where: str) -> None:
         """The account stays, its rights change."""
         with self._server() as server:
-            self._remember_old(seen.who, server.grants(seen.who))
+            held = [one.give(seen.who) for one in server.grants(seen.who)]
+            first = str(seen.who) not in self._memory.get("old", {})
+            if self._memory.get("application") != [seen.who.user, seen.who.host]:  # that one we made
+                self._remember_old(seen.who, held)
             before = self._ask_portal()
             try:
                 server.give(seen.who, wanted, where)
@@ -267,7 +288,9 @@ class Keeper:
                 self._probe(before)
                 self.step("probed")
             except BaseException as problem:
-                self._give_back(server, seen.who)
+                _set_rights(server, seen.who, held)
+                if first:
+                    self._forget_old(seen.who)
                 if not isinstance(problem, Exception):
                     raise
                 raise AccountError(f"{_sentence(problem)} {seen.who} has its old rights again.") from problem
@@ -351,7 +374,7 @@ class Keeper:
         if why:
             result.notes.append(f"{old} keeps its rights: {why}.")
             return
-        self._remember_old(old, server.grants(old))
+        self._remember_old(old, [one.give(old) for one in server.grants(old)])
         # A lock shows whether somebody still needs it, and is taken off in a moment.
         server.lock(old, True)
         self.step("locked")
@@ -386,6 +409,10 @@ class Keeper:
             return "other web nodes may still use it; lock it when they have all been moved"
         if old.host not in server.hosts(old.user):
             return "it is gone"
+        return self._used_elsewhere(server, old, database)
+
+    def _used_elsewhere(self, server: Server, old: Who, database: str) -> str:
+        """Who else than this portal uses an account, as far as can be seen."""
         others = sorted({_grants.database_of(one) for one in server.grants(old)} - {"", database})
         if others:
             return f"it is used for {', '.join(others)} too"
@@ -394,14 +421,20 @@ class Keeper:
                 return f"somebody uses it for {client['DB']} now"
             if client["USER"] == old.user and not _is_local(client["HOST"]) and self._is_local:
                 return f"somebody uses it from {client['HOST'].rpartition(':')[0]} now"
+        own = os.path.realpath(self.site.root)
         for host in self.site.virtual_hosts:
-            for folder in {host.root, os.path.dirname(host.root)} - {"", "/", self.site.root}:
+            for folder in {host.root, os.path.dirname(host.root)} - {"", "/"}:
+                if os.path.realpath(folder) == own or os.path.realpath(folder).startswith(f"{own}/"):
+                    continue
                 if os.path.isfile(f"{folder}/.env"):
                     known = _env.read(Files(), folder, web_user=self.site.php.user)
                     if not known.files:
                         return f"the portal in {folder} may use it too: {' '.join(known.problems).rstrip('.')}"
                     if known.get("DATABASE_USER") == old.user:
                         return f"the portal in {folder} uses it too"
+                for path in (f"{folder}/{name}" for name in _CONFIGURATIONS):
+                    if _names(path, old.user):
+                        return f"{path} names it too"
         return ""
 
     def _take_back(self, server: Server, move: Mapping[str, Any], result: Result) -> None:
@@ -579,26 +612,22 @@ class Keeper:
                         self._give_back(server, Who(*known["who"]))
                     self._remember(restored=[*self._memory.get("restored", []), known["who"]])
 
-    def _remember_old(self, who: Who, grants: Sequence[Grant]) -> None:
-        """What an account may do before we first change it."""
+    def _remember_old(self, who: Who, grants: Sequence[str]) -> None:
+        """What an account may do before we first change it, as statements."""
         old = self._memory.get("old", {})
         if str(who) not in old:
-            known = {"who": [who.user, who.host], "grants": [one.give(who) for one in grants]}
+            known = {"who": [who.user, who.host], "grants": list(grants)}
             self._remember(old={**old, str(who): known})
             self.step("old rights noted")
 
     def _give_back(self, server: Server, who: Who) -> None:
         known = self._memory.get("old", {}).get(str(who))
         if known and who.host in server.hosts(who.user):
-            for statement in known["grants"]:
-                server.run(statement)
-            wanted = set(known["grants"])
-            for one in server.grants(who):
-                if one.give(who) not in wanted:
-                    server.run(one.take(who))
-            for statement in known["grants"]:
-                server.run(statement)
+            _set_rights(server, who, known["grants"])
             server.lock(who, False)
+        self._forget_old(who)
+
+    def _forget_old(self, who: Who) -> None:
         self._remember(old={name: one for name, one in self._memory.get("old", {}).items() if name != str(who)})
 
     # -- proof -------------------------------------------------------------------------------------------------------
@@ -734,11 +763,24 @@ class Keeper:
             os.close(handle)
 
 
+def _set_rights(server: Server, who: Who, grants: Sequence[str]) -> None:
+    """Exactly these, given as statements."""
+    for statement in grants:
+        server.run(statement)
+    for one in server.grants(who):
+        if one.give(who) not in grants:
+            server.run(one.take(who))
+    for statement in grants:
+        server.run(statement)
+
+
 def _see(account: Account) -> Seen:
     reader = Reader(account)
     (row,) = reader.query("SELECT CURRENT_USER() AS who, USER() AS came")
     user, _at, host = str(row["who"]).rpartition("@")
+    # What everybody may do is not the account's own, and nothing here could take it.
     lines = [str(next(iter(one.values()))) for one in reader.query("SHOW GRANTS")]
+    lines = [line for line in lines if not re.search(r" TO PUBLIC(?: WITH GRANT OPTION)?$", line)]
     return Seen(Who(user, host), str(row["came"]).rpartition("@")[2], tuple(_grants.parse(lines)))
 
 
@@ -748,6 +790,18 @@ def _try(account: Account) -> Seen | None:
         return _see(account)
     except DatabaseError:
         return None
+
+
+def _names(path: str, user: str) -> bool:
+    """Whether a file of a site names an account, or cannot be read."""
+    if not os.path.isfile(path):
+        return False
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            text = stream.read(_MOST)
+    except OSError:
+        return True
+    return re.search(rf"""["'=/ ]{re.escape(user)}(?:["':\s]|$)""", text) is not None
 
 
 def option_file(text: str) -> dict[str, str]:

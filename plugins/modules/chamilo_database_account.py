@@ -226,7 +226,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._site import (
     discover_environment,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Probe
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Probe
 
 PROBE = {
     "url": {"type": "str", "required": True},
@@ -294,6 +294,8 @@ def main() -> None:
     result = Result()
     failure = ""
     try:
+        if not module.check_mode:  # a run that was cut off may have left the environment with an account of its own
+            result.notes += Engine().recover()
         found = keeper(module.params)
         work = found.apply if module.params["state"] == "present" else found.restore
         work(result, check=module.check_mode)

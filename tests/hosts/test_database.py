@@ -227,6 +227,10 @@ sys.path.insert(0, "/usr/local/sbin/chamilo-hardening")
 from ansible_collections.chamilo.hardening.plugins.module_utils import _database_account as engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import discover_environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Probe
+if sys.argv[1] == "cache":  # while it is cleared, with the new account in the environment
+    from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine
+    Engine._test = lambda *unused: os.kill(os.getpid(), signal.SIGKILL)
+    sys.argv[1] = "0"
 left, steps = int(sys.argv[1]), []
 def step(name):
     global left
@@ -240,6 +244,19 @@ wish = engine.Wish("campus_test", backup=True, split=True, probe=(Probe("http://
 engine.Keeper(site, given, wish, step=step).apply(engine.Result())
 print(json.dumps(steps))
 """
+
+
+def test_a_run_that_is_killed_while_the_cache_is_cleared_is_put_back_by_the_next(
+    fresh: Host, playbook: Playbook
+) -> None:
+    playbook.run(playbook.write("program.yml", "- {hosts: all, gather_facts: false, "
+                 "tasks: [chamilo.hardening.host_program: ]}"), fresh)  # fmt: skip
+    fresh.run(["python3", "-c", KILLED, "cache"], check=False)
+    assert environment(fresh, "DATABASE_USER") == "chamilo_campus_test"
+    playbook.harden(fresh)
+    user = environment(fresh, "DATABASE_USER")
+    assert login(fresh) and rights(fresh, f"{user}@localhost") == {"chamilo.*": GUIDE}
+    assert rights(fresh, "'chamilo'@'%'") == {} and playbook.harden(fresh) == 0
 
 
 @pytest.mark.long
@@ -444,6 +461,11 @@ def test_a_database_on_another_host_is_used_with_an_account_of_its_own_and_over_
     assert "-- Dump completed" in web.run(f"mariadb-dump {options} chamilo").stdout
     again = play("harden", path, "--tags", "database")
     assert set(again.changed.values()) == {0}, again.output
+
+    # What insists on TLS is not cut off from it; what a run that was cut off left is found.
+    sql(store, f"GRANT ALL ON *.* TO 'chamilo_campus_test_admin'@'{source}';")
+    play("harden", path, "--tags", "database", variables={"chamilo_database_tls": False})
+    assert login(web) and sql(store, "SELECT User FROM mysql.user WHERE User LIKE '%_admin';") == ""
 
     # Taken back by hand, as the README says.
     before = accounts(store)

@@ -239,6 +239,69 @@ def test_an_account_of_its_own_keeps_its_name(host):
     assert host.user == "chamilo" and host.server.rights("'chamilo'@'%'") == [f"{EIGHT} ON `chamilo`.*"]
 
 
+def test_an_account_without_a_password_is_left_for_another(host):
+    host.server.add("'chamilo'@'%'", "", f"{EIGHT} ON `chamilo`.*")
+    host.write("chamilo", "")
+    host.apply()
+    assert host.user == "chamilo_campus"
+
+
+def test_what_everybody_may_do_is_not_the_account_s_own(host, monkeypatch):
+    host.server.add("'chamilo'@'%'", "old-password-1", f"{EIGHT} ON `chamilo`.*")
+    lines = host.server.lines
+    everybody = [{"line": "GRANT SELECT ON `help`.* TO PUBLIC"}]
+    monkeypatch.setattr(host.server, "lines", lambda name: [*lines(name), *everybody])
+    assert not host.apply().changed
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("wp-config.php", "define('DB_USER', 'chamilo');"),
+        (".env", "DATABASE_URL=mysql://chamilo:secret@localhost/shop"),
+        (".env", "DB_USERNAME=chamilo"),
+        ("app/config/configuration.php", "$_configuration['db_user'] = 'chamilo';"),
+    ],
+)
+@pytest.mark.parametrize("rights", ["ALL PRIVILEGES", EIGHT])
+def test_an_account_that_another_site_names_keeps_its_rights(host, rights, path, text):
+    host.server.add("'chamilo'@'%'", "old-password-1", f"{rights} ON *.*")
+    there = host.folder / "shop" / path
+    there.parent.mkdir(parents=True)
+    there.write_text(text)
+    host.hosts = (VirtualHost("shop.conf", 1, ("shop.test",), (), str(host.folder / "shop")),)
+    result = host.apply()
+    assert host.user == "chamilo_campus" and "chamilo@% keeps its rights" in result.notes[-1]
+    assert host.server.rights("'chamilo'@'%'") == [f"{rights} ON *.*"]
+
+
+def test_the_site_s_own_configuration_under_another_name_is_not_another_s(host):
+    host.server.add("'chamilo'@'%'", "old-password-1", f"{EIGHT} ON *.*")
+    (host.folder / "current").symlink_to("campus")
+    host.hosts = (VirtualHost("campus.conf", 1, ("campus.test",), (), str(host.folder / "current")),)
+    host.apply()
+    assert host.user == "chamilo" and host.server.rights("'chamilo'@'%'") == [f"{EIGHT} ON `chamilo`.*"]
+
+
+def test_a_trim_that_fails_gives_back_what_there_was_and_no_more(host):
+    host.server.add("'chamilo'@'%'", "old-password-1", f"{EIGHT}, TRIGGER ON `chamilo`.*", "FILE ON *.*")
+    host.apply()
+    host.broken = lambda: "CREATE" not in host.server.rights("'chamilo'@'%'")[0]
+    with pytest.raises(AccountError, match="has its old rights again"):
+        host.apply(split=True)
+    assert host.server.rights("'chamilo'@'%'")[0].count(",") == 7 and len(host.server.rights("'chamilo'@'%'")) == 1
+    host.broken = lambda: False
+    host.apply(state="absent")
+    assert sorted(host.server.rights("'chamilo'@'%'")) == ["FILE ON *.*", f"{EIGHT}, TRIGGER ON `chamilo`.*"]
+
+
+def test_absent_leaves_the_account_we_made_all_it_needs(sloppy):
+    sloppy.apply(split=True)
+    sloppy.apply()
+    sloppy.apply(state="absent")
+    assert set(sloppy.server.rights(NEW)[0].partition(" ON ")[0].split(", ")) == set(EIGHT.split(", "))
+
+
 @pytest.mark.parametrize("what", ["CREATE USER", "GRANT", "ACCOUNT LOCK", "REVOKE"])
 def test_whatever_the_server_refuses_everything_is_put_back(sloppy, what):
     sloppy.server.refuses = what

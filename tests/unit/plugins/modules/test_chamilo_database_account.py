@@ -21,9 +21,19 @@ GIVEN = {"domain": "campus.test", "site": "campus"}
 @pytest.fixture
 def run(monkeypatch, capsys):
     """Runs the module with a keeper that does what it is told."""
-    monkeypatch.setattr(
-        module, "discover_environment", lambda *given: (Site("campus.test", database=Database("db", 3307)), {})
-    )
+    done = []
+
+    class Engine:
+        def recover(self):
+            done.append("recovered")
+            return ["It was put back."]
+
+    def discover(*given):
+        done.append("discovered")
+        return Site("campus.test", database=Database("db", 3307)), {}
+
+    monkeypatch.setattr(module, "Engine", Engine)
+    monkeypatch.setattr(module, "discover_environment", discover)
 
     def call(work, **arguments):
         made = []
@@ -43,7 +53,16 @@ def run(monkeypatch, capsys):
             module.main()
         return json.loads(capsys.readouterr().out), made
 
+    call.done = done
     return call
+
+
+def test_what_a_run_that_was_cut_off_left_is_put_back_before_anybody_looks(run):
+    told, _made = run(lambda result, check: None)
+    assert run.done == ["recovered", "discovered"] and told["notes"] == ["It was put back."]
+    run.done.clear()
+    run(lambda result, check: None, _ansible_check_mode=True)
+    assert run.done == ["discovered"]
 
 
 def test_it_tells_what_was_done_without_secrets(run):
@@ -66,7 +85,7 @@ def test_a_check_without_a_client_says_what_it_needs(run):
         raise NoClient("nothing here speaks to a database")
 
     told, _made = run(work, _ansible_check_mode=True)
-    assert told["changed"] and "needs python3-pymysql" in told["notes"][0]
+    assert told["changed"] and "needs python3-pymysql" in told["notes"][-1]
     told, _made = run(work)
     assert told["failed"] and told["msg"] == "nothing here speaks to a database"
 
@@ -98,4 +117,4 @@ def test_the_portal_is_asked_as_it_was_told(run):
 
 def test_absent_restores(run):
     told, _made = run(lambda result, check: None, state="absent")
-    assert told["notes"] == ["restored"]
+    assert told["notes"][-1] == "restored"
