@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 GENERATION = "@generation@"
 LOCK_SECONDS = 180.0
 TEST_SECONDS = 60.0
+AGAIN_SECONDS = 300.0  # as a cache may need that the application makes anew
 TOKEN_SECONDS = 10.0
 ANSWER_SECONDS = 5.0
 # A section may need several for one portal: SECTION:SITE and SECTION:SITE.PART. A site's name may have dots as well.
@@ -737,14 +738,19 @@ class Engine:
 
         ``again``: the tests are run once more. ``refused``: one of them failed with the new files.
         """
-        self._put_back(state, loaded)
+        self._put_back(state)
+        failure = ""
         if again:
             try:
                 self._test(job.test)
-            except Refused as failure:
-                if not refused:
-                    return f"The old files are back, but could not be brought into force: {failure}"
-                return "The old files are back, and fail the same test: the fault was there before. Mend that first."
+            except Refused as still:
+                failure = f"The old files are back, but could not be brought into force: {still}"
+                if refused:
+                    failure = "The old files are back, and fail the same test: the fault was there before. "
+                    failure += "Mend that first."
+        self._close(state, loaded)
+        if failure:
+            return failure
         if job.load and loaded:
             problem = self._settle(state, job.load.service, start=True)
             if problem:
@@ -759,8 +765,8 @@ class Engine:
 
     # -- back to what was --------------------------------------------------------------------------------------------
 
-    def _put_back(self, state: dict[str, Any], load: bool) -> None:
-        """Restore every file of the open transaction; from then on at most a load is owed."""
+    def _put_back(self, state: Mapping[str, Any]) -> None:
+        """Restore every file of the open transaction."""
         journal = state["open"]
         items: list[tuple[str, Item, str]] = []
         parents: list[str] = []
@@ -772,6 +778,10 @@ class Engine:
                     items.append((path, self.store.load(old), entry["temporary"]))
                     parents += tree.missing_parents(path) if old.kind != "absent" else []
         self._exchange(items, parents)
+
+    def _close(self, state: dict[str, Any], load: bool) -> None:
+        """Forget the open transaction, whose files are back; from then on at most a load is owed."""
+        journal = state["open"]
         with Tree() as tree:
             for folder in reversed(journal["directories"]):
                 tree.remove_directory(folder)
@@ -784,11 +794,14 @@ class Engine:
         """Put back an interrupted transaction and make up for loads that are owed. Returns the services that loaded."""
         journal = state["open"]
         if journal:
-            self._put_back(state, load=True)
+            self._put_back(state)
             done.append(
                 f"The run of {journal['name']} that began at {journal['since']} did not finish. "
                 f"Its files ({len(journal['entries'])}) are as they were before."
             )
+            if not journal["service"]:
+                self._again(journal["owed"]["test"], done)
+            self._close(state, load=True)
         settled = set()
         for service in sorted(state["pending"]):
             problem = self._settle(state, service, start=False)
@@ -800,6 +813,13 @@ class Engine:
         if journal:
             self.store.prune(_blobs(state))
         return settled
+
+    def _again(self, commands: Sequence[Sequence[str]], done: list[str]) -> None:
+        """Run the commands that bring files into force where no service does. Once: a failure is told, not repeated."""
+        for argv in commands:
+            code, _said = self.machine.command(argv, AGAIN_SECONDS)  # nor is what it said: that may be a secret
+            if code != 0:
+                done.append(f"What brings the files into force failed ({code}): `{' '.join(argv)}`. Run it by hand.")
 
     def _settle(self, state: dict[str, Any], service: str, start: bool) -> str:
         """Load what is owed. Returns why that failed, or an empty text."""

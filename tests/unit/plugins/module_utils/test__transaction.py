@@ -680,6 +680,60 @@ def interrupted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert world.journal()["open"]
 
 
+def cut_off(world: World, **different: Any) -> None:
+    """A run that died in a command of its test."""
+    run = world.machine.run
+
+    def die(argv: Sequence[str], seconds: float) -> tuple[int, str]:
+        if argv[0] == "clear":
+            run(argv, seconds)
+            raise Killed
+        return run(argv, seconds)
+
+    world.machine.run = die
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Engine, "_roll_back", lambda *args: (_ for _ in ()).throw(Killed()))
+        with pytest.raises(Killed):
+            world.apply(**different)
+    world.machine.run = run
+
+
+def test_recovery_runs_the_commands_that_bring_files_into_force(world: World) -> None:
+    before, loaded = world.tree(), dict(world.loaded)
+    cut_off(world, **unloaded(world))
+    assert world.loaded != loaded
+    (done,) = world.engine().recover()
+    assert done.endswith("Its files (6) are as they were before.")
+    assert world.tree() == before and world.loaded == loaded
+    assert world.engine().recover() == []
+
+
+def test_the_commands_run_before_it_is_noted_that_all_is_over(world: World) -> None:
+    loaded = dict(world.loaded)
+    how = unloaded(world)
+    cut_off(world, **how)
+    run = world.machine.run
+
+    def die(argv: Sequence[str], seconds: float) -> tuple[int, str]:
+        raise Killed
+
+    world.machine.run = die
+    with pytest.raises(Killed):
+        world.engine().recover()
+    world.machine.run = run
+    world.engine().recover()
+    assert world.loaded == loaded
+
+
+def test_a_command_that_fails_in_recovery_is_told_once_without_what_it_said(world: World) -> None:
+    cut_off(world, **unloaded(world))
+    world.machine.run = lambda argv, _seconds: (1, "a secret") if argv[0] == "clear" else (0, "")
+    first, second = world.engine().recover()
+    assert "are as they were before" in first
+    assert second == "What brings the files into force failed (1): `clear`. Run it by hand."
+    assert world.engine().recover() == []
+
+
 def test_the_next_run_says_what_it_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     interrupted(world, monkeypatch)
     predicted = world.apply(check=True)
