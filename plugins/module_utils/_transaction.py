@@ -748,20 +748,23 @@ class Engine:
                 if refused:
                     failure = "The old files are back, and fail the same test: the fault was there before. "
                     failure += "Mend that first."
-        self._close(state, loaded)
+        # A disk without room keeps nothing from being loaded: the files are back already.
+        unnoted = _unnoted(lambda: self._close(state, loaded))
         if failure:
-            return failure
+            return failure + unnoted
         if job.load and loaded:
-            problem = self._settle(state, job.load.service, start=True)
+            service = job.load.service
+            problem = self._bring_in(service, _owed(job, True), start=True)
             if problem:
-                return f"The old files are back, but could not be loaded: {problem}"
+                return f"The old files are back, but could not be loaded: {_sentence(problem)}{unnoted}"
+            unnoted = unnoted or _unnoted(lambda: self._paid(state, service))
         elif job.load or not again:
-            return "The old files are back."
+            return f"The old files are back.{unnoted}"
         try:
             self._probe([was.probe for was in before.values()], {was.probe: was for was in before.values()}, _judge)
         except TransactionError as worse:
-            return f"The old files are back and loaded, but {worse}."
-        return "The old configuration is back and in force."
+            return f"The old files are back and loaded, but {worse}.{unnoted}"
+        return f"The old configuration is back and in force.{unnoted}"
 
     # -- back to what was --------------------------------------------------------------------------------------------
 
@@ -823,7 +826,17 @@ class Engine:
 
     def _settle(self, state: dict[str, Any], service: str, start: bool) -> str:
         """Load what is owed. Returns why that failed, or an empty text."""
-        owed = state["pending"][service]
+        problem = self._bring_in(service, state["pending"][service], start)
+        if not problem:
+            self._paid(state, service)
+        return problem
+
+    def _paid(self, state: dict[str, Any], service: str) -> None:
+        left = {name: load for name, load in state["pending"].items() if name != service}
+        self._commit(state, {**state, "pending": left})
+
+    def _bring_in(self, service: str, owed: Mapping[str, Any], start: bool) -> str:
+        """Load the files that are there. Returns why that failed, or an empty text."""
         running = self.machine.state(service)
         # A service that failed while it was ours to load is started again; one that somebody stopped is not.
         if running == "failed" or (start and running == "inactive"):
@@ -835,11 +848,7 @@ class Engine:
                 self._test(owed["test"])
             except Refused as problem:
                 return str(problem)
-            failed = self.machine.service(action, service)
-            if failed:
-                return failed
-        left = {name: load for name, load in state["pending"].items() if name != service}
-        self._commit(state, {**state, "pending": left})
+            return self.machine.service(action, service)
         return ""
 
     def _forget(self, state: Mapping[str, Any], outcome: Outcome) -> None:
@@ -1029,7 +1038,16 @@ def _revive(known: Mapping[str, Any]) -> Probe:
     return Probe(**values)
 
 
-def _sentence(problem: BaseException) -> str:
+def _unnoted(note: Callable[[], None]) -> str:
+    """Why something could not be written down, as a sentence to add; nothing where it was."""
+    try:
+        note()
+    except (OSError, StateError) as problem:
+        return f" That could not be noted; a timer and the next run will do it: {_sentence(problem)}"
+    return ""
+
+
+def _sentence(problem: BaseException | str) -> str:
     text = str(problem) or type(problem).__name__
     return text if text.endswith((".", "!", "?")) else f"{text}."
 

@@ -805,6 +805,37 @@ def test_a_way_back_that_is_blocked_is_told_and_tried_again(world: World, monkey
     assert world.tree() == before
 
 
+@pytest.mark.parametrize("at", [2, 3], ids=["the files are back", "they are loaded"])
+def test_what_is_back_is_loaded_though_the_disk_has_no_room_to_note_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    before, loaded = world.tree(), dict(world.loaded)
+    commits = 0
+    commit = _state.Store.commit
+
+    def full(store: _state.Store, state: dict[str, Any]) -> None:
+        nonlocal commits
+        commits += 1
+        if commits >= at:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        commit(store, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_state.Store, "commit", full)
+        with pytest.raises(TransactionError) as caught:
+            world.apply(files=one("crash"))
+    assert world.tree() == before and world.loaded == loaded
+    assert str(caught.value) == (
+        "http://host/ answers 500 instead of 200. The old configuration is back and in force. That could not be noted; "
+        "a timer and the next run will do it: [Errno 28] No space left on device."
+    )
+    assert caught.value.rolled_back == "http://host/ answers 500 instead of 200"
+    assert not [command for command in world.commands if command.endswith(".timer")], "it is still to go off"
+    world.engine().recover()
+    state = world.journal()
+    assert world.tree() == before and state["open"] is None and not state["pending"]
+
+
 # -- undo ------------------------------------------------------------------------------------------------------------
 
 
