@@ -562,6 +562,10 @@ class Engine:
     def _carry_out(self, state: dict[str, Any], job: Job, outcome: Outcome) -> None:
         service = job.load.service if job.load else ""
         running = self.machine.state(service) if service else ""
+        start_owed = service in state["pending"] and state["pending"][service]["active"]
+        if start_owed and running == "failed":
+            # A restart of ours stopped it. These files may be what it needs to start.
+            job, running = replace(job, load=Load(service, "restart")), "active"
         if service and running != "active":
             outcome.notes.append(f"{service} is {running}, so nothing was loaded or probed; it was not started.")
         # Without a service the commands of the test bring the files into force, if anything does.
@@ -578,7 +582,7 @@ class Engine:
             outcome.notes.append(unprotected)
         try:
             try:
-                kept = self._write_down(state, job, token, running == "active")
+                kept = self._write_down(state, job, token, running == "active" or start_owed)
             except OSError as problem:
                 raise TransactionError(f"{_sentence(problem)} Nothing was changed.") from problem
             self._change(state, job, running, kept, before)
@@ -634,7 +638,7 @@ class Engine:
                 after["pending"].pop(job.load.service, None)
                 if running not in ("active", "inactive", "failed"):
                     # It was on its way up or down and may have read the old files.
-                    after["pending"][job.load.service] = _owed(job, False)
+                    after["pending"][job.load.service] = journal["owed"]
             self._commit(state, after)
         except BaseException as problem:
             try:

@@ -466,6 +466,52 @@ def test_a_load_that_stays_owed_is_no_success(world: World) -> None:
     assert world.journal()["pending"] == {}
 
 
+def stopped_by_us(world: World) -> None:
+    """Our restart stopped it, and could not start it again with the old files either."""
+    run = world.machine.run
+
+    def die(argv: Sequence[str], seconds: float) -> tuple[int, str]:
+        answer = run(argv, seconds)
+        if argv[1:2] == ["restart"] and answer[0]:
+            world.service = "failed"
+        return answer
+
+    world.machine.run = die
+    world.reload_fails = 2
+    with pytest.raises(TransactionError, match="but could not be loaded"):
+        world.apply(files=one("new"), load={"service": "web", "action": "restart"})
+    assert world.service == "failed" and world.journal()["pending"]["web"]["active"]
+
+
+def test_a_start_that_is_owed_is_made_up_for_by_another_change(world: World) -> None:
+    stopped_by_us(world)
+    world.reload_fails = 1  # it starts with other files only
+    done = world.apply()
+    assert done.changed and done.loaded and world.service == "active"
+    assert not [note for note in done.notes if "not started" in note]
+    assert world.loaded == world.texts() and world.journal()["pending"] == {}
+
+
+def test_a_start_that_is_owed_and_fails_stays_owed(world: World) -> None:
+    stopped_by_us(world)
+    before = world.tree()
+    world.reload_fails = 3
+    with pytest.raises(TransactionError, match="but could not be loaded"):
+        world.apply()
+    assert world.tree() == before and world.journal()["pending"]["web"]["active"]
+    world.engine().recover()
+    assert world.service == "active" and world.journal()["pending"] == {}
+
+
+def test_a_start_that_is_owed_to_a_service_on_its_way_stays_owed(world: World) -> None:
+    stopped_by_us(world)
+    world.service = "activating"
+    world.reload_fails = 1
+    world.service, world.machine.run = "activating", world.run
+    world.apply()
+    assert world.journal()["pending"]["web"]["active"]
+
+
 def test_an_occupied_address_stops_the_run_before_anything(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Machine, "occupied", lambda self, listen, service: f"{listen} is occupied by x.")
     failure = failing(world, listen=["0.0.0.0:443"])
