@@ -11,6 +11,7 @@ import io
 import json
 import marshal
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import MAGIC_NUMBER, source_hash
 
@@ -151,17 +152,28 @@ def _install(
             else:
                 before, after = _text(old[path]), _text(wanted[path])
             done.diff.append({"before_header": path, "after_header": path, "before": before, "after": after})
-            if not check:
-                for folder in tree.missing_parents(path):
-                    tree.make_directory(folder, 0o700 if path == addressee else 0o755)
-                tree.write(path, wanted[path])
-    done.changed = bool(different)
-    if any(path.startswith(f"{units}/") for path in different) and not check and machine.systemd:
-        for argv in (["systemctl", "daemon-reload"], ["systemctl", "restart", f"{DAILY}.timer"]):
-            code, said = machine.run(argv, 60)
-            if code != 0:
-                raise StateError(f"`{' '.join(argv)}` failed ({code}): {said}")
+        done.changed = bool(different)
+        if check:
+            return done
+        # The links matter at boot only. They come last, as the mark that systemd knows the rest: a run that ended
+        # before is seen by that they are missing.
+        links = [path for path in different if wanted[path].kind == "link"]
+        _write(tree, {path: wanted[path] for path in different if path not in links}, addressee)
+        if any(path.startswith(f"{units}/") for path in different) and machine.systemd:
+            for argv in (["systemctl", "daemon-reload"], ["systemctl", "restart", f"{DAILY}.timer"]):
+                code, said = machine.run(argv, 60)
+                if code != 0:
+                    raise StateError(f"`{' '.join(argv)}` failed ({code}): {said}")
+        _write(tree, {path: wanted[path] for path in links}, addressee)
     return done
+
+
+def _write(tree: Tree, items: Mapping[str, Item], private: str) -> None:
+    """Write them, each with its folder, which is root's alone for the ``private`` one."""
+    for path, item in items.items():
+        for folder in tree.missing_parents(path):
+            tree.make_directory(folder, 0o700 if path == private else 0o755)
+        tree.write(path, item)
 
 
 def compiled(program: bytes, path: str) -> bytes:

@@ -179,6 +179,26 @@ def test_systemd_that_refuses_is_told(place: Place) -> None:
         place.install()
 
 
+@pytest.mark.parametrize("command", [1, 2])
+def test_what_was_cut_off_before_its_commands_ends_with_the_next_run(place: Place, command: int) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(argv: Sequence[str], seconds: float) -> tuple[int, str]:
+        answer = Place.run(place, argv, seconds)
+        if len(place.commands) == command:
+            raise Killed
+        return answer
+
+    place.run = die  # type: ignore[method-assign] # a fake
+    with pytest.raises(Killed):
+        place.install()
+    del place.run  # type: ignore[attr-defined] # the fake goes
+    assert place.install(check=True).changed and place.install().changed
+    assert place.commands == ["systemctl daemon-reload", f"systemctl restart {DAILY}.timer"]
+    assert not place.install().changed
+
+
 def test_whom_it_tells_is_written_for_root_alone_and_never_shown(place: Place) -> None:
     place.install()
     assert not place.addressee.exists(), "nobody asked for it"
