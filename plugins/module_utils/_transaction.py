@@ -667,7 +667,8 @@ class Engine:
             for change in job.changes:
                 old = kept.get(change.path) or self._copy(f"transactions/{job.name}", change.path, change.old, used)
                 temporary = f"{TEMPORARY}{token}.{len(entries)}"
-                entries.append({"path": change.path, "old": old.to_json(), "temporary": temporary})
+                known = {"old": old.to_json(), "new": change.new.to_json()}
+                entries.append({"path": change.path, "temporary": temporary, **known})
                 if change.new.kind != "absent":
                     directories += [each for each in tree.missing_parents(change.path) if each not in directories]
         journal = {
@@ -742,7 +743,7 @@ class Engine:
 
         ``again``: the tests are run once more. ``refused``: one of them failed with the new files.
         """
-        self._put_back(state)
+        edited = "".join(f" {told}" for told in self._put_back(state))
         failure = ""
         if again:
             try:
@@ -755,36 +756,42 @@ class Engine:
         # A disk without room keeps nothing from being loaded: the files are back already.
         unnoted = _unnoted(lambda: self._close(state, loaded))
         if failure:
-            return failure + unnoted
+            return failure + unnoted + edited
         if job.load and loaded:
             service = job.load.service
             problem = self._bring_in(service, _owed(job, True), start=True)
             if problem:
-                return f"The old files are back, but could not be loaded: {_sentence(problem)}{unnoted}"
+                return f"The old files are back, but could not be loaded: {_sentence(problem)}{unnoted}{edited}"
             unnoted = unnoted or _unnoted(lambda: self._paid(state, service))
         elif job.load or not again:
-            return f"The old files are back.{unnoted}"
+            return f"The old files are back.{unnoted}{edited}"
         try:
             self._probe([was.probe for was in before.values()], {was.probe: was for was in before.values()}, _judge)
         except TransactionError as worse:
-            return f"The old files are back and loaded, but {worse}.{unnoted}"
-        return f"The old configuration is back and in force.{unnoted}"
+            return f"The old files are back and loaded, but {worse}.{unnoted}{edited}"
+        return f"The old configuration is back and in force.{unnoted}{edited}"
 
     # -- back to what was --------------------------------------------------------------------------------------------
 
-    def _put_back(self, state: Mapping[str, Any]) -> None:
-        """Restore every file of the open transaction."""
+    def _put_back(self, state: Mapping[str, Any]) -> list[str]:
+        """Restore every file of the open transaction. Returns what somebody had changed meanwhile."""
         journal = state["open"]
         items: list[tuple[str, Item, str]] = []
         parents: list[str] = []
+        edited: list[str] = []
         with Tree() as tree:
             for entry in journal["entries"]:
                 path, old = entry["path"], Item.from_json(entry["old"])
                 tree.discard(path, entry["temporary"])
-                if not tree.look(path).same(old):
+                there = tree.look(path)
+                if not there.same(old):
+                    # A journal of an older version does not know the new file.
+                    if not there.same(Item.from_json(entry["new"]) if "new" in entry else there):
+                        edited.append(self._keep_edited(path, there))
                     items.append((path, self.store.load(old), entry["temporary"]))
                     parents += tree.missing_parents(path) if old.kind != "absent" else []
         self._exchange(items, parents)
+        return edited
 
     def _close(self, state: dict[str, Any], load: bool) -> None:
         """Forget the open transaction, whose files are back; from then on at most a load is owed."""
@@ -801,11 +808,12 @@ class Engine:
         """Put back an interrupted transaction and make up for loads that are owed. Returns the services that loaded."""
         journal = state["open"]
         if journal:
-            self._put_back(state)
+            edited = self._put_back(state)
             done.append(
                 f"The run of {journal['name']} that began at {journal['since']} did not finish. "
                 f"Its files ({len(journal['entries'])}) are as they were before."
             )
+            done += edited
             if not journal["service"]:
                 self._again(journal["owed"]["test"], done)
             self._close(state, load=True)

@@ -780,6 +780,46 @@ def test_a_command_that_fails_in_recovery_is_told_once_without_what_it_said(worl
     assert world.engine().recover() == []
 
 
+def test_recovery_keeps_what_somebody_repaired_meanwhile(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = world.tree()
+    interrupted(world, monkeypatch)
+    assert "new main" not in json.dumps(world.journal()), "no content is written down, which may be a secret"
+    world.write("main.conf", "repaired")
+    (world.etc / "enabled/site").unlink()
+    done = world.engine().recover()
+    assert world.tree() == before
+    (kept,) = (each for each in (world.state / "kept").rglob("main.conf"))
+    assert kept.read_text() == "repaired"
+    assert done[1:3] == [
+        f"{world.etc}/main.conf was edited by hand since we wrote it. The edited file is kept as {kept}.",
+        f"{world.etc}/enabled/site was changed by hand: it is gone now.",
+    ]
+
+
+def test_what_was_edited_while_it_was_tried_is_kept_on_the_way_back(world: World) -> None:
+    def edit(argv: Sequence[str], seconds: float) -> tuple[int, str]:
+        if argv[0] == "check" and world.texts()["main.conf"] == "new":
+            world.write("main.conf", "edited")
+            return 1, "no"
+        return World.run(world, argv, seconds)
+
+    world.machine.run = edit
+    with pytest.raises(TransactionError, match="The edited file is kept as"):
+        world.apply(files=one("new"))
+
+
+def test_a_journal_that_knows_only_the_old_files_is_enough(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = world.tree()
+    interrupted(world, monkeypatch)
+    state = world.journal()
+    for entry in state["open"]["entries"]:
+        del entry["new"]
+    (world.state / "state.json").write_text(json.dumps(state))
+    world.write("main.conf", "repaired")
+    assert len(world.engine().recover()) == 2
+    assert world.tree() == before and not (world.state / "kept").exists()
+
+
 def test_the_next_run_says_what_it_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     interrupted(world, monkeypatch)
     predicted = world.apply(check=True)
