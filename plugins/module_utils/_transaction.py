@@ -46,6 +46,7 @@ TEST_SECONDS = 60.0
 AGAIN_SECONDS = 300.0  # as a cache may need that the application makes anew
 TOKEN_SECONDS = 10.0
 ANSWER_SECONDS = 5.0
+LEAVE_SECONDS = 0.2  # nginx: for up to half of it old workers take connections beside the new ones after a reload
 # A section may need several for one portal: SECTION:SITE and SECTION:SITE.PART. A site's name may have dots as well.
 PARTS = ("antivirus", "application", "certificate", "host", "hsts", "php", "renewal", "web", "window")
 NAME = re.compile(r"[a-z][a-z_]*(?::[A-Za-z0-9][A-Za-z0-9._-]*)?")
@@ -719,7 +720,12 @@ class Engine:
 
     def _probe(self, probes: Sequence[Probe], before: Mapping[Probe, Before], judge: Judge) -> None:
         """Ask until the answer is right or time is up. The generation first: it tells old workers from new ones."""
+        told = False
         for probe in sorted(probes, key=lambda probe: not probe.generation):
+            if told and not probe.generation:
+                # The token came from a new worker; an old one could still take the next question.
+                time.sleep(LEAVE_SECONDS)
+            told = probe.generation
             end = time.monotonic() + (TOKEN_SECONDS if probe.generation else ANSWER_SECONDS)
             while True:
                 was = before.get(probe)

@@ -160,6 +160,7 @@ class World:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     # Waiting for an answer that never comes is the same whether it takes ten seconds or none.
     monkeypatch.setattr(_transaction, "TOKEN_SECONDS", 0.0)
+    monkeypatch.setattr(_transaction, "LEAVE_SECONDS", 0.0)
     # Nobody cuts the power here. That it is called at the right moments is seen on a real host.
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     monkeypatch.setattr(_transaction, "ANSWER_SECONDS", 0.0)
@@ -419,6 +420,27 @@ def test_an_old_workers_answer_proves_nothing(world: World) -> None:
     assert failure.rolled_back.startswith("The new configuration is not in force: http://host/token answers 404")
     world.deaf = False
     assert world.apply().changed
+
+
+def test_old_workers_may_leave_between_the_token_and_the_first_question(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    fetch = world.fetch
+    monkeypatch.setattr(_transaction, "LEAVE_SECONDS", 0.125)
+    monkeypatch.setattr(_transaction.time, "sleep", lambda seconds: events.append(str(seconds)))
+
+    def noted(probe: Probe) -> Answer:
+        events.append(probe.url.rpartition("/")[2] or "front")
+        return fetch(probe)
+
+    monkeypatch.setattr(world, "fetch", noted)
+    more = [*world.params()["probe"], {"url": "http://host/other"}]
+    world.apply(probe=more)
+    assert events == ["front", "other", "token", "0.125", "front", "other"]
+    events.clear()
+    world.apply(probe=more[1:], files=one("without a token"))
+    assert "0.125" not in events
 
 
 def test_a_load_that_fails_puts_everything_back(world: World) -> None:
