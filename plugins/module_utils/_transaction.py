@@ -383,7 +383,7 @@ class Engine:
                 if back:
                     self._sweep(state)
                 return
-            if _given_up(state, plan) or _shared(state, plan):
+            if _given_up(state, plan) or _shared(state, plan) or _written_by_another(state, plan):
                 # No file moves, but who wants which does.
                 after = copy.deepcopy(state)
                 job.commit(after, self._keep(state, job), {})
@@ -897,6 +897,10 @@ class Engine:
                 current = tree.look(path)
                 if before.same(after) or current.same(before):
                     continue
+                below = _last_owner(state, path, name)
+                if below and current.same(Item.from_json(state["records"][below]["files"][path]["after"])):
+                    # As that section wrote it, which it may have done anew since.
+                    continue
                 if not current.same(after):
                     outcome.notes.append(self._keep_edited(path, current))
                 before = self.store.load(before)
@@ -1020,6 +1024,13 @@ def _shared(state: Mapping[str, Any], plan: Plan) -> bool:
     held = {name: record["files"] for name, record in state["records"].items()}
     own = held.pop(plan.name, {})
     return any(want.path not in own and any(want.path in files for files in held.values()) for want in plan.files)
+
+
+def _written_by_another(state: Mapping[str, Any], plan: Plan) -> bool:
+    """Whether files that are right are not as the transaction itself wrote them: they would seem edited for ever."""
+    own = state["records"].get(plan.name, {"files": {}})["files"]
+    known = ((want, own[want.path]["after"]) for want in plan.files if want.path in own)
+    return any(not Item.from_json(after).same(_item(want)) for want, after in known)
 
 
 def _give_up(state: dict[str, Any], plan: Plan) -> None:

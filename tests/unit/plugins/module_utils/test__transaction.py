@@ -1102,6 +1102,30 @@ def test_a_shared_file_undone_and_done_again_keeps_its_first_state(world: World)
     assert world.tree() == before
 
 
+def test_what_another_one_wrote_anew_is_not_taken_for_an_edit(world: World) -> None:
+    for text in ("old", "new"):
+        for name in ("headers:one", "headers:two"):
+            assert world.apply(name=name, files=one(text)).changed is (name == "headers:one")
+    engine = world.engine()
+    assert engine.edited(world.journal()) == {"headers:one": [], "headers:two": []}
+    assert nothing_to_do(world, name="headers:two", files=one("new"))
+    serial = world.journal()["serial"]
+    world.apply(name="headers:two", files=one("new"))
+    assert world.journal()["serial"] == serial, "once is enough"
+
+
+def test_undo_leaves_what_the_one_below_wrote_anew(world: World) -> None:
+    before = world.tree()
+    world.apply(name="headers:one", files=one("old"))
+    world.apply(name="headers:two", files=one("new"))
+    world.apply(name="headers:one", files=one("new"))
+    done = world.undo("headers:two")
+    assert world.texts()["main.conf"] == "new" and not done.notes
+    assert nothing_to_do(world, name="headers:one", files=one("new"))
+    world.undo("headers:one")
+    assert world.tree() == before and world.untouched()
+
+
 def test_a_section_with_several_sites_is_found_by_its_name(world: World) -> None:
     world.apply(name="https:one", files=one("1", "one.conf"))
     world.apply(name="https:two", files=one("2", "two.conf"))
