@@ -109,8 +109,8 @@ class Machine:
             return f"{self.program} is not installed, so nothing would put the old files back before the next run."
         argv = ["systemd-run", "--quiet", "--collect", f"--unit=chamilo-hardening-undo-{token}"]
         argv += [f"--on-active={TIMER_SECONDS}", "--timer-property=AccuracySec=1s"]
-        # Tried again until it works, be it that a disk has to be cleared first: never more than ten times in an hour.
-        for setting in ("Restart=on-failure", "RestartSec=360", "StartLimitIntervalSec=3600", "StartLimitBurst=10"):
+        # Tried again every minute until it works, be it that somebody has to clear a disk first.
+        for setting in ("Restart=on-failure", "RestartSec=60", "StartLimitIntervalSec=0"):
             argv.append(f"--property={setting}")
         code, said = self.run([*argv, self.program, "recover"], 30)
         return "" if code == 0 else f"The timer that would put the old files back could not be set: {_tail(said)}"

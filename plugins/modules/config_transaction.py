@@ -135,8 +135,8 @@ options:
   probe:
     description:
       - Requests to send before and after.
-      - Status, and each header, count for themselves. What was right before and is not right after the load puts all
-        files back. What was wrong before cannot.
+      - Status, and each header, count for themselves. What was right before and is not right after the load (without
+        one, after the tests) puts all files back. What was wrong before cannot.
       - A probe with V(@generation@) in a header cannot have been right before. It must be right after, and is repeated
         for ten seconds until it is. It tells a new worker from an old one.
     type: list
