@@ -30,6 +30,7 @@ QUIET = [
     "/var/lib/apt*",
     "/var/cache/apt*",
     "/root/.ansible*",
+    "/var/tmp",  # units of systemd have folders of their own there
     "/var/www/chamilo/var/*",
     "database:*",
 ]
