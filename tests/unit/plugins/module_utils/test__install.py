@@ -180,7 +180,9 @@ def test_systemd_that_refuses_is_told(place: Place) -> None:
 
 
 @pytest.mark.parametrize("command", [1, 2])
-def test_what_was_cut_off_before_its_commands_ends_with_the_next_run(place: Place, command: int) -> None:
+def test_what_was_cut_off_before_its_commands_ends_with_the_next_run(
+    place: Place, command: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Killed(BaseException):
         pass
 
@@ -190,10 +192,9 @@ def test_what_was_cut_off_before_its_commands_ends_with_the_next_run(place: Plac
             raise Killed
         return answer
 
-    place.run = die  # type: ignore[method-assign] # a fake
-    with pytest.raises(Killed):
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(place, "run", die)
         place.install()
-    del place.run  # type: ignore[attr-defined] # the fake goes
     assert place.install(check=True).changed and place.install().changed
     assert place.commands == ["systemctl daemon-reload", f"systemctl restart {DAILY}.timer"]
     assert not place.install().changed
