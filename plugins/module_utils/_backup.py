@@ -1050,6 +1050,7 @@ def keep_key(site: str, given: str, salt: str, controller: str, create: bool, ch
     if not key:
         if not given and not create:
             raise BackupError("There is no key here, and the controller holds none: set chamilo_backups_password.")
+        _refuse_another(portal, given)
         key = given.strip() or secrets.token_urlsafe(32)
         if not check:
             _state.replace_file(portal.key_file, key + "\n")
@@ -1065,6 +1066,24 @@ def keep_key(site: str, given: str, salt: str, controller: str, create: bool, ch
     return Kept(changed, held, due(portal), key, fingerprint(key, salt))
 
 
+def _compared(portal: Portal) -> dict[str, Any]:
+    """What is known of the key that was there when it was compared: "salt" and "fingerprint", or neither."""
+    entry: dict[str, Any] = _records.read(f"backups-{portal.site}.json").get("encrypted", {})
+    return entry if entry.get("fingerprint") else {}
+
+
+def _refuse_another(portal: Portal, given: str) -> None:
+    """The key is gone, or its file is empty: another one could not read the backups that were made so far."""
+    known = _compared(portal)
+    if known and fingerprint(given, str(known.get("salt", ""))) != known["fingerprint"]:
+        raise BackupError(
+            f"The key in {portal.key_file} is gone, and the controller does not hold it. Without it the backups that "
+            "were made so far cannot be read. Bring it back: run the playbook from the machine with the copy "
+            "(chamilo_backups_key_folder), or set chamilo_backups_password. If it is lost for good, remove "
+            f'"encrypted" from {_state.STATE}/backups-{portal.site}.json and name new repositories.'
+        )
+
+
 def _machine() -> str:
     try:
         with open("/etc/machine-id", encoding="utf-8") as stream:
@@ -1075,12 +1094,12 @@ def _machine() -> str:
 
 def _compare_key(portal: Portal) -> None:
     """The copy elsewhere is of the key that was there when the two were compared."""
-    known = _records.read(f"backups-{portal.site}.json").get("encrypted", {})
+    known = _compared(portal)
     with open(portal.key_file, encoding="utf-8") as stream:
         present = fingerprint(stream.read(), str(known.get("salt", "")))
-    if known.get("ok") and known.get("fingerprint") != present:
+    if known.get("ok") and known["fingerprint"] != present:
         words = "The key on this host is no longer the one of which there is a copy elsewhere."
-        note(portal, "encrypted", False, words)
+        note(portal, "encrypted", False, words, salt=known["salt"], fingerprint=known["fingerprint"])
         tell(portal, "The key of the backups has changed", words)
 
 

@@ -17,7 +17,8 @@ description:
     you can read. Where the key comes from a variable of yours (O(password)), that is the copy.
   - Then compares the two by a keyed hash and writes down on the host whether they are the same. A run from the host
     itself, or with the connection C(local), counts for nothing.
-  - A key that is there is never replaced. With another one the backups that were made so far could not be read.
+  - A key that is there is never replaced, and one that was there and is gone is brought back or refused. With another
+    one the backups that were made so far could not be read.
   - Also says what of the backups never succeeded yet, RV(due).
 attributes:
   check_mode:

@@ -472,7 +472,7 @@ def test_a_backup_that_was_made_and_needs_a_look_is_told_from_one_that_failed(
         _backup.backup(there)
     assert told == [("The backup needs a look", "store.example is not there")]
     # Nobody can be told, and the key is another one than that of which there is a copy.
-    _backup.note(there, "encrypted", True, "", fingerprint="another")
+    _backup.note(there, "encrypted", True, "", salt="s", fingerprint="another")
     monkeypatch.setattr(_backup, "tell", nobody)
     with pytest.raises(_backup.NeedsALook):
         _backup.backup(there)

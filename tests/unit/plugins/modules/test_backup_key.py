@@ -57,6 +57,26 @@ def test_a_key_that_is_there_is_never_replaced(folders: Path, capsys: pytest.Cap
     assert (folders / "etc" / "backups-campus.key").read_text() == "the first one\n"
 
 
+@pytest.mark.parametrize("left", [None, ""])
+def test_a_key_that_is_gone_is_brought_back_and_no_other_takes_its_place(
+    folders: Path, capsys: pytest.CaptureFixture[str], left: str | None
+) -> None:
+    path = folders / "etc" / "backups-campus.key"
+    call(capsys, elsewhere="controller", password="the first one")
+    path.unlink()
+    if left is not None:  # such as by a disk that was full
+        path.write_text(left)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_backup, "tell", lambda *_arguments: None)
+            _backup._compare_key(_backup.Portal("campus", "campus", ""))
+    for arguments in ({}, {"password": "another one"}, {"_ansible_check_mode": True}):
+        answer = call(capsys, elsewhere="controller", **arguments)
+        assert answer["failed"] and f"{path} is gone" in answer["msg"]
+        assert (path.read_text() if path.exists() else None) == left
+    assert call(capsys, elsewhere="controller", password="the first one")["changed"]
+    assert path.read_text() == "the first one\n"
+
+
 @pytest.mark.parametrize("controller", ["", "host"])
 def test_a_copy_on_the_host_itself_does_not_count(
     folders: Path, capsys: pytest.CaptureFixture[str], controller: str
