@@ -41,6 +41,10 @@ BASE_HOOKS = (
     # A container has no kernel modules to load and no screen; its kernel's messages are those of all hosts.
     "ln -s /dev/null $1/etc/systemd/system/systemd-modules-load.service",
     "ln -s /dev/null $1/etc/systemd/system/getty.target",
+    # Nor has it partitions, terminals or a suspended system: systemd would look for them each time it reads its units.
+    "mkdir $1/etc/systemd/system-generators",
+    "for name in bless-boot debug getty gpt-auto hibernate-resume rc-local run ssh system-update tpm2; do "
+    "ln -s /dev/null $1/etc/systemd/system-generators/systemd-$name-generator; done",
     "mkdir -p $1/usr/lib/systemd/journald.conf.d",
     "printf '[Journal]\\nReadKMsg=no\\n' >$1/usr/lib/systemd/journald.conf.d/testbed.conf",
 )
