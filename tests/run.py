@@ -223,6 +223,10 @@ LONG = re.compile(r"^pytestmark = pytest\.mark\.long$", re.MULTILINE)  # a file 
 WIRE = re.compile(r"\bpytest\.mark\.wire$", re.MULTILINE)  # a file with tests for the second cell
 
 
+# The attacks of test_prove go at the host that test_harden hardened: one process, in this order.
+TOGETHER = {"test_harden": ["test_prove"]}
+
+
 def host_steps(full: bool) -> list[Step]:
     """Real hosts: everything on one cell, and on a second what is seen on the wire, and rollbacks; or all on all."""
     images = Step("images", ["python", "-m", "tests.testbed", "image", "--all"], 20)
@@ -236,9 +240,12 @@ def host_steps(full: bool) -> list[Step]:
     steps.append(Step("molecule", molecule("--all"), 30, env=of, needs="images"))
     second = ["-m", "wire", "--matrix", "bookworm-apache"]
     # Backwards: window and uploads take minutes, application and audit do not, and the workers end together.
-    for file in sorted((ROOT / "tests/hosts").glob("test_*.py"), reverse=True):
-        text, name = file.read_text(), f"hosts {file.stem.removeprefix('test_')}"
-        command = [*ON_HOSTS, str(file.relative_to(ROOT))]
+    stems = {file.stem for file in (ROOT / "tests/hosts").glob("test_*.py")}
+    for first in sorted(stems - {stem for others in TOGETHER.values() for stem in others}, reverse=True):
+        files = [f"tests/hosts/{stem}.py" for stem in (first, *TOGETHER.get(first, []))]
+        text = "\n".join((ROOT / file).read_text() for file in files)
+        name = f"hosts {first.removeprefix('test_')}"
+        command = [*ON_HOSTS, *files]
         if full:
             steps.append(Step(name, [*command, "--full"], 120, needs="images"))
         elif not LONG.search(text):

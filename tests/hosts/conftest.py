@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -120,20 +121,35 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     hosts.forget_stages(folder)
 
 
+def reach(kept: Path, make: Callable[..., Host], prepare: Callable[[Host], object], **options: str | bool) -> Host:
+    """A host that ``prepare(host)`` worked on, from the image that the file names, or ends up naming."""
+    with kept.open("a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # another step of bin/test may be on its way there
+        file.seek(0)
+        if image := file.read():
+            return make(image=image, **options)
+        host = make(**options)
+        prepare(host)
+        file.write(host.save())
+        return host
+
+
 @pytest.fixture
 def stage(cell: Cell, make: Callable[..., Host], stages: Path) -> Callable[..., Host]:
     """``stage(name, prepare)``: a host of the test's own that ``prepare(host)`` worked on, once per run and cell."""
 
     def at(name: str, prepare: Callable[[Host], object], **options: str | bool) -> Host:
-        with open(stages / f"{cell} {name}", "a+", encoding="utf-8") as kept:
-            fcntl.flock(kept, fcntl.LOCK_EX)  # another step of bin/test may be on its way there
-            kept.seek(0)
-            if image := kept.read():
-                return make(image=image, **options)
-            host = make(**options)
-            prepare(host)
-            kept.write(host.save())
-            return host
+        return reach(stages / f"{cell} {name}", make, prepare, **options)
+
+    return at
+
+
+@pytest.fixture
+def keep(cell: Cell, stages: Path) -> Callable[[str, Host], None]:
+    """``keep(name, host)``: what ``stage(name, ...)`` gives tests from now on, where they have nothing yet."""
+
+    def at(name: str, host: Host) -> None:
+        reach(stages / f"{cell} {name}", lambda **_image: host, lambda _host: None)
 
     return at
 
@@ -154,3 +170,13 @@ def playbook(tmp_path: Path) -> Playbook:
 def hardened(stage: Callable[..., Host], playbook: Playbook) -> Host:
     """A host of the test's own on which harden ran once."""
     return stage(f"hardened {playbook.sections}", playbook.harden)
+
+
+@pytest.fixture(scope="session")
+def served(cell: Cell, stages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """A host with https and headers for tests that only look: one per cell, never changed by a test."""
+    network = f"{RUN}-{cell}-served"
+    playbook = Playbook(tmp_path_factory.mktemp("served"), "https,headers")
+    make = functools.partial(hosts.up, "campus", cell.release, cell.web, network=network)
+    yield reach(stages / f"{cell} hardened {playbook.sections}", make, playbook.harden)
+    hosts.down(network)

@@ -64,7 +64,9 @@ def workers(host: Host) -> str:
 
 
 @pytest.mark.wire
-def test_check_mode_predicts_what_the_run_changes_and_a_second_one_does_nothing(fresh: Host, whole: Playbook) -> None:
+def test_check_mode_predicts_what_the_run_changes_and_a_second_one_does_nothing(
+    fresh: Host, whole: Playbook, keep: Callable[[str, Host], None]
+) -> None:
     before = fresh.snapshot()
     predicted = whole.run("harden", fresh, "--check", "--diff")
     assert not before.changes(fresh.snapshot(), QUIET), "check mode changes nothing"
@@ -77,6 +79,7 @@ def test_check_mode_predicts_what_the_run_changes_and_a_second_one_does_nothing(
     running = workers(fresh)
     assert whole.harden(fresh) == 0
     assert workers(fresh) == running, "nothing was loaded"
+    keep("hardened ", fresh)
 
 
 def test_what_somebody_changed_since_is_put_right(fresh: Host, tmp_path: Path) -> None:

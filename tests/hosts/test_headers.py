@@ -85,9 +85,9 @@ def test_each_header_is_sent_exactly_once_on_every_answer(hardened: Host, own: s
 
 
 @pytest.mark.wire
-def test_packages_have_a_policy_of_their_own_and_nothing_else_has_it(hardened: Host) -> None:
+def test_packages_have_a_policy_of_their_own_and_nothing_else_has_it(served: Host) -> None:
     def policy(path: str) -> str:
-        answer = hardened.http(f"https://{hardened.domain}{path}")
+        answer = served.http(f"https://{served.domain}{path}")
         (sent,) = answer.values("Content-Security-Policy-Report-Only")
         return sent
 

@@ -61,7 +61,6 @@ def test_the_host_and_the_role_take_the_same_step(ramping: Host, playbook: Playb
     assert "from now on" not in daily(ramping)
 
 
-@pytest.mark.long
 def test_the_role_takes_it_where_it_comes_first(ramping: Host, playbook: Playbook) -> None:
     a_week_goes_by(ramping)
     assert playbook.harden(ramping, **RAMP) == 1

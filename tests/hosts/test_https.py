@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import socket
 import ssl
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from tests.testbed import authority
 from tests.testbed.hosts import Host
 
 TAKEN = [
-    "plain",
+    pytest.param("plain", marks=pytest.mark.long),  # what all other tests begin with
     "regular-file",
     "https",
     pytest.param("default-server", marks=pytest.mark.long),
@@ -44,8 +43,8 @@ def playbook(tmp_path: Path) -> Playbook:
 
 
 @pytest.mark.wire
-def test_the_portal_is_served_with_a_chain_that_clients_trust(hardened: Host) -> None:
-    answer = hardened.http(f"https://{hardened.domain}/", verify=True, ca_file=str(authority.certificate()))
+def test_the_portal_is_served_with_a_chain_that_clients_trust(served: Host) -> None:
+    answer = served.http(f"https://{served.domain}/", verify=True, ca_file=str(authority.certificate()))
     assert answer.status == 200, answer.error
 
 
@@ -53,35 +52,35 @@ def test_the_portal_is_served_with_a_chain_that_clients_trust(hardened: Host) ->
     "path", ["/", "/main/auth/inscription.php?a=1&b=%20%2F", "/caf%C3%A9/x;y", "/courses?q=a+b&r=[1]"]
 )
 @pytest.mark.wire
-def test_http_is_sent_to_the_same_address(hardened: Host, path: str) -> None:
-    answer = hardened.http(f"http://{hardened.domain}{path}")
-    assert (answer.status, answer.value("Location")) == (301, f"https://{hardened.domain}{path}")
+def test_http_is_sent_to_the_same_address(served: Host, path: str) -> None:
+    answer = served.http(f"http://{served.domain}{path}")
+    assert (answer.status, answer.value("Location")) == (301, f"https://{served.domain}{path}")
 
 
 @pytest.mark.wire
-def test_a_login_over_http_is_not_answered(hardened: Host) -> None:
-    answer = hardened.http("/login_json", method="POST", body=b'{"username":"admin","password":"x"}')
+def test_a_login_over_http_is_not_answered(served: Host) -> None:
+    answer = served.http("/login_json", method="POST", body=b'{"username":"admin","password":"x"}')
     assert answer.status == 301
 
 
 @pytest.mark.wire
-def test_a_request_with_a_whole_address_is_redirected_too(hardened: Host) -> None:
+def test_a_request_with_a_whole_address_is_redirected_too(served: Host) -> None:
     body = "{}"
     request = (
-        f"POST http://{hardened.domain}/login_json HTTP/1.1\r\nHost: {hardened.domain}\r\n"
+        f"POST http://{served.domain}/login_json HTTP/1.1\r\nHost: {served.domain}\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
     )
-    with socket.create_connection((hardened.address, 80), 10) as connection:
+    with socket.create_connection((served.address, 80), 10) as connection:
         connection.sendall(request.encode())
         answer = connection.makefile("rb").read().decode()
     assert answer.startswith("HTTP/1.1 301"), answer[:300]
-    assert f"\r\nLocation: https://{hardened.domain}/login_json\r\n" in answer
+    assert f"\r\nLocation: https://{served.domain}/login_json\r\n" in answer
 
 
 @pytest.mark.wire
-def test_another_name_on_this_host_does_not_end_up_at_the_portal(hardened: Host) -> None:
-    answer = hardened.http("https://shop.test/page?a=b")
-    if hardened.web == "nginx":
+def test_another_name_on_this_host_does_not_end_up_at_the_portal(served: Host) -> None:
+    answer = served.http("https://shop.test/page?a=b")
+    if served.web == "nginx":
         assert not answer.status, "nobody speaks https for that name, as before"
     else:
         assert (answer.status, answer.value("Location")) == (302, "http://shop.test/page?a=b")
@@ -89,22 +88,22 @@ def test_another_name_on_this_host_does_not_end_up_at_the_portal(hardened: Host)
 
 
 @pytest.mark.wire
-def test_the_challenge_of_an_authority_is_not_redirected(hardened: Host) -> None:
-    assert hardened.http("/.well-known/acme-challenge/none").status != 301
+def test_the_challenge_of_an_authority_is_not_redirected(served: Host) -> None:
+    assert served.http("/.well-known/acme-challenge/none").status != 301
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 @pytest.mark.wire
-def test_old_protocols_are_refused(hardened: Host, version: ssl.TLSVersion) -> None:
+def test_old_protocols_are_refused(served: Host, version: ssl.TLSVersion) -> None:
     context = tls_context(verify=False, minimum=version, maximum=version, ciphers="ALL:@SECLEVEL=0")
-    assert handshake(hardened.domain, 443, hardened.address, context).error
+    assert handshake(served.domain, 443, served.address, context).error
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.wire
-def test_current_protocols_are_spoken(hardened: Host, version: ssl.TLSVersion) -> None:
+def test_current_protocols_are_spoken(served: Host, version: ssl.TLSVersion) -> None:
     context = tls_context(verify=False, minimum=version, maximum=version)
-    assert not handshake(hardened.domain, 443, hardened.address, context).error
+    assert not handshake(served.domain, 443, served.address, context).error
 
 
 @pytest.mark.wire
@@ -115,30 +114,6 @@ def test_the_portal_works_as_before_and_the_neighbour_too(stage: Callable[..., H
     playbook.harden(host)
     assert not missing_from_the_portal(host, "https")
     assert neighbour(host) == before
-
-
-def test_hsts_begins_with_a_day_and_grows_after_a_week(fresh: Host, playbook: Playbook) -> None:
-    def sent() -> list[str]:
-        return fresh.http(f"https://{fresh.domain}/").values("Strict-Transport-Security")
-
-    playbook.harden(fresh, chamilo_https_hsts="ramp")
-    assert sent() == ["max-age=86400"]
-    assert playbook.harden(fresh, chamilo_https_hsts="ramp") == 0
-    state = "/var/lib/chamilo-hardening/hsts-campus_test.json"
-    began = datetime.date.today() - datetime.timedelta(days=7)
-    fresh.put(state, fresh.get(state).replace(datetime.date.today().isoformat(), began.isoformat()), "0600")
-    playbook.harden(fresh, chamilo_https_hsts="ramp")
-    assert sent() == [HSTS]
-    playbook.harden(fresh, chamilo_https_hsts="off")
-    assert sent() == ["max-age=0"]
-
-
-def test_a_self_signed_certificate_binds_no_browser(fresh: Host, playbook: Playbook) -> None:
-    variables = {"chamilo_https_certificate": "self_signed"}
-    playbook.harden(fresh, **variables)
-    answer = fresh.http(f"https://{fresh.domain}/")
-    assert (answer.status, answer.values("Strict-Transport-Security")) == (200, [])
-    assert playbook.harden(fresh, **variables) == 0
 
 
 def test_a_certificate_that_is_served_is_kept(make: Callable[..., Host], cell: Cell, playbook: Playbook) -> None:
