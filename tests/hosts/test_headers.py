@@ -158,6 +158,7 @@ def test_a_framing_partner_is_let_in_by_the_policy(fresh: Host, playbook: Playbo
     assert answer.values("Content-Security-Policy") == ["frame-ancestors 'self' https://portal.example.org"]
 
 
+@pytest.mark.long
 def test_without_a_policy_frames_have_their_rule(fresh: Host, playbook: Playbook) -> None:
     def sent(**variables: Any) -> tuple[list[str], ...]:
         playbook.harden(fresh, chamilo_headers_csp="off", **variables)
@@ -181,6 +182,7 @@ def test_an_enforced_policy_is_the_only_one(fresh: Host, playbook: Playbook) -> 
     assert answer.values("Content-Security-Policy-Report-Only") == []
 
 
+@pytest.mark.long
 def test_a_waived_header_is_left_out(fresh: Host, playbook: Playbook) -> None:
     waiver = {"control": "headers_xss_protection", "reason": "obsolete", "owner": "Ada", "until": "2099-12-31"}
     playbook.harden(fresh, chamilo_waivers=[waiver])

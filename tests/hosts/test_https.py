@@ -142,6 +142,7 @@ def test_a_virtual_host_is_taken_over_and_given_back(
     assert host.wait(host.url).status == 200
 
 
+@pytest.mark.long
 def test_without_https_the_other_sections_go_on(fresh: Host, playbook: Playbook) -> None:
     """A portal that is plain again has no cookie that needs https, and a second run finds nothing to do."""
     playbook.sections = "updates,https,sessions,headers"
@@ -162,6 +163,7 @@ def test_without_https_the_other_sections_go_on(fresh: Host, playbook: Playbook)
     plain()
 
 
+@pytest.mark.long
 def test_how_long_a_replaced_virtual_host_waited_does_not_count(make: Callable[..., Host], playbook: Playbook) -> None:
     host = make(vhost="plain")
     folder = host.run("echo /etc/php/*/fpm/conf.d").stdout.strip()
@@ -229,38 +231,55 @@ def test_a_virtual_host_of_ones_own_may_speak_http_until_its_owner_has_it_speak_
     assert not missing_from_the_portal(fresh, "http"), "people can log in, with a cookie that needs no https"
 
 
-@pytest.mark.wire
-def test_a_virtual_host_of_ones_own_works_with_the_include_line(
-    make: Callable[..., Host], cell: Cell, playbook: Playbook
-) -> None:
-    """No section waits in vain for what the owner has not put in force yet."""
-    host = make(vhost="https")
-    service = "nginx" if host.web == "nginx" else "apache2"
+OWN = {
+    "chamilo_https_vhost": "include",
+    "chamilo_trusted_proxies": ["192.0.2.1"],
+    "chamilo_sessions_remember_me": False,
+}
+
+
+@pytest.fixture
+def included(stage: Callable[..., Host], playbook: Playbook) -> Host:
+    """A host whose owner has pasted the line into the virtual host, which stays his own."""
+
+    def prepare(host: Host) -> None:
+        if host.web == "nginx":  # it takes these once, and ours would say them as well
+            paste(host, "server_tokens off; real_ip_header X-Forwarded-For;")
+        asked = playbook.run("harden", host, **OWN)
+        assert include_line(host) in " ".join(asked.output.split()), "as it must be pasted"
+        paste(host, include_line(host))
+        host.run(["systemctl", "reload", "nginx" if host.web == "nginx" else "apache2"])
+        playbook.harden(host, **OWN)
+
     playbook.sections = "https,brute_force,sessions,headers"
-    more = {"chamilo_trusted_proxies": ["192.0.2.1"], "chamilo_sessions_remember_me": False}
-    if host.web == "nginx":  # it takes these once, and ours would say them as well
-        paste(host, "server_tokens off; real_ip_header X-Forwarded-For;")
-    asked = playbook.run("harden", host, chamilo_https_vhost="include", **more)
-    assert include_line(host) in " ".join(asked.output.split()), "as it must be pasted"
-    paste(host, include_line(host))
-    host.run(["systemctl", "reload", service])
-    playbook.harden(host, chamilo_https_vhost="include", **more)
+    return stage("included", prepare, vhost="https")
+
+
+@pytest.mark.wire
+def test_a_virtual_host_of_ones_own_works_with_the_include_line(included: Host, playbook: Playbook) -> None:
+    """No section waits in vain for what the owner has not put in force yet."""
+    host = included
     answer = host.http(f"https://{host.domain}/")
     assert answer.values("Strict-Transport-Security") == [HSTS]
     assert answer.values("X-Content-Type-Options") == ["nosniff"]
     assert not missing_from_the_portal(host, "https")
-    assert playbook.harden(host, chamilo_https_vhost="include", **more) == 0
+    assert playbook.harden(host, **OWN) == 0
+
+
+@pytest.mark.long
+def test_what_the_owner_says_later_is_heard(included: Host, playbook: Playbook) -> None:
+    host = included
     if host.web == "nginx":
         file = "/etc/nginx/sites-available/chamilo"
         host.run(f"sed -i s/X-Forwarded-For/X-Real-IP/ {file}")
         before = host.snapshot()
         with pytest.raises(PlayError) as refused:
-            playbook.harden(host, chamilo_https_vhost="include", **more)
+            playbook.harden(host, **OWN)
         assert f"{file} line 6: real_ip_header X-Real-IP; " in " ".join(str(refused.value).split())
         assert not before.changes(host.snapshot(), QUIET)
         host.run(f"sed -i 's/ real_ip_header X-Real-IP;//' {file}")
-        playbook.harden(host, chamilo_https_vhost="include", **more)
+        playbook.harden(host, **OWN)
         assert "real_ip_header X-Forwarded-For;" in host.run("nginx -T").stdout, "ours says it again"
     paste(host, "nonsense;" if host.web == "nginx" else "nonsense")
     with pytest.raises(PlayError, match="nonsense"):
-        playbook.harden(host, chamilo_https_vhost="include", **more)
+        playbook.harden(host, **OWN)

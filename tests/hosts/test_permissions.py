@@ -275,6 +275,7 @@ def test_the_web_user_attacks_while_it_runs(fresh: Host, playbook: Playbook) -> 
     ]
 
 
+@pytest.mark.long
 def test_a_waiver_leaves_its_part_alone(fresh: Host, playbook: Playbook) -> None:
     waiver = {"control": "permissions_config", "reason": "r", "owner": "o", "until": "2099-01-01"}
     before = fresh.run(f"stat -c '%U:%G %a' {ROOT}/config {ROOT}/config/services.yaml").stdout
@@ -296,6 +297,7 @@ def test_our_own_files_in_the_tree_belong_to_its_owner_as_well(fresh: Host, play
     assert [path for one in sections.values() for path in one["edited"]] == []
 
 
+@pytest.mark.long
 def test_a_release_behind_a_link(fresh: Host, playbook: Playbook) -> None:
     """current -> releases/7, with a var/ that all releases share. The next release needs no other configuration."""
     service = {"nginx": "nginx", "apache": "apache2"}[fresh.web]

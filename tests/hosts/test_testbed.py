@@ -101,6 +101,7 @@ class TestShop:
 
 
 class TestVhosts:
+    @pytest.mark.long  # the tests of https begin with them
     @pytest.mark.parametrize("fixture", vhosts.FIXTURES)
     def test_boots_and_answers(self, make: Callable[..., Host], cell: object, fixture: str) -> None:
         host = make(vhost=fixture)
