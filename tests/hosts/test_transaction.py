@@ -370,8 +370,8 @@ def test_killed_before_each_system_call(lab: Lab, pytestconfig: pytest.Config) -
     count = json.loads(done.stdout)
     print(count)
     assert count["points"] > 100
-    # Waiting takes more or fewer calls each time; all else is the same in each run.
-    assert [call for call in count["survived"] if not call.startswith(("wait", "connect"))] == []
+    # Waiting takes more or fewer calls each time: an answer a connection, and a thread (clone3) that ends it in time.
+    assert [call for call in count["survived"] if not call.startswith(("wait", "connect", "clone3"))] == []
     assert count["recovered"] > count["tried"] * 0.3, count
     assert count["left"] == ["lock", "state.json"]
 
