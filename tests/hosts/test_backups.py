@@ -280,11 +280,17 @@ def _replace_dump(saved: Saved, filter_: str) -> None:
     host.put(f"/var/lib/chamilo-hardening/backups/{SITE}.json", json.dumps(memory), "0600")
 
 
+# Another byte whatever it was: one in 256 is 255 already.
+FLIP = r"""
+file=$(find {}/data -type f -size +1k | sort | head -1)
+byte=$((255 - $(od -An -tu1 -j700 -N1 $file)))
+chmod u+w $file
+printf "\\$(printf %o $byte)" | dd of=$file bs=1 seek=700 conv=notrunc status=none
+"""
+
+
 def _flipped(saved: Saved) -> None:
-    saved.host.run(
-        f"f=$(find {LOCAL}/data -type f -size +1k | sort | head -1); chmod u+w $f; "
-        "printf '\\377' | dd of=$f bs=1 seek=700 conv=notrunc status=none"
-    )
+    saved.host.run(FLIP.format(LOCAL))
 
 
 def _key_changed(saved: Saved) -> None:
@@ -364,10 +370,7 @@ def test_a_drill_is_red(intact: Saved, damage: Callable[[Saved], None], words: s
 
 
 def _flipped_there(saved: Saved) -> None:
-    saved.store.run(
-        f"f=$(find {saved.store.folder}/data -type f -size +1k | sort | head -1); chmod u+w $f; "
-        "printf '\\377' | dd of=$f bs=1 seek=700 conv=notrunc status=none"
-    )
+    saved.store.run(FLIP.format(saved.store.folder))
 
 
 def _old_as_new_there(saved: Saved) -> None:
