@@ -229,6 +229,7 @@ def test_a_login_needs_the_captcha(guarded: Host) -> None:
     assert browser.login("student01", PASSWORDS["student01"]).status == 200
 
 
+@pytest.mark.wire
 def test_other_jails_stay_as_they_are(guarded: Host) -> None:
     assert guarded.run("fail2ban-client get own maxretry").stdout.strip() == "17"
     assert "sshd" in guarded.run("fail2ban-client status").stdout
@@ -244,6 +245,7 @@ def test_a_second_run_changes_nothing_and_a_reboot_neither(guarded: Host, playbo
     assert until(lambda: JAIL in guarded.run("fail2ban-client status", check=False).stdout, 30)
 
 
+@pytest.mark.wire
 def test_a_log_that_shows_only_a_proxy_arms_nothing(fresh: Host, playbook: Playbook) -> None:
     log = {"nginx": "/var/log/nginx/access.log", "apache": "/var/log/apache2/other_vhosts_access.log"}[fresh.web]
     front = "campus.test:80 " if fresh.web == "apache" else ""

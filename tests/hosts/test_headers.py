@@ -158,7 +158,6 @@ def test_a_framing_partner_is_let_in_by_the_policy(fresh: Host, playbook: Playbo
     assert answer.values("Content-Security-Policy") == ["frame-ancestors 'self' https://portal.example.org"]
 
 
-@pytest.mark.long
 def test_without_a_policy_frames_have_their_rule(fresh: Host, playbook: Playbook) -> None:
     def sent(**variables: Any) -> tuple[list[str], ...]:
         playbook.harden(fresh, chamilo_headers_csp="off", **variables)

@@ -142,7 +142,6 @@ def test_a_virtual_host_is_taken_over_and_given_back(
     assert host.wait(host.url).status == 200
 
 
-@pytest.mark.long
 def test_without_https_the_other_sections_go_on(fresh: Host, playbook: Playbook) -> None:
     """A portal that is plain again has no cookie that needs https, and a second run finds nothing to do."""
     playbook.sections = "updates,https,sessions,headers"
@@ -163,7 +162,6 @@ def test_without_https_the_other_sections_go_on(fresh: Host, playbook: Playbook)
     plain()
 
 
-@pytest.mark.long
 def test_how_long_a_replaced_virtual_host_waited_does_not_count(make: Callable[..., Host], playbook: Playbook) -> None:
     host = make(vhost="plain")
     folder = host.run("echo /etc/php/*/fpm/conf.d").stdout.strip()
@@ -266,7 +264,7 @@ def test_a_virtual_host_of_ones_own_works_with_the_include_line(included: Host, 
     assert playbook.harden(host, **OWN) == 0
 
 
-@pytest.mark.long
+@pytest.mark.wire
 def test_what_the_owner_says_later_is_heard(included: Host, playbook: Playbook) -> None:
     host = included
     if host.web == "nginx":

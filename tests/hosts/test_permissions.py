@@ -297,7 +297,6 @@ def test_our_own_files_in_the_tree_belong_to_its_owner_as_well(fresh: Host, play
     assert [path for one in sections.values() for path in one["edited"]] == []
 
 
-@pytest.mark.long
 def test_a_release_behind_a_link(fresh: Host, playbook: Playbook) -> None:
     """current -> releases/7, with a var/ that all releases share. The next release needs no other configuration."""
     service = {"nginx": "nginx", "apache": "apache2"}[fresh.web]

@@ -220,6 +220,7 @@ CLOSED = ("/main/install/", *(way.address for way in ways_in.table() if way.clos
 NOT_A_PROGRAM = ("/custompages/",)  # other scripts include these, nobody asks for them: see the README of the role
 
 
+@pytest.mark.wire
 def test_every_script_of_chamilo_answers_as_before_but_the_dangerous_ones(shared: Host, hardened: Host) -> None:
     before, after = crawl(shared, "http"), crawl(hardened, "https")
     assert len(before) > 20
