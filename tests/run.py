@@ -239,11 +239,13 @@ def host_steps(full: bool) -> list[Step]:
     of = {} if full else {"TESTBED_INVENTORY": "apache.yml"}
     steps.append(Step("molecule", molecule("--all"), 30, env=of, needs="images"))
     second = ["-m", "wire", "--matrix", "bookworm-apache"]
-    # Backwards: window and uploads take minutes, application and audit do not, and the workers end together.
     stems = {file.stem for file in (ROOT / "tests/hosts").glob("test_*.py")}
-    for first in sorted(stems - {stem for others in TOGETHER.values() for stem in others}, reverse=True):
+    together = {}
+    for first in stems - {stem for others in TOGETHER.values() for stem in others}:
         files = [f"tests/hosts/{stem}.py" for stem in (first, *TOGETHER.get(first, []))]
-        text = "\n".join((ROOT / file).read_text() for file in files)
+        together[first] = files, "\n".join((ROOT / file).read_text() for file in files)
+    # Much text takes long, by and large: it comes first, and the workers end together.
+    for first, (files, text) in sorted(together.items(), key=lambda item: (-len(item[1][1]), item[0])):
         name = f"hosts {first.removeprefix('test_')}"
         command = [*ON_HOSTS, *files]
         if full:
