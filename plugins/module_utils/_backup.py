@@ -38,6 +38,7 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import PurePosixPath
 from typing import IO, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import (
@@ -49,6 +50,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _state,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import DIRECTORY
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import open_trusted
 
 CONFIGURATION = "/etc/chamilo-hardening"
@@ -104,6 +106,7 @@ class Portal:
     keep_weekly: int = 5
     keep_monthly: int = 12
     scratch: str = ""
+    drills: bool = True
 
     @property
     def local(self) -> bool:
@@ -439,6 +442,23 @@ def _snapshots(entries: Sequence[Mapping[str, Any]]) -> Iterator[Snapshot]:
             yield Snapshot(entry["id"], entry["tree"], moment(entry["time"]), run, tuple(entry["paths"]))
 
 
+def saved_root(portal: Portal, place: Repository, files: Snapshot) -> str:
+    """Where the portal lay when it was saved. A link may lead to another folder since, as to that of a new release."""
+    known = [path for path in files.paths if path != path_of(portal.site)]
+    if portal.folder in known or not known:
+        return portal.folder
+    if len(known) == 1:
+        return known[0]
+    marks = {f"{path}/{name}": path for path in known for name in ("bin/console", "var")}
+    found = [marks[node["path"]] for node in place.nodes(files.id) if node["path"] in marks]
+    roots = [path for path in known if found.count(path) == 2]
+    if len(roots) == 1:
+        return roots[0]
+    raise BackupError(
+        f"Which of these in snapshot {files.id} is the portal's folder cannot be told: {', '.join(known)}."
+    )
+
+
 def moment(text: str) -> float:
     """restic's time, whose nanoseconds older Pythons do not read."""
     return datetime.datetime.fromisoformat(re.sub(r"\.\d+", "", text).replace("Z", "+00:00")).timestamp()
@@ -624,9 +644,16 @@ def _summary(text: str) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------- the files
 
 
+# Below the portal's folder. No links are looked for there: it comes from elsewhere, or is not saved.
+_MADE_ANEW = ("var/cache", "vendor", "node_modules", ".git")
+_ANYTHING = os.O_PATH | os.O_CLOEXEC  # also a FIFO, which then does not make us wait
+
+
 def contents(portal: Portal) -> list[str]:
     """What is saved: the portal's folder, what links inside it lead to, and how it is backed up."""
-    found = {portal.folder, *(target for _link, target in _links(portal) if target)}
+    linked = {target for _link, target in links(portal) if target}
+    # What lies in one of these is not named again: restic knows by the paths which snapshot came before.
+    found = {path for path in linked if linked.isdisjoint(map(str, PurePosixPath(path).parents))} | {portal.folder}
     if os.path.exists(path_of(portal.site)):
         found.add(path_of(portal.site))
     return sorted(found)
@@ -637,32 +664,56 @@ def strange_links(portal: Portal) -> list[str]:
     return [
         f"{ascii(link)[1:-1]} is not followed: it belongs to {portal.web_user}, what it leads to does not. "
         "If it is right: chown -h root."
-        for link, target in _links(portal)
+        for link, target in links(portal)
         if not target
     ]
 
 
-def _links(portal: Portal) -> Iterator[tuple[str, str]]:
+def links(portal: Portal) -> Iterator[tuple[str, str]]:
     """Links that lead out of the portal's folder, and where to; to nowhere where it is not for the web user to say.
 
-    Whoever is the web user could have the whole host saved, or what never ends.
+    Whoever is the web user could have the whole host saved, or what never ends. It may exchange its folders while we
+    look: what lies in them, and what a link leads to, is asked of what is open. Links in what is found count as well.
     """
     root = portal.folder
     try:
         web = pwd.getpwnam(portal.web_user).pw_uid
     except KeyError:
         web = -1
-    for folder in (root, f"{root}/var", f"{root}/public", f"{root}/public/plugin"):
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
-            for entry in entries:
-                try:
-                    target = os.path.realpath(entry.path) if entry.is_symlink() else root
-                    if f"{target}/".startswith(f"{root}/"):
-                        continue
-                    owners = entry.stat(follow_symlinks=False).st_uid, os.stat(target).st_uid
-                except (OSError, RecursionError):  # it leads nowhere, or to a link to a link and so on
-                    continue
-                yield entry.path, target if web not in owners or owners[1] == web else ""
+    seen = {f"{root}/{name}" for name in _MADE_ANEW}
+    folders = [root]
+    while folders:
+        folder = folders.pop()
+        if folder in seen:
+            continue
+        seen.add(folder)
+        # What cannot be listed, because its path is too long or it is a file, has no links for restic either.
+        with contextlib.suppress(OSError), _opened(folder, DIRECTORY) as (handle, real), os.scandir(handle) as entries:
+            for entry in entries if real == folder else ():
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(os.path.join(folder, entry.name))
+                elif entry.is_symlink():
+                    # Many lead nowhere, or to a link to a link and so on.
+                    with contextlib.suppress(OSError), _opened(entry.name, _ANYTHING, handle) as (there, target):
+                        found = os.fstat(there)
+                        data = stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)
+                        if not data or f"{target}/".startswith(f"{root}/"):
+                            continue
+                        owners = entry.stat(follow_symlinks=False).st_uid, found.st_uid
+                        followed = web not in owners or found.st_uid == web
+                        yield os.path.join(folder, entry.name), target if followed else ""
+                        if followed:
+                            folders.append(target)
+
+
+@contextlib.contextmanager
+def _opened(path: str, flags: int, folder: int | None = None) -> Iterator[tuple[int, str]]:
+    """The descriptor of a path, in an open folder where one is given, and where what is open lies."""
+    handle = os.open(path, flags, dir_fd=folder)
+    try:
+        yield handle, os.readlink(f"/proc/self/fd/{handle}")
+    finally:
+        os.close(handle)
 
 
 def _save_files(place: Repository, tags: Sequence[str]) -> dict[str, Any]:
@@ -1120,10 +1171,8 @@ def late() -> list[str]:
     lines = []
     for portal in portals():
         known = _records.read(f"backups-{portal.site}.json")
-        for name, what, hours in (
-            ("database", "backup", LATE_HOURS),
-            ("drill", "drill", LATE_DRILL_DAYS * 24),
-        ):
+        drills = [("drill", "drill", LATE_DRILL_DAYS * 24)] if portal.drills else []
+        for name, what, hours in (("database", "backup", LATE_HOURS), *drills):
             age = (time.time() - float(known.get(name, {}).get("at", 0))) / 3600
             if not -1 < age <= hours:
                 since = f"for {age:.0f} hours" if name in known else "ever"

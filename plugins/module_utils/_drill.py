@@ -16,6 +16,7 @@ import contextlib
 import ctypes
 import datetime
 import fcntl
+import functools
 import glob
 import hashlib
 import http.client
@@ -37,6 +38,7 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _backup, _records, _state
 from ansible_collections.chamilo.hardening.plugins.module_utils._backup import BackupError, Pair, Portal, Repository
+from ansible_collections.chamilo.hardening.plugins.module_utils._restore import DISCREET, complaint
 
 # In the range that Debian keeps for nobody at all. Whatever runs as it, or belongs to it, is a drill's.
 UID = 65300
@@ -103,12 +105,12 @@ class _Drill:
         self.last: dict[str, Any] = memory["last"]
         self.lines: list[str] = []
         self.untried = 0
-        bulk = [f"{portal.folder}/{name}" for name in _BULK]
-        self.bulk = sorted({*bulk, *map(os.path.realpath, bulk)})  # a link may lead to another disk
+        self.saved = portal.folder
 
     def run(self) -> None:
         self._clear()
         pair = self._newest()
+        self.saved = _backup.saved_root(self.portal, self.place, pair.files)
         dump_size, program, sample = self._list(pair)
         self._room(dump_size, program, sample)
         self._read()
@@ -133,6 +135,16 @@ class _Drill:
         if scratch and os.path.lexists(scratch):
             _backup.on_tree("rm", "-rf", "--", scratch)
             _backup.remember(self.portal, self.memory)
+
+    @functools.cached_property
+    def bulk(self) -> list[str]:
+        saved = [f"{self.saved}/{name}" for name in _BULK]
+        used = [f"{self.portal.folder}/{name}" for name in _BULK]
+        folders = {*saved, *used, *map(os.path.realpath, used)}
+        for link, target in _backup.links(self.portal):  # some lead to another disk, and from there to the next
+            if target and any(link.startswith(f"{folder}/") for folder in folders):
+                folders.add(target)
+        return sorted(folders)
 
     def _newest(self) -> Pair:
         """The newest pair, if it is what this host sent last."""
@@ -310,7 +322,7 @@ class _Drill:
         self.lines.append(f"its database came back with {len([name for name in found if name])} tables, all the same;")
 
     def _start(self, server: Server, scratch: str) -> None:
-        root = f"{scratch}/files{self.portal.folder}"
+        root = f"{scratch}/files{self.saved}"
         problem = _boot(self.portal, root, server.socket)
         if problem:
             raise BackupError(f"The restored portal does not start: {problem}")
@@ -417,7 +429,7 @@ class Server:
 
     def client(self, arguments: Sequence[str], stdin: Any = subprocess.DEVNULL) -> None:
         program = shutil.which("mariadb", path=_backup.environment()["PATH"]) or "mysql"
-        options = ["--no-defaults", "--user=root", f"--socket={self.socket}", "--binary-mode"]
+        options = ["--no-defaults", "--user=root", f"--socket={self.socket}", "--binary-mode", DISCREET]
         done = subprocess.run(
             [*_stranger(), program, *options, "--max-allowed-packet=1G", "--default-character-set=utf8mb4", *arguments],
             stdin=stdin,
@@ -427,7 +439,7 @@ class Server:
             check=False,
         )
         if done.returncode:
-            raise BackupError(f"The dump could not be loaded: {done.stderr.decode(errors='replace').strip()[-300:]}")
+            raise BackupError(f"The dump could not be loaded: {complaint(done.stderr)}")
 
     def ask(self, sql: str) -> None:
         self.client(["--execute", sql])

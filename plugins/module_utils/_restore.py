@@ -6,10 +6,10 @@
 # pylint: disable=ansible-bad-function
 """Brings a portal, or a part of it, back from a backup. What was there before is moved aside, never removed.
 
-Everything is fetched and looked at beside the portal in use first. Then folders change places (each in one step of the
-kernel) and all tables do (in one statement of the server; views, triggers, routines and events cannot move with them
-and are made anew). What is about to change places is written down before, so that a restore that was killed is finished
-by the next command.
+Everything is fetched and looked at beside the portal in use first. Then all tables change places (in one statement of
+the server; views, triggers, routines and events cannot move with them and are made anew) and folders do (each in one
+step of the kernel). Tables come first: a server may refuse, and then nothing was changed. What is about to change
+places is written down before, so that a restore that was killed is finished by the next one of its kind.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import errno
 import json
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -45,8 +46,8 @@ PARTS = ("host", "database", "files", "file")
 _FILES = ("var", "config", "public/plugin")  # and the environment files
 _EXCHANGE = 2
 _HERE = -100
-# What cannot be moved with a table, as statements: what comes, and what was there.
-_COMING, _GOING = "coming.sql", "views-and-programs.sql"
+# What cannot be moved with a table, as statements: what comes, what was there, and what of that hinders the move.
+_COMING, _GOING, _TRIGGERS = "coming.sql", "views-and-programs.sql", "triggers.sql"
 _OBJECTS = """
 SELECT 'VIEW', TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA = {0}
 UNION ALL SELECT 'TRIGGER', TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = {0}
@@ -59,6 +60,12 @@ UNION ALL SELECT DEFINER FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA =
 UNION ALL SELECT DEFINER FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = {0}
 UNION ALL SELECT DEFINER FROM information_schema.EVENTS WHERE EVENT_SCHEMA = {0}
 ) AS named WHERE DEFINER NOT IN (SELECT CONCAT(User, '@', Host) FROM mysql.user)"""
+_POINTING = """
+SELECT TABLE_NAME, CONSTRAINT_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS
+WHERE CONSTRAINT_SCHEMA = {0} AND UNIQUE_CONSTRAINT_SCHEMA = {1}"""
+# Newer clients would print the statement that failed, with the passwords and rows in it. Older ones do not know this.
+DISCREET = "--loose-skip-print-query-on-error"
+_PACKET = 1 << 30  # the largest there is
 # What the guide gives the application's account.
 _RIGHTS = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
 
@@ -66,11 +73,12 @@ _RIGHTS = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
 def restore(portal: Portal, part: str, path: str = "", run: str = "", source: str = "") -> list[str]:
     """Bring a part back. ``run``: how the name of a backup begins, else the newest; ``source``: local, offsite."""
     with _backup.alone(portal, "restore", 60):
+        _refuse_less(portal, part)
         lines = finish(portal)
         place, pair = _found(portal, run, source)
         when = datetime.datetime.fromtimestamp(pair.at, datetime.timezone.utc)
         lines.append(f"From the backup of {when:%Y-%m-%d %H:%M} UTC in {place.shown}:")
-        work = _Work(portal, place, pair, part != "database")
+        work = _Work(portal, place, pair, part, path)
         work.clear()
         try:
             if part in ("host", "files"):
@@ -78,9 +86,9 @@ def restore(portal: Portal, part: str, path: str = "", run: str = "", source: st
                 lines += work.elsewhere()
             if part == "file":
                 work.stage_file(path)
-            lines += work.left
             if part in ("host", "database"):
                 work.stage_database()
+            lines += work.left
         except (BackupError, OSError):
             if not work.wanted:
                 work.discard()  # a disk that is full would stay full
@@ -130,16 +138,24 @@ def _found(portal: Portal, run: str, source: str) -> tuple[Repository, Pair]:
 class _Work:
     """What is fetched beside the portal, before anything changes places."""
 
-    def __init__(self, portal: Portal, place: Repository, pair: Pair, files: bool = True) -> None:
+    def __init__(self, portal: Portal, place: Repository, pair: Pair, part: str = "host", path: str = "") -> None:
         self.portal = portal
         self.place = place
         self.pair = pair
         self.root = portal.folder
-        self.staging = _staging(portal, files)
+        self.saved = _backup.saved_root(portal, place, pair.files)
+        self.staging = _staging(portal, part != "database")
         self.kept = _kept(self.staging)
-        self.left: list[str] = []
+        self.left: list[str] = []  # what did not come back, or could not be kept
         self.wanted = False  # what was fetched, though nothing of it can change places
-        self.journal: dict[str, Any] = {"staging": self.staging, "kept": self.kept, "swaps": [], "database": {}}
+        self.journal: dict[str, Any] = {
+            "part": part,
+            "path": path,
+            "staging": self.staging,
+            "kept": self.kept,
+            "swaps": [],
+            "database": {},
+        }
 
     def clear(self) -> None:
         """Begin anew, without what a restore fetched that was killed before anything changed places."""
@@ -154,27 +170,22 @@ class _Work:
         self.made = os.lstat(self.staging)
 
     def discard(self) -> None:
-        """Remove what was fetched."""
-        if os.path.lexists(self.staging):
-            os.close(_open_roots_alone(os.path.dirname(self.staging)))
-            _backup.on_tree("rm", "-rf", "--", self.staging)
-        if _may_restore(self.portal):
-            _sql(self.portal, f"DROP DATABASE IF EXISTS {_quoted(_restoring(self.portal))}")
+        _discard(self.portal, self.staging)
 
     def write_down(self) -> None:
         _state.replace_file(_journal(self.portal), json.dumps(self.journal, indent=1) + "\n")
 
     def stage_files(self, everything: bool) -> None:
         """Fetch the whole folder, or what the application writes and is configured by."""
-        self._room(self.root, everything)
-        chosen = [self.root] if everything else [f"{self.root}/{name}" for name in (*_FILES, ".env", ".env.*")]
+        self._room(everything)
+        chosen = [self.saved] if everything else [f"{self.saved}/{name}" for name in (*_FILES, ".env", ".env.*")]
         patterns = [
             f"--include={_literal(path) if not path.endswith('*') else _literal(path[:-1]) + '*'}" for path in chosen
         ]
         self._fetch(*patterns)
-        fetched = f"{self.staging}{self.root}"
+        fetched = f"{self.staging}{self.saved}"
         if not os.path.lexists(f"{fetched}/var"):  # a link may lead to what is not there yet
-            raise BackupError(f"The backup holds no {self.root}/var.")
+            raise BackupError(f"The backup holds no {self.saved}/var.")
         if not os.path.lexists(self.root):
             self._swap(fetched, self.root)
             return
@@ -208,13 +219,18 @@ class _Work:
         ]
 
     def _linked(self) -> list[str]:
-        ours = (self.root, _backup.path_of(self.portal.site))
+        ours = (self.saved, _backup.path_of(self.portal.site))
         return [path for path in self.pair.files.paths if path not in ours]
 
     def stage_file(self, path: str) -> None:
         """Fetch one file, or one folder, also of what links lead to."""
-        wanted = os.path.normpath(os.path.join(self.root, path))
-        if not wanted.startswith(f"{self.root}/") and not any(_below(wanted, linked) for linked in self._linked()):
+        live = os.path.normpath(os.path.join(self.root, path))
+        if live.startswith(f"{self.saved}/"):  # as the backup calls it
+            live = self.root + live.removeprefix(self.saved)
+        wanted = live
+        if live.startswith(f"{self.root}/"):
+            wanted = self.saved + live.removeprefix(self.root)
+        elif not any(_below(live, linked) for linked in self._linked()):
             raise BackupError(f"{path} is not below {self.root}, nor does a link of the backup lead there.")
         self._fetch(f"--include={_literal(wanted)}")
         fetched = f"{self.staging}{wanted}"
@@ -222,7 +238,7 @@ class _Work:
             if self.left:
                 raise BackupError(" ".join(self.left))
             raise BackupError(f"{wanted} is not in that backup.{self._alike(os.path.basename(wanted))}")
-        self._swap(fetched, wanted)
+        self._swap(fetched, live)
 
     def _alike(self, name: str) -> str:
         every = (node["path"] for node in self.place.nodes(self.pair.files.id))
@@ -249,7 +265,7 @@ class _Work:
             raise BackupError("The dump in the backup is not whole, or of another run. Nothing was changed.")
         new = _restoring(self.portal)
         _sql(self.portal, f"CREATE DATABASE {_quoted(new)} CHARACTER SET utf8mb4")
-        with open(path, "rb") as stream:
+        with open(path, "rb") as stream, _large_rows(self.portal):
             _sql(self.portal, "", new, stream)
         if not set(reading.done().tables) <= set(_tables(self.portal, new)):
             raise BackupError("Not every table of the dump could be loaded. Nothing was changed.")
@@ -257,12 +273,20 @@ class _Work:
         _write_objects(self.portal, new, f"{self.staging}/{_COMING}")
         _sql(self.portal, _drops(self.portal, new))
         if _rows(self.portal, f"SHOW DATABASES WHERE `Database` = {_text(self.portal.name)}"):
-            _write_objects(self.portal, self.portal.name, f"{self.staging}/{_GOING}")
+            self._keep_objects()
         moment = os.path.basename(self.kept).rpartition("-")[2]
         self.journal["database"] = {"new": new, "old": f"{self.portal.name[:40]}_before_{moment}"}
 
-    def _room(self, root: str, everything: bool) -> None:
-        prefix = tuple(f"{root}/{name}" for name in ("", *_FILES))[not everything :]
+    def _keep_objects(self) -> None:
+        """Write down what cannot move aside. What is damaged cannot be written down, and is a reason to restore."""
+        for write, name in ((_write_triggers, _TRIGGERS), (_write_objects, _GOING)):
+            try:
+                write(self.portal, self.portal.name, f"{self.staging}/{name}", "--force")
+            except BackupError as problem:
+                self.left.append(f"Not all that was there could be written down in {self.kept}/{name}. {problem}")
+
+    def _room(self, everything: bool) -> None:
+        prefix = tuple(f"{self.saved}/{name}" for name in ("", *_FILES))[not everything :]
         needed = 0
         for node in self.place.nodes(self.pair.files.id):
             if node["path"].startswith(prefix):
@@ -301,20 +325,48 @@ class _Work:
 # ------------------------------------------------------------------------------------------------- changing places
 
 
-def finish(portal: Portal) -> list[str]:
-    """Do what was written down and not done yet. Doing it twice does nothing."""
+class Unchanged(BackupError):
+    """The server let no table change places."""
+
+
+def _written(portal: Portal) -> dict[str, Any]:
+    """What was written down of a restore that is not finished."""
     try:
         with open(_journal(portal), encoding="utf-8") as stream:
-            journal = json.load(stream)
+            journal: dict[str, Any] = json.load(stream)
     except FileNotFoundError:
+        return {}
+    return journal
+
+
+def _refuse_less(portal: Portal, part: str) -> None:
+    """Who asks for one file has not agreed to what a restore of more would still do that was killed."""
+    journal = _written(portal)
+    unfinished = journal.get("part", "host")
+    if journal and part not in ("host", unfinished) and (part, unfinished) != ("files", "file"):
+        again = f"{unfinished} {shlex.quote(journal['path'])}" if unfinished == "file" else unfinished
+        raise BackupError(
+            f"A restore of the {unfinished} of {portal.domain} was begun and is not finished. Nothing was changed. "
+            f"Finish it first: chamilo-hardening restore {again} --site {portal.site} --confirm {portal.domain}"
+        )
+
+
+def finish(portal: Portal) -> list[str]:
+    """Do what was written down and not done yet. Doing it twice does nothing."""
+    journal = _written(portal)
+    if not journal:
         return []
     lines = []
+    if journal["database"]:
+        try:
+            lines += _change_tables(portal, journal["database"], journal["staging"], journal["kept"])
+        except Unchanged:
+            os.unlink(_journal(portal))  # first: it must not be taken for one whose tables are in their place
+            _discard(portal, journal["staging"])
+            raise
     if os.path.lexists(journal["staging"]):  # else all is in its place, and what came there since stays
         for fetched, live, inode in journal["swaps"]:
             _change_places(fetched, live, inode)
-    if journal["database"]:
-        lines += _change_tables(portal, journal["database"], journal["staging"], journal["kept"])
-    if os.path.lexists(journal["staging"]):
         os.rename(journal["staging"], journal["kept"])
     if journal["swaps"]:
         lines.append(f"{len(journal['swaps'])} files or folders are back; what was there is in {journal['kept']}.")
@@ -387,17 +439,28 @@ def _change_tables(portal: Portal, names: Mapping[str, str], staging: str, kept:
         present = _tables(portal, live)
         moves = [f"{_quoted(live)}.{_quoted(name)} TO {_quoted(old)}.{_quoted(name)}" for name in present]
         moves += [f"{_quoted(new)}.{_quoted(name)} TO {_quoted(live)}.{_quoted(name)}" for name in fresh]
+        triggers = _drops(portal, live, "TRIGGER")
         try:
             _sql(
                 portal,
                 f"SET SESSION lock_wait_timeout = 60; "
                 f"CREATE DATABASE IF NOT EXISTS {_quoted(live)} CHARACTER SET utf8mb4; "
                 f"CREATE DATABASE IF NOT EXISTS {_quoted(old)} CHARACTER SET utf8mb4; "
-                f"{_drops(portal, live, 'TRIGGER')}; RENAME TABLE {', '.join(moves)}",
+                f"{triggers}; RENAME TABLE {', '.join(moves)}",
             )
-        except BackupError:
-            _load(portal, live, going)
-            raise
+        except BackupError as problem:
+            if _lost(problem) or _tables(portal, new) != fresh or _tables(portal, old):
+                raise
+            words = f"{problem} The tables could not change places.{_advice(live, problem)}"
+            try:
+                _load(portal, live, f"{staging}/{_TRIGGERS}")
+            except BackupError as another:
+                raise BackupError(f"{words} Nor could triggers be put back. {another}") from problem
+            _sql(portal, f"DROP DATABASE IF EXISTS {_quoted(old)}")
+            same = sorted(_drops(portal, live, "TRIGGER").split("; ")) == sorted(triggers.split("; "))
+            raise Unchanged(
+                f"{words} {'Nothing was changed.' if same else 'Nothing was changed, but triggers of it are gone.'}"
+            ) from problem
     if os.path.exists(coming):
         _sql(portal, _drops(portal, live))
         _load(portal, live, coming)
@@ -405,10 +468,49 @@ def _change_tables(portal: Portal, names: Mapping[str, str], staging: str, kept:
     lines = [f"The database is back; what was there is in the database {old}."]
     if os.path.exists(going) and b"CREATE" in _read(going):
         lines.append(f"Views, triggers, routines and events that were there are in {kept}/{_GOING}.")
-    strangers = _rows(portal, _STRANGERS.format(_text(live)))
-    if strangers:
-        lines.append(f"Views, triggers, routines or events name accounts that are not there: {', '.join(strangers)}.")
-    return lines
+    return [*lines, *_cut(portal, old, live), *_strangers(portal, live)]
+
+
+def _lost(problem: BackupError) -> bool:
+    """Whether the client lost the server, so that nobody knows whether it still does what it was asked."""
+    return bool(re.search(r"\bERROR 2\d{3} ", str(problem)))
+
+
+def _advice(live: str, problem: BackupError) -> str:
+    """What to do about tables that stay where they are."""
+    damaged = re.search(r"\bERROR (?:1025|1033|1932) .*?['./](?!/)([^'./]+)(?:\.frm)?'", str(problem))
+    if damaged:
+        name = f"{_quoted(live)}.{_quoted(damaged[1])}"
+        return (
+            f" The table {name} is damaged and cannot be moved aside. Repair it, or save what can still be read of it "
+            f"and remove it with the statements SET foreign_key_checks = 0; DROP TABLE {name}; then restore again."
+        )
+    if "ERROR 1030 " in str(problem):  # a trigger of such a table
+        return f" A table may be damaged: mariadb-check --databases {shlex.quote(live)} says which."
+    if "ERROR 1205 " in str(problem):
+        return " Something uses them for long: see SHOW FULL PROCESSLIST, let it end or KILL it, then restore again."
+    return ""
+
+
+def _cut(portal: Portal, old: str, live: str) -> list[str]:
+    """Have no table that was moved aside point to the tables in use: it would go on refusing or following deletions."""
+    pointing = [line.split("\t", 1) for line in _rows(portal, _POINTING.format(_text(old), _text(live)))]
+    for table, name in pointing:
+        _sql(portal, f"ALTER TABLE {_quoted(old)}.{_quoted(table)} DROP FOREIGN KEY {_quoted(name)}")
+    if not pointing:
+        return []
+    named = ", ".join(f"{name} of {table}" for table, name in pointing)
+    return [f"Foreign keys in {old} pointed to tables of the portal in use and were removed: {named}."]
+
+
+def _strangers(portal: Portal, live: str) -> list[str]:
+    """Only advice: who may do the rest may still not be allowed to list accounts."""
+    try:
+        strangers = _rows(portal, _STRANGERS.format(_text(live)))
+    except BackupError as problem:
+        return [f"Whether views, triggers, routines or events name accounts that are not there is unknown. {problem}"]
+    named = ", ".join(strangers)
+    return [f"Views, triggers, routines or events name accounts that are not there: {named}."] if strangers else []
 
 
 def _wake(portal: Portal) -> list[str]:
@@ -461,6 +563,15 @@ def _staging(portal: Portal, files: bool = True) -> str:
             except BackupError as problem:
                 problems.append(problem)
     raise problems[0]
+
+
+def _discard(portal: Portal, staging: str) -> None:
+    """Remove what was fetched."""
+    if os.path.lexists(staging):
+        os.close(_open_roots_alone(os.path.dirname(staging)))
+        _backup.on_tree("rm", "-rf", "--", staging)
+    if _may_restore(portal):
+        _sql(portal, f"DROP DATABASE IF EXISTS {_quoted(_restoring(portal))}")
 
 
 def _disk(path: str) -> tuple[int, str]:
@@ -547,7 +658,7 @@ def _server(portal: Portal) -> list[str]:
 def _sql(portal: Portal, sql: str, database: str = "", source: IO[bytes] | None = None) -> str:
     """Statements go through the input: no password is in the process list."""
     program = shutil.which("mariadb", path=_backup.environment()["PATH"]) or "mysql"
-    options = ["--binary-mode", "--batch", "--skip-column-names", "--max-allowed-packet=1G"]
+    options = [DISCREET, "--binary-mode", "--batch", "--skip-column-names", "--max-allowed-packet=1G"]
     options += ["--default-character-set=utf8mb4", *([f"--database={database}"] if database else [])]
     with tempfile.TemporaryFile() as statements:
         statements.write(f"{sql};\n".encode())
@@ -565,8 +676,39 @@ def _asked(command: Sequence[str], source: IO[bytes] | int, output: IO[bytes] | 
         check=False,
     )
     if done.returncode:
-        raise BackupError(f"The database server refused: {done.stderr.decode(errors='replace').strip()[-300:]}")
+        raise BackupError(f"The database server refused: {complaint(done.stderr)}")
     return done.stdout or b""
+
+
+def complaint(words: bytes) -> str:
+    """What a program of the server complains of, without the statement, which may hold passwords and rows."""
+    lines = words.decode(errors="replace").strip().splitlines()
+    return " ".join([line for line in lines if line.startswith("ERROR ")] or lines[-1:])[-300:]
+
+
+@contextlib.contextmanager
+def _large_rows(portal: Portal) -> Iterator[None]:
+    """Have the server take rows as large as a dump holds them, where it lets us say so."""
+    usual = int(_sql(portal, "SELECT @@GLOBAL.max_allowed_packet"))
+    raised = usual < _PACKET
+    if raised:
+        try:
+            _sql(portal, f"SET GLOBAL max_allowed_packet = {_PACKET}")
+        except BackupError:
+            raised = False
+    try:
+        yield
+    except BackupError as problem:
+        if usual < _PACKET and not raised and re.search(r"\bERROR (?:1153|2006) ", str(problem)):
+            raise BackupError(
+                f"{problem} The server takes no row larger than {usual} bytes, and the account may not change that. "
+                "Nothing was changed. Set max_allowed_packet of the server to 1G, then restore again."
+            ) from problem
+        raise
+    finally:
+        if raised:
+            with contextlib.suppress(BackupError):  # a server that is gone comes back with what it had
+                _sql(portal, f"SET GLOBAL max_allowed_packet = {usual}")
 
 
 def _rows(portal: Portal, sql: str) -> list[str]:
@@ -586,15 +728,25 @@ def _drops(portal: Portal, database: str, only: str = "") -> str:
     return "; ".join(drops) or "DO 0"
 
 
-def _write_objects(portal: Portal, database: str, path: str) -> None:
+def _write_objects(portal: Portal, database: str, path: str, *more: str) -> None:
     """The statements that make anew what cannot be moved."""
-    dump = [_backup.dumper(), *_server(portal), "--default-character-set=utf8mb4", "--single-transaction", "--no-data"]
     views = _rows(portal, f"SELECT TABLE_NAME FROM information_schema.VIEWS WHERE TABLE_SCHEMA = {_text(database)}")
+    dump = [*_no_data(portal), *more]
     with open(path, "xb") as output:
         every = ["--no-create-info", "--add-drop-trigger", "--routines", "--events", "--", database]
         _asked([*dump, *every], subprocess.DEVNULL, output)
         if views:
             _asked([*dump, "--skip-triggers", "--", database, *views], subprocess.DEVNULL, output)
+
+
+def _write_triggers(portal: Portal, database: str, path: str, *more: str) -> None:
+    with open(path, "xb") as output:
+        options = [*more, "--no-create-info", "--add-drop-trigger", "--", database]
+        _asked([*_no_data(portal), *options], subprocess.DEVNULL, output)
+
+
+def _no_data(portal: Portal) -> list[str]:
+    return [_backup.dumper(), *_server(portal), "--default-character-set=utf8mb4", "--single-transaction", "--no-data"]
 
 
 def _load(portal: Portal, database: str, path: str) -> None:

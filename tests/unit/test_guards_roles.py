@@ -171,6 +171,14 @@ def test_only_where_there_are_backups_one_is_taken_first(given: dict[str, Any], 
     assert templar.template(trust_as_template("{{ _chamilo_backups_now }}")) == now
 
 
+@pytest.mark.parametrize("drills", [True, False])
+def test_the_host_knows_whether_drills_are_made(drills: bool) -> None:
+    """Where a waiver ended them, it would else be told each day that one is late."""
+    configuration = load(ROOT / "roles/backups/vars/main.yml")["_chamilo_backups_configuration"]
+    templar = Templar(DataLoader(), variables={"_chamilo_backups_drills": drills})
+    assert templar.template(trust_as_template(configuration["drills"])) is drills
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_every_option_is_described(role: str) -> None:
     for name, option in options(role).items():

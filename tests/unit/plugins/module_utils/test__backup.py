@@ -73,6 +73,35 @@ def snapshot(run: str, paths: list[str], name: str) -> dict[str, Any]:
     return {"id": name, "tree": f"t-{name}", "time": at, "paths": paths, "tags": ["chamilo-hardening", f"run={run}"]}
 
 
+@pytest.mark.parametrize(
+    ("paths", "root"),
+    [
+        ((), "/www/releases/8"),
+        (("/www/releases/7",), "/www/releases/7"),
+        (("/srv/data", "/www/releases/8"), "/www/releases/8"),
+        (("/srv/data", "/www/releases/7"), "/www/releases/7"),
+    ],
+)
+def test_where_the_portal_was_is_found_in_the_snapshot(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, paths: tuple[str, ...], root: str
+) -> None:
+    """A link to its folder may lead to a newer release by now."""
+    there = Portal("campus", "campus.test", "/www/releases/8")
+    listed = ["/srv/data/var", "/www/releases/7/bin/console", "/www/releases/7/var", "/www/releases/7/x/bin/console"]
+    place = _backup.Repository(there, "/repository")
+    monkeypatch.setattr(place, "nodes", lambda _id: [{"path": path} for path in listed])
+    saved = _backup.Snapshot("f1", "tree", 0, "run", (*paths, _backup.path_of("campus")))
+    assert _backup.saved_root(there, place, saved) == root
+
+
+def test_where_the_portal_was_is_not_guessed(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = Portal("campus", "campus.test", "/www/releases/8")
+    place = _backup.Repository(there, "/repository")
+    monkeypatch.setattr(place, "nodes", lambda _id: [{"path": "/srv/data/var"}])
+    with pytest.raises(BackupError, match="Which of these in snapshot f1.*: /srv/data, /www/releases/7"):
+        _backup.saved_root(there, place, _backup.Snapshot("f1", "tree", 0, "run", ("/srv/data", "/www/releases/7")))
+
+
 def test_only_a_run_with_both_halves_is_a_backup() -> None:
     entries = [
         snapshot("1", [_backup.DUMP], "d1"),
@@ -189,6 +218,95 @@ def test_what_links_lead_to_is_saved_too(folders: Path) -> None:
     (folders / "chamilo" / "public" / "here").symlink_to(folders / "chamilo")
     (folders / "chamilo" / "broken").symlink_to("/nothing-here")
     assert _backup.contents(portal(folders)) == [str(folders / "chamilo"), str(shared / "var")]
+
+
+def test_links_are_found_however_deep_they_lie(folders: Path) -> None:
+    """Uploads on a bigger disk, keys that all releases share, and what these lead to in turn."""
+    root, disk, shared = folders / "chamilo", folders / "disk", folders / "shared"
+    for folder in (root / "var/upload", root / "config", disk / "resource/1", disk / "old", shared / "jwt"):
+        folder.mkdir(parents=True)
+    (shared / "logo.svg").write_text("<svg/>")
+    (root / "var/upload/resource").symlink_to(disk / "resource")
+    (disk / "resource/1/2019").symlink_to("../../old")
+    (root / "config/jwt").symlink_to(shared / "jwt")
+    (shared / "jwt/logo.svg").symlink_to(shared / "logo.svg")
+    assert _backup.contents(portal(folders)) == sorted(
+        map(str, (root, disk / "resource", disk / "old", shared / "jwt", shared / "logo.svg"))
+    )
+
+
+def test_links_to_what_holds_no_data_are_none_of_the_backups(folders: Path) -> None:
+    """As a log to the terminal, which is another one in each run."""
+    log = folders / "chamilo" / "var" / "log"
+    log.mkdir(parents=True)
+    os.mkfifo(folders / "queue")
+    (log / "prod.log").symlink_to(folders / "queue")
+    (log / "dev.log").symlink_to("/dev/null")
+    assert _backup.contents(portal(folders)) == [str(folders / "chamilo")]
+
+
+def test_the_walk_for_links_has_an_end(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Links to folders above and to each other: each folder is listed once."""
+    one, two = folders / "disk" / "one", folders / "disk" / "two"
+    (folders / "chamilo" / "var").mkdir(parents=True)
+    for here, there in ((one, two), (two, one)):
+        here.mkdir(parents=True)
+        (here / "other").symlink_to(there)
+        (here / "above").symlink_to(folders)
+    (folders / "chamilo" / "var" / "upload").symlink_to(one)
+    listed: list[str] = []
+    scandir = os.scandir
+
+    def listing(handle: int) -> Any:
+        listed.append(os.readlink(f"/proc/self/fd/{handle}"))
+        return scandir(handle)
+
+    monkeypatch.setattr(_backup.os, "scandir", listing)
+    # What lies in a folder that is saved is not named once more: the paths of a snapshot tell which came before it.
+    assert _backup.contents(portal(folders)) == [str(folders), str(folders / "chamilo")]
+    assert str(two) in listed and len(listed) == len(set(listed))
+
+
+@pytest.mark.parametrize("made", ["var/cache", "vendor", "node_modules", ".git"])
+def test_no_links_are_looked_for_in_what_is_made_anew(folders: Path, made: str) -> None:
+    (folders / "chamilo" / made).mkdir(parents=True)
+    (folders / "data").mkdir()
+    (folders / "chamilo" / made / "data").symlink_to(folders / "data")
+    assert _backup.contents(portal(folders)) == [str(folders / "chamilo")]
+
+
+def test_a_folder_that_becomes_a_link_during_the_walk_is_not_followed(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The web user may exchange its own. Links in what is there now are none of the portal's."""
+    upload, host = folders / "chamilo" / "var" / "upload", folders / "host"
+    for folder in (upload / "a", host / "a", folders / "secret"):
+        folder.mkdir(parents=True)
+    (host / "a" / "link").symlink_to(folders / "secret")
+    opened = os.open
+
+    def exchanged(path: Any, flags: int, *mode: int, **more: Any) -> int:
+        if path == str(upload / "a"):
+            upload.rename(folders / "aside")
+            upload.symlink_to(host)
+        return opened(path, flags, *mode, **more)
+
+    monkeypatch.setattr(_backup.os, "open", exchanged)
+    assert _backup.contents(portal(folders)) == [str(folders / "chamilo")]
+    assert upload.is_symlink()
+
+
+def test_folders_too_deep_to_be_named_end_no_backup(folders: Path) -> None:
+    """The web user may lay such ones."""
+    (folders / "chamilo").mkdir()
+    here = os.open(folders / "chamilo", os.O_DIRECTORY)
+    for _level in range(30):
+        os.mkdir("x" * 200, dir_fd=here)
+        below = os.open("x" * 200, os.O_DIRECTORY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    assert _backup.contents(portal(folders)) == [str(folders / "chamilo")]
 
 
 def test_the_web_user_cannot_have_the_whole_host_saved(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,18 +434,11 @@ def test_whatever_breaks_a_backup_is_told_and_written_down(folders: Path, monkey
     assert json.loads((folders / "state" / "backups.json").read_text())["files"]["ok"] is False
 
 
-def test_a_link_to_a_link_without_end_leads_nowhere(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Older Pythons call themselves for each link."""
+def test_a_link_to_a_link_without_end_leads_nowhere(folders: Path) -> None:
     (folders / "chamilo").mkdir()
-    (folders / "chamilo" / "chain").symlink_to("/etc")
-    real = os.path.realpath
-
-    def deep_down(path: str) -> str:
-        if path.endswith("/chain"):
-            raise RecursionError
-        return real(path)
-
-    monkeypatch.setattr(_backup.os.path, "realpath", deep_down)
+    (folders / "chamilo" / "own").symlink_to("own")
+    for number in range(5000):
+        (folders / "chamilo" / f"{number}").symlink_to(f"{number + 1}")
     assert _backup.contents(portal(folders)) == [str(folders / "chamilo")]
 
 
@@ -420,6 +531,15 @@ def test_late_ones_are_told(folders: Path, monkeypatch: pytest.MonkeyPatch) -> N
     before = time.time() - 7200
     monkeypatch.setattr(_backup.time, "time", lambda: before)
     assert "time to come" in _backup.late()[0]
+
+
+def test_no_drill_is_late_where_none_are_made(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(_backup, "tell", lambda _portal, title, _text: told.append(title))
+    (folders / "etc" / "backups-campus.json").write_text(
+        json.dumps({"site": "campus", "domain": "campus.test", "root": "/x", "drills": False})
+    )
+    assert len(_backup.late()) == 1 and told == ["The backup is late"]
 
 
 def test_a_portal_must_be_named_where_there_are_several(folders: Path) -> None:

@@ -254,6 +254,8 @@ def test_uploads_on_another_disk_are_only_sampled(tmp_path: Path, monkeypatch: p
     (tmp_path / "disk").mkdir()
     (tmp_path / "portal" / "var").mkdir(parents=True)
     (tmp_path / "portal" / "var" / "upload").symlink_to(tmp_path / "disk")
+    (tmp_path / "larger").mkdir()
+    (tmp_path / "disk" / "resource").symlink_to(tmp_path / "larger")
     there = Portal("campus", "campus.test", str(tmp_path / "portal"), repository="/repository")
     made = _drill._Drill(there, {"last": {}, "good": {}}, False)
     listed = {
@@ -261,16 +263,53 @@ def test_uploads_on_another_disk_are_only_sampled(tmp_path: Path, monkeypatch: p
         "f1": [
             _drill.File(f"{tmp_path}/portal/index.php", 1, 0),
             _drill.File(f"{tmp_path}/disk/film", 100, 0),
+            _drill.File(f"{tmp_path}/larger/film", 100, 0),
             _drill.File("/srv/plugin/file", 20, 0),
         ],
     }
     monkeypatch.setattr(made, "_files", listed.__getitem__)
     dump, program, sample = made._list(pair())
-    assert (dump, program, [file.path for file in sample]) == (7, 21, [f"{tmp_path}/disk/film"])
+    assert (dump, program, [file.path for file in sample]) == (
+        7,
+        21,
+        [f"{tmp_path}/disk/film", f"{tmp_path}/larger/film"],
+    )
     ran: list[tuple[str, ...]] = []
     monkeypatch.setattr(_backup.Repository, "fetch", lambda _self, *words: ran.append(words))
     made._fetch_files(pair(), str(tmp_path / "scratch"), [])
-    assert f"--exclude={tmp_path}/disk/*" in ran[0]
+    assert {f"--exclude={tmp_path}/{name}/*" for name in ("disk", "larger")} < set(ran[0])
+
+
+def test_a_release_that_came_after_the_backup_hinders_no_drill(
+    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is started is the portal in the backup, wherever that lay."""
+    there = replace(portal, root=str(tmp_path / "releases" / "8"))
+    made = attempt(there)
+    made.saved = "/www/releases/7"
+    monkeypatch.setattr(made, "_files", lambda _id: [_drill.File("/www/releases/7/var/upload/film", 100, 0)])
+    assert made._list(pair())[1] == 0
+    started: list[str] = []
+    monkeypatch.setattr(_drill, "_boot", lambda _portal, root, _socket: started.append(root) or "")
+    made._start(_drill.Server("/socket"), "/scratch")
+    assert started == ["/scratch/files/www/releases/7"]
+
+
+def test_no_message_holds_the_statement_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be mailed."""
+    said = (
+        b"--------------\nINSERT INTO user VALUES ('anna')\n--------------\n\nERROR 1406 (22001) at line 2: Too long\n"
+    )
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_more: Any) -> Any:
+        commands.append(command)
+        return SimpleNamespace(returncode=1, stderr=said)
+
+    monkeypatch.setattr(_drill.subprocess, "run", run)
+    with pytest.raises(BackupError, match="^The dump could not be loaded: ERROR 1406 .22001. at line 2: Too long$"):
+        _drill.Server("/socket").ask("INSERT")
+    assert "--loose-skip-print-query-on-error" in commands[0]
 
 
 def test_whoever_runs_as_the_drills_account_is_seen_also_when_it_hides() -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -255,18 +256,23 @@ class Server:
         self.said: list[str] = []
         self.tables = {"chamilo_restoring": ["course", "user"], "chamilo": ["user"]}
         self.objects = {"chamilo": ["TRIGGER\ttrimmed", "VIEW\tactive"]}
-        self.refuses = ""
+        self.pointing = ""
+        self.refuses, self.words = "", "refused"
         monkeypatch.setattr(_restore, "_tables", lambda _portal, name: self.tables.get(name, []))
         monkeypatch.setattr(_restore, "_sql", self.sql)
 
     def sql(self, _portal: Portal, sql: str, database: str = "", source: IO[bytes] | None = None) -> str:
         if "SELECT DISTINCT DEFINER" in sql:
+            if self.refuses == "DEFINER":
+                raise BackupError("denied")
             return "nobody@here\n"
+        if "REFERENTIAL_CONSTRAINTS" in sql:
+            return self.pointing
         if sql.startswith("\nSELECT 'VIEW'"):
             return "\n".join(next((found for name, found in self.objects.items() if f"'{name}'" in sql), []))
         self.said.append(source.read().decode() if source else sql)
         if self.refuses and self.refuses in self.said[-1]:
-            raise BackupError("refused")
+            raise BackupError(self.words)
         return ""
 
 
@@ -295,15 +301,264 @@ def test_tables_change_places_in_one_statement_and_the_rest_is_made_anew(
     assert server.said == [drops, made, end]
 
 
-def test_where_the_tables_may_not_be_moved_the_triggers_come_back(
+def with_database(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> tuple[Portal, _restore._Work, Server]:
+    """A restore of everything that is written down, and the server."""
+    portal = replace(portal, name="chamilo")
+    made = planned(portal)
+    made.journal["database"] = NAMES
+    made.write_down()
+    return portal, made, Server(monkeypatch)
+
+
+def test_where_the_tables_may_not_be_moved_nothing_is_and_nothing_is_left_to_do(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portal, made, server = with_database(portal, monkeypatch)
+    server.refuses, server.words = "RENAME TABLE", "ERROR 1205 (HY000) at line 1: Lock wait timeout exceeded"
+    monkeypatch.setattr(_restore, "_may_restore", lambda _portal: True)
+    Path(made.staging, "triggers.sql").write_text("CREATE TRIGGER going")
+    Path(made.staging, "views-and-programs.sql").write_text("CREATE VIEW that fails")
+    with pytest.raises(BackupError, match=r"ERROR 1205.*Something uses them for long.*Nothing was changed\.$"):
+        _restore.finish(portal)
+    assert server.said[1:] == [
+        "CREATE TRIGGER going",
+        "DROP DATABASE IF EXISTS `chamilo_before_x`",
+        "DROP DATABASE IF EXISTS `chamilo_restoring`",
+    ]
+    assert Path(portal.folder, "var", "lesson").read_text() == "spoilt"
+    assert not os.path.lexists(made.staging)
+    assert _restore.finish(portal) == []
+
+
+@pytest.mark.parametrize("moved", ["ERROR 2013 (HY000) at line 1: Lost connection", "chamilo_before_x"])
+def test_where_tables_may_have_moved_all_the_same_the_restore_can_be_finished(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, moved: str
+) -> None:
+    portal, made, server = with_database(portal, monkeypatch)
+    server.refuses, server.words = "RENAME TABLE", moved
+    server.tables["chamilo_before_x"] = ["user"] if moved == "chamilo_before_x" else []
+    with pytest.raises(BackupError, match=moved.split()[0]):
+        _restore.finish(portal)
+    assert Path(portal.folder, "var", "lesson").read_text() == "spoilt"
+    server.refuses = ""
+    _restore.finish(portal)
+    looks_right(portal, made.kept)
+
+
+def test_folders_follow_tables_also_where_the_restore_was_killed_between_them(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portal, made, server = with_database(portal, monkeypatch)
+    Path(made.staging, "coming.sql").write_text("CREATE VIEW coming")
+
+    def killed(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(_restore, "_change_places", killed)
+        _restore.finish(portal)
+    assert any("RENAME TABLE" in words for words in server.said)
+    server.tables["chamilo_restoring"] = []
+    server.said.clear()
+    _restore.finish(portal)
+    assert "CREATE VIEW coming" in server.said and not any("RENAME TABLE" in words for words in server.said)
+    looks_right(portal, made.kept)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "ERROR 1025 (HY000) at line 1: Error on rename of './chamilo/user' to './chamilo_before_x/user' (errno: 155)",
+        "ERROR 1033 (HY000) at line 1: Incorrect information in file: './chamilo_before_x/user.frm'",
+        "ERROR 1932 (42S02) at line 1: Table 'chamilo.user' doesn't exist in engine",
+    ],
+)
+def test_a_damaged_table_is_named_with_what_to_do(portal: Portal, monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    portal, _made, server = with_database(portal, monkeypatch)
+    server.refuses, server.words = "RENAME TABLE", words
+    with pytest.raises(BackupError, match="The table `chamilo`.`user` is damaged.*DROP TABLE `chamilo`.`user`; then"):
+        _restore.finish(portal)
+
+
+def test_where_no_table_is_named_it_is_said_what_names_it() -> None:
+    problem = BackupError('ERROR 1030 (HY000) at line 1: Got error 194 "Tablespace is missing" from storage engine')
+    assert "mariadb-check --databases chamilo says which" in _restore._advice("chamilo", problem)
+
+
+@pytest.mark.parametrize(
+    ("begun", "asked", "goes"),
+    [
+        ("host", "file", False),
+        ("host", "files", False),
+        ("host", "database", False),
+        ("database", "files", False),
+        ("files", "file", False),
+        ("file", "file", True),
+        ("file", "files", True),
+        ("files", "host", True),
+        ("database", "database", True),
+    ],
+)
+def test_who_asks_for_less_does_not_finish_a_restore_of_more(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, begun: str, asked: str, goes: bool
+) -> None:
+    made = planned(portal)
+    made.journal.update(part=begun, path="var/my file")
+    made.write_down()
+
+    def found(*_words: str) -> None:
+        raise BackupError("another backup is looked for")
+
+    monkeypatch.setattr(_restore, "_found", found)
+    with pytest.raises(BackupError) as raised:
+        _restore.restore(portal, asked, "var/lesson")
+    assert (str(raised.value) == "another backup is looked for") == goes
+    assert Path(portal.folder, "var", "lesson").read_text() == ("as it was" if goes else "spoilt")
+    if not goes:
+        finishing = f"chamilo-hardening restore {begun} --site campus --confirm campus.test"
+        assert str(raised.value) == (
+            f"A restore of the {begun} of campus.test was begun and is not finished. Nothing was changed. "
+            f"Finish it first: {finishing}"
+        )
+
+
+def test_who_may_not_list_accounts_may_restore(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(monkeypatch)
+    server.refuses = "DEFINER"
+    lines = _restore._change_tables(replace(portal, name="chamilo"), NAMES, str(tmp_path), "/kept")
+    assert lines[-1].endswith("accounts that are not there is unknown. denied")
+
+
+def test_what_was_moved_aside_points_no_longer_to_what_is_in_use(
     portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = Server(monkeypatch)
-    server.refuses = "RENAME TABLE"
-    (tmp_path / "views-and-programs.sql").write_text("CREATE TRIGGER going")
-    with pytest.raises(BackupError, match="refused"):
-        _restore._change_tables(replace(portal, name="chamilo"), NAMES, str(tmp_path), "/kept")
-    assert server.said[-1] == "CREATE TRIGGER going"
+    server.pointing = "course\tfk1\n"
+    lines = _restore._change_tables(replace(portal, name="chamilo"), NAMES, str(tmp_path), "/kept")
+    assert server.said[-1] == "ALTER TABLE `chamilo_before_x`.`course` DROP FOREIGN KEY `fk1`"
+    assert any(line.endswith("were removed: fk1 of course.") for line in lines)
+
+
+def test_what_goes_and_cannot_be_written_down_hinders_no_restore(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = work(portal)
+
+    def asked(command: Sequence[str], _source: object, output: IO[bytes]) -> bytes:
+        assert "--force" in command
+        output.write(b"CREATE VIEW good")
+        raise BackupError("View 'chamilo.active' references invalid table(s) (1356)")
+
+    monkeypatch.setattr(_restore, "_asked", asked)
+    monkeypatch.setattr(_restore, "_rows", lambda *_words: ["active"])
+    monkeypatch.setattr(_restore._backup, "dumper", lambda: "mariadb-dump")
+    made._keep_objects()
+    assert len(made.left) == 2 and all("(1356)" in line for line in made.left)
+    assert Path(made.staging, "views-and-programs.sql").read_text() == "CREATE VIEW good"
+
+
+SECRET = b"""\
+--------------
+CREATE USER chamilo IDENTIFIED BY 'secret'
+--------------
+
+ERROR 1819 (HY000) at line 1: Your password does not satisfy the current policy requirements
+"""
+
+
+def test_no_message_holds_the_statement_that_failed(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_more: object) -> subprocess.CompletedProcess[bytes]:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 1, b"", SECRET)
+
+    monkeypatch.setattr(_restore.subprocess, "run", run)
+    with pytest.raises(BackupError, match="refused: ERROR 1819") as raised:
+        _restore._sql(portal, "CREATE USER")
+    assert "secret" not in str(raised.value)
+    assert "--loose-skip-print-query-on-error" in commands[0]
+
+
+def test_of_other_words_the_last_line_is_shown() -> None:
+    assert _restore.complaint(b"warned\nmariadb-dump: Got error: 1045\n") == "mariadb-dump: Got error: 1045"
+    assert _restore.complaint(b"") == ""
+
+
+class Packets:
+    """A server that takes rows of some size, and lets that be changed or not."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, size: int, fixed: bool = False) -> None:
+        self.size = size
+        self.fixed = fixed
+        monkeypatch.setattr(_restore, "_sql", self.sql)
+
+    def sql(self, _portal: Portal, sql: str) -> str:
+        if sql.startswith("SELECT"):
+            return f"{self.size}\n"
+        if self.fixed:
+            raise BackupError("ERROR 1227 (42000) at line 1: Access denied")
+        self.size = int(sql.removeprefix("SET GLOBAL max_allowed_packet = "))
+        return ""
+
+
+def test_a_server_takes_large_rows_for_as_long_as_it_loads(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Packets(monkeypatch, 1 << 24)
+    with pytest.raises(BackupError, match="^ERROR 1062$"), _restore._large_rows(portal):
+        assert server.size == 1 << 30
+        raise BackupError("ERROR 1062")
+    assert server.size == 1 << 24
+
+
+@pytest.mark.parametrize("code", [1153, 2006])
+def test_where_large_rows_are_not_taken_the_setting_is_named(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    server = Packets(monkeypatch, 1 << 24, fixed=True)
+    with (
+        pytest.raises(BackupError, match=rf"ERROR {code} .* than 16777216 bytes.*Set max_allowed_packet .* to 1G"),
+        _restore._large_rows(portal),
+    ):
+        raise BackupError(f"ERROR {code} (HY000) at line 9: gone")
+    server.size = 1 << 30
+    with pytest.raises(BackupError, match="gone$"), _restore._large_rows(portal):
+        raise BackupError(f"ERROR {code} (HY000) at line 9: gone")
+
+
+@pytest.mark.parametrize("link", [True, False])
+@pytest.mark.parametrize("part", ["host", "files", "file", "file as the backup calls it"])
+def test_a_portal_behind_a_link_comes_back_to_where_the_link_leads_now(
+    portal: Portal, tmp_path: Path, link: bool, part: str
+) -> None:
+    """Saved from releases/7; since then there is a release 8, or the machine is a fresh one."""
+    saved = f"{tmp_path}/releases/7"
+    there = replace(portal, root=str(tmp_path / "current"))
+    if link:
+        (tmp_path / "releases" / "8" / "var").mkdir(parents=True)
+        (tmp_path / "current").symlink_to("releases/8")
+
+    class Place:
+        def nodes(self, _snapshot: str) -> list[dict[str, Any]]:
+            return [{"path": f"{saved}/var/lesson", "size": 2}]
+
+        def fetch(self, _snapshot: str, staging: str, *patterns: str) -> bool:
+            assert all(pattern.startswith(f"--include={saved}") for pattern in patterns[1:])
+            os.makedirs(f"{staging}{saved}/var")
+            Path(f"{staging}{saved}/var/lesson").write_text("as it was")
+            return False
+
+    half = Snapshot("f1", "tree", 0, "run", (saved, _restore._backup.path_of("campus")))
+    made = _restore._Work(there, Place(), Pair("run", half, half))  # type: ignore[arg-type]  # all it is asked for
+    made.clear()
+    if part in ("host", "files"):
+        made.stage_files(part == "host")
+    else:
+        made.stage_file("var/lesson" if part == "file" else f"{saved}/var/lesson")
+    made.write_down()
+    _restore.finish(there)
+    assert (tmp_path / "current" / "var" / "lesson").read_text() == "as it was"
+    assert made.elsewhere() == [] and not os.path.lexists(saved)
+    assert (tmp_path / "current").is_symlink() == link
 
 
 def test_a_link_of_the_web_users_leads_nothing_out_of_the_portal(portal: Portal, tmp_path: Path) -> None:
