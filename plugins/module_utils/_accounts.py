@@ -15,8 +15,12 @@ MOST = 50  # names of each kind that are told
 
 _PEOPLE = "`user` WHERE status NOT IN (6, 99) AND active <> -2"
 _ADMIN = "(roles LIKE '%ROLE_ADMIN%' OR roles LIKE '%ROLE_GLOBAL_ADMIN%')"
-_FAILURES = "SELECT username FROM track_e_login_record WHERE success = 0 AND login_date > NOW() - INTERVAL 30 DAY"
-_LOCKED = f"active <= 0 AND username IN ({_FAILURES} GROUP BY username HAVING COUNT(*) > 2)"
+# An account that was locked stays so until somebody brings it back, however long ago it was attacked.
+LOCKED_DAYS = 400
+_FAILURES = (
+    f"SELECT username FROM track_e_login_record WHERE success = 0 AND login_date > NOW() - INTERVAL {LOCKED_DAYS} DAY"
+)
+LOCKED = f"active <= 0 AND username IN ({_FAILURES} GROUP BY username HAVING COUNT(*) > 2)"
 
 
 class AccountsError(Exception):
@@ -64,7 +68,7 @@ def review(reader: Reader, days: int, expected: Collection[str]) -> Review:
             f"{people} AND active = 1 AND last_login IS NULL AND created_at < NOW() - {since}",
         ),
         ("With a mail address that another account has too", f"{people} AND email IN ({twice})"),
-        ("Locked by guessed passwords", f"{people} AND {_LOCKED}"),
+        ("Locked by guessed passwords", f"{people} AND {LOCKED}"),
         ("Administrators without a second factor", f"{people} AND active = 1 AND {_ADMIN} AND mfa_enabled = 0"),
     )
     try:

@@ -49,7 +49,7 @@ _LINE = re.compile(
 )
 _REQUEST = re.compile(rb'[^"\\]*"([A-Za-z]+) +([^ ?"]*)')  # of a usual line, quickly
 _DATE = re.compile(rb"\[(\d\d/\w\w\w/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\]")
-_LOGIN = re.compile(
+LOGIN = re.compile(
     rb"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*)?(?:(?:/index\.php)?/(?:login_json|login/ldap/check|api/authentication_token)"
     rb"|/[^?#%]{0,40}%(?:2[DEFdef]|3\d|[46][1-9A-Fa-f]|[57][\dAa]|5[Ff])[^?#]{0,200})(?:[?#].*)?"
 )
@@ -297,7 +297,7 @@ class _Look:
                 if len(judged) >= _MOST_PATHS:
                     judged.clear()
                 refused = judged[known] = self._refuses(path)
-            if refused or (method.upper() == b"POST" and _LOGIN.fullmatch(path)):
+            if refused or (method.upper() == b"POST" and LOGIN.fullmatch(path)):
                 self._one(line)
         if lines:
             reading.first = reading.first or max(_when(lines[0]), 0.0)
@@ -308,7 +308,7 @@ class _Look:
         if not found or (found["front"] and self.names and found["front"].lower() not in self.names):
             return
         target, status = found["target"], found["status"]
-        login = self.bans and found["method"].upper() == b"POST" and _LOGIN.fullmatch(target)
+        login = self.bans and found["method"].upper() == b"POST" and LOGIN.fullmatch(target)
         control = "" if status >= b"400" else self._refuses(target)
         if not control and not (login and (status in _FAILED or status == b"200")):
             return

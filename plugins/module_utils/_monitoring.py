@@ -241,21 +241,29 @@ def _reviewed(day: _Day, portal: Portal) -> None:
     review = _accounts.review(reader, int(known["dormant_days"]), declared or seen or ())
     # Without a declaration the first list is the yardstick: the person who reads it has to object.
     strangers = review.strangers if declared or seen is not None else []
-    told = last.get("ok") is True and time.time() - float(last.get("at", 0)) < _MONTH and seen is not None
+    moments = _told_at(last)
+    told = time.time() - moments.get(portal.site, 0) < _MONTH
     if told and not gone and (not strangers or set(strangers) <= set(last.get("strangers", {}).get(portal.site, ()))):
         return
     review.strangers = strangers
     before = {name: dict(last.get(name, {})) for name in ("administrators", "strangers")}  # other portals' too
-    more = day.more.setdefault("accounts", before)
+    more = day.more.setdefault("accounts", {**before, "told": moments})
     more["administrators"][portal.site] = sorted({*(seen or ()), *review.administrators} - set(strangers))
     more["strangers"][portal.site] = strangers
     title = f"{'An administrator nobody expects' if strangers else 'Accounts to look through'} at {portal.domain}"
     text = review.told() + (f"\nSwitched off just now: {', '.join(gone)}" if gone else "")
     _state.replace_file(os.path.join(_state.STATE, f"accounts-{portal.site}.txt"), text + "\n")
     ways = _told(title, text, again=True)  # what was told is remembered here, by name
+    more["told"][portal.site] = time.time() if ways else 0
     listed = f"The list is in {_state.STATE}/accounts-{portal.site}.txt."
     day.job("accounts", bool(ways), f"It went out by {' and '.join(ways)}. {listed}" if ways else f"{_NOBODY} {listed}")
     day.lines += text.splitlines()
+
+
+def _told_at(last: Mapping[str, Any]) -> dict[str, float]:
+    """When each portal's list last went out. Records of earlier versions know one moment for all of them."""
+    moment = float(last.get("at", 0)) if last.get("ok") is True else 0.0
+    return {**dict.fromkeys(last.get("administrators", {}), moment), **last.get("told", {})}
 
 
 def _told(title: str, text: str, again: bool = False) -> list[str]:

@@ -20,25 +20,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _fail2ban
+from ansible_collections.chamilo.hardening.plugins.module_utils._accounts import LOCKED_DAYS
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError, Reader, Row, writing
 from ansible_collections.chamilo.hardening.plugins.module_utils._fail2ban import Fail2banError
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site, discover
 
 PORTALS = "/etc/chamilo-hardening/brute_force-*.json"
-DAYS = 30
 _ATTACK = 3  # failures that no longer look like a person's typing, where the portal locks later than that
 _CONSOLE_SECONDS = 120
 # All failures, not those since the last login: a right password for a locked account counts as a login, although it is
 # refused. Whoever tries that first must still be brought back.
-_ACCOUNTS = f"""
-SELECT user.id, user.username, user.email, user.roles, user.active, COUNT(failed.id) AS failures,
-  MAX(failed.login_date) AS last,
-  GROUP_CONCAT(DISTINCT failed.user_ip ORDER BY failed.user_ip SEPARATOR ' ') AS addresses
-FROM user LEFT JOIN track_e_login_record failed
-  ON failed.username = user.username AND failed.success = 0 AND failed.login_date >= NOW() - INTERVAL {DAYS} DAY
-WHERE %s
-GROUP BY user.id, user.username, user.email, user.roles, user.active ORDER BY user.username
+_ACCOUNTS = """
+SELECT user.id, user.username, user.email, user.roles, user.active, failed.failures, failed.last, failed.addresses
+FROM user LEFT JOIN (
+  SELECT username, COUNT(*) AS failures, MAX(login_date) AS last,
+    GROUP_CONCAT(DISTINCT user_ip ORDER BY user_ip SEPARATOR ' ') AS addresses
+  FROM track_e_login_record WHERE success = 0 AND {failures} GROUP BY username
+) failed ON failed.username = user.username
+WHERE {accounts} ORDER BY user.username
 """
+# Whoever gives the name is helped, however long ago it was attacked.
+_NAMED = _ACCOUNTS.format(failures="username = %s", accounts="user.username = %s")
+_LOCKED = _ACCOUNTS.format(
+    failures=f"login_date > NOW() - INTERVAL {LOCKED_DAYS} DAY", accounts="user.active = 0 AND failed.failures > 0"
+)
 
 
 class UnlockError(Exception):
@@ -169,10 +174,7 @@ def sites(pattern: str = PORTALS) -> list[Site]:
 
 def _accounts(site: Site, name: str) -> list[Account]:
     reader = Reader.of_site(site)
-    if name:
-        rows = reader.query(_ACCOUNTS.replace("WHERE %s", "WHERE user.username = %s"), (name,))
-    else:
-        rows = reader.query(_ACCOUNTS.replace("WHERE %s", "WHERE user.active = 0"))
+    rows = reader.query(_NAMED, (name, name)) if name else reader.query(_LOCKED)
     limit = reader.settings().get("security.login_max_attempt_before_blocking_account", "")
     enough = min(_ATTACK, int(limit)) if limit.isdigit() and int(limit) > 0 else _ATTACK
     accounts = [_account(site, row, enough) for row in rows]

@@ -21,21 +21,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _state
+from ansible_collections.chamilo.hardening.plugins.module_utils._forecast import LOGIN
 
 FOLDER = "/etc/chamilo-hardening"
 PULSE = "/run/chamilo-hardening"
 _TAIL = 8 << 20  # bytes of a log
 _RECENT = 1 << 16  # bytes of it that show in which form it is written now
-_START = rb"^\S+ (?:\S+ )?[^\[\n]*\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] \""
+# A user name can look like a date, but no bare quote can stand in it.
+_START = rb"^\S+ [^\"\\\n]*(?:\\.[^\"\\\n]*)*\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] \""
 _UNDERSTOOD = re.compile(_START + rb"[^\"\n]*\" \d{3}\b", re.M)
-# As the jail of section brute_force counts them, whoever is at the other end.
-_FAILED = re.compile(
-    _START + rb"(?i:POST) +(?:[A-Za-z][A-Za-z0-9+.-]*://[^/\s\"]*)?"
-    rb"(?:/index\.php)?/(?:login_json|login/ldap/check|api/authentication_token)(?:[?#]\S*)?"
-    rb" +HTTP/[\d.]+\" (?:401|403|429)\b",
-    re.M,
-)
-_ADDRESS = re.compile(rb"(?:^|\s)(\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:]+)\s")
+# Where they go to a login path: as the jail of section brute_force counts them, whoever is at the other end.
+_FAILED = re.compile(_START + rb"(?i:POST) +(\S+) +HTTP/[\d.]+\" (?:401|403|429)\b", re.M)
+_ADDRESS = re.compile(rb"(?:^|\s)((?:[0-9a-fA-F:]*:)?\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:]+)\s")
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
@@ -106,7 +103,7 @@ def _failures(path: str, since: float) -> list[bytes]:
         if not os.path.exists(log) or os.path.getmtime(log) < since:
             continue
         for line in _FAILED.finditer(_end(log, _TAIL)):
-            if _moment(line[1].decode()) >= since:
+            if LOGIN.fullmatch(line[2]) and _moment(line[1].decode()) >= since:
                 address = _ADDRESS.search(line[0].partition(b"[")[0])
                 found.append(address[1] if address else b"")
     return found

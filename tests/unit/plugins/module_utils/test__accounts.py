@@ -17,10 +17,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database import
 
 @pytest.fixture
 def database(monkeypatch):
-    """``found``: the names that a part of a question leads to; ``done``: what was written."""
-    database = SimpleNamespace(found={}, done=[], broken=False)
+    """``found``: the names that a part of a question leads to; ``asked``: the questions; ``done``: what was written."""
+    database = SimpleNamespace(found={}, asked=[], done=[], broken=False)
 
     def ask(sql):
+        database.asked.append(sql)
         if database.broken:
             raise DatabaseError("It is gone.")
         names = next((names for part, names in database.found.items() if part in sql), [])
@@ -49,6 +50,13 @@ def test_each_kind_is_counted_and_named(database):
     assert "Not used for 90 days: 1 (old)" in told and "never used: 60 (never0," in told and "and 10 more" in told
     assert "Locked by guessed passwords: none" in told and "without a second factor: 1 (admin)" in told
     assert seen.strangers == ["new\\x1b"] and told.startswith("ADMINISTRATORS NOBODY EXPECTS: new\\x1b")
+
+
+def test_an_account_that_was_locked_last_summer_is_still_locked(database):
+    database.found = {"track_e_login_record": ["admin"]}
+    assert "Locked by guessed passwords: 1 (admin)" in review(database.reader, 90, []).told()
+    windows = [sql for sql in database.asked if "track_e_login_record" in sql]
+    assert windows and all("INTERVAL 400 DAY" in sql for sql in windows)
 
 
 def test_only_named_accounts_that_are_active_are_switched_off(database):

@@ -75,6 +75,22 @@ def test_the_same_is_told_once_a_day(host):
     assert len(host.mails()) == 4
 
 
+def test_what_monit_repeats_each_half_hour_is_told_as_soon_as_it_can_be_and_once_a_day(host):
+    host.configure(mail="admin@school.example")
+    host.fails.touch()
+    with pytest.raises(AlertError):
+        tell("monitoring", "Disk", "A full disk stops logins.\nmonit: space usage 90.2% matches [space usage > 90.0%]")
+    host.fails.unlink()
+    began = host.moment
+    for number in range(1, 48):
+        host.moment = began + number * 1800
+        saw = f"space usage {90 + number / 10}% matches [space usage > 90.0%]"
+        assert tell("monitoring", "Disk", f"A full disk stops logins.\nmonit: {saw}") == [
+            "mail to admin@school.example"
+        ]
+        assert len(host.mails()) == (1 if host.moment - began < 20.5 * 3600 else 2)
+
+
 def test_another_text_under_the_same_title_is_told_and_nobody_is_flooded(host):
     host.configure(mail="admin@school.example")
     for disk in ("/", "/home", "/srv", "/var", "/opt", "/boot", "/usr"):

@@ -235,6 +235,35 @@ def test_an_unexpected_administrator_of_one_portal_is_told_once_whatever_is_told
         assert host.titles() == ["An administrator nobody expects at shop.test"]
 
 
+@pytest.mark.parametrize("noted", ["by portal", "for the host alone, as before"])
+def test_the_monthly_list_of_one_portal_comes_whatever_is_told_of_another(host, shop, monkeypatch, noted):
+    began = time.time()
+    step()
+    if noted != "by portal":
+        record = _records.read(_monitoring.RECORD)
+        del record["accounts"]["told"]
+        _state.replace_file(f"{_state.STATE}/{_monitoring.RECORD}", json.dumps(record))
+    monkeypatch.setattr(_accounts, "disable", lambda reader, names: names)
+    shop.write_text(shop.read_text().replace('"disable": []', '"disable": ["old"]'))
+    wanted = {14: {"shop"}, 26: {"shop"}, 28: {"campus", "shop"}, 29: {"shop"}, 56: {"campus", "shop"}}
+    for days, sites in wanted.items():
+        monkeypatch.setattr(_monitoring.time, "time", lambda moment=began + days * 86400: moment)
+        host.told.clear()
+        step()
+        lists = {title for title in host.titles() if title.startswith("Accounts to look through")}
+        assert lists == {f"Accounts to look through at {site}.test" for site in sites}, f"day {days}"
+
+
+def test_a_list_that_did_not_go_out_is_tried_each_day_and_the_other_portal_has_its_own(host, shop):
+    host.error = "Nobody was told. The webhook on hook.example answered 500."
+    step()
+    host.error = None
+    for titles in ({"Test alert", *(f"Accounts to look through at {site}.test" for site in ("campus", "shop"))}, set()):
+        host.told.clear()
+        step()
+        assert set(host.titles()) == titles
+
+
 def test_a_list_that_was_tampered_with_is_told(host):
     step()
     path = f"{_state.STATE}/integrity-campus.json"

@@ -53,6 +53,25 @@ def test_who_waived_the_count_is_not_told_that_it_is_not_made(enforced):
     assert "watch logins campus" in text, "the daily work sees by it that monit runs"
 
 
+def test_monit_tries_each_alert_again():
+    """By itself it tries once, and an alert that did not go out then would never be told."""
+    known = {
+        "chamilo_site": "campus",
+        "chamilo_domain": "campus.test",
+        "chamilo_monitoring_disk_percent": 90,
+        "_chamilo_monitoring_services": [{"name": "php", "pid": "/run/php.pid"}],
+        "_chamilo_monitoring_log": "/srv/campus/var/log/prod.log",
+        **{f"_chamilo_monitoring_{part}": True for part in ("app_log", "auth", "resources")},
+    }
+    lines = [
+        line
+        for path in MONIT.parent.iterdir()
+        for line in jinja2.Template(path.read_text(), undefined=jinja2.StrictUndefined).render(known).splitlines()
+        if " exec " in line
+    ]
+    assert len(lines) == 13 and [line for line in lines if not line.endswith('" repeat every 15 cycles')] == []
+
+
 def test_files_are_compared_for_each_portal(monkeypatch, capsys):
     monkeypatch.setattr(_monitoring, "sites", lambda: ["campus", "shop"])
     monkeypatch.setattr(

@@ -24,9 +24,13 @@ SWITCHED_OFF = {**ADMIN, "username": "old", "failures": "0", "last": None, "addr
 
 @pytest.fixture
 def host(monkeypatch):
-    """A host with one portal. ``rows``: what its database answers; ``done``: what was done."""
+    """A host with one portal. ``asked``: its database, which answers ``rows``; ``done``: what was done."""
     host = SimpleNamespace(
-        rows=[LOCKED], limit="5", bans={"203.0.113.7": ["chamilo"], "2001:db8::7": ["chamilo", "sshd"]}, done=[]
+        rows=[LOCKED],
+        limit="5",
+        bans={"203.0.113.7": ["chamilo"], "2001:db8::7": ["chamilo", "sshd"]},
+        asked=[],
+        done=[],
     )
 
     class Reader:
@@ -37,6 +41,7 @@ def host(monkeypatch):
             return cls()
 
         def query(self, sql, params=()):
+            host.asked.append(sql)
             name = params[0] if params else ""
             return [row for row in host.rows if not name or row["username"] == name]
 
@@ -75,6 +80,14 @@ def test_a_locked_account_comes_back(host):
     assert host.done == [("UPDATE user SET active = 1", (1,)), "captchas"]
     assert said[0] == "admin of campus.test is active again."
     assert said[-1].startswith("Log in soon")
+
+
+def test_an_attack_of_last_summer_locks_today(host):
+    _unlock.look("admin")
+    _unlock.look("")
+    named, listed = host.asked
+    assert "INTERVAL" not in named, "whoever gives the name is helped, however long ago it was"
+    assert "INTERVAL 400 DAY" in listed
 
 
 def test_an_account_that_a_person_switched_off_stays_off(host):

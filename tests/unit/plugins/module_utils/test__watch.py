@@ -10,7 +10,9 @@ import os
 import time
 from types import SimpleNamespace
 
+import jinja2
 import pytest
+import yaml
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _watch
 from ansible_collections.chamilo.hardening.plugins.module_utils._watch import WatchError, disks, logins
@@ -82,6 +84,27 @@ def test_what_is_no_failure_of_the_last_minutes_does_not_count(host, text):
 def test_each_way_to_log_in_counts(host, text):
     host.log(text)
     assert logins("campus", NOW).text.startswith("1 failed logins from 1 addresses")
+
+
+def test_it_counts_what_the_jail_of_section_brute_force_counts(host, pytestconfig):
+    """That role's own samples, which fail2ban proves, and what real servers wrote: the same lines and addresses."""
+    template = (pytestconfig.rootpath / "roles/brute_force/templates/samples.yml.j2").read_text()
+    environment = jinja2.Environment(trim_blocks=True)
+    environment.filters["to_json"] = json.dumps
+    lines = []
+    for formats in ([""], ["vhost_combined"]):
+        known = {"chamilo_domain": "campus.test", "_chamilo_brute_force_formats": formats}
+        # Whoever else shares the log is counted here: which names are the portal's is not known.
+        known["_chamilo_common_site"] = {"serving": []}
+        samples = yaml.safe_load(environment.from_string(template).render(known))
+        lines += [(sample["line"], [sample["address"]]) for sample in samples["match"]]
+        lines += [(sample, []) for sample in samples["no_match"]]
+    for file in (pytestconfig.rootpath / "tests/unit/fixtures/logins").glob("*-*.json"):
+        lines += [(each["line"], [each["address"]] if each["address"] else []) for each in json.loads(file.read_text())]
+    assert len(lines) > 100
+    for text, addresses in lines:
+        host.log(f"{text}\n")
+        assert [address.decode() for address in _watch._failures(str(host.path), 0)] == addresses, text
 
 
 def test_a_log_that_was_just_rotated_still_counts(host):

@@ -64,6 +64,7 @@ class Host:
         self.numbers = dict.fromkeys(("dormant", "never", "twice", "locked", "failures", "addresses"), "0")
         self.numbers["everybody"] = "30"
         self.database_answers = True
+        self.asked = []
         monkeypatch.setattr(
             monitoring,
             "_CONFIGURATION",
@@ -141,6 +142,7 @@ class Host:
         return it
 
     def ask(self, sql):
+        self.asked.append(sql)
         if not self.database_answers:
             raise DatabaseError("The database is gone.")
         return self.admins if "SELECT username" in sql[:20] else [self.numbers]
@@ -351,6 +353,21 @@ def test_accounts_give_numbers_and_few_names(host):
     assert finding.status == "fail"
     assert "7 were not used for 90 days, 3 never" in finding.evidence
     assert "admin4 and 3 more" in finding.evidence
+    assert "INTERVAL 400 DAY GROUP BY" in host.asked[0], "an account that was attacked last summer is still locked"
+
+
+@pytest.mark.parametrize(
+    ("days", "status"), [({"campus": 2, "shop": 2}, "pass"), ({"campus": 40, "shop": 2}, "fail"), ({"shop": 2}, "fail")]
+)
+def test_the_list_of_another_portal_is_not_that_of_this_one(host, days, status):
+    host.harden()
+    for site in ("campus", "shop"):
+        (host.settings / f"monitoring-{site}.json").write_text(json.dumps({"domain": f"{site}.test"}))
+    told = {site: time.time() - age * 86400 for site, age in days.items()}
+    host.record(accounts={"at": time.time() - 7200, "ok": True, "told": told})
+    finding = monitoring.accounts(host.look())
+    assert finding.status == status
+    assert ("ago, but none of campus.test went out in the last month." in finding.evidence) == (status == "fail")
 
 
 def test_aide_may_keep_its_list_safe(host):
