@@ -69,6 +69,13 @@ class Tree:
     def is_link(self, path: str) -> bool:
         return os.path.islink(self._at(path))
 
+    def changed(self, path: str) -> float:
+        """When the file was written; 0 where it is gone."""
+        try:
+            return os.stat(self._at(path)).st_mtime
+        except OSError:
+            return 0
+
     def glob(self, pattern: str) -> list[str]:
         found = glob.glob(glob.escape(self._prefix) + pattern)
         return sorted(path[len(self._prefix) :] for path in found)

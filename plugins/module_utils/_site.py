@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _apache, _certbot, _host, _nginx, _php
+from ansible_collections.chamilo.hardening.plugins.module_utils import _apache, _certbot, _host, _nginx, _php, _sessions
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import (
     Configuration,
     Listen,
@@ -154,6 +154,7 @@ class Site:
     php_folders: tuple[str, ...] = ()  # of every php.ini: one for each version and face of PHP
     spellings: tuple[str, ...] = ()  # every way in which the project folder is written, links and wrong roots included
     real_root: str = ""  # the project folder without links; /srv/campus/releases/* where a link leads to one of many
+    sessions_in_php: bool = False  # the application leaves them to php.ini; also not where that cannot be told
     memory: int = 0  # bytes of this host
     clamd_own: bool = False  # somebody wrote a clamd.conf of his own
     fail2ban: bool = False  # it runs, and starts at boot
@@ -166,6 +167,12 @@ class Site:
 def word(domain: str) -> str:
     """What is in the names of our files for this domain. A dash counts twice: a-b.test and a.b.test are two portals."""
     return re.sub("[^a-z0-9_]", "_", domain.lower().replace("-", "__"))
+
+
+def include_line(web: WebServer, site: str) -> str:
+    """The line that puts our drop-ins in force in a virtual host."""
+    drop_ins = f"/etc/{web.service}/sites-available/chamilo-{site}.d/*.conf"
+    return f"include {drop_ins};" if web.name == "nginx" else f"IncludeOptional {drop_ins}"
 
 
 def discover(
@@ -287,6 +294,7 @@ class _Discovery:
             php_folders=tuple(posixpath.dirname(path) for path in tree.glob("/etc/php/*/*/php.ini")),
             spellings=self.spellings(root, [server.host.root for server in servers]),
             real_root=self.real_root(root),
+            sessions_in_php=bool(root) and _sessions.in_php(tree, root, environment.get("APP_ENV") or "prod"),
             memory=self.attempt(lambda: _host.memory(tree), 0),
             clamd_own=self.attempt(self.clamd_own, False),
             fail2ban=self.attempt(lambda: _host.is_running(tree, *_FAIL2BAN), False)
@@ -533,12 +541,7 @@ class _Discovery:
         roots = frozenset(ours | {path for path in theirs if self.tree.real(path) in real})
         portal = Portal(self.domain, roots, php.socket or php.sapi)
         found = assess(portal, web.name, configuration, servers, *_answering(web.name)(servers, self.domain))
-        return replace(found, refused=refused(self.domain, found, serving, self.include(web)))
-
-    def include(self, web: WebServer) -> str:
-        """The line that puts our drop-ins in force in a virtual host."""
-        drop_ins = f"/etc/{web.service}/sites-available/chamilo-{self.site}.d/*.conf"
-        return f"include {drop_ins};" if web.name == "nginx" else f"IncludeOptional {drop_ins}"
+        return replace(found, refused=refused(self.domain, found, serving, include_line(web, self.site)))
 
     def environment(
         self, root: str, web: WebServer, serving: Sequence[Server], pool: _php.Pool | None, user: str

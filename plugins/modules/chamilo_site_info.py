@@ -561,6 +561,11 @@ site:
       description: The project folder without links; C(/srv/campus/releases/*) where a link leads to one of several.
       type: str
       sample: /var/www/chamilo
+    sessions_in_php:
+      description:
+        - Whether the application leaves its sessions to PHP, so that C(php.ini) says who keeps them and where.
+        - V(false) as well where that cannot be told.
+      type: bool
     memory:
       description: The memory of this host in bytes.
       type: int

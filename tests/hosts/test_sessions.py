@@ -123,6 +123,27 @@ def test_people_stay_logged_in_where_scripts_do_not_see_the_sessions(secured: Ho
     login(secured)
 
 
+@pytest.mark.wire
+def test_people_stay_logged_in_where_the_application_keeps_the_sessions(secured: Host, playbook: Playbook) -> None:
+    folder, parts = "/var/www/chamilo/var/sessions", "/usr/local/share/chamilo-hardening/prepend.d"
+    own = "framework:\n    session:\n        handler_id: 'file://%kernel.project_dir%/var/sessions'\n"
+    secured.run(f"test -e {parts}/sessions.php && install -d -o www-data -g www-data -m 0700 {folder}")
+    secured.put("/var/www/chamilo/config/packages/own.yaml", own)
+    secured.run(["php", "/var/www/chamilo/bin/console", "cache:clear"], user="www-data")
+    secured.run("systemctl reload 'php*-fpm.service'")
+    visitor = browser(secured)
+    visitor.post_json("/login_json", username="student01", password=PASSWORDS["student01"])
+    assert not logged_in(visitor), "before, for the part looks where php.ini says"
+    assert apply(playbook, secured) > 0
+    assert "sessions" not in secured.run(f"ls {parts}").stdout
+    visitor = login(secured)
+    assert logged_in(visitor), "on a second page"
+    assert visitor.cookies["chamilo2"] in secured.run(f"ls {folder}").stdout
+    (line,) = secured.http(f"https://{secured.domain}/", headers={"Cookie": f"chamilo2={CHOSEN}"}).values("Set-Cookie")
+    assert CHOSEN not in line, "Symfony looks itself whether it knows the number"
+    assert apply(playbook, secured) == 0
+
+
 # What PHP takes for the name of the cookie, and places it can stand in.
 SPELLINGS = [
     "ch_remember_me={0}",

@@ -44,6 +44,7 @@ def site(log_format: str, web: str) -> dict[str, Any]:
         root=FOLDER,
         real_root=FOLDER,
         spellings=(FOLDER,),
+        sessions_in_php=True,
         installed=True,
         systemd=True,
         web=_site.WebServer(web, user="www-data", service=web, running=True),

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,6 @@ from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _apache, _nginx
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import PAGES
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import head
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import php_user
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Directive, Tree, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, check, failed, passed
@@ -22,6 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database import
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Door, Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._php_settings import faces, of_face, settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs, longest_pause, named
+from ansible_collections.chamilo.hardening.plugins.module_utils._sessions import options
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
 
 HOUR = 3600
@@ -32,7 +31,6 @@ REMEMBER_TYPE = 3  # in the table validation_token
 _PHP_LIFETIME = "1440"
 _NOTHING = ("", "null", "NULL", "~")
 _NATIVE = "session.handler.native_file"
-_OPTION = re.compile(r"^\s+(gc_maxlifetime|save_path|name|handler_id):(?:[ \t]+([^\s#]\S*))?", re.M)
 # Looks like a number of PHP's own making, and is none.
 _FORGED = "chamiloHardeningAudit0chosen0by0a0stranger"
 
@@ -173,28 +171,8 @@ def _replaces_cookies(directive: Directive) -> bool:
 
 
 def symfony(look: Look) -> Mapping[str, str]:
-    """The session options in force in the application: from its compiled container, else from its files."""
-    root = glob.escape(look.root)
-    mode = look.site.environment.get("APP_ENV") or "prod"
-    files = [f"{look.root}/config/packages/framework.yaml"]
-    files += sorted(glob.glob(f"{root}/config/packages/{glob.escape(mode)}/*.yaml"))
-    options: dict[str, str] = {}
-    for path in files:
-        for name, value in re.findall(_OPTION, _text(path)):
-            options[name] = value.strip("'\"")
-    containers = glob.glob(f"{root}/var/cache/{glob.escape(mode)}/Container*/*Container.php")
-    for path in sorted(containers, key=os.path.getmtime, reverse=True):
-        found = re.search(r"'session\.storage\.options' => \[\n(.*?)\n\s*\],", _text(path), re.DOTALL)
-        if found:
-            entries = re.findall(r"'(\w+)' => (?:'([^']*)'|(\S+)),", found[1])
-            compiled = {name: text or bare for name, text, bare in entries}
-            # The handler is a service there, and none of these options.
-            return {"handler_id": options.get("handler_id", ""), **compiled}
-    return options
-
-
-def _text(path: str) -> str:
-    return head(path, 1_000_000).decode("utf-8", "replace")
+    """The session options in force in the application."""
+    return options(Tree(), look.root, look.site.environment.get("APP_ENV") or "prod")
 
 
 @check("sessions_lifetime")

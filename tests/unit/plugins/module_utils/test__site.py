@@ -161,6 +161,16 @@ def test_how_the_project_folder_is_written(host, root, links, document_root, spe
     assert site.real_root == (releases if "current" in root else str(links.get(root, root)))
 
 
+@pytest.mark.parametrize(("handler", "in_php"), [("null", True), ("'redis://10.0.0.5'", False)])
+def test_who_keeps_the_sessions(host, handler, in_php):
+    host.install("nginx")
+    host.chamilo()
+    host.write(
+        "/var/www/chamilo/config/packages/framework.yaml", f"framework:\n  session:\n    handler_id: {handler}\n"
+    )
+    assert site_of(host).sessions_in_php is in_php
+
+
 def test_apache(host):
     host.install("apache")
     host.chamilo()

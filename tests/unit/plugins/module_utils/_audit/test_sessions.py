@@ -308,36 +308,3 @@ def test_without_root_old_sessions_cannot_be_seen(idle):
     with pytest.raises(Unseen, match="needs root"):
         idle(root=False)
     assert idle(root=False, faces={"fpm": "86400"}).status == "fail"
-
-
-def test_the_compiled_container_wins(tree_look, project):
-    folder = project / "var/cache/prod/ContainerAbc"
-    folder.mkdir(parents=True)
-    (folder / "App_KernelProdContainer.php").write_text(
-        """            'session.storage.options' => [
-                'cache_limiter' => '0',
-                'name' => 'chamilo2',
-                'cookie_httponly' => true,
-                'gc_maxlifetime' => 3600,
-            ],
-            'session.save_path' => NULL,
-"""
-    )
-    (project / "config/packages/prod").mkdir(parents=True)
-    (project / "config/packages/prod/framework.yaml").write_text(
-        "framework:\n    session:\n        handler_id: 'redis://10.0.0.5'\n        gc_maxlifetime: 9\n"
-    )
-    it = tree_look(environment={"APP_ENV": "prod"})
-    assert sessions.symfony(it)["handler_id"] == "redis://10.0.0.5"  # the container's options do not name it
-    assert sessions.symfony(it)["gc_maxlifetime"] == "3600"
-    assert sessions.symfony(it)["cookie_httponly"] == "true"
-
-
-def test_without_a_container_the_files_count(tree_look, project):
-    (project / "config/packages/prod").mkdir(parents=True)
-    (project / "config/packages/framework.yaml").write_text("framework:\n    session:\n        gc_maxlifetime: 1440\n")
-    (project / "config/packages/prod/framework.yaml").write_text(
-        "framework:\n    session:\n        handler_id:\n        gc_maxlifetime: 3600\n"
-    )
-    assert sessions.symfony(tree_look(environment={"APP_ENV": "prod"}))["handler_id"] == ""
-    assert sessions.symfony(tree_look(environment={"APP_ENV": "prod"}))["gc_maxlifetime"] == "3600"
