@@ -70,6 +70,37 @@ def test_a_failed_login_counts_in_whatever_form_it_is_asked_for(host, request_li
     assert any(re.search(pattern.replace("<ADDR>", r"(\S+)"), line) for pattern in patterns)
 
 
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+def test_what_the_web_server_answers_to_the_banned_counts_no_further(host, server):
+    """Else each try during a ban would make it longer, and the first after it could be one too many."""
+    host.install(server)
+    host.chamilo()
+    text = rendered(host, "brute_force", f"{server}/brute_force.conf.j2")
+    (status,) = re.findall(r"return (\d+);\n}\n$" if server == "nginx" else r"RewriteRule \^ - \[R=(\d+),L\]", text)
+    patterns = made(host, "brute_force", "{{ _chamilo_brute_force_failregex }}")
+    line = f'203.0.113.7 - - [] "POST /login_json HTTP/1.1" {status} 0 "-" "-"'
+    assert not any(re.search(pattern.replace("<ADDR>", r"(\S+)"), line) for pattern in patterns)
+    assert any(f'POST /login_json HTTP/1.1" {status} ' in one for one in proved(host)["no_match"])
+
+
+def proved(host: Any) -> Any:
+    return yaml.safe_load(rendered(host, "brute_force", "samples.yml.j2"))
+
+
+@pytest.mark.parametrize("handler", ["null", "'redis://10.0.0.5'"])
+def test_cookies_are_dropped_only_where_php_keeps_the_sessions(host, handler):
+    host.install("nginx")
+    host.chamilo()
+    host.write("/var/www/chamilo/config/packages/framework.yaml", f"framework:\n session:\n  handler_id: {handler}\n")
+    host.write("/etc/php/8.4/fpm/php.ini")
+    host.write("/etc/php/8.4/fpm/pool.d/www.conf", "[www]\nuser = www-data\nlisten = /run/php/php8.4-fpm.sock\n")
+    given = {"_chamilo_sessions_idle": False, "_chamilo_sessions_strict": True}
+    found = made(host, "sessions", "{{ _chamilo_sessions_php_files | map(attribute='path') }}", **given)
+    parts = [path for path in found if path.startswith("/usr/local/share/chamilo-hardening/prepend.d/sessions")]
+    assert [path.rsplit("/", 1)[1] for path in parts] == ["sessions.php", "sessions-campus_test"] * (handler == "null")
+    assert "/etc/php/8.4/fpm/conf.d/91-chamilo-campus_test-sessions.ini" in found
+
+
 PORTAL = """server {{
 {}
 server_name campus.test;
