@@ -292,9 +292,15 @@ def _adopt(found: _certbot.Pair, wish: Wish, engine: Engine, outcome: Outcome, c
         text = stream.read()
     with open(found.file, encoding="ascii") as stream:
         names = _x509.first_of(stream.read()).names
-    wanted = _certbot.adopted(text, names, wish.domain, wish.webroot)
+    stopped_by = _certbot.stopper(Tree(), text)
+    wanted = _certbot.adopted(text, names, wish.domain, wish.webroot, stopped_by)
     if wanted == text:
         return False
+    if stopped_by and list(names) == [wish.domain]:
+        outcome.notes.append(
+            f"{path} still says standalone: {stopped_by} stops the web server before a renewal, so it could not answer "
+            f"for {wish.domain}. Take that line out and run this again, and the web server goes on during renewals."
+        )
     mode = f"{os.stat(path).st_mode & 0o7777:04o}"
     file = {"path": path, "content": wanted, "mode": mode}
     # Another lineage that was adopted before stays as it is.

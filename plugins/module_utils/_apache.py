@@ -31,6 +31,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._configuration i
 
 MAIN = "/etc/apache2/apache2.conf"
 ENVIRONMENT = "/etc/apache2/envvars"
+_HOSTNAME, _HOSTS = "/etc/hostname", "/etc/hosts"
 _DEPTH = 20  # includes within includes; more is a loop
 
 # What Debian builds into the server itself.
@@ -204,9 +205,20 @@ def _logical_lines(text: str) -> Iterable[tuple[int, str]]:
 def parse(tree: Tree, version: str = "") -> Configuration:
     """The configuration in force. What cannot be read is a problem, not an exception."""
     reader = _Reader(tree, version)
-    reader.configuration.directives = tuple(reader.file(MAIN))
+    reader.configuration.directives = (*_own_name(tree), *reader.file(MAIN))
     reader.configuration.modules = tuple(sorted(reader.modules))
     return reader.configuration
+
+
+def _own_name(tree: Tree) -> list[Directive]:
+    """The full name of the host, which Apache takes for its own where no ServerName says another."""
+    if not (tree.exists(_HOSTNAME) and tree.exists(_HOSTS)):
+        return []
+    name = tree.read(_HOSTNAME).strip().lower()
+    lines = (line.partition("#")[0].lower().split() for line in tree.read(_HOSTS).splitlines())
+    known = next((words[1] for words in lines if name in words[1:]), name)
+    full = next((each for each in (known, name) if "." in each), "")
+    return [Directive("servername", (full,), _HOSTNAME, 1)] if full else []
 
 
 def servers(configuration: Configuration) -> list[Server]:
@@ -225,7 +237,11 @@ def _host(block: Directive, configuration: Configuration) -> VirtualHost:
 
     tls = value("sslengine").lower() == "on"
     http2 = tls and any("h2" in item.arguments for item in (*every(level, "protocols"), *every(main, "protocols")))
-    names = [_host_name(item.arguments[0]) for item in every(level, "servername") if item.arguments][-1:]
+    listens = tuple(parse_listens(block.arguments, tls, configuration, http2))
+    named = [item for item in every(level, "servername") if item.arguments]
+    if not named and any(listen.address == "*" for listen in listens):
+        named = [item for item in every(main, "servername") if item.arguments]
+    names = [_host_name(item.arguments[0]) for item in named[-1:]]
     names += [name.lower() for item in every(level, "serveralias") for name in item.arguments]
     limit = value("limitrequestbody")
     waits = [
@@ -241,7 +257,7 @@ def _host(block: Directive, configuration: Configuration) -> VirtualHost:
         file=block.file,
         line=block.line,
         names=tuple(names),
-        listens=tuple(parse_listens(block.arguments, tls, configuration, http2)),
+        listens=listens,
         root=value("documentroot").rstrip("/"),
         certificate=value("sslcertificatefile"),
         certificate_key=value("sslcertificatekeyfile"),

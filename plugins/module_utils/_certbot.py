@@ -19,6 +19,23 @@ PROGRAMS = ("/usr/bin/certbot", "/snap/bin/certbot", "/usr/local/bin/certbot", "
 HOOK = "/usr/local/sbin/chamilo-hardening renewed"
 # They change the web server's files, or stop it, at each renewal. Ours answers challenges from a folder.
 _REPLACED = ("nginx", "apache", "standalone")
+# Where it can be said for all lineages that the web server is stopped first, and how each of them says so.
+_STOPPED_IN = {
+    f"{FOLDER}/renewal-hooks/pre/*": r"\bstop\b",
+    f"{FOLDER}/cli.ini": r"\s*pre-hook\s*[=:].*\bstop\b",
+    **dict.fromkeys(
+        (
+            "/etc/crontab",
+            "/etc/cron.d/*",
+            "/etc/cron.*ly/*",
+            "/var/spool/cron/crontabs/*",
+            "/etc/systemd/system/*.service",
+            "/etc/systemd/system/*.service.d/*.conf",
+            "/lib/systemd/system/*certbot*.service",
+        ),
+        r"\bcertbot\b.*--pre-hook\b.*\bstop\b",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -56,7 +73,7 @@ def pair(tree: Tree, file: str, key: str, domain: str, now: float, root: str = "
     conf = f"{FOLDER}/renewal/{name}.conf"
     if name and tree.exists(conf):
         text = tree.read(conf)
-        settled = adopted(text, found.names, domain, f"{root}/public") == text
+        settled = adopted(text, found.names, domain, f"{root}/public", stopper(tree, text)) == text
         webroot = _webroot(text.splitlines(), domain)
     return Pair(file, key, True, days, covers, good, name, settled, "" if webroot == f"{root}/public" else webroot)
 
@@ -88,10 +105,30 @@ def for_domain(tree: Tree, domain: str, now: float, root: str, served: str = "")
     return best
 
 
-def adopted(text: str, names: Sequence[str], domain: str, webroot: str, hook: str = HOOK) -> str:
+def stopper(tree: Tree, text: str) -> str:
+    """File and line, outside of the lineage's own, that stop the web server before a renewal: it could not answer then.
+
+    Empty where nothing does, or where the lineage is not proved by Certbot's own server.
+    """
+    if _value(text.splitlines(), "authenticator") != "standalone":
+        return ""
+    for pattern, stops in _STOPPED_IN.items():
+        for path in tree.glob(pattern):
+            try:
+                lines = tree.read(path).replace("\\\n", " ").splitlines()
+            except OSError:  # a unit that is masked, or a folder
+                continue
+            for number, line in enumerate(lines, 1):
+                if not line.lstrip().startswith("#") and re.search(stops, line):
+                    return f"{path} line {number}"
+    return ""
+
+
+def adopted(text: str, names: Sequence[str], domain: str, webroot: str, stopped_by: str = "", hook: str = HOOK) -> str:
     """A lineage's renewal file as we want it: our hook behind its own, and no plugin that edits the web server.
 
-    The way in which a lineage proves its names is changed only where it holds this one name.
+    The way in which a lineage proves its names is changed only where it holds this one name, and nobody stops the web
+    server for it: see ``stopper``.
     """
     lines = text.splitlines()
     start = next((number for number, line in enumerate(lines) if line.strip() == "[renewalparams]"), None)
@@ -102,7 +139,7 @@ def adopted(text: str, names: Sequence[str], domain: str, webroot: str, hook: st
     own = _value(options, "renew_hook")
     if hook not in own:
         _set(options, "renew_hook", _behind(own, hook))
-    if _value(options, "authenticator") in _REPLACED and list(names) == [domain]:
+    if _value(options, "authenticator") in _REPLACED and list(names) == [domain] and not stopped_by:
         _set(options, "authenticator", "webroot")
         _set(options, "webroot_path", f"{webroot},")
         # Who stopped the web server for Certbot's own one would stop what has to answer now.

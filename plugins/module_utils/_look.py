@@ -16,7 +16,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Listen, Site, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import (
+    Listen,
+    Site,
+    VirtualHost,
+    include_line,
+    word,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import NO_ANSWER, Answer, fetch
 
 _T = TypeVar("_T")
@@ -40,6 +46,15 @@ class Door:
         usual = self.port == (443 if self.scheme == "https" else 80)
         name = f"[{self.name}]" if ":" in self.name else self.name
         return f"{self.scheme}://{name}{'' if usual else f':{self.port}'}{path}"
+
+
+@dataclass(frozen=True)
+class SideDoor:
+    """Where a virtual host that does not answer to the portal's name serves its folder."""
+
+    host: VirtualHost
+    door: Door
+    start: str  # what stands in a path before that of the portal
 
 
 class Look:
@@ -110,6 +125,35 @@ class Look:
         """Where a virtual host answers. Without a name of its own it is called by its address."""
         usable = [known.lstrip(".") for known in host.names if known.strip("_") and not set(known) & set("*~^$")]
         return self._doors(host.listens, name or next(iter(usable), ""))
+
+    @functools.cached_property
+    def side_doors(self) -> tuple[SideDoor, ...]:
+        """Where the portal can be reached, perhaps, under other names than its own."""
+        if not self.site.root:
+            return ()
+        public = os.path.realpath(os.path.join(self.site.root, "public"))
+        found = []
+        for host in self.site.virtual_hosts:
+            served = os.path.realpath(host.root or "/nonexistent").rstrip("/")
+            if host in self.site.serving or not f"{public}/".startswith(f"{served}/"):
+                continue
+            # With the project folder as its root it may have a rule that leads to public/.
+            below = public[len(served) :]
+            starts = ["", below] if served == os.path.dirname(public) else [below]
+            found += [SideDoor(host, door, start) for door in self.doors_of(host) for start in starts]
+        return tuple(found)
+
+    def closing(self, host: VirtualHost) -> str:
+        """What to do about a virtual host that serves the portal under another name."""
+        site, target = self.site, f"https://{self.site.domain}"
+        redirect = (
+            f"return 301 {target}$request_uri;" if site.web.name == "nginx" else f"Redirect permanent / {target}/"
+        )
+        include = include_line(site.web, self.options.get("site") or word(site.domain))
+        return (
+            f"The virtual host of {host.file} line {host.line} serves the portal as well, but not for "
+            f'{site.domain}. Give it the line "{redirect}", or the line "{include}".'
+        )
 
     def _doors(self, listens: Iterable[Listen], name: str) -> list[Door]:
         doors = []

@@ -77,7 +77,9 @@ def assess(
     redirected = any(
         _to_https(argument.rstrip("?"), portal.domain)
         for server in foreign
-        for directive in walk(server.block.block or ())
+        for item in server.block.block or ()
+        if item.name != "if" or web_server != "nginx" or _if_for_https(item)
+        for directive in walk([item])
         for argument in directive.arguments
     )
     return Takeover(not found, files, tuple(dict.fromkeys(enabled)), found, _sorted(neighbours), redirected)
@@ -145,10 +147,11 @@ def _sorted(places: Iterable[Place]) -> tuple[Place, ...]:
 def _other_names(server: Server, domain: str) -> Iterator[Place]:
     if set(server.host.names) == {domain}:
         return
-    for item in every(server.block.block or (), "server_name", "servername", "serveralias"):
+    written = list(every(server.block.block or (), "server_name", "servername", "serveralias"))
+    for item in written:
         if any(name.lower() != domain for name in item.arguments):
             yield item.place
-    if not server.host.names:
+    if not written:
         yield Place(server.block.file, server.block.line, f"{server.block.written} without a name")
 
 
@@ -197,6 +200,7 @@ _NGINX_TLS = re.compile(
     r"|stapling\w*|trusted_certificate|buffer_size|early_data)"
 )
 _NGINX_KEPT = frozenset({"error_log", "client_max_body_size", "http2", "server_name", "include", "root"})
+_NGINX_IF_FOR_HTTPS = re.compile(r"\( ?\$(scheme|https|host|http_host|server_port)[ )]")
 _ENABLED = "/etc/nginx/sites-enabled"
 # Not ipv6only=off: its socket serves IPv4 as well, and ours would leave those visitors out.
 _NGINX_LISTEN = re.compile(r"ssl|http2|default_server|default|ipv6only=on")
@@ -227,12 +231,20 @@ def _kept_by_nginx(item: Directive, portal: Portal) -> bool:
     if name == "rewrite":
         return len(arguments) > 1 and _to_https(arguments[1].rstrip("?"), portal.domain) and _everything(arguments[0])
     if name == "if":
-        return all(inner.name == "return" and _redirects(inner.arguments, portal.domain) for inner in item.block or ())
+        redirects = (
+            inner.name == "return" and _redirects(inner.arguments, portal.domain) for inner in item.block or ()
+        )
+        return _if_for_https(item) and all(redirects)
     if name == "add_header":
         return len(arguments) > 1 and _same_header(arguments[0], arguments[1])
     if name == "location":
         return _location_kept(item, portal)
     return name in _NGINX_KEPT or _NGINX_TLS.fullmatch(name) is not None
+
+
+def _if_for_https(item: Directive) -> bool:
+    """Whether it asks for nothing but how, and under which name, the visitor came."""
+    return _NGINX_IF_FOR_HTTPS.match(" ".join(item.arguments)) is not None
 
 
 def _redirects(arguments: Sequence[str], domain: str) -> bool:

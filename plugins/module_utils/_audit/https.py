@@ -127,8 +127,6 @@ def redirect(look: Look) -> Finding:
     plain = [door for door in look.all_doors if door.scheme == "http"]
     if not plain and not _secure_doors(look):
         raise Unseen(f"nothing on this host answers to {look.site.domain}")
-    if not plain:
-        return passed(f"Nothing on this host serves plain http for {look.site.domain}.")
     for door in plain:
         # POST to a page that is not there: the redirect must not depend on the method, and nothing is sent.
         for path, request in (("/", {}), (_DEEP, {}), (MISSING, {"method": "POST"})):
@@ -138,8 +136,25 @@ def redirect(look: Look) -> Finding:
         fault = "" if look.options.get("terminated_elsewhere") else _believes(look, door)
         if fault:
             return failed(f"{fault}.")
+    aside = "" if look.options.get("terminated_elsewhere") else _served_aside(look)
+    if aside:
+        return failed(aside)
+    if not plain:
+        return passed(f"Nothing on this host serves plain http for {look.site.domain}.")
     last = look.ask(plain[0], _DEEP)
     return passed(f"{last.url} answers 301 to {last.value('Location')}; a POST and a forged proxy header do as well.")
+
+
+def _served_aside(look: Look) -> str:
+    """Whether http serves the portal under another name."""
+    asked = [(side, look.ask(side.door, f"{side.start}/")) for side in look.side_doors if side.door.scheme == "http"]
+    for side, answer in asked:
+        if 0 < answer.status < 400 and not answer.value("Location").startswith("https://"):
+            return f"{answer.url} answers {answer.status} over http. {look.closing(side.host)}"
+    for _side, answer in asked:
+        if not answer.status:
+            raise Unseen(f"{answer.url} gave no answer: {answer.error}")
+    return ""
 
 
 def _not_redirected(look: Look, door: Door, answer: Answer) -> str:

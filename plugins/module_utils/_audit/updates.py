@@ -10,7 +10,7 @@ import datetime
 import glob
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _advisories
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING
@@ -22,7 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._control import 
     not_assessed,
     passed,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._look import Door, Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs, named, said
 from ansible_collections.chamilo.hardening.plugins.module_utils._version import parse as parse_version
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
@@ -91,21 +91,48 @@ def installer(look: Look) -> Finding:
     door = look.doors.get(look.scheme)
     if door is None:
         raise Unseen(f"nothing on this host answers to {look.site.domain}")
-    *answers, missing = look.ask_all([(door, path) for path in (*INSTALLER, MISSING)])
-    silent = [answer for answer in answers if not answer.status]
-    if silent:
-        raise Unseen(f"{silent[0].url} gave no answer: {silent[0].error}")
-    reached = [answer for answer in answers if answer.status not in (403, 404) and not _alike(answer, missing)]
-    if not reached:
-        return passed(
-            f"{len(answers)} ways to the installer and to check.php are refused, {answers[0].url} with "
-            f"{answers[0].status}."
-        )
-    broken = [answer for answer in reached if answer.status >= 500]
-    if len(broken) == len(reached):
-        return failed(f"{broken[0].url} answers {broken[0].status}: it is not refused, it only fails.")
-    seen = ", ".join(f"{answer.url} ({answer.status})" for answer in reached[:3] if answer.status < 500)
-    return failed(f"Anybody can call {seen}. Each update brings these files back.")
+    answers, reached = _installer_behind(look, door)
+    _all_answered(answers)
+    if reached:
+        return failed(f"{_called(reached)} Each update brings these files back.")
+    aside: list[Answer] = []
+    for side in look.side_doors:
+        asked, reached = _installer_behind(look, side.door, side.start)
+        reached = [answer for answer in reached if not _sent_on(answer, side.door)]
+        if reached:
+            return failed(f"{_called(reached)} {look.closing(side.host)}")
+        aside += asked
+    _all_answered(aside)
+    return passed(
+        f"{len(answers)} ways to the installer and to check.php are refused, {answers[0].url} with {answers[0].status}."
+    )
+
+
+def _installer_behind(look: Look, door: Door, start: str = "") -> tuple[list[Answer], list[Answer]]:
+    """What all ways to the installer answer, and those of them that lead there."""
+    *answers, missing = look.ask_all([(door, start + path) for path in (*INSTALLER, MISSING)])
+    refused = (0, 403, 404)
+    return answers, [answer for answer in answers if answer.status not in refused and not _alike(answer, missing)]
+
+
+def _all_answered(answers: Iterable[Answer]) -> None:
+    for answer in answers:
+        if not answer.status:
+            raise Unseen(f"{answer.url} gave no answer: {answer.error}")
+
+
+def _called(reached: Sequence[Answer]) -> str:
+    open_ = [answer for answer in reached if answer.status < 500]
+    if not open_:
+        return f"{reached[0].url} answers {reached[0].status}: it is not refused, it only fails."
+    return f"Anybody can call {', '.join(f'{answer.url} ({answer.status})' for answer in open_[:3])}."
+
+
+def _sent_on(answer: Answer, door: Door) -> bool:
+    """Whether visitors are sent to another scheme or name. Where that is on this host, it is asked itself."""
+    target = answer.value("Location")
+    elsewhere = target.startswith(("http://", "https://")) and not f"{target}/".startswith(door.url("/"))
+    return answer.status in (301, 302, 307, 308) and elsewhere
 
 
 def _alike(answer: Answer, missing: Answer) -> bool:

@@ -146,6 +146,25 @@ def test_the_portal_is_the_default_of_those_addresses_where_it_was(host, listens
 
 
 @pytest.mark.parametrize(
+    ("path", "refused"),
+    [
+        ("/assets/scorm/p/common.inc.js", False),
+        ("/assets/scorm/p/common.inc", True),
+        ("/assets/scorm/p/common.INC/x", True),
+        ("/assets/scorm/p/common.php.js", True),
+        ("/assets/scorm/p/common.phtml/x", True),
+    ],
+)
+def test_names_of_programs_are_refused_where_a_server_could_run_them(host, path, refused):
+    on_nginx(host, "listen 80;")
+    text = rendered(
+        host, "https", "nginx/vhost.conf.j2", _chamilo_https_pair={"certificate": "", "certificate_key": ""}
+    )
+    pattern = re.findall(r"location ~\* (\S+) \{\s+return 403;", text)[-1]
+    assert bool(re.search(pattern, path, re.IGNORECASE)) == refused
+
+
+@pytest.mark.parametrize(
     ("first", "second", "kept"),
     [
         ("access_log off;", "access_log /var/log/nginx/campus.log;", "/var/log/nginx/campus.log"),

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _acme
+from ansible_collections.chamilo.hardening.plugins.module_utils import _acme, _certbot
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Outcome
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+from tests.testbed import authority
+from tests.unit.plugins.conftest import Files
 
 TOKEN = "chamilo-hardening-1"
 NOON = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
@@ -137,3 +140,26 @@ Ask for help or search for solutions at https://community.letsencrypt.org.
 """
     assert "192.0.2.7: Invalid response" in _acme._reason(said) and "log" not in _acme._reason(said)
     assert _acme._reason("An unexpected error occurred:\nNo route") == "An unexpected error occurred: No route"
+
+
+@pytest.mark.parametrize(
+    ("stopped_by", "names", "told"),
+    [
+        ("/etc/cron.d/certbot line 3", ["campus.test"], 1),
+        ("", ["campus.test"], 0),
+        ("/etc/cron.d/certbot line 3", ["campus.test", "b.test"], 0),  # standalone stays in any case
+    ],
+)
+def test_who_stops_the_web_server_is_told_where_standalone_stays(
+    host: Files, monkeypatch: pytest.MonkeyPatch, stopped_by: str, names: list[str], told: int
+) -> None:
+    folder = str(host.root / "etc/letsencrypt")
+    monkeypatch.setattr(_certbot, "FOLDER", folder)
+    host.write("/etc/letsencrypt/live/x/fullchain.pem", authority.issue(*names, days=60)[0])
+    host.write("/etc/letsencrypt/renewal/x.conf", "[renewalparams]\nauthenticator = standalone\n")
+    monkeypatch.setattr(_certbot, "stopper", lambda _tree, _text: stopped_by)
+    found = _certbot.Pair(f"{folder}/live/x/fullchain.pem", lineage="x")
+    outcome, engine = Outcome(), Engine(str(host.root / "state"))
+    wish = _acme.Wish("campus.test", "campus", "/var/www/chamilo/public")
+    assert _acme._adopt(found, wish, engine, outcome, check=True)
+    assert len([note for note in outcome.notes if "/etc/cron.d/certbot line 3" in note]) == told

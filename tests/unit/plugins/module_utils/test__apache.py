@@ -149,6 +149,34 @@ def test_the_virtual_host_that_answers_is_the_one_apache_takes(host, port, name,
         assert roots(default) == ["/srv/first"]
 
 
+@pytest.mark.parametrize(
+    ("hostname", "hosts", "global_name", "names"),
+    [
+        ("web", "127.0.0.1 localhost\n127.0.1.1 web.school.test web # ours\n", "", ("web.school.test",)),
+        ("Web.school.test", "127.0.0.1 localhost\n", "", ("web.school.test",)),
+        ("web", "127.0.1.1 web.school.test web\n", "ServerName http://Campus.test:80\n", ("campus.test",)),
+        # Apache takes an address for its name then.
+        ("web", "127.0.0.1 localhost web\n", "", ()),
+        ("web", "# 127.0.1.1 web.school.test web\n", "", ()),
+    ],
+)
+def test_a_virtual_host_without_a_name_has_that_of_the_server(host, hostname, hosts, global_name, names):
+    host.write("/etc/hostname", f"{hostname}\n")
+    host.write("/etc/hosts", hosts)
+    text = f"""{global_name}
+    <VirtualHost *:80>
+    ServerAlias alias.test
+    </VirtualHost>
+    <VirtualHost 192.0.2.7:80>
+    </VirtualHost>
+    <VirtualHost _default_:80>
+    ServerName own.test
+    </VirtualHost>
+    """
+    found = [server.host.names for server in servers(host, text)]
+    assert found == [(*names, "alias.test"), (), ("own.test",)]
+
+
 def test_lines_and_files_survive_conditions_and_continuations(host):
     all_servers = servers(host, CHOICE)
     one = next(server for server in all_servers if "one.test" in server.host.names)

@@ -64,6 +64,56 @@ def test_nobody_stops_the_server_that_answers_from_now_on(stop: str) -> None:
     assert f"\npre_hook = {stop}\n" in adopted(shared, "campus.test", "library.test"), "standalone goes on"
 
 
+STANDALONE = NGINX.replace("authenticator = nginx\ninstaller = nginx\n", "authenticator = standalone\n")
+RENEW = "certbot renew --pre-hook 'service nginx stop' --post-hook 'service nginx start'"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "place"),
+    [
+        ("/etc/letsencrypt/renewal-hooks/pre/nginx", "#!/bin/sh\nservice nginx stop\n", " line 2"),
+        ("/etc/letsencrypt/cli.ini", "max-log-backups = 0\npre-hook = systemctl stop apache2\n", " line 2"),
+        ("/etc/letsencrypt/cli.ini", "pre-hook: systemctl stop apache2\n", " line 1"),
+        ("/etc/cron.d/certbot", f"0 */12 * * * root {RENEW}\n", " line 1"),
+        ("/etc/crontab", f"# ours\n0 3 * * * root {RENEW}\n", " line 2"),
+        ("/var/spool/cron/crontabs/root", f"0 3 * * * {RENEW}\n", " line 1"),
+        ("/etc/cron.weekly/renew", "#!/bin/sh\ncertbot renew \\\n --pre-hook='service nginx stop'\n", " line 2"),
+        ("/etc/systemd/system/renew.service", f"[Service]\nExecStart=/usr/bin/{RENEW}\n", " line 2"),
+        ("/etc/systemd/system/certbot.service.d/own.conf", f"[Service]\nExecStart=\nExecStart={RENEW}\n", " line 3"),
+        ("/lib/systemd/system/certbot.service", f"[Service]\nExecStart=/usr/bin/{RENEW}\n", " line 2"),
+    ],
+)
+def test_standalone_stays_where_a_hook_for_all_stops_the_web_server(
+    host: Files, path: str, text: str, place: str
+) -> None:
+    host.write(path, text)
+    host.link("/etc/systemd/system/masked.service", "/dev/null")
+    found = _certbot.stopper(host.tree, STANDALONE)
+    assert found == path + place
+    kept = _certbot.adopted(STANDALONE, ["campus.test"], "campus.test", WEBROOT, found)
+    assert kept == f"{STANDALONE}renew_hook = /usr/local/sbin/chamilo-hardening renewed\n"
+    assert _certbot.stopper(host.tree, NGINX) == "", "its plugin needs no hook that stops it"
+    file = put(host, "campus.test", "campus.test", conf=kept)
+    assert _certbot.pair(host.tree, file, "", "campus.test", NOW, "/var/www/chamilo").settled
+    (host.root / path.lstrip("/")).unlink()
+    assert not _certbot.pair(host.tree, file, "", "campus.test", NOW, "/var/www/chamilo").settled
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/etc/letsencrypt/renewal-hooks/pre/nginx", "#!/bin/sh\n# no stop\nufw allow 80\n"),
+        ("/etc/letsencrypt/renewal-hooks/post/nginx", "service nginx stop\n"),
+        ("/etc/letsencrypt/cli.ini", "#pre-hook = systemctl stop nginx\npost-hook = systemctl stop ufw\n"),
+        ("/etc/cron.d/certbot", f"# 0 */12 * * * root {RENEW}\n0 3 * * * root certbot -q renew\n"),
+        ("/etc/cron.d/backup", "0 3 * * * root backup --pre-hook 'service nginx stop'\n"),
+    ],
+)
+def test_other_hooks_do_not_stop_the_web_server(host: Files, path: str, text: str) -> None:
+    host.write(path, text)
+    assert _certbot.stopper(host.tree, STANDALONE) == ""
+
+
 def test_a_lineage_with_other_names_keeps_its_way_and_gets_the_hook() -> None:
     text = adopted(NGINX, "campus.test", "library.test")
     assert text == NGINX + "renew_hook = /usr/local/sbin/chamilo-hardening renewed\n"

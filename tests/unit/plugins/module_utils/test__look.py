@@ -8,7 +8,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _look
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Door, Look, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Listen, Site, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Listen, Site, VirtualHost, WebServer
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import NO_ANSWER, Answer
 
 HTTP, HTTPS = Listen("*", 80, tls=False), Listen("*", 443, tls=True)
@@ -90,6 +90,44 @@ def test_behind_a_proxy_the_name_is_asked():
 )
 def test_every_virtual_host_can_be_called(names, name):
     assert [door.name for door in look().doors_of(host(HTTP, names=names))] == [name]
+
+
+@pytest.mark.parametrize(
+    ("root", "starts"),
+    [
+        ("/srv/campus/public", [""]),
+        ("/srv/campus/public/", [""]),
+        ("/srv/campus", ["", "/public"]),
+        ("/srv", ["/campus/public"]),
+        ("/", ["/srv/campus/public"]),
+        ("/srv/campus/public/build", []),
+        ("/srv/camp", []),
+        ("", []),
+    ],
+)
+def test_a_folder_leads_to_the_portal_or_does_not(root, starts):
+    own, other = host(HTTP), host(HTTP, names=("_",), root=root)
+    assert [side.start for side in look(own, virtual_hosts=(own, other)).side_doors] == starts
+
+
+@pytest.mark.parametrize(
+    ("web", "redirect", "include"),
+    [
+        (
+            WebServer("nginx", service="nginx"),
+            "return 301 https://campus.test$request_uri;",
+            "include /etc/nginx/sites-available/chamilo-campus_test.d/*.conf;",
+        ),
+        (
+            WebServer("apache", service="apache2"),
+            "Redirect permanent / https://campus.test/",
+            "IncludeOptional /etc/apache2/sites-available/chamilo-campus_test.d/*.conf",
+        ),
+    ],
+)
+def test_what_closes_another_virtual_host_is_a_line_of_its_web_server(web, redirect, include):
+    said = look(web=web).closing(host(HTTP, names=("_",)))
+    assert said.endswith(f'Give it the line "{redirect}", or the line "{include}".')
 
 
 @pytest.fixture

@@ -41,6 +41,26 @@ def test_a_plain_virtual_host_can_be_taken_over(host, server, name):
     assert found.disable == (f"{folder}/sites-enabled/campus.conf",)
 
 
+def test_debians_default_site_that_answers_to_the_name_of_the_host_is_in_the_way(host):
+    ready(host, "apache")
+    host.write("/etc/hostname", "campus\n")
+    host.write("/etc/hosts", "127.0.1.1 campus.test campus\n")
+    host.testbed_site("apache", "plain")
+    host.link("/etc/apache2/sites-enabled/000-default.conf", "../sites-available/000-default.conf")
+    found = takeover(host)
+    assert found.files == ("/etc/apache2/sites-available/000-default.conf",)
+    assert "DocumentRoot /var/www/html" in [place.what for place in found.obstacles]
+    assert "/etc/apache2/sites-available/000-default.conf line" in found.refused["auto"]
+
+
+def test_another_site_without_a_name_in_the_same_file_is_a_neighbour(host):
+    ready(host, "apache")
+    host.write("/etc/hostname", "web.school.test\n")
+    host.write("/etc/hosts", "127.0.1.1 web.school.test web\n")
+    host.site("apache", f"{APACHE.format('', '')}<VirtualHost *:80>\nDocumentRoot /srv/other\n</VirtualHost>\n")
+    assert [place.what for place in takeover(host).neighbours] == ["<VirtualHost *:80> without a name"]
+
+
 @pytest.mark.parametrize("server", ["nginx", "apache"])
 def test_other_sites_in_the_same_file_are_neighbours(host, server):
     ready(host, server)
@@ -132,6 +152,12 @@ location ~ \\.php$ {{ include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/
         ("if ($scheme != https) { return 301 https://campus.test$request_uri; }", True),
         ("if ($scheme != https) { return 301 https://library.test$request_uri; }", False),
         ("if ($http_user_agent ~ bot) { return 403; }", False),
+        ('if ($https = "") { return 301 https://$host$request_uri; }', True),
+        ("if ($server_port != 443) { return 301 https://$host$request_uri; }", True),
+        ("if ($http_host = campus.test) { return 301 https://$host$request_uri; }", True),
+        ("if ($request_uri ~ ^/moodle) { return 302 https://campus.test/; }", False),
+        ("if ($remote_addr !~ ^10\\.) { return 302 https://campus.test/; }", False),
+        ("if ($http_hostile) { return 302 https://campus.test/; }", False),
         ("rewrite ^ https://$host$request_uri? permanent;", True),
         ("listen [::]:80 ipv6only=on;", True),
         ("listen [::]:80 ipv6only=off;", False),
@@ -201,6 +227,16 @@ def test_directives_of_nginx_for_php(host, directive, kept):
     ready(host, "nginx")
     host.site("nginx", NGINX.format("", directive))
     assert takeover(host).possible is kept
+
+
+@pytest.mark.parametrize(
+    "condition, redirected",
+    [("$request_uri ~ ^/moodle", False), ("$scheme = http", True), ("$host = campus.test", True)],
+)
+def test_visitors_of_one_address_are_not_all_that_are_sent_to_https(host, condition, redirected):
+    ready(host, "nginx")
+    host.site("nginx", NGINX.format(f"if ({condition}) {{ return 302 https://campus.test/; }}", ""))
+    assert takeover(host).redirected is redirected
 
 
 def test_the_configuration_that_symfony_recommends(host):

@@ -66,6 +66,28 @@ def look_at() -> Callable[..., FakeLook]:
 
 
 @pytest.fixture
+def beside(look_at: Callable[..., FakeLook]) -> Callable[..., FakeLook]:
+    """A portal whose own virtual host is as it should be, beside one that does not answer to its name."""
+
+    def own(door: Door, path: str) -> Reply:
+        return (301, {"Location": f"https://campus.test{path}"}, b"") if door.scheme == "http" else (403, {}, b"")
+
+    def make(server: Callable[[Door, str], Reply], root: str = "/srv/campus/public", names: tuple[str, ...] = ("_",)):
+        mine = virtual_host("/srv/campus/public")
+        other = VirtualHost("/etc/nginx/sites-enabled/default", 7, names, (HTTP,), root)
+        return look_at(
+            lambda door, path, _request: (own if door.name == "campus.test" else server)(door, path),
+            root="/srv/campus",
+            hosts=(mine, other),
+            serving=(mine,),
+            web=WebServer("nginx", service="nginx"),
+            options={"site": "campus_test"},
+        )
+
+    return make
+
+
+@pytest.fixture
 def web_user() -> str:
     """An account that is neither root nor the one that runs the tests."""
     return next(entry.pw_name for entry in pwd.getpwall() if entry.pw_name in ("www-data", "nobody"))

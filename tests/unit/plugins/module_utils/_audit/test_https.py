@@ -297,6 +297,27 @@ def test_no_plain_http_needs_no_redirect(look_at):
         https.redirect(look_at(redirecting, hosts=()))
 
 
+@pytest.mark.parametrize(("status", "location"), [(200, ""), (302, "/login"), (302, "http://192.0.2.7/login")])
+def test_the_portal_is_served_over_http_under_another_name(beside, status, location):
+    finding = https.redirect(beside(lambda *_: (status, {"Location": location}, b"")))
+    assert finding.status == "fail"
+    assert "/etc/nginx/sites-enabled/default line 7" in finding.evidence
+
+
+@pytest.mark.parametrize(("status", "location"), [(301, "https://campus.test/"), (403, "")])
+def test_another_name_that_serves_nothing_over_http_needs_no_line(beside, status, location):
+    assert https.redirect(beside(lambda *_: (status, {"Location": location}, b""))).status == "pass"
+
+
+def test_another_name_without_an_answer_is_not_assessed(beside):
+    with pytest.raises(Unseen, match=r"192\.0\.2\.7"):
+        https.redirect(beside(lambda *_: (0, {}, b"")))
+
+
+def test_other_sites_may_speak_http(beside):
+    assert https.redirect(beside(lambda *_: (200, {}, b""), root="/srv/second/public")).status == "pass"
+
+
 # ---------------------------------------------------------------------------------------------------------- hsts
 
 

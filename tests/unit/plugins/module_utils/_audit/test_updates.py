@@ -95,6 +95,55 @@ def test_a_silent_server_is_not_assessed(look_at):
         updates.installer(look_at(hosts=()))
 
 
+@pytest.mark.parametrize(("names", "called"), [(("_",), "192.0.2.7"), (("www.campus.test",), "www.campus.test")])
+def test_the_installer_is_open_under_another_name(beside, names, called):
+    finding = updates.installer(beside(lambda *_: (200, {}, str(_).encode()), names=names))
+    assert finding.status == "fail"
+    assert f"http://{called}/main/install/index.php (200)" in finding.evidence
+    for words in (
+        "/etc/nginx/sites-enabled/default line 7",
+        '"return 301 https://campus.test$request_uri;"',
+        '"include /etc/nginx/sites-available/chamilo-campus_test.d/*.conf;"',
+    ):
+        assert words in finding.evidence
+
+
+def test_the_installer_is_open_below_a_folder_above_the_portal(beside):
+    def server(_door, path):
+        return (200, {}, b"wizard") if path.startswith("/campus/public/main/install/") else (404, {}, b"")
+
+    finding = updates.installer(beside(server, root="/srv"))
+    assert "/campus/public/main/install/index.php (200)" in finding.evidence
+
+
+@pytest.mark.parametrize("server", ["nginx", "Apache"])
+def test_another_name_that_leads_to_the_portal_is_no_door(beside, server):
+    def sent_on(_door, path):
+        target = f"https://campus.test{path}"
+        return 301, {"Location": target}, target.encode() if server == "Apache" else b"moved"
+
+    assert updates.installer(beside(sent_on)).status == "pass"
+
+
+def test_a_redirect_to_the_same_name_is_no_refusal(beside):
+    def within(_door, path):
+        return (302, {"Location": "?step=1"}, b"") if "looks" not in path else (404, {}, b"")
+
+    assert updates.installer(beside(within)).status == "fail"
+
+
+@pytest.mark.parametrize("root", ["", "/srv/second/public", "/srv/campus/public/build", "/srv/camp"])
+def test_other_sites_are_not_asked_for_this_installer(beside, root):
+    look = beside(lambda *_: (200, {}, str(_).encode()), root=root)
+    assert updates.installer(look).status == "pass"
+    assert {door.name for door, _path, _request in look.asked} == {"campus.test"}
+
+
+def test_another_name_that_gives_no_answer_is_not_assessed(beside):
+    with pytest.raises(Unseen, match="192.0.2.7"):
+        updates.installer(beside(lambda *_: (0, {}, b"")))
+
+
 # -------------------------------------------------------------------------------------------------------- system
 
 GOOD = """\
