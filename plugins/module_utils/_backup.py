@@ -688,8 +688,8 @@ def links(portal: Portal) -> Iterator[tuple[str, str]]:
             continue
         seen.add(folder)
         # What cannot be listed, because its path is too long or it is a file, has no links for restic either.
-        with contextlib.suppress(OSError), _opened(folder, DIRECTORY) as (handle, real), os.scandir(handle) as entries:
-            for entry in entries if real == folder else ():
+        with contextlib.suppress(OSError), _opened(folder, DIRECTORY) as (handle, real):
+            for entry in list(os.scandir(handle)) if real == folder else ():
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(os.path.join(folder, entry.name))
                 elif entry.is_symlink():

@@ -14,8 +14,8 @@ author:
 description:
   - With O(source=certbot), a certificate that Certbot has for the name already is adopted, whoever had Certbot make it.
     The module adds its own deploy hook behind that of the owner, and a lineage that holds this one name is no longer
-    renewed by a plugin that edits or stops the web server. Where a hook for all renewals stops the web server, a lineage
-    of Certbot's own server stays as it is, and a warning names the file and line. Nothing is issued again.
+    renewed by a plugin that edits or stops the web server. Where a hook for all renewals stops the web server, one of
+    Certbot's own server stays as it is, and a warning names the file and line. Nothing is issued again.
   - When there is none, the module first puts a challenge of its own where Certbot will put that of the authority, and
     asks for it under the public name, at every address of it. Only when it is found there, the authority is asked. A
     count of the attempts is kept on the host, so that the limits of an authority are not used up.

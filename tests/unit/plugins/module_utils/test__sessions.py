@@ -135,7 +135,7 @@ def test_what_cannot_be_read_is_not_left_to_php(host):
     assert not in_php(host)
 
 
-MOCKED = "framework:\n        test: true\n        session:\n            storage_factory_id: session.storage.factory.mock_file\n"
+MOCKED = "framework:\n    test: true\n    session:\n        storage_factory_id: session.storage.factory.mock_file\n"
 
 
 def test_what_only_tests_use_does_not_count(host):
