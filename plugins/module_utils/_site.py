@@ -539,7 +539,7 @@ class _Discovery:
         real = {self.tree.real(path) for path in ours}
         theirs = {server.host.root.rstrip("/") for server in servers if server.host.root}
         roots = frozenset(ours | {path for path in theirs if self.tree.real(path) in real})
-        portal = Portal(self.domain, roots, php.socket or php.sapi)
+        portal = Portal(self.domain, roots, php.socket or php.sapi, f"chamilo-{self.site}.conf")
         found = assess(portal, web.name, configuration, servers, *_answering(web.name)(servers, self.domain))
         return replace(found, refused=refused(self.domain, found, serving, include_line(web, self.site)))
 

@@ -20,11 +20,13 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import _apache, 
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import (
     Configuration,
     Directive,
+    Listen,
     Place,
     Server,
     Takeover,
     VirtualHost,
     every,
+    is_public,
     walk,
 )
 
@@ -36,6 +38,7 @@ class Portal:
     domain: str
     roots: frozenset[str]  # what leads to its document root, or to the project folder, where it does not belong
     php: str  # the socket or address PHP listens on, or mod_php
+    link: str  # the name in sites-enabled under which it is read
 
 
 def assess(
@@ -68,6 +71,7 @@ def assess(
                 if server in foreign:
                     obstacles += lost_in(server.block, portal, configuration)
         obstacles += stray(configuration, file)
+    neighbours += _displaced(portal, web_server, servers, serving)
     for server in fallback:
         # It stays for all other names; for ours its rules would no longer count.
         if _is_root(server.host.root, portal):
@@ -142,6 +146,41 @@ def _refusal(domain: str, lost: Sequence[Place], include: str, instead: str) -> 
 
 def _sorted(places: Iterable[Place]) -> tuple[Place, ...]:
     return tuple(sorted(set(places), key=lambda place: (place.file, place.line)))
+
+
+def _displaced(
+    portal: Portal, web_server: str, servers: Sequence[Server], serving: Sequence[Server]
+) -> Iterator[Place]:
+    """Other sites without a name, which answer for being read first: ours would be read before them."""
+    folder, remedy = {
+        "nginx": (_ENABLED, 'write default_server behind "listen"'),
+        "apache": ("/etc/apache2/sites-enabled", f"rename its link so that it comes before {portal.link}"),
+    }[web_server]
+    addresses = {listen.address for server in serving for listen in server.host.listens} or {"*", "[::]"}
+    sockets: dict[tuple[str, int], list[tuple[Server, Listen]]] = {}
+    for server in servers:
+        for listen in server.host.listens:
+            if listen.address in addresses and is_public(listen.address, listen.port):
+                sockets.setdefault((listen.address, listen.port), []).append((server, listen))
+    for candidates in sockets.values():
+        foremost = candidates[0][0]
+        host = foremost.host
+        link = host.enabled_by or host.file
+        if (
+            not any(listen.default for _server, listen in candidates)
+            and foremost not in serving
+            and not (host.ours or _is_root(host.root, portal) or _has_name(foremost))
+            and posixpath.dirname(link) == folder
+            and posixpath.basename(link) > portal.link
+        ):
+            what = f"{foremost.block.written} without a name, and no longer the first one that is read: {remedy}"
+            yield Place(host.file, host.line, what)
+
+
+def _has_name(server: Server) -> bool:
+    """Whether visitors can reach it by a name that is written in it."""
+    written = every(server.block.block or (), "server_name", "servername", "serveralias")
+    return any("." in name for item in written for name in item.arguments)
 
 
 def _other_names(server: Server, domain: str) -> Iterator[Place]:

@@ -70,6 +70,50 @@ def test_other_sites_in_the_same_file_are_neighbours(host, server):
     assert {place.what.split()[-1] for place in found.neighbours} == {"library.test"}
 
 
+NAMELESS = {
+    "nginx": "server {{\n listen 80{};\n server_name {};\n root /srv/other;\n}}\n",
+    "apache": "<VirtualHost *:80{}>\n ServerAdmin root@{}\n DocumentRoot /srv/other\n</VirtualHost>\n",
+}
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+@pytest.mark.parametrize(
+    ("link", "portal", "displaced"),
+    [
+        ("default.conf", "portal.conf", True),
+        ("000-default.conf", "portal.conf", False),
+        ("default.conf", "campus.conf", False),  # it was not the first one before either
+        ("default.conf", "", True),
+    ],
+)
+def test_a_neighbour_that_answers_for_being_first_stays_the_first(host, server, link, portal, displaced):
+    ready(host, server)
+    file = host.site(server, NAMELESS[server].format("", "_"), link)
+    if portal:
+        host.site(server, {"nginx": NGINX, "apache": APACHE}[server].format("", ""), portal)
+    found = takeover(host)
+    assert [place.file for place in found.neighbours] == [file] * displaced
+    assert set(found.refused) == ({"auto", "managed"} if displaced else set())
+    if displaced:
+        remedy = {"nginx": "default_server", "apache": "comes before chamilo-campus_test.conf"}
+        assert remedy[server] in found.refused["managed"]
+
+
+@pytest.mark.parametrize(("more", "name"), [(" default_server", "_"), ("", "other.test")])
+def test_a_neighbour_that_says_so_or_has_a_name_may_come_later(host, more, name):
+    ready(host, "nginx")
+    host.site("nginx", NAMELESS["nginx"].format(more, name), "default.conf")
+    host.site("nginx", NGINX.format("", ""), "portal.conf")
+    assert takeover(host).possible
+
+
+def test_a_neighbour_at_another_address_is_not_displaced(host):
+    ready(host, "nginx")
+    host.site("nginx", NAMELESS["nginx"].format("", "_"), "default.conf")
+    host.site("nginx", NGINX.format("", "").replace("listen 80", "listen 10.0.0.5:80"), "portal.conf")
+    assert takeover(host).possible
+
+
 @pytest.mark.parametrize("server", ["nginx", "apache"])
 def test_foreign_headers_are_no_neighbours(host, server):
     ready(host, server)
