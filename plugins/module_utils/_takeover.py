@@ -96,6 +96,13 @@ def refused(domain: str, found: Takeover, serving: Sequence[VirtualHost], includ
     """
     why = {}
     kept = _is_kept(serving)
+    displaced = [place for place in found.neighbours if place.file not in found.files]
+    if displaced and len(displaced) == len(found.obstacles):
+        text = (
+            f"{domain} was left as it is, because another site would go dark: {_written(displaced)}. Do so, or set "
+            f'chamilo_https_vhost to include and add the line "{include}" to the portal\'s own virtual host.'
+        )
+        return {"managed": text} if kept else {"auto": text, "managed": text}
     if found.neighbours:
         instead = "or give each of the other sites a file of its own"
         why["managed"] = _refusal(domain, found.neighbours, include, instead)
@@ -127,7 +134,7 @@ def twice(domain: str, serving: Sequence[VirtualHost], wish: str, ours: Mapping[
             wrong += said
     if not wrong:
         return ""
-    places = "; ".join(f"{place.file} line {place.line}: {place.what}" for place in _sorted(wrong))
+    places = _written(_sorted(wrong))
     named = sorted({place.what.split()[0] for place in wrong})
     instead = " and ".join(f'"{name} {ours[name]};"' for name in named)
     return (
@@ -137,11 +144,14 @@ def twice(domain: str, serving: Sequence[VirtualHost], wish: str, ours: Mapping[
 
 
 def _refusal(domain: str, lost: Sequence[Place], include: str, instead: str) -> str:
-    places = "; ".join(f"{place.file} line {place.line}: {place.what}" for place in lost)
     return (
-        f"{domain} is served by a virtual host that does more than ours would: {places}. It was left as it is. Set "
-        f'chamilo_https_vhost to include and add the line "{include}" to that virtual host, {instead}.'
+        f"{domain} is served by a virtual host that does more than ours would: {_written(lost)}. It was left as it is. "
+        f'Set chamilo_https_vhost to include and add the line "{include}" to that virtual host, {instead}.'
     )
+
+
+def _written(places: Iterable[Place]) -> str:
+    return "; ".join(f"{place.file} line {place.line}: {place.what}" for place in places)
 
 
 def _sorted(places: Iterable[Place]) -> tuple[Place, ...]:
