@@ -304,7 +304,7 @@ class _Drill:
             server.client(["--database", self.portal.name], stream)
         again = f"{scratch}/again.sql"
         with open(again, "xb") as output:
-            command = [_backup.dumper(), "--no-defaults", "--user=root", f"--socket={server.socket}"]
+            command = [_backup.dumper(), *_LOCAL, f"--socket={server.socket}"]
             done = subprocess.run(
                 [*_stranger(), *command, *_backup.DUMP_OPTIONS, *_backup.PROGRAMS, "--", self.portal.name],
                 stdout=output,
@@ -421,6 +421,10 @@ def _users(pid: int) -> set[int]:
         return {int(word) for line in stream if line.startswith(b"Uid:") for word in line.split()[1:]}
 
 
+# How its own clients log in.
+_LOCAL = ("--no-defaults", "--user=root", "--skip-ssl")
+
+
 @dataclass(frozen=True)
 class Server:
     """A database server of the drill's own, behind a socket that nobody else reaches."""
@@ -429,7 +433,7 @@ class Server:
 
     def client(self, arguments: Sequence[str], stdin: Any = subprocess.DEVNULL) -> None:
         program = shutil.which("mariadb", path=_backup.environment()["PATH"]) or "mysql"
-        options = ["--no-defaults", "--user=root", f"--socket={self.socket}", "--binary-mode", DISCREET]
+        options = [*_LOCAL, f"--socket={self.socket}", "--binary-mode", DISCREET]
         done = subprocess.run(
             [*_stranger(), program, *options, "--max-allowed-packet=1G", "--default-character-set=utf8mb4", *arguments],
             stdin=stdin,
@@ -470,7 +474,8 @@ def _server(scratch: str) -> Iterator[Server]:
     server = Server(f"{scratch}/mysql.sock")
     # Nothing of it has to outlive a power cut.
     quick = ["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-buffer-pool-size=64M"]
-    alone = ["--skip-networking", "--skip-log-bin", "--max-allowed-packet=1G"]
+    # For TLS it would make itself a key at each start, which takes a second.
+    alone = ["--skip-networking", "--skip-ssl", "--skip-log-bin", "--max-allowed-packet=1G"]
     process = subprocess.Popen(
         [*_stranger(), program, *options, *quick, *alone]
         + [f"--socket={server.socket}", f"--pid-file={folder}/pid", f"--log-error={log}", f"--tmpdir={scratch}"],
