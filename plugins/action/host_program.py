@@ -1,18 +1,22 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the program on the controller and has the module of the same name install it."""
+"""Makes the program on the controller. The module of the same name installs it, unless discovery saw it there."""
 
 from __future__ import annotations
 
 import base64
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._program import build
+from ansible_collections.chamilo.hardening.plugins.module_utils._alert import Addressee
+from ansible_collections.chamilo.hardening.plugins.module_utils._install import asks_for_nothing
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import seen
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._program import Program, build
 
 
 class ActionModule(ActionBase):
@@ -22,6 +26,9 @@ class ActionModule(ActionBase):
             if name in self._task.args:
                 raise AnsibleActionFail(f"host_program: {name} is made by the collection and cannot be given.")
         program = build()
+        if self._is_there(program, task_vars or {}):
+            result.update(changed=False, version=program.version, **({"diff": []} if self._task.diff else {}))
+            return result
         content = base64.b64encode(zlib.compress(program.content)).decode()
         result.update(
             self._execute_module(
@@ -31,3 +38,13 @@ class ActionModule(ActionBase):
             )
         )
         return result
+
+    def _is_there(self, program: Program, task_vars: Mapping[str, Any]) -> bool:
+        """Whether discovery saw it in this run, as this task would make it."""
+        given = self._task.args
+        known = seen(self._task, task_vars).get("program")
+        if not known or "path" in given:
+            return False
+        told = [given.get(name) for name in ("alert_mail", "alert_webhook")]
+        tell = None if told == [None, None] else Addressee(*(value or "" for value in told))
+        return asks_for_nothing(program.content, tell, known)

@@ -138,6 +138,13 @@ in_force:
     headers:campus:
       generation: 59c15b3967248f81
       files: {/etc/nginx/sites-available/chamilo-campus.d/headers.conf: file}
+program:
+  description:
+    - What the host program that M(chamilo.hardening.host_program) installed was made of, for which Python, and a
+      fingerprint of whom it tells, which says nothing to anybody else.
+    - Empty where it is not there, or a part of it is not as it was written. Without root there is none.
+  returned: success
+  type: dict
 settings_in_force:
   description:
     - What M(chamilo.hardening.chamilo_settings) was asked for last by each section, as far as nothing of it would
@@ -599,6 +606,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._env_memory import recall
+from ansible_collections.chamilo.hardening.plugins.module_utils._install import seen as installed_program
 from ansible_collections.chamilo.hardening.plugins.module_utils._overrides import OverridesError
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError, order
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import SettingsError
@@ -661,6 +669,7 @@ def main() -> None:
             _judge(tree, site)
         # Only root may read what it rests on.
         in_force = Engine().in_force() if os.geteuid() == 0 else {}
+        program = installed_program() if os.geteuid() == 0 else {}
         settings, settings_kept = _settings(site) if os.geteuid() == 0 else ({}, [])
         kept = sorted(recall()) if os.geteuid() == 0 else []
     except (SiteError, PermsError, StateError, OSError) as problem:
@@ -672,7 +681,7 @@ def main() -> None:
         module.fail_json(msg=site.takeover.refused[takeover])
     if complaint := twice(site.domain, site.serving, takeover, once):
         module.fail_json(msg=complaint)
-    found = {"site": asdict(site), "in_force": in_force, "settings_in_force": settings}
+    found = {"site": asdict(site), "program": program, "in_force": in_force, "settings_in_force": settings}
     module.exit_json(changed=False, **found, settings_kept=settings_kept, environment_kept=kept)
 
 

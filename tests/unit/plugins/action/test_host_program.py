@@ -13,7 +13,47 @@ import pytest
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.chamilo.hardening.plugins.action.host_program import ActionModule
+from ansible_collections.chamilo.hardening.plugins.module_utils import _install
+from ansible_collections.chamilo.hardening.plugins.module_utils._alert import Addressee
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._program import build
+
+MAIL = Addressee("admin@school.example")
+SEEN = {
+    "made_of": _install._name(build().content, b"1234").hex(),
+    "magic": b"1234".hex(),
+    "salt": "x",
+    "told": _install._fingerprint(_install._addressee(MAIL), "x"),
+}
+AWAY = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+TOLD = {"alert_mail": MAIL.mail, "alert_webhook": ""}
+
+
+def known(seen: dict[str, str]) -> dict[str, Any]:
+    return {"_chamilo_each_once": True, "__chamilo_common_info": {"program": seen}}
+
+
+@pytest.mark.parametrize(
+    ("variables", "options", "asked"),
+    [
+        (known(SEEN), TOLD, False),
+        (known(SEEN), {}, False),
+        ({}, TOLD, True),
+        ({**known(SEEN), "_chamilo_each_once": False}, TOLD, True),
+        (known({}), TOLD, True),
+        (known({**SEEN, "made_of": "00"}), TOLD, True),
+        (known({**SEEN, "told": ""}), TOLD, True),
+        (known(SEEN), {**TOLD, "alert_webhook": "https://hook.example/x"}, True),
+        (known(SEEN), {**TOLD, "path": "/usr/local/sbin/x"}, True),
+    ],
+)
+def test_the_host_is_asked_unless_discovery_saw_it_there(
+    ansible: Any, variables: dict[str, Any], options: dict[str, Any], asked: bool
+) -> None:
+    """One that cannot be reached gives it away."""
+    task = {"chamilo.hardening.host_program": options}
+    plays = [{"hosts": "chamilo", "gather_facts": False, "vars": variables, "tasks": [task]}]
+    found = ansible.play(plays, {"campus.test": AWAY}, "--diff").recap("campus.test")
+    assert (found["unreachable"], found["ok"], found["changed"]) == ((1, 0, 0) if asked else (0, 1, 0))
 
 
 def run(**arguments: Any) -> tuple[dict[str, Any], dict[str, Any]]:

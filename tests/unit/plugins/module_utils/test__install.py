@@ -22,7 +22,14 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _install
 from ansible_collections.chamilo.hardening.plugins.module_utils._alert import Addressee
-from ansible_collections.chamilo.hardening.plugins.module_utils._install import DAILY, UNIT, Installed, install
+from ansible_collections.chamilo.hardening.plugins.module_utils._install import (
+    DAILY,
+    UNIT,
+    Installed,
+    asks_for_nothing,
+    install,
+    seen,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError, Store
 
@@ -64,6 +71,9 @@ class Place:
         machine = Machine(self.run, systemd=systemd)
         paths = {"units": str(self.units), "addressee": str(self.addressee)}
         return install(content, "1.2.3", str(self.program), check, machine, tell=tell, store=store, **paths)
+
+    def seen(self) -> dict[str, str]:
+        return seen(str(self.program), str(self.units), str(self.addressee))
 
 
 @pytest.fixture
@@ -165,8 +175,33 @@ def test_what_somebody_changed_is_mended(place: Place, what: str) -> None:
         (place.units / UNIT).write_text("")
     else:
         (place.units / "sysinit.target.wants" / UNIT).unlink()
+    assert place.seen() == {}
     assert place.install().changed
     assert not place.install().changed
+
+
+def test_who_saw_it_knows_whether_there_is_something_to_do(place: Place) -> None:
+    assert place.seen() == {}
+    place.install()
+    known = place.seen()
+    assert asks_for_nothing(ONE, None, known)
+    assert not asks_for_nothing(TWO, None, known) and not asks_for_nothing(ONE, Addressee(), known)
+    told = Addressee("admin@school.example", "https://hook.example/secret")
+    place.install(tell=told)
+    known, again = place.seen(), place.seen()
+    assert asks_for_nothing(ONE, told, known) and asks_for_nothing(ONE, None, known)
+    assert not asks_for_nothing(ONE, Addressee("admin@school.example"), known)
+    assert known["told"] != again["told"], "it cannot be compared with another one"
+    place.addressee.chmod(0o644)
+    assert not asks_for_nothing(ONE, told, place.seen())
+
+
+def test_a_host_with_another_python_is_asked_about_its_own(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as over_there:
+        over_there.setattr(_install, "MAGIC_NUMBER", b"\0\0\r\n")
+        place.install()
+        known = place.seen()
+    assert asks_for_nothing(ONE, None, known) and not asks_for_nothing(ONE, None, place.seen())
 
 
 def test_without_systemd_the_files_are_enough(place: Place) -> None:

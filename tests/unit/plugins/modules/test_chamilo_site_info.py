@@ -126,6 +126,15 @@ def test_what_is_kept_of_the_environment_is_named_to_root(capsys, monkeypatch):
         assert run(capsys, domain="campus.test")["environment_kept"] == kept
 
 
+def test_the_host_program_is_looked_at_by_root(capsys, monkeypatch):
+    monkeypatch.setattr(chamilo_site_info, "installed_program", lambda: {"made_of": "x"})
+    monkeypatch.setattr(chamilo_site_info, "Engine", lambda: SimpleNamespace(in_force=dict))
+    monkeypatch.setattr(chamilo_site_info, "settings_in_force", lambda _site: {})
+    for user, program in ((0, {"made_of": "x"}), (1000, {})):
+        monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda user=user: user)
+        assert run(capsys, domain="campus.test")["program"] == program
+
+
 def test_the_domain_is_needed(capsys):
     assert "domain" in run(capsys)["msg"]
 
