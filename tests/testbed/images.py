@@ -50,7 +50,8 @@ BASE_HOOKS = (
 )
 PHP_EXTENSIONS = "fpm cli mysql xml mbstring curl gd intl zip ldap apcu bcmath"
 
-# No service may start while an image is made: there is no init in the container.
+# No service may start while an image is made: there is no init in the container. What apt reads of its lists is kept: each
+# host would read them again.
 APT = """
 export DEBIAN_FRONTEND=noninteractive
 printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d
@@ -58,6 +59,7 @@ chmod 755 /usr/sbin/policy-rc.d
 apt-get -q -o Acquire::Languages=none update
 apt-get -q -y --no-install-recommends -o DPkg::Options::=--force-unsafe-io install {packages}
 apt-get clean
+apt-cache gencaches
 rm /usr/sbin/policy-rc.d
 """
 
