@@ -50,8 +50,8 @@ BASE_HOOKS = (
 )
 PHP_EXTENSIONS = "fpm cli mysql xml mbstring curl gd intl zip ldap apcu bcmath"
 
-# No service may start while an image is made: there is no init in the container. What apt reads of its lists is kept: each
-# host would read them again.
+# No service may start while an image is made: there is no init in the container. What apt makes of its lists is kept:
+# each host would make it again.
 APT = """
 export DEBIAN_FRONTEND=noninteractive
 printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d

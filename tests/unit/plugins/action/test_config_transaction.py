@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import plan
 
 NAME, PATH = "headers:campus", "/etc/nginx/headers.conf"
@@ -21,37 +19,30 @@ SEEN = {
 AWAY = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
 
 
-def play(ansible: Any, variables: dict[str, Any], options: dict[str, Any]) -> dict[str, int]:
-    task = {"chamilo.hardening.config_transaction": {"name": NAME, "files": FILES, **options}}
-    plays = [{"hosts": "chamilo", "gather_facts": False, "vars": variables, "tasks": [task]}]
-    found: dict[str, int] = ansible.play(plays, {"campus.test": AWAY}, "--diff").recap("campus.test")
-    return found
-
-
 def known(seen: dict[str, Any]) -> dict[str, Any]:
     return {"_chamilo_each_once": True, "__chamilo_common_info": {"in_force": {NAME: seen}}}
 
 
-def test_what_discovery_found_in_force_is_not_asked_for_again(ansible: Any) -> None:
-    found = play(ansible, known(SEEN), {"test": [["nginx", "-t"]], "load": {"service": "nginx"}})
-    assert (found["ok"], found["changed"], found["unreachable"]) == (1, 0, 0)
+QUESTIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({}, {}),
+    ({**known(SEEN), "_chamilo_each_once": False}, {}),
+    (known({**SEEN, "generation": "0000000000000000"}), {}),
+    (known({**SEEN, "files": {PATH: "file"}}), {}),
+    (known(SEEN), {"state": "absent"}),
+    (known(SEEN), {"name": "headers:other"}),
+    (known(SEEN), {"files": [{**FILES[0], "mode": "0600"}, FILES[1]]}),
+    (known(SEEN), {"files": [{**FILES[0], "mode": "a+r"}, FILES[1]]}),
+    (known(SEEN), {"files": "none"}),
+]
+ANSWERED = [(known(SEEN), {"test": [["nginx", "-t"]], "load": {"service": "nginx"}})]
 
 
-@pytest.mark.parametrize(
-    ("variables", "options"),
-    [
-        ({}, {}),
-        ({**known(SEEN), "_chamilo_each_once": False}, {}),
-        (known({**SEEN, "generation": "0000000000000000"}), {}),
-        (known({**SEEN, "files": {PATH: "file"}}), {}),
-        (known(SEEN), {"state": "absent"}),
-        (known(SEEN), {"name": "headers:other"}),
-        (known(SEEN), {"files": [{**FILES[0], "mode": "0600"}, FILES[1]]}),
-        (known(SEEN), {"files": [{**FILES[0], "mode": "a+r"}, FILES[1]]}),
-        (known(SEEN), {"files": "none"}),
-    ],
-)
-def test_the_host_is_asked_about_everything_else(
-    ansible: Any, variables: dict[str, Any], options: dict[str, Any]
-) -> None:
-    assert play(ansible, variables, options)["unreachable"] == 1
+def test_only_what_discovery_found_in_force_is_not_asked_for_again(ansible: Any) -> None:
+    hosts, tasks = {}, []
+    for number, (variables, options) in enumerate([*QUESTIONS, *ANSWERED]):
+        hosts[f"host{number}.test"] = {**AWAY, **variables}
+        task = {"chamilo.hardening.config_transaction": {"name": NAME, "files": FILES, **options}}
+        tasks.append({**task, "when": f"inventory_hostname == 'host{number}.test'"})
+    done = ansible.play([{"hosts": "chamilo", "gather_facts": False, "tasks": tasks}], hosts, "--diff")
+    found = [(one["ok"], one["changed"], one["unreachable"]) for one in map(done.recap, hosts)]
+    assert found == [(0, 0, 1)] * len(QUESTIONS) + [(1, 0, 0)]
