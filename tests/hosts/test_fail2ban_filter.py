@@ -53,21 +53,22 @@ CATASTROPHIC = [
     r".*.*.*.*\x02$",
 ]
 
-# Runs on the host: the engine, on what it reads.
+# Runs on the host: the engine, on each line it reads.
 ON_HOST = """
 import json, sys, time
 sys.path.insert(0, "/opt/proof")
 from ansible_collections.chamilo.hardening.plugins.module_utils import _fail2ban_filter as engine
-told = json.load(sys.stdin)
-samples = [engine.Sample(*each) for each in told.pop("samples")]
-budget, escaped = told.pop("budget"), told.pop("escaped")
-began = time.monotonic()
-try:
-    answer = engine.prove(engine.Definition(**{k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}),
-                          samples, budget, escaped).to_dict()
-except engine.FilterError as problem:
-    answer = {"refused_because": str(problem)}
-json.dump({**answer, "seconds": time.monotonic() - began}, sys.stdout)
+for line in sys.stdin:
+    told = json.loads(line)
+    samples = [engine.Sample(*each) for each in told.pop("samples")]
+    budget, escaped = told.pop("budget"), told.pop("escaped")
+    began = time.monotonic()
+    try:
+        definition = engine.Definition(**{k: tuple(v) if isinstance(v, list) else v for k, v in told.items()})
+        answer = engine.prove(definition, samples, budget, escaped).to_dict()
+    except engine.FilterError as problem:
+        answer = {"refused_because": str(problem)}
+    print(json.dumps({**answer, "seconds": time.monotonic() - began}), flush=True)
 """
 
 
@@ -84,8 +85,15 @@ def host(cell: Cell) -> Iterator[Host]:
     hosts.down(network)
 
 
+@pytest.fixture(scope="module")
+def engine(host: Host) -> Iterator[subprocess.Popen[str]]:
+    command = ["docker", "exec", "-i", host.container, "python3", "-c", ON_HOST]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+
+
 @pytest.fixture
-def prove(host: Host) -> Any:
+def prove(engine: subprocess.Popen[str]) -> Any:
     def run(
         failregex: Any = ACCESS, match: Any = ((LINE, "203.0.113.7"),), no_match: Any = (), **options: Any
     ) -> dict[str, Any]:
@@ -97,7 +105,9 @@ def prove(host: Host) -> Any:
             "escaped": "auto",
         }
         told |= {"samples": [list(each) for each in match] + [[line, ""] for line in no_match], **options}
-        answer: dict[str, Any] = json.loads(host.run(["python3", "-c", ON_HOST], data=json.dumps(told)).stdout)
+        assert engine.stdin and engine.stdout
+        print(json.dumps(told), file=engine.stdin, flush=True)
+        answer: dict[str, Any] = json.loads(engine.stdout.readline())
         return answer
 
     return run
