@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+CONNECTION = ROOT / "tests/testbed/connection"
 WARNING = re.compile(r"\[(?:WARNING|DEPRECATION WARNING)\]")
 RECAP = re.compile(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)\s", re.MULTILINE)
 
@@ -40,7 +41,7 @@ def play(
     done = subprocess.run(
         command,
         cwd=ROOT,
-        env={**os.environ, "NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1"},
+        env={**os.environ, "NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONNECTION_PLUGINS": str(CONNECTION)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -81,7 +81,7 @@ class Playbook:
 
     def inventory(self, *targets: Host) -> Path:
         path = self.folder / "hosts.yml"
-        known = {target.domain: target.inventory() for target in targets}
+        known = {target.domain: target.quick_inventory() for target in targets}
         path.write_text(yaml.safe_dump({"chamilo": {"hosts": known}}))
         return path
 
@@ -154,6 +154,19 @@ def proxy(host: Host, make: Callable[..., Host]) -> Host:
     made.run("systemctl restart nginx")
     made.wait(f"http://{host.domain}/", address=made.address)
     return made
+
+
+def into_a_release(host: Host) -> None:
+    """current -> releases/7, with a var/ that all releases share: how deployment tools lay an application."""
+    root, service = "/var/www/chamilo", {"nginx": "nginx", "apache": "apache2"}[host.web]
+    host.run(
+        f"mkdir -p /srv/campus/releases /srv/campus/shared && mv {root} /srv/campus/releases/7 &&"
+        " mv /srv/campus/releases/7/var /srv/campus/shared/var && ln -s ../../shared/var /srv/campus/releases/7/var &&"
+        " ln -s releases/7 /srv/campus/current && chown root:root /srv/campus/releases/7 &&"
+        " chmod 755 /srv/campus/releases/7 &&"
+        f" sed -i 's#{root}#/srv/campus/current#g' /etc/{service}/sites-available/* &&"
+        f" systemctl restart 'php*-fpm.service' {service}"
+    )
 
 
 def include_line(host: Host) -> str:

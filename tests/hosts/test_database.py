@@ -435,8 +435,8 @@ def test_a_database_on_another_host_is_used_with_an_account_of_its_own_and_over_
     path = tmp_path / "two.yml"
     settings = {"chamilo_database_bind_address": store.address, "chamilo_database_clients": [web.address]}
     groups = {
-        "chamilo_web": {"hosts": {web.domain: web.inventory()}},
-        "chamilo_db": {"hosts": {store.domain: {**store.inventory(), **settings}}},
+        "chamilo_web": {"hosts": {web.domain: web.quick_inventory()}},
+        "chamilo_db": {"hosts": {store.domain: {**store.quick_inventory(), **settings}}},
     }
     path.write_text(yaml.safe_dump({"chamilo": {"children": groups}}))
     before = accounts(store)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.hosts.hardening import Playbook, missing_from_the_portal
+from tests.hosts.hardening import Playbook, into_a_release, missing_from_the_portal
 from tests.hosts.test_audit_data import audit, install
 from tests.playbook import PlayError
 from tests.testbed import authority
@@ -299,15 +299,7 @@ def test_our_own_files_in_the_tree_belong_to_its_owner_as_well(fresh: Host, play
 
 def test_a_release_behind_a_link(fresh: Host, playbook: Playbook) -> None:
     """current -> releases/7, with a var/ that all releases share. The next release needs no other configuration."""
-    service = {"nginx": "nginx", "apache": "apache2"}[fresh.web]
-    fresh.run(
-        f"mkdir -p /srv/campus/releases /srv/campus/shared && mv {ROOT} /srv/campus/releases/7 &&"
-        " mv /srv/campus/releases/7/var /srv/campus/shared/var && ln -s ../../shared/var /srv/campus/releases/7/var &&"
-        " ln -s releases/7 /srv/campus/current && chown root:root /srv/campus/releases/7 &&"
-        " chmod 755 /srv/campus/releases/7 &&"
-        f" sed -i 's#{ROOT}#/srv/campus/current#g' /etc/{service}/sites-available/* &&"
-        f" systemctl restart 'php*-fpm.service' {service}"
-    )
+    into_a_release(fresh)
     only = ("--tags", "https,permissions,sessions")
     playbook.harden(fresh, *only)
     assert missing_from_the_portal(fresh, "https") == []

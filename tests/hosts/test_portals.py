@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.hosts.hardening import BEHIND, GUIDE, HSTS, Playbook, missing_from_the_portal, neighbour
+from tests.hosts.test_sessions import CHOSEN, SCRIPT, logged_in
 from tests.playbook import play
 from tests.testbed import authority, mail
+from tests.testbed.app.selfcheck import PASSWORDS, Browser
 from tests.testbed.hosts import Host
 from tests.testbed.mail import Sink
 
@@ -64,7 +66,7 @@ def also_serve(host: Host, name: str, root: str) -> None:
 def inventory(playbook: Playbook, host: Host, *names: str, **own: Mapping[str, object]) -> Path:
     """One host under several names, as somebody with two portals on it writes it. ``own``: variables of one name."""
     path = playbook.folder / "portals.json"
-    portals = {name: {**host.inventory(), **own.get(name.partition(".")[0], {})} for name in names}
+    portals = {name: {**host.quick_inventory(), **own.get(name.partition(".")[0], {})} for name in names}
     path.write_text(json.dumps({"chamilo": {"hosts": portals}}))
     return path
 
@@ -135,6 +137,29 @@ def test_two_portals_on_one_host_keep_apart(fresh: Host, playbook: Playbook) -> 
     assert faults(fresh, fresh.domain) == []
     fresh.run("chamilo-hardening undo uploads --yes")
     assert blocked(fresh, "chamilo") == before
+
+
+def test_one_of_two_portals_may_keep_its_sessions_itself(fresh: Host, playbook: Playbook) -> None:
+    """People stay logged in on both, and where PHP keeps them nobody chooses the number of a session."""
+    fresh.run(SECOND)
+    also_serve(fresh, "second.test", "/var/www/second")
+    own = "framework:\n    session:\n        handler_id: 'file://%kernel.project_dir%/var/sessions'\n"
+    fresh.put("/var/www/second/config/packages/own.yaml", own)
+    fresh.run("install -d -o www-data -g www-data -m 0700 /var/www/second/var/sessions")
+    names = (fresh.domain, "second.test")
+    hosts = inventory(playbook, fresh, *names)
+    only = ("--tags", "https,permissions,sessions")
+    play("harden", hosts, *only, variables=VARIABLES)
+    for name in names:
+        visitor = Browser(f"https://{name}", fresh.address, str(authority.certificate()))
+        answer = visitor.post_json("/login_json", username="student01", password=PASSWORDS["student01"])
+        assert answer.status == 200 and logged_in(visitor), name
+    parts = fresh.run("ls /usr/local/share/chamilo-hardening/prepend.d").stdout.split()
+    assert "sessions-campus_test" in parts and "sessions-second_test" not in parts
+    (line,) = fresh.http(f"https://{fresh.domain}{SCRIPT}?session_id={CHOSEN}").values("Set-Cookie")
+    assert CHOSEN not in line
+    again = play("harden", hosts, *only, variables=VARIABLES)
+    assert [again.changed[name] for name in names] == [0, 0]
 
 
 def test_two_portals_do_not_fight_over_the_watch_and_the_mail_program(

@@ -189,7 +189,7 @@ def ready(cell: Cell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]
     folder = tmp_path_factory.mktemp("ansible")
     install = [{"hosts": "all", "gather_facts": False, "tasks": [{"chamilo.hardening.host_program": None}]}]
     (folder / "install.yml").write_text(yaml.safe_dump(install))
-    (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"campus": host.inventory()}}}))
+    (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": {"campus": host.quick_inventory()}}}))
     assert play(str(folder / "install.yml"), folder / "hosts.yml").changed == {"campus": 1}
     assert play(str(folder / "install.yml"), folder / "hosts.yml").changed == {"campus": 0}
     yield lab
@@ -378,7 +378,7 @@ def test_killed_before_each_system_call(lab: Lab, pytestconfig: pytest.Config) -
 
 def test_through_ansible(lab: Lab, tmp_path: Path) -> None:
     inventory = tmp_path / "hosts.yml"
-    inventory.write_text(yaml.safe_dump({"all": {"hosts": {"campus": lab.host.inventory()}}}))
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": {"campus": lab.host.quick_inventory()}}}))
 
     def write(plan: dict[str, Any]) -> str:
         task = {"chamilo.hardening.config_transaction": plan}

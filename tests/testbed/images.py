@@ -50,8 +50,7 @@ BASE_HOOKS = (
 )
 PHP_EXTENSIONS = "fpm cli mysql xml mbstring curl gd intl zip ldap apcu bcmath"
 
-# No service may start while an image is made: there is no init in the container. What apt makes of its lists is kept:
-# each host would make it again.
+# No service may start while an image is made: there is no init in the container.
 APT = """
 export DEBIAN_FRONTEND=noninteractive
 printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d
@@ -59,7 +58,6 @@ chmod 755 /usr/sbin/policy-rc.d
 apt-get -q -o Acquire::Languages=none update
 apt-get -q -y --no-install-recommends -o DPkg::Options::=--force-unsafe-io install {packages}
 apt-get clean
-apt-cache gencaches
 rm /usr/sbin/policy-rc.d
 """
 
@@ -176,7 +174,8 @@ def image(release: str, web: str, state: str = "sloppy") -> str:
         return base(release)
     parent = stack(release) if state == "virgin" else site(release)
     packages = {"nginx": "nginx", "apache": "apache2"}[web]
-    script = APT.format(packages=packages)
+    # What apt makes of its lists stays, or each host would make it again.
+    script = APT.format(packages=packages) + "apt-cache gencaches\n"
     if web == "nginx" and state == "sloppy":
         # Debian 13 hides the version; a host that was upgraded from an older Debian shows it.
         script += r"sed -i 's/^\s*server_tokens off;.*/\tserver_tokens on;/' /etc/nginx/nginx.conf" + "\n"

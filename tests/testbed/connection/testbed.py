@@ -1,0 +1,64 @@
+"""How the tests have Ansible reach their hosts: like community.docker.docker, at a twentieth of its price."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.connection import ConnectionBase
+
+from tests.testbed.engine import AROUND, way_in
+
+DOCUMENTATION = """
+name: testbed
+short_description: Runs tasks in hosts of the testbed
+description: As root, in the container that C(ansible_host) names.
+author: The chamilo.hardening maintainers
+options:
+  remote_addr:
+    description: The container.
+    type: str
+    required: true
+    vars:
+      - name: ansible_host
+"""
+
+
+class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible comes without types
+    transport = "testbed"
+    has_pipelining = True
+
+    def _connect(self) -> Connection:
+        self._connected = True
+        return self
+
+    def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
+        super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
+        container = self.get_option("remote_addr")
+        way = way_in(container)
+        if not way:
+            raise AnsibleConnectionFailure(f"There is no container {container} here that runs.")
+        done = subprocess.run(
+            [*way, "sh", "-c", cmd], input=in_data or b"", capture_output=True, env=AROUND, umask=0o022, check=False
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    def put_file(self, in_path: str, out_path: str) -> None:
+        super().put_file(in_path, out_path)
+        self._copied(self.exec_command(f"cat >{quote(out_path)}", Path(in_path).read_bytes()), out_path)
+
+    def fetch_file(self, in_path: str, out_path: str) -> None:
+        super().fetch_file(in_path, out_path)
+        Path(out_path).write_bytes(self._copied(self.exec_command(f"cat {quote(in_path)}"), in_path))
+
+    def _copied(self, answer: tuple[int, bytes, bytes], path: str) -> bytes:
+        code, out, said = answer
+        if code:
+            raise AnsibleConnectionFailure(f"{path} could not be copied: {said.decode(errors='replace')}")
+        return out
+
+    def close(self) -> Any:
+        self._connected = False
