@@ -15,7 +15,7 @@ from tests.testbed.engine import AROUND, way_in
 DOCUMENTATION = """
 name: testbed
 short_description: Runs tasks in hosts of the testbed
-description: As root, in the container that C(ansible_host) names.
+description: In the container that C(ansible_host) names, as root unless C(ansible_user) says otherwise.
 author: The chamilo.hardening maintainers
 options:
   remote_addr:
@@ -24,6 +24,12 @@ options:
     required: true
     vars:
       - name: ansible_host
+  remote_user:
+    description: As whom.
+    type: str
+    default: root
+    vars:
+      - name: ansible_user
 """
 
 
@@ -41,8 +47,14 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible comes without
         way = way_in(container)
         if not way:
             raise AnsibleConnectionFailure(f"There is no container {container} here that runs.")
+        user = self.get_option("remote_user")
         done = subprocess.run(
-            [*way, "sh", "-c", cmd], input=in_data or b"", capture_output=True, env=AROUND, umask=0o022, check=False
+            [*way, *(["runuser", "-u", user, "--"] if user != "root" else []), "sh", "-c", cmd],
+            input=in_data or b"",
+            capture_output=True,
+            env=AROUND,
+            umask=0o022,
+            check=False,
         )
         return done.returncode, done.stdout, done.stderr
 
