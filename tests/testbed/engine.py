@@ -91,7 +91,7 @@ _FIRST: dict[str, tuple[str, int]] = {}  # of containers: the id, and the proces
 def way_in(container: str) -> list[str]:
     """What runs a command in a container as its root; empty where that cannot be done from here.
 
-    `docker exec` is the other way. It takes fifteen times as long, and tests ask a host many thousand things.
+    `docker exec` is the other way. It costs twenty times as much, and tests ask a host many thousand things.
     """
     if not _is_first(*_FIRST.get(container, ("", 0))):
         found = docker("inspect", "--format={{.Id}} {{.State.Pid}}", container, check=False).stdout.split()

@@ -209,7 +209,8 @@ class Host:
 
     def quick_inventory(self) -> dict[str, object]:
         """The same for ``tests.playbook.play``, which knows a quicker way into a container."""
-        return {**self.inventory(), **({} if self.ssh else {"ansible_connection": "testbed"})}
+        quick = not self.ssh and way_in(self.container)
+        return {**self.inventory(), **({"ansible_connection": "testbed"} if quick else {})}
 
     def down(self) -> None:
         docker("rm", "--force", "--volumes", self.container)

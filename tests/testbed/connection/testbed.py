@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 from shlex import quote
-from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.connection import ConnectionBase
@@ -33,7 +32,7 @@ options:
 """
 
 
-class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible comes without types
+class Connection(ConnectionBase):
     transport = "testbed"
     has_pipelining = True
 
@@ -72,5 +71,5 @@ class Connection(ConnectionBase):  # type: ignore[misc]  # Ansible comes without
             raise AnsibleConnectionFailure(f"{path} could not be copied: {said.decode(errors='replace')}")
         return out
 
-    def close(self) -> Any:
+    def close(self) -> None:
         self._connected = False
