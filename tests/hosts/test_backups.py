@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.hosts.conftest import RUN, Cell
-from tests.hosts.hardening import Playbook, missing_from_the_portal
+from tests.hosts.hardening import Playbook, into_a_release, missing_from_the_portal
 from tests.hosts.test_database import two_hosts
 from tests.playbook import PlayError
 from tests.testbed import authority, hosts, images, store, vhosts
@@ -566,6 +566,40 @@ def test_without_another_place_the_local_part_is_done_and_says_so(fresh: Host, p
     playbook.harden(fresh, chamilo_backups_state="absent")
     assert fresh.run("ls /etc/cron.d | grep chamilo", check=False).stdout == ""
     assert playbook.harden(fresh, chamilo_backups_state="absent") == 0
+
+
+@pytest.mark.long
+def test_a_release_behind_a_link_comes_back_after_the_next_one(fresh: Host, playbook: Playbook) -> None:
+    """What links lead to, as the folder that all releases share, is saved, stays at a restore, and comes back alone."""
+    into_a_release(fresh)
+    shared, disk = "/srv/campus/shared/var", "/srv/disk/upload"
+    fresh.run(f"mkdir -p /srv/disk {shared}/upload && mv {shared}/upload {disk} && ln -s {disk} {shared}/upload")
+    fresh.run(f"echo '6 * 7' >{disk}/lesson.txt")
+    playbook.sections = "backups"
+    playbook.harden(fresh)
+    assert record(fresh)["drill"]["ok"] is True, record(fresh)
+    digests = (
+        f"find /srv/disk {shared} -type f -not -path '*/cache/*' -not -path '*/log/*' -print0"
+        " | sort -z | xargs -0 sha256sum /srv/campus/current/.env"
+    )
+    courses = "mariadb -N chamilo -e 'CHECKSUM TABLE course, user'"
+    files, rows = fresh.run(digests).stdout, fresh.run(courses).stdout
+    program(fresh, "backup")
+
+    fresh.run("cd /srv/campus && cp -a releases/7 releases/8 && ln -sfn releases/8 current")
+    fresh.run("systemctl restart 'php*-fpm.service'")
+    fresh.run(f"rm {disk}/lesson.txt && echo spoilt >/srv/campus/releases/8/.env")
+    fresh.run("mariadb chamilo -e 'DELETE FROM course'")
+    told = program(fresh, "restore", "host", "--confirm", fresh.domain)
+    for path in (shared, disk):
+        assert f"Left as it is, because a link leads there: {path}." in told
+    program(fresh, "restore", "file", f"{disk}/lesson.txt", "--confirm", fresh.domain)
+    assert fresh.run(digests).stdout == files
+    assert fresh.run(courses).stdout == rows
+    assert fresh.run("readlink /srv/campus/current").stdout == "releases/8\n"
+    assert not missing_from_the_portal(fresh, "http")
+    program(fresh, "backup")
+    program(fresh, "drill")
 
 
 @pytest.mark.long

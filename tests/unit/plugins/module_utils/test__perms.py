@@ -151,6 +151,19 @@ WANTED = {
 }
 
 
+def test_sessions_that_the_application_keeps_itself_stay_as_php_makes_them(site):
+    session = site / "var/sessions/prod/sess_1"
+    session.parent.mkdir(parents=True)
+    session.touch(0o600)
+    for path in (session.parent.parent, session.parent, session):
+        give(path, stat.S_IMODE(os.lstat(path).st_mode))
+    run(order(site))
+    assert (state(session)[2], state(session.parent)[2]) == ("0600", "0770")
+    session.with_name("sess_2").touch(0o600)
+    give(session.with_name("sess_2"), 0o600)
+    assert not run(order(site)).changed
+
+
 def test_a_second_run_changes_nothing_and_looks_at_everything(site):
     first = run(order(site))
     second = run(order(site))
