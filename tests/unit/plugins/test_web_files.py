@@ -146,22 +146,35 @@ def test_the_portal_is_the_default_of_those_addresses_where_it_was(host, listens
 
 
 @pytest.mark.parametrize(
-    ("path", "refused"),
+    ("name", "refused"),
     [
-        ("/assets/scorm/p/common.inc.js", False),
-        ("/assets/scorm/p/common.inc", True),
-        ("/assets/scorm/p/common.INC/x", True),
-        ("/assets/scorm/p/common.php.js", True),
-        ("/assets/scorm/p/common.phtml/x", True),
+        ("common.inc.js", False),
+        ("photo.jpg", False),
+        ("common.inc", True),
+        ("common.INC", True),
+        ("common.php.js", True),
+        ("common.phtml", True),
     ],
 )
-def test_names_of_programs_are_refused_where_a_server_could_run_them(host, path, refused):
-    on_nginx(host, "listen 80;")
-    text = rendered(
-        host, "https", "nginx/vhost.conf.j2", _chamilo_https_pair={"certificate": "", "certificate_key": ""}
-    )
-    pattern = re.findall(r"location ~\* (\S+) \{\s+return 403;", text)[-1]
-    assert bool(re.search(pattern, path, re.IGNORECASE)) == refused
+@pytest.mark.parametrize(
+    ("server", "rule", "behind"),
+    [
+        ("nginx", r"location (~\*) (\S+) \{\s+return 403;", "/x"),
+        ("apache", r'<FilesMatch "(\(\?i\))(\S+)">\s+SetHandler none', ""),  # it is told the name of the file alone
+    ],
+    ids=["nginx", "apache"],
+)
+def test_names_of_programs_are_refused_where_a_server_could_run_them(host, server, rule, behind, name, refused):
+    host.install(server)
+    host.write("/var/lib/dpkg/status", "Package: nginx\nStatus: install ok installed\nVersion: 1.22.1-9\n\n")
+    host.chamilo()
+    host.testbed_site(server, "plain")
+    nothing = {"certificate": "", "certificate_key": ""}
+    found = re.findall(rule, rendered(host, "https", f"{server}/vhost.conf.j2", _chamilo_https_pair=nothing))
+    patterns = [pattern for _any_case, pattern in found[-2:]]
+    assert patterns
+    for asked in {name, name + behind if refused else name}:
+        assert {bool(re.search(pattern, asked, re.IGNORECASE)) for pattern in patterns} == {refused}, asked
 
 
 @pytest.mark.parametrize(
