@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -137,6 +138,36 @@ def test_two_portals_on_one_host_keep_apart(fresh: Host, playbook: Playbook) -> 
     assert faults(fresh, fresh.domain) == []
     fresh.run("chamilo-hardening undo uploads --yes")
     assert blocked(fresh, "chamilo") == before
+
+
+def test_another_name_of_the_portal_is_named_and_what_the_audit_says_closes_it(fresh: Host, playbook: Playbook) -> None:
+    """A virtual host that nobody declared, as an old name has one, knows no rule of ours."""
+    also_serve(fresh, "old.test", "/var/www/chamilo")
+    hosts = inventory(playbook, fresh, fresh.domain)
+    told = {**VARIABLES, "chamilo_report_dir": str(playbook.folder)}
+    play("harden", hosts, "--tags", "https,updates", variables=told)
+
+    def seen() -> dict[str, set[str]]:
+        play("audit", hosts, variables=told)
+        controls = json.loads((playbook.folder / "report.json").read_text())["hosts"][0]["controls"]
+        found = [one for one in controls if one["id"] in ("updates_installer", "https_redirect")]
+        return {name: {one[name] for one in found} for name in ("status", "evidence")}
+
+    assert fresh.http("http://old.test/check.php").status == 200
+    open_ = seen()
+    assert open_["status"] == {"fail"}, open_
+    (where,) = {why[why.index("The virtual host of /etc/") :] for why in open_["evidence"]}
+    file, number, redirect, include = re.search(
+        r'host of (\S+) line (\d+) .* the line "([^"]+)", or the line "([^"]+)"', where
+    ).groups()
+    before = fresh.get(file).splitlines()
+    for line in (include, redirect):
+        fresh.put(file, "\n".join([*before[: int(number)], line, *before[int(number) :]]))
+        fresh.run(f"systemctl reload {'nginx' if fresh.web == 'nginx' else 'apache2'}")
+        closed = seen()
+        assert closed["status"] == {"pass"}, (line, closed)
+        assert fresh.http("http://old.test/check.php").status in (301, 403, 404)
+        assert faults(fresh, fresh.domain) == []
 
 
 def test_one_of_two_portals_may_keep_its_sessions_itself(fresh: Host, playbook: Playbook) -> None:
