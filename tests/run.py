@@ -1,6 +1,6 @@
 """The engine of bin/test: runs the steps, shows how long each took, shows a failing one whole, goes on to the end.
 
-Three workers take one step after another: tests on hosts often wait, for a ban to end or a window to close. A step is a
+Four workers take one step after another: tests on hosts often wait, for a ban to end or a window to close. A step is a
 command with a time limit; its output goes to .cache/logs/. It fails by its exit code, or when Ansible printed a warning
 or a deprecation.
 """
@@ -311,7 +311,7 @@ def shared_stages() -> Iterator[None]:
             hosts.forget_stages(Path(folder))
 
 
-def execute(steps: list[Step], workers: int = 3) -> int:
+def execute(steps: list[Step], workers: int = 4) -> int:
     LOGS.mkdir(parents=True, exist_ok=True)
     run = Run(steps)
     # SIGINT too: what is started in the background ignores it, and so would the steps, which are stopped by it.

@@ -49,7 +49,7 @@ def test_whoever_stops_a_run_waits_for_no_other_step(logs):
 from tests import run
 run.LOGS = run.ROOT = folder = run.Path({str(logs)!r})
 busy = "trap 'sleep 0.5; exit' INT; touch $0; sleep 60 & wait"
-raise SystemExit(run.execute([run.Step(str(n), ["sh", "-c", busy, str(n)], 1, cwd=folder) for n in range(9)]))
+raise SystemExit(run.execute([run.Step(str(n), ["sh", "-c", busy, str(n)], 1, cwd=folder) for n in range(9)], 3))
 """
     command = ["sh", "-c", "trap '' INT; exec \"$@\"", "-", sys.executable, "-c", script]  # as in the background
     process = subprocess.Popen(command, cwd=Path(run.__file__).parents[1], stdout=subprocess.PIPE, text=True)
