@@ -60,6 +60,17 @@ class Ansible:
         assert "[WARNING]" not in output and "[DEPRECATION WARNING]" not in output, output
         return Outcome(done.returncode, output)
 
+    def ask(self, questions: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[tuple[int, int, int]]:
+        """Run each task where its variables are known: ok, changed, unreachable. No host can be reached."""
+        hosts, tasks = {}, []
+        for number, (variables, task) in enumerate(questions):
+            name = f"host{number}.test"
+            hosts[name] = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9, **variables}
+            tasks.append({**task, "when": f"inventory_hostname == '{name}'"})
+        done = self.play([{"hosts": "chamilo", "gather_facts": False, "tasks": tasks}], hosts, "--diff")
+        found = map(done.recap, hosts)
+        return [(one["ok"], one["changed"], one["unreachable"]) for one in found]
+
 
 @pytest.fixture
 def ansible(tmp_path: Path) -> Ansible:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from ansible_collections.chamilo.hardening.plugins.module_utils import _hsts
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import plan
 
@@ -28,31 +26,21 @@ IN_FORCE = {
         "files": {"/etc/hsts.conf": "file", _hsts.record_of("campus"): "file"},
     }
 }
-AWAY = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+
+KNOWN = {"_chamilo_each_once": True, "__chamilo_common_info": {"in_force": IN_FORCE, "site": {"hsts_since": SINCE}}}
+QUESTIONS: list[tuple[dict[str, Any], Any]] = [
+    ({**KNOWN, "_chamilo_each_once": False}, CONFIGURATION),
+    (KNOWN, {**CONFIGURATION, "site": "other"}),
+    (KNOWN, {**CONFIGURATION, "hsts": {**CONFIGURATION["hsts"], "mode": "off"}}),
+    (KNOWN, {**CONFIGURATION, "hsts": {}}),
+    (KNOWN, "none"),
+]
+ANSWERED = [(KNOWN, CONFIGURATION)]
 
 
-def play(ansible: Any, in_force: dict[str, Any], configuration: Any = CONFIGURATION, once: bool = True) -> Any:
-    info = {"in_force": in_force, "site": {"hsts_since": SINCE}}
-    variables = {"_chamilo_each_once": once, "__chamilo_common_info": info}
-    tasks = [{"chamilo.hardening.chamilo_hsts": {"configuration": configuration}}]
-    plays = [{"hosts": "chamilo", "gather_facts": False, "vars": variables, "tasks": tasks}]
-    return ansible.play(plays, {"campus.test": AWAY}, "--diff").recap("campus.test")
-
-
-def test_a_step_that_discovery_found_in_force_is_not_taken_again(ansible: Any) -> None:
-    found = play(ansible, IN_FORCE)
-    assert (found["ok"], found["changed"], found["unreachable"]) == (1, 0, 0)
-
-
-@pytest.mark.parametrize(
-    ("configuration", "once"),
-    [
-        (CONFIGURATION, False),
-        ({**CONFIGURATION, "site": "other"}, True),
-        ({**CONFIGURATION, "hsts": {**CONFIGURATION["hsts"], "mode": "off"}}, True),
-        ({**CONFIGURATION, "hsts": {}}, True),
-        ("none", True),
-    ],
-)
-def test_the_host_is_asked_about_everything_else(ansible: Any, configuration: Any, once: bool) -> None:
-    assert play(ansible, IN_FORCE, configuration, once)["unreachable"] == 1
+def test_only_a_step_that_discovery_found_in_force_is_not_taken_again(ansible: Any) -> None:
+    questions = [
+        (variables, {"chamilo.hardening.chamilo_hsts": {"configuration": configuration}})
+        for variables, configuration in [*QUESTIONS, *ANSWERED]
+    ]
+    assert ansible.ask(questions) == [(0, 0, 1)] * len(QUESTIONS) + [(1, 0, 0)]

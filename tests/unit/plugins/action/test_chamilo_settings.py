@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 NAME, CHECK, ROOT = "passwords:campus", "security.check_password", "/var/www/chamilo"
 GIVEN = {"chamilo_root": ROOT, "web_user": "www-data", "settings": {CHECK: True}, "section": NAME, "lock": True}
 ASKED = {"values": {CHECK: "true"}, "reset": [], "portals": None, "lock": True, "pin": None}
-AWAY = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
 
 
 def known(asked: dict[str, Any], root: str = ROOT) -> dict[str, Any]:
@@ -21,38 +18,28 @@ def known(asked: dict[str, Any], root: str = ROOT) -> dict[str, Any]:
     return {"_chamilo_each_once": True, "__chamilo_common_info": info}
 
 
-def play(ansible: Any, variables: dict[str, Any], **options: Any) -> dict[str, int]:
-    tasks = [{"chamilo.hardening.chamilo_settings": {**GIVEN, **options}}]
-    plays = [{"hosts": "chamilo", "gather_facts": False, "vars": variables, "tasks": tasks}]
-    found: dict[str, int] = ansible.play(plays, {"campus.test": AWAY}, "--diff").recap("campus.test")
-    return found
+QUESTIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({}, {}),
+    ({**known(ASKED), "_chamilo_each_once": False}, {}),
+    (known(ASKED, "/srv/other"), {}),
+    (known(ASKED), {"section": "passwords:other"}),
+    (known(ASKED), {"settings": {CHECK: False}}),
+    (known(ASKED), {"settings": {CHECK: True, "security.allow_captcha": True}}),
+    (known(ASKED), {"settings": {"security.no_such": True}}),
+    (known(ASKED), {"settings": "none"}),
+    (known(ASKED), {"lock": False}),
+    (known(ASKED), {"pin": True}),
+    (known(ASKED), {"access_url": ["1"]}),
+    (known(ASKED), {"state": "absent"}),
+    (known(ASKED), {"login_user": "maintenance", "login_db": "chamilo"}),
+    (known({**ASKED, "values": {CHECK: "false"}}), {}),
+]
+ANSWERED: list[tuple[dict[str, Any], dict[str, Any]]] = [(known(ASKED), {})]
 
 
-def test_what_discovery_found_in_force_is_not_asked_for_again(ansible: Any) -> None:
-    found = play(ansible, known(ASKED))
-    assert (found["ok"], found["changed"], found["unreachable"]) == (1, 0, 0)
-
-
-@pytest.mark.parametrize(
-    ("variables", "options"),
-    [
-        ({}, {}),
-        ({**known(ASKED), "_chamilo_each_once": False}, {}),
-        (known(ASKED, "/srv/other"), {}),
-        (known(ASKED), {"section": "passwords:other"}),
-        (known(ASKED), {"settings": {CHECK: False}}),
-        (known(ASKED), {"settings": {CHECK: True, "security.allow_captcha": True}}),
-        (known(ASKED), {"settings": {"security.no_such": True}}),
-        (known(ASKED), {"settings": "none"}),
-        (known(ASKED), {"lock": False}),
-        (known(ASKED), {"pin": True}),
-        (known(ASKED), {"access_url": ["1"]}),
-        (known(ASKED), {"state": "absent"}),
-        (known(ASKED), {"login_user": "maintenance", "login_db": "chamilo"}),
-        (known({**ASKED, "values": {CHECK: "false"}}), {}),
-    ],
-)
-def test_the_host_is_asked_about_everything_else(
-    ansible: Any, variables: dict[str, Any], options: dict[str, Any]
-) -> None:
-    assert play(ansible, variables, **options)["unreachable"] == 1
+def test_only_what_discovery_found_in_force_is_not_asked_for_again(ansible: Any) -> None:
+    questions = [
+        (variables, {"chamilo.hardening.chamilo_settings": {**GIVEN, **options}})
+        for variables, options in [*QUESTIONS, *ANSWERED]
+    ]
+    assert ansible.ask(questions) == [(0, 0, 1)] * len(QUESTIONS) + [(1, 0, 0)]
