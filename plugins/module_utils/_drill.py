@@ -278,6 +278,7 @@ class _Drill:
         if sample:
             chosen = [f"--include={_literal(file.path)}" for file in sample]
             self.place.fetch(pair.files.id, target, *chosen)
+        self._turn_links(target)
         same = changed = 0
         for file in sample:
             restored = f"{target}{file.path}"
@@ -294,6 +295,20 @@ class _Drill:
             f"{f', {changed} changed since' if changed else ''}"
             f"{f', {self.untried} not tried because their names are no UTF-8 or too long' if self.untried else ''};"
         )
+
+    def _turn_links(self, tree: str) -> None:
+        """Have links lead to what came back. Else the restored portal would go by, or change, what is in use."""
+        used = self.portal.folder
+        for folder, folders, files in os.walk(tree):
+            for path in (f"{folder}/{name}" for name in (*folders, *files)):
+                if not os.path.islink(path) or not os.readlink(path).startswith("/"):
+                    continue
+                leads = os.path.realpath(os.readlink(path))
+                if f"{leads}/".startswith(f"{used}/"):
+                    leads = self.saved + leads.removeprefix(used)
+                if os.path.lexists(tree + leads):
+                    os.unlink(path)
+                    os.symlink(tree + leads, path)
 
     def _load(self, server: Server, scratch: str) -> None:
         """Load the dump, dump it again, and compare the two table by table."""

@@ -569,10 +569,13 @@ def test_without_another_place_the_local_part_is_done_and_says_so(fresh: Host, p
 
 
 @pytest.mark.long
-def test_a_release_behind_a_link_comes_back_after_the_next_one(fresh: Host, playbook: Playbook) -> None:
+@pytest.mark.parametrize("absolute", [False, True], ids=["relative", "absolute"])
+def test_a_release_behind_a_link_comes_back_after_the_next_one(fresh: Host, playbook: Playbook, absolute: bool) -> None:
     """What links lead to, as the folder that all releases share, is saved, stays at a restore, and comes back alone."""
     into_a_release(fresh)
     shared, disk = "/srv/campus/shared/var", "/srv/disk/upload"
+    if absolute:
+        fresh.run(f"ln -sfn {shared} /srv/campus/releases/7/var")
     fresh.run(f"mkdir -p /srv/disk {shared}/upload && mv {shared}/upload {disk} && ln -s {disk} {shared}/upload")
     fresh.run(f"echo '6 * 7' >{disk}/lesson.txt")
     playbook.sections = "backups"

@@ -295,6 +295,32 @@ def test_a_release_that_came_after_the_backup_hinders_no_drill(
     assert started == ["/scratch/files/www/releases/7"]
 
 
+def test_what_is_started_does_not_go_by_what_is_in_use(portal: Portal, tmp_path: Path) -> None:
+    """Links with whole paths, as some tools lay them for what all releases share, lead to what came back."""
+    used, shared, system = (tmp_path / name for name in ("releases/8", "shared", "system"))
+    for folder in (used / "config", shared / "var", system):
+        folder.mkdir(parents=True)
+    (tmp_path / "current").symlink_to("releases/8")
+    (tmp_path / "old-name").symlink_to("shared")
+    made = attempt(replace(portal, root=str(tmp_path / "current")))
+    made.saved = f"{tmp_path}/releases/7"
+    tree = tmp_path / "scratch"
+    root, came = Path(f"{tree}{made.saved}"), Path(f"{tree}{shared}/var")
+    for folder in (root / "config", came / "upload"):
+        folder.mkdir(parents=True)
+    links = {
+        "var": (shared / "var", came),
+        "again": (tmp_path / "old-name/var", came),
+        "own": (tmp_path / "current/config", root / "config"),
+        "beside": ("../../shared/var", "../../shared/var"),
+        "php": (system, system),  # not in the backup
+    }
+    for name, (leads, _to) in links.items():
+        (root / name).symlink_to(leads)
+    made._turn_links(str(tree))
+    assert {name: os.readlink(root / name) for name in links} == {name: str(to) for name, (_leads, to) in links.items()}
+
+
 def test_no_message_holds_the_statement_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     """It would be mailed."""
     said = (
