@@ -216,6 +216,42 @@ def test_a_virtual_host_that_would_lose_something_is_refused_before_any_change(
     assert not before.changes(host.snapshot(), QUIET)
 
 
+NAMELESS = {
+    "nginx": 'server {\n    listen 80;\n    server_name _;\n    location / { return 200 "kiosk"; }\n}\n',
+    "apache": '<VirtualHost *:80>\n    RedirectMatch 404 "^/$"\n    ErrorDocument 404 "kiosk"\n</VirtualHost>\n',
+}
+
+
+@pytest.mark.long
+def test_a_site_without_a_name_that_answers_for_being_read_first_goes_on(fresh: Host, playbook: Playbook) -> None:
+    """Ours would be read before it. What the refusal says lets the run through."""
+    playbook.sections = "https"
+    web, suffix = ("nginx", "") if fresh.web == "nginx" else ("apache2", ".conf")
+    file, folder = f"/etc/{web}/sites-available/kiosk{suffix}", f"/etc/{web}/sites-enabled"
+    fresh.put(file, NAMELESS[fresh.web])
+    fresh.run(
+        f"cd {folder} && rm -f default 000-default.conf && mv chamilo{suffix} zz-chamilo{suffix}"
+        f" && ln -s {file} kiosk{suffix} && systemctl restart {web}"
+    )
+    ask = f"curl -s --resolve nobody.test:80:{fresh.address} http://nobody.test/"
+    assert fresh.run(ask).stdout == "kiosk"
+    before = fresh.snapshot()
+    with pytest.raises(PlayError) as refused:
+        playbook.harden(fresh)
+    said = " ".join(str(refused.value).split())
+    remedy = {"nginx": 'write default_server behind "listen"', "apache": "rename its link so that it comes before"}
+    assert f"{file} line 1: " in said and remedy[fresh.web] in said
+    assert not before.changes(fresh.snapshot(), QUIET)
+    if fresh.web == "nginx":
+        fresh.run(["sed", "-i", "s/listen 80;/listen 80 default_server;/", file])
+    else:
+        fresh.run(f"mv {folder}/kiosk.conf {folder}/a-kiosk.conf")
+    fresh.run(["systemctl", "reload", web])
+    playbook.harden(fresh)
+    assert fresh.run(ask).stdout == "kiosk"
+    assert not missing_from_the_portal(fresh, "https")
+
+
 def test_a_virtual_host_of_ones_own_may_speak_http_until_its_owner_has_it_speak_https(
     fresh: Host, playbook: Playbook
 ) -> None:
