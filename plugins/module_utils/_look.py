@@ -150,9 +150,12 @@ class Look:
             f"return 301 {target}$request_uri;" if site.web.name == "nginx" else f"Redirect permanent / {target}/"
         )
         include = include_line(site.web, self.options.get("site") or word(site.domain))
+        # nginx would refuse a second line of these.
+        fits = not (host.once or host.body_limit_own or host.patience_own)
+        lines = " or ".join(f'the line "{line}"' for line in ([redirect, include] if fits else [redirect]))
         return (
-            f"The virtual host of {host.file} line {host.line} serves the portal as well, but not for "
-            f'{site.domain}. Give it the line "{redirect}", or the line "{include}".'
+            f"The virtual host of {host.file} line {host.line} serves the portal as well, but not for {site.domain}. "
+            f"Give it {lines}."
         )
 
     def _doors(self, listens: Iterable[Listen], name: str) -> list[Door]:

@@ -157,17 +157,18 @@ def test_another_name_of_the_portal_is_named_and_what_the_audit_says_closes_it(f
     open_ = seen()
     assert open_["status"] == {"fail"}, open_
     (where,) = {why[why.index("The virtual host of /etc/") :] for why in open_["evidence"]}
-    file, number, redirect, include = re.search(
-        r'host of (\S+) line (\d+) .* the line "([^"]+)", or the line "([^"]+)"', where
-    ).groups()
+    file, number = re.match(r"The virtual host of (\S+) line (\d+) ", where).groups()
+    # The testbed's for nginx says what nginx takes once, as ours do.
+    lines = re.findall(r'the line "([^"]+)"', where)
+    assert len(lines) == {"nginx": 1, "apache": 2}[fresh.web], where
     before = fresh.get(file).splitlines()
-    for line in (include, redirect):
+    for line in lines:
         fresh.put(file, "\n".join([*before[: int(number)], line, *before[int(number) :]]))
-        fresh.run(f"systemctl reload {'nginx' if fresh.web == 'nginx' else 'apache2'}")
+        fresh.run({"nginx": "nginx -t && nginx -s reload", "apache": "apache2ctl graceful"}[fresh.web])
         closed = seen()
         assert closed["status"] == {"pass"}, (line, closed)
         assert fresh.http("http://old.test/check.php").status in (301, 403, 404)
-        assert faults(fresh, fresh.domain) == []
+        assert not missing_from_the_portal(fresh, "https")
 
 
 def test_one_of_two_portals_may_keep_its_sessions_itself(fresh: Host, playbook: Playbook) -> None:

@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _look
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Door, Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Listen, Site, VirtualHost, WebServer
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import NO_ANSWER, Answer
@@ -126,8 +129,11 @@ def test_a_folder_leads_to_the_portal_or_does_not(root, starts):
     ],
 )
 def test_what_closes_another_virtual_host_is_a_line_of_its_web_server(web, redirect, include):
-    said = look(web=web).closing(host(HTTP, names=("_",)))
-    assert said.endswith(f'Give it the line "{redirect}", or the line "{include}".')
+    other = host(HTTP, names=("_",))
+    assert look(web=web).closing(other).endswith(f'Give it the line "{redirect}" or the line "{include}".')
+    # nginx would take no second line of what our files say too.
+    for own in ({"body_limit_own": True}, {"patience_own": True}, {"once": (Place("/a", 1, "server_tokens on"),)}):
+        assert look(web=web).closing(replace(other, **own)).endswith(f'Give it the line "{redirect}".')
 
 
 @pytest.fixture
