@@ -37,11 +37,13 @@ def play(
     command = ["ansible-playbook", str(path if path.is_file() else playbook), "-i", str(inventory), *options]
     if variables:
         command += ["-e", json.dumps(variables)]
+    own = {"NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONNECTION_PLUGINS": str(CONNECTION)}
+    own["ANSIBLE_INVENTORY_ENABLED"] = "yaml"  # to load those for other formats takes time in each run
     began = time.monotonic()
     done = subprocess.run(
         command,
         cwd=ROOT,
-        env={**os.environ, "NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONNECTION_PLUGINS": str(CONNECTION)},
+        env={**os.environ, **own},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
