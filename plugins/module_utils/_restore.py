@@ -187,7 +187,12 @@ class _Work:
         if not os.path.lexists(f"{fetched}/var"):  # a link may lead to what is not there yet
             raise BackupError(f"The backup holds no {self.saved}/var.")
         if not os.path.lexists(self.root):
-            self._swap(fetched, self.root)
+            self._swap(fetched, self.saved)
+            if self.saved != self.root:  # it lay behind a link, and links in it lead on from where it lay
+                link = f"{self.staging}{self.root}"
+                os.makedirs(os.path.dirname(link), exist_ok=True)
+                os.symlink(os.path.relpath(self.saved, os.path.dirname(self.root)), link)
+                self._swap(link, self.root)
             return
         names = os.listdir(fetched)
         if everything:  # what came later goes aside too

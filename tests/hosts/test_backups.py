@@ -604,6 +604,19 @@ def test_a_release_behind_a_link_comes_back_after_the_next_one(fresh: Host, play
     program(fresh, "backup")
     program(fresh, "drill")
 
+    # As on a fresh machine: what is told to be missing is asked for.
+    rows = fresh.run(courses).stdout  # somebody logged in since
+    fresh.run("rm -r /srv/campus /srv/disk && mariadb -e 'DROP DATABASE chamilo'")
+    told = program(fresh, "restore", "host", "--confirm", fresh.domain)
+    gone = re.findall(r"A link leads to (\S+), which is not there", told)
+    assert set(gone) == {shared, disk}, told
+    for path in gone:
+        program(fresh, "restore", "file", path, "--confirm", fresh.domain)
+    assert fresh.run(digests).stdout == files
+    assert fresh.run(courses).stdout == rows
+    assert fresh.run("readlink /srv/campus/current").stdout == "releases/8\n"
+    assert not missing_from_the_portal(fresh, "http")
+
 
 @pytest.mark.long
 def test_over_ssh_with_retention(make: Callable[..., Host], playbook: Playbook) -> None:
