@@ -157,7 +157,8 @@ def test_status_names_what_no_virtual_host_includes(ramping: Host) -> None:
 # Apache does not know yet for which virtual host it speaks.
 @pytest.mark.cells("trixie-nginx")
 def test_hsts_is_sent_with_what_nginx_answers_before_it_knows_the_address(ramping: Host) -> None:
-    long = ramping.http(f"https://{ramping.domain}/{'x' * 40000}")
+    # Over nginx's 8 KiB, and within one TLS record: closing on what it has not read can lose its answer.
+    long = ramping.http(f"https://{ramping.domain}/{'x' * 12000}")
     assert (long.status, long.values("Strict-Transport-Security")) == (414, [TRIAL])
     bad = ramping.http(f"https://{ramping.domain}/", headers={"Content-Length": "-1"})
     assert (bad.status, bad.values("Strict-Transport-Security")) == (400, [TRIAL])
