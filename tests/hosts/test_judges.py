@@ -39,6 +39,9 @@ def test_testssl_finds_nothing_above_low(hardened: Host) -> None:
     ).stdout
     found = {one["id"]: one["finding"] for one in json.loads(said)}
     assert "cert_revocation" in found, f"it looked at no certificate: {said}"
+    # It may close before the ticket of TLS 1.3 comes, and then says this. With or without tickets is no finding of its.
+    if found.get("sessionresumption_ticket") == "check failed because of connect problem":
+        del found["sessionresumption_ticket"]
     assert found.keys() == explained("testssl", hardened.web), found
 
 
