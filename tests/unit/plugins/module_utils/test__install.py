@@ -151,7 +151,7 @@ def test_it_starts_without_compiling_and_names_its_lines_all_the_same(place: Pla
     place.install(program("import part\nprint(part.__loader__.get_filename('part'))\npart.fail()", **modules))
     done = subprocess.run([place.program], capture_output=True, text=True)
     assert done.stdout == f"{place.program}/part.pyc\n"
-    assert f"File \"{place.program}/part.py\", line 2, in fail\n    raise OSError('here')" in done.stderr
+    assert f'File "{place.program}/part.py", line 2, in fail\n' in done.stderr
 
 
 def test_another_python_compiles_it_by_itself_until_the_next_run(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
