@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import fcntl
 import glob
 import json
@@ -24,11 +25,12 @@ import socket
 import stat
 import struct
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _machine, _records, _state
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import open_path
 
 CONFIGURATION = "/etc/chamilo-hardening/uploads-*.json"
 RECORD = "antivirus.json"
@@ -141,25 +143,51 @@ def ping(address: str = "") -> None:
         raise AntivirusError(f"The virus scanner answers {answer!r} to a ping.")
 
 
-def _tops(root: str, refused: list[str]) -> list[str]:
-    """var/, and the folders that links in it lead to: uploads may lie on another disk.
+def _tops(root: str, left: list[tuple[str, str]]) -> Iterator[int]:
+    """var/, and the folders that links in it lead to, open: uploads may lie on another disk. ``left``: not followed."""
+    path = os.path.join(root, "var")
+    portal = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        top = _led("var", portal)
+    finally:
+        os.close(portal)
+    if top is None:
+        raise AntivirusError(f"{path} is a link to what is somebody else's, and not followed: chown -h root {path}.")
+    var = os.dup(top)
+    try:
+        yield top
+        with os.scandir(var) as entries:
+            links = sorted(entry.name for entry in entries if entry.is_symlink() and entry.name not in _SKIPPED)
+        for name in links:
+            with contextlib.suppress(OSError):  # it leads nowhere, or was gone meanwhile
+                folder = _led(name, var)
+                if folder is None:
+                    left.append((os.path.join(path, name), _STRANGE))
+                else:
+                    yield folder
+    finally:
+        os.close(var)
 
-    Only links of root's are followed, and those of others to what is their own; the others are ``refused``.
+
+def _led(name: str, start: int) -> int | None:
+    """The folder that a name leads to, open; None where a link on the way is neither root's nor that folder's owner's.
+
+    What was opened is what is judged: whoever laid a link can have it lead elsewhere in a moment.
     """
-    top = os.path.join(root, "var")
-    with os.scandir(top) as entries:  # where there is none, that is told
-        links = [entry.path for entry in entries if entry.is_symlink() and entry.name not in _SKIPPED]
-    found = [os.path.realpath(top)]
-    for link in (*filter(os.path.islink, [top]), *sorted(filter(os.path.isdir, links))):
-        with contextlib.suppress(FileNotFoundError):  # gone meanwhile
-            target = os.path.realpath(link)  # once: it may lead elsewhere in a moment
-            if os.lstat(link).st_uid not in (0, os.lstat(target).st_uid):
-                refused.append(link)
-            elif link != top:
-                found.append(target)
-    if top in refused:
-        raise AntivirusError(f"{top} is a link to what is somebody else's, and not followed: chown -h root {top}.")
-    return found
+    owners: set[int] = set()
+
+    def noted(_part: str, _target: str, link: os.stat_result, _folder: os.stat_result) -> str:
+        owners.add(link.st_uid)
+        return ""
+
+    handle, _linked = open_path(name, noted, start)
+    status = os.fstat(handle)
+    if stat.S_ISDIR(status.st_mode) and owners <= {0, status.st_uid}:
+        return handle
+    os.close(handle)
+    if not stat.S_ISDIR(status.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name)
+    return None
 
 
 class Places:
@@ -191,17 +219,15 @@ class Places:
 
 
 class _Folder:
-    """An open folder on the way down."""
+    """An open folder on the way down; it closes the handle."""
 
-    handle: int
     since: float
 
-    def __init__(self, path: str, above: _Folder | None, places: Places) -> None:
+    def __init__(self, handle: int, path: str, above: _Folder | None, places: Places) -> None:
+        self.handle = handle
         self.path = path
         self.files: list[str] = []
         self.folders: list[str] = []
-        name, parent = (os.path.basename(path), above.handle) if above else (path, None)
-        self.handle = os.open(name, _FOLDER, dir_fd=parent)
         try:
             info = os.fstat(self.handle)
             with os.scandir(self.handle) as entries:
@@ -226,19 +252,18 @@ class _Folder:
                     yield os.path.join(self.path, name), name, self.handle
 
 
-def _new(tops: list[str], places: Places, left: list[tuple[str, str]]) -> Iterator[tuple[str, str, int]]:
-    """Files below folders that are new there: the path, the name, the open folder. The first one is var/.
+def _new(tops: Iterable[int], places: Places, left: list[tuple[str, str]]) -> Iterator[tuple[str, str, int]]:
+    """Files below open folders that are new there: the path, the name, the open folder. The first one is var/.
 
     Folders that were not looked into go into ``left``, with the reason.
     """
     for number, top in enumerate(tops):
         way: list[_Folder] = []  # no recursion: the web user decides how deep it goes
         try:
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # gone or changed since
-                way.append(_Folder(top, None, places))
-                if not number:
-                    way[0].folders = [name for name in way[0].folders if name not in _SKIPPED]
-                yield from way[0].new()
+            way.append(_Folder(top, os.readlink(f"/proc/self/fd/{top}"), None, places))
+            if not number:
+                way[0].folders = [name for name in way[0].folders if name not in _SKIPPED]
+            yield from way[0].new()
             while way:
                 here = way[-1]
                 if here.folders and len(way) == _DEEPEST:
@@ -247,9 +272,10 @@ def _new(tops: list[str], places: Places, left: list[tuple[str, str]]) -> Iterat
                 if not here.folders:
                     os.close(way.pop().handle)
                     continue
-                path = os.path.join(here.path, here.folders.pop())
+                name = here.folders.pop()
+                path = os.path.join(here.path, name)
                 try:
-                    way.append(_Folder(path, here, places))
+                    way.append(_Folder(os.open(name, _FOLDER, dir_fd=here.handle), path, here, places))
                 except (FileNotFoundError, NotADirectoryError):
                     continue
                 except OSError as problem:  # somebody's own mount, or a sick disk; once it opens, it is scanned whole
@@ -271,11 +297,8 @@ def scan_portal(
 ) -> Seen:
     """Show every file that is new to the scanner, and take away what it finds. ``seen`` is filled as things happen."""
     seen = seen or Seen()
-    refused: list[str] = []
     left: list[tuple[str, str]] = []
-    tops = _tops(root, refused)
-    seen.not_judged += [f"{_shown(link, root)}: {_STRANGE}" for link in refused]
-    for path, name, folder in _new(tops, places or Places(since), left):
+    for path, name, folder in _new(_tops(root, left), places or Places(since), left):
         shown = _shown(path, root)
         try:
             handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
@@ -299,10 +322,16 @@ def _take_away(handle: int, name: str, folder: int, keep: str, path: str, virus:
     os.makedirs(keep, 0o700, exist_ok=True)
     info = os.fstat(handle)
     kept = os.path.join(keep, f"{time.strftime('%Y%m%dT%H%M%S')}-{info.st_ino}")
-    with open(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as copy:
-        os.lseek(handle, 0, os.SEEK_SET)
-        while block := os.read(handle, _BLOCK):
-            copy.write(block)
+    judged = os.lseek(handle, 0, os.SEEK_CUR)  # since then it may have grown without end
+    try:
+        with open(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as copy:
+            os.lseek(handle, 0, os.SEEK_SET)
+            while block := os.read(handle, min(_BLOCK, judged - copy.tell())):
+                copy.write(block)
+    except OSError:  # a full disk is not filled further by each scan
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(kept)
+        raise
     _state.replace_file(f"{kept}.json", json.dumps({"path": path, "virus": virus, "owner": info.st_uid}) + "\n")
     with contextlib.suppress(FileNotFoundError):
         now = os.stat(name, dir_fd=folder, follow_symlinks=False)

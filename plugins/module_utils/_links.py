@@ -39,7 +39,7 @@ def open_path(path: str, refusal: Refusal, start: int = -1) -> tuple[int, bool]:
             part = todo.pop()
             status = os.stat(part, dir_fd=here, follow_symlinks=False)
             if stat.S_ISLNK(status.st_mode):
-                target = os.readlink(part, dir_fd=here)
+                target, status = _link(part, here)
                 followed += 1
                 why = "too many links" if followed > _FEW else refusal(part, target, status, os.fstat(here))
                 if why:
@@ -48,6 +48,8 @@ def open_path(path: str, refusal: Refusal, start: int = -1) -> tuple[int, bool]:
                 todo += _steps(target)
                 there = os.open("/", DIRECTORY) if target.startswith("/") else os.dup(here)
             else:
+                if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):  # opening some is an order to them
+                    raise OSError(errno.ENXIO, "it is a device", path)
                 opened = not todo
                 last = DIRECTORY if stat.S_ISDIR(status.st_mode) else FILE
                 there = os.open(part, last if opened else _ON_THE_WAY, dir_fd=here)
@@ -62,6 +64,15 @@ def open_path(path: str, refusal: Refusal, start: int = -1) -> tuple[int, bool]:
         problem.filename = path
         raise
     return here, linked
+
+
+def _link(name: str, folder: int) -> tuple[str, os.stat_result]:
+    """Where a link leads, and whose it is: of one and the same, though another may take its place meanwhile."""
+    handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        return os.readlink("", dir_fd=handle), os.fstat(handle)
+    finally:
+        os.close(handle)
 
 
 def open_guarded(path: str, web_user: str) -> int:

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
+import pwd
+import resource
 import socket
-import stat
 import struct
 import threading
 import time
@@ -19,6 +21,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _antivirus, _records, _state
 
 VIRUS = b"a harmless word that stands for a virus"
+SOMEBODY = pwd.getpwnam("www-data").pw_uid  # to give files away these tests need root
 
 
 @pytest.fixture
@@ -361,25 +364,77 @@ def test_uploads_on_another_disk_are_scanned_too(portal, scanner, told, tmp_path
     assert "1 new files scanned, 1 with a virus" in _antivirus.scan(address=scanner)[0]
 
 
-def test_the_web_user_has_no_other_files_taken_away(portal, scanner, told, tmp_path, monkeypatch):
+def test_the_web_user_has_no_other_files_taken_away(portal, scanner, told, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     (other / "file").write_bytes(VIRUS)
     (portal / "var/x").symlink_to(other)
-    theirs = SimpleNamespace(st_mode=stat.S_IFLNK, st_uid=12345)
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            _antivirus.os, "lstat", lambda path, real=os.lstat: theirs if str(path)[-1] == "x" else real(path)
-        )
-        lines = _antivirus.scan(address=scanner)
+    os.lchown(portal / "var/x", SOMEBODY, -1)
+    lines = _antivirus.scan(address=scanner)
     assert "1 not judged" in lines[0] and "var/x: a link to a folder" in lines[1] and (other / "file").exists()
     (portal / "var").rename(tmp_path / "x")
     (portal / "var").symlink_to(tmp_path / "x")
-    monkeypatch.setattr(
-        _antivirus.os, "lstat", lambda path, real=os.lstat: theirs if path.endswith("var") else real(path)
-    )
+    os.lchown(portal / "var", SOMEBODY, -1)
     with pytest.raises(_antivirus.AntivirusError, match="chown -h root"):
         _antivirus.scan(address=scanner)
+
+
+@pytest.mark.parametrize("turned", ["the link", "a folder on its way"])
+def test_a_link_that_is_turned_during_the_scan_takes_nothing_away(portal, scanner, told, tmp_path, monkeypatch, turned):
+    (tmp_path / "log/nginx").mkdir(parents=True)
+    (tmp_path / "log/nginx/access.log").write_bytes(VIRUS)
+    mine, link = portal / "var/upload/mine", portal / "var/l"
+    (mine / "nginx").mkdir(parents=True)
+    link.symlink_to(mine / "nginx")
+    for path in (mine, mine / "nginx"):
+        os.chown(path, SOMEBODY, -1)
+    os.lchown(link, SOMEBODY, -1)
+    (portal / "var/upload/last.txt").write_bytes(b"good")
+
+    def turn(handle, address=""):  # while the first files are looked at
+        with contextlib.suppress(FileNotFoundError):
+            mine.rename(portal / "elsewhere")
+            away = mine
+            if turned == "the link":
+                link.unlink()
+                away = link
+            away.symlink_to(tmp_path / "log" / ("nginx" if turned == "the link" else ""))
+            os.lchown(away, SOMEBODY, -1)
+        return judge(handle, address)
+
+    judge = _antivirus.judge
+    monkeypatch.setattr(_antivirus, "judge", turn)
+    lines = _antivirus.scan(address=scanner)
+    assert (tmp_path / "log/nginx/access.log").exists()
+    assert "1 new files scanned, 0 with a virus, 1 not judged" in lines[0] and "var/l: a link to a folder" in lines[1]
+
+
+def test_what_grows_after_it_was_judged_is_not_kept_whole(portal, scanner, told, monkeypatch):
+    path = portal / "var/upload/a"
+    path.write_bytes(VIRUS)
+
+    def grow(handle, address=""):
+        virus = judge(handle, address)
+        os.truncate(path, 1 << 24)
+        return virus
+
+    judge = _antivirus.judge
+    monkeypatch.setattr(_antivirus, "judge", grow)
+    seen = _antivirus.scan_portal(str(portal), 0.0, str(portal / "keep"), scanner)
+    with open(seen.found[0].rpartition(" ")[2], "rb") as kept:
+        assert kept.read() == VIRUS
+
+
+def test_a_full_disk_is_not_filled_further_by_each_scan(portal, scanner, told):
+    (portal / "var/upload/a").write_bytes(VIRUS)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))  # Python ignores the signal
+    try:
+        with pytest.raises(OSError, match="too large"):
+            _antivirus.scan_portal(str(portal), 0.0, str(portal / "keep"), scanner)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert os.listdir(portal / "keep") == [] and (portal / "var/upload/a").exists()
 
 
 def test_a_portal_that_is_not_there_is_told(portal, scanner, told, tmp_path):

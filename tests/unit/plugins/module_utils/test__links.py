@@ -161,3 +161,32 @@ def test_a_refused_environment_stops_a_run_before_anything_changes(host) -> None
     assert any(".env is a link of www-data" in problem for problem in site.problems)
     with pytest.raises(SiteError, match=r"\.env is a link of www-data"):
         discover("campus.test", require=True, tree=host.tree)
+
+
+def test_a_device_is_not_opened(tmp_path: Path) -> None:
+    (tmp_path / ".env").symlink_to("/dev/zero")
+    with pytest.raises(OSError, match="it is a device"):
+        open_path(str(tmp_path / ".env"), lambda *_link: "")
+
+
+def test_a_link_is_led_and_owned_by_one_and_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root's link was looked at, and another lies in its place when it is read."""
+    for name in ("good", "bad"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "here").symlink_to("good")
+    (tmp_path / "theirs").symlink_to("bad")
+    give(tmp_path / "theirs", WEB.pw_uid)
+    looked = os.stat
+
+    def look(path: str, **how: object) -> os.stat_result:
+        found = looked(path, **how)  # type: ignore[arg-type]
+        if path == "here":
+            (tmp_path / "theirs").replace(tmp_path / "here")
+        return found
+
+    monkeypatch.setattr(os, "stat", look)
+    owners = []
+    handle, _linked = open_path(str(tmp_path / "here"), lambda _part, _to, link, _in: owners.append(link.st_uid) or "")
+    assert os.path.samestat(os.fstat(handle), looked(tmp_path / "bad"))
+    os.close(handle)
+    assert owners == [WEB.pw_uid]
