@@ -16,7 +16,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,10 +25,13 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._forecast import
 
 FOLDER = "/etc/chamilo-hardening"
 PULSE = "/run/chamilo-hardening"
-_TAIL = 8 << 20  # bytes of a log
+_BLOCK = 4 << 20  # bytes of a log that are looked at together
+_MOST = 256 << 20  # bytes that are looked at; with long headers a visitor makes a few thousand requests of them
 _RECENT = 1 << 16  # bytes of it that show in which form it is written now
+_HELD = 3600  # seconds; Apache writes when a request began, and a visitor can make one last
 # A user name can look like a date, but no bare quote can stand in it.
 _START = rb"^\S+ [^\"\\\n]*(?:\\.[^\"\\\n]*)*\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] \""
+_DATED = re.compile(_START, re.M)
 _UNDERSTOOD = re.compile(_START + rb"[^\"\n]*\" \d{3}\b", re.M)
 # Where they go to a login path: as the jail of section brute_force counts them, whoever is at the other end.
 _FAILED = re.compile(_START + rb"(?i:POST) +(\S+) +HTTP/[\d.]+\" (?:401|403|429)\b", re.M)
@@ -94,7 +97,7 @@ def _failures(path: str, since: float) -> list[bytes]:
     if not os.path.isfile(path):
         raise WatchError(f"There is no file {path}, so failed logins are not seen.")
     recent = _end(path, _RECENT)
-    if b"\n" in recent and not _UNDERSTOOD.search(recent):
+    if recent.count(b"\n") > 1 and not _UNDERSTOOD.search(recent):
         raise WatchError(
             f"The lines of {path} are in a form that is not understood, so failed logins are not seen. Have the "
             "virtual host write them in the format combined, or waive monitoring_auth."
@@ -102,11 +105,35 @@ def _failures(path: str, since: float) -> list[bytes]:
     for log in (path, f"{path}.1"):
         if not os.path.exists(log) or os.path.getmtime(log) < since:
             continue
-        for line in _FAILED.finditer(_end(log, _TAIL)):
-            if LOGIN.fullmatch(line[2]) and _moment(line[1].decode()) >= since:
-                address = _ADDRESS.search(line[0].partition(b"[")[0])
-                found.append(address[1] if address else b"")
+        for piece in _backwards(log):
+            for line in _FAILED.finditer(piece):
+                if LOGIN.fullmatch(line[2]) and _moment(line[1].decode()) >= since:
+                    address = _ADDRESS.search(line[0].partition(b"[")[0])
+                    found.append(address[1] if address else b"")
+            dates = [line[1] for line in _DATED.finditer(piece)]
+            if dates and not any(_moment(date.decode()) >= since - _HELD for date in reversed(dates)):
+                break
     return found
+
+
+def _backwards(path: str) -> Iterator[bytes]:
+    """A log from its end on, in pieces of whole lines."""
+    with open(path, "rb") as stream:
+        size = start = os.fstat(stream.fileno()).st_size
+        cut = b""
+        while start:
+            if size - start >= _MOST:
+                raise WatchError(
+                    f"{path} grew by more than {_MOST >> 20} MB within the hour, so not all failed logins are seen. "
+                    "Look who asks that much, with requests that long."
+                )
+            end, start = start, max(0, start - _BLOCK)
+            stream.seek(start)
+            piece = stream.read(end - start) + cut
+            if start:
+                first, newline, piece = piece.partition(b"\n")
+                cut = first + newline
+            yield piece
 
 
 def _end(path: str, size: int) -> bytes:

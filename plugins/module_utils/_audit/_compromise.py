@@ -7,14 +7,16 @@
 from __future__ import annotations
 
 import glob
+import math
 import os
 import pwd
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import Budget, head, names, tail, walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import Budget, head, names, pieces, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import Identity, shown, web_users
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError, Row
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
@@ -23,7 +25,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._running import 
 _SECONDS = 10.0  # for each walk
 _CODE_BYTES = 128 << 20  # of PHP that is read
 _FILE_BYTES = 256 << 10  # of one PHP file
-_LOG_BYTES = 8 << 20  # of access logs, the newest first
+_LOG_BYTES = 256 << 20  # of access logs, the newest first
+_LOG_HOURS = 25  # that are covered by them; the search is a daily one
 _LATELY = 30  # days
 # Where Debian's servers write when a virtual host says nothing.
 USUAL_LOGS = ("/var/log/nginx/access.log", "/var/log/apache2/access.log", "/var/log/apache2/other_vhosts_access.log")
@@ -84,6 +87,8 @@ _EXPLOITS: tuple[tuple[str, bytes, re.Pattern[bytes]], ...] = tuple(
     )
 )
 _INSTALLER = re.compile(rb'\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d)[^\]]*\] "POST /main/install/\S* [^"]*" (?:200|302) ')
+_INSTALLED = "the installer, after the installation"
+_DATE = re.compile(rb"\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d)")
 _CLIENT = re.compile(rb"(?:^|\s)(\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f:]*:[0-9a-f:]+)\s", re.I)
 
 
@@ -333,28 +338,36 @@ def _requests(look: Look, found: Trace) -> None:
     paths = [path for path in paths if os.path.isfile(path) and os.access(path, os.R_OK)]
     paths.sort(key=os.path.getmtime, reverse=True)
     here = {address.encode() for address in (*look.site.addresses, "127.0.0.1", "::1")}
-    hits: dict[str, list[bytes]] = {}
-    left, read = _LOG_BYTES, 0
+    hits: dict[str, bytes] = {}
+    times: Counter[str] = Counter()
+    read, first = 0, b""
     for path in paths:
-        text = tail(path, left)
-        left -= len(text)
-        read += len(text)
-        for label, word, pattern in _EXPLOITS:
-            for line in _lines_with(text, word):
-                if pattern.search(line) and _client(line) not in here:
-                    hits.setdefault(label, []).append(line)
-        for line in _lines_with(text, b"POST /main/install/"):
-            if _after_installation(look, line) and _client(line) not in here:
-                hits.setdefault("the installer, after the installation", []).append(line)
-        if left <= 0:
+        for number, text in enumerate(pieces(path, _LOG_BYTES - read)):
+            first = first if number else text[: 1 << 18]
+            read += len(text)
+            for label, word, pattern in _EXPLOITS:
+                for line in _lines_with(text, word):
+                    if pattern.search(line) and _client(line) not in here:
+                        hits.setdefault(label, line)
+                        times[label] += 1
+            for line in _lines_with(text, b"POST /main/install/"):
+                if _after_installation(look, line) and _client(line) not in here:
+                    hits.setdefault(_INSTALLED, line)
+                    times[_INSTALLED] += 1
+        if read >= _LOG_BYTES:
             break
-    for label, lines in hits.items():
-        first = lines[0].decode("utf-8", "replace")
-        asked = re.search(r'"(\S+ [^\s?"]+)', first)
+    began = _DATE.search(first)
+    if read >= _LOG_BYTES and began and _moment(began[1]) > look.now - 3600 * _LOG_HOURS:
+        found.cut.append(
+            f"the access logs: only the newest {_LOG_BYTES >> 20} MB of {names(paths, 2)} were read, from "
+            f"{began[1].decode()} on. Whoever asks with long headers can fill them"
+        )
+    for label, line in hits.items():
+        asked = re.search(r'"(\S+ [^\s?"]+)', line.decode("utf-8", "replace"))
         example = shown(asked[1][:80]) if asked else "a request"
-        who = _client(lines[0]).decode() or "an unknown address"
-        times = "once" if len(lines) == 1 else f"{len(lines)} times"
-        found.signs.append(f"{label} answered a stranger {times}, for example {example} for {who}")
+        who = _client(line).decode() or "an unknown address"
+        often = "once" if times[label] == 1 else f"{times[label]} times"
+        found.signs.append(f"{label} answered a stranger {often}, for example {example} for {who}")
     if paths:
         found.seen.append(f"{read / 1e6:.1f} MB of {names(paths, 2)}")
     else:
@@ -381,7 +394,14 @@ def _after_installation(look: Look, line: bytes) -> bool:
     if not found:
         return False
     try:
-        moment = time.mktime(time.strptime(found[1].decode(), "%d/%b/%Y:%H:%M:%S"))
-        return moment > os.path.getmtime(os.path.join(look.root, ".env")) + _AN_HOUR
-    except (OSError, ValueError):
+        return _moment(found[1]) > os.path.getmtime(os.path.join(look.root, ".env")) + _AN_HOUR
+    except OSError:
         return True
+
+
+def _moment(date: bytes) -> float:
+    """When a line was written; of a date that cannot be read, it is yet to come."""
+    try:
+        return time.mktime(time.strptime(date.decode(), "%d/%b/%Y:%H:%M:%S"))
+    except ValueError:
+        return math.inf

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import json
 import os
@@ -22,6 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._running import 
 
 _BEAT = 500  # entries between two looks at the clock
 _READ, _ENTER = 4, 1
+_PIECE = 8 << 20  # bytes
 
 
 @dataclass
@@ -96,19 +98,46 @@ def tail(path: str, size: int) -> bytes:
     return _piece(path, size, os.SEEK_END)
 
 
+def pieces(path: str, size: int) -> Iterator[bytes]:
+    """The last bytes of a regular file, in pieces of whole lines; nothing where it cannot be read."""
+    with _regular(path) as descriptor:
+        if descriptor < 0:
+            return
+        end = os.fstat(descriptor).st_size
+        start, cut = max(0, end - size), b""
+        while start < end:
+            piece = os.pread(descriptor, min(_PIECE, end - start), start)
+            if not piece:  # it was emptied meanwhile
+                break
+            start += len(piece)
+            whole, newline, rest = (cut + piece).rpartition(b"\n")
+            yield whole + newline
+            cut = rest
+        yield cut
+
+
 def _piece(path: str, size: int, whence: int) -> bytes:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-    except OSError:
-        return b""
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
+    with _regular(path) as descriptor:
+        if descriptor < 0:
             return b""
-        start = max(0, status.st_size - size) if whence == os.SEEK_END else 0
+        start = max(0, os.fstat(descriptor).st_size - size) if whence == os.SEEK_END else 0
         return os.pread(descriptor, size, start)
+
+
+@contextlib.contextmanager
+def _regular(path: str) -> Iterator[int]:
+    """A regular file, open; -1 for all else, which is not opened: for some devices that alone is an order."""
+    place = descriptor = -1
+    try:
+        with contextlib.suppress(OSError):
+            place = os.open(path, os.O_PATH)
+            if stat.S_ISREG(os.fstat(place).st_mode):
+                descriptor = os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_NONBLOCK)  # no lease holds it up
+        yield descriptor
     finally:
-        os.close(descriptor)
+        for number in (place, descriptor):
+            if number >= 0:
+                os.close(number)
 
 
 def names(values: Iterable[str], most: int = 5) -> str:

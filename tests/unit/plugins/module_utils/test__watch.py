@@ -113,6 +113,32 @@ def test_a_log_that_was_just_rotated_still_counts(host):
     assert logins("campus", NOW).alarm
 
 
+PADDED = '203.0.113.9 - - [{moment}] "GET / HTTP/1.1" 200 5 "{padding}" "-"\n'
+
+
+@pytest.mark.parametrize("moment", ["25/Nov/2026:16:58:00 +0000", "25/Nov/2026:16:20:00 +0000"])
+def test_long_requests_push_no_failure_out_of_sight(host, moment):
+    """Apache writes when a request began: who holds some for long makes lines that look old."""
+    host.log(line() * 3 + PADDED.format(moment=moment, padding="x" * 32000) * 400)
+    assert logins("campus", NOW).alarm
+
+
+def test_no_more_of_a_log_is_read_than_of_the_last_hours(host, monkeypatch):
+    monkeypatch.setattr(_watch, "_BLOCK", 1000)
+    monkeypatch.setattr(_watch, "_MOST", 4000)
+    host.log(line(moment="25/Nov/2026:12:00:00 +0000") * 100 + line() * 3)
+    assert logins("campus", NOW).alarm
+    host.log(line() * 100)
+    with pytest.raises(WatchError, match="not all failed logins are seen"):
+        logins("campus", NOW)
+
+
+def test_pieces_of_a_log_have_whole_lines(host, monkeypatch):
+    monkeypatch.setattr(_watch, "_BLOCK", 100)
+    host.log("".join(line(f"203.0.113.{number}", path="/login_json?" + "x" * number * 9) for number in range(99)))
+    assert logins("campus", NOW).text.startswith("99 failed logins from 99 addresses")
+
+
 def test_a_log_that_is_gone_is_an_error(host):
     with pytest.raises(WatchError, match="so failed logins are not seen"):
         logins("campus", NOW)
@@ -139,6 +165,11 @@ def test_lines_of_an_earlier_form_do_not_hide_that_nothing_is_read_any_more(host
     host.log(line() + JSON * 1000)
     with pytest.raises(WatchError, match="not understood"):
         logins("campus", NOW)
+
+
+def test_the_longest_line_is_no_other_form(host):
+    host.log(line() * 3 + PADDED.format(moment="25/Nov/2026:16:58:00 +0000", padding="x" * 96000))
+    assert logins("campus", NOW).alarm
 
 
 def test_where_no_file_is_written_nothing_is_counted(host, tmp_path):

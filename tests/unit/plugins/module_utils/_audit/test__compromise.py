@@ -242,6 +242,26 @@ def test_the_log_that_was_rotated_is_read_as_well(host):
     assert len(trace(host.look()).signs) == 1
 
 
+def test_long_requests_push_nothing_out_of_the_log(host):
+    request('"POST /main/inc/lib/bigupload/inc/bigUpload.php HTTP/1.1"')(host)
+    with host.log.open("a") as file:
+        file.write(
+            ('192.0.2.66 - - [25/Nov/2026:13:05:00 +0000] "GET / HTTP/1.1" 200 5 "' + "x" * 32000 + '" "-"\n') * 300
+        )
+    assert any("bigUpload" in sign for sign in trace(host.look()).signs)
+
+
+@pytest.mark.parametrize(("ago", "told"), [(2, True), (30, False)])
+def test_what_of_the_day_was_not_read_is_told(host, monkeypatch, ago, told):
+    monkeypatch.setattr(_compromise, "_LOG_BYTES", 1000)
+    look = host.look()
+    date = time.strftime("%d/%b/%Y:%H:%M:%S", time.localtime(look.now - 3600 * ago))
+    host.log.write_text(f'192.0.2.66 - - [{date} +0000] "GET / HTTP/1.1" 200 5 "-" "-"\n' * 50)
+    found = trace(look)
+    assert [f"{date} on" in cut for cut in found.cut] == [True] * told
+    assert any("MB of" in one for one in found.seen)
+
+
 def test_the_time_that_is_over_is_a_gap(host, monkeypatch):
     monkeypatch.setattr(_compromise, "_SECONDS", -1.0)
     assert any("the time for it" in gap for gap in trace(host.look()).gaps)

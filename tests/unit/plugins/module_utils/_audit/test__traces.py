@@ -8,11 +8,13 @@ import os
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _traces
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import (
     Budget,
     can_read,
     head,
     names,
+    pieces,
     tail,
     walk,
 )
@@ -69,6 +71,24 @@ def test_pieces_of_files(tmp_path):
     assert (head(str(path), 3), tail(str(path), 3), tail(str(path), 99)) == (b"012", b"789", b"0123456789")
     os.mkfifo(tmp_path / "pipe")
     assert [head(str(other), 3) for other in (tmp_path, tmp_path / "pipe", tmp_path / "gone")] == [b""] * 3
+
+
+def test_a_device_is_not_opened(tmp_path, monkeypatch):
+    (tmp_path / ".htaccess").symlink_to("/dev/zero")
+    opened = []
+    real = os.open
+    monkeypatch.setattr(os, "open", lambda path, flags, *more: opened.append(flags) or real(path, flags, *more))
+    assert head(str(tmp_path / ".htaccess"), 3) == b""
+    assert all(flags & os.O_PATH for flags in opened)
+
+
+def test_the_end_of_a_log_comes_in_whole_lines(tmp_path, monkeypatch):
+    monkeypatch.setattr(_traces, "_PIECE", 7)
+    path = tmp_path / "log"
+    path.write_bytes(b"one\ntwo\nthree and more\nfour")
+    assert b"".join(pieces(str(path), 1000)) == path.read_bytes()
+    assert [piece for piece in pieces(str(path), 21) if piece] == [b"o\n", b"three and more\n", b"four"]
+    assert list(pieces(str(tmp_path), 9)) == list(pieces(str(tmp_path / "gone"), 9)) == []
 
 
 def test_a_long_list_is_cut():
