@@ -17,12 +17,13 @@ import secrets
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _certbot, _x509
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import open_path, shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs_of, named
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import STATE, replace_file
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Outcome, plan
@@ -102,37 +103,43 @@ def rehearse(
     if not addresses:
         return f"{domain} has no address in the DNS, so no authority can reach it."
     token = token or f"chamilo-hardening-{secrets.token_hex(16)}"
-    with _challenge(webroot, token):
-        for address in addresses:
-            why = _unseen(domain, address, token, fetch or _fetch)
-            if why:
-                return why
-    return ""
+    try:
+        with _challenge(webroot, token):
+            whys = (_unseen(domain, address, token, fetch or _fetch) for address in addresses)
+            return next(filter(None, whys), "")
+    except OSError as problem:
+        return f"No challenge can be laid into {webroot}/{CHALLENGES}: {problem.strerror}."
 
 
 @contextlib.contextmanager
-def _challenge(webroot: str, token: str) -> Any:
-    made = []
-    folder = webroot
-    for part in CHALLENGES.split("/"):
-        folder = f"{folder}/{part}"
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(folder, 0o755)
-            os.chmod(folder, 0o755)
-            made.append(folder)
-    path = f"{folder}/{token}"
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+def _challenge(webroot: str, token: str) -> Iterator[None]:
+    """The web user may own the folder, and turn what lies in it into links meanwhile."""
+    with contextlib.ExitStack() as back:
+        folder = os.open(webroot, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        back.callback(os.close, folder)
+        back.callback(os.umask, os.umask(0o022))
+        for part in CHALLENGES.split("/"):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(part, 0o755, dir_fd=folder)
+                back.callback(_remove, os.rmdir, part, folder)
+            folder = open_path(part, _not_of_root, folder)[0]
+            back.callback(os.close, folder)
+        handle = os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=folder)
+        back.callback(_remove, os.unlink, token, folder)
         with open(handle, "w", encoding="ascii") as stream:
-            os.fchmod(handle, 0o644)
             stream.write(token)
         yield
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-        for folder in reversed(made):
-            with contextlib.suppress(OSError):  # somebody else's challenge lies there meanwhile
-                os.rmdir(folder)
+
+
+def _remove(how: Callable[..., None], name: str, folder: int) -> None:
+    with contextlib.suppress(OSError):  # somebody else's challenge lies there meanwhile, or it is gone
+        how(name, dir_fd=folder)
+
+
+def _not_of_root(part: str, target: str, link: os.stat_result, _folder: os.stat_result) -> str:
+    if link.st_uid in (0, os.geteuid()):
+        return ""
+    return f"{shown(part)} is a link to {shown(target)} that root did not lay; if it is right: chown -h root"
 
 
 def _unseen(domain: str, address: str, token: str, fetch: Fetch) -> str:

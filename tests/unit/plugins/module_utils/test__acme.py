@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import datetime
+import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,53 @@ def test_what_was_there_stays(net: Net) -> None:
     (net.webroot / ".well-known/acme-challenge/theirs").write_text("x")
     assert net.rehearse() == ""
     assert [path.name for path in net.webroot.rglob("*") if path.is_file()] == ["theirs"]
+
+
+def test_what_an_account_without_rights_lays_leads_nowhere(net: Net) -> None:
+    """On a host that was not hardened the web user owns the folder."""
+    theirs = net.webroot.parent / "theirs"
+    theirs.mkdir(mode=0o700)
+    (net.webroot / ".well-known").mkdir()
+    link = net.webroot / ".well-known/acme-challenge"
+    link.symlink_to(theirs)
+    os.lchown(link, pwd.getpwnam("www-data").pw_uid, -1)
+    assert "a link to" in net.rehearse() and "chown -h root" in net.rehearse()
+    os.lchown(link, 0, -1)
+    assert net.rehearse() == "", "root may have them elsewhere"
+    assert list(theirs.iterdir()) == []
+
+
+def test_no_mode_is_changed_of_what_takes_the_place_of_a_folder(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = net.webroot.parent / "shadow"
+    secret.touch(0o600)
+    made = os.mkdir
+
+    def swapped(path: str, mode: int, **how: int) -> None:
+        made(path, mode, **how)
+        if "acme-challenge" in path:
+            link = net.webroot / ".well-known/acme-challenge"
+            link.rmdir()
+            link.symlink_to(secret)
+            os.lchown(link, pwd.getpwnam("www-data").pw_uid, -1)
+
+    monkeypatch.setattr(os, "mkdir", swapped)
+    assert "No challenge can be laid" in net.rehearse()
+    assert secret.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_challenge_can_be_read_by_the_web_server(net: Net) -> None:
+    def look(url: str, address: str) -> Answer:
+        modes.extend(path.stat().st_mode & 0o777 for path in sorted(net.webroot.rglob("*")))
+        return net.fetch(url, address)
+
+    modes: list[int] = []
+    before = os.umask(0o077)
+    try:
+        assert _acme.rehearse("campus.test", str(net.webroot), lambda name: ["192.0.2.1"], look, TOKEN) == ""
+        assert os.umask(0o077) == 0o077
+    finally:
+        os.umask(before)
+    assert modes == [0o755, 0o755, 0o644]
 
 
 def test_a_redirect_is_followed_as_an_authority_does(net: Net) -> None:
