@@ -12,6 +12,7 @@ import contextlib
 import errno
 import os
 import re
+import selectors
 import signal
 import socket
 import subprocess
@@ -23,6 +24,7 @@ PROGRAM = "/usr/local/sbin/chamilo-hardening"
 LOAD_SECONDS = 90.0
 TURN_SECONDS = 30.0
 TIMER_SECONDS = 60
+_MOST = 16 << 20  # bytes of what a command says
 
 _FPM = re.compile(r"php[\d.]*-fpm(?:\.service)?$")
 _RELOADS = ("reload", "reload-or-restart", "try-reload-or-restart")
@@ -50,12 +52,31 @@ def run(argv: Sequence[str], seconds: float) -> tuple[int, str]:
         return 127, f"{argv[0]}: {problem.strerror}"
     with child:
         try:
-            said, _nothing = child.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
+            said = _heard(child, time.monotonic() + seconds)
+        except (subprocess.TimeoutExpired, OverflowError) as problem:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
-            return 124, f"no end within {seconds:.0f} seconds"
+            many = isinstance(problem, OverflowError)
+            return 124, f"it said more than {_MOST >> 20} MB" if many else f"no end within {seconds:.0f} seconds"
     return child.returncode, said.decode(errors="replace").strip()
+
+
+def _heard(child: subprocess.Popen[bytes], end: float) -> bytes:
+    """All it says until it ends. What runs as the web user decides how much that is."""
+    if child.stdout is None:
+        raise AssertionError("it has a pipe")
+    said = bytearray()
+    with selectors.DefaultSelector() as ready:
+        ready.register(child.stdout, selectors.EVENT_READ)
+        while ready.select(max(0.0, end - time.monotonic())):
+            part = os.read(child.stdout.fileno(), 1 << 16)
+            if not part:
+                child.wait(max(0.0, end - time.monotonic()))
+                return bytes(said)
+            said += part
+            if len(said) > _MOST:
+                raise OverflowError
+    raise subprocess.TimeoutExpired(child.args, 0)
 
 
 class Machine:

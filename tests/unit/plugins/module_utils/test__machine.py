@@ -56,6 +56,17 @@ def test_a_command_that_does_not_end_is_ended_with_its_children(tmp_path: Path) 
         time.sleep(0.05)
 
 
+def test_a_command_that_talks_without_end_is_ended() -> None:
+    began = time.monotonic()
+    assert run(["yes", "x" * 1000], 60) == (124, "it said more than 16 MB")
+    assert time.monotonic() - began < 30
+
+
+def test_a_command_that_closes_its_output_and_goes_on_is_waited_for() -> None:
+    assert run(["sh", "-c", "echo said; exec >&- 2>&-; sleep 0.3; exit 3"], 10) == (3, "said")
+    assert run(["sh", "-c", "exec >&- 2>&-; sleep 60"], 0.3)[0] == 124
+
+
 def _alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
