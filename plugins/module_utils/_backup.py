@@ -19,7 +19,6 @@ import datetime
 import errno
 import fcntl
 import glob
-import gzip
 import hashlib
 import hmac
 import ipaddress
@@ -36,7 +35,7 @@ import subprocess
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import PurePosixPath
 from typing import IO, Any
@@ -646,6 +645,8 @@ def _summary(text: str) -> dict[str, Any]:
 
 # Below the portal's folder. No links are looked for there: it comes from elsewhere, or is not saved.
 _MADE_ANEW = ("var/cache", "vendor", "node_modules", ".git")
+_OF_THE_KERNEL = ("/proc/", "/sys/", "/dev/")
+_NAMED = 5  # links
 _ANYTHING = os.O_PATH | os.O_CLOEXEC  # also a FIFO, which then does not make us wait
 
 
@@ -660,13 +661,14 @@ def contents(portal: Portal) -> list[str]:
 
 
 def strange_links(portal: Portal) -> list[str]:
-    """Why what a link leads to is not saved."""
-    return [
-        f"{ascii(link)[1:-1]} is not followed: it belongs to {portal.web_user}, what it leads to does not. "
+    """Why what a link leads to is not saved; of many the first ones, so that they hide nothing else."""
+    strange = [ascii(link)[1:-1] for link, target in links(portal) if not target]
+    lines = [
+        f"{link} is not followed: it belongs to {portal.web_user}, what it leads to does not. "
         "If it is right: chown -h root."
-        for link, target in links(portal)
-        if not target
+        for link in strange[:_NAMED]
     ]
+    return lines + ([f"The same goes for {len(strange) - _NAMED} more links."] if len(strange) > _NAMED else [])
 
 
 def links(portal: Portal) -> Iterator[tuple[str, str]]:
@@ -701,6 +703,8 @@ def links(portal: Portal) -> Iterator[tuple[str, str]]:
                             continue
                         owners = entry.stat(follow_symlinks=False).st_uid, found.st_uid
                         followed = web not in owners or found.st_uid == web
+                        if followed and target.startswith(_OF_THE_KERNEL):  # a process of its own
+                            continue
                         yield os.path.join(folder, entry.name), target if followed else ""
                         if followed:
                             folders.append(target)
@@ -722,9 +726,11 @@ def _save_files(place: Repository, tags: Sequence[str]) -> dict[str, Any]:
         raise BackupError(f"{root}/var is not there, so there is nothing to back up.")
     # What is made anew by itself, or comes from where the program came from.
     skipped = [f"--exclude={root}/{name}" for name in ("var/cache/*", "node_modules", ".git")]
-    told, complaint = place.run(
-        "backup", "--json", "--quiet", *tags, *skipped, "--", *contents(place.portal), accepted=(0, 3)
-    )
+    with tempfile.NamedTemporaryFile() as listed:  # the web user decides how many it is, and a command line has an end
+        listed.write(b"".join(os.fsencode(path) + b"\0" for path in contents(place.portal)))
+        listed.flush()
+        which = ["--files-from-raw", listed.name]
+        told, complaint = place.run("backup", "--json", "--quiet", *tags, *skipped, *which, accepted=(0, 3))
     missed = [path for path in _missed(complaint) if os.path.lexists(path)]
     if missed:
         more = f" and {len(missed) - 3} more" if len(missed) > 3 else ""
@@ -840,13 +846,13 @@ def _is_copy(name: str, stream: IO[bytes]) -> bool:
     if not re.search(r"(?i)\.(?:sql|dump)", name):
         return bool(_LIKE_COPIES.search(name))
     packed = os.path.splitext(name)[1].lower()
-    unpack: Any = {".gz": gzip.open, ".bz2": bz2.open}.get(packed)
+    unpack: Callable[[bytes, int], bytes] = {
+        ".gz": lambda start, most: zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(start, most),
+        ".bz2": lambda start, most: bz2.BZ2Decompressor().decompress(start, most),
+        ".xz": lambda start, most: lzma.LZMADecompressor(memlimit=_LARGE).decompress(start, most),
+    }.get(packed, lambda start, most: start[:most])
     with contextlib.suppress(OSError, EOFError, lzma.LZMAError, zlib.error):
-        if packed == ".xz":
-            text = lzma.LZMADecompressor(memlimit=_LARGE).decompress(stream.read(_CHUNK), 2048)
-        else:
-            text = (unpack(stream) if unpack else stream).read(2048)
-        return bool(_DUMPED.search(text))
+        return bool(_DUMPED.search(unpack(stream.read(_CHUNK), 2048)))  # a piece: it may be made to have no end
     return bool(_LIKE_COPIES.search(name))  # it cannot be read: its name must do
 
 
@@ -874,7 +880,7 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
                 problems.append(str(problem))
         lines += found
         try:
-            problems += strange_links(portal)
+            strange = strange_links(portal)
             last = _pair(portal, memory)
         except Exception as problem:  # whatever it was, somebody is told
             failed(portal, ("database", "files"), "The backup failed", _words(problem))
@@ -905,6 +911,7 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
             _compare_key(portal)
         except (BackupError, OSError) as problem:
             problems.append(str(problem))
+    problems += strange
     if problems:
         words = " ".join(problems)
         try:

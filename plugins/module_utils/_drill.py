@@ -28,6 +28,7 @@ import re
 import shutil
 import signal
 import socket
+import stat
 import struct
 import subprocess
 import tempfile
@@ -38,6 +39,7 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _backup, _records, _state
 from ansible_collections.chamilo.hardening.plugins.module_utils._backup import BackupError, Pair, Portal, Repository
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import open_path
 from ansible_collections.chamilo.hardening.plugins.module_utils._restore import DISCREET, complaint
 
 # In the range that Debian keeps for nobody at all. Whatever runs as it, or belongs to it, is a drill's.
@@ -284,9 +286,10 @@ class _Drill:
             restored = f"{target}{file.path}"
             if not os.path.isfile(restored) or os.path.getsize(restored) != file.size:
                 raise BackupError(f"{file.path} did not come back whole.")
-            if not _unchanged(file):
+            used = _used(file)
+            if not used:
                 changed += 1
-            elif _digest(restored) != _digest(file.path):
+            elif _digest(restored) != used:
                 raise BackupError(f"{file.path} came back with another content than it has, though it was not changed.")
             else:
                 same += 1
@@ -298,17 +301,25 @@ class _Drill:
 
     def _turn_links(self, tree: str) -> None:
         """Have links lead to what came back. Else the restored portal would go by, or change, what is in use."""
+        folders = [tree]
+        while folders:  # no recursion: the web user decides how deep it goes
+            with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
+                for entry in list(entries):
+                    if entry.is_symlink():
+                        self._turn_link(tree, entry.path)
+                    elif entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+
+    def _turn_link(self, tree: str, path: str) -> None:
+        if not os.readlink(path).startswith("/"):
+            return
         used = self.portal.folder
-        for folder, folders, files in os.walk(tree):
-            for path in (f"{folder}/{name}" for name in (*folders, *files)):
-                if not os.path.islink(path) or not os.readlink(path).startswith("/"):
-                    continue
-                leads = os.path.realpath(os.readlink(path))
-                if f"{leads}/".startswith(f"{used}/"):
-                    leads = self.saved + leads.removeprefix(used)
-                if os.path.lexists(tree + leads):
-                    os.unlink(path)
-                    os.symlink(tree + leads, path)
+        leads = os.path.realpath(os.readlink(path))
+        if f"{leads}/".startswith(f"{used}/"):
+            leads = self.saved + leads.removeprefix(used)
+        if os.path.lexists(tree + leads):
+            os.unlink(path)
+            os.symlink(tree + leads, path)
 
     def _load(self, server: Server, scratch: str) -> None:
         """Load the dump, dump it again, and compare the two table by table."""
@@ -364,18 +375,32 @@ def _quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def _unchanged(file: File) -> bool:
+def _used(file: File) -> str:
+    """A digest of the file that is in use; empty where it was changed since it was saved, or is not there any more.
+
+    The web user may have laid something there that never ends, or holds up whoever opens it.
+    """
+    handle = -1
     try:
-        status = os.lstat(file.path)
-    except FileNotFoundError:
-        return False
-    return status.st_size == file.size and int(status.st_mtime) == int(file.modified)
+        handle, _linked = open_path(file.path, lambda *_link: "it was no link when it was saved")
+        before = os.fstat(handle)
+        same = before.st_size == file.size and int(before.st_mtime) == int(file.modified)
+        if not same or not stat.S_ISREG(before.st_mode):
+            return ""
+        digest = hashlib.sha256()
+        for start in range(0, file.size, 1 << 20):
+            digest.update(os.pread(handle, min(1 << 20, file.size - start), start))
+        return digest.hexdigest() if os.fstat(handle).st_mtime_ns == before.st_mtime_ns else ""
+    except OSError:
+        return ""
+    finally:
+        if handle >= 0:
+            os.close(handle)
 
 
 def _digest(path: str) -> str:
     digest = hashlib.sha256()
-    # The web user may have laid a pipe there just now: it holds up nothing.
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+    with open(path, "rb") as stream:
         for part in iter(lambda: stream.read(1 << 20), b""):
             digest.update(part)
     return digest.hexdigest()

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import datetime
 import gzip
+import io
 import json
 import lzma
 import os
@@ -322,6 +324,41 @@ def test_the_web_user_cannot_have_the_whole_host_saved(folders: Path, monkeypatc
     assert _backup.contents(portal(folders)) == [str(folders / "chamilo"), str(folders / "data")]
     (line,) = _backup.strange_links(portal(folders))
     assert r"var/x\n is not followed" in line
+
+
+def test_many_links_are_told_as_few(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    web = os.geteuid() or 12345
+    monkeypatch.setattr(_backup.pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=web))
+    var = folders / "chamilo" / "var"
+    var.mkdir(parents=True)
+    for number in range(300):
+        (var / str(number)).symlink_to("/etc")
+        os.lchown(var / str(number), web, -1)
+    lines = _backup.strange_links(portal(folders))
+    assert (len(lines), lines[-1]) == (6, "The same goes for 295 more links.")
+
+
+def test_no_process_is_saved(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    var = folders / "chamilo" / "var"
+    var.mkdir(parents=True)
+    monkeypatch.setattr(_backup.pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=os.geteuid()))
+    (var / "x").symlink_to(f"/proc/{os.getpid()}/task")
+    assert _backup.contents(portal(folders)) == [str(folders / "chamilo")]
+
+
+@pytest.mark.parametrize(("pack", "name"), [(gzip.compress, "gz"), (bz2.compress, "bz2"), (lzma.compress, "xz")])
+def test_a_packed_dump_is_known_and_no_end_is_waited_for(pack: Callable[[bytes], bytes], name: str) -> None:
+    class Endless(io.BytesIO):
+        """A file of the web user's with a hole of 16 TB: nobody may read all of it."""
+
+        def read(self, size: int | None = -1) -> bytes:
+            assert size is not None and 0 < size <= 1 << 20
+            return super().read(size).ljust(size, b"\0")
+
+    dump = b"-- MariaDB dump 10.19\n" + b"x" * 5000
+    assert _backup._is_copy(f"x.sql.{name}", io.BytesIO(pack(dump)))
+    assert not _backup._is_copy(f"x.sql.{name}", Endless(pack(b"")))
+    assert not _backup._is_copy(f"x.sql.{name}", Endless(pack(bytes(1 << 24))))
 
 
 def test_copies_in_the_portals_folder_are_put_where_root_alone_reads(folders: Path) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import http.server
 import json
 import os
@@ -219,9 +220,40 @@ def test_what_came_back_is_given_away_and_removed_however_deep_it_is(
     assert not (tmp_path / "scratch").exists()
 
 
-def test_a_pipe_where_a_file_was_holds_up_nothing(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    assert _drill._digest(str(tmp_path / "pipe"))
+def test_nothing_that_takes_the_place_of_a_file_holds_up_the_comparison(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    path = tmp_path / "folder/film"
+    path.write_bytes(b"film")
+    saved = _drill.File(str(path), 4, path.stat().st_mtime)
+    assert _drill._used(saved) == _drill._digest(str(path)) == hashlib.sha256(b"film").hexdigest()
+    os.truncate(path, 1 << 40)
+    assert _drill._used(saved) == ""
+    path.unlink()
+    assert _drill._used(saved) == ""
+    os.mkfifo(path)
+    assert _drill._used(_drill.File(str(path), 0, path.stat().st_mtime)) == ""
+    path.unlink()
+    (tmp_path / "folder").rmdir()
+    (tmp_path / "folder").touch()
+    assert _drill._used(saved) == ""
+    (tmp_path / "folder").unlink()
+    (tmp_path / "folder").symlink_to("/dev")
+    zero = tmp_path / "folder/zero"
+    assert _drill._used(_drill.File(str(zero), 0, zero.stat().st_mtime)) == ""
+
+
+def test_a_file_that_is_changed_while_it_is_read_was_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "film"
+    path.write_bytes(b"film")
+    saved = _drill.File(str(path), 4, path.stat().st_mtime)
+    read = os.pread
+
+    def written(handle: int, size: int, start: int) -> bytes:
+        path.write_bytes(b"FILM")
+        return read(handle, size, start)
+
+    monkeypatch.setattr(os, "pread", written)
+    assert _drill._used(saved) == ""
 
 
 def test_what_the_restored_portal_says_is_read_from_where_it_was_written(
@@ -319,6 +351,23 @@ def test_what_is_started_does_not_go_by_what_is_in_use(portal: Portal, tmp_path:
         (root / name).symlink_to(leads)
     made._turn_links(str(tree))
     assert {name: os.readlink(root / name) for name in links} == {name: str(to) for name, (_leads, to) in links.items()}
+
+
+def test_links_are_turned_however_deep_they_lie(portal: Portal, tmp_path: Path) -> None:
+    made = attempt(portal)
+    tree = tmp_path / "scratch"
+    tree.mkdir()
+    (Path(f"{tree}{made.saved}") / "config").mkdir(parents=True)
+    here = os.open(tree, os.O_DIRECTORY)
+    for _level in range(1500):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_DIRECTORY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.symlink(f"{portal.folder}/config", "link", dir_fd=here)
+    made._turn_links(str(tree))
+    assert os.readlink("link", dir_fd=here) == f"{tree}{made.saved}/config"
+    os.close(here)
 
 
 def test_no_message_holds_the_statement_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
