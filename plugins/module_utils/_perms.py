@@ -146,6 +146,7 @@ class Found:
     listing: str = ""  # the file with the names of both
     unnamed: int = 0  # of both, that are not in it
     unnamed_why: str = ""
+    unfinished: str = ""  # why not all was looked at
     # (device, inode) -> names there are, names found, could one have been moved meanwhile, wants, path, suspect PHP
     links: dict[tuple[int, int], list[Any]] = field(default_factory=dict)
 
@@ -166,6 +167,7 @@ class Found:
         self.doubtful_total += other.doubtful_total
         self.unnamed += other.unnamed
         self.unnamed_why = self.unnamed_why or other.unnamed_why
+        self.unfinished = self.unfinished or other.unfinished
         for key, link in other.links.items():
             self.link(key, link)
 
@@ -187,7 +189,7 @@ class Found:
     def result(self) -> dict[str, Any]:
         """What the module returns."""
         kinds = {kind: self.fixed[kind] for kind in ("owner", "group", "mode", "setuid")}
-        told = {name: value for name, value in vars(self).items() if name != "links"}
+        told = {name: value for name, value in vars(self).items() if name not in ("links", "unfinished")}
         return {**told, "fixed": kinds, "changed": self.changed}
 
     def to_json(self) -> str:
@@ -419,13 +421,16 @@ def mounts(mountinfo: str = "/proc/self/mountinfo") -> list[str]:
 
 
 class Tree:
-    """The tree and its declared parts, open, with what must not be crossed."""
+    """The tree and its declared parts, open, with what must not be crossed.
 
-    def __init__(self, order: Order) -> None:
+    ``partly``: a part that cannot be trusted is ``unfinished``, and no reason to leave the others as they are.
+    """
+
+    def __init__(self, order: Order, partly: bool = False) -> None:
         self.order = order
         self.policy = Policy(order)
         self.roots: list[Root] = []
-        self.problems: list[tuple[str, str]] = []
+        self.unfinished = ""
         top = open_trusted(order.path)
         status = os.fstat(top)
         if not stat.S_ISDIR(status.st_mode):
@@ -435,10 +440,12 @@ class Tree:
         try:
             self._not_the_system(top, order.path)
             for part in order.roots:
-                handle = open_trusted(part, top)
-                status = os.fstat(handle)
-                self.roots.append(Root(handle, part, status.st_dev, status.st_ino))
-                self._not_the_system(handle, part)
+                try:
+                    self._declared(part, top)
+                except PermsError as problem:
+                    if not partly:
+                        raise
+                    self.unfinished = self.unfinished or str(problem)
         except PermsError:
             self.close()
             raise
@@ -450,6 +457,16 @@ class Tree:
             self.release.look()  # before anything changes
         real = os.readlink(f"/proc/self/fd/{top}")
         self.mounted = set(self._mounted(real))
+
+    def _declared(self, part: str, top: int) -> None:
+        handle = open_trusted(part, top)
+        try:
+            self._not_the_system(handle, part)
+        except PermsError:
+            os.close(handle)
+            raise
+        status = os.fstat(handle)
+        self.roots.append(Root(handle, part, status.st_dev, status.st_ino))
 
     def _laid(self, top: int) -> None:
         """Whether the release is the web user's own, and when it was laid."""
@@ -576,10 +593,18 @@ class _Listing:
             os.close(self._handle)
 
 
-def run(order: Order, check: bool = False, processes: int = 0, patience: float = _SECONDS, listing: str = "") -> Found:
+def run(
+    order: Order,
+    check: bool = False,
+    processes: int = 0,
+    patience: float = _SECONDS,
+    listing: str = "",
+    partly: bool = False,
+) -> Found:
     """Make the tree what the order says, or with ``check`` say what would be done.
 
-    ``listing``: a file in a folder of root's, for the names of all suspect PHP. A check writes none.
+    ``listing``: a file in a folder of root's, for the names of all suspect PHP. A check writes none. ``partly``: what
+    is wrong with one of the roots is raised after the others were looked at, and not before anything changes.
     """
     if os.geteuid() != 0:
         raise PermsError("Only root can give files to somebody else; run it as root (become: true).")
@@ -588,8 +613,11 @@ def run(order: Order, check: bool = False, processes: int = 0, patience: float =
         wanted = _DEEPEST + 200 if hard == resource.RLIM_INFINITY else min(hard, _DEEPEST + 200)
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     with contextlib.closing(_Listing("" if check else listing, patience)) as suspects:
-        with contextlib.closing(Tree(order)) as tree:
+        with contextlib.closing(Tree(order, partly)) as tree:
             found = _walked(_Walk(tree, check, time.monotonic() + patience, suspects), processes)
+            unfinished = tree.unfinished or found.unfinished
+        if unfinished:
+            raise PermsError(unfinished)
         suspects.done(found)
     for kept in (found.refused, found.samples):
         kept.sort(key=lambda one: one["path"])
@@ -819,9 +847,9 @@ class _Walk:
                         self._in_time()
                         if number > _IN_ONE:
                             here = shown(path or self.tree.order.path)
-                            raise PermsError(
-                                f"{here} has more than {_IN_ONE:,} entries, or somebody fills it meanwhile."
-                            )
+                            why = f"{here} has more than {_IN_ONE:,} entries, or somebody fills it meanwhile."
+                            found.unfinished = found.unfinished or why
+                            break
                     entries += 1
                     if not names:
                         child = place.step(entry.name)

@@ -347,7 +347,13 @@ def _window_closed(options: argparse.Namespace, engine: Engine) -> int:
             continue
         _say(f"window close: {window.path} is as the guide wants it again. {_entries(done)}")
     if problems:
-        raise _window.WindowError(" ".join(problems))
+        words = " ".join(problems)
+        if options.due:  # nobody reads what is printed
+            try:
+                _alert.tell("permissions", "A window cannot be closed", f"{words}\nIt is tried again each minute.")
+            except _alert.AlertError as problem:
+                words = f"{words} {problem}"
+        raise _window.WindowError(words)
     if known:
         _say_what_differs(engine, options.due)
     return 0

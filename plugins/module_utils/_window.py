@@ -247,7 +247,8 @@ class Windows:
         with self.engine.store.lock("chamilo-hardening window close", LOCK_SECONDS):
             try:
                 wanted = order(window.tree, "production", window.opened)
-                done.found = run(wanted, listing=self.listing(window.path))
+                # The web user may lay a link in the place of a root: all else is closed, and no longer its own to lay.
+                done.found = run(wanted, listing=self.listing(window.path), partly=True)
             except PermsError as problem:
                 if os.path.lexists(window.path):
                     problems.append(str(problem))

@@ -1222,6 +1222,32 @@ def test_somebody_who_fills_a_folder_with_what_is_right_cannot_hold_it_for_ever(
         run(order(crowd), patience=-1)
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_somebody_who_fills_a_folder_keeps_no_other_one_open(site, monkeypatch, processes):
+    fill(site)
+    (site / "var/upload/crowd").mkdir()
+    for number in range(4100):
+        (site / f"var/upload/crowd/{number}").touch()
+    others = [site / "public/index.php", *(site / f"var/upload/{number % 20}/{number}/0" for number in range(400))]
+    for path in others:
+        give(path, 0o666)
+    monkeypatch.setattr(_perms, "_IN_ONE", 4000)
+    with pytest.raises(PermsError, match="crowd has more than 4,000 entries"):
+        run(order(site), processes=processes)
+    assert not [path for path in others if path.stat().st_mode & 0o002]
+
+
+def test_a_root_that_cannot_be_trusted_is_refused_before_or_told_after_the_others(site):
+    give(site / "public/index.php", 0o666)
+    (site / "config").rename(site / "real")
+    (site / "config").symlink_to("real")
+    os.lchown(site / "config", WEB.pw_uid, -1)
+    for partly, mode in ((False, 0o666), (True, 0o644)):
+        with pytest.raises(PermsError, match="^config"):
+            run(order(site, roots=("var", "config")), partly=partly)
+        assert os.stat(site / "public/index.php").st_mode & 0o777 == mode
+
+
 def test_a_folder_with_as_many_entries_as_can_be_is_no_fault(crowd, monkeypatch):
     monkeypatch.setattr(_perms, "_IN_ONE", 4100)
     assert run(order(crowd)).entries == 4101

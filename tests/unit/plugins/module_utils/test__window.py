@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -317,7 +318,7 @@ def desk(host, monkeypatch):
         return ["42 files."]
 
     monkeypatch.setattr(_backup, "backup", backup)
-    monkeypatch.setattr(_alert, "tell", lambda section, title, text, again: host.told.append((title, text)))
+    monkeypatch.setattr(_alert, "tell", lambda section, title, text, again=False: host.told.append((title, text)))
     return host
 
 
@@ -386,6 +387,30 @@ def test_nobody_to_tell_does_not_keep_a_window_open(desk, monkeypatch):
     desk.now += 60 * 60
     assert _program.main(("window", "close", "--due"), "1", desk.engine) == 0
     assert desk.windows.known() == [] and desk.mode() == 0o644
+
+
+@pytest.mark.parametrize("laid", ["link", "gone"])
+def test_what_the_web_user_lays_keeps_no_window_open(desk, capsys, laid):
+    """While one is open the folder of the portal is its own."""
+    desk.tree["roots"] = ["var", "config"]
+    _window.SITES = write(desk, "campus")
+    desk.open()
+    config = desk.root / "config"
+    config.rename(desk.root / "config.real")
+    if laid == "link":
+        config.symlink_to("config.real")
+        os.lchown(config, pwd.getpwnam("www-data").pw_uid, -1)
+    assert desk.root.stat().st_mode & 0o020
+    desk.now += 60 * 60
+    assert _program.main(("window", "close", "--due"), "1", desk.engine) == 1
+    assert desk.mode() == 0o644 and not desk.root.stat().st_mode & 0o022
+    ((title, text),) = desk.told
+    assert title == "A window cannot be closed" and "is not wholly closed: config" in text
+    assert desk.windows.known(), "it is tried again"
+    config.unlink(missing_ok=True)
+    (desk.root / "config.real").rename(config)
+    assert _program.main(("window", "close", "--due"), "1", desk.engine) == 0
+    assert desk.windows.known() == []
 
 
 def test_the_commands(desk, capsys):
