@@ -50,7 +50,8 @@ _LINE = re.compile(
 _REQUEST = re.compile(rb'[^"\\]*"([A-Za-z]+) +([^ ?"]*)')  # of a usual line, quickly
 _DATE = re.compile(rb"\[(\d\d/\w\w\w/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\]")
 LOGIN = re.compile(
-    rb"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*)?(?:(?:/index\.php)?/(?:login_json|login/ldap/check|api/authentication_token)"
+    rb"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*)?"
+    rb"(?:/(?:[^?#%]*\.php/?)?(?:login_json|login/ldap/check|api/authentication_token)"
     rb"|/[^?#%]{0,40}%(?:2[DEFdef]|3\d|[46][1-9A-Fa-f]|[57][\dAa]|5[Ff])[^?#]{0,200})(?:[?#].*)?"
 )
 _FAILED = (b"401", b"403", b"429")

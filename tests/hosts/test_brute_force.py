@@ -19,7 +19,16 @@ from tests.testbed.hosts import Host
 ATTEMPTS, BAN = 5, 8
 PATHS = ["/login_json", "/login/ldap/check", "/api/authentication_token"]
 # What the application takes for the same.
-DISGUISED = ["/index.php/login_json", "/%6cogin_json", "http://campus.test/login_json"]
+DISGUISED = ["/index.php/login_json", "/%69ndex.php/%6cogin_json", "http://campus.test/login_json"]
+# Behind a script of its own the application finds the same path, and would try the password.
+SCRIPTS = [
+    "/main/auth/lostPassword.php/login_json",
+    "/certificates/index.php/login/ldap/check",
+    "/main/admin/user_list.php/api/authentication_token",
+    "//main/auth/lostPassword.php/login_json",
+    "/a/../main/auth/lostPassword.php/%6cogin_json",
+    "/main/auth/lostPassword%2ephp/login_json",
+]
 JAIL = "chamilo-campus-test"
 ALONE = """
 - hosts: all
@@ -116,6 +125,20 @@ def test_an_attacker_is_shut_out_on_every_path_and_let_in_again(guarded: Host, a
         assert until(lambda: not attacker.reaches(address), 6), f"{path}: not shut out"  # noqa: B023 (called at once)
         assert attacker.reaches(bystander)
         assert until(lambda: attacker.reaches(address), BAN + 10), f"{path}: not let in again"  # noqa: B023
+
+
+@pytest.mark.wire
+def test_behind_an_older_script_no_password_is_tried(guarded: Host, attacker: Attacker) -> None:
+    for path in SCRIPTS[:3]:
+        address = attacker.address()
+        assert {attacker.send(address, path) for _ in range(ATTEMPTS)} == {403}, path
+        assert until(lambda: address in banned(guarded), 6), path  # noqa: B023 (called at once)
+    for path in SCRIPTS[3:]:
+        assert attacker.send(attacker.address(), path) == 403, path
+    # What such a script is really asked for.
+    address = attacker.address()
+    for path in ("/main/auth/lostPassword.php", "/main/auth/lostPassword.php/x", "/main/auth/lostPassword.php/login"):
+        assert attacker.send(address, path, "-X", "GET") == 200, path
 
 
 def test_a_user_name_that_looks_like_a_date_hides_nobody(guarded: Host, attacker: Attacker) -> None:

@@ -246,7 +246,7 @@ def fail2ban(look: Look) -> Finding:
     )
 
 
-_REFUSES = "/.well-known/chamilo-hardening/brute_force"  # answers this host alone, where the web server refuses
+_REFUSES = "/.well-known/chamilo-hardening/brute_force/banned"  # answers this host alone, where the web server refuses
 
 
 def _toothless(look: Look, jail: Jail) -> str:
