@@ -37,8 +37,15 @@ _DEPTH = 20  # includes within includes; more is a loop
 # What Debian builds into the server itself.
 _BUILT_IN = frozenset({"core", "so", "watchdog", "http", "log_config", "logio", "version", "unixd"})
 _CONDITIONS = frozenset({"ifmodule", "ifdefine", "iffile", "ifversion"})
-_WORD = re.compile(r"""\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(\S+))""", re.DOTALL)
+_WORD = re.compile(r"""\s*(?:(["'])((?:(?!\1)[^\\]|\\.)*)\1|(\S+))""", re.DOTALL)
 _VARIABLE = re.compile(r"\$\{([^}:]+)\}")
+# How a line begins that tells the visitor and the answer. Behind a proxy %{c}a is the proxy; %s is what the answer was
+# before the request was handed on to index.php.
+_LINE = re.compile(
+    r'(?P<vhost>%v:%p )?%[<>]?(?P<visitor>[ah]) (?:%[<>]?l|-) (?:%[<>]?u|-) %t "%r" %>s'
+    r'(?P<agent> %[BbO] "%\{(?i:Referer)\}i" "%\{(?i:User-Agent)\}i")?(?: .*)?',
+    re.DOTALL,
+)
 _FCGI = re.compile(r"(?:(unix:[^|]+)\|)?fcgi://([^/|]*)")
 
 
@@ -127,10 +134,8 @@ class _Reader:
     def words(self, written: str) -> tuple[str, list[str]]:
         written = _VARIABLE.sub(lambda found: self.defined.get(found[1], found[0]), written)
         words = [
-            re.sub(r"\\([\"'\\])", r"\1", quoted) if quoted is not None else bare
-            for quoted, bare in (
-                (found[1] if found[1] is not None else found[2], found[3]) for found in _WORD.finditer(written)
-            )
+            re.sub(rf"\\([{found[1]}\\])", r"\1", found[2]) if found[1] else found[3]
+            for found in _WORD.finditer(written)
         ]
         return (words[0].lower(), words[1:]) if words else ("", [])
 
@@ -270,7 +275,7 @@ def _host(block: Directive, configuration: Configuration) -> VirtualHost:
         ),
         access_log=access.rest if access else "",
         access_log_file=access.arguments[0] if access else "",
-        access_log_format="".join(access.arguments[1:2]) if access else "",
+        access_log_format=_log_format(access, level, main) if access else "",
         error_log=error.rest if error else "",
         body_limit=int(limit) if limit.isdigit() else -1,
         body_limit_own=any(not configuration.is_ours(item.file) for item in level if item.name == "limitrequestbody"),
@@ -282,6 +287,32 @@ def _host(block: Directive, configuration: Configuration) -> VirtualHost:
         or ("mod_php" if is_mod_php(configuration.modules) else ""),
         ours=configuration.is_ours(block.file),
     )
+
+
+def _log_format(log: Directive, level: Sequence[Directive], main: Sequence[Directive]) -> str:
+    """The name by which a format of this shape is known, whatever its own; the format in quotes, where it has another.
+
+    Of several lines that give a name to a format the last one counts, and those of the virtual host before all others.
+    """
+    lookups = [
+        item.arguments[0].lower() for part in (main, level) for item in every(part, "hostnamelookups") if item.arguments
+    ]
+    if log not in level:  # one for all virtual hosts without a log of their own: the first of them decides
+        blocks = (block.block or () for block in every(main, "virtualhost"))
+        level = next((block for block in blocks if not any(every(block, "customlog"))), level)
+    written = "".join(log.arguments[1:2])
+    named = [
+        item.arguments[0]
+        for part in (main, level)
+        for item in every(part, "logformat")
+        if len(item.arguments) > 1 and item.arguments[1].lower() == written.lower()
+    ]
+    form = [written, *named][-1]
+    found = _LINE.fullmatch(form)
+    # Looked up, %h is a name, and whoever visits chooses it: it can look like somebody else's address.
+    if not found or (found["visitor"] == "h" and lookups[-1:] not in ([], ["off"])):
+        return f'"{form}"'
+    return "vhost_combined" if found["vhost"] else "combined" if found["agent"] else "common"
 
 
 def is_mod_php(modules: Iterable[str]) -> bool:

@@ -125,7 +125,7 @@ class VirtualHost:
     add_headers: tuple[Place, ...] = ()  # header directives at any level of this virtual host that are not ours
     access_log: str = ""  # the first one, perhaps inherited: all that is written behind the directive
     access_log_file: str = ""
-    access_log_format: str = ""  # its name; empty is nginx's own, combined
+    access_log_format: str = ""  # its name; empty is nginx's own, combined; of Apache what it means, see _log_format
     error_log: str = ""  # all that is written behind the directive
     body_limit: int = -1  # bytes a request may send; 0 without limit; -1 when nothing is said
     body_limit_own: bool = False  # a line of its owner says so, in this virtual host itself

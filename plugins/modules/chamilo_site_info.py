@@ -410,7 +410,10 @@ site:
           type: str
           sample: /var/log/nginx/access.log
         access_log_format:
-          description: The format alone; empty is nginx's own, combined.
+          description:
+            - The name of the format alone; empty is nginx's own, combined.
+            - Apache's names mean what a line C(LogFormat) says. So this is V(combined), V(common) or V(vhost_combined)
+              where a line begins like one of those, and else the format itself, in quotes.
           type: str
           sample: combined
         error_log:
