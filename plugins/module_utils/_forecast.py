@@ -49,10 +49,20 @@ _LINE = re.compile(
 )
 _REQUEST = re.compile(rb'[^"\\]*"([A-Za-z]+) +([^ ?"]*)')  # of a usual line, quickly
 _DATE = re.compile(rb"\[(\d\d/\w\w\w/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\]")
+_LOGINS = ("login_json", "login/ldap/check", "api/authentication_token")
+
+
+def _spelled(*texts: str) -> str:
+    """Each letter as it is, or escaped."""
+    return "|".join("".join(f"(?:{re.escape(one)}|%(?i:{ord(one):02x}))" for one in text) for text in texts)
+
+
 LOGIN = re.compile(
-    rb"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*)?"
-    rb"(?:/(?:[^?#%]*\.php/?)?(?:login_json|login/ldap/check|api/authentication_token)"
-    rb"|/[^?#%]{0,40}%(?:2[DEFdef]|3\d|[46][1-9A-Fa-f]|[57][\dAa]|5[Ff])[^?#]{0,200})(?:[?#].*)?"
+    (
+        r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*)?/"
+        rf"(?:(?:[^?#%]*\.php/|index\.php)?(?:{'|'.join(_LOGINS)})"
+        rf"|(?=[^?#]*%)(?:[^?#]*{_spelled('.php/')}|{_spelled('index.php')})?(?:{_spelled(*_LOGINS)}))(?:[?#].*)?"
+    ).encode()
 )
 _FAILED = (b"401", b"403", b"429")
 # What the web server will refuse, by the control that asks for it. Of the path without escapes, in lower case.

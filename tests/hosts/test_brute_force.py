@@ -141,6 +141,22 @@ def test_behind_an_older_script_no_password_is_tried(guarded: Host, attacker: At
         assert attacker.send(address, path, "-X", "GET") == 200, path
 
 
+@pytest.mark.wire
+def test_no_page_of_another_site_has_its_reader_shut_out(guarded: Host, attacker: Attacker) -> None:
+    reader = attacker.address()
+    told = ["-H", "Sec-Fetch-Site: cross-site", "-H", "Content-Type: text/plain"]
+    for path in ("/%2egit", "/%6dain/install/", "/%6cogin", "/main/%69nstall/index.php"):
+        for _ in range(ATTEMPTS + 1):
+            attacker.send(reader, path, *told)
+    for path in (*PATHS[:2], *DISGUISED, *SCRIPTS):
+        assert {attacker.send(reader, path, *told) for _ in range(ATTEMPTS + 1)} == {400}, path
+    time.sleep(2)
+    assert banned(guarded) == []
+    # The portal's own page, and an app that shows one of its own.
+    assert attacker.send(reader, PATHS[0], "-H", "Sec-Fetch-Site: same-origin") == 401
+    assert attacker.send(reader, PATHS[2], "-H", "Sec-Fetch-Site: cross-site") == 401
+
+
 def test_a_user_name_that_looks_like_a_date_hides_nobody(guarded: Host, attacker: Attacker) -> None:
     for user in ("a [25/Nov/2020", '[25/Nov/2020:10:00:00 +0000] "POST'):
         address = attacker.address()
@@ -286,6 +302,24 @@ def test_a_log_that_shows_only_a_proxy_arms_nothing(fresh: Host, playbook: Playb
     with pytest.raises(PlayError, match=r"come from 10.0.0.0, 10.0.0.1, 10.0.0.2. That is a proxy"):
         alone(playbook, fresh, chamilo_trusted_proxies=["10.0.0.0/24"])
     assert alone(playbook, fresh, chamilo_friends=["10.0.0.0/24"]) > 0
+
+
+# What the visitor says of himself, and the name that his own name server gives him.
+FORGED = {
+    "header": r'LogFormat "%{X-Forwarded-For}i %l %u %t \"%r\" %>s %b" vhost_combined',
+    "name": "HostnameLookups On",
+}
+
+
+@pytest.mark.cells("trixie-apache")
+@pytest.mark.parametrize("forged", FORGED)
+def test_a_log_in_which_visitors_name_themselves_arms_nothing(fresh: Host, playbook: Playbook, forged: str) -> None:
+    """Apache's names of formats mean what somebody says."""
+    fresh.put("/etc/apache2/conf-enabled/zz-own.conf", f"{FORGED[forged]}\n")
+    fresh.run("systemctl reload apache2")
+    with pytest.raises(PlayError, match="a file in the format combined"):
+        alone(playbook, fresh)
+    assert JAIL not in fresh.run("ls /etc/fail2ban/jail.d /etc/fail2ban/filter.d; fail2ban-client status").stdout
 
 
 def test_a_fresh_host_in_check_mode(fresh: Host, playbook: Playbook) -> None:

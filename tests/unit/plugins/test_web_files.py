@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
@@ -64,6 +66,9 @@ def rendered(host: Any, role: str, template: str, **given: Any) -> str:
         "POST /main/auth/lostPassword.php/login_json HTTP/1.1",
         "POST //courses.php/api/authentication_token?x HTTP/2.0",
         "POST /a/../certificates/index.php/login/ldap/check HTTP/1.1",
+        "POST /%69ndex.php/login%2Fldap%2fcheck HTTP/1.1",
+        "POST /%6C%6f%67%69%6E%5f%6A%73%6f%6e HTTP/1.1",
+        "POST /courses%2ephp%2fapi/authentication%5Ftoken HTTP/1.1",
     ],
 )
 def test_a_failed_login_counts_in_whatever_form_it_is_asked_for(host, request_line):
@@ -73,6 +78,47 @@ def test_a_failed_login_counts_in_whatever_form_it_is_asked_for(host, request_li
     # fail2ban has taken the date out.
     line = f'203.0.113.7 - - [] "{request_line}" 401 43 "-" "-"'
     assert any(re.search(pattern.replace("<ADDR>", r"(\S+)"), line) for pattern in patterns)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/%2egit",
+        "/%6dain/install/",
+        "/%6cogin",
+        "/x%2flogin_json",
+        "/%4cogin_json",
+        "/login_json%2f",
+        "/.git/%78.phplogin_json",
+        "/%c3%a9/login_json",
+    ],
+)
+def test_no_other_escaped_path_counts_as_a_login(host, path):
+    """Any web page can have its reader's browser ask for one that is refused."""
+    host.install("nginx")
+    host.chamilo()
+    patterns = made(host, "brute_force", "{{ _chamilo_brute_force_failregex }}")
+    line = f'203.0.113.7 - - [] "POST {path} HTTP/1.1" 403 43 "-" "-"'
+    assert not any(re.search(pattern.replace("<ADDR>", r"(\S+)"), line) for pattern in patterns)
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        "POST /" + "a.php/" * 1300 + " HTTP/1.1",
+        "POST /" + "%2ephp%2f" * 900 + " HTTP/1.1",
+        "POST /" + "%6c" * 2600 + " HTTP/1.1",
+        "POST /" + "index.php" * 900 + "%",
+    ],
+)
+def test_a_long_path_takes_the_filter_no_time(host, request_line):
+    host.install("nginx")
+    host.chamilo()
+    patterns = made(host, "brute_force", "{{ _chamilo_brute_force_failregex }}")
+    compiled = [re.compile(pattern.replace("<ADDR>", r"(\S+)")) for pattern in patterns]
+    began = time.process_time()
+    assert not any(each.search(f'203.0.113.7 - - [] "{request_line}" 401 43 "-" "-"') for each in compiled)
+    assert time.process_time() - began < 0.1
 
 
 SHUTS_OUT = {"_chamilo_brute_force_shuts_out": True}  # by a filter that is not there without Ansible's loader
@@ -111,6 +157,37 @@ def test_a_login_behind_an_older_script_is_refused(host, server, path, refused):
     assert bool(re.search(refused_logins(host, server), path)) == refused
 
 
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+@pytest.mark.parametrize(
+    ("path", "refused"),
+    [
+        ("/login_json", True),
+        ("/login/ldap/check", True),
+        ("/index.php/login_json", True),
+        ("/index.phplogin_json", True),
+        ("/main/auth/lostPassword.php/login_json", True),
+        ("/courses.php/api/authentication_token", True),
+        ("/.git\n.php/login_json", True),
+        ("/api/authentication_token", False),  # an app in a web view
+        ("/index.php/api/authentication_token", False),
+        ("/login", False),
+        ("/login_json/x", False),
+        ("/main/auth/lostPassword.php", False),
+    ],
+)
+def test_a_page_of_another_site_can_not_fail_to_log_in(host, server, path, refused):
+    host.install(server)
+    host.chamilo()
+    text = rendered(host, "brute_force", f"{server}/brute_force.conf.j2", **SHUTS_OUT)
+    rule = (
+        r'if \(\$uri ~ "(.*)"\) {\s+set \$chamilo_login \$http_sec_fetch_site;'
+        if server == "nginx"
+        else r'RewriteCond %{HTTP:Sec-Fetch-Site} =cross-site \[NV\]\s+RewriteRule "(.*)" - \[R=400,L\]'
+    )
+    (found,) = re.findall(rule, text)
+    assert bool(re.search(found, path)) == refused
+
+
 def test_apache_may_hand_on_an_escaped_slash(host):
     """With AllowEncodedSlashes NoDecode. Symfony takes it for a slash."""
     assert re.search(refused_logins(host, "apache"), "/courses.php/login%2Fldap%2fcheck")
@@ -132,6 +209,27 @@ def test_what_the_web_server_answers_to_the_banned_counts_no_further(host, serve
     line = f'203.0.113.7 - - [] "POST /login_json HTTP/1.1" {status} 0 "-" "-"'
     assert not any(re.search(pattern.replace("<ADDR>", r"(\S+)"), line) for pattern in patterns)
     assert any(f'POST /login_json HTTP/1.1" {status} ' in one for one in proved(host)["no_match"])
+
+
+@pytest.mark.parametrize(
+    ("form", "armed"),
+    [
+        ("", True),
+        (r'LogFormat "%a %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\"" combined', True),
+        # As it is advised for behind a proxy: whoever visits writes the first field himself.
+        (r'LogFormat "%{X-Forwarded-For}i %l %u %t \"%r\" %>s %b" combined', False),
+    ],
+)
+def test_nobody_is_shut_out_by_a_field_that_visitors_write(host, form, armed):
+    host.install("apache")
+    host.chamilo()
+    log = "CustomLog /var/log/apache2/campus.log combined"
+    host.site("apache", f"{form}\n<VirtualHost *:80>\nServerName campus.test\n{log}\n</VirtualHost>\n")
+    if armed:
+        assert made(host, "brute_force", "{{ _chamilo_brute_force_logs }}") == ["/var/log/apache2/campus.log"]
+    else:
+        with pytest.raises(AnsibleError, match=r"campus\.conf line 2\).* or waive brute_force_fail2ban"):
+            made(host, "brute_force", "{{ _chamilo_brute_force_logs }}")
 
 
 def proved(host: Any) -> Any:
