@@ -142,6 +142,59 @@ def test_a_virtual_host_is_taken_over_and_given_back(
     assert host.wait(host.url).status == 200
 
 
+# It speaks https alone, and nothing answers to its name on port 80 but the portal.
+LIBRARY = {
+    "nginx": """server {
+    listen 443 ssl;
+    server_name .library.test "~^reading\\d+\\.test$";
+    ssl_certificate /etc/ssl/testbed/fullchain.pem;
+    ssl_certificate_key /etc/ssl/testbed/privkey.pem;
+    return 200 library;
+}
+""",
+    "apache": """<VirtualHost *:443>
+    ServerName library.test
+    ServerAlias *.library.test reading*.test
+    SSLEngine on
+    SSLCertificateFile /etc/ssl/testbed/fullchain.pem
+    SSLCertificateKeyFile /etc/ssl/testbed/privkey.pem
+    RedirectMatch 404 "^/$"
+    ErrorDocument 404 "library"
+</VirtualHost>
+""",
+}
+
+
+@pytest.mark.wire
+def test_by_any_other_name_the_portal_leads_to_its_own(
+    make: Callable[..., Host], cell: Cell, playbook: Playbook
+) -> None:
+    host = make(vhost="default-server")
+    web, suffix = ("nginx", "") if host.web == "nginx" else ("apache2", ".conf")
+    before = neighbour(host)
+    playbook.sections = "https"
+
+    def led(name: str, path: str = "/caf%C3%A9/x?a=%20b") -> tuple[int, str]:
+        answer = host.http(f"http://{name}{path}")
+        return answer.status, answer.value("Location").replace(path, "+")
+
+    playbook.harden(host)
+    for name in (host.address, "anything.test", "library.test", "www.campus.test", host.domain, host.domain.upper()):
+        assert led(name) == (301, f"https://{host.domain}+"), name
+    assert neighbour(host) == before
+    # Somebody else who speaks https is still found.
+    host.put(f"/etc/{web}/sites-available/library{suffix}", LIBRARY[host.web])
+    host.run(f"ln -s ../sites-available/library{suffix} /etc/{web}/sites-enabled/ && systemctl reload {web}")
+    playbook.harden(host)
+    for name in ("library.test", "www.library.test", "reading1.test"):
+        assert led(name) == (301, f"https://{name}+"), name
+        assert host.http(f"https://{name}/").body.strip() == b"library"
+    for name in (host.address, "anything.test", "xlibrary.test", "library.test.evil.test", host.domain):
+        assert led(name) == (301, f"https://{host.domain}+"), name
+    assert neighbour(host) == before
+    assert playbook.harden(host) == 0
+
+
 def test_without_https_the_other_sections_go_on(fresh: Host, playbook: Playbook) -> None:
     """A portal that is plain again has no cookie that needs https, and a second run finds nothing to do."""
     playbook.sections = "updates,https,sessions,headers"
