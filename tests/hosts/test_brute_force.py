@@ -346,6 +346,8 @@ def test_behind_a_declared_proxy_the_visitor_is_shut_out(guarded: Host, attacker
     for _ in range(ATTEMPTS):
         attacker.send(proxy, PATHS[2], "-H", f"X-Forwarded-For: {victim}, {visitor}")
     assert until(lambda: banned(guarded) == [visitor], 6), banned(guarded)
+    # The jail was there before anybody said that there is a proxy.
+    assert until(lambda: attacker.send(proxy, PATHS[2], "-H", f"X-Forwarded-For: {visitor}") == 423, 3)
     assert attacker.reaches(proxy)
     for _ in range(ATTEMPTS):
         attacker.send(other, PATHS[2], "-H", f"X-Forwarded-For: {victim}")
