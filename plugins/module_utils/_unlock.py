@@ -151,10 +151,12 @@ def look(target: str) -> Todo:
 
 
 def _address(text: str) -> str:
+    """As fail2ban has it: nginx may log an address of IPv4 as one of IPv6."""
     try:
-        return str(ipaddress.ip_address(text))
+        address = ipaddress.ip_address(text)
     except ValueError:
         return ""
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def sites(pattern: str = PORTALS) -> list[Site]:

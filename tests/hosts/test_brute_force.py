@@ -354,6 +354,16 @@ def test_behind_a_declared_proxy_the_visitor_is_shut_out(guarded: Host, attacker
     assert until(lambda: other in banned(guarded), 6)
     assert victim not in banned(guarded), "what a stranger says about others is not believed"
 
+    # nginx knows an address of IPv4 that is written as one of IPv6 by that name, fail2ban by its own.
+    visitor = "203.0.113.70"
+    mapped = ["-H", f"X-Forwarded-For: ::ffff:{visitor}"]
+    for _ in range(ATTEMPTS):
+        attacker.send(proxy, PATHS[2], *mapped)
+    assert until(lambda: visitor in banned(guarded), 6), banned(guarded)
+    assert until(lambda: attacker.send(proxy, PATHS[2], *mapped) == 423, 3)
+    guarded.run(f"chamilo-hardening unlock {visitor}")
+    assert until(lambda: attacker.send(proxy, PATHS[2], *mapped) != 423, 3)
+
 
 def test_whoever_runs_it_over_ssh_is_spared_for_a_day(make: Callable[..., Host], playbook: Playbook) -> None:
     host = make(ssh=True)

@@ -114,7 +114,7 @@ def test_an_account_that_waits_for_its_captcha_is_not_locked_but_helped(host):
     assert host.done == ["captchas"]
 
 
-@pytest.mark.parametrize(("target", "jails"), [("203.0.113.7", 1), ("2001:DB8:0::7", 2)])
+@pytest.mark.parametrize(("target", "jails"), [("203.0.113.7", 1), ("::ffff:203.0.113.7", 1), ("2001:DB8:0::7", 2)])
 def test_an_address_comes_back_in_whatever_form(host, target, jails):
     todo = _unlock.look(target)
     assert [len(one) for one in todo.bans.values()] == [jails]
