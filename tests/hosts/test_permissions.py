@@ -159,6 +159,30 @@ def test_what_is_nobodys_business_is_refused_and_pages_are_not(permitted: Host) 
     assert {path: permitted.http(f"{base}{path}").status for path in PUBLIC} == PUBLIC
 
 
+@pytest.mark.wire
+def test_slashes_that_the_web_server_keeps_open_nothing(fresh: Host, playbook: Playbook) -> None:
+    """Somebody tells it to, for another site."""
+    file, text = {
+        "nginx": ("/etc/nginx/conf.d/slashes.conf", "merge_slashes off;\n"),
+        "apache": ("/etc/apache2/conf-enabled/slashes.conf", "MergeSlashes Off\n"),
+    }[fresh.web]
+    fresh.put(file, text)
+    paths = (
+        "//documentation/changelog.html",
+        "//main/template/default/layout/layout.tpl",
+        "//plugin//BuyCourses/composer.json",
+        "//main/install/database.sql",
+        "/main//install/database.sql",
+        "//main//install/",
+        "//main/install/index.php",
+        "//main//webservices/additional_webservices.php",
+    )
+    playbook.harden(fresh, "--tags", "https,permissions,updates")
+    base = f"https://{fresh.domain}"
+    assert {path: fresh.http(f"{base}{path}").status for path in paths} == dict.fromkeys(paths, 403)
+    assert missing_from_the_portal(fresh, "https") == []
+
+
 def test_a_pool_of_its_own_reads_what_the_web_server_may_not(fresh: Host, playbook: Playbook) -> None:
     fresh.run("useradd --system --no-create-home campus")
     fresh.run("sed -i 's/^user = .*/user = campus/; s/^group = .*/group = campus/' /etc/php/*/fpm/pool.d/www.conf")
