@@ -43,11 +43,18 @@ class ActionModule(ActionBase):
 
     def _ask(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         salt = secrets.token_hex(16)
-        answer: dict[str, Any] = self._execute_module(
-            module_name="chamilo.hardening.backup_key",
-            module_args={**arguments, "salt": salt, "elsewhere": self._elsewhere()},
-            task_vars=task_vars,
-        )
+        context = self._connection._play_context  # not the one of the action
+        shown = context.no_log
+        # With -vvv a connection shows all that a host answers, and this answer may hold the key.
+        context.no_log = shown or arguments.get("fetch", False)
+        try:
+            answer: dict[str, Any] = self._execute_module(
+                module_name="chamilo.hardening.backup_key",
+                module_args={**arguments, "salt": salt, "elsewhere": self._elsewhere()},
+                task_vars=task_vars,
+            )
+        finally:
+            context.no_log = shown
         told = answer.pop("fingerprint", "")
         password = arguments["password"]
         if password and told and told != fingerprint(password, salt):

@@ -25,6 +25,7 @@ class Host:
         self.key = ""
         self.lies = False
         self.asked: list[dict[str, Any]] = []
+        self.shown: list[str] = []  # what a connection shows with -vvv
 
     @property
     def copy(self) -> Path:
@@ -44,8 +45,16 @@ class Host:
     def run(self, check: bool = False, name: str = "campus.test", via: str = "ssh", **arguments: Any) -> dict[str, Any]:
         given = {"site": "campus", "folder": str(self.folder), **arguments}
         task = Mock(args=given, async_val=0, check_mode=check)
-        action = ActionModule(task, SimpleNamespace(transport=via, _shell=Mock(tmpdir=None)), *[Mock()] * 4)
-        action._execute_module = self.answer
+        context = SimpleNamespace(no_log=False)
+        connection = SimpleNamespace(transport=via, _shell=Mock(tmpdir=None), _play_context=context)
+        action = ActionModule(task, connection, *[Mock()] * 4)
+
+        def execute(**how: Any) -> dict[str, Any]:
+            answer = self.answer(**how)
+            self.shown += [] if context.no_log else [str(answer)]
+            return answer
+
+        action._execute_module = execute
         return action.run(task_vars={"inventory_hostname": name})
 
 
@@ -72,6 +81,7 @@ def test_the_folder_may_begin_with_a_tilde(host: Host, tmp_path: Path, monkeypat
 
 def test_the_key_is_in_no_result(host: Host) -> None:
     assert "made on the host" not in str([host.run(), host.run()])
+    assert "made on the host" not in str(host.shown) and len(host.shown) == 2, "all else is shown"
 
 
 def test_a_key_of_the_controllers_own_needs_no_file(host: Host) -> None:
