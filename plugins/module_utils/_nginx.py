@@ -197,7 +197,11 @@ def _host(
     return VirtualHost(
         file=block.file,
         line=block.line,
-        names=tuple(name.lower() for item in every(level, "server_name") for name in item.arguments),
+        names=tuple(
+            name if name.startswith("~") else name.lower()  # in an expression \D is another thing than \d
+            for item in every(level, "server_name")
+            for name in item.arguments
+        ),
         listens=tuple(
             parse_listen(arguments, legacy_tls, http2) for arguments in written or [("80",)] if "quic" not in arguments
         ),

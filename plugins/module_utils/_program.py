@@ -14,7 +14,8 @@ import os
 import socket
 import sys
 import syslog
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, TextIO
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import (
@@ -237,12 +238,16 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
         _tell(outcome)
         how = "loaded, and the site answers" if outcome.loaded else "nothing had to be loaded"
         _say(f"undo {name}: done; {how}.")
-    for name in settings:
-        for line in _settings_undo.undo(name, engine.store.root):
-            _say(f"undo {name}: {line}")
-    for name in environment:
-        for line in _env_memory.undo(name, engine):
-            _say(f"undo {name}: {line}")
+    more: list[tuple[str, Callable[[], Iterable[str]]]]
+    more = [(name, partial(_settings_undo.undo, name, engine.store.root)) for name in settings]
+    more += [(name, partial(_env_memory.undo, name, engine)) for name in environment]
+    for name, undo in more:
+        try:
+            for line in undo():
+                _say(f"undo {name}: {line}")
+        except (*_settings_undo.ERRORS, *_env_memory.ERRORS, TransactionError, StateError, OSError) as problem:
+            _say(f"undo {name}: {problem}", syslog.LOG_ERR)  # the others go back all the same
+            worst = 1
     for line in _settings_undo.GONE.get(options.section.partition(":")[0], ()):
         _say(f"undo {options.section}: {line}")
     return worst

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 GENERATION = "@generation@"
 LOCK_SECONDS = 180.0
 TEST_SECONDS = 60.0
+_NOT_THERE = (5, 125, 127)  # systemctl knows no such unit, env no such folder, and there is no such program
 AGAIN_SECONDS = 300.0  # as a cache may need that the application makes anew
 TOKEN_SECONDS = 10.0
 ANSWER_SECONDS = 5.0
@@ -174,7 +175,10 @@ Judge = Callable[[Probe, "Answer | None", "Answer"], str]
 
 @dataclass(frozen=True)
 class Job:
-    """A change and how to know that it went well. ``commit`` turns the state into the one after it."""
+    """A change and how to know that it went well. ``commit`` turns the state into the one after it.
+
+    ``left_out``: what of the test is not on this host any more is named there; None where it has to be.
+    """
 
     name: str
     changes: Sequence[Change]
@@ -185,6 +189,7 @@ class Job:
     probe: Sequence[Probe]
     judge: Judge
     commit: Callable[[dict[str, Any], Mapping[str, Item], Mapping[Probe, Before]], None]
+    left_out: list[str] | None = None
 
 
 def plan(params: Mapping[str, Any]) -> Plan:
@@ -620,7 +625,7 @@ class Engine:
             ]
             self._exchange(items, journal["directories"])
             tested = True
-            self._test(job.test)
+            self._test(job.test, job.left_out)
             if job.load and running == "active":
                 loaded = True
                 problem = self.machine.service(job.load.action, job.load.service)
@@ -712,10 +717,12 @@ class Engine:
                 tree.swap(path, item, temporary)
             tree.sync(paths)
 
-    def _test(self, commands: Sequence[Sequence[str]]) -> None:
+    def _test(self, commands: Sequence[Sequence[str]], left_out: list[str] | None = None) -> None:
         for argv in commands:
             code, said = self.machine.command(argv, TEST_SECONDS)
-            if code != 0:
+            if left_out is not None and code in _NOT_THERE:
+                left_out.append(f"`{' '.join(argv)}` was left out, because this host cannot run it any more: {said}")
+            elif code != 0:
                 raise Refused(f"The test `{' '.join(argv)}` failed ({code}): {said or 'it said nothing'}")
 
     def _probe(self, probes: Sequence[Probe], before: Mapping[Probe, Before], judge: Judge) -> None:
@@ -753,7 +760,7 @@ class Engine:
         failure = ""
         if again:
             try:
-                self._test(job.test)
+                self._test(job.test, job.left_out)
             except Refused as still:
                 failure = f"The old files are back, but could not be brought into force: {still}"
                 if refused:
@@ -925,11 +932,14 @@ class Engine:
             del after["records"][name]
 
         load = Load(**record["load"]) if record["load"] else None
-        job = Job(name, changes, {}, record["test"], load, (), [*seen, *tokens], judge, commit)
+        # Another PHP, or no portal any more: a test that cannot be run must not keep things as they are for ever.
+        left_out: list[str] = []
+        job = Job(name, changes, {}, record["test"], load, (), [*seen, *tokens], judge, commit, left_out)
         outcome.generation = record["generation"]
         outcome.changed = True
         if changes:
             self._carry_out(state, job, outcome)
+            outcome.notes += left_out
         else:
             without = copy.deepcopy(state)
             commit(without, {}, {})

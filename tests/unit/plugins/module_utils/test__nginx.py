@@ -165,6 +165,11 @@ server { listen 80; server_name UPPER.Case; return 200 upper; }
 """
 
 
+def test_an_expression_is_taken_as_it_is_written(host):
+    (server,) = servers(host, r'server { listen 80; server_name "~^\D+\.Re\.org$"; }')
+    assert [_nginx.by_name([server], name) is server for name in ("abc.re.org", "123.re.org")] == [True, False]
+
+
 @pytest.mark.parametrize(
     "name, answer, by_name",
     [

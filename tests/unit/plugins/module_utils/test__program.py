@@ -139,6 +139,20 @@ def test_undo_takes_back_what_the_application_was_told(desk: Desk, monkeypatch: 
     assert code == 0 and desk.text() == "old" and out.endswith("undo https:campus: https:campus again.\n")
 
 
+def test_undo_goes_on_behind_what_cannot_go_back_now(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def down(name: str, _folder: str) -> list[str]:
+        raise _program.DatabaseError("The database does not answer.")
+
+    (desk.root / "state").mkdir(mode=0o700)
+    monkeypatch.setattr(_program._settings_undo, "names", lambda *_unused: ["https:campus"])
+    monkeypatch.setattr(_program._settings_undo, "undo", down)
+    monkeypatch.setattr(_program._env_memory, "names", lambda *_unused: ["https:campus"])
+    monkeypatch.setattr(_program._env_memory, "undo", lambda name, _engine: ["again."])
+    code, out, err = desk.type("undo", "https")
+    assert (code, err) == (1, "undo https:campus: The database does not answer.\n")
+    assert out == "undo https:campus: again.\n"
+
+
 def test_undo_of_what_is_not_there_names_what_is(desk: Desk) -> None:
     desk.harden("https:campus")
     code, _out, err = desk.type("undo", "headers")

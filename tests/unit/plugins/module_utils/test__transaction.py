@@ -1001,6 +1001,20 @@ def test_a_file_that_was_right_at_first_comes_back_as_it_was_then(world: World) 
     assert world.tree() == before
 
 
+@pytest.mark.parametrize("code", [5, 125, 127])
+def test_undo_does_without_a_test_that_this_host_cannot_run_any_more(world: World, code: int) -> None:
+    """After an upgrade of Debian, say, there is another PHP."""
+    before, run = world.tree(), world.run
+    world.apply(test=[["php-fpm8.2", "-t"], ["check"]])
+    gone = lambda argv, seconds: (code, "not found") if argv[0] == "php-fpm8.2" else run(argv, seconds)  # noqa: E731
+    world.machine.run = gone
+    done = world.undo()
+    assert world.tree() == before and "check" in world.commands, "the others count"
+    assert done.notes == ["`php-fpm8.2 -t` was left out, because this host cannot run it any more: not found"]
+    with pytest.raises(TransactionError, match=r"php-fpm8\.2 -t` failed"):
+        world.apply(test=[["php-fpm8.2", "-t"]])
+
+
 def test_undo_that_breaks_the_site_goes_back(world: World) -> None:
     world.write("main.conf", "crash")
     world.loaded = world.texts()
