@@ -60,8 +60,9 @@ def _spelled(*texts: str) -> str:
 LOGIN = re.compile(
     (
         r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/]*)?/"
-        rf"(?:(?:[^?#%]*\.php/|index\.php)?(?:{'|'.join(_LOGINS)})"
-        rf"|(?=[^?#]*%)(?:[^?#]*{_spelled('.php/')}|{_spelled('index.php')})?(?:{_spelled(*_LOGINS)}))(?:[?#].*)?"
+        rf"(?:(?:[^?#%]{{0,200}}\.php/|index\.php)?(?:{'|'.join(_LOGINS)})"
+        rf"|(?=[^?#%]{{0,240}}%)(?:[^?#]{{0,200}}{_spelled('.php/')}|{_spelled('index.php')})?"
+        rf"(?:{_spelled(*_LOGINS)}))(?:[?#].*)?"
     ).encode()
 )
 _FAILED = (b"401", b"403", b"429")
