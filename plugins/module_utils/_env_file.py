@@ -488,7 +488,7 @@ class _Writer(Engine):
                 )
             self._carry_out(state, job, outcome)
 
-    def _test(self, commands: Sequence[Sequence[str]]) -> None:
+    def _test(self, commands: Sequence[Sequence[str]], left_out: list[str] | None = None) -> None:
         for argv in commands:
             code, said = self.machine.command(argv, _CACHE_SECONDS)
             if code != 0:
