@@ -8,6 +8,7 @@ from shlex import quote
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.connection import ConnectionBase
+from ansible.utils.display import Display
 
 from tests.testbed.engine import AROUND, way_in
 
@@ -55,7 +56,10 @@ class Connection(ConnectionBase):
             umask=0o022,
             check=False,
         )
-        return done.returncode, done.stdout, done.stderr
+        answer = done.returncode, done.stdout, done.stderr
+        # As that of ssh does: whatever a host answers with comes out here.
+        Display().vvv("censored" if self._play_context.no_log else str(answer), host=container)
+        return answer
 
     def put_file(self, in_path: str, out_path: str) -> None:
         super().put_file(in_path, out_path)
