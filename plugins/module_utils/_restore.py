@@ -36,6 +36,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _env,
     _machine,
     _perms,
+    _records,
     _state,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backup import BackupError, Pair, Portal, Repository
@@ -527,6 +528,13 @@ def _wake(portal: Portal) -> list[str]:
     return lines
 
 
+_LOCKED = (
+    "The files that came back name the database account {user}, from which the section database had taken the rights "
+    "meanwhile. Give them back, and harden again: ansible-playbook chamilo.hardening.harden --tags database "
+    "-e chamilo_database_state=absent"
+)
+
+
 def _account(portal: Portal) -> list[str]:
     """On a fresh machine the application's account is missing: make it, with the rights the guide gives it."""
     if not portal.local or not _may_restore(portal) or not os.path.isdir(portal.folder):
@@ -535,8 +543,13 @@ def _account(portal: Portal) -> list[str]:
     if not known.files:
         return list(known.problems)
     user, password = known.get("DATABASE_USER"), known.secret("DATABASE_PASSWORD")
-    if not user or user == "root" or _rows(portal, f"SELECT 1 FROM mysql.user WHERE User = {_text(user)} LIMIT 1"):
+    if not user or user == "root":
         return []
+    if _rows(portal, f"SELECT 1 FROM mysql.user WHERE User = {_text(user)} LIMIT 1"):
+        old = _records.read(f"database-{portal.site}.json").get("old", {})
+        # Its backup is older than the move, and what reads the database as the portal does cannot go on from here.
+        locked = any(who.startswith(f"{user}@") for who in old)
+        return [_LOCKED.format(user=user)] if locked else []
     for host in ("localhost", "127.0.0.1"):
         account = f"{_text(user)}@{_text(host)}"
         _sql(

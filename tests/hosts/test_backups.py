@@ -51,8 +51,7 @@ def saved(cell: Cell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Save
     try:
         remote = store.up(network)
         host = hosts.up("campus", cell.release, cell.web, network=network)
-        # In an image's own folders nothing can change places: make the portal's anew.
-        host.run(f"cp -a {ROOT} {ROOT}.new && rm -rf {ROOT} && mv {ROOT}.new {ROOT}")
+        make_anew(host)
         host.run(["mariadb", "chamilo"], data=OBJECTS)
         playbook = Playbook(tmp_path_factory.mktemp("saved"), "backups")
         playbook.harden(host, **OFFSITE)
@@ -60,6 +59,11 @@ def saved(cell: Cell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Save
     finally:
         store.down(network)
         hosts.down(network)
+
+
+def make_anew(host: Host) -> None:
+    """The portal's folder: in an image's own ones nothing can change places."""
+    host.run(f"cp -a {ROOT} {ROOT}.new && rm -rf {ROOT} && mv {ROOT}.new {ROOT}")
 
 
 def record(host: Host) -> dict[str, Any]:
@@ -566,6 +570,25 @@ def test_without_another_place_the_local_part_is_done_and_says_so(fresh: Host, p
     playbook.harden(fresh, chamilo_backups_state="absent")
     assert fresh.run("ls /etc/cron.d | grep chamilo", check=False).stdout == ""
     assert playbook.harden(fresh, chamilo_backups_state="absent") == 0
+
+
+@pytest.mark.long
+def test_a_backup_from_before_the_account_was_moved_says_how_to_go_on(fresh: Host, playbook: Playbook) -> None:
+    login = f"http://{fresh.domain}/login"
+    make_anew(fresh)
+    playbook.sections = "backups"
+    playbook.harden(fresh)
+    program(fresh, "backup")
+    playbook.sections = "database"
+    playbook.harden(fresh)
+    assert fresh.wait(login).status == 200
+    told = program(fresh, "restore", "files", "--confirm", fresh.domain)
+    assert "name the database account chamilo," in told and "chamilo_database_state=absent" in told
+    assert fresh.wait(login, seconds=5).status == 500
+    playbook.harden(fresh, chamilo_database_state="absent")
+    assert fresh.wait(login).status == 200
+    playbook.harden(fresh)
+    assert fresh.wait(login).status == 200
 
 
 @pytest.mark.long
