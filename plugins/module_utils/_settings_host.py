@@ -321,7 +321,12 @@ class Host:
                 group=user.pw_gid,
                 extra_groups=groups,
                 umask=0o007,
-                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"},
+                env={
+                    "PATH": os.environ.get("PATH", os.defpath),
+                    "LC_ALL": "C.UTF-8",
+                    "HOME": "/nonexistent",
+                    "APP_ENV": self._application.environment,  # the server may give PHP another one than the files
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

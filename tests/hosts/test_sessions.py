@@ -87,6 +87,20 @@ def test_php_the_cleaner_and_the_application_agree(secured: Host) -> None:
     assert "'gc_maxlifetime' => 3600" in compiled
 
 
+@pytest.mark.long
+def test_the_application_is_told_in_the_mode_that_the_server_gives_it(fresh: Host, playbook: Playbook) -> None:
+    """What PHP-FPM is given wins over .env, which the console alone would go by."""
+    play = playbook.write("server.yml", PLAY.replace("values: {APP_ENV: prod, APP_DEBUG: 0}", "values: {}"))
+    fresh.run("sed -i '/^APP_ENV=/d' /var/www/chamilo/.env && echo APP_ENV=dev >>/var/www/chamilo/.env")
+    fresh.run("echo 'env[APP_ENV] = prod' | tee -a /etc/php/*/fpm/pool.d/www.conf")
+    fresh.run("systemctl restart 'php*-fpm.service'")
+    assert fresh.wait("/login").status == 200
+    playbook.run(play, fresh, chamilo_sessions_lifetime=1800)
+    assert login(fresh)
+    compiled = fresh.run("cat /var/www/chamilo/var/cache/prod/Container*/*Container.php").stdout
+    assert "'gc_maxlifetime' => 1800" in compiled
+
+
 @pytest.mark.wire
 def test_every_cookie_is_protected_on_the_wire(secured: Host) -> None:
     for path in ("/", "/login", SCRIPT, f"{SCRIPT}?session_id={CHOSEN}"):

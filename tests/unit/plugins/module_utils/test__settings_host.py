@@ -287,7 +287,7 @@ def test_the_diff_shows_values_and_no_secret(fake):
 # ---------------------------------------------------------------------------------------------- the override file
 
 CONSOLE = """#!/bin/sh
-echo "$@" >>{told}
+echo "$@ in $APP_ENV" >>{told}
 test ! -e {broken} || {{ echo "In Container.php: it is broken"; exit 1; }}
 touch {cache}/Chamilo_KernelProdContainer.php
 """
@@ -338,6 +338,7 @@ def test_a_pin_is_a_new_file_of_root_and_a_cleared_cache(fake, portal):
     assert "        default:\n            security.check_password: 'true'\n" in portal.file.read_text()
     info = portal.file.stat()
     assert (info.st_uid, info.st_mode & 0o777, portal.cleared()) == (0, 0o640, 1)
+    assert portal.told.read_text().endswith(" in prod\n"), "the server may give PHP another mode than the files"
     again = pin(fake, portal, {CHECK: True})
     assert not again.changed and portal.cleared() == 1
 
