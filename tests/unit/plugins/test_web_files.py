@@ -228,7 +228,26 @@ def test_nobody_is_shut_out_by_a_field_that_visitors_write(host, form, armed):
     if armed:
         assert made(host, "brute_force", "{{ _chamilo_brute_force_logs }}") == ["/var/log/apache2/campus.log"]
     else:
-        with pytest.raises(AnsibleError, match=r"campus\.conf line 2\).* or waive brute_force_fail2ban"):
+        with pytest.raises(
+            AnsibleError, match=r"campus\.conf line 2, which writes .*\{X-Forwarded-For\}.*\).* or waive"
+        ):
+            made(host, "brute_force", "{{ _chamilo_brute_force_logs }}")
+
+
+@pytest.mark.parametrize(
+    ("name", "armed"), [("", True), ("combined", True), ("common", False), ("vhost_combined", False)]
+)
+def test_a_name_that_nginx_takes_for_whatever_arms_nothing(host, name, armed):
+    host.install("nginx")
+    host.chamilo()
+    log = f"access_log /var/log/nginx/campus.log {name};"
+    host.site(
+        "nginx", f"log_format vhost_combined '$http_x_forwarded_for';\nserver {{ server_name campus.test; {log} }}\n"
+    )
+    if armed:
+        assert made(host, "brute_force", "{{ _chamilo_brute_force_logs }}") == ["/var/log/nginx/campus.log"]
+    else:
+        with pytest.raises(AnsibleError, match="or waive brute_force_fail2ban"):
             made(host, "brute_force", "{{ _chamilo_brute_force_logs }}")
 
 
