@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Place, Tree
 
+DEBIANS_OWN = re.compile(r"unix:/run/php/php[\d.]+-fpm\.sock")  # of the pool www
+_PROGRAM = "/usr/sbin/php-fpm"
 _SECTION = re.compile(r"\[([^\]]+)\]")
 _ENTRY = re.compile(r"([\w.]+)(?:\[([^\]]*)\])?\s*=\s*(.*)")
 _OURS = re.compile(r"\d+-chamilo-[\w.-]+\.ini")  # what this collection puts into conf.d
@@ -41,7 +43,9 @@ def pools(tree: Tree) -> tuple[list[Pool], list[str]]:
             found += _parse(tree.read(path), path)
         except OSError as problem:
             problems.append(f"{path} cannot be read: {problem.strerror}.")
-    return found, problems
+    # apt leaves the configuration of a PHP that was removed.
+    there = {path.removeprefix(_PROGRAM) for path in tree.glob(f"{_PROGRAM}[0-9]*")}
+    return [pool for pool in found if not there or pool.version in there], problems
 
 
 def _parse(text: str, path: str) -> list[Pool]:

@@ -260,7 +260,7 @@ class _Discovery:
         root = self.root(root, [server.host for server in (*serving, *fallback)], [server.host for server in servers])
         pools, unread = _php.pools(tree)
         self.problems += unread
-        php, pool = self.php(web, serving, fallback, pools, root)
+        php, pool = self.php(web, serving, fallback, pools, root, configuration)
         served, lineage, self_signed = self.certificates(root, [server.host for server in serving])
         php = self.attempt(lambda: self.set_in_php(php, pool, root), php)
         environment = self.environment(root, web, serving, pool, php.user)
@@ -466,25 +466,32 @@ class _Discovery:
         fallback: Sequence[Server],
         pools: list[_php.Pool],
         root: str,
+        configuration: Configuration,
     ) -> tuple[Php, _php.Pool | None]:
-        """The PHP behind the portal: what its virtual hosts name, else the only one there is."""
+        """The PHP behind the portal: what its virtual hosts name, else the only one there is.
+
+        What a file of ours names may be the PHP of the last Debian: then the only one there is takes its place.
+        """
         near = [server.host for server in (*serving, *fallback) if self.is_project(server.host.root, root)]
         near += [server.host for server in serving]
-        address = next((host.php for host in near if host.php), "")
+        named = next((host for host in near if host.php), None)
+        address = named.php if named else ""
         if address == "mod_php" or (not address and web.name == "apache" and _apache.is_mod_php(web.modules)):
             versions = self.tree.glob("/etc/php/*/apache2")
             version = versions[-1].split("/")[3] if versions else ""
             return Php(version, "mod_php", web.service, user=web.user, group=web.user), None
         pool = _php.pool_behind(self.tree, pools, address)
-        if pool is None and not address:
+        gone = named and configuration.is_ours(named.file) and _php.DEBIANS_OWN.fullmatch(address)
+        if pool is None and (gone or not named):
             standard = [one for one in pools if one.name == "www"]
             pool = standard[0] if len(standard) == 1 else pools[0] if len(pools) == 1 else None
+            address = pool.address if pool else address
         if pool is None:
             if address:
                 self.problems.append(f"PHP goes to {address}, but no pool below /etc/php listens there.")
             return Php(sapi="fpm" if address else "", socket=address), None
         service = f"php{pool.version}-fpm"
-        return Php(pool.version, "fpm", service, address or pool.address, pool.file, pool.user, pool.group), pool
+        return Php(pool.version, "fpm", service, address, pool.file, pool.user, pool.group), pool
 
     def set_in_php(self, php: Php, pool: _php.Pool | None, root: str) -> Php:
         """With what its files say about uploads, and about files to run before each script."""

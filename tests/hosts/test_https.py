@@ -215,6 +215,21 @@ def test_without_https_the_other_sections_go_on(fresh: Host, playbook: Playbook)
     plain()
 
 
+@pytest.mark.long
+def test_after_an_upgrade_of_php_the_next_run_brings_the_portal_back(fresh: Host, playbook: Playbook) -> None:
+    """Another version has another socket, as here the same one, and nobody is at the old one any more."""
+    login = f"https://{fresh.domain}/login"
+    playbook.sections = "https,headers,sessions"
+    playbook.harden(fresh)
+    assert fresh.wait(login).status == 200
+    listen = "s|^listen = .*|listen = /run/php/php9.9-fpm.sock|"
+    fresh.run(f"sed -i '{listen}' /etc/php/*/fpm/pool.d/www.conf && systemctl restart 'php*-fpm.service'")
+    assert fresh.http(login).status in (502, 503)
+    playbook.harden(fresh)
+    assert fresh.wait(login).status == 200
+    assert playbook.harden(fresh) == 0
+
+
 def test_how_long_a_replaced_virtual_host_waited_does_not_count(make: Callable[..., Host], playbook: Playbook) -> None:
     host = make(vhost="plain")
     folder = host.run("echo /etc/php/*/fpm/conf.d").stdout.strip()

@@ -310,6 +310,29 @@ def test_the_pool_that_the_virtual_host_names(host):
     assert site.environment["APP_DEBUG"] == "1"
 
 
+POOL = "[www]\nuser = www-data\nlisten = /run/php/php{0}-fpm.sock\n"
+
+
+@pytest.mark.parametrize("left", [True, False], ids=["its configuration is left", "purged"])
+@pytest.mark.parametrize("ours", [True, False], ids=["ours", "somebody's own"])
+def test_after_an_upgrade_our_virtual_host_gets_the_php_that_is_there(host, ours, left):
+    host.install("nginx")
+    host.chamilo()
+    if left:
+        host.write("/etc/php/8.2/fpm/pool.d/www.conf", POOL.format("8.2"))
+    host.write("/etc/php/8.4/fpm/pool.d/www.conf", POOL.format("8.4"))
+    host.write("/usr/sbin/php-fpm8.4")
+    head = "# Managed by Ansible: chamilo.hardening, section https.\n" if ours else ""
+    old = "unix:/run/php/php8.2-fpm.sock"
+    host.site("nginx", f"{head}server {{\n server_name campus.test;\n fastcgi_pass {old};\n}}\n")
+    site = site_of(host)
+    if ours:
+        assert (site.php.socket, site.php.service) == ("unix:/run/php/php8.4-fpm.sock", "php8.4-fpm")
+        assert site.problems == ()
+    else:
+        assert site.problems == (f"PHP goes to {old}, but no pool below /etc/php listens there.",)
+
+
 def test_a_socket_that_no_pool_serves(host):
     host.install("nginx")
     host.chamilo()
