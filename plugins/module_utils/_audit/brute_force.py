@@ -238,12 +238,27 @@ def fail2ban(look: Look) -> Finding:
         guard = guards[0]
     if guard is None:
         raise Unseen("no log of the portal's visitors was found")
+    hidden = next(filter(None, (_behind_a_script(look, log.door) for log in visitors)), "")
+    if hidden:
+        return failed(
+            f"{hidden}: behind an older script Chamilo tries passwords as well, and no log says what came of it. Have "
+            "the web server refuse the login paths there."
+        )
     lasts = f"for {guard.seconds} s" if guard.seconds >= 0 else "for ever"
     return passed(
         f"The jail {guard.name} reads {names(log.file for log in visitors)}, where our own request showed up, sees "
         f"failed logins on all {len(LOGINS)} paths, and bans {lasts} after {guard.attempts} in {guard.window} s by "
         f"{names(guard.actions)}."
     )
+
+
+_OLDER = "/main/auth/lostPassword.php"  # as good as any other
+
+
+def _behind_a_script(look: Look, door: Door) -> str:
+    """What a login path behind an older script answers, where it is let in there."""
+    answers = ((path, look.ask(door, f"{_OLDER}{path}").status) for path in LOGINS)
+    return next((f"{_OLDER}{path} answers {status}" for path, status in answers if status not in (403, 404)), "")
 
 
 _REFUSES = "/.well-known/chamilo-hardening/brute_force/banned"  # answers this host alone, where the web server refuses

@@ -105,6 +105,7 @@ class Host:
         self.form = '{client} - - [25/Nov/2026:13:00:00 +0000] "{request}" 200 512 "{referer}" "{agent}"\n'
         self.escape = lambda text: text.replace('"', r"\x22")
         self.trusts_anybody = False
+        self.behind = 403  # what a login path answers behind an older script
         monkeypatch.setattr(_fail2ban, "running", lambda: self.jails)
         monkeypatch.setattr(_fail2ban, "is_installed", lambda: False)
         monkeypatch.setattr(_fail2ban, "matches", engine)
@@ -123,6 +124,8 @@ class Host:
         return it
 
     def fetch(self, door, path, headers):
+        if path.startswith("/main/"):
+            return Answer(door.url(path), self.behind)
         client = headers["X-Forwarded-For"] if self.trusts_anybody else door.address
         line = self.form.format(
             client=client,
@@ -138,6 +141,17 @@ class Host:
 @pytest.fixture
 def host(tmp_path, monkeypatch):
     return Host(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"), [(403, "pass"), (404, "pass"), (200, "fail"), (401, "fail"), (405, "fail")]
+)
+def test_a_login_behind_an_older_script_is_a_way_past_the_jail(host, answer, status):
+    host.jails = [jail(GOOD, file=host.log)]
+    host.behind = answer
+    finding = brute_force.fail2ban(host.look())
+    assert finding.status == status
+    assert (f"/main/auth/lostPassword.php/login_json answers {answer}: " in finding.evidence) is (status == "fail")
 
 
 def test_a_jail_that_sees_everything_passes(host):
