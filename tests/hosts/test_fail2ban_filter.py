@@ -134,11 +134,11 @@ def given(lines: list[dict[str, str]]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def of_the_role() -> dict[str, dict[str, Any]]:
     """What the role brute_force has proved, by the format of the log."""
-    forms = ("", "vhost_combined")
+    forms = {"": "nginx", "vhost_combined": "apache"}
     done = subprocess.run(
         [sys.executable, "-m", "tests.tools.doings"],
         cwd=ROOT,
-        input=json.dumps([["brute_force", [], form] for form in forms]),
+        input=json.dumps([["brute_force", [], form, web] for form, web in forms.items()]),
         capture_output=True,
         text=True,
         check=True,
