@@ -132,7 +132,7 @@ def test_behind_an_older_script_no_password_is_tried(guarded: Host, attacker: At
     for path in SCRIPTS[:3]:
         address = attacker.address()
         assert {attacker.send(address, path) for _ in range(ATTEMPTS)} == {403}, path
-        assert until(lambda: address in banned(guarded), 6), path  # noqa: B023 (called at once)
+        assert until(lambda address=address: address in banned(guarded), 6), path
     for path in SCRIPTS[3:]:
         assert attacker.send(attacker.address(), path) == 403, path
     # What such a script is really asked for.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pwd
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -178,8 +179,8 @@ def test_a_link_is_led_and_owned_by_one_and_the_same(tmp_path: Path, monkeypatch
     give(tmp_path / "theirs", WEB.pw_uid)
     looked = os.stat
 
-    def look(path: str, **how: object) -> os.stat_result:
-        found = looked(path, **how)  # type: ignore[arg-type]
+    def look(path: str, **how: Any) -> os.stat_result:
+        found = looked(path, **how)
         if path == "here":
             (tmp_path / "theirs").replace(tmp_path / "here")
         return found

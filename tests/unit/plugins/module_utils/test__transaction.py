@@ -1006,7 +1006,10 @@ def test_undo_does_without_a_test_that_this_host_cannot_run_any_more(world: Worl
     """After an upgrade of Debian, say, there is another PHP."""
     before, run = world.tree(), world.run
     world.apply(test=[["php-fpm8.2", "-t"], ["check"]])
-    gone = lambda argv, seconds: (code, "not found") if argv[0] == "php-fpm8.2" else run(argv, seconds)  # noqa: E731
+
+    def gone(argv: Sequence[str], seconds: float) -> tuple[int, str]:
+        return (code, "not found") if argv[0] == "php-fpm8.2" else run(argv, seconds)
+
     world.machine.run = gone
     done = world.undo()
     assert world.tree() == before and "check" in world.commands, "the others count"
