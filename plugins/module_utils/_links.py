@@ -2,13 +2,17 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Opens a path step by step. A link on the way is followed only where whoever laid it may lead root elsewhere."""
+"""Opens a path step by step. A link on the way is followed only where whoever laid it may lead root elsewhere.
+
+Also says what is mounted where, which a path alone does not show.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import pwd
+import re
 import stat
 from collections.abc import Callable
 
@@ -27,6 +31,14 @@ def shown(path: str) -> str:
     """A name that can harm neither a terminal nor a report."""
     text = path if path.isprintable() else ascii(path)[1:-1]
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]} ... {text[-_SHOWN // 2 :]}"
+
+
+def mounts(mountinfo: str = "/proc/self/mountinfo") -> dict[str, str]:
+    """The mount points, each with the type of the file system that shows there."""
+    with open(mountinfo, encoding="utf-8", errors="surrogateescape") as file:
+        fields = [line.split(" ") for line in file]
+    names = [re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), field[4]) for field in fields]
+    return {name: field[field.index("-", 6) + 1] for name, field in zip(names, fields)}
 
 
 def open_path(path: str, refusal: Refusal, start: int = -1) -> tuple[int, bool]:

@@ -122,14 +122,18 @@ class Machine:
             return ""
         return self.run(["systemctl", "show", "--property=MainPID", "--value", service], 30)[1]
 
-    def arm(self, token: str) -> str:
-        """Have the host put things back by itself should we die. Returns why that is not so, or an empty text."""
+    def arm(self, token: str, seconds: int = 0) -> str:
+        """Have the host put things back by itself should we die. Returns why that is not so, or an empty text.
+
+        ``seconds``: until the first try, where it need not be a minute.
+        """
         if not self.systemd:
             return "systemd does not run here, so nothing would put the old files back before the next run."
         if not os.access(self.program, os.X_OK):
             return f"{self.program} is not installed, so nothing would put the old files back before the next run."
-        argv = ["systemd-run", "--quiet", "--collect", f"--unit=chamilo-hardening-undo-{token}"]
-        argv += [f"--on-active={TIMER_SECONDS}", "--timer-property=AccuracySec=1s"]
+        # Early at boot a timer starts only after us: nobody may wait for that.
+        argv = ["systemd-run", "--quiet", "--no-block", "--collect", f"--unit=chamilo-hardening-undo-{token}"]
+        argv += [f"--on-active={seconds or TIMER_SECONDS}", "--timer-property=AccuracySec=1s"]
         # Tried again every minute until it works, be it that somebody has to clear a disk first.
         for setting in ("Restart=on-failure", "RestartSec=60", "StartLimitIntervalSec=0"):
             argv.append(f"--property={setting}")

@@ -33,7 +33,7 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._links import DIRECTORY as _DIRECTORY
 from ansible_collections.chamilo.hardening.plugins.module_utils._links import FILE as _FILE
-from ansible_collections.chamilo.hardening.plugins.module_utils._links import open_path, shown
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import mounts, open_path, shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._release import MAPPED, Release, seen
 
 _ENOUGH = 192  # directories that wait: from here on several processes share them
@@ -412,12 +412,6 @@ def _not_of_root(part: str, _target: str, link: os.stat_result, folder: os.stat_
         f"{shown(part)} is a link that somebody else than root could have laid. Give it and its folder to root, or "
         "name the folder it leads to."
     )
-
-
-def mounts(mountinfo: str = "/proc/self/mountinfo") -> list[str]:
-    with open(mountinfo, encoding="utf-8", errors="surrogateescape") as file:
-        fields = [line.split(" ") for line in file]
-    return [re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), field[4]) for field in fields]
 
 
 class Tree:

@@ -167,7 +167,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
 
     # Without help, so that the list shows only what a person needs: timers and the boot call this.
     recover = commands.add_parser("recover", description="Put back what an interrupted run left behind.")
-    recover.add_argument("--boot", action="store_true", help="do not wait for a run that is going on")
+    recover.add_argument("--boot", action="store_true", help="early, when little of the host is there")
     recover.set_defaults(run=_recover)
     return parser
 
@@ -193,11 +193,19 @@ def _is_journal(stream: TextIO) -> bool:
 
 def _recover(options: argparse.Namespace, engine: Engine) -> int:
     try:
-        done = engine.recover(0) if options.boot else engine.recover()
+        done = engine.recover(0, early=True) if options.boot else engine.recover()
     except Busy:
         if options.boot:
             return 0  # a run is going on: it looks after itself
         raise
+    except (TransactionError, StateError, OSError) as problem:
+        if not options.boot:
+            raise
+        _say(f"{problem} It is tried again when the host is up.", syslog.LOG_WARNING)
+        alone = engine.machine.arm("boot", 15)
+        if alone:
+            _say(alone, syslog.LOG_ERR)
+        return 1 if alone else 0
     for line in done:
         _say(line)
     return 0

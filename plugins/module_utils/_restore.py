@@ -41,7 +41,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import (
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backup import BackupError, Pair, Portal, Repository
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError, mounts, open_trusted
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import mounts
+from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError, open_trusted
 
 PARTS = ("host", "database", "files", "file")
 _FILES = ("var", "config", "public/plugin")  # and the environment files

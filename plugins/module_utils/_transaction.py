@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import mounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine, split_address
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import (
     ABSENT,
@@ -401,12 +402,15 @@ class Engine:
                 self._probe(plan.probe, {}, _judge)
                 outcome.loaded = True
 
-    def recover(self, wait: float = LOCK_SECONDS) -> list[str]:
-        """Put back what an interrupted run left behind, and load it. Returns what was done."""
+    def recover(self, wait: float = LOCK_SECONDS, early: bool = False) -> list[str]:
+        """Put back what an interrupted run left behind, and load it. Returns what was done.
+
+        ``early``: at boot, with no more than the files of the host itself. What needs more is left, and raised.
+        """
         done: list[str] = []
         with self.store.lock("chamilo-hardening recover", wait):
             state = self.store.peek()
-            self._recover(state, done)
+            self._recover(state, done, early)
             # What an undo that died at its very end had left to tidy up.
             self._sweep(state)
             self.store.prune(_blobs(state))
@@ -669,11 +673,12 @@ class Engine:
         kept = self._keep(state, job)
         entries: list[dict[str, Any]] = []
         directories: list[str] = []
+        mounted = mounts()
         with Tree() as tree:
             for change in job.changes:
                 old = kept.get(change.path) or self._copy(f"transactions/{job.name}", change.path, change.old, used)
                 temporary = f"{TEMPORARY}{token}.{len(entries)}"
-                known = {"old": old.to_json(), "new": change.new.to_json()}
+                known = {"old": old.to_json(), "new": change.new.to_json(), "mounts": _on_the_way(change.path, mounted)}
                 entries.append({"path": change.path, "temporary": temporary, **known})
                 if change.new.kind != "absent":
                     directories += [each for each in tree.missing_parents(change.path) if each not in directories]
@@ -786,15 +791,24 @@ class Engine:
 
     # -- back to what was --------------------------------------------------------------------------------------------
 
-    def _put_back(self, state: Mapping[str, Any]) -> list[str]:
-        """Restore every file of the open transaction. Returns what somebody had changed meanwhile."""
+    def _put_back(self, state: Mapping[str, Any], early: bool = False) -> list[str]:
+        """Restore every file of the open transaction. Returns what somebody had changed meanwhile.
+
+        Raises a StateError when some of them lie on a disk that is not there, as early at boot. The others are back.
+        """
         journal = state["open"]
         items: list[tuple[str, Item, str]] = []
         parents: list[str] = []
         edited: list[str] = []
+        waiting: dict[str, list[str]] = {}
+        mounted = mounts()
         with Tree() as tree:
             for entry in journal["entries"]:
                 path, old = entry["path"], Item.from_json(entry["old"])
+                point = _not_mounted(entry, mounted, early)
+                if point:
+                    waiting.setdefault(point, []).append(path)
+                    continue
                 tree.discard(path, entry["temporary"])
                 there = tree.look(path)
                 if not there.same(old):
@@ -804,6 +818,13 @@ class Engine:
                     items.append((path, self.store.load(old), entry["temporary"]))
                     parents += tree.missing_parents(path) if old.kind != "absent" else []
         self._exchange(items, parents)
+        if waiting:
+            told = [
+                f"{point} is not mounted, and {len(paths)} of the files that the run of {journal['name']} left there "
+                f"have to be put back. Mount it. If it is gone for good, remove the folder {point}."
+                for point, paths in waiting.items()
+            ]
+            raise StateError(" ".join([*edited, *told]))
         return edited
 
     def _close(self, state: dict[str, Any], load: bool) -> None:
@@ -817,17 +838,19 @@ class Engine:
             after["pending"] = {**state["pending"], journal["service"]: journal["owed"]}
         self._commit(state, after)
 
-    def _recover(self, state: dict[str, Any], done: list[str]) -> set[str]:
+    def _recover(self, state: dict[str, Any], done: list[str], early: bool = False) -> set[str]:
         """Put back an interrupted transaction and make up for loads that are owed. Returns the services that loaded."""
         journal = state["open"]
         if journal:
-            edited = self._put_back(state)
+            edited = self._put_back(state, early)
             done.append(
                 f"The run of {journal['name']} that began at {journal['since']} did not finish. "
                 f"Its files ({len(journal['entries'])}) are as they were before."
             )
             done += edited
-            if not journal["service"]:
+            if not journal["service"] and journal["owed"]["test"]:
+                if early:
+                    raise TransactionError(" ".join([*done, "What brings them into force needs more than is there."]))
                 self._again(journal["owed"]["test"], done)
             self._close(state, load=True)
         settled = set()
@@ -989,6 +1012,24 @@ def _judge(probe: Probe, before: Answer | None, after: Answer) -> str:
 def _owed(job: Job, active: bool) -> dict[str, Any]:
     action = job.load.action if job.load else ""
     return {"action": action, "test": [list(argv) for argv in job.test], "active": active}
+
+
+def _on_the_way(path: str, mounted: Mapping[str, str]) -> list[str]:
+    """The mount points above ``path`` but the root."""
+    folder = f"{os.path.realpath(os.path.dirname(path))}/"
+    return [point for point in mounted if point != "/" and folder.startswith(f"{point}/")]
+
+
+def _not_mounted(entry: Mapping[str, Any], mounted: Mapping[str, str], early: bool) -> str:
+    """The mount point that a file of the journal needs and where nothing is mounted now, or an empty text."""
+    # A journal of an older version does not know them.
+    for point in entry.get("mounts", ()):
+        if mounted.get(point) == "autofs":
+            if early:
+                return str(point)  # a look would mount it, which waits for what waits for us
+        elif point not in mounted and os.path.isdir(point) and not os.path.isdir(os.path.dirname(entry["path"])):
+            return str(point)
+    return ""
 
 
 def _our_link(state: Mapping[str, Any], path: str) -> bool:

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _env
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._links import open_path
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import mounts, open_path
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import SiteError, discover
 
 WEB = pwd.getpwnam("www-data")
@@ -191,3 +191,14 @@ def test_a_link_is_led_and_owned_by_one_and_the_same(tmp_path: Path, monkeypatch
     assert os.path.samestat(os.fstat(handle), looked(tmp_path / "bad"))
     os.close(handle)
     assert owners == [WEB.pw_uid]
+
+
+def test_mounts_whose_names_hold_spaces_and_the_last_one_on_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "mountinfo").write_text(
+        "21 29 0:19 / /srv/my\\040campus/var rw,relatime shared:7 - tmpfs tmpfs rw\n"
+        "22 29 0:20 / /a\\134b rw - proc p rw\n"
+        "23 29 0:21 / /srv/late rw shared:8 master:1 - autofs systemd-1 rw\n"
+        "24 23 0:22 / /srv/late rw shared:9 - nfs4 store:/late rw\n"
+    )
+    known = {"/srv/my campus/var": "tmpfs", "/a\\b": "proc", "/srv/late": "nfs4"}
+    assert mounts(str(tmp_path / "mountinfo")) == known

@@ -955,14 +955,6 @@ def test_a_bind_mount_over_a_file_is_not_changed(site, outside, mount, monkeypat
     assert listed == 0 or "mounted" in reasons(found)["src/Kernel.php"]
 
 
-def test_mounts_whose_names_hold_spaces(tmp_path):
-    (tmp_path / "mountinfo").write_text(
-        "21 29 0:19 / /srv/my\\040campus/var rw,relatime shared:7 - tmpfs tmpfs rw\n"
-        "22 29 0:20 / /a\\134b rw - proc p rw\n"
-    )
-    assert _perms.mounts(str(tmp_path / "mountinfo")) == ["/srv/my campus/var", "/a\\b"]
-
-
 def test_a_declared_part_may_be_a_file_system_of_its_own(site, mount):
     mount("-t", "tmpfs", "-o", "mode=777", "tmpfs", site / "var")
     (site / "var/file").write_text("")

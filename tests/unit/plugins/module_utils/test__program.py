@@ -26,10 +26,15 @@ class Desk:
         self.root = root
         self.capsys = capsys
         self.reload = 0
+        self.timer = 0
+        self.timers = 0
         (root / "etc").mkdir()
         (root / "etc/a.conf").write_text("old")
 
     def run(self, argv: Any, _seconds: float) -> tuple[int, str]:
+        if argv[0] == "systemd-run":
+            self.timers += 1
+            return self.timer, ""
         return (self.reload, "") if "reload" in argv else (0, "active" if "is-active" in argv else "")
 
     def engine(self) -> Engine:
@@ -189,6 +194,19 @@ def test_recover_at_boot_does_not_wait_for_a_living_run(desk: Desk) -> None:
     desk.harden()
     with desk.engine().store.lock("https", 0):
         assert desk.type("recover", "--boot")[0] == 0
+
+
+@pytest.mark.parametrize("armed", [True, False])
+def test_what_cannot_be_put_back_at_boot_is_tried_again_by_a_timer(desk: Desk, log: list[str], armed: bool) -> None:
+    store = desk.engine().store
+    with store.lock("test", 0):
+        owed = {"action": "reload", "test": [], "active": True}
+        store.commit({**store.peek(), "pending": {"web": owed}})
+    desk.reload = 1
+    desk.timer = 0 if armed else 1
+    code, out, err = desk.type("recover", "--boot")
+    assert "web could not load its files" in log[0] and log[0].endswith("It is tried again when the host is up.")
+    assert desk.timers == 1 and code == desk.timer and ("could not be set" in out + err) is not armed
 
 
 def test_recover_that_could_not_load_fails_so_that_it_is_tried_again(desk: Desk) -> None:

@@ -176,7 +176,7 @@ def test_nothing_is_fetched_to_where_the_web_user_could_lead_it_elsewhere(
         work(there)
     # What is elsewhere cannot change places with the portal.
     (tmp_path / "state").chmod(0o700)
-    monkeypatch.setattr(_restore, "mounts", lambda: ["/", str(tmp_path / "state")])
+    monkeypatch.setattr(_restore, "mounts", lambda: dict.fromkeys(["/", str(tmp_path / "state")], "ext4"))
     with pytest.raises(BackupError, match=rf"{tmp_path}/www can be written by others"):
         work(there)
     # A database needs not.
@@ -187,7 +187,7 @@ def test_nothing_is_fetched_to_where_the_web_user_could_lead_it_elsewhere(
 def test_a_portal_on_a_disk_of_its_own_that_others_can_write_is_refused(
     portal: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_restore, "mounts", lambda: ["/", portal.folder])
+    monkeypatch.setattr(_restore, "mounts", lambda: dict.fromkeys(["/", portal.folder], "ext4"))
     assert work(portal).staging == f"{portal.folder}/.chamilo.restoring"
     os.chmod(portal.folder, 0o770)
     with pytest.raises(BackupError, match=f"{portal.folder} can be written by others"):
@@ -604,7 +604,8 @@ def test_a_folder_is_made_in_what_is_open(portal: Portal, tmp_path: Path, monkey
 
 
 def test_a_disk_inside_is_refused_before_anything_changes(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_restore, "mounts", lambda: ["/", portal.folder, f"{portal.folder}/var/upload"])
+    mounted = ["/", portal.folder, f"{portal.folder}/var/upload"]
+    monkeypatch.setattr(_restore, "mounts", lambda: dict.fromkeys(mounted, "ext4"))
     made = work(portal)
     made._swap(f"{made.staging}{portal.folder}/later", f"{portal.folder}/later")
     with pytest.raises(BackupError, match="var/upload is a file system of its own.*Nothing was changed"):
@@ -613,7 +614,7 @@ def test_a_disk_inside_is_refused_before_anything_changes(portal: Portal, monkey
 
 def test_what_is_on_a_disk_inside_is_refused_too(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were it written down, no later restore could get past it."""
-    monkeypatch.setattr(_restore, "mounts", lambda: ["/", f"{portal.folder}/var"])
+    monkeypatch.setattr(_restore, "mounts", lambda: dict.fromkeys(["/", f"{portal.folder}/var"], "ext4"))
     made = work(portal)
     for name in ("var/lesson", "var/gone/since"):
         fetched = f"{made.staging}{portal.folder}/{name}"

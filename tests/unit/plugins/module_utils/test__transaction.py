@@ -17,6 +17,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _machine, _state, _transaction
 from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import (
     Engine,
     Outcome,
@@ -874,6 +875,93 @@ def test_a_service_somebody_stopped_stays_stopped_and_a_failed_one_is_started(
     world.service = "inactive"
     world.engine().recover()
     assert world.service == "inactive"
+
+
+class Late:
+    """A run that died, with one of its files on a disk that is mounted late, behind another such disk."""
+
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.world = world
+        self.disk = world.etc / "srv"
+        (self.disk / "campus/site").mkdir(parents=True)
+        world.write("srv/campus/site/.env", "old")
+        self.mounts = {"/": "ext4", str(self.disk): "nfs4", str(self.disk / "campus"): "ext4"}
+        monkeypatch.setattr(_transaction, "mounts", lambda: self.mounts)
+        self.before = world.tree()
+        with monkeypatch.context() as patch:
+            patch.setattr(Engine, "_test", lambda *args: (_ for _ in ()).throw(Killed()))
+            patch.setattr(Engine, "_roll_back", lambda *args: (_ for _ in ()).throw(Killed()))
+            with pytest.raises(Killed):
+                world.apply(files=[*one("new"), *one("new", "srv/campus/site/.env")])
+        assert world.texts()["srv/campus/site/.env"] == "new"
+        self.unmount()
+
+    def unmount(self) -> None:
+        self.disk.rename(self.world.state.parent / "disk")
+        self.disk.mkdir()
+        self.mounts = {"/": "ext4"}
+
+    def mount(self) -> None:
+        self.disk.rmdir()
+        (self.world.state.parent / "disk").rename(self.disk)
+        self.mounts = {"/": "ext4", str(self.disk): "nfs4", str(self.disk / "campus"): "ext4"}
+
+
+@pytest.fixture
+def late(world: World, monkeypatch: pytest.MonkeyPatch) -> Late:
+    return Late(world, monkeypatch)
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_disk_that_is_not_there_yet_is_waited_for(world: World, late: Late, early: bool) -> None:
+    why = f"{late.disk} is not mounted, and 1 of the files that the run of headers left there"
+    with pytest.raises(StateError, match=why):
+        world.engine().recover(early=early)
+    assert world.texts()["main.conf"] == "main"
+    with pytest.raises(StateError, match=why):
+        world.apply()
+    assert world.journal()["open"] and not list(late.disk.iterdir()) and not (world.state / "kept").exists()
+    late.mount()
+    world.engine().recover()
+    assert world.tree() == late.before and not world.journal()["open"]
+
+
+def test_a_disk_that_is_gone_for_good_holds_nothing_up(world: World, late: Late) -> None:
+    late.disk.rmdir()
+    world.engine().recover()
+    assert not world.journal()["open"]
+
+
+def test_a_portal_that_is_on_the_disk_of_the_host_now_is_put_back(world: World, late: Late) -> None:
+    late.mount()
+    late.mounts = {"/": "ext4"}
+    world.engine().recover()
+    assert world.tree() == late.before
+
+
+def test_early_at_boot_nobody_has_a_disk_mounted_by_looking(
+    world: World, late: Late, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late.mount()
+    late.mounts[str(late.disk)] = "autofs"
+    look = Tree.look
+    with monkeypatch.context() as patch:
+        patch.setattr(Tree, "look", lambda tree, path: pytest.fail(path) if "campus" in path else look(tree, path))
+        with pytest.raises(StateError, match="is not mounted"):
+            world.engine().recover(early=True)
+    world.engine().recover()
+    assert world.tree() == late.before
+
+
+def test_early_at_boot_files_are_put_back_and_commands_wait(world: World) -> None:
+    before, loaded = world.texts(), dict(world.loaded)
+    cut_off(world, **unloaded(world))
+    world.commands.clear()
+    with pytest.raises(TransactionError, match="Its files .* are as they were before"):
+        world.engine().recover(early=True)
+    assert world.texts() == before and world.commands == []
+    world.engine().recover()
+    assert world.loaded == loaded and not world.journal()["open"]
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO])
