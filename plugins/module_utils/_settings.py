@@ -288,7 +288,7 @@ def same(setting: Setting, one: str | None, other: str | None) -> bool:
 
 
 @dataclass
-class _View:
+class View:
     """One setting as it stands: the rows that count, and what the file says."""
 
     setting: Setting
@@ -340,8 +340,8 @@ class _Todo:
     """What one setting needs."""
 
     setting: Setting
-    before: _View
-    after: _View
+    before: View
+    after: View
     delete: list[Row]
     update: list[Row]
     insert: list[Row]
@@ -365,7 +365,7 @@ def _one(setting: Setting, wanted: str, wish: Wish, seen: Seen, portals: Mapping
     rows = sorted((row for row in seen.rows if row.variable == setting.variable), key=lambda row: row.id)
     managed = sorted(portals) if wish.portals is None else list(wish.portals)
     todo = _Todo(
-        setting, _View(setting, portals, rows, seen.overrides), _View(setting, portals, [], {}), [], [], [], {}, []
+        setting, View(setting, portals, rows, seen.overrides), View(setting, portals, [], {}), [], [], [], {}, []
     )
     kept = [row for row in rows if row.portal not in managed]
     for portal in managed:
@@ -375,7 +375,7 @@ def _one(setting: Setting, wanted: str, wish: Wish, seen: Seen, portals: Mapping
         main = portal == MAIN
         # Without a row the main portal uses the default, and another one what the main portal has.
         needed = _key_wanted(wish, setting) if main else wish.portals is not None
-        keeper = right[0] if right else stale[-1] if stale and needed else None
+        keeper = right[-1] if right else stale[-1] if stale and needed else None
         for row in here:
             if row is not keeper:
                 todo.delete.append(row)
@@ -407,7 +407,7 @@ def _one(setting: Setting, wanted: str, wish: Wish, seen: Seen, portals: Mapping
             del after[scope][setting.key]
         else:
             after.setdefault(scope, {})[setting.key] = value
-    todo.after = _View(setting, portals, kept, after)
+    todo.after = View(setting, portals, kept, after)
     for portal in managed:
         _in_force(todo.after, wanted, portal)
     return todo
@@ -447,7 +447,7 @@ def _pins(
     return found
 
 
-def _in_force(after: _View, wanted: str, portal: int) -> None:
+def _in_force(after: View, wanted: str, portal: int) -> None:
     """Refuse what would be written and have no effect."""
     setting = after.setting
     over = after.overridden(portal)

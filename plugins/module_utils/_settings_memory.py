@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._catalogue import CATALOGUE
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import MAIN, Plan, Row, Seen, Wish, same
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import MAIN, Plan, Row, Seen, View, Wish, same
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import STATE, StateError, Store, replace_file
 
 FILE = "settings.json"
@@ -24,11 +24,25 @@ _LOCK_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Kept:
-    """One setting: its rows and overrides before our first change, and what we made of it."""
+    """One setting: its rows and overrides before our first change, what we made of it, and in which portals.
+
+    ``earlier`` is what we made of it before that: a run that is killed leaves it in the table.
+    """
 
     rows: tuple[Row, ...]
     overrides: Mapping[str, str]
     ours: str
+    earlier: str | None = None
+    portals: tuple[int, ...] = (MAIN,)
+
+    def made(self, key: str, value: str | None) -> bool:
+        """Whether the value is one that we wrote."""
+        return any(same(CATALOGUE[key], value, each) for each in (self.ours, self.earlier) if each is not None)
+
+    def again(self, wanted: str, portals: tuple[int, ...]) -> Kept:
+        """As kept, with another value in these portals."""
+        earlier = self.earlier if wanted == self.ours else self.ours
+        return replace(self, ours=wanted, earlier=earlier, portals=tuple(sorted({*self.portals, *portals})))
 
 
 @dataclass(frozen=True)
@@ -47,9 +61,10 @@ def remember(name: str, root: str, seen: Seen, wish: Wish, state: str = STATE, g
     with Store(state).lock("chamilo_settings", _LOCK_SECONDS):
         known = recall(state)
         old = known[name].settings if name in known else {}
-        found = {key: _kept(key, seen, value) for key, value in wish.values.items()}
-        merged = {**found, **{key: one for key, one in old.items() if key not in gone}}
-        settings = {key: Kept(one.rows, one.overrides, wish.values.get(key, one.ours)) for key, one in merged.items()}
+        settings = {key: one for key, one in old.items() if key not in gone}
+        portals = (MAIN,) if wish.portals is None else wish.portals
+        for key, value in wish.values.items():
+            settings[key] = settings[key].again(value, portals) if key in settings else _kept(key, seen, value, portals)
         _write({**known, name: Memory(root, settings, wish)}, state)
 
 
@@ -82,34 +97,73 @@ def way_back(kept: Mapping[str, Kept], seen: Seen) -> tuple[Plan, list[str]]:
     said: list[str] = []
     for key, one in sorted(kept.items()):
         setting = CATALOGUE[key]
-        now = {row.id: row for row in seen.rows if row.variable == setting.variable}
-        main = next((row for row in now.values() if (row.portal, row.category) == (MAIN, setting.category)), None)
-        if main is None or not same(setting, main.value, one.ours):
-            said.append(f"{key} was changed by somebody else since; it stays as it is.")
+        rows = sorted((row for row in seen.rows if row.variable == setting.variable), key=lambda row: row.id)
+        now = View(setting, seen.portals, rows, seen.overrides)
+        before = View(setting, seen.portals, one.rows, {scope: {key: value} for scope, value in one.overrides.items()})
+        theirs = {portal for portal in one.portals if not _is_ours(key, one, portal, now, before)}
+        for portal in one.portals:
+            what = key if portal == MAIN else f"{key} of portal {portal}"
+            said.append(
+                f"{what} was changed by somebody else since; it stays as it is."
+                if portal in theirs
+                else f"{what} is {_shown(before, portal)} again."
+            )
+        if theirs & {MAIN} or theirs == set(one.portals):
             continue
-        before = {row.id: row for row in one.rows}
-        delete += [number for number in now if number not in before]
-        update += [row for number, row in before.items() if number in now and now[number] != row]
-        for scope, values in seen.overrides.items():
-            if values.get(key) != one.overrides.get(scope):
-                overrides.setdefault(scope, {})[key] = one.overrides.get(scope)
-        was = next((row.value for row in one.rows if (row.portal, row.category) == (MAIN, setting.category)), None)
-        shown = "hidden" if setting.secret else "not set" if was is None else f"{was!r}"
-        said.append(f"{key} is {shown} again.")
+        for row in rows:
+            old = _remembered(row, one, before)
+            if row.portal in theirs or not one.made(key, row.value):
+                continue
+            if old is None:
+                delete.append(row.id)
+            elif replace(old, id=row.id) != row:
+                update.append(replace(old, id=row.id))
+        for scope in dict.fromkeys([*seen.overrides, *one.overrides]):
+            there, wanted = seen.overrides.get(scope, {}).get(key), one.overrides.get(scope)
+            if there != wanted and (there is None or one.made(key, there)):
+                overrides.setdefault(scope, {})[key] = wanted
     return Plan(tuple(delete), tuple(update), (), overrides, {}, [], [], False), said
 
 
-def _kept(key: str, seen: Seen, ours: str) -> Kept:
+def _is_ours(key: str, one: Kept, portal: int, now: View, before: View) -> bool:
+    row = now.last(portal)
+    if row is None:  # as where the default was asked for, unless somebody removed a row
+        return before.last(portal) is None and one.made(key, now.effective(portal))
+    return one.made(key, row.value)
+
+
+def _remembered(row: Row, one: Kept, before: View) -> Row | None:
+    """The row that it was. A table that was read in again has other numbers."""
+    same_row = next((old for old in one.rows if (old.id, old.portal) == (row.id, row.portal)), None)
+    return same_row or before.last(row.portal)
+
+
+def _shown(before: View, portal: int) -> str:
+    if before.setting.secret:
+        return "hidden"
+    if before.last(portal) is None and before.overridden(portal) is None:
+        return "not set"
+    return repr(before.effective(portal))
+
+
+def _kept(key: str, seen: Seen, ours: str, portals: tuple[int, ...]) -> Kept:
     rows = tuple(row for row in seen.rows if row.variable == CATALOGUE[key].variable)
     overrides = {scope: values[key] for scope, values in seen.overrides.items() if key in values}
-    return Kept(rows, overrides, ours)
+    return Kept(rows, overrides, ours, portals=portals)
 
 
 def _memory(known: Mapping[str, Any]) -> Memory:
     return Memory(
         known["root"],
         {
-            key: Kept(tuple(Row(**row) for row in one["rows"]), dict(one["overrides"]), one["ours"])
+            key: Kept(
+                tuple(Row(**row) for row in one["rows"]),
+                dict(one["overrides"]),
+                one["ours"],
+                # A memory of an older version does not know these.
+                one.get("earlier"),
+                tuple(one.get("portals", (MAIN,))),
+            )
             for key, one in known["settings"].items()
         },
         Wish.from_json(known["asked"]) if known.get("asked") else None,

@@ -18,8 +18,9 @@ description:
     C(config/settings_overrides.yaml) wins over the database; the row of a secondary portal counts only where the main
     portal's row may be changed; a row under another category is ignored; the last of two rows counts.
   - Refuses what would be written and have no effect, and says why.
-  - Repairs what old versions and hurried hands leave behind. Doubles of a row are merged into the first one. A row
-    under a stale category is moved to the right one, or removed where it has been ignored all the time.
+  - Repairs what old versions and hurried hands leave behind. Doubles of a row are merged into the last one, which is
+    the one that counts. A row under a stale category is moved to the right one, or removed where it has been ignored
+    all the time.
   - Rows are read under a lock and changed by their number, so what the web administrator or a second run of this module
     saves at the same time is not lost. Nothing is locked when there is nothing to do.
   - Forty settings take as many queries as one. There is one for all rows that go, one for all that change, and one for

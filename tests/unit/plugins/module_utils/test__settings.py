@@ -247,15 +247,15 @@ def test_a_missing_row_is_inserted_once_for_the_main_portal():
     assert params == [1, "check_password", "security", "true", "Check password", 1]
 
 
-def test_doubles_are_merged_into_the_first_row():
-    todo = planned(asked({CHECK: True}), row(7, 1, "false"), row(9, 1, "true"), row(12, 1, "true"))
-    assert [one.id for one in todo.update] == [7]
-    assert todo.delete == (9, 12)
+def test_doubles_are_merged_into_the_last_row_which_is_the_one_that_counts():
+    todo = planned(asked({CHECK: True}), row(7, 1, "true"), row(9, 1, "true"), row(12, 1, "false"))
+    assert [one.id for one in todo.update] == [12]
+    assert todo.delete == (7, 9)
     assert [(one["kind"], one["portal"], one["value"]) for one in todo.repaired] == [
         ("duplicate", 1, "true"),
         ("duplicate", 1, "true"),
     ]
-    assert todo.settings[CHECK]["before"]["effective"]["1"] == "true", "the last one counts"
+    assert todo.settings[CHECK]["before"]["effective"]["1"] == "false"
 
 
 def test_a_row_under_a_stale_category_is_moved_where_it_is_needed():
@@ -431,16 +431,16 @@ def test_each_kind_of_change_is_one_statement_with_its_values_in_order():
     ]
     wanted = {CHECK: True, LOCK: 5, "security.2fa_enable": True}
     delete, update, insert = planned(asked(wanted, access_url=["1", "2"]), *rows).statements()
-    assert delete == ("DELETE FROM settings WHERE id IN (%s, %s)", [9, 10])
+    assert delete == ("DELETE FROM settings WHERE id IN (%s, %s)", [7, 9])
     case = "CASE id WHEN %s THEN %s WHEN %s THEN %s WHEN %s THEN %s END"
     assert update == (
         f"UPDATE settings SET category = {case}, selected_value = {case}, access_url_changeable = {case}"
         " WHERE id IN (%s, %s, %s)",
         [
-            *(7, "security", 11, "security", 12, "security"),
-            *(7, "true", 11, "5", 12, "5"),
-            *(7, 1, 11, 0, 12, 1),
-            *(7, 11, 12),
+            *(10, "security", 11, "security", 12, "security"),
+            *(10, "true", 11, "5", 12, "5"),
+            *(10, 1, 11, 0, 12, 1),
+            *(10, 11, 12),
         ],
     )
     assert insert == (
@@ -470,4 +470,4 @@ def test_an_empty_secret_is_no_secret():
     todo = planned(asked(secret={key: "http://a:b@c"}), row(7, 1, "", key), row(8, 2, "x", key))
     assert todo.settings[key]["before"]["stored"] == {"1": "", "2": HIDDEN, "3": None}
     old = planned(asked(secret={key: ""}), row(7, 1, "", key), row(8, 1, "hunter", key), row(9, 1, "", key))
-    assert [one["value"] for one in old.repaired] == [HIDDEN, ""]
+    assert [one["value"] for one in old.repaired] == ["", HIDDEN]

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _settings_memory, _settings_undo
+from ansible_collections.chamilo.hardening.plugins.module_utils import _overrides, _settings_memory, _settings_undo
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import SettingsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings_host import Application, Host
@@ -155,3 +155,75 @@ def test_a_row_that_is_gone_is_not_brought_back_and_one_of_ours_goes(portal):
     portal.back()
     rows = [(row[1], row[5]) for row in portal.table.rows() if row[2] == "check_password"]
     assert rows == [(1, "false")]
+
+
+def pinned(portal):
+    with open(f"{portal.root}/config/settings_overrides.yaml", encoding="utf-8") as file:
+        return _overrides.parse(file.read(), "")
+
+
+def test_another_spelling_of_the_category_is_the_same_row(portal):
+    portal.table.database.execute("UPDATE settings SET category = 'Security'")
+    before = portal.table.rows()
+    portal.set(settings={CHECK: True}, lock=True)
+    assert portal.back() == [f"{CHECK} is 'false' again."]
+    assert portal.table.rows() == before
+
+
+@pytest.mark.parametrize("last", ["true", "false"])
+def test_of_doubles_the_value_that_counted_comes_back(portal, last):
+    other = {"true": "false", "false": "true"}[last]
+    portal.table.database.execute("DELETE FROM settings")
+    portal.table.add(1, CHECK, other)
+    portal.table.add(1, CHECK, last)
+    portal.set(settings={CHECK: other == "true"})
+    assert portal.back() == [f"{CHECK} is {last!r} again."]
+    assert portal.table.uses(CHECK, 1) == last
+
+
+def test_a_table_that_was_read_in_again_has_other_numbers(portal):
+    portal.set(settings={CHECK: True}, lock=True)
+    portal.table.database.execute("UPDATE settings SET id = id + 100")
+    assert portal.back() == [f"{CHECK} is 'false' again."]
+    assert (portal.table.uses(CHECK, 1), portal.table.uses(CHECK, 2)) == ("false", "false")
+    assert [row[8] for row in portal.table.rows() if row[2] == "check_password"] == [1, 1], "unlocked"
+
+
+def test_a_run_that_died_before_it_wrote_leaves_the_way_back(portal):
+    before = portal.table.rows()
+    portal.set(settings={LOCK: 5})
+    host, more = portal.host(), asked(settings={LOCK: 3})
+    _settings_memory.remember(NAME, portal.root, host._seen(portal.table.ask, more, host._file()), more, portal.state)
+    assert portal.table.uses(LOCK, 1) == "5"
+    assert portal.back() == [f"{LOCK} is not set again."]
+    assert portal.table.rows() == before
+
+
+def test_what_was_asked_for_one_portal_comes_back_there(portal):
+    before = portal.table.rows()
+    portal.set("exams", settings={CHECK: True}, access_url=["2"])
+    portal.set("exams", settings={CHECK: True}, access_url=["3"])
+    assert (portal.table.uses(CHECK, 2), portal.table.uses(CHECK, 3)) == ("true", "true")
+    assert portal.back("exams") == [f"{CHECK} of portal 2 is 'false' again.", f"{CHECK} of portal 3 is not set again."]
+    assert portal.table.rows() == before
+
+
+def test_a_row_that_somebody_made_for_another_portal_stays(portal):
+    portal.set(settings={CHECK: True}, access_url=["1"])
+    portal.table.add(3, LOCK, "9")
+    portal.table.add(3, CHECK, "false")
+    rows = [row for row in portal.table.rows() if row[1] == 3]
+    portal.back()
+    assert [row for row in portal.table.rows() if row[1] == 3] == rows
+
+
+def test_a_pin_that_was_taken_out_comes_back(portal, monkeypatch):
+    monkeypatch.setattr(Host, "_clear_cache", lambda host: None)
+    monkeypatch.setattr(Host, "_may_pin", lambda host: None)
+    path = f"{portal.root}/config/settings_overrides.yaml"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"parameters:\n  settings_overrides:\n    default:\n      {CHECK}: 'true'\n")
+    portal.set(settings={CHECK: False}, pin=False)
+    assert pinned(portal) == {}
+    assert portal.back() == [f"{CHECK} is 'true' again."]
+    assert pinned(portal) == {"default": {CHECK: "true"}}
