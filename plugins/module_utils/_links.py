@@ -14,13 +14,14 @@ import os
 import pwd
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Neither a FIFO nor a lease of somebody else's makes this wait.
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _ON_THE_WAY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FEW = 40
+_FSTAB = "/etc/fstab"
 _SHOWN = 4096  # characters of a name; a path that can be given to a command is no longer
 
 # (name of a link, where it leads, what it is, what its folder is) -> why it is not followed, or an empty text
@@ -37,8 +38,48 @@ def mounts(mountinfo: str = "/proc/self/mountinfo") -> dict[str, str]:
     """The mount points, each with the type of the file system that shows there."""
     with open(mountinfo, encoding="utf-8", errors="surrogateescape") as file:
         fields = [line.split(" ") for line in file]
-    names = [re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), field[4]) for field in fields]
-    return {name: field[field.index("-", 6) + 1] for name, field in zip(names, fields)}
+    return {_unescaped(field[4]): field[field.index("-", 6) + 1] for field in fields}
+
+
+def mounts_on_the_way(folder: str) -> list[str]:
+    """The mount points at or above a folder, but the root: ``not_mounted`` asks for them later, after a boot."""
+    real = f"{os.path.realpath(folder)}/"
+    return [point for point in mounts() if point != "/" and real.startswith(f"{point}/")]
+
+
+def not_mounted(points: Iterable[str], folder: str, early: bool = False) -> str:
+    """The first of these mount points where nothing is mounted though ``folder`` lay there, or an empty text.
+
+    ``early``: at boot, where a disk may come later, and where a look at an automount waits for what waits for us.
+    """
+    there = mounts()
+    for point in points:
+        if early and there.get(point) in (None, "autofs"):
+            return point
+        if point not in there and (_in_fstab(point) or (os.path.isdir(point) and not _holds_anything(folder))):
+            return point
+    return ""
+
+
+def _in_fstab(point: str) -> bool:
+    try:
+        with open(_FSTAB, encoding="utf-8", errors="surrogateescape") as file:
+            lines = [line.split() for line in file if not line.lstrip().startswith("#")]
+    except FileNotFoundError:
+        return False
+    return any(len(fields) > 1 and os.path.normpath(_unescaped(fields[1])) == point for fields in lines)
+
+
+def _unescaped(field: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), field)
+
+
+def _holds_anything(folder: str) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(True for _entry in entries)
+    except OSError:
+        return False
 
 
 def open_path(path: str, refusal: Refusal, start: int = -1) -> tuple[int, bool]:

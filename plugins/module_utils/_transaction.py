@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._links import mounts
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import mounts_on_the_way, not_mounted
 from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine, split_address
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import (
     ABSENT,
@@ -412,7 +412,8 @@ class Engine:
             state = self.store.peek()
             self._recover(state, done, early)
             # What an undo that died at its very end had left to tidy up.
-            self._sweep(state)
+            if not early:
+                self._sweep(state)
             self.store.prune(_blobs(state))
             if state["pending"]:
                 raise TransactionError(" ".join(done))
@@ -673,13 +674,13 @@ class Engine:
         kept = self._keep(state, job)
         entries: list[dict[str, Any]] = []
         directories: list[str] = []
-        mounted = mounts()
         with Tree() as tree:
             for change in job.changes:
                 old = kept.get(change.path) or self._copy(f"transactions/{job.name}", change.path, change.old, used)
                 temporary = f"{TEMPORARY}{token}.{len(entries)}"
-                known = {"old": old.to_json(), "new": change.new.to_json(), "mounts": _on_the_way(change.path, mounted)}
-                entries.append({"path": change.path, "temporary": temporary, **known})
+                known = {"old": old.to_json(), "new": change.new.to_json()}
+                points = mounts_on_the_way(os.path.dirname(change.path))
+                entries.append({"path": change.path, "temporary": temporary, "mounts": points, **known})
                 if change.new.kind != "absent":
                     directories += [each for each in tree.missing_parents(change.path) if each not in directories]
         journal = {
@@ -801,11 +802,11 @@ class Engine:
         parents: list[str] = []
         edited: list[str] = []
         waiting: dict[str, list[str]] = {}
-        mounted = mounts()
         with Tree() as tree:
             for entry in journal["entries"]:
                 path, old = entry["path"], Item.from_json(entry["old"])
-                point = _not_mounted(entry, mounted, early)
+                # A journal of an older version does not know them.
+                point = not_mounted(entry.get("mounts", ()), os.path.dirname(path), early)
                 if point:
                     waiting.setdefault(point, []).append(path)
                     continue
@@ -821,7 +822,7 @@ class Engine:
         if waiting:
             told = [
                 f"{point} is not mounted, and {len(paths)} of the files that the run of {journal['name']} left there "
-                f"have to be put back. Mount it. If it is gone for good, remove the folder {point}."
+                f"have to be put back. Mount it. If it is gone for good, take it out of /etc/fstab and remove {point}."
                 for point, paths in waiting.items()
             ]
             raise StateError(" ".join([*edited, *told]))
@@ -1012,24 +1013,6 @@ def _judge(probe: Probe, before: Answer | None, after: Answer) -> str:
 def _owed(job: Job, active: bool) -> dict[str, Any]:
     action = job.load.action if job.load else ""
     return {"action": action, "test": [list(argv) for argv in job.test], "active": active}
-
-
-def _on_the_way(path: str, mounted: Mapping[str, str]) -> list[str]:
-    """The mount points above ``path`` but the root."""
-    folder = f"{os.path.realpath(os.path.dirname(path))}/"
-    return [point for point in mounted if point != "/" and folder.startswith(f"{point}/")]
-
-
-def _not_mounted(entry: Mapping[str, Any], mounted: Mapping[str, str], early: bool) -> str:
-    """The mount point that a file of the journal needs and where nothing is mounted now, or an empty text."""
-    # A journal of an older version does not know them.
-    for point in entry.get("mounts", ()):
-        if mounted.get(point) == "autofs":
-            if early:
-                return str(point)  # a look would mount it, which waits for what waits for us
-        elif point not in mounted and os.path.isdir(point) and not os.path.isdir(os.path.dirname(entry["path"])):
-            return str(point)
-    return ""
 
 
 def _our_link(state: Mapping[str, Any], path: str) -> bool:

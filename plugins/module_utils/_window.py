@@ -18,11 +18,11 @@ import ipaddress
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._links import shown
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import mounts_on_the_way, not_mounted, shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import (
     Found,
     Order,
@@ -93,6 +93,7 @@ class Window:
     until: int
     address: str = ""
     site: str = ""
+    mounts: Sequence[str] = ()  # after a boot the tree may not be there yet
 
     @property
     def path(self) -> str:
@@ -205,7 +206,8 @@ class Windows:
         given = {**tree, "path": os.path.realpath(tree["path"])}
         wanted = order(given, profile)
         now = int(self.clock())
-        window = Window(given, profile, now, now + 60 * minutes, address, portal.name if portal else "")
+        site, points = portal.name if portal else "", mounts_on_the_way(given["path"])
+        window = Window(given, profile, now, now + 60 * minutes, address, site, points)
         before = self.at(window.path)
         with self.engine.store.lock("chamilo-hardening window open", LOCK_SECONDS):
             known = self.known()
@@ -245,20 +247,28 @@ class Windows:
         except (TransactionError, StateError) as problem:
             problems.append(f"the installer: {problem}")
         with self.engine.store.lock("chamilo-hardening window close", LOCK_SECONDS):
-            try:
-                wanted = order(window.tree, "production", window.opened)
-                # The web user may lay a link in the place of a root: all else is closed, and no longer its own to lay.
-                done.found = run(wanted, listing=self.listing(window.path), partly=True)
-            except PermsError as problem:
-                if os.path.lexists(window.path):
-                    problems.append(str(problem))
-                else:
-                    done.notes.append(f"{shown(window.path)} is not there any more.")
+            point = not_mounted(window.mounts, window.path)
+            if point:
+                gone = f"If it is gone for good, take it out of /etc/fstab and remove {shown(point)}."
+                problems.append(f"{shown(point)} is not mounted. {gone}")
+            else:
+                self._close(window, done, problems)
             if not problems:
                 self._write([one for one in self.known() if one.path != window.path])
         if problems:
             raise WindowError(f"{shown(window.path)} is not wholly closed: {' '.join(problems)}")
         return done
+
+    def _close(self, window: Window, done: Done, problems: list[str]) -> None:
+        try:
+            wanted = order(window.tree, "production", window.opened)
+            # The web user may lay a link in the place of a root: all else is closed, and no longer its own to lay.
+            done.found = run(wanted, listing=self.listing(window.path), partly=True)
+        except PermsError as problem:
+            if os.path.lexists(window.path):
+                problems.append(str(problem))
+            else:
+                done.notes.append(f"{shown(window.path)} is not there any more.")
 
     def _let_in(self, window: Window, portal: Site) -> None:
         installer = portal.installer

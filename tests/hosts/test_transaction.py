@@ -309,14 +309,14 @@ def test_the_host_goes_down_half_way_and_a_disk_comes_late(lab: Lab) -> None:
     slow = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=sleep 3\n"
     lab.host.put("/etc/systemd/system/slow.service", slow)
     lab.host.run(
-        "mkdir -p /srv/disk/site /srv/late; echo old >/srv/disk/site/.env; systemctl daemon-reload; "
+        "mkdir -p /srv/disk /srv/late; echo old >/srv/disk/.env; systemctl daemon-reload; "
         "echo /srv/disk /srv/late none bind,nofail,x-systemd.requires=slow.service 0 0 >>/etc/fstab; "
         "systemctl daemon-reload; systemctl start srv-late.mount"
     )
     plan = lab.plan()
     before = lab.digest()
-    lab.die(files=[*plan["files"], {"path": "/srv/late/site/.env", "secret_content": "new"}])
-    assert lab.host.run("cat /srv/disk/site/.env").stdout == "new"
+    lab.die(files=[*plan["files"], {"path": "/srv/late/.env", "secret_content": "new"}])
+    assert lab.host.run("cat /srv/disk/.env").stdout == "new"
     lab.host.crash()
     assert lab.status()["interrupted"]
     left = [line for line in set(lab.digest().splitlines()) - set(before.splitlines()) if "/made" not in line]
@@ -325,7 +325,7 @@ def test_the_host_goes_down_half_way_and_a_disk_comes_late(lab: Lab) -> None:
     while lab.status()["interrupted"] and time.monotonic() < end:
         time.sleep(0.5)
     assert lab.digest() == before
-    assert lab.host.run("cat /srv/disk/site/.env").stdout == "old\n"
+    assert lab.host.run("cat /srv/disk/.env").stdout == "old\n"
     told = lab.host.run("journalctl -t chamilo-hardening --no-pager -o cat").stdout
     assert "/srv/late is not mounted, and 1 of the files" in told
     assert lab.host.run(["sh", "-c", "ls -A /var/lib/chamilo-hardening/kept"], check=False).stdout == ""

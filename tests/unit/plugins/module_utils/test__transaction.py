@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _machine, _state, _transaction
+from ansible_collections.chamilo.hardening.plugins.module_utils import _links, _machine, _state, _transaction
 from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import (
@@ -880,21 +881,28 @@ def test_a_service_somebody_stopped_stays_stopped_and_a_failed_one_is_started(
 class Late:
     """A run that died, with one of its files on a disk that is mounted late, behind another such disk."""
 
-    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch, name: str = "srv/campus/site/.env") -> None:
         self.world = world
+        self.name = name
         self.disk = world.etc / "srv"
-        (self.disk / "campus/site").mkdir(parents=True)
-        world.write("srv/campus/site/.env", "old")
-        self.mounts = {"/": "ext4", str(self.disk): "nfs4", str(self.disk / "campus"): "ext4"}
-        monkeypatch.setattr(_transaction, "mounts", lambda: self.mounts)
+        (world.etc / name).parent.mkdir(parents=True)
+        world.write(name, "old")
+        self.fstab = world.state.parent / "fstab"
+        self.fstab.write_text(f"# {self.disk} was elsewhere once\nstore:/srv /mnt nfs defaults 0 0\n")
+        monkeypatch.setattr(_links, "_FSTAB", str(self.fstab))
+        monkeypatch.setattr(_links, "mounts", lambda: self.mounts)
+        self.mounted()
         self.before = world.tree()
         with monkeypatch.context() as patch:
             patch.setattr(Engine, "_test", lambda *args: (_ for _ in ()).throw(Killed()))
             patch.setattr(Engine, "_roll_back", lambda *args: (_ for _ in ()).throw(Killed()))
             with pytest.raises(Killed):
-                world.apply(files=[*one("new"), *one("new", "srv/campus/site/.env")])
-        assert world.texts()["srv/campus/site/.env"] == "new"
-        self.unmount()
+                world.apply(files=[*one("new"), *one("new", name)])
+        assert world.texts()[name] == "new"
+
+    def mounted(self) -> None:
+        inner = {str(self.disk / "campus"): "ext4"} if "campus" in self.name else {}
+        self.mounts = {"/": "ext4", str(self.disk): "nfs4", **inner}
 
     def unmount(self) -> None:
         self.disk.rename(self.world.state.parent / "disk")
@@ -902,18 +910,19 @@ class Late:
         self.mounts = {"/": "ext4"}
 
     def mount(self) -> None:
-        self.disk.rmdir()
+        shutil.rmtree(self.disk)
         (self.world.state.parent / "disk").rename(self.disk)
-        self.mounts = {"/": "ext4", str(self.disk): "nfs4", str(self.disk / "campus"): "ext4"}
+        self.mounted()
 
 
-@pytest.fixture
-def late(world: World, monkeypatch: pytest.MonkeyPatch) -> Late:
-    return Late(world, monkeypatch)
+@pytest.fixture(params=["srv/campus/site/.env", "srv/.env"])
+def late(world: World, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Late:
+    return Late(world, monkeypatch, request.param)
 
 
 @pytest.mark.parametrize("early", [True, False])
 def test_a_disk_that_is_not_there_yet_is_waited_for(world: World, late: Late, early: bool) -> None:
+    late.unmount()
     why = f"{late.disk} is not mounted, and 1 of the files that the run of headers left there"
     with pytest.raises(StateError, match=why):
         world.engine().recover(early=early)
@@ -926,14 +935,30 @@ def test_a_disk_that_is_not_there_yet_is_waited_for(world: World, late: Late, ea
     assert world.tree() == late.before and not world.journal()["open"]
 
 
+def test_a_copy_below_the_disk_is_not_taken_for_it(world: World, late: Late) -> None:
+    late.unmount()
+    (world.etc / late.name).parent.mkdir(parents=True, exist_ok=True)
+    world.write(late.name, "a copy of last year")
+    late.fstab.write_text(f"store:/srv {late.disk}/ nfs nofail 0 0\n")
+    for early in (True, False):
+        with pytest.raises(StateError, match="is not mounted"):
+            world.engine().recover(early=early)
+    assert world.texts()[late.name] == "a copy of last year"
+    late.mount()
+    world.engine().recover()
+    assert world.tree() == late.before
+
+
 def test_a_disk_that_is_gone_for_good_holds_nothing_up(world: World, late: Late) -> None:
+    late.unmount()
     late.disk.rmdir()
+    with pytest.raises(StateError, match="is not mounted"):
+        world.engine().recover(early=True)
     world.engine().recover()
     assert not world.journal()["open"]
 
 
 def test_a_portal_that_is_on_the_disk_of_the_host_now_is_put_back(world: World, late: Late) -> None:
-    late.mount()
     late.mounts = {"/": "ext4"}
     world.engine().recover()
     assert world.tree() == late.before
@@ -942,15 +967,21 @@ def test_a_portal_that_is_on_the_disk_of_the_host_now_is_put_back(world: World, 
 def test_early_at_boot_nobody_has_a_disk_mounted_by_looking(
     world: World, late: Late, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    late.mount()
     late.mounts[str(late.disk)] = "autofs"
     look = Tree.look
     with monkeypatch.context() as patch:
-        patch.setattr(Tree, "look", lambda tree, path: pytest.fail(path) if "campus" in path else look(tree, path))
+        patch.setattr(Tree, "look", lambda tree, path: pytest.fail(path) if "srv" in path else look(tree, path))
         with pytest.raises(StateError, match="is not mounted"):
             world.engine().recover(early=True)
     world.engine().recover()
     assert world.tree() == late.before
+
+
+def test_early_at_boot_folders_that_we_made_are_not_looked_at(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.apply()
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "_sweep", lambda engine, state: pytest.fail("a look at a folder"))
+        assert world.engine().recover(early=True) == []
 
 
 def test_early_at_boot_files_are_put_back_and_commands_wait(world: World) -> None:

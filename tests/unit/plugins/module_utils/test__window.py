@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _backup, _program, _window
+from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _backup, _links, _program, _window
 from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import (
@@ -87,6 +87,40 @@ def test_open_and_close_and_nothing_is_left(host):
     assert host.units() == {}
     assert host.windows.known() == []
     assert "systemctl disable --now chamilo-hardening-window.timer" in host.commands
+
+
+@pytest.mark.parametrize("name", ["disk", "disk/chamilo"])
+def test_a_tree_on_a_disk_that_comes_late_is_closed_when_it_is_there(host, monkeypatch, name):
+    """The disk is the folder above the tree, or the tree itself."""
+    disk = host.folder / name
+    (host.folder / "disk").mkdir()
+    host.root = host.root.rename(host.folder / "disk/chamilo")
+    host.tree["path"] = str(host.root)
+    mounted = {"/": "ext4", str(disk): "nfs4"}
+    monkeypatch.setattr(_links, "mounts", lambda: mounted)
+    host.open()
+    disk.rename(host.folder / "elsewhere")
+    disk.mkdir()
+    del mounted[str(disk)]
+    with pytest.raises(WindowError, match=f"not wholly closed: {disk} is not mounted. If it is gone for good"):
+        host.windows.close(host.windows.at(host.tree["path"]))
+    assert host.windows.known() and host.units(), "it is tried again"
+    assert os.listdir(disk) == []
+    disk.rmdir()
+    (host.folder / "elsewhere").rename(disk)
+    mounted[str(disk)] = "nfs4"
+    host.windows.close(host.windows.at(host.tree["path"]))
+    assert host.mode() == 0o644 and host.units() == {}
+
+
+def test_a_window_of_an_older_version_is_closed(host):
+    host.open()
+    path = host.folder / "state/windows.json"
+    known = json.loads(path.read_text())
+    del known[0]["mounts"]
+    path.write_text(json.dumps(known))
+    host.windows.close(host.windows.at(host.tree["path"]))
+    assert host.mode() == 0o644 and host.units() == {}
 
 
 def test_the_timer_runs_before_the_first_mode_changes(host, monkeypatch):
