@@ -58,6 +58,7 @@ _CONFIGURATIONS = (
 )
 _MOST = 1 << 20  # bytes of such a file
 _LOCAL = ("", "localhost", "127.0.0.1", "::1")
+_EVERYWHERE = ("0.0.0.0", "::", "*")
 
 Fetch = Callable[[Probe], Any]
 
@@ -70,8 +71,9 @@ class AccountError(Exception):
 class Wish:
     """What is wanted.
 
-    ``clients``: who may connect from elsewhere; None: nobody looks. ``elsewhere``: the database's own host is at hand,
-    so what it takes to change accounts there can be had. ``retire``: nobody else uses the old account.
+    ``clients``: who may connect from elsewhere; None: nobody looks. ``listen``: the addresses at which a server of this
+    host will listen; none: nobody looks. ``elsewhere``: the database's own host is at hand, so what it takes to change
+    accounts there can be had. ``retire``: nobody else uses the old account.
     """
 
     site: str
@@ -79,6 +81,7 @@ class Wish:
     split: bool = False
     backup: bool = False
     clients: Sequence[str] | None = None
+    listen: Sequence[str] = ()
     tls: bool = False
     elsewhere: bool = False
     retire: bool = True
@@ -197,6 +200,8 @@ class Keeper:
             self.apply(result, check=True)
             result.needs_admin, result.changed = result.changed, False
             return
+        if self._is_here:
+            self._refuse_to_cut_off()
         if self.wish.clients is not None and self._is_here:
             self._refuse_strangers()
         if not (self.wish.application or self.wish.backup):
@@ -608,9 +613,11 @@ class Keeper:
             for name, known in old.items():
                 result.told(f"{name}: no rights\n", f"{name}: {'; '.join(known['grants'])}\n")
                 if not check:
+                    # First: what is not remembered to have its rights again would keep them for ever.
+                    others = [who for who in self._memory.get("restored", []) if who != known["who"]]
+                    self._remember(restored=[*others, known["who"]])
                     with self._server() as server:
                         self._give_back(server, Who(*known["who"]))
-                    self._remember(restored=[*self._memory.get("restored", []), known["who"]])
 
     def _remember_old(self, who: Who, grants: Sequence[str]) -> None:
         """What an account may do before we first change it, as statements."""
@@ -658,7 +665,10 @@ class Keeper:
 
     @property
     def _is_local(self) -> bool:
-        return self.site.database.host in (*_LOCAL, *self.site.addresses)
+        found = _addresses(self.site.database.host)
+        return self.site.database.host in _LOCAL or (
+            bool(found) and all(each in self.site.addresses or ipaddress.ip_address(each).is_loopback for each in found)
+        )
 
     @property
     def _tls(self) -> bool:
@@ -694,6 +704,16 @@ class Keeper:
     def _server(self) -> Iterator[Server]:
         with writing(self._admin()) as ask:
             yield Server(ask)
+
+    def _refuse_to_cut_off(self) -> None:
+        host, found = self.site.database.host, _addresses(self.site.database.host)
+        if self.wish.listen and found and not {*found, *_EVERYWHERE} & {*self.wish.listen}:
+            there = ",".join(self.wish.listen)
+            raise AccountError(
+                f"Chamilo reaches the database at {host} (DATABASE_HOST), and it is to listen at {there} alone. "
+                "Nothing was changed. Have DATABASE_HOST name one of these, such as 127.0.0.1, or set "
+                f"chamilo_database_bind_address to {there},{min(found)}."
+            )
 
     def _refuse_strangers(self) -> None:
         try:
@@ -813,6 +833,16 @@ def _is_local(host: str, own: Collection[str] = ()) -> bool:
     """Is a client (as the list of processes shows it, with a port) on this host."""
     name = host if host == "localhost" or ":" not in host else host.rpartition(":")[0]
     return name in _LOCAL or name in own
+
+
+def _addresses(host: str) -> set[str]:
+    """Where a client that is told this host connects to. Empty for a socket, and for a name that leads nowhere."""
+    if host in ("", "localhost"):
+        return set()
+    try:
+        return {str(entry[4][0]).partition("%")[0] for entry in socket.getaddrinfo(host, None)}
+    except OSError:
+        return set()
 
 
 def _is_among(host: str, networks: Collection[Any]) -> bool:

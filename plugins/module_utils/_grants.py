@@ -35,7 +35,7 @@ _OF_DATABASE = frozenset(
 _NAME = r"`(?:[^`]|``)*`|\*"
 _GRANT = re.compile(
     rf"GRANT (?P<what>.+?) ON (?P<where>(?:(?:FUNCTION|PROCEDURE|PACKAGE|PACKAGE BODY) )?(?:{_NAME})(?:\.(?:{_NAME}))?)"
-    r" TO `.*?(?P<option> WITH GRANT OPTION)?$",
+    r" TO `.*?(?: WITH(?P<option> GRANT OPTION)?(?: MAX_\w+ \S+)*)?$",
     re.DOTALL,
 )
 _ROLE = re.compile(r"GRANT (?P<role>`(?:[^`]|``)*`|'[^']*') TO ")

@@ -81,6 +81,13 @@ options:
         module fails and changes nothing when the server's list of processes shows somebody else from elsewhere.
     type: list
     elements: str
+  listen:
+    description:
+      - The addresses at which a server of this host is going to listen. With this option the module fails and changes
+        nothing when Chamilo reaches its database at another address of this host.
+    type: list
+    elements: str
+    default: []
   tls:
     description: Require TLS of accounts that are made on another host.
     type: bool
@@ -244,7 +251,7 @@ def keeper(given: dict) -> Keeper:
         site, environment = discover_environment(*place)
     else:  # a host that is there for the database alone
         site, environment = discover(*place), {}
-    names = ("site", "application", "split", "backup", "clients", "tls", "elsewhere", "retire", "web_user")
+    names = ("site", "application", "split", "backup", "clients", "listen", "tls", "elsewhere", "retire", "web_user")
     probe = [
         Probe(
             one["url"],
@@ -281,6 +288,7 @@ def main() -> None:
             "split": {"type": "bool", "default": False},
             "backup": {"type": "bool", "default": False},
             "clients": {"type": "list", "elements": "str"},
+            "listen": {"type": "list", "elements": "str", "default": []},
             "tls": {"type": "bool", "default": False},
             "elsewhere": {"type": "bool", "default": False},
             "retire": {"type": "bool", "default": True},

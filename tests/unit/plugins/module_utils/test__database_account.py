@@ -118,6 +118,7 @@ class Host:
         self.folder = folder
         self.broken = lambda: False
         self.hosts = ()
+        self.own = ()
         os.mkdir(folder / "campus")
         self.write("chamilo", "old-password-1")
         server = self.server
@@ -166,6 +167,7 @@ class Host:
             php=Php("8.4", user="www-data"),
             database=database,
             virtual_hosts=self.hosts,
+            addresses=self.own,
         )
         machine = Machine(lambda argv, seconds: (0, ""), systemd=False)
         told = Engine(
@@ -424,6 +426,59 @@ def test_a_stranger_ends_the_run_before_anything_is_changed(sloppy, host_of_clie
     else:
         sloppy.apply(clients=allowed)
         assert sloppy.user == "chamilo_campus"
+
+
+@pytest.mark.parametrize(
+    ("there", "listen", "refused"),
+    [
+        ("192.0.2.5", ["127.0.0.1"], True),
+        ("192.0.2.5", ["127.0.0.1", "192.0.2.5"], False),
+        ("192.0.2.5", ["0.0.0.0"], False),
+        ("192.0.2.5", [], False),
+        ("mariadb.test", ["127.0.0.1"], True),
+        ("here.test", ["127.0.0.1"], False),
+        ("::1", ["127.0.0.1"], True),
+        ("127.0.0.1", ["192.0.2.5"], True),
+        ("localhost", ["192.0.2.5"], False),
+    ],
+)
+def test_chamilo_itself_is_not_cut_off(sloppy, monkeypatch, there, listen, refused):
+    names = {"mariadb.test": "127.0.1.1", "here.test": "127.0.0.1"}
+    monkeypatch.setattr(engine.socket, "getaddrinfo", lambda host, port: [(0, 0, 0, "", (names.get(host, host), 0))])
+    sloppy.own = ("192.0.2.5",)
+    if refused:
+        with pytest.raises(AccountError, match=f"reaches the database at {there} .DATABASE_HOST.*Nothing was changed"):
+            sloppy.apply(there=there, listen=listen)
+        assert sloppy.user == "chamilo" and sloppy.server.statements == []
+    else:
+        assert sloppy.apply(there=there, listen=listen).server_here
+        assert sloppy.user == "chamilo_campus"
+
+
+def test_a_name_that_leads_elsewhere_or_nowhere_is_another_host(sloppy, monkeypatch):
+    for answer in ([(0, 0, 0, "", ("127.0.0.1", 0)), (0, 0, 0, "", ("192.0.2.9", 0))], OSError("no such name")):
+
+        def ask(host, port, answer=answer):
+            if isinstance(answer, OSError):
+                raise answer
+            return answer
+
+        monkeypatch.setattr(engine.socket, "getaddrinfo", ask)
+        with pytest.raises(AccountError, match="The database is on db.test"):
+            sloppy.apply(there="db.test", listen=["127.0.0.1"])
+
+
+def test_an_account_that_was_given_back_is_remembered_before_it_has_its_rights(sloppy):
+    sloppy.apply()
+    sloppy.server.refuses = "GRANT ALL PRIVILEGES"
+    with pytest.raises(DatabaseError):
+        sloppy.apply(state="absent")
+    assert sloppy.memory()["restored"] == [["chamilo", "%"]]
+    sloppy.server.refuses = ""
+    sloppy.apply(state="absent")
+    assert sloppy.server.rights("'chamilo'@'%'") == ["ALL PRIVILEGES ON *.* WITH GRANT OPTION"]
+    sloppy.apply()
+    assert sloppy.server.users["'chamilo'@'%'"]["locked"] and sloppy.server.rights("'chamilo'@'%'") == []
 
 
 def test_an_old_account_that_somebody_uses_for_another_database_keeps_its_rights(sloppy):

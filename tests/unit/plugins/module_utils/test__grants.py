@@ -35,6 +35,8 @@ def test_lines_of_the_server_are_understood():
         "GRANT EXECUTE ON PROCEDURE `shop`.`price` TO `chamilo`@`%`",
         "GRANT `reader` TO `chamilo`@`%`",
         "SET DEFAULT ROLE `reader` FOR `chamilo`@`%`",
+        "GRANT FILE ON *.* TO `chamilo`@`%` WITH GRANT OPTION MAX_QUERIES_PER_HOUR 9 MAX_USER_CONNECTIONS 20",
+        "GRANT FILE ON *.* TO `chamilo`@`%` WITH MAX_STATEMENT_TIME 2.500000",
     ]
     assert parse(lines) == [
         Grant(("ALL PRIVILEGES",), "*.*", True),
@@ -42,8 +44,10 @@ def test_lines_of_the_server_are_understood():
         Grant(("SELECT (name, id)", "UPDATE (name)"), "`shop`.`article`"),
         Grant(("EXECUTE",), "PROCEDURE `shop`.`price`"),
         Grant(("`reader`",)),
+        Grant(("FILE",), "*.*", True),
+        Grant(("FILE",), "*.*"),
     ]
-    assert [database_of(one) for one in parse(lines)] == ["", "cham_ilo", "shop", "shop", ""]
+    assert [database_of(one) for one in parse(lines)] == ["", "cham_ilo", "shop", "shop", "", "", ""]
 
 
 def test_a_right_to_be_somebody_else_is_none_of_chamilo_s():
