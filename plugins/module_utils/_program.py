@@ -36,8 +36,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import (
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import unused_drop_ins
-from ansible_collections.chamilo.hardening.plugins.module_utils._state import Busy, StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import discover, unused_drop_ins
+from ansible_collections.chamilo.hardening.plugins.module_utils._state import Busy, StateError, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Outcome, TransactionError
 
 ABOUT = """\
@@ -232,20 +232,14 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
         if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
             print("Nothing was changed.")
             return 1
+    encrypted = _encrypted(names)
     worst = 0
     for name in names:
-        syslog.syslog(syslog.LOG_INFO, f"undo {name}: begins")
-        outcome = Outcome()
-        try:
-            engine.undo(name, outcome)
-        except (TransactionError, StateError, OSError) as problem:
-            _tell(outcome)
-            _say(f"undo {name}: {problem}", syslog.LOG_ERR)
-            worst = 1
-            continue
-        _tell(outcome)
-        how = "loaded, and the site answers" if outcome.loaded else "nothing had to be loaded"
-        _say(f"undo {name}: done; {how}.")
+        worst |= _undone(engine, name)
+    for site, domain in encrypted.items():
+        for name in _secure_cookie(engine, site) if not _speaks_tls(domain) else ():
+            _say(f"Nobody could log in to {domain} by plain http with a cookie for https alone, so {name} goes too.")
+            worst |= _undone(engine, name)
     more: list[tuple[str, Callable[[], Iterable[str]]]]
     more = [(name, partial(_settings_undo.undo, name, engine.store.root)) for name in settings]
     more += [(name, partial(_env_memory.undo, name, engine)) for name in environment]
@@ -259,6 +253,42 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
     for line in _settings_undo.GONE.get(options.section.partition(":")[0], ()):
         _say(f"undo {options.section}: {line}")
     return worst
+
+
+def _undone(engine: Engine, name: str) -> int:
+    syslog.syslog(syslog.LOG_INFO, f"undo {name}: begins")
+    outcome = Outcome()
+    try:
+        engine.undo(name, outcome)
+    except (TransactionError, StateError, OSError) as problem:
+        _tell(outcome)
+        _say(f"undo {name}: {problem}", syslog.LOG_ERR)
+        return 1
+    _tell(outcome)
+    how = "loaded, and the site answers" if outcome.loaded else "nothing had to be loaded"
+    _say(f"undo {name}: done; {how}.")
+    return 0
+
+
+def _encrypted(names: Sequence[str]) -> dict[str, str]:
+    """The sites of the section https among these transactions for which this host speaks https, and their domains."""
+    known = {one["site"]: one["domain"] for one in _renewal.configurations()[0] if f"https:{one['site']}" in names}
+    return {site: domain for site, domain in known.items() if _speaks_tls(domain)}
+
+
+def _speaks_tls(domain: str) -> bool:
+    return any(listen.tls for host in discover(domain).serving for listen in host.listens)
+
+
+def _secure_cookie(engine: Engine, site: str) -> list[str]:
+    """The transactions that have PHP and the application send the cookie of a session by https alone."""
+    found = []
+    for name, record in engine.store.peek()["records"].items():
+        files = record["files"] if name in (f"sessions:{site}.php", f"sessions:{site}.application") else ()
+        with Tree() as tree:
+            if any(b"cookie_secure" in tree.look(path).data for path in files):
+                found.append(name)
+    return found
 
 
 def _tell(outcome: Outcome) -> None:

@@ -101,6 +101,7 @@ def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, make: Callable[
         playbook.harden(fresh, "--tags", "sessions", **behind, chamilo_sessions_lifetime=7200)
     assert fresh.http(f"{base}/login", address=gate.address).status == 200
     fresh.run(["sed", "-i", "1d", INDEX])
+    assert playbook.harden(fresh, "--tags", "sessions", **behind) == 0, "by itself the section asks for no less"
     # The host itself is believed how it comes, and not who it is.
     own = ["curl", "-s", "--resolve", f"{fresh.domain}:80:127.0.0.1", f"http://{fresh.domain}/_testbed/request"]
     assert fresh.run([*own, "-o", "/dev/null", "-w", "%{http_code}"]).stdout == "301"

@@ -310,6 +310,21 @@ def test_undo_brings_back_what_was_there(secured: Host) -> None:
     assert not missing_from_the_portal(secured, "https")
 
 
+@pytest.mark.wire
+def test_without_https_people_log_in_by_plain_http(secured: Host, playbook: Playbook) -> None:
+    def logs_in() -> bool:
+        visitor = Browser(f"http://{secured.domain}", secured.address)
+        visitor.post_json("/login_json", username="student01", password=PASSWORDS["student01"])
+        return logged_in(visitor)
+
+    assert "by plain http" in secured.run("chamilo-hardening undo https --yes").stdout
+    assert logs_in()
+    apply(playbook, secured, chamilo_https_hsts="off")
+    assert login(secured) and not logs_in()
+    playbook.harden(secured, "--tags", "https", chamilo_https_state="absent")
+    assert logs_in()
+
+
 def test_a_value_that_cannot_work_is_refused_by_name(fresh: Host, playbook: Playbook) -> None:
     with pytest.raises(PlayError, match="chamilo_sessions_lifetime is 5, but must be 60 or more"):
         apply(playbook, fresh, chamilo_sessions_lifetime=5)

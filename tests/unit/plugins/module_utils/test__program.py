@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _program
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Outcome, plan
 
 
@@ -40,9 +42,9 @@ class Desk:
     def engine(self) -> Engine:
         return Engine(str(self.root / "state"), Machine(self.run, systemd=True, program=sys.executable))
 
-    def harden(self, name: str = "headers", path: str = "etc/a.conf") -> None:
+    def harden(self, name: str = "headers", path: str = "etc/a.conf", text: str = "") -> None:
         me = {"owner": str(os.geteuid()), "group": str(os.getegid())}
-        files = [{"path": str(self.root / path), "content": f"by {name}", **me}]
+        files = [{"path": str(self.root / path), "content": text or f"by {name}", **me}]
         self.engine().apply(plan({"name": name, "files": files, "load": {"service": "web"}}), Outcome())
 
     def type(self, *words: str) -> tuple[int, str, str]:
@@ -188,6 +190,31 @@ def test_a_person_is_asked_first(desk: Desk, monkeypatch: pytest.MonkeyPatch, an
     found, out, _err = desk.type("undo", "headers")
     assert found == code and f"  {desk.root}/etc/a.conf" in out
     assert desk.text() == ("old" if code == 0 else "by headers")
+
+
+@pytest.mark.parametrize("after", [True, False])
+def test_without_https_the_cookie_that_needs_it_goes_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    speaks = [True, after]
+
+    def discover(domain: str) -> Site:
+        assert domain == "campus.test"
+        listens = (Listen("*", 80, False), Listen("*", 443, True))[: 2 if speaks.pop(0) else 1]
+        return Site(domain, serving=(VirtualHost("/etc/campus", 1, (domain,), listens, "/var/www"),))
+
+    known = [{"site": "campus", "domain": "campus.test"}, {"site": "library", "domain": "library.test"}]
+    monkeypatch.setattr(_program, "discover", discover)
+    monkeypatch.setattr(_program._renewal, "configurations", lambda: (known, []))
+    for name, path in (("https:campus", "etc/host.conf"), ("sessions:campus", "etc/drop-in.conf")):
+        desk.harden(name, path)
+    for part in ("campus.php", "campus.application", "library.php"):
+        desk.harden(f"sessions:{part}", f"etc/{part}", "cookie_secure" if part != "campus.application" else "idle")
+    code, out, _err = desk.type("undo", "https", "--yes")
+    left = {"sessions:campus", "sessions:campus.application", "sessions:library.php"}
+    assert code == 0 and speaks == []
+    assert set(desk.engine().store.peek()["records"]) == (left | {"sessions:campus.php"} if after else left)
+    assert ("Nobody could log in to campus.test by plain http" in out) is not after
 
 
 def test_recover_at_boot_does_not_wait_for_a_living_run(desk: Desk) -> None:
