@@ -170,6 +170,20 @@ def test_without_a_policy_frames_have_their_rule(fresh: Host, playbook: Playbook
     assert sent(chamilo_headers_frame_ancestors=[partner]) == ([], [f"frame-ancestors 'self' {partner}"], [])
 
 
+def test_a_waived_policy_leaves_frames_their_rule(fresh: Host, playbook: Playbook) -> None:
+    partner = "https://portal.example.org"
+    waiver = {"control": "headers_csp", "reason": "the old theme", "owner": "Ada", "until": "2099-12-31"}
+    playbook.harden(
+        fresh,
+        chamilo_headers_csp="enforce",
+        chamilo_headers_frame_ancestors=[partner],
+        chamilo_waivers=[waiver],
+    )
+    answer = fresh.http(f"https://{fresh.domain}/")
+    assert answer.values("Content-Security-Policy") == [f"frame-ancestors 'self' {partner}"]
+    assert answer.values("X-Frame-Options") == []
+
+
 def test_an_enforced_policy_is_the_only_one(fresh: Host, playbook: Playbook) -> None:
     playbook.harden(
         fresh, chamilo_headers_csp="enforce", chamilo_headers_csp_report_uri="https://reports.example.org/csp"
