@@ -17,10 +17,9 @@ def password_rules(stored: str, length: int = 0, mix: bool = False) -> dict[str,
     known = _minimums(stored)
     least = {}
     for kind, built_in in _BUILT_IN.items():
-        if kind == "length":
-            least[kind] = int(length) or _number(known.get(kind), built_in)
-        else:  # what somebody asked for above one stays
-            least[kind] = max(1, _number(known.get(kind), 1)) if mix else _number(known.get(kind), built_in)
+        enforced = int(length) if kind == "length" else int(mix)
+        there = _number(known.get(kind), 0 if enforced else built_in)
+        least[kind] = max(there, enforced)  # what somebody asked for above that stays
     return {"min": least}
 
 

@@ -121,6 +121,9 @@ def test_waivers_level_and_declared_values_count(fresh: Host, playbook: Playbook
     playbook.run(alone, fresh, chamilo_passwords_minimum_length=14, chamilo_level="consider")
     assert rule(fresh)["length"] == 14
     assert stored(fresh, "password_rotation_days")[0][1] == "365"
+    sql(fresh, "UPDATE settings SET selected_value = '90' WHERE variable = 'password_rotation_days';")
+    assert playbook.run(alone, fresh, chamilo_level="consider").changed[fresh.domain] == 0, "nothing is made weaker"
+    sql(fresh, "UPDATE settings SET selected_value = '365' WHERE variable = 'password_rotation_days';")
 
     sql(fresh, "UPDATE settings SET selected_value = 'false' WHERE variable = 'check_password';")
     every = [{**waiver, "control": f"passwords_{name}"} for name in ("length", "mix", "enforced", "expiry")]

@@ -36,5 +36,6 @@ def test_what_is_not_enforced_or_more_stays():
         "numeric": 1,
         "specials": 1,
     }
-    assert password_rules(stored, 12)["min"]["length"] == 12
+    assert password_rules(stored, 12)["min"]["length"] == 16, "nothing is made weaker"
+    assert password_rules(stored, 20)["min"]["length"] == 20
     assert password_rules(stored)["min"]["numeric"] == 0
