@@ -535,6 +535,7 @@ def test_a_restore_onto_a_fresh_machine_gives_the_same_portal(saved: Saved, cell
     fresh.down()
 
 
+@pytest.mark.long
 def test_without_another_place_the_local_part_is_done_and_says_so(fresh: Host, playbook: Playbook) -> None:
     playbook.sections = "database,backups"
     assert through(playbook, fresh) == ["backups_encrypted", "backups_private"]

@@ -284,7 +284,6 @@ def test_a_second_run_changes_nothing_and_a_reboot_neither(guarded: Host, playbo
     assert until(lambda: JAIL in guarded.run("fail2ban-client status", check=False).stdout, 30)
 
 
-@pytest.mark.wire
 def test_a_log_that_shows_only_a_proxy_arms_nothing(fresh: Host, playbook: Playbook) -> None:
     log = {"nginx": "/var/log/nginx/access.log", "apache": "/var/log/apache2/other_vhosts_access.log"}[fresh.web]
     front = "campus.test:80 " if fresh.web == "apache" else ""
@@ -311,6 +310,7 @@ FORGED = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.cells("trixie-apache")
 @pytest.mark.parametrize("forged", FORGED)
 def test_a_log_in_which_visitors_name_themselves_arms_nothing(fresh: Host, playbook: Playbook, forged: str) -> None:
@@ -322,6 +322,7 @@ def test_a_log_in_which_visitors_name_themselves_arms_nothing(fresh: Host, playb
     assert JAIL not in fresh.run("ls /etc/fail2ban/jail.d /etc/fail2ban/filter.d; fail2ban-client status").stdout
 
 
+@pytest.mark.long
 def test_a_fresh_host_in_check_mode(fresh: Host, playbook: Playbook) -> None:
     before = fresh.snapshot()
     assert alone(playbook, fresh, "--check", "--diff") > 0

@@ -195,6 +195,7 @@ def test_by_any_other_name_the_portal_leads_to_its_own(
     assert playbook.harden(host) == 0
 
 
+@pytest.mark.long
 def test_without_https_the_other_sections_go_on(fresh: Host, playbook: Playbook) -> None:
     """A portal that is plain again has no cookie that needs https, and a second run finds nothing to do."""
     playbook.sections = "updates,https,sessions,headers"

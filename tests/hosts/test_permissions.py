@@ -159,7 +159,6 @@ def test_what_is_nobodys_business_is_refused_and_pages_are_not(permitted: Host) 
     assert {path: permitted.http(f"{base}{path}").status for path in PUBLIC} == PUBLIC
 
 
-@pytest.mark.wire
 def test_slashes_that_the_web_server_keeps_open_nothing(fresh: Host, playbook: Playbook) -> None:
     """Somebody tells it to, for another site."""
     file, text = {
@@ -183,6 +182,7 @@ def test_slashes_that_the_web_server_keeps_open_nothing(fresh: Host, playbook: P
     assert missing_from_the_portal(fresh, "https") == []
 
 
+@pytest.mark.long
 def test_a_pool_of_its_own_reads_what_the_web_server_may_not(fresh: Host, playbook: Playbook) -> None:
     fresh.run("useradd --system --no-create-home campus")
     fresh.run("sed -i 's/^user = .*/user = campus/; s/^group = .*/group = campus/' /etc/php/*/fpm/pool.d/www.conf")

@@ -137,7 +137,6 @@ def test_people_stay_logged_in_where_scripts_do_not_see_the_sessions(secured: Ho
     login(secured)
 
 
-@pytest.mark.wire
 def test_people_stay_logged_in_where_the_application_keeps_the_sessions(secured: Host, playbook: Playbook) -> None:
     folder, parts = "/var/www/chamilo/var/sessions", "/usr/local/share/chamilo-hardening/prepend.d"
     own = "framework:\n    session:\n        handler_id: 'file://%kernel.project_dir%/var/sessions'\n"
