@@ -26,23 +26,29 @@ _LOCK_SECONDS = 60.0
 class Kept:
     """One setting: its rows and overrides before our first change, what we made of it, and in which portals.
 
-    ``earlier`` is what we made of it before that: a run that is killed leaves it in the table.
+    ``earlier``: what we made of it before that, which a killed run leaves in the table. ``portals``: None for all.
     """
 
     rows: tuple[Row, ...]
     overrides: Mapping[str, str]
     ours: str
     earlier: str | None = None
-    portals: tuple[int, ...] = (MAIN,)
+    portals: tuple[int, ...] | None = None
+
+    @property
+    def told_of(self) -> tuple[int, ...]:
+        """The portals that decide whether it is still ours: where all are asked for, the main one goes before them."""
+        return (MAIN,) if self.portals is None else self.portals
 
     def made(self, key: str, value: str | None) -> bool:
         """Whether the value is one that we wrote."""
         return any(same(CATALOGUE[key], value, each) for each in (self.ours, self.earlier) if each is not None)
 
-    def again(self, wanted: str, portals: tuple[int, ...]) -> Kept:
+    def again(self, wanted: str, portals: tuple[int, ...] | None) -> Kept:
         """As kept, with another value in these portals."""
         earlier = self.earlier if wanted == self.ours else self.ours
-        return replace(self, ours=wanted, earlier=earlier, portals=tuple(sorted({*self.portals, *portals})))
+        both = None if self.portals is None or portals is None else tuple(sorted({*self.portals, *portals}))
+        return replace(self, ours=wanted, earlier=earlier, portals=both)
 
 
 @dataclass(frozen=True)
@@ -62,9 +68,9 @@ def remember(name: str, root: str, seen: Seen, wish: Wish, state: str = STATE, g
         known = recall(state)
         old = known[name].settings if name in known else {}
         settings = {key: one for key, one in old.items() if key not in gone}
-        portals = (MAIN,) if wish.portals is None else wish.portals
         for key, value in wish.values.items():
-            settings[key] = settings[key].again(value, portals) if key in settings else _kept(key, seen, value, portals)
+            kept = settings.get(key)
+            settings[key] = kept.again(value, wish.portals) if kept else _kept(key, seen, value, wish.portals)
         _write({**known, name: Memory(root, settings, wish)}, state)
 
 
@@ -100,25 +106,28 @@ def way_back(kept: Mapping[str, Kept], seen: Seen) -> tuple[Plan, list[str]]:
         rows = sorted((row for row in seen.rows if row.variable == setting.variable), key=lambda row: row.id)
         now = View(setting, seen.portals, rows, seen.overrides)
         before = View(setting, seen.portals, one.rows, {scope: {key: value} for scope, value in one.overrides.items()})
-        theirs = {portal for portal in one.portals if not _is_ours(key, one, portal, now, before)}
-        for portal in one.portals:
+        theirs = {portal for portal in one.told_of if not _is_ours(key, one, portal, now, before)}
+        for portal in one.told_of:
             what = key if portal == MAIN else f"{key} of portal {portal}"
             said.append(
                 f"{what} was changed by somebody else since; it stays as it is."
                 if portal in theirs
                 else f"{what} is {_shown(before, portal)} again."
             )
-        if theirs & {MAIN} or theirs == set(one.portals):
+        if theirs == set(one.told_of):
             continue
         for row in rows:
             old = _remembered(row, one, before)
-            if row.portal in theirs or not one.made(key, row.value):
+            asked = one.portals is None or row.portal in one.portals
+            if not asked or row.portal in theirs or not one.made(key, row.value):
                 continue
             if old is None:
                 delete.append(row.id)
             elif replace(old, id=row.id) != row:
                 update.append(replace(old, id=row.id))
         for scope in dict.fromkeys([*seen.overrides, *one.overrides]):
+            if one.portals is not None and scope not in map(str, one.portals):
+                continue
             there, wanted = seen.overrides.get(scope, {}).get(key), one.overrides.get(scope)
             if there != wanted and (there is None or one.made(key, there)):
                 overrides.setdefault(scope, {})[key] = wanted
@@ -146,13 +155,15 @@ def _shown(before: View, portal: int) -> str:
     return repr(before.effective(portal))
 
 
-def _kept(key: str, seen: Seen, ours: str, portals: tuple[int, ...]) -> Kept:
+def _kept(key: str, seen: Seen, ours: str, portals: tuple[int, ...] | None) -> Kept:
     rows = tuple(row for row in seen.rows if row.variable == CATALOGUE[key].variable)
     overrides = {scope: values[key] for scope, values in seen.overrides.items() if key in values}
     return Kept(rows, overrides, ours, portals=portals)
 
 
 def _memory(known: Mapping[str, Any]) -> Memory:
+    asked = Wish.from_json(known["asked"]) if known.get("asked") else None
+    portals = asked.portals if asked else None
     return Memory(
         known["root"],
         {
@@ -162,11 +173,11 @@ def _memory(known: Mapping[str, Any]) -> Memory:
                 one["ours"],
                 # A memory of an older version does not know these.
                 one.get("earlier"),
-                tuple(one.get("portals", (MAIN,))),
+                (None if one["portals"] is None else tuple(one["portals"])) if "portals" in one else portals,
             )
             for key, one in known["settings"].items()
         },
-        Wish.from_json(known["asked"]) if known.get("asked") else None,
+        asked,
     )
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from dataclasses import replace
@@ -208,13 +209,39 @@ def test_what_was_asked_for_one_portal_comes_back_there(portal):
     assert portal.table.rows() == before
 
 
-def test_a_row_that_somebody_made_for_another_portal_stays(portal):
-    portal.set(settings={CHECK: True}, access_url=["1"])
-    portal.table.add(3, LOCK, "9")
-    portal.table.add(3, CHECK, "false")
-    rows = [row for row in portal.table.rows() if row[1] == 3]
+@pytest.mark.parametrize(("asked_for", "others"), [("1", [2, 3]), ("2", [1, 3])])
+def test_a_row_that_somebody_made_for_another_portal_stays(portal, asked_for, others):
+    portal.set(settings={CHECK: True}, access_url=[asked_for])
+    portal.table.add(3, CHECK, "true")
+    portal.table.database.execute("UPDATE settings SET selected_value = 'true' WHERE variable = 'check_password'")
+    rows = [row for row in portal.table.rows() if row[1] in others]
     portal.back()
-    assert [row for row in portal.table.rows() if row[1] == 3] == rows
+    assert [row for row in portal.table.rows() if row[1] in others] == rows
+    assert portal.table.uses(CHECK, int(asked_for)) == "false"
+
+
+def test_what_somebody_changed_in_one_portal_does_not_hold_up_another(portal):
+    portal.set("exams", settings={CHECK: True}, access_url=["1", "2"])
+    sql = "UPDATE settings SET selected_value = '' WHERE variable = 'check_password' AND access_url = 1"
+    portal.table.database.execute(sql)
+    first, second = portal.back("exams")
+    assert "changed by somebody else" in first and second == f"{CHECK} of portal 2 is 'false' again."
+    assert [(row[1], row[5]) for row in portal.table.rows() if row[2] == "check_password"] == [(1, ""), (2, "false")]
+
+
+@pytest.mark.parametrize("wanted", [["2"], ["all"]])
+def test_a_memory_of_an_older_version_knows_its_portals_by_what_was_asked_for(portal, wanted):
+    before = portal.table.rows()
+    portal.set("exams", settings={CHECK: True}, access_url=wanted)
+    path = f"{portal.state}/{_settings_memory.FILE}"
+    with open(path, encoding="utf-8") as file:
+        known = json.load(file)
+    for name in ("portals", "earlier"):
+        del known["exams"]["settings"][CHECK][name]
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(known, file)
+    portal.back("exams")
+    assert portal.table.rows() == before
 
 
 def test_a_pin_that_was_taken_out_comes_back(portal, monkeypatch):
