@@ -849,14 +849,16 @@ class Engine:
                 f"Its files ({len(journal['entries'])}) are as they were before."
             )
             done += edited
-            if not journal["service"] and journal["owed"]["test"]:
-                if early:
-                    raise TransactionError(" ".join([*done, "What brings them into force needs more than is there."]))
+            if early and (_clears_a_cache(journal["owed"]) or (not journal["service"] and journal["owed"]["test"])):
+                raise TransactionError(" ".join([*done, "What brings them into force needs more than is there."]))
+            if not journal["service"]:
                 self._again(journal["owed"]["test"], done)
             self._close(state, load=True)
         settled = set()
         for service in sorted(state["pending"]):
-            problem = self._settle(state, service, start=False)
+            later = early and _clears_a_cache(state["pending"][service])
+            problem = "the cache that goes with them needs more than is there." if later else ""
+            problem = problem or self._settle(state, service, start=False)
             if problem:
                 done.append(f"{service} could not load its files: {problem}")
             else:
@@ -1013,6 +1015,10 @@ def _judge(probe: Probe, before: Answer | None, after: Answer) -> str:
 def _owed(job: Job, active: bool) -> dict[str, Any]:
     action = job.load.action if job.load else ""
     return {"action": action, "test": [list(argv) for argv in job.test], "active": active}
+
+
+def _clears_a_cache(owed: Mapping[str, Any]) -> bool:
+    return any("cache:clear" in argv for argv in owed["test"])
 
 
 def _our_link(state: Mapping[str, Any], path: str) -> bool:

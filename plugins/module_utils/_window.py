@@ -93,7 +93,8 @@ class Window:
     until: int
     address: str = ""
     site: str = ""
-    mounts: Sequence[str] = ()  # after a boot the tree may not be there yet
+    # Mount points above each folder of the tree: after a boot it may not be there yet.
+    mounts: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def path(self) -> str:
@@ -206,7 +207,9 @@ class Windows:
         given = {**tree, "path": os.path.realpath(tree["path"])}
         wanted = order(given, profile)
         now = int(self.clock())
-        site, points = portal.name if portal else "", mounts_on_the_way(given["path"])
+        folders = [given["path"], *(os.path.join(given["path"], part) for part in given.get("roots") or ())]
+        points = {folder: mounts_on_the_way(folder) for folder in folders}
+        site = portal.name if portal else ""
         window = Window(given, profile, now, now + 60 * minutes, address, site, points)
         before = self.at(window.path)
         with self.engine.store.lock("chamilo-hardening window open", LOCK_SECONDS):
@@ -247,7 +250,8 @@ class Windows:
         except (TransactionError, StateError) as problem:
             problems.append(f"the installer: {problem}")
         with self.engine.store.lock("chamilo-hardening window close", LOCK_SECONDS):
-            point = not_mounted(window.mounts, window.path)
+            missing = (not_mounted(points, folder) for folder, points in window.mounts.items())
+            point = next(filter(None, missing), "")
             if point:
                 gone = f"If it is gone for good, take it out of /etc/fstab and remove {shown(point)}."
                 problems.append(f"{shown(point)} is not mounted. {gone}")

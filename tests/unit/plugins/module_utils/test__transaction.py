@@ -984,15 +984,34 @@ def test_early_at_boot_folders_that_we_made_are_not_looked_at(world: World, monk
         assert world.engine().recover(early=True) == []
 
 
-def test_early_at_boot_files_are_put_back_and_commands_wait(world: World) -> None:
-    before, loaded = world.texts(), dict(world.loaded)
-    cut_off(world, **unloaded(world))
+@pytest.mark.parametrize("service", ["", "web"], ids=["no service", "a service that is not there yet"])
+def test_early_at_boot_files_are_put_back_and_commands_wait(world: World, service: str) -> None:
+    before = world.texts()
+    how = unloaded(world)
+    rebuild = ["clear", "cache:clear"]
+    cut_off(world, **{**how, "test": [rebuild], "load": {"service": service} if service else None})
     world.commands.clear()
+    world.service = "inactive"
     with pytest.raises(TransactionError, match="Its files .* are as they were before"):
         world.engine().recover(early=True)
     assert world.texts() == before and world.commands == []
+    world.service = "active"
     world.engine().recover()
-    assert world.loaded == loaded and not world.journal()["open"]
+    assert "clear cache:clear" in world.commands and not world.journal()["open"] and not world.journal()["pending"]
+
+
+def test_early_at_boot_a_load_that_is_owed_waits_for_the_cache_that_goes_with_it(world: World) -> None:
+    store = world.engine().store
+    with store.lock("test", 0):
+        owed = {"action": "restart", "test": [["clear", "cache:clear"]], "active": True}
+        store.commit({**store.peek(), "pending": {"web": owed}})
+    world.service = "inactive"
+    with pytest.raises(TransactionError, match="web could not load its files: the cache"):
+        world.engine().recover(early=True)
+    assert world.journal()["pending"]
+    world.service = "active"
+    world.engine().recover()
+    assert not world.journal()["pending"]
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO])

@@ -89,13 +89,15 @@ def test_open_and_close_and_nothing_is_left(host):
     assert "systemctl disable --now chamilo-hardening-window.timer" in host.commands
 
 
-@pytest.mark.parametrize("name", ["disk", "disk/chamilo"])
+@pytest.mark.parametrize("name", ["disk", "disk/chamilo", "disk/chamilo/public"])
 def test_a_tree_on_a_disk_that_comes_late_is_closed_when_it_is_there(host, monkeypatch, name):
-    """The disk is the folder above the tree, or the tree itself."""
+    """The disk is the folder above the tree, the tree itself, or a part of it that was named."""
     disk = host.folder / name
     (host.folder / "disk").mkdir()
     host.root = host.root.rename(host.folder / "disk/chamilo")
     host.tree["path"] = str(host.root)
+    if name.endswith("public"):
+        host.tree["roots"] = ["public"]
     mounted = {"/": "ext4", str(disk): "nfs4"}
     monkeypatch.setattr(_links, "mounts", lambda: mounted)
     host.open()
