@@ -239,7 +239,11 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
     for site, domain in encrypted.items():
         for name in _secure_cookie(engine, site) if not _speaks_tls(domain) else ():
             _say(f"Nobody could log in to {domain} by plain http with a cookie for https alone, so {name} goes too.")
+            paths = engine.store.peek()["records"][name]["files"]
             worst |= _undone(engine, name)
+            if kept := _with_secure_cookie(paths):
+                _say(f"{kept[0]} is another portal's too and stays: nobody can log in to {domain}.", syslog.LOG_ERR)
+                worst = 1
     more: list[tuple[str, Callable[[], Iterable[str]]]]
     more = [(name, partial(_settings_undo.undo, name, engine.store.root)) for name in settings]
     more += [(name, partial(_env_memory.undo, name, engine)) for name in environment]
@@ -282,13 +286,14 @@ def _speaks_tls(domain: str) -> bool:
 
 def _secure_cookie(engine: Engine, site: str) -> list[str]:
     """The transactions that have PHP and the application send the cookie of a session by https alone."""
-    found = []
-    for name, record in engine.store.peek()["records"].items():
-        files = record["files"] if name in (f"sessions:{site}.php", f"sessions:{site}.application") else ()
-        with Tree() as tree:
-            if any(b"cookie_secure" in tree.look(path).data for path in files):
-                found.append(name)
-    return found
+    records = engine.store.peek()["records"]
+    names = (f"sessions:{site}.php", f"sessions:{site}.application")
+    return [name for name in names if name in records and _with_secure_cookie(records[name]["files"])]
+
+
+def _with_secure_cookie(paths: Iterable[str]) -> list[str]:
+    with Tree() as tree:
+        return [path for path in paths if b"cookie_secure" in tree.look(path).data]
 
 
 def _tell(outcome: Outcome) -> None:

@@ -217,6 +217,16 @@ def test_without_https_the_cookie_that_needs_it_goes_too(
     assert ("Nobody could log in to campus.test by plain http" in out) is not after
 
 
+def test_a_cookie_that_another_portal_needs_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_program, "_encrypted", lambda names: {"campus": "campus.test"})
+    monkeypatch.setattr(_program, "_speaks_tls", lambda domain: False)
+    desk.harden("https:campus", "etc/host.conf")
+    for site in ("campus", "library"):  # two domains on one folder
+        desk.harden(f"sessions:{site}.application", "etc/application.yaml", "cookie_secure")
+    code, _out, err = desk.type("undo", "https", "--yes")
+    assert code == 1 and "application.yaml is another portal's too and stays: nobody can log in to campus.test" in err
+
+
 def test_recover_at_boot_does_not_wait_for_a_living_run(desk: Desk) -> None:
     desk.harden()
     with desk.engine().store.lock("https", 0):
