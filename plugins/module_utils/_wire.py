@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urlsplit
 
 NO_ANSWER = "no answer in time"
+MOVED = (301, 308)  # for good; Caddy and Traefik say the second
 ANY_CIPHER = "ALL:@SECLEVEL=0"
 _DRIPS = 6  # an answer may take this many times as long as the longest silence in it
 _AS_THEY_STAND = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"  # of what is printed in ASCII, all but the space

@@ -173,7 +173,10 @@ def main() -> None:
             changed=False,
             findings={control: {"status": one.status, "evidence": one.evidence} for control, one in found.items()},
         )
-    root = next((host.root for host in (*site.serving, *site.fallback) if host.root), f"{site.root}/public")
+    # Where a question over https goes, whatever the redirect of plain http calls its root.
+    public = f"{site.root}/public"
+    roots = [host.root for host in (*site.serving, *site.fallback) if host.root]
+    root = next((one for one in roots if os.path.realpath(one) == os.path.realpath(public)), [*roots, public][0])
     path = os.path.join(root, f"chamilo-hardening-{given['token'][:16]}.txt")
     try:
         times = os.stat(root)

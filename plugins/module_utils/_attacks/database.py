@@ -93,11 +93,22 @@ def reach(aim: Aim) -> Finding:
             f"that the host's port {_PORT} does not answer from here, and waive database_bind for this run"
         )
     where = aim.address or aim.domain
-    try:
-        connection = socket.create_connection((where, _PORT), _SECONDS)
-    # Anything else, such as a network that is not reached, has not tried the port.
-    except (ConnectionRefusedError, socket.timeout, TimeoutError) as problem:
-        return passed(f"Port {_PORT} of {where} does not answer ({problem.strerror or problem}).")
+    connection: socket.socket | None = None
+    held: OSError | None = None
+    away = OSError(f"{where} has no address")
+    # Each address for itself: this host may have no way to one of them.
+    for address in dict.fromkeys(str(entry[4][0]) for entry in socket.getaddrinfo(where, _PORT)):
+        try:
+            connection = socket.create_connection((address, _PORT), _SECONDS)
+            break
+        except (ConnectionRefusedError, socket.timeout, TimeoutError) as problem:
+            held = problem
+        except OSError as problem:  # such as a network that is not reached: the port was not tried
+            away = problem
+    if connection is None:
+        if held is None:
+            raise away
+        return passed(f"Port {_PORT} of {where} does not answer ({held.strerror or held}).")
     with connection:
         connection.settimeout(_SECONDS)
         if connection.getpeername()[0] == connection.getsockname()[0]:

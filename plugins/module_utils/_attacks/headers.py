@@ -99,15 +99,10 @@ def elsewhere(aim: Aim) -> Finding:
 
 
 def _answers(aim: Aim) -> Iterator[Answer]:
-    tried = [
-        aim.page,
-        aim.ask("http", "/"),
-        aim.get("/robots.txt"),
-        aim.get("/api/users"),
-        aim.get("/.htaccess"),
-        aim.missing,
-        aim.get("/", method="POST", headers={"Content-Length": str(10**12)}, timeout=3.0),
-    ]
+    tried = [aim.page, aim.get("/robots.txt"), aim.get("/api/users"), aim.get("/.htaccess"), aim.missing]
+    if not aim.proxied or aim.address:  # a proxy gives these answers by itself
+        tried.append(aim.ask("http", "/"))
+        tried.append(aim.get("/", method="POST", headers={"Content-Length": str(10**12)}, timeout=3.0))
     return (answer for answer in tried if answer.status)
 
 

@@ -11,7 +11,7 @@ import ssl
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import only, tls_context
+from ansible_collections.chamilo.hardening.plugins.module_utils._wire import MOVED, only, tls_context
 
 _OLD = {"TLS 1.0": ssl.TLSVersion.TLSv1, "TLS 1.1": ssl.TLSVersion.TLSv1_1}
 
@@ -34,8 +34,8 @@ def redirect(aim: Aim) -> Finding:
     if not answer.status:
         return passed(f"A login sent over plain http is not answered at all ({answer.error}).")
     target = answer.value("Location")
-    if answer.status == 301 and target == f"https://{aim.domain}/login_json":
-        return passed("A login sent over plain http is sent to https (301) before the application sees it.")
+    if answer.status in MOVED and target == f"https://{aim.domain}/login_json":
+        return passed(f"A login sent over plain http goes to https ({answer.status}) before the application sees it.")
     return failed(
         f"A login sent over plain http is answered with {answer.status}{f' to {target}' if target else ''}: whoever "
         "listens on the way has read it."

@@ -63,6 +63,11 @@ _DOUBTFUL = re.compile(
 )
 
 _FETCHES = re.compile(r"\b(?:curl|wget|base64|nc|ncat|socat)\b|/dev/(?:tcp|shm)/|(?<![\w/])/tmp/|/var/tmp/")
+# One script and plain words: nothing else is run, no option of PHP's is set, and what it says goes nowhere or to a log.
+_SCRIPT = re.compile(
+    r"(?:@\w+|(?:[\w*/,-]+ ){4}[\w*/,-]+) (?:/usr/bin/)?php[\d.]* (?:-[fq] )?(/[\w./-]+\.php)(?: [\w=.:-]+)*"
+    r"(?: ?(?:&>|[12]?>>?) ?(?:&1|/dev/null|/[\w./-]+\.log))*"
+)
 _LOOSE = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/shm/", "/memfd:")
 _INTERPRETERS = frozenset("sh bash dash zsh nc ncat socat perl python python3 ruby".split())
 
@@ -237,15 +242,21 @@ def _is_shell(text: bytes) -> bool:
     return any(_BEFORE_INPUT.search(text[max(0, start - _CONTEXT) : start]) for start in starts)
 
 
+def _is_a_program_of_others(command: str, root: str, users: tuple[Identity, ...]) -> bool:
+    """Whether a cron job runs one PHP script that the web user cannot change, such as those in public/main/cron."""
+    job = _SCRIPT.fullmatch(" ".join(command.split()))
+    return job is not None and os.path.isfile(job[1]) and not _theirs(os.path.realpath(job[1]), root, users)
+
+
 def _left(look: Look, found: Trace, users: tuple[Identity, ...]) -> None:
     """Ways back in: cron jobs, keys and units of the web user."""
     own = {user.name: user for user in users if user.user != 0}
-    console = os.path.join(look.root, "bin/console")
     for job in look.once(jobs):
         path, _colon, line = job.source.rpartition(":")
         words = job.command.split()
         if path.startswith("/var/spool/cron/") and os.path.basename(path) in own:
-            if console not in job.command and "bin/console" not in job.command:
+            known = "bin/console" in job.command or _is_a_program_of_others(job.command, look.root, users)
+            if not known:
                 found.signs.append(f"a cron job of the web user ({path}, line {line}): {shown(job.command[:80])}")
         elif path.startswith("/etc/cron") and set(words[:7]) & set(own) and _FETCHES.search(job.command):
             found.signs.append(f"a cron job that runs as the web user ({path}, line {line}): {shown(job.command[:80])}")

@@ -58,7 +58,8 @@ def responses(look: Look) -> Mapping[str, Answer]:
     static = static_path(look)
     if static:
         found["200 file"] = look.get(static)
-    if "https" in look.doors:
+    # A proxy that ends TLS sends visitors to https by itself, and refuses too large bodies with headers of its own.
+    if "https" in look.doors and not look.options.get("terminated_elsewhere"):
         found["301"] = look.get("/", "http")
     found["401"] = look.get(API)
     refused = next((answer for answer in map(look.get, _REFUSED) if answer.status == 403), None)
@@ -67,8 +68,9 @@ def responses(look: Look) -> Mapping[str, Answer]:
     found["404"] = look.get(MISSING)
     found["404 file"] = look.get(MISSING + ".png")
     # Apache looks at the length of what it hands on to PHP only once it comes, so a file is asked.
-    announced = {"Content-Length": _FAR_TOO_MUCH}
-    found["413"] = look.get(static or MISSING, method="POST", headers=announced, timeout=_SECONDS)
+    if not look.options.get("terminated_elsewhere"):
+        announced = {"Content-Length": _FAR_TOO_MUCH}
+        found["413"] = look.get(static or MISSING, method="POST", headers=announced, timeout=_SECONDS)
     # A page that fails is an answer of its own class.
     broken = [answer for answer in found.values() if answer.status >= 500]
     kept = {label: answer for label, answer in found.items() if label.startswith(str(answer.status))}
@@ -79,9 +81,9 @@ def responses(look: Look) -> Mapping[str, Answer]:
     return kept
 
 
-def unseen(answers: Mapping[str, Answer], https: bool) -> str:
+def unseen(look: Look, answers: Mapping[str, Answer]) -> str:
     """Which classes are missing, as a sentence; empty when none is."""
-    wanted = ["200 page", "200 file", *(["301"] if https else []), "401", "403", "404", "413"]
+    wanted = ["200 page", "200 file", *(["301"] if "https" in look.doors else []), "401", "403", "404", "413"]
     missing = [label for label in wanted if label not in answers]
     return f" Not seen here: {', '.join(missing)}." if missing else ""
 

@@ -42,7 +42,7 @@ def _everywhere(look: Look, name: str, right: Callable[[str], bool], wanted: str
         for label, answer in answers.items()
         if len(answer.values(name)) != 1 or not right(answer.value(name).strip())
     ]
-    rest = unseen(answers, "https" in look.doors)
+    rest = unseen(look, answers)
     if wrong:
         return failed(
             f"{name} should be {wanted!r}, but is not on {len(wrong)} of {len(answers)} kinds of answer: "
@@ -172,7 +172,7 @@ def once(look: Look) -> Finding:
             # Both policies, the enforced one and the one that reports, are two different headers.
             elif any(len(answer.values(alternative)) > 1 for alternative in alternatives):
                 wrong.append(f"{where(label, answer)}: {name} {len(values)} times")
-    rest = unseen(answers, "https" in look.doors)
+    rest = unseen(look, answers)
     if wrong:
         return failed(f"Not exactly once: {_list(wrong)}.{rest}")
     return passed(f"{', '.join(names)}: each exactly once on each of: {', '.join(answers)}.{rest}")

@@ -30,6 +30,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._look import Doo
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job, jobs, named
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import (
     ANY_CIPHER,
+    MOVED,
     Answer,
     Handshake,
     handshake,
@@ -125,24 +126,28 @@ def certificate(look: Look) -> Finding:
 @check("https_redirect")
 def redirect(look: Look) -> Finding:
     plain = [door for door in look.all_doors if door.scheme == "http"]
+    elsewhere = bool(look.options.get("terminated_elsewhere"))
     if not plain and not _secure_doors(look):
         raise Unseen(f"nothing on this host answers to {look.site.domain}")
+    if elsewhere and plain and "refused" in look.ask(plain[0], "/").error:
+        return passed(f"Nobody listens for plain http in front of {look.site.domain}.")
     for door in plain:
         # POST to a page that is not there: the redirect must not depend on the method, and nothing is sent.
         for path, request in (("/", {}), (_DEEP, {}), (MISSING, {"method": "POST"})):
             fault = _not_redirected(look, door, look.ask(door, path, **request))
             if fault:
                 return failed(f"{' '.join([*request.values(), fault])}.")
-        fault = "" if look.options.get("terminated_elsewhere") else _believes(look, door)
+        fault = "" if elsewhere else _believes(look, door)
         if fault:
             return failed(f"{fault}.")
-    aside = "" if look.options.get("terminated_elsewhere") else _served_aside(look)
+    aside = "" if elsewhere else _served_aside(look)
     if aside:
         return failed(aside)
     if not plain:
         return passed(f"Nothing on this host serves plain http for {look.site.domain}.")
     last = look.ask(plain[0], _DEEP)
-    return passed(f"{last.url} answers 301 to {last.value('Location')}; a POST and a forged proxy header do as well.")
+    forged = "" if elsewhere else " and a forged proxy header"
+    return passed(f"{last.url} answers {last.status} to {last.value('Location')}; a POST{forged} does as well.")
 
 
 def _served_aside(look: Look) -> str:
@@ -164,7 +169,7 @@ def _not_redirected(look: Look, door: Door, answer: Answer) -> str:
     secure = look.doors.get("https")
     wanted = answer.url.replace(door.url(""), secure.url("") if secure else f"https://{door.name}", 1)
     location = answer.value("Location")
-    if answer.status == 301 and location == wanted:
+    if answer.status in MOVED and location == wanted:
         return ""
     led = f" to {location}" if location else ""
     return f"{answer.url} answers {answer.status}{led} instead of 301 to {wanted}"
@@ -175,7 +180,7 @@ def _believes(look: Look, door: Door) -> str:
     if _is_trusted(door.address, look.options.get("trusted_proxies") or []):
         return ""  # from this address the claim counts
     answer = look.ask(door, "/", headers={"X-Forwarded-Proto": "https"})
-    if answer.status == 301:
+    if answer.status in MOVED:
         return ""
     return f"{answer.url} answers {answer.status} to anybody who sends X-Forwarded-Proto: https"
 

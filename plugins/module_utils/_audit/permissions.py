@@ -328,8 +328,10 @@ def _key_fault(key: str) -> str:
 # ------------------------------------------------------------------------------------------------------ docroot
 
 
-# A server that takes nobody without a name it knows has said that it gives nothing away.
+# A server that takes nobody without a name it knows has said that it gives nothing away, and so has one that hears the
+# question and hangs up, as nginx does with `return 444`. Of the portal's own virtual host that is none.
 _REFUSES_STRANGERS = "UNRECOGNIZED_NAME"
+_HANGS_UP = "closed connection without response"
 
 
 @check("permissions_docroot")
@@ -347,10 +349,12 @@ def docroot(look: Look) -> Finding:
             for path, file in _ways(root, os.path.realpath(host.root or "/nonexistent"), heads):
                 questions.append((door, path))
                 about.append((file, f"{host.file}:{host.line}"))
+    own = {f"{host.file}:{host.line}" for host in look.site.serving}
     found: dict[tuple[str, str], str] = {}
     silent = []
     for (door, _path), answer, (file, place) in zip(questions, look.ask_all(questions), about):
-        if not answer.status and _REFUSES_STRANGERS not in answer.error:
+        turned_away = _REFUSES_STRANGERS in answer.error or (place not in own and _HANGS_UP in answer.error)
+        if not answer.status and not turned_away:
             silent.append(f"{door.url('')} ({answer.error})")
         if _is(answer, file, heads[file]):
             found.setdefault((file, place), f"{answer.url} gives away {shown(file)} (virtual host at {place})")

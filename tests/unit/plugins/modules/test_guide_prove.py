@@ -9,6 +9,7 @@ import json
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import failed
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site, SiteError
 from ansible_collections.chamilo.hardening.plugins.modules import guide_prove
@@ -45,6 +46,21 @@ def test_the_word_is_put_there_and_removed(capsys, portal, tmp_path):
     assert not placed["changed"]
     run(capsys, portal, state="absent")
     assert list((tmp_path / "public").iterdir()) == []
+
+
+def test_the_word_goes_where_the_portal_is_and_not_where_its_redirect_is(capsys, tmp_path):
+    def host(root, *listens):
+        return VirtualHost("/etc/nginx/sites-enabled/campus", 1, ("campus.test",), listens, str(root))
+
+    for folder in ("letsencrypt", "chamilo/public"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "current").symlink_to("chamilo")
+    serving = (
+        host(tmp_path / "letsencrypt", Listen("*", 80, False)),
+        host(tmp_path / "current/public", Listen("*", 443, True)),
+    )
+    placed = run(capsys, Site("campus.test", root=str(tmp_path / "chamilo"), serving=serving))
+    assert (tmp_path / "chamilo/public" / placed["path"].lstrip("/")).read_text() == TOKEN
 
 
 def test_a_file_that_is_there_is_never_written_to(capsys, portal, tmp_path):

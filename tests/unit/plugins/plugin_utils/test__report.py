@@ -204,6 +204,22 @@ def test_junit_says_what_failed_and_what_was_not_seen() -> None:
         (audit({"headers_csp": "fail"}), "must", None),
         (audit({"headers_csp": "fail"}), "should", "1 not met (headers_csp)"),
         (audit({"https_hsts": "not_assessed"}), "must", "1 not assessed (https_hsts)"),
+        (
+            audit(
+                {"https_hsts": "not_assessed"},
+                waivers=[{"control": "https_hsts", "reason": "r", "owner": "o", "until": "2999-01-01"}],
+            ),
+            "must",
+            None,
+        ),
+        (
+            audit(
+                {"https_hsts": "not_assessed"},
+                waivers=[{"control": "https_hsts", "reason": "r", "owner": "o", "until": "2020-01-01"}],
+            ),
+            "must",
+            "1 not assessed (https_hsts)",
+        ),
         (audit({"passwords_expiry": "fail"}), "should", None),
         (
             audit(

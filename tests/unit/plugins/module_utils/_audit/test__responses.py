@@ -14,6 +14,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit._response
     static_path,
     unseen,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
 
 
@@ -62,10 +63,25 @@ def test_without_a_file_on_disk_the_page_names_one(look_at, body, path):
 
 def test_an_answer_counts_only_for_what_it_is(look_at):
     """A portal that answers 200 to everything shows no error."""
-    found = responses(look_at(lambda door, path, request: (200, {}, b'<a href="/app.css">')))
+    look = look_at(lambda door, path, request: (200, {}, b'<a href="/app.css">'))
+    found = responses(look)
     assert sorted(found) == ["200 file", "200 page"]
-    assert unseen(found, https=True) == " Not seen here: 301, 401, 403, 404, 413."
-    assert unseen(found, https=False) == " Not seen here: 401, 403, 404, 413."
+    assert unseen(look, found) == " Not seen here: 301, 401, 403, 404, 413."
+    plain = look_at(hosts=(VirtualHost("f", 1, ("campus.test",), (Listen("*", 80, tls=False),), "/srv"),))
+    assert unseen(plain, found) == " Not seen here: 401, 403, 404, 413."
+
+
+def test_what_a_proxy_answers_by_itself_is_not_the_portal_s(look_at):
+    def answer(door, path, request):
+        if door.scheme == "http":
+            return 301, {}, b""
+        return (413 if request.get("method") == "POST" else 404 if "looks-for" in path else 200), {}, b""
+
+    assert {"301", "413"} <= set(responses(look_at(answer)))
+    behind = look_at(answer, options={"terminated_elsewhere": True})
+    found = responses(behind)
+    assert not {"301", "413"} & set(found) and "404" in found
+    assert unseen(behind, found) == " Not seen here: 200 file, 301, 401, 403, 413."
 
 
 def test_nothing_is_uploaded_to_see_what_is_too_large(look_at):

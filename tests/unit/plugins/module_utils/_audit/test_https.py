@@ -257,6 +257,22 @@ def test_every_url_is_redirected(look_at):
     assert not any("login" in path or "token" in path for _door, path, _request in look.asked)
 
 
+def test_for_good_has_two_numbers(look_at):
+    def for_good(door, path, request):
+        status, headers, body = redirecting(door, path, request)
+        return (308 if status == 301 else status), headers, body
+
+    finding = https.redirect(look_at(for_good))
+    assert finding.status == "pass" and "answers 308" in finding.evidence
+
+
+def test_a_proxy_that_does_not_listen_for_http_is_the_best_there_is(look_at):
+    silent = but(lambda door, path, request: (0, {}, b"") if door.scheme == "http" else None)
+    behind = https.redirect(look_at(silent, options={"terminated_elsewhere": True}))
+    assert behind.status == "pass" and "Nobody listens" in behind.evidence
+    assert https.redirect(look_at(silent)).status == "fail"
+
+
 def but(changed):
     def answer(door, path, request):
         return changed(door, path, request) or redirecting(door, path, request)

@@ -435,6 +435,26 @@ def test_a_root_above_the_project(tree_look, project):
     assert "http://192.0.2.7/campus/.env" in finding.evidence
 
 
+def test_a_virtual_host_that_hangs_up_on_strangers_gives_nothing_away(tree_look, project, monkeypatch):
+    """As nginx does with `return 444`."""
+    strangers = VirtualHost("/etc/nginx/sites-enabled/default", 1, ("_",), (HTTP,), "/var/www/html")
+    campus = VirtualHost("/etc/nginx/sites-enabled/campus", 1, ("campus.test",), (HTTP,), f"{project}/public")
+    look = tree_look(lambda door, path, request: (404, {}, b""), virtual_hosts=(strangers, campus))
+    fetch = look._fetch
+
+    def hang_up(door, path, **request):
+        if (door.name == "campus.test") is of_ours:
+            return Answer(door.url(path), error="Remote end closed connection without response")
+        return fetch(door, path, **request)
+
+    monkeypatch.setattr(look, "_fetch", hang_up)
+    of_ours = False
+    assert permissions.docroot(look).status == "pass"
+    of_ours = True
+    with pytest.raises(Unseen, match="gave no answer"):
+        permissions.docroot(tree_look(lambda door, path, _: (0, {}, b""), virtual_hosts=(strangers, campus)))
+
+
 def test_a_server_that_does_not_answer_is_not_assessed(tree_look):
     with pytest.raises(Unseen, match="gave no answer"):
         permissions.docroot(tree_look(lambda door, path, _: (0 if door.scheme == "http" else 404, {}, b"")))
