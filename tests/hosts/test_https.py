@@ -92,11 +92,25 @@ def test_the_challenge_of_an_authority_is_not_redirected(served: Host) -> None:
     assert served.http("/.well-known/acme-challenge/none").status != 301
 
 
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+OLD_PROTOCOLS = {
+    "nginx": "ssl_protocols TLSv1 TLSv1.1 TLSv1.2; ssl_ciphers ALL:@SECLEVEL=0;",
+    "apache": "SSLProtocol all\\nSSLCipherSuite ALL:@SECLEVEL=0",
+}
+
+
 @pytest.mark.wire
-def test_old_protocols_are_refused(served: Host, version: ssl.TLSVersion) -> None:
-    context = tls_context(verify=False, minimum=version, maximum=version, ciphers="ALL:@SECLEVEL=0")
-    assert handshake(served.domain, 443, served.address, context).error
+def test_old_protocols_are_refused(make: Callable[..., Host], playbook: Playbook) -> None:
+    def refused() -> list[bool]:
+        old = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+        offered = [tls_context(verify=False, minimum=one, maximum=one, ciphers="ALL:@SECLEVEL=0") for one in old]
+        return [bool(handshake(host.domain, 443, host.address, one).error) for one in offered]
+
+    host = make(vhost="https")
+    paste(host, OLD_PROTOCOLS[host.web])
+    host.run(f"systemctl restart {'nginx' if host.web == 'nginx' else 'apache2'}")
+    assert refused() == [False, False]
+    playbook.harden(host)
+    assert refused() == [True, True]
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

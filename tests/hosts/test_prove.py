@@ -12,7 +12,6 @@ from tests.playbook import PlayError
 from tests.testbed import authority
 from tests.testbed.hosts import Host
 
-LATER: tuple[str, ...] = ()
 ATTACKS = sum(control.attack.written for control in _controls.load().controls)
 # What nobody asked for at the usual level gets through, and is no failure.
 CONSIDERED = sum(control.attack.written and control.level == "consider" for control in _controls.load().controls)
@@ -48,8 +47,7 @@ def test_every_attack_gets_through_before(fresh: Host, playbook: Playbook) -> No
 @pytest.mark.wire
 def test_those_of_the_hardened_sections_are_held_off_after(hardened: Host, playbook: Playbook) -> None:
     said = prove(playbook, hardened)
-    assert f"{ATTACKS - len(LATER) - CONSIDERED} of {ATTACKS} attacks were held off" in said
-    assert all(f"{control}: " in said for control in LATER)
+    assert f"{ATTACKS - CONSIDERED} of {ATTACKS} attacks were held off" in said
 
 
 def test_without_the_fixer_they_get_through_again(hardened: Host, playbook: Playbook) -> None:
@@ -63,5 +61,7 @@ def test_a_portal_that_is_not_ones_own_is_not_attacked(make: Callable[..., Host]
     mine, other = make("campus"), make("other")
     said = prove(playbook, mine, chamilo_prove_address=other.address)
     assert "Nothing was attacked" in said
-    assert "installer" not in other.run("cat /var/log/*/*access*.log").stdout
+    asked = other.run("cat /var/log/*/*access*.log").stdout
+    assert "chamilo-hardening-" in asked, "the question whose it is"
+    assert "/main/install" not in asked and "login_json" not in asked
     assert not mine.run("ls /var/www/chamilo/public | grep chamilo-hardening", check=False).stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -106,10 +107,12 @@ def test_every_cookie_is_protected_on_the_wire(secured: Host) -> None:
     for path in ("/", "/login", SCRIPT, f"{SCRIPT}?session_id={CHOSEN}"):
         (line,) = secured.http(f"https://{secured.domain}{path}").values("Set-Cookie")
         assert {"secure", "httponly", "samesite=lax"} <= flags(line), f"{path}: {line}"
-    answer = secured.http(
-        f"https://{secured.domain}/login_json", method="POST", body=b"{}", headers={"Content-Type": "application/json"}
-    )
-    assert all({"secure", "httponly"} <= flags(line) for line in answer.values("Set-Cookie"))
+    body = json.dumps({"username": "student01", "password": PASSWORDS["student01"]}).encode()
+    kind = {"Content-Type": "application/json"}
+    answer = secured.http(f"https://{secured.domain}/login_json", method="POST", body=body, headers=kind)
+    given = answer.values("Set-Cookie")
+    assert answer.status == 200 and given
+    assert all({"secure", "httponly", "samesite=lax"} <= flags(line) for line in given), given
 
 
 @pytest.mark.wire

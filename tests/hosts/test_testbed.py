@@ -141,7 +141,7 @@ class TestOtherHosts:
         host = make(state="empty")
         assert host.systemd() == "running"
         assert host.http("/").status == 0
-        host.run("! command -v nginx apache2 php mariadb")
+        host.run("for name in nginx apache2 php mariadb; do ! command -v $name || exit 1; done")
 
     @pytest.mark.cells("trixie-nginx")
     def test_ssh_as_an_ordinary_user_with_sudo(self, make: Callable[..., Host], cell: object) -> None:

@@ -32,6 +32,7 @@ def test_security_fixes_install_themselves_and_a_new_release_is_told(
 ) -> None:
     sink.feed(ATOM.format("2.0.1", "2.1.0-RC.1"))
     known = {"chamilo_alert_webhook": HOOK, "chamilo_updates_feed": FEED}
+    fresh.put("/etc/apt/apt.conf.d/20auto-upgrades", 'APT::Periodic::Unattended-Upgrade "0";\n')
     before = audited(playbook, fresh)
     assert (before["updates_os"][0], before["updates_watch"][0]) == ("fail", "fail")
     assert playbook.harden(fresh, "--tags", "updates", **known) > 0
@@ -39,7 +40,9 @@ def test_security_fixes_install_themselves_and_a_new_release_is_told(
     after = audited(playbook, fresh)
     names = ("updates_version", "updates_os", "updates_watch")
     assert {name: after[name] for name in names if after[name][0] != "pass"} == {}
-    # Debian's own program knows what it would do: the security archive, and nothing else of ours.
+    # What is in force, whatever somebody said elsewhere, and that Debian's own program would do it.
+    said = fresh.run("apt-config dump APT::Periodic::Unattended-Upgrade").stdout
+    assert said.strip() == 'APT::Periodic::Unattended-Upgrade "1";'
     tried = fresh.run(["unattended-upgrade", "--dry-run", "--debug"])
     assert "Debian-Security" in tried.stdout + tried.stderr
     assert fresh.run(["systemctl", "is-enabled", "apt-daily-upgrade.timer"]).stdout == "enabled\n"

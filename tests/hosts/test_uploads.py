@@ -168,7 +168,9 @@ def test_rules_among_the_uploads_have_no_effect(among_strangers: Host) -> None:
     assert host.http(f"https://{host.domain}/files/plain.txt").status == 200
     for base in (f"https://{host.domain}/files", *(f"http://old.test:{port}/var/upload/new" for port in STRANGERS)):
         assert not ran(host, base, word)
-    assert word.encode() not in host.http("http://old.test:8081/public/main/auth/lostPassword.php").body
+    # Rules for PHP count for programs beside them, also those of root.
+    host.put(f"{ROOT}/public/files/ours.php", "<?php echo 'ours';")
+    assert word.encode() not in host.http("http://old.test:8081/public/files/ours.php").body
     for name in (".htaccess", ".user.ini"):
         assert host.http(f"https://{host.domain}/files/{name}").status == 403
 
