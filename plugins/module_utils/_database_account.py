@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import ipaddress
 import json
 import os
@@ -663,7 +664,7 @@ class Keeper:
 
     # -- the server --------------------------------------------------------------------------------------------------
 
-    @property
+    @functools.cached_property
     def _is_local(self) -> bool:
         found = _addresses(self.site.database.host)
         return self.site.database.host in _LOCAL or (
