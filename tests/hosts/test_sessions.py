@@ -325,6 +325,10 @@ def test_without_https_people_log_in_by_plain_http(secured: Host, playbook: Play
     assert login(secured) and not logs_in()
     playbook.harden(secured, "--tags", "https", chamilo_https_state="absent")
     assert logs_in()
+    # What the section writes for plain http stays.
+    playbook.harden(secured, "--tags", "https,sessions", chamilo_https_state="absent")
+    assert playbook.harden(secured, "--tags", "https", chamilo_https_state="absent") == 0
+    assert logs_in() and "sessions:" in secured.run("chamilo-hardening status").stdout
 
 
 def test_a_value_that_cannot_work_is_refused_by_name(fresh: Host, playbook: Playbook) -> None:
