@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import itertools
 import json
 import os
 import re
@@ -299,40 +300,48 @@ def answers(
     definition: Definition, groups: Sequence[Sequence[Trial]], budget: float
 ) -> Iterator[tuple[Trial, list[str], float]]:
     """For each line the addresses that come out, and the seconds it took. A group that takes too long is refused."""
+    first_in = {trial.line: number for number, group in reversed(list(enumerate(groups))) for trial in group}
     told = {
         "name": definition.name,
         "text": definition.text(),
         "budget": budget,
-        "groups": [[trial.line for trial in group] for group in groups],
+        # Samples that are alike yield many a line more than once. One answer is enough.
+        "groups": [
+            list(dict.fromkeys(trial.line for trial in group if first_in[trial.line] == number))
+            for number, group in enumerate(groups)
+        ],
     }
+    known: dict[str, tuple[list[str], float]] = {}
     with _Process(json.dumps(told)) as engine:
         first = engine.take()
         if first is None:
             raise Fail2banError(f"fail2ban's own engine could not be used: {engine.complaint()}")
         _read(definition, first)
-        for group in groups:
-            for trial in group:
+        for trial in itertools.chain.from_iterable(groups):
+            if trial.line not in known:
                 answer = engine.take()
                 if answer is not None:
-                    yield trial, answer[0], answer[1]
+                    known[trial.line] = answer[0], answer[1]
                 elif -engine.ended() in (signal.SIGPROF, signal.SIGALRM):
                     raise FilterError(_too_slow(trial, budget))
                 else:
                     raise Fail2banError(f"fail2ban's own engine stopped: {engine.complaint()}")
+            yield trial, *known[trial.line]
 
 
 class _Process:
     """fail2ban's engine at work, in a process of its own that ends with the block."""
 
     def __init__(self, told: str) -> None:
-        self._errors = tempfile.TemporaryFile()
+        # Files: to wake somebody up for each answer takes as long as the answer.
+        self._answers, self._errors = tempfile.TemporaryFile(), tempfile.TemporaryFile()
         with tempfile.TemporaryFile() as work:
             work.write(told.encode())
             work.seek(0)
             self._process = subprocess.Popen(
                 [interpreter(), "-c", ENGINE],
                 stdin=work,
-                stdout=subprocess.PIPE,
+                stdout=self._answers,
                 stderr=self._errors,
                 env={"LC_ALL": "C.UTF-8"},
             )
@@ -342,12 +351,16 @@ class _Process:
 
     def __exit__(self, *_exception: object) -> None:
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        self._answers.close()
         self._errors.close()
 
     def take(self) -> Any:
-        """Its next answer, or None when it has ended."""
-        line = self._process.stdout.readline() if self._process.stdout else b""
+        """Its next answer, or None when there are no more. The first one is there when it has ended."""
+        if self._process.returncode is None:
+            self._process.wait()
+            self._answers.seek(0)
+        line = self._answers.readline()
         return json.loads(line) if line.endswith(b"\n") else None
 
     def ended(self) -> int:

@@ -565,6 +565,21 @@ def test_the_engine_is_told_the_budget_and_the_file(fake, monkeypatch):
     assert told[0]["groups"][0] == [NGINX]
 
 
+def test_a_line_that_many_samples_yield_is_tried_once_and_judged_for_each(fake, monkeypatch):
+    told = []
+    monkeypatch.setattr(engine, "_Process", lambda text: told.append(json.loads(text)) or fake(text))
+    alike = [FAILURE, Sample(NGINX.replace(" 401 ", " 200 "))]
+    engine.prove(GOOD, alike)
+    lines = [line for group in told[0]["groups"] for line in group]
+    wanted = [
+        line for each in alike for line in (*(trial.line for trial in engine.plants(each, False)), *engine.strain(each))
+    ]
+    assert len(lines) == len(set(lines)) < len(wanted)
+    assert set(lines) == {*wanted, *(each.line for each in alike)}
+    # The same line, out of which somebody has to come for one sample and nobody for the other.
+    assert "A line that must not match does" in refused(FAILURE, Sample(NGINX))
+
+
 def test_what_fail2ban_refuses_or_reads_differently(fake):
     fake.first = {"refused": "no group"}
     assert "fail2ban itself refuses the filter: no group" in refused(FAILURE)
