@@ -37,7 +37,7 @@ class ActionModule(ActionBase):
     def _holds(self, task_vars: Mapping[str, Any]) -> bool:
         given = {"state": "present", **self._task.args}
         info = seen(self._task, task_vars)
-        known = info.get("settings_in_force", {}).get(given.get("section"))
+        known = info.get("settings_in_force", {}).get(given.get("section", ""))
         if not known or given.pop("state") != "present" or not set(given) <= {*WANTED, *ELSE}:
             return False
         try:

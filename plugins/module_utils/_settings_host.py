@@ -52,6 +52,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._state import (
 _TRIES = 3
 _LOCK_SECONDS = 60.0
 _CACHE_SECONDS = 120
+_PRODUCTION = Wish({"platform.server_type": "prod"})
 
 
 @dataclass(frozen=True)
@@ -365,8 +366,13 @@ class Host:
 
 
 def in_force(site: Site, state: str = STATE, read: Query | None = None) -> dict[str, dict[str, Any]]:
-    """What each section asked for last, where it still holds and can be shown: no secret is in it."""
-    wishes = {
+    """What each section asked for last, where it still holds and can be shown: no secret is in it.
+
+    By the empty name, production mode: a section asks for it and does not take it back.
+    """
+    if not site.root:
+        return {}
+    wishes = {"": _PRODUCTION} | {
         name: kept.asked
         for name, kept in _settings_memory.recall(state).items()
         # A setting may be unknown to this version: another one asked for it.
@@ -375,8 +381,6 @@ def in_force(site: Site, state: str = STATE, read: Query | None = None) -> dict[
         and kept.asked.values.keys() <= CATALOGUE.keys()
         and not kept.asked.secret
     }
-    if not wishes:
-        return {}
     application = Application(site.root, site.php.user, site.environment.get("APP_ENV", "prod"))
     host = Host(Account("") if read else Reader.of_site(site).account, application, state, read=read)
     return {name: wishes[name].to_json() for name in host.holding(wishes)}

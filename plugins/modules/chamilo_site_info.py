@@ -149,7 +149,7 @@ settings_in_force:
   description:
     - What M(chamilo.hardening.chamilo_settings) was asked for last by each section, as far as nothing of it would
       change now. For each name the V(values) as the table holds them, and the options V(reset), V(portals), V(lock)
-      and V(pin).
+      and V(pin). By the empty name, whether the portals are in production mode.
     - Without root, and for settings that may hold a secret, there is none.
   returned: success
   type: dict

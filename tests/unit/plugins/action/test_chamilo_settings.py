@@ -35,6 +35,10 @@ QUESTIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (known({**ASKED, "values": {CHECK: "false"}}), {}),
 ]
 ANSWERED: list[tuple[dict[str, Any], dict[str, Any]]] = [(known(ASKED), {})]
+# Production mode has no section. What another section holds says nothing of it.
+TYPE = "platform.server_type"
+SECTIONLESS = {"chamilo_root": ROOT, "settings": {TYPE: "prod"}}
+PRODUCTION = {"values": {TYPE: "prod"}, "reset": [], "portals": None, "lock": None, "pin": None}
 
 
 def test_only_what_discovery_found_in_force_is_not_asked_for_again(ansible: Any) -> None:
@@ -43,3 +47,13 @@ def test_only_what_discovery_found_in_force_is_not_asked_for_again(ansible: Any)
         for variables, options in [*QUESTIONS, *ANSWERED]
     ]
     assert ansible.ask(questions) == [(0, 0, 1)] * len(QUESTIONS) + [(1, 0, 0)]
+
+
+def test_production_mode_is_known_without_a_section(ansible: Any) -> None:
+    holds = known(ASKED)
+    holds["__chamilo_common_info"]["settings_in_force"][""] = PRODUCTION
+    questions = [
+        (variables, {"chamilo.hardening.chamilo_settings": {**SECTIONLESS, **options}})
+        for variables, options in [(known(ASKED), {}), (holds, {"settings": {TYPE: "test"}}), (holds, {})]
+    ]
+    assert ansible.ask(questions) == [(0, 0, 1), (0, 0, 1), (1, 0, 0)]

@@ -543,6 +543,15 @@ def test_what_sections_asked_for_is_in_force_until_somebody_changes_it(fake, por
     assert seen_in_force(fake, portal) == {}
 
 
+def test_production_mode_is_in_force_without_the_name_of_a_section(fake, portal):
+    section(fake, portal, {"platform.server_type": "prod"}, "")
+    asked = {"values": {"platform.server_type": "prod"}, "reset": [], "portals": None, "lock": None, "pin": None}
+    assert seen_in_force(fake, portal) == {"": asked}
+    assert in_force(Site(domain="campus.test"), portal.state, fake.ask) == {}, "no portal was found"
+    fake.database.execute("UPDATE settings SET selected_value = 'test' WHERE variable = 'server_type'")
+    assert seen_in_force(fake, portal) == {}
+
+
 def test_what_was_asked_for_last_counts(fake, portal):
     section(fake, portal, {KEYS[1]: 5}, "brute_force:campus")
     section(fake, portal, {KEYS[1]: 3}, "brute_force:campus", access_url=["1"])
