@@ -14,7 +14,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backup import fingerprint
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup_key import fingerprint
 
 
 class ActionModule(ActionBase):

@@ -18,9 +18,7 @@ import contextlib
 import datetime
 import errno
 import fcntl
-import glob
 import hashlib
-import hmac
 import ipaddress
 import json
 import lzma
@@ -36,24 +34,32 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _alert,
+    _backup_key,
     _database,
     _env,
     _host,
     _records,
     _state,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup_portal import (
+    BackupError,
+    Portal,
+    note,
+    path_of,
+    portals,
+    remember,
+    remembered,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._links import DIRECTORY
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import open_trusted
 
-CONFIGURATION = "/etc/chamilo-hardening"
-RECORD = "backups.json"
 CACHE = "/var/cache/chamilo-hardening/restic"
 TAG = "chamilo-hardening"
 DUMP = "/database.sql"  # its path in the snapshot
@@ -71,12 +77,6 @@ GENTLE = (*LEASH, "nice", "-n", "19", "ionice", "-t", "-c", "2", "-n", "7")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-class BackupError(Exception):
-    """A backup, drill or restore that did not go well. The text says why, without a secret."""
-
-    complaint = ""  # all that restic said
-
-
 class NeedsALook(BackupError):
     """The backup was made; what else is wrong. The text says what."""
 
@@ -85,117 +85,7 @@ class Busy(BackupError):
     """Another backup, drill or restore of this portal is going on."""
 
 
-@dataclass(frozen=True)
-class Portal:
-    """What is backed up, and to where. Empty texts: not there."""
-
-    site: str
-    domain: str
-    root: str
-    web_user: str = "www-data"
-    php: str = ""  # 8.4
-    php_service: str = ""
-    host: str = "localhost"
-    port: int = 3306
-    socket: str = ""
-    name: str = ""
-    repository: str = ""
-    offsite: str = ""
-    keep_daily: int = 7
-    keep_weekly: int = 5
-    keep_monthly: int = 12
-    scratch: str = ""
-    drills: bool = True
-
-    @property
-    def local(self) -> bool:
-        """Whether the database server runs on this host."""
-        return self.host in ("", "localhost", "127.0.0.1", "::1")
-
-    @property
-    def key_file(self) -> str:
-        return f"{CONFIGURATION}/backups-{self.site}.key"
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        """The repositories, the first one first."""
-        return tuple(filter(None, (self.repository, self.offsite)))
-
-    @property
-    def farthest(self) -> str:
-        """The one a drill and a restore read, if nothing else is said."""
-        if not self.places:
-            raise BackupError(f"No repository is configured for {self.domain}: set chamilo_backups_repository.")
-        return self.places[-1]
-
-    @property
-    def folder(self) -> str:
-        return os.path.realpath(self.root)
-
-
-def path_of(site: str) -> str:
-    return f"{CONFIGURATION}/backups-{site}.json"
-
-
-def parse(text: str, where: str) -> Portal:
-    try:
-        known = json.loads(text)
-        return Portal(**{field.name: known[field.name] for field in fields(Portal) if field.name in known})
-    except (ValueError, TypeError) as problem:
-        raise BackupError(f"{where} cannot be used: {problem}. Run the playbook harden again.") from problem
-
-
-def portals() -> list[Portal]:
-    """The portals of this host that are backed up."""
-    found = []
-    for path in sorted(glob.glob(path_of("*"))):
-        with open(path, encoding="utf-8") as stream:
-            found.append(parse(stream.read(), path))
-    return found
-
-
-def chosen(site: str) -> Portal:
-    """The portal of this name or domain; without one, the only portal of the host."""
-    known = portals()
-    found = [portal for portal in known if site in (portal.site, portal.domain)] if site else known
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(portal.site for portal in known) or "none"
-    if site or not known:
-        raise BackupError(f"No portal {site or 'at all'} is backed up here. Known: {names}.")
-    raise BackupError(f"Say which portal: --site {names.replace(', ', ' or --site ')}.")
-
-
-# ------------------------------------------------------------------------------------------------- memory
-
-
-def _memory_path(portal: Portal) -> str:
-    return os.path.join(_state.STATE, "backups", f"{portal.site}.json")
-
-
-def remembered(portal: Portal) -> dict[str, Any]:
-    try:
-        with open(_memory_path(portal), encoding="utf-8") as stream:
-            known = json.load(stream)
-    except (FileNotFoundError, ValueError):  # replaced whole: a damaged one is as good as none
-        known = {}
-    return {"repositories": {}, "last": {}, "good": {}, "upkeep": {}, "open": "", **known}
-
-
-def remember(portal: Portal, memory: Mapping[str, Any]) -> None:
-    _state.replace_file(_memory_path(portal), json.dumps(memory, indent=1, sort_keys=True) + "\n")
-
-
-def note(portal: Portal, name: str, done: bool, detail: str, **more: Any) -> None:
-    """Write down how a job went: for this portal, and for the host, whose audit sees the worst of all its portals."""
-    _records.note(f"backups-{portal.site}.json", name, done, detail, **more)
-    merged: dict[str, Any] = {}
-    for known in portals() or [portal]:
-        for job, entry in _records.read(f"backups-{known.site}.json").items():
-            worst = merged.get(job)
-            if worst is None or (entry["ok"], entry["at"]) < (worst["ok"], worst["at"]):
-                merged[job] = {**entry, "site": known.site}
-    _state.replace_file(os.path.join(_state.STATE, RECORD), json.dumps(merged, indent=1, sort_keys=True) + "\n")
+# ------------------------------------------------------------------------------------------------- who is told
 
 
 def tell(portal: Portal, title: str, text: str, again: bool = False) -> None:
@@ -398,7 +288,7 @@ def restic() -> str:
 def _credentials(portal: Portal) -> dict[str, str]:
     """What restic needs to get into the repository, as the role wrote it: NAME=value lines."""
     try:
-        with open(f"{CONFIGURATION}/backups-{portal.site}.env", encoding="utf-8") as stream:
+        with open(portal.credentials_file, encoding="utf-8") as stream:
             return dict(line.rstrip("\n").split("=", 1) for line in stream if "=" in line)
     except FileNotFoundError:
         return {}
@@ -507,7 +397,7 @@ def _has_routines(portal: Portal) -> bool:
 @contextlib.contextmanager
 def dumping(portal: Portal) -> Iterator[tuple[list[str], tuple[int, ...]]]:
     """The command that dumps the portal's database, and the descriptors it needs."""
-    account = f"{CONFIGURATION}/backup-{portal.site}.cnf"
+    account = portal.account_file
     if os.path.exists(account) and not _has_routines(portal):
         yield [dumper(), f"--defaults-file={account}", *DUMP_OPTIONS, *PROGRAMS, "--", portal.name], ()
     elif _by_socket(portal):
@@ -1069,92 +959,11 @@ def _upkeep(portal: Portal, memory: dict[str, Any], url: str) -> list[str]:
 # ------------------------------------------------------------------------------------------------- the key
 
 
-def fingerprint(key: str, salt: str) -> str:
-    """Shows whether two keys are the same without showing a key."""
-    return hmac.new(salt.encode(), key.strip().encode(), "sha256").hexdigest()
-
-
-@dataclass
-class Kept:
-    """How it stands with the key on this host."""
-
-    changed: bool
-    held: bool
-    due: list[str]
-    key: str = ""
-    fingerprint: str = ""
-
-
-def keep_key(site: str, given: str, salt: str, controller: str, create: bool, check: bool) -> Kept:
-    """Have a key, the given one if there is one, and write down whether the controller holds it too.
-
-    ``controller``: which machine that is; empty when it is this one, or nobody can tell.
-    """
-    portal = Portal(site, site, "")
-    known = [known for known in portals() if known.site == site]
-    portal = known[0] if known else portal
-    try:
-        with open(portal.key_file, encoding="utf-8") as stream:
-            key = stream.read().strip()
-    except FileNotFoundError:
-        key = ""
-    if key and given and not hmac.compare_digest(key.encode(), given.strip().encode()):
-        raise BackupError(
-            f"The key in {portal.key_file} is not the one the controller holds. Backups were made with the one on the "
-            "host, so it stays. If you want another, add it to the repositories with `restic key add` first, then "
-            "replace that file."
-        )
-    changed = not key
-    if not key:
-        if not given and not create:
-            raise BackupError("There is no key here, and the controller holds none: set chamilo_backups_password.")
-        _refuse_another(portal, given)
-        key = given.strip() or secrets.token_urlsafe(32)
-        if not check:
-            _state.replace_file(portal.key_file, key + "\n")
-    held = bool(given and controller and controller != _machine())
-    if not check and (given or not controller):
-        proof = {"salt": salt, "fingerprint": fingerprint(key, salt)}
-        words = (
-            "The machine that runs the playbook holds a copy of the key."
-            if held
-            else "The only copy of the key that is known is on this host: run the playbook from another machine."
-        )
-        note(portal, "encrypted", held, words, **proof)
-    return Kept(changed, held, due(portal), key, fingerprint(key, salt))
-
-
-def _compared(portal: Portal) -> dict[str, Any]:
-    """What is known of the key that was there when it was compared: "salt" and "fingerprint", or neither."""
-    entry: dict[str, Any] = _records.read(f"backups-{portal.site}.json").get("encrypted", {})
-    return entry if entry.get("fingerprint") else {}
-
-
-def _refuse_another(portal: Portal, given: str) -> None:
-    """The key is gone, or its file is empty: another one could not read the backups that were made so far."""
-    known = _compared(portal)
-    if known and fingerprint(given, str(known.get("salt", ""))) != known["fingerprint"]:
-        raise BackupError(
-            f"The key in {portal.key_file} is gone, and the controller does not hold it. Without it the backups that "
-            "were made so far cannot be read. Bring it back: run the playbook from the machine with the copy "
-            "(chamilo_backups_key_folder), or set chamilo_backups_password. If it is lost for good, remove "
-            f'"encrypted" from {_state.STATE}/backups-{portal.site}.json and name new repositories.'
-        )
-
-
-def _machine() -> str:
-    try:
-        with open("/etc/machine-id", encoding="utf-8") as stream:
-            return stream.read().strip()
-    except FileNotFoundError:
-        return ""
-
-
 def _compare_key(portal: Portal) -> None:
     """The copy elsewhere is of the key that was there when the two were compared."""
-    known = _compared(portal)
+    known = _backup_key.compared(portal)
     with open(portal.key_file, encoding="utf-8") as stream:
-        present = fingerprint(stream.read(), str(known.get("salt", "")))
+        present = _backup_key.fingerprint(stream.read(), str(known.get("salt", "")))
     if known.get("ok") and known["fingerprint"] != present:
         words = "The key on this host is no longer the one of which there is a copy elsewhere."
         note(portal, "encrypted", False, words, salt=known["salt"], fingerprint=known["fingerprint"])
@@ -1162,15 +971,6 @@ def _compare_key(portal: Portal) -> None:
 
 
 # ------------------------------------------------------------------------------------------------- daily
-
-
-def due(portal: Portal) -> list[str]:
-    """What never succeeded as things are now: the role does it at once."""
-    known = _records.read(f"backups-{portal.site}.json")
-    last = remembered(portal)["last"]
-    reached = last.get("offsite") or not portal.offsite
-    jobs = [] if known.get("database", {}).get("ok") and reached else ["backup"]
-    return [*jobs, *([] if known.get("drill", {}).get("ok") else ["drill"])]
 
 
 def late() -> list[str]:

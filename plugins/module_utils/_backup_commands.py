@@ -14,8 +14,8 @@ import syslog
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _backup, _drill, _restore
-from ansible_collections.chamilo.hardening.plugins.module_utils._backup import BackupError, Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils import _backup, _backup_portal, _drill, _restore
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup_portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
 
 __all__ = ["BackupError", "add"]
@@ -81,11 +81,11 @@ def _restored(options: argparse.Namespace, say: Callable[..., None]) -> int:
     if options.repository_file:
         with open(options.repository_file, encoding="utf-8") as stream:
             repository = stream.read().strip()
-    known = [portal for portal in _backup.portals() if options.site in ("", portal.site, portal.domain)]
+    known = [portal for portal in _backup_portal.portals() if options.site in ("", portal.site, portal.domain)]
     if repository and not known:
         portal = _restore.begin(options.site, repository)
     else:
-        portal = _backup.chosen(options.site)
+        portal = _backup_portal.chosen(options.site)
     if options.part == "list":
         print(*_restore.runs(portal, options.source), sep="\n")
         return 0
@@ -107,7 +107,7 @@ def _each(
 ) -> int:
     """Do it for the portal that was named, or all of them; 1 when it failed for one."""
     worst = 0
-    for portal in (not options.site and _backup.portals()) or [_backup.chosen(options.site)]:
+    for portal in (not options.site and _backup_portal.portals()) or [_backup_portal.chosen(options.site)]:
         try:
             lines = work(portal, options.accept)
         except (BackupError, DatabaseError, OSError) as problem:

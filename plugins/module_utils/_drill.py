@@ -37,8 +37,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _backup, _records, _state
-from ansible_collections.chamilo.hardening.plugins.module_utils._backup import BackupError, Pair, Portal, Repository
+from ansible_collections.chamilo.hardening.plugins.module_utils import (
+    _backup,
+    _backup_key,
+    _backup_portal,
+    _records,
+    _state,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup import Pair, Repository
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup_portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._links import open_path
 from ansible_collections.chamilo.hardening.plugins.module_utils._restore import DISCREET, complaint
 
@@ -61,7 +68,7 @@ def drill(portal: Portal, accept: bool = False) -> list[str]:
     """Try it. What is wrong is written down and told; then it is raised."""
     # One on the whole host: whatever runs as the drill's account is ended when one begins.
     with _backup.alone(replace(portal, site=_EVERY), "drill", _PATIENCE), _backup.alone(portal, "drill", 600):
-        memory = _backup.remembered(portal)
+        memory = _backup_portal.remembered(portal)
         began = time.time()
         attempt = _Drill(portal, memory, accept)
         problem = ""
@@ -76,8 +83,8 @@ def drill(portal: Portal, accept: bool = False) -> list[str]:
             _write(portal, result)
             raise BackupError(problem)
         _write(portal, result)
-        _backup.note(portal, "drill", True, words)
-        _backup.remember(portal, memory)
+        _backup_portal.note(portal, "drill", True, words)
+        _backup_portal.remember(portal, memory)
     return attempt.lines
 
 
@@ -118,7 +125,7 @@ class _Drill:
         self._read()
         scratch = tempfile.mkdtemp(prefix="chamilo-hardening-drill-", dir=self.portal.scratch or "/var/tmp")
         self.memory["scratch"] = scratch
-        _backup.remember(self.portal, self.memory)
+        _backup_portal.remember(self.portal, self.memory)
         try:
             tables = self._fetch_dump(pair, scratch)
             self._fetch_files(pair, scratch, sample)
@@ -136,7 +143,7 @@ class _Drill:
         scratch = str(self.memory.pop("scratch", ""))
         if scratch and os.path.lexists(scratch):
             _backup.on_tree("rm", "-rf", "--", scratch)
-            _backup.remember(self.portal, self.memory)
+            _backup_portal.remember(self.portal, self.memory)
 
     @functools.cached_property
     def bulk(self) -> list[str]:
@@ -153,7 +160,7 @@ class _Drill:
         self.place.reached(self.memory)
         encrypted = _records.read(f"backups-{self.portal.site}.json").get("encrypted", {})
         with open(self.portal.key_file, encoding="utf-8") as stream:
-            present = _backup.fingerprint(stream.read(), str(encrypted.get("salt", "")))
+            present = _backup_key.fingerprint(stream.read(), str(encrypted.get("salt", "")))
         if encrypted.get("fingerprint") not in (None, present):
             raise BackupError("The key on this host is no longer the one of which there is a copy elsewhere.")
         self.place.unlock()

@@ -23,6 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _antivirus,
     _backup,
     _backup_commands,
+    _backup_portal,
     _daily,
     _env_memory,
     _migrate,
@@ -360,7 +361,7 @@ def _window_opened(options: argparse.Namespace, engine: Engine) -> int:
 
 def _save_first(site: str) -> None:
     """A backup of the portal whose program is about to change."""
-    saved = [portal for portal in _backup.portals() if portal.site == site]
+    saved = [portal for portal in _backup_portal.portals() if portal.site == site]
     if not saved:
         _say("No backup was taken: the section backups is not in force here. Take one of your own first.")
     for portal in saved:
@@ -370,7 +371,7 @@ def _save_first(site: str) -> None:
         except _backup.NeedsALook as problem:
             _say(f"The backup of {portal.domain} was made, and needs a look: {problem}", syslog.LOG_WARNING)
             continue
-        except (_backup.BackupError, DatabaseError, OSError) as problem:
+        except (_backup_portal.BackupError, DatabaseError, OSError) as problem:
             raise _window.WindowError(
                 f"There is no good backup, so the window stays shut: {problem} "
                 "To open it all the same: chamilo-hardening window open --without-backup"

@@ -32,6 +32,7 @@ from typing import IO, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _backup,
+    _backup_portal,
     _database,
     _env,
     _machine,
@@ -39,7 +40,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _records,
     _state,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._backup import BackupError, Pair, Portal, Repository
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup import Pair, Repository
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup_portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._links import mounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError, open_trusted
@@ -105,9 +107,9 @@ def begin(site: str, url: str) -> Portal:
     pairs = place.pairs()
     if not pairs:
         raise BackupError(f"{place.shown} holds no complete backup of {site}.")
-    path = _backup.path_of(site)
+    path = _backup_portal.path_of(site)
     text, _complaint = place.run("dump", pairs[-1].files.id, path)
-    portal = replace(_backup.parse(text, path), offsite=url)
+    portal = replace(_backup_portal.parse(text, path), offsite=url)
     if not os.path.exists(path):  # with the address given: the one in the backup may be gone
         _state.replace_file(path, json.dumps(asdict(portal), indent=1, sort_keys=True) + "\n")
     return portal
@@ -226,7 +228,7 @@ class _Work:
         ]
 
     def _linked(self) -> list[str]:
-        ours = (self.saved, _backup.path_of(self.portal.site))
+        ours = (self.saved, _backup_portal.path_of(self.portal.site))
         return [path for path in self.pair.files.paths if path not in ours]
 
     def stage_file(self, path: str) -> None:
@@ -659,7 +661,7 @@ def _socket(portal: Portal) -> str:
 
 
 def _login(portal: Portal) -> str:
-    return f"{_backup.CONFIGURATION}/restore-{portal.site}.cnf"
+    return f"{_backup_portal.CONFIGURATION}/restore-{portal.site}.cnf"
 
 
 def _may_restore(portal: Portal) -> bool:

@@ -86,7 +86,8 @@ due:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backup import BackupError, keep_key
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup_key import keep_key
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup_portal import BackupError
 
 
 def main() -> None:

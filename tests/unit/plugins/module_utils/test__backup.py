@@ -24,8 +24,9 @@ from typing import IO, Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _backup, _state
-from ansible_collections.chamilo.hardening.plugins.module_utils._backup import BackupError, Portal, Reading
+from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _backup, _backup_portal, _state
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup import Reading
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup_portal import BackupError, Portal
 
 DUMP = b"""/*M!999999\\- enable the sandbox mode */
 -- MariaDB dump 10.19-11.8.3-MariaDB, for debian-linux-gnu (x86_64)
@@ -43,7 +44,7 @@ CREATE TABLE `user` (
 
 @pytest.fixture(autouse=True)
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(_backup, "CONFIGURATION", str(tmp_path / "etc"))
+    monkeypatch.setattr(_backup_portal, "CONFIGURATION", str(tmp_path / "etc"))
     monkeypatch.setattr(_state, "STATE", str(tmp_path / "state"))
     (tmp_path / "etc").mkdir()
     return tmp_path
@@ -92,7 +93,7 @@ def test_where_the_portal_was_is_found_in_the_snapshot(
     listed = ["/srv/data/var", "/www/releases/7/bin/console", "/www/releases/7/var", "/www/releases/7/x/bin/console"]
     place = _backup.Repository(there, "/repository")
     monkeypatch.setattr(place, "nodes", lambda _id: [{"path": path} for path in listed])
-    saved = _backup.Snapshot("f1", "tree", 0, "run", (*paths, _backup.path_of("campus")))
+    saved = _backup.Snapshot("f1", "tree", 0, "run", (*paths, _backup_portal.path_of("campus")))
     assert _backup.saved_root(there, place, saved) == root
 
 
@@ -145,7 +146,7 @@ def test_both_halves_are_of_one_day(folders: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(_backup, "_save_files", files)
     monkeypatch.setattr(_backup.datetime, "datetime", Clock)
     there = portal(folders, repository="/repository")
-    _backup._pair(there, _backup.remembered(there))
+    _backup._pair(there, _backup_portal.remembered(there))
     assert times == [f"2026-11-27 {earlier}", f"2026-11-27 {now}"]
 
 
@@ -532,20 +533,6 @@ def test_only_paths_that_are_too_long_may_stay_away_from_what_is_fetched(
         assert place.fetch("id", "/staging") is left
 
 
-def test_the_audit_sees_the_worst_of_all_portals(folders: Path) -> None:
-    for site in ("one", "two"):
-        (folders / "etc" / f"backups-{site}.json").write_text(
-            json.dumps({"site": site, "domain": f"{site}.test", "root": "/x"})
-        )
-    one, two = _backup.portals()
-    _backup.note(one, "database", False, "broken")
-    _backup.note(two, "database", True, "fine")
-    entry = json.loads((folders / "state" / "backups.json").read_text())["database"]
-    assert (entry["ok"], entry["detail"], entry["site"]) == (False, "broken", "one")
-    _backup.note(one, "database", True, "fine again")
-    assert json.loads((folders / "state" / "backups.json").read_text())["database"]["ok"] is True
-
-
 def test_one_backup_at_a_time(folders: Path) -> None:
     with _backup.alone(portal(folders), "drill"):
         with pytest.raises(_backup.Busy, match="drill"), _backup.alone(portal(folders), "backup"):
@@ -562,7 +549,7 @@ def test_late_ones_are_told(folders: Path, monkeypatch: pytest.MonkeyPatch) -> N
     )
     assert len(_backup.late()) == 2 and told == ["The backup is late", "The drill is late"]
     for name in ("database", "drill"):
-        _backup.note(_backup.portals()[0], name, True, "fine")
+        _backup_portal.note(_backup_portal.portals()[0], name, True, "fine")
     assert _backup.late() == ["Backups and drills are in time."]
     # The clock was wrong, and is right now.
     before = time.time() - 7200
@@ -577,18 +564,6 @@ def test_no_drill_is_late_where_none_are_made(folders: Path, monkeypatch: pytest
         json.dumps({"site": "campus", "domain": "campus.test", "root": "/x", "drills": False})
     )
     assert len(_backup.late()) == 1 and told == ["The backup is late"]
-
-
-def test_a_portal_must_be_named_where_there_are_several(folders: Path) -> None:
-    with pytest.raises(BackupError, match="Known: none"):
-        _backup.chosen("")
-    for site in ("one", "two"):
-        (folders / "etc" / f"backups-{site}.json").write_text(
-            json.dumps({"site": site, "domain": f"{site}.test", "root": "/x"})
-        )
-    with pytest.raises(BackupError, match="--site one or --site two"):
-        _backup.chosen("")
-    assert _backup.chosen("two.test").site == "two"
 
 
 def test_a_backup_is_made_even_when_nobody_can_be_told_of_a_copy(
@@ -629,14 +604,14 @@ def test_a_backup_that_was_made_and_needs_a_look_is_told_from_one_that_failed(
         _backup.backup(there)
     assert told == [("The backup needs a look", "store.example is not there")]
     # Nobody can be told, and the key is another one than that of which there is a copy.
-    _backup.note(there, "encrypted", True, "", salt="s", fingerprint="another")
+    _backup_portal.note(there, "encrypted", True, "", salt="s", fingerprint="another")
     monkeypatch.setattr(_backup, "tell", nobody)
     with pytest.raises(_backup.NeedsALook):
         _backup.backup(there)
     made_up(folders, monkeypatch)
     # Much less than before: nobody knows whether it would be enough.
-    memory = _backup.remembered(there)
-    _backup.remember(there, {**memory, "good": {**memory["good"], "files": 100}})
+    memory = _backup_portal.remembered(there)
+    _backup_portal.remember(there, {**memory, "good": {**memory["good"], "files": 100}})
     with pytest.raises(BackupError, match="1 files were saved") as raised:
         _backup.backup(there)
     assert not isinstance(raised.value, _backup.NeedsALook)
@@ -732,7 +707,7 @@ def test_the_account_for_backups_dumps_unless_it_cannot_see_all(
 def test_without_the_application_s_environment_nothing_is_dumped_as_nobody(folders: Path) -> None:
     (folders / "chamilo").mkdir()
     os.mkfifo(folders / "chamilo/.env")
-    with pytest.raises(_backup.BackupError, match=r"\.env cannot be read: no regular file"):
+    with pytest.raises(_backup_portal.BackupError, match=r"\.env cannot be read: no regular file"):
         with _backup.dumping(portal(folders, host="db.example.org", name="chamilo")):
             pass
 

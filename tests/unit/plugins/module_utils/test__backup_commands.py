@@ -13,11 +13,12 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _backup,
+    _backup_portal,
     _drill,
     _program,
     _restore,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._backup import BackupError
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup_portal import BackupError
 
 
 @pytest.fixture
@@ -46,10 +47,10 @@ def host(monkeypatch, tmp_path):
     def begin(site, url):
         host.did.append((site, url))
         portals(site)
-        return _backup.chosen(site)
+        return _backup_portal.chosen(site)
 
     host.portals = portals
-    monkeypatch.setattr(_backup, "CONFIGURATION", str(tmp_path))
+    monkeypatch.setattr(_backup_portal, "CONFIGURATION", str(tmp_path))
     monkeypatch.setattr(_backup, "backup", job("backup"))
     monkeypatch.setattr(_drill, "drill", job("drill"))
     monkeypatch.setattr(_restore, "restore", restore)
@@ -107,7 +108,7 @@ def test_what_is_not_said_clearly_is_not_done(host, capsys, known, arguments, wo
 
 
 def test_a_damaged_configuration_is_said(host, capsys):
-    open(_backup.path_of("campus"), "w", encoding="utf-8").write("{")
+    open(_backup_portal.path_of("campus"), "w", encoding="utf-8").write("{")
     assert _program.main(["backup"]) == 1
     assert "backups-campus.json cannot be used" in capsys.readouterr().err
 

@@ -21,15 +21,22 @@ from typing import Any, cast
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _backup, _drill, _state
-from ansible_collections.chamilo.hardening.plugins.module_utils._backup import BackupError, Pair, Portal, Snapshot
+from ansible_collections.chamilo.hardening.plugins.module_utils import (
+    _backup,
+    _backup_key,
+    _backup_portal,
+    _drill,
+    _state,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup import Pair, Snapshot
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup_portal import BackupError, Portal
 
 KEY = "a key"
 
 
 @pytest.fixture
 def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
-    monkeypatch.setattr(_backup, "CONFIGURATION", str(tmp_path))
+    monkeypatch.setattr(_backup_portal, "CONFIGURATION", str(tmp_path))
     monkeypatch.setattr(_state, "STATE", str(tmp_path / "state"))
     made = Portal("campus", "campus.test", "/x", repository="/repository", offsite="rest:http://store/x")
     Path(made.key_file).write_text(KEY)
@@ -80,7 +87,7 @@ def test_what_is_not_the_newest_is_refused(portal: Portal, pairs: list[Pair], id
 
 
 def test_a_key_that_changed_is_refused(portal: Portal) -> None:
-    _backup.note(portal, "encrypted", True, "", salt="s", fingerprint=_backup.fingerprint(KEY, "s"))
+    _backup_portal.note(portal, "encrypted", True, "", salt="s", fingerprint=_backup_key.fingerprint(KEY, "s"))
     attempt(portal, pair())._newest()
     Path(portal.key_file).write_text("another")
     with pytest.raises(BackupError, match="no longer the one"):

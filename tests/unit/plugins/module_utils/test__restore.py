@@ -15,14 +15,9 @@ from typing import IO, Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _restore, _state
-from ansible_collections.chamilo.hardening.plugins.module_utils._backup import (
-    BackupError,
-    Pair,
-    Portal,
-    Repository,
-    Snapshot,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils import _backup_portal, _restore, _state
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup import Pair, Repository, Snapshot
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup_portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError
 
 
@@ -630,7 +625,7 @@ def test_a_machine_that_knew_nothing_goes_on_with_the_address_it_was_given(
     """The one in the backup may be of a machine that is gone too, and a restore may need a second run."""
     saved = '{"site": "campus", "domain": "campus.test", "root": "/x", "offsite": "sftp:gone.example:/x"}'
     half = Snapshot("f1", "tree", 0, "run", ())
-    monkeypatch.setattr(_restore._backup, "CONFIGURATION", str(tmp_path))
+    monkeypatch.setattr(_backup_portal, "CONFIGURATION", str(tmp_path))
     monkeypatch.setattr(_restore.Repository, "pairs", lambda _self: [Pair("run", half, half)])
     monkeypatch.setattr(_restore.Repository, "run", lambda *_words: (saved, ""))
     begun = _restore.begin("campus", "/mnt/usb")

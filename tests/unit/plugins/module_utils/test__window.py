@@ -16,7 +16,14 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _backup, _links, _program, _window
+from ansible_collections.chamilo.hardening.plugins.module_utils import (
+    _alert,
+    _backup,
+    _backup_portal,
+    _links,
+    _program,
+    _window,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import (
@@ -343,13 +350,13 @@ def desk(host, monkeypatch):
     """A host on which commands about windows can be typed. ``saved``: backups taken; ``told``: alerts that went out."""
     monkeypatch.setattr(_window, "Windows", lambda _engine: host.windows)
     monkeypatch.setattr(_window, "SITES", write(host, "campus"))
-    monkeypatch.setattr(_backup, "CONFIGURATION", str(host.folder))
+    monkeypatch.setattr(_backup_portal, "CONFIGURATION", str(host.folder))
     monkeypatch.setattr(_program.syslog, "syslog", lambda level, line: None)
     host.saved, host.told, host.broken = [], [], ""
 
     def backup(portal):
         if host.broken:
-            raise _backup.BackupError(host.broken)
+            raise _backup_portal.BackupError(host.broken)
         host.saved.append((portal.site, host.mode()))
         return ["42 files."]
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The key of the backups, and its copy on the controller."""
+"""What the module shows of the key, and to whom."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _backup, _state
+from ansible_collections.chamilo.hardening.plugins.module_utils import _backup_key, _backup_portal, _state
 from ansible_collections.chamilo.hardening.plugins.modules import backup_key
 
 
 @pytest.fixture(autouse=True)
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(_backup, "CONFIGURATION", str(tmp_path / "etc"))
+    monkeypatch.setattr(_backup_portal, "CONFIGURATION", str(tmp_path / "etc"))
     monkeypatch.setattr(_state, "STATE", str(tmp_path / "state"))
-    monkeypatch.setattr(_backup, "_machine", lambda: "host")
+    monkeypatch.setattr(_backup_key, "_machine", lambda: "host")
     (tmp_path / "etc").mkdir()
     return tmp_path
 
@@ -46,44 +46,13 @@ def test_a_key_is_made_once_for_root_alone_and_can_be_fetched(
     assert path.stat().st_mode & 0o777 == 0o600
     second = call(capsys, elsewhere="controller", password=first["key"])
     assert not second["changed"] and "key" not in second
-    assert second["fingerprint"] == _backup.fingerprint(first["key"], "s")
+    assert second["fingerprint"] == _backup_key.fingerprint(first["key"], "s")
     assert noted(folders)["ok"] is True
 
 
-def test_a_key_that_is_there_is_never_replaced(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    call(capsys, elsewhere="controller", password="the first one")
-    answer = call(capsys, elsewhere="controller", password="another one")
-    assert answer["failed"] and "so it stays" in answer["msg"]
-    assert (folders / "etc" / "backups-campus.key").read_text() == "the first one\n"
-
-
-@pytest.mark.parametrize("left", [None, ""])
-def test_a_key_that_is_gone_is_brought_back_and_no_other_takes_its_place(
-    folders: Path, capsys: pytest.CaptureFixture[str], left: str | None
-) -> None:
-    path = folders / "etc" / "backups-campus.key"
-    call(capsys, elsewhere="controller", password="the first one")
-    path.unlink()
-    if left is not None:  # such as by a disk that was full
-        path.write_text(left)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_backup, "tell", lambda *_arguments: None)
-            _backup._compare_key(_backup.Portal("campus", "campus", ""))
-    for arguments in ({}, {"password": "another one"}, {"_ansible_check_mode": True}):
-        answer = call(capsys, elsewhere="controller", **arguments)
-        assert answer["failed"] and f"{path} is gone" in answer["msg"]
-        assert (path.read_text() if path.exists() else None) == left
-    assert call(capsys, elsewhere="controller", password="the first one")["changed"]
-    assert path.read_text() == "the first one\n"
-
-
-@pytest.mark.parametrize("controller", ["", "host"])
-def test_a_copy_on_the_host_itself_does_not_count(
-    folders: Path, capsys: pytest.CaptureFixture[str], controller: str
-) -> None:
-    answer = call(capsys, elsewhere=controller, password="known")
-    assert answer["held"] is False
-    assert noted(folders)["ok"] is False
+def test_what_is_refused_is_said(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = call(capsys, elsewhere="controller", create=False)
+    assert answer["failed"] and "chamilo_backups_password" in answer["msg"]
 
 
 def test_check_mode_makes_nothing(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,11 +60,6 @@ def test_check_mode_makes_nothing(folders: Path, capsys: pytest.CaptureFixture[s
     assert answer["changed"] and answer["due"] == ["backup", "drill"]
     assert not list((folders / "etc").iterdir())
     assert not (folders / "state").exists()
-
-
-def test_a_restore_makes_up_no_key(capsys: pytest.CaptureFixture[str]) -> None:
-    answer = call(capsys, elsewhere="controller", create=False)
-    assert answer["failed"] and "chamilo_backups_password" in answer["msg"]
 
 
 def test_it_works_through_its_action_plugin_only(capsys: pytest.CaptureFixture[str]) -> None:
