@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 SKIPPED = {"/proc", "/sys", "/dev", "/run", "/tmp", "/var/lib/mysql"}
+PRIVATE = "/var/tmp/systemd-private-"  # of units that come and go, such as PHP's own cleaning of sessions
 # MariaDB keeps statistics of its own in these.
 TABLES = ["innodb_index_stats", "innodb_table_stats", "index_stats", "table_stats", "column_stats"]
 
@@ -50,7 +51,8 @@ def units() -> dict[str, str]:
 
 entries = {"/": line("/"), **units()}
 for folder, folders, files in os.walk("/"):
-    folders[:] = [name for name in folders if os.path.join(folder, name) not in SKIPPED]
+    paths = {name: os.path.join(folder, name) for name in folders}
+    folders[:] = [name for name, path in paths.items() if path not in SKIPPED and not path.startswith(PRIVATE)]
     for name in folders + files:
         path = os.path.join(folder, name)
         try:
