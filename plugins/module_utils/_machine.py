@@ -18,7 +18,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 PROGRAM = "/usr/local/sbin/chamilo-hardening"
 LOAD_SECONDS = 90.0
@@ -106,21 +106,29 @@ class Machine:
 
     def command(self, argv: Sequence[str], seconds: float) -> tuple[int, str]:
         """Run a command. One that reloads PHP-FPM is over when its old workers are gone."""
-        reloads = len(argv) == 3 and argv[0] == "systemctl" and argv[1] in _RELOADS
-        master = self._master(argv[2]) if reloads else ""
-        old = _children(master)
+        reloads = len(argv) == 3 and argv[0] == "systemctl" and argv[1] in _RELOADS and _FPM.match(argv[2])
+        # A reload returns while old workers may still answer, and they have no token that tells them.
+        old = self.workers(argv[2]) if reloads else set()
         code, said = self.run(argv, seconds)
-        # A reload of PHP-FPM returns while old workers may still answer, and they have no token that tells them.
-        end = time.monotonic() + TURN_SECONDS
-        while code == 0 and old & _children(master) and time.monotonic() < end:
-            time.sleep(0.05)
+        if code == 0:
+            self.outlast(old)
         return code, said
 
-    def _master(self, service: str) -> str:
-        """The process number of PHP-FPM, which stays the same through a reload. Empty for another service."""
-        if not self.systemd or not _FPM.match(service):
-            return ""
-        return self.run(["systemctl", "show", "--property=MainPID", "--value", service], 30)[1]
+    def workers(self, service: str) -> set[str]:
+        """The process numbers of a service's workers. Empty without systemd, and where the kernel keeps no list."""
+        if not self.systemd:
+            return set()
+        return _children(self.run(["systemctl", "show", "--property=MainPID", "--value", service], 30)[1])
+
+    @staticmethod
+    def outlast(workers: Iterable[str]) -> bool:
+        """Wait until none of these workers takes a connection any more. Returns whether it came to that in time."""
+        end = time.monotonic() + TURN_SECONDS
+        while any(map(_answers, workers)):
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.05)
+        return True
 
     def arm(self, token: str, seconds: int = 0) -> str:
         """Have the host put things back by itself should we die. Returns why that is not so, or an empty text.
@@ -174,8 +182,18 @@ def _children(master: str) -> set[str]:
     try:
         with open(f"/proc/{master}/task/{master}/children", encoding="ascii") as file:
             return set(file.read().split())
-    except OSError:  # none is asked for, it does not run, or this kernel keeps no list
+    except OSError:  # it does not run, or this kernel keeps no list
         return set()
+
+
+def _answers(worker: str) -> bool:
+    """A worker of nginx that takes no more connections says so in its title; one that has ended has none."""
+    try:
+        with open(f"/proc/{worker}/cmdline", "rb") as file:
+            title = file.read()
+    except OSError:
+        return False
+    return bool(title) and b"is shutting down" not in title
 
 
 def split_address(listen: str) -> tuple[str, int]:

@@ -232,7 +232,7 @@ class Windows:
         with self.engine.store.lock("chamilo-hardening window open", LOCK_SECONDS):
             done = Done(window, run(wanted, listing=self.listing(window.path)))
         if portal and window.address:
-            self._let_in(window, portal)
+            done.notes += self._let_in(window, portal)
             if not os.path.exists(f"{os.path.dirname(os.path.dirname(portal.installer['file']))}/updates.conf"):
                 done.notes.append(
                     "Nothing keeps strangers from the installer: the section updates is not in force here."
@@ -274,7 +274,7 @@ class Windows:
             else:
                 done.notes.append(f"{shown(window.path)} is not there any more.")
 
-    def _let_in(self, window: Window, portal: Site) -> None:
+    def _let_in(self, window: Window, portal: Site) -> list[str]:
         installer = portal.installer
         text = {
             "nginx": f'if ($remote_addr = "{window.address}") {{\n    set $chamilo_installer "";\n}}\n',
@@ -283,15 +283,28 @@ class Windows:
         files = [{"path": installer["file"], "content": f"# Written by chamilo-hardening window.\n{text}"}]
         load = {"service": installer["service"], "action": "reload"}
         wanted = {"name": _transaction(window), "files": files, "test": installer["test"], "load": load}
-        self.engine.apply(plan(wanted), Outcome())
+        return self._turned(installer["service"], lambda outcome: self.engine.apply(plan(wanted), outcome))
 
     def _shut(self, window: Window) -> list[str]:
         name = _transaction(window)
-        if name not in self.engine.store.peek()["records"]:
+        record = self.engine.store.peek()["records"].get(name)
+        if not record:
             return []
+        return self._turned(record["load"]["service"], lambda outcome: self.engine.undo(name, outcome))
+
+    def _turned(self, service: str, change: Callable[[Outcome], None]) -> list[str]:
+        """Make a change that is over when the web server answers with it. Returns what there is to say.
+
+        Old workers of nginx take connections for a moment after a reload; those of Apache stop before new ones start.
+        """
         outcome = Outcome()
-        self.engine.undo(name, outcome)
-        return [*outcome.recovered, *outcome.notes]
+        machine = self.engine.machine
+        old = machine.workers(service) if service.startswith("nginx") else set()
+        change(outcome)
+        said = [*outcome.recovered, *outcome.notes]
+        if outcome.loaded and not machine.outlast(old):
+            said.append(f"{service} was reloaded and still answers as before. Its error log says why.")
+        return said
 
     def _write(self, windows: list[Window]) -> None:
         """The list, and the units that follow from it: closed windows leave nothing behind."""

@@ -127,6 +127,23 @@ def test_a_command_that_reloads_php_ends_with_its_old_workers(verb: str) -> None
     leaves.join()
 
 
+@pytest.mark.parametrize(
+    ("title", "takes"), [("nginx: worker process", True), ("nginx: worker process is shutting down", False)]
+)
+def test_a_worker_is_waited_for_while_it_takes_connections(
+    monkeypatch: pytest.MonkeyPatch, title: str, takes: bool
+) -> None:
+    monkeypatch.setattr(_machine, "TURN_SECONDS", 0.2)
+    argv = ["sh", "-c", "echo; read end", title]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
+        assert worker.stdout and worker.stdout.readline() == b"\n"
+        workers = Machine(Log((0, str(os.getpid()))), systemd=True).workers("nginx")
+        assert str(worker.pid) in workers
+        assert Machine.outlast({str(worker.pid)}) is not takes
+        worker.kill()
+    assert Machine.outlast({str(worker.pid)})
+
+
 def test_a_failed_service_may_be_restarted_however_often_it_failed() -> None:
     log = Log()
     assert Machine(log, systemd=True).service("restart", "web") == ""

@@ -12,6 +12,7 @@ import pwd
 import shutil
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 
 import pytest
@@ -21,6 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _backup,
     _backup_portal,
     _links,
+    _machine,
     _program,
     _window,
 )
@@ -174,6 +176,27 @@ def test_apache_is_told_in_its_own_words(tmp_path):
     host = Host(tmp_path, web="apache")
     host.open(address="2001:db8:0::7")
     assert host.file.read_text().endswith("\nRequire ip 2001:db8::7\n")
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(30, []), (0.1, ["nginx was reloaded and still answers as before."])])
+def test_a_window_is_open_when_no_old_worker_of_nginx_answers(host, monkeypatch, seconds, said):
+    """And shut when none answers."""
+    monkeypatch.setattr(_machine, "TURN_SECONDS", seconds)
+    leaves = []
+
+    def run(argv, _seconds):
+        if argv[:2] == ["systemctl", "reload"]:
+            leaves[-1].start()
+        return (0, str(os.getpid())) if "--property=MainPID" in argv else host.run(argv, _seconds)
+
+    host.engine.machine.run = run
+    for change in (lambda: host.open(address="203.0.113.7"), lambda: host.windows.close(host.windows.known()[0])):
+        with subprocess.Popen(["sleep", "60"]) as worker:
+            leaves.append(threading.Timer(0.5, worker.kill))
+            done = change()
+            assert (worker.poll() is None) is bool(said)
+            assert [note.partition(" Its error")[0] for note in done.notes] == said
+            leaves[-1].join()
 
 
 def test_opening_again_moves_the_deadline_and_the_address(host):
