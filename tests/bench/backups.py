@@ -2,32 +2,25 @@
 
 python -m tests.bench.backups [--files N] [--rounds N] [--limit RATIO]
 
-On a host of the testbed. Each round takes both one after the other, so that other work on the machine meets both alike;
-the ratio is the median of the rounds, of the time on the clock and of the time of the processors. Ours also dumps the
-database, in a second run of restic, and starts Python.
+On a host of the testbed, as the role leaves it. Each round takes both one after the other, so that other work on the
+machine meets both alike; the ratio is the median of the rounds, of the time on the clock and of the time of the
+processors. Ours also dumps the database, in a second run of restic, and starts Python.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
 import json
 import os
 import statistics
 import sys
+import tempfile
+from pathlib import Path
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._program import build
+from tests.hosts.hardening import Playbook
 from tests.testbed import hosts
 
 LIMIT = 1.5
-PROGRAM = "/usr/local/sbin/chamilo-hardening"
-CONFIGURATION = {
-    "site": "bench",
-    "domain": "campus.test",
-    "root": "/var/www/chamilo",
-    "name": "chamilo",
-    "repository": "/var/backups/chamilo-hardening/bench",
-}
 PREPARE = """
 import os
 for number in range({files}):
@@ -43,12 +36,13 @@ def cost(command, environment):
     subprocess.run(command, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL)
     seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-known = {"RESTIC_PASSWORD_FILE": "/etc/chamilo-hardening/backups-bench.key", "RESTIC_REPOSITORY": sys.argv[1],
+known = {"RESTIC_PASSWORD_FILE": "/etc/chamilo-hardening/backups-campus_test.key",
+         "RESTIC_REPOSITORY": "/var/backups/chamilo-hardening/campus_test",
          "RESTIC_CACHE_DIR": "/var/cache/chamilo-hardening/restic"}
 bare = ["restic", "backup", "--quiet", "--host", "bare", "--exclude=/var/www/chamilo/var/cache/*", "/var/www/chamilo"]
 ours = ["chamilo-hardening", "backup", "--quiet"]
 cost(ours, {}), cost(bare, known)
-print(json.dumps([[cost(bare, known), cost(ours, {})] for _round in range(int(sys.argv[2]))]))
+print(json.dumps([[cost(bare, known), cost(ours, {})] for _round in range(int(sys.argv[1]))]))
 """
 
 
@@ -61,12 +55,10 @@ def main() -> int:
     network = f"chamilo-bench-{os.getpid()}"
     try:
         host = hosts.up("campus", network=network)
-        host.run("apt-get -q update && apt-get -q -y --no-install-recommends install restic")
-        host.put("/etc/chamilo-hardening/backups-bench.json", json.dumps(CONFIGURATION), "0600")
-        host.put("/etc/chamilo-hardening/backups-bench.key", "a key\n", "0600")
-        _install(host)
+        with tempfile.TemporaryDirectory() as folder:
+            Playbook(Path(folder), "backups").harden(host)
         host.run(["python3", "-"], data=PREPARE.format(files=options.files))
-        told = host.run(["python3", "-", CONFIGURATION["repository"], str(options.rounds)], data=MEASURE).stdout
+        told = host.run(["python3", "-", str(options.rounds)], data=MEASURE).stdout
     finally:
         hosts.down(network)
     rounds = json.loads(told)
@@ -81,12 +73,6 @@ def main() -> int:
             f"(from {min(ratios):.2f} to {max(ratios):.2f})"
         )
     return 0 if worst <= options.limit else 1
-
-
-def _install(host: hosts.Host) -> None:
-    script = "import base64, sys; open(sys.argv[1], 'wb').write(base64.b64decode(sys.stdin.read()))"
-    host.run(["python3", "-c", script, PROGRAM], data=base64.b64encode(build().content).decode())
-    host.run(["chmod", "755", PROGRAM])
 
 
 if __name__ == "__main__":
