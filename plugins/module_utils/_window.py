@@ -238,7 +238,7 @@ class Windows:
                     "Nothing keeps strangers from the installer: the section updates is not in force here."
                 )
         elif before:
-            self._shut(before)
+            done.notes += self._shut(before)
         return done
 
     def close(self, window: Window) -> Done:
