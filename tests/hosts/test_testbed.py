@@ -100,6 +100,11 @@ class TestShop:
         shared.run(["systemctl", "is-active", "cron"])
 
 
+def test_it_is_noon_when_a_host_is_made(shared: Host) -> None:
+    """What cron does at night comes into no test."""
+    assert 12 <= int(shared.run("date +%H").stdout) <= 14
+
+
 class TestVhosts:
     @pytest.mark.long  # the tests of https begin with them
     @pytest.mark.parametrize("fixture", vhosts.FIXTURES)
