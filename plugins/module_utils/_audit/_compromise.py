@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
+import datetime
 import glob
 import math
 import os
 import pwd
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -91,9 +91,9 @@ _EXPLOITS: tuple[tuple[str, bytes, re.Pattern[bytes]], ...] = tuple(
         ("a template's source", b".tpl", rb"GET /main/template/[^\s?]*\.tpl"),
     )
 )
-_INSTALLER = re.compile(rb'\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d)[^\]]*\] "POST /main/install/\S* [^"]*" (?:200|302) ')
+_DATE = re.compile(rb"\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d(?: [+-]\d{4})?)")
+_INSTALLER = re.compile(_DATE.pattern + rb'[^\]]*\] "POST /main/install/\S* [^"]*" (?:200|302) ')
 _INSTALLED = "the installer, after the installation"
-_DATE = re.compile(rb"\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d)")
 _CLIENT = re.compile(rb"(?:^|\s)(\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f:]*:[0-9a-f:]+)\s", re.I)
 
 
@@ -411,8 +411,9 @@ def _after_installation(look: Look, line: bytes) -> bool:
 
 
 def _moment(date: bytes) -> float:
-    """When a line was written; of a date that cannot be read, it is yet to come."""
+    """When a line was written, in the host's own zone where it names none. What is no date is yet to come."""
+    form = "%d/%b/%Y:%H:%M:%S %z" if b" " in date else "%d/%b/%Y:%H:%M:%S"
     try:
-        return time.mktime(time.strptime(date.decode(), "%d/%b/%Y:%H:%M:%S"))
-    except ValueError:
+        return datetime.datetime.strptime(date.decode(), form).timestamp()
+    except (ValueError, OverflowError):
         return math.inf

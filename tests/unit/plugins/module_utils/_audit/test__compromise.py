@@ -138,6 +138,30 @@ def test_signs(host, plant, words):
     assert len(monitoring.signs(host.look())) == 1
 
 
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("13:00:00 +0000", True),  # 90 minutes after .env
+        ("13:00:00 +0200", False),  # 30 minutes before it
+        ("13:00:00 +0100", False),  # 30 minutes after it
+        ("05:00:00 -0800", True),
+        ("23:30:00", True),  # a format without the zone: the host's own, +0900 here
+        ("21:30:00", False),
+        ("13:00:60 +0000", True),  # no date there is
+    ],
+)
+def test_when_the_installer_answered_goes_by_the_zone_in_the_line(host, monkeypatch, written, told):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        os.utime(host.file(".env", "APP_ENV=prod\n"), (1795606200,) * 2)  # 2026-11-25 11:30 UTC
+        host.log.write_text(f'192.0.2.66 - - [25/Nov/2026:{written}] "POST /main/install/index.php HTTP/1.1" 200 5\n')
+        assert bool(trace(host.look()).signs) is told
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 def test_a_process_of_the_web_user_that_is_no_server(host, monkeypatch):
     host.processes += [Process(50, 1, "kworkerd", WEB), Process(51, 1, "php-fpm8.4", WEB), Process(52, 1, "sh", WEB)]
     programs = {50: "/dev/shm/.x/kworkerd", 51: "/usr/sbin/php-fpm8.4", 52: "/usr/bin/dash"}
@@ -290,8 +314,8 @@ def test_long_requests_push_nothing_out_of_the_log(host):
 def test_what_of_the_day_was_not_read_is_told(host, monkeypatch, ago, told):
     monkeypatch.setattr(_compromise, "_LOG_BYTES", 1000)
     look = host.look()
-    date = time.strftime("%d/%b/%Y:%H:%M:%S", time.localtime(look.now - 3600 * ago))
-    host.log.write_text(f'192.0.2.66 - - [{date} +0000] "GET / HTTP/1.1" 200 5 "-" "-"\n' * 50)
+    date = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(look.now - 3600 * ago))
+    host.log.write_text(f'192.0.2.66 - - [{date}] "GET / HTTP/1.1" 200 5 "-" "-"\n' * 50)
     found = trace(look)
     assert [f"{date} on" in cut for cut in found.cut] == [True] * told
     assert any("MB of" in one for one in found.seen)
