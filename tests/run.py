@@ -225,6 +225,8 @@ LONG = re.compile(r"^pytestmark = pytest\.mark\.long$", re.MULTILINE)  # a file 
 WIRE = re.compile(r"\bpytest\.mark\.wire$", re.MULTILINE)  # a file with tests for the second cell
 
 
+# Many runs of a playbook in few tests, or a minute to wait in each.
+LITTLE_TEXT = ("test_proxy", "test_secrets", "test_window")
 # The attacks of test_prove go at the host that test_harden hardened: one process, in this order.
 TOGETHER = {"test_harden": ["test_prove"]}
 
@@ -246,8 +248,10 @@ def host_steps(full: bool) -> list[Step]:
     for first in stems - {stem for others in TOGETHER.values() for stem in others}:
         files = [f"tests/hosts/{stem}.py" for stem in (first, *TOGETHER.get(first, []))]
         together[first] = files, "\n".join((ROOT / file).read_text() for file in files)
-    # Much text takes long, by and large: it comes first, and the workers end together.
-    for first, (files, text) in sorted(together.items(), key=lambda item: (-len(item[1][1]), item[0])):
+    # What takes long comes first, and the workers end together. Much text takes long, by and large.
+    for first, (files, text) in sorted(
+        together.items(), key=lambda item: (item[0] not in LITTLE_TEXT, -len(item[1][1]), item[0])
+    ):
         name = f"hosts {first.removeprefix('test_')}"
         command = [*ON_HOSTS, *files]
         if full:
