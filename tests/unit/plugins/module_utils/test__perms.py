@@ -38,6 +38,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._perms import (
 
 WEB = pwd.getpwnam("www-data")
 PROGRAMS = ("public/index.php", "public/main", "public/plugin")
+OWN = "config/packages/prod/zz_chamilo_hardening"  # what the collection lays for the application
 
 
 def order(root, profile="production", policy=(), **options):
@@ -352,6 +353,8 @@ def test_nobody_may_hold_for_a_moment_what_only_others_had(site, monkeypatch, wa
         ("install", ".env", "0660"),
         ("install", "src", "0755"),
         ("install", ".env.d", "0770"),
+        ("install", f"{OWN}.d", "0750"),
+        ("install", f"{OWN}.yaml", "0640"),
         ("production", ".env.d", "0750"),
         ("upgrade", ".env", "0660"),
         ("upgrade", ".env.d", "0770"),
@@ -363,6 +366,8 @@ def test_nobody_may_hold_for_a_moment_what_only_others_had(site, monkeypatch, wa
 )
 def test_the_open_profiles_let_php_write_what_they_are_for(site, profile, path, mode):
     (site / ".env.d").mkdir()
+    (site / f"{OWN}.d").mkdir(parents=True)
+    (site / f"{OWN}.yaml").write_text("")
     run(order(site, profile))
     assert state(site / path)[2] == mode
 
@@ -389,6 +394,19 @@ def test_a_declared_part_that_is_excluded_is_not_looked_at(site, root):
     found = run(order(site, roots=(root,), exclude=("var", ".env")))
     assert (picture(site / "var"), state(site / ".env")) == before
     assert found.entries == sum(1 for _ in site.rglob("*")) + 1 - 7
+
+
+def test_the_part_after_one_that_is_excluded_is_looked_at(site, mount):
+    mount("-t", "tmpfs", "-o", "mode=777", "tmpfs", site / "var")
+    found = run(order(site, roots=("config", "var"), exclude=("config",)))
+    assert not found.refused_total
+    assert state(site / "var") == (WEB.pw_uid, WEB.pw_gid, "0770")
+
+
+def test_no_handle_is_left_open(site):
+    before = os.listdir("/proc/self/fd")
+    run(order(site, roots=("var", "config")))
+    assert os.listdir("/proc/self/fd") == before
 
 
 @pytest.mark.parametrize(
