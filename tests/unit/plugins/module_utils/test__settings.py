@@ -132,9 +132,16 @@ def test_an_unknown_name_brings_the_three_nearest():
     assert str(problem.value).count("security.") == 4
 
 
-@pytest.mark.parametrize("name", ["security.upload_extensions_blacklist", "upload_extensions_blacklist"])
-def test_the_right_name_under_another_category_comes_first(name):
-    with pytest.raises(SettingsError, match="Did you mean document.upload_extensions_blacklist, "):
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("security.upload_extensions_blacklist", "document.upload_extensions_blacklist"),
+        ("upload_extensions_blacklist", "document.upload_extensions_blacklist"),
+        ("registration.check_password", "security.check_password"),  # not the nearest by its letters
+    ],
+)
+def test_the_right_name_under_another_category_comes_first(name, meant):
+    with pytest.raises(SettingsError, match=f"Did you mean {meant}, "):
         asked(reset=[name])
 
 
