@@ -290,7 +290,7 @@ def main() -> int:
         prog="bin/test", description="The tests of this collection. Without an argument: all that CI runs."
     )
     one = parser.add_mutually_exclusive_group()
-    one.add_argument("--fast", action="store_true", help="two minutes, no Docker")
+    one.add_argument("--fast", action="store_true", help="three minutes, no Docker")
     one.add_argument("--full", action="store_true", help="the whole matrix and the long ones")
     one.add_argument("section", nargs="?", choices=SECTIONS, metavar="SECTION", help="only the tests of this section")
     args = parser.parse_args()
