@@ -133,13 +133,20 @@ class Run:
                 continue
 
 
+def copy_checkout(target: Path, *paths: str) -> Path:
+    """Copy the files of the checkout below these paths (all by default) to a directory that nothing else writes to."""
+    shutil.rmtree(target, ignore_errors=True)
+    for name in listed(*(paths or (".",))):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
+    return target
+
+
 def copy_tree() -> Path:
     """Lays what the collection ships where ansible-test wants a collection."""
-    target = TREE / "ansible_collections/chamilo/hardening"
     shutil.rmtree(TREE, ignore_errors=True)
-    for name in listed("galaxy.yml", "meta", "playbooks", "plugins", "roles", *OF_ANSIBLE_TEST):
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, target / name)
+    shipped = ("galaxy.yml", "meta", "playbooks", "plugins", "roles")
+    target = copy_checkout(TREE / "ansible_collections/chamilo/hardening", *shipped, *OF_ANSIBLE_TEST)
     (TREE / "ansible_collections/ansible").symlink_to(CACHE / "collections/ansible_collections/ansible")
     # Without a repository of its own ansible-test asks the checkout around it, which ignores .cache, and finds nothing.
     subprocess.run(["git", "init", "--quiet"], cwd=target, check=True)
@@ -203,7 +210,13 @@ def package_steps() -> list[Step]:
             cwd=copy_tree(),
             env={"HOME": str(home_of_ansible_test())},
         ),
-        Step("build", ["ansible-galaxy", "collection", "build", "--force", "--output-path", str(package.parent)], 2),
+        Step(
+            "build",
+            ["ansible-galaxy", "collection", "build", "--force", "--output-path", str(package.parent)],
+            2,
+            # Not the checkout: the build walks all of it, .cache too, where other steps add and remove files meanwhile.
+            cwd=copy_checkout(CACHE / "source"),
+        ),
         Step(
             "galaxy-importer",
             [str(ROOT / "bin/env"), "--importer", "python", "-m", "galaxy_importer.main", str(package)],

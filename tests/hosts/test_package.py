@@ -13,6 +13,7 @@ import pytest
 
 from tests.hosts.hardening import CERTIFICATE, SPARED, missing_from_the_portal
 from tests.playbook import RECAP
+from tests.run import copy_checkout
 from tests.testbed.engine import ROOT
 from tests.testbed.hosts import Host
 
@@ -59,8 +60,9 @@ class Installed:
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("package")
+    source = copy_checkout(tmp_path_factory.mktemp("source") / "checkout")
     Installed(folder, dict(os.environ)).run(
-        "ansible-galaxy", "collection", "build", "--output-path", str(folder), cwd=ROOT
+        "ansible-galaxy", "collection", "build", "--output-path", str(folder), cwd=source
     )
     (built,) = folder.glob("chamilo-hardening-*.tar.gz")
     return built

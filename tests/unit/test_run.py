@@ -89,3 +89,23 @@ def test_what_looks_for_a_race_is_not_tried_once_more(tmp_path):
     command = [sys.executable, "-m", *run.ON_HOSTS, "-c", "/dev/null", f"--rootdir={tmp_path}", str(tmp_path)]
     said = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path).stdout
     assert "1 failed, 1 passed, 1 rerun" in said and "FAILED test_it.py::test_race" in said
+
+
+def test_no_step_of_the_package_reads_what_another_one_writes(logs, monkeypatch):
+    """The build walks all below its directory; ansible-test and the environments come and go in the cache."""
+    checkout = logs / "checkout"
+    (checkout / "plugins").mkdir(parents=True)
+    (checkout / "galaxy.yml").write_text("version: 1.0.0\n")
+    (checkout / ".gitignore").write_text("/.cache/\n")
+    (checkout / "README.md").symlink_to("galaxy.yml")
+    subprocess.run(["git", "init", "--quiet"], cwd=checkout, check=True)
+    (checkout / ".cache/dist").mkdir(parents=True)
+    monkeypatch.setattr(run, "ROOT", checkout)
+    monkeypatch.setattr(run, "CACHE", checkout / ".cache")
+    monkeypatch.setattr(run, "TREE", checkout / ".cache/tree")
+    steps = {step.name: step for step in run.package_steps()}
+    source = steps["build"].cwd
+    assert {path.name for path in source.iterdir()} == {".gitignore", "README.md", "galaxy.yml"}
+    assert (source / "README.md").is_symlink()
+    others = [step.cwd for name, step in steps.items() if name != "build"]
+    assert not any(source in (one, *one.parents) or one in source.parents for one in others)
