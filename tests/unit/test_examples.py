@@ -1,0 +1,141 @@
+"""Every example in the documentation: a command must parse, a variable must exist and take the value that is shown."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.cli.playbook import PlaybookCLI
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _program
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _preflight
+from tests import run
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md"), *ROOT.glob("roles/*/README.md")])
+SPECS = _preflight.specs()
+VARIABLES = {name for spec in SPECS.values() for name in spec} | set(_preflight.PLAYBOOK_VARIABLES)
+OTHER_NAMES = {path.stem for path in (ROOT / "plugins/modules").glob("*.py")} | {"chamilo_web", "chamilo_db"}
+# What belongs to other programs: their own documentation describes it.
+FOREIGN = (
+    *("ansible-galaxy ", "(cd chamilo.hardening ", "apt ", "git ", "pipx "),
+    *("proxy_set_header ", "include ", "for section in ", "do chamilo-hardening "),
+)
+COMMANDS = re.compile(r"(ansible-playbook|chamilo-hardening|bin/\w+)\s")
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def blocks(page: Path) -> Iterator[str]:
+    """The indented examples of a page, each without its indentation; a line that ends in a backslash goes on."""
+    # Lines that continue an item of a list are indented too, but no empty line stands before them.
+    for found in re.finditer(r"(?<=\n\n)(?: {4}.*\n|\n(?= {4}))+", page.read_text() + "\n"):
+        yield re.sub(r"\\\n\s*", "", re.sub(r"^ {4}", "", found[0], flags=re.MULTILINE))
+
+
+def commands(line: str) -> list[str]:
+    """The commands a line stands for: ``open|close`` and ``backup | drill`` are alternatives, the rest is a remark."""
+    line = re.split(r"\s#\s|\s{3,}", line)[0].strip()
+    program, _space, rest = line.partition(" ")
+    if " | " in rest:
+        return [f"{program} {one}" for one in rest.split(" | ")]
+    line = re.sub(r"\[([^\]]*)\]", r"\1", line) if program == "chamilo-hardening" else line
+    choice = re.search(r"\b([a-z]+)\|([a-z]+)\b", line)
+    return [line.replace(choice[0], one) for one in choice.groups()] if choice else [line]
+
+
+EXAMPLES = [(page, block) for page in PAGES for block in blocks(page)]
+LINES = [
+    pytest.param(command, id=f"{name(page)}: {command}")
+    for page, block in EXAMPLES
+    for line in block.splitlines()
+    if COMMANDS.match(line)
+    for command in commands(line)
+]
+DATA = [
+    pytest.param(block, id=f"{name(page)}: {block.splitlines()[0]}")
+    for page, block in EXAMPLES
+    if not COMMANDS.match(block) and not block.startswith(FOREIGN)
+]
+INLINE = [
+    pytest.param(found, id=f"{name(page)}: {found}")
+    for page in PAGES
+    for found in re.findall(r"`(chamilo_\w+: [^`]+)`", page.read_text())
+]
+
+
+def set_in(data: Any) -> Iterator[tuple[str, Any]]:
+    """The variables of the collection that are set anywhere in an inventory, a play or a file of variables."""
+    if isinstance(data, dict):
+        for key, value in data.items():
+            if str(key).startswith("chamilo_") and key not in OTHER_NAMES:
+                yield key, value
+            else:
+                yield from set_in(value)
+    elif isinstance(data, list):
+        for entry in data:
+            yield from set_in(entry)
+
+
+def refused(values: dict[str, Any]) -> list[str]:
+    sections = [section for section in SPECS if section != "common"]
+    # Each example shows some variables of a host: what they need beside them is the text's business.
+    beside = {"chamilo_trusted_proxies": ["192.0.2.1"]} if "chamilo_https_terminated_elsewhere" in values else {}
+    if values.get("chamilo_https_certificate") == "files":
+        beside = {f"chamilo_https_certificate_{part}": "/etc/ssl/x.pem" for part in ("file", "key_file")}
+    return _preflight.errors(SPECS, sections, {**beside, **values})
+
+
+@pytest.mark.parametrize("command", LINES)
+def test_a_command_of_the_documentation_parses(command: str) -> None:
+    program, *words = shlex.split(command)
+    if program == "chamilo-hardening":
+        _program._parser("0").parse_args(words)
+    elif program == "ansible-playbook":
+        cli = PlaybookCLI([program, *words])
+        cli.init_parser()
+        options = cli.parser.parse_args(words)
+        (playbook,) = options.args
+        file = playbook if "/" in playbook else f"playbooks/{playbook.removeprefix('chamilo.hardening.')}.yml"
+        assert (ROOT / file).is_file()
+        assert {tag for tags in options.tags for tag in tags.split(",")} <= {"preflight", *run.SECTIONS}
+        values: dict[str, Any] = {}
+        for extra in options.extra_vars:
+            values |= json.loads(extra) if extra.startswith("{") else dict([extra.split("=", 1)])
+        assert not refused({name: value for name, value in values.items() if name.startswith("chamilo_")})
+    elif program == "bin/env":
+        assert words
+    else:
+        assert (ROOT / program).is_file()
+
+
+@pytest.mark.parametrize("block", DATA)
+def test_an_example_of_variables_is_accepted(block: str) -> None:
+    values = dict(set_in(yaml.safe_load(block)))
+    assert values or "chamilo:" in block or "name: chamilo-hardening" in block or "role: chamilo.hardening" in block
+    assert not refused(values)
+
+
+@pytest.mark.parametrize("text", INLINE)
+def test_a_variable_within_a_sentence_takes_the_value_shown(text: str) -> None:
+    assert not refused(dict(set_in(yaml.safe_load(text))))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_each_variable_that_a_page_names_exists(page: Path) -> None:
+    # `chamilo_monitoring_smtp_*` stands for all that begin so.
+    named = re.findall(r"(?<![\w.-])(chamilo_\w+)(\*?)", page.read_text())
+    known = VARIABLES | OTHER_NAMES
+    assert [
+        word + star
+        for word, star in named
+        if not (any(one.startswith(word) for one in known) if star else word in known)
+    ] == []
