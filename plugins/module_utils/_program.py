@@ -14,7 +14,7 @@ import os
 import socket
 import sys
 import syslog
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TextIO
 
@@ -53,8 +53,8 @@ unless it is run with --skip-tags SECTION. Of several portals on one host, SECTI
 status` shows it (headers:campus_example_org)."""
 
 STATUS = """\
-Shows which sections are in force, since when, which of their files were edited by hand since, and whether a run was
-interrupted or the web server still has to load something."""
+Shows which sections are active, since when, which of their files were edited by hand since, which are not because
+no virtual host includes them, and whether a run was interrupted or the web server still has to load something."""
 
 UNLOCK = """\
 Brings back an account that too many wrong passwords have locked, or lets an address in again that fail2ban has shut
@@ -72,7 +72,8 @@ title and the text are what is told; the same is told once a day at most."""
 
 WINDOW = """\
 For an update or an installation through the browser, lets PHP write what it must for a while. `open` gives the tree
-the modes for it and, with --from, lets that one address reach the installer. Before that it takes a backup where the
+the modes for it and, with --from, lets that one address reach the installer; opened again without --from, it goes on
+with the address given before. Before that it takes a backup where the
 portal is backed up here. It closes by itself when the time is up, also when the host was restarted in between. `close`
 does it now: owners and modes are as the guide wants them again. It ends by naming the files of this collection that
 the update changed. While a window is open, the playbook leaves the tree as it is and says so."""
@@ -115,7 +116,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"chamilo-hardening {version}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    status = commands.add_parser("status", help="show what is in force on this host", description=STATUS)
+    status = commands.add_parser("status", help="show what is active on this host", description=STATUS)
     status.add_argument("--json", action="store_true", help="for programs")
     status.set_defaults(run=_status, version=version)
 
@@ -219,7 +220,7 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
     if not names and not settings and not environment:
         known = status(engine, "")
         there = ", ".join(sorted({*known["sections"], *known["settings"], *known["environment"]})) or "none"
-        _say(f"Nothing of {options.section} is in force here. In force: {there}.", syslog.LOG_ERR)
+        _say(f"Nothing of {options.section} is active here. Active: {there}.", syslog.LOG_ERR)
         return 1
     for warning in _renewal.warnings(names):
         _say(warning)
@@ -351,6 +352,7 @@ def _alerted(options: argparse.Namespace, _engine: Engine) -> int:
 def _window_opened(options: argparse.Namespace, engine: Engine) -> int:
     portal = _window.site(options.site)
     windows = _window.Windows(engine)
+    windows.validate(portal.tree, options.minutes, options.address, portal)  # a backup takes a while
     if not options.without_backup and not windows.at(portal.tree["path"]):  # what is open already may be half updated
         _save_first(portal.name)
     done = windows.open(portal.tree, options.profile, options.minutes, options.address, portal)
@@ -457,25 +459,31 @@ def _status(options: argparse.Namespace, engine: Engine) -> int:
         print("Its files are put back by a timer, at the next boot, or now by: chamilo-hardening recover")
     for service in known["pending"]:
         print(f"\nNOT LOADED: {service} has not read its present files. Try: chamilo-hardening recover")
-    in_force = known["sections"] or known["settings"] or known["environment"]
-    print("\nIn force:" if in_force else "\nNo section is in force.")
-    for name, section in sorted(known["sections"].items()):
-        number = len(section["files"])
-        files = f"{number} file{'s' * (number != 1)}"
-        print(f"  {name:<20} since {section['since']}   {files:<10} {section['generation']}")
-        for path in section["edited"]:
-            print(f"    edited by hand since: {path}")
-        for path in section["unused"]:
-            print(f"    no virtual host includes it, so it is not in force: {path}")
-    for name, keys in known["settings"].items():
-        print(f"  {name:<20} settings of Chamilo: {', '.join(keys)}")
-    for name, keys in known["environment"].items():
-        print(f"  {name:<20} keys of the environment: {', '.join(keys)}")
+    active, idle = _active(known)
+    print("\nActive:" if active else "\nNo section is active.")
+    print(*(f"  {line}" for line in active), sep="\n", end="\n" * bool(active))
+    if idle:
+        print("\nNot active:", *(f"  {line}" for line in idle), sep="\n")
     for window in known["windows"]:
         print(f"\nOPEN: {window}. To close it: chamilo-hardening window close")
-    if in_force:
+    if active or idle:
         print("\nTo bring back what was there before: chamilo-hardening undo SECTION")
     return 0
+
+
+def _active(known: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """What ``status`` lists as active, and what is written and without effect."""
+    active, idle = [], []
+    for name, section in sorted(known["sections"].items()):
+        number = len(section["files"]) - len(section["unused"])
+        if number:
+            since = section["since"].replace("T", " ").replace("Z", " UTC")
+            active.append(f"{name:<20} since {since}   {number} file{'s' * (number != 1)}")
+        active += [f"  edited by hand since: {path}" for path in section["edited"] if path not in section["unused"]]
+        idle += [f"{name:<20} no virtual host includes {path}" for path in section["unused"]]
+    for what, kind in (("settings", "settings of Chamilo"), ("environment", "keys of the environment")):
+        active += [f"{name:<20} {kind}: {', '.join(keys)}" for name, keys in known[what].items()]
+    return active, idle
 
 
 def status(engine: Engine, version: str) -> dict[str, Any]:

@@ -191,27 +191,21 @@ class Windows:
         address: str = "",
         portal: Site | None = None,
     ) -> Done:
-        """Open a tree, or give the window that is open another profile, deadline and address."""
-        if not 1 <= minutes <= _LONGEST:
-            raise WindowError(f"minutes is {minutes}; a window is open for 1 to {_LONGEST} minutes.")
-        if address:
-            address = _address(address)
-            if portal is None:
-                raise WindowError("Only the installer of a portal that the role permissions looks after can be opened.")
-        machine = self.engine.machine
-        if not machine.systemd:
-            raise WindowError("systemd does not run here, so nothing would close the window again.")
-        if not os.access(machine.program, os.X_OK):
-            raise WindowError(f"{machine.program} is not installed, so nothing would close the window again.")
-        os.close(open_trusted(tree["path"]))
+        """Open a tree, or give the window that is open another profile, deadline and address.
+
+        Without an address, the one given before goes on.
+        """
+        address = self.validate(tree, minutes, address, portal)
         given = {**tree, "path": os.path.realpath(tree["path"])}
         wanted = order(given, profile)
         now = int(self.clock())
         folders = [given["path"], *(os.path.join(given["path"], part) for part in given.get("roots") or ())]
         points = {folder: mounts_on_the_way(folder) for folder in folders}
         site = portal.name if portal else ""
+        before = self.at(given["path"])
+        if before and not address and not self.due(before):
+            address, site = before.address, site or before.site
         window = Window(given, profile, now, now + 60 * minutes, address, site, points)
-        before = self.at(window.path)
         with self.engine.store.lock("chamilo-hardening window open", LOCK_SECONDS):
             known = self.known()
             try:
@@ -228,6 +222,22 @@ class Windows:
             raise
         return done
 
+    def validate(self, tree: Mapping[str, Any], minutes: int, address: str, portal: Site | None) -> str:
+        """The address as the web server writes it. Refuse what cannot be opened, or would not be closed again."""
+        if not 1 <= minutes <= _LONGEST:
+            raise WindowError(f"minutes is {minutes}; a window is open for 1 to {_LONGEST} minutes.")
+        if address:
+            address = _address(address)
+            if portal is None:
+                raise WindowError("Only the installer of a portal that the role permissions looks after can be opened.")
+        machine = self.engine.machine
+        if not machine.systemd:
+            raise WindowError("systemd does not run here, so nothing would close the window again.")
+        if not os.access(machine.program, os.X_OK):
+            raise WindowError(f"{machine.program} is not installed, so nothing would close the window again.")
+        os.close(open_trusted(tree["path"]))
+        return address
+
     def _opened(self, window: Window, wanted: Order, before: Window | None, portal: Site | None) -> Done:
         with self.engine.store.lock("chamilo-hardening window open", LOCK_SECONDS):
             done = Done(window, run(wanted, listing=self.listing(window.path)))
@@ -237,7 +247,7 @@ class Windows:
                 done.notes.append(
                     "Nothing keeps strangers from the installer: the section updates is not in force here."
                 )
-        elif before:
+        elif before and not window.address:
             done.notes += self._shut(before)
         return done
 
@@ -360,9 +370,14 @@ def _transaction(window: Window) -> str:
 
 
 def _address(given: str) -> str:
-    """As the web server writes it."""
+    """As the web server writes it. An IPv6 zone, as in fe80::1%eth0, is never part of that."""
     try:
+        if "%" in given:
+            raise ValueError(given)
         address = ipaddress.ip_address(given)
     except ValueError as problem:
-        raise WindowError(f"{given!r} is no address, such as 203.0.113.7 or 2001:db8::7.") from problem
+        raise WindowError(
+            f"Invalid value for --from: {ascii(given)}. It must be one IP address, such as 203.0.113.7 or "
+            "2001:db8::7. Nothing was changed, and no backup was taken."
+        ) from problem
     return str(getattr(address, "ipv4_mapped", None) or address)

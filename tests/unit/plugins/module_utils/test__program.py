@@ -71,7 +71,7 @@ def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], log: list[str]) -> 
 def test_nothing_is_in_force_on_a_new_host(desk: Desk) -> None:
     code, out, err = desk.type("status")
     assert code == 0 and err == ""
-    assert out.startswith("chamilo-hardening 1.2.3 on ") and "No section is in force." in out
+    assert out.startswith("chamilo-hardening 1.2.3 on ") and "No section is active." in out
     assert not (desk.root / "state").exists()
 
 
@@ -79,11 +79,23 @@ def test_status_shows_sections_and_edited_files(desk: Desk) -> None:
     desk.harden()
     (desk.root / "etc/a.conf").write_text("edited")
     _code, out, _err = desk.type("status")
-    assert "headers" in out and "1 file " in out
+    assert "headers" in out and "   1 file\n" in out
     assert f"edited by hand since: {desk.root}/etc/a.conf" in out
     known = json.loads(desk.type("status", "--json")[1])
+    assert known["sections"]["headers"]["generation"] not in out
     assert known["sections"]["headers"]["edited"] == [f"{desk.root}/etc/a.conf"]
     assert (known["version"], known["interrupted"], known["pending"], known["running"]) == ("1.2.3", None, [], "")
+
+
+def test_status_lists_nothing_as_active_that_is_not(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.harden("headers")
+    unused = f"{desk.root}/etc/a.conf"
+    monkeypatch.setattr(_program, "unused_drop_ins", lambda _paths: {unused})
+    out = desk.type("status")[1]
+    active, _heading, idle = out.partition("Not active:")
+    assert "No section is active." in active and "headers" not in active
+    assert f"  headers              no virtual host includes {unused}\n" in idle
+    assert "undo SECTION" in idle
 
 
 def test_status_shows_sections_of_which_there_are_settings_alone(desk: Desk) -> None:
@@ -94,10 +106,10 @@ def test_status_shows_sections_of_which_there_are_settings_alone(desk: Desk) -> 
     (state / "settings.json").write_text(json.dumps({"passwords:campus": memory}))
     out = desk.type("status")[1]
     assert "passwords:campus     settings of Chamilo: check_password" in out and "No section" not in out
-    assert "In force: passwords:campus." in desk.type("undo", "headers")[2]
+    assert "Active: passwords:campus." in desk.type("undo", "headers")[2]
     (state / "settings.json").write_text("{")
     code, out, err = desk.type("status")
-    assert code == 0 and "settings.json is damaged" in err and "No section is in force." in out
+    assert code == 0 and "settings.json is damaged" in err and "No section is active." in out
 
 
 def test_a_file_two_sections_touch_is_compared_with_the_later_one(desk: Desk) -> None:
@@ -163,7 +175,7 @@ def test_undo_goes_on_behind_what_cannot_go_back_now(desk: Desk, monkeypatch: py
 def test_undo_of_what_is_not_there_names_what_is(desk: Desk) -> None:
     desk.harden("https:campus")
     code, _out, err = desk.type("undo", "headers")
-    assert (code, err) == (1, "Nothing of headers is in force here. In force: https:campus.\n")
+    assert (code, err) == (1, "Nothing of headers is active here. Active: https:campus.\n")
 
 
 def test_undo_that_fails_says_why(desk: Desk, log: list[str]) -> None:

@@ -181,7 +181,7 @@ def test_apache_is_told_in_its_own_words(tmp_path):
 
 @pytest.mark.parametrize(("seconds", "said"), [(30, []), (0.1, ["nginx was reloaded and still answers as before."])])
 def test_a_window_is_open_when_no_old_worker_of_nginx_answers(host, monkeypatch, seconds, said):
-    """And shut when none answers: by its end, or by opening it again for nobody in the installer."""
+    """And shut when none answers: by its end, or for the first address by opening it again for another."""
     monkeypatch.setattr(_machine, "TURN_SECONDS", seconds)
     leaves = []
 
@@ -192,7 +192,8 @@ def test_a_window_is_open_when_no_old_worker_of_nginx_answers(host, monkeypatch,
 
     host.engine.machine.run = run
     let_in = functools.partial(host.open, address="203.0.113.7")
-    for change in (let_in, host.open, let_in, lambda: host.windows.close(host.windows.known()[0])):
+    let_another_in = functools.partial(host.open, address="203.0.113.8")
+    for change in (let_in, let_another_in, lambda: host.windows.close(host.windows.known()[0])):
         with subprocess.Popen(["sleep", "60"]) as worker:
             leaves.append(threading.Timer(0.5, worker.kill))
             done = change()
@@ -209,8 +210,14 @@ def test_opening_again_moves_the_deadline_and_the_address(host):
     assert (window.profile, window.until, window.address) == ("install", 1_000_660, "203.0.113.8")
     assert host.mode() == 0o644 and host.mode(".env") == 0o660
     assert "203.0.113.8" in host.file.read_text()
+    host.now += 60
     host.open("install", 10)
-    assert not host.file.exists()
+    (window,) = host.windows.known()
+    assert (window.until, window.address, window.site) == (1_000_720, "203.0.113.8", "campus")
+    assert "203.0.113.8" in host.file.read_text()
+    host.now += 600  # its time is up: whoever opens one now names the address anew
+    host.open("install", 10)
+    assert not host.file.exists() and host.windows.known()[0].address == ""
 
 
 def test_of_two_open_trees_the_one_that_was_asked_for_is_meant(host):
@@ -292,8 +299,9 @@ def test_what_cannot_be_closed_stays_written_down(host):
     [
         ({"minutes": 0}, "1 to 1440"),
         ({"minutes": 1441}, "1 to 1440"),
-        ({"address": "campus.test"}, "'campus.test' is no address"),
-        ({"address": "203.0.113.0/24"}, "is no address"),
+        ({"address": "campus.test"}, "Invalid value for --from: 'campus.test'. It must be one IP address"),
+        ({"address": "203.0.113.0/24"}, "must be one IP address"),
+        ({"address": 'fe80::1%") { return 200; } #'}, "must be one IP address"),
     ],
 )
 def test_what_does_not_fit_is_refused(host, given, words):
@@ -416,6 +424,14 @@ def test_a_backup_that_fails_keeps_the_window_shut(desk, capsys):
     assert desk.mode() == 0o664 and desk.saved == []
 
 
+@pytest.mark.parametrize("words", [["--from", "banana"], ["--minutes", "0"]])
+def test_what_is_refused_takes_no_backup(desk, capsys, words):
+    saves(desk, "campus")
+    assert _program.main(("window", "open", *words), "1", desk.engine) == 1
+    assert desk.saved == [] and desk.mode() == 0o644
+    assert words[1] in capsys.readouterr().err
+
+
 def test_a_backup_that_was_made_and_needs_a_look_keeps_no_window_shut(desk, capsys, monkeypatch):
     def backup(_portal):
         raise _backup.NeedsALook("The other place is not there.")
@@ -496,7 +512,7 @@ def test_the_commands(desk, capsys):
     assert "is as the guide wants it again" in typed("window", "close", "--due")
     assert "No window is open" in typed("window", "close")
     assert _program.main(("window", "open", "--from", "x"), "1", host.engine) == 1
-    assert "'x' is no address" in capsys.readouterr().err
+    assert "Invalid value for --from: 'x'" in capsys.readouterr().err
 
 
 def test_what_cannot_run_any_more_is_named_in_full_when_a_window_closes(host, monkeypatch, capsys):
