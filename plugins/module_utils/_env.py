@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ansible_collections.chamilo.hardening.plugins.module_utils import _known_secrets
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Place, Tree
 
 # Names whose values may be shown. All others may hold a credential.
@@ -27,11 +28,7 @@ _SHOWN = re.compile(
     re.VERBOSE,
 )
 
-# What everybody can read in the sources of Chamilo.
-PUBLIC = {
-    "APP_SECRET": frozenset({"", "{{APP_SECRET}}", "141af65f23c7935a37b504c422f113b0"}),
-    "JWT_PASSPHRASE": frozenset({"", "your_secret_passphrase"}),
-}
+SECRETS = ("APP_SECRET", "JWT_PASSPHRASE")  # what an attacker must be able neither to look up nor to guess
 
 _NAME = re.compile(r"(?:export[ \t]+)?((?i:_?[A-Z][A-Z0-9_]*))")
 _NOTHING = re.compile(r"[ \t]*(?:#.*)?$", re.MULTILINE)
@@ -79,10 +76,10 @@ class Environment:
 
     @property
     def public_secrets(self) -> tuple[str, ...]:
-        """The secrets whose value is a public default. Nothing can be said of files that were not read."""
+        """The secrets whose value is published or guessable. Nothing can be said of files that were not read."""
         if not self.files:
             return ()
-        return tuple(name for name, known in PUBLIC.items() if self.secret(name) in known)
+        return tuple(name for name in SECRETS if _known_secrets.fault(self.secret(name)))
 
     def get(self, name: str) -> str:
         """A value that is no secret, or an empty text."""

@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _env
+from ansible_collections.chamilo.hardening.plugins.module_utils import _env, _known_secrets
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Place, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError, Reader, secret_file
 from ansible_collections.chamilo.hardening.plugins.module_utils._links import open_guarded
@@ -39,12 +39,13 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction imp
     TransactionError,
 )
 
-REQUIRED = ("APP_SECRET", "JWT_PASSPHRASE")  # what the sources of Chamilo have a value for that everybody knows
+REQUIRED = _env.SECRETS
+_SHIPPED_PASSPHRASE = "your_secret_passphrase"  # of the key in the sources of Chamilo
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BARE = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
 _ROUNDS = 5  # one file may bring another into play; then it has to be settled
 _CACHE_SECONDS = 300.0
-_SHORTEST = 4  # openssl takes no shorter passphrase
+_SHORTEST = 4  # characters: a shorter value would be found in any text
 _DEFAULT_KEY = "config/jwt/private.pem"
 
 # ("pkey", ...), the key, the passphrases -> exit code, what came out
@@ -224,7 +225,7 @@ class Editor:
         known = [name for name in wish.require if name not in wanted and name in before.public_secrets]
         if known and not wish.generate:
             raise EnvError(
-                f"{' and '.join(known)} of {self.site.root} can be looked up by everybody. Set generate, or give a "
+                f"{' and '.join(known)} of {self.site.root} can be looked up or guessed. Set generate, or give a "
                 "value of your own in secret_values."
             )
         for name in known:
@@ -235,7 +236,7 @@ class Editor:
         if new is None or new == old or wish.rotate_secret:
             return
         why = self.two_factor(self.site)
-        if not why and old not in _env.PUBLIC["APP_SECRET"]:
+        if not why and "APP_SECRET" not in before.public_secrets:
             why = "it is the portal's own, and all who are remembered would have to log in again"
         if not why:
             return
@@ -329,14 +330,11 @@ class Editor:
         if key.kind != "file":
             return {}  # no tokens are made here
         new = after.secret("JWT_PASSPHRASE")
-        public = sorted(filter(None, _env.PUBLIC["JWT_PASSPHRASE"]))
         if b"ENCRYPTED" in key.data and self._opens(key.data, new):
             return {}
-        if len(new) < _SHORTEST or re.search(r"[\r\n]", new):
-            raise EnvError(
-                f"JWT_PASSPHRASE must have at least {_SHORTEST} characters and no line break. Nothing was changed."
-            )
-        for old in dict.fromkeys([before.secret("JWT_PASSPHRASE"), new, *public]):
+        if re.search(r"[\r\n]", new):
+            raise EnvError("JWT_PASSPHRASE has a line break, which openssl does not take. Nothing was changed.")
+        for old in dict.fromkeys([before.secret("JWT_PASSPHRASE"), new, _SHIPPED_PASSPHRASE]):
             mark = self._opens(key.data, old)
             if not mark:
                 continue
@@ -515,8 +513,11 @@ def checked(wish: Wish) -> dict[str, str | None]:
     for name, text in wanted.items():
         if "\0" in (text or ""):
             raise EnvError(f"The value of {name} has a NUL byte in it.")
-        if text in _env.PUBLIC.get(name, ()):
-            raise EnvError(f"The value given for {name} is one that everybody can look up in the sources of Chamilo.")
+        if name in REQUIRED and text is not None and _known_secrets.fault(text):
+            raise EnvError(
+                f"The value given for {name} {_known_secrets.fault(text)}. Nothing was changed. Give it a random one, "
+                "such as `openssl rand -hex 32` prints."
+            )
     return wanted
 
 

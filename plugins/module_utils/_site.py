@@ -132,7 +132,7 @@ class Site:
     version: str = ""
     environment: dict[str, str] = field(default_factory=dict)  # effective values that are no secrets
     environment_source: dict[str, str] = field(default_factory=dict)  # name -> file that wins
-    secrets_default: tuple[str, ...] = ()  # names whose value is a public default
+    secrets_default: tuple[str, ...] = ()  # names whose value is published or guessable
     distribution: str = ""  # Debian 13
     codename: str = ""  # trixie
     web: WebServer = field(default_factory=WebServer)

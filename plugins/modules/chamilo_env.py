@@ -80,7 +80,8 @@ options:
     default: {}
   require:
     description:
-      - Keys that must not have a value which everybody can look up in the sources of Chamilo, or none.
+      - Keys that must not be empty, published (by Chamilo, or in examples and lists of other Symfony applications) or
+        guessable (short, a word, a placeholder, a repetition or a sequence).
       - With V(JWT_PASSPHRASE), the private key must be encrypted, and must not open with the passphrase Chamilo ships.
     type: list
     elements: str
@@ -88,7 +89,7 @@ options:
     default: []
   generate:
     description:
-      - Give a key in O(require) that has a public value a random one, 32 bytes in hexadecimal.
+      - Give a key in O(require) that has such a value a random one, 32 bytes in hexadecimal.
       - It is made on the host and never leaves it. Several web nodes of one portal must share their secrets, so give
         them O(secret_values) instead.
       - Without it the module fails, and names the keys.

@@ -208,7 +208,7 @@ site:
       type: dict
       sample: {APP_ENV: /var/www/chamilo/.env.local, APP_SECRET: /var/www/chamilo/.env}
     secrets_default:
-      description: Names of secrets whose value is one that everybody can read in the sources of Chamilo, or is empty.
+      description: Names of secrets whose value is empty, published or guessable.
       type: list
       elements: str
       sample: [JWT_PASSPHRASE]

@@ -71,8 +71,8 @@ def test_no_secret_is_seen_by_anybody(fresh: Host, playbook: Playbook) -> None:
     fresh.put("/root/watch", "while :; do cat /proc/[0-9]*/cmdline; done 2>/dev/null >/root/seen\n", "0700")
     fresh.run("systemd-run --quiet --unit=watch sh /root/watch")
     canaries = {
-        "APP_SECRET": "canary-apple-71",
-        "JWT_PASSPHRASE": "canary-pear-72",
+        "APP_SECRET": "canary-apple-71-6f1c0b7e",
+        "JWT_PASSPHRASE": "canary-pear-72-94d25a83",
         "DATABASE_PASSWORD": "chamilo-db-Password-1",
     }
     said = apply(playbook, fresh, "-vvvv", "--diff", given={**canaries, "MAILER_DSN": "smtp://u:canary-plum-73@mail"})

@@ -198,9 +198,8 @@ def lay_traps(inside: Inside) -> Finding:
 def forge_token(inside: Inside) -> Finding:
     root, user = _root(inside), inside.web_user
     if inside.site.secrets_default:
-        return failed(
-            f"A stranger can look up {' and '.join(inside.site.secrets_default)} and make valid logins at home."
-        )
+        known = " and ".join(inside.site.secrets_default)
+        return failed(f"A stranger can look up or guess {known} and make valid logins at home.")
     key = os.path.join(root, "config/jwt/private.pem")
     if not os.path.exists(key):
         return passed("APP_SECRET and JWT_PASSPHRASE are nowhere to be looked up; there is no key to try them on.")

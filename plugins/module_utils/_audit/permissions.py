@@ -300,7 +300,7 @@ def _tells(answer: Answer) -> str:
 @check("permissions_secrets")
 def secrets(look: Look) -> Finding:
     root = look.root
-    faults = [f"{name} has a value that everybody can look up" for name in look.site.secrets_default]
+    faults = [f"{name} has a value that everybody can look up or guess" for name in look.site.secrets_default]
     key = os.path.join(root, "config", "jwt", "private.pem")
     if os.access(key, os.R_OK):
         faults += filter(None, [_key_fault(key)])

@@ -12,6 +12,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import _env
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Place
 
 ROOT = "/srv/campus"
+OWN = "6f1c0b7e94d25a83c1f0e7b2a9d46358"
 
 
 def read(host, files, real=None):
@@ -208,13 +209,15 @@ def test_no_secret_is_shown(host):
 @pytest.mark.parametrize(
     "text, names",
     [
-        ("APP_SECRET=x\nJWT_PASSPHRASE=y", ()),
-        ("APP_SECRET=x\nJWT_PASSPHRASE=your_secret_passphrase", ("JWT_PASSPHRASE",)),
-        ("APP_SECRET='{{APP_SECRET}}'\nJWT_PASSPHRASE=y", ("APP_SECRET",)),
+        (f"APP_SECRET={OWN}\nJWT_PASSPHRASE={OWN}", ()),
+        (f"APP_SECRET={OWN}\nJWT_PASSPHRASE=your_secret_passphrase", ("JWT_PASSPHRASE",)),
+        (f"APP_SECRET='{{{{APP_SECRET}}}}'\nJWT_PASSPHRASE={OWN}", ("APP_SECRET",)),
+        (f"APP_SECRET=2ca64f8d83b9e89f5f19d672841d6bb8\nJWT_PASSPHRASE={OWN}", ("APP_SECRET",)),
+        (f"APP_SECRET=changeme\nJWT_PASSPHRASE={OWN}", ("APP_SECRET",)),
         ("A=1", ("APP_SECRET", "JWT_PASSPHRASE")),
     ],
 )
-def test_public_defaults_are_named(host, text, names):
+def test_published_and_guessable_secrets_are_named(host, text, names):
     assert read(host, {".env": text}).public_secrets == names
 
 

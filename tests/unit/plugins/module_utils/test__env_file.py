@@ -23,6 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._site import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine
 
 PUBLIC_SECRET = "141af65f23c7935a37b504c422f113b0"
+OWN_SECRET = "6f1c0b7e94d25a83c1f0e7b2a9d46358"
 PUBLIC_PASSPHRASE = "your_secret_passphrase"
 
 
@@ -344,7 +345,7 @@ def test_a_file_that_cannot_be_changed_stays(app, files, problem):
             {"values": {"APP_ENV": "a"}, "secret_values": {"APP_ENV": "b"}},
             "APP_ENV stands in values and in secret_values",
         ),
-        ({"secret_values": {"APP_SECRET": PUBLIC_SECRET}}, "one that everybody can look up"),
+        ({"secret_values": {"APP_SECRET": PUBLIC_SECRET}}, "The value given for APP_SECRET is published"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(app, wish, problem):
@@ -560,7 +561,7 @@ def test_without_generate_they_are_named(portal):
 
 def test_a_public_secret_that_another_file_overrules_is_none(app):
     app.write(".env", f"APP_SECRET={PUBLIC_SECRET}\n")
-    app.write(".env.local", "APP_SECRET=own\n")
+    app.write(".env.local", f"APP_SECRET={OWN_SECRET}\n")
     assert app.set(require=["APP_SECRET"]) == (Result(), "")
 
 
@@ -623,15 +624,18 @@ def test_a_secret_that_is_given_needs_the_switch_too(portal, own, factors):
         portal.write(".env", "APP_SECRET=canary-of-our-own\n")
     portal.factors = factors
     before = portal.read(".env")
-    _result, problem = portal.set(secret_values={"APP_SECRET": "canary-9"})
+    _result, problem = portal.set(secret_values={"APP_SECRET": "canary-9-f1c0b7e94d25a83c"})
     assert "Set rotate_secret" in problem and "canary" not in problem
     assert portal.read(".env") == before
-    assert portal.set(secret_values={"APP_SECRET": "canary-9"}, rotate_secret=True)[0].secrets == ["APP_SECRET"]
+    assert portal.set(secret_values={"APP_SECRET": "canary-9-f1c0b7e94d25a83c"}, rotate_secret=True)[0].secrets == [
+        "APP_SECRET"
+    ]
 
 
 def test_the_diff_shows_values_and_no_secret(portal):
     result, _ = portal.set(
-        values={"APP_ENV": "dev"}, secret_values={"DATABASE_PASSWORD": "canary-7", "JWT_PASSPHRASE": "canary-8"}
+        values={"APP_ENV": "dev"},
+        secret_values={"DATABASE_PASSWORD": "canary-7", "JWT_PASSPHRASE": "canary-8-f1c0b7e94d25a83c"},
     )
     assert "canary" not in repr(result)
     env, key = result.diff
@@ -670,12 +674,12 @@ def test_the_key_stays_the_same_and_opens_with_the_passphrase_alone(portal, key,
 
 
 def test_a_passphrase_that_is_given_takes_the_key_along(portal):
-    portal.set(secret_values={"JWT_PASSPHRASE": "it's a 'canary' $x"})
-    assert opens(portal.path("config/jwt/private.pem"), "it's a 'canary' $x")
-    result, problem = portal.set(secret_values={"JWT_PASSPHRASE": "four"})
+    portal.set(secret_values={"JWT_PASSPHRASE": "it's a 'canary' $x 7b2e"})
+    assert opens(portal.path("config/jwt/private.pem"), "it's a 'canary' $x 7b2e")
+    result, problem = portal.set(secret_values={"JWT_PASSPHRASE": "four horses, a red door"})
     assert problem == "" and portal.path("config/jwt/private.pem") in result.files
-    assert opens(portal.path("config/jwt/private.pem"), "four")
-    assert portal.set(secret_values={"JWT_PASSPHRASE": "four"}) == (Result(), "")
+    assert opens(portal.path("config/jwt/private.pem"), "four horses, a red door")
+    assert portal.set(secret_values={"JWT_PASSPHRASE": "four horses, a red door"}) == (Result(), "")
 
 
 def test_a_key_that_does_not_open_stops_everything(portal):
@@ -706,9 +710,10 @@ def test_without_a_key_only_the_passphrase_changes(portal):
 
 
 def test_a_passphrase_that_openssl_would_not_take_is_refused(portal):
-    for passphrase in ("abc", "two\nlines"):
-        problem = portal.set(secret_values={"JWT_PASSPHRASE": passphrase})[1]
-        assert "at least 4 characters and no line break" in problem and "lines" not in problem
+    problem = portal.set(secret_values={"JWT_PASSPHRASE": "two\nlines of sixteen"})[1]
+    assert "has a line break" in problem and "lines" not in problem
+    problem = portal.set(secret_values={"JWT_PASSPHRASE": "abcd"})[1]
+    assert "can be guessed" in problem and "abcd" not in problem
 
 
 def test_a_passphrase_longer_than_a_pipe_holds_nothing_up():

@@ -32,7 +32,7 @@ def runs(host, server):
 
 ENVIRONMENT = """APP_ENV=prod
 APP_INSTALLED='1'
-APP_SECRET=a-secret-that-is-ours
+APP_SECRET=6f1c0b7e94d25a83c1f0e7b2a9d46358
 JWT_PASSPHRASE=your_secret_passphrase
 DATABASE_HOST=localhost
 DATABASE_PORT=3306
