@@ -13,7 +13,6 @@ needs to know of the last one is in ``/var/lib/chamilo-hardening/backups/<site>.
 
 from __future__ import annotations
 
-import bz2
 import contextlib
 import datetime
 import errno
@@ -21,7 +20,6 @@ import fcntl
 import hashlib
 import ipaddress
 import json
-import lzma
 import os
 import pwd
 import re
@@ -32,8 +30,7 @@ import stat
 import subprocess
 import tempfile
 import time
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, Any
@@ -42,6 +39,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _alert,
     _backup_key,
     _database,
+    _dumps,
     _env,
     _host,
     _records,
@@ -646,14 +644,14 @@ _COPIES = re.compile(r"(?i)\.(?:sql|dump|zip|tar|t[gbx]z|tar\.\w{1,4}|7z|rar)(?:
 _LIKE_COPIES = re.compile(
     r"(?i)backup|sauvegarde|respaldo|sicherung|(?:^|[-_.])(?:bak|dump|db)(?:[-_.\d]|$)|chamilo|20\d\d"
 )
-_DUMPED = re.compile(rb"-- (?:MySQL|MariaDB) dump|/\*M!999999|phpMyAdmin SQL Dump|-- Adminer ")
 _NO_COPIES = ("var", "vendor", "node_modules", ".git")
 _DEEPEST = 100  # levels; each holds a descriptor
-_LARGE = 128 << 20  # bytes of memory to unpack xz; its highest preset asks for 65 MiB
 
 
-def put_away(portal: Portal) -> Iterator[str]:
-    """Copy dumps and archives out of the portal's folder, where anybody may guess their names, and remove them there.
+def put_away(portal: Portal, alike: list[str]) -> Iterator[str]:
+    """Move copies of data out of the portal's directory, where a visitor may guess their names.
+
+    What is one only by its name, as a plugin's slides-2024.zip may be, stays, and its path goes into ``alike``.
 
     The web user may exchange folders and files while we look: all is reached through what is open already.
     """
@@ -666,6 +664,8 @@ def put_away(portal: Portal) -> Iterator[str]:
                 path = ascii(f"{folder}/{name}")[1:-1]
                 try:
                     target = _put_away(name, handle, kept)
+                    if target is None and _LIKE_COPIES.search(name):
+                        alike.append(path)
                 except OSError as problem:
                     yield f"{path} can be downloaded or read by the web server, and stays: {problem.strerror}."
                     continue
@@ -700,8 +700,11 @@ def _folders(handle: int, path: str, level: int, deep: list[str]) -> Iterator[tu
             os.close(below)
 
 
-def _put_away(name: str, folder: int, kept: str) -> str:
-    """Where a file of this name in an open folder is now, if it was a copy of data."""
+def _put_away(name: str, folder: int, kept: str) -> str | None:
+    """Where a file of this name in an open folder is now, if it was a copy of data; None where it stays.
+
+    An empty text: it is no file.
+    """
     try:
         handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     except OSError as problem:
@@ -710,8 +713,10 @@ def _put_away(name: str, folder: int, kept: str) -> str:
         raise
     with open(handle, "rb") as stream:
         info = os.fstat(handle)
-        if not stat.S_ISREG(info.st_mode) or not _is_copy(name, stream):
+        if not stat.S_ISREG(info.st_mode):
             return ""
+        if not _dumps.holds_data(stream):
+            return None
         target = os.path.join(kept, f"{time.time_ns()}-{name}")
         with _state.Tree() as tree:
             for missing in tree.missing_parents(target):
@@ -732,20 +737,6 @@ def _put_away(name: str, folder: int, kept: str) -> str:
     return target
 
 
-def _is_copy(name: str, stream: IO[bytes]) -> bool:
-    if not re.search(r"(?i)\.(?:sql|dump)", name):
-        return bool(_LIKE_COPIES.search(name))
-    packed = os.path.splitext(name)[1].lower()
-    unpack: Callable[[bytes, int], bytes] = {
-        ".gz": lambda start, most: zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(start, most),
-        ".bz2": lambda start, most: bz2.BZ2Decompressor().decompress(start, most),
-        ".xz": lambda start, most: lzma.LZMADecompressor(memlimit=_LARGE).decompress(start, most),
-    }.get(packed, lambda start, most: start[:most])
-    with contextlib.suppress(OSError, EOFError, lzma.LZMAError, zlib.error):
-        return bool(_DUMPED.search(unpack(stream.read(_CHUNK), 2048)))  # a piece: it may be made to have no end
-    return bool(_LIKE_COPIES.search(name))  # it cannot be read: its name must do
-
-
 # ------------------------------------------------------------------------------------------------- the whole
 
 
@@ -757,8 +748,9 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
     with alone(portal, "backup"):
         memory = remembered(portal)
         found: list[str] = []
+        alike: list[str] = []
         try:
-            for line in put_away(portal):
+            for line in put_away(portal, alike):
                 found.append(line)
         except Exception as problem:  # whatever ended it is told, and no reason to make no backup
             problems.append(f"The search for copies of data did not see all: {_words(problem)}")
@@ -769,6 +761,7 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
             except BackupError as problem:  # nobody could be told: no reason to make no backup
                 problems.append(str(problem))
         lines += found
+        lines += _left(portal, memory, alike, problems)
         try:
             strange = strange_links(portal)
             last = _pair(portal, memory)
@@ -810,6 +803,24 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
             words = str(problem)
         raise BackupError(words) if doubtful else NeedsALook(words)
     return lines
+
+
+def _left(portal: Portal, memory: dict[str, Any], alike: Sequence[str], problems: list[str]) -> list[str]:
+    """Report files whose names alone are those of copies; to the administrator only when there are new ones."""
+    if not alike:
+        return []
+    more = f" and {len(alike) - _NAMED} more" if len(alike) > _NAMED else ""
+    line = (
+        f"Named like a copy of data, but no dump was found in them, so they stay: {', '.join(alike[:_NAMED])}{more}. "
+        "If one is a backup, move it out of the portal's directory."
+    )
+    if set(alike) - set(memory.get("alike", ())):
+        try:
+            tell(portal, "Files may be copies of data", line)
+        except BackupError as problem:
+            problems.append(str(problem))
+    memory["alike"] = list(alike)[:1000]
+    return [line]
 
 
 def _words(problem: Exception) -> str:

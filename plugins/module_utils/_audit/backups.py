@@ -15,6 +15,7 @@ import gzip
 import lzma
 import os
 import re
+import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -63,6 +64,10 @@ _DUMP = re.compile(r"(?i)\.(?:sql|dump)(?:\.(?:gz|xz|bz2|zst|lz4))?$")
 _ARCHIVE = re.compile(r"(?i)\.(?:zip|tar|tar\.\w{1,4}|t[gbx]z|7z|rar)$")
 _NAMED_SO = re.compile(
     r"(?i)backup|sauvegarde|respaldo|sicherung|(?:^|[-_.])(?:bak|dump|db|sql)(?:[-_.\d]|$)|chamilo|20\d\d"
+)
+_LIST = 4 << 20  # bytes at the end of a zip archive, in which its list is looked for
+_IN_A_BACKUP = re.compile(
+    rb"(?i)\.(?:sql|dump)(?:\.\w+)?$|(?:^|/)(?:\.env(?:\.local)?|bin/console)$|\.(?:zip|tar|t[gbx]z|7z|rar|gz|bz2|xz|zst)$"
 )
 _MADE_BY = re.compile(
     rb"-- (?:MySQL|MariaDB) dump|/\*M!999999|phpMyAdmin SQL Dump|-- Adminer |PostgreSQL database dump"
@@ -371,7 +376,25 @@ def private(look: Look) -> Finding:
 
 
 def _is_backup(entry: os.DirEntry[str]) -> bool:
-    """A database dump by its content; an archive by its name."""
+    """A database dump by its content; an archive by its name, unless all that is in it is seen to be something else."""
     if _DUMP.search(entry.name):
         return bool(_MADE_BY.search(_start(entry.path)))
-    return bool(_ARCHIVE.search(entry.name) and _NAMED_SO.search(entry.name)) and entry.is_file(follow_symlinks=False)
+    if not (_ARCHIVE.search(entry.name) and _NAMED_SO.search(entry.name) and entry.is_file(follow_symlinks=False)):
+        return False
+    listed = _listed(entry.path)
+    return listed is None or any(map(_IN_A_BACKUP.search, listed))
+
+
+def _listed(path: str) -> list[bytes] | None:
+    """The names in a zip archive; None for other kinds, and where its list is not seen whole."""
+    end = tail(path, _LIST)
+    start = end.rfind(b"PK\5\6")
+    if start < 0 or len(end) < start + 22:
+        return None
+    number, size = struct.unpack("<HI", end[start + 10 : start + 16])
+    place, found = start - size, []
+    while 0 <= place and end[place : place + 4] == b"PK\1\2" and place + 46 <= start:
+        named, extra, comment = struct.unpack("<HHH", end[place + 28 : place + 34])
+        found.append(end[place + 46 : place + 46 + named])
+        place += 46 + named + extra + comment
+    return found if len(found) == number and place == start else None

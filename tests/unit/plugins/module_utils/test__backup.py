@@ -5,17 +5,16 @@
 
 from __future__ import annotations
 
-import bz2
 import contextlib
 import datetime
 import gzip
-import io
 import json
 import lzma
 import os
 import resource
 import struct
 import time
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +23,13 @@ from typing import IO, Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _alert, _backup, _backup_portal, _state
+from ansible_collections.chamilo.hardening.plugins.module_utils import (
+    _alert,
+    _backup,
+    _backup_portal,
+    _dumps,
+    _state,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._backup import Reading
 from ansible_collections.chamilo.hardening.plugins.module_utils._backup_portal import BackupError, Portal
 
@@ -347,19 +352,8 @@ def test_no_process_is_saved(folders: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert _backup.contents(portal(folders)) == [str(folders / "chamilo")]
 
 
-@pytest.mark.parametrize(("pack", "name"), [(gzip.compress, "gz"), (bz2.compress, "bz2"), (lzma.compress, "xz")])
-def test_a_packed_dump_is_known_and_no_end_is_waited_for(pack: Callable[[bytes], bytes], name: str) -> None:
-    class Endless(io.BytesIO):
-        """A file of the web user's with a hole of 16 TB: nobody may read all of it."""
-
-        def read(self, size: int | None = -1) -> bytes:
-            assert size is not None and 0 < size <= 1 << 20
-            return super().read(size).ljust(size, b"\0")
-
-    dump = b"-- MariaDB dump 10.19\n" + b"x" * 5000
-    assert _backup._is_copy(f"x.sql.{name}", io.BytesIO(pack(dump)))
-    assert not _backup._is_copy(f"x.sql.{name}", Endless(pack(b"")))
-    assert not _backup._is_copy(f"x.sql.{name}", Endless(pack(bytes(1 << 24))))
+def put_away(there: Portal) -> list[str]:
+    return list(_backup.put_away(there, []))
 
 
 def test_copies_in_the_portals_folder_are_put_where_root_alone_reads(folders: Path) -> None:
@@ -369,16 +363,39 @@ def test_copies_in_the_portals_folder_are_put_where_root_alone_reads(folders: Pa
     (public / "dump.sql").write_bytes(DUMP)
     with gzip.open(public / "x.sql.gz", "wb") as stream:
         stream.write(DUMP)
-    (public / "backup-2025.tar.gz").write_bytes(b"x")
+    with zipfile.ZipFile(public / "slides.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("all/chamilo.sql", DUMP)
     (public / "database.sql").write_text("-- the installer's own\n")
     (public / "lesson.zip").write_bytes(b"x")
     (folders / "chamilo" / "var" / "backup.zip").write_bytes(b"a pupil's")
-    lines = list(_backup.put_away(portal(folders)))
+    lines = put_away(portal(folders))
     assert len(lines) == 3
     assert sorted(path.name for path in public.iterdir()) == ["database.sql", "lesson.zip"]
     kept = [path for path in (folders / "state").rglob("*") if path.is_file()]
     assert len(kept) == 3 and all(path.stat().st_mode & 0o777 == 0o600 for path in kept)
-    assert list(_backup.put_away(portal(folders))) == []
+    assert put_away(portal(folders)) == []
+
+
+def test_what_only_its_name_makes_a_copy_stays_and_is_reported_once(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = folders / "chamilo" / "public" / "plugin" / "slides"
+    plugin.mkdir(parents=True)
+    names = ["backup-2025.tar.gz", "slides-2024.zip", "timetable-2026.zip"]
+    for name in names[1:]:
+        with zipfile.ZipFile(plugin / name, "w") as archive:
+            archive.writestr("slide.html", "<p>SELECT</p>")
+    (plugin / names[0]).write_bytes(b"x")
+    told = made_up(folders, monkeypatch)
+    there = portal(folders, repository="/repository", offsite="")
+    for number in range(2):
+        (line,) = [line for line in _backup.backup(there) if "Named like a copy" in line]
+        assert all(f"{plugin}/{name}" in line for name in names)
+        assert sorted(path.name for path in plugin.iterdir()) == names
+        assert [title for title, _text in told] == ["Files may be copies of data"], number
+    (plugin / "db.zip").write_bytes(b"x")
+    _backup.backup(there)
+    assert len(told) == 2 and "db.zip" in told[1][1]
 
 
 def made_up(folders: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
@@ -402,18 +419,18 @@ def test_what_changes_places_while_copies_are_put_away_is_left_alone(
     (public / "link.sql").symlink_to(secret)
     os.mkfifo(public / "backup.sql")
     (public / "dump.sql").write_bytes(DUMP)
-    real = _backup._is_copy
+    real = _dumps.holds_data
 
-    def exchanged(name: str, stream: IO[bytes]) -> bool:
+    def exchanged(stream: IO[bytes]) -> bool:
         """The web user puts another file, and another folder, where we just looked."""
         public.rename(folders / "chamilo" / "aside")
         public.symlink_to(folders)
-        (folders / "chamilo" / "aside" / name).unlink()
-        (folders / "chamilo" / "aside" / name).symlink_to(secret)
-        return real(name, stream)
+        (folders / "chamilo" / "aside" / "dump.sql").unlink()
+        (folders / "chamilo" / "aside" / "dump.sql").symlink_to(secret)
+        return real(stream)
 
-    monkeypatch.setattr(_backup, "_is_copy", exchanged)
-    (line,) = _backup.put_away(portal(folders))
+    monkeypatch.setattr(_dumps, "holds_data", exchanged)
+    (line,) = put_away(portal(folders))
     assert "dump.sql" in line and secret.read_bytes() == DUMP
     assert (folders / "chamilo" / "aside" / "dump.sql").is_symlink()
     (kept,) = [path for path in (folders / "state").rglob("*") if path.is_file()]
@@ -444,14 +461,14 @@ def test_whatever_stops_the_search_for_copies_is_told_and_a_backup_is_made(
     for name in ("a.sql", "b.sql"):
         (folders / "chamilo" / name).write_bytes(DUMP)
     told = made_up(folders, monkeypatch)
-    real = _backup._is_copy
+    real = _dumps.holds_data
 
-    def broken(name: str, stream: IO[bytes]) -> bool:
-        if name == "b.sql":
+    def broken(stream: IO[bytes]) -> bool:
+        if os.readlink(f"/proc/self/fd/{stream.fileno()}").endswith("/b.sql"):
             raise MemoryError
-        return real(name, stream)
+        return real(stream)
 
-    monkeypatch.setattr(_backup, "_is_copy", broken)
+    monkeypatch.setattr(_dumps, "holds_data", broken)
     with pytest.raises(BackupError, match="MemoryError"):
         _backup.backup(portal(folders, repository="/repository"))
     assert "a.sql could be downloaded" in told[0][1] and "MemoryError" in told[1][1]
@@ -481,7 +498,7 @@ def test_a_link_to_a_link_without_end_leads_nowhere(folders: Path) -> None:
 
 
 def test_a_copy_that_asks_for_much_memory_gets_none(folders: Path) -> None:
-    """64 bytes of xz whose dictionary is to have 4 GiB: its name must do."""
+    """64 bytes of xz whose dictionary is to have 4 GiB: nothing of it is unpacked."""
     packed = bytearray(lzma.compress(b"x" * 100, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32))
     end = 12 + (packed[12] + 1) * 4
     packed[packed.index(b"\x21\x01", 12) + 2] = 40  # the size of the dictionary
@@ -494,11 +511,11 @@ def test_a_copy_that_asks_for_much_memory_gets_none(folders: Path) -> None:
     if not child:
         resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))  # a host with less memory than that
         with contextlib.suppress(BaseException):
-            list(_backup.put_away(portal(folders)))
+            put_away(portal(folders))
             os._exit(0)
         os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
-    assert [path.name for path in (folders / "chamilo").iterdir()] == ["lesson.sql.xz"]
+    assert sorted(path.name for path in (folders / "chamilo").iterdir()) == ["dump.sql.xz", "lesson.sql.xz"]
 
 
 LONG = "ignoring error for /chamilo/var/d\nd: open /staging/chamilo/var/d\nd: file name too long\n"
@@ -660,7 +677,7 @@ def test_the_name_of_a_copy_is_told_as_text(folders: Path) -> None:
     (folders / "chamilo").mkdir()
     with open(os.fsencode(folders / "chamilo") + b"/\xe9\n.sql", "wb") as stream:
         stream.write(DUMP)
-    (line,) = _backup.put_away(portal(folders))
+    (line,) = put_away(portal(folders))
     assert r"\udce9\n.sql could be downloaded" in line and line.isprintable()
 
 

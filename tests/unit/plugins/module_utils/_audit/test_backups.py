@@ -8,6 +8,7 @@ import gzip
 import json
 import os
 import shutil
+import zipfile
 
 import pytest
 
@@ -347,6 +348,25 @@ def test_backups_under_the_web_root(host, path, content):
     finding = backups.private(host.look())
     assert finding.status == "fail"
     assert path in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("members", "status"),
+    [
+        (["slide.html", "img/1.png"], "pass"),
+        (["var/db.sql"], "fail"),
+        (["chamilo/.env"], "fail"),
+        (["x.sql.gz"], "fail"),
+    ],
+)
+def test_an_archive_that_is_seen_whole_is_judged_by_what_is_in_it(host, members, status):
+    path = host.root / "public/slides-2024.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in members:
+            archive.writestr(name, "x")
+    assert backups.private(host.look()).status == status
+    path.write_bytes(path.read_bytes().replace(b"PK\1\2", b"PK\1\3"))
+    assert backups.private(host.look()).status == "fail"
 
 
 def test_a_dump_that_the_web_server_can_read(host, tmp_path):
