@@ -21,7 +21,8 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        variables = task_vars or {}
+        own = self._own(task_vars or {})
+        variables = {name: value for name, value in (task_vars or {}).items() if name not in own}
         _validation, arguments = self.validate_argument_spec(
             {
                 "sections": {
@@ -66,6 +67,12 @@ class ActionModule(ActionBase):
         result["msg"] = run_out or "All variables are as they must be."
         result["_ansible_verbose_always"] = bool(run_out)
         return result
+
+    def _own(self, variables: Mapping[str, Any]) -> set[str]:
+        try:
+            return _preflight.own(self._templar.template(variables.get("chamilo_own_variables")))
+        except AnsibleError:
+            return set()  # which the variables that it would have listed come to light by
 
     def _plain(self, specs: Mapping[str, _preflight.Spec], variables: Mapping[str, Any]) -> dict[str, Any]:
         """The values whose type can be seen. What lies in a vault, whoever only looks may be unable to open."""

@@ -27,6 +27,7 @@ ROLES = Path(__file__).resolve().parents[2] / "roles"
 # Variables of the playbooks, which belong to no role.
 PLAYBOOK_VARIABLES: dict[str, dict[str, Any]] = {
     "chamilo_hosts": {"type": "raw"},  # a pattern, or a list of them
+    "chamilo_host_timeout": {"type": "int"},
     "chamilo_report_dir": {"type": "path"},
     "chamilo_audit_fail_on": {"type": "str"},
     "chamilo_prove_address": {"type": "str"},
@@ -88,11 +89,17 @@ def specs(roles: Path = ROLES) -> dict[str, Spec]:
     return found
 
 
+def own(listed: Any) -> set[str]:
+    """The names in ``chamilo_own_variables``: variables of the user's repository, which are none of our business."""
+    return {name for name in listed if isinstance(name, str)} if isinstance(listed, (list, tuple)) else set()
+
+
 def unknown(names: Iterable[str], known: Iterable[str]) -> list[str]:
     """A sentence for each ``chamilo_`` variable that nothing reads."""
     known = set(known) | set(PLAYBOOK_VARIABLES)
+    otherwise = " Take it out, or list it in chamilo_own_variables if it is a variable of your own."
     return [
-        f"{name} is not a variable of this collection.{_controls.nearest(name, known, 'chamilo_') or ' Take it out.'}"
+        f"{name} is not a variable of this collection.{_controls.nearest(name, known, 'chamilo_') or otherwise}"
         for name in sorted(names)
         if name.startswith("chamilo_") and name not in known
     ]

@@ -45,7 +45,7 @@ def test_good_values_are_good() -> None:
     [
         ("chamilo_domian", "chamilo_domian is not a variable of this collection. Did you mean chamilo_domain?"),
         ("chamilo_https_hst", "Did you mean chamilo_https_hsts"),
-        ("chamilo_zzzzzzzz", "chamilo_zzzzzzzz is not a variable of this collection. Take it out."),
+        ("chamilo_zzzzzzzz", "chamilo_zzzzzzzz is not a variable of this collection. Take it out, or list it"),
     ],
 )
 def test_unknown_variables_are_refused_with_the_nearest_name(name: str, said: str) -> None:
