@@ -29,12 +29,13 @@ class ActionModule(ActionBase):
                 "fail_on": {"type": "str", "choices": ["", "must", "should"], "default": ""},
             }
         )
-        hostvars = (task_vars or {})["hostvars"]
+        # As it was registered: what a host answered is no template, and is not looked at as one.
+        answered = (task_vars or {})["hostvars"].raw_get
         try:
             table = _controls.load()
         except _controls.ControlError as error:
             raise AnsibleActionFail(str(error)) from error
-        hosts = [_report.host(name, hostvars[name].get(arguments["register"]), table) for name in arguments["hosts"]]
+        hosts = [_report.host(name, answered(name).get(arguments["register"]), table) for name in arguments["hosts"]]
         now = datetime.datetime.now(datetime.timezone.utc)
         report = _report.document(hosts, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
         directory = Path(os.path.abspath(arguments["directory"]))

@@ -78,6 +78,17 @@ def _unknown(reachable: bool, error: str) -> str:
     return f"{'The audit did not run' if reachable else 'The host could not be reached'}: {error}"
 
 
+def _reason(audit: Mapping[str, Any]) -> str:
+    """Why a task that ended without controls did not look at the host."""
+    given_up = audit.get("timedout")
+    if given_up:
+        return (
+            f"No answer within {given_up['period']} seconds. The host may hang, or need more time: its log says which. "
+            "Set chamilo_host_timeout to the seconds that it may take."
+        )
+    return str(audit.get("msg") or "An earlier task failed on this host.").removeprefix("Task failed: ").strip()
+
+
 def host(name: str, audit: Mapping[str, Any] | None, table: Table) -> dict[str, Any]:
     """One host of the document, out of what guide_audit registered for it, which may be nothing."""
     audit = audit or {}
@@ -85,7 +96,7 @@ def host(name: str, audit: Mapping[str, Any] | None, table: Table) -> dict[str, 
     error = str(audit.get("error", ""))
     controls = audit.get("controls")
     if controls is None:
-        error = str(audit.get("msg") or "An earlier task failed on this host.").removeprefix("Task failed: ").strip()
+        error = _reason(audit)
         controls = rows(table, {}, _unknown(reachable, error))
     break_in = [row["evidence"] for row in controls if row["id"] == SIGNS_OF_BREAK_IN and row["status"] == "fail"]
     entry: dict[str, Any] = {

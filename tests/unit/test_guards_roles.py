@@ -192,6 +192,12 @@ def test_no_error_is_ignored_and_no_shell_is_called(path: Path) -> None:
         assert not {"shell", "ansible.builtin.shell", "ansible.legacy.shell"} & set(entry)
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "playbooks").glob("*.yml")), ids=lambda path: path.stem)
+def test_every_play_runs_by_the_strategy_that_it_was_written_for(path: Path) -> None:
+    """With another one of the user's ansible.cfg a report was written before its hosts had been looked at."""
+    assert {play["strategy"] for play in load(path)} == {"ansible.builtin.linear"}
+
+
 @pytest.mark.parametrize("path", YAML_FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_task_hands_values_over_in_the_environment(path: Path) -> None:
     """Ansible writes it into the command line: everybody on the host could list it, and sudo logs it."""

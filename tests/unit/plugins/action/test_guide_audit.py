@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 from unittest.mock import Mock
 
@@ -107,3 +108,45 @@ def test_the_playbook_looks_at_all_hosts_and_fails_for_none(ansible: Any) -> Non
     assert by_name["gone.test"]["reachable"] is False
     assert "error" not in by_name["here.test"]
     assert "gave no answer" not in json.dumps(by_name["here.test"])
+
+
+def test_what_keeps_one_host_from_being_audited_keeps_no_other(ansible: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under a strategy of the user's that lets no host wait for another, and ends all with the first that fails."""
+    monkeypatch.setenv("ANSIBLE_STRATEGY", "free")
+    monkeypatch.setenv("ANSIBLE_ANY_ERRORS_FATAL", "true")
+    hung = ansible.folder / "hung"
+    hung.write_text("#!/bin/sh\nexec sleep 20\n")
+    hung.chmod(0o755)
+    here = {"chamilo_root": "/nonexistent"}
+    hosts = {
+        "a.test": here,
+        "hung.test": {**here, "ansible_python_interpreter": str(hung), "chamilo_host_timeout": 6},
+        "misspelt.test": {**here, "chamilo_headers_cps": "off"},
+        "template.test": {**here, "chamilo_owner": "{{ 1 / 0 }}"},
+        "waiver.test": {**here, "chamilo_waivers": [{**WAIVER, "control": "headers_cps"}]},
+        "z.test": {**here, "ansible_python_interpreter": sys.executable},
+    }
+    outcome = ansible.play("chamilo.hardening.audit", hosts, "-e", "ansible_become=false")
+    assert outcome.code == 2
+    report = json.loads((ansible.folder / "chamilo-report" / "report.json").read_text())
+    found = {host["name"]: host for host in report["hosts"]}
+    assert list(found) == list(hosts)
+    for name in ("a.test", "z.test"):
+        assert "error" not in found[name], found[name].get("error")
+    said = {
+        "hung.test": "chamilo_host_timeout",
+        "misspelt.test": "chamilo_headers_cps is not a variable of this collection. Did you mean chamilo_headers_csp",
+        "template.test": "division by zero",
+        "waiver.test": "Did you mean headers_csp",
+    }
+    for name, reason in said.items():
+        assert reason in found[name]["error"]
+        assert set(found[name]["summary"].items()) & {("pass", 0), ("fail", 0)} == {("pass", 0), ("fail", 0)}
+        assert reason in found[name]["controls"][0]["evidence"]
+
+
+def test_a_report_is_written_where_no_host_could_be_audited(ansible: Any) -> None:
+    outcome = ansible.play("chamilo.hardening.audit", {"misspelt.test": {"chamilo_headers_cps": "off"}})
+    assert outcome.code == 2
+    (host,) = json.loads((ansible.folder / "chamilo-report" / "report.json").read_text())["hosts"]
+    assert "chamilo_headers_cps" in host["error"]

@@ -41,7 +41,7 @@ def report(arguments: dict[str, Any], hostvars: dict[str, Any]) -> dict[str, Any
     """The result of the action, called without Ansible around it."""
     task = Mock(args={"hosts": list(hostvars), "register": "audit", **arguments}, async_val=0)
     action = ActionModule(task, Mock(), Mock(), Mock(), Mock(), Mock())
-    return dict(action.run(task_vars={"hostvars": hostvars}))
+    return dict(action.run(task_vars={"hostvars": Mock(raw_get=hostvars.get)}))
 
 
 def read(folder: Path) -> dict[str, Any]:
