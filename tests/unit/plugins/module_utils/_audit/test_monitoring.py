@@ -11,7 +11,12 @@ import time
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _fail2ban
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _compromise, _traces, monitoring
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import (
+    _compromise,
+    _persistence,
+    _traces,
+    monitoring,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import Identity
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, DatabaseError, Reader
@@ -86,7 +91,7 @@ class Host:
         monkeypatch.setattr(monitoring, "_MAILERS", (str(self.mailer),))
         monkeypatch.setattr(_fail2ban, "running", lambda: None)
         monkeypatch.setattr(_compromise, "web_users", lambda look: (Identity("www-data", WEB, frozenset({WEB})),))
-        monkeypatch.setattr(_compromise, "_home", lambda name: str(tmp_path / "home"))
+        monkeypatch.setattr(_persistence, "home", lambda name: str(tmp_path / "home"))
 
     def file(self, path, text, days=0.0):
         target = self.root / path
