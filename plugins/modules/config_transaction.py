@@ -94,6 +94,11 @@ options:
         description: The mode of the file as an octal number in quotes.
         type: raw
         default: '0644'
+  secrets:
+    description:
+      - Each O(files[].secret_content) by its path. Made by the collection on the controller; it cannot be given.
+    type: dict
+    default: {}
   complete:
     description:
       - Whether O(files) names all files of this transaction. With V(false), files of an earlier one that are not listed
@@ -265,6 +270,8 @@ diff:
   elements: dict
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
@@ -301,12 +308,25 @@ LOAD = {
 }
 
 
+class Module(AnsibleModule):
+    """Logs nothing of a call that is refused below: a secret within files would stand in the line."""
+
+    def log(self, msg: str, log_args: dict[str, Any] | None = None) -> None:
+        if not within_files(self.params):
+            super().log(msg, log_args=log_args)
+
+
+def within_files(params: dict[str, Any]) -> bool:
+    return any(file["secret_content"] is not None for file in params["files"] or ())
+
+
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "files": {"type": "list", "elements": "dict", "options": FILE},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
             "complete": {"type": "bool", "default": True},
             "test": {"type": "list", "elements": "list", "default": []},
             "load": {"type": "dict", "options": LOAD},
@@ -316,11 +336,15 @@ def main() -> None:
         required_if=[("state", "present", ("files",))],
         supports_check_mode=True,
     )
+    if within_files(module.params):
+        module.fail_json(msg="config_transaction takes files with a secret_content through its action plugin only.")
+    secrets = {path: str(content) for path, content in module.params["secrets"].items()}
+    files = [{**file, "secret_content": secrets.get(file["path"])} for file in module.params["files"] or ()]
     outcome = Outcome()
     failure = {}
     try:
         if module.params["state"] == "present":
-            Engine().apply(plan(module.params), outcome, check=module.check_mode)
+            Engine().apply(plan({**module.params, "files": files}), outcome, check=module.check_mode)
         else:
             Engine().withdraw(module.params["name"], outcome, check=module.check_mode)
     except (TransactionError, StateError, OSError) as problem:

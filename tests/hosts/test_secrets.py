@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._preflight import PLAYBOOK_VARIABLES, specs
 from tests.hosts.hardening import CERTIFICATE, Playbook
-from tests.testbed import authority
+from tests.testbed import authority, mail
 from tests.testbed.hosts import Host
 
 ROOT = "/var/www/chamilo"
@@ -23,10 +27,44 @@ CANARIES = {
     "an API token": "canary-lime-60dd17",
     "a remembered login": "canary-grape-3e3e3e",
     "LDAP configuration": "canary-pear-d2d2d2",
-    "alert webhook": "canary-melon-aa55aa",
 }
+# For each variable whose argument specification says no_log, a word that is found again wherever its value goes.
+VARIABLES = {
+    "chamilo_alert_webhook": "canary-melon-aa55aa",
+    "chamilo_backups_environment": "canary-kiwi-e1e1e1",
+    "chamilo_backups_offsite_repository": "canary-lemon-4c4c4c",
+    "chamilo_backups_password": "canary-mango-52b52b",
+    "chamilo_database_admin_password": "Canary-Peach-1-90f0f0",
+    "chamilo_monitoring_smtp_password": "canary-papaya-7d7d7d",
+}
+
+
+def secrets() -> dict[str, Any]:
+    """These variables, as an administrator gives them, and what it takes for them to be used."""
+    word = VARIABLES
+    return {
+        "chamilo_alert_mail": "admin@school.example",
+        "chamilo_alert_webhook": f"https://127.0.0.1:1/{word['chamilo_alert_webhook']}",
+        "chamilo_backups_environment": {
+            "AWS_ACCESS_KEY_ID": "campus",
+            "AWS_SECRET_ACCESS_KEY": word["chamilo_backups_environment"],
+        },
+        # The web server of the host answers 404.
+        "chamilo_backups_offsite_repository": (
+            f"rest:http://campus:{word['chamilo_backups_offsite_repository']}@127.0.0.1/x"
+        ),
+        "chamilo_database_admin_user": "keeper",
+        "chamilo_database_admin_password": word["chamilo_database_admin_password"],
+        "chamilo_monitoring_smtp_host": mail.NAME,
+        "chamilo_monitoring_smtp_user": "campus",
+        "chamilo_monitoring_smtp_password": word["chamilo_monitoring_smtp_password"],
+    }
+
+
 SQL = """
 ALTER USER 'chamilo'@'%' IDENTIFIED BY '{0[database password]}';
+CREATE USER keeper@'%' IDENTIFIED BY '{0[chamilo_database_admin_password]}';
+GRANT ALL ON *.* TO keeper@'%' WITH GRANT OPTION;
 INSERT INTO settings (access_url, variable, category, selected_value, title, access_url_changeable)
   VALUES (1, 'mailer_dsn', 'mail', 'smtp://ada:{0[a setting of the portal]}@mail.test', '', 1);
 UPDATE user SET password = '{0[a password's hash]}' WHERE username = 'student05';
@@ -39,8 +77,8 @@ WATCH = "while :; do cat /proc/[0-9]*/cmdline; sleep 0.05; done 2>/dev/null >/ro
 
 def plant(host: Host) -> dict[str, str]:
     """The words to look for, with those of keys and passphrases that are there already."""
-    found = dict(CANARIES)
-    host.run(["mariadb", "chamilo"], data=SQL.format(CANARIES))
+    found = {**CANARIES, **VARIABLES}
+    host.run(["mariadb", "chamilo"], data=SQL.format(found))
     for variable in ("APP_SECRET", "MAILER_DSN", "AWS_S3_STORAGE_SECRET"):
         host.run(f"sed -i '/^{variable}=/d' {ROOT}/.env && echo '{variable}={CANARIES[variable]}' >>{ROOT}/.env")
     password = CANARIES["database password"]
@@ -76,11 +114,14 @@ def tap(host: Host) -> None:
 
 
 def watched(host: Host) -> dict[str, str]:
-    """What was written down, and the journal."""
+    """What was written down, and the journal with all fields of each entry, and all other logs."""
     host.run("systemctl stop watch")
     seen = {"the process list": host.run("tr '\\0' ' ' </root/seen").stdout}
     host.run("rm /root/seen")
-    return {**seen, "the journal": host.run("journalctl --no-pager").stdout}
+    seen["the journal"] = host.run("journalctl --no-pager -o export | tr -dc '[:print:]\\n'").stdout
+    # One file for all: what is looked for stands in one line, and with its line the file is named.
+    seen["/var/log"] = host.run("grep -rasH . /var/log --exclude-dir=journal", check=False).stdout
+    return seen
 
 
 def readable(host: Host, words: Iterable[str]) -> list[str]:
@@ -103,20 +144,34 @@ def test_what_is_let_out_is_found(fresh: Host) -> None:
     assert readable(fresh, [LEAK]) == ["/etc/leak"]
 
 
-def test_no_secret_is_seen_by_anybody(fresh: Host, playbook: Playbook) -> None:
+def test_each_variable_that_holds_a_secret_has_a_canary() -> None:
+    known = [option for spec in (*specs().values(), PLAYBOOK_VARIABLES) for option in spec.items()]
+    assert sorted(VARIABLES) == sorted(name for name, option in known if option.get("no_log"))
+
+
+def test_no_secret_is_seen_by_anybody(fresh: Host, playbook: Playbook, monkeypatch: pytest.MonkeyPatch) -> None:
     canaries = plant(fresh)
     assert all(len(word) > 12 for word in canaries.values()), canaries
     watch(fresh)
-    hook = {"chamilo_alert_webhook": f"https://127.0.0.1:1/{canaries['alert webhook']}"}
-    seen = {}
-    for name in ("harden", "audit"):
+    monkeypatch.setenv("ANSIBLE_LOG_PATH", str(playbook.folder / "ansible.log"))
+    seen: dict[str, str] = {}
+
+    def run(name: str, *options: str, **variables: Any) -> None:
         # On its command line the test itself hands the variables to Ansible.
-        said = playbook.run(name, fresh, "-vvvv", "--diff", **hook).output
-        seen[f"the output of {name}"] = said.partition("PLAY [")[2]
+        said = playbook.run(name, fresh, "-vvvv", "--diff", *options, **secrets(), **variables).output
+        seen[f"the output of {name} {' '.join(options)}"] = said.partition("PLAY [")[2]
+
+    run("harden", "--check", chamilo_backups_password=canaries["chamilo_backups_password"])
+    run("harden")
+    run("audit")
     tap(fresh)
-    aim = {"chamilo_prove_address": fresh.address, "chamilo_prove_ca_file": str(authority.certificate())}
-    said = playbook.run("prove", fresh, "-vvvv", "--diff", **hook, **aim).output
-    seen["the output of prove"] = said.partition("PLAY [")[2]
+    run("prove", chamilo_prove_address=fresh.address, chamilo_prove_ca_file=str(authority.certificate()))
+    # The key that the host made is the password from now on.
+    key = canaries["the key of the backups"] = fresh.run("cat /etc/chamilo-hardening/backups-*.key").stdout.strip()
+    run("harden", "--tags", "backups", chamilo_backups_password=key)
+    log = (playbook.folder / "ansible.log").read_text()
+    assert "PLAY RECAP" in log
+    seen["ansible.log"] = log
     passwords = fresh.get("/srv/tap/words").split()
     assert passwords and all(len(word) > 12 for word in passwords), "accounts were made"
     fresh.run("chamilo-hardening unlock student05", check=False)
@@ -128,9 +183,8 @@ def test_no_secret_is_seen_by_anybody(fresh: Host, playbook: Playbook) -> None:
     # What the run made itself is in them too: the passphrase of the JWT key, for example.
     passphrase = fresh.run(f"sed -n 's/^JWT_PASSPHRASE=//p' {ROOT}/.env").stdout.strip().strip("'\"")
     assert passphrase not in ("", "your_secret_passphrase")
-    key = fresh.run("cat /etc/chamilo-hardening/backups-*.key").stdout.strip()
     assert len(key) > 12
-    words = {**canaries, "JWT_PASSPHRASE": passphrase, "the key of the backups": key}
+    words = {**canaries, "JWT_PASSPHRASE": passphrase}
     words |= {f"password {number} of prove": word for number, word in enumerate(passwords)}
     out = [(place, where) for place, word in words.items() for where, text in seen.items() if word in text]
     assert not out

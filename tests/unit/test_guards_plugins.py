@@ -6,11 +6,16 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils import basic
+from ansible.module_utils.testing import patch_module_args
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted((ROOT / "plugins" / "modules").glob("*.py"))
@@ -21,6 +26,11 @@ HEADER = [
     "# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)",
     "# SPDX-License-Identifier: GPL-3.0-or-later",
 ]
+
+# What a secret is called. An option of such a name that is none says so: no_log is False.
+SECRET = re.compile(r"pass|secret|token|webhook|credential|private|dsn|(?:^|_)(?:key|salt|fingerprint)$")
+# Several lines, and what repr() writes differently: the line a module logs of itself masks no such text in a list.
+CANARY = "canary\n'\"\\é"
 
 
 def texts(path: Path) -> dict[str, str]:
@@ -96,3 +106,60 @@ def test_links_of_the_documentation_lead_somewhere() -> None:
     links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)[)#]", page.read_text("utf-8"))]
     assert links
     assert [(str(page), link) for page, link in links if not (page.parent / link).exists()] == []
+
+
+class Logged(Exception):
+    """A module has logged its call; its work does not begin."""
+
+
+def called(path: Path) -> tuple[dict[str, Any], str]:
+    """The options of a module, and the line it logs of itself when each holds a value, or a canary for a secret."""
+    known: dict[str, Any] = {}
+    lines: list[str] = []
+    module = importlib.import_module(f"ansible_collections.chamilo.hardening.plugins.modules.{path.stem}")
+    begin = basic.AnsibleModule.__init__
+
+    def init(self: basic.AnsibleModule, argument_spec: dict[str, Any], **more: Any) -> None:
+        known.update(argument_spec)
+        with patch_module_args(filled(argument_spec)):
+            begin(self, argument_spec, **more)
+        raise Logged
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(basic, "has_journal", False)
+        patch.setattr(basic.AnsibleModule, "_log_to_syslog", lambda self, line: lines.append(line))
+        patch.setattr(basic.AnsibleModule, "__init__", init)
+        with pytest.raises(Logged):
+            module.main()
+    return known, "".join(lines)
+
+
+def options(spec: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, option in spec.items():
+        yield name, option
+        yield from options(option.get("options") or {})
+
+
+def filled(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value(option) for name, option in spec.items()}
+
+
+def value(option: Mapping[str, Any]) -> Any:
+    kind = option.get("type", "str")
+    if option.get("options"):
+        return [filled(option["options"])] if kind == "list" else filled(option["options"])
+    text = CANARY if option.get("no_log") else str((option.get("choices") or ["1"])[0])
+    of: dict[str, Any] = {"dict": {"name": text}, "list": [text]}
+    return [of.get(option.get("elements", "str"), text)] if kind == "list" else of.get(kind, text)
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if "def main" in path.read_text()], ids=lambda path: path.stem
+)
+def test_no_module_logs_a_secret_however_it_is_called(path: Path) -> None:
+    known, line = called(path)
+    assert "canary" not in line
+    within = [name for name, option in options(known) if option.get("no_log") and option is not known.get(name)]
+    assert bool(line) != bool(within), "a call with a secret within another option is refused, and nothing is logged"
+    unsaid = [name for name, option in options(known) if SECRET.search(name) and "no_log" not in option]
+    assert unsaid == []

@@ -7,7 +7,12 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import Mock
 
+import pytest
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.chamilo.hardening.plugins.action.config_transaction import ActionModule
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import plan
 
 NAME, PATH = "headers:campus", "/etc/nginx/headers.conf"
@@ -42,3 +47,37 @@ def test_only_what_discovery_found_in_force_is_not_asked_for_again(ansible: Any)
         for variables, options in [*QUESTIONS, *ANSWERED]
     ]
     assert ansible.ask(questions) == [(0, 0, 1)] * len(QUESTIONS) + [(1, 0, 0)]
+
+
+def sent(**arguments: Any) -> dict[str, Any]:
+    """What goes to the module."""
+    action = ActionModule(Mock(args=arguments, async_val=0, check_mode=False, diff=False), *[Mock()] * 5)
+    action._execute_module = Mock(return_value={"changed": True})
+    action.run(task_vars={})
+    arguments = action._execute_module.call_args.kwargs["module_args"]
+    assert isinstance(arguments, dict)
+    return arguments
+
+
+def test_secrets_go_to_the_host_apart_from_the_files() -> None:
+    """ansible-core masks no text of several lines within a list in the line that a module logs of itself."""
+    secret = {"path": "/etc/restic.env", "secret_content": "A=1\nB=2\n", "mode": "0600"}
+    assert sent(name=NAME, files=[*FILES, secret], test=[]) == {
+        "name": NAME,
+        "files": [*FILES, {"path": "/etc/restic.env", "mode": "0600"}],
+        "secrets": {"/etc/restic.env": "A=1\nB=2\n"},
+        "test": [],
+    }
+    assert secret["secret_content"] == "A=1\nB=2\n", "the task keeps its own"
+
+
+def test_a_secret_of_an_impossible_file_goes_to_the_host_apart_all_the_same() -> None:
+    both = {"path": "/x", "content": "", "secret_content": "A\n"}
+    assert sent(name=NAME, files=[both, "y"])["files"] == [{"path": "/x", "content": ""}, "y"]
+    assert sent(name=NAME, files="none")["files"] == "none"
+    assert sent(name=NAME, state="absent") == {"name": NAME, "state": "absent"}
+
+
+def test_nobody_else_sets_secrets_apart() -> None:
+    with pytest.raises(AnsibleActionFail, match="secrets is made by the collection"):
+        sent(name=NAME, files=FILES, secrets={})

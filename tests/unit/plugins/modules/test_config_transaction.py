@@ -68,12 +68,21 @@ def test_a_rollback_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.usefixtures("engine")
 def test_a_secret_is_in_no_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = {"name": "https", "files": file(tmp_path, secret_content="canary-7", mode="0600")}
+    files = file(tmp_path, mode="0600")
+    arguments = {"name": "https", "files": files, "secrets": {files[0]["path"]: "canary-7"}}
     with patch_module_args({**arguments, "_ansible_diff": True}), pytest.raises(SystemExit):
         config_transaction.main()
     said = capsys.readouterr()
     assert "canary-7" not in said.out + said.err
     assert (tmp_path / "x.conf").read_text() == "canary-7"
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_secret_that_was_not_set_apart_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """That nothing of it is logged holds for every module: see tests/unit/test_guards_plugins.py."""
+    refused = run(config_transaction, capsys, name="https", files=file(tmp_path, secret_content="canary\n7"))
+    assert "through its action plugin only" in refused["msg"] and "canary" not in str(refused)
+    assert not (tmp_path / "x.conf").exists()
 
 
 def test_each_example_is_a_plan_that_can_be_meant() -> None:
