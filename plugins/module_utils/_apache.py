@@ -193,6 +193,21 @@ class _Reader:
         return answers.get(operator, True) == wanted
 
 
+class _AccessFileReader(_Reader):
+    """A .htaccess file. It includes and defines nothing; a condition that only Apache can tell counts as if it held."""
+
+    def __init__(self, modules: Iterable[str]) -> None:
+        self.modules = set(modules)
+        self.defined = {}
+
+    def directive(self, written: str, file: str, line: int, level: list[Directive]) -> None:
+        name, arguments = self.words(written)
+        level.append(Directive(name, tuple(arguments), file, line, None, written))
+
+    def holds(self, name: str, arguments: Sequence[str]) -> bool:
+        return name != "ifmodule" or super().holds(name, arguments)
+
+
 def _logical_lines(text: str) -> Iterable[tuple[int, str]]:
     """Lines with continuations joined, without comments and empty ones, with the number of their first line."""
     start, joined = 0, ""
@@ -213,6 +228,14 @@ def parse(tree: Tree, version: str = "") -> Configuration:
     reader.configuration.directives = (*_own_name(tree), *reader.file(MAIN))
     reader.configuration.modules = tuple(sorted(reader.modules))
     return reader.configuration
+
+
+def access_file(text: str, file: str, configuration: Configuration) -> list[Directive]:
+    """The directives of a .htaccess file. ValueError where Apache would refuse it."""
+    try:
+        return _AccessFileReader(configuration.modules).lines(text, file)
+    except _SyntaxError as problem:
+        raise ValueError(str(problem)) from problem
 
 
 def _own_name(tree: Tree) -> list[Directive]:

@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._links import open_guarded
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import Refusal, open_guarded, open_path
 
 # What the first line of every file of ours begins with.
 OURS = "# Managed by Ansible: chamilo.hardening,"
@@ -50,6 +50,14 @@ class Tree:
         if len(data) > MOST:
             raise OSError(errno.EFBIG, f"larger than {MOST} bytes", path)
         return data.decode("utf-8", "surrogateescape")
+
+    def directory(self, path: str, refusal: Refusal) -> int:
+        """An open directory, whose owner closes it. A link on the way is followed only where it is not refused."""
+        handle, _linked = open_path(self._at(path), refusal)
+        if not stat.S_ISDIR(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise NotADirectoryError(errno.ENOTDIR, "no directory", path)
+        return handle
 
     def _mode(self, path: str) -> int:
         try:
@@ -147,7 +155,8 @@ class Takeover:
     obstacles: tuple[Place, ...]  # what would be lost, file and line
     neighbours: tuple[Place, ...] = ()  # those of them that are other sites: they would go off line
     redirected: bool = False  # visitors of http are sent to https now
-    refused: Mapping[str, str] = field(default_factory=dict)  # auto, managed -> why not, where it is not done
+    closed: tuple[Place, ...] = ()  # those of the obstacles that are access rules outside of the virtual host
+    refused: Mapping[str, str] = field(default_factory=dict)  # auto, managed, include -> why not, where it is not done
 
 
 @dataclass(frozen=True)

@@ -152,6 +152,11 @@ def open_guarded(path: str, web_user: str) -> int:
     return handle
 
 
+def untrusted(web_user: str) -> Refusal:
+    """Refuses to follow a link that PHP's user could have laid. Where that user is not known, Debian's."""
+    return _Web(web_user or "www-data").refusal
+
+
 class _Web:
     """What PHP's user could have done."""
 

@@ -19,7 +19,15 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _apache, _certbot, _host, _nginx, _php, _sessions
+from ansible_collections.chamilo.hardening.plugins.module_utils import (
+    _access,
+    _apache,
+    _certbot,
+    _host,
+    _nginx,
+    _php,
+    _sessions,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import (
     Configuration,
     Listen,
@@ -142,6 +150,7 @@ class Site:
     serving: tuple[VirtualHost, ...] = ()  # those that answer to the domain by name
     fallback: tuple[VirtualHost, ...] = ()  # those that answer to it on ports 80 and 443 for want of a better
     takeover: Takeover = field(default_factory=lambda: Takeover(False, (), (), ()))
+    access_files: tuple[_access.AccessFile, ...] = ()  # Apache: .htaccess files of the portal that close something now
     addresses: tuple[str, ...] = ()  # of this host
     listening: tuple[str, ...] = ()  # TCP addresses in LISTEN state, "0.0.0.0:80", "[::]:443"
     hsts_since: str = ""  # the day on which section https began to send Strict-Transport-Security, YYYY-MM-DD
@@ -265,6 +274,9 @@ class _Discovery:
         php = self.attempt(lambda: self.set_in_php(php, pool, root), php)
         environment = self.environment(root, web, serving, pool, php.user)
         self.problems += configuration.problems
+        takeover, access_files = self.takeover(
+            root, php, web, configuration, servers, [hosts[id(server)] for server in serving]
+        )
         return Site(
             domain=self.domain,
             root=root,
@@ -278,7 +290,8 @@ class _Discovery:
             web=web,
             php=php,
             database=self.database(environment),
-            takeover=self.takeover(root, php, web, configuration, servers, [hosts[id(server)] for server in serving]),
+            takeover=takeover,
+            access_files=access_files,
             virtual_hosts=tuple(hosts.values()),
             serving=tuple(hosts[id(server)] for server in serving),
             fallback=tuple(hosts[id(server)] for server in fallback),
@@ -539,16 +552,30 @@ class _Discovery:
         configuration: Configuration,
         servers: Sequence[Server],
         serving: Sequence[VirtualHost],
-    ) -> Takeover:
+    ) -> tuple[Takeover, tuple[_access.AccessFile, ...]]:
+        """Whether ours can stand in for what serves the portal now, and the .htaccess files that close something."""
         if not web.name:
-            return Takeover(False, (), (), ())
+            return Takeover(False, (), (), ()), ()
         ours = {root, f"{root}/public"} if root else set()
         real = {self.tree.real(path) for path in ours}
         theirs = {server.host.root.rstrip("/") for server in servers if server.host.root}
         roots = frozenset(ours | {path for path in theirs if self.tree.real(path) in real})
         portal = Portal(self.domain, roots, php.socket or php.sapi, f"chamilo-{self.site}.conf")
-        found = assess(portal, web.name, configuration, servers, *_answering(web.name)(servers, self.domain))
-        return replace(found, refused=refused(self.domain, found, serving, include_line(web, self.site)))
+        named, fallback = _answering(web.name)(servers, self.domain)
+        own = [server for server in (*named, *fallback) if server.host.root.rstrip("/") in roots]
+        files, closed = self.closed(root, php, configuration, own) if web.name == "apache" else ((), ())
+        found = assess(portal, web.name, configuration, servers, named, fallback, closed)
+        include, lost = include_line(web, self.site), _access.unwritable(files)
+        return replace(found, refused=refused(self.domain, found, serving, include, lost)), files
+
+    def closed(
+        self, root: str, php: Php, configuration: Configuration, own: Sequence[Server]
+    ) -> tuple[tuple[_access.AccessFile, ...], Sequence[Place]]:
+        """What .htaccess files of the portal close, and all that would be open if its virtual host were ours."""
+        kept = (root, f"{root}/public", *(server.host.root for server in own))
+        none: tuple[_access.AccessFile, ...] = ()
+        files = self.attempt(lambda: _access.access_files(self.tree, configuration, own, kept, php.user), none)
+        return files, [*(place for file in files for place in file.rules), *_access.above(configuration, own)]
 
     def environment(
         self, root: str, web: WebServer, serving: Sequence[Server], pool: _php.Pool | None, user: str

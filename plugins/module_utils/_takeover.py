@@ -48,8 +48,12 @@ def assess(
     servers: Sequence[Server],
     serving: Sequence[Server],
     fallback: Sequence[Server],
+    closed: Sequence[Place] = (),
 ) -> Takeover:
-    """What has to go for ours, and what would be lost with it."""
+    """What has to go for ours, and what would be lost with it.
+
+    ``closed``: access rules outside of the virtual host that would no longer count in ours.
+    """
     main, lost_in, stray = {
         "nginx": (_nginx.MAIN, _lost_in_nginx, _stray_in_nginx),
         "apache": (_apache.MAIN, _lost_in_apache, _stray_in_apache),
@@ -57,7 +61,7 @@ def assess(
     foreign = [server for server in serving if not server.host.ours]
     files = tuple(dict.fromkeys(server.host.file for server in foreign))
     # Nobody knows what stands in a part that could not be read.
-    obstacles = [Place(main, 1, problem) for problem in configuration.problems]
+    obstacles = [*(Place(main, 1, problem) for problem in configuration.problems), *closed]
     if web_server == "nginx" and not (obstacles or _reads_ours(configuration)):
         obstacles.append(Place(main, 1, f'the line "include {_ENABLED}/*;" is missing, so ours would not be read'))
     neighbours: list[Place] = []
@@ -86,15 +90,24 @@ def assess(
         for directive in walk([item])
         for argument in directive.arguments
     )
-    return Takeover(not found, files, tuple(dict.fromkeys(enabled)), found, _sorted(neighbours), redirected)
+    enabled_now = tuple(dict.fromkeys(enabled))
+    return Takeover(not found, files, enabled_now, found, _sorted(neighbours), redirected, tuple(closed))
 
 
-def refused(domain: str, found: Takeover, serving: Sequence[VirtualHost], include: str) -> dict[str, str]:
+def refused(
+    domain: str, found: Takeover, serving: Sequence[VirtualHost], include: str, unwritable: Sequence[Place] = ()
+) -> dict[str, str]:
     """Why it is not done, for each value of chamilo_https_vhost that asks for it.
 
-    ``include``: the line that its owner may add instead.
+    ``include``: the line that its owner may add instead. ``unwritable``: access rules that would be lost even then.
     """
     why = {}
+    if unwritable:
+        why["include"] = (
+            f"Access rules of {domain} would be lost: {_written(unwritable)}. They can be kept only where the file can "
+            "be read, and the name of its directory written into a configuration of Apache. Mend the file or rename "
+            "the directory, or remove it if it is none of yours."
+        )
     kept = _is_kept(serving)
     displaced = [place for place in found.neighbours if place.file not in found.files]
     if displaced and len(displaced) == len(found.obstacles):
@@ -103,13 +116,29 @@ def refused(domain: str, found: Takeover, serving: Sequence[VirtualHost], includ
             f'chamilo_https_vhost to include and add the line "{include}" to the portal\'s own virtual host.'
         )
         return {"managed": text} if kept else {"auto": text, "managed": text}
-    if found.neighbours:
-        instead = "or give each of the other sites a file of its own"
-        why["managed"] = _refusal(domain, found.neighbours, include, instead)
-    else:
-        instead = "or set it to managed to have it replaced"
-    if found.obstacles and not kept:
-        why["auto"] = _refusal(domain, found.obstacles, include, instead)
+    lost = (
+        [
+            f"Access rules of {domain} would be lost: {_written(found.closed)}. The virtual host of this collection "
+            "lets everybody in and reads no .htaccess. Keep the portal's own virtual host: set chamilo_https_vhost to "
+            f'include and add the line "{include}" to it. Or remove these rules if they are none of yours.'
+        ]
+        if found.closed
+        else []
+    )
+    others = [place for place in found.obstacles if place not in found.closed]
+    instead = (
+        "or give each of the other sites a file of its own"
+        if found.neighbours
+        else "or set it to managed to have it replaced"
+    )
+    dark = [_refusal(domain, found.neighbours, include, instead)] if found.neighbours else []
+    more = [_refusal(domain, others, include, instead)] if others else []
+    if lost or dark:
+        why["managed"] = " ".join([*lost, *dark])
+    if kept and unwritable:
+        why["auto"] = why["include"]
+    elif not kept and (lost or more):
+        why["auto"] = " ".join([*lost, *more])
     return why
 
 
@@ -224,7 +253,7 @@ def _everything(pattern: str) -> bool:
 
 
 # One rule for names after a dot, without a second one for something else: that one would be lost.
-_AFTER_A_DOT = re.compile(
+AFTER_A_DOT = re.compile(
     r"(?:\^?/?(?:\.\*)?|\((?:\?:)?\^\|/\))"  # anywhere, or where a name begins
     r"\\\.(?:[^|()]|\((?:[^()]|\([^()]*\))*\))*"
 )
@@ -313,7 +342,7 @@ def _location_kept(location: Directive, portal: Portal) -> bool:
     if location.arguments[0] in ("~", "~*") and _only_denies(inner):
         # Files with a leading dot, and programs that the portal does not consist of: ours denies them as well.
         denied = any(_matches(pattern, path) for path in ("/.htaccess", "/.git/config", "/other.php"))
-        return denied and _AFTER_A_DOT.fullmatch(pattern) is not None
+        return denied and AFTER_A_DOT.fullmatch(pattern) is not None
     if pattern in ("/favicon.ico", "/robots.txt"):
         return all(item.name in ("access_log", "log_not_found", "allow") for item in inner)
     return False
@@ -501,6 +530,12 @@ def _section_kept(section: Directive, portal: Portal) -> bool:
         program = pattern == "*.php" or _matches(pattern, "index.php")
         if program and all(item.name in ("sethandler", "ssloptions") for item in inner):
             return all(_kept_by_apache(item, inner, portal) for item in inner)
+    return denies_hidden(section)
+
+
+def denies_hidden(section: Directive) -> bool:
+    """Whether a section denies nothing but what ours denies too."""
+    inner, pattern = section.block or (), section.arguments[-1] if section.arguments else ""
     denies = all(
         (item.name == "require" and tuple(map(str.lower, item.arguments)) == ("all", "denied"))
         or (item.name == "deny" and tuple(map(str.lower, item.arguments)) == ("from", "all"))
@@ -509,7 +544,7 @@ def _section_kept(section: Directive, portal: Portal) -> bool:
     )
     hidden = any(_matches(pattern, path) for path in (".htaccess", "/.htaccess", "/.git"))
     return denies and (
-        (hidden and _AFTER_A_DOT.fullmatch(pattern) is not None)
+        (hidden and AFTER_A_DOT.fullmatch(pattern) is not None)
         or pattern in (".ht*", ".*", "/documentation", "^/documentation", "^/documentation(/|$)")
     )
 

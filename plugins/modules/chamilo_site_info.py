@@ -490,9 +490,35 @@ site:
         redirected:
           description: Whether visitors of http are sent to https now.
           type: bool
+        closed:
+          description: Those of the obstacles that are access rules outside of the virtual host.
+          type: list
+          elements: dict
+          contains: *place
         refused:
           description: Why it is not replaced, for each value of C(chamilo_https_vhost) that asks for it in vain.
           type: dict
+    access_files:
+      description: The C(.htaccess) files of a portal under Apache that close something to visitors now.
+      type: list
+      elements: dict
+      contains:
+        directory:
+          description: Where it lies, as Apache sees the path.
+          type: str
+          sample: /var/www/chamilo/public/reports
+        keep:
+          description: The C(AllowOverride) with which it goes on; empty where nothing of this collection ends it.
+          type: str
+          sample: AuthConfig Nonfatal=Override
+        lost:
+          description: Whether something of this collection would end it, and no C(AllowOverride) can be written for it.
+          type: bool
+        rules:
+          description: Its lines that close something.
+          type: list
+          elements: dict
+          contains: *place
     addresses:
       description: The addresses of this host that others can reach.
       type: list

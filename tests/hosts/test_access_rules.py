@@ -1,0 +1,61 @@
+"""Access rules of a portal in .htaccess files: what they close stays closed, however it is hardened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.hosts.hardening import QUIET, Playbook, include_line, paste
+from tests.playbook import PlayError
+from tests.testbed.hosts import Host
+
+PUBLIC = "/var/www/chamilo/public"
+PASSWORD = """
+AuthType Basic
+AuthName "Pilot"
+AuthUserFile /etc/apache2/pilot.htpasswd
+Require valid-user
+"""
+# Asked for before and after: the directory with a rule of its own, and a page that needs the password.
+CLOSED = {"/reports/list.txt": 403, "/main/index.php": 401, "/": 401}
+
+
+@pytest.fixture
+def playbook(tmp_path: Path) -> Playbook:
+    return Playbook(tmp_path, "https,headers,uploads")
+
+
+def closed(host: Host) -> dict[str, int]:
+    """How each of them is answered, over https where it is spoken."""
+    found = {}
+    for path in CLOSED:
+        answer = host.http(path)
+        found[path] = (host.http(f"https://{host.domain}{path}") if answer.status == 301 else answer).status
+    return found
+
+
+@pytest.mark.cells("trixie-apache")
+def test_what_htaccess_files_close_stays_closed(fresh: Host, playbook: Playbook) -> None:
+    fresh.run(f"install -d {PUBLIC}/reports && echo rows >{PUBLIC}/reports/list.txt")
+    fresh.put(f"{PUBLIC}/reports/.htaccess", "Require ip 192.0.2.7\n")
+    fresh.run(f"cat >>{PUBLIC}/.htaccess <<'END'\n{PASSWORD}END\n")
+    fresh.put("/etc/apache2/pilot.htpasswd", "pilot:{SHA}nU4eI71bcnBGqeO0t9tXvY1u5oQ=\n", "0644")
+    assert closed(fresh) == CLOSED
+    before = fresh.snapshot()
+    for mode in ("auto", "managed"):
+        with pytest.raises(PlayError) as refused:
+            playbook.harden(fresh, chamilo_https_vhost=mode)
+        message = " ".join(str(refused.value).split())
+        assert f"{PUBLIC}/reports/.htaccess line 1: Require ip 192.0.2.7" in message
+        assert f"{PUBLIC}/.htaccess line 19: AuthType Basic" in message
+        assert not before.changes(fresh.snapshot(), QUIET), "nothing was changed"
+        assert closed(fresh) == CLOSED, mode
+    paste(fresh, include_line(fresh))
+    fresh.run("systemctl reload apache2")
+    playbook.harden(fresh, chamilo_https_vhost="include")
+    assert closed(fresh) == CLOSED
+    assert playbook.harden(fresh, chamilo_https_vhost="include") == 0
+    # What an attacker drops elsewhere has no effect all the same.
+    fresh.put(f"{PUBLIC}/img/.htaccess", "Redirect 402 /img/\n")
+    assert fresh.http("/img/").status != 402
