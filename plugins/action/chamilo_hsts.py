@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.chamilo.hardening.plugins.module_utils._hsts import Step, settled
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import seen
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
 
 
-class ActionModule(ActionBase):
+class ActionModule(HostAction):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         step = self._settled(task_vars or {})

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import SettingsError, wish
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import seen
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
 
 # The options that say what is wanted, and what stands for each that is left out. Whoever gives more asks the host.
 WANTED: Mapping[str, Any] = {
@@ -25,7 +24,7 @@ WANTED: Mapping[str, Any] = {
 ELSE = {"chamilo_root", "web_user", "section"}
 
 
-class ActionModule(ActionBase):
+class ActionModule(HostAction):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         if self._holds(task_vars or {}):

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import (
     TransactionError,
@@ -20,6 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction imp
     plan,
 )
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import seen
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
 
 
 def with_secrets_apart(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def with_secrets_apart(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {**arguments, "files": kept, "secrets": secrets}
 
 
-class ActionModule(ActionBase):
+class ActionModule(HostAction):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         if "secrets" in self._task.args:

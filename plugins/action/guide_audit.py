@@ -11,18 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
 
 
-def _reason(answer: dict[str, Any]) -> str:
-    """Why the module failed. After a crash ansible-core has the words in a summary of the exception alone."""
-    crash = getattr(getattr(answer.get("exception"), "event", None), "msg", "")
-    return str(answer.get("msg") or (f"the module crashed: {crash}" if crash else "the module gave no reason")).strip()
-
-
-class ActionModule(ActionBase):
+class ActionModule(HostAction):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
@@ -40,7 +34,7 @@ class ActionModule(ActionBase):
         if answer.get("failed"):
             # The host goes on, or the report, which is made by the hosts that are left, could be missing altogether.
             # guide_report fails the play once the report is there.
-            result["error"] = _reason(answer)
+            result["error"] = reason(answer)
             unseen = f"The audit could not run: {result['error']}"
         else:
             result.update((key, value) for key, value in answer.items() if key != "observed")

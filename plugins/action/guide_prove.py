@@ -12,7 +12,6 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import (  # noqa: F401 (they register) pylint: disable=unused-import
@@ -36,10 +35,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._control import 
     inside_attacks,
     not_assessed,
 )
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _controls
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
 
 
-class ActionModule(ActionBase):
+class ActionModule(HostAction):
     _supports_check_mode = False
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -90,14 +90,14 @@ class ActionModule(ActionBase):
         """Why the portal may not be attacked, or an empty text; and whether it was made to be attacked."""
         placed = self._module({**place, "state": "present"}, task_vars)
         if placed.get("failed"):
-            return str(placed["msg"]), False
+            return reason(placed), False
         try:
             # Asked for at once, and with a word that nobody can know.
-            answer = aim.get(placed["path"])
+            answer = aim.get(placed.get("path", "/"))
         finally:
             removed = self._module({**place, "state": "absent"}, task_vars)
         if removed.get("failed"):
-            return f"The file that proves the portal is yours could not be removed: {removed['msg']}", False
+            return f"The file that proves the portal is yours could not be removed: {reason(removed)}", False
         if answer.body.decode("utf-8", "replace") != place["token"]:
             seen = answer.error or f"the answer was {answer.status}"
             return (
@@ -105,7 +105,7 @@ class ActionModule(ActionBase):
                 "Nothing was attacked. Is the domain right, and does it lead to this host from here? Set "
                 "chamilo_prove_address to the host's address otherwise."
             ), False
-        return "", bool(placed["testbed"])
+        return "", bool(placed.get("testbed"))
 
     def _attack_inside(
         self, controls: list[str], place: dict[str, Any], task_vars: dict[str, Any]
@@ -114,8 +114,8 @@ class ActionModule(ActionBase):
             return {}
         answer = self._module({**place, "state": "attack", "attacks": controls}, task_vars)
         if answer.get("failed"):
-            return dict.fromkeys(controls, not_assessed(str(answer["msg"])))
-        return {control: Finding(**finding) for control, finding in answer["findings"].items()}
+            return dict.fromkeys(controls, not_assessed(reason(answer)))
+        return {control: Finding(**finding) for control, finding in answer.get("findings", {}).items()}
 
     def _module(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = self._execute_module(
@@ -134,7 +134,7 @@ class ActionModule(ActionBase):
 
     @staticmethod
     def _told(control: _controls.Control, finding: Finding, enforced: bool) -> dict[str, str]:
-        status, evidence = "held", finding.evidence
+        status, evidence = "held", _answers.said(finding.evidence)  # the portal, too, says what it likes
         if finding.status == NOT_ASSESSED:
             status, evidence = "not_tried", f"The attack could not be tried: {evidence}"
         elif finding.status == FAIL:

@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._alert import Addressee
 from ansible_collections.chamilo.hardening.plugins.module_utils._install import asks_for_nothing
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import seen
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._program import Program, build
 
 
-class ActionModule(ActionBase):
+class ActionModule(HostAction):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         for name in ("content", "version"):

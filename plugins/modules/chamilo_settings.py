@@ -231,7 +231,7 @@ settings:
     - Each setting that was asked for, by V(category.variable). None in the playbook C(harden), where its discovery has
       seen just before that all of them are as asked.
     - With C(--check), C(after) is what it would be.
-  returned: success
+  returned: success, where settings were looked at
   type: dict
   contains:
     before:
@@ -266,7 +266,7 @@ settings:
       type: bool
 repaired:
   description: Rows that did not count and were merged, moved or removed.
-  returned: success
+  returned: success, where settings were looked at
   type: list
   elements: dict
   contains:
@@ -292,12 +292,12 @@ repaired:
       sample: "false"
 sessions_hold_old_values:
   description: True when users of the main portal who are logged in now go on with an old value until they log in again.
-  returned: success
+  returned: success, where settings were looked at
   type: bool
   sample: false
 cache_cleared:
   description: Was the application's cache cleared.
-  returned: success
+  returned: success, where settings were looked at
   type: bool
 msg:
   description:

@@ -82,8 +82,8 @@ options:
   sections:
     description:
       - The sections of the guide that are about to be made true.
-      - Fail when that cannot be on this host, because its release is older than Debian 12 or Ubuntu 24.04, or because
-        a section needs MariaDB and MySQL would have to be removed for it.
+      - Fail when that cannot be on this host, because its release is older than Debian 12 or Ubuntu 24.04, because
+        a section needs MariaDB and MySQL would have to be removed for it, or because the task does not run as root.
     type: list
     elements: str
     default: []
@@ -692,6 +692,11 @@ def main() -> None:
     )
     wanted = dict(module.params)
     tree, takeover, sections, once = (wanted.pop(name) for name in ("tree", "takeover", "sections", "once"))
+    if sections and os.geteuid() != 0:
+        module.fail_json(
+            msg="The task does not run as root. What the guide asks for only root can read and change. Nothing was "
+            "changed. Leave out -e ansible_become=false, use -K where sudo asks for a password, or connect as root."
+        )
     try:
         site = discover(**wanted)
         if tree and site.root:

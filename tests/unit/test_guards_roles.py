@@ -266,7 +266,7 @@ def test_a_file_of_the_whole_host_says_the_same_whichever_portal_it_is_written_f
     for entry in maps(load(ROOT / "roles" / role / "vars/main.yml")):
         path = str(entry.get("path", ""))
         content = str(entry.get("content") or entry.get("secret_content") or "")
-        if not path.startswith("/") or OF_A_PORTAL.search(path) or "b64decode" in content:
+        if not path.startswith("/") or OF_A_PORTAL.search(path) or "answer('certificate')" in content:
             continue
         for name in re.findall(r"'([^']+\.j2)'", content):
             content += (ROOT / "roles" / role / "templates" / name).read_text(encoding="utf-8")

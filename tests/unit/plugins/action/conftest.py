@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
@@ -13,9 +14,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import yaml
+from ansible.plugins.action import ActionBase
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -75,3 +78,18 @@ class Ansible:
 @pytest.fixture
 def ansible(tmp_path: Path) -> Ansible:
     return Ansible(tmp_path)
+
+
+@pytest.fixture
+def answered(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The result of a module's action plugin when the host answers so, or raises so."""
+
+    def run(module: str, answer: Any) -> dict[str, Any]:
+        monkeypatch.setattr(ActionBase, "_execute_module", Mock(side_effect=[answer]))
+        name = f"ansible_collections.chamilo.hardening.plugins.action.{module}"
+        task = Mock(action=f"chamilo.hardening.{module}", args={}, async_val=0, diff=False)
+        action = importlib.import_module(name).ActionModule(task, Mock(), Mock(), Mock(), Mock(), Mock())
+        result: dict[str, Any] = action.run(task_vars={})
+        return result
+
+    return run

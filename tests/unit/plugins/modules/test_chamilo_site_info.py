@@ -77,9 +77,18 @@ def test_a_virtual_host_that_cannot_be_replaced_fails_where_that_is_asked_for(ca
 
 
 @pytest.mark.parametrize(("sections", "fails"), [([], False), (["https"], True)])
+def test_what_only_root_can_make_true_is_refused_to_others(capsys, monkeypatch, sections, fails):
+    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 1000)
+    result = run(capsys, domain="campus.test", sections=sections)
+    assert result.get("failed", False) is fails
+    assert ("The task does not run as root." in result.get("msg", "")) is fails
+
+
+@pytest.mark.parametrize(("sections", "fails"), [([], False), (["https"], True)])
 def test_a_host_that_cannot_have_what_is_asked_for_fails(capsys, monkeypatch, sections, fails):
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", distribution="Debian 11"))
-    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(chamilo_site_info, "Engine", lambda: SimpleNamespace(in_force=dict))
+    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)
     result = run(capsys, domain="campus.test", sections=sections)
     assert result.get("failed", False) is fails
     assert ("This host is Debian 11" in result.get("msg", "")) is fails
@@ -127,10 +136,10 @@ def test_what_is_kept_of_the_environment_is_named_to_root(capsys, monkeypatch):
 
 
 def test_the_host_program_is_looked_at_by_root(capsys, monkeypatch):
-    monkeypatch.setattr(chamilo_site_info, "installed_program", lambda: {"made_of": "x"})
+    monkeypatch.setattr(chamilo_site_info, "installed_program", lambda: {"made_of": "5f"})
     monkeypatch.setattr(chamilo_site_info, "Engine", lambda: SimpleNamespace(in_force=dict))
     monkeypatch.setattr(chamilo_site_info, "settings_in_force", lambda _site: {})
-    for user, program in ((0, {"made_of": "x"}), (1000, {})):
+    for user, program in ((0, {"made_of": "5f"}), (1000, {})):
         monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda user=user: user)
         assert run(capsys, domain="campus.test")["program"] == program
 

@@ -1,0 +1,332 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""What a managed host answers, held against what its module is documented to return.
+
+Whoever has taken over a host chooses what its modules answer. On the controller such an answer is data: it has the
+types of the documentation, the form below where something is made of it, and no control characters. What is not
+documented does not come through.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Union
+
+import yaml
+
+MODULES = Path(__file__).resolve().parents[1] / "modules"
+MOST_TEXT = 1_000_000
+MOST_OF_ALL = 4_000_000  # characters of all texts together
+MOST_VALUES = 200_000
+MOST_SAID = 10_000  # characters of what is printed
+CUT = " ... (cut)"
+
+# Control characters that a terminal obeys, lone surrogates, and the marks that turn text around.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]|\r(?!\n)"
+)
+
+
+class AnswerError(Exception):
+    """The answer is none of this module; the text says why."""
+
+
+@dataclass(frozen=True)
+class Text:
+    form: str = ""
+    most: int = MOST_TEXT
+    cut: bool = False  # instead of being refused, where it is longer
+
+
+@dataclass(frozen=True)
+class Flag:
+    pass
+
+
+@dataclass(frozen=True)
+class Number:
+    pass
+
+
+@dataclass(frozen=True)
+class Plain:
+    """Anything that JSON has."""
+
+
+@dataclass(frozen=True)
+class List:
+    of: Shape
+
+
+@dataclass(frozen=True)
+class Each:
+    """A map whose keys are not known beforehand."""
+
+    of: Shape
+
+
+@dataclass(frozen=True)
+class Table:
+    entries: Mapping[str, Shape]
+    needed: frozenset[str] = field(default_factory=frozenset)
+
+
+Shape = Union[Text, Flag, Number, Plain, List, Each, Table]
+
+HEX = r"[0-9a-f]*"
+HOST = r"[][0-9A-Za-z.:%_/-]{0,255}"
+# It gets rights there: no pattern that stands for several.
+ONE_HOST = r"[0-9A-Za-z.:_-]{0,255}"
+SAID = Text(most=MOST_SAID, cut=True)
+EVIDENCE = Text(most=4_000, cut=True)
+_STATUS = Text(r"pass|fail|not_applicable|not_assessed")
+_FINDING = Table({"status": _STATUS, "evidence": EVIDENCE}, frozenset({"status", "evidence"}))
+
+# Where the documentation does not say it all: what is made a name, a path or a command of, or is taken apart here.
+FORMS: dict[str, dict[str, Shape]] = {
+    "chamilo_database_account": {"source": Text(ONE_HOST)},
+    "chamilo_settings": {"settings": Each(Table({"before": Plain(), "after": Plain(), "changed": Flag()}))},
+    "chamilo_site_info": {
+        "in_force": Each(Table({"generation": Text(HEX), "files": Each(Text())}, frozenset({"generation", "files"}))),
+        "program": Each(Text(HEX)),
+        "settings_in_force": Each(Each(Plain())),
+        "site.environment": Each(Text()),
+        "site.environment_source": Each(Text()),
+        "site.database.host": Text(HOST),
+        "site.hsts_since": Text(r"(?:\d{4}-\d\d-\d\d)?"),
+        "site.managed_from": Text(HOST),
+        "site.takeover.refused": Each(SAID),
+        "site.web.name": Text(r"nginx|apache|"),
+    },
+}
+# What the action plugin of a module keeps to itself, and so is documented nowhere.
+BETWEEN: dict[str, Table] = {
+    "backup_key": Table(
+        {
+            "key": Text(r"[0-9A-Za-z_=+/-]{1,512}"),
+            "fingerprint": Text(HEX),
+            "due": List(Text(r"[a-z]{1,32}")),
+            "held": Flag(),
+        },
+    ),
+    "guide_audit": Table(
+        {
+            "observed": Each(_FINDING),
+            "chamilo_version": Text(r"[0-9A-Za-z.+~_ -]{0,64}"),
+            "signs": List(EVIDENCE),
+            "forecast": Table(
+                {
+                    "said": List(EVIDENCE),
+                    "shut_out": List(Each(Plain())),
+                    "refused": List(Each(Plain())),
+                    "lines": Number(),
+                    "whole": Flag(),
+                }
+            ),
+        },
+        frozenset({"observed", "chamilo_version", "signs", "forecast"}),
+    ),
+    # The path is asked for from here: "@other.host/" would be another host.
+    "guide_prove": Table(
+        {
+            "path": Text(r"/chamilo-hardening-[0-9A-Za-z]{1,16}\.txt"),
+            "testbed": Flag(),
+            "findings": Each(_FINDING),
+        }
+    ),
+}
+# What the host program prints, by its command.
+PRINTED: dict[str, Table] = {
+    "daily": Table(
+        {
+            "ran": List(Table({"changed": Flag()}, frozenset({"changed"}))),
+            "lists": Each(Table({"digest": Text(r"[0-9a-f]{64}"), "copied": Flag()}, frozenset({"digest", "copied"}))),
+        }
+    ),
+}
+
+# What any module may say, for a person to read.
+_SAID = ("msg", "diff", "warnings", "deprecations", "exception", "invocation", "module_stdout", "module_stderr")
+# What Ansible itself goes by. No module of ours makes facts.
+_OF_ANSIBLE = ("changed", "failed", "skipped", "unreachable", "rc", "timedout")
+
+
+def printable(text: str) -> str:
+    """A text with nothing in it that a terminal or a reader would obey."""
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", "".join(text))
+
+
+def said(value: Any) -> Any:
+    """What is printed for a person: bounded and safe to print. What is no plain value stays."""
+    if isinstance(value, str):
+        text = printable(value[: MOST_SAID + 1])
+        return text if len(text) <= MOST_SAID else text[:MOST_SAID] + CUT
+    if isinstance(value, Mapping):
+        return {printable(str(key)[:MOST_SAID]): said(item) for key, item in value.items()}
+    return [said(item) for item in value[:MOST_SAID]] if isinstance(value, list) else value
+
+
+class _Reader:
+    def __init__(self, asked: str) -> None:
+        self.asked = asked
+        self.values = MOST_VALUES
+        self.characters = MOST_OF_ALL
+
+    def read(self, shape: Shape, value: Any, where: str) -> Any:
+        self._count(where)
+        if isinstance(shape, Text):
+            return self._text(shape, value, where)
+        if isinstance(shape, Flag):
+            return value if isinstance(value, bool) else self._refuse(where, value, "true or false")
+        if isinstance(shape, Number):
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            return value if number else self._refuse(where, value, "a number")
+        if isinstance(shape, List) or (isinstance(shape, Plain) and isinstance(value, list)):
+            if not isinstance(value, list):
+                self._refuse(where, value, "a list")
+            of = shape.of if isinstance(shape, List) else shape
+            return [self.read(of, item, f"{where}[{number}]") for number, item in enumerate(value)]
+        if isinstance(shape, Plain) and not isinstance(value, (Mapping, str)):
+            return (
+                value if value is None or isinstance(value, (bool, int, float)) else self._refuse(where, value, "JSON")
+            )
+        if isinstance(shape, Plain) and isinstance(value, str):
+            return self._text(Text(), value, where)
+        if not isinstance(value, Mapping):
+            self._refuse(where, value, "a map")
+        if isinstance(shape, Table):
+            return self._table(shape, value, where)
+        of = shape.of if isinstance(shape, Each) else shape
+        return {
+            self._text(Text(most=4_096), key, f"{where}, a key"): self.read(of, item, f"{where}.{str(key)[:60]}")
+            for key, item in value.items()
+        }
+
+    def _table(self, shape: Table, value: Mapping[Any, Any], where: str) -> dict[str, Any]:
+        for name in sorted(shape.needed):
+            if name not in value:
+                raise self._error(f"{where}{'.' if where else ''}{name} is missing")
+        return {
+            name: self.read(entry, value[name], f"{where}{'.' if where else ''}{name}")
+            for name, entry in shape.entries.items()
+            if name in value
+        }
+
+    def _text(self, shape: Text, value: Any, where: str) -> str:
+        if not isinstance(value, str):
+            self._refuse(where, value, "a text")
+        if len(value) > shape.most:
+            if not shape.cut:
+                raise self._error(f"{where} has {len(value)} characters, more than {shape.most}")
+            value = value[: shape.most] + CUT
+        self._count(where, len(value))
+        text = printable(value)
+        if shape.form and not re.fullmatch(shape.form, text):
+            self._refuse(where, text, f"of the form {shape.form}")
+        return text
+
+    def _count(self, where: str, characters: int = 0) -> None:
+        self.values -= 1
+        self.characters -= characters
+        if self.values < 0 or self.characters < 0:
+            raise self._error(f"there is more of it than any host has to say, up to {where[:120]}")
+
+    def _refuse(self, where: str, value: Any, wanted: str) -> Any:
+        kinds = {str: "text", bool: "boolean", list: "list", type(None): "null", int: "number", float: "number"}
+        kind = next((name for type_, name in kinds.items() if isinstance(value, type_)), "map")
+        shown = f" {value[:40]!r}" if isinstance(value, str) else ""
+        raise self._error(f"{where[:120] or 'it'} is a {kind}{shown}, not {wanted}")
+
+    def _error(self, why: str) -> AnswerError:
+        return AnswerError(
+            f"The host's answer to {self.asked} cannot be one: {printable(why)}. Nothing was made of it. Somebody may "
+            "have taken over this host, or its Python is broken: look at it before you go on."
+        )
+
+
+def _shape(option: Mapping[str, Any], forms: Mapping[str, Shape], where: str) -> Shape:
+    if where in forms:
+        return forms[where]
+    kind = option["type"]
+    if "contains" in option:
+        inner = {name: _shape(entry, forms, f"{where}.{name}") for name, entry in option["contains"].items()}
+        table = Table(inner, frozenset(inner) if kind == "dict" else frozenset())
+        return List(table) if kind == "list" else table
+    if kind == "list":
+        return List(_shape({"type": option.get("elements", "raw")}, {}, ""))
+    kinds: dict[str, Shape] = {"str": Text(), "bool": Flag(), "int": Number(), "float": Number(), "dict": Each(Plain())}
+    return kinds.get(kind, Plain())
+
+
+@functools.cache
+def shape(module: str) -> Table:
+    """What a module of this collection returns, by its documentation."""
+    if module in BETWEEN:
+        return BETWEEN[module]
+    text = (MODULES / f"{module}.py").read_text(encoding="utf-8")
+    documented = re.search(r'^RETURN = r"""\n(.*?)^"""', text, re.MULTILINE | re.DOTALL)
+    if not documented:
+        return Table({})
+    options = yaml.load(documented[1], Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    forms = FORMS.get(module, {})
+    entries = {name: _shape(option, forms, name) for name, option in options.items() if name not in _SAID}
+    needed = frozenset(name for name in entries if options[name].get("returned") in ("success", "always"))
+    return Table(entries, needed)
+
+
+def read(module: str, answer: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer of a module of this collection as the controller may use it."""
+    reader = _Reader(module)
+    read_: dict[str, Any] = {}
+    for name in ("changed", "failed", "skipped", "unreachable"):
+        if name in answer:
+            read_[name] = reader.read(Flag(), answer[name], name)
+    for name, value in answer.items():
+        if name in _SAID:
+            read_[name] = said(value)
+        elif name in _OF_ANSIBLE or (isinstance(name, str) and name.startswith("_ansible_")):
+            read_.setdefault(name, value)
+    whole = shape(module)
+    if answer.get("failed") or answer.get("skipped") or answer.get("unreachable"):
+        whole = Table(whole.entries)  # what is there
+    return {**read_, **reader.read(whole, answer, "")}
+
+
+def _certificates(value: Any) -> str:
+    """Certificates in PEM form, as the module slurp brings a file."""
+    try:
+        text = base64.b64decode(value, validate=True).decode("ascii")
+    except (ValueError, TypeError):
+        text = ""
+    block = r"-----BEGIN CERTIFICATE-----\n[0-9A-Za-z+/=\n]{1,16384}-----END CERTIFICATE-----\n"
+    if not re.fullmatch(f"(?:{block}){{1,16}}", text):
+        raise _Reader("the question for a certificate")._error("it is not one in PEM form")
+    return text
+
+
+def _printed(command: str, value: Any) -> Any:
+    """What a command of the host program printed as JSON."""
+    reader = _Reader(f"chamilo-hardening {command}")
+    if not isinstance(value, str) or len(value) > MOST_OF_ALL:
+        raise reader._error("it is no text, or longer than any it has to say")
+    try:
+        known = json.loads(value)
+    except (ValueError, RecursionError):
+        raise reader._error("it is not in the form of JSON") from None
+    return reader.read(PRINTED[command], known, "")
+
+
+# For what does not come from a module of ours: by what the answer is to be.
+KINDS: dict[str, Callable[[Any], Any]] = {
+    "certificate": _certificates,
+    "said": said,
+    **{command: functools.partial(_printed, command) for command in PRINTED},
+}

@@ -1,0 +1,84 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _host_action
+
+PROMPT = "[sudo via ansible, key=abc] password:"
+
+
+def run(monkeypatch: pytest.MonkeyPatch, answer: Any) -> dict[str, Any]:
+    monkeypatch.setattr(ActionBase, "_execute_module", Mock(side_effect=[answer]))
+    task = Mock(action="chamilo.hardening.chamilo_remembered", args={}, async_val=0)
+    action = _host_action.ModuleAction(task, Mock(become=Mock()), Mock(), Mock(), Mock(), Mock())
+    action._connection.become.name = "sudo"
+    return action.run(task_vars={})
+
+
+def test_the_answer_of_the_module_is_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = run(monkeypatch, {"changed": True, "forgotten": 3, "ansible_facts": {"a": 1}, "_ansible_verbose": 1})
+    assert found == {"changed": True, "forgotten": 3, "_ansible_verbose": 1}
+
+
+def test_what_cannot_be_an_answer_ends_with_a_sentence_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AnsibleActionFail, match="answer to chamilo_remembered cannot be one") as refused:
+        run(monkeypatch, {"changed": True, "forgotten": {}})
+    assert refused.value.__cause__ is None, "ansible-core would append it"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            "Premature end of stream waiting for become success.\n>>> Standard Error\nsudo: a password is required",
+            "sudo asked for a password and got none. The task was not run. Give it with -K",
+        ),
+        ("Missing sudo password", "sudo asked for a password and got none"),
+        ("Incorrect sudo password", "sudo refused the password. The task was not run. Give the right one with -K"),
+        (
+            f"Duplicate become password prompt while waiting for become success.\n{PROMPT}Sorry, try again.\n",
+            "sudo refused the password",
+        ),
+        (
+            "Premature end of stream waiting for become success.\nada is not in the sudoers file.\n",
+            "Nobody became root on this host: ada is not in the sudoers file. The task was not run. Let",
+        ),
+        ("Timeout (12s) waiting for privilege escalation prompt: \x1b[2J", "privilege escalation prompt"),
+    ],
+)
+def test_whoever_does_not_become_root_hears_why(monkeypatch: pytest.MonkeyPatch, error: str, said: str) -> None:
+    with pytest.raises(AnsibleActionFail) as refused:
+        run(monkeypatch, AnsibleError(error))
+    assert said in str(refused.value) and "\n" not in str(refused.value) and "\x1b" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+def test_other_errors_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    for error in (
+        AnsibleConnectionFailure("Premature end of stream waiting for become success."),
+        AnsibleError("boom"),
+    ):
+        with pytest.raises(type(error)) as raised:
+            run(monkeypatch, error)
+        assert raised.value is error
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"msg": " Why. "}, "Why."),
+        ({"exception": Mock(event=Mock(msg="boom"))}, "the module crashed: boom"),
+        ({}, "the module gave no reason"),
+    ],
+)
+def test_a_failure_has_a_reason(answer: dict[str, Any], said: str) -> None:
+    assert _host_action.reason(answer) == said
