@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backup_key import fingerprint
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
 
 
-class ActionModule(ActionBase):
+class ActionModule(HostAction):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         given = dict(self._task.args)

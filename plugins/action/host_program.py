@@ -43,7 +43,7 @@ class ActionModule(HostAction):
         """Whether discovery saw it in this run, as this task would make it."""
         given = self._task.args
         known = seen(self._task, task_vars).get("program")
-        if not known or "path" in given:
+        if not {"made_of", "magic", "salt", "told"} <= set(known or ()) or "path" in given:
             return False
         told = [given.get(name) for name in ("alert_mail", "alert_webhook")]
         tell = None if told == [None, None] else Addressee(*(value or "" for value in told))

@@ -81,7 +81,7 @@ class Table:
 
 Shape = Union[Text, Flag, Number, Plain, List, Each, Table]
 
-HEX = r"[0-9a-f]*"
+HEX = r"(?:[0-9a-f]{2})*"
 HOST = r"[][0-9A-Za-z.:%_/-]{0,255}"
 # It gets rights there: no pattern that stands for several.
 ONE_HOST = r"[0-9A-Za-z.:_-]{0,255}"
@@ -105,18 +105,13 @@ FORMS: dict[str, dict[str, Shape]] = {
         "site.managed_from": Text(HOST),
         "site.takeover.refused": Each(SAID),
         "site.web.name": Text(r"nginx|apache|"),
+        "site.web.version": Text(r"(?:\d[0-9A-Za-z.+~-]{0,63})?"),
     },
 }
+# Where the documentation says that one is made like the other.
+LIKE = {"chamilo_site_info": {"site.fallback": "site.serving", "site.virtual_hosts": "site.serving"}}
 # What the action plugin of a module keeps to itself, and so is documented nowhere.
 BETWEEN: dict[str, Table] = {
-    "backup_key": Table(
-        {
-            "key": Text(r"[0-9A-Za-z_=+/-]{1,512}"),
-            "fingerprint": Text(HEX),
-            "due": List(Text(r"[a-z]{1,32}")),
-            "held": Flag(),
-        },
-    ),
     "guide_audit": Table(
         {
             "observed": Each(_FINDING),
@@ -143,6 +138,10 @@ BETWEEN: dict[str, Table] = {
         }
     ),
 }
+# What an action plugin keeps to itself besides what is documented, some of which is its own.
+MORE: dict[str, dict[str, Shape]] = {
+    "backup_key": {"key": Text(r"[0-9A-Za-z_=+/-]{1,512}"), "fingerprint": Text(HEX)},
+}
 # What the host program prints, by its command.
 PRINTED: dict[str, Table] = {
     "daily": Table(
@@ -154,9 +153,9 @@ PRINTED: dict[str, Table] = {
 }
 
 # What any module may say, for a person to read.
-_SAID = ("msg", "diff", "warnings", "deprecations", "exception", "invocation", "module_stdout", "module_stderr")
-# What Ansible itself goes by. No module of ours makes facts.
-_OF_ANSIBLE = ("changed", "failed", "skipped", "unreachable", "rc", "timedout")
+_SAID = ("msg", "diff", "warnings", "invocation", "module_stdout", "module_stderr")
+# What Ansible itself goes by. No module of ours makes facts, and none says of itself that nobody reaches it.
+_OF_ANSIBLE = ("changed", "failed", "skipped")
 
 
 def printable(text: str) -> str:
@@ -252,16 +251,20 @@ class _Reader:
         )
 
 
-def _shape(option: Mapping[str, Any], forms: Mapping[str, Shape], where: str) -> Shape:
+def _shape(option: Mapping[str, Any], forms: Mapping[str, Shape], like: Mapping[str, str], where: str) -> Shape:
     if where in forms:
         return forms[where]
     kind = option["type"]
     if "contains" in option:
-        inner = {name: _shape(entry, forms, f"{where}.{name}") for name, entry in option["contains"].items()}
+        entries = {name: (f"{where}.{name}", entry) for name, entry in option["contains"].items()}
+        inner = {name: _shape(entry, forms, like, path) for name, (path, entry) in entries.items() if path not in like}
+        inner |= {
+            name: inner[like[path].rpartition(".")[2]] for name, (path, _entry) in entries.items() if path in like
+        }
         table = Table(inner, frozenset(inner) if kind == "dict" else frozenset())
         return List(table) if kind == "list" else table
     if kind == "list":
-        return List(_shape({"type": option.get("elements", "raw")}, {}, ""))
+        return List(_shape({"type": option.get("elements", "raw")}, {}, {}, ""))
     kinds: dict[str, Shape] = {"str": Text(), "bool": Flag(), "int": Number(), "float": Number(), "dict": Each(Plain())}
     return kinds.get(kind, Plain())
 
@@ -276,8 +279,10 @@ def shape(module: str) -> Table:
     if not documented:
         return Table({})
     options = yaml.load(documented[1], Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    forms = FORMS.get(module, {})
-    entries = {name: _shape(option, forms, name) for name, option in options.items() if name not in _SAID}
+    forms, like = FORMS.get(module, {}), LIKE.get(module, {})
+    entries = {name: _shape(option, forms, like, name) for name, option in options.items() if name not in _SAID}
+    if module in MORE:
+        return Table({**entries, **MORE[module]})
     needed = frozenset(name for name in entries if options[name].get("returned") in ("success", "always"))
     return Table(entries, needed)
 
@@ -286,16 +291,15 @@ def read(module: str, answer: Mapping[str, Any]) -> dict[str, Any]:
     """The answer of a module of this collection as the controller may use it."""
     reader = _Reader(module)
     read_: dict[str, Any] = {}
-    for name in ("changed", "failed", "skipped", "unreachable"):
-        if name in answer:
-            read_[name] = reader.read(Flag(), answer[name], name)
     for name, value in answer.items():
-        if name in _SAID:
+        if name in _OF_ANSIBLE:
+            read_[name] = reader.read(Flag(), value, name)
+        elif name in _SAID:
             read_[name] = said(value)
-        elif name in _OF_ANSIBLE or (isinstance(name, str) and name.startswith("_ansible_")):
-            read_.setdefault(name, value)
+        elif name.startswith("_ansible_"):
+            read_[name] = value
     whole = shape(module)
-    if answer.get("failed") or answer.get("skipped") or answer.get("unreachable"):
+    if answer.get("failed") or answer.get("skipped"):
         whole = Table(whole.entries)  # what is there
     return {**read_, **reader.read(whole, answer, "")}
 

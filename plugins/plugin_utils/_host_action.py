@@ -39,9 +39,14 @@ def not_root(error: str, method: str = "sudo") -> str:
     return f"Nobody became root on this host: {why}. The task was not run. {remedy}."
 
 
+def _message(summary: Any) -> str:
+    """The words of a warning or an error, which ansible-core has in a summary."""
+    return str(getattr(getattr(summary, "event", None), "msg", "") or (summary if isinstance(summary, str) else ""))
+
+
 def reason(answer: Mapping[str, Any]) -> str:
-    """Why the module failed. After a crash ansible-core has the words in a summary of the exception alone."""
-    crash = getattr(getattr(answer.get("exception"), "event", None), "msg", "")
+    """Why the module failed. After a crash the words are in the exception alone."""
+    crash = _message(answer.get("exception"))
     return str(answer.get("msg") or (f"the module crashed: {crash}" if crash else "the module gave no reason")).strip()
 
 
@@ -56,6 +61,11 @@ class HostAction(ActionBase):
             if not said:
                 raise
             raise AnsibleActionFail(said) from None  # what ansible-core says would be appended
+        # Both as plain texts, which can be looked at.
+        if answer.get("failed"):
+            answer["msg"] = reason(answer)
+        if isinstance(answer.get("warnings"), list):
+            answer["warnings"] = [_message(warning) for warning in answer["warnings"]]
         try:
             return _answers.read((module_name or self._task.action).rpartition(".")[2], answer)
         except _answers.AnswerError as error:

@@ -1,0 +1,276 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host that somebody has taken over can do to the machine that hardens it: nothing.
+
+No host is needed. A connection answers each module with what it is told: see tests/tools/connection/hostile.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from dataclasses import asdict
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import discover
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _controls
+
+ROOT = Path(__file__).resolve().parents[3]
+PLAYBOOKS = ("audit", "harden", "prove", "restore")
+# Where a run may write: reports with the copies of the lists of files, and keys.
+WRITTEN = ("work/chamilo-report/", "work/chamilo-keys/")
+DIGEST = "5f" * 32
+
+
+class World:
+    """A controller with a home, a working directory and temporary files of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("home", "work", "work/group_vars", "tmp", "answers"):
+            (folder / name).mkdir()
+        (folder / "home/.profile").write_text("# mine\n")
+        (folder / "work/ansible.cfg").write_text("[defaults]\n")
+        (folder / "work/group_vars/all.yml").write_text("mine: true\n")
+        self.executed = folder / "executed"
+
+    @property
+    def words(self) -> str:
+        """What would be executed, obeyed or shown, wherever it is not taken for what it is."""
+        touch = f"touch {self.executed}"
+        return (
+            f"../../../home/x{{{{ lookup('ansible.builtin.pipe', '{touch}') }}}}{{% if lookup('pipe', '{touch}') %}}x"
+            f"{{% endif %}}$({touch})`{touch}`;{touch}|\"'></dd></p><script>alert(1)</script><img src=x "
+            "onerror=alert(1)>\x1b[2J\x1b]0;mine\x07\x9b31m\r\u202e\u0085"
+        )
+
+    def play(self, playbook: str, hosts: dict[str, dict[str, Any]], *options: str, **variables: Any) -> str:
+        """Run it over hosts, given as what they answer to each module. Returns what it printed."""
+        inventory: dict[str, Any] = {}
+        for name, answers in hosts.items():
+            path = self.folder / "answers" / f"{name}.json"
+            path.write_text(json.dumps(answers))
+            inventory[name] = {"hostile_answers": str(path), "chamilo_restore_confirm": name, **variables}
+        shared = {"ansible_connection": "hostile", "ansible_python_interpreter": "/usr/bin/python3"}
+        path = self.folder / "work/hosts.json"
+        path.write_text(json.dumps({"chamilo": {"hosts": inventory, "vars": shared}}))
+        before = self.seen()
+        environment = {
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "HOME": str(self.folder / "home"),
+            "TMPDIR": str(self.folder / "tmp"),
+            "ANSIBLE_COLLECTIONS_PATH": f"{ROOT / '.collections'}:{ROOT / '.cache/collections'}",
+            "ANSIBLE_CONFIG": "ansible.cfg",
+            "ANSIBLE_CONNECTION_PLUGINS": str(ROOT / "tests/tools/connection"),
+            "ANSIBLE_FORKS": "10",
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_PIPELINING": "1",
+        }
+        command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "hosts.json"]
+        done = subprocess.run(
+            [*command, f"chamilo.hardening.{playbook}", *options],
+            cwd=self.folder / "work",
+            env=environment,
+            capture_output=True,
+            timeout=300,
+            check=False,
+        )
+        output = (done.stdout + done.stderr).decode("utf-8", "surrogateescape")
+        assert done.returncode in (0, 2, 4, 6), output[-3000:]
+        assert not self.executed.exists(), "something was executed on the controller"
+        assert self.seen() == before, "a file of the controller is another one"
+        return output
+
+    def seen(self) -> dict[str, str]:
+        """Each file and its content, but those that a run may write."""
+        found = {}
+        for path in sorted(self.folder.rglob("*")):
+            name = str(path.relative_to(self.folder))
+            if path.is_dir() or name.startswith(WRITTEN):
+                continue
+            found[name] = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else os.readlink(path)
+        return found
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    (tmp_path / "world").mkdir()
+    return World(tmp_path / "world")
+
+
+@pytest.fixture
+def good(host: Any) -> dict[str, Any]:
+    """What an honest host answers, as far as a run needs it to come to its end."""
+    host.install("nginx")
+    host.chamilo()
+    host.testbed_site("nginx", "plain")
+    site = json.loads(json.dumps(asdict(discover("campus.test", site="campus_test", tree=host.tree))))
+    site["web"]["version"], site["php"]["version"] = "1.26.3", "8.4"
+    daily = {"ran": [], "lists": {"campus_test": {"digest": DIGEST, "copied": False}}}
+    done: dict[str, Any] = {"changed": False}
+    kept = {"settings_in_force": {}, "settings_kept": [], "environment_kept": []}
+    return {
+        "*": done,
+        "command": {**done, "rc": 0, "stdout": json.dumps(daily), "stderr": "", "cmd": [], "stdout_lines": [""]},
+        "chamilo_site_info": {**done, "site": site, "program": {}, "in_force": {}, **kept},
+        "config_transaction": {**done, "generation": "5f", "loaded": False, "recovered": [], "notes": []},
+        "host_program": {**done, "version": "1.0.0"},
+        "fetch": "[]",
+        "slurp": {**done, "content": "W10=", "encoding": "base64"},
+        "stat": {**done, "stat": {"exists": True, "isreg": True, "checksum": hashlib.sha1(b"[]").hexdigest()}},
+    }
+
+
+def test_a_digest_names_no_file_of_the_controller(world: World, good: dict[str, Any]) -> None:
+    """Of the list of files a copy is kept here, in a file with a part of its digest in the name."""
+    assert "failed=0" in world.play("harden", {"campus.test": good}, "--tags", "monitoring")
+    kept = sorted(path.name for path in (world.folder / "work/chamilo-report/integrity").iterdir())
+    assert kept == [f"campus.test-campus_test-{DIGEST[:16]}.json"]
+    daily = {"ran": [], "lists": {"campus_test": {"digest": "/../../../hosts", "copied": False}}}
+    lying = {**good, "command": {**good["command"], "stdout": json.dumps(daily)}, "fetch": "mine"}
+    output = world.play("harden", {"campus.test": lying}, "--tags", "monitoring")
+    assert "The host's answer to chamilo-hardening daily cannot be one: lists.campus_test.digest is" in output
+
+
+def filled(shape: Any, words: str) -> Any:
+    """An answer of that shape with these words wherever it takes any."""
+    if isinstance(shape, _answers.Table):
+        return {name: filled(entry, words) for name, entry in shape.entries.items()}
+    if isinstance(shape, _answers.Each):
+        return {words: filled(shape.of, words), "campus_test": filled(shape.of, words)}
+    if isinstance(shape, _answers.List):
+        return [filled(shape.of, words)] * 2
+    if isinstance(shape, _answers.Text):
+        valid = ("fail", "nginx", "5f" * 32, "/chamilo-hardening-5f.txt", "203.0.113.7", "2026-11-25", "backup", "")
+        return next((one for one in valid if re.fullmatch(shape.form, one)), None) if shape.form else words
+    return {_answers.Flag: True, _answers.Number: 7}.get(type(shape), words)
+
+
+def everywhere(words: str) -> dict[str, Any]:
+    """Answers of the types that are documented, with these words in each of their texts."""
+    answers: dict[str, Any] = {"*": {"changed": True, "msg": words, "rc": 0, "stdout": words, "stdout_lines": [words]}}
+    for module in _answers.MODULES.glob("*.py"):
+        shape = _answers.shape(module.stem)
+        answers[module.stem] = {"changed": True, "msg": words, **filled(shape, words)}
+    observed = {control.id: {"status": "fail", "evidence": words} for control in _controls.load().controls}
+    answers["guide_audit"]["observed"] = observed
+    answers["setup"] = {"ansible_facts": {"ansible_service_mgr": words, "chamilo_report_dir": "/nowhere", "x": words}}
+    answers["async_wrapper"] = {"started": 1, "finished": 0, "ansible_job_id": words, "results_file": words}
+    return answers
+
+
+def mangled(value: Any, chance: random.Random, words: str) -> Any:
+    """The same, with something of another type here and there."""
+    if chance.random() < 0.15:
+        wrong: list[Any] = [None, [], {}, 7, -1e308, True, words, [[words]], {words: words}, "x" * 2_000_000]
+        return chance.choice(wrong)
+    if isinstance(value, dict):
+        return {key: mangled(item, chance, words) for key, item in value.items()}
+    return [mangled(item, chance, words) for item in value] if isinstance(value, list) else value
+
+
+def crowd(world: World, good: dict[str, Any], seed: int) -> dict[str, dict[str, Any]]:
+    """Hosts that lie, each in its own way, by name."""
+    chance = random.Random(seed)
+    words, long = world.words, "A" * 10_000_000
+    honest = {name: answer for name, answer in everywhere("x").items() if isinstance(answer, dict)}
+    honest["guide_audit"]["observed"] = {"https_hsts": {"status": "fail", "evidence": long}}
+    raw = base64.b64encode(words.encode() + b"\xff\x00").decode()
+    sentence = {"changed": False, "failed": True, "msg": words, "exception": words, "ansible_facts": {"x": words}}
+    discovered = {**everywhere(words), "chamilo_site_info": good["chamilo_site_info"], "command": good["command"]}
+    discovered["fail2ban_filter"]["log"]["proxies"] = []
+    return {
+        "words.test": everywhere(words),
+        "discovered.test": discovered,
+        "long.test": {**honest, "*": {"failed": True, "msg": long}},
+        "types.test": {name: mangled(answer, chance, words) for name, answer in everywhere("x").items()},
+        "mangled.test": {
+            name: answer if name == "chamilo_site_info" else mangled(answer, chance, words)
+            for name, answer in discovered.items()
+        },
+        "null.test": {"*": None},
+        "list.test": {"*": [words]},
+        "text.test": {"*": words},
+        "raw.test": {"*": f"raw:{raw}"},
+        "failed.test": {"*": sentence},
+        "unreachable.test": {"*": {"unreachable": True, "msg": words}},
+        "deep.test": {"*": f"raw:{base64.b64encode(b'[' * 100_000).decode()}"},
+    }
+
+
+class Page(HTMLParser):
+    """What stands in a page: its tags with their attributes, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _value in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def check_report(folder: Path, hosts: Any) -> None:
+    """The report holds what the hosts said, and is a report all the same."""
+    text = (folder / "report.html").read_text()
+    page = Page(text)
+    assert not page.tags & {"script", "img", "iframe", "object", "a:href"}
+    assert page.attributes <= {
+        *("charset", "name", "content", "lang", "http-equiv", "class", "id", "style", "href", "type", "checked", "for"),
+        *("role", "tabindex", "title", "scope"),
+        *(name for name in page.attributes if name.startswith("aria-")),
+    }
+    assert "<script>alert(1)</script>" in page.text
+    assert len(text) < 20_000_000
+    assert [host["name"] for host in json.loads((folder / "report.json").read_text())["hosts"]] == list(hosts)
+    ET.parse(folder / "junit.xml")
+
+
+# What a terminal obeys, or a reader is misled by.
+OBEYED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]|\r")
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_hosts_that_lie_harm_nobody_but_themselves(world: World, good: dict[str, Any], playbook: str) -> None:
+    hosts = crowd(world, good, 1)
+    output = world.play(playbook, hosts, chamilo_prove_address="127.0.0.1")
+    assert "Traceback" not in output
+    if playbook != "restore":  # which begins with a module of ansible-core's, and that prints what it hears
+        assert not OBEYED.search(output)
+    if playbook == "audit":
+        check_report(world.folder / "work/chamilo-report", hosts)
+
+
+def test_what_a_restore_says_is_safe_to_print(world: World) -> None:
+    done = {"changed": True}
+    said = {**done, "finished": 1, "rc": 0, "stdout": world.words, "stdout_lines": [world.words, "It is back."]}
+    answers = {
+        "*": done,
+        "host_program": {**done, "version": "1.0.0"},
+        "backup_key": {**done, "due": [], "held": True},
+        "stat": {**done, "stat": {"exists": False}},
+        "async_wrapper": {"started": 1, "finished": 0, "ansible_job_id": "7.7", "results_file": "/nowhere"},
+        "async_status": said,
+    }
+    output = world.play("restore", {"campus.test": answers}, chamilo_backups_password="x")
+    assert "failed=0" in output and "It is back." in output
+    assert not OBEYED.search(output)

@@ -1,0 +1,256 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nothing that a managed host answers becomes a path, a name, a template or a command without a form check."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+import yaml
+from jinja2 import nodes
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
+
+ROOT = Path(__file__).resolve().parents[2]
+TASKS = sorted([*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml")])
+VARIABLES = sorted([*ROOT.glob("roles/*/vars/*.yml"), *ROOT.glob("roles/*/defaults/*.yml")])
+TEMPLATES = sorted(path for path in ROOT.glob("roles/*/templates/**/*") if path.is_file())
+OURS = "chamilo.hardening."
+
+# What a form in plugins/plugin_utils/_answers.py makes harmless as a name, a path or a part of a command.
+FORMED = {
+    "_chamilo_common_web": ("chamilo_site_info", "site.web.name"),
+    "__chamilo_common_info.site.web.name": ("chamilo_site_info", "site.web.name"),
+    "__chamilo_common_info.site.database.host": ("chamilo_site_info", "site.database.host"),
+    "__chamilo_database_account.source": ("chamilo_database_account", "source"),
+    # Each true or false, which the documentation of the module says.
+    "__chamilo_database_account.needs_admin": ("chamilo_database_account", "needs_admin"),
+    "__chamilo_database_account.server_here": ("chamilo_database_account", "server_here"),
+}
+LOOKUPS = ("lookup", "query", "q")
+# Filters that look at files of the controller.
+OF_FILES = {"fileglob", "realpath", "relpath", "expanduser", "expandvars"}
+# Actions that read or run a file of the controller, or make one, by these options.
+ON_CONTROLLER = {
+    "fetch": ("dest",),
+    "copy": ("src",),
+    "template": ("src",),
+    "script": ("cmd", "_raw_params"),
+    "unarchive": ("src",),
+    "assemble": ("src",),
+    "include_vars": ("file", "dir", "_raw_params"),
+    "include_tasks": ("file", "_raw_params"),
+    "import_tasks": ("file", "_raw_params"),
+    "include_role": ("name", "tasks_from", "vars_from"),
+    "import_role": ("name", "tasks_from", "vars_from"),
+    "add_host": ("name", "groups"),
+    "group_by": ("key",),
+}
+PRINTED = {"debug": ("msg", "var"), "fail": ("msg",), "assert": ("fail_msg", "success_msg", "msg")}
+OF_A_TASK = {"register", "when", "name", "tags", "loop", "changed_when", "failed_when", "until", "vars", "delegate_to"}
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from texts(item)
+
+
+def tasks(value: Any) -> Iterator[dict[str, Any]]:
+    """Each task of a file, those in blocks included, with what its block says of it."""
+    for entry in value or []:
+        inner = [name for name in ("pre_tasks", "tasks", "block", "rescue", "always", "handlers") if name in entry]
+        for name in inner:
+            given = {key: entry[key] for key in ("delegate_to", "vars") if key in entry}
+            yield from ({**given, **task} for task in tasks(entry[name]))
+        if not inner:
+            yield entry
+
+
+def action(task: dict[str, Any]) -> tuple[str, Any]:
+    return next((key, task[key]) for key in task if re.fullmatch(r"\w+\.\w+\.\w+", key))
+
+
+REGISTERED = {
+    task["register"]: (action(task)[0], bool(task.get("delegate_to")))
+    for path in TASKS
+    for task in tasks(load(path))
+    if "register" in task
+}
+
+
+def parsed(text: str, bare: bool = False) -> nodes.Template:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # a regular expression, which Ansible reads the same way
+        return jinja2.Environment().parse(f"{{{{ {text} }}}}" if bare else text)
+
+
+def reference(node: nodes.Node) -> str:
+    """A variable with its attributes, such as a.b.c."""
+    if isinstance(node, nodes.Name):
+        return node.name
+    if isinstance(node, nodes.Getattr) and (of := reference(node.node)):
+        return f"{of}.{node.attr}"
+    return ""
+
+
+def references(node: nodes.Node) -> Iterator[str]:
+    """What an expression is made of. What goes through the filter answer is nobody's but ours from there on."""
+    if isinstance(node, nodes.Filter) and node.name == f"{OURS}answer":
+        return
+    if isinstance(node, nodes.Const) and isinstance(node.value, str):
+        yield from re.findall(r"\b_{1,2}chamilo_[\w.]+", node.value)  # such as of map(attribute='...')
+    if whole := reference(node):
+        yield whole
+        return
+    for child in node.iter_child_nodes():
+        yield from references(child)
+
+
+def formed(name: str) -> bool:
+    return any(name == one or name.startswith(f"{one}.") for one in FORMED)
+
+
+def of_hosts() -> dict[str, set[str]]:
+    """The variables that come from what a host answered: "raw", or "held" by the base of our action plugins."""
+    made: dict[str, list[str]] = {}
+    for path in VARIABLES:
+        for name, value in (load(path) or {}).items():
+            made.setdefault(name, []).extend(texts(value))
+    for path in TASKS:
+        for task in tasks(load(path)):
+            for name, value in {**(task.get("vars") or {}), **(task.get("ansible.builtin.set_fact") or {})}.items():
+                made.setdefault(name, []).extend(texts(value))
+    kinds: dict[str, set[str]] = {"raw": set(), "held": set()}
+    for name, (module, _elsewhere) in REGISTERED.items():
+        kinds["held" if module.startswith(OURS) else "raw"].add(name)
+    used = {name: {one for text in of for one in references(parsed(text))} for name, of in made.items()}
+    for kind, known in kinds.items():
+        known |= {"ansible_failed_result"} if kind == "raw" else set()
+        while True:
+            more = {
+                name
+                for name, names in used.items()
+                if name not in known and not formed(name) and any(comes_from(one, known) for one in names)
+            }
+            if not more:
+                break
+            known |= more
+    return kinds
+
+
+def comes_from(name: str, known: set[str]) -> bool:
+    return not formed(name) and name.split(".")[0] in known
+
+
+HOSTS = of_hosts()
+ANY = HOSTS["raw"] | HOSTS["held"]
+
+
+def found(texts_: Iterator[str], known: set[str], bare: bool = False) -> list[str]:
+    return sorted({one for text in texts_ for one in references(parsed(text, bare)) if comes_from(one, known)})
+
+
+def test_the_analysis_sees_what_comes_from_hosts() -> None:
+    assert {"_chamilo_common_site", "_chamilo_backups_configuration", "_chamilo_permissions_told"} <= HOSTS["held"]
+    assert {"__chamilo_monitoring_daily", "__chamilo_database_certificate"} <= HOSTS["raw"]
+    # As 1.0.0 had them.
+    text = "{{ (__chamilo_monitoring_daily.stdout | from_json).lists['a'].digest[:16] }}"
+    assert found(iter([text]), ANY) == ["__chamilo_monitoring_daily.stdout"]
+    text = text.replace("from_json", f"{OURS}answer('daily')")
+    assert found(iter([text]), ANY) == []
+    assert found(iter(["{{ lookup('file', _chamilo_common_site.root) }}"]), ANY) == ["_chamilo_common_site.root"]
+
+
+def test_what_is_formed_has_a_form() -> None:
+    for module, path in FORMED.values():
+        shape: Any = _answers.shape(module)
+        for name in path.split("."):
+            shape = shape.entries[name]
+        assert isinstance(shape, _answers.Flag) or shape.form, path
+
+
+@pytest.mark.parametrize("path", TASKS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_answer_names_a_file_or_a_host_of_the_controller(path: Path) -> None:
+    for task in tasks(load(path)):
+        module, given = action(task)
+        options = given if isinstance(given, dict) else {"_raw_params": given}
+        for name in ON_CONTROLLER.get(module.rpartition(".")[2], ()):
+            assert found(texts(options.get(name)), ANY) == [], task["name"]
+        assert found(texts(task.get("delegate_to")), ANY) == [], task["name"]
+        if task.get("delegate_to") in ("localhost", "127.0.0.1") or "local_action" in task:
+            assert found(texts([given, task.get("vars"), task.get("loop")]), ANY) == [], task["name"]
+
+
+@pytest.mark.parametrize("path", TASKS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_answer_of_one_host_is_handed_to_another_without_a_form(path: Path) -> None:
+    """A web node answered from where it comes, and that became a part of a statement for root of the database."""
+    for task in tasks(load(path)):
+        if task.get("delegate_to"):
+            _module, given = action(task)
+            assert found(texts([given, task.get("vars"), task.get("loop")]), ANY) == [], task["name"]
+
+
+def test_no_answer_of_another_host_is_used_without_a_form() -> None:
+    elsewhere = {name for name, (_module, delegated) in REGISTERED.items() if delegated}
+    assert elsewhere
+    for path in [*TASKS, *VARIABLES]:
+        for text in texts(load(path)):
+            names = [one for one in found(iter([text]), elsewhere) if not one.endswith((".stdout", ".rc"))]
+            assert names == [], text
+
+
+@pytest.mark.parametrize("path", TASKS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_is_printed_is_safe_to_print(path: Path) -> None:
+    for task in tasks(load(path)):
+        module, given = action(task)
+        for name in PRINTED.get(module.rpartition(".")[2], ()):
+            assert found(texts((given or {}).get(name)), HOSTS["raw"], bare=name == "var") == [], task["name"]
+
+
+def calls(node: nodes.Node) -> Iterator[nodes.Node]:
+    """Whatever reads something of the controller: calls of lookups, and filters that look at files."""
+    for call in node.find_all(nodes.Call):
+        if isinstance(call.node, nodes.Name) and call.node.name in LOOKUPS:
+            yield call
+    for filtered in node.find_all(nodes.Filter):
+        if filtered.name.rpartition(".")[2] in OF_FILES:
+            yield filtered
+
+
+@pytest.mark.parametrize("path", [*TASKS, *VARIABLES, *TEMPLATES], ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_answer_steers_what_is_read_on_the_controller(path: Path) -> None:
+    whole = [path.read_text(encoding="utf-8")] if path in TEMPLATES else list(texts(load(path)))
+    read = [call for text in whole for call in calls(parsed(text))]
+    assert sorted({one for call in read for one in references(call) if comes_from(one, ANY)}) == []
+
+
+def test_only_files_of_ours_are_templates() -> None:
+    users = [
+        str(path.relative_to(ROOT))
+        for path in sorted((ROOT / "plugins").rglob("*.py"))
+        if "trust_as_template" in path.read_text(encoding="utf-8")
+    ]
+    assert users == ["plugins/lookup/rendered.py"]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "plugins/modules").glob("*.py")), ids=lambda path: path.stem)
+def test_every_module_that_runs_on_a_host_has_its_answer_looked_at(path: Path) -> None:
+    if path.stem in ("guide_preflight", "guide_report"):  # these never leave the controller
+        return
+    text = (ROOT / "plugins/action" / path.name).read_text(encoding="utf-8")
+    assert re.search(r"^class ActionModule\((?:Host|Module)Action\):$", text, re.MULTILINE)
+    assert "super()._execute_module" not in text
