@@ -90,11 +90,6 @@ class Environment:
         return self._values[name].text if name in self._values else ""
 
 
-def read_secret(root: str, name: str) -> str:
-    """A secret of the application in ``root``, for whoever needs it to log in. Never show it."""
-    return read(Tree(), root).secret(name)
-
-
 def is_secret(name: str) -> bool:
     return _SHOWN.fullmatch(name) is None
 

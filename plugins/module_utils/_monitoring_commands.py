@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -75,8 +74,3 @@ def _watch_command(options: argparse.Namespace, _engine: object) -> int:
         seen = _watch.disks(known["disks"], int(known["percent"]))
     print(seen.text)
     return ALARM if seen.alarm else 0
-
-
-def as_json() -> str:
-    """For the playbook: each portal's list, and whether a copy of it is off this host."""
-    return json.dumps(_monitoring.lists(), sort_keys=True)

@@ -10,7 +10,6 @@ import datetime
 import glob
 import html
 import json
-import os
 import re
 import time
 import urllib.parse
@@ -189,7 +188,3 @@ def figures() -> Mapping[str, Any]:
     """What was last seen, for others to show."""
     known: dict[str, Any] = _records.read(RECORD).get("watch", {})
     return known
-
-
-def configured() -> bool:
-    return any(os.path.exists(path) for path in glob.glob(f"{FOLDER}/updates-*.json"))

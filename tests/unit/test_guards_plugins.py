@@ -94,6 +94,18 @@ def test_everything_is_shipped(folder: str) -> None:
     assert [str(path.relative_to(ROOT)) for path in left] == []
 
 
+def test_every_function_is_called_from_somewhere() -> None:
+    """But those that a decorator registers, and methods, which others may call by their name."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    used = {node.id for node in nodes if isinstance(node, ast.Name)}
+    used |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    made = [node for tree in trees for node in tree.body if isinstance(node, kinds) and not node.decorator_list]
+    loaded = {"ActionModule", "FilterModule", "LookupModule", "ModuleDocFragment"}  # by Ansible
+    assert [node.name for node in made if node.name not in used | loaded] == []
+
+
 def test_every_module_and_role_is_in_the_reference() -> None:
     text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
     roles = [f"[{path.name}](../roles/{path.name}/README.md)" for path in (ROOT / "roles").iterdir()]
