@@ -37,9 +37,11 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(str(error)) from error
         hosts = [_report.host(name, answered(name).get(arguments["register"]), table) for name in arguments["hosts"]]
         now = datetime.datetime.now(datetime.timezone.utc)
-        report = _report.document(hosts, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
         directory = Path(os.path.abspath(arguments["directory"]))
         try:
+            failed = {entry["name"] for entry in hosts if entry.get("error")}
+            earlier = _report.last_results(directory / "report.json", failed, table)
+            report = _report.document(hosts, now.strftime("%Y-%m-%dT%H:%M:%SZ"), earlier)
             _report.write(
                 directory,
                 {
@@ -48,6 +50,8 @@ class ActionModule(ActionBase):
                     "junit.xml": _report.to_junit(report),
                 },
             )
+        except _report.ReportError as error:
+            raise AnsibleActionFail(str(error)) from None
         except OSError as error:
             raise AnsibleActionFail(
                 f"The report could not be written to {directory}: {error}. Set chamilo_report_dir to a folder you may "
@@ -58,11 +62,11 @@ class ActionModule(ActionBase):
         result["changed"] = False
         result["report"] = str(directory / "report.html")
         place = f"The report is {result['report']}"
-        objections = _report.objections(hosts, arguments["fail_on"])
+        objections = _report.objections(report["hosts"], arguments["fail_on"])
         if objections:
             result["failed"] = True
             result["msg"] = "\n".join([*objections, place])
         else:
-            result["msg"] = [*(_report.overview(entry) for entry in hosts), place]
+            result["msg"] = [*(_report.overview(entry) for entry in report["hosts"]), place]
             result["_ansible_verbose_always"] = True
         return result

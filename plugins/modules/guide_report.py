@@ -18,7 +18,9 @@ description:
     C(chamilo_version), C(controls), C(summary), C(signs) of an earlier break-in, C(forecast) of whom rules to come
     would have met last week, and C(error) when the audit did not run on it. Each control has C(id), C(section),
     C(level), C(title), C(status), C(evidence), C(fix), and C(waiver) when somebody waived it, now or earlier.
-  - Hosts that were not reached, or on which the audit did not run, are in it with all controls not assessed.
+  - Hosts that were not reached, or on which the audit did not run, are in it with all controls not assessed. The last
+    good result in the C(report.json) that is there already stays with them, in C(last), with the day it is of
+    (C(generated)).
   - Fails, with the report written, when the audit could not run on a host that was reached.
   - The files are readable by their owner alone. They are written in check mode too, because they lie on the controller.
 author:

@@ -38,6 +38,13 @@ _UNPRINTABLE = re.compile(
 class AnswerError(Exception):
     """The answer is none of this module; the text says why."""
 
+    def __init__(self, asked: str, why: str) -> None:
+        self.why = printable(why)
+        super().__init__(
+            f"The host's answer to {asked} cannot be one: {self.why}. Nothing was made of it. Somebody may have taken "
+            "over this host, or its Python is broken: look at it before you go on."
+        )
+
 
 @dataclass(frozen=True)
 class Text:
@@ -245,10 +252,7 @@ class _Reader:
         raise self._error(f"{where[:120] or 'it'} is a {kind}{shown}, not {wanted}")
 
     def _error(self, why: str) -> AnswerError:
-        return AnswerError(
-            f"The host's answer to {self.asked} cannot be one: {printable(why)}. Nothing was made of it. Somebody may "
-            "have taken over this host, or its Python is broken: look at it before you go on."
-        )
+        return AnswerError(self.asked, why)
 
 
 def _shape(option: Mapping[str, Any], forms: Mapping[str, Shape], like: Mapping[str, str], where: str) -> Shape:
@@ -302,6 +306,14 @@ def read(module: str, answer: Mapping[str, Any]) -> dict[str, Any]:
     if answer.get("failed") or answer.get("skipped"):
         whole = Table(whole.entries)  # what is there
     return {**read_, **reader.read(whole, answer, "")}
+
+
+def held(shape: Shape, value: Any, what: str) -> Any:
+    """A value of that shape, which may be from anywhere; a ValueError where it is not."""
+    try:
+        return _Reader("").read(shape, value, what)
+    except AnswerError as error:
+        raise ValueError(error.why) from None
 
 
 def _certificates(value: Any) -> str:

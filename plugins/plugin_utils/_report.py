@@ -14,15 +14,17 @@ import os
 import re
 import tempfile
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import yaml
 
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import (
     ENFORCEABLE,
+    LEVELS,
     STATUSES,
     Table,
     rows,
@@ -74,6 +76,10 @@ def texts(value: Any) -> list[str]:
     return [str(item) for item in value] if isinstance(value, (list, tuple)) else [str(value)]
 
 
+class ReportError(Exception):
+    """The text says what is wrong, and what to do."""
+
+
 def _unknown(reachable: bool, error: str) -> str:
     return f"{'The audit did not run' if reachable else 'The host could not be reached'}: {error}"
 
@@ -114,8 +120,64 @@ def host(name: str, audit: Mapping[str, Any] | None, table: Table) -> dict[str, 
     return cleaned
 
 
-def document(hosts: Sequence[Mapping[str, Any]], generated: str) -> dict[str, Any]:
-    return {"collection": version(), "generated": generated, "hosts": list(hosts)}
+def document(
+    hosts: Sequence[Mapping[str, Any]], generated: str, earlier: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Any]:
+    """The whole. ``earlier``: of each host the last good result, which stays with a host that has no new one."""
+    last = earlier or {}
+    entries = [
+        {**entry, "last": last[entry["name"]]} if entry.get("error") and entry["name"] in last else entry
+        for entry in hosts
+    ]
+    return {"collection": version(), "generated": generated, "hosts": entries}
+
+
+# -- the report before this one ----------------------------------------------------------------------------------------
+
+_TEXT = _answers.Text()
+_WHEN = _answers.Text(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_ROW = {
+    **dict.fromkeys(("id", "section", "title", "evidence", "fix"), _TEXT),
+    "level": _answers.Text("|".join(LEVELS)),
+    "status": _answers.Text("|".join(STATUSES)),
+}
+_WAIVER = {**dict.fromkeys(("reason", "owner", "until"), _TEXT), "holds": _answers.Flag()}
+_RESULT: dict[str, _answers.Shape] = {
+    "controls": _answers.List(
+        _answers.Table({**_ROW, "waiver": _answers.Table(_WAIVER, frozenset(_WAIVER))}, frozenset(_ROW))
+    ),
+    "chamilo_version": _TEXT,
+    "signs": _answers.List(_TEXT),
+}
+_LAST = _answers.Table({**_RESULT, "generated": _WHEN}, frozenset({*_RESULT, "generated"}))
+_HOST = _answers.Table({**_RESULT, "error": _TEXT, "last": _LAST}, frozenset(_RESULT))
+
+
+def last_results(path: Path, names: Collection[str], table: Table) -> dict[str, dict[str, Any]]:
+    """The last good result of these hosts in an earlier ``report.json``, with the day it is of."""
+    if not names or not path.exists():
+        return {}
+    last = {}
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        generated = _answers.held(_WHEN, known["generated"], "generated")
+        for entry in known["hosts"]:
+            if entry["name"] not in names:
+                continue
+            found = _answers.held(_HOST, entry, entry["name"])
+            good = found.get("last") if found.get("error") else {**found, "generated": generated}
+            if good:
+                controls = [row for row in good["controls"] if row["id"] in table.by_id]  # of another version
+                result = {name: good[name] for name in ("generated", "chamilo_version", "signs")}
+                last[entry["name"]] = {**result, "controls": controls, "summary": summary(controls)}
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        why = error if isinstance(error, (OSError, ValueError)) else "it is made otherwise"
+        raise ReportError(
+            f"{path} cannot be read as a report of this collection: {why}. The last good results of hosts that were "
+            "not audited now may be in it, so it was not replaced. Move it away, or set chamilo_report_dir to another "
+            "directory."
+        ) from error
+    return last
 
 
 def objections(hosts: Iterable[Mapping[str, Any]], fail_on: str) -> list[str]:
@@ -140,10 +202,15 @@ def _is_waived(row: Mapping[str, Any]) -> bool:
     return bool((row.get("waiver") or {}).get("holds"))
 
 
+def _day(last: Mapping[str, Any]) -> str:
+    return f"{last['generated'][:10]}, {last['summary']['fail']} not met"
+
+
 def overview(entry: Mapping[str, Any]) -> str:
     """One line about a host, for the terminal."""
     if entry.get("error"):
-        return f"{entry['name']}: {_unknown(entry['reachable'], entry['error'])}"
+        last = f" (last good result: {_day(entry['last'])})" if "last" in entry else ""
+        return f"{entry['name']}: {_unknown(entry['reachable'], entry['error'])}{last}"
     counts = ", ".join(
         f"{entry['summary'][status]} {LABELS[status].lower()}" for status in STATUSES if entry["summary"][status]
     )
@@ -213,8 +280,10 @@ def _view(entry: Mapping[str, Any], table: Table) -> dict[str, Any]:
         role = table.by_id[row["id"]].fixer.role if row["id"] in table.by_id else ""
         if role and row["status"] == "fail":
             roles[role] = roles.get(role, 0) + 1
+    last = _view({**entry["last"], "name": entry["name"]}, table) if "last" in entry else None
     return {
         **entry,
+        "last": last,
         "sections": sorted(sections, key=lambda item: _badness(item["summary"], item["controls"])),
         "by_section": {section.id: item["summary"] for section, item in zip(table.sections, sections)},
         "met": entry["summary"]["pass"],

@@ -94,6 +94,72 @@ def test_a_result_is_no_change(tmp_path: Path) -> None:
     assert result["msg"][0] == "one.test: 1 not met, 2 for people, 63 met"
 
 
+def test_a_host_that_was_not_audited_keeps_its_last_good_result(tmp_path: Path) -> None:
+    """Nobody reaches it, or sudo refuses the password: what was seen last stays, with its date and the reason."""
+    arguments = {"directory": str(tmp_path)}
+    report(arguments, {"one.test": {"audit": {**audit(headers_csp="fail"), "signs": ["A shell."]}}})
+    day = json.loads((tmp_path / "report.json").read_text())["generated"]
+    good = read(tmp_path)["one.test"]
+    unseen = _controls.rows(TABLE, {}, "-")
+    for answer in (
+        {"unreachable": True, "msg": "no route"},
+        {"controls": unseen, "error": "sudo refused the password"},
+        {"failed": True, "msg": "chamilo_x is not a variable"},
+    ):
+        result = report(arguments, {"one.test": {"audit": answer}, "new.test": {"audit": answer}})
+        hosts = read(tmp_path)
+        assert "last" not in hosts["new.test"]
+        one = hosts["one.test"]
+        assert one["summary"]["pass"] == one["summary"]["fail"] == 0, "what was not seen now is not green"
+        assert one["last"]["generated"] == day
+        assert one["last"]["controls"] == good["controls"] and one["last"]["signs"] == ["A shell."]
+        page = (tmp_path / "report.html").read_text()
+        assert answer.get("error", answer.get("msg")) in page and f"the last good result, of {day[:10]}" in page
+        assert page.count('<article class="control fail">') == 1 and "A shell." in page
+        said = result["msg"] if isinstance(result["msg"], str) else "\n".join(result["msg"])
+        assert f"(last good result: {day[:10]}, 1 not met)" in said
+    report(arguments, {"one.test": {"audit": audit()}})
+    assert "last" not in read(tmp_path)["one.test"]
+
+
+def test_a_run_that_reaches_nobody_leaves_the_last_results(ansible: Any) -> None:
+    ansible.play(
+        plays(directory="out"), {"one.test": {"given": audit(https_hsts="fail")}, "two.test": {"given": audit()}}
+    )
+    ansible.play(plays(directory="out"), {"one.test": GONE, "two.test": {"given": audit()}})
+    one = read(ansible.folder / "out")["one.test"]
+    assert one["last"]["summary"]["pass"] == 63 and one["reachable"] is False
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"generated": "x", "hosts": []}', "<html>"])
+def test_a_report_that_is_none_is_not_replaced_where_a_last_result_may_be_in_it(tmp_path: Path, text: str) -> None:
+    (tmp_path / "report.json").write_text(text)
+    with pytest.raises(AnsibleActionFail, match=r"cannot be read as a report .* set chamilo_report_dir"):
+        report({"directory": str(tmp_path)}, {"one.test": {"audit": {"unreachable": True, "msg": "no route"}}})
+    assert (tmp_path / "report.json").read_text() == text
+    report({"directory": str(tmp_path)}, {"one.test": {"audit": audit()}})
+    assert read(tmp_path)["one.test"]["summary"]["pass"] > 0
+
+
+def test_what_somebody_wrote_into_the_last_report_is_no_part_of_the_next(tmp_path: Path) -> None:
+    arguments = {"directory": str(tmp_path)}
+    report(arguments, {"one.test": {"audit": audit()}})
+    known = json.loads((tmp_path / "report.json").read_text())
+    rows = known["hosts"][0]["controls"]
+    rows[0] = {**rows[0], "evidence": "<script>alert(1)</script>\x1b[2J", "more": 1}
+    rows[1]["id"] = "gone_since"
+    (tmp_path / "report.json").write_text(json.dumps(known))
+    report(arguments, {"one.test": {"audit": {"unreachable": True, "msg": "no route"}}})
+    kept = read(tmp_path)["one.test"]["last"]["controls"]
+    assert len(kept) == len(rows) - 1 and "more" not in kept[0]
+    page = (tmp_path / "report.html").read_text()
+    assert "<script>" not in page and "\x1b" not in page
+    rows[0]["status"] = "green"
+    (tmp_path / "report.json").write_text(json.dumps(known))
+    with pytest.raises(AnsibleActionFail, match="status is a text 'green'"):
+        report(arguments, {"one.test": {"audit": {"unreachable": True, "msg": "no route"}}})
+
+
 def test_an_unknown_threshold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AnsibleActionFail, match="value of fail_on must be one of"):
         report({"fail_on": "always", "directory": str(tmp_path)}, {"one.test": {"audit": audit()}})
