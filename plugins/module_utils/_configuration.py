@@ -13,7 +13,12 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._links import Refusal, open_guarded, open_path
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import (
+    Refusal,
+    open_path,
+    open_regular,
+    read_guarded,
+)
 
 # What the first line of every file of ours begins with.
 OURS = "# Managed by Ansible: chamilo.hardening,"
@@ -35,18 +40,15 @@ class Tree:
     def read(self, path: str, web_user: str | None = None) -> str:
         """A text. The application's user may have put a pipe, a device or a giant in its place: those are refused.
 
-        ``web_user``: whom PHP runs as, where root goes by what it reads. A link that this user could have laid is
-        refused as well; an empty one is Debian's.
+        A link that PHP's user could have laid is refused as well. ``web_user``: whom PHP runs as, for a file of the
+        application's that root goes by or shows, which this user shall not have led elsewhere by root's own links
+        either; an empty one is Debian's.
         """
         if web_user is None:
-            handle = os.open(self._at(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+            with open(open_regular(self._at(path)), "rb") as file:
+                data = file.read(MOST + 1)
         else:
-            handle = open_guarded(self._at(path), web_user)
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            os.close(handle)
-            raise OSError(errno.EINVAL, "no regular file", path)
-        with open(handle, "rb") as file:
-            data = file.read(MOST + 1)
+            data = read_guarded(self._at(path), web_user, MOST + 1)
         if len(data) > MOST:
             raise OSError(errno.EFBIG, f"larger than {MOST} bytes", path)
         return data.decode("utf-8", "surrogateescape")

@@ -17,6 +17,7 @@ NOT_ASSESSED = "not_assessed"
 
 _Function = TypeVar("_Function", bound=Callable[..., "Finding"])
 
+_MOST = 20_000  # characters of an evidence
 checks: dict[str, Callable[..., Finding]] = {}
 attacks: dict[str, Callable[..., Finding]] = {}
 inside_attacks: set[str] = set()  # those of them that run on the host itself
@@ -82,10 +83,20 @@ def observe(register: Mapping[str, Callable[..., Finding]], subject: object) -> 
 
 def _observed(function: Callable[..., Finding], subject: object) -> Finding:
     try:
-        return function(subject)
+        found = function(subject)
+        return Finding(found.status, _legible(found.evidence))
     except Exception as problem:  # whatever broke one check is told as its finding, and the others go on
         ours = type(problem).__module__.startswith("ansible_collections.chamilo.")
         words = str(problem) if ours else ": ".join(filter(None, (type(problem).__name__, str(problem))))
         # A sentence like any other evidence; an address or a path in front stays as it is.
         start = words[:1].upper() if words.partition(" ")[0].isalpha() else words[:1]
-        return not_assessed(f"{start}{words[1:].rstrip('.')}.")
+        return not_assessed(_legible(f"{start}{words[1:].rstrip('.')}."))
+
+
+def _legible(text: str) -> str:
+    """Evidence can hold what the web user wrote: no order for a terminal, and no end that is never reached."""
+    if len(text) > _MOST:
+        text = f"{text[: _MOST // 2]} ... {text[-_MOST // 2 :]}"
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)

@@ -39,6 +39,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database import
     writing,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._grants import BACKUP, DATA, GUIDE, Grant, Who
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import read_guarded
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import STATE, Busy, Tree, file_item
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Probe, TransactionError
@@ -439,7 +440,7 @@ class Keeper:
                     if known.get("DATABASE_USER") == old.user:
                         return f"the portal in {folder} uses it too"
                 for path in (f"{folder}/{name}" for name in _CONFIGURATIONS):
-                    if _names(path, old.user):
+                    if _names(path, old.user, self.site.php.user):
                         return f"{path} names it too"
         return ""
 
@@ -813,13 +814,12 @@ def _try(account: Account) -> Seen | None:
         return None
 
 
-def _names(path: str, user: str) -> bool:
+def _names(path: str, user: str, web_user: str) -> bool:
     """Whether a file of a site names an account, or cannot be read."""
     if not os.path.isfile(path):
         return False
     try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            text = stream.read(_MOST)
+        text = read_guarded(path, web_user, _MOST).decode("utf-8", "replace")
     except OSError:
         return True
     return re.search(rf"""["'=/ ]{re.escape(user)}(?:["':\s]|$)""", text) is not None

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._fail2ban import Fail2banError, interpreter
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import open_regular
 
 DIRECTORY = "/etc/fail2ban/filter.d"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -420,6 +421,12 @@ _ACCESS = re.compile(
     r'"(?P<request>(?P<method>[^\s"]+) (?P<path>[^\s"?]*)(?P<query>\?[^\s"]*)? (?P<protocol>HTTP/[\d.]+))" '
     r'(?P<status>\d{3}) \S+(?: "(?P<referer>(?:[^"\\]|\\.)*)" "(?P<agent>(?:[^"\\]|\\.)*)")?'
 )
+# The same of lines that strangers write, in a time that grows with their length alone.
+_VISIT = re.compile(
+    rf'(?:[^\s"\[]{{1,255}} ){{0,8}}?(?P<address>{_IP}) [^"]*"(?:[^"\\]|\\.)*" \d{{3}} \S+'
+    r'(?: "(?:[^"\\]|\\.)*" "(?P<agent>(?:[^"\\]|\\.)*)")?'
+)
+_LONGEST = 1 << 16  # characters of such a line
 _USER = re.compile(r"(?i)\b(?:user(?:name)?|login|account|for)[ =:]+(?:username |user )?['\"]?(?P<user>[^\s'\"\]]+)")
 _QUOTED = re.compile(r"\"((?:[^\"\\]|\\.)*)\"|'([^']*)'")
 _SYSLOG = re.compile(r"(?:[A-Z][a-z]{2} +\d{1,2} [\d:]{8}|\d{4}-\d\d-\d\dT\S+) \S+ [^\s:]+: ")
@@ -622,7 +629,7 @@ def log_summary(path: str, proxies: Sequence[str] = (), friends: Sequence[str] =
     That is so where each is one of ``proxies``, or where many browsers share one private address that is no friend's.
     """
     try:
-        with open(path, "rb") as file:
+        with open(open_regular(path), "rb") as file:
             size = os.fstat(file.fileno()).st_size
             file.seek(max(0, size - LOG_BYTES))
             text = file.read(LOG_BYTES).decode("utf-8", "replace")
@@ -632,7 +639,7 @@ def log_summary(path: str, proxies: Sequence[str] = (), friends: Sequence[str] =
     visitors: Counter[str] = Counter()
     agents = set()
     for line in lines:
-        found = _ACCESS.match(line)
+        found = _VISIT.match(line, 0, _LONGEST)
         address = normal(found["address"]) if found else ""
         if found and address and not ipaddress.ip_address(address).is_loopback:
             visitors[address] += 1

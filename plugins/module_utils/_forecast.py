@@ -12,19 +12,19 @@ from __future__ import annotations
 
 import bisect
 import calendar
-import errno
 import glob
 import gzip
 import ipaddress
 import os
 import re
-import stat
 import time
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Union, cast
 from urllib.parse import unquote
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import open_regular, shown
 
 DAYS = 7
 MOST_BYTES = 512 << 20  # of log, unpacked
@@ -227,12 +227,8 @@ def _parts(logs: Sequence[Log], now: float, most: int, reading: _Reading) -> lis
 
 
 def _open(path: str) -> BinaryIO:
-    """A regular file. Never waits for a pipe."""
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise OSError(errno.EINVAL, "no regular file", path)
-    return os.fdopen(handle, "rb")
+    """A regular file, not behind a link that the web user could have laid. Never waits for a pipe."""
+    return open(open_regular(path), "rb")
 
 
 def _unpacked(file: BinaryIO) -> int:
@@ -298,6 +294,8 @@ class _Look:
         reading, request, judged = self.reading, _REQUEST.match, self.judged
         reading.lines += len(lines)
         for line in lines:
+            if len(line) > _LONGEST:
+                continue
             asked = request(line)
             if asked is None:  # no request at all, or a user name with a quote
                 self._one(line)
@@ -333,7 +331,7 @@ class _Look:
         visitor.came_with([hash(found["agent"])])
         if control:
             visitor.refused[control] = visitor.refused.get(control, 0) + 1
-            self.reading.examples.setdefault(control, target[:80].decode("utf-8", "replace"))
+            self.reading.examples.setdefault(control, shown(target[:80].decode("utf-8", "replace")))
         if login and status in _FAILED and not self._spared(found["address"]):
             visitor.failed += 1
             self._remember(visitor, int(moment))

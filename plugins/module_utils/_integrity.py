@@ -23,6 +23,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import _state
 _LEFT_OUT = ("var", ".git", "node_modules")
 _CHUNK = 1 << 20
 _MOST = 64 << 20  # bytes that are read of what the web user decides how large it is
+# Without the list nobody can say what was changed since: only a copy that no intruder could reach can.
+_MEND = (
+    "Compare the files with the copy off this host (chamilo-hardening integrity check --against COPY), then remove the "
+    "damaged list and run the playbook harden, which makes a new one"
+)
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -145,9 +150,10 @@ class Manifest:
         except FileNotFoundError:
             return None
         except ValueError as problem:
-            raise IntegrityError(
-                f"{self.path} is damaged: {problem}. Compare with the copy off this host."
-            ) from problem
+            raise IntegrityError(f"{self.path} is damaged: {problem}. {_MEND}") from problem
+        listed = known.get("files") if isinstance(known, dict) else None
+        if not isinstance(listed, dict) or not isinstance(known.get("digest"), str):
+            raise IntegrityError(f"{self.path} is damaged: it holds no list of files with its checksum. {_MEND}")
         if digest(known["files"]) != known["digest"]:
             raise IntegrityError(f"{self.path} was changed by hand. Compare with the copy off this host.")
         return known

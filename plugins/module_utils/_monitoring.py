@@ -11,6 +11,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import stat
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _state,
     _watch,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import open_regular, shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine
@@ -209,13 +211,22 @@ def _pulse(site: str) -> Mapping[str, Any]:
 def log_test(known: Mapping[str, Any]) -> str:
     """Have the application itself make an error, and look whether it is in the log. Returns what is wrong."""
     log = str(known["log"])
-    before = os.path.getsize(log) if os.path.exists(log) else 0
+    there = os.lstat(log) if os.path.lexists(log) else None
+    if there and not stat.S_ISREG(there.st_mode):
+        return (
+            f"No test error was made: {log} is no regular file ({stat.filemode(there.st_mode)}). What writes to it may "
+            "wait without end, and errors are lost. Remove it: the application makes the file again."
+        )
+    before = there.st_size if there else 0
     code, said = _machine.run([*known["console"], MARK, "--no-interaction", "--quiet"], 120)
     try:
-        handle = os.open(log, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = open_regular(log)
     except OSError as problem:
-        words = f"A test error did not reach {log}: {problem.strerror}. bin/console ended with {code}: {said[-300:]}"
-        return f"{words} Chamilo writes it in production mode alone (APP_ENV=prod, section permissions)."
+        ended = f"bin/console ended with {code}: {shown(said[-300:])}"
+        return (
+            f"A test error did not reach {log}: {problem.strerror}. {ended} Chamilo writes it in production mode alone "
+            "(APP_ENV=prod, section permissions)."
+        )
     try:
         size = os.fstat(handle).st_size
         text = os.pread(handle, 1 << 20, before if size >= before else 0)

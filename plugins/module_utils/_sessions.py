@@ -28,15 +28,18 @@ _FOR_TESTS = re.compile(r"/packages/test/|/services_test\.")
 _READ = (".php", ".xml", ".yaml", ".yml")
 
 
-def options(tree: Tree, root: str, mode: str) -> dict[str, str]:
-    """The session options in force in the application: from its compiled container, else from its files."""
+def options(tree: Tree, root: str, mode: str, web_user: str = "") -> dict[str, str]:
+    """The session options in force in the application: from its compiled container, else from its files.
+
+    ``web_user``: whom PHP runs as. No link that this user could have laid is followed.
+    """
     packages = f"{glob.escape(root)}/config/packages"
     files = [f"{root}/config/packages/framework.yaml", *tree.glob(f"{packages}/{glob.escape(mode)}/*.yaml")]
     said: dict[str, str] = {}
     for path in files:
-        for name, value in re.findall(_OPTION, _text(tree, path)):
+        for name, value in re.findall(_OPTION, _text(tree, path, web_user)):
             said[name] = value.strip("'\"")
-    for text in _compiled(tree, root, mode):
+    for text in _compiled(tree, root, mode, web_user):
         found = _COMPILED.search(text)
         if found:
             entries = re.findall(r"'(\w+)' => (?:'([^']*)'|(\S+)),", found[1])
@@ -46,29 +49,29 @@ def options(tree: Tree, root: str, mode: str) -> dict[str, str]:
     return said
 
 
-def in_php(tree: Tree, root: str, mode: str) -> bool:
+def in_php(tree: Tree, root: str, mode: str, web_user: str = "") -> bool:
     """Whether php.ini says who keeps the sessions and where, but for tests. False as well where that cannot be told."""
     config = f"{glob.escape(root)}/config"
     parts = ("services*", "packages/*", "packages/*/*", "packages/*/*/*")
     paths = [path for part in parts for path in tree.glob(f"{config}/{part}")]
     try:
-        read = [tree.read(path) for path in paths if path.endswith(_READ) and not _FOR_TESTS.search(path)]
+        read = [tree.read(path, web_user) for path in paths if path.endswith(_READ) and not _FOR_TESTS.search(path)]
     except OSError:
         return False
     said = [_ONLY_IN_TESTS.sub("", text) for text in read]
-    newest = next(_compiled(tree, root, mode), "")
+    newest = next(_compiled(tree, root, mode, web_user), "")
     return bool(said) and not any(map(_ELSEWHERE.search, said)) and not _COMPILED_ELSEWHERE.search(newest)
 
 
-def _compiled(tree: Tree, root: str, mode: str) -> Iterator[str]:
+def _compiled(tree: Tree, root: str, mode: str, web_user: str) -> Iterator[str]:
     """What Symfony made of the configuration, the newest first."""
     pattern = f"{glob.escape(root)}/var/cache/{glob.escape(mode)}/Container*/*Container.php"
     for path in sorted(tree.glob(pattern), key=tree.changed, reverse=True):
-        yield _text(tree, path)
+        yield _text(tree, path, web_user)
 
 
-def _text(tree: Tree, path: str) -> str:
+def _text(tree: Tree, path: str, web_user: str) -> str:
     try:
-        return tree.read(path)
+        return tree.read(path, web_user)
     except OSError:
         return ""

@@ -281,7 +281,7 @@ class _Discovery:
             domain=self.domain,
             root=root,
             installed=environment.get("APP_INSTALLED") == "1",
-            version=self.version(root),
+            version=self.version(root, php.user),
             environment=environment.visible,
             environment_source=environment.sources,
             secrets_default=environment.public_secrets,
@@ -307,7 +307,7 @@ class _Discovery:
             php_folders=tuple(posixpath.dirname(path) for path in tree.glob("/etc/php/*/*/php.ini")),
             spellings=self.spellings(root, [server.host.root for server in servers]),
             real_root=self.real_root(root),
-            sessions_in_php=bool(root) and _sessions.in_php(tree, root, environment.get("APP_ENV") or "prod"),
+            sessions_in_php=bool(root) and _sessions.in_php(tree, root, environment.get("APP_ENV") or "prod", php.user),
             memory=self.attempt(lambda: _host.memory(tree), 0),
             clamd_own=self.attempt(self.clamd_own, False),
             fail2ban=self.attempt(lambda: _host.is_running(tree, *_FAIL2BAN), False)
@@ -384,7 +384,7 @@ class _Discovery:
         if self.tree.exists(posixpath.join(path, "bin/console")):
             return True
         composer = posixpath.join(path, "composer.json")
-        return self.tree.exists(composer) and "chamilo" in self.attempt(lambda: self.tree.read(composer), "")
+        return self.tree.exists(composer) and "chamilo" in self.attempt(lambda: self.tree.read(composer, ""), "")
 
     def root(self, given: str, answering: Sequence[VirtualHost], all_hosts: Sequence[VirtualHost]) -> str:
         """The project folder."""
@@ -427,16 +427,22 @@ class _Discovery:
         found = self.project(document_root)
         return bool(found) and self.tree.real(found) == self.tree.real(root)
 
-    def version(self, root: str) -> str:
-        """What the installer says; where that was deleted, the newest entry of the changelog."""
+    def version(self, root: str, web_user: str) -> str:
+        """What the installer says; where that was deleted, the newest entry of the changelog.
+
+        PHP's user may have written either, or a link in its place: what is no short version is none.
+        """
         for path, form in (
-            ("public/main/install/version.php", r"new_version['\"]?\s*(?:=>|=)\s*['\"]([^'\"]+)['\"]"),
-            ("public/documentation/changelog.html", r"Chamilo (?:LMS )?v?(\d+\.\d+\.\d+(?:-\w+(?:\.\d+)?)?)"),
+            ("public/main/install/version.php", r"new_version['\"]?\s{0,9}(?:=>|=)\s{0,9}['\"](\d[\w.+ -]{0,30})['\"]"),
+            (
+                "public/documentation/changelog.html",
+                r"Chamilo (?:LMS )?v?(\d{1,4}\.\d{1,4}\.\d{1,4}(?:-\w{1,9}(?:\.\d{1,4})?)?)",
+            ),
         ):
             file = posixpath.join(root, path)
             if root and self.tree.exists(file):
-                text = self.attempt(partial(self.tree.read, file), "")
-                found = re.search(form, text)
+                text = self.attempt(partial(self.tree.read, file, web_user), "")
+                found = re.search(form, text, re.ASCII)
                 if found:
                     return found[1]
         return ""

@@ -24,6 +24,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import open_path, shown
+
 STATE = "/var/lib/chamilo-hardening"
 # No include pattern of a web server matches a name that begins with a dot ("sites-enabled/*", "conf.d/*.conf").
 TEMPORARY = ".chamilo-hardening."
@@ -230,43 +232,30 @@ class Tree:
         self.sync([path])
 
     def _directory(self, path: str) -> int:
-        """An open directory. A link on the way is followed only where root (or the one who runs this) made it."""
-        if path in self._open:
-            return self._open[path]
-        todo = path.split("/")[::-1]
-        here = os.open("/", _DIRECTORY)
-        hops = 0
-        try:
-            while todo:
-                part = todo.pop()
-                if part in ("", "."):
-                    continue
-                try:
-                    there = os.open(part, _DIRECTORY, dir_fd=here)
-                except OSError as problem:
-                    if problem.errno not in (errno.ELOOP, errno.ENOTDIR):
-                        raise
-                    there = self._through_link(path, part, here, todo)
-                    hops += 1
-                    if hops > 40:
-                        raise StateError(f"{path}: too many links on the way.") from problem
-                os.close(here)
-                here = there
-        except BaseException:
-            os.close(here)
-            raise
-        self._open[path] = here
-        return here
+        """An open directory. A link on the way is followed only where root made it, and nobody else can move it."""
+        if path not in self._open:
+            try:
+                handle = open_path(path or "/", _not_ours)[0]
+            except NotADirectoryError as problem:
+                raise StateError(f"{path} cannot be reached: something on the way is not a directory.") from problem
+            except OSError as problem:
+                if problem.errno != errno.ELOOP:
+                    raise
+                raise StateError(f"{path} is not used: {problem.strerror}.") from problem
+            self._open[path] = handle
+            if not stat.S_ISDIR(os.fstat(handle).st_mode):
+                os.close(self._open.pop(path))
+                raise StateError(f"{path} cannot be reached: it is not a directory.")
+        return self._open[path]
 
-    def _through_link(self, path: str, part: str, here: int, todo: list[str]) -> int:
-        info = os.stat(part, dir_fd=here, follow_symlinks=False)
-        if not stat.S_ISLNK(info.st_mode):
-            raise StateError(f"{path} cannot be reached: {part} on the way is not a directory.")
-        if info.st_uid not in (0, os.geteuid()):
-            raise StateError(f"{path} is not used: {part} on the way is a link that root did not make.")
-        target = os.readlink(part, dir_fd=here)
-        todo.extend(target.split("/")[::-1])
-        return os.open("/", _DIRECTORY) if target.startswith("/") else os.dup(here)
+
+def _not_ours(part: str, _target: str, link: os.stat_result, folder: os.stat_result) -> str:
+    ours = {0, os.geteuid()}
+    if link.st_uid not in ours:
+        return f"{shown(part)} on the way is a link that root did not make"
+    if folder.st_uid not in ours or (folder.st_mode & 0o022 and not folder.st_mode & stat.S_ISVTX):
+        return f"{shown(part)} on the way is a link in a directory that others can change. Give that directory to root"
+    return ""
 
 
 def _must_be_file(path: str, info: os.stat_result) -> None:

@@ -18,10 +18,11 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _state
 from ansible_collections.chamilo.hardening.plugins.module_utils._forecast import LOGIN
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import open_regular
 
 FOLDER = "/etc/chamilo-hardening"
 PULSE = "/run/chamilo-hardening"
@@ -35,7 +36,10 @@ _DATED = re.compile(_START, re.M)
 _UNDERSTOOD = re.compile(_START + rb"[^\"\n]*\" \d{3}\b", re.M)
 # Where they go to a login path: as the jail of section brute_force counts them, whoever is at the other end.
 _FAILED = re.compile(_START + rb"(?i:POST) +(\S+) +HTTP/[\d.]+\" (?:401|403|429)\b", re.M)
-_ADDRESS = re.compile(rb"(?:^|\s)((?:[0-9a-fA-F:]*:)?\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:]+)\s")
+_LONGEST = 1 << 16  # of a line; no server takes a longer request
+_ADDRESS = re.compile(
+    rb"(?:^|\s)((?:[0-9a-fA-F:]{0,40}:)?\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]{0,4}:[0-9a-fA-F:]{1,40})\s"
+)
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
@@ -118,7 +122,7 @@ def _failures(path: str, since: float) -> list[bytes]:
 
 def _backwards(path: str) -> Iterator[bytes]:
     """A log from its end on, in pieces of whole lines."""
-    with open(path, "rb") as stream:
+    with _opened(path) as stream:
         size = start = os.fstat(stream.fileno()).st_size
         cut = b""
         while start:
@@ -132,14 +136,21 @@ def _backwards(path: str) -> Iterator[bytes]:
             piece = stream.read(end - start) + cut
             if start:
                 first, newline, piece = piece.partition(b"\n")
-                cut = first + newline
+                cut = (first + newline) if len(first) <= _LONGEST else b""
             yield piece
 
 
 def _end(path: str, size: int) -> bytes:
-    with open(path, "rb") as stream:
-        stream.seek(max(0, os.path.getsize(path) - size))
+    with _opened(path) as stream:
+        stream.seek(max(0, os.fstat(stream.fileno()).st_size - size))
         return stream.read(size)
+
+
+def _opened(path: str) -> BinaryIO:
+    try:
+        return open(open_regular(path), "rb")
+    except OSError as problem:
+        raise WatchError(f"{path} cannot be read: {problem.strerror}, so failed logins are not seen.") from problem
 
 
 def _moment(text: str) -> float:

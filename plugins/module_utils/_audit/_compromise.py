@@ -24,6 +24,7 @@ _SECONDS = 10.0  # for each walk
 _CODE_BYTES = 128 << 20  # of PHP that is read
 _FILE_BYTES = 256 << 10  # of one PHP file
 _LOG_BYTES = 256 << 20  # of access logs, the newest first
+_LINE_BYTES = 1 << 16  # of one line of them; no server takes a longer request
 _LOG_HOURS = 25  # that are covered by them; the search is a daily one
 _LATELY = 30  # days
 # Where Debian's servers write when a virtual host says nothing.
@@ -60,9 +61,11 @@ _DOUBTFUL = re.compile(
     rb"move_uploaded_file)\s*\("
 )
 
-# What stood in the way of known attacks, and what answered 200 to a stranger: a word to find fast, then the line.
+# What a line of an access log asked for, where that was answered with 200. A quote in it is escaped.
+_ANSWERED = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*"([^"\\]*(?:\\.[^"\\]*)*)" 200 ')
+# What stood in the way of known attacks: a word to find fast, then how the request begins.
 _EXPLOITS: tuple[tuple[str, bytes, re.Pattern[bytes]], ...] = tuple(
-    (label, word, re.compile(rb'"' + line + rb"[^\"]*\" 200 ", re.I))
+    (label, word, re.compile(line, re.I))
     for label, word, line in (
         ("a script in an upload folder of bigUpload", b"/bigupload/files/", rb"\S+ /\S*/bigupload/files/\S"),
         ("an upload to bigUpload", b"bigUpload.php", rb"POST /\S*bigUpload\.php"),
@@ -83,7 +86,7 @@ _EXPLOITS: tuple[tuple[str, bytes, re.Pattern[bytes]], ...] = tuple(
 _DATE = re.compile(rb"\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d(?: [+-]\d{4})?)")
 _INSTALLER = re.compile(_DATE.pattern + rb'[^\]]*\] "POST /main/install/\S* [^"]*" (?:200|302) ')
 _INSTALLED = "the installer, after the installation"
-_CLIENT = re.compile(rb"(?:^|\s)(\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f:]*:[0-9a-f:]+)\s", re.I)
+_CLIENT = re.compile(rb"(?:^|\s)(\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4}:[0-9a-f:]{1,40})\s", re.I)
 
 
 @dataclass
@@ -127,8 +130,8 @@ def trace(look: Look, seconds: float = 0.0) -> Trace:
     return found
 
 
-def _steers(path: str) -> bool:
-    return bool(_HANDLER.search(head(path, 1 << 14)))
+def _steers(path: str, web_user: str) -> bool:
+    return bool(_HANDLER.search(head(path, 1 << 14, web_user)))
 
 
 def _var(look: Look, found: Trace, budget: Budget) -> None:
@@ -140,7 +143,7 @@ def _var(look: Look, found: Trace, budget: Budget) -> None:
         entries += 1
         if _PHP.search(entry.name):
             programs.append(os.path.relpath(entry.path, look.root))
-        elif _STEERING.match(entry.name) and _steers(entry.path):
+        elif _STEERING.match(entry.name) and _steers(entry.path, look.site.php.user):
             steering.append(os.path.relpath(entry.path, look.root))
     found.add("PHP where only data belongs", programs)
     found.add("a file that makes data run", steering)
@@ -162,7 +165,7 @@ def _code(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...])
                 parts = below.split("/")
                 if parts[0] == "public" and len(parts) > 2 and parts[1] in _ASSETS:
                     misplaced.append(below)
-            elif _STEERING.match(entry.name) and below.count("/") > 1 and _steers(entry.path):
+            elif _STEERING.match(entry.name) and below.count("/") > 1 and _steers(entry.path, look.site.php.user):
                 steering.append(below)
     found.add("a link that runs what the web user can change", linked)
     found.add("PHP among assets", misplaced)
@@ -175,7 +178,7 @@ def _code(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...])
         if read > _CODE_BYTES or not budget.left:
             found.cut.append("not all of the PHP code could be read in time")
             break
-        text = head(os.path.join(look.root, path), _FILE_BYTES)
+        text = head(os.path.join(look.root, path), _FILE_BYTES, look.site.php.user)
         read += len(text)
         later = status.st_mtime > release + _AN_HOUR
         takes = _INPUT.search(text) or b"php://input" in text
@@ -267,21 +270,28 @@ def _requests(look: Look, found: Trace) -> None:
     hits: dict[str, bytes] = {}
     times: Counter[str] = Counter()
     read, first = 0, b""
+    unread = []
     for path in paths:
-        for number, text in enumerate(pieces(path, _LOG_BYTES - read)):
-            first = first if number else text[: 1 << 18]
-            read += len(text)
-            for label, word, pattern in _EXPLOITS:
-                for line in _lines_with(text, word):
-                    if pattern.search(line) and _client(line) not in here:
-                        hits.setdefault(label, line)
-                        times[label] += 1
-            for line in _lines_with(text, b"POST /main/install/"):
-                if _after_installation(look, line) and _client(line) not in here:
-                    hits.setdefault(_INSTALLED, line)
-                    times[_INSTALLED] += 1
+        try:
+            for number, text in enumerate(pieces(path, _LOG_BYTES - read, look.site.php.user)):
+                first = first if number else text[: 1 << 18]
+                read += len(text)
+                for label, word, pattern in _EXPLOITS:
+                    for line in _lines_with(text, word):
+                        asked = _ANSWERED.match(line)
+                        if asked and pattern.match(asked[1]) and _client(line) not in here:
+                            hits.setdefault(label, line)
+                            times[label] += 1
+                for line in _lines_with(text, b"POST /main/install/"):
+                    if _after_installation(look, line) and _client(line) not in here:
+                        hits.setdefault(_INSTALLED, line)
+                        times[_INSTALLED] += 1
+        except OSError as problem:
+            unread.append(path)
+            found.gaps.append(f"{path} could not be read: {problem.strerror}")
         if read >= _LOG_BYTES:
             break
+    paths = [path for path in paths if path not in unread]
     began = _DATE.search(first)
     if read >= _LOG_BYTES and began and _moment(began[1]) > look.now - 3600 * _LOG_HOURS:
         found.cut.append(
@@ -289,8 +299,8 @@ def _requests(look: Look, found: Trace) -> None:
             f"{began[1].decode()} on. Whoever asks with long headers can fill them"
         )
     for label, line in hits.items():
-        asked = re.search(r'"(\S+ [^\s?"]+)', line.decode("utf-8", "replace"))
-        example = shown(asked[1][:80]) if asked else "a request"
+        known = re.search(r'"(\S+ [^\s?"]+)', line.decode("utf-8", "replace"))
+        example = shown(known[1][:80]) if known else "a request"
         who = _client(line).decode() or "an unknown address"
         often = "once" if times[label] == 1 else f"{times[label]} times"
         found.signs.append(f"{label} answered a stranger {often}, for example {example} for {who}")
@@ -305,7 +315,7 @@ def _lines_with(text: bytes, word: bytes) -> Iterable[bytes]:
     while at >= 0:
         start, end = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
         end = len(text) if end < 0 else end
-        yield text[start:end]
+        yield text[start : min(end, start + _LINE_BYTES)]
         at = text.find(word, end)
 
 

@@ -6,11 +6,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import json
 import os
-import stat
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,12 +16,14 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import Identity
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import open_regular
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs, named, processes
 
 _BEAT = 500  # entries between two looks at the clock
 _READ, _ENTER = 4, 1
 _PIECE = 8 << 20  # bytes
+_LONGEST = 1 << 18  # bytes of a line
 
 
 @dataclass
@@ -88,21 +88,20 @@ def walk(top: str, budget: Budget, skip: Collection[str] = ()) -> Iterator[os.Di
             budget.unread += 1
 
 
-def head(path: str, size: int) -> bytes:
-    """The first bytes of a regular file; nothing where it cannot be read. Never waits for a pipe."""
-    return _piece(path, size, os.SEEK_SET)
+def head(path: str, size: int, web_user: str = "") -> bytes:
+    """The first bytes of a regular file; nothing where it cannot be read, or only through a link of the web user's."""
+    return _piece(path, size, os.SEEK_SET, web_user)
 
 
-def tail(path: str, size: int) -> bytes:
-    """The last bytes of a regular file; nothing where it cannot be read."""
-    return _piece(path, size, os.SEEK_END)
+def tail(path: str, size: int, web_user: str = "") -> bytes:
+    """The last bytes of a regular file; nothing where it cannot be read, or only through a link of the web user's."""
+    return _piece(path, size, os.SEEK_END, web_user)
 
 
-def pieces(path: str, size: int) -> Iterator[bytes]:
-    """The last bytes of a regular file, in pieces of whole lines; nothing where it cannot be read."""
-    with _regular(path) as descriptor:
-        if descriptor < 0:
-            return
+def pieces(path: str, size: int, web_user: str = "") -> Iterator[bytes]:
+    """The last bytes of a regular file, in pieces of whole lines. An ``OSError`` says why it cannot be read."""
+    descriptor = open_regular(path, web_user)
+    try:
         end = os.fstat(descriptor).st_size
         start, cut = max(0, end - size), b""
         while start < end:
@@ -112,32 +111,24 @@ def pieces(path: str, size: int) -> Iterator[bytes]:
             start += len(piece)
             whole, newline, rest = (cut + piece).rpartition(b"\n")
             yield whole + newline
-            cut = rest
+            cut = rest[-_LONGEST:]  # a line is no longer than that; whoever writes one hides nothing behind it
         yield cut
+    finally:
+        os.close(descriptor)
 
 
-def _piece(path: str, size: int, whence: int) -> bytes:
-    with _regular(path) as descriptor:
-        if descriptor < 0:
-            return b""
+def _piece(path: str, size: int, whence: int, web_user: str) -> bytes:
+    try:
+        descriptor = open_regular(path, web_user)
+    except OSError:
+        return b""
+    try:
         start = max(0, os.fstat(descriptor).st_size - size) if whence == os.SEEK_END else 0
         return os.pread(descriptor, size, start)
-
-
-@contextlib.contextmanager
-def _regular(path: str) -> Iterator[int]:
-    """A regular file, open; -1 for all else, which is not opened: for some devices that alone is an order."""
-    place = descriptor = -1
-    try:
-        with contextlib.suppress(OSError):
-            place = os.open(path, os.O_PATH)
-            if stat.S_ISREG(os.fstat(place).st_mode):
-                descriptor = os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_NONBLOCK)  # no lease holds it up
-        yield descriptor
+    except OSError:  # on some file systems of the kernel's
+        return b""
     finally:
-        for number in (place, descriptor):
-            if number >= 0:
-                os.close(number)
+        os.close(descriptor)
 
 
 def names(values: Iterable[str], most: int = 5) -> str:

@@ -38,6 +38,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces i
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import shown, web_users
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import PASS, Finding, check, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import open_regular
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job, jobs, named
 
@@ -225,29 +226,29 @@ def _newest(look: Look) -> Dump | None:
     return None
 
 
-def _opened(path: str) -> IO[bytes] | None:
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[IO[bytes]]:
+    """What is in a file, unpacked where it is packed."""
     openers: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
     opener = openers.get(os.path.splitext(path)[1])
-    return opener(path, "rb") if opener else None
+    with open(open_regular(path), "rb") as raw:
+        if opener is None:
+            yield raw
+        else:
+            with opener(raw, "rb") as stream:
+                yield stream
 
 
 def _start(path: str) -> bytes:
     """The first bytes of a dump, unpacked."""
-    raw = head(path, _HEAD)
-    if not raw:  # not there, not for us, or no file: do not open it again
-        return b""
     start = b""
-    # One that is cut off still has a beginning.
-    with contextlib.suppress(OSError, EOFError, lzma.LZMAError, zlib.error):
-        stream = _opened(path)
-        if stream is None:
-            return raw
-        with stream:
-            while len(start) < _HEAD:
-                piece = stream.read(64)
-                if not piece:
-                    break
-                start += piece
+    # One that is cut off still has a beginning; one that is not there, or not for us, has none.
+    with contextlib.suppress(OSError, EOFError, lzma.LZMAError, zlib.error), _opened(path) as stream:
+        while len(start) < _HEAD:
+            piece = stream.read(64)
+            if not piece:
+                break
+            start += piece
     return start
 
 
@@ -255,14 +256,13 @@ def _is_complete(dump: Dump) -> bool | None:
     """Whether the last line that the dump program writes is there. None: cannot be seen here."""
     if dump.path.endswith((".zst", ".lz4")) or not head(dump.path, 1):
         return None
+    if not dump.path.endswith((".gz", ".xz", ".bz2")):
+        return bool(_COMPLETE.search(tail(dump.path, 512)))
+    if dump.size > _UNPACK:
+        return None
+    end = b""
     try:
-        stream = _opened(dump.path)
-        if stream is None:
-            return bool(_COMPLETE.search(tail(dump.path, 512)))
-        if dump.size > _UNPACK:
-            return None
-        end = b""
-        with stream:
+        with _opened(dump.path) as stream:
             for piece in iter(lambda: stream.read(1 << 20), b""):
                 end = (end + piece)[-512:]
     except (OSError, EOFError, lzma.LZMAError, zlib.error):

@@ -124,7 +124,9 @@ def _trace(look: Look, door: Door, files: list[str]) -> Log | None:
     lines: dict[str, str] = {}
     while not any(map(_REQUEST.match, lines.values())) and time.monotonic() < end:
         time.sleep(0.01 if not lines else 0.05)
-        lines = {file: line for file, line in ((file, _line_with(token, file)) for file in files) if line}
+        lines = {
+            file: line for file, line in ((file, _line_with(token, file, look.site.php.user)) for file in files) if line
+        }
     # An error log can hold the same request; that is not where logins are written.
     access = {file: line for file, line in lines.items() if _REQUEST.match(line)} or lines
     if not access:
@@ -134,8 +136,8 @@ def _trace(look: Look, door: Door, files: list[str]) -> Log | None:
     return Log(door, tuple(access), line, addresses[0] if addresses else "")
 
 
-def _line_with(token: str, file: str) -> str:
-    text = tail(file, _LOG_BYTES)
+def _line_with(token: str, file: str, web_user: str) -> str:
+    text = tail(file, _LOG_BYTES, web_user)
     at = text.rfind(token.encode())
     end = text.find(b"\n", at)
     # Without its end a line is still being written.

@@ -36,6 +36,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._control import 
     not_assessed,
     passed,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import read_guarded
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Door, Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._php_settings import is_on, settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import Process, processes, said
@@ -303,7 +304,7 @@ def secrets(look: Look) -> Finding:
     faults = [f"{name} has a value that everybody can look up or guess" for name in look.site.secrets_default]
     key = os.path.join(root, "config", "jwt", "private.pem")
     if os.access(key, os.R_OK):
-        faults += filter(None, [_key_fault(key)])
+        faults += filter(None, [_key_fault(key, look.site.php.user)])
     if faults:
         return failed(f"{'; '.join(faults)}.")
     if not look.site.environment:
@@ -315,8 +316,11 @@ def secrets(look: Look) -> Finding:
     return passed("APP_SECRET and JWT_PASSPHRASE are the site's own; the JWT key does not open with the public one.")
 
 
-def _key_fault(key: str) -> str:
-    text = head(key, 10_000).decode("ascii", "replace")
+def _key_fault(key: str, web_user: str) -> str:
+    try:
+        text = read_guarded(key, web_user, 10_000).decode("ascii", "replace")
+    except OSError as problem:
+        return f"config/jwt/private.pem is not read: {problem.strerror}"
     if "ENCRYPTED" not in text:
         return "config/jwt/private.pem is not encrypted at all" if "PRIVATE KEY" in text else ""
     if not said(["openssl", "version"]):
@@ -387,15 +391,9 @@ def _heads(look: Look, root: str) -> Mapping[str, bytes]:
         seen = Seen()
     wanted += [f"{root}/{path}" for path in seen.stored[:1] + seen.left[:_FEW] + ["composer.json"] + seen.templates[:2]]
     wanted += sorted(glob.glob(f"{here}/public/documentation/*.*"))[:1]
-    return {os.path.relpath(path, root): _head(path) for path in wanted if os.path.isfile(path)}
-
-
-def _head(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read(_HEAD)
-    except OSError:
-        return b""
+    return {
+        os.path.relpath(path, root): head(path, _HEAD, look.site.php.user) for path in wanted if os.path.isfile(path)
+    }
 
 
 def _quoted(path: str) -> str:

@@ -172,7 +172,7 @@ def _replaces_cookies(directive: Directive) -> bool:
 
 def symfony(look: Look) -> Mapping[str, str]:
     """The session options in force in the application."""
-    return options(Tree(), look.root, look.site.environment.get("APP_ENV") or "prod")
+    return options(Tree(), look.root, look.site.environment.get("APP_ENV") or "prod", look.site.php.user)
 
 
 @check("sessions_lifetime")

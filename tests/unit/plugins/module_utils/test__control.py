@@ -66,3 +66,14 @@ def test_what_runs_on_the_host_itself_is_told_apart():
     attack("backups_x", inside=True)(passed)
     attack("headers_x")(passed)
     assert _control.inside_attacks == {"backups_x"} and set(_control.attacks) == {"backups_x", "headers_x"}
+
+
+def test_what_an_attacker_wrote_is_harmless_in_the_evidence():
+    def raising(it):
+        raise Unseen("x\x1b]0;y\x07")
+
+    seen = observe({"a": lambda it: failed("caf\xe9 \x1b[2J\u202e\udcff\nnext"), "b": raising}, "the host")
+    assert seen["a"].evidence == "caf\xe9 \\x1b[2J\\u202e\\udcff\nnext"
+    assert seen["b"].evidence == r"x\x1b]0;y\x07."
+    long = observe({"a": lambda it: failed("x" * 10_000_000)}, "the host")["a"].evidence
+    assert len(long) < 21_000

@@ -14,7 +14,12 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _env
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._links import mounts, open_path
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import (
+    mounts,
+    open_path,
+    open_regular,
+    read_guarded,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import SiteError, discover
 
 WEB = pwd.getpwnam("www-data")
@@ -166,7 +171,7 @@ def test_a_refused_environment_stops_a_run_before_anything_changes(host) -> None
 
 def test_a_device_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / ".env").symlink_to("/dev/zero")
-    with pytest.raises(OSError, match="it is a device"):
+    with pytest.raises(OSError, match="no regular file but a device"):
         open_path(str(tmp_path / ".env"), lambda *_link: "")
 
 
@@ -202,3 +207,69 @@ def test_mounts_whose_names_hold_spaces_and_the_last_one_on_a_folder(tmp_path: P
     )
     known = {"/srv/my campus/var": "tmpfs", "/a\\b": "proc", "/srv/late": "nfs4"}
     assert mounts(str(tmp_path / "mountinfo")) == known
+
+
+@pytest.mark.parametrize("laid_by", [WEB.pw_uid, 0])  # before the tree is given to root, and after that
+@pytest.mark.parametrize("name", ["public/documentation/changelog.html", "public/main/install/version.php"])
+def test_a_planted_link_puts_nothing_of_a_root_only_file_into_the_report(host, laid_by: int, name: str) -> None:
+    host.install("nginx")
+    host.chamilo()
+    host.testbed_site("nginx", "plain")
+    secret = host.root / "root/key"
+    secret.parent.mkdir()
+    secret.write_text("Chamilo 9.8.7-s3cret 'new_version' => '9.8.7 s3cret'")
+    secret.chmod(0o600)
+    root = host.root / "var/www/chamilo"
+    for known in ("public/documentation/changelog.html", "public/main/install/version.php"):
+        (root / known).unlink(missing_ok=True)
+        (root / known).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).symlink_to(os.path.relpath(secret, (root / name).parent))
+    give(root / name, laid_by)
+    found = discover("campus.test", tree=host.tree)
+    assert found.root == "/var/www/chamilo" and found.version == ""
+    assert any(name in problem for problem in found.problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("'new_version' => '2.0.1',", "2.0.1"),
+        ("$new_version = '2.0.0-RC.3';", "2.0.0-RC.3"),
+        ("'new_version' => '<script>alert(1)</script>',", ""),
+        ("'new_version' => '2\x1b[2J',", ""),
+        ("'new_version' => '2.0\n2.1',", ""),
+        (f"'new_version' => '{'2' * 100_000}',", ""),
+        (f"{'new_version ' * 50_000}", ""),
+    ],
+)
+def test_a_version_is_short_and_plain(host, text: str, version: str) -> None:
+    host.chamilo()
+    host.testbed_site("nginx", "plain")
+    path = host.root / "var/www/chamilo/public/main/install/version.php"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    (host.root / "var/www/chamilo/public/documentation/changelog.html").unlink(missing_ok=True)
+    assert discover("campus.test", tree=host.tree).version == version
+
+
+@pytest.mark.parametrize("web_user", ["", "www-data"])
+def test_a_log_or_script_is_not_read_through_a_link_of_the_web_users(tmp_path: Path, web_user: str) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    theirs, ours = tmp_path / "theirs", tmp_path / "ours"
+    theirs.symlink_to("secret")
+    give(theirs, WEB.pw_uid)
+    ours.symlink_to("secret")
+    with pytest.raises(OSError, match="theirs is a link of www-data"):
+        open_regular(str(theirs), web_user)
+    os.close(open_regular(str(ours), web_user))
+    os.mkfifo(tmp_path / "pipe")
+    for other in ("pipe", "."):
+        with pytest.raises(OSError, match="no regular file"):
+            open_regular(str(tmp_path / other), web_user)
+
+
+def test_what_is_read_of_a_giant_is_bounded(tmp_path: Path) -> None:
+    with open(tmp_path / "sparse", "wb") as file:
+        file.truncate(1 << 42)
+    assert read_guarded(str(tmp_path / "sparse"), "www-data", 10) == bytes(10)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 from types import SimpleNamespace
 
@@ -138,6 +139,33 @@ def test_an_error_that_does_not_reach_the_log_is_said(host):
     host.configure(console=["true"])
     step()
     assert not host.record()["app_log"] and "APP_ENV=prod" in host.detail("app_log")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "directory", "device"])
+def test_what_takes_the_place_of_the_log_is_told_and_not_waited_for(host, tmp_path, kind):
+    log = host.root / "var/log/prod.log"
+    ran = tmp_path / "ran"
+    host.configure(console=["touch", str(ran)])
+    if kind == "pipe":
+        os.mkfifo(log)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as end:
+            end.bind(str(log))
+    elif kind == "directory":
+        log.mkdir()
+    else:
+        log.symlink_to("/dev/zero")
+    step()
+    assert not host.record()["app_log"] and "prod.log is no regular file" in host.detail("app_log")
+    assert "Remove it" in host.detail("app_log") and not ran.exists()
+
+
+def test_a_log_without_an_end_is_read_in_part(host):
+    with open(host.root / "var/log/prod.log", "wb") as file:
+        file.truncate(1 << 42)
+    host.configure(console=["true"])
+    step()
+    assert not host.record()["app_log"] and "did not reach" in host.detail("app_log")
 
 
 def test_a_log_behind_a_link_is_not_read(host):

@@ -173,7 +173,7 @@ def test_a_process_of_the_web_user_that_is_no_server(host, monkeypatch):
     programs = {50: "/dev/shm/.x/kworkerd", 52: "/usr/bin/dash", **dict.fromkeys((49, 51), "/usr/sbin/php-fpm8.4")}
     links = {f"/proc/{number}/exe": program for number, program in programs.items()}
     readlink = os.readlink  # os.path.realpath of Python 3.11 goes by it too
-    monkeypatch.setattr(_persistence.os, "readlink", lambda path: links.get(path) or readlink(path))
+    monkeypatch.setattr(_persistence.os, "readlink", lambda path, **at: links.get(path) or readlink(path, **at))
     found = monitoring.signs(host.look())
     assert len(found) == 1
     assert "process 50" in found[0]
@@ -212,7 +212,9 @@ def released(host, monkeypatch):
 def test_a_program_of_the_portals_own_is_known_by_where_it_really_is(released, monkeypatch, program, strange):
     program = program.format(campus=released.root.parent)
     real = os.readlink
-    monkeypatch.setattr(_persistence.os, "readlink", lambda path: program if path == "/proc/50/exe" else real(path))
+    monkeypatch.setattr(
+        _persistence.os, "readlink", lambda path, **at: program if path == "/proc/50/exe" else real(path, **at)
+    )
     released.processes.append(Process(50, 7, "php-fpm8.4", WEB))
     found = trace(released.look()).signs
     assert (f"a process of the web user that is no server: php-fpm8.4 (process 50, {program})" in found) == strange

@@ -77,9 +77,9 @@ def test_a_device_is_not_opened(tmp_path, monkeypatch):
     (tmp_path / ".htaccess").symlink_to("/dev/zero")
     opened = []
     real = os.open
-    monkeypatch.setattr(os, "open", lambda path, flags, *more: opened.append(flags) or real(path, flags, *more))
+    monkeypatch.setattr(os, "open", lambda path, *how, **at: opened.append(path) or real(path, *how, **at))
     assert head(str(tmp_path / ".htaccess"), 3) == b""
-    assert all(flags & os.O_PATH for flags in opened)
+    assert "dev" in opened and "zero" not in opened
 
 
 def test_the_end_of_a_log_comes_in_whole_lines(tmp_path, monkeypatch):
@@ -88,7 +88,9 @@ def test_the_end_of_a_log_comes_in_whole_lines(tmp_path, monkeypatch):
     path.write_bytes(b"one\ntwo\nthree and more\nfour")
     assert b"".join(pieces(str(path), 1000)) == path.read_bytes()
     assert [piece for piece in pieces(str(path), 21) if piece] == [b"o\n", b"three and more\n", b"four"]
-    assert list(pieces(str(tmp_path), 9)) == list(pieces(str(tmp_path / "gone"), 9)) == []
+    for other in (tmp_path, tmp_path / "gone"):
+        with pytest.raises(OSError):
+            list(pieces(str(other), 9))
 
 
 def test_a_long_list_is_cut():

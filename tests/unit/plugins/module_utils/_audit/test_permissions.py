@@ -379,7 +379,7 @@ def test_without_root_what_cannot_be_read_cannot_be_recognised(tree_look, projec
     look = tree_look(lambda door, path, request: (404, {}, b""))
     look.as_root = False
     assert permissions.docroot(look).status == "pass"
-    monkeypatch.setattr(permissions, "_head", lambda path: b"")
+    monkeypatch.setattr(permissions, "head", lambda *_file: b"")
     assert permissions.docroot(look).status == "not_assessed"
 
 

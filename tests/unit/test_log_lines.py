@@ -1,0 +1,182 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Attackers write logs: the time that a line takes grows with its length alone, and no line is too long."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _fail2ban_filter, _forecast, _watch
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _compromise, brute_force
+from ansible_collections.chamilo.hardening.plugins.module_utils._forecast import Log, Rules, forecast
+
+NOW = 1795611600.0  # 2026-11-25 13:00 UTC
+DATE = "[25/Nov/2026:12:59:00 +0000]"
+_LENGTH = 1 << 15  # a pattern whose time grows with the square takes seconds for that
+_SECONDS = 0.5
+# What begins a line that the web server writes; an attacker goes on from there.
+_STARTS = (
+    "",
+    "203.0.113.9 - ",
+    f'203.0.113.9 - - {DATE} "GET /',
+    f'203.0.113.9 - - {DATE} "POST /login_json HTTP/1.1" 401 5 "',
+)
+_FILLERS = (
+    *"a1 :.[]\"\\%/=',<{(-_\t\0é",
+    *(
+        "1.",
+        "1.1.1.1 ",
+        "::1 ",
+        ":a",
+        "[a",
+        '\\"',
+        "\\x",
+        "../",
+        "/.",
+        ".php",
+        ".sql",
+        ".sql.x",
+        "%2e",
+        "%6c",
+        "//",
+        "/a/",
+    ),
+    *(
+        "x=",
+        "a ",
+        "eval(",
+        "$_GET[",
+        "$_GET['x'](",
+        "`$_GET",
+        "http://",
+        "GET ",
+        'POST "',
+        "main/",
+        "AddType ",
+        "new_version",
+    ),
+    DATE,
+    f'{DATE} "',
+)
+# How a pattern is applied where that is no search through the whole text.
+_METHODS = {
+    "_forecast._LINE": "match",
+    "_forecast._REQUEST": "match",
+    "_forecast.LOGIN": "fullmatch",
+    "_forecast.REFUSED": "match",
+    "_watch.LOGIN": "fullmatch",
+    "_compromise._ANSWERED": "match",
+    "_compromise._EXPLOITS": "match",
+    "_fail2ban_filter._VISIT": "match",
+    "brute_force._REQUEST": "match",
+}
+
+
+def _named(module: ModuleType) -> Iterator[tuple[str, re.Pattern[Any]]]:
+    short = module.__name__.rpartition(".")[2]
+    for name, value in vars(module).items():
+        if name == "REFUSED":
+            yield from ((f"{short}.{name}", re.compile(pattern)) for pattern in value.values())
+        elif isinstance(value, re.Pattern):
+            yield f"{short}.{name}", value
+        elif name == "_EXPLOITS":
+            yield from ((f"{short}.{name}", line) for _label, _word, line in value)
+
+
+_SAMPLES = {"_ACCESS", "_USER", "_QUOTED", "_SYSLOG", "_SANITISED", "_ADDRESS", "_WORD", "_NUMBERED", "_JSON", "NAME"}
+PATTERNS = [
+    *(found for module in (_forecast, _watch, _compromise, brute_force) for found in _named(module)),
+    # The others there meet lines of our own.
+    *(found for found in _named(_fail2ban_filter) if found[0].rpartition(".")[2] not in _SAMPLES),
+]
+
+
+@pytest.mark.parametrize(("name", "pattern"), PATTERNS, ids=[f"{n}-{name}" for n, (name, _p) in enumerate(PATTERNS)])
+def test_a_pattern_takes_as_long_as_its_line(name: str, pattern: re.Pattern[Any]) -> None:
+    method = _METHODS.get(name, "finditer")
+    for start in _STARTS:
+        for filler in _FILLERS:
+            text = start + filler * (_LENGTH // len(filler))
+            for line in (text, f"{text}\n", f'{text}" x'):
+                subject = line.encode() if isinstance(pattern.pattern, bytes) else line
+                began = time.process_time()
+                found = getattr(pattern, method)(subject)
+                if method == "finditer":
+                    for _each in found:
+                        pass
+                took = time.process_time() - began
+                assert took < _SECONDS, f"{took:.1f} s for {start!r} and many {filler!r}"
+
+
+def _long_lines(size: int = 1 << 20) -> Iterator[bytes]:
+    for filler in (*":[\\1 \0", '\\"', "1.1.1.1 ", "[a", "::1 "):
+        for start in _STARTS:
+            yield f"{start}{filler * (size // len(filler))}\n".encode()
+
+
+def _failed(count: int) -> bytes:
+    return b"".join(
+        f'203.0.113.{n} - - {DATE} "POST /login_json HTTP/1.1" 401 5 "-" "-"\n'.encode() for n in range(count)
+    )
+
+
+def test_long_lines_hide_no_failed_logins_and_cost_no_time(tmp_path: Any) -> None:
+    log = tmp_path / "access.log"
+    log.write_bytes(_failed(9) + b"".join(_long_lines()) + _failed(9))
+    began = time.process_time()
+    found = _watch._failures(str(log), NOW - 300)
+    assert found.count(b"203.0.113.3") == 2 and time.process_time() - began < 10
+
+
+def test_long_lines_are_left_out_of_the_forecast(tmp_path: Any) -> None:
+    log = tmp_path / "access.log"
+    log.write_bytes(_failed(9) + b"".join(_long_lines()) + _failed(9))
+    rules = Rules(frozenset({_forecast.BANS, *_forecast.REFUSED}), attempts=2)
+    began = time.process_time()
+    found = forecast([Log(str(log))], rules, NOW)
+    assert time.process_time() - began < 10 and found["whole"]
+    assert "203.0.113.3" in str(found["shut_out"])
+
+
+def test_long_lines_cost_no_time_where_visitors_are_counted(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_fail2ban_filter, "LOG_BYTES", 1 << 26)
+    log = tmp_path / "access.log"
+    log.write_bytes(_failed(9) + b"".join(_long_lines()) + _failed(9))
+    began = time.process_time()
+    _fail2ban_filter.log_summary(str(log))
+    assert time.process_time() - began < 10
+
+
+def test_a_log_without_an_end_of_line_is_read_in_pieces(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a web user leaves it who makes a file of a terabyte that holds nothing."""
+    monkeypatch.setattr(_watch, "_MOST", 64 << 20)
+    log = tmp_path / "access.log"
+    log.write_bytes(_failed(9))
+    with log.open("r+b") as file:
+        file.truncate(1 << 40)
+    began = time.process_time()
+    with pytest.raises(_watch.WatchError, match="grew by more than 64 MB"):
+        _watch._failures(str(log), NOW - 300)
+    assert time.process_time() - began < 10
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_log_is_told_and_not_waited_for(tmp_path: Any, kind: str) -> None:
+    log = tmp_path / "access.log"
+    if kind == "pipe":
+        os.mkfifo(log)
+    else:
+        log.symlink_to("/dev/zero")
+    with pytest.raises(_watch.WatchError, match="failed logins are not seen"):
+        _watch._failures(str(log), NOW - 300)
+    assert forecast([Log(str(log))], Rules(frozenset({_forecast.BANS})), NOW)["said"]
+    with pytest.raises(_fail2ban_filter.FilterError, match="cannot be read"):
+        _fail2ban_filter.log_summary(str(log))
