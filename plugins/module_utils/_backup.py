@@ -534,6 +534,12 @@ def _summary(text: str) -> dict[str, Any]:
 # Below the portal's folder. No links are looked for there: it comes from elsewhere, or is not saved.
 _MADE_ANEW = ("var/cache", "vendor", "node_modules", ".git")
 _OF_THE_KERNEL = ("/proc/", "/sys/", "/dev/")
+# Directories of the host's own; those that hold many things are whole, what is in them may be the portal's.
+_OF_THE_HOST = re.compile(
+    r"/(?:(?:bin|boot|etc|lib\w*|root|run|sbin|usr)(?:/|$)|(?:home(?:/[^/]+)?|media|mnt|opt|srv|tmp)?$"
+    r"|var(?:/(?:backups|cache|crash|lib|local|lock|log|mail|opt|run|spool|tmp|www))?$"
+    r"|var/(?:backups|cache|crash|lib|lock|log|mail|run|spool)/)"
+)
 _NAMED = 5  # links
 _ANYTHING = os.O_PATH | os.O_CLOEXEC  # also a FIFO, which then does not make us wait
 
@@ -552,8 +558,9 @@ def strange_links(portal: Portal) -> list[str]:
     """Why what a link leads to is not saved; of many the first ones, so that they hide nothing else."""
     strange = [ascii(link)[1:-1] for link, target in links(portal) if not target]
     lines = [
-        f"{link} is not followed: it belongs to {portal.web_user}, what it leads to does not. "
-        "If it is right: chown -h root."
+        f"{link} is not followed: {portal.web_user} could have laid it, or moved it there, and its target is not "
+        f"the portal's own. If it is right, give the target to {portal.web_user}, or link and directory to root "
+        "(chown -h)."
         for link in strange[:_NAMED]
     ]
     return lines + ([f"The same goes for {len(strange) - _NAMED} more links."] if len(strange) > _NAMED else [])
@@ -564,12 +571,14 @@ def links(portal: Portal) -> Iterator[tuple[str, str]]:
 
     Whoever is the web user could have the whole host saved, or what never ends. It may exchange its folders while we
     look: what lies in them, and what a link leads to, is asked of what is open. Links in what is found count as well.
+    A link is followed to what the web user can change, which is data of the portal's; and where root laid it and the
+    web user cannot have moved it, to what is none of the host's own directories.
     """
     root = portal.folder
-    try:
-        web = pwd.getpwnam(portal.web_user).pw_uid
-    except KeyError:
-        web = -1
+    web, groups = -1, frozenset[int]()
+    with contextlib.suppress(KeyError):
+        account = pwd.getpwnam(portal.web_user)
+        web, groups = account.pw_uid, frozenset(os.getgrouplist(portal.web_user, account.pw_gid))
     seen = {f"{root}/{name}" for name in _MADE_ANEW}
     folders = [root]
     while folders:
@@ -579,6 +588,7 @@ def links(portal: Portal) -> Iterator[tuple[str, str]]:
         seen.add(folder)
         # What cannot be listed, because its path is too long or it is a file, has no links for restic either.
         with contextlib.suppress(OSError), _opened(folder, DIRECTORY) as (handle, real):
+            here = os.fstat(handle)
             for entry in list(os.scandir(handle)) if real == folder else ():
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(os.path.join(folder, entry.name))
@@ -589,8 +599,11 @@ def links(portal: Portal) -> Iterator[tuple[str, str]]:
                         data = stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)
                         if not data or f"{target}/".startswith(f"{root}/"):
                             continue
-                        owners = entry.stat(follow_symlinks=False).st_uid, found.st_uid
-                        followed = web not in owners or found.st_uid == web
+                        laid = entry.stat(follow_symlinks=False).st_uid
+                        own = found.st_gid in groups and laid != web
+                        moved = here.st_uid == web or here.st_gid in groups and here.st_mode & 0o020
+                        apart = laid != web and not (moved or here.st_mode & 0o002) and not _OF_THE_HOST.match(target)
+                        followed = found.st_uid == web or own or apart
                         if followed and target.startswith(_OF_THE_KERNEL):  # a process of its own
                             continue
                         yield os.path.join(folder, entry.name), target if followed else ""

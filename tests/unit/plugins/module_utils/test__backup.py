@@ -319,7 +319,7 @@ def test_folders_too_deep_to_be_named_end_no_backup(folders: Path) -> None:
 
 def test_the_web_user_cannot_have_the_whole_host_saved(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     web = os.geteuid() or 12345
-    monkeypatch.setattr(_backup.pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=web))
+    monkeypatch.setattr(_backup.pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=web, pw_gid=web))
     var = folders / "chamilo" / "var"
     var.mkdir(parents=True)
     (folders / "data").mkdir()
@@ -332,9 +332,49 @@ def test_the_web_user_cannot_have_the_whole_host_saved(folders: Path, monkeypatc
     assert r"var/x\n is not followed" in line
 
 
+@pytest.mark.parametrize(
+    ("link", "target", "followed"),
+    [
+        # Root's own link in a directory of the web user's: it may have moved it there.
+        ("var/upload/x", "/etc", False),
+        ("var/upload/x", "/root", False),
+        ("var/upload/x", "/", False),
+        ("var/upload/x", "{folders}/roots", False),
+        ("var/upload/x", "{folders}/webs", True),
+        ("var/upload/x", "{folders}/groups", True),
+        # Where root alone can lay a link, it may lead to what the web user can only read, but not to the host's own.
+        ("config/x", "{folders}/roots", True),
+        ("config/x", "/etc", False),
+        ("config/x", "/etc/passwd", False),
+        ("config/x", "/var/lib", False),
+        ("config/x", "/var/log/wtmp", False),
+    ],
+)
+def test_a_link_of_roots_is_followed_to_the_portals_data_alone(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, link: str, target: str, followed: bool
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("gives files to other accounts")
+    web = 12345
+    monkeypatch.setattr(_backup.pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=web, pw_gid=web))
+    monkeypatch.setattr(_backup.os, "getgrouplist", lambda _name, group: [group])
+    for path in ("chamilo/var/upload", "chamilo/config", "roots", "webs", "groups"):
+        (folders / path).mkdir(parents=True)
+    os.chown(folders / "chamilo/var/upload", web, web)
+    os.chown(folders / "webs", web, web)
+    os.chown(folders / "groups", 0, web)
+    target = target.format(folders=folders)
+    if not os.path.exists(target):
+        pytest.skip(f"no {target} here")
+    (folders / "chamilo" / link).symlink_to(target)
+    found = _backup.contents(portal(folders))
+    assert found == sorted([str(folders / "chamilo"), *([target] if followed else [])])
+    assert [link in line for line in _backup.strange_links(portal(folders))] == [True] * (not followed)
+
+
 def test_many_links_are_told_as_few(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     web = os.geteuid() or 12345
-    monkeypatch.setattr(_backup.pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=web))
+    monkeypatch.setattr(_backup.pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=web, pw_gid=web))
     var = folders / "chamilo" / "var"
     var.mkdir(parents=True)
     for number in range(300):
@@ -347,7 +387,9 @@ def test_many_links_are_told_as_few(folders: Path, monkeypatch: pytest.MonkeyPat
 def test_no_process_is_saved(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     var = folders / "chamilo" / "var"
     var.mkdir(parents=True)
-    monkeypatch.setattr(_backup.pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=os.geteuid()))
+    monkeypatch.setattr(
+        _backup.pwd, "getpwnam", lambda _name: SimpleNamespace(pw_uid=os.geteuid(), pw_gid=os.getegid())
+    )
     (var / "x").symlink_to(f"/proc/{os.getpid()}/task")
     assert _backup.contents(portal(folders)) == [str(folders / "chamilo")]
 
