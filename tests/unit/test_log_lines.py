@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _fail2ban_filter, _forecast, _watch
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _compromise, brute_force
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _compromise, brute_force, database
 from ansible_collections.chamilo.hardening.plugins.module_utils._forecast import Log, Rules, forecast
 
 NOW = 1795611600.0  # 2026-11-25 13:00 UTC
@@ -93,7 +93,7 @@ def _named(module: ModuleType) -> Iterator[tuple[str, re.Pattern[Any]]]:
 
 _SAMPLES = {"_ACCESS", "_USER", "_QUOTED", "_SYSLOG", "_SANITISED", "_ADDRESS", "_WORD", "_NUMBERED", "_JSON", "NAME"}
 PATTERNS = [
-    *(found for module in (_forecast, _watch, _compromise, brute_force) for found in _named(module)),
+    *(found for module in (_forecast, _watch, _compromise, brute_force, database) for found in _named(module)),
     # The others there meet lines of our own.
     *(found for found in _named(_fail2ban_filter) if found[0].rpartition(".")[2] not in _SAMPLES),
 ]
