@@ -125,7 +125,7 @@ _PHP_RUNS = re.compile(
     r"\s*=\s*[\"']?(/[^\"'\s;]+)",
     re.M,
 )
-_MANAGERS = frozenset(f"{folder}/systemd" for folder in ("/usr/lib/systemd", "/lib/systemd"))
+_MANAGERS = frozenset(f"{usr}/lib/systemd/systemd{part}" for usr in ("", "/usr") for part in ("", "-executor"))
 _SESSION = frozenset("/usr/bin/dbus-daemon /usr/bin/dbus-broker-launch /usr/bin/gpg-agent /usr/bin/ssh-agent".split())
 _SERVERS = re.compile(r"/usr/sbin/(?:php-fpm[\d.]*|nginx|apache2)")
 _DELETED = " (deleted)"  # an update replaced the file meanwhile

@@ -327,7 +327,7 @@ def test_workers_and_what_they_start_are_no_daemons(host, running):
 
 def test_what_a_users_manager_starts(host, running):
     running(80, 1, "/usr/lib/systemd/systemd", unit="user@33.service init.scope", hours=99)
-    running(81, 80, "/usr/lib/systemd/systemd", unit="user@33.service init.scope", hours=99)  # (sd-pam)
+    running(81, 80, "/usr/lib/systemd/systemd-executor", unit="user@33.service init.scope", hours=99)  # (sd-pam)
     running(82, 80, "/usr/bin/dbus-daemon", unit="user@33.service dbus.service", hours=99)
     assert trace(host.look()).signs == []
     running(83, 80, PHP, unit="user@33.service x.service")
