@@ -341,6 +341,8 @@ TAKEN = {
         f"mv /root/zz_chamilo_hardening_log.yaml {ROOT}/config/packages/prod/",
         {"app_log"},
     ),
+    # Neither the audit nor monit waits for a pipe.
+    f"mv {LOG} {LOG}.kept && mkfifo {LOG}": (f"mv {LOG}.kept {LOG}", {"app_log"}),
     "mv /etc/logrotate.d/chamilo-campus_test /root/": ("mv /root/chamilo-campus_test /etc/logrotate.d/", {"app_log"}),
     "mv /var/lib/chamilo-hardening/integrity-campus_test.json /root/": (
         "mv /root/integrity-campus_test.json /var/lib/chamilo-hardening/",
