@@ -27,6 +27,7 @@ class ActionModule(HostAction):
         except _controls.ControlError as error:
             raise AnsibleActionFail(str(error)) from error
 
+        arguments["unenforced"] = _controls.unenforced(table, level, waivers)
         answer = self._look(arguments, task_vars or {})
         unseen = "The audit gave no answer for this control."
         if arguments.get("sections"):

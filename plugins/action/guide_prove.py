@@ -56,7 +56,8 @@ class ActionModule(HostAction):
             raise AnsibleActionFail(str(error)) from error
         ca_file = os.path.expanduser(str(given.get("ca_file", "")))
         proxied = boolean(given.get("proxied", False), strict=False)
-        aim = Aim(str(given["domain"]).lower(), str(given.get("address", "")), ca_file, proxied)
+        left = _controls.unenforced(table, level, waivers)
+        aim = Aim(str(given["domain"]).lower(), str(given.get("address", "")), ca_file, proxied, left)
         # The same word for each call: the module does nothing without one.
         place = {name: given[name] for name in ("domain", "root", "web_server") if name in given}
         place["token"] = secrets.token_hex(32)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import ssl
+from collections.abc import Collection
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer, Handshake, fetch, handshake
@@ -19,14 +20,23 @@ class Aim:
     """What is attacked.
 
     ``address``: where to connect, empty for what the name resolves to; ``ca_file``: whom to trust besides the system's;
-    ``proxied``: whether the name leads to a proxy instead of the host.
+    ``proxied``: whether the name leads to a proxy instead of the host; ``unenforced``: the controls that are waived or
+    that the level leaves out.
     """
 
-    def __init__(self, domain: str, address: str = "", ca_file: str = "", proxied: bool = False) -> None:
+    def __init__(
+        self,
+        domain: str,
+        address: str = "",
+        ca_file: str = "",
+        proxied: bool = False,
+        unenforced: Collection[str] = (),
+    ) -> None:
         self.domain = domain
         self.address = address
         self.ca_file = ca_file
         self.proxied = proxied
+        self.unenforced = unenforced
 
     def ask(self, scheme: str, path: str, **request: Any) -> Answer:
         """Send a request. Its certificate is not looked at, unless ``verify`` is set."""

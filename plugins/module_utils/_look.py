@@ -69,6 +69,10 @@ class Look:
         self._late: Counter[Door] = Counter()
         self._known: dict[Callable[[Look], Any], Any] = {}
 
+    def enforced(self, control: str) -> bool:
+        """Whether a role makes it true here: what is waived, or left out by the level, turns no other control red."""
+        return control not in (self.options.get("unenforced") or ())
+
     @functools.cached_property
     def database(self) -> Reader:
         """The application's own database, read only. Its methods raise DatabaseError with the reason."""

@@ -93,6 +93,13 @@ options:
         description: The last day on which the waiver counts, C(YYYY-MM-DD).
         type: str
         required: true
+  unenforced:
+    description:
+      - The controls that are waived or that the level leaves out. None of them turns another one red.
+      - In a playbook it follows from O(level) and O(waivers), and cannot be given.
+    type: list
+    elements: str
+    default: []
   owner:
     description: The account that may own the program, apart from root.
     type: str
@@ -331,6 +338,7 @@ def main() -> None:
                     name: {"type": "str", "required": True} for name in ("control", "reason", "owner", "until")
                 },
             },
+            "unenforced": {"type": "list", "elements": "str", "default": []},
             "owner": {"type": "str", "default": "root"},
             "ca_file": {"type": "path", "default": ""},
             "terminated_elsewhere": {"type": "bool", "default": False},

@@ -300,6 +300,12 @@ def enforced(control: Control, level: str, waivers: Iterable[Waiver], today: dat
     return asked_for(control, level) and waiver_of(control, waivers, today) is None
 
 
+def unenforced(table: Table, level: str, waivers: Sequence[Waiver], today: datetime.date | None = None) -> list[str]:
+    """The controls that no role makes true here. Nothing else may be judged by them."""
+    today = today or datetime.date.today()
+    return [control.id for control in table.controls if not enforced(control, level, waivers, today)]
+
+
 def status(control: Control, observed: str, level: str, waivers: Iterable[Waiver], today: datetime.date) -> str:
     """What an observation means: a failure may be waived, or be no more than advice."""
     if control.level == "people":

@@ -5,6 +5,7 @@ A waiver that comes later takes back what its control put in force.
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -102,6 +103,27 @@ def test_what_is_waived_later_is_taken_back_in_that_run(fresh: Host, playbook: P
     for section in SECTIONS_LATER:
         fresh.run(["chamilo-hardening", "undo", section])
     assert there(fresh) == set()
+
+
+@pytest.mark.long
+def test_what_is_not_enforced_turns_no_other_control_red(hardened: Host, playbook: Playbook) -> None:
+    """Each control once, together with one of each other section; and the levels."""
+
+    def red(**options: object) -> set[str]:
+        playbook.harden(hardened, **options)
+        playbook.run("audit", hardened, **options)
+        (entry,) = json.loads((playbook.folder / "report/report.json").read_text())["hosts"]
+        return {one["id"] for one in entry["controls"] if one["status"] in ("fail", "not_assessed")}
+
+    table = _controls.load()
+    sections = [[one.id for one in table.of(section.id) if one.level != "people"] for section in table.sections]
+    before = red()
+    for level in ("must", "consider"):
+        own = {one.id for one in table.controls if one.level == "consider"}
+        assert red(chamilo_level=level) <= before | own, level
+    for together in itertools.zip_longest(*sections):
+        names = [name for name in together if name]
+        assert red(chamilo_waivers=waived(*names)) <= before - set(names), names
 
 
 @pytest.mark.long

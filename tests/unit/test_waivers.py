@@ -124,6 +124,12 @@ def test_a_waiver_leaves_it_to_the_web_server_what_it_tells_of_its_version(web: 
     assert (words in hidden, words in told) == (True, False)
 
 
+def test_monit_takes_no_program_of_which_nothing_is_asked() -> None:
+    for text in done([["monitoring", waived] for waived in ([], ["monitoring_auth"], controls("monitoring"))]):
+        checks = text.partition("check program chamilo_campus_test_logins")[2].split("check ")[0]
+        assert re.search(r"\\n  if status = ", checks), text
+
+
 @pytest.mark.parametrize("control", sorted(OF_THEMSELVES))
 def test_why_a_waiver_changes_nothing_on_the_host_is_written_down(control: str) -> None:
     text = (ROLES / _controls.load().control(control).section / "README.md").read_text(encoding="utf-8")

@@ -11,7 +11,13 @@ from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import responses, unseen, where
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, check, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
+    Finding,
+    check,
+    failed,
+    not_applicable,
+    passed,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
 
@@ -161,8 +167,10 @@ def _short(text: str) -> str:
 
 @check("headers_once")
 def once(look: Look) -> Finding:
-    answers = look.once(responses)
     names = _expected(look)
+    if not names:
+        return not_applicable("None of the headers is enforced here.")
+    answers = look.once(responses)
     wrong = []
     for label, answer in answers.items():
         for name, alternatives in names.items():
@@ -179,14 +187,18 @@ def once(look: Look) -> Finding:
 
 
 def _expected(look: Look) -> Mapping[str, tuple[str, ...]]:
-    """The headers that belong on every answer, each with the names that count."""
-    names: dict[str, tuple[str, ...]] = {NOSNIFF: (NOSNIFF,), XSS: (XSS,), REFERRER: (REFERRER,)}
-    partners = bool(look.options.get("frame_ancestors"))
-    if not partners:
-        names[FRAMES] = (FRAMES,)
-    if partners or look.options.get("csp") != "off":
-        names[POLICY] = (POLICY, REPORT_ONLY)
-    return names
+    """The headers that belong on every answer, each with the names that count: those that are enforced."""
+    framed = look.enforced("headers_frame_options")
+    partners = framed and bool(look.options.get("frame_ancestors"))
+    policy = look.enforced("headers_csp") and look.options.get("csp") != "off"
+    names = {
+        NOSNIFF: look.enforced("headers_nosniff"),
+        XSS: look.enforced("headers_xss_protection"),
+        REFERRER: look.enforced("headers_referrer_policy"),
+        FRAMES: framed and not partners,
+        POLICY: partners or policy,
+    }
+    return {name: (POLICY, REPORT_ONLY) if name == POLICY else (name,) for name, wanted in names.items() if wanted}
 
 
 @check("headers_versions")

@@ -36,6 +36,9 @@ def test_observations_become_statuses() -> None:
     }
     answer = {"changed": False, "observed": observed, "chamilo_version": "2.0.1", "signs": ["A shell."]}
     result, asked = run(answer, domain="campus.test", waivers=[WAIVER], level="should")
+    assert asked.pop("unenforced") == _controls.unenforced(
+        _controls.load(), "should", _controls.parse_waivers([WAIVER], _controls.load())
+    )
     assert asked == {"domain": "campus.test"}
     statuses = {row["id"]: row["status"] for row in result["controls"]}
     assert list(statuses) == [control.id for control in _controls.load().controls]
@@ -70,6 +73,7 @@ def test_an_audit_that_could_not_run_passes_nothing_and_lets_the_report_be_writt
 
 def test_sections_that_were_not_asked_about_say_so() -> None:
     result, asked = run({"observed": {}}, sections=["https", "headers"])
+    assert asked.pop("unenforced")
     assert asked == {"sections": ["https", "headers"]}
     assert result["controls"][0]["evidence"] == "The audit was asked about other sections alone: https, headers."
 

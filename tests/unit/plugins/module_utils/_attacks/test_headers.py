@@ -64,6 +64,14 @@ def test_each_answer_must_send_each_header_once(portal):
     assert headers.elsewhere(portal(every(GOOD))).status == "pass"
 
 
+@pytest.mark.parametrize("name", headers.HEADERS)
+def test_a_header_that_is_not_enforced_is_not_asked_for(portal, name):
+    aim = portal(every(tuple(pair for pair in GOOD if pair[0] != name)))
+    assert headers.elsewhere(aim).status == "fail"
+    aim.unenforced = [headers.HEADERS[name]]
+    assert headers.elsewhere(aim).status == "pass"
+
+
 @pytest.mark.parametrize("pairs", [GOOD[1:], (*GOOD, GOOD[0])], ids=["one is missing", "one comes twice"])
 def test_one_answer_that_does_not_is_named(portal, pairs):
     answers = every(GOOD)

@@ -5,12 +5,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
+import subprocess
+import sys
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils import _control
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import headers
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Listen, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 
 GOOD = {
     "X-Content-Type-Options": "nosniff",
@@ -50,6 +56,42 @@ def server(sent=GOOD, body=b"", **changes):
 
 def without(name):
     return {key: value for key, value in GOOD.items() if key != name}
+
+
+WAIVERS = [[name] for name in sorted(_control.checks) if name.startswith("headers_")]
+LEVELS = [_controls.unenforced(_controls.load(), level, ()) for level in _controls.ENFORCEABLE]
+
+
+@pytest.fixture(scope="module")
+def sent_with():
+    """What the role has the web server send, by what is not enforced."""
+    asked = [["headers", waived, "", "nginx"] for waived in WAIVERS + LEVELS]
+    command = [sys.executable, "-m", "tests.tools.doings"]
+    ran = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=True)
+
+    def headers_of(text):
+        done = [
+            task["chamilo.hardening.config_transaction"]
+            for task in json.loads(text)
+            if "chamilo.hardening.config_transaction" in task
+        ]
+        (content,) = (
+            file["content"] for one in done for file in one["files"] if file["path"].endswith(".d/headers.conf")
+        )
+        found = re.findall(r'^add_header (\S+) (?:"(.*)"|\$\S+_policy) always;$', content, re.MULTILINE)
+        return {"Server": "nginx", **{name: value or "default-src 'self'" for name, value in found}}
+
+    return dict(zip(map(tuple, WAIVERS + LEVELS), map(headers_of, json.loads(ran.stdout))))
+
+
+@pytest.mark.parametrize("waived", WAIVERS + LEVELS, ids=[*map("".join, WAIVERS), *_controls.ENFORCEABLE])
+def test_what_is_not_enforced_turns_no_other_control_red(look_at, sent_with, waived):
+    sent = sent_with[tuple(waived)]
+    it = look_at(server(sent), options={"unenforced": waived})
+    red = {
+        name for name in _control.checks if name.startswith("headers_") and _control.checks[name](it).status != "pass"
+    }
+    assert red <= set(waived)
 
 
 def test_every_class_of_answer_is_seen(look_at):
