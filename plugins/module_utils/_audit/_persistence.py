@@ -76,7 +76,11 @@ _AT = ("/var/spool/cron/atjobs/*", "/var/spool/cron/atspool/*", "/var/spool/at/*
 _LINGER = "/var/lib/systemd/linger"
 _SSHD = ("/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/*.conf")
 _KEYS = (".ssh/authorized_keys", ".ssh/authorized_keys2", ".shosts", ".rhosts")
-_USER_UNITS = (".config/systemd/user", ".local/share/systemd/user", ".local/share/dbus-1/services", ".config/autostart")
+_USER_UNITS = (
+    ".config/systemd/user .local/share/systemd/user .config/user-tmpfiles.d .local/share/user-tmpfiles.d "
+    ".local/share/dbus-1/services .config/autostart"
+).split()
+_OTHER_CRONS = ("/var/spool/incron", "/var/spool/fcron")
 _STARTUP = (
     ".bashrc .bash_profile .bash_login .bash_logout .bash_aliases .profile .zshrc .zshenv .zprofile .zlogin .kshrc "
     ".cshrc .tcshrc .login .pam_environment .forward .procmailrc .config/fish/config.fish .config/environment.d/*"
@@ -127,6 +131,8 @@ _PHP_RUNS = re.compile(
 )
 _MANAGERS = frozenset(f"{usr}/lib/systemd/systemd{part}" for usr in ("", "/usr") for part in ("", "-executor"))
 _SESSION = frozenset("/usr/bin/dbus-daemon /usr/bin/dbus-broker-launch /usr/bin/gpg-agent /usr/bin/ssh-agent".split())
+_INITS = frozenset(("systemd", "init"))
+_SHELLS = frozenset("sh bash dash zsh nc ncat socat perl python python3 ruby".split())
 _SERVERS = re.compile(r"/usr/sbin/(?:php-fpm[\d.]*|nginx|apache2)")
 _DELETED = " (deleted)"  # an update replaced the file meanwhile
 _CRONS = re.compile(r"/usr/s?bin/(?:crond?|atd)")
@@ -266,8 +272,8 @@ def _home_of(found: Planted, user: Identity) -> None:
     units = [os.path.join(top, folder) for folder in _USER_UNITS]
     units += [f"/run/user/{user.user}/systemd/{folder}" for folder in ("user", "transient")]
     ways = [entry.path for folder in units for entry in walk(folder, budget) if _holds(entry.path)]
-    lingers = os.path.join(_LINGER, user.name)
-    found.add(f"a way back in for {user.name}", [*keys, *ways, *([lingers] if os.path.lexists(lingers) else [])])
+    ways += filter(os.path.lexists, (os.path.join(folder, user.name) for folder in (_LINGER, *_OTHER_CRONS)))
+    found.add(f"a way back in for {user.name}", [*keys, *ways])
     if budget.gap:
         found.gaps.append(f"{top}: {budget.gap}")
     started = [path for pattern in _STARTUP for path in glob.glob(os.path.join(glob.escape(top), pattern))]
@@ -468,6 +474,8 @@ def _is_a_daemon(
 ) -> bool:
     """Whether a process left whoever started it, or goes on for longer than any page or cron job that is known."""
     parent = known.get(process.parent)
+    if process.parent == 1 and parent and parent.name not in _INITS:  # as in containers, where it starts the services itself
+        return process.name in _SHELLS
     if process.parent == 1:
         units = units_of(process.pid)
         if program in _MANAGERS and any(unit.startswith("user@") for unit in units):

@@ -30,6 +30,7 @@ def host(tmp_path, monkeypatch):
     found.spool.mkdir()
     monkeypatch.setattr(_persistence, "CRONTABS", (str(found.spool),))
     monkeypatch.setattr(_persistence, "_LINGER", str(tmp_path / "linger"))
+    monkeypatch.setattr(_persistence, "_OTHER_CRONS", (str(tmp_path / "incron"),))
     monkeypatch.setattr(_persistence, "_SKELETON", str(tmp_path / "skel"))
     monkeypatch.setattr(_persistence, "_SSHD", (str(tmp_path / "sshd_config"),))
     monkeypatch.setattr(_persistence, "_OF_ROOT", (str(tmp_path / "etc-of-root"),))
@@ -211,11 +212,13 @@ def test_innocent_files_in_a_home(host, tmp_path):
     assert trace(host.look()).signs == []
 
 
-def test_a_users_manager_that_outlives_its_session(host, tmp_path):
-    (tmp_path / "linger").mkdir()
-    (tmp_path / "linger/www-data").touch()
+@pytest.mark.parametrize("place", ["linger", "incron"])
+def test_a_users_manager_that_outlives_its_session_and_other_tables(host, tmp_path, place):
+    (tmp_path / place).mkdir()
+    (tmp_path / place / "www-data").touch()
+    (tmp_path / place / "deploy").touch()
     (sign,) = trace(host.look()).signs
-    assert "linger/www-data" in sign
+    assert f"{place}/www-data" in sign and "deploy" not in sign
 
 
 @pytest.mark.parametrize("place", ["at/a0001", "etc-of-root/cron.d/x", "etc-of-root/profile.d/x.sh"])
@@ -323,6 +326,15 @@ def test_workers_and_what_they_start_are_no_daemons(host, running):
     running(72, 999, PHP, hours=99)  # from outside of the container
     host.jobs.append(Job(CRONTAB, f"@hourly  php {host.root}/bin/console  messenger:consume"))
     assert trace(host.look()).signs == []
+
+
+def test_the_first_process_of_a_container_may_start_services_itself(host, running):
+    host.processes[0] = Process(1, 0, "supervisord", ROOT)
+    running(60, 1, PHP, hours=99)
+    assert trace(host.look()).signs == []
+    running(61, 1, "/usr/bin/bash")
+    (sign,) = trace(host.look()).signs
+    assert "(process 61," in sign and "(process 60," not in sign
 
 
 def test_what_a_users_manager_starts(host, running):
