@@ -32,6 +32,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._running import 
 )
 
 _SECONDS = 5.0  # for the directories below
+_NAMED = 5  # lines of one crontab
 _LONG = 3600.0  # seconds; no page of the portal takes that long
 
 _FETCHES = re.compile(r"\b(?:curl|wget|base64|nc|ncat|socat)\b|/dev/(?:tcp|shm)/|(?<![\w/])/tmp/|/var/tmp/")
@@ -218,41 +219,44 @@ def is_documented(line: str, roots: Iterable[str], users: Sequence[Identity]) ->
 def _crontabs(look: Look, found: Planted, own: Sequence[Identity]) -> None:
     by_name = {user.name: user for user in own}
     roots = sorted({look.root, os.path.realpath(look.root), *look.site.spellings})
+    odd: dict[str, list[tuple[str, str]]] = {}
     for job in look.once(jobs):
         path, _colon, line = job.source.rpartition(":")
         if path.startswith("/var/spool/cron/") and os.path.basename(path) in by_name:
             if not is_documented(job.command, roots, own):
-                _not_documented(found, path, line, job.command, os.path.basename(path))
+                odd.setdefault(path, []).append((line, job.command))
         elif path.startswith("/etc/cron"):
             if set(job.command.split()[:7]) & set(by_name) and _FETCHES.search(job.command):
                 found.signs.append(
                     f"a cron job that runs as the web user ({path}, line {line}): {shown(job.command[:80])}"
                 )
-    for name in by_name:
-        for path in (f"{folder}/{name}" for folder in CRONTABS):
-            _rest_of_crontab(found, path, name)
+    for path in (f"{folder}/{name}" for name in by_name for folder in CRONTABS):
+        text = head(path, CRON_LIMIT + 1).decode("utf-8", "replace")
+        if len(text) > CRON_LIMIT:
+            found.signs.append(f"a crontab of the web user that is too long to be read whole: {path}")
+        lines = list(_settings(text))
+        if lines:
+            odd.setdefault(path, []).extend(lines)
+    for path, lines in odd.items():
+        for line, command in lines[:_NAMED]:
+            found.signs.append(
+                f"a cron job of the web user ({path}, line {line}) that is none of those Chamilo documents: "
+                f"{shown(command[:80])} (delete it if it is unknown; else move it into /etc/cron.d, which root alone "
+                f"can write, with {os.path.basename(path)} as its user)"
+            )
+        if len(lines) > _NAMED:
+            found.signs.append(f"a cron job of the web user: {len(lines) - _NAMED} more lines of that kind in {path}")
 
 
-def _not_documented(found: Planted, path: str, line: str, text: str, name: str) -> None:
-    found.signs.append(
-        f"a cron job of the web user ({path}, line {line}) that is none of those Chamilo documents: {shown(text[:80])} "
-        f"(delete it if it is unknown; else move it into /etc/cron.d, which root alone can write, with {name} as its "
-        "user)"
-    )
-
-
-def _rest_of_crontab(found: Planted, path: str, name: str) -> None:
-    """The lines of a crontab that are no jobs: what they set can run more than the jobs do."""
-    text = head(path, CRON_LIMIT + 1).decode("utf-8", "replace")
-    if len(text) > CRON_LIMIT:
-        found.signs.append(f"a crontab of the web user that is too long to be read whole: {path}")
+def _settings(text: str) -> Iterator[tuple[str, str]]:
+    """The lines of a crontab that are no jobs and not harmless: what they set can run more than the jobs do."""
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or re.match(r"\s*(?:#|@|[\d*])", line):
             continue
         assigns = _ASSIGNS.fullmatch(line)
         allowed = _HARMLESS.get(assigns[1]) if assigns else None
         if not (assigns and allowed and re.fullmatch(allowed, assigns[2].strip("\"'"))):
-            _not_documented(found, path, str(number), line.strip(), name)
+            yield str(number), line.strip()
 
 
 # ------------------------------------------------------------------------------------------------- homes
@@ -474,7 +478,7 @@ def _is_a_daemon(
 ) -> bool:
     """Whether a process left whoever started it, or goes on for longer than any page or cron job that is known."""
     parent = known.get(process.parent)
-    if process.parent == 1 and parent and parent.name not in _INITS:  # as in containers, where it starts the services itself
+    if process.parent == 1 and parent and parent.name not in _INITS:  # in containers it starts services itself
         return process.name in _SHELLS
     if process.parent == 1:
         units = units_of(process.pid)

@@ -124,6 +124,12 @@ def test_what_a_crontab_sets_is_judged_as_well(host, line):
     assert f"({host.spool}/www-data, line 2)" in sign and line.strip() in sign
 
 
+def test_many_lines_fill_no_report(host):
+    host.jobs += [Job(CRONTAB, f"* * * * * /srv/x{number}") for number in range(9000)]
+    signs = trace(host.look()).signs
+    assert len(signs) == 6 and "8995 more lines" in signs[-1]
+
+
 def test_a_crontab_has_no_end_that_is_not_read(host, monkeypatch):
     monkeypatch.setattr(_persistence, "CRON_LIMIT", 1000)
     (host.spool / "www-data").write_text("#\n" * 600 + "* * * * * /srv/x\n")
