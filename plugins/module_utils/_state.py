@@ -29,6 +29,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._links import op
 STATE = "/var/lib/chamilo-hardening"
 # No include pattern of a web server matches a name that begins with a dot ("sites-enabled/*", "conf.d/*.conf").
 TEMPORARY = ".chamilo-hardening."
+_MOST = 64 << 20  # bytes of a file that this collection writes, or puts back
 _NOTED = 200  # files that are remembered
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -128,6 +129,8 @@ class Tree:
             info = os.fstat(handle)
             _must_be_file(path, info)
             data = _read_all(handle, info.st_size)
+            if len(data) > _MOST:
+                raise StateError(f"{path} is larger than {_MOST >> 20} MiB. Move it out of the way first.")
             seen = file_item(data, info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode))
             return replace(seen, mtime_ns=info.st_mtime_ns, xattrs=_xattrs(handle))
         finally:
@@ -264,12 +267,16 @@ def _must_be_file(path: str, info: os.stat_result) -> None:
 
 
 def _read_all(handle: int, size: int) -> bytes:
+    """A file, or a byte more than the most. The web user may have made it a terabyte, or go on writing."""
     parts: list[bytes] = []
-    while True:
-        part = os.read(handle, max(size, 4096) + 1)
+    left = _MOST + 1
+    while left > 0:
+        part = os.read(handle, min(max(size, 4096) + 1, left))
         if not part:
-            return b"".join(parts)
+            break
         parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
 
 
 def _write_all(handle: int, data: bytes) -> None:

@@ -45,6 +45,18 @@ def test_a_damaged_list_says_what_to_do(portal, damage):
         portal.look()
 
 
+def test_a_file_of_holes_is_not_read_to_its_end(portal):
+    """A terabyte that takes no room, as an intruder leaves it before the tree is given to root."""
+    path = f"{portal.root}/public/holes"
+    with open(path, "wb") as file:
+        file.truncate(1 << 40)
+    known = _integrity.files(portal.root)["public/holes"]
+    assert known.endswith(f"of the first part of {1 << 40} bytes")
+    with open(path, "r+b") as file:
+        file.truncate((1 << 40) + 1)
+    assert _integrity.files(portal.root)["public/holes"] != known
+
+
 def test_each_change_is_noticed(portal):
     assert not portal.look()[0]
     root = portal.root

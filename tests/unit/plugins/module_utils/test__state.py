@@ -69,6 +69,13 @@ def test_a_fifo_that_takes_the_place_of_a_file_at_the_last_moment_is_refused(
         tree.look(str(tmp_path / "x"))
 
 
+def test_a_giant_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
+    with open(tmp_path / "file", "wb") as file:
+        file.truncate(1 << 40)
+    with Tree() as tree, pytest.raises(StateError, match="larger than 64 MiB"):
+        tree.look(str(tmp_path / "file"))
+
+
 def test_a_link_is_looked_at_and_not_followed(tmp_path: Path) -> None:
     (tmp_path / "real").write_text("x")
     (tmp_path / "link").symlink_to("real")
