@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import tempfile
 import xml.etree.ElementTree as ET
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -46,9 +45,6 @@ LABELS = {
     "pass": "Met",
 }
 
-# Control characters that neither XML nor a reader can stand, lone surrogates, and the marks that turn text around.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
-
 
 def clean(value: Any) -> Any:
     """Plain Python values, with every text safe to print."""
@@ -58,7 +54,7 @@ def clean(value: Any) -> Any:
         return [clean(item) for item in value]
     if value is None or isinstance(value, (bool, int, float)):
         return value
-    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", str(value))
+    return _answers.said(str(value))
 
 
 def version() -> str:

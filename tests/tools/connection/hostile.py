@@ -22,6 +22,12 @@ options:
     required: true
     vars:
       - name: hostile_answers
+  sent:
+    description: Where to write what it is sent.
+    type: path
+    default: /dev/null
+    vars:
+      - name: hostile_sent
 """
 
 MODULE = re.compile(rb"module_fqn=['\"][\w.]*?(\w+)['\"]")
@@ -42,6 +48,8 @@ class Connection(ConnectionBase):
         if folder:
             return 0, f"{folder[1]}=/nowhere/{folder[1]}\n".encode(), b""
         self._look_for_a_module(in_data or b"")
+        with open(self.get_option("sent"), "ab") as sent:
+            sent.write(cmd.encode() + b"\n" + (in_data or b""))
         if not in_data and "AnsiballZ" not in cmd:
             return 0, b"", b""
         answer = self._answer("async_wrapper" if "async_wrapper" in cmd else self.module)

@@ -14,6 +14,7 @@ import json
 import os
 import random
 import re
+import socket
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -56,7 +57,9 @@ class World:
             "onerror=alert(1)>\x1b[2J\x1b]0;mine\x07\x9b31m\r\u202e\u0085"
         )
 
-    def play(self, playbook: str, hosts: dict[str, dict[str, Any]], *options: str, **variables: Any) -> str:
+    def play(
+        self, playbook: str, hosts: dict[str, dict[str, Any]], *options: str, groups: Any = None, **variables: Any
+    ) -> str:
         """Run it over hosts, given as what they answer to each module. Returns what it printed."""
         inventory: dict[str, Any] = {}
         for name, answers in hosts.items():
@@ -65,7 +68,8 @@ class World:
             inventory[name] = {"hostile_answers": str(path), "chamilo_restore_confirm": name, **variables}
         shared = {"ansible_connection": "hostile", "ansible_python_interpreter": "/usr/bin/python3"}
         path = self.folder / "work/hosts.json"
-        path.write_text(json.dumps({"chamilo": {"hosts": inventory, "vars": shared}}))
+        children = {group: {"hosts": {name: None}} for group, name in (groups or {}).items()}
+        path.write_text(json.dumps({"chamilo": {"hosts": inventory, "vars": shared, "children": children}}))
         before = self.seen()
         environment = {
             "PATH": os.environ["PATH"],
@@ -143,6 +147,35 @@ def test_a_digest_names_no_file_of_the_controller(world: World, good: dict[str, 
     lying = {**good, "command": {**good["command"], "stdout": json.dumps(daily)}, "fetch": "mine"}
     output = world.play("harden", {"campus.test": lying}, "--tags", "monitoring")
     assert "The host's answer to chamilo-hardening daily cannot be one: lists.campus_test.digest is" in output
+
+
+def test_a_web_node_has_nothing_executed_on_the_host_of_its_database(world: World, good: dict[str, Any]) -> None:
+    """From where it comes stands in a statement that root of the database executes there."""
+    account = {"changed": False, "server_here": False, "needs_admin": False, "accounts": {}, "moved": {}, "notes": []}
+    sent = world.folder.parent / "sent"
+    groups = {"chamilo_web": "web.test", "chamilo_db": "store.test"}
+    for source in ("203.0.113.7", "x'; GRANT ALL ON *.* TO mine; -- ", "%"):
+        sent.unlink(missing_ok=True)
+        hosts = {"web.test": {**good, "chamilo_database_account": {**account, "source": source}}, "store.test": good}
+        options = ("--tags", "database", "--limit", "web.test")
+        output = world.play(
+            "harden", hosts, *options, groups=groups, chamilo_database_tls=False, hostile_sent=str(sent)
+        )
+        asked = sent.read_text(errors="replace")
+        assert ("Drop the account" in output) is (source == "203.0.113.7")
+        assert ("DROP USER IF EXISTS" in asked) is (source == "203.0.113.7")
+        assert "GRANT ALL" not in asked
+
+
+def test_a_proof_is_asked_for_at_the_portal_and_nowhere_else(world: World, good: dict[str, Any]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        other.settimeout(0.1)
+        path = f"@127.0.0.1:{other.getsockname()[1]}/latest/meta-data"
+        answers = {**good, "guide_prove": {"changed": False, "path": path, "testbed": False}}
+        output = world.play("prove", {"campus.invalid": answers})
+        with pytest.raises(TimeoutError):
+            other.accept()
+    assert "The host's answer to guide_prove cannot be one: path is a text" in output
 
 
 def filled(shape: Any, words: str) -> Any:
