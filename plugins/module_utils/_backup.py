@@ -6,7 +6,8 @@
 # pylint: disable=ansible-bad-function
 """Backups of a portal with restic: a snapshot of the database and one of the files, always as a pair.
 
-A pair counts only when both are there, when the dump ended well, and when it carries the stamp of its run. What a run
+A pair counts only when both are there, when the dump ended well, and when it carries the stamp of its run. Which one is
+the newest is said by the number of its run, a tag of both snapshots: a clock may have been wrong. What a run
 needs to know of the last one is in ``/var/lib/chamilo-hardening/backups/<site>.json``; what it did is in
 ``backups.json`` beside, for the audit.
 """
@@ -65,6 +66,7 @@ STAMP = b"-- chamilo-hardening run "
 LATE_HOURS, LATE_DRILL_DAYS = 26, 8
 _UPKEEP = 6.5 * 86400  # a week, with room for a run that begins earlier than the last one
 _SHRUNKEN = 0.5
+AHEAD = 3600.0  # seconds a date may be ahead of the clock; beyond, one of the two is wrong
 _PATIENCE = 60.0  # seconds, for a repository to answer
 _CHUNK = 1 << 20
 _ENDED = re.compile(rb"-- Dump completed\b[^\n]*\n?\Z")
@@ -271,7 +273,7 @@ class Repository:
         return False
 
     def pairs(self) -> list[Pair]:
-        """All complete pairs of this portal, the oldest first."""
+        """All complete pairs of this portal, the first run first."""
         told, _complaint = self.run("snapshots", "--json", "--host", self.portal.site, "--tag", TAG, seconds=600)
         return paired(json.loads(told) or [])
 
@@ -299,6 +301,7 @@ class Snapshot:
     at: float
     run: str
     paths: tuple[str, ...]
+    number: int = 0  # of its run; runs from before they were numbered have none
 
 
 @dataclass(frozen=True)
@@ -313,20 +316,32 @@ class Pair:
     def at(self) -> float:
         return self.database.at
 
+    @property
+    def number(self) -> int:
+        return self.database.number
+
+    @property
+    def ahead(self) -> bool:
+        """Whether its date is still to come: the clock was wrong then, or is now."""
+        return self.at > time.time() + AHEAD
+
 
 def paired(entries: Sequence[Mapping[str, Any]]) -> list[Pair]:
     runs: dict[str, dict[bool, Snapshot]] = {}
     for snapshot in _snapshots(entries):
         runs.setdefault(snapshot.run, {})[snapshot.paths == (DUMP,)] = snapshot
     pairs = [Pair(run, both[True], both[False]) for run, both in runs.items() if len(both) == 2]
-    return sorted(pairs, key=lambda pair: pair.at)
+    return sorted(pairs, key=lambda pair: (pair.number, pair.at))
 
 
 def _snapshots(entries: Sequence[Mapping[str, Any]]) -> Iterator[Snapshot]:
     for entry in entries:
-        run = next((tag[4:] for tag in entry.get("tags") or () if tag.startswith("run=")), "")
+        tags = dict(tag.split("=", 1) for tag in entry.get("tags") or () if "=" in tag)
+        run, number = tags.get("run", ""), tags.get("number", "")
         if run:
-            yield Snapshot(entry["id"], entry["tree"], moment(entry["time"]), run, tuple(entry["paths"]))
+            at = moment(entry["time"])
+            number = int(number) if re.fullmatch(r"[0-9]{1,15}", number) else 0
+            yield Snapshot(entry["id"], entry["tree"], at, run, tuple(entry["paths"]), number)
 
 
 def saved_root(portal: Portal, place: Repository, files: Snapshot) -> str:
@@ -853,8 +868,10 @@ def _pair(portal: Portal, memory: dict[str, Any]) -> dict[str, Any]:
                 Repository(portal, url).unlock()
         _forget_halves(place)
     memory["open"] = run
+    memory["number"] = _highest(portal, memory) + 1
     remember(portal, memory)
-    tags = ["--host", portal.site, "--tag", TAG, "--tag", f"run={run}", "--time"]
+    numbered = ("--tag", f"run={run}", "--tag", f"number={memory['number']}")
+    tags = ["--host", portal.site, "--tag", TAG, *numbered, "--time"]
     # Both of one day: with midnight between them, `forget` would keep of a week the one of this run and the other of
     # another, and two halves are no backup. The files are the later ones, whoever asks restic for the latest.
     later = now.astimezone()
@@ -875,6 +892,19 @@ def _pair(portal: Portal, memory: dict[str, Any]) -> dict[str, Any]:
     memory["last"] = last
     remember(portal, memory)
     return last
+
+
+def _highest(portal: Portal, memory: Mapping[str, Any]) -> int:
+    """The number of the last run; on a machine that does not know it, as the repositories have it."""
+    if "number" in memory:
+        return int(memory["number"])
+    numbers = [0]
+    for url in portal.places:
+        place = Repository(portal, url)
+        with contextlib.suppress(BackupError):  # one that cannot be reached is found out when it is written to
+            place.reached(memory)
+            numbers += [pair.number for pair in place.pairs()]
+    return max(numbers)
 
 
 def _forget_halves(place: Repository) -> None:
@@ -922,9 +952,16 @@ def _offsite(portal: Portal, memory: dict[str, Any], url: str) -> list[str]:
             there.prepare(memory, here)
             there.reached(memory)
             there.run("copy", "--quiet", "--host", portal.site, "--tag", TAG, source=here)
-        pair = next((pair for pair in there.pairs() if pair.run == memory["last"]["run"]), None)
+        pairs = there.pairs()
+        pair = next((pair for pair in pairs if pair.run == memory["last"]["run"]), None)
         if pair is None:
             raise BackupError(f"{there.shown} does not show what was just sent there.")
+        if pairs[-1].number > pair.number:  # it could not be asked when this machine, new then, began to count
+            memory["number"] = pairs[-1].number
+            raise BackupError(
+                f"The backup {pairs[-1].run} in {there.shown} has a higher number ({pairs[-1].number}) than this one "
+                f"({pair.number}), so a restore would prefer it. The next backup gets the number after it."
+            )
         memory["last"].update(offsite=True, trees=[pair.database.tree, pair.files.tree])
         near = nearby(portal)
         if near:
@@ -971,13 +1008,39 @@ def _upkeep(portal: Portal, memory: dict[str, Any], url: str) -> list[str]:
     lines = []
     place.unlock()
     _forget_halves(place)
-    kept = [f"--keep-{name}={getattr(portal, f'keep_{name}')}" for name in ("daily", "weekly", "monthly")]
-    ours = ("--host", portal.site, "--tag", TAG, "--group-by", "host,paths")
-    if not _where_allowed(place, "forget", "--prune", *ours, "--keep-last=2", *kept):
+    pairs = place.pairs()
+    old = [half.id for pair in outdated(portal, pairs) for half in (pair.database, pair.files)]
+    if old and not _where_allowed(place, "forget", "--prune", *old):
         lines.append(f"{place.shown} lets nothing be removed: what is old is cleared away over there.")
     place.run("check")
     memory["upkeep"][place.shown] = time.time()
-    return [*lines, f"{place.shown} is in order."]
+    return [*lines, f"{place.shown} is in order.", *dated_ahead(place, pairs)]
+
+
+def outdated(portal: Portal, pairs: Sequence[Pair]) -> list[Pair]:
+    """What goes: all but the last two runs, and the last of each day, week and month, for as many as are to be kept.
+
+    As ``restic forget`` does it, which goes by dates alone: runs dated ahead would take the place of those since.
+    They stay, and take no place, until their date has come.
+    """
+    dated = sorted((pair for pair in pairs if not pair.ahead), key=lambda pair: (pair.at, pair.number), reverse=True)
+    kept = {pair.run for pair in pairs[-2:]}
+    for how, most in (("%Y-%m-%d", portal.keep_daily), ("%G-%V", portal.keep_weekly), ("%Y-%m", portal.keep_monthly)):
+        last, number = "", 0
+        for pair in dated:
+            period = datetime.datetime.fromtimestamp(pair.at).strftime(how)
+            if number < most and (period != last or pair is dated[-1]):  # the oldest as long as there are few
+                kept.add(pair.run)
+                number += 1
+            last = period
+    return [pair for pair in dated if pair.run not in kept]
+
+
+def dated_ahead(place: Repository, pairs: Sequence[Pair]) -> list[str]:
+    """Report runs whose dates are still to come."""
+    ahead = [pair.run for pair in pairs if pair.ahead]
+    named = ", ".join(ahead[:_NAMED]) + (f" and {len(ahead) - _NAMED} more" if len(ahead) > _NAMED else "")
+    return [f"Backups in {place.shown} are dated in the future: {named}. The clock was wrong."] if ahead else []
 
 
 # ------------------------------------------------------------------------------------------------- the key
@@ -1008,7 +1071,7 @@ def late() -> list[str]:
             if not -1 < age <= hours:
                 since = f"for {age:.0f} hours" if name in known else "ever"
                 if age < 0:  # the clock was wrong then
-                    since = "that is known: the last one is of a time to come"
+                    since = "that is known: the last one is dated in the future. Check the clock"
                 words = f"There was no {what} of {portal.domain} {since}. Look at: journalctl -t chamilo-hardening"
                 tell(portal, f"The {what} is late", words)
                 lines.append(words)

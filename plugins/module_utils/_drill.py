@@ -175,6 +175,11 @@ class _Drill:
                 f"The newest backup in {self.place.shown} is of {when:%Y-%m-%d %H:%M} UTC, but this host made one at "
                 f"{sent:%Y-%m-%d %H:%M} UTC."
             )
+        if pair.ahead:
+            raise BackupError(
+                f"The newest backup in {self.place.shown} is dated {when:%Y-%m-%d %H:%M} UTC, in the future. Set the "
+                "clock of this host right, then make another: chamilo-hardening backup"
+            )
         hours = (time.time() - pair.at) / 3600
         if hours > _backup.LATE_HOURS:
             raise BackupError(f"The newest backup in {self.place.shown} is {hours:.0f} hours old.")

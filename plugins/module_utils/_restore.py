@@ -116,9 +116,13 @@ def begin(site: str, url: str) -> Portal:
 
 
 def runs(portal: Portal, source: str = "") -> list[str]:
-    """The backups there are, the newest last."""
+    """The backups there are, that of the last run last."""
     place, _pair = _found(portal, "", source)
-    return [f"{pair.run}  {datetime.datetime.fromtimestamp(pair.at):%Y-%m-%d %H:%M}" for pair in place.pairs()]
+    return [
+        f"{pair.run}  {datetime.datetime.fromtimestamp(pair.at):%Y-%m-%d %H:%M}"
+        f"{'  dated in the future: the clock was wrong' if pair.ahead else ''}"
+        for pair in place.pairs()
+    ]
 
 
 def _found(portal: Portal, run: str, source: str) -> tuple[Repository, Pair]:

@@ -189,7 +189,9 @@ def job_of_ours(
     age = (look.now - entry.at) / 3600
     if not entry.done:
         return failed(f"{what} failed {age:.0f} hours ago. {entry.detail}".strip())
-    if not -1 < age <= hours:
+    if age <= -1:
+        return failed(f"{what} is dated {-age / 24:.1f} days in the future: the clock was wrong then, or is now.")
+    if age > hours:
         return failed(f"{what} last succeeded {age / 24:.1f} days ago; it should be no older than {hours:.0f} hours.")
     gone = is_started(look, starts) or lost()
     if gone:

@@ -58,6 +58,7 @@ PLACES = (
 )
 _DAY = 26  # hours: a day, and the time a backup takes
 _DRILL = 31 * 24
+_AHEAD = 3600  # seconds a date may be ahead of the clock
 _SECONDS = 5.0  # for one walk
 _HEAD = 2048
 _UNPACK = 8 << 20  # bytes of a packed dump that are unpacked to see its end
@@ -161,9 +162,12 @@ def _lost(look: Look, hours: float = _DAY, last: bool = False) -> str:
         if not os.path.exists(f"{SETTINGS}/backups-{site}.key"):
             return f"the key of {site} is gone ({SETTINGS}/backups-{site}.key)"
         if place.startswith("/"):
-            snapshots = [entry.stat().st_mtime for entry in walk(f"{place}/snapshots", Budget(_SECONDS))]
-            if not os.path.exists(f"{place}/config") or not snapshots:
+            dates = [entry.stat().st_mtime for entry in walk(f"{place}/snapshots", Budget(_SECONDS))]
+            if not os.path.exists(f"{place}/config") or not dates:
                 return f"there is no repository in {shown(place)} any more"
+            snapshots = [date for date in dates if date <= look.now + _AHEAD]
+            if not snapshots:
+                return f"every backup in {shown(place)} is dated in the future"
             if look.now - max(snapshots) > hours * 3600:
                 return f"the newest backup in {shown(place)} is older than {hours:.0f} hours"
     return ""
@@ -184,6 +188,7 @@ def database(look: Look) -> Finding:
     age = (look.now - dump.at) / 3600
     says = f"The newest dump is {shown(dump.path)}, {age:.0f} hours old"
     wrong = [] if age <= _DAY else [f"older than {_DAY} hours"]
+    wrong += [] if age >= -_AHEAD / 3600 else ["dated in the future, so how old it is cannot be told"]
     complete = _is_complete(dump)
     if complete is False:
         wrong.append("cut off: its last line is missing")

@@ -81,6 +81,69 @@ def snapshot(run: str, paths: list[str], name: str) -> dict[str, Any]:
     return {"id": name, "tree": f"t-{name}", "time": at, "paths": paths, "tags": ["chamilo-hardening", f"run={run}"]}
 
 
+def made(run: str, number: int, at: float) -> _backup.Pair:
+    half = _backup.Snapshot(f"s{run}", "tree", at, run, (), number)
+    return _backup.Pair(run, half, half)
+
+
+def test_the_last_run_is_the_newest_backup_whatever_a_clock_said() -> None:
+    """One is dated 400 days ahead, one is from before runs were numbered, one was numbered by somebody else."""
+    dates = {"1": "2026-11-24", "2": "2027-12-30", "3": "2026-11-26", "4": "2026-11-27", "x": "2028-01-01"}
+    numbers = {"2": "number=2", "3": "number=3", "4": "number=10", "x": "number=1e99"}
+    entries = []
+    for run, date in dates.items():
+        for half in ([_backup.DUMP], ["/var/www/chamilo"]):
+            entry = snapshot(run, half, f"{run}{len(half[0])}")
+            entries.append({**entry, "time": f"{date}T03:00:00Z", "tags": [*entry["tags"], numbers.get(run, "also")]})
+    assert [pair.run for pair in _backup.paired(entries)] == ["1", "x", "2", "3", "4"]
+
+
+DAY = 86400.0
+
+
+def test_what_is_dated_ahead_takes_no_place_of_what_is_kept(folders: Path) -> None:
+    """For ten nights the clock was 400 days ahead; restic's own forget would remove each backup made since."""
+    there = portal(folders, keep_daily=3, keep_weekly=0, keep_monthly=0)
+    now = time.time()
+    ahead = [made(f"a{number}", number, now + (400 + number) * DAY) for number in range(10)]
+    since = [made(f"b{number}", 10 + number, now - (10 - number) * DAY) for number in range(10)]
+    gone = [pair.run for pair in _backup.outdated(there, [*ahead, *since])]
+    assert sorted(gone) == [f"b{number}" for number in range(7)]
+    place = _backup.Repository(there, "/repository")
+    (line,) = _backup.dated_ahead(place, [*ahead, *since])
+    assert line == (
+        "Backups in /repository are dated in the future: a0, a1, a2, a3, a4 and 5 more. The clock was wrong."
+    )
+
+
+def test_days_weeks_and_months_are_kept_as_restic_does(folders: Path) -> None:
+    there = portal(folders, keep_daily=2, keep_weekly=2, keep_monthly=2)
+    begin = datetime.datetime(2026, 3, 31, 3).timestamp()  # a Tuesday
+    every = [made(f"{number}", number, begin - (60 - number) * DAY) for number in range(61)]
+    gone = {pair.run for pair in _backup.outdated(there, every)}
+    # 30 and 31 March; Sunday before, 29 March; February's last.
+    assert {pair.run for pair in every} - gone == {"60", "59", "58", "29"}
+    assert _backup.outdated(there, every[:2]) == []
+
+
+def test_a_machine_that_knows_no_number_counts_on_from_the_repositories(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = portal(folders, repository="/near", offsite="/far")
+    pairs = {"/near": [made("1", 4, 0)], "/far": [made("2", 7, 0)]}
+    monkeypatch.setattr(_backup.Repository, "reached", lambda _self, _memory: None)
+    monkeypatch.setattr(_backup.Repository, "pairs", lambda self: pairs[self.url])
+    assert _backup._highest(there, {}) == 7
+    assert _backup._highest(there, {"number": 3}) == 3
+    # One that could not be asked then, and is ahead: once it is reported, then the numbers go on from there.
+    monkeypatch.setattr(_backup.Repository, "run", lambda _self, *_words, **_more: ("", ""))
+    memory = {**_backup_portal.remembered(there), "number": 5, "last": {"run": "3"}, "repositories": {"/far": "x"}}
+    pairs["/far"] = [made("3", 5, 0), made("2", 7, 0)]
+    with pytest.raises(BackupError, match=r"The backup 2 in /far has a higher number \(7\) than this one \(5\)"):
+        _backup._offsite(there, memory, "/far")
+    assert memory["number"] == 7
+
+
 @pytest.mark.parametrize(
     ("paths", "root"),
     [
@@ -613,7 +676,7 @@ def test_late_ones_are_told(folders: Path, monkeypatch: pytest.MonkeyPatch) -> N
     # The clock was wrong, and is right now.
     before = time.time() - 7200
     monkeypatch.setattr(_backup.time, "time", lambda: before)
-    assert "time to come" in _backup.late()[0]
+    assert "dated in the future" in _backup.late()[0]
 
 
 def test_no_drill_is_late_where_none_are_made(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:

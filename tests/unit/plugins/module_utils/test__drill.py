@@ -79,6 +79,7 @@ def test_the_newest_backup_is_the_one_this_host_sent(portal: Portal) -> None:
         ([pair("0")], "known", "but this host made one at"),
         ([pair(tree="old")], "known", "its content is another"),
         ([pair(hours=30)], "known", "30 hours old"),
+        ([pair(hours=-400 * 24)], "known", "in the future"),
     ],
 )
 def test_what_is_not_the_newest_is_refused(portal: Portal, pairs: list[Pair], identity: str, words: str) -> None:

@@ -124,6 +124,7 @@ def test_a_packed_one_too(host):
     ("jobs_", "dump", "words"),
     [
         ((DAILY,), {"hours": 27}, "older than 26 hours"),
+        ((DAILY,), {"hours": -400 * 24}, "dated in the future"),
         ((DAILY,), {"text": DUMP}, "cut off"),
         ((DAILY,), {"text": gzip.compress((DUMP + END).encode())[:-12], "name": "chamilo.sql.gz"}, "cut off"),
         ((), {}, "made by no job"),
@@ -286,6 +287,11 @@ TAKEN = {
         NIGHTLY - {"offsite"},
         "is older than 26 hours",
     ),
+    "the right clock": (
+        lambda host: os.utime(host.places["repository"] / "snapshots/1", (4e9, 4e9)),
+        NIGHTLY - {"offsite"},
+        "is dated in the future",
+    ),
     "the one elsewhere": (
         lambda host: (host.places["offsite"] / "config").unlink(),
         {"offsite", "restore_tested"},
@@ -303,6 +309,15 @@ def test_a_good_result_of_last_night_does_not_hide_what_is_gone_today(host, tmp_
     found = {check.__name__: check(host.look()) for check in CHECKS}
     assert {name for name, finding in found.items() if finding.status == "fail"} == wanted
     assert {name: one.evidence for name, one in found.items() if name in wanted and words not in one.evidence} == {}
+
+
+def test_a_result_dated_in_the_future_is_no_fresh_one(host, tmp_path):
+    host.harden(tmp_path)
+    entry = {"at": host.look().now + 400 * 86400, "ok": True}
+    host.record(**dict.fromkeys(("database", "files", "offsite", "encrypted", "drill"), entry))
+    for check in CHECKS:
+        finding = check(host.look())
+        assert finding.status == "fail" and "400.0 days in the future" in finding.evidence
 
 
 def test_of_a_repository_on_another_machine_the_date_has_to_do(host, tmp_path):
