@@ -18,6 +18,7 @@ import contextlib
 import datetime
 import errno
 import fcntl
+import functools
 import hashlib
 import ipaddress
 import json
@@ -47,13 +48,17 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _state,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backup_portal import (
+    ABANDONING,
+    CHANGING,
     BackupError,
     Portal,
+    journal,
     note,
     path_of,
     portals,
     remember,
     remembered,
+    unfinished,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._links import DIRECTORY
@@ -128,6 +133,21 @@ def alone(portal: Portal, who: str, wait: float = 0) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def holder(portal: Portal) -> str:
+    """Which job of this portal is going on, or an empty text."""
+    try:
+        handle = os.open(os.path.join(_state.STATE, "backups", f"{portal.site}.lock"), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return ""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(handle, 200, 0).decode(errors="replace").strip() or "an unknown process"
+    finally:
+        os.close(handle)
+    return ""
 
 
 # ------------------------------------------------------------------------------------------------- restic
@@ -259,8 +279,9 @@ class Repository:
 
         The web user may lay such ones: they are no reason to bring back nothing.
         """
+        sparse = ("--sparse",) if restores_sparse() else ()
         try:
-            self.run("restore", snapshot, "--target", folder, *arguments)
+            self.run("restore", snapshot, "--target", folder, *sparse, *arguments)
         except BackupError as problem:
             *errors, end = re.split(
                 r"^(?=ignoring error for |Fatal: There were )", problem.complaint, flags=re.MULTILINE
@@ -283,6 +304,13 @@ def restic() -> str:
     if program is None:
         raise BackupError("restic is not installed on this host.")
     return program
+
+
+@functools.cache
+def restores_sparse() -> bool:
+    """Whether this version brings files back with their holes: 0.15 and later."""
+    known = subprocess.run([restic(), "restore", "--help"], stdout=subprocess.PIPE, env=environment(), check=False)
+    return b"--sparse" in known.stdout
 
 
 def _credentials(portal: Portal) -> dict[str, str]:
@@ -790,6 +818,8 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
                 problems.append(str(problem))
         lines += found
         lines += _left(portal, memory, alike, problems)
+        if journal(portal).get("phase") in (CHANGING, ABANDONING):  # saved all the same: for long there may be no other
+            problems.append(f"This backup was made while a restore was not finished. {unfinished(portal)}")
         try:
             strange = strange_links(portal)
             last = _pair(portal, memory)
@@ -1075,4 +1105,8 @@ def late() -> list[str]:
                 words = f"There was no {what} of {portal.domain} {since}. Look at: journalctl -t chamilo-hardening"
                 tell(portal, f"The {what} is late", words)
                 lines.append(words)
+        restoring = unfinished(portal)
+        if restoring and not holder(portal):
+            tell(portal, "A restore is not finished", restoring)
+            lines.append(restoring)
     return lines or ["Backups and drills are in time."]

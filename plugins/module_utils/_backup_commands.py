@@ -32,10 +32,12 @@ its login page. The portal in use is left alone. Results: /var/lib/chamilo-harde
 
 RESTORE = """\
 Brings the whole portal (host), its database, its files (var, config, public/plugin, the environment files) or one file
-back from the newest backup, or another. It asks for the name of the portal first. What was there before is moved aside:
-folders to a folder that it names, tables to a database beside its own. On a machine that knows nothing yet, put the key
-of the backups into /etc/chamilo-hardening/backups-SITE.key first and say where they are: with --repository, or with
---repository-file where their address holds a password."""
+back from the backup of the last run, or another. It asks for the name of the portal first. All is fetched and rehearsed
+before anything changes. One that was interrupted is resumed by the same command, or rolled back with --abandon;
+`chamilo-hardening status` shows where it stands. What was there before is moved aside: folders to a folder that it
+names, tables to a database beside its own. On a machine that knows nothing yet, put the key of the backups into
+/etc/chamilo-hardening/backups-SITE.key first and say where they are: with --repository, or with --repository-file
+where their address holds a password."""
 
 
 def add(commands: Any, say: Callable[..., None]) -> None:
@@ -51,7 +53,8 @@ def add(commands: Any, say: Callable[..., None]) -> None:
     drill.set_defaults(run=lambda options, _engine: _each(options, say, "drill", _drill.drill))
 
     restore = commands.add_parser("restore", help="bring the portal or a part of it back", description=RESTORE)
-    restore.add_argument("part", choices=[*_restore.PARTS, "list"], help="what; list: show the backups there are")
+    parts = [*_restore.PARTS, "list"]
+    restore.add_argument("part", nargs="?", choices=parts, help="what; list: show the backups there are")
     restore.add_argument(
         "path", metavar="PATH", nargs="?", default="", help="with file: which, below the portal's folder"
     )
@@ -65,6 +68,7 @@ def add(commands: Any, say: Callable[..., None]) -> None:
     restore.add_argument("--repository", default="", help="where the backups are, on a machine that does not know it")
     # The address may hold a password, and everybody may list the arguments of processes.
     restore.add_argument("--repository-file", metavar="FILE", default="", help="a file with its address, instead")
+    restore.add_argument("--abandon", action="store_true", help="roll back the one that was interrupted")
     restore.add_argument("--confirm", metavar="DOMAIN", default="", help="the portal's name, instead of being asked")
     restore.set_defaults(run=lambda options, _engine: _restored(options, say))
 
@@ -75,6 +79,8 @@ def _common(command: argparse.ArgumentParser) -> None:
 
 
 def _restored(options: argparse.Namespace, say: Callable[..., None]) -> int:
+    if bool(options.part) == options.abandon:
+        raise BackupError(f"Say what to restore ({', '.join(_restore.PARTS)} or list), or --abandon alone.")
     if options.part == "file" and not options.path:
         raise BackupError("Say which file: chamilo-hardening restore file var/upload/...")
     repository = options.repository
@@ -86,6 +92,10 @@ def _restored(options: argparse.Namespace, say: Callable[..., None]) -> int:
         portal = _restore.begin(options.site, repository)
     else:
         portal = _backup_portal.chosen(options.site)
+    if options.abandon:
+        for line in _restore.abandon(portal):
+            say(f"restore of {portal.domain}: {line}")
+        return 0
     if options.part == "list":
         print(*_restore.runs(portal, options.source), sep="\n")
         return 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -145,6 +146,47 @@ def note(portal: Portal, name: str, done: bool, detail: str, **more: Any) -> Non
             if worst is None or (entry["ok"], entry["at"]) < (worst["ok"], worst["at"]):
                 merged[job] = {**entry, "site": known.site}
     _state.replace_file(os.path.join(_state.STATE, RECORD), json.dumps(merged, indent=1, sort_keys=True) + "\n")
+
+
+# How far a restore is, as it is written down before each step, and what an administrator has to know of it.
+FETCHING, STAGED, CHANGING, ABANDONING = "fetching", "staged", "changing", "abandoning"
+_REACHED = {
+    FETCHING: "The backup was being fetched; nothing was changed",
+    STAGED: "The backup is fetched and was being rehearsed; nothing was changed for good",
+    CHANGING: "Tables and files were changing places: some may be from the backup and some from before",
+    ABANDONING: "It was being rolled back: some tables and files may still be from the backup",
+}
+
+
+def journal_path(portal: Portal) -> str:
+    return os.path.join(_state.STATE, "backups", f"{portal.site}.restoring.json")
+
+
+def journal(portal: Portal) -> dict[str, Any]:
+    """What was written down of a restore that is not finished."""
+    try:
+        with open(journal_path(portal), encoding="utf-8") as stream:
+            known: dict[str, Any] = json.load(stream)
+    except FileNotFoundError:
+        return {}
+    except ValueError as problem:
+        raise BackupError(f"{journal_path(portal)} cannot be read: {problem}.") from problem
+    return {"phase": CHANGING, "part": "host", "path": "", "run": "", "since": "", **known}
+
+
+def unfinished(portal: Portal) -> str:
+    """Where a restore stands that is not finished, and how to go on; an empty text where there is none."""
+    known = journal(portal)
+    if not known:
+        return ""
+    words = {name: f" {word} {known[name]}" if known[name] else "" for name, word in (("run", "from"), ("since", "of"))}
+    resume = [known["part"], *filter(None, [known["path"]]), "--site", portal.site, "--confirm", portal.domain]
+    return (
+        f"The restore{words['since']} ({known['part']} of {portal.domain}{words['run']}) is not finished. "
+        f"{_REACHED.get(known['phase'], known['phase'])}. "
+        f"Resume: chamilo-hardening restore {' '.join(map(shlex.quote, resume))}. "
+        f"Roll back: chamilo-hardening restore --abandon --site {portal.site}"
+    )
 
 
 def due(portal: Portal) -> list[str]:

@@ -464,6 +464,8 @@ def _status(options: argparse.Namespace, engine: Engine) -> int:
     print(*(f"  {line}" for line in active), sep="\n", end="\n" * bool(active))
     if idle:
         print("\nNot active:", *(f"  {line}" for line in idle), sep="\n")
+    for restore in known["restores"]:
+        print(f"\nRESTORE: {restore}")
     for window in known["windows"]:
         print(f"\nOPEN: {window}. To close it: chamilo-hardening window close")
     if active or idle:
@@ -510,8 +512,24 @@ def status(engine: Engine, version: str) -> dict[str, Any]:
         "running": running,
         "interrupted": {key: interrupted[key] for key in ("name", "since")} if interrupted else None,
         "pending": sorted(state["pending"]),
+        "restores": _restores(),
         "windows": [window.told() for window in _window.Windows(engine).known()],
     }
+
+
+def _restores() -> list[str]:
+    """Where restores stand that go on, or were interrupted."""
+    found = []
+    try:
+        for portal in _backup_portal.portals():
+            running = _backup.holder(portal)
+            if running.startswith("restore "):
+                found.append(f"Of {portal.domain}, still going on: {running}.")
+            else:
+                found += filter(None, [_backup_portal.unfinished(portal)])
+    except _backup_portal.BackupError as problem:  # what is damaged hides nothing else
+        _say(str(problem), syslog.LOG_ERR)
+    return found
 
 
 def _kept(memory: Any, engine: Engine) -> dict[str, Any]:

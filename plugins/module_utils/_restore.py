@@ -6,10 +6,12 @@
 # pylint: disable=ansible-bad-function
 """Brings a portal, or a part of it, back from a backup. What was there before is moved aside, never removed.
 
-Everything is fetched and looked at beside the portal in use first. Then all tables change places (in one statement of
-the server; views, triggers, routines and events cannot move with them and are made anew) and folders do (each in one
-step of the kernel). Tables come first: a server may refuse, and then nothing was changed. What is about to change
-places is written down before, so that a restore that was killed is finished by the next one of its kind.
+Everything is fetched and checked beside the portal in use first. Each exchange of directories is rehearsed, that is,
+done and undone at once: what is immutable, or on another file system, shows only then. Then all tables change places
+(in one statement of the server; views, triggers, routines and events cannot move with them and are made anew) and
+directories do (each in one step of the kernel). Tables come first: a server may refuse, and then nothing was changed.
+The journal is written before each phase: a restore that was killed is resumed by the next one of its kind, or rolled
+back.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import IO, Any
@@ -41,7 +44,15 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _state,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backup import Pair, Repository
-from ansible_collections.chamilo.hardening.plugins.module_utils._backup_portal import BackupError, Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup_portal import (
+    ABANDONING,
+    CHANGING,
+    FETCHING,
+    STAGED,
+    BackupError,
+    Portal,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup_portal import journal_path as _journal
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._links import mounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError, open_trusted
@@ -49,6 +60,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._perms import Pe
 PARTS = ("host", "database", "files", "file")
 _FILES = ("var", "config", "public/plugin")  # and the environment files
 _EXCHANGE = 2
+_ENDING = 30.0  # seconds
+_SPARSE = 1 << 20  # bytes from which on holes in a file matter
 _HERE = -100
 # What cannot be moved with a table, as statements: what comes, what was there, and what of that hinders the move.
 _COMING, _GOING, _TRIGGERS = "coming.sql", "views-and-programs.sql", "triggers.sql"
@@ -78,13 +91,17 @@ def restore(portal: Portal, part: str, path: str = "", run: str = "", source: st
     """Bring a part back. ``run``: how the name of a backup begins, else the newest; ``source``: local, offsite."""
     with _backup.alone(portal, "restore", 60):
         _refuse_less(portal, part)
+        begun = _backup_portal.journal(portal)
         lines = finish(portal)
+        if lines and (begun["part"], begun["path"]) == (part, path) and begun.get("run", "").startswith(run):
+            return ["The restore that was interrupted is resumed.", *lines]
         place, pair = _found(portal, run, source)
         when = datetime.datetime.fromtimestamp(pair.at, datetime.timezone.utc)
         lines.append(f"From the backup of {when:%Y-%m-%d %H:%M} UTC in {place.shown}:")
         work = _Work(portal, place, pair, part, path)
-        work.clear()
         try:
+            work.write_down(FETCHING)
+            work.clear()
             if part in ("host", "files"):
                 work.stage_files(part == "host")
                 lines += work.elsewhere()
@@ -96,6 +113,8 @@ def restore(portal: Portal, part: str, path: str = "", run: str = "", source: st
         except (BackupError, OSError):
             if not work.wanted:
                 work.discard()  # a disk that is full would stay full
+            with contextlib.suppress(FileNotFoundError):  # on a full disk there never was one
+                os.unlink(_journal(portal))
             raise
         work.write_down()
         return lines + finish(portal)
@@ -159,6 +178,8 @@ class _Work:
         self.journal: dict[str, Any] = {
             "part": part,
             "path": path,
+            "run": pair.run,
+            "since": _state.now(),
             "staging": self.staging,
             "kept": self.kept,
             "swaps": [],
@@ -180,11 +201,12 @@ class _Work:
     def discard(self) -> None:
         _discard(self.portal, self.staging)
 
-    def write_down(self) -> None:
-        _state.replace_file(_journal(self.portal), json.dumps(self.journal, indent=1) + "\n")
+    def write_down(self, phase: str = STAGED) -> None:
+        _reach(self.portal, self.journal, phase)
 
     def stage_files(self, everything: bool) -> None:
         """Fetch the whole folder, or what the application writes and is configured by."""
+        self._refuse_mounts(everything)
         self._room(everything)
         chosen = [self.saved] if everything else [f"{self.saved}/{name}" for name in (*_FILES, ".env", ".env.*")]
         patterns = [
@@ -213,6 +235,11 @@ class _Work:
             elif f"{self.root}/{name}" != self.staging:
                 self._swap(f"{fetched}/{name}", f"{self.root}/{name}")
 
+    def _refuse_mounts(self, everything: bool) -> None:
+        """Before anything is fetched, which may take hours."""
+        for path in [self.root] if everything else [f"{self.root}/{name}" for name in _FILES]:
+            _refuse_mount(path, [mount for mount in mounts() if mount != self.root and _below(mount, path)])
+
     def _fetch(self, *patterns: str) -> None:
         if self.place.fetch(self.pair.files.id, self.staging, "--verify", *patterns):
             self.left.append(
@@ -221,6 +248,7 @@ class _Work:
             )
         if not os.path.samestat(os.lstat(self.staging), self.made):
             raise BackupError(f"{self.staging} was exchanged while the backup was fetched. Nothing was changed.")
+        self._holes()
 
     def elsewhere(self) -> list[str]:
         """What links lead to stays as it is: it may be on another disk, and others may use it."""
@@ -303,21 +331,51 @@ class _Work:
         needed = 0
         for node in self.place.nodes(self.pair.files.id):
             if node["path"].startswith(prefix):
-                needed += int(node.get("size", 0))
+                needed += self._occupied(node["path"], int(node.get("size", 0)))
         folder = os.path.dirname(self.staging)
         there = os.statvfs(folder)
         free = there.f_bavail * there.f_frsize
         if free < needed * 1.05:
             raise BackupError(f"{folder} has {free / 1e6:.0f} MB free, the restore needs {needed / 1e6:.0f}.")
 
+    def _occupied(self, saved: str, size: int) -> int:
+        """What a file will occupy: where it is still in use as it was, and sparse, less than its size."""
+        if size > _SPARSE and _backup.restores_sparse():
+            with contextlib.suppress(OSError):
+                used = os.lstat(self.root + saved.removeprefix(self.saved))
+                if stat.S_ISREG(used.st_mode) and used.st_size == size:
+                    return min(size, used.st_blocks * 512)
+        return size
+
+    def _holes(self) -> None:
+        """Report which files came back sparse, or no longer are."""
+        listed = ["find", self.staging, "-type", "f", "-size", f"+{_SPARSE // 1024}k", "-printf", "%b %s %P\\0"]
+        told = subprocess.run(listed, stdout=subprocess.PIPE, env=_backup.environment(), check=False).stdout
+        kept, lost = [], []
+        for blocks, size, name in (line.split(b" ", 2) for line in told.split(b"\0") if line):
+            path = ascii(f"/{os.fsdecode(name)}")[1:-1]
+            if int(blocks) * 512 < int(size) * 0.9:
+                kept.append(path)
+            elif self._was_sparse(f"/{os.fsdecode(name)}", int(size)):
+                lost.append(path)
+        for paths, words in (
+            (kept, "Sparse files came back with their holes"),
+            (lost, "Sparse files came back without their holes, for which restic 0.15 or later is needed"),
+        ):
+            if paths:
+                more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+                self.left.append(f"{words}: {', '.join(paths[:3])}{more}.")
+
+    def _was_sparse(self, saved: str, size: int) -> bool:
+        try:
+            used = os.lstat(self.root + saved.removeprefix(self.saved))
+        except OSError:
+            return False
+        return stat.S_ISREG(used.st_mode) and used.st_size == size and used.st_blocks * 512 < size * 0.9
+
     def _swap(self, fetched: str, live: str) -> None:
         """Note what is to change places, and refuse while nothing was changed what could not."""
-        mounted = [mount for mount in mounts() if _below(mount, live)]
-        if mounted:
-            raise BackupError(
-                f"{mounted[0]} is a file system of its own, which cannot change places. Nothing was changed. Unmount "
-                "it first; afterwards mount it elsewhere, and copy what came back onto it."
-            )
+        _refuse_mount(live, [mount for mount in mounts() if _below(mount, live)])
         above = os.path.dirname(live)
         while not os.path.lexists(above):
             above = os.path.dirname(above)
@@ -332,53 +390,61 @@ class _Work:
         except PermsError as problem:
             raise BackupError(f"{problem} Nothing was changed.") from problem
         inode = os.lstat(fetched).st_ino if os.path.lexists(fetched) else 0
-        self.journal["swaps"].append([fetched, live, inode])
+        self.journal["swaps"].append([fetched, live, inode, above])
 
 
 # ------------------------------------------------------------------------------------------------- changing places
 
 
 class Unchanged(BackupError):
-    """The server let no table change places."""
+    """What was to change places may not, and did not."""
 
 
-def _written(portal: Portal) -> dict[str, Any]:
-    """What was written down of a restore that is not finished."""
-    try:
-        with open(_journal(portal), encoding="utf-8") as stream:
-            journal: dict[str, Any] = json.load(stream)
-    except FileNotFoundError:
-        return {}
-    return journal
+def _reach(portal: Portal, journal: dict[str, Any], phase: str) -> None:
+    """Write the journal, before anything of a phase is done."""
+    journal["phase"] = phase
+    _state.replace_file(_journal(portal), json.dumps(journal, indent=1) + "\n")
 
 
 def _refuse_less(portal: Portal, part: str) -> None:
     """Who asks for one file has not agreed to what a restore of more would still do that was killed."""
-    journal = _written(portal)
+    journal = _backup_portal.journal(portal)
     unfinished = journal.get("part", "host")
-    if journal and part not in ("host", unfinished) and (part, unfinished) != ("files", "file"):
+    if (
+        journal
+        and journal["phase"] != FETCHING
+        and part not in ("host", unfinished)
+        and (part, unfinished) != ("files", "file")
+    ):
         again = f"{unfinished} {shlex.quote(journal['path'])}" if unfinished == "file" else unfinished
         raise BackupError(
             f"A restore of the {unfinished} of {portal.domain} was begun and is not finished. Nothing was changed. "
-            f"Finish it first: chamilo-hardening restore {again} --site {portal.site} --confirm {portal.domain}"
+            f"Finish it first: chamilo-hardening restore {again} --site {portal.site} --confirm {portal.domain} "
+            f"or roll it back: chamilo-hardening restore --abandon --site {portal.site}"
         )
 
 
 def finish(portal: Portal) -> list[str]:
     """Do what was written down and not done yet. Doing it twice does nothing."""
-    journal = _written(portal)
-    if not journal:
+    journal = _backup_portal.journal(portal)
+    if not journal or journal["phase"] == FETCHING:
+        return []
+    if journal["phase"] == ABANDONING:
+        _abandon(portal, journal)
         return []
     lines = []
-    if journal["database"]:
-        try:
+    try:
+        if journal["phase"] == STAGED:
+            _rehearse(journal["swaps"])
+            _reach(portal, journal, CHANGING)
+        if journal["database"]:
             lines += _change_tables(portal, journal["database"], journal["staging"], journal["kept"])
-        except Unchanged:
-            os.unlink(_journal(portal))  # first: it must not be taken for one whose tables are in their place
-            _discard(portal, journal["staging"])
-            raise
+    except Unchanged:
+        os.unlink(_journal(portal))  # first: it must not be taken for one whose tables are in their place
+        _discard(portal, journal["staging"])
+        raise
     if os.path.lexists(journal["staging"]):  # else all is in its place, and what came there since stays
-        for fetched, live, inode in journal["swaps"]:
+        for fetched, live, inode, *_above in journal["swaps"]:
             _change_places(fetched, live, inode)
         os.rename(journal["staging"], journal["kept"])
     if journal["swaps"]:
@@ -388,10 +454,100 @@ def finish(portal: Portal) -> list[str]:
     return lines
 
 
+def _rehearse(swaps: Sequence[Sequence[Any]]) -> None:
+    """Do each exchange and undo it at once. One that cannot be done is a reason to change nothing."""
+    for swap in reversed(swaps):  # a rehearsal may have been killed
+        _put_back(*swap)
+    for fetched, live, inode, *above in swaps:
+        refused: Exception | None = None
+        try:
+            _change_places(fetched, live, inode)
+        except (BackupError, PermsError, OSError) as problem:
+            refused = problem
+        _put_back(fetched, live, inode, *above)
+        if refused:
+            why = (getattr(refused, "strerror", "") or str(refused)).rstrip(".")
+            hint = f" Something may be immutable: lsattr -d {shlex.quote(live)} {shlex.quote(os.path.dirname(live))}"
+            hint = hint if os.strerror(errno.EPERM) in why else ""
+            raise Unchanged(f"{live} cannot be replaced: {why}. Nothing was changed.{hint}") from refused
+
+
+def abandon(portal: Portal) -> list[str]:
+    """Roll back a restore that was interrupted: tables and files are as they were before it."""
+    with _backup.alone(portal, "restore", 60):
+        journal = _backup_portal.journal(portal)
+        if not journal:
+            raise BackupError(f"No restore of {portal.domain} is unfinished. Nothing was changed.")
+        return _abandon(portal, journal)
+
+
+def _abandon(portal: Portal, journal: dict[str, Any]) -> list[str]:
+    staging, kept, swaps = journal["staging"], journal["kept"], journal["swaps"]
+    if journal["phase"] in (FETCHING, STAGED):
+        for swap in reversed(swaps):
+            _put_back(*swap)
+        _discard(portal, staging)
+        os.unlink(_journal(portal))
+        return ["Nothing had been changed for good. What was fetched is removed."]
+    if journal["phase"] != ABANDONING and journal["database"]:
+        _end_renames(portal)
+        journal["moved"] = not _tables(portal, journal["database"]["new"])
+    _reach(portal, journal, ABANDONING)
+    lines = []
+    aside = kept.replace(".before-", ".abandoned-")
+    base = next(filter(os.path.lexists, (staging, kept, aside)))
+    if journal["database"]:
+        lines += _return_tables(portal, journal["database"], base, journal["moved"])
+    if base != aside:  # else all was done but the end
+        for fetched, *rest in reversed(swaps):
+            _put_back(base + fetched.removeprefix(staging), *rest)
+        os.rename(base, aside)
+    if swaps:
+        lines.append(f"Files and directories are as they were before; what had come from the backup is in {aside}.")
+    lines += _wake(portal)
+    os.unlink(_journal(portal))
+    return lines
+
+
+def _put_back(fetched: str, live: str, inode: int, above: str = "") -> None:
+    """Undo ``_change_places``, as far as it got: what was in use before is in use again.
+
+    An exchange that takes several steps may have been killed in between, forwards or backwards.
+    """
+    aside = f"{fetched}.aside"
+    waiting, used, third = (os.lstat(path).st_ino if os.path.lexists(path) else 0 for path in (fetched, live, aside))
+    if inode and inode in (used, third) or inode and third or not inode and waiting:
+        with _open(os.path.dirname(fetched), os.path.dirname(live)) as folder:
+            path = f"{folder}/{os.path.basename(live)}"
+            if third and third == inode:
+                if not used:
+                    os.rename(fetched, path)
+                os.rename(aside, fetched)
+            elif third:
+                if used:
+                    os.rename(path, fetched)
+                os.rename(aside, path)
+            elif waiting and used:
+                exchange(fetched, path)
+            elif waiting:
+                os.rename(fetched, path)
+            else:
+                os.rename(path, fetched)
+    way = os.path.dirname(live)
+    if above and inode and not os.path.lexists(live):  # what was made for it alone
+        while way != above and _below(way, above):
+            if os.path.lexists(way):
+                with contextlib.suppress(OSError, PermsError), _open(above, os.path.dirname(way)) as folder:
+                    os.rmdir(f"{folder}/{os.path.basename(way)}")
+            way = os.path.dirname(way)
+
+
 def _change_places(fetched: str, live: str, inode: int) -> None:
     """What was fetched goes where it belongs, what was there goes where that lay."""
     waiting = os.lstat(fetched).st_ino if os.path.lexists(fetched) else 0
     if waiting != inode:
+        if not waiting and os.path.lexists(f"{fetched}.aside"):
+            os.rename(f"{fetched}.aside", fetched)
         return  # done before
     if not inode and not os.path.lexists(live):
         return
@@ -400,10 +556,12 @@ def _change_places(fetched: str, live: str, inode: int) -> None:
         if not inode:  # it came after the backup
             os.makedirs(os.path.dirname(fetched), 0o700, exist_ok=True)
             os.rename(there, fetched)
-        elif not os.path.lexists(there):
-            os.rename(fetched, there)
-        else:
+        elif os.path.lexists(there):
             exchange(fetched, there)
+        else:
+            os.rename(fetched, there)
+            if os.path.lexists(f"{fetched}.aside"):  # an exchange in several steps was killed after the first
+                os.rename(f"{fetched}.aside", fetched)
 
 
 @contextlib.contextmanager
@@ -482,6 +640,54 @@ def _change_tables(portal: Portal, names: Mapping[str, str], staging: str, kept:
     if os.path.exists(going) and b"CREATE" in _read(going):
         lines.append(f"Views, triggers, routines and events that were there are in {kept}/{_GOING}.")
     return [*lines, *_cut(portal, old, live), *_strangers(portal, live)]
+
+
+def _end_renames(portal: Portal) -> None:
+    """End the statement that moves the tables: the server may go on with it after its client was killed."""
+    ours = _text(f"RENAME TABLE %{_restoring(portal)}%")
+    moving = f"FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND INFO LIKE {ours}"
+    end = time.monotonic() + _ENDING
+    while True:
+        running = _rows(portal, f"SELECT ID {moving}")
+        if not running:
+            return
+        if time.monotonic() > end:
+            raise BackupError("The server still moves tables. See SHOW FULL PROCESSLIST, then roll back again.")
+        for number in running:
+            with contextlib.suppress(BackupError):  # it has ended just now
+                _sql(portal, f"KILL {int(number)}")
+        time.sleep(0.2)
+
+
+def _return_tables(portal: Portal, names: Mapping[str, str], base: str, moved: bool) -> list[str]:
+    """Undo ``_change_tables``, as far as it got. What came from the backup, and was changed since, is kept aside."""
+    new, old, live = names["new"], names["old"], portal.name
+    aside = f"{live[:40]}_abandoned_{old.rpartition('_')[2]}"[:64]
+    lines = []
+    if not moved:
+        _load(portal, live, f"{base}/{_TRIGGERS}")  # they go before the tables do
+        lines.append("The tables had not changed places.")
+    else:
+        if not _tables(portal, aside):
+            _cut(portal, old, live)
+            moves = [
+                f"{_quoted(live)}.{_quoted(name)} TO {_quoted(aside)}.{_quoted(name)}" for name in _tables(portal, live)
+            ]
+            moves += [
+                f"{_quoted(old)}.{_quoted(name)} TO {_quoted(live)}.{_quoted(name)}" for name in _tables(portal, old)
+            ]
+            _sql(
+                portal,
+                f"SET SESSION lock_wait_timeout = 60; "
+                f"CREATE DATABASE IF NOT EXISTS {_quoted(aside)} CHARACTER SET utf8mb4; "
+                f"{_drops(portal, live)}; {f'RENAME TABLE {chr(44).join(moves)}' if moves else 'DO 0'}",
+            )
+        lines += _cut(portal, live, aside)
+        _sql(portal, _drops(portal, live))
+        _load(portal, live, f"{base}/{_GOING}")
+        lines.append(f"The tables are as they were before; those from the backup are in the database {aside}.")
+    _sql(portal, f"DROP DATABASE IF EXISTS {_quoted(new)}; DROP DATABASE IF EXISTS {_quoted(old)}")
+    return lines
 
 
 def _lost(problem: BackupError) -> bool:
@@ -606,6 +812,14 @@ def _disk(path: str) -> tuple[int, str]:
     return os.stat(path).st_dev, max((mount for mount in mounts() if _below(path, mount)), key=len, default="/")
 
 
+def _refuse_mount(path: str, mounted: Sequence[str]) -> None:
+    if mounted:
+        raise BackupError(
+            f"{mounted[0]} is a file system of its own, which cannot change places. Nothing was changed. Unmount "
+            "it first; afterwards mount it elsewhere, and copy what came back onto it."
+        )
+
+
 def _below(path: str, folder: str) -> bool:
     return f"{path}/".startswith(f"{folder.rstrip('/')}/")
 
@@ -637,10 +851,6 @@ def _open_roots_alone(path: str) -> int:
 def _kept(staging: str) -> str:
     now = datetime.datetime.now(datetime.timezone.utc)
     return f"{os.path.splitext(staging)[0]}.before-{now:%Y%m%dT%H%M%SZ}"
-
-
-def _journal(portal: Portal) -> str:
-    return os.path.join(_state.STATE, "backups", f"{portal.site}.restoring.json")
 
 
 def _restoring(portal: Portal) -> str:

@@ -22,33 +22,35 @@ _FIXED = ("/etc/", "/proc/", "/var/lib/chamilo-hardening/", "/run/chamilo-harden
 # Plain opens that were looked at: why they cannot be led astray, and where (file:function).
 REVIEWED = {
     "own state and settings, in directories that root alone can write": """
-        _acme.py:attempts _acme.py:bundle _alert.py:addressee _alert.py:_sent _antivirus.py:scan
-        _antivirus.py:_scan_site _attacks/backups.py:_repository _audit/_traces.py:record _audit/_traces.py:settings
+        _acme.py:attempts _acme.py:bundle _alert.py:_sent _alert.py:addressee _antivirus.py:_scan_site
+        _antivirus.py:scan _attacks/backups.py:_repository _audit/_traces.py:record _audit/_traces.py:settings
         _audit/monitoring.py:_accounts_lost _audit/monitoring.py:_nobody _audit/monitoring.py:_sign
         _audit/permissions.py:_opened _audit/uploads.py:_late _backup.py:_compare_key _backup.py:_credentials
-        _backup.py:alone _backup_commands.py:_restored _backup_key.py:keep_key _backup_portal.py:portals
-        _backup_portal.py:remembered _daily.py:_alone _database_account.py:_locked _database_account.py:_remembered
-        _drill.py:_newest _env_memory.py:recall _hsts.py:_read _hsts.py:bound _integrity.py:read _migrate.py:migrate
-        _perms.py:_alone _records.py:note _records.py:read _renewal.py:configurations _restore.py:_written
-        _settings_memory.py:recall _state.py:holder _state.py:load _state.py:lock _state.py:noted _state.py:peek
-        _unlock.py:sites _updates.py:step _watch.py:configuration _watch.py:pulse _window.py:known _window.py:sites
+        _backup.py:alone _backup.py:holder _backup_commands.py:_restored _backup_key.py:keep_key
+        _backup_portal.py:journal _backup_portal.py:portals _backup_portal.py:remembered _daily.py:_alone
+        _database_account.py:_locked _database_account.py:_remembered _drill.py:_newest _env_memory.py:recall
+        _hsts.py:_read _hsts.py:bound _integrity.py:read _migrate.py:migrate _perms.py:_alone _records.py:note
+        _records.py:read _renewal.py:configurations _settings_memory.py:recall _state.py:holder _state.py:load
+        _state.py:lock _state.py:noted _state.py:peek _unlock.py:sites _updates.py:step _watch.py:configuration
+        _watch.py:pulse _window.py:known _window.py:sites
     """,
     "made in a directory of its own, or as another account than root": """
         _antivirus.py:_take_away _attacks/backups.py:first _attacks/backups.py:read_without_the_key
         _attacks/monitoring.py:__enter__ _attacks/permissions.py:_lays _attacks/permissions.py:_opens
-        _attacks/uploads.py:write _backup.py:_put_away _drill.py:_definers _drill.py:_digest _drill.py:_fetch_dump
-        _drill.py:_in_private _drill.py:_load _drill.py:_server _drill.py:_tables _fail2ban_filter.py:write
-        _restore.py:_load _restore.py:_make_way _restore.py:_read _restore.py:_write_objects
-        _restore.py:_write_triggers _restore.py:stage_database guide_prove.py:main
+        _attacks/uploads.py:write _backup.py:_put_away _drill.py:_definers _drill.py:_digest
+        _drill.py:_fetch_dump _drill.py:_in_private _drill.py:_load _drill.py:_server _drill.py:_tables
+        _fail2ban_filter.py:write _restore.py:_load _restore.py:_make_way _restore.py:_read
+        _restore.py:_write_objects _restore.py:_write_triggers _restore.py:stage_database guide_prove.py:main
     """,
     "configuration, packages and certificates of the host, in directories of root's": """
         _acme.py:_adopt _acme.py:self_sign _audit/https.py:_from_file _audit/https.py:_lineage
         _audit/updates.py:_versions _certificate.py:complaint _fail2ban.py:interpreter _fail2ban_filter.py:read
-        _links.py:_in_fstab _links.py:mounts _machine.py:_listening _php_settings.py:_entries _renewal.py:_file_serial
-        _renewal.py:_watch _running.py:_text
+        _links.py:_in_fstab _links.py:mounts _machine.py:_listening _php_settings.py:_entries
+        _renewal.py:_file_serial _renewal.py:_watch _running.py:_text
     """,
     "a directory to begin with, from which names are followed step by step": """
-        _acme.py:_challenge _antivirus.py:_tops _links.py:open_path _perms.py:_walked _restore.py:_open_roots_alone
+        _acme.py:_challenge _antivirus.py:_tops _links.py:open_path _perms.py:_walked
+        _restore.py:_open_roots_alone
     """,
     "a checksum alone is made of it, and the last link is not followed": "_integrity.py:_checksum",
     "an open descriptor, in the directory of secrets of systemd's or root's": "_database.py:secret_file",

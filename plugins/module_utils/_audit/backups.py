@@ -155,6 +155,8 @@ def _lost(look: Look, hours: float = _DAY, last: bool = False) -> str:
     for site, known in settings("backups").items():
         if not named(look.once(jobs), rf"\bchamilo-hardening\b.*--site {re.escape(site)}(?:\s|$)"):
             return f"no cron job saves {site} any more"
+        if os.path.exists(f"{RECORDS}/backups/{site}.restoring.json"):
+            return f"a restore of {site} is not finished: `chamilo-hardening status` shows where it stands"
         places = [str(known.get(name) or "") for name in ("repository", "offsite")]
         place = next(filter(None, reversed(places) if last else places), "")
         if not place:

@@ -679,6 +679,25 @@ def test_late_ones_are_told(folders: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert "dated in the future" in _backup.late()[0]
 
 
+def test_an_unfinished_restore_is_reported_each_day_and_by_the_backup(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folders / "chamilo" / "var").mkdir(parents=True)
+    told = made_up(folders, monkeypatch)
+    there = portal(folders, repository="/repository", offsite="", drills=False)
+    (folders / "etc" / "backups-campus.json").write_text(json.dumps(vars(there)))
+    (folders / "state" / "backups").mkdir(parents=True)
+    (folders / "state" / "backups" / "campus.restoring.json").write_text(json.dumps({"phase": "changing"}))
+    with pytest.raises(BackupError, match="made while a restore was not finished.* --abandon --site campus"):
+        _backup.backup(there)
+    (line,) = _backup.late()
+    assert "is not finished" in line and told[-1] == ("A restore is not finished", line)
+    with _backup.alone(there, "restore"):
+        assert _backup.holder(there).startswith("restore (process")
+        assert _backup.late() == ["Backups and drills are in time."]
+    assert _backup.holder(there) == ""
+
+
 def test_no_drill_is_late_where_none_are_made(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     monkeypatch.setattr(_backup, "tell", lambda _portal, title, _text: told.append(title))

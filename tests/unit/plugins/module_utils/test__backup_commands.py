@@ -130,6 +130,19 @@ def test_a_person_types_the_name(host, monkeypatch, typed, code):
     assert len(host.did) == (not code)
 
 
+def test_an_interrupted_restore_is_rolled_back(host, capsys, monkeypatch):
+    host.portals("campus")
+    monkeypatch.setattr(_restore, "abandon", lambda portal: [f"{portal.site} is as before."])
+    assert _program.main(["restore", "--abandon"]) == 0
+    assert "restore of campus.test: campus is as before." in capsys.readouterr().out
+    for words in (["host", "--abandon"], []):
+        assert _program.main(["restore", *words]) == 1
+        assert (
+            "Say what to restore (host, database, files, file or list), or --abandon alone" in capsys.readouterr().err
+        )
+    assert host.did == []
+
+
 def test_a_list_changes_nothing_and_asks_nothing(host, capsys):
     host.portals("campus")
     assert _program.main(["restore", "list", "--from", "offsite"]) == 0

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _program
+from ansible_collections.chamilo.hardening.plugins.module_utils import _backup, _backup_portal, _program, _state
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup_portal import Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
@@ -129,6 +130,21 @@ def test_status_tells_a_running_run_from_an_interrupted_one(desk: Desk) -> None:
     out = desk.type("status")[1]
     assert "INTERRUPTED: the run of https that began at 2026-11-25T00:00:00Z." in out
     assert "NOT LOADED: web has not read its present files." in out
+
+
+def test_status_shows_a_restore_that_is_not_finished(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    portal = Portal("campus", "campus.test", "/x")
+    monkeypatch.setattr(_backup_portal, "portals", lambda: [portal])
+    monkeypatch.setattr(_state, "STATE", str(desk.root / "state"))
+    with _backup.alone(portal, "restore"):
+        assert "RESTORE: Of campus.test, still going on: restore (process " in desk.type("status")[1]
+    (desk.root / "state" / "backups" / "campus.restoring.json").write_text('{"phase": "staged", "part": "database"}')
+    assert "RESTORE: The restore (database of campus.test) is not finished." in desk.type("status")[1]
+    (restore,) = json.loads(desk.type("status", "--json")[1])["restores"]
+    assert "Roll back: chamilo-hardening restore --abandon --site campus" in restore
+    (desk.root / "state" / "backups" / "campus.restoring.json").write_text("{")
+    code, out, err = desk.type("status")
+    assert code == 0 and "restoring.json cannot be read" in err and "No section is active" in out
 
 
 def test_what_it_says_harms_no_terminal(desk: Desk) -> None:

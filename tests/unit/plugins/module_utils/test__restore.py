@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any
 
 import pytest
@@ -18,7 +21,6 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils import _backup_portal, _restore, _state
 from ansible_collections.chamilo.hardening.plugins.module_utils._backup import Pair, Repository, Snapshot
 from ansible_collections.chamilo.hardening.plugins.module_utils._backup_portal import BackupError, Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError
 
 
 @pytest.fixture
@@ -71,40 +73,231 @@ def test_what_was_fetched_comes_in_and_what_was_there_is_kept(portal: Portal) ->
     assert _restore.finish(portal) == []
 
 
-@pytest.mark.parametrize("calls", range(8))
-def test_it_is_finished_whenever_it_was_cut_off(portal: Portal, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = planned(portal)
-    real: dict[str, Any] = {name: getattr(os, name) for name in ("rename", "unlink")}
+class Killed(BaseException):
+    """As by the kernel: nothing of the program runs after it."""
+
+
+def killed_after(calls: int, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> bool:
+    """Have it killed before so many steps that change a file system, or statements. Whether that was before its end."""
     left = [calls]
 
-    def limited(name: str) -> Any:
-        def call(*arguments: Any) -> Any:
+    def limited(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **more: Any) -> Any:
             if not left[0]:
-                raise KeyboardInterrupt
+                raise Killed
             left[0] -= 1
-            return real[name](*arguments)
+            return real(*arguments, **more)
 
         return call
 
-    exchange = _restore.exchange
     with monkeypatch.context() as patch:
-        for name in real:
-            patch.setattr(os, name, limited(name))
-        patch.setattr(_restore, "exchange", lambda *paths: limited_exchange(paths))
-
-        def limited_exchange(paths: tuple[str, str]) -> None:
-            if not left[0]:
-                raise KeyboardInterrupt
-            left[0] -= 1
-            exchange(*paths)
-
+        for name in ("rename", "unlink", "mkdir", "rmdir"):
+            patch.setattr(os, name, limited(getattr(os, name)))
+        for name in ("exchange", "_sql"):
+            patch.setattr(_restore, name, limited(getattr(_restore, name)))
         try:
+            act()
+        except Killed:
+            return True
+    return False
+
+
+def looks_as_before(portal: Portal) -> None:
+    root = Path(portal.folder)
+    assert sorted(path.name for path in root.iterdir()) == ["later", "var"]
+    assert (root / "var" / "lesson").read_text() == "spoilt"
+    assert (root / "later").read_text() == "came after the backup"
+
+
+@pytest.mark.parametrize("kernel", [True, False], ids=["in one step", "in three steps"])
+def test_it_is_resumed_or_rolled_back_whenever_it_was_killed(
+    portal: Portal, kernel: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each step it takes; and a roll back is resumed as well. Where it stands is shown in between."""
+    if not kernel:
+
+        class Old:
+            def renameat2(self, *_arguments: Any) -> int:
+                return -1
+
+        monkeypatch.setattr(_restore.ctypes, "CDLL", lambda *_a, **_k: Old())
+        monkeypatch.setattr(_restore.ctypes, "get_errno", lambda: errno.EINVAL)
+    phases, calls, over = set(), 0, False
+    while not over:
+        made = planned(portal)
+        over = not killed_after(calls, monkeypatch, lambda: _restore.finish(portal))
+        if not over:
+            phases.add(_backup_portal.journal(portal)["phase"])
+            assert "is not finished" in _backup_portal.unfinished(portal)
+            began = calls % 7
+            killed_after(began, monkeypatch, lambda: _restore.abandon(portal))
+            if os.path.exists(_restore._journal(portal)):
+                _restore.abandon(portal)
+            looks_as_before(portal)
+            assert _backup_portal.unfinished(portal) == "" and not os.path.lexists(made.staging)
+            for left in Path(portal.folder).parent.glob(".chamilo.*"):
+                shutil.rmtree(left)
+            made = planned(portal)
+            killed_after(calls, monkeypatch, lambda: _restore.finish(portal))
             _restore.finish(portal)
-        except KeyboardInterrupt:
-            pass  # killed here
-    _restore.finish(portal)
-    looks_right(portal, made.kept)
+        looks_right(portal, made.kept)
+        assert not os.path.lexists(made.staging) and _backup_portal.unfinished(portal) == ""
+        shutil.rmtree(portal.folder)
+        shutil.rmtree(f"{made.kept}{portal.folder}/new")
+        shutil.move(f"{made.kept}{portal.folder}", portal.folder)
+        shutil.rmtree(made.kept)
+        calls += 1
+    assert phases == {"staged", "changing"} and calls > 15
+
+
+def test_what_cannot_change_places_is_found_before_anything_does(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a file is immutable: the kernel refuses its exchange, and that of nothing before it."""
+    portal, made, server = with_database(portal, monkeypatch)
+    real = _restore.exchange
+
+    def refused(one: str, other: str) -> None:
+        if one.endswith("/var"):
+            raise BackupError(f"{other} cannot change places with {one}: {os.strerror(errno.EPERM)}.")
+        real(one, other)
+
+    monkeypatch.setattr(_restore, "exchange", refused)
+    made.journal["swaps"].reverse()  # others come before it
+    made.write_down()
+    with pytest.raises(BackupError, match=r"var cannot be replaced: .*Nothing was changed\. .*lsattr -d .*/var "):
+        _restore.finish(portal)
+    assert server.said == [] and _backup_portal.unfinished(portal) == ""
+    looks_as_before(portal)
     assert not os.path.lexists(made.staging)
+
+
+def test_sparse_files_are_reported_and_need_no_room_for_their_holes(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = work(portal)
+    used, fetched = Path(portal.folder, "var", "big"), Path(f"{made.staging}{portal.folder}", "var", "big")
+    for path in (used, fetched):
+        with open(path, "wb") as stream:
+            stream.truncate(1 << 40)
+    monkeypatch.setattr(_restore._backup, "restores_sparse", lambda: True)
+    nodes = [{"path": str(used), "size": 1 << 40}]
+    monkeypatch.setattr(made, "place", SimpleNamespace(nodes=lambda _snapshot: nodes))
+    made._room(True)
+    made._holes()
+    assert made.left == [f"Sparse files came back with their holes: {used}."]
+    os.unlink(fetched)
+    with open(used, "wb") as stream:
+        stream.truncate(2 << 20)
+    fetched.write_bytes(bytes(2 << 20))
+    made.left.clear()
+    made._holes()
+    (line,) = made.left
+    assert line.startswith("Sparse files came back without their holes") and line.endswith(f"{used}.")
+    monkeypatch.setattr(_restore._backup, "restores_sparse", lambda: False)
+    with pytest.raises(BackupError, match="MB free, the restore needs"):
+        made._room(True)
+
+
+@pytest.mark.parametrize(
+    ("phase", "words"),
+    [
+        ("fetching", "was being fetched; nothing was changed."),
+        ("staged", "nothing was changed for good."),
+        ("changing", "some may be from the backup and some from before."),
+        ("abandoning", "It was being rolled back"),
+    ],
+)
+def test_where_an_unfinished_restore_stands_is_said(portal: Portal, phase: str, words: str) -> None:
+    made = planned(portal)
+    made.write_down(phase)
+    said = _backup_portal.unfinished(portal)
+    assert words in said and "(host of campus.test from run)" in said
+    assert "Resume: chamilo-hardening restore host --site campus --confirm campus.test." in said
+    assert said.endswith("Roll back: chamilo-hardening restore --abandon --site campus")
+    Path(_restore._journal(portal)).write_text("{")
+    with pytest.raises(BackupError, match="restoring.json cannot be read"):
+        _backup_portal.unfinished(portal)
+
+
+def test_a_restore_that_is_resumed_fetches_nothing_again(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = planned(portal)
+    lines = _restore.restore(portal, "host")
+    assert lines[0] == "The restore that was interrupted is resumed." and made.kept in lines[1]
+    looks_right(portal, made.kept)
+    shutil.rmtree(made.kept)
+    planned(portal)
+    monkeypatch.setattr(_restore, "_found", lambda *_words: (_ for _ in ()).throw(BackupError("looked for")))
+    with pytest.raises(BackupError, match="looked for"):
+        _restore.restore(portal, "host", run="another")
+
+
+class Databases:
+    """A server that knows which tables each database has, and moves them all or none."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.has = {"chamilo": ["course", "old"], "chamilo_restoring": ["course", "new"]}
+        self.rows = {("chamilo", "course"): "spoilt", ("chamilo_restoring", "course"): "as it was"}
+        self.objects = "views-and-programs"
+        monkeypatch.setattr(_restore, "_tables", lambda _portal, name: sorted(self.has.get(name, [])))
+        monkeypatch.setattr(_restore, "_sql", self.sql)
+
+    def sql(self, _portal: Portal, sql: str, database: str = "", source: IO[bytes] | None = None) -> str:
+        if sql.startswith("\nSELECT 'VIEW'") and "'chamilo'" in sql:
+            return f"VIEW\t{self.objects}" if self.objects else ""
+        if source:
+            self.objects = source.read().decode().removeprefix("CREATE ")
+        if "DROP VIEW IF EXISTS `chamilo`" in sql:
+            self.objects = ""
+        for statement in sql.split("; "):
+            for found in re.findall(r"`(\w+)`\.`(\w+)` TO `(\w+)`\.`(\w+)`", statement):
+                self.has[found[0]].remove(found[1])
+                self.has.setdefault(found[2], []).append(found[3])
+                if found[:2] in self.rows:
+                    self.rows[found[2:]] = self.rows.pop(found[:2])
+            dropped = re.fullmatch(r"DROP DATABASE IF EXISTS `(\w+)`", statement)
+            if dropped:
+                assert not self.has.get(dropped[1]) or dropped[1] == "chamilo_restoring"
+                self.has.pop(dropped[1], None)
+        return ""
+
+
+def test_tables_are_rolled_back_with_the_files(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed before each statement and step, also of the roll back."""
+    portal = replace(portal, name="chamilo")
+    calls, over, moved = 0, False, 0
+    while not over:
+        with monkeypatch.context() as patch:
+            made = planned(portal)
+            made.journal["database"] = NAMES
+            made.write_down()
+            for name in ("views-and-programs", "triggers", "coming"):
+                Path(made.staging, f"{name}.sql").write_text(f"CREATE {name}")
+            server = Databases(patch)
+            over = not killed_after(calls, patch, lambda: _restore.finish(portal))
+            if not over:
+                for again in (calls * 7 + 3) % 19, 11, calls % 5, 100:
+                    if os.path.exists(_restore._journal(portal)):
+                        killed_after(again, patch, lambda: _restore.abandon(portal))
+                assert server.objects in ("views-and-programs", "triggers")
+                assert sorted(server.has.pop("chamilo")) == ["course", "old"]
+                assert server.rows["chamilo", "course"] == "spoilt"
+                looks_as_before(portal)
+                if "chamilo_abandoned_x" in server.has:
+                    moved += 1
+                    assert sorted(server.has.pop("chamilo_abandoned_x")) == ["course", "new"]
+                    assert server.objects == "views-and-programs"
+                server.has.pop("chamilo_restoring", None)
+                assert not any(server.has.values())
+            for left in Path(portal.folder).parent.glob(".chamilo.*"):
+                shutil.rmtree(left)
+            calls += 1
+    assert moved > 5
+
+
+def test_nothing_is_rolled_back_where_nothing_is_unfinished(portal: Portal) -> None:
+    with pytest.raises(BackupError, match="No restore of campus.test is unfinished. Nothing was changed"):
+        _restore.abandon(portal)
 
 
 def test_what_came_after_a_restore_stays_where_only_its_end_is_missing(
@@ -350,6 +543,7 @@ def test_folders_follow_tables_also_where_the_restore_was_killed_between_them(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(_restore, "_rehearse", lambda _swaps: None)
         patch.setattr(_restore, "_change_places", killed)
         _restore.finish(portal)
     assert any("RENAME TABLE" in words for words in server.said)
@@ -413,7 +607,7 @@ def test_who_asks_for_less_does_not_finish_a_restore_of_more(
         finishing = f"chamilo-hardening restore {begun} --site campus --confirm campus.test"
         assert str(raised.value) == (
             f"A restore of the {begun} of campus.test was begun and is not finished. Nothing was changed. "
-            f"Finish it first: {finishing}"
+            f"Finish it first: {finishing} or roll it back: chamilo-hardening restore --abandon --site campus"
         )
 
 
@@ -571,7 +765,7 @@ def test_a_link_of_the_web_users_leads_nothing_out_of_the_portal(portal: Portal,
     os.rename(f"{portal.folder}/var", f"{portal.folder}/aside")
     os.symlink(etc, f"{portal.folder}/var")
     os.chown(f"{portal.folder}/var", os.geteuid() or 12345, -1, follow_symlinks=False)
-    with pytest.raises(PermsError, match="somebody else than root"):
+    with pytest.raises(BackupError, match=r"somebody else than root.*Nothing was changed"):
         _restore.finish(portal)
     assert (etc / "lesson").read_text() == "root's"
     with pytest.raises(BackupError, match=r"somebody else than root.*Nothing was changed"):
@@ -593,7 +787,7 @@ def test_a_folder_is_made_in_what_is_open(portal: Portal, tmp_path: Path, monkey
     made._swap(f"{made.staging}{portal.folder}/new/deep/file", f"{portal.folder}/new/deep/file")
     made.write_down()
     monkeypatch.setattr(_restore.os, "mkdir", swapped)
-    with pytest.raises(OSError, match="Not a directory|symbolic links"):
+    with pytest.raises(BackupError, match="Not a directory|symbolic links"):
         _restore.finish(portal)
     assert secret.stat().st_mode & 0o777 == 0o700 and not list(secret.iterdir())
 

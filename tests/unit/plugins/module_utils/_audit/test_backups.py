@@ -37,13 +37,13 @@ class Host:
         self.records.mkdir()
         self.jobs = ()
         monkeypatch.setattr(backups, "PLACES", (str(self.place),))
-        monkeypatch.setattr(_traces, "RECORDS", str(self.records))
         self.settings = tmp_path / "settings"
         self.settings.mkdir()
         self.program = tmp_path / "chamilo-hardening"
         self.processes = [Process(9, 1, "cron", 0)]
         for module in (_traces, backups):
             monkeypatch.setattr(module, "SETTINGS", str(self.settings))
+            monkeypatch.setattr(module, "RECORDS", str(self.records))
         monkeypatch.setattr(_traces, "PROGRAM", str(self.program))
 
     def look(self, root=True):
@@ -267,6 +267,14 @@ TAKEN = {
         "no cron job saves campus",
     ),
     "cron": (lambda host: host.processes.clear(), {*NIGHTLY, "restore_tested"}, "cron does not run"),
+    "the end of a restore": (
+        lambda host: (
+            (host.records / "backups").mkdir(),
+            (host.records / "backups/campus.restoring.json").write_text("{}"),
+        ),
+        {*NIGHTLY, "restore_tested"},
+        "a restore of campus is not finished",
+    ),
     "the key": (
         lambda host: (host.settings / "backups-campus.key").unlink(),
         {*NIGHTLY, "restore_tested"},
