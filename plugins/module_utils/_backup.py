@@ -449,7 +449,11 @@ def dumping(portal: Portal) -> Iterator[tuple[list[str], tuple[int, ...]]]:
         if not known.files:
             raise BackupError(" ".join(known.problems))
         login = _database.Account(
-            known.get("DATABASE_USER"), known.secret("DATABASE_PASSWORD"), portal.host, portal.port
+            known.get("DATABASE_USER"),
+            known.secret("DATABASE_PASSWORD"),
+            portal.host,
+            portal.port,
+            authority=_database.authority(portal.host),
         )
         reading = _database._options(login)
         try:

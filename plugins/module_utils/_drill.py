@@ -129,6 +129,7 @@ class _Drill:
         try:
             tables = self._fetch_dump(pair, scratch)
             self._fetch_files(pair, scratch, sample)
+            _without_tls(f"{scratch}/files{self.saved}")
             _give(scratch)
             with _server(scratch) as server:
                 self._load(server, scratch)
@@ -443,6 +444,30 @@ def _stranger(network: bool = False) -> list[str]:
     alone = [] if network else ["unshare", "--net", "--"]
     become = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--no-new-privs", "--inh-caps=-all"]
     return [*alone, *become, "--pdeathsig=KILL", "--", "nice", "-n", "19"]
+
+
+# PDO's options for TLS in the configuration of Doctrine: by number, or as constants of either class.
+_TLS = re.compile(
+    rb"^[ \t]*(?:\"?10(?:0[789]|1[014])\"?|!php/const(?::|[ \t]+)\\?[\w\\]*::(?:MYSQL_)?ATTR_SSL_\w+)[ \t]*:[^\n]*\n?",
+    re.MULTILINE,
+)
+_CONFIGURED = 1 << 20  # bytes of a file of configuration
+
+
+def _without_tls(root: str) -> None:
+    """Have the restored portal ask its database, behind a socket here, for no TLS, as one elsewhere may demand."""
+    for folder, _folders, names in os.walk(f"{root}/config"):
+        for name in names:
+            path = os.path.join(folder, name)
+            if not name.endswith((".yaml", ".yml")) or not stat.S_ISREG(os.lstat(path).st_mode):
+                continue
+            with open(path, "r+b") as stream:
+                text = stream.read(_CONFIGURED)
+                plain = _TLS.sub(b"", text)
+                if plain != text and not stream.read(1):
+                    stream.seek(0)
+                    stream.write(plain)
+                    stream.truncate()
 
 
 def _give(scratch: str) -> None:

@@ -887,7 +887,9 @@ def _server(portal: Portal) -> list[str]:
     """How the programs of the server log in: as root of the one on this host, or as told on another."""
     if portal.local:
         return ["--no-defaults", "--user=root", f"--socket={_socket(portal)}"]
-    return [f"--defaults-file={_login(portal)}", f"--host={portal.host}", f"--port={portal.port}"]
+    there = [f"--defaults-file={_login(portal)}", f"--host={portal.host}", f"--port={portal.port}"]
+    authority = _database.authority(portal.host)
+    return [*there, f"--ssl-ca={authority}", "--ssl-verify-server-cert"] if authority else there
 
 
 def _sql(portal: Portal, sql: str, database: str = "", source: IO[bytes] | None = None) -> str:

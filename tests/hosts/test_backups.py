@@ -8,14 +8,16 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.hosts.conftest import RUN, Cell
 from tests.hosts.hardening import Playbook, into_a_release, missing_from_the_portal
 from tests.hosts.test_database import two_hosts
-from tests.playbook import PlayError
+from tests.playbook import PlayError, play
 from tests.testbed import authority, hosts, images, store, vhosts
 from tests.testbed.hosts import Host
 from tests.testbed.store import Store
@@ -712,6 +714,33 @@ else:
     job.kill()
 print("killed" if job.wait() == -9 else "done before")
 """
+
+
+@pytest.mark.long
+def test_a_database_elsewhere_that_demands_tls_is_saved_tried_and_comes_back(
+    make: Callable[..., Host], tmp_path: Path
+) -> None:
+    web, base = two_hosts(make)
+    path = tmp_path / "two.yml"
+    settings = {"chamilo_database_bind_address": base.address, "chamilo_database_clients": [web.address]}
+    groups = {
+        "chamilo_web": {"hosts": {web.domain: web.quick_inventory()}},
+        "chamilo_db": {"hosts": {base.domain: {**base.quick_inventory(), **settings}}},
+    }
+    path.write_text(yaml.safe_dump({"chamilo": {"children": groups}}))
+    variables = {"chamilo_backups_key_folder": str(tmp_path / "keys")}
+    play("harden", path, "--tags", "database", variables=variables)
+    base.run(["mariadb", "-e", "SET GLOBAL require_secure_transport = ON"])
+    play("harden", path, "--limit", web.domain, "--tags", "backups", variables=variables)
+    assert record(web)["drill"]["ok"], record(web)
+    assert web.wait("/").status == 200
+    sums = "CHECKSUM TABLE chamilo.user, chamilo.course, chamilo.settings"
+    before = base.run(["mariadb", "-N", "-e", sums]).stdout
+    base.run(["mariadb", "-e", "DELETE FROM chamilo.course"])
+    base.run(["mariadb", "-e", "CREATE USER chief@'%' IDENTIFIED BY 'chief-1'; GRANT ALL ON *.* TO chief@'%'"])
+    web.put(f"/etc/chamilo-hardening/restore-{SITE}.cnf", "[client]\nuser=chief\npassword=chief-1\n", "0600")
+    program(web, "restore", "database", "--confirm", web.domain)
+    assert base.run(["mariadb", "-N", "-e", sums]).stdout == before
 
 
 # Kills a restore at a moment, or as soon as its journal reaches a phase.

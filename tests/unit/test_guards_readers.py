@@ -39,8 +39,9 @@ REVIEWED = {
         _attacks/monitoring.py:__enter__ _attacks/permissions.py:_lays _attacks/permissions.py:_opens
         _attacks/uploads.py:write _backup.py:_put_away _drill.py:_definers _drill.py:_digest
         _drill.py:_fetch_dump _drill.py:_in_private _drill.py:_load _drill.py:_server _drill.py:_tables
-        _fail2ban_filter.py:write _restore.py:_load _restore.py:_make_way _restore.py:_read
-        _restore.py:_write_objects _restore.py:_write_triggers _restore.py:stage_database guide_prove.py:main
+        _drill.py:_without_tls _fail2ban_filter.py:write _restore.py:_load _restore.py:_make_way
+        _restore.py:_read _restore.py:_write_objects _restore.py:_write_triggers _restore.py:stage_database
+        guide_prove.py:main
     """,
     "configuration, packages and certificates of the host, in directories of root's": """
         _acme.py:_adopt _acme.py:self_sign _audit/https.py:_from_file _audit/https.py:_lineage

@@ -158,6 +158,32 @@ def test_a_login_page_is_known_when_it_is_seen(server: dict[str, tuple[int, str,
     assert "leads nowhere" in _drill._login_page("campus.test")
 
 
+def test_the_restored_portal_asks_for_no_tls_of_its_database(tmp_path: Path) -> None:
+    """Its database, which speaks none, is behind a socket; the one in use is on another host and demands it."""
+    configured = """\
+doctrine:
+    dbal:
+        options:
+            # PDO::MYSQL_ATTR_SSL_CA
+            1009: /usr/local/share/chamilo-hardening/database.pem
+            1014: true
+            1002: "SET SESSION sql_mode = ''"
+            !php/const PDO::MYSQL_ATTR_SSL_CA: /etc/ssl/ca.pem
+            !php/const:Pdo\\Mysql::ATTR_SSL_VERIFY_SERVER_CERT: true
+            !php/const PDO::ATTR_TIMEOUT: 5
+"""
+    path = tmp_path / "config" / "packages" / "prod" / "zz.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(configured)
+    outside = tmp_path / "outside.yaml"
+    outside.write_text(configured)
+    (path.parent / "link.yaml").symlink_to(outside)
+    _drill._without_tls(str(tmp_path))
+    left = path.read_text().splitlines()
+    assert len(left) == 6 and "1002" in left[4] and "ATTR_TIMEOUT" in left[5]
+    assert outside.read_text() == configured
+
+
 def test_results_are_dated_and_a_hundred_are_kept(portal: Portal, tmp_path: Path) -> None:
     folder = tmp_path / "state" / "backups" / "drills"
     folder.mkdir(parents=True)

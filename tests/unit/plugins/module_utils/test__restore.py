@@ -295,6 +295,16 @@ def test_tables_are_rolled_back_with_the_files(portal: Portal, monkeypatch: pyte
     assert moved > 5
 
 
+def test_a_database_elsewhere_is_asked_over_tls_where_the_portal_does(
+    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_restore._database, "AUTHORITY", str(tmp_path / "database.pem"))
+    assert len(_restore._server(portal)) == 3
+    (tmp_path / "database.pem").write_text("x")
+    assert _restore._server(portal)[3:] == [f"--ssl-ca={tmp_path}/database.pem", "--ssl-verify-server-cert"]
+    assert _restore._server(replace(portal, host="localhost"))[0] == "--no-defaults"
+
+
 def test_nothing_is_rolled_back_where_nothing_is_unfinished(portal: Portal) -> None:
     with pytest.raises(BackupError, match="No restore of campus.test is unfinished. Nothing was changed"):
         _restore.abandon(portal)
