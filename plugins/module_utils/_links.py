@@ -41,6 +41,13 @@ def mounts(mountinfo: str = "/proc/self/mountinfo") -> dict[str, str]:
     return {_unescaped(field[4]): field[field.index("-", 6) + 1] for field in fields}
 
 
+def served_by_users(mountinfo: str = "/proc/self/mountinfo") -> set[str]:
+    """The mount points of file systems that a program of somebody else than root serves: it could keep root waiting."""
+    with open(mountinfo, encoding="utf-8", errors="surrogateescape") as file:
+        fields = [line.split() for line in file]
+    return {_unescaped(field[4]) for field in fields if re.search(r"\buser_id=(?!0\b)", field[-1])}
+
+
 def mounts_on_the_way(folder: str) -> list[str]:
     """The mount points at or above a folder, but the root: ``not_mounted`` asks for them later, after a boot."""
     real = f"{os.path.realpath(folder)}/"

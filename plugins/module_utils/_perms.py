@@ -28,12 +28,17 @@ import struct
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._links import DIRECTORY as _DIRECTORY
 from ansible_collections.chamilo.hardening.plugins.module_utils._links import FILE as _FILE
-from ansible_collections.chamilo.hardening.plugins.module_utils._links import mounts, open_path, shown
+from ansible_collections.chamilo.hardening.plugins.module_utils._links import (
+    mounts,
+    open_path,
+    served_by_users,
+    shown,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._release import MAPPED, Release, seen
 
 _ENOUGH = 192  # directories that wait: from here on several processes share them
@@ -47,6 +52,7 @@ _IN_ONE = 5_000_000  # entries of one directory
 _SECONDS = 3600.0  # against somebody who makes files faster than they are looked at
 _FS_IOC_GETFLAGS = 0x80086601
 _IMMUTABLE = 0x30  # FS_IMMUTABLE_FL | FS_APPEND_FL
+_DENIED = (errno.EACCES, errno.EPERM)
 _NAMELESS = {
     stat.S_IFIFO: "a FIFO",
     stat.S_IFSOCK: "a socket",
@@ -395,6 +401,7 @@ class Root:
     path: str  # relative to the tree; empty for the tree itself
     device: int
     inode: int
+    squashed: bool = False  # root may not work there, as on NFS with root_squash: the web user does
 
 
 def open_trusted(path: str, start: int = -1) -> int:
@@ -418,9 +425,10 @@ class Tree:
     """The tree and its declared parts, open, with what must not be crossed.
 
     ``partly``: a part that cannot be trusted is ``unfinished``, and no reason to leave the others as they are.
+    ``check``: nothing may be changed, not even for a try.
     """
 
-    def __init__(self, order: Order, partly: bool = False) -> None:
+    def __init__(self, order: Order, partly: bool = False, check: bool = False) -> None:
         self.order = order
         self.policy = Policy(order)
         self.roots: list[Root] = []
@@ -435,7 +443,7 @@ class Tree:
             self._not_the_system(top, order.path)
             for part in order.roots:
                 try:
-                    self._declared(part, top)
+                    self._declared(part, top, check)
                 except PermsError as problem:
                     if not partly:
                         raise
@@ -452,15 +460,28 @@ class Tree:
         real = os.readlink(f"/proc/self/fd/{top}")
         self.mounted = set(self._mounted(real))
 
-    def _declared(self, part: str, top: int) -> None:
-        handle = open_trusted(part, top)
+    def _declared(self, part: str, top: int, check: bool) -> None:
+        squashed = False
+        try:
+            handle = open_trusted(part, top)
+        except PermsError as problem:
+            if getattr(problem.__cause__, "errno", 0) not in _DENIED:
+                raise
+            with _as_web(self.order):
+                handle = open_trusted(part, top)
+            squashed = True
         try:
             self._not_the_system(handle, part)
         except PermsError:
             os.close(handle)
             raise
         status = os.fstat(handle)
-        self.roots.append(Root(handle, part, status.st_dev, status.st_ino))
+        if not (squashed or check or status.st_dev == self.roots[0].device):
+            try:
+                os.fchmod(handle, stat.S_IMODE(status.st_mode))
+            except OSError as problem:
+                squashed = problem.errno in _DENIED and not _flags(handle) & _IMMUTABLE
+        self.roots.append(Root(handle, part, status.st_dev, status.st_ino, squashed))
 
     def _laid(self, top: int) -> None:
         """Whether the release is the web user's own, and when it was laid."""
@@ -607,8 +628,12 @@ def run(
         wanted = _DEEPEST + 200 if hard == resource.RLIM_INFINITY else min(hard, _DEEPEST + 200)
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     with contextlib.closing(_Listing("" if check else listing, patience)) as suspects:
-        with contextlib.closing(Tree(order, partly)) as tree:
-            found = _walked(_Walk(tree, check, time.monotonic() + patience, suspects), processes)
+        with contextlib.closing(Tree(order, partly, check)) as tree:
+            until = time.monotonic() + patience
+            found = _walked(_Walk(tree, check, until, suspects), processes)
+            if any(root.squashed for root in tree.roots):
+                with _as_web(order):
+                    found.add(_walked(_Walk(tree, check, until, suspects, squashed=True), 1))
             unfinished = tree.unfinished or found.unfinished
         if unfinished:
             raise PermsError(unfinished)
@@ -620,6 +645,21 @@ def run(
         names.sort()
         del names[_LISTED:]
     return found
+
+
+@contextlib.contextmanager
+def _as_web(order: Order) -> Iterator[None]:
+    """Where root may not: as the web user, to whom the data belongs."""
+    groups, group = os.getgroups(), os.getegid()
+    os.setgroups(sorted(order.web_groups))
+    os.setegid(min(order.web_groups))
+    os.seteuid(order.web)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
 
 
 def _walked(walk: _Walk, processes: int) -> Found:
@@ -693,8 +733,9 @@ def _share(walk: _Walk, jobs: Sequence[Job], processes: int) -> None:
 class _Walk:
     """One process on its way through the tree."""
 
-    def __init__(self, tree: Tree, check: bool, until: float, listing: _Listing) -> None:
+    def __init__(self, tree: Tree, check: bool, until: float, listing: _Listing, squashed: bool = False) -> None:
         self.tree = tree
+        self.squashed = squashed  # the roots where root may not work, or all others
         self.listing = listing
         self.check = check
         self.until = until
@@ -706,6 +747,8 @@ class _Walk:
         """The roots themselves."""
         waiting: deque[Job] = deque()
         for root in self.tree.roots:
+            if root.squashed != self.squashed:
+                continue
             place = self.tree.policy.of(root.path) if root.path else self.tree.policy.top
             if place.want is None:
                 continue
@@ -801,7 +844,8 @@ class _Walk:
         try:
             below = os.open(name, _DIRECTORY, dir_fd=handle)
         except OSError as problem:
-            self._moved(path, problem)
+            if problem.errno not in _DENIED or not self._claimed(handle, name):
+                self._moved(path, problem)
             return None
         status = os.fstat(below)
         elsewhere = self._elsewhere(status, root)
@@ -813,6 +857,14 @@ class _Walk:
         self.found.entries += 1
         self._directory(below, path, place, status)
         return below
+
+    def _claimed(self, handle: int, name: str) -> bool:
+        """Whether it is a root that is walked on its own."""
+        try:
+            status = os.stat(name, dir_fd=handle, follow_symlinks=False)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) in self.tree.claimed
 
     def _moved(self, path: str, problem: OSError) -> None:
         """What has gone is no fault. What was exchanged is left alone, and said."""
@@ -1307,7 +1359,7 @@ def order(
     for name in ("exclude", "roots", "acknowledged"):
         for pattern in given.get(name) or ():
             below_path(names[name], pattern)
-    return Order(
+    made = Order(
         path,
         (*own, *built_in(profile, owner, group, account.pw_uid)),
         account.pw_uid,
@@ -1318,6 +1370,27 @@ def order(
         tuple(given.get("acknowledged") or ()),
         opened if profile == "production" else 0,
     )
+    return replace(made, roots=(*made.roots, *_disks(made)))
+
+
+def _disks(order: Order) -> Iterator[str]:
+    """File systems of their own on which data of the web user's lies, as a disk or an NFS share for var/upload."""
+    policy = Policy(order)
+    starts = {os.path.realpath(os.path.join(order.path, part)): part for part in ("", *order.roots)}
+    users = served_by_users()
+    for point in sorted(mounts()):
+        real = max((start for start in starts if point.startswith(f"{start}/")), key=len, default="")
+        if not real or point in users:
+            continue
+        name = f"{starts[real]}{point[len(real) :]}".strip("/")
+        want = policy.of(name).want
+        try:
+            devices = {os.lstat(path).st_dev for path in (os.path.dirname(point), "/")}
+            own = os.lstat(point).st_dev not in devices  # not a part of the system's, shown here as well
+        except OSError:  # unmounted meanwhile
+            continue
+        if own and want is not None and want.owner == order.web:
+            yield name
 
 
 def _rule(where: str, given: Mapping[str, Any]) -> Rule:

@@ -106,6 +106,9 @@ options:
       - Parts of the tree that may be a file system of their own, or behind a link, such as V(var).
       - A link is followed where the link and the folder it lies in are root's. One that somebody else could have laid
         ends the run.
+      - A file system of its own on which the web user's data lies, as a disk or an NFS share for V(var/upload), is
+        discovered and need not be named. Where root may do nothing there (C(root_squash)), it is worked on as the web
+        user. What that may not change either is in RV(refused).
     type: list
     elements: str
     default: []

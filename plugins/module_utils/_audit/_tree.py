@@ -199,16 +199,14 @@ class _Walk:
         while pending:
             folder, below, area, open_ = pending.pop()
             try:
-                with os.scandir(folder) as entries:
-                    listed = sorted(entries, key=lambda entry: entry.name)
+                listed = self._listed(folder)
             except OSError:
                 self.seen.unread.add(below or ".")
                 continue
-            for entry in listed:
+            for entry, status in listed:
                 path = f"{below}/{entry.name}" if below else entry.name
-                try:
-                    status = entry.stat(follow_symlinks=False)
-                except OSError:  # it has gone meanwhile
+                if status is None:
+                    self.seen.unread.add(path)
                     continue
                 self.seen.entries += 1
                 here = area if below else _area(entry.name)
@@ -228,6 +226,19 @@ class _Walk:
             if found < there:
                 self.seen.hard_links.add(self._first_name[key])
         return self.seen
+
+    def _listed(self, folder: str) -> list[tuple[os.DirEntry[str], os.stat_result | None]]:
+        """What is in a folder; as PHP's user where root may not look, as on NFS with root_squash."""
+        try:
+            return _entries(folder)
+        except PermissionError:
+            if os.geteuid() != 0:
+                raise
+        os.seteuid(self.php.user)
+        try:
+            return _entries(folder)
+        finally:
+            os.seteuid(0)
 
     def _controlled(self, status: os.stat_result) -> bool:
         return any(user.controls(status.st_mode, status.st_uid, status.st_gid) for user in self.users)
@@ -349,6 +360,20 @@ class _Walk:
     def _keep(some: list[str], path: str) -> None:
         if len(some) < KEPT:
             some.append(path)
+
+
+def _entries(folder: str) -> list[tuple[os.DirEntry[str], os.stat_result | None]]:
+    """Each entry and what it is; None for one that cannot be seen."""
+    found: list[tuple[os.DirEntry[str], os.stat_result | None]] = []
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            try:
+                found.append((entry, entry.stat(follow_symlinks=False)))
+            except FileNotFoundError:  # it has gone meanwhile
+                continue
+            except OSError:
+                found.append((entry, None))
+    return found
 
 
 def _area(name: str) -> str:

@@ -983,6 +983,106 @@ def test_a_declared_part_may_be_a_file_system_of_its_own(site, mount):
     assert state(site / "var/file")[2] == "0660"
 
 
+def given(site):
+    """As the module gets it, with the parts that the role names."""
+    tree = {"path": str(site), "owner": "root", "group": None, "web_user": WEB.pw_name, "roots": ["var", "config"]}
+    return _perms.order(tree, "production")
+
+
+def test_a_disk_for_uploads_is_discovered(site, tmp_path, mount):
+    """Before a role names it; what shows a part of the host's own disk, and what is no data, stays as it is."""
+    for name in ("var/upload/big", "var/mounted", "public/mounted", "var/user"):
+        (site / name).mkdir(parents=True)
+    for name in ("var/upload", "public/mounted"):
+        mount("-t", "tmpfs", "-o", "mode=777", "tmpfs", site / name)
+    mount("--bind", tmp_path, site / "var/mounted")
+    (site / "var/upload/big").mkdir(mode=0o777)
+    (site / "var/upload/big/file").write_text("")
+    found = run(given(site))
+    assert state(site / "var/upload") == state(site / "var/upload/big") == (WEB.pw_uid, WEB.pw_gid, "0770")
+    assert state(site / "var/upload/big/file") == (WEB.pw_uid, WEB.pw_gid, "0660")
+    assert set(reasons(found)) == {"var/mounted", "public/mounted"}
+    assert not run(given(site)).changed
+
+
+def test_a_disk_behind_the_link_of_var_is_discovered(site, tmp_path, mount):
+    shared = tmp_path / "shared"
+    os.rename(site / "var", shared)
+    os.symlink(shared, site / "var")
+    site.chmod(0o755)
+    os.chown(site, 0, 0)
+    (shared / "upload").mkdir()
+    mount("-t", "tmpfs", "-o", "mode=777", "tmpfs", shared / "upload")
+    assert not run(given(site)).refused_total
+    assert state(shared / "upload") == (WEB.pw_uid, WEB.pw_gid, "0770")
+
+
+def test_what_a_user_serves_is_not_asked(site, mount, monkeypatch):
+    (site / "var/upload").mkdir()
+    mount("-t", "tmpfs", "-o", "mode=777", "tmpfs", site / "var/upload")
+    monkeypatch.setattr(_perms, "served_by_users", lambda: {str(site / "var/upload")})
+    assert "another file system" in reasons(run(given(site)))["var/upload"]
+
+
+@pytest.fixture
+def squashed(monkeypatch):
+    """``squashed(path)``: a mount that refuses root, as NFS with root_squash does. It stands in for one."""
+
+    def squash(path):
+        device = os.lstat(path).st_dev
+
+        def of(what, options):
+            if isinstance(what, int):
+                return os.fstat(what).st_dev
+            return real["stat"](what, dir_fd=options.get("dir_fd"), follow_symlinks=False).st_dev
+
+        def refusing(name, code):
+            def call(what, *more, **options):
+                if name == "open" and more and more[0] & os.O_CREAT:
+                    return real[name](what, *more, **options)
+                if os.geteuid() == 0 and of(what, options) == device and not (name == "open" and more[0] & os.O_PATH):
+                    inside = what if isinstance(what, int) else None
+                    status = (
+                        os.fstat(inside) if inside is not None else real["stat"](what, dir_fd=options.get("dir_fd"))
+                    )
+                    if name != "open" or not status.st_mode & 0o004:
+                        raise OSError(code, os.strerror(code), str(what))
+                return real[name](what, *more, **options)
+
+            return call
+
+        real = {name: getattr(os, name) for name in ("open", "fchmod", "fchown", "stat")}
+        for name, code in (("open", errno.EACCES), ("fchmod", errno.EPERM), ("fchown", errno.EPERM)):
+            monkeypatch.setattr(os, name, refusing(name, code))
+
+    return squash
+
+
+def test_where_root_may_not_the_web_user_sets_what_is_its_own(site, tmp_path, mount, squashed):
+    (site / "var/upload").mkdir()
+    mount("-t", "tmpfs", "-o", "mode=777", "tmpfs", site / "var/upload")
+    for path in (tmp_path, *tmp_path.parents):  # the web user has to get there
+        if str(path).startswith("/tmp/pytest"):
+            path.chmod(0o755)
+    (site / "var/upload/deep").mkdir(mode=0o700)
+    (site / "var/upload/deep/lesson").write_text("")
+    (site / "var/upload/foreign").write_text("")
+    for name in ("", "/deep", "/deep/lesson"):
+        os.chown(f"{site}/var/upload{name}", WEB.pw_uid, WEB.pw_gid)
+    os.chown(site / "var/upload/foreign", 12345, WEB.pw_gid)
+    (site / "var/upload/foreign").chmod(0o666)
+    (site / "var/upload/deep").chmod(0o777)
+    (site / "var/upload").chmod(0o777)
+    squashed(site / "var/upload")
+    found = run(given(site))
+    assert os.geteuid() == 0
+    assert state(site / "var/upload") == state(site / "var/upload/deep") == (WEB.pw_uid, WEB.pw_gid, "0770")
+    assert state(site / "var/upload/deep/lesson")[2] == "0660"
+    assert reasons(found) == {"var/upload/foreign": "Operation not permitted"}
+    again = run(given(site))
+    assert not again.changed and reasons(again) == reasons(found)
+
+
 def test_a_read_only_file_system_is_said_once(site, mount):
     mount("--bind", site, site)
     mount("-o", "remount,ro,bind", site)

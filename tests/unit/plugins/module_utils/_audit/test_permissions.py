@@ -63,6 +63,29 @@ def test_one_wrong_mode_fails(tree_look, project, name, path, mode, words):
     assert words in finding.evidence
 
 
+def test_where_root_may_not_look_the_web_user_does(tree_look, project, monkeypatch):
+    """As on NFS with root_squash: a 777 there is no more green than elsewhere. What nobody sees is not, either."""
+    real, hidden = os.scandir, str(project.resolve() / "var/upload")
+    (project / "var/upload/resource/essay.txt").chmod(0o666)
+
+    def scandir(path):
+        if os.geteuid() == 0 and str(path).startswith(hidden):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(os, "seteuid", lambda user: monkeypatch.setattr(os, "geteuid", lambda: user))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    finding = permissions.no_777(tree_look())
+    assert finding.status == "fail" and "var/upload/resource/essay.txt" in finding.evidence
+    (project / "var/upload/resource/essay.txt").chmod(0o660)
+    assert permissions.no_777(tree_look()).status == "pass"
+    assert os.geteuid() == 0
+    monkeypatch.setattr(os, "seteuid", lambda user: None)
+    finding = permissions.no_777(tree_look())
+    assert finding.status == "not_assessed" and "var/upload" in finding.evidence
+
+
 @pytest.mark.parametrize(("profile", "told"), [("upgrade", ["code", "env", "config"]), ("install", ["env", "config"])])
 def test_an_open_window_is_told(tree_look, project, tmp_path, monkeypatch, profile, told):
     monkeypatch.setattr(permissions, "RECORDS", str(tmp_path))
