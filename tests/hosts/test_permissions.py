@@ -137,6 +137,21 @@ def test_the_application_goes_on_and_what_it_writes_is_private(permitted: Host, 
     assert playbook.harden(permitted, *ONLY) == 0
 
 
+def test_a_disk_for_uploads_gets_its_rights_and_what_cannot_be_set_is_red(permitted: Host, playbook: Playbook) -> None:
+    """A server of NFS cannot be had here: that root may do nothing on a mount is tried by a unit test."""
+    disk = f"{ROOT}/var/upload"
+    try:
+        permitted.run(f"mount -t tmpfs -o mode=777 disk {disk}; mkdir -m 777 {disk}/big; echo x >{disk}/big/file")
+        assert playbook.harden(permitted, *ONLY) == 1
+        assert permitted.run(f"find {disk} ! -user www-data -o -perm /007").stdout == ""
+        assert playbook.harden(permitted, *ONLY) == 0
+        permitted.run(f"mount -t tmpfs -o mode=777 disk {ROOT}/public/build")
+        with pytest.raises(PlayError, match="public/build: another file system is mounted here"):
+            playbook.harden(permitted, *ONLY)
+    finally:
+        permitted.run(f"umount {ROOT}/public/build; umount {disk}", check=False)
+
+
 def test_a_portal_that_calls_itself_a_test_is_put_right(permitted: Host, playbook: Playbook) -> None:
     def seen() -> tuple[str, str]:
         found = audit(permitted, "permissions")
