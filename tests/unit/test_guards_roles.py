@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -202,6 +203,57 @@ def test_every_play_runs_by_the_strategy_that_it_was_written_for(path: Path) -> 
 def test_no_task_hands_values_over_in_the_environment(path: Path) -> None:
     """Ansible writes it into the command line: everybody on the host could list it, and sudo logs it."""
     assert not [entry for entry in maps(load(path)) if "environment" in entry]
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text of a YAML value, but those that config_transaction keeps as secrets."""
+    if isinstance(value, dict):
+        value = [item for key, item in value.items() if key != "secret_content"]
+    if isinstance(value, list):
+        for item in value:
+            yield from texts(item)
+    elif isinstance(value, str):
+        yield value
+
+
+@functools.cache
+def secrets() -> re.Pattern[str]:
+    """What a text that holds a secret mentions: a variable whose specification says no_log, one that is made of such
+    variables, or a template that is.
+    """
+    names = {name for role in ROLES for name, option in options(role).items() if option.get("no_log")}
+    made = {path.name: [path.read_text(encoding="utf-8")] for path in ROOT.glob("roles/*/templates/**/*.j2")}
+    for path in YAML_FILES:
+        document = load(path)
+        variables = [document] if path.parent.name == "vars" else [one.get("vars", {}) for one in maps(document)]
+        made.update((name, list(texts(value))) for known in variables for name, value in known.items())
+        hidden = [one for one in maps(document) if one.get("no_log") is True]
+        names |= {name for one in hidden for name in one.get("ansible.builtin.set_fact", {})}
+    while True:
+        pattern = re.compile(rf"(?<![\w.])(?:{'|'.join(map(re.escape, sorted(names)))})(?!\w)")
+        more = {name for name, parts in made.items() if any(map(pattern.search, parts))} - names
+        if not more:
+            return pattern
+        names |= more
+
+
+@pytest.mark.parametrize("path", YAML_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_secret_goes_to_a_module_in_an_option_that_is_not_logged(path: Path) -> None:
+    """Or in a task that logs nothing. See test_no_module_logs_a_secret_however_it_is_called for the option."""
+    secret = secrets()
+    for task in (one for one in maps(load(path)) if one.get("no_log") is not True):
+        for module, arguments in task.items():
+            if module.count(".") != 2 or not isinstance(arguments, dict):
+                continue
+            source = ROOT / "plugins" / "modules" / f"{module.rpartition('.')[2]}.py"
+            text = source.read_text(encoding="utf-8") if module.startswith("chamilo.hardening.") else ""
+            masked = re.findall(r'^ +"(\w+)": \{.*"no_log": True', text, re.MULTILINE)
+            shown = [
+                name
+                for name, value in arguments.items()
+                if name not in masked and any(map(secret.search, texts(value)))
+            ]
+            assert shown == [], (task.get("name"), module)
 
 
 @pytest.mark.parametrize("path", YAML_FILES, ids=lambda path: str(path.relative_to(ROOT)))
