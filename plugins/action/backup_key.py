@@ -5,41 +5,53 @@
 
 from __future__ import annotations
 
-import os
-import re
 import secrets
-from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backup_key import fingerprint
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _keys
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
 
 
 class ActionModule(HostAction):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
+        try:
+            result.update(self._compared(task_vars or {}))
+        except _keys.KeyCopyError as problem:
+            raise AnsibleActionFail(f"backup_key: {problem}") from problem
+        return result
+
+    def _compared(self, variables: dict[str, Any]) -> dict[str, Any]:
         given = dict(self._task.args)
         for name in ("salt", "elsewhere", "fetch"):
             if name in given:
                 raise AnsibleActionFail(f"backup_key: {name} is made by the collection and cannot be given.")
-        host = re.sub(r"[^A-Za-z0-9_.-]", "_", str((task_vars or {}).get("inventory_hostname", "host")))
-        folder = Path(str(given.get("folder") or "chamilo-keys")).expanduser()
-        copy = folder / f"{host}-{given.get('site')}.key"
         password = str(given.get("password") or "")
         if password:
-            copy = Path()
-        elif copy.exists():
-            password = self._copied(copy)
-        answer = self._ask({**given, "password": password, "fetch": not password}, task_vars or {})
-        key = answer.pop("key", "")
-        if key and not self._task.check_mode:
-            self._keep(copy, key)
-            answer = {**self._ask({**given, "password": key}, task_vars or {}), "changed": True}
-        answer["key_file"] = str(copy) if copy.name else ""
-        result.update(answer)
-        return result
+            return {**self._ask({**given, "password": password}, variables), "key_file": ""}
+        host = str(variables.get("inventory_hostname", "host"))
+        copy = _keys.find(str(given.get("folder") or ""), host, str(given.get("site")), variables)
+        lost, create = copy.cannot_be_kept(), boolean(given.get("create", True))
+        if lost and create:
+            raise _keys.KeyCopyError(lost)
+        key, place, moved = copy.read(), copy.present or copy.path, ""
+        if not self._task.check_mode:
+            place, moved = copy.move()
+        # What is to be restored is restored without a copy too, where the host has the key.
+        answer = self._ask({**given, "password": key, "fetch": not key and not lost}, variables)
+        if lost and answer.get("failed"):
+            answer["msg"] = f"{answer.get('msg')} {lost}"
+        fetched = answer.pop("key", "")
+        if fetched and not self._task.check_mode:
+            copy.keep(fetched)
+            answer = {**self._ask({**given, "password": fetched}, variables), "changed": True}
+        if moved:
+            answer["warnings"] = [*answer.get("warnings", []), moved]
+        return {**answer, "key_file": str(place)}
 
     def _ask(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         salt = secrets.token_hex(16)
@@ -50,7 +62,7 @@ class ActionModule(HostAction):
         try:
             answer: dict[str, Any] = self._execute_module(
                 module_name="chamilo.hardening.backup_key",
-                module_args={**arguments, "salt": salt, "elsewhere": self._elsewhere()},
+                module_args={**arguments, "salt": salt, "elsewhere": _keys.machine(self._connection.transport)},
                 task_vars=task_vars,
             )
         finally:
@@ -61,28 +73,3 @@ class ActionModule(HostAction):
             # The module refuses another key before it answers, so nobody but a liar gets here.
             return {"failed": True, "msg": "The host did not prove that it has the key."}
         return answer
-
-    def _elsewhere(self) -> str:
-        """Who holds the copy, by machine: empty when that is the host itself."""
-        if getattr(self._connection, "transport", "") in ("local", "ansible.builtin.local"):
-            return ""
-        try:
-            return Path("/etc/machine-id").read_text(encoding="utf-8").strip() or "unknown"
-        except OSError:  # a controller without one is no host of ours either
-            return "unknown"
-
-    def _copied(self, copy: Path) -> str:
-        try:
-            key = copy.read_text(encoding="utf-8").strip()
-        except (OSError, ValueError) as problem:
-            raise AnsibleActionFail(f"backup_key: {copy} cannot be read: {problem}.") from problem
-        if not key:  # such as from a disk that was full
-            raise AnsibleActionFail(f"backup_key: {copy} is empty. Remove it, and the key is fetched again.")
-        return key
-
-    def _keep(self, copy: Path, key: str) -> None:
-        copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Exclusive: a copy that is there is the key of other backups, or of another host of that name.
-        handle = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(key + "\n")

@@ -8,11 +8,14 @@ The table does not travel to the host, so this happens on the controller.
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup_key import fingerprint
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import word
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _keys
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
 
 
@@ -27,6 +30,10 @@ class ActionModule(HostAction):
         except _controls.ControlError as error:
             raise AnsibleActionFail(str(error)) from error
 
+        for name in ("key_copy", "key_holder", "key_proof"):
+            if name in arguments:
+                raise AnsibleActionFail(f"guide_audit: {name} is made by the collection and cannot be given.")
+        arguments.update(self._key(arguments, task_vars or {}))
         arguments["unenforced"] = _controls.unenforced(table, level, waivers)
         answer = self._look(arguments, task_vars or {})
         unseen = "The audit gave no answer for this control."
@@ -46,6 +53,27 @@ class ActionModule(HostAction):
         result["summary"] = _controls.summary(result["controls"])
         result["changed"] = False
         return result
+
+    def _key(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """What the host compares its backup key with: the copy that this controller holds, as a keyed hash."""
+        site = str(arguments.get("site") or word(str(arguments.get("domain"))))
+        known = {"key_holder": _keys.machine(self._connection.transport)}
+        try:
+            password, directory = (
+                str(self._templar.template(variables.get(f"chamilo_backups_{name}") or ""))
+                for name in ("password", "key_folder")
+            )
+            copy = _keys.find(directory, str(variables.get("inventory_hostname", "host")), site, variables)
+            key = password or copy.read()
+        except AnsibleError as problem:
+            return {**known, "key_copy": f"chamilo_backups_password cannot be opened here: {problem}"}
+        except _keys.KeyCopyError as problem:
+            return {**known, "key_copy": str(problem)}
+        if not key:
+            return {**known, "key_copy": f"there is no {copy.path}"}
+        salt = secrets.token_hex(16)
+        place = "chamilo_backups_password" if password else str(copy.present)
+        return {**known, "key_copy": place, "key_proof": {"salt": salt, "fingerprint": fingerprint(key, salt)}}
 
     def _look(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         try:

@@ -52,6 +52,7 @@ class ActionModule(ActionBase):
         host = variables["inventory_hostname"]
         domain = values.get("chamilo_domain", host)
         said += _preflight.domain(domain, host)
+        said += _preflight.key_copy(arguments["sections"], values, variables)
         if arguments["found_domain"] not in (None, str(domain).lower()):
             said.append(
                 f"This play looked for the portal {arguments['found_domain']}, and {', '.join(arguments['sections'])} "

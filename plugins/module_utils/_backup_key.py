@@ -66,7 +66,7 @@ def keep_key(site: str, given: str, salt: str, controller: str, create: bool, ch
         key = given.strip() or secrets.token_urlsafe(32)
         if not check:
             _state.replace_file(portal.key_file, key + "\n")
-    held = bool(given and controller and controller != _machine())
+    held = bool(given and controller and controller != machine())
     if not check and (given or not controller):
         proof = {"salt": salt, "fingerprint": fingerprint(key, salt)}
         words = (
@@ -96,7 +96,7 @@ def _refuse_another(portal: Portal, given: str) -> None:
         )
 
 
-def _machine() -> str:
+def machine() -> str:
     try:
         with open("/etc/machine-id", encoding="utf-8") as stream:
             return stream.read().strip()

@@ -41,7 +41,12 @@ options:
     default: ""
   folder:
     description:
-      - Where copies of keys lie on the controller. A relative path begins at the working directory.
+      - Where copies of keys are on the controller. A relative path begins at the directory of the inventory (with
+        several, of the first that names the host; with one that is no file, such as C(-i host,), at your home
+        directory).
+      - Copies that version 1.0.0 left in the working directory are found there, and moved.
+      - An absolute path counts as your word that the directory is kept. A relative one is refused in a container, and
+        where C(CI), C(AWX_*) or the like says that the controller does not outlive the run. Use O(password) there.
       - Keep it like a vault. Whoever has a key and a copy of the repository has everything.
     type: path
     default: chamilo-keys
@@ -72,7 +77,7 @@ key_file:
   description: Where the copy of the key is on the controller; empty when it is the password that was given.
   returned: always
   type: str
-  sample: chamilo-keys/campus.example.org-campus_example_org.key
+  sample: /home/ada/school/chamilo-keys/campus.example.org-campus_example_org.key
 held:
   description: Whether the controller, another machine, holds a copy.
   returned: always

@@ -149,6 +149,18 @@ options:
       - When it is empty, the one that the connection over ssh comes from.
     type: str
     default: ""
+  key_copy:
+    description: Where the controller holds a copy of the backup key, or why it shows none. Made by the collection.
+    type: str
+    default: ""
+  key_holder:
+    description: Which machine the controller is. Made by the collection.
+    type: str
+    default: ""
+  key_proof:
+    description: A keyed hash of that copy, which is compared with the key of the host. Made by the collection.
+    type: dict
+    default: {}
   attempts:
     description: After how many failed logins an account or an address is meant to be locked out.
     type: int
@@ -349,6 +361,9 @@ def main() -> None:
             "trusted_proxies": {"type": "list", "elements": "str", "default": []},
             "friends": {"type": "list", "elements": "str", "default": []},
             "controller": {"type": "str", "default": ""},
+            "key_copy": {"type": "str", "default": "", "no_log": False},
+            "key_holder": {"type": "str", "default": "", "no_log": False},
+            "key_proof": {"type": "dict", "default": {}, "no_log": True},
             "attempts": {"type": "int", "default": 5},
             "find_seconds": {"type": "int", "default": 600},
             "ban_seconds": {"type": "int", "default": 900},

@@ -17,6 +17,8 @@ description:
     starts, after earlier roles have changed the host.
   - Refuses names that are no domain names, addresses that are none, and waivers that are incomplete or name an unknown
     control.
+  - Refuses a run of the section backups whose copy of the backup key would be lost with the controller (CI, AWX, a
+    container), or could not be written.
   - Says everything that is wrong at once, one sentence each.
   - Announces waivers that have run out.
   - Variables that begin with C(_chamilo_) or C(__chamilo_) are private and left alone.

@@ -20,7 +20,8 @@ from ansible.module_utils.common.text.formatters import human_to_bytes
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _perms
 from ansible_collections.chamilo.hardening.plugins.module_utils._alert import refusal
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import word
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _keys
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 
@@ -320,6 +321,31 @@ def permissions(spec: Spec, values: Mapping[str, Any]) -> list[str]:
     for pattern in values.get(acknowledged, []):
         judge(_perms.below_path, acknowledged, pattern)
     return said
+
+
+def key_copy(sections: Sequence[str], values: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
+    """Whether a copy of the backup key would be lost, where this run makes the section backups true.
+
+    ``variables``: what Ansible itself knows of the host and of the run.
+    """
+    groups, tags = variables.get("group_names") or (), variables.get("ansible_run_tags") or ("all",)
+    if (
+        "backups" not in sections
+        or values.get("chamilo_backups_password")
+        or values.get("chamilo_backups_state", "present") != "present"
+        or ("chamilo_db" in groups and "chamilo_web" not in groups)
+        # The playbook harden asks about all sections, whichever will run.
+        or (
+            len(sections) > 1
+            and not {"all", "tagged", "backups"} & set(tags)
+            and not values.get("chamilo_backups_first")
+        )
+    ):
+        return []
+    host = str(variables.get("inventory_hostname"))
+    site = values.get("chamilo_site") or word(str(values.get("chamilo_domain", host)))
+    directory = str(values.get("chamilo_backups_key_folder") or "")
+    return list(filter(None, [_keys.find(directory, host, str(site), variables).cannot_be_kept()]))
 
 
 def waivers(value: Any, today: datetime.date) -> tuple[list[str], list[str]]:

@@ -80,8 +80,8 @@ def program(host: Host, *arguments: str, works: bool = True) -> str:
     return done.stdout + done.stderr
 
 
-def status(playbook: Playbook, host: Host) -> dict[str, str]:
-    playbook.run("audit", host)
+def status(playbook: Playbook, host: Host, **variables: Any) -> dict[str, str]:
+    playbook.run("audit", host, **variables)
     report = json.loads((playbook.folder / "report" / "report.json").read_text())
     return {entry["id"]: entry["status"] for entry in report["hosts"][0]["controls"] if entry["section"] == "backups"}
 
@@ -140,7 +140,10 @@ def contents(host: Host) -> dict[str, str]:
 @pytest.mark.wire
 def test_every_control_is_true_and_the_second_run_changes_nothing(saved: Saved) -> None:
     host, playbook = saved.host, saved.playbook
-    assert set(status(playbook, host).values()) == {"pass"}, record(host)
+    assert set(status(playbook, host, **OFFSITE).values()) == {"pass"}, record(host)
+    # The record on the host is the same; the controller is one that holds no copy of the key, or another key.
+    assert status(playbook, host)["backups_encrypted"] == "not_assessed"
+    assert status(playbook, host, chamilo_backups_password="another-key-1")["backups_encrypted"] == "fail"
     assert playbook.harden(host, **OFFSITE) == 0
     assert KEY not in playbook.run("harden", host, "--check", "--diff", **OFFSITE).output
     assert "campus" in host.get(f"/etc/chamilo-hardening/backups-{SITE}.json")
@@ -174,7 +177,7 @@ def test_what_is_taken_away_is_red_at_once(saved: Saved) -> None:
     cron = f"/etc/cron.d/chamilo-hardening-backups-{SITE}"
     for taken, wanted in ((LOCAL, nightly), (cron, every), (f"/etc/chamilo-hardening/backups-{SITE}.key", every)):
         saved.host.run(["mv", taken, "/root/taken"])
-        found = status(saved.playbook, saved.host)
+        found = status(saved.playbook, saved.host, **OFFSITE)
         saved.host.run(["mv", "/root/taken", taken])
         assert {name for name, one in found.items() if one != "pass"} == wanted, taken
 

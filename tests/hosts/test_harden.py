@@ -252,7 +252,13 @@ def test_what_a_host_cannot_have_is_refused_and_nothing_is_removed_for_it(fresh:
     fresh.put("/root/x/DEBIAN/control", f"{control}Conflicts: restic\n")
     fresh.run("dpkg-deb --build /root/x /root/x.deb && dpkg -i /root/x.deb")
     assert "remove is disabled" in refusal("harden", "--tags", "backups")
-    said = refusal("restore", chamilo_restore_confirm=fresh.domain)
+    before = fresh.snapshot()
+    assert "There is no key here, and the controller holds none" in refusal(
+        "restore", chamilo_restore_confirm=fresh.domain
+    )
+    assert not before.changes(fresh.snapshot(), QUIET)
+    key = {"chamilo_backups_password": "a-key-of-the-vault-1"}
+    said = refusal("restore", chamilo_restore_confirm=fresh.domain, **key)
     assert "remove is disabled" in said and "put MariaDB in its place first" in said
     fresh.run("dpkg --verify in-the-way && test -e /var/lib/dpkg/info/in-the-way.list")
 

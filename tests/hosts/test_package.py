@@ -44,7 +44,7 @@ class Installed:
     def play(self, name: str, host: Host, *options: str) -> int:
         """How many tasks of a playbook of the collection changed something."""
         inventory = self.folder / "hosts.yml"
-        variables = {**CERTIFICATE, **SPARED}
+        variables = {**CERTIFICATE, **SPARED, "chamilo_backups_key_folder": str(self.folder / "keys")}
         hosts = {host.domain: {**host.inventory(), **variables}}
         inventory.write_text(json.dumps({"chamilo": {"hosts": hosts}}))
         output = self.run("ansible-playbook", f"chamilo.hardening.{name}", "-i", str(inventory), *options)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _env
+from ansible_collections.chamilo.hardening.plugins.module_utils import _backup_key, _env
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import (
     RECORDS,
     SETTINGS,
@@ -41,6 +41,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._control import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._links import open_regular
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job, jobs, named
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import word
 
 OURS = "backups.json"
 PLACES = (
@@ -332,16 +333,40 @@ def _elsewhere(text: str) -> Iterator[str]:
 def encrypted(look: Look) -> Finding:
     what = "The comparison of the repository's key with its copy elsewhere"
     ours = job_of_ours(look, OURS, "encrypted", what, _DRILL, "backup", partial(_lost, look))
+    if ours and ours.status == PASS:
+        return _compared(look, ours)
     if ours:
-        # The host cannot know whether the copy is still there: only the machine that holds it can.
-        hint = "" if ours.status == PASS else " The playbook harden compares them, run where the copy of the key is."
-        return Finding(ours.status, f"{ours.evidence}{hint}")
+        return failed(f"{ours.evidence} The playbook harden compares them, run where the copy of the key is.")
     dump = look.once(_newest)
     if dump is not None:
         return failed(f"{shown(dump.path)} is a dump that anybody who gets hold of it can read: it is not encrypted.")
     found = look.once(makers)
     _may_hide(look, found)
     return failed(f"No encrypted backup was found. {_SEARCHED}.")
+
+
+def _compared(look: Look, ours: Finding) -> Finding:
+    """Whether the controller still holds the copy: the host alone cannot know, whatever it wrote down once."""
+    copy, proof = look.options.get("key_copy"), look.options.get("key_proof")
+    if not proof:
+        raise Unseen(
+            f"the controller that runs this audit shows no copy of the backup key: {copy or 'it was not asked'}. Run "
+            "the audit where the copy is, or set chamilo_backups_password. The playbook harden fetches another copy"
+        )
+    path = f"{SETTINGS}/backups-{look.options.get('site') or word(look.site.domain)}.key"
+    if not os.path.exists(path):
+        raise Unseen(f"there is no {path}, so the backups of this host are those of other portals")
+    with open(path, encoding="utf-8") as stream:
+        key = stream.read()
+    if _backup_key.fingerprint(key, proof["salt"]) != proof["fingerprint"]:
+        return failed(
+            f"The copy of the backup key on the controller ({copy}) is not the key in {path}: without a copy of that "
+            "one the backups are lost with the host. Put the right copy there, or move the wrong one away and run the "
+            "playbook harden, which fetches another."
+        )
+    if look.options.get("key_holder") in ("", _backup_key.machine()):
+        raise Unseen(f"this host runs the audit itself, so {copy} is no copy elsewhere. Run it where the copy is")
+    return passed(f"{ours.evidence} The key is the same as that of the controller now ({copy}).")
 
 
 @check("backups_restore_tested")

@@ -67,6 +67,7 @@ class World:
             path.write_text(json.dumps(answers))
             inventory[name] = {"hostile_answers": str(path), "chamilo_restore_confirm": name, **variables}
         shared = {"ansible_connection": "hostile", "ansible_python_interpreter": "/usr/bin/python3"}
+        shared["chamilo_backups_key_folder"] = str(self.folder / "work/chamilo-keys")  # this may be a container
         path = self.folder / "work/hosts.json"
         children = {group: {"hosts": {name: None}} for group, name in (groups or {}).items()}
         path.write_text(json.dumps({"chamilo": {"hosts": inventory, "vars": shared, "children": children}}))

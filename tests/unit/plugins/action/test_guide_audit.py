@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -13,17 +14,28 @@ import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.chamilo.hardening.plugins.action.guide_audit import ActionModule
+from ansible_collections.chamilo.hardening.plugins.module_utils._backup_key import fingerprint
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 
 WAIVER = {"control": "headers_csp", "reason": "The editor breaks.", "owner": "Anna", "until": "2999-01-01"}
 
 
-def run(answer: Any, **arguments: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def template(value: Any) -> Any:
+    """What is in a vault that nobody opened cannot be worked out."""
+    if value == "{{ vault }}":
+        raise AnsibleError("'vault' is undefined")
+    return value
+
+
+def run(
+    answer: Any, variables: dict[str, Any] | None = None, **arguments: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """The result of the action when the module answers so, and what the module was asked."""
     task = Mock(args=arguments, async_val=0, check_mode=False, diff=False)
-    action = ActionModule(task, Mock(), Mock(), Mock(), Mock(), Mock())
+    connection, templar = Mock(transport="ssh"), Mock(template=template)
+    action = ActionModule(task, connection, Mock(), Mock(), templar, Mock())
     action._execute_module = Mock(side_effect=[answer])
-    result = action.run(task_vars={})
+    result = action.run(task_vars={"inventory_hostname": "campus", **(variables or {})})
     return result, action._execute_module.call_args.kwargs["module_args"]
 
 
@@ -39,7 +51,7 @@ def test_observations_become_statuses() -> None:
     assert asked.pop("unenforced") == _controls.unenforced(
         _controls.load(), "should", _controls.parse_waivers([WAIVER], _controls.load())
     )
-    assert asked == {"domain": "campus.test"}
+    assert set(asked) == {"domain", "key_holder", "key_copy"} and asked["domain"] == "campus.test"
     statuses = {row["id"]: row["status"] for row in result["controls"]}
     assert list(statuses) == [control.id for control in _controls.load().controls]
     assert {name: statuses[name] for name in observed} == {
@@ -74,8 +86,44 @@ def test_an_audit_that_could_not_run_passes_nothing_and_lets_the_report_be_writt
 def test_sections_that_were_not_asked_about_say_so() -> None:
     result, asked = run({"observed": {}}, sections=["https", "headers"])
     assert asked.pop("unenforced")
-    assert asked == {"sections": ["https", "headers"]}
+    assert asked["sections"] == ["https", "headers"]
     assert result["controls"][0]["evidence"] == "The audit was asked about other sections alone: https, headers."
+
+
+def compared(key: str, asked: dict[str, Any]) -> bool:
+    proof = asked.get("key_proof", {})
+    return bool(proof) and proof["fingerprint"] == fingerprint(key, proof["salt"])
+
+
+def test_the_host_compares_its_key_with_the_copy_that_is_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    school = {"inventory_dir": str(tmp_path / "school")}
+    copy = tmp_path / "school/chamilo-keys/campus-campus_test.key"
+    _result, asked = run({}, school, domain="campus.test")
+    assert asked["key_copy"] == f"there is no {copy}" and "key_proof" not in asked and asked["key_holder"]
+    copy.parent.mkdir(parents=True)
+    copy.write_text("a secret\n")
+    _result, asked = run({}, school, domain="campus.test")
+    assert asked["key_copy"] == str(copy) and compared("a secret", asked) and "a secret" not in str(asked)
+    copy.write_text("")
+    _result, asked = run({}, school, domain="campus.test")
+    assert "is empty" in asked["key_copy"] and "key_proof" not in asked
+    _result, asked = run({}, {"chamilo_backups_key_folder": str(tmp_path)}, domain="campus.test", site="x")
+    assert asked["key_copy"] == f"there is no {tmp_path}/campus-x.key"
+
+
+def test_a_password_is_the_copy_where_it_can_be_opened() -> None:
+    _result, asked = run({}, {"chamilo_backups_password": "a secret"}, domain="campus.test")
+    assert asked["key_copy"] == "chamilo_backups_password" and compared("a secret", asked)
+    _result, asked = run({}, {"chamilo_backups_password": "{{ vault }}"}, domain="campus.test")
+    assert asked["key_copy"] == "chamilo_backups_password cannot be opened here: 'vault' is undefined"
+    assert "key_proof" not in asked
+
+
+@pytest.mark.parametrize("name", ["key_copy", "key_holder", "key_proof"])
+def test_nobody_else_makes_what_the_host_compares_its_key_with(name: str) -> None:
+    with pytest.raises(AnsibleActionFail, match=f"{name} is made by the collection"):
+        run({}, **{name: "x"})
 
 
 def test_an_unreachable_host_stays_unreachable() -> None:

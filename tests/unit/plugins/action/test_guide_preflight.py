@@ -56,6 +56,18 @@ def test_each_host_hears_all_that_is_wrong_with_its_variables(ansible: Any) -> N
     assert "chamilo_private is not" not in output
 
 
+def test_a_copy_of_the_backup_key_that_would_be_lost_is_refused_before_any_change(
+    ansible: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    vault = {"chamilo_backups_password": "from a vault"}
+    outcome = ansible.play(plays(["headers", "backups"]), {"campus.test": {}, "vault.test": vault})
+    assert outcome.recap("campus.test")["failed"] == 1 and outcome.recap("vault.test")["failed"] == 0
+    output = " ".join(outcome.output.split())
+    assert "does not outlive the run (the environment variable CI is set)" in output
+    assert f"the copy of the backup key in {ansible.folder}/chamilo-keys would be lost" in output
+
+
 def test_a_role_for_another_portal_than_the_play_looked_for_is_refused(ansible: Any) -> None:
     play = plays(["uploads"])
     play[0]["tasks"][0]["chamilo.hardening.guide_preflight"]["found_domain"] = "campus.test"

@@ -21,7 +21,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the key lies."""
     monkeypatch.setattr(_backup_portal, "CONFIGURATION", str(tmp_path / "etc"))
     monkeypatch.setattr(_state, "STATE", str(tmp_path / "state"))
-    monkeypatch.setattr(_backup_key, "_machine", lambda: "host")
+    monkeypatch.setattr(_backup_key, "machine", lambda: "host")
     (tmp_path / "etc").mkdir()
     return tmp_path / "etc" / "backups-campus.key"
 

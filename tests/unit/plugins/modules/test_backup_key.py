@@ -20,7 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.modules import backup_key
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(_backup_portal, "CONFIGURATION", str(tmp_path / "etc"))
     monkeypatch.setattr(_state, "STATE", str(tmp_path / "state"))
-    monkeypatch.setattr(_backup_key, "_machine", lambda: "host")
+    monkeypatch.setattr(_backup_key, "machine", lambda: "host")
     (tmp_path / "etc").mkdir()
     return tmp_path
 

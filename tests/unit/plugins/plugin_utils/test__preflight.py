@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _preflight
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _keys, _preflight
 
 SPECS: dict[str, Any] = {
     "common": {
@@ -211,6 +211,55 @@ def test_a_bad_name_out_of_the_inventory_says_where_it_is_from() -> None:
     (error,) = _preflight.domain("my host", "my host")
     assert error.startswith("The portal's name is the host's name in the inventory, 'my host'")
     assert "Set chamilo_domain" in error
+
+
+SECTIONS = ["headers", "backups"]
+# In which of these a copy of the backup key is fetched, into a directory that does not last.
+FETCHED: list[tuple[list[str], dict[str, Any], dict[str, Any], bool]] = [
+    (SECTIONS, {}, {}, True),
+    (SECTIONS, {}, {"ansible_run_tags": ["backups"]}, True),
+    (SECTIONS, {}, {"ansible_run_tags": ["headers"]}, False),
+    (SECTIONS, {"chamilo_backups_first": True}, {"ansible_run_tags": ["headers"]}, True),
+    (["backups"], {}, {"ansible_run_tags": ["of a play of one's own"]}, True),
+    (["headers"], {}, {}, False),
+    (SECTIONS, {"chamilo_backups_password": "from a vault"}, {}, False),
+    (SECTIONS, {"chamilo_backups_key_folder": "/srv/keys"}, {}, False),
+    (SECTIONS, {"chamilo_backups_key_folder": "keys"}, {}, True),
+    (SECTIONS, {"chamilo_backups_state": "absent"}, {}, False),
+    (SECTIONS, {}, {"group_names": ["chamilo_db"]}, False),
+    (SECTIONS, {}, {"group_names": ["chamilo_db", "chamilo_web"]}, True),
+]
+
+
+@pytest.mark.parametrize(("sections", "values", "variables", "fetched"), FETCHED)
+def test_where_the_copy_of_the_backup_key_would_be_lost_a_run_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+    sections: list[str],
+    values: dict[str, Any],
+    variables: dict[str, Any],
+    fetched: bool,
+) -> None:
+    monkeypatch.setattr(_keys, "ephemeral", lambda: "the environment variable CI is set")
+    monkeypatch.setattr(_keys, "_not_writable", lambda _directory: "")
+    known = {"inventory_hostname": "campus.test", "inventory_dir": "/srv/school", **variables}
+    said = _preflight.key_copy(sections, values, known)
+    assert bool(said) == fetched, said
+    assert all(one.startswith("chamilo_backups_password is not set, and this controller does not") for one in said)
+
+
+def test_where_the_copy_of_the_backup_key_cannot_be_written_a_run_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(_keys, "ephemeral", lambda: "")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    known = {"inventory_hostname": "a-b.test", "inventory_dir": str(tmp_path / "file")}
+    (tmp_path / "file").touch()
+    (said,) = _preflight.key_copy(["backups"], {}, known)
+    assert said.startswith(f"The copy of the backup key cannot be written: {tmp_path}/file/chamilo-keys: ")
+    copy = tmp_path / "home/chamilo-keys/a-b.test-a__b_test.key"
+    copy.parent.mkdir(parents=True)
+    copy.touch()
+    assert _preflight.key_copy(["backups"], {}, known) == [], "it is used where it is"
 
 
 def test_waivers_that_ran_out_are_announced() -> None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import shutil
 import zipfile
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils import _backup_key
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _traces, backups
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
@@ -36,6 +38,8 @@ class Host:
         self.records = tmp_path / "records"
         self.records.mkdir()
         self.jobs = ()
+        proof = {"salt": "s", "fingerprint": _backup_key.fingerprint("key", "s")}
+        self.copy = {"key_copy": "/home/ada/campus.key", "key_holder": "the machine of ada", "key_proof": proof}
         monkeypatch.setattr(backups, "PLACES", (str(self.place),))
         self.settings = tmp_path / "settings"
         self.settings.mkdir()
@@ -56,7 +60,7 @@ class Host:
             php=Php(user="nobody"),
             web=WebServer(user="nobody"),
         )
-        it = Look(site, {})
+        it = Look(site, {"site": "campus", **self.copy})
         it.as_root = root
         it._known[jobs] = tuple(self.jobs)
         it._known[processes] = tuple(self.processes)
@@ -248,6 +252,43 @@ def test_what_the_host_program_wrote_down_counts(host, tmp_path, entry, status):
     assert [check(it).status for check in CHECKS] == [status] * 5
     if status == "fail":
         assert "run where the copy of the key is" in backups.encrypted(it).evidence
+
+
+def test_the_key_is_safe_where_the_controller_still_holds_the_same(host, tmp_path):
+    host.harden(tmp_path)
+    finding = backups.encrypted(host.look())
+    assert finding.status == "pass"
+    assert "The key is the same as that of the controller now (/home/ada/campus.key)." in finding.evidence
+
+
+def test_another_key_than_that_of_the_host_is_no_copy(host, tmp_path):
+    host.harden(tmp_path)
+    host.copy["key_proof"]["fingerprint"] = _backup_key.fingerprint("another key", "s")
+    finding = backups.encrypted(host.look())
+    assert finding.status == "fail" and "(/home/ada/campus.key) is not the key in" in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("copy", "words"),
+    [
+        ({}, "shows no copy of the backup key: it was not asked. Run the audit where the copy is"),
+        ({"key_copy": "there is no /runner/chamilo-keys/x.key"}, "there is no /runner/chamilo-keys/x.key. Run"),
+        ({"key_holder": ""}, "this host runs the audit itself"),
+    ],
+)
+def test_what_was_written_down_once_is_no_copy_today(host, tmp_path, copy, words):
+    """As where the copy went with the container, or the job, that harden ran in."""
+    host.harden(tmp_path)
+    host.copy = {**host.copy, **copy} if "key_holder" in copy else copy
+    with pytest.raises(Unseen, match=re.escape(words)):
+        backups.encrypted(host.look())
+
+
+def test_on_a_host_whose_backups_are_of_another_portal_no_key_is_compared(host, tmp_path):
+    host.harden(tmp_path)
+    host.copy["site"] = "desk"
+    with pytest.raises(Unseen, match="backups-desk.key, so the backups of this host are those of other portals"):
+        backups.encrypted(host.look())
 
 
 NIGHTLY = {"database", "files", "offsite", "encrypted"}
