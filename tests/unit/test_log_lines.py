@@ -15,7 +15,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _fail2ban_filter, _forecast, _watch
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _compromise, brute_force, database
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import (
+    _compromise,
+    _persistence,
+    brute_force,
+    database,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._forecast import Log, Rules, forecast
 
 NOW = 1795611600.0  # 2026-11-25 13:00 UTC
@@ -65,6 +70,8 @@ _FILLERS = (
     ),
     DATE,
     f'{DATE} "',
+    "\n",
+    "[alias]",
 )
 # How a pattern is applied where that is no search through the whole text.
 _METHODS = {
@@ -74,6 +81,11 @@ _METHODS = {
     "_forecast.REFUSED": "match",
     "_watch.LOGIN": "fullmatch",
     "_compromise._ANSWERED": "match",
+    "_persistence._SCRIPT": "fullmatch",
+    "_persistence._ASSIGNS": "fullmatch",
+    "_persistence._SERVERS": "fullmatch",
+    "_persistence._CRONS": "fullmatch",
+    "_persistence._RUNS_SCRIPTS": "fullmatch",
     "_compromise._EXPLOITS": "match",
     "_fail2ban_filter._VISIT": "match",
     "brute_force._REQUEST": "match",
@@ -93,7 +105,11 @@ def _named(module: ModuleType) -> Iterator[tuple[str, re.Pattern[Any]]]:
 
 _SAMPLES = {"_ACCESS", "_USER", "_QUOTED", "_SYSLOG", "_SANITISED", "_ADDRESS", "_WORD", "_NUMBERED", "_JSON", "NAME"}
 PATTERNS = [
-    *(found for module in (_forecast, _watch, _compromise, brute_force, database) for found in _named(module)),
+    *(
+        found
+        for module in (_forecast, _watch, _compromise, _persistence, brute_force, database)
+        for found in _named(module)
+    ),
     # The others there meet lines of our own.
     *(found for found in _named(_fail2ban_filter) if found[0].rpartition(".")[2] not in _SAMPLES),
 ]
@@ -114,6 +130,17 @@ def test_a_pattern_takes_as_long_as_its_line(name: str, pattern: re.Pattern[Any]
                         pass
                 took = time.process_time() - began
                 assert took < _SECONDS, f"{took:.1f} s for {start!r} and many {filler!r}"
+
+
+@pytest.mark.parametrize("filler", [*_FILLERS, "1>/dev/null ", ">/a.log", "a.php ", "\n"])
+def test_a_cron_line_takes_as_long_as_it_is(filler: str) -> None:
+    for start in ("", "* * * * * ", "* * * * * php /srv/campus/bin/console app:x ", "* * * * * php /srv/x.php "):
+        line = start + filler * (_LENGTH // len(filler))
+        began = time.process_time()
+        _persistence.is_documented(line, ["/srv/campus", "/var/www/campus/releases/7"], ())
+        list(_persistence._settings(line))
+        _persistence.starts(line)
+        assert time.process_time() - began < _SECONDS, start
 
 
 def _long_lines(size: int = 1 << 20) -> Iterator[bytes]:

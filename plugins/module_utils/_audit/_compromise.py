@@ -36,8 +36,8 @@ _PHP = re.compile(r"(?i)\.(?:php\d?|phtml|phar|pht)$")
 _STEERING = re.compile(r"(?i)^\.(?:htaccess|user\.ini)$")
 # "SetHandler none" and "php_flag engine off" protect; these do the opposite.
 _HANDLER = re.compile(
-    rb"(?i)^\s*(?:(?:Add|Set)Handler|AddType|ForceType)\s+\"?\S*(?:php|cgi|proxy:)"
-    rb"|^\s*(?:php_(?:admin_)?value\s+)?auto_(?:pre|ap)pend_file",
+    rb"(?i)^[^\S\n]*(?:(?:Add|Set)Handler|AddType|ForceType)\s+\"?\S*(?:php|cgi|proxy:)"
+    rb"|^[^\S\n]*(?:php_(?:admin_)?value\s+)?auto_(?:pre|ap)pend_file",
     re.M,
 )
 _ASSETS = (
@@ -131,7 +131,7 @@ def trace(look: Look, seconds: float = 0.0) -> Trace:
 
 
 def _steers(path: str, web_user: str) -> bool:
-    return bool(_HANDLER.search(head(path, 1 << 14, web_user)))
+    return bool(_HANDLER.search(head(path, 1 << 14, web_user).replace(b"\\\n", b"")))  # a line may go on
 
 
 def _var(look: Look, found: Trace, budget: Budget) -> None:

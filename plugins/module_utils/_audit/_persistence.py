@@ -69,8 +69,8 @@ _PASSES_ON = frozenset(
     "nice ionice timeout flock env exec chronic nohup setsid sudo time command if then else do !".split()
 )
 _RUNS_SCRIPTS = re.compile(r"(?:ba|da|z)?sh|\.|source|(?:php|python|perl|ruby)[\d.]*|node|run-parts")
-_EXEC = re.compile(r"^\s*Exec\w+\s*=\s*[-+!@:|]*(.*)$", re.M)
-_USER = re.compile(r"^\s*User\s*=\s*(\S+)", re.M)
+_EXEC = re.compile(r"^[ \t]*Exec\w+[ \t]*=[ \t]*[-+!@:|]*(.*)$", re.M)
+_USER = re.compile(r"^[ \t]*User[ \t]*=[ \t]*(\S+)", re.M)
 
 # ---- places
 _AT = ("/var/spool/cron/atjobs/*", "/var/spool/cron/atspool/*", "/var/spool/at/*")
@@ -89,8 +89,8 @@ _STARTUP = (
 _SKELETON = "/etc/skel"
 _GIT = (".gitconfig", ".config/git/config")
 _GIT_RUNS = re.compile(
-    rb"(?im)^\s*(?:fsmonitor|hookspath|sshcommand|askpass|editor|pager|helper|textconv|clean|smudge|process|command|cmd"
-    rb"|program|path)\s*=|^\s*\[\s*(?:alias|include|includeif)\b|=\s*!"
+    rb"(?im)^[ \t]*(?:fsmonitor|hookspath|sshcommand|askpass|editor|pager|helper|textconv|clean|smudge|process|command|cmd"
+    rb"|program|path)[ \t]*=|^[ \t]*\[[ \t]*(?:alias|include|includeif)\b|=[ \t]*!"
 )
 # What root runs, or goes by when it runs something.
 _OF_ROOT = (
@@ -126,8 +126,8 @@ _UNITS = ("/etc/systemd/system/*.service", "/etc/systemd/system/*.timer", "/etc/
 _PRELOAD = "/etc/ld.so.preload"
 _PHP_FILES = ("/etc/php/*/*/php.ini", "/etc/php/*/*/conf.d/*.ini")
 _PHP_RUNS = re.compile(
-    r"^\s*(?:php_(?:admin_)?value\[)?(?:auto_(?:pre|ap)pend_file|opcache\.preload|(?:zend_)?extension|sendmail_path)\]?"
-    r"\s*=\s*[\"']?(/[^\"'\s;]+)",
+    r"^[ \t]*(?:php_(?:admin_)?value\[)?(?:auto_(?:pre|ap)pend_file|opcache\.preload|(?:zend_)?extension|sendmail_path)\]?"
+    r"[ \t]*=[ \t]*[\"']?(/[^\"'\s;]+)",
     re.M,
 )
 _MANAGERS = frozenset(f"{usr}/lib/systemd/systemd{part}" for usr in ("", "/usr") for part in ("", "-executor"))

@@ -75,6 +75,7 @@ def admin(**values):
         (plant("var/upload/x.php"), "var/upload/x.php"),
         (plant("var/themes/x.PhAr"), "var/themes/x.PhAr"),
         (plant("var/upload/.htaccess", "AddHandler application/x-httpd-php .jpg"), "var/upload/.htaccess"),
+        (plant("var/upload/.htaccess", "AddHand\\\nler application/x-httpd-\\\nphp .jpg"), "var/upload/.htaccess"),
         (plant("public/img/logo.php", days=100), "PHP among assets: public/img/logo.php"),
         (plant("public/main/old.php", "<?php @eval(base64_decode('x'));", days=200), "web shell: public/main/old.php"),
         (plant("public/main/c.php", "<?php system($_GET['c']);", days=100), "public/main/c.php"),
