@@ -89,8 +89,8 @@ _STARTUP = (
 _SKELETON = "/etc/skel"
 _GIT = (".gitconfig", ".config/git/config")
 _GIT_RUNS = re.compile(
-    rb"(?im)^[ \t]*(?:fsmonitor|hookspath|sshcommand|askpass|editor|pager|helper|textconv|clean|smudge|process|command|cmd"
-    rb"|program|path)[ \t]*=|^[ \t]*\[[ \t]*(?:alias|include|includeif)\b|=[ \t]*!"
+    rb"(?im)^[ \t]*(?:fsmonitor|hookspath|sshcommand|askpass|editor|pager|helper|textconv|clean|smudge|process|command"
+    rb"|cmd|program|path)[ \t]*=|^[ \t]*\[[ \t]*(?:alias|include|includeif)\b|=[ \t]*!"
 )
 # What root runs, or goes by when it runs something.
 _OF_ROOT = (
@@ -126,8 +126,8 @@ _UNITS = ("/etc/systemd/system/*.service", "/etc/systemd/system/*.timer", "/etc/
 _PRELOAD = "/etc/ld.so.preload"
 _PHP_FILES = ("/etc/php/*/*/php.ini", "/etc/php/*/*/conf.d/*.ini")
 _PHP_RUNS = re.compile(
-    r"^[ \t]*(?:php_(?:admin_)?value\[)?(?:auto_(?:pre|ap)pend_file|opcache\.preload|(?:zend_)?extension|sendmail_path)\]?"
-    r"[ \t]*=[ \t]*[\"']?(/[^\"'\s;]+)",
+    r"^[ \t]*(?:php_(?:admin_)?value\[)?(?:auto_(?:pre|ap)pend_file|opcache\.preload|(?:zend_)?extension|sendmail_path)"
+    r"\]?[ \t]*=[ \t]*[\"']?(/[^\"'\s;]+)",
     re.M,
 )
 _MANAGERS = frozenset(f"{usr}/lib/systemd/systemd{part}" for usr in ("", "/usr") for part in ("", "-executor"))
