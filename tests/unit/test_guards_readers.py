@@ -24,6 +24,7 @@ REVIEWED = {
     "own state and settings, in directories that root alone can write": """
         _acme.py:attempts _acme.py:bundle _alert.py:_sent _alert.py:addressee _antivirus.py:_scan_site
         _antivirus.py:scan _attacks/backups.py:_repository _audit/_traces.py:record _audit/_traces.py:settings
+        _audit/backups.py:_compared
         _audit/monitoring.py:_accounts_lost _audit/monitoring.py:_nobody _audit/monitoring.py:_sign
         _audit/permissions.py:_opened _audit/uploads.py:_late _backup.py:_compare_key _backup.py:_credentials
         _backup.py:alone _backup.py:holder _backup_commands.py:_restored _backup_key.py:keep_key
