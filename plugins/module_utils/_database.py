@@ -75,7 +75,7 @@ class NoClient(DatabaseError):
 
 
 class Deadlock(DatabaseError):
-    """The server gave way to somebody else's transaction. Nothing was changed; the same may be tried again."""
+    """The server gave way to somebody else's transaction. No row was changed; the same may be tried again."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,11 @@ class Reader:
                 value = self._overrides.get(scope, {}).get(key, value)
             values[url] = value
         return values
+
+    def hosts(self) -> list[str]:
+        """The names in the addresses of the application's active portals, in lower case."""
+        found = (re.match(r"https?://([^/:?#]+)", url.strip().lower()) for url in self._portals.values())
+        return [each[1] for each in found if each]
 
     @functools.cached_property
     def _ask(self) -> Ask:

@@ -240,7 +240,7 @@ class Keeper:
                 raise
             raise AccountError(
                 f"{_sentence(problem)} Chamilo has no password for it. Where the server knows it by its Unix account, "
-                "which nothing here can be, waive database_account and database_privileges. Nothing was changed."
+                "which nothing here can be, waive database_account and database_privileges. No account was changed."
             ) from problem
         result.accounts["application"] = str(seen.who)
         result.source = seen.source
@@ -487,7 +487,7 @@ class Keeper:
         for name in (base, *(f"{base}_{number}" for number in range(2, 10))):
             if not server.hosts(name):
                 return name
-        raise AccountError(f"The server has accounts {base} to {base}_9 already. Nothing was changed. Drop some.")
+        raise AccountError(f"The server has accounts {base} to {base}_9 already. No account was changed. Drop some.")
 
     # -- accounts for upgrades and backups ---------------------------------------------------------------------------
 
@@ -575,7 +575,7 @@ class Keeper:
     def _name(self, end: str) -> str:
         name = f"chamilo_{self.wish.site}{end}"
         if len(name) > _LONGEST:
-            raise AccountError(f"{name} is too long for an account. Nothing was changed. Set chamilo_site.")
+            raise AccountError(f"{name} is too long for an account. No account was changed. Set chamilo_site.")
         return name
 
     def _file(self, role: str) -> str:
@@ -602,7 +602,7 @@ class Keeper:
         if self.wish.elsewhere and self._given_admin is None and not self._is_local:
             raise AccountError(
                 f"The database is on {self.site.database.host}. What was done there is not taken back from here, so "
-                "nothing was changed. Take it back by hand, as the role database's README says in 'Taking it back'."
+                "no account was changed. Take it back by hand, as the role database's README says in 'Taking it back'."
             )
         with self._locked(check):
             self._memory = self._remembered()
@@ -713,7 +713,7 @@ class Keeper:
             there = ",".join(self.wish.listen)
             raise AccountError(
                 f"Chamilo reaches the database at {host} (DATABASE_HOST), and it is to listen at {there} alone. "
-                "Nothing was changed. Have DATABASE_HOST name one of these, such as 127.0.0.1, or set "
+                "No account was changed. Have DATABASE_HOST name one of these, such as 127.0.0.1, or set "
                 f"chamilo_database_bind_address to {there},{min(found)}."
             )
 
@@ -721,7 +721,7 @@ class Keeper:
         try:
             allowed = [ipaddress.ip_network(each, strict=False) for each in self.wish.clients or ()]
         except ValueError as problem:
-            raise AccountError(f"chamilo_database_clients: {problem}. Nothing was changed.") from problem
+            raise AccountError(f"chamilo_database_clients: {problem}. No account was changed.") from problem
         own = self.site.addresses
         with self._server() as server:
             strangers = {
@@ -732,7 +732,7 @@ class Keeper:
         if strangers:
             raise AccountError(
                 f"Somebody uses the database from another host that chamilo_database_clients does not name: "
-                f"{', '.join(sorted(strangers))}. Nothing was changed. Name that host or network there, or end it."
+                f"{', '.join(sorted(strangers))}. No account was changed. Name that host or network there, or end it."
             )
 
     # -- memory ------------------------------------------------------------------------------------------------------
@@ -777,7 +777,7 @@ class Keeper:
                 except BlockingIOError as problem:
                     if time.monotonic() >= end:
                         raise Busy(
-                            "Another run changes the accounts of the database. Nothing was changed."
+                            "Another run changes the accounts of the database. No account was changed."
                         ) from problem
                     time.sleep(0.1)
             yield

@@ -53,7 +53,7 @@ OpenSsl = Callable[[Sequence[str], bytes, Sequence[str]], "tuple[int, bytes]"]
 
 
 class EnvError(Exception):
-    """The environment cannot be made as it is wanted. Nothing was changed, or it was put back; the text says which."""
+    """The environment cannot be made as it is wanted. No file was changed, or it was put back; the text says which."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Draft(Tree):
             else:
                 self._texts[path] = (set_php if php else set_dotenv)(text, path, name, value)
         except _env.DotenvError as problem:
-            raise EnvError(f"{problem}. Nothing was changed. Mend that line first.") from problem
+            raise EnvError(f"{problem}. No file was changed. Mend that line first.") from problem
 
     @property
     def written(self) -> dict[str, str]:
@@ -242,7 +242,7 @@ class Editor:
             return
         if "APP_SECRET" not in result.generated:
             raise EnvError(
-                f"APP_SECRET was not changed: {why}. Nothing was changed. Set rotate_secret to change it all the same."
+                f"APP_SECRET was not changed: {why}. No file was changed. Set rotate_secret to change it all the same."
             )
         del wanted["APP_SECRET"]
         result.generated.remove("APP_SECRET")
@@ -258,7 +258,7 @@ class Editor:
         if places:
             raise EnvError(
                 f"The server itself gives the application {' and '.join(places)}, which wins over its environment "
-                "files. Nothing was changed. Take it out there, or correct it there."
+                "files. No file was changed. Take it out there, or correct it there."
             )
 
     def _settle(self, draft: Draft, wanted: Mapping[str, str | None]) -> None:
@@ -309,7 +309,7 @@ class Editor:
         except FileNotFoundError:
             return path
         except OSError as problem:
-            raise EnvError(f"{path} cannot be read: {problem.strerror}. Nothing was changed.") from problem
+            raise EnvError(f"{path} cannot be read: {problem.strerror}. No file was changed.") from problem
         try:
             return os.readlink(f"/proc/self/fd/{handle}")
         finally:
@@ -324,7 +324,7 @@ class Editor:
         root = self.site.root
         path = posixpath.normpath(posixpath.join(root, named.replace("%kernel.project_dir%", root)))
         if not path.startswith(f"{root}/"):
-            raise EnvError(f"JWT_SECRET_KEY names {path}, which is not below {root}. Nothing was changed.")
+            raise EnvError(f"JWT_SECRET_KEY names {path}, which is not below {root}. No file was changed.")
         path = self._target(disk, path)
         key = self._old[path]
         if key.kind != "file":
@@ -333,7 +333,7 @@ class Editor:
         if b"ENCRYPTED" in key.data and self._opens(key.data, new):
             return {}
         if re.search(r"[\r\n]", new):
-            raise EnvError("JWT_PASSPHRASE has a line break, which openssl does not take. Nothing was changed.")
+            raise EnvError("JWT_PASSPHRASE has a line break, which openssl does not take. No file was changed.")
         for old in dict.fromkeys([before.secret("JWT_PASSPHRASE"), new, _SHIPPED_PASSPHRASE]):
             mark = self._opens(key.data, old)
             if not mark:
@@ -343,11 +343,11 @@ class Editor:
             if code == 0 and b"ENCRYPTED" in made and self._opens(made, new) == mark:
                 return {path: made}
             raise EnvError(
-                f"{path} could not be encrypted with another passphrase: openssl answers {code}. Nothing was changed."
+                f"{path} could not be encrypted with another passphrase: openssl answers {code}. No file was changed."
             )
         raise EnvError(
             f"{path} does not open with JWT_PASSPHRASE, nor with the passphrase Chamilo ships: no token can be made. "
-            "Nothing was changed. Make new keys with `bin/console lexik:jwt:generate-keypair --overwrite`."
+            "No file was changed. Make new keys with `bin/console lexik:jwt:generate-keypair --overwrite`."
         )
 
     def _opens(self, key: bytes, passphrase: str) -> bytes:
@@ -355,7 +355,7 @@ class Editor:
         code, public = self.openssl(["pkey", "-passin", "@0", "-pubout"], key, [passphrase])
         if code == 127:
             raise EnvError(
-                "The JWT key cannot be looked at without the program openssl. Nothing was changed. Install it."
+                "The JWT key cannot be looked at without the program openssl. No file was changed. Install it."
             )
         return public if code == 0 else b""
 
@@ -482,7 +482,7 @@ class _Writer(Engine):
                 moved = [change.path for change in work if not disk.look(change.path).same(change.old)]
             if moved:
                 raise TransactionError(
-                    f"{' and '.join(moved)} changed while it was looked at. Nothing was changed; run again."
+                    f"{' and '.join(moved)} changed while it was looked at. No file was changed; run again."
                 )
             self._carry_out(state, job, outcome)
 
@@ -515,7 +515,7 @@ def checked(wish: Wish) -> dict[str, str | None]:
             raise EnvError(f"The value of {name} has a NUL byte in it.")
         if name in REQUIRED and text is not None and _known_secrets.fault(text):
             raise EnvError(
-                f"The value given for {name} {_known_secrets.fault(text)}. Nothing was changed. Give it a random one, "
+                f"The value given for {name} {_known_secrets.fault(text)}. No file was changed. Give it a random one, "
                 "such as `openssl rand -hex 32` prints."
             )
     return wanted

@@ -48,6 +48,13 @@ def served_by_users(mountinfo: str = "/proc/self/mountinfo") -> set[str]:
     return {_unescaped(field[4]) for field in fields if re.search(r"\buser_id=(?!0\b)", field[-1])}
 
 
+def file_systems(mountinfo: str = "/proc/self/mountinfo") -> dict[str, bool]:
+    """The mount points, each with the word whether nothing can be written there."""
+    with open(mountinfo, encoding="utf-8", errors="surrogateescape") as file:
+        fields = [line.rstrip("\n").split(" ") for line in file]
+    return {_unescaped(field[4]): "ro" in (*field[5].split(","), *field[-1].split(",")) for field in fields}
+
+
 def mounts_on_the_way(folder: str) -> list[str]:
     """The mount points at or above a folder, but the root: ``not_mounted`` asks for them later, after a boot."""
     real = f"{os.path.realpath(folder)}/"

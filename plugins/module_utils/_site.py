@@ -36,6 +36,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._configuration i
     Takeover,
     Tree,
     VirtualHost,
+    every,
     first,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._env import Environment
@@ -149,6 +150,8 @@ class Site:
     virtual_hosts: tuple[VirtualHost, ...] = ()  # all of this host
     serving: tuple[VirtualHost, ...] = ()  # those that answer to the domain by name
     fallback: tuple[VirtualHost, ...] = ()  # those that answer to it on ports 80 and 443 for want of a better
+    names: tuple[str, ...] = ()  # as virtual hosts that serve the project folder name it
+    nameless: bool = False  # a virtual host that serves the project folder answers to every name that no other has
     takeover: Takeover = field(default_factory=lambda: Takeover(False, (), (), ()))
     access_files: tuple[_access.AccessFile, ...] = ()  # Apache: .htaccess files of the portal that close something now
     addresses: tuple[str, ...] = ()  # of this host
@@ -170,7 +173,8 @@ class Site:
     sendmail: bool = False  # there is a program that sends mail
     ssh_log: bool = False  # ssh writes to a file of its own, not to the journal alone
     managed_from: str = ""  # the address from which somebody works on this host over ssh now
-    problems: tuple[str, ...] = ()  # what could not be seen, and why
+    errors: tuple[str, ...] = ()  # what every section needs, and is not there
+    problems: tuple[str, ...] = ()  # these, and what could not be seen
 
 
 def word(domain: str) -> str:
@@ -219,7 +223,7 @@ def unfit(site: Site, sections: Collection[str], tree: Tree | None = None) -> li
     if sections and version and tuple(map(int, re.findall(r"\d+", version))) < _OLDEST.get(name, ()):
         said.append(
             f"This host is {site.distribution}, whose web server, restic and MariaDB are too old for what would be "
-            "set. Nothing was changed; the audit works here as well. Upgrade to Debian 12 or Ubuntu 24.04 at least."
+            "set. The audit works here as well. Upgrade to Debian 12 or Ubuntu 24.04 at least."
         )
     # MariaDB's own programs have its name, and links with the old ones.
     if tree.exists("/usr/sbin/mysqld") and not tree.exists("/usr/sbin/mariadbd"):
@@ -233,7 +237,7 @@ def unfit(site: Site, sections: Collection[str], tree: Tree | None = None) -> li
     if needing:
         said.append(
             f"MySQL is on this host ({program}). The section{'s' * (len(needing) > 1)} {' and '.join(needing)} "
-            "cannot do without MariaDB's programs, for which MySQL would have to be removed. Nothing was changed. "
+            "cannot do without MariaDB's programs, for which MySQL would have to be removed. "
             f"Put MariaDB in its place first, or leave out what needs it: --skip-tags {','.join(needing)}"
         )
     return said
@@ -274,6 +278,8 @@ class _Discovery:
         php = self.attempt(lambda: self.set_in_php(php, pool, root), php)
         environment = self.environment(root, web, serving, pool, php.user)
         self.problems += configuration.problems
+        own = [server for server in servers if root and self.is_project(server.host.root, root)]
+        names = tuple(dict.fromkeys(name for server in own for name in visitors_names(server)))
         takeover, access_files = self.takeover(
             root, php, web, configuration, servers, [hosts[id(server)] for server in serving]
         )
@@ -295,6 +301,8 @@ class _Discovery:
             virtual_hosts=tuple(hosts.values()),
             serving=tuple(hosts[id(server)] for server in serving),
             fallback=tuple(hosts[id(server)] for server in fallback),
+            names=names,
+            nameless=any(server in fallback and not visitors_names(server) for server in own),
             addresses=_host.addresses(tree),
             listening=_host.listening(tree),
             hsts_since=self.hsts_since(),
@@ -315,6 +323,7 @@ class _Discovery:
             sendmail=tree.exists("/usr/sbin/sendmail"),
             ssh_log=tree.exists("/var/log/auth.log"),
             managed_from=_host.managed_from(tree),
+            errors=tuple(self.errors),
             problems=(*self.errors, *self.problems, *self.denied()),
         )
 
@@ -611,6 +620,13 @@ class _Discovery:
             user=environment.get("DATABASE_USER"),
             client=next((path for path in _DATABASE_CLIENTS if self.tree.exists(path)), ""),
         )
+
+
+def visitors_names(server: Server) -> tuple[str, ...]:
+    """The names that are written in a virtual host and that a visitor could type. Wildcards stay as they are."""
+    if not any(every(server.block.block or (), "server_name", "servername", "serveralias")):
+        return ()  # Apache gives it the name of the host
+    return tuple(name for name in server.host.names if "." in name and re.search(r"[a-z]", name) and name[0] != "_")
 
 
 def unused_drop_ins(paths: Iterable[str], tree: Tree | None = None) -> set[str]:

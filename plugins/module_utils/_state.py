@@ -327,7 +327,7 @@ class Store:
                     if time.monotonic() >= end:
                         raise Busy(
                             f"Waited {wait:.0f} seconds for the lock of this host, which is held by {_holder(handle)}. "
-                            "Nothing was changed. Run again when that is done."
+                            "No file was changed. Run again when that is done."
                         ) from problem
                     time.sleep(0.1)
             os.ftruncate(handle, 0)

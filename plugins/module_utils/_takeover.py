@@ -168,7 +168,7 @@ def twice(domain: str, serving: Sequence[VirtualHost], wish: str, ours: Mapping[
     instead = " and ".join(f'"{name} {ours[name]};"' for name in named)
     return (
         f"The virtual host of {domain} says what nginx takes once, and what the line that includes our files brings as "
-        f"well: {places}. Nothing was changed. Take these lines out of it: our files say {instead} in all of it."
+        f"well: {places}. Take these lines out of it: our files say {instead} in all of it."
     )
 
 

@@ -496,7 +496,7 @@ class Engine:
                 if old.kind == "link" and new.kind == "file" and not _our_link(state, want.path):
                     raise TransactionError(
                         f"{want.path} is a link to {old.target} that this collection did not make. "
-                        "Nothing was changed. Remove the link, or name the file it leads to."
+                        "No file was changed. Remove the link, or name the file it leads to."
                     )
                 changes.append(Change(want.path, old, new))
                 unknown = want.secret or (_private(old) and not _ours_and_plain(state, want.path, old))
@@ -586,7 +586,7 @@ class Engine:
         for address in job.listen:
             problem = self.machine.occupied(address, service)
             if problem:
-                raise TransactionError(f"{problem} Nothing was changed. Stop that program or give it another port.")
+                raise TransactionError(f"{problem} No file was changed. Stop that program or give it another port.")
         token = secrets.token_hex(4)
         unprotected = self.machine.arm(token)
         if unprotected:
@@ -595,7 +595,7 @@ class Engine:
             try:
                 kept = self._write_down(state, job, token, running == "active" or start_owed)
             except OSError as problem:
-                raise TransactionError(f"{_sentence(problem)} Nothing was changed.") from problem
+                raise TransactionError(f"{_sentence(problem)} No file was changed.") from problem
             self._change(state, job, running, kept, before)
             outcome.loaded = running == "active"
         finally:

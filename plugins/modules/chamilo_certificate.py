@@ -194,7 +194,7 @@ def _get(params: dict, outcome: Outcome, check: bool) -> Got:
         if refused:
             raise AcmeError(
                 f"{refused} Set chamilo_https_certificate to files, with chamilo_https_certificate_file and "
-                "chamilo_https_certificate_key_file, or to self_signed for a trial. Nothing was changed."
+                "chamilo_https_certificate_key_file, or to self_signed for a trial. No certificate was asked for."
             )
         return Got()
     if params["source"] == "self_signed":

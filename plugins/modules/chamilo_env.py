@@ -232,12 +232,12 @@ notes:
   type: list
   elements: str
 msg:
-  description: What is wrong, and what to do. Nothing was changed then, or the old files are back.
+  description: What is wrong, and what to do. No file was changed then, or the old files are back.
   returned: failure
   type: str
   sample: >-
     The server itself gives the application APP_ENV (/etc/php/8.4/fpm/pool.d/www.conf line 480), which wins over its
-    environment files. Nothing was changed. Take it out there, or correct it there.
+    environment files. No file was changed. Take it out there, or correct it there.
 diff:
   description: The keys that change, by file, without secrets.
   returned: with C(--diff)

@@ -149,7 +149,7 @@ seealso:
 notes:
   - Chamilo keeps most settings of the main portal in the sessions of its users. RV(sessions_hold_old_values) says when
     some of them go on with an old value until they log in again.
-  - Errors name the setting and what to do, and mean that nothing was changed.
+  - Errors name the setting and what to do, and mean that no setting was changed.
 """
 
 EXAMPLES = r"""

@@ -82,8 +82,11 @@ options:
   sections:
     description:
       - The sections of the guide that are about to be made true.
-      - Fail when that cannot be on this host, because its release is older than Debian 12 or Ubuntu 24.04, because
-        a section needs MariaDB and MySQL would have to be removed for it, or because the task does not run as root.
+      - Fail when that cannot be on this host, because its release is older than Debian 12 or Ubuntu 24.04, because a
+        section needs MariaDB and MySQL would have to be removed for it, because the portal is served under other names
+        than O(domain) alone, or because of the host itself. That is a user who is not root, a file system that is
+        read-only, full or not mounted, a package manager that was interrupted or is in use, or a clock that is wrong.
+      - All that is in the way is in one message.
     type: list
     elements: str
     default: []
@@ -94,6 +97,36 @@ options:
         its server blocks alone.
     type: dict
     default: {}
+  acme:
+    description:
+      - A value of C(chamilo_https_certificate) by which Certbot may have to ask an authority for a certificate.
+      - Fail when no authority could reach the name of the portal, and there is no good certificate yet.
+    type: str
+    choices: ["", auto, certbot]
+    default: ""
+  alert_mail:
+    description:
+      - The value of C(chamilo_alert_mail).
+      - Fail when this host has no program that sends mail, and O(smtp_host) is empty.
+    type: str
+    default: ""
+  smtp_host:
+    description: The value of C(chamilo_monitoring_smtp_host).
+    type: str
+    default: ""
+  controller_time:
+    description:
+      - The time on the controller, in seconds since 1970.
+      - Fail when the clock of this host is more than a quarter of an hour from it.
+    type: float
+    default: 0
+  active:
+    description:
+      - Fail when the web server does not go by the files of this collection for O(site), because a virtual host does
+        not include them, or the web server has not read its configuration since.
+      - Otherwise RV(active) says so.
+    type: bool
+    default: false
   require:
     description:
       - Fail when there is no Chamilo, no web server, or no way to tell which of several is meant, or when
@@ -126,6 +159,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+active:
+  description:
+    - Whether the web server goes by the files of this collection for O(site), as it answers itself.
+    - V(false) as well where there are none, and without root.
+  returned: success
+  type: bool
 in_force:
   description:
     - The transactions of M(chamilo.hardening.config_transaction) that hold files. For each name its generation, and
@@ -462,6 +501,16 @@ site:
         - Made like RV(site.serving).
       type: list
       elements: dict
+    names:
+      description:
+        - The names that virtual hosts of the project folder carry, whether or not O(domain) is among them.
+        - Wildcards and regular expressions are as they are written.
+      type: list
+      elements: str
+      sample: [campus.example.org, www.campus.example.org]
+    nameless:
+      description: Whether O(domain) is answered by a virtual host of the project folder that has no name.
+      type: bool
     takeover:
       description: Whether the virtual host of this collection can replace those that serve the domain now.
       type: dict
@@ -622,6 +671,10 @@ site:
       description: The address from which the task came over ssh; empty when it did not, or when it cannot be seen.
       type: str
       sample: 198.51.100.7
+    errors:
+      description: What every section needs and is not there, each a sentence or two.
+      type: list
+      elements: str
     problems:
       description: What could not be found, read or understood, each a sentence.
       type: list
@@ -629,21 +682,29 @@ site:
 """
 
 import os
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._active import held, inactive
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._env_memory import recall
 from ansible_collections.chamilo.hardening.plugins.module_utils._install import seen as installed_program
+from ansible_collections.chamilo.hardening.plugins.module_utils._obstacles import (
+    NOT_ROOT,
+    Desired,
+    Host,
+    observe,
+    obstacles,
+    report,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._overrides import OverridesError
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError, order
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import SettingsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings_host import in_force as settings_in_force
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings_memory import recall as recall_settings
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site, SiteError, discover, unfit
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site, SiteError, discover, word
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._takeover import twice
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine
 
 # Options of chamilo_perms, as the role permissions knows them.
@@ -686,36 +747,50 @@ def main() -> None:
             "takeover": {"type": "str", "choices": ["", "auto", "managed", "include"], "default": ""},
             "sections": {"type": "list", "elements": "str", "default": []},
             "once": {"type": "dict", "default": {}},
+            "acme": {"type": "str", "choices": ["", "auto", "certbot"], "default": ""},
+            "alert_mail": {"type": "str", "default": ""},
+            "smtp_host": {"type": "str", "default": ""},
+            "controller_time": {"type": "float", "default": 0},
+            "active": {"type": "bool", "default": False},
             "require": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     wanted = dict(module.params)
-    tree, takeover, sections, once = (wanted.pop(name) for name in ("tree", "takeover", "sections", "once"))
-    if sections and os.geteuid() != 0:
-        module.fail_json(
-            msg="The task does not run as root. What the guide asks for only root can read and change. Nothing was "
-            "changed. Leave out -e ansible_become=false, use -K where sudo asks for a password, or connect as root."
-        )
+    tree, require, active = (wanted.pop(name) for name in ("tree", "require", "active"))
+    desired = Desired(**{each.name: wanted.pop(each.name) for each in fields(Desired)})
+    if desired.sections and os.geteuid() != 0:  # what else is in the way could not be seen
+        module.fail_json(msg=report(wanted["domain"], [NOT_ROOT]))
+    said: list[str] = []
     try:
         site = discover(**wanted)
-        if tree and site.root:
-            _judge(tree, site)
+        try:
+            if tree and site.root:
+                _judge(tree, site)
+        except PermsError as problem:
+            said.append(str(problem))
         # Only root may read what it rests on.
         in_force = Engine().in_force() if os.geteuid() == 0 else {}
         program = installed_program() if os.geteuid() == 0 else {}
         settings, settings_kept = _settings(site) if os.geteuid() == 0 else ({}, [])
         kept = sorted(recall()) if os.geteuid() == 0 else []
-    except (SiteError, PermsError, StateError, OSError) as problem:
+        around = observe(site, desired) if desired.sections else Host()
+    except (SiteError, StateError, OSError) as problem:
         module.fail_json(msg=str(problem))
-    said = unfit(site, sections)
+    said += obstacles(site if require else replace(site, errors=()), around, desired)
     if said:
-        module.fail_json(msg=" ".join(said))
-    if takeover in site.takeover.refused:
-        module.fail_json(msg=site.takeover.refused[takeover])
-    if complaint := twice(site.domain, site.serving, takeover, once):
-        module.fail_json(msg=complaint)
-    found = {"site": asdict(site), "program": program, "in_force": in_force, "settings_in_force": settings}
+        module.fail_json(msg=report(site.domain, said))
+    drop_ins = held(wanted["site"] or word(site.domain), in_force)
+    dark = inactive(site, wanted["site"] or word(site.domain), drop_ins) if drop_ins else ""
+    if dark and active:
+        module.fail_json(msg=dark)
+    found = {
+        "active": bool(drop_ins) and not dark,
+        "site": asdict(site),
+        "program": program,
+        "in_force": in_force,
+        "settings_in_force": settings,
+    }
     module.exit_json(changed=False, **found, settings_kept=settings_kept, environment_kept=kept)
 
 

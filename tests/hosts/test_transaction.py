@@ -261,7 +261,7 @@ def test_an_occupied_port_ends_the_run_before_anything(lab: Lab, squatter: str) 
     with Visitors(lab.host):
         failed = lab.fail(lab.plan(extra=squatter, listen=["0.0.0.0:8099"]))
     assert failed["failure"].startswith("0.0.0.0:8099 is occupied by python3 (process ")
-    assert "Nothing was changed" in failed["failure"]
+    assert "No file was changed" in failed["failure"]
 
 
 @pytest.mark.wire

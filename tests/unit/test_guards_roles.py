@@ -164,12 +164,41 @@ def test_only_where_there_are_backups_one_is_taken_first(given: dict[str, Any], 
     task = next(task for task in play["pre_tasks"] if task["name"].startswith("Take a backup"))
     texts = {key: text for key, text in load(ROOT / "roles/backups/vars/main.yml").items() if isinstance(text, str)}
     ours = {key: trust_as_template(text) for key, text in texts.items()}
-    templar = Templar(DataLoader(), variables={**ours, "_chamilo_is_web": True, **given})
+    run = {"_chamilo_is_web": True, "ansible_run_tags": ["all"]}
+    templar = Templar(DataLoader(), variables={**ours, **run, **given})
     assert all(templar.evaluate_conditional(trust_as_template(one)) for one in task["when"]) is first
     before = {"_chamilo_backups_before": True, "chamilo_backups_state": given.get("chamilo_backups_state", "present")}
     skipped = {"_chamilo_backups_jobs": ["backup", "drill"], "__chamilo_backups_key": {"skipped": True}}
     templar = Templar(DataLoader(), variables={**ours, **before, **skipped})
     assert templar.template(trust_as_template("{{ _chamilo_backups_now }}")) == now
+
+
+@pytest.mark.parametrize(
+    ("managed", "names", "probed"),
+    [
+        (False, ["campus.test", "www.campus.test", "*.campus.test", "~^x", "_", ".y.test"], ["www.campus.test"]),
+        (True, ["campus.test", "www.campus.test"], []),
+        (False, ["campus.test"], []),
+    ],
+)
+def test_a_change_is_probed_at_every_name_of_a_virtual_host_that_stays(
+    managed: bool, names: list[str], probed: list[str]
+) -> None:
+    texts = load(ROOT / "roles/https/vars/main.yml")
+    wanted = ("_chamilo_https_other_names", "_chamilo_https_others")
+    given = {
+        "chamilo_domain": "Campus.test",
+        "_chamilo_https_managed": managed,
+        "_chamilo_https_serving": [{"names": names}, {"names": names[:1]}],
+        "_chamilo_https_door": {"url": "https://Campus.test/"},
+        "_chamilo_common_probe_base": "http://Campus.test",
+        "_chamilo_common_front": {"url": "x", "address": "127.0.0.1", "status": [200], "send": {}},
+    }
+    templar = Templar(DataLoader(), variables={**given, **{name: trust_as_template(texts[name]) for name in wanted}})
+    front = {"address": "127.0.0.1", "status": [200], "send": {}}
+    expected = [{"url": f"https://{name}/", "was": f"http://{name}/", **front} for name in probed]
+    assert templar.template(trust_as_template("{{ _chamilo_https_others }}")) == expected
+    assert "_chamilo_https_others" in texts["_chamilo_https_probe"]
 
 
 @pytest.mark.parametrize("drills", [True, False])
@@ -323,3 +352,18 @@ def test_a_file_of_the_whole_host_says_the_same_whichever_portal_it_is_written_f
         for name in re.findall(r"'([^']+\.j2)'", content):
             content += (ROOT / "roles" / role / "templates" / name).read_text(encoding="utf-8")
         assert not TELLS_PORTALS_APART.search(content), path
+
+
+def test_only_what_comes_before_every_change_says_that_nothing_was_changed() -> None:
+    """In the middle of a run, sections before it did change something: what a task left alone is named."""
+    first = {"playbooks/harden.yml", "plugins/action/guide_preflight.py", "plugins/module_utils/_obstacles.py"}
+    commands = {
+        "_backup_commands",
+        "_program",
+        "_restore",
+        "_window",
+    }  # of the host program, and of the playbook restore
+    first |= {"playbooks/restore.yml", *(f"plugins/module_utils/{name}.py" for name in commands)}
+    files = [*(ROOT / "plugins").rglob("*.py"), *YAML_FILES]
+    found = {path for path in files if "othing was changed" in path.read_text(encoding="utf-8")}
+    assert {str(path.relative_to(ROOT)) for path in found} <= first

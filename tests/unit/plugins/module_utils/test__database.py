@@ -107,6 +107,12 @@ def test_a_table_without_portals_is_of_one():
     assert look.effective("check_password", "security") == {"the only portal": "true"}
 
 
+def test_the_names_in_the_addresses_of_the_portals():
+    urls = [(1, "https://Campus.test/x"), (2, " http://b.test:8080"), (3, "c.test"), (4, None), (5, "http://[::1")]
+    assert Reader(Account("chamilo"), ask=Asked((), urls)).hosts() == ["campus.test", "b.test", "["]
+    assert Reader(Account("chamilo"), ask=Asked((), ())).hosts() == []
+
+
 def test_many_questions_cost_two_queries():
     asked = Asked([("security", "check_password", "1", "true", "1")])
     look = Reader(Account("chamilo"), ask=asked)

@@ -308,7 +308,7 @@ def test_what_the_server_gives_is_named_and_nothing_changes(app):
     given = {"APP_ENV": Place("/etc/php/8.4/fpm/pool.d/www.conf", 12, "dev")}
     result, problem = app.set(given, values={"APP_ENV": "prod", "APP_DEBUG": "0"})
     assert "APP_ENV (/etc/php/8.4/fpm/pool.d/www.conf line 12)" in problem
-    assert "Nothing was changed" in problem
+    assert "No file was changed" in problem
     assert (result.changed, app.read(".env")) == (False, "APP_ENV=dev\nAPP_DEBUG=1\n")
 
 
@@ -408,7 +408,7 @@ def test_a_file_that_somebody_changes_meanwhile_is_left(app, monkeypatch):
 
     monkeypatch.setattr(Editor, "_carry_out", late)
     result, problem = app.set(values={"APP_ENV": "prod"})
-    assert "changed while it was looked at. Nothing was changed; run again" in problem
+    assert "changed while it was looked at. No file was changed; run again" in problem
     assert (result.changed, app.read(".env")) == (False, "APP_ENV=test\n")
 
 

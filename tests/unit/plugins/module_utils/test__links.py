@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils import _env
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._links import (
+    file_systems,
     mounts,
     open_path,
     open_regular,
@@ -273,3 +274,12 @@ def test_what_is_read_of_a_giant_is_bounded(tmp_path: Path) -> None:
     with open(tmp_path / "sparse", "wb") as file:
         file.truncate(1 << 42)
     assert read_guarded(str(tmp_path / "sparse"), "www-data", 10) == bytes(10)
+
+
+def test_file_systems_on_which_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "mountinfo").write_text(
+        "21 29 0:19 / / rw,relatime shared:7 - ext4 /dev/x rw,errors=remount-ro\n"
+        "22 29 0:20 / /usr ro,relatime - ext4 /dev/y rw\n"
+        "23 29 0:21 / /srv rw shared:8 - ext4 /dev/z ro\n"
+    )
+    assert file_systems(str(tmp_path / "mountinfo")) == {"/": False, "/usr": True, "/srv": True}

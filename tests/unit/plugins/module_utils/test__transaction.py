@@ -539,7 +539,7 @@ def test_a_start_that_is_owed_to_a_service_on_its_way_stays_owed(world: World) -
 def test_an_occupied_address_stops_the_run_before_anything(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Machine, "occupied", lambda self, listen, service: f"{listen} is occupied by x.")
     failure = failing(world, listen=["0.0.0.0:443"])
-    assert str(failure).startswith("0.0.0.0:443 is occupied by x. Nothing was changed.")
+    assert str(failure).startswith("0.0.0.0:443 is occupied by x. No file was changed.")
     assert failure.rolled_back == ""
     assert [command for command in world.commands if command != "systemctl is-active web"] == []
 

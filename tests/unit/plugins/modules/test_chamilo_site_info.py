@@ -14,6 +14,7 @@ import yaml
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Place, Site, Takeover, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_site_info
@@ -73,7 +74,8 @@ def test_a_virtual_host_that_cannot_be_replaced_fails_where_that_is_asked_for(ca
     monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 1000)
     result = run(capsys, domain="campus.test", takeover=takeover)
     assert result.get("failed", False) is fails
-    assert (result["msg"] if fails else result["site"]["takeover"]["refused"]["auto"]) == "campus.conf line 3: X-School"
+    told = "campus.test: 1 obstacle. Nothing was changed.\n- campus.conf line 3: X-School"
+    assert result["msg"] == told if fails else result["site"]["takeover"]["refused"]["auto"] in told
 
 
 @pytest.mark.parametrize(("sections", "fails"), [([], False), (["https"], True)])
@@ -101,6 +103,38 @@ def test_what_nginx_would_refuse_beside_ours_fails(capsys, monkeypatch):
     result = run(capsys, domain="campus.test", takeover="include", once={"server_tokens": "off"})
     assert result["failed"] is True and "campus.conf line 3: server_tokens on" in result["msg"]
     assert "failed" not in run(capsys, domain="campus.test", takeover="include")
+
+
+def test_all_that_is_in_the_way_is_in_one_message_and_in_check_mode_too(capsys, monkeypatch):
+    facts = {"root": "/srv/campus", "names": ("campus.test",), "errors": ("There is no web server.",)}
+    monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("cmapus.test", **facts))
+    monkeypatch.setattr(chamilo_site_info, "_judge", lambda *_given: (_ for _ in ()).throw(PermsError("No such user.")))
+    monkeypatch.setattr(chamilo_site_info, "Engine", lambda: SimpleNamespace(in_force=dict))
+    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)
+    asked = {"sections": ["https"], "require": True, "tree": {"owner": "x"}, "alert_mail": "a@campus.test"}
+    for check in (False, True):
+        result = run(capsys, domain="cmapus.test", controller_time=1000, _ansible_check_mode=check, **asked)
+        assert result["failed"] is True and " obstacles. Nothing was changed.\n- No such user." in result["msg"]
+        for part in ("There is no web server.", "Did you mean campus.test?", "Clock", "smtp_host"):
+            assert part in result["msg"], part
+
+
+def test_without_being_asked_for_what_is_missing_is_only_named(capsys, monkeypatch):
+    monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", errors=("No Chamilo.",)))
+    assert run(capsys, domain="campus.test")["site"]["errors"] == ["No Chamilo."]
+
+
+@pytest.mark.parametrize(("kind", "dark", "active"), [("absent", "x", False), ("file", "", True), ("file", "x", False)])
+def test_what_is_active_is_said_and_what_is_not_fails_where_that_is_asked_for(capsys, monkeypatch, kind, dark, active):
+    path = "/etc/nginx/sites-available/chamilo-campus_test.d/https.conf"
+    held = {"https:campus_test": {"generation": "ab12", "files": {path: kind}}}
+    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(chamilo_site_info, "Engine", lambda: SimpleNamespace(in_force=lambda: held))
+    monkeypatch.setattr(chamilo_site_info, "settings_in_force", lambda _site: {})
+    monkeypatch.setattr(chamilo_site_info, "inactive", lambda _site, word, known: dark if (word, known) else "")
+    assert run(capsys, domain="campus.test")["active"] is active
+    result = run(capsys, domain="campus.test", active=True)
+    assert result.get("msg", "") == (dark if kind == "file" else "")
 
 
 @pytest.mark.parametrize("problem", [StateError("damaged"), DatabaseError("gone")])
