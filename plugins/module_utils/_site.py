@@ -588,8 +588,10 @@ class _Discovery:
     ) -> tuple[tuple[_access.AccessFile, ...], Sequence[Place]]:
         """What .htaccess files of the portal close, and all that would be open if its virtual host were ours."""
         kept = (root, f"{root}/public", *(server.host.root for server in own))
-        none: tuple[_access.AccessFile, ...] = ()
-        files = self.attempt(lambda: _access.access_files(self.tree, configuration, own, kept, php.user), none)
+        try:
+            files = _access.access_files(self.tree, configuration, own, kept, php.user)
+        except OSError as problem:  # what cannot be seen may close something
+            return (), [Place(root, 1, f"access rules in .htaccess files cannot be looked for: {problem.strerror}")]
         return files, [*(place for file in files for place in file.rules), *_access.above(configuration, own)]
 
     def environment(

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils import _access
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import discover
 
 PUBLIC = "/var/www/chamilo/public"
@@ -202,6 +204,15 @@ def test_a_link_of_root_is_followed_as_apache_does_and_no_loop_is(portal):
 def test_what_cannot_be_understood_is_in_the_way(portal, text, why):
     portal.write(f"{PUBLIC}/reports/.htaccess", text)
     assert why in closed(portal)[0][2]
+
+
+def test_a_disk_that_cannot_be_read_is_in_the_way(portal, monkeypatch):
+    def fails(*_arguments):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(_access, "access_files", fails)
+    assert "Input/output error" in closed(portal)[0][2]
+    assert not site(portal).takeover.possible
 
 
 def test_a_pipe_is_not_waited_for(portal):
