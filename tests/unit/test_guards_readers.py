@@ -47,7 +47,8 @@ REVIEWED = {
     "configuration, packages and certificates of the host, in directories of root's": """
         _acme.py:_adopt _acme.py:self_sign _audit/https.py:_from_file _audit/https.py:_lineage
         _audit/updates.py:_versions _certificate.py:complaint _fail2ban.py:interpreter _fail2ban_filter.py:read
-        _links.py:_in_fstab _links.py:mounts _links.py:served_by_users _machine.py:_listening
+        _links.py:_in_fstab _links.py:file_systems _links.py:mounts _links.py:served_by_users _machine.py:_listening
+        _obstacles.py:_lock_holder
         _php_settings.py:_entries _renewal.py:_file_serial _renewal.py:_watch _running.py:_text
     """,
     "a directory to begin with, from which names are followed step by step": """

@@ -359,6 +359,7 @@ def test_only_what_comes_before_every_change_says_that_nothing_was_changed() -> 
     first = {"playbooks/harden.yml", "plugins/action/guide_preflight.py", "plugins/module_utils/_obstacles.py"}
     commands = {
         "_backup_commands",
+        "_backup_portal",
         "_program",
         "_restore",
         "_window",
