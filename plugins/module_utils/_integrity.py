@@ -13,11 +13,11 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _state
+from ansible_collections.chamilo.hardening.plugins.module_utils import _perms, _state
 
 # What the application writes by itself, and what only a developer's copy has.
 _LEFT_OUT = ("var", ".git", "node_modules")
@@ -43,15 +43,17 @@ class Changes:
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
+    unvouched: list[str] = field(default_factory=list)  # whether or not they are listed
 
     def __bool__(self) -> bool:
-        return bool(self.added or self.changed or self.gone)
+        return bool(self.added or self.changed or self.gone or self.unvouched)
 
     def told(self, most: int = 30) -> str:
         """One line for each, cut where it gets long."""
         lines = [f"new: {path}" for path in self.added]
         lines += [f"changed: {path}" for path in self.changed]
         lines += [f"gone: {path}" for path in self.gone]
+        lines += [f"nothing vouches for: {path}" for path in self.unvouched]
         more = [f"and {len(lines) - most} more"] if len(lines) > most else []
         return "\n".join([*map(_printable, lines[:most]), *more])
 
@@ -60,14 +62,17 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode() if text.isprintable() else ascii(text)[1:-1]
 
 
-def files(root: str) -> dict[str, str]:
-    """Each file below the project folder with its checksum, each link with its target and what it leads to in var/."""
+def files(root: str, unvouched: list[str] | None = None) -> dict[str, str]:
+    """Each file below the project folder with its checksum, each link with its target and what it leads to in var/.
+
+    ``unvouched`` gets the files that section permissions marked: nothing vouches for them.
+    """
     if not os.path.isdir(root):
         raise IntegrityError(f"There is no folder {root}.")
-    return dict(sorted(_walk(root)))
+    return dict(sorted(_walk(root, [] if unvouched is None else unvouched)))
 
 
-def _walk(root: str) -> Iterator[tuple[str, str]]:
+def _walk(root: str, unvouched: list[str]) -> Iterator[tuple[str, str]]:
     todo = [root]
     while todo:
         folder = todo.pop()
@@ -85,6 +90,18 @@ def _walk(root: str) -> Iterator[tuple[str, str]]:
                 todo.append(entry.path)
             else:
                 yield path, _checksum(entry.path)
+                if _waits(path, entry):
+                    unvouched.append(path)
+
+
+def _waits(path: str, entry: os.DirEntry[str]) -> bool:
+    try:
+        marked = _perms.waits(path, entry.stat(follow_symlinks=False))
+    except FileNotFoundError:  # it went meanwhile
+        return False
+    # A file of root's own looks like one that cannot run; what is that has a name below public/, or another one.
+    held = path.startswith("public/") or path.endswith(_perms.ASIDE_NAME)
+    return marked == _perms.DOUBTFUL or marked == _perms.QUARANTINED and held
 
 
 def _target(path: str) -> str:
@@ -160,9 +177,15 @@ class Manifest:
             raise IntegrityError(f"{self.path} was changed by hand. Compare with the copy off this host.")
         return known
 
-    def accept(self, present: Mapping[str, str], why: str) -> str:
-        """Make ``present`` the list from now on. Returns its checksum."""
-        known = {"root": self.root, "made": _state.now(), "why": why, "digest": digest(present), "files": present}
+    def accept(self, present: Mapping[str, str], why: str, basis: str = "", unvouched: Sequence[str] = ()) -> str:
+        """Make ``present`` the list from now on, but for what nothing vouches for: the list vouches for its files.
+
+        ``basis``: what vouched for them when the first list was made. Returns its checksum.
+        """
+        left_out = set(unvouched)
+        listed = {path: value for path, value in present.items() if path not in left_out}
+        known: dict[str, Any] = {"root": self.root, "made": _state.now(), "why": why, "basis": basis}
+        known.update(digest=digest(listed), files=listed)
         text = json.dumps(known, indent=0, sort_keys=True) + "\n"
         _state.replace_file(self.path, text)
         return str(known["digest"])
@@ -170,11 +193,14 @@ class Manifest:
     def look(self) -> tuple[Changes, dict[str, str], dict[str, Any] | None]:
         """What differs from the list, without what this collection itself wrote; what is there; and the list."""
         known = self.read()
-        present = files(self.root)
+        unvouched: list[str] = []
+        present = files(self.root, unvouched)
         if known is None:
-            return Changes(), present, None
+            return Changes(unvouched=sorted(unvouched)), present, None
         ours = written()
         changes = compare(known["files"], present)
+        changes.added = sorted(set(changes.added) - set(unvouched))
+        changes.unvouched = sorted(unvouched)
         for name in ("added", "changed", "gone"):
             paths = getattr(changes, name)
             setattr(changes, name, [path for path in paths if not self._ours(ours, path, present.get(path, ""))])

@@ -23,9 +23,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _alert,
     _integrity,
     _machine,
+    _perms,
     _records,
     _state,
+    _vouch,
     _watch,
+    _window,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._links import open_regular, shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
@@ -52,6 +55,8 @@ OPTIONS: dict[str, Any] = {
 MARK = "chamilo-hardening:log-test"
 _NOBODY = "Nobody is told: set chamilo_alert_mail or chamilo_alert_webhook."
 _DAY = 86400
+# Parts of a package that a portal need not have: data, and the installer, which section updates shuts.
+_NOT_COMPARED = ("var/", ".git", "node_modules/", "public/main/install/", "tests/")
 _MONTH, _WEEK = 27 * _DAY, 7 * _DAY  # a little before the audit asks
 _PATIENCE = 30.0  # seconds until monit asks for the first time after it was started
 _SEARCH = 60.0  # seconds for each walk of the search for signs: nobody waits for it
@@ -296,10 +301,12 @@ def _compared(day: _Day, portal: Portal) -> None:
         day.lines.append(str(problem))
         _told(f"The list of files of {portal.domain} cannot be used", str(problem))
         return
+    basis = str((known or {}).get("basis", ""))
     if known is None:
-        value = manifest.accept(present, "first list")
-        day.lines.append(f"A list of {len(present):,} files of {portal.domain} was made.")
-    elif changes:
+        basis = _vouch.basis(portal.look.root)
+        value = manifest.accept(present, "first list", basis, changes.unvouched)
+        day.lines.append(f"A list of {len(present):,} files of {portal.domain} was made, based on {basis}.")
+    if changes:
         text = (
             f"{changes.told()}\n\nAfter an update, or when you changed them: chamilo-hardening integrity accept\n"
             "Else somebody else did: see `chamilo-hardening daily monitoring` for signs of a break-in."
@@ -311,19 +318,21 @@ def _compared(day: _Day, portal: Portal) -> None:
             "integrity", False, f"Files of {portal.domain} differ from the list: {first}. Told by {ways or 'nobody'}."
         )
         return
-    elif known["files"] != present:
-        value = manifest.accept(present, "written by chamilo.hardening")
-    else:
+    if known and known["files"] != present:
+        value = manifest.accept(present, "written by chamilo.hardening", basis)
+    elif known:
         value = str(known["digest"])
+    words = f"{len(present):,} files are as listed"
+    words += f" (the first list was based on {basis})" if basis else ""
     copy = copies().get(portal.site, {})
     if copy.get("digest") == value:
-        day.job("integrity", True, f"{len(present):,} files are as listed; a copy of the list is on {copy['where']}.")
+        day.job("integrity", True, f"{words}; a copy of the list is on {copy['where']}.")
     elif copy:
         # What we wrote ourselves is expected; the next run of the playbook fetches the new list.
-        day.job("integrity", True, f"{len(present):,} files are as listed; an older list is on {copy['where']}.")
+        day.job("integrity", True, f"{words}; an older list is on {copy['where']}.")
     else:
-        words = "no copy of the list is off this host: run the playbook harden from another machine."
-        day.job("integrity", False, f"{len(present):,} files are as listed, but {words}")
+        lacks = "no copy of the list is off this host: run the playbook harden from another machine."
+        day.job("integrity", False, f"{words}, but {lacks}")
 
 
 def copies() -> dict[str, Any]:
@@ -382,14 +391,70 @@ def compare(site: str, against: str = "") -> _integrity.Changes:
     return _integrity.compare(known["files"], _integrity.files(manifest.root))
 
 
+def compare_release(site: str, archive: str, sha256: str = "") -> _integrity.Changes:
+    """What differs from the package of the release: changed or missing, or not in it and able to run code."""
+    root = str(_watch.configuration(site)["root"])
+    packed = _vouch.learn(archive, sha256, root)
+    present = _integrity.files(root)
+    changes = _integrity.compare(packed, {path: value.partition(" ")[0] for path, value in present.items()})
+    ours = _integrity.written()
+    real = os.path.realpath(root)
+
+    def own(path: str) -> bool:
+        return present.get(path, "") in ours.get(os.path.join(real, path), set())
+
+    changes.changed = [path for path in changes.changed if not own(path)]
+    changes.gone = [path for path in changes.gone if not path.startswith(_NOT_COMPARED) and not own(path)]
+    changes.added = [path for path in changes.added if not own(path) and _could_run(real, path)]
+    return changes
+
+
+def _could_run(root: str, path: str) -> bool:
+    top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        handle = _vouch.open_below(top, path)
+    except OSError:  # a link, whose target is looked at where it lies; or it went meanwhile
+        return os.path.islink(os.path.join(root, path))
+    finally:
+        os.close(top)
+    try:
+        return _vouch.runs(path, handle) != ""
+    finally:
+        os.close(handle)
+
+
+def compared_with(site: str) -> str:
+    return _vouch.basis(str(_watch.configuration(site)["root"]))
+
+
+def based_on(site: str) -> str:
+    """What vouched for the files of the list, in words."""
+    known = _integrity.Manifest(site, "").read()
+    if known is None:
+        return "there is no list yet"
+    return (
+        f"the first list was based on {known['basis']}" if known.get("basis") else "the list says not what it rests on"
+    )
+
+
 def accept(site: str) -> str:
     """The files as they are now are the ones that are expected."""
     portal = _portal(site)
     manifest = _integrity.Manifest(site, portal.look.root)
-    changes, present, _known = manifest.look()
-    manifest.accept(present, "accepted by hand")
+    changes, present, known = manifest.look()
+    # What cannot run is not accepted in passing: it is removed, or listed in chamilo_permissions_acknowledged.
+    held = [path for path in changes.unvouched if not _runs_on(portal.look.root, path)]
+    basis = str((known or {}).get("basis", "")) or _vouch.basis(portal.look.root)
+    manifest.accept(present, "accepted by hand", basis, held)
+    tree = _window.sites().get(site)
+    if tree and len(held) < len(changes.unvouched):
+        _window.apply(tree.tree, "production", None, False)  # what was doubtful is vouched for now
     _compare_all()
     return changes.told() or "Nothing differed."
+
+
+def _runs_on(root: str, path: str) -> bool:
+    return _perms.waits(path, os.lstat(os.path.join(root, path))) == _perms.DOUBTFUL
 
 
 def _edited(day: _Day) -> None:

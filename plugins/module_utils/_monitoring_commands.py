@@ -13,9 +13,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _integrity, _monitoring, _watch
+from ansible_collections.chamilo.hardening.plugins.module_utils import _integrity, _monitoring, _vouch, _watch
 
-ERRORS = (_integrity.IntegrityError, _monitoring.MonitoringError, _watch.WatchError)
+ERRORS = (_integrity.IntegrityError, _monitoring.MonitoringError, _vouch.ArchiveError, _watch.WatchError)
 
 # What monit takes for an alarm. 1 and 2 say that it could not be looked at.
 ALARM = 10
@@ -23,13 +23,17 @@ ALARM = 10
 INTEGRITY = """\
 The list of a portal's program files, configuration and environment files with their checksums. `check` compares now,
 with the list of this host or, with --against, with a copy of it that was kept elsewhere. `accept` makes what is there
-now the list: after an update, or when you changed the files yourself. The daily work compares too."""
+now the list: after an update, or when you changed the files yourself. The daily work compares too. `compare ARCHIVE`
+compares with the package of the release, a zip or tar file: what differs, and is not yours, an attacker may have
+changed."""
 
 
 def add(commands: Any, say: Callable[[str], None]) -> None:
     """Add the commands to the parser of the program."""
     integrity = commands.add_parser("integrity", help="compare program files with a list", description=INTEGRITY)
-    integrity.add_argument("what", choices=["check", "accept", "copied"], help="copied: for the playbook")
+    integrity.add_argument("what", choices=["check", "accept", "compare", "copied"], help="copied: for the playbook")
+    integrity.add_argument("archive", nargs="?", default="", help="for compare: the package of the release")
+    integrity.add_argument("--sha256", default="", help="for compare: the checksum that the package has to have")
     integrity.add_argument("--site", default="", help="one portal, as its files name it (default: all)")
     integrity.add_argument("--against", metavar="FILE", default="", help="a copy of the list, such as the controller's")
     integrity.add_argument("--digest", default="", help=argparse.SUPPRESS)
@@ -47,8 +51,18 @@ def _integrity_command(options: argparse.Namespace, say: Callable[[str], None]) 
     sites = [options.site] if options.site else _monitoring.sites()
     if not sites:
         raise _watch.WatchError("No portal is watched on this host. Run the playbook harden with section monitoring.")
+    if (options.what == "compare") != bool(options.archive):
+        raise _watch.WatchError(
+            "compare needs the package of the release: chamilo-hardening integrity compare ARCHIVE."
+        )
     differs = False
     for site in sites:
+        if options.what == "compare":
+            compared = _monitoring.compare_release(site, options.archive, options.sha256)
+            print(f"{site}: {compared.told(1000) or 'each file of the program is as in the package'}")
+            print(f"{site}: compared with {_monitoring.compared_with(site)}")
+            differs = differs or bool(compared)
+            continue
         if options.what == "copied":
             _monitoring.copied(site, options.digest, options.where)
             continue
@@ -62,6 +76,7 @@ def _integrity_command(options: argparse.Namespace, say: Callable[[str], None]) 
             continue
         changes = _monitoring.compare(site, options.against)
         print(f"{site}: {changes.told(1000) or 'as listed'}")
+        print(f"{site}: {_monitoring.based_on(site)}")
         differs = differs or bool(changes)
     return int(differs)
 

@@ -31,6 +31,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils import _vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._links import DIRECTORY as _DIRECTORY
 from ansible_collections.chamilo.hardening.plugins.module_utils._links import FILE as _FILE
 from ansible_collections.chamilo.hardening.plugins.module_utils._links import (
@@ -64,26 +65,21 @@ _SYSTEM = frozenset(
     "/ /bin /boot /dev /etc /home /lib /lib32 /lib64 /media /mnt /opt /proc /root /run /sbin /sys /tmp /usr /usr/bin "
     "/usr/lib /usr/local /usr/sbin /usr/share /var /var/cache /var/lib /var/log /var/tmp".split()
 )
-_PHP = re.compile(r"(?i)\.(?:php\d?|phtml|phar|pht)$")
 # What waits for somebody to look at it is root's, with a mode that nothing else has, so that each run knows it again.
 _QUARANTINE = stat.S_IFREG | 0o600
 _ASIDE = stat.S_IFREG | 0o200  # outside public/, where a file that cannot be read would keep the portal from starting:
-_ASIDE_NAME = ".quarantined"  # it gets another name
+ASIDE_NAME = ".quarantined"  # it gets another name
 _MARKS = ((_QUARANTINE, 0, 0), (_ASIDE, 0, 0))
 _UNREAD = 0o400  # what the owner of a doubtful file lacks; root reads it all the same
-# What each release, and each way to lay one, writes anew: when that was, and whose it is.
-_RELEASE = (
-    "public/index.php",
-    "public/main/install/version.php",
-    "public/main/inc/global.inc.php",
-    "src/Kernel.php",
-    "vendor/autoload.php",
-    "vendor/composer/installed.php",
-    "composer.lock",
-    "bin/console",
-)
-_LAID = 3600  # seconds: within them all of a release is laid
-
+_TAKEN = (*MAPPED, "bin", "config", "public")  # where one of them is not as it should be, code gets another owner
+_COMPILED = ("code", "program")  # kinds of places
+_GIT = ".git"
+_HTACCESS = ".htaccess"
+_GIT_ADVICE = "It stays that user's, so that Git refuses root; remove the settings, then run again"
+_FEW_SETTINGS = 10
+_GIT_MODE = 0o700
+_GITS = (_GIT, f"public/plugin/*/{_GIT}", f"vendor/*/*/{_GIT}")
+DOUBTFUL, QUARANTINED = "doubtful", "quarantined"
 PROFILES = ("production", "upgrade", "install")
 
 
@@ -153,6 +149,7 @@ class Found:
     unnamed: int = 0  # of both, that are not in it
     unnamed_why: str = ""
     unfinished: str = ""  # why not all was looked at
+    taken: int = 0  # files of the program that got another owner
     # (device, inode) -> names there are, names found, could one have been moved meanwhile, wants, path, suspect PHP
     links: dict[tuple[int, int], list[Any]] = field(default_factory=dict)
 
@@ -174,6 +171,7 @@ class Found:
         self.unnamed += other.unnamed
         self.unnamed_why = self.unnamed_why or other.unnamed_why
         self.unfinished = self.unfinished or other.unfinished
+        self.taken += other.taken
         for key, link in other.links.items():
             self.link(key, link)
 
@@ -195,7 +193,7 @@ class Found:
     def result(self) -> dict[str, Any]:
         """What the module returns."""
         kinds = {kind: self.fixed[kind] for kind in ("owner", "group", "mode", "setuid")}
-        told = {name: value for name, value in vars(self).items() if name not in ("links", "unfinished")}
+        told = {name: value for name, value in vars(self).items() if name not in ("links", "unfinished", "taken")}
         return {**told, "fixed": kinds, "changed": self.changed}
 
     def to_json(self) -> str:
@@ -229,6 +227,8 @@ def built_in(profile: str, owner: int, group: int, web: int) -> tuple[Rule, ...]
         Rule(".env*", owner, group, 0o770 if opened else 0o750, 0o660 if opened else 0o640),
         Rule("config/packages/*/*chamilo_hardening*", owner, group, 0o750, 0o640),  # the collection's own
         Rule("config", owner, group, 0o770 if opened else 0o750, 0o660 if opened else 0o640),
+        *(Rule(f"{place}/hooks", keep_x=True) for place in _GITS),
+        *(Rule(place, owner, group, _GIT_MODE, 0o600) for place in _GITS),
         Rule("bin", keep_x=True),
         Rule("vendor/bin", keep_x=True),
         Rule("vendor/*/*/bin", keep_x=True),  # where the links of vendor/bin lead
@@ -428,7 +428,7 @@ class Tree:
     ``check``: nothing may be changed, not even for a try.
     """
 
-    def __init__(self, order: Order, partly: bool = False, check: bool = False) -> None:
+    def __init__(self, order: Order, partly: bool = False, check: bool = False, lists: Sequence[str] = ()) -> None:
         self.order = order
         self.policy = Policy(order)
         self.roots: list[Root] = []
@@ -453,10 +453,15 @@ class Tree:
             raise
         # Walked on their own, so passed over where they are met by the way.
         self.claimed = {(root.device, root.inode) for root in self.roots}
-        self._laid(top)
         self.release = Release(top, order.web)
-        if not all(self._is_right(top, part) for part in MAPPED):
-            self.release.look()  # before anything changes
+        self.lists = _vouch.Lists(order.path, lists)
+        self._laid: _vouch.Release | None = None
+        self._own: dict[str, _vouch.Release] = {}
+        if not all(self._is_right(top, part) for part in _TAKEN):
+            # Before anything changes: what a run changes has another owner and another time then.
+            self.release.look()
+            self._laid = _vouch.release(top, order.web)
+            self._look_at_plugins(top)
         real = os.readlink(f"/proc/self/fd/{top}")
         self.mounted = set(self._mounted(real))
 
@@ -483,29 +488,46 @@ class Tree:
                 squashed = problem.errno in _DENIED and not _flags(handle) & _IMMUTABLE
         self.roots.append(Root(handle, part, status.st_dev, status.st_ino, squashed))
 
-    def _laid(self, top: int) -> None:
-        """Whether the release is the web user's own, and when it was laid."""
-        parts = {path: status for path in _RELEASE if (status := seen(top, path))}
-        # Composer may have run as somebody else than the one who laid the pages.
-        pages = [part for path, part in parts.items() if path.startswith("public/")]
-        self.web_release = any(page.st_uid == self.order.web for page in pages)
-        self.laid = max((part.st_ctime for part in parts.values()), default=math.inf) + _LAID
-
     def _is_right(self, top: int, part: str) -> bool:
         """Was this part made what it should be in a run before?"""
         status, want = seen(top, part), self.policy.of(part).want
         return (
             status is None
             or want is None
+            or stat.S_ISLNK(status.st_mode)
             or _mark(status) == (stat.S_IFDIR | want.directory_mode, want.owner, want.group)
         )
 
+    @property
+    def laid(self) -> _vouch.Release:
+        if self._laid is None:
+            self._laid = _vouch.release(self.roots[0].handle, self.order.web)
+            self._look_at_plugins(self.roots[0].handle)
+        return self._laid
+
+    def _look_at_plugins(self, top: int) -> None:
+        for place in _vouch.OWN:
+            try:
+                handle = _vouch.open_below(top, place, os.O_DIRECTORY)
+            except OSError:  # not every tree has both
+                continue
+            try:
+                folders = [f"{place}/{name}" for name in os.listdir(handle)[: _vouch.PLUGINS]]
+            finally:
+                os.close(handle)
+            self._own.update((folder, _vouch.own_history(top, folder)) for folder in folders)
+
     def planted(self, status: os.stat_result) -> bool:
         """Could the web user have put this file here, or changed it, since the release was laid?"""
-        if status[9] >= self.order.opened or self.laid == math.inf:
+        if status[9] >= self.order.opened or self.laid is _vouch.NOT_THERE:
             return False
-        later = status[9] > self.laid
-        return later and self.loose(status) or status[4] == self.order.web and not self.web_release
+        later = self.laid.later(status)
+        return later and self.loose(status) or status[4] == self.order.web and not self.laid.web
+
+    def has_own_history(self, path: str, status: os.stat_result) -> bool:
+        """Did it come together with the rest of its plugin or theme, which is no part of the release?"""
+        own = self._own.get(_vouch.own_folder(path), _vouch.NOT_THERE)
+        return own is not _vouch.NOT_THERE and not own.later(status)
 
     def loose(self, status: os.stat_result) -> bool:
         """Can the web user write to it?"""
@@ -615,11 +637,15 @@ def run(
     patience: float = _SECONDS,
     listing: str = "",
     partly: bool = False,
+    lists: Sequence[str] = (),
+    renew: Callable[[int], str] | None = None,
 ) -> Found:
     """Make the tree what the order says, or with ``check`` say what would be done.
 
     ``listing``: a file in a folder of root's, for the names of all suspect PHP. A check writes none. ``partly``: what
     is wrong with one of the roots is raised after the others were looked at, and not before anything changes.
+    ``lists``: files with checksums, which root alone can write, that vouch for what is in the tree. ``renew``: is given
+    var/cache, open, where code got another owner, and returns what went wrong.
     """
     if os.geteuid() != 0:
         raise PermsError("Only root can give files to somebody else; run it as root (become: true).")
@@ -628,13 +654,15 @@ def run(
         wanted = _DEEPEST + 200 if hard == resource.RLIM_INFINITY else min(hard, _DEEPEST + 200)
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     with contextlib.closing(_Listing("" if check else listing, patience)) as suspects:
-        with contextlib.closing(Tree(order, partly, check)) as tree:
+        with contextlib.closing(Tree(order, partly, check, lists)) as tree:
             until = time.monotonic() + patience
             found = _walked(_Walk(tree, check, until, suspects), processes)
             if any(root.squashed for root in tree.roots):
                 with _as_web(order):
                     found.add(_walked(_Walk(tree, check, until, suspects, squashed=True), 1))
             unfinished = tree.unfinished or found.unfinished
+            if renew and found.taken and not check and not unfinished:
+                _renew(tree, found, renew)
         if unfinished:
             raise PermsError(unfinished)
         suspects.done(found)
@@ -660,6 +688,28 @@ def _as_web(order: Order) -> Iterator[None]:
         os.seteuid(0)
         os.setegid(group)
         os.setgroups(groups)
+
+
+def _renew(tree: Tree, found: Found, renew: Callable[[int], str]) -> None:
+    declared = next((root.handle for root in tree.roots if root.path == "var"), -1)
+    try:
+        if declared >= 0:
+            cache = _vouch.open_below(declared, "cache", os.O_DIRECTORY)
+        else:
+            cache = _vouch.open_below(tree.roots[0].handle, "var/cache", os.O_DIRECTORY)
+    except FileNotFoundError:  # nothing was compiled yet
+        return
+    except OSError as problem:
+        found.refuse("var/cache", f"what the application compiled cannot be put away: {_words(problem)}")
+        return
+    try:
+        why = renew(cache)
+    except OSError as problem:
+        why = f"what the application compiled could not be put away: {_words(problem)}"
+    finally:
+        os.close(cache)
+    if why:
+        found.refuse("var/cache", why)
 
 
 def _walked(walk: _Walk, processes: int) -> Found:
@@ -855,7 +905,15 @@ class _Walk:
                 self.found.refuse(path, elsewhere)
             return None
         self.found.entries += 1
+        git = name == _GIT and place.kind != ""
+        if git and self._keeps_git(below, path, status):
+            os.close(below)
+            return None
         self._directory(below, path, place, status)
+        # Once more when the web user cannot enter it any more.
+        if git and not self.check and self.tree.loose(status) and self._keeps_git(below, path, status):
+            os.close(below)
+            return None
         return below
 
     def _claimed(self, handle: int, name: str) -> bool:
@@ -865,6 +923,30 @@ class _Walk:
         except OSError:
             return False
         return (status.st_dev, status.st_ino) in self.tree.claimed
+
+    def _keeps_git(self, handle: int, path: str, before: os.stat_result) -> bool:
+        """Does Git run here what the web user wrote? Then it stays that user's: Git refuses to work in it as root.
+
+        ``before``: what the folder was like.
+        """
+        web = self.tree.order.web
+
+        def theirs(status: os.stat_result) -> bool:
+            return self.tree.loose(before if (status.st_dev, status.st_ino) == here else status)
+
+        here = before.st_dev, before.st_ino
+        try:
+            found = _vouch.git_runs(handle, theirs)
+        except OSError as problem:
+            found = [_words(problem)]
+        if not found:
+            return False
+        status = os.fstat(handle)
+        if status.st_uid != web or stat.S_IMODE(status.st_mode) != _GIT_MODE:
+            self._set(handle, path, status, web, status.st_gid, _GIT_MODE)
+        names = ", ".join(shown(name) for name in found[:_FEW_SETTINGS])
+        self.found.refuse(path, f"Git would run what the web user could have set: {names}. {_GIT_ADVICE}")
+        return True
 
     def _moved(self, path: str, problem: OSError) -> None:
         """What has gone is no fault. What was exchanged is left alone, and said."""
@@ -974,6 +1056,8 @@ class _Walk:
             return False
         if place.kind and (self.tree.planted(status) or not status[0] & stat.S_IRUSR or status[0] == _QUARANTINE):
             return False
+        if place.kind and self.tree.lists.release:  # each is compared
+            return False
         owner, group, mode = place.want.owner, place.want.group, place.want.file_mode
         was = status[0] & 0o7777
         given = status[4] != owner or status[5] != group
@@ -989,6 +1073,7 @@ class _Walk:
         kinds = self.found.fixed
         if status[4] != owner:
             kinds["owner"] += 1
+            self.found.taken += place.kind in _COMPILED
         if status[5] != group:
             kinds["group"] += 1
         if was != mode:
@@ -1068,56 +1153,86 @@ class _Walk:
             key = (status.st_dev, status.st_ino)
             if status.st_nlink and (key in self.found.links or len(self.found.links) < _LINKS):
                 movable = folder >= 0 and self._open_now(folder, place)
-                kind = place.kind if self._suspect(path, place.kind, want, status) else ""
+                kind = place.kind if self._suspect(handle, path, place.kind, status) else ""
                 self.found.link(key, [status.st_nlink, 1, movable, [place.index], path, kind])
             elif status.st_nlink:
                 self.found.refuse(path, "has several names, and too many files here have; left as it is")
             return
-        if self._suspect(path, place.kind, want, status):
-            want = self._held(path, place.kind, want, status)
+        what = self._suspect(handle, path, place.kind, status)
+        if what:
+            want = self._held(path, place.kind, what, want, status)
+        self.found.taken += place.kind in _COMPILED and status.st_uid != want.owner
         self._change(handle, path, want, status)
 
-    def _suspect(self, path: str, kind: str, want: Want, status: os.stat_result) -> bool:
-        """PHP that the web user could have written, or that waits for somebody to look at it already."""
+    def _suspect(self, handle: int, path: str, kind: str, status: os.stat_result) -> str:
+        """What a file runs that the web user could have written, or that waits for somebody to look at it already.
+
+        Empty for what is data, and for what something vouches for.
+        """
         if _is_aside(path, status):  # whatever glob fits it by its new name
-            return True
-        if not kind:
-            return False
-        waits = _mark(status) == (_QUARANTINE, 0, 0)
-        if kind == "code":
-            waits = _mark(status) == (_ASIDE, 0, 0) or _is_doubted(status)
+            return _vouch.PHP
+        if not kind or f"/{_GIT}/" in f"/{path}":  # what Git runs is looked at by itself
+            return ""
+        doubted = _is_doubted(status)
+        waits = doubted or _mark(status) == ((_ASIDE if kind == "code" else _QUARANTINE), 0, 0)
         if not waits:
             if not self.tree.order.opened:
-                return False
-            if not (self.tree.loose(status) if kind == "foreign" else self.tree.planted(status)):
-                return False
-        return _PHP.search(path) is not None
+                return ""
+            where_none_belongs = kind == "foreign" and _vouch.PHP_NAME.search(path) and self.tree.loose(status)
+            if not where_none_belongs and not self._unvouched(handle, path, status):
+                return ""
+        what = _vouch.runs(path, handle) or (_vouch.STEERS if doubted else "")
+        # What cannot run is given back by its path in acknowledged alone.
+        return "" if what and (doubted or not waits) and self.tree.lists.vouch(path, handle) else what
 
-    def _held(self, path: str, kind: str, want: Want, status: os.stat_result, alone: bool = True) -> Want:
-        """What is done with such PHP. ``alone``: it has one name."""
+    def _unvouched(self, handle: int, path: str, status: os.stat_result) -> bool:
+        """Could the web user have written it, and does neither the release's package nor its history vouch for it?"""
+        release = self.tree.lists.release if self.tree.loose(status) else {}
+        if release and status[9] < self.tree.order.opened:
+            if path in release:
+                return not self.tree.lists.vouch(path, handle)
+            return not self.tree.has_own_history(path, status)
+        return self.tree.planted(status) and not self.tree.has_own_history(path, status)
+
+    def _held(self, path: str, kind: str, what: str, want: Want, status: os.stat_result, alone: bool = True) -> Want:
+        """What is done with such a file. ``alone``: it has one name."""
         if _is_aside(path, status):
-            name, path = os.path.basename(path), path.removesuffix(_ASIDE_NAME)
+            name, path = os.path.basename(path), path.removesuffix(ASIDE_NAME)
             if not self.tree.policy.of(path).kind:  # acknowledged
                 self._renames.append((path, name, os.path.basename(path)))
                 return want
             self._tell_held(path)
             return Want(0, 0, 0, stat.S_IMODE(_ASIDE))
-        if kind != "code":
-            self._tell_held(path)
-            return Want(0, 0, 0, stat.S_IMODE(_QUARANTINE))
-        waits = _mark(status) == (_ASIDE, 0, 0)
-        if not waits and (_is_doubted(status) or self.tree.release.needs(path, status)):
-            # Without one of its classes the whole portal would be down, and no URL calls it: it is told only.
+        if self._is_needed(path, kind, what, status):
+            # Without one of its classes or templates the portal would be down, and no URL calls it: it is told only.
             self._name("doubtful", path)
             self.found.doubtful_total += 1
             if len(self.found.doubtful) < _LISTED:
                 self.found.doubtful.append(shown(path))
-            return want if want.keep_x else Want(0, want.group, 0, want.file_mode & ~_UNREAD)
+            mode = want.file_mode
+            if want.keep_x and status.st_mode & 0o100:
+                mode = _executable(mode)
+            return Want(0, want.group, 0, mode & ~_UNREAD)
+        if kind != "code" and not path.endswith(_HTACCESS):
+            self._tell_held(path)
+            return Want(0, 0, 0, stat.S_IMODE(_QUARANTINE))
         if alone:
             name = os.path.basename(path)
-            self._renames.append((path, name, name + _ASIDE_NAME))
+            self._renames.append((path, name, name + ASIDE_NAME))
         self._tell_held(path)
         return Want(0, 0, 0, stat.S_IMODE(_ASIDE))
+
+    def _is_needed(self, path: str, kind: str, what: str, status: os.stat_result) -> bool:
+        """Could the portal be down without this file? What waits as such a one already goes on to."""
+        if _is_doubted(status):
+            return True
+        if _mark(status) in _MARKS:
+            return False
+        if what == _vouch.HANDLER:
+            return path == f"public/{_HTACCESS}"  # the addresses of Chamilo rest on it
+        if what == _vouch.PHP and kind == "code":
+            return not _vouch.PHP_NAME.search(path) or self.tree.release.needs(path, status)
+        return what != _vouch.PHP or path.endswith((".tpl", ".twig"))
 
     def _tell_held(self, path: str) -> None:
         self._name("quarantined", path)
@@ -1135,7 +1250,7 @@ class _Walk:
         """In a directory that was looked at. A name that is taken meanwhile is left to whoever took it."""
         for path, old, new in self._renames if not self.check else ():
             try:
-                if old.endswith(_ASIDE_NAME):
+                if old.endswith(ASIDE_NAME):
                     os.link(old, new, src_dir_fd=handle, dst_dir_fd=handle, follow_symlinks=False)
                     os.unlink(old, dir_fd=handle)
                 else:
@@ -1251,7 +1366,8 @@ class _Walk:
                 self.found.refuse(path, "has several names where the web user can move them")
             else:
                 if kind:
-                    want = self._held(path, kind, want, status, alone=False)
+                    what = _vouch.runs(path, handle)
+                    want = self._held(path, kind, what, want, status, alone=False)
                 self._change(handle, path, want, status)
         except OSError as problem:
             self._moved(path, problem)
@@ -1260,7 +1376,15 @@ class _Walk:
 
 
 def _is_aside(path: str, status: os.stat_result) -> bool:
-    return _mark(status) == (_ASIDE, 0, 0) and path.endswith(_ASIDE_NAME)
+    return _mark(status) == (_ASIDE, 0, 0) and path.endswith(ASIDE_NAME)
+
+
+def waits(path: str, status: os.stat_result) -> str:
+    """What a file is marked as until somebody has looked at it; empty where it is not."""
+    if _is_doubted(status):
+        return DOUBTFUL
+    held = _is_aside(path, status) or _mark(status) == (_QUARANTINE, 0, 0)
+    return QUARANTINED if held else ""
 
 
 def _mark(status: os.stat_result) -> tuple[int, int, int]:

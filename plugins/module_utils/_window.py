@@ -20,8 +20,11 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils import _vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._compiled import renew
 from ansible_collections.chamilo.hardening.plugins.module_utils._links import mounts_on_the_way, not_mounted, shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import (
     Found,
@@ -180,6 +183,11 @@ class Windows:
         word = os.path.realpath(path).strip("/").replace("-", "--").replace("/", "-")
         return os.path.join(self.engine.store.root, f"planted-{word[-200:]}.txt")
 
+    def lists(self) -> list[str]:
+        """The lists of files that vouch for them: those that were accepted, and of the release's package."""
+        folder = glob.escape(self.engine.store.root)
+        return sorted(path for pattern in _vouch.LISTS for path in glob.glob(os.path.join(folder, pattern)))
+
     def due(self, window: Window) -> bool:
         return self.clock() >= window.until
 
@@ -240,7 +248,7 @@ class Windows:
 
     def _opened(self, window: Window, wanted: Order, before: Window | None, portal: Site | None) -> Done:
         with self.engine.store.lock("chamilo-hardening window open", LOCK_SECONDS):
-            done = Done(window, run(wanted, listing=self.listing(window.path)))
+            done = Done(window, run(wanted, listing=self.listing(window.path), lists=self.lists()))
         if portal and window.address:
             done.notes += self._let_in(window, portal)
             if not os.path.exists(f"{os.path.dirname(os.path.dirname(portal.installer['file']))}/updates.conf"):
@@ -277,7 +285,7 @@ class Windows:
         try:
             wanted = order(window.tree, "production", window.opened)
             # The web user may lay a link in the place of a root: all else is closed, and no longer its own to lay.
-            done.found = run(wanted, listing=self.listing(window.path), partly=True)
+            done.found = run(wanted, listing=self.listing(window.path), partly=True, lists=self.lists())
         except PermsError as problem:
             if os.path.lexists(window.path):
                 problems.append(str(problem))
@@ -347,12 +355,24 @@ class Windows:
             raise WindowError(f"`systemctl {' '.join(words)}` failed ({code}): {said}")
 
 
-def apply(tree: Mapping[str, Any], profile: str, until: int | None, check: bool) -> tuple[Found, str]:
-    """What the module does: what was changed, and what is open."""
+def apply(
+    tree: Mapping[str, Any],
+    profile: str,
+    until: int | None,
+    check: bool,
+    console: Sequence[str] = (),
+    package: tuple[str, str] = ("", ""),
+) -> tuple[Found, str]:
+    """What the module does: what was changed, and what is open.
+
+    ``console``: compiles the cache again. ``package``: of the release, and its sha256 where that is known.
+    """
     wanted = order(tree, profile)
     if until is not None and profile == "production":
         raise WindowError("until goes with the profiles upgrade and install: production has no end.")
     windows = Windows(Engine())
+    if package[0] and not check and os.geteuid() == 0:
+        _vouch.learn(*package, tree["path"], windows.engine.store.root)
     window = windows.at(tree["path"]) if os.geteuid() == 0 else None
     if window and not windows.due(window):
         if until is not None and window.profile == profile or profile == "production":
@@ -360,7 +380,8 @@ def apply(tree: Mapping[str, Any], profile: str, until: int | None, check: bool)
     if check or until is None:
         if window and not check and profile == "production":
             return windows.close(window).found, ""
-        return run(wanted, check, listing=windows.listing(tree["path"])), ""
+        again = partial(renew, console=console, run=windows.engine.machine.run) if console else None
+        return run(wanted, check, listing=windows.listing(tree["path"]), lists=windows.lists(), renew=again), ""
     done = windows.open(tree, profile, until)
     return done.found, done.window.told()
 

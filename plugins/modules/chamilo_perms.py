@@ -114,21 +114,54 @@ options:
     default: []
   acknowledged:
     description:
-      - Globs, as in O(policy[].path), of PHP files that somebody has looked at.
-      - With O(profile=production), a PHP file that lies in C(public/) where Chamilo has none, and that the web user
-        could have written, may be a back door. It becomes root's with mode V(0600), so that it cannot run, and
-        RV(quarantined) names it, until it is removed or listed here.
-      - So does one where Chamilo has PHP that is the web user's in a release that is not, or that the web user could
-        write and that came later than the release and all of its parts.
-      - A PHP file outside C(public/) that the web user could have written in one of these ways becomes root's with mode
-        V(0200) and another name, C(.quarantined) at its end, so that nothing looks for it either. RV(quarantined) has
-        its old name.
-      - Not so one that the portal may be down without. Composer's map (C(vendor/composer/autoload_classmap.php)) has
-        it, or it was laid with nearly all of C(src/) or C(vendor/). RV(doubtful) names it, and it runs on. So does each
-        where that map does not have the classes of that part.
+      - Globs, as in O(policy[].path), of files that a person has looked at.
+      - With O(profile=production), a file of the program that can run code, or that steers what runs, and that the web
+        user could have written since the release was laid, may be a back door. What counts is what it holds and not its
+        name. PHP under any name, C(.user.ini) and a C(.htaccess) that has data run are what it is about, and so are
+        templates, YAML, C(bin/console), Composer's own files and everything else that is not plain data. It came later
+        than the release when its change time or its own date is later than those of nearly all of the release's files,
+        or when it is the web user's in a release that is not.
+      - In C(public/) PHP and C(.user.ini) become root's with mode V(0600), so that they cannot run, and RV(quarantined)
+        names them, until they are removed or listed here. So does PHP that lies where Chamilo has none and that the web
+        user can write, whatever its age.
+      - PHP outside C(public/), and such a C(.htaccess), become root's with mode V(0200) and another name,
+        C(.quarantined) at its end, so that nothing looks for it either. RV(quarantined) has its old name.
+      - Not so what the portal may be down without. That is a template or configuration, and PHP outside C(public/) that
+        Composer's map (C(vendor/composer/autoload_classmap.php)) has, or that was laid with nearly all of C(src/) or
+        C(vendor/). RV(doubtful) names it, and it runs on. So does each class where that map does not have the classes
+        of that part.
+      - A plugin in C(public/plugin/), or theme, that came in one go and says what it is (C(plugin.php),
+        C(composer.json)) has a history of its own. Only what came into it later is suspect.
+      - A C(.git) folder in which Git would run what the web user could have set (C(core.fsmonitor), an active hook and
+        the like) becomes or stays the web user's with mode V(0700), so that Git refuses to work there as root.
+        RV(refused) names the settings.
     type: list
     elements: str
     default: []
+  console:
+    description:
+      - A command, word by word, that compiles the cache of the application as the web user, such as
+        C(bin/console cache:warmup).
+      - When files of the program got another owner, what is in C(var/cache/) is put away, this command runs, and the
+        old cache is removed, so that no code that was planted there runs on. Where the command fails the old cache
+        comes back, and RV(refused) has the reason.
+      - Without it C(var/cache/) stays as it is.
+    type: list
+    elements: str
+    default: []
+    version_added: 1.1.0
+  package:
+    description:
+      - The package of the release that the tree holds, a zip or tar file on the host in which only root can write.
+      - Each file of the program that the web user can write is compared with it, and times count no longer. What
+        differs, or is not in it and can run code, is quarantined or doubtful as described for O(acknowledged).
+      - Its checksums are kept on the host. In check mode it is not read.
+    type: path
+    version_added: 1.1.0
+  package_sha256:
+    description: The SHA-256 checksum of O(package). Another one ends the task before anything changes.
+    type: str
+    version_added: 1.1.0
 notes:
   - Needs root on the host, and nothing else.
   - ACLs that may let others in, devices, FIFOs and sockets are left as they are, and RV(refused) names them.
@@ -193,7 +226,7 @@ EXAMPLES = r"""
 
 - name: Say what still has to be looked at
   ansible.builtin.debug:
-    msg: "{{ tree.quarantined_total + tree.doubtful_total }} PHP files, all of them in {{ tree.listing }}"
+    msg: "{{ tree.quarantined_total + tree.doubtful_total }} files, all of them in {{ tree.listing }}"
   when: tree.listing != ''
 
 - name: See what is not as it should be
@@ -253,7 +286,7 @@ refused_total:
   type: int
   sample: 1
 quarantined:
-  description: Up to 20 PHP files that cannot run any more, because the web user could have put them there.
+  description: Up to 20 files that cannot run any more, because the web user could have put them there.
   returned: always
   type: list
   elements: str
@@ -265,9 +298,10 @@ quarantined_total:
   sample: 1
 doubtful:
   description:
-    - Up to 20 PHP files outside C(public/) and C(var/) that the web user could have written since the release was laid,
-      and that the portal may need. They run on, root's and with mode V(0244), by which each run knows them until they
-      are acknowledged or replaced; in an open profile with V(0264) where the group may write.
+    - Up to 20 files outside C(var/) that steer what runs, that the web user could have written since the release was
+      laid, and that the portal may need. They run on, root's and with mode V(0244) (V(0240) in C(config/)), by which
+      each run knows them until they are acknowledged or replaced; in an open profile with V(0264) where the group may
+      write.
   returned: always
   type: list
   elements: str
@@ -279,7 +313,7 @@ doubtful_total:
   sample: 1
 listing:
   description:
-    - The file on the host that names the PHP files that are quarantined or doubtful, a line for each. Each is named
+    - The file on the host that names the files that are quarantined or doubtful, a line for each. Each is named
       there before its owner changes, and what could harm a terminal is escaped. It has up to 16 MB, and ends with how
       many more there are, RV(unnamed).
     - Empty when there is nothing to name, or nothing could be named, and in check mode, which writes nothing.
@@ -303,6 +337,11 @@ msg:
   returned: failure
   type: str
   sample: "owner is 'www-data', as whom PHP runs: it could change the program."
+cache_renewed:
+  description: Whether what the application had compiled was put away, or in check mode would be.
+  returned: always
+  type: bool
+  sample: false
 window:
   description: What is open on this tree, and until when. Empty when nothing is.
   returned: always
@@ -315,6 +354,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PROFILES, PermsError, diff
 from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._vouch import ArchiveError
 from ansible_collections.chamilo.hardening.plugins.module_utils._window import TREE, WindowError, apply
 
 
@@ -338,15 +378,22 @@ def main() -> None:
             "exclude": {"type": "list", "elements": "str", "default": []},
             "roots": {"type": "list", "elements": "str", "default": []},
             "acknowledged": {"type": "list", "elements": "str", "default": []},
+            "console": {"type": "list", "elements": "str", "default": []},
+            "package": {"type": "path"},
+            "package_sha256": {"type": "str"},
         },
         supports_check_mode=True,
     )
     tree = {name: module.params[name] for name in TREE}
+    package = module.params["package"] or "", module.params["package_sha256"] or ""
     try:
-        found, window = apply(tree, module.params["profile"], module.params["until"], module.check_mode)
-    except (PermsError, WindowError, StateError, TransactionError, OSError) as problem:
+        found, window = apply(
+            tree, module.params["profile"], module.params["until"], module.check_mode, module.params["console"], package
+        )
+    except (PermsError, WindowError, StateError, TransactionError, ArchiveError, OSError) as problem:
         module.fail_json(msg=str(problem))
-    result = {**found.result(), "window": window}
+    renewed = bool(module.params["console"]) and found.taken > 0
+    result = {**found.result(), "cache_renewed": renewed, "window": window}
     if module._diff:
         result["diff"] = diff(module.params["path"], found)
     module.exit_json(**result)

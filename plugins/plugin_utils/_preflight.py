@@ -300,6 +300,26 @@ def elsewhere(values: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def release(values: Mapping[str, Any]) -> list[str]:
+    """Whether it is known which package the program is to be compared with."""
+    archive, checksum = (values.get(f"chamilo_release_{name}") or "" for name in ("archive", "sha256"))
+    if not isinstance(archive, str) or not isinstance(checksum, str):
+        return []  # that is said where types are looked at
+    said = []
+    if "://" in archive and not archive.startswith("https://"):
+        said.append(f"chamilo_release_archive is {archive!r}. Name a file on the controller, or an https:// address.")
+    if checksum and not re.fullmatch(r"[0-9A-Fa-f]{64}", checksum):
+        said.append(
+            f"chamilo_release_sha256 is {checksum!r}, which is no SHA-256 checksum: it has 64 digits from 0 to f."
+        )
+    if "://" in archive and not checksum:
+        said.append(
+            "chamilo_release_archive is an address, but chamilo_release_sha256 is empty. Set it to the checksum that "
+            "Chamilo publishes with the package: else anybody on the way could exchange it."
+        )
+    return said
+
+
 def permissions(spec: Spec, values: Mapping[str, Any]) -> list[str]:
     """A sentence for each path and mode that ``chamilo_perms`` would refuse. Which users there are the host knows."""
     policy, acknowledged = "chamilo_permissions_policy", "chamilo_permissions_acknowledged"
@@ -387,7 +407,7 @@ def errors(all_specs: Mapping[str, Spec], sections: Sequence[str], values: Mappi
         for name in HEADER_TEXTS:
             said += header_text(name, values.get(name, ""))
     if "permissions" in sections:
-        said += permissions(all_specs["permissions"], values)
+        said += permissions(all_specs["permissions"], values) + release(values)
     if waived is not None:
         said += waivers(waived, datetime.date.today())[0]
     return said

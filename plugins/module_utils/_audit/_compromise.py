@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import datetime
+import glob
+import itertools
 import math
 import os
 import re
@@ -17,6 +19,7 @@ from dataclasses import dataclass, field
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._persistence import planted
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import Budget, head, names, pieces, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import Identity, shown, web_users
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._unvouched import Unvouched
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError, Row
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
 
@@ -40,6 +43,9 @@ _HANDLER = re.compile(
     rb"|^[^\S\n]*(?:php_(?:admin_)?value\s+)?auto_(?:pre|ap)pend_file",
     re.M,
 )
+_PREPENDS = re.compile(rb"(?im)^\s*(?:php_(?:admin_)?value\s+)?auto_(?:pre|ap)pend_file")
+_NAMED = 25
+_CONTAINERS, _COMPILED = 20, 20_000  # compiled by Symfony: directories, and files of one
 _ASSETS = (
     "assets build bundles css courses documentation files fonts images img js libs media sound themes upload uploads"
 ).split()
@@ -98,10 +104,10 @@ class Trace:
     seen: list[str] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
 
-    def add(self, what: str, paths: Iterable[str]) -> None:
-        listed = list(paths)
+    def add(self, what: str, paths: Iterable[str], most: int = 3) -> None:
+        listed = sorted(paths)
         if listed:
-            self.signs.append(f"{what}: {names(map(shown, listed), 3)}")
+            self.signs.append(f"{what}: {names(map(shown, listed), most)}")
 
 
 def trace(look: Look, seconds: float = 0.0) -> Trace:
@@ -145,18 +151,26 @@ def _var(look: Look, found: Trace, budget: Budget) -> None:
             programs.append(os.path.relpath(entry.path, look.root))
         elif _STEERING.match(entry.name) and _steers(entry.path, look.site.php.user):
             steering.append(os.path.relpath(entry.path, look.root))
+    _compiled(look, found)
     found.add("PHP where only data belongs", programs)
     found.add("a file that makes data run", steering)
     found.seen.append(f"{entries:,} files in var/")
 
 
 def _code(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...]) -> None:
-    public = os.path.join(look.root, "public")
     scripts: list[tuple[str, os.stat_result]] = []
     misplaced, steering, linked = [], [], []
-    for top in (public, os.path.join(look.root, "src")):
-        for entry in walk(top, budget):
+    unvouched = Unvouched(look, users)
+    left_out = {os.path.join(look.root, name) for name in ("var", ".git", "node_modules")}
+    try:
+        for entry in walk(look.root, budget, left_out):
             below = os.path.relpath(entry.path, look.root)
+            try:
+                unvouched.look(below, entry.stat(follow_symlinks=False))
+            except FileNotFoundError:  # it went meanwhile
+                continue
+            if not below.startswith(("public/", "src/")):
+                continue
             runs = _PHP.search(entry.name) or _STEERING.match(entry.name)
             if runs and entry.is_symlink() and _theirs(os.path.realpath(entry.path), look.root, users):
                 linked.append(below)
@@ -165,8 +179,11 @@ def _code(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...])
                 parts = below.split("/")
                 if parts[0] == "public" and len(parts) > 2 and parts[1] in _ASSETS:
                     misplaced.append(below)
-            elif _STEERING.match(entry.name) and below.count("/") > 1 and _steers(entry.path, look.site.php.user):
+            elif _STEERING.match(entry.name) and _changes_how_it_runs(entry.path, below, look.site.php.user):
                 steering.append(below)
+        _unvouched(found, unvouched)
+    finally:
+        unvouched.close()
     found.add("a link that runs what the web user can change", linked)
     found.add("PHP among assets", misplaced)
     found.add("a file that changes how a folder is run", steering)
@@ -189,6 +206,41 @@ def _code(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...])
     found.add("what looks like a web shell", shells)
     found.add("a script beside index.php that is newer than the release and no part of it", strangers)
     found.seen.append(f"{len(scripts):,} PHP files below public/ and src/")
+
+
+def _compiled(look: Look, found: Trace) -> None:
+    """Symfony writes a compiled container in one go: what changed in it later, nobody compiled. No time can hide it."""
+    changed = []
+    for folder in sorted(glob.glob(os.path.join(glob.escape(look.root), "var/cache/*/Container*/")))[:_CONTAINERS]:
+        container = glob.glob(os.path.join(glob.escape(os.path.dirname(folder.rstrip("/"))), "*Container.php"))
+        try:
+            with os.scandir(folder) as entries:
+                inside = [entry.path for entry in itertools.islice(entries, _COMPILED)]
+            times = {path: os.lstat(path).st_ctime for path in [*inside, *container]}
+        except OSError:  # it is compiled again at this moment
+            continue
+        ordered = sorted(times.values())
+        together = ordered[int((len(ordered) - 1) * 0.95)] + _AN_HOUR if ordered else 0.0
+        changed += [os.path.relpath(path, look.root) for path, time in times.items() if time > together]
+    found.add("compiled code that was changed after it was compiled", changed)
+
+
+def _changes_how_it_runs(path: str, below: str, web_user: str) -> bool:
+    """What Chamilo's own .htaccess may say, such as which PHP there is, it may not have PHP read a file before each."""
+    text = head(path, 1 << 14, web_user)
+    return bool(_PREPENDS.search(text) if below == "public/.htaccess" else _HANDLER.search(text))
+
+
+def _unvouched(found: Trace, unvouched: Unvouched) -> None:
+    found.add(
+        "files of the program that the web user could have changed after the release, which nothing vouches for",
+        unvouched.doubtful,
+        _NAMED,
+    )
+    found.add("files that cannot run until somebody looked at them", unvouched.held, _NAMED)
+    found.add("a Git directory in which Git would run what the web user could have set", unvouched.git(), _NAMED)
+    if unvouched.unread:
+        found.gaps.append(f"{unvouched.unread} files or folders of the program could not be opened")
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

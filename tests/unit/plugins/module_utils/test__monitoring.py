@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import time
+import zipfile
 from types import SimpleNamespace
 
 import pytest
@@ -225,6 +226,39 @@ def test_changed_files_are_told_until_they_are_accepted(host):
     assert not host.record()["integrity"]
     assert _monitoring.accept("campus") == "changed: public/index.php"
     assert not _monitoring.compare("campus")
+
+
+def test_what_nothing_vouches_for_is_red_and_no_part_of_the_list_until_it_is_accepted(host):
+    console, held = host.root / "bin/console", host.root / "public/shell.inc"
+    console.parent.mkdir(exist_ok=True)
+    for path, mode in ((console, 0o355), (held, 0o600)):
+        path.write_text("<?php")
+        path.chmod(mode)
+    step()
+    assert not host.record()["integrity"]
+    assert "nothing vouches for: bin/console" in host.detail("integrity")
+    assert "based on owners, modes and times" in _monitoring.based_on("campus")
+    assert _monitoring.compare("campus").unvouched == ["bin/console", "public/shell.inc"]
+    known = _integrity.Manifest("campus", str(host.root)).read()
+    assert not {"bin/console", "public/shell.inc"} & set(known["files"])
+    _monitoring.accept("campus")
+    assert set(_integrity.Manifest("campus", "").read()["files"]) & {"bin/console", "public/shell.inc"} == {
+        "bin/console"
+    }
+
+
+def test_what_differs_from_the_package_of_the_release_is_named(host, tmp_path):
+    archive = tmp_path / "chamilo.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("chamilo/public/index.php", "<?php // as published")
+        packed.writestr("chamilo/public/gone.php", "<?php")
+        packed.writestr("chamilo/public/main/install/index.php", "<?php")
+    (host.root / "public/shell.gif").write_text("GIF<?php")
+    (host.root / "public/logo.gif").write_text("GIF")
+    changes = _monitoring.compare_release("campus", str(archive))
+    assert changes.changed == ["public/index.php"] and changes.gone == ["public/gone.php"]
+    assert "public/shell.gif" in changes.added and "public/logo.gif" not in changes.added
+    assert _monitoring.compared_with("campus").startswith("the package chamilo.zip (sha256 ")
 
 
 @pytest.fixture

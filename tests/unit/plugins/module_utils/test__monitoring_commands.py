@@ -77,13 +77,34 @@ def test_files_are_compared_for_each_portal(monkeypatch, capsys):
     monkeypatch.setattr(
         _monitoring, "compare", lambda site, against: Changes(added=["x.php"] if site == "shop" else [])
     )
+    monkeypatch.setattr(_monitoring, "based_on", lambda site: f"basis of {site}")
     assert _program.main(["integrity", "check"]) == 1
-    assert capsys.readouterr().out == "campus: as listed\nshop: new: x.php\n"
+    assert (
+        capsys.readouterr().out == "campus: as listed\ncampus: basis of campus\nshop: new: x.php\nshop: basis of shop\n"
+    )
     assert _program.main(["integrity", "check", "--site", "campus"]) == 0
     monkeypatch.setattr(_monitoring, "accept", lambda site: "new: x.php")
     assert _program.main(["integrity", "accept", "--site", "shop"]) == 0
     monkeypatch.setattr(_monitoring, "sites", list)
     assert _program.main(["integrity", "check"]) == 1
+
+
+def test_a_package_is_compared_and_what_differs_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(_monitoring, "sites", lambda: ["campus"])
+    monkeypatch.setattr(_monitoring, "compared_with", lambda site: "the package x.zip")
+    asked = []
+
+    def compare(site, archive, sha256):
+        asked.append((site, archive, sha256))
+        return Changes(changed=["bin/console"] if len(asked) == 1 else [])
+
+    monkeypatch.setattr(_monitoring, "compare_release", compare)
+    assert _program.main(["integrity", "compare", "x.zip", "--sha256", "00"]) == 1
+    assert capsys.readouterr().out == "campus: changed: bin/console\ncampus: compared with the package x.zip\n"
+    assert _program.main(["integrity", "compare", "x.zip"]) == 0
+    assert asked == [("campus", "x.zip", "00"), ("campus", "x.zip", "")]
+    assert _program.main(["integrity", "compare"]) == 1 and len(asked) == 2
+    assert "needs the package" in capsys.readouterr().err
 
 
 def test_the_checks_have_names_of_their_own():

@@ -25,7 +25,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _perms
+from ansible_collections.chamilo.hardening.plugins.module_utils import _perms, _vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._perms import (
     Found,
     Order,
@@ -1263,17 +1263,18 @@ def test_php_of_the_web_user_s_in_a_release_of_root_s_cannot_run(site):
     give(site / "public/main/picture.png", 0o644)
     predicted = run(order(site), check=True)
     for found in (predicted, run(order(site))):
-        assert found.quarantined == ["public/main/planted.php"]
-        assert found.doubtful == ["vendor/a/planted.php"]
-        assert (found.quarantined_total, found.doubtful_total) == (1, 1)
+        assert found.quarantined == ["public/main/picture.png", "public/main/planted.php"]
+        assert found.doubtful == ["bin/console", "vendor/a/planted.php"]
+        assert (found.quarantined_total, found.doubtful_total) == (2, 2)
+    assert state(site / "bin/console") == (0, WEB.pw_gid, "0355")
     assert state(laid[0]) == (0, WEB.pw_gid, "0644")
     assert state(laid[1]) == (0, 0, "0600")
     assert state(laid[2]) == (0, WEB.pw_gid, "0244")
     again = run(order(site))
     assert (again.changed, again.quarantined, again.doubtful) == (
         False,
-        ["public/main/planted.php"],
-        ["vendor/a/planted.php"],
+        ["public/main/picture.png", "public/main/planted.php"],
+        ["bin/console", "vendor/a/planted.php"],
     )
     run(order(site, acknowledged=("public/main/planted.php", "vendor/**")))
     assert state(laid[1]) == state(laid[2]) == (0, WEB.pw_gid, "0644")
@@ -1282,7 +1283,7 @@ def test_php_of_the_web_user_s_in_a_release_of_root_s_cannot_run(site):
 def test_php_that_came_after_the_release_cannot_run(site, monkeypatch):
     """A file's ctime cannot be set, so what is laid is set back."""
     laid = release(site)
-    monkeypatch.setattr(_perms, "_LAID", -3600)
+    monkeypatch.setattr(_vouch, "LAID", -3600)
     os.chown(laid[1], 0, 0)
     laid[1].chmod(0o644)  # not the web user's to change, so newer or not
     found = run(order(site), check=True)

@@ -485,7 +485,7 @@ def test_a_list_has_an_end_and_says_how_many_more_there_are(site, listing, monke
 
 def test_no_name_is_longer_than_a_path_can_be(site, listing):
     """A path of many folders has 10 characters in the list for each of 4 bytes."""
-    here = os.open(put(site, "public/build/x").parent, os.O_RDONLY)
+    here = os.open(put(site, "public/build/x.php", 0).parent, os.O_RDONLY)
     for _level in range(30):
         name = "\U000e0001" * 60
         os.mkdir(name, dir_fd=here)

@@ -430,3 +430,26 @@ def test_rules_for_the_tree_that_have_no_form_are_refused_once_and_good_ones_are
     assert _preflight.errors(specs, ["permissions"], {**good, acknowledged: ["public/build/x.php"]}) == []
     (said,) = _preflight.errors(specs, ["permissions"], {**good, acknowledged: ["/var/www/x.php"]})
     assert said.startswith(f"{acknowledged}: '/var/www/x.php' is no path below the tree")
+
+
+SHA256 = "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    ("archive", "checksum", "words"),
+    [
+        ("", "", []),
+        ("/home/me/chamilo-2.0.1.zip", "", []),
+        ("chamilo-2.0.1.zip", SHA256, []),
+        ("https://example.org/chamilo-2.0.1.zip", SHA256.upper(), []),
+        ("https://example.org/chamilo-2.0.1.zip", "", ["chamilo_release_sha256 is empty"]),
+        ("http://example.org/chamilo-2.0.1.zip", SHA256, ["an https:// address"]),
+        ("chamilo-2.0.1.zip", "0123", ["no SHA-256 checksum"]),
+        (1, SHA256, []),
+    ],
+)
+def test_a_package_of_the_release_is_known_before_anything_changes(
+    archive: Any, checksum: str, words: list[str]
+) -> None:
+    said = _preflight.release({"chamilo_release_archive": archive, "chamilo_release_sha256": checksum})
+    assert len(said) == len(words) and all(word in sentence for word, sentence in zip(words, said))

@@ -57,6 +57,29 @@ def plant(path, text="<?php echo 1;", days=0.0):
     return lambda host: host.file(path, text, days)
 
 
+def of_the_web_user(path, text="<?php echo 1;"):
+    return lambda host: os.chown(host.file(path, text, 100), WEB, WEB)
+
+
+def marked(path, mode):
+    return lambda host: host.file(path, "<?php echo 1;", 100).chmod(mode)
+
+
+def test_compiled_code_that_changed_later_is_named(host, monkeypatch):
+    for number in range(30):
+        host.file(f"var/cache/prod/ContainerX/get{number}.php", "<?php")
+    host.file("var/cache/prod/App_Container.php", "<?php")
+    host.file("var/cache/prod/twig/ab/late.php", "<?php")
+    assert monitoring.signs(host.look()) == []
+    monkeypatch.setattr(_compromise, "_AN_HOUR", 0.05)
+    time.sleep(0.2)
+    with (host.root / "var/cache/prod/ContainerX/get7.php").open("a") as file:
+        file.write("system('id');")
+    os.utime(file.name, (0, 0))
+    signs = monitoring.signs(host.look())
+    assert any("after it was compiled: var/cache/prod/ContainerX/get7.php" in sign for sign in signs)
+
+
 def request(line, client="192.0.2.66"):
     def add(host):
         with host.log.open("a") as file:
@@ -83,6 +106,17 @@ def admin(**values):
         (plant("public/main/e.php", "<?php $k = $_POST['x'];\n$y = base64_decode($k);"), "public/main/e.php"),
         (plant("public/news.php"), "public/news.php"),
         (plant("public/main/.user.ini", "auto_prepend_file = /tmp/x"), "public/main/.user.ini"),
+        (plant("public/.user.ini", "auto_prepend_file = /tmp/x"), "public/.user.ini"),
+        (plant("public/.htaccess", "php_value auto_append_file /tmp/x"), "public/.htaccess"),
+        (of_the_web_user("bin/console"), "which nothing vouches for: bin/console"),
+        (of_the_web_user("config/packages/x.yaml"), "which nothing vouches for: config/packages/x.yaml"),
+        (of_the_web_user("templates/x.twig"), "which nothing vouches for: templates/x.twig"),
+        (of_the_web_user("public/img/x.gif", "GIF89a<?php echo 1;"), "nothing vouches for: public/img/x.gif"),
+        (of_the_web_user(".git/config", "[core]\nfsmonitor = id\n"), ".git: core.fsmonitor"),
+        (marked("bin/console", 0o355), "which nothing vouches for: bin/console"),
+        (marked("config/packages/x.yaml", 0o240), "which nothing vouches for: config/packages/x.yaml"),
+        (marked("public/x.inc", 0o600), "cannot run until somebody looked at them: public/x.inc"),
+        (marked("src/X.php.quarantined", 0o200), "cannot run until somebody looked at them: src/X.php"),
         (admin(status="5"), "pupils with an administrator's rights: eve"),
         (admin(late="1"), "administrators made in the last 30 days: eve"),
         (request('"GET /.env HTTP/1.1"'), "the environment file answered a stranger once"),
@@ -141,7 +175,7 @@ def test_signs(host, plant, words):
     finding = monitoring.compromise(host.look())
     assert finding.status == "fail"
     assert words in finding.evidence
-    assert len(monitoring.signs(host.look())) == 1
+    assert sum(words in sign for sign in monitoring.signs(host.look())) == 1
 
 
 @pytest.mark.parametrize(

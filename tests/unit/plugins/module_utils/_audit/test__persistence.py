@@ -173,7 +173,7 @@ def test_what_others_run_and_the_web_user_can_change(host, tmp_path, source, lin
     os.chown(www, WEB, WEB)
     os.chown(theirs(host.root / "bin/console"), WEB, WEB)
     host.jobs.append(Job(source, line.format(www=www, root=host.root)))
-    signs = trace(host.look()).signs
+    signs = [sign for sign in trace(host.look()).signs if not sign.endswith("vouches for: bin/console")]
     assert [sign.startswith("a cron job of another account") for sign in signs] == [True] * told
 
 

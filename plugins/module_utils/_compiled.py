@@ -1,0 +1,92 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""What Symfony compiled, put away and compiled again: code that was planted there is not part of what was judged.
+
+Requests go on meanwhile: one that finds no cache compiles it for itself. All is done through open directories, against
+a web user who exchanges them, and the old cache comes back where the new one cannot be compiled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Sequence
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_SECONDS = 600
+_ENDS = 300  # characters of what the console said
+
+Run = Callable[[Sequence[str], float], "tuple[int, str]"]
+
+
+def renew(cache: int, console: Sequence[str], run: Run) -> str:
+    """``cache``: the directory var/cache, open. Returns what went wrong; the old cache is there again then."""
+    name, old = _apart(cache)
+    done = False
+    try:
+        _move(cache, old, name)
+        code, said = run(console, _SECONDS)
+        done = code == 0
+        if done:
+            return ""
+        words = f"`{' '.join(console)}` ended with {code}: {said.strip()[-_ENDS:]}"
+        return f"the cache could not be compiled again, so the old one is back. {words}"
+    finally:
+        if not done:
+            _put_back(cache, old, name)
+        _remove(cache, name, old)
+
+
+def _put_back(cache: int, old: int, name: str) -> None:
+    other, new = _apart(cache)
+    try:
+        _move(cache, new, name, other)
+        _move(old, cache)
+    finally:
+        _remove(cache, other, new)
+
+
+def _apart(cache: int) -> tuple[str, int]:
+    """A directory of root's own, which nobody else can enter."""
+    name = f".chamilo-hardening-{secrets.token_hex(8)}"
+    os.mkdir(name, 0o700, dir_fd=cache)
+    handle = os.open(name, _DIRECTORY, dir_fd=cache)
+    if os.fstat(handle).st_uid != os.geteuid() or os.fstat(handle).st_mode & 0o077:
+        os.close(handle)
+        raise OSError(f"var/cache/{name} was exchanged meanwhile")
+    return name, handle
+
+
+def _move(source: int, target: int, *but: str) -> None:
+    for name in os.listdir(source):
+        if name not in but:
+            with contextlib.suppress(FileNotFoundError):  # it went meanwhile
+                os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
+
+
+def _remove(cache: int, name: str, handle: int) -> None:
+    """With all that is in it. What the web user puts back meanwhile stays in a directory that nobody enters."""
+    try:
+        for _path, folders, files, folder in os.fwalk(".", topdown=False, dir_fd=handle):
+            for entry in files:
+                with contextlib.suppress(OSError):
+                    os.unlink(entry, dir_fd=folder)
+            for entry in folders:
+                with contextlib.suppress(OSError):
+                    _unlink_any(entry, folder)
+    finally:
+        os.close(handle)
+    with contextlib.suppress(OSError):
+        os.rmdir(name, dir_fd=cache)
+
+
+def _unlink_any(name: str, folder: int) -> None:
+    try:
+        os.rmdir(name, dir_fd=folder)
+    except NotADirectoryError:  # a link to a directory
+        os.unlink(name, dir_fd=folder)

@@ -1,0 +1,520 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""What vouches for a file of the program that the web user could have written, and what such a file could run.
+
+No file is trusted for its name: what it holds counts. A list that root alone can write (of the release's package, or
+one that an administrator accepted) vouches by checksum. Without one there is evidence: what the web user can write, and
+what is newer than nearly all of its release, is vouched for by nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import lzma
+import os
+import re
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, Any, BinaryIO
+
+from ansible_collections.chamilo.hardening.plugins.module_utils import _state
+
+LAID = 3600  # seconds: within them all of a release is laid
+_NEARLY_ALL = 0.95  # an attacker touches some files, not that many
+_SAMPLED = ("public/main", "src", "vendor")
+_FILES, _FOLDERS, _IN_ONE = 4000, 600, 50  # of a sample
+_READ = 8 << 20  # bytes of a file that are searched
+_CHUNK = 1 << 20
+_NOT_FOLLOWED = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+PHP_NAME = re.compile(r"(?i)\.(?:php\d?|phtml|phar|pht)$")
+_PHP_TEXT = re.compile(rb"(?i)<\?(?:php|=)|__HALT_COMPILER")
+# What only a browser or a person reads. One of these that holds PHP is PHP all the same.
+_PICTURES = "avif bmp eot gif ico jpe?g mo mp[34] og[gv] otf pdf pem png pub svg tiff? ttf wav web[mp] woff2?"
+_TEXTS = (
+    "bak css csv docx? gz html? less log map md mjs js odt old orig po pptx? rst save scss sql swf sw[op] tar tgz txt"
+    " vtt wasm xlsx? zip"
+)
+_DATA = re.compile(rf"(?i)\.(?:{'|'.join([*_PICTURES.split(), *_TEXTS.split()])})$|~$")
+_DATA_ANYWHERE = re.compile(rf"(?i)\.(?:{'|'.join(_PICTURES.split())})$")
+_DATA_IN_PUBLIC = re.compile(r"(?i)\.(?:json|lock|webmanifest|xml)$")
+_TEMPLATES = re.compile(r"(?:^|/)(?:templates?|config)/")
+# Symfony runs what stands in $( ), where it is not in single quotes. These name its runtime, or how PHP starts.
+_ENV_QUOTED = re.compile(r"\s*(?:export\s+)?\w+\s*=\s*'[^']*'\s*(?:#.*)?")
+_ENV_STARTS = re.compile(r"\s*(?:export\s+)?(?:APP_RUNTIME\w*|PHPRC|PHP_INI_SCAN_DIR|LD_PRELOAD)\s*=")
+_HANDLER = re.compile(
+    rb"(?im)^\s*(?:(?:Add|Set)Handler|AddType|ForceType|Action|SetOutputFilter|AddOutputFilter)\s+\"?\S*"
+    rb"(?:php|cgi|script|proxy:|server-parsed|includes)|auto_(?:pre|ap)pend_file|^\s*Options\b.*\b(?:ExecCGI|Includes)\b"
+)
+# Without these more could be seen than before.
+_RULES = re.compile(rb"(?im)^\s*(?:<?Require|Deny|Order|Allow|Auth|Satisfy|Redirect|Rewrite|<Files|<Limit)")
+
+
+@dataclass(frozen=True)
+class Release:
+    """When nearly all of a release was laid, by both clocks of a file, and whether it is the web user's own."""
+
+    changed: float  # nobody but root can set this one back
+    written: float  # a package sets it: the day of the release
+    web: bool
+
+    def later(self, status: os.stat_result) -> bool:
+        return status.st_ctime > self.changed or status.st_mtime > self.written
+
+
+NOT_THERE = Release(float("inf"), float("inf"), False)
+
+
+def release(top: int, web: int) -> Release:
+    """By a sample of what each release has thousands of. ``top``: the project folder, open."""
+    found: list[os.stat_result] = []
+    pages: list[os.stat_result] = []
+    _sample(top, "public", pages, _FILES, deep=False)
+    for part in _SAMPLED:
+        _sample(top, part, found, len(found) + _FILES)
+        pages = pages or list(found)
+    if not found:
+        return NOT_THERE
+
+    def nearly_all(times: Sequence[float]) -> float:
+        return sorted(times)[int((len(times) - 1) * _NEARLY_ALL)] + LAID
+
+    # Composer may have run as somebody else than the one who laid the pages.
+    theirs = sum(status.st_uid == web for status in pages)
+    return Release(
+        nearly_all([status.st_ctime for status in found]),
+        nearly_all([status.st_mtime for status in found]),
+        theirs * 2 > len(pages),
+    )
+
+
+def _sample(top: int, part: str, found: list[os.stat_result], most: int, deep: bool = True) -> None:
+    """Some files of each of the folders, the upper ones first; no link is followed."""
+    try:
+        waiting = [open_below(top, part, os.O_DIRECTORY)]
+    except OSError:  # not every tree has each of them
+        return
+    seen = 0
+    while waiting:
+        handle = waiting.pop(0)
+        try:
+            with os.scandir(handle) as entries:
+                here = 0
+                for entry in entries:
+                    if len(found) >= most:
+                        break
+                    if entry.is_dir(follow_symlinks=False):
+                        if deep and seen < _FOLDERS:
+                            seen += 1
+                            waiting.append(os.open(entry.name, _NOT_FOLLOWED | os.O_DIRECTORY, dir_fd=handle))
+                    elif here < _IN_ONE and entry.is_file(follow_symlinks=False):
+                        here += 1
+                        found.append(entry.stat(follow_symlinks=False))
+        except OSError:  # it went, or was exchanged, meanwhile
+            pass
+        finally:
+            os.close(handle)
+
+
+def open_below(top: int, path: str, flags: int = 0) -> int:
+    """Open what is below a folder; no link on the way is followed."""
+    *folders, name = path.split("/")
+    handle = os.dup(top)
+    try:
+        for folder in folders:
+            below = os.open(folder, _NOT_FOLLOWED | os.O_DIRECTORY, dir_fd=handle)
+            os.close(handle)
+            handle = below
+        return os.open(name, _NOT_FOLLOWED | flags, dir_fd=handle)
+    finally:
+        os.close(handle)
+
+
+# ------------------------------------------------------------------------------------------------ what can run
+
+PHP, HANDLER, STEERS = "php", "handler", "steers"
+
+
+def runs(path: str, handle: int) -> str:
+    """What a file of the program could run: PHP, a file that makes other files run, something else that steers it.
+
+    Empty for what is data by its content, whatever it is called.
+    """
+    name = path.rpartition("/")[2]
+    if PHP_NAME.search(name):
+        return PHP
+    if name.lower() == ".user.ini":
+        return HANDLER
+    text, whole = _text(handle)
+    if name.lower() == ".htaccess":
+        return HANDLER if _HANDLER.search(text) and not _RULES.search(text) else STEERS
+    if _PHP_TEXT.search(text):
+        return PHP
+    if re.fullmatch(r"\.env(?:\.\w+)*", name):
+        return STEERS if any(map(_env_runs, text.decode("utf-8", "replace").splitlines())) else ""
+    if not whole or text.startswith(b"#!"):
+        return STEERS
+    data = _DATA_ANYWHERE.search(name) or _DATA.search(name) and not _TEMPLATES.search(path)
+    return "" if data or path.startswith("public/") and _DATA_IN_PUBLIC.search(name) else STEERS
+
+
+def _env_runs(line: str) -> bool:
+    if line.lstrip().startswith("#"):
+        return False
+    return "$(" in line and not _ENV_QUOTED.fullmatch(line) or _ENV_STARTS.match(line) is not None
+
+
+def _text(handle: int) -> tuple[bytes, bool]:
+    """The beginning of a file, and whether it is all of it."""
+    parts: list[bytes] = []
+    size = 0
+    while size < _READ:
+        part = os.pread(handle, min(_CHUNK, _READ - size), size)
+        if not part:
+            return b"".join(parts), True
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts), os.fstat(handle).st_size <= size
+
+
+def checksum(handle: int) -> str:
+    digest, size = hashlib.sha256(), 0
+    while part := os.pread(handle, _CHUNK, size):
+        digest.update(part)
+        size += len(part)
+    return digest.hexdigest()
+
+
+# ----------------------------------------------------------------------------------------------------------- Git
+
+_BOOLEAN = re.compile(r"(?i)(?:true|false|yes|no|on|off|0|1|)$")
+_LFS = re.compile(r"git-lfs (?:clean|smudge)(?: --skip)? -- %f$|git-lfs filter-process(?: --skip)?$")
+_HELPER = re.compile(r"(?:cache|store)(?: --[\w=./-]+)*$")
+# section.key, without what stands between the two, where Git runs the value.
+_PROGRAMS = frozenset(
+    """core.fsmonitor core.hookspath core.sshcommand core.pager core.editor core.askpass core.gitproxy
+    core.alternaterefscommand core.worktree sequence.editor interactive.difffilter uploadpack.packobjectshook
+    include.path includeif.path gpg.program gpg.defaultkeycommand diff.external diff.command diff.textconv merge.driver
+    filter.clean filter.smudge filter.process credential.helper difftool.cmd difftool.path mergetool.cmd mergetool.path
+    guitool.cmd browser.cmd browser.path man.cmd man.path tar.command trailer.command trailer.cmd remote.uploadpack
+    remote.receivepack remote.vcs protocol.allow init.templatedir gc.recentobjectshook sendemail.sendmailcmd
+    sendemail.tocmd sendemail.cccmd sendemail.headercmd hook.command http.proxycommand instaweb.httpd""".split()
+)
+
+
+def git_settings(text: str) -> list[str]:
+    """The settings of a Git configuration that run something, by name."""
+    found = []
+    for section, middle, key, value in _git_values(text):
+        name = f"{section}.{key}"
+        whole = f"{section}.{middle}.{key}" if middle else name
+        runs_it = name in _PROGRAMS or section == "pager"
+        if section == "alias" or name == "submodule.update":
+            runs_it = value.lstrip().startswith("!")
+        if key in ("url", "pushurl", "insteadof", "pushinsteadof"):
+            runs_it = "ext::" in f"{middle} {value}"
+        if name == "core.fsmonitor" or section == "pager":
+            runs_it = runs_it and not _BOOLEAN.match(value)
+        if section == "filter" and _LFS.match(value) or name == "credential.helper" and _HELPER.match(value):
+            runs_it = False
+        if name == "protocol.allow" and middle not in ("", "ext"):
+            runs_it = False
+        if runs_it:
+            found.append(whole)
+    return found
+
+
+def _git_values(text: str) -> list[tuple[str, str, str, str]]:
+    """Section, what stands in quotes beside it, key and value of each line."""
+    section = middle = ""
+    values = []
+    for line in re.sub(r"\\\r?\n", "", text).splitlines():
+        rest = line.strip().lstrip("\ufeff")
+        while rest.startswith("["):
+            head = re.match(r'\[\s*([\w.-]+)\s*(?:"((?:\\.|[^"\\])*)")?\s*\]', rest)
+            if not head:
+                break
+            section, _dot, old = head[1].lower().partition(".")
+            middle = head[2] if head[2] is not None else old
+            rest = rest[head.end() :].strip()
+        if not rest or rest[0] in "#;[":
+            continue
+        key, _equals, value = rest.partition("=")
+        values.append((section, middle, key.strip().lower(), value.strip().replace('"', "")))
+    return values
+
+
+def git_runs(folder: int, theirs: Callable[[os.stat_result], bool]) -> list[str]:
+    """What Git would run out of this .git folder, which is open, and that the web user could have written."""
+    found: list[str] = []
+    loose = theirs(os.fstat(folder))
+    for name in ("config", "config.worktree"):
+        found += _git_file(folder, name, theirs, loose)
+    for name in ("commondir", "objects/info/alternates"):
+        try:
+            handle = open_below(folder, name)
+        except OSError:  # most have neither
+            continue
+        os.close(handle)
+        if loose and name == "commondir":
+            found.append(name)
+    found += _git_hooks(folder, theirs, loose)
+    return found + _git_modules(folder, theirs, loose)
+
+
+def _git_file(folder: int, name: str, theirs: Callable[[os.stat_result], bool], loose: bool) -> list[str]:
+    try:
+        handle = open_below(folder, name)
+    except FileNotFoundError:
+        return []
+    except OSError as problem:
+        return [f"{name}: {problem.strerror}"] if loose else []
+    try:
+        if not loose and not theirs(os.fstat(handle)):
+            return []
+        text, whole = _text(handle)
+    finally:
+        os.close(handle)
+    names = git_settings(text.decode("utf-8", "replace"))
+    return [*names, *([] if whole else [f"{name}, which is too long"])]
+
+
+def _git_hooks(folder: int, theirs: Callable[[os.stat_result], bool], loose: bool) -> list[str]:
+    try:
+        hooks = open_below(folder, "hooks", os.O_DIRECTORY)
+    except OSError as problem:
+        return [] if isinstance(problem, FileNotFoundError) or not loose else [f"hooks: {problem.strerror}"]
+    found = []
+    try:
+        loose = loose or theirs(os.fstat(hooks))
+        with os.scandir(hooks) as entries:
+            for entry in entries:
+                status = entry.stat(follow_symlinks=False)
+                active = stat.S_ISLNK(status.st_mode) or status.st_mode & 0o111 and stat.S_ISREG(status.st_mode)
+                if active and not entry.name.endswith(".sample") and (loose or theirs(status)):
+                    found.append(f"hooks/{entry.name}")
+    finally:
+        os.close(hooks)
+    return sorted(found)[:20]
+
+
+def _git_modules(folder: int, theirs: Callable[[os.stat_result], bool], loose: bool, levels: int = 4) -> list[str]:
+    """Git enters submodules by itself."""
+    try:
+        modules = open_below(folder, "modules", os.O_DIRECTORY)
+    except OSError:
+        return []
+    if not levels:
+        os.close(modules)
+        return ["modules, which are nested too deep"]
+    found: list[str] = []
+    try:
+        loose = loose or theirs(os.fstat(modules))
+        with os.scandir(modules) as entries:
+            names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        for name in sorted(names)[:200]:
+            try:
+                handle = os.open(name, _NOT_FOLLOWED | os.O_DIRECTORY, dir_fd=modules)
+            except OSError:  # it went meanwhile
+                continue
+            try:
+                inside = [*_git_file(handle, "config", theirs, loose), *_git_hooks(handle, theirs, loose)]
+                found += [f"modules/{name}: {one}" for one in inside]
+                found += _git_modules(handle, theirs, loose, levels - 1)
+            finally:
+                os.close(handle)
+    finally:
+        os.close(modules)
+    return found
+
+
+# --------------------------------------------------------------------------------------- a history of its own
+
+OWN = ("public/plugin", "public/themes")
+PLUGINS = 500
+_ENOUGH = 3  # files: fewer have no history
+_MARKS = frozenset({"composer.json", "plugin.php", "package.json", "readme.md", ".git"})
+
+
+def own_folder(path: str) -> str:
+    """The plugin or theme a file belongs to, as a folder; empty where it is part of none."""
+    for place in OWN:
+        if path.startswith(f"{place}/"):
+            name, slash, _rest = path[len(place) + 1 :].partition("/")
+            return f"{place}/{name}" if slash else ""
+    return ""
+
+
+def own_history(top: int, folder: str) -> Release:
+    """When a plugin or theme was laid, where it came in one go and says what it is; else ``NOT_THERE``."""
+    found: list[os.stat_result] = []
+    try:
+        handle = open_below(top, folder, os.O_DIRECTORY)
+    except OSError:
+        return NOT_THERE
+    try:
+        marked = any(name.lower() in _MARKS for name in os.listdir(handle))
+    finally:
+        os.close(handle)
+    _sample(top, folder, found, _FILES)
+    if not marked or len(found) < _ENOUGH:
+        return NOT_THERE
+    changed = sorted(status.st_ctime for status in found)
+    written = sorted(status.st_mtime for status in found)
+    middle = len(found) // 2
+    return Release(changed[middle] + LAID, written[middle] + LAID, True)
+
+
+# ------------------------------------------------------------------------------------------------------ lists
+
+
+LISTS = ("integrity-*.json", "release-*.json")  # below what the collection keeps
+
+
+class Lists:
+    """Checksums that root alone could write down, read when they are first asked for."""
+
+    def __init__(self, root: str, paths: Sequence[str]) -> None:
+        self._root = os.path.realpath(root)
+        self._paths = paths
+        self._known: list[Mapping[str, str]] | None = None
+        self._release: Mapping[str, str] = {}
+
+    def _look(self) -> list[Mapping[str, str]]:
+        if self._known is None:
+            self._known = []
+            for path in self._paths:
+                files = self._read(path)
+                self._known.append(files)
+                if os.path.basename(path).startswith("release-"):
+                    self._release = files
+        return self._known
+
+    @property
+    def release(self) -> Mapping[str, str]:
+        """The files of the release's own package, where an administrator named it."""
+        self._look()
+        return self._release
+
+    def vouch(self, path: str, handle: int) -> bool:
+        wanted = {known[path].partition(" ")[0] for known in self._look() if path in known}
+        return bool(wanted) and checksum(handle) in wanted
+
+    def _read(self, path: str) -> Mapping[str, str]:
+        try:
+            with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+                known = json.load(stream)
+            files: Mapping[str, str] = known["files"]
+            return files if os.path.realpath(known["root"]) == self._root else {}
+        except (OSError, ValueError, KeyError, TypeError):  # a list that cannot be read vouches for nothing
+            return {}
+
+
+# -------------------------------------------------------------------------------------------- the release's package
+
+_BASIS = "vouched.json"
+_BY_EVIDENCE = "owners, modes and times, for no package of the release was named"
+_ENTRIES, _UNPACKED = 500_000, 8 << 30
+_KNOWN_BY = "public/index.php"
+
+
+class ArchiveError(Exception):
+    """The package of the release cannot be used; the text says why and what to do."""
+
+
+def _noted(state: str) -> dict[str, Any]:
+    try:
+        with open(os.path.join(state, _BASIS), encoding="utf-8") as stream:
+            known = json.load(stream)
+    except (OSError, ValueError):  # nothing was written down, or not whole
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def basis(root: str, state: str = "") -> str:
+    """What the files of this tree were compared with, in words."""
+    known = _noted(state or _state.STATE).get(os.path.realpath(root))
+    return str(known["basis"]) if isinstance(known, dict) and "basis" in known else _BY_EVIDENCE
+
+
+def _listed(path: str) -> Mapping[str, str]:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+            known: Mapping[str, str] = json.load(stream)["files"]
+            return known
+    except (OSError, ValueError, KeyError, TypeError):  # it is made again
+        return {}
+
+
+def learn(archive: str, sha256: str, root: str, state: str = "") -> Mapping[str, str]:
+    """Write down what the release's package holds. Returns the checksum of each of its files, by its path."""
+    real, state = os.path.realpath(root), state or _state.STATE
+    try:
+        with open(archive, "rb") as stream:
+            found = checksum(stream.fileno())
+            if sha256 and found != sha256.lower():
+                raise ArchiveError(
+                    f"{archive} has the sha256 {found}, not {sha256}. Nothing was compared: fetch it again."
+                )
+            path = os.path.join(state, f"release-{hashlib.sha256(os.fsencode(real)).hexdigest()[:16]}.json")
+            noted = _noted(state)
+            if noted.get(real, {}).get("sha256") == found and (known := _listed(path)):
+                return known
+            files = _packed(archive, stream)
+    except OSError as problem:
+        raise ArchiveError(f"{archive} cannot be read: {problem.strerror}.") from problem
+    words = f"{os.path.basename(archive)} (sha256 {found})"
+    _state.replace_file(path, json.dumps({"root": real, "sha256": found, "files": files}, indent=0) + "\n")
+    noted[real] = {"basis": f"the package {words}", "sha256": found}
+    _state.replace_file(os.path.join(state, _BASIS), json.dumps(noted, indent=1) + "\n")
+    return files
+
+
+def _packed(archive: str, stream: BinaryIO) -> dict[str, str]:
+    """The checksum of each file of a package, by its path below the project folder."""
+    found: dict[str, str] = {}
+    size = 0
+    try:
+        for name, content in _members(stream):
+            digest = hashlib.sha256()
+            while part := content.read(_CHUNK):
+                digest.update(part)
+                size += len(part)
+                if size > _UNPACKED:
+                    raise ArchiveError(
+                        f"{archive} unpacks to more than {_UNPACKED >> 30} GB. That is no release of Chamilo."
+                    )
+            found[name.removeprefix("./")] = digest.hexdigest()
+            if len(found) > _ENTRIES:
+                raise ArchiveError(f"{archive} holds more than {_ENTRIES:,} files. That is no release of Chamilo.")
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as problem:
+        raise ArchiveError(f"{archive} is no whole zip or tar file: {problem}.") from problem
+    tops = [name[: -len(_KNOWN_BY)] for name in found if name == _KNOWN_BY or name.endswith(f"/{_KNOWN_BY}")]
+    if not tops:
+        raise ArchiveError(f"{archive} holds no {_KNOWN_BY}. Name the package of the release that this portal runs.")
+    top = min(tops, key=len)
+    return {name[len(top) :]: value for name, value in found.items() if name.startswith(top)}
+
+
+def _members(stream: BinaryIO) -> Iterator[tuple[str, IO[bytes]]]:
+    if zipfile.is_zipfile(stream):
+        with zipfile.ZipFile(stream) as packed:
+            for info in packed.infolist():
+                if not info.is_dir() and not stat.S_ISLNK(info.external_attr >> 16):
+                    with packed.open(info) as content:
+                        yield info.filename, content
+        return
+    stream.seek(0)
+    with tarfile.open(fileobj=stream, mode="r|*") as tar:
+        for member in tar:
+            if member.isfile() and (inside := tar.extractfile(member)):
+                yield member.name, inside

@@ -1,0 +1,136 @@
+"""What an intruder planted before harden is named or cannot run afterwards, and nothing else is called a break-in."""
+
+from __future__ import annotations
+
+import re
+
+from tests.hosts.hardening import Playbook, changed, missing_from_the_portal
+from tests.hosts.test_audit_data import audit, install
+from tests.testbed.hosts import Host
+
+ROOT = "/var/www/chamilo"
+ONLY = ("--tags", "https,permissions,monitoring")
+MARKS = "/srv/marks"
+
+
+def mark(name: str) -> str:
+    return f"touch('{MARKS}/{name}');"
+
+
+def php(name: str) -> str:
+    return f"<?php {mark(name)}"
+
+
+# What may run on for the portal's sake, and is named.
+NAMED = {
+    "bin/console": f"<?php {mark('console')} ?>",  # put before what is there
+    "composer.json": '{"scripts": {"post-install-cmd": "id"}}',
+    "config/bundles.php": "",
+    "config/packages/evil.yaml": "services: {evil: {class: DateTime, factory: date_create}}\n",
+    "config/preload.php": php("preload"),
+    "config/routes.yaml": "",
+    "public/main/template/default/layout/layout.tpl": "{php}system('id');{/php}",
+    "src/CoreBundle/Controller/SecurityController.php": "",
+    "templates/evil.html.twig": "{{ ['id']|filter('system') }}",
+    "vendor/composer/autoload_files.php": "<?php return ['/tmp/x.php'];",
+    "vendor/Twig/Environment.php": "",
+}
+# What cannot run any more.
+HELD = {
+    "public/.user.ini": f"auto_prepend_file={ROOT}/var/upload/prepended.txt\n",
+    "public/build/.htaccess": "AddHandler application/x-httpd-php .gif\n",
+    "public/build/picture.gif": f"GIF89a{php('gif')}",
+    "public/build/page.phtml": php("phtml"),
+    "public/main/inc/helper.inc": php("inc"),
+    "public/main/lp/aicc_hacp2.php": php("later"),
+    "public/plugin/BuyCourses/src/more.php": php("plugin"),
+}
+GIT = {
+    ".git/config": f"[core]\n\trepositoryformatversion = 0\n\tfsmonitor = touch {MARKS}/fsmonitor; false\n",
+    ".git/hooks/post-checkout": f"#!/bin/sh\ntouch {MARKS}/hook\n",
+    ".git/HEAD": "ref: refs/heads/main\n",
+}
+INNOCENT = {
+    "public/plugin/Timetable/plugin.php": "<?php // ours",
+    "public/plugin/Timetable/composer.json": "{}",
+    "public/plugin/Timetable/src/page.php": "<?php // ours",
+    "public/plugin/Timetable/view/page.tpl": "{$hours}",
+}
+
+
+def as_the_web_user(host: Host, path: str, text: str) -> None:
+    """Append, or put before what is PHP's and has to go on."""
+    folder = path.rpartition("/")[0] or "."
+    host.run(f"cd {ROOT} && mkdir -p {folder} && cat >/tmp/new", user="www-data", data=text)
+    if path == "bin/console":
+        host.run(f"cd {ROOT} && sed -i '1r /tmp/new' {path}", user="www-data")
+    else:
+        host.run(f"cd {ROOT} && cat /tmp/new >>{path}", user="www-data")
+    host.run("rm -f /tmp/new", user="www-data")
+
+
+def plant(host: Host) -> None:
+    host.run(f"install -d -m 777 {MARKS}")
+    for path, text in {**NAMED, **HELD, **GIT}.items():
+        as_the_web_user(host, path, text or ("\n# planted\n" if path.endswith("yaml") else "\n// planted\n"))
+    host.run(f"cd {ROOT}/.git && chmod 755 hooks/post-checkout && mkdir -p objects refs", user="www-data")
+    as_the_web_user(host, "var/upload/prepended.txt", php("prepended"))
+    host.run(f"cd {ROOT} && env APP_ENV=prod APP_DEBUG=0 php bin/console cache:warmup", user="www-data")
+    host.put("/srv/compiled", mark("compiled"))
+    host.run(f"cd {ROOT}/var/cache/prod && for file in Container*/*Container.php; do cat /srv/compiled >>$file; done")
+    # Theirs came at once, a year after the release; an administrator and a deploy user change files by hand.
+    for path, text in INNOCENT.items():
+        as_the_web_user(host, path, text)
+    host.run("useradd --system deploy")
+    host.run(f"cd {ROOT} && echo '{{# by hand #}}' >>templates/base.html.twig && touch config/settings_overrides.yaml")
+    host.run(f"cd {ROOT} && chown deploy templates/*base* && chown root config/settings_overrides.yaml")
+    host.run(f"cd {ROOT} && chmod 644 templates/*base* config/settings_overrides.yaml")
+
+
+def ran(host: Host) -> set[str]:
+    """What ran since it was asked last, with everything tried."""
+    host.run(f"rm -f {MARKS}/*")
+    scheme = "https" if host.run("ss -Hltn 'sport = :443'").stdout else "http"
+    for path in ("/main/auth/lostPassword.php", "/build/picture.gif", "/build/page.phtml", "/login"):
+        host.http(f"{scheme}://{host.domain}{path}")
+    for path in HELD:
+        if not path.endswith((".htaccess", ".ini")):
+            host.run(f"runuser -u www-data -- php {ROOT}/{path}", check=False)
+    host.run(f"cd {ROOT} && runuser -u www-data -- php bin/console list", check=False)
+    host.run(f"cd {ROOT} && command -v git >/dev/null && git status", check=False)
+    return set(host.run(f"ls {MARKS}").stdout.split())
+
+
+def test_what_an_intruder_planted_is_named_or_cannot_run_and_nothing_else_is(fresh: Host, playbook: Playbook) -> None:
+    plant(fresh)
+    install(fresh)
+    fresh.run("apt-get -qq update && apt-get -qq -y --no-install-recommends install git")
+    before = audit(fresh, "monitoring").evidence["monitoring_compromise"]
+    unnamed = [path for path in [*NAMED, *HELD, "core.fsmonitor", "hooks/post-checkout"] if path not in before]
+    assert unnamed == []
+    assert ran(fresh) >= {"console", "gif", "inc", "later", "phtml", "plugin"}
+    said = playbook.run("harden", fresh, *ONLY).output
+    held = {"gif", "inc", "later", "phtml", "plugin", "prepended", "compiled", "fsmonitor", "hook"}
+    assert not ran(fresh) & held
+    assert fresh.run(f"grep -rl marks/compiled {ROOT}/var/cache", check=False).stdout == ""
+    assert missing_from_the_portal(fresh, "https") == []
+    # Git refuses to work as root in what is another user's, and others cannot look into it.
+    assert fresh.run(["stat", "-c", "%U %a", f"{ROOT}/.git"]).stdout == "www-data 700\n"
+    found = audit(fresh, "monitoring")
+    assert found.status["monitoring_compromise"] == found.status["monitoring_integrity"] == "fail"
+    evidence = found.evidence["monitoring_compromise"]
+    listed = fresh.run(["chamilo-hardening", "integrity", "check"], check=False).stdout
+    for path in NAMED:
+        assert f"nothing vouches for: {path}" in listed and path in evidence, path
+    for path in HELD:
+        assert path in listed and path in evidence, path
+    assert "core.fsmonitor" in evidence and "hooks/post-checkout" in evidence and "core.fsmonitor" in said
+    assert "the first list was based on owners, modes and times" in listed
+    # A plugin with its own history, and what others than the web user changed by hand.
+    for text in (said, evidence, listed):
+        assert not re.search(r"Timetable|base\.html|settings_overrides", text)
+    assert changed(playbook.run("harden", fresh, *ONLY).output) == set()
+    # A person looked: what runs on is accepted, what cannot run waits until it is removed or acknowledged.
+    fresh.run(["chamilo-hardening", "integrity", "accept"])
+    accepted = fresh.run(["chamilo-hardening", "integrity", "check"], check=False).stdout
+    assert not any(f"for: {path}\n" in accepted for path in NAMED) and "picture.gif" in accepted
