@@ -204,6 +204,14 @@ def test_no_answer_of_one_host_is_handed_to_another_without_a_form(path: Path) -
             assert found(texts([given, task.get("vars"), task.get("loop")]), ANY) == [], task["name"]
 
 
+@pytest.mark.parametrize("path", TASKS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_host_answers_for_all(path: Path) -> None:
+    """What a task that runs once registers is registered for each host of the play."""
+    assert [
+        one["name"] for one in tasks(load(path)) if one.get("run_once") and one.get("delegate_to") != "localhost"
+    ] == []
+
+
 def test_no_answer_of_another_host_is_used_without_a_form() -> None:
     elsewhere = {name for name, (_module, delegated) in REGISTERED.items() if delegated}
     assert elsewhere
