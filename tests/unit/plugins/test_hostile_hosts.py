@@ -116,6 +116,14 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path / "world")
 
 
+def empty(shape: Any) -> Any:
+    """The least that is of that shape."""
+    if isinstance(shape, _answers.Table):
+        return {name: empty(entry) for name, entry in shape.entries.items()}
+    of: dict[type, Any] = {_answers.Text: "", _answers.Flag: False, _answers.Number: 0, _answers.List: []}
+    return of.get(type(shape), {})
+
+
 @pytest.fixture
 def good(host: Any) -> dict[str, Any]:
     """What an honest host answers, as far as a run needs it to come to its end."""
@@ -126,11 +134,11 @@ def good(host: Any) -> dict[str, Any]:
     site["web"]["version"], site["php"]["version"] = "1.26.3", "8.4"
     daily = {"ran": [], "lists": {"campus_test": {"digest": DIGEST, "copied": False}}}
     done: dict[str, Any] = {"changed": False}
-    kept = {"settings_in_force": {}, "settings_kept": [], "environment_kept": []}
+    found = {**empty(_answers.shape("chamilo_site_info")), "active": True}
     return {
         "*": done,
         "command": {**done, "rc": 0, "stdout": json.dumps(daily), "stderr": "", "cmd": [], "stdout_lines": [""]},
-        "chamilo_site_info": {**done, "site": site, "program": {}, "in_force": {}, **kept},
+        "chamilo_site_info": {**found, **done, "site": site},
         "config_transaction": {**done, "generation": "5f", "loaded": False, "recovered": [], "notes": []},
         "host_program": {**done, "version": "1.0.0"},
         "fetch": "[]",
