@@ -37,6 +37,7 @@ RED = {
     "https_hsts": "Nothing on this host serves https",
     "https_protocols": "Nothing on this host serves https",
     "https_renewal": "nothing is renewed",
+    "https_trusted_proxies": "trusts X-Forwarded-* headers from 0.0.0.0/0",
     "permissions_code": "can be changed by www-data",
     "permissions_var": "rights for every account of this host",
     "permissions_env": ".env (www-data:www-data 0777) allows more than 640",

@@ -23,7 +23,7 @@ PROGRAM = f"""
 import json, sys, time
 sys.path.insert(0, "{FOLDER}")
 sys.dont_write_bytecode = True
-from {PACKAGE.replace("/", ".")}._audit import {", ".join(SECTIONS)}, permissions
+from {PACKAGE.replace("/", ".")}._audit import {", ".join(SECTIONS)}, https, permissions
 from {PACKAGE.replace("/", ".")}._control import checks, observe
 from {PACKAGE.replace("/", ".")}._look import Look
 from {PACKAGE.replace("/", ".")}._site import discover

@@ -138,7 +138,10 @@ def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, make: Callable[
     del behind["chamilo_brute_force_ban_seconds"]
     playbook.harden(fresh, "--tags", "brute_force", **behind)
     fresh.run(f"echo {gate.address} {fresh.domain} >> /etc/hosts")
-    found = audit(install(fresh), "brute_force", terminated_elsewhere=True, trusted_proxies=[gate.address])
+    options = {"terminated_elsewhere": True, "trusted_proxies": [gate.address]}
+    found = audit(install(fresh), "brute_force", "https_trusted", **options)
+    assert found.status["https_trusted_proxies"] == "pass", found.evidence
+    assert "forged ones changed no redirect" in found.evidence["https_trusted_proxies"], "asked through the proxy"
     assert found.status["brute_force_fail2ban"] == "pass", found.evidence
     assert found.status["brute_force_forgery"] == "pass", found.evidence
 
@@ -153,12 +156,12 @@ def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, make: Callable[
 
     # The proxy is gone: web server and application forget it in the same run, and a second run has nothing to say.
     playbook.harden(fresh)
-    assert fresh.get("/var/www/chamilo/.env") == environment
+    assert "TRUSTED_PROXIES=127.0.0.1,::1\n" in fresh.get("/var/www/chamilo/.env")
     seen = visitor(fresh.http(f"https://{fresh.domain}:8443/_testbed/request", address=gate.address, headers=forged))
     assert seen["client_ip"] == gate.address
     again = playbook.run("harden", fresh)
     assert again.changed[fresh.domain] == 0
-    assert re.search(r"believe the same proxies\] \*+\nskipping", again.output), "a second run does nothing here"
+    assert re.search(r"trust the same proxies\] \*+\nskipping", again.output), "a second run does nothing here"
     left = "ls /etc/fail2ban/action.d/*campus*; grep -l /run/ /etc/*/sites-available/*.d/brute_force.conf"
     assert fresh.run(left, check=False).stdout == ""
     assert JAIL in fresh.run("fail2ban-client status").stdout
@@ -166,5 +169,5 @@ def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, make: Callable[
     playbook.harden(fresh, chamilo_trusted_proxies=[gate.address])
     assert gate.address in fresh.get("/var/www/chamilo/.env")
     said = fresh.run("chamilo-hardening undo https").stdout
-    assert "TRUSTED_PROXIES is '127.0.0.1' again." in said
+    assert "TRUSTED_PROXIES is '0.0.0.0/0' again." in said
     assert fresh.get("/var/www/chamilo/.env") == environment

@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import re
+import secrets
 import ssl
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import MOVED, only, tls_context
 
+_ELSEWHERE = "attacker.chamilo-hardening.invalid"
 _OLD = {"TLS 1.0": ssl.TLSVersion.TLSv1, "TLS 1.1": ssl.TLSVersion.TLSv1_1}
 
 
@@ -70,3 +72,23 @@ def protocols(aim: Aim) -> Finding:
     if missing:
         raise OSError(f"the OpenSSL of this machine cannot offer {' and '.join(missing)}, so nobody was asked for it")
     return passed("Clients that speak nothing better than TLS 1.0 or 1.1 are refused.")
+
+
+@attack("https_trusted_proxies")
+def poison(aim: Aim) -> Finding:
+    claim = {
+        "X-Forwarded-Host": _ELSEWHERE,
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-For": "198.51.100.66",
+        "Forwarded": f"for=198.51.100.66;host={_ELSEWHERE};proto=https",
+    }
+    # With a query that nobody else has: no cache gives the answer to another visitor.
+    answers = [aim.get(f"{path}?{secrets.token_hex(8)}", headers=claim) for path in ("/login/", "/", "/login")]
+    if not any(answer.status for answer in answers):
+        raise OSError(f"{aim.domain} gave no answer: {answers[0].error}")
+    for answer in answers:
+        target = answer.value("Location")
+        if _ELSEWHERE in target or _ELSEWHERE.encode() in answer.body:
+            what = f"redirects to {target}" if _ELSEWHERE in target else f"is a page with links to {_ELSEWHERE}"
+            return failed(f"With a forged X-Forwarded-Host, {answer.url.partition('?')[0]} {what}.")
+    return passed("Forged X-Forwarded-* and Forwarded headers change no redirect and no link.")

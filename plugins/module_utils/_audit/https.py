@@ -12,11 +12,13 @@ import ipaddress
 import os
 import re
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Union
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _x509
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING, responses, where
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import head
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit.brute_force import VICTIM, logs
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
     Finding,
     check,
@@ -43,6 +45,17 @@ DAYS_LEFT = 14
 HSTS = "Strict-Transport-Security"
 YEAR = 31536000
 LETSENCRYPT = "/etc/letsencrypt"
+_Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+_LOOPBACK = ("127.0.0.0/8", "::1")
+_FORGED_HOST = "forged.chamilo-hardening.invalid"
+_FORGED = {
+    "X-Forwarded-Host": _FORGED_HOST,
+    "X-Forwarded-Proto": "https",
+    "X-Forwarded-For": VICTIM,
+    "Forwarded": f"for={VICTIM};host={_FORGED_HOST};proto=https",
+}
+_FORGED_AT = ("/login/", "/")  # Symfony answers the first one with the URL of /login
+_NOTHING = "chamilo-hardening-forges-nothing-that-is-kept"  # a cache keeps the answer for this address alone
 _DEEP = f"{MISSING}/deeper/page?first=1&second=a%20b"
 # Mozilla's intermediate set for TLS 1.2 (version 5.7). All else that a client could offer is weaker.
 INTERMEDIATE = (
@@ -185,15 +198,76 @@ def _believes(look: Look, door: Door) -> str:
     return f"{answer.url} answers {answer.status} to anybody who sends X-Forwarded-Proto: https"
 
 
-def _is_trusted(address: str, proxies: Sequence[str]) -> bool:
+def _is_trusted(address: str, proxies: Iterable[str]) -> bool:
+    """Whether an address or network is within one of the proxies."""
+    own = _network(address)
+    return own is not None and any(_contains(each, own) for each in map(_network, proxies))
+
+
+def _network(text: str) -> _Network | None:
     try:
-        own = ipaddress.ip_address(address)
+        return ipaddress.ip_network(text, strict=False)
     except ValueError:
-        return False
-    networks = (
-        ipaddress.ip_network(proxy, strict=False) for proxy in proxies if re.fullmatch(r"[0-9a-fA-F:./]+", proxy)
-    )
-    return any(own in network for network in networks)
+        return None
+
+
+def _contains(outer: _Network | None, inner: _Network) -> bool:
+    if isinstance(outer, ipaddress.IPv4Network) and isinstance(inner, ipaddress.IPv4Network):
+        return inner.subnet_of(outer)
+    if isinstance(outer, ipaddress.IPv6Network) and isinstance(inner, ipaddress.IPv6Network):
+        return inner.subnet_of(outer)
+    return False
+
+
+@check("https_trusted_proxies")
+def trusted_proxies(look: Look) -> Finding:
+    declared = [str(each) for each in look.options.get("trusted_proxies") or []]
+    if not look.site.environment:
+        look.needs_root(f"read the environment files of {look.root}")
+        raise Unseen(f"the environment files of {look.root} could not be read")
+    words = [word for word in re.split(r"[\s,]+", look.site.environment.get("TRUSTED_PROXIES", "")) if word]
+    own = (*_LOOPBACK, *look.site.addresses, *declared)
+    surplus = [word for word in words if word != "localhost" and not _is_trusted(word, own)]
+    if surplus:
+        source = look.site.environment_source.get("TRUSTED_PROXIES", "the environment")
+        return failed(
+            f"The application trusts X-Forwarded-* headers from {', '.join(surplus)} (TRUSTED_PROXIES in {source}), "
+            "which chamilo_trusted_proxies does not name: a client there chooses where redirects and links in mails "
+            "lead, and which address is recorded for a login."
+        )
+    # A request from an address that is trusted by right shows nothing.
+    doors = [door for door in look.all_doors if not _is_trusted(door.address, (*words, *declared))]
+    for door in doors:
+        for path in _FORGED_AT:
+            answer = look.ask(door, f"{path}?{_NOTHING}", headers=_FORGED)
+            if _FORGED_HOST.encode() in answer.body or any(_FORGED_HOST in value for _name, value in answer.headers):
+                by = (
+                    " The proxy in front must replace these headers."
+                    if look.options.get("terminated_elsewhere")
+                    else ""
+                )
+                return failed(f"{answer.url} leads to the host that the request named in X-Forwarded-Host.{by}")
+    believed = _recorded(look, declared)
+    if believed:
+        return failed(believed)
+    trusted = f"{', '.join(words)} alone" if words else "no client"
+    tried = "; forged ones changed no redirect and no link" if doors else ""
+    return passed(f"The application trusts X-Forwarded-* headers from {trusted}{tried}.")
+
+
+def _recorded(look: Look, declared: Sequence[str]) -> str:
+    """Whether the web server itself takes a client's word for its address; empty where its logs cannot be seen."""
+    try:
+        visitors = look.once(logs)
+    except Unseen:
+        return ""
+    for log in visitors:
+        if log.address == VICTIM and not _is_trusted(log.door.address, declared):
+            return (
+                f"The web server takes the visitor's address from X-Forwarded-For, whoever sends it ({log.file}). Name "
+                "your proxies alone in set_real_ip_from (nginx) or RemoteIPTrustedProxy (Apache)."
+            )
+    return ""
 
 
 @check("https_hsts")

@@ -61,7 +61,7 @@ def test_observations_become_statuses() -> None:
         "https_redirect": "pass",
     }
     assert statuses["updates_version"] == "not_assessed"
-    assert result["summary"]["not_assessed"] == 60
+    assert result["summary"]["not_assessed"] == 61
     assert (result["chamilo_version"], result["signs"], result["changed"]) == ("2.0.1", ["A shell."], False)
     assert "observed" not in result and "failed" not in result
 

@@ -90,3 +90,33 @@ def test_a_client_that_cannot_offer_old_protocols_proves_nothing(portal, monkeyp
         https.protocols(portal(protocols=("TLSv1_2", "TLSv1_3")))
     if len(untried) == 1:
         assert https.protocols(portal(protocols=("TLSv1_1", "TLSv1_2"))).status == "fail"
+
+
+EVIL = "attacker.chamilo-hardening.invalid"
+
+
+@pytest.mark.parametrize(
+    "answer, status",
+    [
+        (moved("https://campus.test/login"), "pass"),
+        (moved(f"http://{EVIL}/login"), "fail"),
+        (Answer("", 200, (), f'<a href="https://{EVIL}/login">'.encode()), "fail"),
+        (Answer("", 404, (), b"not here"), "pass"),
+    ],
+)
+def test_a_forged_name_leads_nobody_elsewhere(portal, answer, status):
+    class Echo(portal):
+        def ask(self, scheme, path, **request):
+            forged = request.get("headers", {}).get("X-Forwarded-Host") == EVIL
+            assert not forged or "?" in path, "no cache may keep the answer for others"
+            return super().ask(scheme, path.partition("?")[0], **request)
+
+    assert https.poison(Echo({"/login/": answer, "/": PAGE})).status == status
+
+
+def test_a_portal_that_does_not_answer_was_not_attacked(portal):
+    closed = Answer("", 0, (), b"", "connection refused")
+    silent = portal()
+    silent.get = lambda path, **request: closed
+    with pytest.raises(OSError, match="gave no answer"):
+        https.poison(silent)

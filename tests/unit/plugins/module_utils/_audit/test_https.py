@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _running
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import https
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import brute_force, https
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job
 from ansible_collections.chamilo.hardening.plugins.module_utils._site import Listen, VirtualHost
@@ -304,6 +304,84 @@ def test_not_redirected(look_at, changed, words):
 def test_a_trusted_proxy_may_say_so(look_at):
     said_so = but(lambda door, path, request: (200, {}, b"") if request["headers"] else None)
     assert https.redirect(look_at(said_so, options={"trusted_proxies": ["192.0.2.0/24"]})).status == "pass"
+
+
+def trusting(look_at, value, server=None, **more):
+    """A portal whose environment trusts these proxies, and whose logs are seen by nobody."""
+    seen = {
+        "environment": {"APP_ENV": "prod", "TRUSTED_PROXIES": value},
+        "environment_source": {"TRUSTED_PROXIES": "/.env"},
+    }
+    return look_at(server or (lambda *_: (301, {"Location": "https://campus.test/login"}, b"")), **seen, **more)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "127.0.0.1", "127.0.0.1,::1", "127.0.0.0/8, localhost", "192.0.2.7", "127.0.0.1,10.1.2.3", "10.1.2.0/24,::1"],
+)
+def test_the_host_itself_and_declared_proxies_are_trusted(look_at, value):
+    look = trusting(look_at, value, options={"trusted_proxies": ["10.1.2.0/24"]})
+    assert https.trusted_proxies(look).status == "pass"
+
+
+@pytest.mark.parametrize(
+    "value, named",
+    [
+        ("0.0.0.0/0", "0.0.0.0/0"),
+        ("127.0.0.1,::/0", "::/0"),
+        ("127.0.0.1,REMOTE_ADDR", "REMOTE_ADDR"),
+        ("PRIVATE_SUBNETS", "PRIVATE_SUBNETS"),
+        ("private_ranges", "private_ranges"),
+        ("10.0.0.0/8", "10.0.0.0/8"),
+        ("10.1.2.0/23", "10.1.2.0/23"),
+        ("203.0.113.5", "203.0.113.5"),
+        ("127.0.0.0/7", "127.0.0.0/7"),
+        ("%env(PROXIES)%", "%env(PROXIES)%"),
+    ],
+)
+def test_any_other_client_that_is_trusted_is_named(look_at, value, named):
+    look = trusting(look_at, value, options={"trusted_proxies": ["10.1.2.0/24"]})
+    finding = https.trusted_proxies(look)
+    assert finding.status == "fail" and f"headers from {named} (TRUSTED_PROXIES in /.env)" in finding.evidence
+
+
+def poisoned(_door, path, request):
+    host = request.get("headers", {}).get("X-Forwarded-Host", "campus.test")
+    return 301, {"Location": f"https://{host}/login"}, b""
+
+
+def linked(_door, path, request):
+    return 200, {}, f'<link rel="canonical" href="https://{request["headers"]["X-Forwarded-Host"]}/">'.encode()
+
+
+@pytest.mark.parametrize("server", [poisoned, linked])
+def test_what_the_application_does_counts_whatever_the_environment_says(look_at, server):
+    finding = https.trusted_proxies(trusting(look_at, "127.0.0.1", server))
+    assert finding.status == "fail" and "named in X-Forwarded-Host" in finding.evidence
+    finding = https.trusted_proxies(trusting(look_at, "127.0.0.1", server, options={"terminated_elsewhere": True}))
+    assert finding.status == "fail" and "The proxy in front must replace these headers" in finding.evidence
+
+
+def test_from_an_address_that_is_trusted_by_right_nothing_is_asked(look_at):
+    look = trusting(look_at, "192.0.2.7", poisoned)
+    assert https.trusted_proxies(look).status == "pass"
+    assert not [request for _door, _path, request in look.asked if "X-Forwarded-Host" in request.get("headers", {})]
+
+
+def test_a_web_server_that_takes_any_word_for_the_address(look_at, monkeypatch):
+    look = trusting(look_at, "127.0.0.1")
+    door = look.all_doors[0]
+    log = brute_force.Log(door, ("/var/log/nginx/access.log",), "", brute_force.VICTIM)
+    monkeypatch.setattr(https, "logs", lambda _look: [log])
+    finding = https.trusted_proxies(look)
+    assert finding.status == "fail" and "set_real_ip_from" in finding.evidence
+    look = trusting(look_at, "127.0.0.1", options={"trusted_proxies": [door.address]})
+    assert https.trusted_proxies(look).status == "pass"
+
+
+def test_an_environment_that_nobody_can_read_is_not_assessed(look_at):
+    with pytest.raises(Unseen, match="environment files"):
+        https.trusted_proxies(look_at(redirecting, root="/srv/campus"))
 
 
 def test_no_plain_http_needs_no_redirect(look_at):
