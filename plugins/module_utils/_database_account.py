@@ -162,6 +162,17 @@ class Server:
     def lock(self, who: Who, on: bool) -> None:
         self.run(f"ALTER USER {who.sql} ACCOUNT {'LOCK' if on else 'UNLOCK'}")
 
+    def is_locked(self, who: Who) -> bool:
+        (row,) = self.run(f"SHOW CREATE USER {who.sql}")
+        return re.search(r" ACCOUNT LOCK(?: PASSWORD EXPIRE[^'`]*)?$", str(next(iter(row.values())))) is not None
+
+    def definers(self, database: str) -> set[str]:
+        """The accounts with whose rights triggers, events, routines and views of a database may run."""
+        kinds = ("TRIGGER", "EVENT", "ROUTINE", "TABLE")
+        tables = ("TRIGGERS", "EVENTS", "ROUTINES", "VIEWS")
+        parts = (f"SELECT DEFINER FROM information_schema.{t} WHERE {k}_SCHEMA = %s" for k, t in zip(kinds, tables))
+        return {str(row["DEFINER"]) for row in self._ask(" UNION ".join(parts), (database,) * len(kinds))}
+
     def clients(self) -> list[dict[str, str]]:
         """Who is connected: user, host, database."""
         sql = "SELECT USER, HOST, IFNULL(DB, '') AS DB FROM information_schema.PROCESSLIST"
@@ -215,6 +226,7 @@ class Keeper:
                 self._place(check)
             if self.wish.application:
                 self._application(result, check)
+                self._lock_namesakes(result, check)
             # After it: a move that is taken back leaves nothing. Alone, it is somebody's express wish and may fail.
             if self.wish.backup and (self._has_admin or not self.wish.application):
                 self._extra("backup", BACKUP, result, check)
@@ -386,11 +398,57 @@ class Keeper:
         server.lock(old, True)
         self.step("locked")
         self._probe(before)
+        if str(old) in server.definers(account.name):
+            result.notes.append(
+                f"{old} cannot log in any more and keeps its rights: triggers, events, routines or views of "
+                f"{account.name} run with them."
+            )
+            return
         server.run(f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {old.sql}")
         for one in server.grants(old):
             server.run(one.take(old))
         self.step("revoked")
         self._probe(before)
+
+    def _lock_namesakes(self, result: Result, check: bool) -> None:
+        """What the application once logged in with: accounts of its names, now and before, at other hosts."""
+        if not self.wish.retire or not (self._given_admin is not None or self._is_here):
+            return
+        account = Reader.of_site(self.site).account
+        own = _see(account).who
+        known = [*(one["who"] for one in self._memory.get("old", {}).values()), *self._memory.get("restored", [])]
+        users = {own.user, *(user for user, _host in known)} - {"", *_PEOPLE}
+        with self._server() as server:
+            namesakes = [Who(user, host) for user in sorted(users) for host in sorted(server.hosts(user)) if host]
+            for who in namesakes:
+                if who == own or server.is_locked(who) or not server.grants(who):
+                    continue
+                why = self._declared(who.host) or self._used_elsewhere(server, who, account.name)
+                if why:
+                    result.notes.append(f"{who} can still log in: {why}.")
+                    continue
+                result.told(f"{who}: {_told(server.grants(who))}\n", f"{who}: locked\n")
+                if not check:
+                    self._lock(server, who)
+
+    def _lock(self, server: Server, who: Who) -> None:
+        """Its rights stay: triggers and views may need them. What may be run with them is for the audit to name."""
+        before = self._ask_portal()
+        self._remember_old(who, None)
+        server.lock(who, True)
+        self.step("namesake locked")
+        try:
+            self._probe(before)
+        except Exception as problem:  # whatever it was, the account can log in again and it is reported
+            self._give_back(server, who)
+            raise AccountError(f"{_sentence(problem)} {who} is unlocked again.") from problem
+
+    def _declared(self, host: str) -> str:
+        """Why an account at a host may be needed by a declared client, or an empty text."""
+        if self.wish.clients is None:
+            return "" if host in _LOCAL else "which clients connect from elsewhere is not declared here"
+        used = [each for each in self.wish.clients if _may_come(each, host)]
+        return f"chamilo_database_clients names {', '.join(used)}" if used else ""
 
     def _leave_again(self, account: Account, own: Who, result: Result, check: bool) -> None:
         """What ``restore`` gave back is taken again."""
@@ -613,26 +671,31 @@ class Keeper:
             self._retire("upgrade", result, check)
             old = dict(self._memory.get("old", {}))
             for name, known in old.items():
-                result.told(f"{name}: no rights\n", f"{name}: {'; '.join(known['grants'])}\n")
+                locked = known["grants"] is None
+                result.told(
+                    f"{name}: {'locked' if locked else 'no rights'}\n",
+                    f"{name}: {'not locked' if locked else '; '.join(known['grants'])}\n",
+                )
                 if not check:
                     # First: what is not remembered to have its rights again would keep them for ever.
                     others = [who for who in self._memory.get("restored", []) if who != known["who"]]
-                    self._remember(restored=[*others, known["who"]])
+                    self._remember(restored=[*others, *([] if locked else [known["who"]])])
                     with self._server() as server:
                         self._give_back(server, Who(*known["who"]))
 
-    def _remember_old(self, who: Who, grants: Sequence[str]) -> None:
-        """What an account may do before we first change it, as statements."""
+    def _remember_old(self, who: Who, grants: Sequence[str] | None) -> None:
+        """What an account may do before we first change it, as statements. None: it is locked and keeps its rights."""
         old = self._memory.get("old", {})
         if str(who) not in old:
-            known = {"who": [who.user, who.host], "grants": list(grants)}
+            known = {"who": [who.user, who.host], "grants": None if grants is None else list(grants)}
             self._remember(old={**old, str(who): known})
             self.step("old rights noted")
 
     def _give_back(self, server: Server, who: Who) -> None:
         known = self._memory.get("old", {}).get(str(who))
         if known and who.host in server.hosts(who.user):
-            _set_rights(server, who, known["grants"])
+            if known["grants"] is not None:
+                _set_rights(server, who, known["grants"])
             server.lock(who, False)
         self._forget_old(who)
 
@@ -854,6 +917,28 @@ def _is_among(host: str, networks: Collection[Any]) -> bool:
     except OSError:
         return False
     return any(ipaddress.ip_address(address.partition("%")[0]) in net for address in found for net in networks)
+
+
+def _may_come(client: str, host: str) -> bool:
+    """May a client, an address or a network, log in by an account at a host (a pattern, as the server has it)?
+
+    It may where that is not known: by a pattern of names, or a name that leads nowhere now.
+    """
+    if host == "localhost":
+        return False
+    network = ipaddress.ip_network(client, strict=False)
+    fixed = re.split("[%_]", host)[0]
+    numbers = fixed.split(".")[:-1]  # those that are whole
+    try:
+        if fixed == host:
+            places = [ipaddress.ip_network(host, strict=False)]
+        elif numbers:
+            places = [ipaddress.ip_network(f"{'.'.join([*numbers, '0', '0', '0'][:4])}/{8 * len(numbers)}")]
+        else:
+            return True
+    except ValueError:  # names
+        places = [ipaddress.ip_network(each) for each in _addresses(host)] if fixed == host else []
+    return not places or any(place.version == network.version and place.overlaps(network) for place in places)
 
 
 def _told(grants: Collection[Grant]) -> str:

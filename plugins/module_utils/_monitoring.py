@@ -46,6 +46,7 @@ OPTIONS: dict[str, Any] = {
     "frame_ancestors": [],
     "xss_protection": "1; mode=block",
     "trusted_proxies": [],
+    "database_clients": [],
     "friends": [],
     "controller": "",
     "attempts": 5,

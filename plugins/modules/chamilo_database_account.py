@@ -20,6 +20,8 @@ description:
     is locked. When a step fails, everything is put back. A run that was killed is gone on with by the next one; the
     portal answers at every moment.
   - An account with too many or too few rights on Chamilo's own database keeps its name and password.
+  - Accounts of the application's name, now or before it was moved, at other hosts are locked and keep their rights. One
+    that a client in O(clients) may need, or that is used for something else, is left, and RV(notes) names it.
   - Root, the accounts of administrators, and accounts that are used for something else are not changed.
   - Passwords are made on the host. They are in no log, result, diff, statement or list of processes.
 attributes:
@@ -52,7 +54,8 @@ options:
     type: str
     required: true
   state:
-    description: V(absent) gives old accounts the rights back that this module took, and drops the account for upgrades.
+    description: V(absent) gives old accounts the rights back that this module took, unlocks those that it locked, and
+      drops the account for upgrades.
       The application keeps its account, with the guide's rights.
     type: str
     choices: [present, absent]

@@ -138,6 +138,11 @@ options:
     type: list
     elements: str
     default: []
+  database_clients:
+    description: Addresses and networks of other hosts that use the database.
+    type: list
+    elements: str
+    default: []
   friends:
     description: Networks that must never be banned.
     type: list
@@ -359,6 +364,7 @@ def main() -> None:
             "frame_ancestors": {"type": "list", "elements": "str", "default": []},
             "xss_protection": {"type": "str", "default": "1; mode=block"},
             "trusted_proxies": {"type": "list", "elements": "str", "default": []},
+            "database_clients": {"type": "list", "elements": "str", "default": []},
             "friends": {"type": "list", "elements": "str", "default": []},
             "controller": {"type": "str", "default": ""},
             "key_copy": {"type": "str", "default": "", "no_log": False},

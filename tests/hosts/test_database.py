@@ -148,6 +148,43 @@ def test_it_cannot_be_reached_and_its_audit_is_green(secured: Host) -> None:
     assert login(secured)
 
 
+def test_old_powers_are_locked_or_named_with_what_mends_them(fresh: Host, playbook: Playbook) -> None:
+    sql(fresh, f"""
+        CREATE USER chamilo@localhost IDENTIFIED BY '{OLD_PASSWORD}';
+        GRANT {', '.join(sorted(GUIDE))} ON chamilo.* TO chamilo@localhost;
+        CREATE USER 'report'@'%' IDENTIFIED BY 'report-password'; GRANT SELECT ON `chamil%`.* TO 'report'@'%';
+        CREATE USER replica@'10.%' IDENTIFIED BY 'replica-password'; GRANT REPLICATION SLAVE ON *.* TO replica@'10.%';
+        CREATE TABLE note (text VARCHAR(50));
+        CREATE DEFINER = root@localhost TRIGGER planted BEFORE INSERT ON note FOR EACH ROW
+          SET NEW.text = (SELECT name FROM shop.article LIMIT 1);
+    """)  # fmt: skip
+    assert "pencil" in as_application(fresh, "INSERT INTO note VALUES (''); SELECT text FROM note;"), "another's data"
+    assert login(fresh) and works(fresh, "chamilo", OLD_PASSWORD)
+    open_to_all = {"chamilo_database_bind_address": f"127.0.0.1,{fresh.address}"}
+    playbook.harden(fresh, **open_to_all)
+    assert environment(fresh, "DATABASE_USER") == "chamilo", "its account was right"
+    assert not works(fresh, "chamilo", OLD_PASSWORD) and works(fresh, "report", "report-password")
+    assert rights(fresh, "'chamilo'@'%'") == {"*.*": {"ALL PRIVILEGES"}}, "locked, and nothing else"
+    assert login(fresh) and playbook.harden(fresh, **open_to_all) == 0
+
+    # What is no account of Chamilo's is for a person, who is told what to say to the server.
+    install(fresh)
+    found = audit(fresh, "database")
+    evidence = found.evidence["database_privileges"]
+    assert found.status["database_privileges"] == "fail" and found.status["database_account"] == "pass", evidence
+    assert "'report'@'%' has SELECT" in evidence and "the trigger planted runs with the rights of 'root'" in evidence
+    assert "chamilo" not in re.findall(r"'(\w+)'@'[^']*' has", evidence) and "replica" not in evidence
+    sql(fresh, "".join(re.findall(r"\(([A-Z][^()]*;)\)", evidence)))
+    found = audit(fresh, "database")
+    assert found.status["database_privileges"] == "pass", found.evidence
+    assert not works(fresh, "report", "report-password") and "pencil" not in as_application(
+        fresh, "DELETE FROM note; INSERT INTO note VALUES (''); SELECT text FROM note;"
+    )
+
+    playbook.harden(fresh, chamilo_database_state="absent")
+    assert works(fresh, "chamilo", OLD_PASSWORD)
+
+
 def test_a_migration_of_chamilo_still_runs(secured: Host) -> None:
     console = f"cd {ROOT} && runuser -u www-data -- php bin/console doctrine:migrations:migrate --no-interaction"
     assert "[OK]" in secured.run(console).stdout

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import socket
+from dataclasses import replace
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
@@ -16,6 +17,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database import
     Account,
     DatabaseError,
     Reader,
+    authority,
     writing,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
@@ -46,12 +48,20 @@ def misuse(inside: Inside) -> Finding:
     own = f"`{account.name.replace('`', '``')}`.*"
     if _works(account, f"GRANT SELECT ON {own} TO {stranger}", f"DROP USER {stranger}", "find any matching row"):
         worked.append("pass its rights on (GRANT OPTION)")
+    view = f"{own[:-2]}.`chamilo_hardening_{secrets.token_hex(6)}`"
+    planted = f"CREATE DEFINER='root'@'localhost' SQL SECURITY DEFINER VIEW {view} AS SELECT 1 AS found"
+    if _works(account, planted, f"DROP VIEW {view}"):
+        worked.append("plant a view that runs with root's rights (SET USER)")
+    stronger = [address for address in ("127.0.0.1", *site.addresses) if _is_stronger(account, address)]
+    if stronger:
+        worked.append(f"log in at {stronger[0]} with the same password, and power over the whole server")
     if _works(account, "SET GLOBAL max_error_count = @@GLOBAL.max_error_count"):
         worked.append("change the server's settings")
     if worked:
         return failed(f"With the application's account, an injected query could {', '.join(worked)}.")
     return passed(
-        f"As {account.user}, files of the server, other databases, new accounts, grants and settings were all refused."
+        f"As {account.user}, files of the server, other databases, new accounts, grants, views of others, logins from "
+        "elsewhere and settings were all refused."
     )
 
 
@@ -61,6 +71,16 @@ def _answers(account: Account, question: str) -> bool:
         return any(row["found"] for row in Reader(account).query(question))
     except DatabaseError as problem:
         return _allowed(problem)
+
+
+def _is_stronger(account: Account, address: str) -> bool:
+    """Whether the same name and password, sent to another address, are those of an account with more rights."""
+    try:
+        rows = Reader(replace(account, host=address, socket="", authority=authority(address))).query("SHOW GRANTS")
+    except DatabaseError:  # nobody listens there, or nobody is let in
+        return False
+    lines = [next(iter(row.values())) or "" for row in rows]
+    return any(" ON *.* TO " in line and not line.startswith("GRANT USAGE ON") for line in lines)
 
 
 def _works(account: Account, statement: str, undo: str = "", proof: str = "") -> bool:

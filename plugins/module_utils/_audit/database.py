@@ -7,16 +7,20 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import ipaddress
+import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _host
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import names, tail
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import head, names, tail
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, check, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import processes
 
@@ -24,6 +28,18 @@ ALLOWED = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "I
 _ADMINISTRATORS = ("root", "admin", "mysql", "mariadb.sys", "debian-sys-maint")
 _GUESSABLE = ("password", "passwort", "secret", "changeme", "chamilo", "root", "admin", "mysql", "mariadb", "12345678")
 _EVERYBODY_SEES = ("information_schema", "performance_schema")
+# Root and the server itself, from its own host.
+_SERVER_S_OWN = ("root", "mysql", "mariadb.sys", "debian-sys-maint")
+# What replicas and monitoring have: they read and write no table by it.
+_HARMLESS = {
+    *("PROCESS", "RELOAD", "SHOW DATABASES", "REPLICATION SLAVE", "REPLICATION CLIENT", "BINLOG MONITOR"),
+    *("SLAVE MONITOR", "REPLICA MONITOR", "REPLICATION REPLICA"),
+}
+_BACKUP = ("LOCK TABLES", "SHOW VIEW", "TRIGGER", "EVENT")
+_TO_DEFINE = ("TRIGGER", "EVENT", "EXECUTE", "SHOW VIEW")  # without it, nothing would run
+_BY_PASSWORD = ("mysql_native_password", "mysql_old_password", "ed25519", "parsec", "caching_sha2_password")
+_CREDENTIALS = "/etc/chamilo-hardening/*.cnf"
+_MOST = 12
 _NAME = r"`(?:[^`]|``)*`|\*"
 _GRANT = re.compile(
     rf"GRANT (?P<what>.+?) ON (?:[A-Z ]+ )?(?P<where>(?:{_NAME})(?:\.(?:{_NAME}))?) TO (?P<rest>.*)", re.S
@@ -95,11 +111,244 @@ def privileges(look: Look) -> Finding:
     others = [name for name in look.once(_identity)[1] if name != own and name.lower() not in _EVERYBODY_SEES]
     if others and not surplus:
         surplus.append(f"rights on {names(others)} that everybody has on this server")
-    if surplus:
-        seen = f" It sees {len(others)} other databases: {names(others)}." if others else ""
-        return failed(f"The account has more than the eight privileges on {own}: {names(surplus)}.{seen}")
+    try:
+        ways = [*_other_accounts(look), *_definers(look)]
+    except (Unseen, DatabaseError):
+        if not surplus:
+            raise
+        ways = []
+    seen = f" It sees {len(others)} other databases: {names(others)}." if others else ""
+    faults = [f"The account has more than the eight privileges on {own}: {names(surplus)}.{seen}"] if surplus else []
+    if ways:
+        left = f"; and {len(ways) - _MOST} more" if len(ways) > _MOST else ""
+        faults.append(f"Others have power over {own}: {'; '.join(ways[:_MOST])}{left}.")
+    if faults:
+        return failed(" ".join(faults))
     held = ", ".join(name for name in ALLOWED if name in granted)
-    return passed(f"The account has {held} on {own}, nothing else, and sees no other database.")
+    return passed(
+        f"The account has {held} on {own}, nothing else, and sees no other database. No other account, trigger, event, "
+        "routine or view of the server has power over it."
+    )
+
+
+@dataclass
+class _Login:
+    """An account of the server, or a role."""
+
+    user: str
+    host: str
+    role: bool = False
+    locked: bool = False
+    open: bool = False  # no password is asked
+    by_socket: bool = False  # as the Unix account of its name, and in no other way
+    everywhere: set[str] = field(default_factory=set)  # privileges on the whole server
+    here: set[str] = field(default_factory=set)  # on the portal's database, or on a part of it
+    elsewhere: set[str] = field(default_factory=set)  # other databases
+
+    @property
+    def name(self) -> str:
+        user, host = (text.replace("\\", "\\\\").replace("'", "''") for text in (self.user, self.host))
+        return f"'{user}'@'{host}'"
+
+    @property
+    def local(self) -> bool:
+        return self.host in ("localhost", "127.0.0.1", "::1", os.uname().nodename)
+
+    @property
+    def powers(self) -> str:
+        """What it may do with the portal's data, in words; empty for nothing."""
+        wide = self.everywhere - _HARMLESS
+        parts = [f"{_spelled(wide)} on the whole server"] if wide else []
+        return " and ".join([*parts, *([f"{_spelled(self.here)} on the portal's database"] if self.here else [])])
+
+
+def _spelled(what: Iterable[str]) -> str:
+    listed = sorted(what)
+    return ", ".join(listed[:4]) + (f" and {len(listed) - 4} more" if len(listed) > 4 else "")
+
+
+def _server(look: Look) -> Reader:
+    """The database server's own tables."""
+    look.needs_root("see the accounts of the database server")
+    if look.once(_listening) is None:
+        raise Unseen(
+            "which other accounts and definers have power over its data can be read on the host of the database alone, "
+            "by its root: SELECT User, Host, Priv FROM mysql.global_priv"
+        )
+    return Reader.of_server()
+
+
+def _matches(pattern: str, database: str) -> bool:
+    """Whether a database's name in a grant, where ``_`` and ``%`` stand for others, is that of this one."""
+    words = {"%": ".*", "_": "."}
+    parts = re.findall(r"\\.|.", pattern, re.S)
+    found = "".join(words.get(part) or re.escape(part[-1]) for part in parts)
+    return re.fullmatch(found, database, re.S | re.I) is not None
+
+
+_RIGHTS = """
+SELECT GRANTEE AS who, 'server' AS place, '' AS name, PRIVILEGE_TYPE AS what, IS_GRANTABLE AS passes_on
+  FROM information_schema.USER_PRIVILEGES
+UNION ALL SELECT GRANTEE, 'database', TABLE_SCHEMA, PRIVILEGE_TYPE, IS_GRANTABLE
+  FROM information_schema.SCHEMA_PRIVILEGES
+UNION ALL SELECT GRANTEE, 'part', TABLE_SCHEMA, PRIVILEGE_TYPE, IS_GRANTABLE FROM information_schema.TABLE_PRIVILEGES
+UNION ALL SELECT GRANTEE, 'part', TABLE_SCHEMA, PRIVILEGE_TYPE, IS_GRANTABLE FROM information_schema.COLUMN_PRIVILEGES
+UNION ALL SELECT CONCAT('''', User, '''@''', Host, ''''), 'part', Db, UPPER(Proc_priv), 'NO' FROM mysql.procs_priv
+"""
+
+
+def _logins(look: Look) -> dict[tuple[str, str], _Login]:
+    """All accounts and roles of the server by user and host, each with what its roles may do."""
+    server, own = _server(look), look.database.account.name
+    found: dict[tuple[str, str], _Login] = {}
+    for row in server.query("SELECT User, Host, Priv FROM mysql.global_priv"):
+        key, priv = (row["User"] or "", row["Host"] or ""), json.loads(row["Priv"] or "{}")
+        found[key] = _login(*key, priv)
+        if priv.get("is_role") and priv.get("access"):  # the view of privileges leaves roles out
+            quoted = "PUBLIC" if key[0] == "PUBLIC" else "'" + key[0].replace("\\", "\\\\").replace("'", "''") + "'"
+            lines = (next(iter(line.values())) or "" for line in server.query(f"SHOW GRANTS FOR {quoted}"))
+            found[key].everywhere |= {word for what, where, _ in map(_parsed, lines) if where == "*.*" for word in what}
+            found[key].everywhere.discard("USAGE")
+    for row in server.query(_RIGHTS):
+        user, _at, host = (row["who"] or "")[1:-1].rpartition("'@'")
+        login = found.setdefault((user, host), _Login(user, host))
+        what = {word for word in (row["what"] or "").split(",") if word != "USAGE"}
+        what |= {"GRANT OPTION"} if row["passes_on"] == "YES" else set()
+        name = row["name"] or ""
+        if row["place"] == "server":
+            login.everywhere |= what
+        elif name == own if row["place"] == "part" else _matches(name, own):
+            login.here |= what
+        elif what:
+            login.elsewhere.add(name)
+    members = [
+        ((row["User"] or "", row["Host"] or ""), (row["Role"] or "", ""))
+        for row in server.query("SELECT User, Host, Role FROM mysql.roles_mapping")
+    ]
+    for _depth in members:  # a role of a role of a role
+        for member, role in members:
+            if member in found and role in found:
+                found[member].everywhere |= found[role].everywhere
+                found[member].here |= found[role].here
+                found[member].elsewhere |= found[role].elsewhere
+    return found
+
+
+def _login(user: str, host: str, priv: Mapping[str, Any]) -> _Login:
+    usual = {"plugin": "mysql_native_password", "authentication_string": "", **priv}
+    ways = [{**usual, **way} for way in priv.get("auth_or") or [{}]]
+    passwords = {way["authentication_string"] or "" for way in ways if way["plugin"] in _BY_PASSWORD}
+    others = {way["plugin"] for way in ways if way["plugin"] not in _BY_PASSWORD}
+    return _Login(
+        user,
+        host,
+        role=bool(priv.get("is_role")),
+        locked=bool(priv.get("account_locked")),
+        open="" in passwords,
+        by_socket=others == {"unix_socket"} and passwords <= {"invalid"},
+    )
+
+
+def _is_administrator(login: _Login) -> bool:
+    return login.user in _SERVER_S_OWN and login.local
+
+
+def _other_accounts(look: Look) -> list[str]:
+    """Who else than the application could use its data, and what to say to the server about it."""
+    logins, own = look.once(_logins), look.once(_identity)[0]
+    faults = []
+    for login in logins.values():
+        if login.user == "PUBLIC" and not login.host:
+            if login.powers:
+                faults.append(f"everybody (PUBLIC) has {login.powers} (SHOW GRANTS FOR PUBLIC; REVOKE it FROM PUBLIC;)")
+        elif login.locked or login.role:
+            continue
+        elif not login.user:
+            faults.append(f"{login.name} lets anybody in (DROP USER {login.name};)")
+        elif login.powers and login.open:
+            faults.append(f"{login.name} has {login.powers}, and no password ({_lock(login)})")
+        elif login.powers and f"{login.user}@{login.host}" != own and not _is_wanted(look, login):
+            faults.append(f"{login.name} has {login.powers} ({_lock(login)})")
+    for row in _server(look).query("SELECT User, Host, Proxied_user, Proxied_host FROM mysql.proxies_priv"):
+        key = row["User"] or "", row["Host"] or ""
+        login = logins.get(key, _Login(*key))
+        proxied = _Login(row["Proxied_user"] or "", row["Proxied_host"] or "").name
+        if not login.locked and not _is_administrator(login):
+            revoke = f"REVOKE PROXY ON {proxied} FROM {login.name};"
+            faults.append(f"{login.name} may act as {proxied} ({revoke})")
+    return faults
+
+
+def _lock(login: _Login) -> str:
+    return f"ALTER USER {login.name} ACCOUNT LOCK;"
+
+
+def _is_wanted(look: Look, login: _Login) -> bool:
+    """Whether an account has its rights for a reason: the server's, a Unix account's, ours, a declared client's."""
+    if _is_administrator(login):
+        return True
+    if login.by_socket and login.local:
+        return login.user not in (look.site.php.user, look.site.web.user)
+    if login.everywhere - _HARMLESS:
+        return False
+    if login.user in look.once(_ours) and login.here <= {*ALLOWED, *_BACKUP}:
+        return True
+    return login.here <= {*ALLOWED} and _is_declared(login.host, look.options.get("database_clients") or [])
+
+
+def _ours(_look: Look) -> set[str]:
+    """The accounts whose passwords lie with root, for backups and upgrades."""
+    texts = [head(path, 10_000).decode("utf-8", "replace") for path in glob.glob(_CREDENTIALS)]
+    return {found[1] for text in texts for found in re.finditer(r'^user="([^"\n]*)"$', text, re.M)}
+
+
+def _is_declared(host: str, clients: Iterable[str]) -> bool:
+    """Whether the host of an account is a declared client, or within a declared network."""
+    numbers = re.fullmatch(r"((?:\d+\.){1,3})%", host)
+    if numbers:
+        octets = numbers[1].rstrip(".").split(".")
+        host = f"{'.'.join([*octets, '0', '0', '0'][:4])}/{8 * len(octets)}"
+    try:
+        place = ipaddress.ip_network(host, strict=False)
+        networks = [ipaddress.ip_network(each, strict=False) for each in clients]
+    except ValueError:  # a name: which address it has says the DNS
+        return False
+    return any(
+        each.version == place.version and int(each[0]) <= int(place[0]) and int(place[-1]) <= int(each[-1])
+        for each in networks
+    )
+
+
+_DEFINED = """
+SELECT 'TRIGGER' AS kind, TRIGGER_NAME AS name, DEFINER AS definer FROM information_schema.TRIGGERS
+  WHERE TRIGGER_SCHEMA = %s
+UNION ALL SELECT 'EVENT', EVENT_NAME, DEFINER FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s
+UNION ALL SELECT ROUTINE_TYPE, ROUTINE_NAME, DEFINER FROM information_schema.ROUTINES
+  WHERE ROUTINE_SCHEMA = %s AND SECURITY_TYPE <> 'INVOKER'
+UNION ALL SELECT 'VIEW', TABLE_NAME, DEFINER FROM information_schema.VIEWS
+  WHERE TABLE_SCHEMA = %s AND SECURITY_TYPE <> 'INVOKER'
+"""
+
+
+def _definers(look: Look) -> list[str]:
+    """What of the portal's database runs with more than the application's rights, and what to say to the server."""
+    own, logins = look.database.account.name, look.once(_logins)
+    faults = []
+    for row in _server(look).query(_DEFINED, (own,) * 4):
+        user, _at, host = (row["definer"] or "").rpartition("@")
+        login = logins.get((user, host))
+        if login is None:  # without that account it does not run
+            continue
+        more = (login.everywhere - _HARMLESS) | (login.here - {*ALLOWED, *_TO_DEFINE})
+        if more or login.elsewhere:
+            what = _spelled(more) if more else f"rights on {names(sorted(login.elsewhere))}"
+            quoted = [text.replace("`", "``") for text in (own, row["name"] or "")]
+            kind, place = row["kind"] or "", f"`{quoted[0]}`.`{quoted[1]}`"
+            statements = f"SHOW CREATE {kind} {place}; DROP {kind} {place};"
+            faults.append(
+                f"the {kind.lower()} {row['name']} runs with the rights of {login.name}: {what} ({statements})"
+            )
+    return faults
 
 
 @check("database_bind")

@@ -43,6 +43,7 @@ class Server:
         self.connected = []
         self.statements = []
         self.refuses = ""
+        self.defined = []
 
     def add(self, name, password, *rights):
         self.users[name] = {"hash": hashed(password), "rights": list(rights), "locked": False}
@@ -73,6 +74,9 @@ class Server:
             return [
                 {"Host": name.split("@")[1].strip("'")} for name in self.users if name.startswith(f"'{params[0]}'@")
             ]
+        if sql.startswith("SELECT DEFINER FROM information_schema."):
+            assert set(params) == {"chamilo"} and len(params) == sql.count("%s") == 4
+            return [{"DEFINER": one} for one in self.defined]
         (statement,) = params
         self.statements.append(statement)
         if self.refuses and self.refuses in statement:
@@ -85,6 +89,8 @@ class Server:
         who = re.search(r"'[^']*'@'[^']*'", statement)[0]
         if statement.startswith("SHOW GRANTS"):
             return self.lines(who)
+        if statement.startswith("SHOW CREATE USER"):
+            return [{"line": f"CREATE USER {who}{' ACCOUNT LOCK' if self.users[who]['locked'] else ''}"}]
         if statement.startswith(("CREATE USER", "ALTER USER")) and "USING" in statement:
             known = self.users.setdefault(who, {"rights": [], "locked": False})
             known["hash"] = re.search(r"USING '(.*?)'", statement)[1]
@@ -500,6 +506,111 @@ def test_what_was_given_back_is_taken_again(sloppy):
     assert sloppy.apply(check=True).changed and sloppy.server.rights(old)
     assert sloppy.apply().changed and sloppy.server.users[old]["locked"] and sloppy.server.rights(old) == []
     assert not sloppy.apply().changed
+
+
+ALL = "ALL PRIVILEGES ON *.* WITH GRANT OPTION"
+
+
+@pytest.fixture
+def remembered(host):
+    """The application's account is right; the one a tutorial had it make first is still there, at any host."""
+    host.write("chamilo", "own-password-1")
+    host.server.add("'chamilo'@'localhost'", "own-password-1", f"{EIGHT} ON `chamilo`.*")
+    host.server.add("'chamilo'@'%'", "old-password-1", ALL)
+    host.server.add("'chamilo'@'10.0.0.%'", "old-password-1", "SELECT ON `chamilo`.*")
+    host.server.add("'chamilo'@'192.0.2.1'", "old-password-1")
+    host.server.add("'report'@'%'", "report", "SELECT ON `chamilo`.*")
+    host.server.add("'root'@'%'", "root-password", ALL)
+    return host
+
+
+def locked(host):
+    return {name for name, known in host.server.users.items() if known["locked"]}
+
+
+def test_old_accounts_of_the_application_at_other_hosts_are_locked_and_undo_unlocks_them(remembered):
+    before = {name: list(known["rights"]) for name, known in remembered.server.users.items()}
+    old = {"'chamilo'@'%'", "'chamilo'@'10.0.0.%'"}
+    predicted = remembered.apply(check=True, clients=())
+    assert predicted.changed and locked(remembered) == set()
+    result = remembered.apply(clients=())
+    assert (result.before, result.after) == (predicted.before, predicted.after)
+    assert "chamilo@%: locked\n" in result.after and "ALL PRIVILEGES on *.*" in "".join(result.before)
+    assert locked(remembered) == old, "what has no rights needs no lock, and other names are the administrator's"
+    assert {name: known["rights"] for name, known in remembered.server.users.items()} == before
+    assert not remembered.apply(clients=()).changed
+    remembered.apply(state="absent")
+    assert locked(remembered) == set() and "old" not in remembered.memory()
+    assert {name: known["rights"] for name, known in remembered.server.users.items()} == before
+    assert remembered.apply(clients=()).changed and locked(remembered) == old
+
+
+def test_the_namesakes_of_an_account_that_was_left_are_locked_too(sloppy):
+    sloppy.server.add("'chamilo'@'192.0.2.7'", "old-password-1", ALL)
+    sloppy.apply(clients=())
+    assert sloppy.user == "chamilo_campus" and locked(sloppy) == {"'chamilo'@'%'", "'chamilo'@'192.0.2.7'"}
+    assert sloppy.server.rights("'chamilo'@'%'") == [] and sloppy.server.rights("'chamilo'@'192.0.2.7'") == [ALL]
+
+
+@pytest.mark.parametrize(
+    "clients, left",
+    [
+        (["10.0.0.8"], {"'chamilo'@'%'", "'chamilo'@'10.0.0.%'"}),
+        (["192.0.2.0/24"], {"'chamilo'@'%'"}),
+        (None, {"'chamilo'@'%'", "'chamilo'@'10.0.0.%'"}),
+    ],
+)
+def test_one_that_a_declared_client_may_need_is_left_and_named(remembered, clients, left):
+    result = remembered.apply(clients=clients)
+    assert {"'chamilo'@'%'", "'chamilo'@'10.0.0.%'"} - locked(remembered) == left
+    assert len(result.notes) == len(left) and all("can still log in" in note for note in result.notes)
+
+
+def test_one_that_is_used_for_another_database_is_left(remembered):
+    remembered.server.users["'chamilo'@'%'"]["rights"].append("SELECT ON `shop`.*")
+    result = remembered.apply(clients=())
+    assert locked(remembered) == {"'chamilo'@'10.0.0.%'"} and "used for shop too" in result.notes[0]
+
+
+def test_with_several_web_nodes_none_is_locked(remembered):
+    remembered.apply(clients=(), retire=False)
+    assert locked(remembered) == set()
+
+
+def test_a_portal_that_needs_one_has_it_back(remembered):
+    remembered.broken = lambda: bool(locked(remembered))
+    with pytest.raises(AccountError, match=r"chamilo@10.0.0.% is unlocked again|chamilo@% is unlocked again"):
+        remembered.apply(clients=())
+    assert locked(remembered) == set() and "old" not in remembered.memory()
+
+
+def test_an_old_account_with_whose_rights_triggers_run_keeps_them(sloppy):
+    sloppy.server.defined = ["chamilo@%", "root@localhost"]
+    result = sloppy.apply()
+    assert "triggers, events, routines or views of chamilo run with them" in "".join(result.notes)
+    assert locked(sloppy) == {"'chamilo'@'%'"} and sloppy.server.rights("'chamilo'@'%'") == [ALL]
+
+
+@pytest.mark.parametrize(
+    "client, host, may",
+    [
+        ("10.0.0.8", "%", True),
+        ("2001:db8::1", "%", True),
+        ("10.0.0.8", "10.%", True),
+        ("10.0.0.8", "10.0.0._", True),
+        ("10.0.0.0/8", "10.1.2.%", True),
+        ("10.0.0.8", "10.1.%", False),
+        ("10.0.0.8", "10.0.0.0/255.255.255.0", True),
+        ("10.0.0.8", "192.0.2.0/255.255.255.0", False),
+        ("10.0.0.8", "10.0.0.9", False),
+        ("10.0.0.8", "localhost", False),
+        ("10.0.0.8", "::1", False),
+        ("10.0.0.8", "%.example.org", True),
+        ("10.0.0.8", "nowhere.invalid", True),
+    ],
+)
+def test_whom_an_account_at_a_host_lets_in(client, host, may):
+    assert engine._may_come(client, host) is may
 
 
 def test_a_network_that_is_none_is_named(sloppy):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -12,11 +13,63 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit import da
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import Process
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Database, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Database, Php, Site
 
 USAGE = "GRANT USAGE ON *.* TO `app`@`localhost` IDENTIFIED BY PASSWORD '*736DE11C6CA8C2CB010DF5A6D3F94928E2B82B80'"
 EIGHT = "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, INDEX, ALTER ON `chamilo`.* TO `app`@`localhost`"
+HASH = "*736DE11C6CA8C2CB010DF5A6D3F94928E2B82B80"
 DUMP_RIGHTS = "GRANT SELECT ON `chamilo`.* TO `app`@`localhost`"
+
+
+class Tables:
+    """The tables of a server as Debian makes it, with the application's account."""
+
+    def __init__(self):
+        socket = {"authentication_string": "invalid", "auth_or": [{}, {"plugin": "unix_socket"}]}
+        self.accounts = {
+            ("root", "localhost"): socket,
+            ("mysql", "localhost"): socket,
+            ("mariadb.sys", "localhost"): {"account_locked": True},
+            ("app", "localhost"): {},
+        }
+        self.rights = [
+            ("'root'@'localhost'", "server", "", "SUPER", "YES"),
+            ("'mysql'@'localhost'", "server", "", "FILE", "NO"),
+        ]
+        self.rights += [("'app'@'localhost'", "database", "chamilo", "SELECT", "NO")]
+        self.roles = [("root", "localhost", "reader")]
+        self.proxies = [("root", "localhost", "", "")]
+        self.defined = []
+
+    def add(self, user, host, *rights, place="database", name="chamilo", grants="NO", **priv):
+        self.accounts[user, host] = priv
+        self.rights += [(f"'{user}'@'{host}'", place, name, right, grants) for right in rights]
+
+    def query(self, sql, params=()):
+        if "mysql.global_priv" in sql:
+            usual = {"access": 0, "plugin": "mysql_native_password", "authentication_string": HASH}
+            return [
+                {"User": user, "Host": host, "Priv": json.dumps({**usual, **priv})}
+                for (user, host), priv in self.accounts.items()
+            ]
+        if "USER_PRIVILEGES" in sql:
+            return [dict(zip(("who", "place", "name", "what", "passes_on"), row)) for row in self.rights]
+        if "roles_mapping" in sql:
+            return [dict(zip(("User", "Host", "Role"), row)) for row in self.roles]
+        if "proxies_priv" in sql:
+            return [dict(zip(("User", "Host", "Proxied_user", "Proxied_host"), row)) for row in self.proxies]
+        if sql == "SHOW GRANTS FOR 'reader'":
+            return [{"Grants for reader": "GRANT FILE ON *.* TO `reader`"}]
+        assert "information_schema.TRIGGERS" in sql and len(set(params)) == 1 and len(params) == 4
+        return [dict(zip(("kind", "name", "definer"), row)) for row in self.defined]
+
+
+@pytest.fixture(autouse=True)
+def tables(monkeypatch):
+    made = Tables()
+    monkeypatch.setattr(Reader, "of_server", classmethod(lambda _reader: made))
+    monkeypatch.setattr(database, "_ours", lambda _look: {"chamilo_campus_backup"})
+    return made
 
 
 def look(*grants, user="app@localhost", password="hunter2hunter2", databases=("information_schema", "chamilo")):
@@ -26,7 +79,11 @@ def look(*grants, user="app@localhost", password="hunter2hunter2", databases=("i
         assert "CURRENT_USER() AS account, SCHEMA_NAME AS name" in sql
         return [{"account": user, "name": name} for name in databases]
 
-    it = Look(Site("campus.test", database=Database("localhost", name="chamilo", user="app")), {})
+    it = Look(
+        Site("campus.test", database=Database("localhost", name="chamilo", user="app"), php=Php(user="www-data")), {}
+    )
+    it.as_root = True
+    it._known[database._listening] = ["127.0.0.1:3306"]
     it.database = Reader(Account("app", password, socket="/run/mysqld/mysqld.sock", name="chamilo"), ask=ask)
     return it
 
@@ -93,6 +150,146 @@ def test_a_database_open_to_everybody_counts():
     finding = database.privileges(look(USAGE, EIGHT, databases=("chamilo", "information_schema", "shop")))
     assert finding.status == "fail"
     assert "shop" in finding.evidence
+
+
+def test_nobody_else_has_power_over_the_portal_s_data(tables):
+    tables.add("shop", "localhost", "SELECT", "DELETE", name="shop", grants="YES")
+    tables.add("other", "localhost", "SELECT", name=r"chamilo\_2")
+    tables.add("replica", "10.0.0.9", "REPLICATION SLAVE", "BINLOG MONITOR", place="server")
+    tables.add("exporter", "localhost", "PROCESS", "SLAVE MONITOR", place="server")
+    tables.add("chamilo_campus_backup", "localhost", "SELECT", "LOCK TABLES", "SHOW VIEW", "TRIGGER", "EVENT")
+    tables.add("teacher", "localhost", "SUPER", "GRANT", place="server", plugin="unix_socket", authentication_string="")
+    tables.add("app", "%", "SUPER", place="server", account_locked=True)
+    tables.add("nobody", "%", "USAGE", place="server", authentication_string="")
+    tables.add("reader", "", is_role=True, access=512)
+    finding = database.privileges(look(USAGE, EIGHT))
+    assert finding.status == "pass" and "No other account" in finding.evidence, finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("account", "words"),
+    [
+        (
+            ("app", "%", "SELECT", "FILE", {"place": "server"}),
+            "'app'@'%' has FILE, SELECT on the whole server (ALTER USER 'app'@'%' ACCOUNT LOCK;)",
+        ),
+        (("app", "%", "USAGE", {"place": "server", "grants": "YES"}), "'app'@'%' has GRANT OPTION on the whole server"),
+        (("report", "10.%", "SELECT", {}), "'report'@'10.%' has SELECT on the portal's database"),
+        (("wide", "localhost", "SELECT", {"name": "cham%"}), "'wide'@'localhost' has SELECT on the portal's"),
+        (("wide", "localhost", "SELECT", {"name": "chamil_"}), "'wide'@'localhost' has"),
+        (("part", "localhost", "UPDATE", {"place": "part"}), "'part'@'localhost' has UPDATE on the portal's"),
+        (
+            ("call", "localhost", "EXECUTE,ALTER ROUTINE", {"place": "part"}),
+            "has ALTER ROUTINE, EXECUTE on the portal's",
+        ),
+        (("root", "%", "SUPER", {"place": "server"}), "'root'@'%' has SUPER"),
+        (("root", "127.0.0.1", "SUPER", {"place": "server", "authentication_string": ""}), "and no password"),
+        (("dba", "localhost", "SUPER", {"place": "server"}), "'dba'@'localhost' has SUPER"),
+        (("www-data", "localhost", "SELECT", {"plugin": "unix_socket"}), "'www-data'@'localhost' has SELECT"),
+        (("teacher", "localhost", "SELECT", {"auth_or": [{}, {"plugin": "unix_socket"}]}), "'teacher'@'localhost' has"),
+        (("", "localhost", {}), "''@'localhost' lets anybody in (DROP USER ''@'localhost';)"),
+        (("PUBLIC", "", "SELECT", {"is_role": True}), "everybody (PUBLIC) has SELECT on the portal's"),
+        (("chamilo_campus_backup", "%", "SELECT", "FILE", {"place": "server"}), "'chamilo_campus_backup'@'%' has"),
+        (("chamilo_campus_backup", "%", "SELECT", "ALTER ROUTINE", {}), "has ALTER ROUTINE, SELECT on the portal's"),
+        (("o'b\\", "%", "SELECT", {}), "ALTER USER 'o''b\\\\'@'%' ACCOUNT LOCK;"),
+    ],
+)
+def test_another_account_with_power_over_it_is_named_with_what_to_say(tables, account, words):
+    *place, more = account
+    tables.add(*place, **more)
+    finding = database.privileges(look(USAGE, EIGHT))
+    assert finding.status == "fail" and words in finding.evidence, finding.evidence
+    assert HASH not in finding.evidence
+
+
+def test_the_rights_of_a_role_are_those_of_its_members(tables):
+    tables.add("reader", "", is_role=True, access=512)
+    tables.add("outer", "", is_role=True)
+    tables.add("member", "%")
+    tables.roles += [("member", "%", "outer"), ("outer", "", "reader")]
+    assert "'member'@'%' has FILE on the whole server" in database.privileges(look(USAGE, EIGHT)).evidence
+
+
+def test_an_account_that_may_act_as_another_is_named(tables):
+    tables.add("helper", "%")
+    tables.proxies.append(("helper", "%", "root", "localhost"))
+    words = "'helper'@'%' may act as 'root'@'localhost' (REVOKE PROXY ON 'root'@'localhost' FROM 'helper'@'%';)"
+    assert words in database.privileges(look(USAGE, EIGHT)).evidence
+
+
+@pytest.mark.parametrize(
+    ("host", "right", "clients", "status"),
+    [
+        ("10.0.0.8", "SELECT", ["10.0.0.8"], "pass"),
+        ("10.0.0.8", "SELECT", ["10.0.0.0/8"], "pass"),
+        ("10.0.0.%", "SELECT", ["10.0.0.0/24"], "pass"),
+        ("2001:db8::8", "SELECT", ["10.0.0.8", "2001:db8::/32"], "pass"),
+        ("10.0.%", "SELECT", ["10.0.0.0/24"], "fail"),
+        ("%", "SELECT", ["10.0.0.8"], "fail"),
+        ("web.example.org", "SELECT", ["10.0.0.8"], "fail"),
+        ("10.0.0.8", "TRIGGER", ["10.0.0.8"], "fail"),
+        ("10.0.0.8", "SELECT", [], "fail"),
+    ],
+)
+def test_the_account_of_a_declared_client_may_do_what_the_application_may(tables, host, right, clients, status):
+    tables.add("web", host, right)
+    it = look(USAGE, EIGHT)
+    it.options = {"database_clients": clients}
+    assert database.privileges(it).status == status
+
+
+@pytest.mark.parametrize("kind", ["TRIGGER", "EVENT", "PROCEDURE", "VIEW"])
+def test_what_runs_with_more_than_the_application_s_rights_is_named(tables, kind):
+    tables.defined = [(kind, "planted`x", "root@localhost")]
+    finding = database.privileges(look(USAGE, EIGHT))
+    assert finding.status == "fail"
+    assert (
+        f"the {kind.lower()} planted`x runs with the rights of 'root'@'localhost': GRANT OPTION, SUPER"
+        in finding.evidence
+    )
+    assert f"DROP {kind} `chamilo`.`planted``x`;" in finding.evidence
+
+
+def test_a_locked_account_is_a_definer_all_the_same(tables):
+    tables.add("app", "%", "SUPER", place="server", account_locked=True)
+    tables.defined = [("TRIGGER", "old", "app@%")]
+    assert "the trigger old runs with the rights of 'app'@'%'" in database.privileges(look(USAGE, EIGHT)).evidence
+
+
+@pytest.mark.parametrize(
+    ("rights", "status"),
+    [
+        ({"right": "SELECT"}, "pass"),
+        ({"right": "TRIGGER"}, "pass"),
+        ({"right": "CREATE ROUTINE"}, "fail"),
+        ({"right": "SELECT", "name": "shop"}, "fail"),
+    ],
+)
+def test_a_definer_that_may_do_what_the_application_may_is_none_of_ours(tables, rights, status):
+    tables.add("plugin", "localhost", rights.pop("right"), account_locked=True, **rights)
+    tables.defined = [("TRIGGER", "of_a_plugin", "plugin@localhost"), ("VIEW", "orphan", "gone@%")]
+    assert database.privileges(look(USAGE, EIGHT)).status == status
+
+
+def test_what_the_server_does_not_show_is_not_green():
+    it = look(USAGE, EIGHT)
+    it._known[database._listening] = None
+    with pytest.raises(Unseen, match="on the host of the database alone"):
+        database.privileges(it)
+    assert database.account(it).status == "pass"
+    it.as_root = False
+    with pytest.raises(Unseen, match="needs root"):
+        database.privileges(it)
+    more = look(USAGE, EIGHT + " WITH GRANT OPTION")
+    more.as_root = False
+    assert database.privileges(more).status == "fail"
+
+
+def test_the_accounts_whose_passwords_lie_with_root_are_ours(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    (tmp_path / "backup-campus.cnf").write_text('[client]\nuser="chamilo_campus_backup"\npassword="x"\n')
+    monkeypatch.setattr(database, "_CREDENTIALS", f"{tmp_path}/*.cnf")
+    assert database._ours(look(USAGE)) == {"chamilo_campus_backup"}
 
 
 def on_host(listening, host="localhost", root=True, everywhere=()):
