@@ -60,6 +60,15 @@ def guess(attacker: Attacker, address: str, gate: Host) -> int:
     )
 
 
+def recorded(host: Host, scheme: str) -> str:
+    """The address that the application records for a failed login by a visitor who names another one."""
+    told = {"X-Forwarded-For": FORGED, "Content-Type": "application/json"}
+    body = b'{"username": "nobody", "password": "wrong"}'
+    host.http(f"{scheme}://{host.domain}/login_json", method="POST", body=body, headers=told)
+    last = "SELECT user_ip FROM track_e_login_record ORDER BY id DESC LIMIT 1"
+    return host.run(["mariadb", "--skip-column-names", "chamilo", "-e", last]).stdout.strip()
+
+
 def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, make: Callable[..., Host], playbook: Playbook) -> None:
     base = f"https://{fresh.domain}"
     behind = {**BEHIND, "chamilo_trusted_proxies": [gate.address]}
@@ -68,6 +77,7 @@ def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, make: Callable[
     tester = logged(fresh)
     assert tester not in (gate.address, FORGED)
     environment = fresh.get("/var/www/chamilo/.env")
+    assert "TRUSTED_PROXIES=0.0.0.0/0\n" in environment and recorded(fresh, "http") == FORGED
     behind |= {"chamilo_friends": [tester], "chamilo_brute_force_ban_seconds": BAN}
     playbook.harden(fresh, **behind)
     assert f"TRUSTED_PROXIES=127.0.0.1,{gate.address}" in fresh.get("/var/www/chamilo/.env").replace('"', "")
@@ -157,10 +167,11 @@ def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, make: Callable[
     # The proxy is gone: web server and application forget it in the same run, and a second run has nothing to say.
     playbook.harden(fresh)
     assert "TRUSTED_PROXIES=127.0.0.1,::1\n" in fresh.get("/var/www/chamilo/.env")
+    assert recorded(fresh, "https") == tester
     seen = visitor(fresh.http(f"https://{fresh.domain}:8443/_testbed/request", address=gate.address, headers=forged))
     assert seen["client_ip"] == gate.address
     again = playbook.run("harden", fresh)
-    assert again.changed[fresh.domain] == 0
+    assert again.changed[fresh.domain] == 0, again.output
     assert re.search(r"trust the same proxies\] \*+\nskipping", again.output), "a second run does nothing here"
     left = "ls /etc/fail2ban/action.d/*campus*; grep -l /run/ /etc/*/sites-available/*.d/brute_force.conf"
     assert fresh.run(left, check=False).stdout == ""
