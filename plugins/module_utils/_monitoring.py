@@ -315,9 +315,9 @@ def _compared(day: _Day, portal: Portal) -> None:
         ways = _told(f"Files of {portal.domain} were changed", text)
         day.lines += changes.told().splitlines()
         first = changes.told(3).replace("\n", ", ")
-        day.job(
-            "integrity", False, f"Files of {portal.domain} differ from the list: {first}. Told by {ways or 'nobody'}."
-        )
+        rests = f" The first list was based on {basis}." if basis else ""
+        told = f"Files of {portal.domain} differ from the list: {first}. Told by {ways or 'nobody'}.{rests}"
+        day.job("integrity", False, told)
         return
     if known and known["files"] != present:
         value = manifest.accept(present, "written by chamilo.hardening", basis)

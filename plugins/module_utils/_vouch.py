@@ -394,9 +394,11 @@ class Lists:
             self._known = []
             for path in self._paths:
                 files = self._read(path)
-                self._known.append(files)
                 if os.path.basename(path).startswith("release-"):
+                    if not files or unlike(self._root, files):  # the portal was updated since
+                        continue
                     self._release = files
+                self._known.append(files)
         return self._known
 
     @property
@@ -425,10 +427,33 @@ _BASIS = "vouched.json"
 _BY_EVIDENCE = "owners, modes and times, for no package of the release was named"
 _ENTRIES, _UNPACKED = 500_000, 8 << 30
 _KNOWN_BY = "public/index.php"
+_ASKED, _OTHER = 300, 0.1  # files of a package that are compared at once, and the part that an attacker does not change
 
 
 class ArchiveError(Exception):
     """The package of the release cannot be used; the text says why and what to do."""
+
+
+def unlike(root: str, files: Mapping[str, str]) -> str:
+    """Why a package is of another release than the one that is there; empty where it is of the same."""
+    names = sorted(path for path in files if path.startswith(tuple(f"{part}/" for part in _SAMPLED)))
+    asked = names[:: len(names) // _ASKED + 1]
+    differ = 0
+    top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for path in asked:
+            try:
+                handle = open_below(top, path)
+            except OSError:  # gone, or a link
+                differ += 1
+                continue
+            try:
+                differ += checksum(handle) != files[path]
+            finally:
+                os.close(handle)
+    finally:
+        os.close(top)
+    return f"{differ} of {len(asked)} files differ from it" if differ > len(asked) * _OTHER else ""
 
 
 def _noted(state: str) -> dict[str, Any]:
@@ -467,11 +492,18 @@ def learn(archive: str, sha256: str, root: str, state: str = "") -> Mapping[str,
                 )
             path = os.path.join(state, f"release-{hashlib.sha256(os.fsencode(real)).hexdigest()[:16]}.json")
             noted = _noted(state)
-            if noted.get(real, {}).get("sha256") == found and (known := _listed(path)):
-                return known
-            files = _packed(archive, stream)
+            known = _listed(path) if noted.get(real, {}).get("sha256") == found else {}
+            files = known or _packed(archive, stream)
     except OSError as problem:
         raise ArchiveError(f"{archive} cannot be read: {problem.strerror}.") from problem
+    why = unlike(real, files)
+    if why:
+        raise ArchiveError(
+            f"{archive} is the package of another release: {why}. Nothing was changed. Name the package of the release "
+            "that is there (chamilo_release_archive)."
+        )
+    if known:
+        return known
     words = f"{os.path.basename(archive)} (sha256 {found})"
     _state.replace_file(path, json.dumps({"root": real, "sha256": found, "files": files}, indent=0) + "\n")
     noted[real] = {"basis": f"the package {words}", "sha256": found}

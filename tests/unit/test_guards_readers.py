@@ -54,7 +54,7 @@ REVIEWED = {
     """,
     "a directory to begin with, from which names are followed step by step": """
         _acme.py:_challenge _antivirus.py:_tops _links.py:open_path _perms.py:_walked
-        _audit/_unvouched.py:__init__ _monitoring.py:_could_run _restore.py:_open_roots_alone
+        _audit/_unvouched.py:__init__ _monitoring.py:_could_run _vouch.py:unlike _restore.py:_open_roots_alone
     """,
     "a checksum alone is made of it, and the last link is not followed": "_integrity.py:_checksum",
     "an open descriptor, in the directory of secrets of systemd's or root's": "_database.py:secret_file",

@@ -21,6 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _monitoring,
     _records,
     _state,
+    _vouch,
     _watch,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _compromise
@@ -252,6 +253,10 @@ def test_what_differs_from_the_package_of_the_release_is_named(host, tmp_path):
     with zipfile.ZipFile(archive, "w") as packed:
         packed.writestr("chamilo/public/index.php", "<?php // as published")
         packed.writestr("chamilo/public/gone.php", "<?php")
+        for number in range(20):
+            packed.writestr(f"chamilo/src/C{number}.php", "<?php")
+            (host.root / "src").mkdir(exist_ok=True)
+            (host.root / f"src/C{number}.php").write_text("<?php")
         packed.writestr("chamilo/public/main/install/index.php", "<?php")
     (host.root / "public/shell.gif").write_text("GIF<?php")
     (host.root / "public/logo.gif").write_text("GIF")
@@ -259,6 +264,10 @@ def test_what_differs_from_the_package_of_the_release_is_named(host, tmp_path):
     assert changes.changed == ["public/index.php"] and changes.gone == ["public/gone.php"]
     assert "public/shell.gif" in changes.added and "public/logo.gif" not in changes.added
     assert _monitoring.compared_with("campus").startswith("the package chamilo.zip (sha256 ")
+    for number in range(20):
+        (host.root / f"src/C{number}.php").write_text("<?php // of the next release")
+    with pytest.raises(_vouch.ArchiveError, match="another release"):
+        _monitoring.compare_release("campus", str(archive))
 
 
 @pytest.fixture

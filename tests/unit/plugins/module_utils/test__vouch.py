@@ -364,3 +364,20 @@ def test_a_package_without_end_is_refused(site, tmp_path, monkeypatch):
     monkeypatch.setattr(_vouch, "_UNPACKED", 20)
     with pytest.raises(_vouch.ArchiveError, match="unpacks to more than"):
         _vouch.learn(archive, "", str(site), str(tmp_path))
+
+
+def test_the_package_of_another_release_is_refused_and_an_old_one_counts_no_longer(site, tmp_path):
+    state = tmp_path / "state"
+    state.mkdir()
+    archive = packed(site, tmp_path / "2.0.1.zip")
+    _vouch.learn(archive, "", str(site), str(state))
+    lists = [str(path) for path in state.glob("release-*.json")]
+    assert _vouch.Lists(str(site), lists).release
+    for number in range(40):
+        lay(site, f"src/CoreBundle/C{number}.php", "<?php // the next release")
+    assert not _vouch.Lists(str(site), lists).release
+    with pytest.raises(_vouch.ArchiveError, match="of another release: 40 of 122 files differ"):
+        _vouch.learn(archive, "", str(site), str(state))
+    order = _perms.order({"path": str(site), "owner": "root", "web_user": "www-data"}, "production")
+    found = _perms.run(order, lists=lists)
+    assert (found.quarantined, found.doubtful) == ([], [])
