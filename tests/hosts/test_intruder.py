@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import re
+from pathlib import Path
+
+import pytest
 
 from tests.hosts.hardening import Playbook, changed, missing_from_the_portal
 from tests.hosts.test_audit_data import audit, install
@@ -101,15 +105,35 @@ def ran(host: Host) -> set[str]:
     return set(host.run(f"ls {MARKS}").stdout.split())
 
 
-def test_what_an_intruder_planted_is_named_or_cannot_run_and_nothing_else_is(fresh: Host, playbook: Playbook) -> None:
+def package(host: Host, folder: Path) -> str:
+    """The package of the release, on the controller."""
+    packed = host.run("cd /var/www && tar -cz --exclude=chamilo/var --exclude=chamilo/.env chamilo | base64").stdout
+    path = folder / "chamilo-2.0.1.tar.gz"
+    path.write_bytes(base64.b64decode(packed))
+    return str(path)
+
+
+def age(host: Host) -> None:
+    """An intruder sets the date of each file back to that of the release."""
+    host.run(f"cd {ROOT} && touch -r src/Kernel.php {' '.join([*NAMED, *HELD])}", user="www-data")
+
+
+@pytest.mark.wire
+def test_what_an_intruder_planted_is_named_or_cannot_run_and_nothing_else_is(
+    fresh: Host, playbook: Playbook, tmp_path: Path
+) -> None:
+    """On one web server by what can be seen of the files, on the other by the package of the release."""
+    by_package = fresh.web == "apache"
+    options = {"chamilo_release_archive": package(fresh, tmp_path)} if by_package else {}
     plant(fresh)
     install(fresh)
     fresh.run("apt-get -qq update && apt-get -qq -y --no-install-recommends install git")
     before = audit(fresh, "monitoring").evidence["monitoring_compromise"]
-    unnamed = [path for path in [*NAMED, *HELD, "core.fsmonitor", "hooks/post-checkout"] if path not in before]
-    assert unnamed == []
+    assert [path for path in [*NAMED, *HELD, "core.fsmonitor", "hooks/post-checkout"] if path not in before] == []
     assert ran(fresh) >= {"console", "gif", "inc", "later", "phtml", "plugin"}
-    said = playbook.run("harden", fresh, *ONLY).output
+    if by_package:
+        age(fresh)
+    said = playbook.run("harden", fresh, *ONLY, **options).output
     held = {"gif", "inc", "later", "phtml", "plugin", "prepended", "compiled", "fsmonitor", "hook"}
     assert not ran(fresh) & held
     assert fresh.run(f"grep -rl marks/compiled {ROOT}/var/cache", check=False).stdout == ""
@@ -125,11 +149,12 @@ def test_what_an_intruder_planted_is_named_or_cannot_run_and_nothing_else_is(fre
     for path in HELD:
         assert path in listed and path in evidence, path
     assert "core.fsmonitor" in evidence and "hooks/post-checkout" in evidence and "core.fsmonitor" in said
-    assert "the first list was based on owners, modes and times" in listed
+    rests = "the package release-campus_test.archive (sha256 " if by_package else "owners, modes and times"
+    assert f"the first list was based on {rests}" in listed
     # A plugin with its own history, and what others than the web user changed by hand.
     for text in (said, evidence, listed):
         assert not re.search(r"Timetable|base\.html|settings_overrides", text)
-    assert changed(playbook.run("harden", fresh, *ONLY).output) == set()
+    assert changed(playbook.run("harden", fresh, *ONLY, **options).output) == set()
     # A person looked: what runs on is accepted, what cannot run waits until it is removed or acknowledged.
     fresh.run(["chamilo-hardening", "integrity", "accept"])
     accepted = fresh.run(["chamilo-hardening", "integrity", "check"], check=False).stdout
