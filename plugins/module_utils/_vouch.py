@@ -499,8 +499,8 @@ def learn(archive: str, sha256: str, root: str, state: str = "") -> Mapping[str,
     why = unlike(real, files)
     if why:
         raise ArchiveError(
-            f"{archive} is the package of another release: {why}. Nothing was changed. Name the package of the release "
-            "that is there (chamilo_release_archive)."
+            f"{archive} is the package of another release: {why}. Name the package of the release that is there "
+            "(chamilo_release_archive)."
         )
     if known:
         return known
