@@ -59,6 +59,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._perms import Pe
 
 PARTS = ("host", "database", "files", "file")
 _FILES = ("var", "config", "public/plugin")  # and the environment files
+_LEFT = (".git", "node_modules")  # in no backup
 _EXCHANGE = 2
 _ENDING = 30.0  # seconds
 _SPARSE = 1 << 20  # bytes from which on holes in a file matter
@@ -226,9 +227,7 @@ class _Work:
             return
         names = os.listdir(fetched)
         if everything:  # what came later goes aside too
-            names += [
-                name for name in os.listdir(self.root) if name not in names and name not in (".git", "node_modules")
-            ]
+            names += [name for name in os.listdir(self.root) if name not in names and name not in _LEFT]
         for name in sorted(names):
             if name == "public" and not everything:
                 self._swap(f"{fetched}/public/plugin", f"{self.root}/public/plugin")
@@ -237,8 +236,10 @@ class _Work:
 
     def _refuse_mounts(self, everything: bool) -> None:
         """Before anything is fetched, which may take hours."""
+        left = [f"{self.root}/{name}" for name in _LEFT]
+        inside = [mount for mount in mounts() if mount != self.root and not any(_below(mount, path) for path in left)]
         for path in [self.root] if everything else [f"{self.root}/{name}" for name in _FILES]:
-            _refuse_mount(path, [mount for mount in mounts() if mount != self.root and _below(mount, path)])
+            _refuse_mount(path, [mount for mount in inside if _below(mount, path)])
 
     def _fetch(self, *patterns: str) -> None:
         if self.place.fetch(self.pair.files.id, self.staging, "--verify", *patterns):

@@ -811,6 +811,18 @@ def test_a_disk_inside_is_refused_before_anything_changes(portal: Portal, monkey
         made._swap(f"{made.staging}{portal.folder}/var", f"{portal.folder}/var")
 
 
+def test_a_disk_inside_is_found_before_anything_is_fetched(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounted = ["/", portal.folder, f"{portal.folder}/node_modules", f"{portal.folder}/public"]
+    monkeypatch.setattr(_restore, "mounts", lambda: dict.fromkeys(mounted, "ext4"))
+    made = work(portal)
+    made._refuse_mounts(False)
+    with pytest.raises(BackupError, match=f"^{portal.folder}/public is a file system of its own"):
+        made.stage_files(True)
+    mounted.append(f"{portal.folder}/var/upload")
+    with pytest.raises(BackupError, match=f"^{portal.folder}/var/upload is a file system of its own"):
+        made.stage_files(False)
+
+
 def test_what_is_on_a_disk_inside_is_refused_too(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were it written down, no later restore could get past it."""
     monkeypatch.setattr(_restore, "mounts", lambda: dict.fromkeys(["/", f"{portal.folder}/var"], "ext4"))
