@@ -456,6 +456,7 @@ class Tree:
         self.release = Release(top, order.web)
         self.lists = _vouch.Lists(order.path, lists)
         self._laid: _vouch.Release | None = None
+        self._tracked: dict[str, bytes] | None = None
         self._own: dict[str, _vouch.Release] = {}
         if not all(self._is_right(top, part) for part in _TAKEN):
             # Before anything changes: what a run changes has another owner and another time then.
@@ -516,6 +517,12 @@ class Tree:
             finally:
                 os.close(handle)
             self._own.update((folder, _vouch.own_history(top, folder)) for folder in folders)
+
+    def is_tracked(self, path: str, handle: int) -> bool:
+        """Does Git have it as it is? An update by Git changes few files, and later than the others were laid."""
+        if self._tracked is None:
+            self._tracked = _vouch.tracked(self.roots[0].handle)
+        return path in self._tracked and self._tracked[path] == _vouch.blob(handle)
 
     def planted(self, status: os.stat_result) -> bool:
         """Could the web user have put this file here, or changed it, since the release was laid?"""
@@ -1160,7 +1167,7 @@ class _Walk:
             return
         what = self._suspect(handle, path, place.kind, status)
         if what:
-            want = self._held(path, place.kind, what, want, status)
+            want = self._held(handle, path, place.kind, what, want, status)
         self.found.taken += place.kind in _COMPILED and status.st_uid != want.owner
         self._change(handle, path, want, status)
 
@@ -1194,7 +1201,9 @@ class _Walk:
             return not self.tree.has_own_history(path, status)
         return self.tree.planted(status) and not self.tree.has_own_history(path, status)
 
-    def _held(self, path: str, kind: str, what: str, want: Want, status: os.stat_result, alone: bool = True) -> Want:
+    def _held(
+        self, handle: int, path: str, kind: str, what: str, want: Want, status: os.stat_result, alone: bool = True
+    ) -> Want:
         """What is done with such a file. ``alone``: it has one name."""
         if _is_aside(path, status):
             name, path = os.path.basename(path), path.removesuffix(ASIDE_NAME)
@@ -1203,7 +1212,7 @@ class _Walk:
                 return want
             self._tell_held(path)
             return Want(0, 0, 0, stat.S_IMODE(_ASIDE))
-        if self._is_needed(path, kind, what, status):
+        if self._is_needed(handle, path, kind, what, status):
             # Without one of its classes or templates the portal would be down, and no URL calls it: it is told only.
             self._name("doubtful", path)
             self.found.doubtful_total += 1
@@ -1222,7 +1231,7 @@ class _Walk:
         self._tell_held(path)
         return Want(0, 0, 0, stat.S_IMODE(_ASIDE))
 
-    def _is_needed(self, path: str, kind: str, what: str, status: os.stat_result) -> bool:
+    def _is_needed(self, handle: int, path: str, kind: str, what: str, status: os.stat_result) -> bool:
         """Could the portal be down without this file? What waits as such a one already goes on to."""
         if _is_doubted(status):
             return True
@@ -1232,7 +1241,9 @@ class _Walk:
             return path == f"public/{_HTACCESS}"  # the addresses of Chamilo rest on it
         if what == _vouch.PHP and kind == "code":
             return not _vouch.PHP_NAME.search(path) or self.tree.release.needs(path, status)
-        return what != _vouch.PHP or path.endswith((".tpl", ".twig"))
+        if what != _vouch.PHP or path.endswith((".tpl", ".twig")):
+            return True
+        return kind == "program" and self.tree.is_tracked(path, handle)
 
     def _tell_held(self, path: str) -> None:
         self._name("quarantined", path)
@@ -1367,7 +1378,7 @@ class _Walk:
             else:
                 if kind:
                     what = _vouch.runs(path, handle)
-                    want = self._held(path, kind, what, want, status, alone=False)
+                    want = self._held(handle, path, kind, what, want, status, alone=False)
                 self._change(handle, path, want, status)
         except OSError as problem:
             self._moved(path, problem)

@@ -14,11 +14,13 @@ what is newer than nearly all of its release, is vouched for by nothing.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import lzma
 import os
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -335,6 +337,63 @@ def _git_modules(folder: int, theirs: Callable[[os.stat_result], bool], loose: b
     finally:
         os.close(modules)
     return found
+
+
+_INDEX = 64 << 20  # bytes
+_TRACKED = 200_000  # files
+
+
+def tracked(top: int) -> dict[str, bytes]:
+    """What Git says each file of the project holds, read as data. Whoever may write .git may have written it, too."""
+    try:
+        handle = open_below(top, ".git/index")
+    except OSError:  # most have none
+        return {}
+    with os.fdopen(handle, "rb") as file:
+        text = file.read(_INDEX)
+    try:
+        return dict(itertools.islice(_index(text), _TRACKED))
+    except (struct.error, ValueError, IndexError):  # not whole, or of a kind that is not known
+        return {}
+
+
+def _index(text: bytes) -> Iterator[tuple[str, bytes]]:
+    mark, version, count = struct.unpack_from(">4sII", text)
+    if mark != b"DIRC" or version not in (2, 3, 4):
+        raise ValueError("no index")
+    at, name = 12, b""
+    for _entry in range(count):
+        start = at
+        (flags,) = struct.unpack_from(">H", text, start + 60)
+        at += 64 if flags & 0x4000 else 62
+        if version == 4:
+            left, at = _length(text, at)
+            end = text.index(b"\0", at)
+            name = name[: len(name) - left] + text[at:end]
+            at = end + 1
+        else:
+            end = text.index(b"\0", at)
+            name = text[at:end]
+            at = start + (end - start + 8) // 8 * 8
+        yield os.fsdecode(name), text[start + 40 : start + 60]
+
+
+def _length(text: bytes, at: int) -> tuple[int, int]:
+    value = text[at] & 0x7F
+    while text[at] & 0x80:
+        at += 1
+        value = (value + 1) << 7 | text[at] & 0x7F
+    return value, at + 1
+
+
+def blob(handle: int) -> bytes:
+    """The checksum that Git gives a file."""
+    length = os.fstat(handle).st_size
+    digest, size = hashlib.sha1(b"blob %d\0" % length), 0
+    while part := os.pread(handle, _CHUNK, size):
+        digest.update(part)
+        size += len(part)
+    return digest.digest()
 
 
 # --------------------------------------------------------------------------------------- a history of its own

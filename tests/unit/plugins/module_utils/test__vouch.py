@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pwd
 import stat
+import struct
 import tarfile
 import zipfile
 
@@ -282,6 +284,51 @@ def test_settings_of_root_s_own_are_root_s(site):
     os.chown(folder / "hooks", 0, 0)
     assert harden(site).refused == []
     assert mode(folder / "hooks/post-merge") == (0, "0700")
+
+
+def index(site, names, version=2):
+    """As Git writes it."""
+    text = struct.pack(">4sII", b"DIRC", version, len(names))
+    before = b""
+    for name in sorted(names):
+        content = (site / name).read_bytes()
+        blob = hashlib.sha1(b"blob %d\0" % len(content) + content).digest()
+        entry = bytes(40) + blob + struct.pack(">H", 0x4000 if version == 3 else len(name))
+        entry += bytes(2) if version == 3 else b""
+        path = name.encode()
+        if version == 4:
+            same = len(os.path.commonprefix([before, path]))
+            text += entry + bytes([len(before) - same]) + path[same:] + b"\0"
+            before = path
+        else:
+            entry += path
+            text += entry + bytes(8 - len(entry) % 8)
+    lay(site, ".git/index").write_bytes(text + bytes(20))
+
+
+@pytest.mark.parametrize("version", [2, 3, 4])
+def test_what_git_has_as_it_is_runs_on_and_is_named(site, version):
+    """An update by Git changes few files; none of its pages is down for that, and no intruder is believed."""
+    lay(site, "public/main/page1.php", "<?php // updated", days=30)
+    lay(site, "public/main/page2.php", "<?php // updated", days=30)
+    index(site, [name for name in RELEASE if name != ".env"], version)
+    lay(site, "public/main/page2.php", "<?php // updated, and changed", days=30)
+    lay(site, "public/main/shell.php", days=30)
+    found = harden(site)
+    assert found.doubtful == ["public/main/page1.php"]
+    assert found.quarantined == ["public/main/page2.php", "public/main/shell.php"]
+    again = harden(site)
+    assert (again.changed, again.doubtful, again.quarantined) == (False, found.doubtful, found.quarantined)
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"DIRC", b"DIRC\0\0\0\2\xff\xff\xff\xff", b"x" * 100, b"DIRC\0\0\0\4\0\0\0\1" + b"\xff" * 80]
+)
+def test_an_index_that_is_none_says_nothing(site, text):
+    lay(site, ".git/index").write_bytes(text)
+    handle = os.open(site, os.O_RDONLY)
+    assert _vouch.tracked(handle) == {}
+    os.close(handle)
 
 
 def test_a_list_of_root_s_vouches_by_checksum(site, tmp_path):
