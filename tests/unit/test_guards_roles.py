@@ -151,6 +151,37 @@ def test_a_host_is_judged_by_what_this_run_makes_true(given: dict[str, Any], due
 
 
 @pytest.mark.parametrize(
+    ("given", "takes_over", "needs", "acme", "only_checks"),
+    [
+        ({}, True, True, "auto", False),
+        ({"ansible_run_tags": ["preflight"]}, True, True, "auto", True),
+        ({"ansible_run_tags": ["preflight", "headers"]}, False, True, "", False),
+        ({"ansible_run_tags": ["headers"]}, False, True, "", False),
+        ({"ansible_run_tags": ["headers"], "chamilo_https_vhost": "managed"}, False, False, "", False),
+        ({"ansible_run_tags": ["database"]}, False, False, "", False),
+        ({"ansible_run_tags": ["mine"]}, False, False, "", False),
+        ({"ansible_skip_tags": ["https"]}, False, True, "", False),
+        ({"group_names": ["chamilo_db"]}, False, False, "", False),
+        ({"chamilo_https_certificate": "files"}, True, True, "", False),
+        ({"chamilo_https_certificate": "certbot"}, True, True, "certbot", False),
+        ({"chamilo_https_terminated_elsewhere": True}, True, True, "", False),
+        ({"chamilo_https_acme_arguments": ["--dns-x"]}, True, True, "", False),
+    ],
+)
+def test_discovery_is_told_what_this_run_may_do(
+    given: dict[str, Any], takes_over: bool, needs: bool, acme: str, only_checks: bool
+) -> None:
+    played = [f"chamilo.hardening.{name}" for name in ("common", "https", "headers", "database")]
+    magic = {"ansible_play_role_names": played, "ansible_run_tags": ["all"], "ansible_skip_tags": [], "group_names": []}
+    texts = {key: value for key, value in load(ROOT / "roles/common/vars/main.yml").items() if isinstance(value, str)}
+    ours = {key: trust_as_template(text.replace("ansible.builtin.vars", "vars")) for key, text in texts.items()}
+    templar = Templar(DataLoader(), variables={**ours, **magic, **given})
+    names = ("takes_over", "needs_vhost", "acme", "only_checks")
+    found = [templar.template(trust_as_template(f"{{{{ _chamilo_common_{name} }}}}")) for name in names]
+    assert found == [takes_over, needs, acme, only_checks]
+
+
+@pytest.mark.parametrize(
     ("given", "first", "now"),
     [
         ({"chamilo_backups_first": True}, True, ["backup"]),
