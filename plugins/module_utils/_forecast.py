@@ -93,7 +93,7 @@ class Rules:
 
     missing: frozenset[str]
     attempts: int = 5
-    find_seconds: int = 600
+    find_seconds: int = 900
     ban_seconds: int = 900
     spared: tuple[str, ...] = ()  # networks that are never shut out
     names: tuple[str, ...] = ()  # of the portal, where several share a log

@@ -167,13 +167,13 @@ options:
     type: dict
     default: {}
   attempts:
-    description: After how many failed logins an account or an address is meant to be locked out.
+    description: After how many failed logins an address is meant to be shut out.
     type: int
     default: 5
   find_seconds:
     description: Within how many seconds failed logins of an address are meant to count.
     type: int
-    default: 600
+    default: 900
   ban_seconds:
     description: For how many seconds an address is meant to be shut out.
     type: int
@@ -371,7 +371,7 @@ def main() -> None:
             "key_holder": {"type": "str", "default": "", "no_log": False},
             "key_proof": {"type": "dict", "default": {}, "no_log": True},
             "attempts": {"type": "int", "default": 5},
-            "find_seconds": {"type": "int", "default": 600},
+            "find_seconds": {"type": "int", "default": 900},
             "ban_seconds": {"type": "int", "default": 900},
             "dormant_days": {"type": "int", "default": 90},
             "sessions_lifetime": {"type": "int", "default": 3600},

@@ -18,7 +18,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._canary import V
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
 
-_GUESSES = 6
+_GUESSES = 11  # an account is locked after 10 at most
 _DISABLED = (401, 403)
 
 

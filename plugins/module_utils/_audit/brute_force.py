@@ -25,6 +25,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces i
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.passwords import on_every_portal, whole_number
 from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
     Finding,
+    PASS,
     check,
     failed,
     not_applicable,
@@ -41,6 +42,7 @@ FRIENDS = f"{RECORDS}/friends"  # the section's jail spares for a day each addre
 _MOST_ATTEMPTS = 10
 _ATTEMPTS = 5
 _LOG_BYTES = 1 << 18
+_LOCK_WINDOW = 900  # seconds for which Chamilo counts failed logins of an account
 _PATIENCE = 1.0  # seconds until a request is in the log
 _FORGED = f'{VICTIM} - - [] "POST {LOGINS[0]} HTTP/1.1" 401 0 "-" "-"'
 _REQUEST = re.compile(r'^(?P<before>.*?)"GET (?P<path>\S+) (?P<protocol>HTTP/[\d.]+)" (?P<status>\d{3})(?P<after>.*)$')
@@ -52,15 +54,46 @@ _ADDRESS = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]*:[0-9a
 
 @check("brute_force_lock")
 def lock(look: Look) -> Finding:
-    return on_every_portal(
-        look,
-        "security.login_max_attempt_before_blocking_account",
-        lambda value: 1 <= whole_number(value) <= _MOST_ATTEMPTS,
-        f"a number from 1 to {_MOST_ATTEMPTS} (0 is off)",
+    def locks_after(least: int, wanted: str) -> Finding:
+        return on_every_portal(
+            look,
+            "security.login_max_attempt_before_blocking_account",
+            lambda value: least <= whole_number(value) <= _MOST_ATTEMPTS,
+            wanted,
+        )
+
+    found = locks_after(1, f"a number from 1 to {_MOST_ATTEMPTS} (0 is off)")
+    if found.status != PASS:
+        return found
+    most, jail = max(((_before_a_ban(jail), jail.name) for jail in look.once(shutting_out)), default=(0, ""))
+    if not jail:
+        return found
+    late = locks_after(
+        most + 1,
+        f"above {most}, as often as one address may fail in {_LOCK_WINDOW // 60} minutes before the jail {jail} shuts "
+        "it out, or a stranger locks whomever he likes",
     )
 
 
 @check("brute_force_captcha")
+    return (
+        late
+        if late.status != PASS
+        else passed(f"{found.evidence} The jail {jail} shuts one address out before, after {most} at most.")
+    )
+
+
+def shutting_out(look: Look) -> list[Jail]:
+    """The jails that read the portal's access logs."""
+    files = {os.path.realpath(host.access_log_file) for host in look.site.serving or look.site.fallback}
+    return [jail for jail in look.once(jails) or [] if files & set(map(os.path.realpath, jail.files))]
+
+
+def _before_a_ban(jail: Jail) -> int:
+    """How often one address fails at most within the time for which Chamilo counts: bans end, and counts begin anew."""
+    bans = -(-_LOCK_WINDOW // jail.seconds) if jail.seconds > 0 else 1
+    windows = -(-_LOCK_WINDOW // max(jail.window, 1))
+    return max(jail.attempts * bans, (jail.attempts - 1) * windows + 1)
 def captcha(look: Look) -> Finding:
     return on_every_portal(look, "security.allow_captcha", lambda value: value == "true", "'true'")
 

@@ -193,7 +193,7 @@ def test_a_shared_log_counts_for_this_portal_alone(tmp_path):
     ],
 )
 def test_bans_are_counted_as_fail2ban_counts(times, expected):
-    assert _forecast.bans(times, Rules(ALL)) == expected
+    assert _forecast.bans(times, Rules(ALL, find_seconds=600)) == expected
 
 
 def test_rotated_and_packed_logs_of_the_week_are_read_too(tmp_path):

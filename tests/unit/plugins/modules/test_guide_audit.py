@@ -135,7 +135,7 @@ def test_last_week_is_looked_at_under_the_rules_that_were_not_seen_in_force(monk
     assert answer["forecast"] == {"said": ["x"]}
     assert logs == [Log("/var/log/a.log", "vhost_combined")]
     assert {"10.0.0.0/8", "10.1.1.1", "192.0.2.7", "127.0.0.0/8"} <= set(rules.spared)
-    assert (rules.attempts, rules.find_seconds, rules.ban_seconds) == (3, 600, 60)
+    assert (rules.attempts, rules.find_seconds, rules.ban_seconds) == (3, 900, 60)
     assert set(rules.names) == {"campus.test", "www.campus.test"}
     assert rules.missing == {
         name for name, one in answer["observed"].items() if one["status"] in ("fail", "not_assessed")

@@ -337,7 +337,7 @@ def test_a_size_of_uploads_that_cannot_be_meant_is_refused(given, said):
 
 
 IMPOSSIBLE = {
-    "chamilo_brute_force_attempts": (0, 11, -1, "five", 2.5, True, None, [5], {}),
+    "chamilo_brute_force_attempts": (0, 10, -1, "five", 2.5, True, None, [5], {}),
     "chamilo_brute_force_find_seconds": (59, 0, -600, "soon", 1.5, True, None, 2**31, 10**30, [600]),
     "chamilo_brute_force_ban_seconds": (0, -1, "15m", "", False, None, 2**31, []),
     "chamilo_brute_force_captcha": ("perhaps", "", 2, None, [True], {}),
@@ -359,7 +359,7 @@ def test_impossible_values_of_brute_force_are_refused_by_name(name: str, value: 
 
 def test_possible_values_of_brute_force() -> None:
     good = {
-        "chamilo_brute_force_attempts": 10,
+        "chamilo_brute_force_attempts": 9,
         "chamilo_brute_force_find_seconds": 60,
         "chamilo_brute_force_ban_seconds": 1,
         "chamilo_brute_force_captcha": False,

@@ -44,8 +44,48 @@ def settings(**values):
 @pytest.mark.parametrize(
     ("value", "status"), [("5", "pass"), ("1", "pass"), ("10", "pass"), ("0", "fail"), ("11", "fail"), ("", "fail")]
 )
-def test_lock(value, status):
-    assert brute_force.lock(settings(login_max_attempt_before_blocking_account=value)).status == status
+def test_lock(monkeypatch, value, status):
+    monkeypatch.setattr(_fail2ban, "running", lambda: None)
+    it = settings(login_max_attempt_before_blocking_account=value)
+    it.as_root = True
+    assert brute_force.lock(it).status == status
+
+
+@pytest.mark.parametrize(
+    ("jails", "value", "status"),
+    [
+        # Both came at five: one stranger locks the administrator out.
+        ([{"attempts": 5, "window": 900}], "5", "fail"),
+        ([{"attempts": 5, "window": 900}], "6", "pass"),
+        ([{"attempts": 5, "window": 900, "seconds": -1}], "6", "pass"),
+        # Four, and when these are forgotten five more, all of which Chamilo still counts.
+        ([{"attempts": 5, "window": 600}], "9", "fail"),
+        ([{"attempts": 5, "window": 600}], "10", "pass"),
+        ([{"attempts": 5, "window": 60}], "10", "fail"),
+        # Three times five, as soon as a ban ends.
+        ([{"attempts": 5, "window": 900, "seconds": 300}], "10", "fail"),
+        ([{"attempts": 3, "window": 900, "seconds": 300}], "10", "pass"),
+        ([{"attempts": 3, "window": 900}, {"attempts": 5, "window": 900}], "5", "fail"),
+        ([{"attempts": 9, "window": 900, "file": "/var/log/auth.log"}], "5", "pass"),
+        ([], "5", "pass"),
+    ],
+)
+def test_one_address_is_shut_out_before_an_account_is_locked(monkeypatch, jails, value, status):
+    found = [jail(GOOD, **{"file": "/var/log/nginx/access.log", **one}) for one in jails]
+    monkeypatch.setattr(_fail2ban, "running", lambda: found)
+    it = settings(login_max_attempt_before_blocking_account=value)
+    host = VirtualHost("site.conf", 1, ("campus.test",), (), "", access_log_file="/var/log/nginx/access.log")
+    it.site, it.as_root = replace(it.site, serving=(host,)), True
+    finding = brute_force.lock(it)
+    assert finding.status == status, finding.evidence
+    assert ("a stranger locks whomever he likes" in finding.evidence) == (status == "fail")
+
+
+def test_whether_an_address_is_shut_out_before_has_to_be_seen():
+    it = settings(login_max_attempt_before_blocking_account="5")
+    it.as_root = False
+    with pytest.raises(Unseen, match="root only"):
+        brute_force.lock(it)
 
 
 @pytest.mark.parametrize(("value", "status"), [("true", "pass"), ("false", "fail"), ("yes", "fail")])
