@@ -79,12 +79,17 @@ class Tree:
     def is_link(self, path: str) -> bool:
         return os.path.islink(self._at(path))
 
+    def status(self, path: str) -> os.stat_result | None:
+        """Owner, mode and times; None where it is not there or not to be seen."""
+        try:
+            return os.stat(self._at(path))
+        except OSError:
+            return None
+
     def changed(self, path: str) -> float:
         """When the file was written; 0 where it is gone."""
-        try:
-            return os.stat(self._at(path)).st_mtime
-        except OSError:
-            return 0
+        status = self.status(path)
+        return status.st_mtime if status else 0
 
     def glob(self, pattern: str) -> list[str]:
         found = glob.glob(glob.escape(self._prefix) + pattern)

@@ -26,6 +26,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils import (
     _host,
     _nginx,
     _php,
+    _rotation,
     _sessions,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import (
@@ -172,6 +173,8 @@ class Site:
     fail2ban: bool = False  # it runs, and starts at boot
     sendmail: bool = False  # there is a program that sends mail
     ssh_log: bool = False  # ssh writes to a file of its own, not to the journal alone
+    log_rotation: str = ""  # what logrotate has to read first, so that the logs do not become those of PHP's user
+    exposed_logs: dict[str, str] = field(default_factory=dict)  # that PHP's user may write -> what rotates them
     managed_from: str = ""  # the address from which somebody works on this host over ssh now
     errors: tuple[str, ...] = ()  # what every section needs, and is not there
     problems: tuple[str, ...] = ()  # these, and what could not be seen
@@ -277,6 +280,8 @@ class _Discovery:
         served, lineage, self_signed = self.certificates(root, [server.host for server in serving])
         php = self.attempt(lambda: self.set_in_php(php, pool, root), php)
         environment = self.environment(root, web, serving, pool, php.user)
+        rotated = self.attempt(partial(self.rotation, web, php, servers), _rotation.Rotation("", {}))
+        logs = {server.host.access_log_file for server in serving or fallback}
         self.problems += configuration.problems
         own = [server for server in servers if root and self.is_project(server.host.root, root)]
         names = tuple(dict.fromkeys(name for server in own for name in visitors_names(server)))
@@ -322,6 +327,10 @@ class _Discovery:
             and tree.is_link(_FAIL2BAN_AT_BOOT),
             sendmail=tree.exists("/usr/sbin/sendmail"),
             ssh_log=tree.exists("/var/log/auth.log"),
+            log_rotation=rotated.content,
+            exposed_logs={
+                log: rotated.files.get(log, "") for log in sorted(logs) if _rotation.exposed(tree, php.user, log)
+            },
             managed_from=_host.managed_from(tree),
             errors=tuple(self.errors),
             problems=(*self.errors, *self.problems, *self.denied()),
@@ -535,6 +544,13 @@ class _Discovery:
             prepended=dict(pool.settings if pool else ()).get("auto_prepend_file", ""),
             prepended_cli=_php.settings(self.tree, f"{faces}/cli", root).get("auto_prepend_file", ""),
         )
+
+    def rotation(self, web: WebServer, php: Php, servers: Sequence[Server]) -> _rotation.Rotation:
+        """Nothing has to be done where PHP runs as somebody else than the web server, whose logs they are."""
+        if not web.user or web.user != php.user:
+            return _rotation.Rotation("", {})
+        logs = {server.host.access_log_file for server in servers}
+        return _rotation.rotation(self.tree, web.user, sorted(log for log in logs if log.startswith("/")))
 
     def real_root(self, root: str) -> str:
         """current -> releases/7: the next release is the portal as well."""

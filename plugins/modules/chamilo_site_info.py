@@ -667,6 +667,15 @@ site:
     ssh_log:
       description: Whether ssh writes to C(/var/log/auth.log), and not to the journal alone.
       type: bool
+    log_rotation:
+      description:
+        - What logrotate has to read first, so that the web server's logs stay root's where PHP runs as its user.
+        - It is empty where they do already.
+      type: str
+    exposed_logs:
+      description: The access logs of the portal that PHP's user may write, each with the file by which it is rotated.
+      type: dict
+      sample: {/var/log/nginx/access.log: /etc/logrotate.d/00-chamilo-hardening}
     managed_from:
       description: The address from which the task came over ssh; empty when it did not, or when it cannot be seen.
       type: str

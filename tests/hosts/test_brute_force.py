@@ -197,6 +197,58 @@ def test_nobody_can_have_somebody_else_shut_out(guarded: Host, attacker: Attacke
     assert set(banned(guarded)) <= set(attacker.known)
 
 
+@pytest.mark.wire
+def test_phps_user_cannot_write_what_bans_read(guarded: Host, attacker: Attacker, playbook: Playbook) -> None:
+    """Not after a rotation, not where he owned the log before, and not by a handle that he kept."""
+    log = {"nginx": "/var/log/nginx/access.log", "apache": "/var/log/apache2/other_vhosts_access.log"}[guarded.web]
+    victim, guesser = attacker.address(), attacker.address()
+    date = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime())
+    front = "campus.test:80 " if guarded.web == "apache" else ""
+    line = f'{front}{victim} - - [{date}] "POST /login_json HTTP/1.1" 401 1 "-" "-"'
+    forge = f"for i in $(seq {2 * ATTEMPTS}); do echo {shlex.quote(line)}; done"
+
+    def of() -> str:
+        return guarded.run(["stat", "-c", "%U:%G %a", log]).stdout.strip()
+
+    def observed() -> tuple[str, str]:
+        playbook.run("audit", guarded)
+        (entry,) = json.loads((playbook.folder / "report/report.json").read_text())["hosts"]
+        (found,) = (one for one in entry["controls"] if one["id"] == "brute_force_forgery")
+        return found["status"], found["evidence"]
+
+    def refused() -> None:
+        for command in (f"{forge} >>{log}", f"mv {log} {log}.x", f": >{log}"):
+            assert guarded.run(["sh", "-c", command], user="www-data", check=False).returncode, command
+
+    assert of() == "root:adm 640"
+    guarded.run("logrotate --force /etc/logrotate.conf")
+    attacker.send(guesser, "/robots.txt", "-X", "GET")
+    assert of() == "root:adm 640"
+    refused()
+    assert observed()[0] == "pass"
+
+    # He was there first, and waits until all is well again.
+    guarded.run(f"chown www-data {log}")
+    held = f"exec 9>>{log}; until test -e /run/go; do sleep 0.2; done; ({forge}) >&9; sleep 1; sync"
+    guarded.run(f"setsid -f runuser -u www-data -- bash -c {shlex.quote(held)} </dev/null >/dev/null 2>&1")
+    status, evidence = observed()
+    assert status == "fail" and f"{log} is www-data's to write" in evidence
+    assert alone(playbook, guarded, "--check") == 1
+    assert alone(playbook, guarded) == 1
+    assert of() == "root:adm 640"
+    assert observed()[0] == "pass"
+    assert alone(playbook, guarded) == 0
+    guarded.run("touch /run/go; sleep 2")
+    refused()
+    for _ in range(ATTEMPTS):
+        attacker.send(guesser, PATHS[0])
+    assert until(lambda: banned(guarded) == [guesser], 6), "the new log is read, and it alone"
+    assert line in guarded.run(["cat", f"{log}.1"]).stdout, "what he wrote"
+
+    limits = guarded.run("systemctl show fail2ban -p MemoryMax -p RestartUSec -p NeedDaemonReload").stdout
+    assert {"MemoryMax=402653184", "RestartUSec=15s", "NeedDaemonReload=no"} <= set(limits.split())
+
+
 def test_friends_are_never_shut_out(guarded: Host, attacker: Attacker, playbook: Playbook) -> None:
     friend, proxy, controller, stranger = (attacker.address() for _ in range(4))
     alone(playbook, guarded, chamilo_friends=[f"{friend}/32"], chamilo_trusted_proxies=[proxy])
@@ -212,14 +264,24 @@ def test_friends_are_never_shut_out(guarded: Host, attacker: Attacker, playbook:
     assert banned(guarded) == [stranger]
 
 
-def test_the_only_administrator_comes_back(guarded: Host, attacker: Attacker) -> None:
+def test_one_address_cannot_lock_the_administrator_out(guarded: Host, attacker: Attacker) -> None:
     address = attacker.address()
-    for _ in range(ATTEMPTS):
-        attacker.send(address, PATHS[2], username="admin")
+    end = time.monotonic() + 15
+    while attacker.send(address, PATHS[2], username="admin") and time.monotonic() < end:
+        pass
+    assert banned(guarded) == [address]
+    admin = Browser(f"http://{guarded.domain}", guarded.address, None)
+    assert admin.login("admin", PASSWORDS["admin"]).status == 200
+
+
+def test_the_only_administrator_comes_back(guarded: Host, attacker: Attacker) -> None:
+    for address in (attacker.address(), attacker.address()):
+        for _ in range(ATTEMPTS):
+            attacker.send(address, PATHS[2], username="admin")
     admin = Browser(f"http://{guarded.domain}", guarded.address, None)
     assert admin.login("admin", PASSWORDS["admin"]).status == 403, "locked, although the password is right"
     said = guarded.run("chamilo-hardening unlock").stdout
-    assert "admin (administrator, admin@example.test) of campus.test is locked: 5 failed logins" in said
+    assert "admin (administrator, admin@example.test) of campus.test is locked: 10 failed logins" in said
     assert address in said
     said = guarded.run("chamilo-hardening unlock admin").stdout
     assert said.index("is locked") < said.index("is active again"), "it says what it does before it does it"
@@ -235,7 +297,7 @@ def test_the_lock_is_attacked_and_undone_with_its_section(guarded: Host, playboo
             playbook.run("prove", guarded, chamilo_prove_address=guarded.address)
         told = " ".join(str(failed.value).split())
         assert "brute_force_lock: The attack could not be tried" not in told
-        return "brute_force_lock: After 6 wrong passwords" in told
+        return "brute_force_lock: After 11 wrong passwords" in told
 
     assert not through()
     said = guarded.run("chamilo-hardening undo brute_force --yes").stdout

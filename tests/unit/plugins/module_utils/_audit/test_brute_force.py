@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +19,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._configuration i
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._fail2ban import Jail
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._running import Process
+from ansible_collections.chamilo.hardening.plugins.module_utils._site import Php, Site, WebServer
 from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
 
 PATHS = "login_json|login/ldap/check|api/authentication_token"
@@ -152,13 +155,17 @@ class Host:
         monkeypatch.setattr(brute_force.shutil, "which", lambda name, path=None: f"/usr/sbin/{name}")
         monkeypatch.setattr(brute_force, "_PATIENCE", 0.1)
         monkeypatch.setattr(brute_force, "USUAL_LOGS", ())
+        self.rotations = ""  # as logrotate tells of them
+        self.processes = []
+        monkeypatch.setattr(brute_force._machine, "run", lambda argv, seconds: (0, self.rotations))
+        monkeypatch.setattr(brute_force, "processes", lambda _look: self.processes)
 
     def look(self, **options):
         logs = {"access_log": self.access_log, "access_log_file": str(self.log)}
         virtual_host = VirtualHost("site.conf", 1, ("campus.test",), (Listen("10.0.0.5", 80, False),), "", **logs)
-        it = Look(
-            Site("campus.test", root=str(self.root), serving=(virtual_host,), virtual_hosts=(virtual_host,)), options
-        )
+        server = {"web": WebServer("nginx", user="nobody"), "php": Php(user="nobody")}
+        hosts = {"serving": (virtual_host,), "virtual_hosts": (virtual_host,)}
+        it = Look(Site("campus.test", root=str(self.root), **server, **hosts), options)
         it.as_root = True
         it._fetch = self.fetch
         return it
@@ -374,6 +381,81 @@ def test_a_header_that_anybody_can_send_is_not_to_be_believed(host):
     finding = brute_force.forgery(host.look())
     assert finding.status == "fail"
     assert "X-Forwarded-For" in finding.evidence
+
+
+NOBODY = pwd.getpwnam("nobody")
+ROTATION = """reading config file nginx
+
+rotating pattern: {log} {log}.other forced from command line empty log files are not rotated, (14 rotations)
+considering log {log}
+creating new {log} mode = 0640 uid = {uid} gid = 4
+running postrotate script
+running script with args {log} : "
+		{command} >/dev/null 2>&1
+"
+"""
+REOPENING = ("invoke-rc.d nginx rotate", "kill -USR1 `cat /run/nginx.pid`", "nginx -s reopen")
+
+
+def tell(host, uid=0, command="systemctl reload nginx"):
+    host.rotations = ROTATION.format(log=os.path.realpath(host.log), uid=uid, command=command)
+
+
+@pytest.mark.parametrize("command", REOPENING)
+def test_a_rotation_by_which_nginx_gives_its_logs_away(host, command):
+    host.jails = [jail(GOOD, file=host.log)]
+    tell(host, command=command.replace("kill", "kill # nginx"))
+    assert "has nginx reopen its logs" in brute_force.forgery(host.look()).evidence
+    assert brute_force.forgery(host.look()).status == "fail"
+    tell(host)
+    assert brute_force.forgery(host.look()).status == "pass"
+
+
+def test_a_log_that_its_rotation_makes_for_phps_user(host):
+    host.jails = [jail(GOOD, file=host.log)]
+    tell(host, uid=NOBODY.pw_uid)
+    finding = brute_force.forgery(host.look())
+    assert finding.status == "fail" and f"makes {os.path.realpath(host.log)} for nobody" in finding.evidence
+
+
+@pytest.mark.parametrize("mode", [0o646, 0o640])
+def test_a_log_that_phps_user_may_write(host, monkeypatch, mode):
+    host.jails = [jail(GOOD, file=host.log)]
+    host.log.chmod(mode)
+    if mode == 0o640:  # his own
+        monkeypatch.setattr(
+            pwd, "getpwnam", lambda _name: pwd.struct_passwd(("nobody", "", os.getuid(), 9, "", "", ""))
+        )
+    finding = brute_force.forgery(host.look())
+    assert finding.status == "fail" and f"{os.path.realpath(host.log)} is nobody's to write" in finding.evidence
+
+
+def test_a_log_in_a_directory_of_phps_user(host):
+    host.jails = [jail(GOOD, file=host.log)]
+    host.log.parent.chmod(0o777)
+    finding = brute_force.forgery(host.look())
+    assert finding.status == "fail" and f"{os.path.realpath(host.log.parent)}, where" in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "status"), [("php", "a", "fail"), ("php", "r", "pass"), ("nginx", "a", "pass")]
+)
+def test_a_log_that_somebody_holds_open(host, name, mode, status):
+    host.jails = [jail(GOOD, file=host.log)]
+    host.processes = [Process(os.getpid(), 1, name, NOBODY.pw_uid)]
+    with host.log.open(mode):
+        finding = brute_force.forgery(host.look())
+    assert finding.status == status and (f"process {os.getpid()} (php) of nobody" in finding.evidence) == (
+        status == "fail"
+    )
+
+
+def test_as_whom_php_runs_must_be_known(host):
+    host.jails = [jail(GOOD, file=host.log)]
+    it = host.look()
+    it.site = replace(it.site, php=Php())
+    with pytest.raises(Unseen, match="as whom PHP runs"):
+        brute_force.forgery(it)
 
 
 def test_jails_that_read_something_else_are_none_of_ours(host):
