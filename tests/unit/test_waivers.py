@@ -130,6 +130,12 @@ def test_monit_takes_no_program_of_which_nothing_is_asked() -> None:
         assert re.search(r"\\n  if status = ", checks), text
 
 
+@pytest.mark.parametrize("web", ["nginx", "apache"])
+def test_how_much_may_be_uploaded_is_not_raised_unasked(web: str) -> None:
+    (text,) = done([["uploads", [], "", web]])
+    assert not re.search("upload_max_filesize|post_max_size|client_max_body_size|LimitRequestBody", text)
+
+
 @pytest.mark.parametrize("control", sorted(OF_THEMSELVES))
 def test_why_a_waiver_changes_nothing_on_the_host_is_written_down(control: str) -> None:
     text = (ROLES / _controls.load().control(control).section / "README.md").read_text(encoding="utf-8")
