@@ -9,13 +9,17 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from ansible_collections.chamilo.hardening.plugins.module_utils import _apache
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
 
 _PHP = "/etc/php"
 _VALUE = r"""[ \t]*=[ \t]*(?:"([^"]*)"|'([^']*)'|([^;\n]*))"""
+_IN_APACHE = ("php_value", "php_flag", "php_admin_value", "php_admin_flag")
+_SECTION = re.compile(r"^[ \t]*\[([^\]\n]*)\].*$", re.MULTILINE)
 _LINE = re.compile(rf"^[ \t]*([\w.]+){_VALUE}", re.MULTILINE)
 _POOL_LINE = re.compile(rf"^[ \t]*php_(?:admin_)?(?:value|flag)\[([\w.]+)\]{_VALUE}", re.MULTILINE)
 
@@ -30,14 +34,27 @@ def is_on(value: str) -> bool:
     return value.strip().lower() in ("1", "on", "yes", "true", "stdout")
 
 
-def of_face(version: str, face: str) -> dict[str, Setting]:
-    """What one face of one version reads: php.ini, then conf.d in the order of names."""
+def of_face(version: str, face: str, script: str = "") -> dict[str, Setting]:
+    """What one face of one version reads: php.ini, then conf.d in the order of names.
+
+    With a ``script`` what sections [PATH=folder] say of it, and nothing else; PHP goes by them last.
+    """
     folder = f"{_PHP}/{version}/{face}"
     found: dict[str, Setting] = {}
     for path in [f"{folder}/php.ini", *sorted(glob.glob(f"{folder}/conf.d/*.ini"))]:
         if os.path.exists(path):
-            found.update(_entries(path, _LINE))
+            for section, text in _sections(_text(path)):
+                kind, _is, place = section.partition("=")
+                above = kind.strip() == "PATH" and script.startswith(f"{place.strip().rstrip('/')}/")
+                if above if script else kind.strip() not in ("PATH", "HOST"):
+                    found.update(_entries(text, path, _LINE))
     return found
+
+
+def _sections(text: str) -> Iterator[tuple[str, str]]:
+    first, *more = _SECTION.split(text)
+    yield "", first
+    yield from zip(more[::2], more[1::2])
 
 
 def faces() -> list[tuple[str, str]]:
@@ -47,7 +64,7 @@ def faces() -> list[tuple[str, str]]:
 
 
 def settings(look: Look) -> Mapping[str, Setting]:
-    """What the PHP of this site reads, its pool's lines last."""
+    """What the PHP of this site goes by: its files, its pool or Apache, what is said of its folder, and in it."""
     return look.once(_settings)
 
 
@@ -55,15 +72,42 @@ def _settings(look: Look) -> Mapping[str, Setting]:
     php = look.site.php
     if not php.version:
         raise Unseen("the PHP that serves the site could not be found")
-    found = of_face(php.version, "fpm" if php.sapi == "fpm" else "apache2")
+    face = "fpm" if php.sapi == "fpm" else "apache2"
+    found = of_face(php.version, face)
     if php.pool_file and os.path.exists(php.pool_file):
-        found.update(_entries(php.pool_file, _POOL_LINE))
+        found.update(_entries(_text(php.pool_file), php.pool_file, _POOL_LINE))
+    if php.sapi == "mod_php":
+        found.update(_in_apache(f"{look.site.root}/public/index.php"))
+        return found
+    for root in dict.fromkeys((os.path.realpath(look.site.root), look.site.root) if look.site.root else ()):
+        found.update(of_face(php.version, face, f"{root}/public/index.php"))
+    name = found["user_ini.filename"].value if "user_ini.filename" in found else ".user.ini"
+    own = f"{look.site.root}/public/{name}"
+    if look.site.root and name and os.path.exists(own):
+        try:
+            found.update(_entries(Tree().read(own, php.user), own, _LINE))
+        except OSError as problem:
+            raise Unseen(f"{own}, which PHP goes by, cannot be read: {problem.strerror}") from problem
     return found
 
 
-def _entries(path: str, line: re.Pattern[str]) -> dict[str, Setting]:
+def _in_apache(script: str) -> dict[str, Setting]:
+    """What the blocks <Directory> above a script tell PHP within Apache, which reads neither sections nor .user.ini."""
+    found: dict[str, Setting] = {}
+    for block in walk(_apache.parse(Tree()).directives):
+        if block.name == "directory" and block.arguments and script.startswith(f"{block.arguments[0].rstrip('/')}/"):
+            for line in walk(block.block or ()):
+                if line.name in _IN_APACHE and len(line.arguments) == 2:
+                    found[line.arguments[0]] = Setting(line.arguments[1], line.file)
+    return found
+
+
+def _text(path: str) -> str:
     with open(path, encoding="utf-8", errors="replace") as file:
-        text = file.read()
+        return file.read()
+
+
+def _entries(text: str, path: str, line: re.Pattern[str]) -> dict[str, Setting]:
     return {
         match[1]: Setting(next((group for group in match.groups()[1:] if group is not None), "").strip(), path)
         for match in line.finditer(text)

@@ -167,6 +167,27 @@ def test_a_portal_that_calls_itself_a_test_is_put_right(permitted: Host, playboo
     assert seen()[0] == "pass"
 
 
+def test_php_shows_no_errors_whatever_its_pool_says(permitted: Host, playbook: Playbook) -> None:
+    """Nor what a file in conf.d says that is read after ours."""
+    folder = permitted.run("ls -d /etc/php/*/fpm").stdout.strip()
+    permitted.put(
+        "/opt/show.php",
+        "<?php header('X-Shown: ' . (int) filter_var(ini_get('display_errors'), FILTER_VALIDATE_BOOL));",
+    )
+    permitted.put(f"{folder}/conf.d/99-zz-own.ini", "auto_prepend_file = /opt/show.php\ndisplay_errors = On\n")
+    permitted.run(f"echo 'php_admin_flag[display_errors] = on' >>{folder}/pool.d/www.conf")
+    permitted.run("systemctl restart 'php*-fpm.service'")
+
+    def shown() -> str:
+        return permitted.wait(f"https://{permitted.domain}/").value("X-Shown")
+
+    assert shown() == "0"
+    permitted.run("chamilo-hardening undo permissions")
+    assert shown() == "1"
+    playbook.harden(permitted, *ONLY)
+    assert shown() == "0"
+
+
 @pytest.mark.wire
 def test_what_is_nobodys_business_is_refused_and_pages_are_not(permitted: Host) -> None:
     base = f"https://{permitted.domain}"

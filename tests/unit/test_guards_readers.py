@@ -50,7 +50,7 @@ REVIEWED = {
         _audit/updates.py:_versions _certificate.py:complaint _fail2ban.py:interpreter _fail2ban_filter.py:read
         _links.py:_in_fstab _links.py:file_systems _links.py:mounts _links.py:served_by_users _machine.py:_listening
         _obstacles.py:_lock_holder
-        _php_settings.py:_entries _renewal.py:_file_serial _renewal.py:_watch _running.py:_text
+        _php_settings.py:_text _renewal.py:_file_serial _renewal.py:_watch _running.py:_text
     """,
     "a directory to begin with, from which names are followed step by step": """
         _acme.py:_challenge _antivirus.py:_tops _links.py:open_path _perms.py:_walked

@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _php_settings
+from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._php_settings import (
     _LINE,
@@ -43,13 +44,13 @@ def test_settings_of_php(tmp_path):
     ini.write_text(
         '; session.a = 1\nsession.b = 3600 ; seconds\nuser_ini.filename =\nsession.save_path = "/x;y"\n[PHP]\n'
     )
-    found = {name: setting.value for name, setting in _entries(str(ini), _LINE).items()}
+    found = {name: setting.value for name, setting in _entries(ini.read_text(), str(ini), _LINE).items()}
     assert found == {"session.b": "3600", "user_ini.filename": "", "session.save_path": "/x;y"}
     pool = tmp_path / "www.conf"
     pool.write_text(
         ";php_admin_value[a.b] = 1\nphp_admin_value[session.gc_maxlifetime] = 3600\nphp_flag[display_errors] = on\n"
     )
-    found = {name: setting.value for name, setting in _entries(str(pool), _POOL_LINE).items()}
+    found = {name: setting.value for name, setting in _entries(pool.read_text(), str(pool), _POOL_LINE).items()}
     assert found == {"session.gc_maxlifetime": "3600", "display_errors": "on"}
     assert is_on("On") and is_on("1") and not is_on("Off") and not is_on("")
 
@@ -88,3 +89,46 @@ def test_without_a_php_nothing_is_guessed(etc):
     etc("8.4/fpm/php.ini", "a = 1\n")
     with pytest.raises(Unseen, match="PHP that serves the site could not be found"):
         settings(Look(Site("campus.test"), {}))
+
+
+def test_what_counts_for_the_folder_of_the_site(etc, tmp_path):
+    """PHP goes by a section for its folder after the pool, and by a .user.ini in it after that."""
+    root = tmp_path / "campus"
+    (root / "public").mkdir(parents=True)
+    site = Site("campus.test", root=str(root), php=Php("8.4", "fpm", pool_file=etc("8.4/fpm/pool.d/www.conf", "")))
+
+    def shows():
+        return settings(Look(site, {}))["display_errors"].value
+
+    etc("8.4/fpm/php.ini", "display_errors = Off\n")
+    etc("8.4/fpm/conf.d/20-own.ini", f"[PATH={root}x]\ndisplay_errors = On\n[HOST=x]\ndisplay_errors = On\n")
+    assert shows() == "Off"
+    etc("8.4/fpm/pool.d/www.conf", "[www]\nphp_admin_flag[display_errors] = on\n")
+    assert shows() == "on"
+    etc("8.4/fpm/conf.d/91-ours.ini", f"[PATH={root}]\ndisplay_errors = Off\n")
+    assert shows() == "Off"
+    (root / "public/.user.ini").write_text("display_errors = 1\n")
+    assert shows() == "1"
+    etc("8.4/fpm/conf.d/92-ours.ini", f"[PATH={root}]\nuser_ini.filename =\n")
+    assert shows() == "Off"
+
+
+def test_a_file_in_the_folder_that_cannot_be_read_is_not_passed_over(etc, tmp_path):
+    etc("8.4/fpm/php.ini", "a = 1\n")
+    (tmp_path / "campus/public/.user.ini").mkdir(parents=True)
+    with pytest.raises(Unseen, match="which PHP goes by, cannot be read"):
+        settings(Look(Site("campus.test", root=str(tmp_path / "campus"), php=Php("8.4", "fpm")), {}))
+
+
+def test_what_apache_tells_its_own_php_for_the_folder(etc, tmp_path, monkeypatch):
+    etc("8.4/apache2/php.ini", "display_errors = On\n")
+    (tmp_path / "etc/apache2").mkdir(parents=True)
+    (tmp_path / "etc/apache2/apache2.conf").write_text(
+        'LoadModule php_module x.so\n<IfModule php_module>\n<Directory "/srv/campus">\n'
+        "php_admin_flag display_errors off\n</Directory>\n</IfModule>\n"
+        "<Directory /srv/other>\nphp_flag display_errors on\n</Directory>\n"
+    )
+    monkeypatch.setattr(_php_settings, "Tree", lambda: Tree(str(tmp_path)))
+    for root, value in (("/srv/campus", "off"), ("/srv/other", "on"), ("/srv/third", "On")):
+        site = Site("campus.test", root=root, php=Php("8.4", "mod_php"))
+        assert settings(Look(site, {}))["display_errors"].value == value
