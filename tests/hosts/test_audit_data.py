@@ -322,6 +322,13 @@ def test_the_running_fail2ban(stage: Callable[..., Host]) -> None:
         refused = '<LocationMatch "^/main/.*\\.php/(login|api)">\nRequire all denied\n</LocationMatch>\n'
         host.put("/etc/apache2/conf-enabled/refused.conf", refused)
         host.run("systemctl reload apache2")
+    if host.web == "nginx":  # Debian rotates its logs into the hands of PHP's user
+        assert f"{log} is www-data's to write" in audit(host, "brute_force").evidence["brute_force_forgery"]
+        host.run(f"chown root {log}")
+        assert "makes" in audit(host, "brute_force").evidence["brute_force_forgery"]
+        host.run("sed -i 's/create 0640 www-data/create 0640 root/' /etc/logrotate.d/nginx")
+        assert "has nginx reopen its logs" in audit(host, "brute_force").evidence["brute_force_forgery"]
+        host.run("sed -i 's/invoke-rc.d nginx rotate/systemctl reload nginx/' /etc/logrotate.d/nginx")
     found = audit(host, "brute_force")
     three = ("brute_force_fail2ban", "brute_force_forgery", "brute_force_friends")
     assert {name: found.evidence[name] for name in three if found.status[name] != "pass"} == {}

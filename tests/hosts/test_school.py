@@ -51,7 +51,7 @@ def served_at_once(host: Host) -> int:
 def test_sixty_pupils_behind_one_address_are_served(fresh: Host, playbook: Playbook) -> None:
     before = served_at_once(fresh)
     # All sections. Not a friend: the address of these pupils is like any other.
-    playbook.harden(fresh, chamilo_friends=[])
+    playbook.harden(fresh, chamilo_friends=[], chamilo_uploads_maximum_size="256M")
     children = int(fresh.run("sed -n 's/^pm.max_children = //p' /etc/php/*/fpm/pool.d/www.conf").stdout)
     assert served_at_once(fresh) == before > max(children, USERS), "nobody is turned away before PHP is asked"
     with ThreadPoolExecutor(USERS) as school:

@@ -460,7 +460,11 @@ def test_a_virus_is_found_and_told_and_an_upload_never_lost(fresh: Host, playboo
         playbook.run("harden", fresh, "--tags", "uploads", chamilo_uploads_antivirus=True)
     fresh.run("umount /proc/meminfo")
     assert fresh.run("command -v clamd", check=False).returncode
-    known = {"chamilo_uploads_antivirus": True, "chamilo_alert_webhook": HOOK}
+    known = {
+        "chamilo_uploads_antivirus": True,
+        "chamilo_uploads_maximum_size": "256M",
+        "chamilo_alert_webhook": HOOK,
+    }
     playbook.harden(fresh, "--tags", "https,uploads", **known)
     again = playbook.run("harden", fresh, "--tags", "uploads", **known)
     assert again.changed[fresh.domain] == 0
