@@ -93,6 +93,13 @@ def exposed(tree: Tree, user: str, log: str) -> bool:
     return status.st_uid == account.pw_uid or bool(status.st_mode & bits)
 
 
+def mendable(tree: Tree, user: str, log: str) -> bool:
+    """Whether a rotation helps: not where others may write the directory, which logrotate leaves alone as well."""
+    directory = posixpath.dirname(log)
+    status = tree.status(directory)
+    return status is not None and not status.st_mode & 0o022 and not exposed(tree, user, directory)
+
+
 def _quoted(pattern: str) -> str:
     return f'"{pattern}"' if re.search(r"\s", pattern) else pattern
 

@@ -329,7 +329,9 @@ class _Discovery:
             ssh_log=tree.exists("/var/log/auth.log"),
             log_rotation=rotated.content,
             exposed_logs={
-                log: rotated.files.get(log, "") for log in sorted(logs) if _rotation.exposed(tree, php.user, log)
+                log: rotated.files.get(log, "") if _rotation.mendable(tree, php.user, log) else ""
+                for log in sorted(logs)
+                if _rotation.exposed(tree, php.user, log)
             },
             managed_from=_host.managed_from(tree),
             errors=tuple(self.errors),

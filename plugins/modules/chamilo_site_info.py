@@ -673,7 +673,9 @@ site:
         - It is empty where they do already.
       type: str
     exposed_logs:
-      description: The access logs of the portal that PHP's user may write, each with the file by which it is rotated.
+      description:
+        - The access logs of the portal that PHP's user may write, each with the file by which it is rotated.
+        - That is empty where no rotation helps.
       type: dict
       sample: {/var/log/nginx/access.log: /etc/logrotate.d/00-chamilo-hardening}
     managed_from:

@@ -113,6 +113,8 @@ def test_who_may_write_what_the_web_server_logs(host):
     assert " create 0640 root adm\n" in site.log_rotation and site.exposed_logs == {}
     (host.root / log[1:]).chmod(0o646)
     assert site_of(host).exposed_logs == {log: file}
+    (host.root / log[1:]).parent.chmod(0o777)
+    assert site_of(host).exposed_logs == {log: ""}, "he would put another one in its place"
     host.write("/etc/php/8.4/fpm/pool.d/www.conf", pool.format("nobody"))
     assert site_of(host).log_rotation == "", "the logs are those of the web server's user, as whom no PHP runs"
 
