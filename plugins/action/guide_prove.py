@@ -135,7 +135,7 @@ class ActionModule(HostAction):
 
     @staticmethod
     def _told(control: _controls.Control, finding: Finding, enforced: bool) -> dict[str, str]:
-        status, evidence = "held", _answers.said(finding.evidence)  # the portal, too, says what it likes
+        status, evidence = "held", _answers.displayable(finding.evidence)  # the portal's answers are untrusted as well
         if finding.status == NOT_ASSESSED:
             status, evidence = "not_tried", f"The attack could not be tried: {evidence}"
         elif finding.status == FAIL:

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""What a managed host answers, held against what its module is documented to return.
+"""Validates what a managed host answers against what its module is documented to return.
 
-Whoever has taken over a host chooses what its modules answer. On the controller such an answer is data: it has the
-types of the documentation, the form below where something is made of it, and no control characters. What is not
-documented does not come through.
+An attacker who controls a host chooses what its modules answer. On the controller such an answer is data: it has the
+documented types, matches the pattern below where a name, a path or a command is built from it, and has no control
+characters. Undocumented results are dropped.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MODULES = Path(__file__).resolve().parents[1] / "modules"
 MOST_TEXT = 1_000_000
 MOST_OF_ALL = 4_000_000  # characters of all texts together
 MOST_VALUES = 200_000
-MOST_SAID = 10_000  # characters of what is printed
+MOST_DISPLAYED = 10_000  # characters of what is printed
 CUT = " ... (cut)"
 
 # Control characters that a terminal obeys, lone surrogates, and the marks that turn text around.
@@ -36,13 +36,13 @@ _UNPRINTABLE = re.compile(
 
 
 class AnswerError(Exception):
-    """The answer is none of this module; the text says why."""
+    """The answer does not match what is documented; the message gives the reason."""
 
     def __init__(self, asked: str, why: str) -> None:
         self.why = printable(why)
         super().__init__(
-            f"The host's answer to {asked} cannot be one: {self.why}. Nothing was made of it. Somebody may have taken "
-            "over this host, or its Python is broken: look at it before you go on."
+            f"Invalid answer of the host to {asked}: {self.why}. It was rejected. The host may be compromised, or its "
+            "Python broken: inspect it before the next run."
         )
 
 
@@ -90,14 +90,14 @@ Shape = Union[Text, Flag, Number, Plain, List, Each, Table]
 
 HEX = r"(?:[0-9a-f]{2})*"
 HOST = r"[][0-9A-Za-z.:%_/-]{0,255}"
-# It gets rights there: no pattern that stands for several.
+# It is granted privileges: no wildcard.
 ONE_HOST = r"[0-9A-Za-z.:_-]{0,255}"
-SAID = Text(most=MOST_SAID, cut=True)
+MESSAGE = Text(most=MOST_DISPLAYED, cut=True)
 EVIDENCE = Text(most=4_000, cut=True)
 _STATUS = Text(r"pass|fail|not_applicable|not_assessed")
 _FINDING = Table({"status": _STATUS, "evidence": EVIDENCE}, frozenset({"status", "evidence"}))
 
-# Where the documentation does not say it all: what is made a name, a path or a command of, or is taken apart here.
+# Where the documentation is not precise enough: what becomes part of a name, a path or a command, or is parsed here.
 FORMS: dict[str, dict[str, Shape]] = {
     "chamilo_database_account": {"source": Text(ONE_HOST)},
     "chamilo_settings": {"settings": Each(Table({"before": Plain(), "after": Plain(), "changed": Flag()}))},
@@ -110,15 +110,15 @@ FORMS: dict[str, dict[str, Shape]] = {
         "site.database.host": Text(HOST),
         "site.hsts_since": Text(r"(?:\d{4}-\d\d-\d\d)?"),
         "site.managed_from": Text(HOST),
-        "site.takeover.refused": Each(SAID),
+        "site.takeover.refused": Each(MESSAGE),
         "site.web.name": Text(r"nginx|apache|"),
         "site.web.version": Text(r"(?:\d[0-9A-Za-z.+~-]{0,63})?"),
     },
 }
 # Where the documentation says that one is made like the other.
 LIKE = {"chamilo_site_info": {"site.fallback": "site.serving", "site.virtual_hosts": "site.serving"}}
-# What the action plugin of a module keeps to itself, and so is documented nowhere.
-BETWEEN: dict[str, Table] = {
+# What only the action plugin of the module reads, and so is not documented.
+INTERNAL: dict[str, Table] = {
     "guide_audit": Table(
         {
             "observed": Each(_FINDING),
@@ -145,7 +145,7 @@ BETWEEN: dict[str, Table] = {
         }
     ),
 }
-# What an action plugin keeps to itself besides what is documented, some of which is its own.
+# What only the action plugin reads besides the documented results, some of which it adds itself.
 MORE: dict[str, dict[str, Shape]] = {
     "backup_key": {"key": Text(r"[0-9A-Za-z_=+/-]{1,512}"), "fingerprint": Text(HEX)},
 }
@@ -159,25 +159,25 @@ PRINTED: dict[str, Table] = {
     ),
 }
 
-# What any module may say, for a person to read.
-_SAID = ("msg", "diff", "warnings", "invocation", "module_stdout", "module_stderr")
-# What Ansible itself goes by. No module of ours makes facts, and none says of itself that nobody reaches it.
-_OF_ANSIBLE = ("changed", "failed", "skipped")
+# What any module may return for display.
+_DISPLAYED = ("msg", "diff", "warnings", "invocation", "module_stdout", "module_stderr")
+# What Ansible itself evaluates. No module of this collection returns facts, or reports its own host as unreachable.
+_EVALUATED = ("changed", "failed", "skipped")
 
 
 def printable(text: str) -> str:
-    """A text with nothing in it that a terminal or a reader would obey."""
+    """A text without control characters."""
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", "".join(text))
 
 
-def said(value: Any) -> Any:
-    """What is printed for a person: bounded and safe to print. What is no plain value stays."""
+def displayable(value: Any) -> Any:
+    """Bounded and safe to display. A value of another type than text, list or map stays as it is."""
     if isinstance(value, str):
-        text = printable(value[: MOST_SAID + 1])
-        return text if len(text) <= MOST_SAID else text[:MOST_SAID] + CUT
+        text = printable(value[: MOST_DISPLAYED + 1])
+        return text if len(text) <= MOST_DISPLAYED else text[:MOST_DISPLAYED] + CUT
     if isinstance(value, Mapping):
-        return {printable(str(key)[:MOST_SAID]): said(item) for key, item in value.items()}
-    return [said(item) for item in value[:MOST_SAID]] if isinstance(value, list) else value
+        return {printable(str(key)[:MOST_DISPLAYED]): displayable(item) for key, item in value.items()}
+    return [displayable(item) for item in value[:MOST_DISPLAYED]] if isinstance(value, list) else value
 
 
 class _Reader:
@@ -276,15 +276,15 @@ def _shape(option: Mapping[str, Any], forms: Mapping[str, Shape], like: Mapping[
 @functools.cache
 def shape(module: str) -> Table:
     """What a module of this collection returns, by its documentation."""
-    if module in BETWEEN:
-        return BETWEEN[module]
+    if module in INTERNAL:
+        return INTERNAL[module]
     text = (MODULES / f"{module}.py").read_text(encoding="utf-8")
     documented = re.search(r'^RETURN = r"""\n(.*?)^"""', text, re.MULTILINE | re.DOTALL)
     if not documented:
         return Table({})
     options = yaml.load(documented[1], Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     forms, like = FORMS.get(module, {}), LIKE.get(module, {})
-    entries = {name: _shape(option, forms, like, name) for name, option in options.items() if name not in _SAID}
+    entries = {name: _shape(option, forms, like, name) for name, option in options.items() if name not in _DISPLAYED}
     if module in MORE:
         return Table({**entries, **MORE[module]})
     needed = frozenset(name for name in entries if options[name].get("returned") in ("success", "always"))
@@ -296,10 +296,10 @@ def read(module: str, answer: Mapping[str, Any]) -> dict[str, Any]:
     reader = _Reader(module)
     read_: dict[str, Any] = {}
     for name, value in answer.items():
-        if name in _OF_ANSIBLE:
+        if name in _EVALUATED:
             read_[name] = reader.read(Flag(), value, name)
-        elif name in _SAID:
-            read_[name] = said(value)
+        elif name in _DISPLAYED:
+            read_[name] = displayable(value)
         elif name.startswith("_ansible_"):
             read_[name] = value
     whole = shape(module)
@@ -308,7 +308,7 @@ def read(module: str, answer: Mapping[str, Any]) -> dict[str, Any]:
     return {**read_, **reader.read(whole, answer, "")}
 
 
-def held(shape: Shape, value: Any, what: str) -> Any:
+def validate(shape: Shape, value: Any, what: str) -> Any:
     """A value of that shape, which may be from anywhere; a ValueError where it is not."""
     try:
         return _Reader("").read(shape, value, what)
@@ -340,9 +340,9 @@ def _printed(command: str, value: Any) -> Any:
     return reader.read(PRINTED[command], known, "")
 
 
-# For what does not come from a module of ours: by what the answer is to be.
+# For answers of other modules than those of this collection: by the kind of answer.
 KINDS: dict[str, Callable[[Any], Any]] = {
     "certificate": _certificates,
-    "said": said,
+    "text": displayable,
     **{command: functools.partial(_printed, command) for command in PRINTED},
 }

@@ -15,28 +15,28 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
 
-# What the connection plugins and the become plugins of ansible-core say where nobody becomes root.
-_NOT_ROOT = re.compile(
+# The messages of ansible-core's connection and become plugins for a failed privilege escalation.
+_ESCALATION = re.compile(
     r"become (?:success|password)|privilege escalation|(?:Incorrect|Missing) \S+ password|password is required"
 )
 _NO_PASSWORD = re.compile(r"Missing \S+ password|password is required|a terminal is required")
 _WRONG_PASSWORD = re.compile(r"Duplicate become password|Incorrect \S+ password|incorrect password|try again")
 
 
-def not_root(error: str, method: str = "sudo") -> str:
-    """A sentence for whoever did not become root; empty where the error is another one."""
-    if not _NOT_ROOT.search(error):
+def escalation_failure(error: str, method: str = "sudo") -> str:
+    """The message for a failed privilege escalation; empty for another error."""
+    if not _ESCALATION.search(error):
         return ""
     if _WRONG_PASSWORD.search(error):
-        why, remedy = f"{method} refused the password", "Give the right one with -K (--ask-become-pass)"
+        why, remedy = f"{method} rejected the password", "Provide the right one with -K (--ask-become-pass)"
     elif _NO_PASSWORD.search(error):
-        why = f"{method} asked for a password and got none"
-        remedy = "Give it with -K (--ask-become-pass), or connect as root"
+        why = f"{method} requires a password and got none"
+        remedy = "Provide it with -K (--ask-become-pass), or connect as root"
     else:
         lines = [line.strip() for line in error.splitlines() if line.strip()]
         why = _answers.printable(lines[-1][:200]).rstrip(".")
-        remedy = f"Let the user become root by {method}, or connect as root"
-    return f"Nobody became root on this host: {why}. The task was not run. {remedy}."
+        remedy = f"Permit the user to become root by {method}, or connect as root"
+    return f"Privilege escalation failed: {why}. The task was not run. {remedy}."
 
 
 def _message(summary: Any) -> str:
@@ -57,10 +57,10 @@ class HostAction(ActionBase):
         except AnsibleConnectionFailure:
             raise
         except AnsibleError as error:
-            said = not_root(str(error), getattr(self._connection.become, "name", "sudo"))
-            if not said:
+            message = escalation_failure(str(error), getattr(self._connection.become, "name", "sudo"))
+            if not message:
                 raise
-            raise AnsibleActionFail(said) from None  # what ansible-core says would be appended
+            raise AnsibleActionFail(message) from None  # or ansible-core appends its own
         # Both as plain texts, which can be looked at.
         if answer.get("failed"):
             answer["msg"] = reason(answer)

@@ -54,7 +54,7 @@ def clean(value: Any) -> Any:
         return [clean(item) for item in value]
     if value is None or isinstance(value, (bool, int, float)):
         return value
-    return _answers.said(str(value))
+    return _answers.displayable(str(value))
 
 
 def version() -> str:
@@ -156,11 +156,11 @@ def last_results(path: Path, names: Collection[str], table: Table) -> dict[str, 
     last = {}
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
-        generated = _answers.held(_WHEN, known["generated"], "generated")
+        generated = _answers.validate(_WHEN, known["generated"], "generated")
         for entry in known["hosts"]:
             if entry["name"] not in names:
                 continue
-            found = _answers.held(_HOST, entry, entry["name"])
+            found = _answers.validate(_HOST, entry, entry["name"])
             good = found.get("last") if found.get("error") else {**found, "generated": generated}
             if good:
                 controls = [row for row in good["controls"] if row["id"] in table.by_id]  # of another version

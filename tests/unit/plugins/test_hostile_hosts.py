@@ -155,7 +155,7 @@ def test_a_digest_names_no_file_of_the_controller(world: World, good: dict[str, 
     daily = {"ran": [], "lists": {"campus_test": {"digest": "/../../../hosts", "copied": False}}}
     lying = {**good, "command": {**good["command"], "stdout": json.dumps(daily)}, "fetch": "mine"}
     output = world.play("harden", {"campus.test": lying}, "--tags", "monitoring")
-    assert "The host's answer to chamilo-hardening daily cannot be one: lists.campus_test.digest is" in output
+    assert "Invalid answer of the host to chamilo-hardening daily: lists.campus_test.digest is" in output
 
 
 def test_a_web_node_has_nothing_executed_on_the_host_of_its_database(world: World, good: dict[str, Any]) -> None:
@@ -184,7 +184,7 @@ def test_a_proof_is_asked_for_at_the_portal_and_nowhere_else(world: World, good:
         output = world.play("prove", {"campus.invalid": answers})
         with pytest.raises(TimeoutError):
             other.accept()
-    assert "The host's answer to guide_prove cannot be one: path is a text" in output
+    assert "Invalid answer of the host to guide_prove: path is a text" in output
 
 
 def filled(shape: Any, words: str) -> Any:

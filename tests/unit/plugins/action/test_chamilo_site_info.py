@@ -41,6 +41,6 @@ def test_harden_without_a_password_for_sudo_ends_with_a_sentence(
         hosts[name] = {"ansible_become_exe": str(program), "ansible_become_password": "x" if "wrong" in name else ""}
     outcome = ansible.play("chamilo.hardening.harden", hosts, "--tags", "headers")
     said = " ".join(outcome.output.split())
-    assert "sudo asked for a password and got none. The task was not run. Give it with -K (--ask-become-pass)" in said
-    assert "sudo refused the password. The task was not run. Give the right one with -K (--ask-become-pass)" in said
+    assert "sudo requires a password and got none. The task was not run. Provide it with -K (--ask-become-pass)" in said
+    assert "sudo rejected the password. The task was not run. Provide the right one with -K (--ask-become-pass)" in said
     assert "Standard Error" not in said and "become success" not in said

@@ -15,14 +15,14 @@ answer = filter_answer.FilterModule().filters()["answer"]
 
 
 def test_an_answer_comes_through_and_another_ends_with_a_sentence() -> None:
-    assert answer("a\x1bb", "said") == "a\ufffdb"
-    assert answer(["a\x1bb"], "said") == ["a\ufffdb"]
-    with pytest.raises(AnsibleFilterError, match="answer to chamilo-hardening daily cannot be one"):
+    assert answer("a\x1bb", "text") == "a\ufffdb"
+    assert answer(["a\x1bb"], "text") == ["a\ufffdb"]
+    with pytest.raises(AnsibleFilterError, match="Invalid answer of the host to chamilo-hardening daily"):
         answer("x", "daily")
 
 
 def test_its_kinds_are_the_documented_ones() -> None:
     documented = yaml.safe_load(open(filter_answer.__file__.replace(".py", ".yml")))
     assert documented["DOCUMENTATION"]["options"]["kind"]["choices"] == sorted(_answers.KINDS)
-    with pytest.raises(AnsibleFilterError, match="'other' is none of certificate, daily, said"):
+    with pytest.raises(AnsibleFilterError, match="'other' is none of certificate, daily, text"):
         answer("x", "other")

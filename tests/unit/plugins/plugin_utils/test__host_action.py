@@ -30,7 +30,7 @@ def test_the_answer_of_the_module_is_the_result(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_what_cannot_be_an_answer_ends_with_a_sentence_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(AnsibleActionFail, match="answer to chamilo_remembered cannot be one") as refused:
+    with pytest.raises(AnsibleActionFail, match="Invalid answer of the host to chamilo_remembered") as refused:
         run(monkeypatch, {"changed": True, "forgotten": {}})
     assert refused.value.__cause__ is None, "ansible-core would append it"
 
@@ -40,17 +40,17 @@ def test_what_cannot_be_an_answer_ends_with_a_sentence_alone(monkeypatch: pytest
     [
         (
             "Premature end of stream waiting for become success.\n>>> Standard Error\nsudo: a password is required",
-            "sudo asked for a password and got none. The task was not run. Give it with -K",
+            "sudo requires a password and got none. The task was not run. Provide it with -K",
         ),
-        ("Missing sudo password", "sudo asked for a password and got none"),
-        ("Incorrect sudo password", "sudo refused the password. The task was not run. Give the right one with -K"),
+        ("Missing sudo password", "sudo requires a password and got none"),
+        ("Incorrect sudo password", "sudo rejected the password. The task was not run. Provide the right one with -K"),
         (
             f"Duplicate become password prompt while waiting for become success.\n{PROMPT}Sorry, try again.\n",
-            "sudo refused the password",
+            "sudo rejected the password",
         ),
         (
             "Premature end of stream waiting for become success.\nada is not in the sudoers file.\n",
-            "Nobody became root on this host: ada is not in the sudoers file. The task was not run. Let",
+            "Privilege escalation failed: ada is not in the sudoers file. The task was not run. Permit",
         ),
         ("Timeout (12s) waiting for privilege escalation prompt: \x1b[2J", "privilege escalation prompt"),
     ],
