@@ -322,9 +322,9 @@ def release(values: Mapping[str, Any]) -> list[str]:
 
 def permissions(spec: Spec, values: Mapping[str, Any]) -> list[str]:
     """A sentence for each path and mode that ``chamilo_perms`` would refuse. Which users there are the host knows."""
-    policy, acknowledged = "chamilo_permissions_policy", "chamilo_permissions_acknowledged"
+    policy, *paths = (f"chamilo_permissions_{name}" for name in ("policy", "acknowledged", "roots"))
     said: list[str] = []
-    if against_spec({name: spec[name] for name in (policy, acknowledged)}, values):
+    if against_spec({name: spec[name] for name in (policy, *paths)}, values):
         return said  # they have not even the right form, and that is said
 
     def judge(judged: Callable[[str, Any], object], where: str, value: Any) -> None:
@@ -338,8 +338,9 @@ def permissions(spec: Spec, values: Mapping[str, Any]) -> list[str]:
         judge(_perms.below_path, where, str(rule["path"]))
         for name in ("directory_mode", "file_mode"):
             judge(_perms.octal, f"{where}: {name}", rule.get(name))
-    for pattern in values.get(acknowledged, []):
-        judge(_perms.below_path, acknowledged, pattern)
+    for name in paths:
+        for pattern in values.get(name, []):
+            judge(_perms.below_path, name, pattern)
     return said
 
 

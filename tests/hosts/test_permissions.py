@@ -148,6 +148,8 @@ def test_a_disk_for_uploads_gets_its_rights_and_what_cannot_be_set_is_red(permit
         permitted.run(f"mount -t tmpfs -o mode=777 disk {ROOT}/public/build")
         with pytest.raises(PlayError, match="public/build: another file system is mounted here"):
             playbook.harden(permitted, *ONLY)
+        assert playbook.harden(permitted, *ONLY, chamilo_permissions_roots=["public/build"]) > 0
+        assert permitted.run(f"stat -c '%U %a' {ROOT}/public/build").stdout == "root 755\n"
     finally:
         permitted.run(f"umount {ROOT}/public/build; umount {disk}", check=False)
 
