@@ -72,7 +72,7 @@ def obstacles(site: Site, host: Host, desired: Desired) -> list[str]:
     found = [*site.errors]
     if desired.sections:
         found += unfit(site, desired.sections)
-        found += _host(host)
+        found += _host(host) + _clock(host.now, desired.controller_time)
         found += _mail(site, desired)
     if set(desired.sections) - {"database"}:
         found += filter(None, [misnamed(site, host.access_urls)])
@@ -84,18 +84,6 @@ def obstacles(site: Site, host: Host, desired: Desired) -> list[str]:
             f"chamilo_https_certificate: {desired.acme}. {host.unreachable} Have the DNS lead to this host first, or "
             "set chamilo_https_certificate to files, with chamilo_https_certificate_file and "
             "chamilo_https_certificate_key_file, or to self_signed for a trial."
-        )
-    skew = host.now - desired.controller_time
-    if desired.controller_time and abs(skew) > _SKEW:
-        found.append(
-            f"Clock of this host: {_date(host.now)}. It is {_span(abs(skew))} {'ahead of' if skew > 0 else 'behind'} "
-            "the controller's. Certificates, backups and bans go by it. Set the clock of the one that is wrong: "
-            "timedatectl set-ntp true"
-        )
-    elif desired.sections and host.now < _RELEASED:
-        found.append(
-            f"Clock of this host: {_date(host.now)}. That is before this collection was released. Certificates, "
-            "backups and bans go by it. Set it: timedatectl set-ntp true"
         )
     return found
 
@@ -134,6 +122,22 @@ def _host(host: Host) -> list[str]:
             "again when that is done."
         )
     return found
+
+
+def _clock(now: float, controller: float) -> list[str]:
+    skew = now - controller
+    if controller and abs(skew) > _SKEW:
+        return [
+            f"Clock of this host: {_date(now)}. It is {_span(abs(skew))} {'ahead of' if skew > 0 else 'behind'} the "
+            "controller's. Certificates, backups and bans go by it. Set the clock of the one that is wrong: "
+            "timedatectl set-ntp true"
+        ]
+    if now < _RELEASED:
+        return [
+            f"Clock of this host: {_date(now)}. That is before this collection was released. Certificates, backups and "
+            "bans go by it. Set it: timedatectl set-ntp true"
+        ]
+    return []
 
 
 def _mail(site: Site, desired: Desired) -> list[str]:

@@ -123,7 +123,8 @@ def test_each_has_what_why_and_what_to_do():
 
 
 def test_without_sections_nothing_of_the_host_is_in_the_way():
-    assert obstacles(site(sendmail=False), Host(interrupted=True), Desired(alert_mail="a@example.org")) == []
+    desired = Desired(alert_mail="a@example.org", controller_time=NOW)
+    assert obstacles(site(sendmail=False), Host(interrupted=True), desired) == []
 
 
 CAMPUS, OLD = "campus.example.org", "old.example.org"

@@ -119,6 +119,11 @@ def test_all_that_is_in_the_way_is_in_one_message_and_in_check_mode_too(capsys, 
             assert part in result["msg"], part
 
 
+def test_a_run_that_only_takes_back_is_not_kept_from_it_by_the_host_around(capsys, monkeypatch):
+    monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test"))
+    assert "failed" not in run(capsys, domain="campus.test", controller_time=1795000000, alert_mail="a@campus.test")
+
+
 def test_without_being_asked_for_what_is_missing_is_only_named(capsys, monkeypatch):
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", errors=("No Chamilo.",)))
     assert run(capsys, domain="campus.test")["site"]["errors"] == ["No Chamilo."]
