@@ -304,7 +304,7 @@ def _compared(day: _Day, portal: Portal) -> None:
         return
     basis = str((known or {}).get("basis", ""))
     if known is None:
-        basis = _vouch.basis(portal.look.root)
+        basis = _vouch.basis(portal.look.root, _state.STATE)
         value = manifest.accept(present, "first list", basis, changes.unvouched)
         day.lines.append(f"A list of {len(present):,} files of {portal.domain} was made, based on {basis}.")
     if changes:
@@ -394,8 +394,11 @@ def compare(site: str, against: str = "") -> _integrity.Changes:
 
 def compare_release(site: str, archive: str, sha256: str = "") -> _integrity.Changes:
     """What differs from the package of the release: changed or missing, or not in it and able to run code."""
+    # Loaded only here, as what searches for signs.
+    from ansible_collections.chamilo.hardening.plugins.module_utils import _package
+
     root = str(_watch.configuration(site)["root"])
-    packed = _vouch.learn(archive, sha256, root)
+    packed = _package.learn(archive, sha256, root)
     present = _integrity.files(root)
     changes = _integrity.compare(packed, {path: value.partition(" ")[0] for path, value in present.items()})
     ours = _integrity.written()
@@ -425,7 +428,7 @@ def _could_run(root: str, path: str) -> bool:
 
 
 def compared_with(site: str) -> str:
-    return _vouch.basis(str(_watch.configuration(site)["root"]))
+    return _vouch.basis(str(_watch.configuration(site)["root"]), _state.STATE)
 
 
 def based_on(site: str) -> str:
@@ -445,7 +448,7 @@ def accept(site: str) -> str:
     changes, present, known = manifest.look()
     # What cannot run is not accepted in passing: it is removed, or listed in chamilo_permissions_acknowledged.
     held = [path for path in changes.unvouched if not _runs_on(portal.look.root, path)]
-    basis = str((known or {}).get("basis", "")) or _vouch.basis(portal.look.root)
+    basis = str((known or {}).get("basis", "")) or _vouch.basis(portal.look.root, _state.STATE)
     manifest.accept(present, "accepted by hand", basis, held)
     tree = _window.sites().get(site)
     if tree and len(held) < len(changes.unvouched):

@@ -13,22 +13,15 @@ what is newer than nearly all of its release, is vouched for by nothing.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
-import lzma
 import os
 import re
 import stat
 import struct
-import tarfile
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, BinaryIO
-
-from ansible_collections.chamilo.hardening.plugins.module_utils import _state
+from typing import Any
 
 LAID = 3600  # seconds: within them all of a release is laid
 _NEARLY_ALL = 0.95  # an attacker touches some files, not that many
@@ -189,6 +182,8 @@ def _text(handle: int) -> tuple[bytes, bool]:
 
 
 def checksum(handle: int) -> str:
+    import hashlib  # most runs have nothing to compare, and it takes memory in each process of theirs
+
     digest, size = hashlib.sha256(), 0
     while part := os.pread(handle, _CHUNK, size):
         digest.update(part)
@@ -388,6 +383,8 @@ def _length(text: bytes, at: int) -> tuple[int, int]:
 
 def blob(handle: int) -> bytes:
     """The checksum that Git gives a file."""
+    import hashlib  # as above
+
     length = os.fstat(handle).st_size
     digest, size = hashlib.sha1(b"blob %d\0" % length), 0
     while part := os.pread(handle, _CHUNK, size):
@@ -482,10 +479,8 @@ class Lists:
 
 # -------------------------------------------------------------------------------------------- the release's package
 
-_BASIS = "vouched.json"
+BASIS = "vouched.json"
 _BY_EVIDENCE = "owners, modes and times, for no package of the release was named"
-_ENTRIES, _UNPACKED = 500_000, 8 << 30
-_KNOWN_BY = "public/index.php"
 _ASKED, _OTHER = 300, 0.1  # files of a package that are compared at once, and the part that an attacker does not change
 
 
@@ -515,97 +510,25 @@ def unlike(root: str, files: Mapping[str, str]) -> str:
     return f"{differ} of {len(asked)} files differ from it" if differ > len(asked) * _OTHER else ""
 
 
-def _noted(state: str) -> dict[str, Any]:
+def noted(state: str) -> dict[str, Any]:
     try:
-        with open(os.path.join(state, _BASIS), encoding="utf-8") as stream:
+        with open(os.path.join(state, BASIS), encoding="utf-8") as stream:
             known = json.load(stream)
     except (OSError, ValueError):  # nothing was written down, or not whole
         return {}
     return known if isinstance(known, dict) else {}
 
 
-def basis(root: str, state: str = "") -> str:
+def basis(root: str, state: str) -> str:
     """What the files of this tree were compared with, in words."""
-    known = _noted(state or _state.STATE).get(os.path.realpath(root))
+    known = noted(state).get(os.path.realpath(root))
     return str(known["basis"]) if isinstance(known, dict) and "basis" in known else _BY_EVIDENCE
 
 
-def _listed(path: str) -> Mapping[str, str]:
+def listed(path: str) -> Mapping[str, str]:
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as stream:
             known: Mapping[str, str] = json.load(stream)["files"]
             return known
     except (OSError, ValueError, KeyError, TypeError):  # it is made again
         return {}
-
-
-def learn(archive: str, sha256: str, root: str, state: str = "") -> Mapping[str, str]:
-    """Write down what the release's package holds. Returns the checksum of each of its files, by its path."""
-    real, state = os.path.realpath(root), state or _state.STATE
-    try:
-        with open(archive, "rb") as stream:
-            found = checksum(stream.fileno())
-            if sha256 and found != sha256.lower():
-                raise ArchiveError(
-                    f"{archive} has the sha256 {found}, not {sha256}. Nothing was compared: fetch it again."
-                )
-            path = os.path.join(state, f"release-{hashlib.sha256(os.fsencode(real)).hexdigest()[:16]}.json")
-            noted = _noted(state)
-            known = _listed(path) if noted.get(real, {}).get("sha256") == found else {}
-            files = known or _packed(archive, stream)
-    except OSError as problem:
-        raise ArchiveError(f"{archive} cannot be read: {problem.strerror}.") from problem
-    why = unlike(real, files)
-    if why:
-        raise ArchiveError(
-            f"{archive} is the package of another release: {why}. Name the package of the release that is there "
-            "(chamilo_release_archive)."
-        )
-    if known:
-        return known
-    words = f"{os.path.basename(archive)} (sha256 {found})"
-    _state.replace_file(path, json.dumps({"root": real, "sha256": found, "files": files}, indent=0) + "\n")
-    noted[real] = {"basis": f"the package {words}", "sha256": found}
-    _state.replace_file(os.path.join(state, _BASIS), json.dumps(noted, indent=1) + "\n")
-    return files
-
-
-def _packed(archive: str, stream: BinaryIO) -> dict[str, str]:
-    """The checksum of each file of a package, by its path below the project folder."""
-    found: dict[str, str] = {}
-    size = 0
-    try:
-        for name, content in _members(stream):
-            digest = hashlib.sha256()
-            while part := content.read(_CHUNK):
-                digest.update(part)
-                size += len(part)
-                if size > _UNPACKED:
-                    raise ArchiveError(
-                        f"{archive} unpacks to more than {_UNPACKED >> 30} GB. That is no release of Chamilo."
-                    )
-            found[name.removeprefix("./")] = digest.hexdigest()
-            if len(found) > _ENTRIES:
-                raise ArchiveError(f"{archive} holds more than {_ENTRIES:,} files. That is no release of Chamilo.")
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as problem:
-        raise ArchiveError(f"{archive} is no whole zip or tar file: {problem}.") from problem
-    tops = [name[: -len(_KNOWN_BY)] for name in found if name == _KNOWN_BY or name.endswith(f"/{_KNOWN_BY}")]
-    if not tops:
-        raise ArchiveError(f"{archive} holds no {_KNOWN_BY}. Name the package of the release that this portal runs.")
-    top = min(tops, key=len)
-    return {name[len(top) :]: value for name, value in found.items() if name.startswith(top)}
-
-
-def _members(stream: BinaryIO) -> Iterator[tuple[str, IO[bytes]]]:
-    if zipfile.is_zipfile(stream):
-        with zipfile.ZipFile(stream) as packed:
-            for info in packed.infolist():
-                if not info.is_dir() and not stat.S_ISLNK(info.external_attr >> 16):
-                    with packed.open(info) as content:
-                        yield info.filename, content
-        return
-    stream.seek(0)
-    with tarfile.open(fileobj=stream, mode="r|*") as tar:
-        for member in tar:
-            if member.isfile() and (inside := tar.extractfile(member)):
-                yield member.name, inside

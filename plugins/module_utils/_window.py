@@ -372,7 +372,9 @@ def apply(
         raise WindowError("until goes with the profiles upgrade and install: production has no end.")
     windows = Windows(Engine())
     if package[0] and not check and os.geteuid() == 0:
-        _vouch.learn(*package, tree["path"], windows.engine.store.root)
+        from ansible_collections.chamilo.hardening.plugins.module_utils import _package  # few name one
+
+        _package.learn(*package, tree["path"], windows.engine.store.root)
     window = windows.at(tree["path"]) if os.geteuid() == 0 else None
     if window and not windows.due(window):
         if until is not None and window.profile == profile or profile == "production":

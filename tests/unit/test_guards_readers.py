@@ -33,9 +33,9 @@ REVIEWED = {
         _hsts.py:_read _hsts.py:bound _integrity.py:read _migrate.py:migrate _perms.py:_alone _records.py:note
         _records.py:read _renewal.py:configurations _settings_memory.py:recall _state.py:holder _state.py:load
         _state.py:lock _state.py:noted _state.py:peek _unlock.py:sites _updates.py:step _watch.py:configuration
-        _vouch.py:_listed _vouch.py:_noted _vouch.py:_read _watch.py:pulse _window.py:known _window.py:sites
+        _vouch.py:_read _vouch.py:listed _vouch.py:noted _watch.py:pulse _window.py:known _window.py:sites
     """,
-    "the package of the release, which an administrator names": "_vouch.py:learn",
+    "the package of the release, which an administrator names": "_package.py:learn",
     "made in a directory of its own, or as another account than root": """
         _antivirus.py:_take_away _attacks/backups.py:first _attacks/backups.py:read_without_the_key
         _attacks/monitoring.py:__enter__ _attacks/permissions.py:_lays _attacks/permissions.py:_opens
