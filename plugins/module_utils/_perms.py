@@ -455,6 +455,8 @@ class Tree:
         self.claimed = {(root.device, root.inode) for root in self.roots}
         self.release = Release(top, order.web)
         self.lists = _vouch.Lists(order.path, lists)
+        # Each file that the web user can write, where there is a package of this release.
+        self.compares = any(os.path.basename(path).startswith("release-") for path in lists)
         self._laid: _vouch.Release | None = None
         self._tracked: dict[str, bytes] | None = None
         self._own: dict[str, _vouch.Release] = {}
@@ -526,10 +528,11 @@ class Tree:
 
     def planted(self, status: os.stat_result) -> bool:
         """Could the web user have put this file here, or changed it, since the release was laid?"""
-        if status[9] >= self.order.opened or self.laid is _vouch.NOT_THERE:
-            return False
-        later = self.laid.later(status)
-        return later and self.loose(status) or status[4] == self.order.web and not self.laid.web
+        laid = self._laid or self.laid
+        if status[9] > laid.changed or status[8] > laid.written:
+            return status[9] < self.order.opened and self.loose(status)
+        theirs = status[4] == self.order.web and not laid.web
+        return theirs and status[9] < self.order.opened and laid is not _vouch.NOT_THERE
 
     def has_own_history(self, path: str, status: os.stat_result) -> bool:
         """Did it come together with the rest of its plugin or theme, which is no part of the release?"""
@@ -1063,7 +1066,7 @@ class _Walk:
             return False
         if place.kind and (self.tree.planted(status) or not status[0] & stat.S_IRUSR or status[0] == _QUARANTINE):
             return False
-        if place.kind and self.tree.lists.release:  # each is compared
+        if self.tree.compares and place.kind:
             return False
         owner, group, mode = place.want.owner, place.want.group, place.want.file_mode
         was = status[0] & 0o7777
