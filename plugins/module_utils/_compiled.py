@@ -13,6 +13,7 @@ a web user who exchanges them, and the old cache comes back where the new one ca
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Callable, Sequence
@@ -37,9 +38,11 @@ def renew(cache: int, console: Sequence[str], run: Run) -> str:
         words = f"`{' '.join(console)}` ended with {code}: {said.strip()[-_ENDS:]}"
         return f"the cache could not be compiled again, so the old one is back. {words}"
     finally:
-        if not done:
-            _put_back(cache, old, name)
-        _remove(cache, name, old)
+        try:
+            if not done:
+                _put_back(cache, old, name)
+        finally:
+            _remove(cache, name, old)
 
 
 def _put_back(cache: int, old: int, name: str) -> None:
@@ -65,8 +68,24 @@ def _apart(cache: int) -> tuple[str, int]:
 def _move(source: int, target: int, *but: str) -> None:
     for name in os.listdir(source):
         if name not in but:
-            with contextlib.suppress(FileNotFoundError):  # it went meanwhile
+            try:
                 os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
+            except FileNotFoundError:  # it went meanwhile
+                continue
+            except OSError as problem:
+                if problem.errno != errno.EXDEV:
+                    raise
+                _delete(
+                    source, name
+                )  # of an image's lower layer, or a mount: it cannot come back, and is compiled anew
+
+
+def _delete(source: int, name: str) -> None:
+    handle = os.open(name, _DIRECTORY, dir_fd=source)
+    _remove(source, name, handle)
+    with contextlib.suppress(FileNotFoundError):
+        os.stat(name, dir_fd=source, follow_symlinks=False)
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), name)
 
 
 def _remove(cache: int, name: str, handle: int) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import stat
@@ -69,6 +70,22 @@ def test_the_old_one_comes_back_where_the_console_cannot_be_started(cache):
     with pytest.raises(OSError, match="no such program"):
         renew(cache, run)
     assert (cache / "prod/ContainerX/getX.php").exists()
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_what_cannot_be_moved_is_removed_where_it_lies(cache, monkeypatch, code):
+    """A directory of a container image's lower layer."""
+    rename = os.rename
+
+    def refuse(old, new, **options):
+        if old == "prod" and not (cache / "prod/new.php").exists():
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        rename(old, new, **options)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    assert bool(renew(cache, compiles(cache, code))) is bool(code)
+    assert os.listdir(cache) == ([] if code else ["prod"])
+    assert os.path.exists("/etc/passwd")
 
 
 def site(tmp_path, owner):
