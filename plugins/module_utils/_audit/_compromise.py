@@ -43,7 +43,7 @@ _HANDLER = re.compile(
     rb"|^[^\S\n]*(?:php_(?:admin_)?value\s+)?auto_(?:pre|ap)pend_file",
     re.M,
 )
-_PREPENDS = re.compile(rb"(?im)^\s*(?:php_(?:admin_)?value\s+)?auto_(?:pre|ap)pend_file")
+_PREPENDS = re.compile(rb"(?im)^[^\S\n]*(?:php_(?:admin_)?value\s+)?auto_(?:pre|ap)pend_file")
 _NAMED = 25
 _CONTAINERS, _COMPILED = 20, 20_000  # compiled by Symfony: directories, and files of one
 _ASSETS = (
