@@ -207,7 +207,8 @@ def _logins(look: Look) -> dict[tuple[str, str], _Login]:
         if priv.get("is_role") and priv.get("access"):  # the view of privileges leaves roles out
             quoted = "PUBLIC" if key[0] == "PUBLIC" else "'" + key[0].replace("\\", "\\\\").replace("'", "''") + "'"
             lines = (next(iter(line.values())) or "" for line in server.query(f"SHOW GRANTS FOR {quoted}"))
-            found[key].everywhere |= {word for what, where, _ in map(_parsed, lines) if where == "*.*" for word in what}
+            rights = [what for what, where, _of in map(_parsed, lines) if where == "*.*"]
+            found[key].everywhere |= {word for what in rights for word in what}
             found[key].everywhere.discard("USAGE")
     for row in server.query(_RIGHTS):
         user, _at, host = (row["who"] or "")[1:-1].rpartition("'@'")
