@@ -124,7 +124,7 @@ def change_a_file(inside: Inside) -> Finding:
     name = f"public/main/chamilo-hardening-{secrets.token_hex(4)}.txt"
     with _planted(inside, name, ""):
         found = _monitoring.compare(site)
-    if name not in found.added:
+    if name not in (*found.added, *found.unvouched):
         return failed(f"{name} was put there, and the comparison with the list did not see it.")
     return passed("A new file below public/main was seen by the comparison with the list.")
 

@@ -113,3 +113,10 @@ def test_it_guesses_from_another_address_each_time(monkeypatch):
         monitoring._guess(Inside(site), "127.0.0.9")
         server.shutdown()
     assert seen == [("127.0.0.9", "/login_json", "campus.test")]
+
+
+def test_a_new_file_that_nothing_vouches_for_is_seen_as_well(host, monkeypatch):
+    """What root alone can read looks like a file that section permissions holds."""
+    there = monitoring._monitoring.compare
+    monkeypatch.setattr(monitoring._monitoring, "compare", lambda site: Changes(unvouched=there(site).added))
+    assert monitoring.change_a_file(host.inside).status == "pass"
