@@ -41,7 +41,7 @@ FAILURE = '"POST /(?:login_json|login/ldap/check|api/authentication_token)(?:\\?
 LOGS = {"nginx": "/var/log/nginx/access.log", "apache": "/var/log/apache2/other_vhosts_access.log"}
 CAREFUL = {web: rf"^{name}<ADDR> \S+ [^\[]*\[\] {FAILURE}" for web, name in (("nginx", ""), ("apache", r"\S+ "))}
 CARELESS = r"^.*<ADDR> - - \[\].*POST /login_json"
-OWN_LOG = r"^\s*\[\S+ <ADDR>\] Login failed for username "
+OWN_LOG = r"^\s*\[\S+\] \[\S+ <ADDR>\] Login failed for username "
 
 
 @dataclass(frozen=True)

@@ -243,7 +243,8 @@ def test_phps_user_cannot_write_what_bans_read(guarded: Host, attacker: Attacker
     for _ in range(ATTEMPTS):
         attacker.send(guesser, PATHS[0])
     assert until(lambda: banned(guarded) == [guesser], 6), "the new log is read, and it alone"
-    assert line in guarded.run(["cat", f"{log}.1"]).stdout, "what he wrote"
+    if guarded.web == "nginx":  # into the directory of Apache's logs Debian lets nobody else, so he held none
+        assert line in guarded.run(["cat", f"{log}.1"]).stdout, "what he wrote"
 
     limits = guarded.run("systemctl show fail2ban -p MemoryMax -p RestartUSec -p NeedDaemonReload").stdout
     assert {"MemoryMax=402653184", "RestartUSec=15s", "NeedDaemonReload=no"} <= set(limits.split())
@@ -265,10 +266,11 @@ def test_friends_are_never_shut_out(guarded: Host, attacker: Attacker, playbook:
 
 
 def test_one_address_cannot_lock_the_administrator_out(guarded: Host, attacker: Attacker) -> None:
+    """At the pace of a real portal: there a guess takes as long as the hash of a password, here a few milliseconds."""
     address = attacker.address()
     end = time.monotonic() + 15
     while attacker.send(address, PATHS[2], username="admin") and time.monotonic() < end:
-        pass
+        time.sleep(0.3)
     assert banned(guarded) == [address]
     admin = Browser(f"http://{guarded.domain}", guarded.address, None)
     assert admin.login("admin", PASSWORDS["admin"]).status == 200
