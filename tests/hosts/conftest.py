@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import functools
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,13 +146,24 @@ def stage(cell: Cell, make: Callable[..., Host], stages: Path) -> Callable[..., 
 
 
 @pytest.fixture
-def keep(cell: Cell, stages: Path) -> Callable[[str, Host], None]:
-    """``keep(name, host)``: what ``stage(name, ...)`` gives tests from now on, where they have nothing yet."""
+def keep(cell: Cell, stages: Path) -> Callable[[Playbook, Host], None]:
+    """``keep(playbook, host)``: what ``hardened`` gives tests from now on, where they have nothing yet."""
 
-    def at(name: str, host: Host) -> None:
-        reach(stages / f"{cell} {name}", lambda **_image: host, lambda _host: None)
+    def at(playbook: Playbook, host: Host) -> None:
+        kept = stages / f"{cell} hardened {playbook.sections}"
+        reach(kept, lambda **_image: host, lambda _host: hand_on(playbook.keys, with_keys(kept)))
 
     return at
+
+
+def with_keys(kept: Path) -> Path:
+    """Where the copies of the backups' keys lie that belong to the image which the file names."""
+    return kept.with_name(f"{kept.name}.keys")
+
+
+def hand_on(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, dirs_exist_ok=True)
 
 
 @pytest.fixture
@@ -167,9 +179,17 @@ def playbook(tmp_path: Path) -> Playbook:
 
 
 @pytest.fixture
-def hardened(stage: Callable[..., Host], playbook: Playbook) -> Host:
-    """A host of the test's own on which harden ran once."""
-    return stage(f"hardened {playbook.sections}", playbook.harden)
+def hardened(cell: Cell, make: Callable[..., Host], stages: Path, playbook: Playbook) -> Host:
+    """A host of the test's own on which harden ran once, with its keys where ``playbook`` looks for them."""
+    kept = stages / f"{cell} hardened {playbook.sections}"
+
+    def prepare(host: Host) -> None:
+        playbook.harden(host)
+        hand_on(playbook.keys, with_keys(kept))
+
+    host = reach(kept, make, prepare)
+    hand_on(with_keys(kept), playbook.keys)
+    return host
 
 
 @pytest.fixture(scope="session")

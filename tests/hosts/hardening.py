@@ -79,6 +79,11 @@ class Playbook:
     folder: Path
     sections: str = ""
 
+    @property
+    def keys(self) -> Path:
+        """The copies of the backups' keys on the controller."""
+        return self.folder / "keys"
+
     def inventory(self, *targets: Host) -> Path:
         path = self.folder / "hosts.yml"
         known = {target.domain: target.quick_inventory() for target in targets}
@@ -89,7 +94,7 @@ class Playbook:
         if playbook == "harden" and self.sections and not {"--tags", "--skip-tags"} & set(options):
             options = ("--tags", self.sections, *options)
         report = {"chamilo_report_dir": str(self.folder / "report")} if playbook == "audit" else {}
-        keys = {"chamilo_backups_key_folder": str(self.folder / "keys")}
+        keys = {"chamilo_backups_key_folder": str(self.keys)}
         return play(
             playbook, self.inventory(host), *options, variables={**CERTIFICATE, **SPARED, **keys, **report, **variables}
         )

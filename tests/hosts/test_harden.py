@@ -65,7 +65,7 @@ def workers(host: Host) -> str:
 
 @pytest.mark.wire
 def test_check_mode_predicts_what_the_run_changes_and_a_second_one_does_nothing(
-    fresh: Host, whole: Playbook, keep: Callable[[str, Host], None]
+    fresh: Host, whole: Playbook, keep: Callable[[Playbook, Host], None]
 ) -> None:
     before = fresh.snapshot()
     predicted = whole.run("harden", fresh, "--check", "--diff")
@@ -79,7 +79,7 @@ def test_check_mode_predicts_what_the_run_changes_and_a_second_one_does_nothing(
     running = workers(fresh)
     assert whole.harden(fresh) == 0
     assert workers(fresh) == running, "nothing was loaded"
-    keep("hardened ", fresh)
+    keep(whole, fresh)
 
 
 def test_what_somebody_changed_since_is_put_right(fresh: Host, tmp_path: Path) -> None:

@@ -325,7 +325,7 @@ def forget(*saved: str) -> None:
 
 def forget_stages(folder: Path) -> None:
     """Remove the images that the files of a folder name."""
-    forget(*filter(None, (kept.read_text() for kept in folder.iterdir())))
+    forget(*filter(None, (kept.read_text() for kept in folder.iterdir() if kept.is_file())))
 
 
 def down(network: str = NETWORK) -> None:
