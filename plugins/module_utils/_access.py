@@ -255,7 +255,7 @@ class _Reader:
             self._link(handle, name, posixpath.join(directory, name), allowed, depth)
 
     def _link(self, handle: int, name: str, path: str, above: Sequence[frozenset[str]], depth: int) -> None:
-        """Apache follows it, whoever laid it."""
+        """Apache follows it, whatever account made it."""
         allowed = self._at(path, above)
         if not self._matters(path, allowed) or depth == _DEPTH:
             return

@@ -51,6 +51,7 @@ def reason(answer: Mapping[str, Any]) -> str:
 
 
 class HostAction(ActionBase):
+    # All options but one are passed on as they came, whatever ansible-core calls them.
     def _execute_module(self, module_name: str | None = None, **options: Any) -> dict[str, Any]:  # type: ignore[override]
         try:
             answer = super()._execute_module(module_name=module_name, **options)

@@ -209,7 +209,10 @@ def _code(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...])
 
 
 def _compiled(look: Look, found: Trace) -> None:
-    """Symfony writes a compiled container in one go: what changed in it later, nobody compiled. No time can hide it."""
+    """Symfony writes a compiled container in one go: what changed in it later was not compiled.
+
+    A time that was set back does not hide it.
+    """
     changed = []
     for folder in sorted(glob.glob(os.path.join(glob.escape(look.root), "var/cache/*/Container*/")))[:_CONTAINERS]:
         container = glob.glob(os.path.join(glob.escape(os.path.dirname(folder.rstrip("/"))), "*Container.php"))

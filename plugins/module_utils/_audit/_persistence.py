@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import Budget, head, names, walk
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import Identity, shown
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import Identity, changeable, shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
 from ansible_collections.chamilo.hardening.plugins.module_utils._running import (
     CRON_LIMIT,
@@ -167,28 +167,6 @@ def planted(look: Look, users: Sequence[Identity]) -> Planted:
     _of_root(look, found, own)
     _running(look, found, own)
     return found
-
-
-def changeable(path: str, users: Iterable[Identity]) -> bool:
-    """Whether one of the users can change or exchange what is there, or make it where there is nothing."""
-    users = tuple(users)
-    exchanged = False
-    path = os.path.realpath(path)
-    while True:
-        try:
-            status = os.stat(path)
-        except OSError:
-            exchanged = False  # in a sticky directory too, something can be made
-        else:
-            kept = exchanged and status.st_mode & stat.S_ISVTX
-            if any(user.user == status.st_uid for user in users):
-                return True
-            if not kept and any(user.controls(status.st_mode, status.st_uid, status.st_gid) for user in users):
-                return True
-            exchanged = True
-        if path == "/":
-            return False
-        path = os.path.dirname(path)
 
 
 def _owned(path: str, numbers: set[int]) -> bool:

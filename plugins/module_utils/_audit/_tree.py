@@ -180,6 +180,28 @@ def writable_folders(root: str, users: Iterable[Identity]) -> tuple[list[str], b
     return sorted(found), whole
 
 
+def changeable(path: str, users: Iterable[Identity]) -> bool:
+    """Whether one of the users can change or exchange what is there, or make it where there is nothing."""
+    users = tuple(users)
+    exchanged = False
+    path = os.path.realpath(path)
+    while True:
+        try:
+            status = os.stat(path)
+        except OSError:
+            exchanged = False  # in a sticky directory too, something can be made
+        else:
+            kept = exchanged and status.st_mode & stat.S_ISVTX
+            if any(user.user == status.st_uid for user in users):
+                return True
+            if not kept and any(user.controls(status.st_mode, status.st_uid, status.st_gid) for user in users):
+                return True
+            exchanged = True
+        if path == "/":
+            return False
+        path = os.path.dirname(path)
+
+
 class _Walk:
     def __init__(self, root: str, users: tuple[Identity, ...], php: Identity, rightful: frozenset[int]) -> None:
         self.root = root
@@ -311,25 +333,7 @@ class _Walk:
             return False  # it is judged where it lies, as what links of Symfony's lead to
         if os.path.isdir(target) and status.st_uid in self.rightful and path.startswith("public/"):
             return False  # a folder for uploads that the administrator has elsewhere
-        return self._changeable(target)
-
-    def _changeable(self, target: str) -> bool:
-        """Whether the web user can change or exchange what is there, or make it where there is nothing."""
-        path, exchanged = target, False
-        while True:
-            try:
-                status = os.stat(path)
-            except OSError:
-                exchanged = False  # in a sticky folder too, something can be made
-            else:
-                kept = exchanged and status.st_mode & stat.S_ISVTX
-                mine = any(user.user == status.st_uid for user in self.users)
-                if mine or (self._controlled(status) and not kept):
-                    return True
-                exchanged = True
-            if path == "/":
-                return False
-            path = os.path.dirname(path)
+        return changeable(target, self.users)
 
     def _folder(self, path: str, area: str, open_: bool, status: os.stat_result) -> bool:
         controlled = self._controlled(status)
