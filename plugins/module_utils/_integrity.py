@@ -211,15 +211,15 @@ class Manifest:
 
 
 def written() -> dict[str, set[str]]:
-    """For each path the checksums that this collection gave it: those in force, and an empty one where it is gone."""
+    """For each path the checksums that this collection gave it: an empty one where it is gone."""
     found: dict[str, set[str]] = {}
-    for record in _state.Store(_state.STATE).peek()["records"].values():
-        for path, known in record["files"].items():
-            after = known["after"]
-            target = after.get("target", "")
-            found.setdefault(os.path.realpath(os.path.dirname(path)) + "/" + os.path.basename(path), set()).add(
-                f"-> {target}" if target else after.get("sha256", "")
-            )
+    state = _state.Store(_state.STATE).peek()
+    ours = [(path, known["after"]) for record in state["records"].values() for path, known in record["files"].items()]
+    for path, item in [*state["left"].items(), *ours]:
+        target = item.get("target", "")
+        found.setdefault(os.path.realpath(os.path.dirname(path)) + "/" + os.path.basename(path), set()).add(
+            f"-> {target}" if target else item.get("sha256", "")
+        )
     for path, checksum in _state.noted():
         found.setdefault(path, set()).add(checksum)
     return found

@@ -367,6 +367,7 @@ class Store:
             "pending": {},
             "directories": [],
             "records": {},
+            "left": {},
         }
         return {**fresh, **state}
 

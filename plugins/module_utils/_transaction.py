@@ -665,6 +665,12 @@ class Engine:
 
     def _commit(self, state: dict[str, Any], after: Mapping[str, Any]) -> None:
         """What we know changes only when the disk knows it."""
+        gone = _paths(state) - _paths(after)
+        if gone:
+            # The daily comparison expects them to differ from its list.
+            with Tree() as tree:
+                left = {path: tree.look(path).to_json() for path in sorted(gone)}
+            after = {**after, "left": {**after["left"], **left}}
         self.store.commit(after)
         state.update(after)
 
@@ -1092,6 +1098,11 @@ def _blobs(state: Mapping[str, Any]) -> list[str]:
     if state["open"]:
         items += [entry["old"] for entry in state["open"]["entries"]]
     return [item["blob"] for item in items if "blob" in item]
+
+
+def _paths(state: Mapping[str, Any]) -> set[str]:
+    """The files of all sections."""
+    return {path for record in state["records"].values() for path in record["files"]}
 
 
 def _plain(probe: Probe) -> dict[str, Any]:

@@ -114,7 +114,9 @@ def test_what_we_wrote_is_expected_and_what_comes_after_it_is_not(portal):
     with open(drop_in, "w", encoding="utf-8") as file:
         file.write("ours")
     after = {"kind": "file", "sha256": hashlib.sha256(b"ours").hexdigest()}
-    state = {"records": {"sessions": {"at": "", "generation": "", "files": {drop_in: {"after": after}}}}}
+    records = {"sessions": {"at": "", "generation": "", "files": {drop_in: {"after": after}}}}
+    state = {"records": records, "left": {f"{portal.root}/public/index.php": {"kind": "absent"}}}
+    os.unlink(f"{portal.root}/public/index.php")
     _state.replace_file(f"{_state.STATE}/state.json", json.dumps(state))
     assert not portal.look()[0]
     for changed in (path, drop_in):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -1109,6 +1110,15 @@ def test_a_section_that_is_to_be_absent_is_taken_back_once(world: World) -> None
     assert done.changed and done.loaded and world.tree() == before
     world.engine().withdraw("headers", again)
     assert not again.changed and not again.loaded
+
+
+def test_the_daily_comparison_expects_what_a_section_leaves_behind(world: World) -> None:
+    world.apply(files=[*one("main"), *one("x", "new.conf"), *one("x", "late.conf")])
+    world.apply(files=[*one("main"), *one("x", "new.conf")])
+    assert list(world.journal()["left"]) == [f"{world.etc}/late.conf"]
+    world.undo()
+    left = {Path(path).name: item.get("sha256", "gone") for path, item in world.journal()["left"].items()}
+    assert left == {"main.conf": hashlib.sha256(b"main").hexdigest(), "new.conf": "gone", "late.conf": "gone"}
 
 
 def test_undo_keeps_a_file_that_was_edited_by_hand(world: World) -> None:
