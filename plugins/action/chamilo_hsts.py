@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._hsts import Step, settled
+from ansible_collections.chamilo.hardening.plugins.module_utils._https.hsts import Step, settled
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import seen
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
 

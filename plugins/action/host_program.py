@@ -12,8 +12,8 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._alert import Addressee
-from ansible_collections.chamilo.hardening.plugins.module_utils._install import asks_for_nothing
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import Addressee
+from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import asks_for_nothing
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import seen
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._program import Program, build

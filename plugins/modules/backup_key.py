@@ -91,8 +91,8 @@ due:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backup_key import keep_key
-from ansible_collections.chamilo.hardening.plugins.module_utils._backup_portal import BackupError
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.key import keep_key
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError
 
 
 def main() -> None:

@@ -145,10 +145,14 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _acme
-from ansible_collections.chamilo.hardening.plugins.module_utils._acme import AcmeError, Got, Wish
-from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Outcome, TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme
+from ansible_collections.chamilo.hardening.plugins.module_utils._https.acme import AcmeError, Got, Wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import (
+    Engine,
+    Outcome,
+    TransactionError,
+)
 
 
 def main() -> None:
@@ -190,7 +194,7 @@ def main() -> None:
 
 def _get(params: dict, outcome: Outcome, check: bool) -> Got:
     if params["source"] == "look":
-        refused = _acme.refusal(params["domain"])
+        refused = acme.refusal(params["domain"])
         if refused:
             raise AcmeError(
                 f"{refused} Set chamilo_https_certificate to files, with chamilo_https_certificate_file and "
@@ -199,7 +203,7 @@ def _get(params: dict, outcome: Outcome, check: bool) -> Got:
         return Got()
     if params["source"] == "self_signed":
         served = {"test": params["test"], "load": {"service": params["service"], "action": "reload"}}
-        return _acme.self_sign(
+        return acme.self_sign(
             params["domain"],
             params["site"],
             params["certificate"],
@@ -219,8 +223,8 @@ def _get(params: dict, outcome: Outcome, check: bool) -> Got:
         arguments=tuple(params["arguments"]),
         served=params["certificate"] or "",
     )
-    got = _acme.obtain(wish, Engine(), outcome, check)
-    owners = "" if check else _acme.owners(os.path.isdir("/run/systemd/system"))
+    got = acme.obtain(wish, Engine(), outcome, check)
+    owners = "" if check else acme.owners(os.path.isdir("/run/systemd/system"))
     outcome.notes += [owners] if owners else []
     return got
 

@@ -223,20 +223,15 @@ diff:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, NoClient, authority
-from ansible_collections.chamilo.hardening.plugins.module_utils._database_account import (
-    FAILURES,
-    Keeper,
-    Result,
-    Wish,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import FAILURES, Keeper, Result, Wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, NoClient, authority
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import (
     SiteError,
     discover,
     discover_environment,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Probe
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine, Probe
 
 PROBE = {
     "url": {"type": "str", "required": True},

@@ -249,16 +249,16 @@ import dataclasses
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._env_file import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import SiteError, discover_environment
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import (
     REQUIRED,
     Editor,
     EnvError,
     Result,
     Wish,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._env_memory import bring_back, remember
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import SiteError, discover_environment
-from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_undo import bring_back, remember
 
 
 def text(value: object) -> str:

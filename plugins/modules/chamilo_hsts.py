@@ -84,9 +84,13 @@ diff:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _hsts
-from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine, Outcome, TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import (
+    Engine,
+    Outcome,
+    TransactionError,
+)
 
 
 def main() -> None:
@@ -96,10 +100,10 @@ def main() -> None:
     )
     outcome = Outcome()
     try:
-        step = _hsts.take(module.params["configuration"], Engine(), outcome, module.check_mode)
+        step = hsts.take(module.params["configuration"], Engine(), outcome, module.check_mode)
     except KeyError as problem:
         module.fail_json(msg=f"configuration: {problem} is missing.")
-    except (_hsts.HstsError, TransactionError, StateError, OSError) as problem:
+    except (hsts.HstsError, TransactionError, StateError, OSError) as problem:
         module.fail_json(msg=str(problem))
     for note in [*outcome.recovered, *outcome.notes, *step.waits]:
         module.warn(note)

@@ -351,11 +351,11 @@ window:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PROFILES, PermsError, diff
-from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import TransactionError
-from ansible_collections.chamilo.hardening.plugins.module_utils._vouch import ArchiveError
-from ansible_collections.chamilo.hardening.plugins.module_utils._window import TREE, WindowError, apply
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.vouch import ArchiveError
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import PROFILES, PermsError, diff
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import TREE, WindowError, apply
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import TransactionError
 
 
 def main() -> None:

@@ -75,9 +75,9 @@ forgotten:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError, NoClient, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._remembered import forget
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import SiteError, discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, NoClient, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import SiteError, discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.remembered import forget
 
 
 def main() -> None:

@@ -319,19 +319,19 @@ diff:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE, StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
     Account,
     DatabaseError,
     NoClient,
     Reader,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._overrides import OverridesError
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import SettingsError, wish
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings_host import Application, Host, result
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings_memory import recall
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings_undo import undo
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import SiteError, discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._state import STATE, StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import SiteError, discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.overrides import OverridesError
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, Host, result
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError, wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo import undo
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import recall
 
 
 def host(given: dict) -> Host:

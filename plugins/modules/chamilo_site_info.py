@@ -697,11 +697,13 @@ from dataclasses import asdict, fields, replace
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._active import held, inactive
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._env_memory import recall
-from ansible_collections.chamilo.hardening.plugins.module_utils._install import seen as installed_program
-from ansible_collections.chamilo.hardening.plugins.module_utils._obstacles import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._https.acme import refusal
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import PermsError, order
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.active import held, inactive
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site, SiteError, discover, word
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.obstacles import (
     NOT_ROOT,
     Desired,
     Host,
@@ -709,14 +711,13 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._obstacles impor
     obstacles,
     report,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._overrides import OverridesError
-from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError, order
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import SettingsError
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings_host import in_force as settings_in_force
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings_memory import recall as recall_settings
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site, SiteError, discover, word
-from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.overrides import OverridesError
+from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import seen as installed_program
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import in_force as settings_in_force
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_undo import recall
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import recall as recall_settings
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 
 # Options of chamilo_perms, as the role permissions knows them.
 VARIABLES = {
@@ -785,7 +786,7 @@ def main() -> None:
         program = installed_program() if os.geteuid() == 0 else {}
         settings, settings_kept = _settings(site) if os.geteuid() == 0 else ({}, [])
         kept = sorted(recall()) if os.geteuid() == 0 else []
-        around = observe(site, desired) if desired.sections else Host()
+        around = observe(site, desired, refusal) if desired.sections else Host()
     except (SiteError, StateError, OSError) as problem:
         module.fail_json(msg=str(problem))
     said += obstacles(site if require else replace(site, errors=()), around, desired)

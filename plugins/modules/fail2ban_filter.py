@@ -330,8 +330,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._fail2ban import Fail2banError, is_installed
-from ansible_collections.chamilo.hardening.plugins.module_utils._fail2ban_filter import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError, is_installed
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_proof import (
     DIRECTORY,
     Definition,
     File,

@@ -292,16 +292,16 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit import (
     updates,
     uploads,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import Log, Rules, forecast
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     FAIL,
     NOT_ASSESSED,
     Finding,
     checks,
     observe,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._forecast import Log, Rules, forecast
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import SiteError, discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import SiteError, discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 
 SECTIONS = {
     "updates": updates,

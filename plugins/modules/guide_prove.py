@@ -138,9 +138,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import 
     updates,
     uploads,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import attacks, inside_attacks, observe
-from ansible_collections.chamilo.hardening.plugins.module_utils._inside import TESTBED, Inside
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import SiteError, discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import TESTBED, Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import attacks, inside_attacks, observe
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import SiteError, discover
 
 
 def main() -> None:

@@ -95,9 +95,9 @@ import zlib
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._alert import Addressee, refusal
-from ansible_collections.chamilo.hardening.plugins.module_utils._install import install
-from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError, Store
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import Addressee, refusal
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError, Store
+from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import install
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     FAIL,
     NOT_APPLICABLE,
     NOT_ASSESSED,

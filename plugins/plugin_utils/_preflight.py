@@ -18,9 +18,9 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.text.formatters import human_to_bytes
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _perms
-from ansible_collections.chamilo.hardening.plugins.module_utils._alert import refusal
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import word
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import refusal
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import word
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _keys
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
@@ -330,17 +330,17 @@ def permissions(spec: Spec, values: Mapping[str, Any]) -> list[str]:
     def judge(judged: Callable[[str, Any], object], where: str, value: Any) -> None:
         try:
             judged(where, value)
-        except _perms.PermsError as problem:
+        except walk.PermsError as problem:
             said.append(str(problem))
 
     for number, rule in enumerate(values.get(policy, []), 1):
         where = f"{policy}, rule {number}"
-        judge(_perms.below_path, where, str(rule["path"]))
+        judge(walk.below_path, where, str(rule["path"]))
         for name in ("directory_mode", "file_mode"):
-            judge(_perms.octal, f"{where}: {name}", rule.get(name))
+            judge(walk.octal, f"{where}: {name}", rule.get(name))
     for name in paths:
         for pattern in values.get(name, []):
-            judge(_perms.below_path, name, pattern)
+            judge(walk.below_path, name, pattern)
     return said
 
 

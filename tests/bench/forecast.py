@@ -27,7 +27,13 @@ CROWD, BROWSERS = 15_000, 20
 # A process of its own, so that nothing else is in its memory.
 ENGINE = """
 import json, resource, sys, time
-from ansible_collections.chamilo.hardening.plugins.module_utils._forecast import BANS, REFUSED, Log, Rules, forecast
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import (
+    BANS,
+    REFUSED,
+    Log,
+    Rules,
+    forecast,
+)
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 before, began, used = peak(), time.monotonic(), time.process_time()
 # The audit gives up after some seconds on the clock; here the whole log counts, however busy the machine is.

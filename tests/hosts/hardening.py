@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._env import parse_text
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import parse_text
 from tests.playbook import Played, play
 from tests.testbed import authority
 from tests.testbed.app import selfcheck

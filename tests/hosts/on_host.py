@@ -29,17 +29,18 @@ CALLS = (
 
 def apply(path: str) -> dict[str, Any]:
     sys.path.insert(0, PROGRAM)
-    from ansible_collections.chamilo.hardening.plugins.module_utils import _machine, _state, _transaction
+    from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, services
+    from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import engine
 
     with open(path, encoding="utf-8") as stream:
         plan = json.load(stream)
     changed = plan.pop("set", {})
-    _machine.TIMER_SECONDS = changed.get("timer", 3600)
-    _transaction.LOCK_SECONDS = changed.get("lock", 60.0)
-    outcome, failure = _transaction.Outcome(), ""
+    services.TIMER_SECONDS = changed.get("timer", 3600)
+    engine.LOCK_SECONDS = changed.get("lock", 60.0)
+    outcome, failure = engine.Outcome(), ""
     try:
-        _transaction.Engine().apply(_transaction.plan(plan), outcome)
-    except (_transaction.TransactionError, _state.StateError, OSError) as problem:
+        engine.Engine().apply(engine.plan(plan), outcome)
+    except (engine.TransactionError, files.StateError, OSError) as problem:
         failure = str(problem)
     return {**vars(outcome), "failure": failure}
 

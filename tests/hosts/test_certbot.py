@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _x509
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import handshake, tls_context
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import x509
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import handshake, tls_context
 from tests.hosts.conftest import RUN, Cell
 from tests.hosts.hardening import QUIET, Playbook, changed, include_line, missing_from_the_portal, paste
 from tests.playbook import PlayError
@@ -132,11 +132,11 @@ def issued(stage: Callable[..., Host], authority: Acme, playbook: Playbook) -> H
 def served(host: Host) -> str:
     """The serial of the certificate that visitors get."""
     found = handshake(host.domain, 443, host.address, tls_context(verify=False)).certificate
-    return _x509.parse(found).serial if found else ""
+    return x509.parse(found).serial if found else ""
 
 
 def in_file(host: Host, path: str = f"{LIVE}/fullchain.pem") -> str:
-    return _x509.first_of(host.get(path)).serial
+    return x509.first_of(host.get(path)).serial
 
 
 def foreign(host: Host) -> str:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._env import parse_text
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import parse_text
 from tests.hosts.hardening import Playbook, dump_environment, missing_from_the_portal
 from tests.playbook import PlayError
 from tests.testbed.app.selfcheck import PASSWORDS, Browser

@@ -261,11 +261,11 @@ def test_a_failure_puts_everything_back(fresh: Host, playbook: Playbook) -> None
 KILLED = """
 import json, os, signal, sys
 sys.path.insert(0, "/usr/local/sbin/chamilo-hardening")
-from ansible_collections.chamilo.hardening.plugins.module_utils import _database_account as engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import discover_environment
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import accounts as engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover_environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Probe
 if sys.argv[1] == "cache":  # while it is cleared, with the new account in the environment
-    from ansible_collections.chamilo.hardening.plugins.module_utils._env_file import _Writer
+    from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import _Writer
     _Writer._test = lambda *unused: os.kill(os.getpid(), signal.SIGKILL)
     sys.argv[1] = "0"
 left, steps = int(sys.argv[1]), []
@@ -546,8 +546,8 @@ import json, sys
 sys.path.insert(0, "/opt/audit")
 sys.dont_write_bytecode = True
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks.database import misuse
-from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 print(json.dumps(vars(misuse(Inside(discover("campus.test"))))))
 """
 

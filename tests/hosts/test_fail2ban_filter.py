@@ -57,7 +57,7 @@ CATASTROPHIC = [
 ON_HOST = """
 import json, sys, time
 sys.path.insert(0, "/opt/proof")
-from ansible_collections.chamilo.hardening.plugins.module_utils import _fail2ban_filter as engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import filter_proof as engine
 for line in sys.stdin:
     told = json.loads(line)
     samples = [engine.Sample(*each) for each in told.pop("samples")]

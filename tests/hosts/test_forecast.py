@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._forecast import BANS, Log, Rules, forecast
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import BANS, Log, Rules, forecast
 from tests.hosts.hardening import Playbook
 from tests.hosts.test_brute_force import ATTEMPTS, BAN, JAIL, prepare, until
 from tests.testbed.hosts import Host

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from tests.hosts.hardening import GUIDE, HSTS, Playbook, missing_from_the_portal
 from tests.testbed.hosts import Host, Snapshot
 

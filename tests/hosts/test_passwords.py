@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import passwords
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
 from tests.hosts.hardening import Playbook, missing_from_the_portal
 from tests.hosts.test_audit_data import audit, install, sql
 from tests.hosts.test_harden import changed

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from tests.hosts.hardening import BEHIND, HSTS, Playbook, missing_from_the_portal, proxy
 from tests.hosts.test_audit_data import audit, install
 from tests.hosts.test_brute_force import ATTEMPTS, BAN, JAIL, Attacker, banned, until

@@ -15,12 +15,12 @@ from typing import Any
 import pymysql
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._catalogue import CATALOGUE
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._overrides import edit
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import SettingsError, wish
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings_host import Application, result
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings_host import Host as Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.overrides import edit
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, result
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Host as Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError, wish
 from tests.hosts.conftest import Cell
 from tests.hosts.hardening import Playbook, missing_from_the_portal
 from tests.playbook import PlayError

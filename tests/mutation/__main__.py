@@ -35,18 +35,18 @@ PYTHON = ROOT / ".cache/main/bin/python"
 UTILS = "plugins/module_utils"
 UNIT = "tests/unit/plugins"
 ENGINES = {
-    "chamilo_perms": ("_perms", "_release", "_window"),
+    "chamilo_perms": ("_permissions/walk", "_permissions/release", "_permissions/window"),
     "chamilo_settings": (
-        "_settings",
-        "_settings_host",
-        "_settings_memory",
-        "_settings_undo",
-        "_overrides",
-        "_catalogue",
-        "_database",
+        "_settings/plan",
+        "_settings/apply",
+        "_settings/undo_data",
+        "_settings/undo",
+        "_portal/overrides",
+        "_settings/catalogue",
+        "_portal/database",
     ),
-    "fail2ban_filter": ("_fail2ban_filter", "_fail2ban"),
-    "chamilo_env": ("_env_file", "_env"),
+    "fail2ban_filter": ("_brute_force/filter_proof", "_brute_force/fail2ban"),
+    "chamilo_env": ("_settings/env_file", "_portal/dotenv"),
 }
 ENOUGH = 0.85
 # A mistake planted in an engine that changes owners as root must not reach this machine: all but the tree is read-only.
@@ -107,7 +107,7 @@ def mutants(engine: str) -> list[Mutant]:
 
 
 def tests(engine: str) -> list[str]:
-    files = [f"{UNIT}/module_utils/test_{name}.py" for name in ENGINES[engine]]
+    files = [f"{UNIT}/module_utils/{'/test_'.join(name.split('/'))}.py" for name in ENGINES[engine]]
     return [file for file in [*files, f"{UNIT}/modules/test_{engine}.py"] if (ROOT / file).exists()]
 
 

@@ -19,7 +19,7 @@ from tests.testbed import authority, images, vhosts
 from tests.testbed.engine import AROUND, LABEL, ROOT, EngineError, boot_flags, cache, docker, ensure, lock, told, way_in
 
 if TYPE_CHECKING:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+    from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 
 NETWORK = os.environ.get("CHAMILO_TESTBED_NETWORK", "chamilo-testbed")
 PREFIX = LABEL.split("=")[0]
@@ -100,7 +100,7 @@ class Host:
 
     def http(self, url: str, **options: Any) -> Answer:
         """One request from outside. A path alone is asked of this host by its public name, over plain http."""
-        from ansible_collections.chamilo.hardening.plugins.module_utils._wire import fetch
+        from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import fetch
 
         if url.startswith("/"):
             url = f"http://{self.domain}{url}"

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from ansible.cli.playbook import PlaybookCLI
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _program
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _preflight
 from tests import run
 
@@ -98,7 +98,7 @@ def refused(values: dict[str, Any]) -> list[str]:
 def test_a_command_of_the_documentation_parses(command: str) -> None:
     program, *words = shlex.split(command)
     if program == "chamilo-hardening":
-        _program._parser("0").parse_args(words)
+        main._parser("0").parse_args(words)
     elif program == "ansible-playbook":
         cli = PlaybookCLI([program, *words])
         cli.init_parser()

@@ -79,7 +79,7 @@ def test_sources_say_whose_they_are_and_under_which_licence(path: Path) -> None:
     if lines[0].startswith("#!"):
         lines = lines[1:]
     assert lines[:3] == HEADER
-    if path.parent.name in ("module_utils", "plugin_utils", "_audit", "_attacks"):
+    if {"module_utils", "plugin_utils"} & set(path.parts):
         assert lines[3] == "# Private to this collection: it can change at any time."
 
 

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What runs on the host as root opens nothing below the portal's tree by a plain path.
 
-The web user may have put a link, a pipe or a device there. Such files are opened by ``_links.open_regular``,
-``_links.read_guarded`` or ``_configuration.Tree``, or by a name in a directory that is open already (``dir_fd``).
+The web user may have put a link, a pipe or a device there. Such files are opened by ``paths.open_regular``,
+``paths.read_guarded`` or ``configuration.Tree``, or by a name in a directory that is open already (``dir_fd``).
 """
 
 from __future__ import annotations
@@ -22,42 +22,49 @@ _FIXED = ("/etc/", "/proc/", "/var/lib/chamilo-hardening/", "/run/chamilo-harden
 # Plain opens that were looked at: why they cannot be led astray, and where (file:function).
 REVIEWED = {
     "own state and settings, in directories that root alone can write": """
-        _acme.py:attempts _acme.py:bundle _alert.py:_sent _alert.py:addressee _antivirus.py:_scan_site
-        _antivirus.py:scan _attacks/backups.py:_repository _audit/_traces.py:record _audit/_traces.py:settings
-        _audit/backups.py:_compared
+        _https/acme.py:attempts _https/acme.py:bundle _common/alert.py:_sent _common/alert.py:addressee
+        _uploads/antivirus.py:_scan_site _uploads/antivirus.py:scan _attacks/backups.py:_repository
+        _monitoring/traces.py:record _monitoring/traces.py:settings _audit/backups.py:_compared
         _audit/monitoring.py:_accounts_lost _audit/monitoring.py:_nobody _audit/monitoring.py:_sign
-        _audit/permissions.py:_opened _audit/uploads.py:_late _backup.py:_compare_key _backup.py:_credentials
-        _backup.py:alone _backup.py:holder _backup_commands.py:_restored _backup_key.py:keep_key
-        _backup_portal.py:journal _backup_portal.py:portals _backup_portal.py:remembered _daily.py:_alone
-        _database_account.py:_locked _database_account.py:_remembered _drill.py:_newest _env_memory.py:recall
-        _hsts.py:_read _hsts.py:bound _integrity.py:read _migrate.py:migrate _perms.py:_alone _records.py:note
-        _records.py:read _renewal.py:configurations _settings_memory.py:recall _state.py:holder _state.py:load
-        _state.py:lock _state.py:noted _state.py:peek _unlock.py:sites _updates.py:step _watch.py:configuration
-        _vouch.py:_read _vouch.py:listed _vouch.py:noted _watch.py:pulse _window.py:known _window.py:sites
+        _audit/permissions.py:_opened _audit/uploads.py:_late _backups/backup.py:_compare_key
+        _backups/backup.py:_credentials _backups/backup.py:alone _backups/backup.py:holder
+        _backups/commands.py:_restored _backups/key.py:keep_key _backups/portal.py:journal _backups/portal.py:portals
+        _backups/portal.py:remembered _program/daily.py:_alone _database/accounts.py:_locked
+        _database/accounts.py:_remembered _backups/drill.py:_newest _settings/env_undo.py:recall _https/hsts.py:_read
+        _https/hsts.py:bound _monitoring/integrity.py:read _database/migrate.py:migrate _permissions/walk.py:_alone
+        _common/records.py:note _common/records.py:read _https/renewal.py:configurations _settings/undo_data.py:recall
+        _common/files.py:holder _common/files.py:load _common/files.py:lock _common/files.py:noted
+        _common/files.py:peek _brute_force/unlock.py:sites _updates/releases.py:step
+        _monitoring/watch.py:configuration _permissions/vouch.py:_read _permissions/vouch.py:listed
+        _permissions/vouch.py:noted _monitoring/watch.py:pulse _permissions/window.py:known
+        _permissions/window.py:sites
     """,
-    "the package of the release, which an administrator names": "_package.py:learn",
+    "the package of the release, which an administrator names": "_permissions/package.py:learn",
     "made in a directory of its own, or as another account than root": """
-        _antivirus.py:_take_away _attacks/backups.py:first _attacks/backups.py:read_without_the_key
+        _uploads/antivirus.py:_take_away _attacks/backups.py:first _attacks/backups.py:read_without_the_key
         _attacks/monitoring.py:__enter__ _attacks/permissions.py:_lays _attacks/permissions.py:_opens
-        _attacks/uploads.py:write _backup.py:_put_away _drill.py:_definers _drill.py:_digest
-        _drill.py:_fetch_dump _drill.py:_in_private _drill.py:_load _drill.py:_server _drill.py:_tables
-        _drill.py:_without_tls _fail2ban_filter.py:write _restore.py:_load _restore.py:_make_way
-        _restore.py:_read _restore.py:_write_objects _restore.py:_write_triggers _restore.py:stage_database
+        _attacks/uploads.py:write _backups/backup.py:_put_away _backups/drill.py:_definers _backups/drill.py:_digest
+        _backups/drill.py:_fetch_dump _backups/drill.py:_in_private _backups/drill.py:_load _backups/drill.py:_server
+        _backups/drill.py:_tables _backups/drill.py:_without_tls _brute_force/filter_proof.py:write
+        _backups/restore.py:_load _backups/restore.py:_make_way _backups/restore.py:_read
+        _backups/restore.py:_write_objects _backups/restore.py:_write_triggers _backups/restore.py:stage_database
         guide_prove.py:main
     """,
     "configuration, packages and certificates of the host, in directories of root's": """
-        _acme.py:_adopt _acme.py:self_sign _audit/https.py:_from_file _audit/https.py:_lineage
-        _audit/updates.py:_versions _certificate.py:complaint _fail2ban.py:interpreter _fail2ban_filter.py:read
-        _links.py:_in_fstab _links.py:file_systems _links.py:mounts _links.py:served_by_users _machine.py:_listening
-        _obstacles.py:_lock_holder
-        _php_settings.py:_text _renewal.py:_file_serial _renewal.py:_watch _running.py:_text
+        _https/acme.py:_adopt _https/acme.py:self_sign _audit/https.py:_from_file _audit/https.py:_lineage
+        _audit/updates.py:_versions _portal/certificate.py:complaint _brute_force/fail2ban.py:interpreter
+        _brute_force/filter_proof.py:read _common/paths.py:_in_fstab _common/paths.py:file_systems
+        _common/paths.py:mounts _common/paths.py:served_by_users _common/services.py:_listening
+        _portal/obstacles.py:_lock_holder _portal/php_ini.py:_text _https/renewal.py:_file_serial
+        _https/renewal.py:_watch _portal/processes.py:_text
     """,
     "a directory to begin with, from which names are followed step by step": """
-        _acme.py:_challenge _antivirus.py:_tops _links.py:open_path _perms.py:_walked
-        _audit/_unvouched.py:__init__ _monitoring.py:_could_run _vouch.py:unlike _restore.py:_open_roots_alone
+        _https/acme.py:_challenge _uploads/antivirus.py:_tops _common/paths.py:open_path _permissions/walk.py:_walked
+        _monitoring/unvouched.py:__init__ _monitoring/daily.py:_could_run _permissions/vouch.py:unlike
+        _backups/restore.py:_open_roots_alone
     """,
-    "a checksum alone is made of it, and the last link is not followed": "_integrity.py:_checksum",
-    "an open descriptor, in the directory of secrets of systemd's or root's": "_database.py:secret_file",
+    "a checksum alone is made of it, and the last link is not followed": "_monitoring/integrity.py:_checksum",
+    "an open descriptor, in the directory of secrets of systemd's or root's": "_portal/database.py:secret_file",
 }
 
 
@@ -103,7 +110,7 @@ def _found() -> set[str]:
 def test_nothing_below_the_tree_is_opened_by_a_plain_path() -> None:
     reviewed = {where for places in REVIEWED.values() for where in places.split()}
     found = _found()
-    assert found - reviewed == set(), "open it by _links.open_regular or read_guarded"
+    assert found - reviewed == set(), "open it by paths.open_regular or read_guarded"
     assert reviewed - found == set(), "these do not open anything by a plain path any more"
 
 

@@ -18,13 +18,9 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.filter.core import regex_replace
 from ansible.template import Templar, trust_as_template
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import (
-    _advisories,
-    _database,
-    _nginx,
-    _site,
-    _transaction,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database, discovery, nginx
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _preflight
 from tests.tools import ways_in
 
@@ -79,7 +75,9 @@ def test_roles_and_playbooks_make_the_word_of_a_domain_as_modules_do() -> None:
     assert rule in (ROOT / "playbooks" / "restore.yml").read_text(encoding="utf-8")
     environment = jinja2.Environment()
     environment.filters["regex_replace"] = regex_replace
-    assert environment.from_string(f"{{{{ 'a-B.test' | {rule} }}}}").render() == _site.word("a-B.test") == "a__b_test"
+    assert (
+        environment.from_string(f"{{{{ 'a-B.test' | {rule} }}}}").render() == discovery.word("a-B.test") == "a__b_test"
+    )
 
 
 @pytest.mark.parametrize("word", ["plain", 'a"b', "a\\b", "\\\\n", "a\\", "it's #1; ä€", "two\nlines", " "])
@@ -90,13 +88,13 @@ def test_restore_writes_a_login_as_the_clients_of_the_database_read_it(word: str
     written = Templar(DataLoader(), variables=given).template(
         trust_as_template(task["ansible.builtin.copy"]["content"])
     )
-    assert written == f"[client]\nuser={_database._option(word)}\npassword={_database._option(word + '2')}\n"
+    assert written == f"[client]\nuser={database._option(word)}\npassword={database._option(word + '2')}\n"
 
 
 def test_what_nginx_takes_once_is_looked_for_and_written_as_it_is_announced() -> None:
     rule = load(ROOT / "roles/common/vars/main.yml")["_chamilo_common_once"]
     announced = dict(re.findall(r"'([a-z_]+)': '([^']+)'", rule))
-    assert sorted(announced) == sorted(_nginx.ONCE)
+    assert sorted(announced) == sorted(nginx.ONCE)
     text = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("roles/*/templates/nginx/*.j2"))
     for name, value in announced.items():
         assert f" '{name}' not in _chamilo_common_said %}}" in text
@@ -113,11 +111,11 @@ def test_variables_carry_the_name_of_the_collection_and_the_role(role: str) -> N
 
 
 def test_the_parts_of_a_section_are_those_that_undo_knows() -> None:
-    files = [*(ROOT / "roles").glob("*/tasks/*.yml"), *(ROOT / "plugins/module_utils").glob("*.py")]
+    files = [*(ROOT / "roles").glob("*/tasks/*.yml"), *(ROOT / "plugins/module_utils").rglob("*.py")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
     # name: "https:{{ chamilo_site }}.part", or f"https:{site}.part"
     found = re.findall(r'"[a-z_]+:\{+ ?[a-z_.]*site ?\}+\.(\w+)"', text)
-    assert sorted(set(found)) == sorted(_transaction.PARTS)
+    assert sorted(set(found)) == sorted(engine.PARTS)
 
 
 def test_playbooks_read_only_variables_that_are_known() -> None:
@@ -354,7 +352,7 @@ def test_the_table_of_ways_in_says_what_the_roles_refuse_and_what_the_advisories
         way.address for way in ways if any(re.match(rf"/(?:{one})(?:/|$)", way.address) for one in refused)
     ]
     assert [one for one in refused if not any(re.match(rf"/(?:{one})(?:/|$)", address) for address in closed)] == []
-    stops = {one: item.controls for item in _advisories.ADVISORIES for one in item.ids.split(", ")}
+    stops = {one: item.controls for item in advisories.ADVISORIES for one in item.ids.split(", ")}
     wrong = [
         (way.address, hole, control)
         for way in ways
@@ -387,13 +385,13 @@ def test_a_file_of_the_whole_host_says_the_same_whichever_portal_it_is_written_f
 
 def test_only_what_comes_before_every_change_says_that_nothing_was_changed() -> None:
     """In the middle of a run, sections before it did change something: what a task left alone is named."""
-    first = {"playbooks/harden.yml", "plugins/action/guide_preflight.py", "plugins/module_utils/_obstacles.py"}
+    first = {"playbooks/harden.yml", "plugins/action/guide_preflight.py", "plugins/module_utils/_portal/obstacles.py"}
     commands = {
-        "_backup_commands",
-        "_backup_portal",
-        "_program",
-        "_restore",
-        "_window",
+        "_backups/commands",
+        "_backups/portal",
+        "_program/main",
+        "_backups/restore",
+        "_permissions/window",
     }  # of the host program, and of the playbook restore
     first |= {"playbooks/restore.yml", *(f"plugins/module_utils/{name}.py" for name in commands)}
     files = [*(ROOT / "plugins").rglob("*.py"), *YAML_FILES]

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _attacks, _audit, _control
+from ansible_collections.chamilo.hardening.plugins.module_utils import _attacks, _audit
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import control as common_control
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _preflight
 from tests.tools import controls_table
 
@@ -58,19 +59,19 @@ def test_the_sections_are_those_of_the_guide_in_its_order() -> None:
 @pytest.mark.parametrize("section", present(CHECK_FILES, "guide_audit"))
 def test_every_control_has_a_check_or_says_why_not(section: str) -> None:
     wanted = {control.id for control in TABLE.of(section) if not control.unchecked}
-    registered = {name for name, function in _control.checks.items() if section_of(function) == section}
+    registered = {name for name, function in common_control.checks.items() if section_of(function) == section}
     assert registered == wanted
 
 
 @pytest.mark.parametrize("section", present(ATTACK_FILES, "guide_prove"))
 def test_every_attack_that_is_not_pending_is_written_and_no_other(section: str) -> None:
     wanted = {control.id for control in TABLE.of(section) if control.attack.written}
-    registered = {name for name, function in _control.attacks.items() if section_of(function) == section}
+    registered = {name for name, function in common_control.attacks.items() if section_of(function) == section}
     assert registered == wanted, "take pending out of meta/controls.yml when an attack is written"
 
 
 def test_checks_and_attacks_stand_in_the_file_of_their_section() -> None:
-    for name, function in [*_control.checks.items(), *_control.attacks.items()]:
+    for name, function in [*common_control.checks.items(), *common_control.attacks.items()]:
         assert TABLE.control(name).section == section_of(function), name
 
 

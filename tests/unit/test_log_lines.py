@@ -15,14 +15,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _fail2ban_filter, _forecast, _watch
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import (
-    _compromise,
-    _persistence,
-    brute_force,
-    database,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._forecast import Log, Rules, forecast
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import brute_force, database
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import filter_proof
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import forecast as brute_force_forecast
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import Log, Rules, forecast
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise, persistence, watch
 
 NOW = 1795611600.0  # 2026-11-25 13:00 UTC
 DATE = "[25/Nov/2026:12:59:00 +0000]"
@@ -77,19 +74,19 @@ _FILLERS = (
 )
 # How a pattern is applied where that is no search through the whole text.
 _METHODS = {
-    "_forecast._LINE": "match",
-    "_forecast._REQUEST": "match",
-    "_forecast.LOGIN": "fullmatch",
-    "_forecast.REFUSED": "match",
-    "_watch.LOGIN": "fullmatch",
-    "_compromise._ANSWERED": "match",
-    "_persistence._SCRIPT": "fullmatch",
-    "_persistence._ASSIGNS": "fullmatch",
-    "_persistence._SERVERS": "fullmatch",
-    "_persistence._CRONS": "fullmatch",
-    "_persistence._RUNS_SCRIPTS": "fullmatch",
-    "_compromise._EXPLOITS": "match",
-    "_fail2ban_filter._VISIT": "match",
+    "forecast._LINE": "match",
+    "forecast._REQUEST": "match",
+    "forecast.LOGIN": "fullmatch",
+    "forecast.REFUSED": "match",
+    "watch.LOGIN": "fullmatch",
+    "compromise._ANSWERED": "match",
+    "persistence._SCRIPT": "fullmatch",
+    "persistence._ASSIGNS": "fullmatch",
+    "persistence._SERVERS": "fullmatch",
+    "persistence._CRONS": "fullmatch",
+    "persistence._RUNS_SCRIPTS": "fullmatch",
+    "compromise._EXPLOITS": "match",
+    "filter_proof._VISIT": "match",
     "brute_force._REQUEST": "match",
 }
 
@@ -109,11 +106,11 @@ _SAMPLES = {"_ACCESS", "_USER", "_QUOTED", "_SYSLOG", "_SANITISED", "_ADDRESS", 
 PATTERNS = [
     *(
         found
-        for module in (_forecast, _watch, _compromise, _persistence, brute_force, database)
+        for module in (brute_force_forecast, watch, compromise, persistence, brute_force, database)
         for found in _named(module)
     ),
     # The others there meet lines of our own.
-    *(found for found in _named(_fail2ban_filter) if found[0].rpartition(".")[2] not in _SAMPLES),
+    *(found for found in _named(filter_proof) if found[0].rpartition(".")[2] not in _SAMPLES),
 ]
 
 
@@ -148,9 +145,9 @@ def test_a_pattern_takes_as_long_as_its_line(name: str, pattern: re.Pattern[Any]
 def test_a_cron_line_takes_as_long_as_it_is(filler: str) -> None:
     def seconds(line: str) -> float:
         began = time.process_time()
-        _persistence.is_documented(line, ["/srv/campus", "/var/www/campus/releases/7"], ())
-        list(_persistence._settings(line))
-        _persistence.starts(line)
+        persistence.is_documented(line, ["/srv/campus", "/var/www/campus/releases/7"], ())
+        list(persistence._settings(line))
+        persistence.starts(line)
         return time.process_time() - began
 
     for start in ("", "* * * * * ", "* * * * * php /srv/campus/bin/console app:x ", "* * * * * php /srv/x.php "):
@@ -173,14 +170,14 @@ def test_long_lines_hide_no_failed_logins_and_cost_no_time(tmp_path: Any) -> Non
     log = tmp_path / "access.log"
     log.write_bytes(_failed(9) + b"".join(_long_lines()) + _failed(9))
     began = time.process_time()
-    found = _watch._failures(str(log), NOW - 300)
+    found = watch._failures(str(log), NOW - 300)
     assert found.count(b"203.0.113.3") == 2 and time.process_time() - began < 10
 
 
 def test_long_lines_are_left_out_of_the_forecast(tmp_path: Any) -> None:
     log = tmp_path / "access.log"
     log.write_bytes(_failed(9) + b"".join(_long_lines()) + _failed(9))
-    rules = Rules(frozenset({_forecast.BANS, *_forecast.REFUSED}), attempts=2)
+    rules = Rules(frozenset({brute_force_forecast.BANS, *brute_force_forecast.REFUSED}), attempts=2)
     began = time.process_time()
     found = forecast([Log(str(log))], rules, NOW)
     assert time.process_time() - began < 10 and found["whole"]
@@ -188,24 +185,24 @@ def test_long_lines_are_left_out_of_the_forecast(tmp_path: Any) -> None:
 
 
 def test_long_lines_cost_no_time_where_visitors_are_counted(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_fail2ban_filter, "LOG_BYTES", 1 << 26)
+    monkeypatch.setattr(filter_proof, "LOG_BYTES", 1 << 26)
     log = tmp_path / "access.log"
     log.write_bytes(_failed(9) + b"".join(_long_lines()) + _failed(9))
     began = time.process_time()
-    _fail2ban_filter.log_summary(str(log))
+    filter_proof.log_summary(str(log))
     assert time.process_time() - began < 10
 
 
 def test_a_log_without_an_end_of_line_is_read_in_pieces(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a web user leaves it who makes a file of a terabyte that holds nothing."""
-    monkeypatch.setattr(_watch, "_MOST", 64 << 20)
+    monkeypatch.setattr(watch, "_MOST", 64 << 20)
     log = tmp_path / "access.log"
     log.write_bytes(_failed(9))
     with log.open("r+b") as file:
         file.truncate(1 << 40)
     began = time.process_time()
-    with pytest.raises(_watch.WatchError, match="grew by more than 64 MB"):
-        _watch._failures(str(log), NOW - 300)
+    with pytest.raises(watch.WatchError, match="grew by more than 64 MB"):
+        watch._failures(str(log), NOW - 300)
     assert time.process_time() - began < 10
 
 
@@ -216,8 +213,8 @@ def test_what_is_no_log_is_told_and_not_waited_for(tmp_path: Any, kind: str) -> 
         os.mkfifo(log)
     else:
         log.symlink_to("/dev/zero")
-    with pytest.raises(_watch.WatchError, match="failed logins are not seen"):
-        _watch._failures(str(log), NOW - 300)
-    assert forecast([Log(str(log))], Rules(frozenset({_forecast.BANS})), NOW)["said"]
-    with pytest.raises(_fail2ban_filter.FilterError, match="cannot be read"):
-        _fail2ban_filter.log_summary(str(log))
+    with pytest.raises(watch.WatchError, match="failed logins are not seen"):
+        watch._failures(str(log), NOW - 300)
+    assert forecast([Log(str(log))], Rules(frozenset({brute_force_forecast.BANS})), NOW)["said"]
+    with pytest.raises(filter_proof.FilterError, match="cannot be read"):
+        filter_proof.log_summary(str(log))

@@ -17,8 +17,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 
 _CONFIGURATION = "/etc/chamilo-hardening"
 _STATE = "/var/lib/chamilo-hardening"

@@ -11,16 +11,16 @@ import secrets
 import socket
 from dataclasses import replace
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
     Account,
     DatabaseError,
     Reader,
     authority,
     writing,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
 
 _PORT = 3306
 _SECONDS = 5

@@ -16,20 +16,20 @@ import socket
 import ssl
 import time
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _accounts, _monitoring, _watch
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _compromise
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import Reader, writing
-from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise, daily, watch
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader, writing
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 
 _ADDRESSES = 20
 
 
 def _watched(inside: Inside) -> str:
     """The word under which section monitoring knows this portal."""
-    for site in _monitoring.sites():
-        if os.path.realpath(str(_watch.configuration(site)["root"])) == os.path.realpath(inside.site.root):
+    for site in daily.sites():
+        if os.path.realpath(str(watch.configuration(site)["root"])) == os.path.realpath(inside.site.root):
             return site
     return ""
 
@@ -42,11 +42,11 @@ def make_an_error(inside: Inside) -> Finding:
     site = _watched(inside)
     if not site:
         return failed(_NOBODY)
-    known = _watch.configuration(site)
-    problem = _monitoring.log_test(known)
+    known = watch.configuration(site)
+    problem = daily.log_test(known)
     if problem:
         return failed(problem)
-    fresh = time.time() - float(_watch.pulse(site).get("at", 0)) < 900
+    fresh = time.time() - float(watch.pulse(site).get("at", 0)) < 900
     if not fresh:
         return failed(f"An error of the application is in {known['log']}, but monit does not look at it.")
     return passed(f"An error of the application is in {known['log']}, at which monit looked within the last minutes.")
@@ -57,10 +57,10 @@ def guess_from_many_addresses(inside: Inside) -> Finding:
     site = _watched(inside)
     if not site:
         return failed(_NOBODY)
-    before = _watch.logins(site).text
+    before = watch.logins(site).text
     for last in range(2, _ADDRESSES + 2):
         _guess(inside, f"127.0.0.{last}")
-    seen = _watch.logins(site)
+    seen = watch.logins(site)
     if not seen.alarm:
         return failed(
             f"{_ADDRESSES} wrong passwords from as many addresses raised no alarm. {before} After: {seen.text}"
@@ -97,7 +97,7 @@ def make_an_administrator(inside: Inside) -> Finding:
     if not site:
         return failed(_NOBODY)
     reader = Reader.of_site(inside.site)
-    expected = _accounts.review(reader, 90, ()).administrators
+    expected = accounts.review(reader, 90, ()).administrators
     name = f"intruder-{secrets.token_hex(4)}"
     roles = 'a:1:{i:0;s:10:"ROLE_ADMIN";}'
     columns = "username, username_canonical, email, password, salt, roles, status, active, created_at, updated_at"
@@ -107,7 +107,7 @@ def make_an_administrator(inside: Inside) -> Finding:
             (name, name, roles),
         )
     try:
-        found = _accounts.review(Reader.of_site(inside.site), 90, expected).strangers
+        found = accounts.review(Reader.of_site(inside.site), 90, expected).strangers
     finally:
         with writing(reader.account) as ask:
             ask("DELETE FROM `user` WHERE username = %s", (name,))
@@ -123,7 +123,7 @@ def change_a_file(inside: Inside) -> Finding:
         return failed(_NOBODY)
     name = f"public/main/chamilo-hardening-{secrets.token_hex(4)}.txt"
     with _planted(inside, name, ""):
-        found = _monitoring.compare(site)
+        found = daily.compare(site)
     if name not in (*found.added, *found.unvouched):
         return failed(f"{name} was put there, and the comparison with the list did not see it.")
     return passed("A new file below public/main was seen by the comparison with the list.")
@@ -133,7 +133,7 @@ def change_a_file(inside: Inside) -> Finding:
 def leave_a_back_door(inside: Inside) -> Finding:
     name = f"var/upload/chamilo-hardening-{secrets.token_hex(4)}.php"
     with _planted(inside, name, "<?php // nothing\n"):
-        signs = _compromise.trace(Look(inside.site, dict(_monitoring.OPTIONS))).signs
+        signs = compromise.trace(Look(inside.site, dict(daily.OPTIONS))).signs
     if not any(name in sign for sign in signs):
         return failed(f"PHP was left in {name}, and the search for signs of a break-in did not find it.")
     if not _watched(inside):

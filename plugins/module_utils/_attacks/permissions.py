@@ -16,9 +16,9 @@ import secrets
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 
 _PUBLIC_PASSPHRASE = "your_secret_passphrase"  # Chamilo ships it; everybody knows it
 _MANY = 200  # files of each kind that are tried

@@ -10,11 +10,11 @@ import re
 import secrets
 from collections.abc import Iterator
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
-from ansible_collections.chamilo.hardening.plugins.module_utils._canary import Visitor, canary, here
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._canary import Visitor, canary, here
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 
 # A page of the application, and a script of its own that takes a session number as a parameter (CVE-2026-31940).
 _PAGE = "/"

@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 
 _WAYS = (
     "/main/install/",

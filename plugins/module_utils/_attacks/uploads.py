@@ -18,12 +18,12 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
-from ansible_collections.chamilo.hardening.plugins.module_utils._canary import Visitor, canary, here
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, attack, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Door, Look
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._canary import Visitor, canary, here
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look
 
 # By which the portal is asked to take it.
 _OFFERED = (

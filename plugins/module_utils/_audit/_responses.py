@@ -10,8 +10,8 @@ import os
 import re
 from collections.abc import Mapping
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
 
 MISSING = "/chamilo-hardening-looks-for-what-is-not-there"
 API = "/api/users"  # needs a token, and asking without one is no login attempt

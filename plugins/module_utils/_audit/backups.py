@@ -22,8 +22,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _backup_key, _env
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import key as backups_key
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
+    PASS,
+    Finding,
+    check,
+    failed,
+    passed,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import (
     RECORDS,
     SETTINGS,
     Budget,
@@ -35,13 +43,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces i
     tail,
     walk,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import shown, web_users
-from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import PASS, Finding, check, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._links import open_regular
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job, jobs, named
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import word
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import shown, web_users
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import word
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, jobs, named
 
 OURS = "backups.json"
 PLACES = (
@@ -280,7 +287,7 @@ def _is_complete(dump: Dump) -> bool | None:
 
 @check("backups_files")
 def files(look: Look) -> Finding:
-    environment = _env.read(Tree(), look.root, web_user=look.site.php.user)
+    environment = dotenv.read(Tree(), look.root, web_user=look.site.php.user)
     stores = [name for name in environment.sources if _is_store(name) and environment.secret(name)]
     if stores:
         return failed(
@@ -358,13 +365,13 @@ def _compared(look: Look, ours: Finding) -> Finding:
         raise Unseen(f"there is no {path}, so the backups of this host are those of other portals")
     with open(path, encoding="utf-8") as stream:
         key = stream.read()
-    if _backup_key.fingerprint(key, proof["salt"]) != proof["fingerprint"]:
+    if backups_key.fingerprint(key, proof["salt"]) != proof["fingerprint"]:
         return failed(
             f"The copy of the backup key on the controller ({copy}) is not the key in {path}: without a copy of that "
             "one the backups are lost with the host. Put the right copy there, or move the wrong one away and run the "
             "playbook harden, which fetches another."
         )
-    if look.options.get("key_holder") in ("", _backup_key.machine()):
+    if look.options.get("key_holder") in ("", backups_key.machine()):
         raise Unseen(f"this host runs the audit itself, so {copy} is no copy elsewhere. Run it where the copy is")
     return passed(f"{ours.evidence} The key is the same as that of the controller now ({copy}).")
 

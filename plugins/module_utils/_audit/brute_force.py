@@ -20,11 +20,11 @@ import stat
 import time
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _fail2ban, _machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._compromise import USUAL_LOGS
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import RECORDS, names, tail
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.passwords import on_every_portal, whole_number
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban as brute_force_fail2ban
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError, Jail
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     PASS,
     Finding,
     check,
@@ -32,9 +32,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._control import 
     not_applicable,
     passed,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._fail2ban import Fail2banError, Jail
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Door, Look, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._running import processes, said
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.compromise import USUAL_LOGS
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import RECORDS, names, tail
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import processes, said
 
 LOGINS = ("/login_json", "/login/ldap/check", "/api/authentication_token")
 UNLOCK = ("/usr/local/sbin/chamilo-hardening", "/usr/local/sbin/chamilo-unlock")
@@ -192,7 +193,7 @@ def jails(look: Look) -> list[Jail] | None:
     if not look.as_root:
         raise Unseen("the running fail2ban answers root only")
     try:
-        return _fail2ban.running()
+        return brute_force_fail2ban.running()
     except Fail2banError as problem:
         raise Unseen(str(problem)) from problem
 
@@ -220,7 +221,7 @@ def counted(look: Look) -> dict[tuple[str, str], list[str]]:
     lines += [line for _label, line in _own_forgeries(look)]
     found = look.once(watching)
     try:
-        answers = _fail2ban.matches(found, lines)
+        answers = brute_force_fail2ban.matches(found, lines)
     except Fail2banError as problem:
         raise Unseen(str(problem)) from problem
     return {
@@ -240,7 +241,9 @@ def _harmless(log: Log) -> list[str]:
 def fail2ban(look: Look) -> Finding:
     found = look.once(jails)
     if found is None:
-        return failed(f"fail2ban {'does not run' if _fail2ban.is_installed() else 'is not installed'} on this host.")
+        return failed(
+            f"fail2ban {'does not run' if brute_force_fail2ban.is_installed() else 'is not installed'} on this host."
+        )
     visitors = look.once(logs)
     proxies = [log for log in visitors if _within(log.address, look.options.get("trusted_proxies") or [])]
     if proxies:
@@ -397,7 +400,7 @@ class _Writer:
         self.server = {"nginx": "nginx", "apache": "apache2"}.get(look.site.web.name, "")
         self.processes = [one for one in look.once(processes) if one.user == self.uid and one.name != self.server]
         # It prints what it would do, and does nothing.
-        self.rotations = _machine.run(_ROTATION, 30)[1].split("\nrotating pattern: ")[1:]
+        self.rotations = services.run(_ROTATION, 30)[1].split("\nrotating pattern: ")[1:]
 
     def may(self, owner: int, group: int, mode: int) -> bool:
         bits = stat.S_IWOTH | (stat.S_IWGRP if group in self.groups else 0)

@@ -16,13 +16,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _host
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import head, names, tail
-from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, check, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._running import processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, check, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import head, names, tail
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host as portal_host
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import processes
 
 ALLOWED = ("SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "ALTER", "DROP", "INDEX")
 _ADMINISTRATORS = ("root", "admin", "mysql", "mariadb.sys", "debian-sys-maint")
@@ -382,7 +382,7 @@ def _listening(look: Look) -> list[str] | None:
     if not look.as_root:
         raise Unseen("which addresses the database server listens on can be seen as root only")
     owned = {link for process in servers for link in _links(f"/proc/{process.pid}/fd")}
-    return list(_host.listening(Tree(), {link[8:-1] for link in owned if link.startswith("socket:[")}))
+    return list(portal_host.listening(Tree(), {link[8:-1] for link in owned if link.startswith("socket:[")}))
 
 
 def _is_ours(pid: int) -> bool:

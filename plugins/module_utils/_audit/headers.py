@@ -11,15 +11,15 @@ from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import responses, unseen, where
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     Finding,
     check,
     failed,
     not_applicable,
     passed,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 
 NOSNIFF = "X-Content-Type-Options"
 FRAMES = "X-Frame-Options"

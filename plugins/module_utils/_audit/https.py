@@ -15,11 +15,10 @@ import ssl
 from collections.abc import Iterable, Sequence
 from typing import Union
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _x509
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING, responses, where
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import head
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.brute_force import VICTIM, logs
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import x509
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     Finding,
     check,
     failed,
@@ -27,10 +26,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._control import 
     not_assessed,
     passed,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._hsts import full_from
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Door, Look, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job, jobs, named
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import (
     ANY_CIPHER,
     MOVED,
     Answer,
@@ -39,7 +35,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._wire import (
     only,
     tls_context,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._x509 import Certificate, CertificateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.x509 import Certificate, CertificateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._https.hsts import full_from
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import head
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, jobs, named
 
 DAYS_LEFT = 14
 HSTS = "Strict-Transport-Security"
@@ -104,7 +104,7 @@ def _served(door: Door) -> Certificate:
     found = shake(door, tls_context(verify=False, ciphers=ANY_CIPHER))
     if not found.certificate:
         raise Unseen(f"{_called(door)} showed no certificate: {found.error}")
-    return _x509.parse(found.certificate)
+    return x509.parse(found.certificate)
 
 
 @check("https_certificate")
@@ -446,6 +446,6 @@ def _text(path: str) -> str:
 def _from_file(path: str) -> Certificate:
     with open(path, encoding="ascii", errors="replace") as file:
         try:
-            return _x509.first_of(file.read())
+            return x509.first_of(file.read())
         except CertificateError as problem:
             raise Unseen(f"{path}: {problem}") from problem

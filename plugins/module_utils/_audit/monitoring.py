@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _fail2ban
-from ansible_collections.chamilo.hardening.plugins.module_utils._accounts import LOCKED
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _compromise
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, check, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise as monitoring_compromise
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import (
     RECORDS,
     SETTINGS,
     head,
@@ -27,12 +28,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces i
     names,
     settings,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import shown
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, check, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError, Row
-from ansible_collections.chamilo.hardening.plugins.module_utils._fail2ban import Fail2banError
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs, named, processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import shown
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import LOCKED
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Row
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, processes
 
 OURS = "monitoring.json"
 _DAY, _MONTH = 26, 31 * 24  # hours
@@ -71,7 +71,7 @@ _LOGROTATE = ("/etc/logrotate.conf", "/etc/logrotate.d/*")
 
 def signs(look: Look) -> list[str]:
     """What points to an earlier break-in, one line each, for the top of the report."""
-    return list(look.once(_compromise.trace).signs)
+    return list(look.once(monitoring_compromise.trace).signs)
 
 
 def _texts(_look: Look) -> Mapping[str, str]:
@@ -298,7 +298,7 @@ def _mailing_jails(look: Look) -> list[str]:
     if not look.as_root:
         return []
     try:
-        found = _fail2ban.running() or []
+        found = fail2ban.running() or []
     except Fail2banError:  # only a hint hangs on it
         return []
     return [jail.name for jail in found if any("mail" in action for action in jail.actions)]
@@ -345,7 +345,7 @@ def _accounts_lost(look: Look) -> str:
 @check("monitoring_accounts")
 def accounts(look: Look) -> Finding:
     row, days = look.once(_people), _days(look)
-    admins = [admin for admin in look.once(_compromise.administrators) if admin["active"] == "1"]
+    admins = [admin for admin in look.once(monitoring_compromise.administrators) if admin["active"] == "1"]
     listed = names(shown(admin["username"] or "") for admin in admins)
     says = (
         f"Of {row['everybody']} accounts {row['dormant']} were not used for {days} days, {row['never']} never, "
@@ -396,7 +396,7 @@ def integrity(look: Look) -> Finding:
 
 @check("monitoring_compromise")
 def compromise(look: Look) -> Finding:
-    found = look.once(_compromise.trace)
+    found = look.once(monitoring_compromise.trace)
     if found.signs:
         return failed(
             f"{len(found.signs)} signs that somebody was in here, for a person to judge: {'; '.join(found.signs)}."

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, check, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, check, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 
 _KEYS = ("length", "lowercase", "uppercase", "numeric", "specials")
 _BUILT_IN = {"length": 5, "lowercase": 0, "uppercase": 0, "numeric": 2, "specials": 1}

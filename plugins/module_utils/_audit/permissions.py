@@ -16,8 +16,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import API, MISSING, PAGES
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import RECORDS, head
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
+    Finding,
+    check,
+    failed,
+    not_assessed,
+    passed,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import read_guarded
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import RECORDS, head
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import (
     Identity,
     Seen,
     group_name,
@@ -28,20 +37,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree imp
     user_name,
     web_users,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
-    Finding,
-    check,
-    failed,
-    not_assessed,
-    passed,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._links import read_guarded
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Door, Look, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._php_settings import is_on, settings
-from ansible_collections.chamilo.hardening.plugins.module_utils._running import Process, processes, said
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import is_on, settings
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process, processes, said
 
 PUBLIC_PASSPHRASE = "your_secret_passphrase"  # Chamilo ships it; everybody knows it
 _FAULTS = 4  # in one piece of evidence

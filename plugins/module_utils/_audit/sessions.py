@@ -11,17 +11,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _apache, _nginx
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import PAGES
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import php_user
-from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Directive, Tree, walk
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import Finding, check, failed, passed
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Door, Look, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._php_settings import faces, of_face, settings
-from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs, longest_pause, named
-from ansible_collections.chamilo.hardening.plugins.module_utils._sessions import options
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, check, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import php_user
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, nginx
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Directive, Tree, walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import faces, of_face, settings
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, longest_pause, named
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.symfony_sessions import options
 
 HOUR = 3600
 GRACE = 300
@@ -153,7 +153,7 @@ def stored(look: Look) -> int:
 
 def taken_away(look: Look) -> bool:
     """Whether each virtual host of the portal hands requests on without the cookie of "Remember me"."""
-    parser = {"nginx": _nginx, "apache": _apache}.get(look.site.web.name)
+    parser = {"nginx": nginx, "apache": apache}.get(look.site.web.name)
     if parser is None:
         return False
     serving, _fallback = parser.answering(parser.servers(parser.parse(Tree())), look.site.domain)

@@ -12,20 +12,20 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _advisories
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._traces import head, job_of_ours
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     Finding,
     check,
     failed,
     not_assessed,
     passed,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Door, Look, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs, named, said
-from ansible_collections.chamilo.hardening.plugins.module_utils._version import parse as parse_version
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import parse as parse_version
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import head, job_of_ours
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, said
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 
 DAY = 86400
 INSTALLER = (
@@ -53,30 +53,30 @@ def version(look: Look) -> Finding:
         source = "is what the database says; the code no longer names its version"
     if not here:
         return not_assessed("The installed version could be read neither from the code nor from the database.")
-    own, least = parse_version(here), _advisories.LEAST
-    branch = next((each for each in _advisories.BRANCHES if parse_version(each.fixed)[:2] == own[:2]), None)
+    own, least = parse_version(here), advisories.LEAST
+    branch = next((each for each in advisories.BRANCHES if parse_version(each.fixed)[:2] == own[:2]), None)
     for known in filter(None, (least, branch)):
         if own < parse_version(known.fixed):
             words = f"Chamilo {here} {source}. {known.advisory}: {known.hole}; fixed in {known.fixed}.{_more(here)}"
             return failed(words) if look.site.version else not_assessed(words)
-    known_on = datetime.date.fromisoformat(_advisories.DATED)
+    known_on = datetime.date.fromisoformat(advisories.DATED)
     today = datetime.datetime.fromtimestamp(look.now, datetime.timezone.utc).date()
-    if (today - known_on).days > _advisories.DAYS:
+    if (today - known_on).days > advisories.DAYS:
         return not_assessed(
-            f"Chamilo {here} {source}, and no hole in it was known on {_advisories.DATED}. "
+            f"Chamilo {here} {source}, and no hole in it was known on {advisories.DATED}. "
             f"That list is too old to say so today; install a newer version of this collection."
         )
     if branch is None:
         return not_assessed(
-            f"Chamilo {here} {source}, above {least.fixed}, but the list of {_advisories.DATED} "
+            f"Chamilo {here} {source}, above {least.fixed}, but the list of {advisories.DATED} "
             f"knows nothing of the branch {own[0]}.{own[1]}."
         )
-    return passed(f"Chamilo {here} {source}, at or above {branch.fixed}, the newest known fix ({_advisories.DATED}).")
+    return passed(f"Chamilo {here} {source}, at or above {branch.fixed}, the newest known fix ({advisories.DATED}).")
 
 
 def _more(here: str) -> str:
     """How many holes it has, and what stands in their way on this host where it is hardened."""
-    known = _advisories.open_in(here)
+    known = advisories.open_in(here)
     controls = sorted({control for each in known for control in each.controls})
     if not controls:
         return ""

@@ -16,26 +16,31 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _apache
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import (
-    KEPT,
-    shown,
-    tree,
-    web_users,
-    writable_folders,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Directive, Tree, every, walk
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     Finding,
     check,
     failed,
     not_assessed,
     passed,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._php_settings import settings
-from ansible_collections.chamilo.hardening.plugins.module_utils._running import jobs, named, processes, said
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import (
+    KEPT,
+    shown,
+    tree,
+    web_users,
+    writable_folders,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+    Directive,
+    Tree,
+    every,
+    walk,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import settings
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, processes, said
 
 GUIDE = ("exe", "bat", "sh", "php", "phtml", "cgi")
 # Chamilo renames .php to .phps before it looks, and does not know these others.
@@ -250,7 +255,7 @@ def no_override(look: Look) -> Finding:
 
 def _overrides(found: Iterable[Spot]) -> list[str]:
     """Where Apache would obey a .htaccess: the deepest <Directory> that holds the folder decides, None by default."""
-    directives = list(walk(_apache.parse(Tree()).directives))
+    directives = list(walk(apache.parse(Tree()).directives))
     rules = [(block.arguments[0].rstrip("/"), block) for block in every(directives, "directory") if block.arguments]
     rules.sort(key=lambda rule: rule[0].count("/"))
     faults = []

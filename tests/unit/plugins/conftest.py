@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 
 DEBIAN = Path(__file__).parents[1] / "fixtures" / "debian"
 VHOSTS = Path(__file__).parents[2] / "testbed" / "vhosts"

@@ -25,7 +25,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _controls
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -18,7 +18,7 @@ from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from tests.testbed import authority
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _hsts
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import plan
 
 SINCE = "2026-01-01"
 CONFIGURATION = {
@@ -19,11 +19,11 @@ CONFIGURATION = {
     "test": [],
     "hsts": {"mode": "full", "subdomains": [], "files": [{"path": "/etc/hsts.conf", "content": "@hsts@"}], "probe": []},
 }
-STEP = _hsts.Step(_hsts.GUIDE, _hsts.Ramp("full", SINCE, True))
+STEP = hsts.Step(hsts.GUIDE, hsts.Ramp("full", SINCE, True))
 IN_FORCE = {
     "https:campus.hsts": {
-        "generation": plan(_hsts._transaction(CONFIGURATION, STEP)).generation,
-        "files": {"/etc/hsts.conf": "file", _hsts.record_of("campus"): "file"},
+        "generation": plan(hsts._transaction(CONFIGURATION, STEP)).generation,
+        "files": {"/etc/hsts.conf": "file", hsts.record_of("campus"): "file"},
     }
 }
 

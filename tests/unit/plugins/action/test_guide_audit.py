@@ -14,7 +14,7 @@ import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.chamilo.hardening.plugins.action.guide_audit import ActionModule
-from ansible_collections.chamilo.hardening.plugins.module_utils._backup_key import fingerprint
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.key import fingerprint
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 
 WAIVER = {"control": "headers_csp", "reason": "The editor breaks.", "owner": "Anna", "until": "2999-01-01"}

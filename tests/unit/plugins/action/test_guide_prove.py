@@ -13,8 +13,8 @@ from ansible.template import Templar, trust_as_template
 
 from ansible_collections.chamilo.hardening.plugins.action import guide_prove
 from ansible_collections.chamilo.hardening.plugins.action.guide_prove import ActionModule
-from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import FAIL, NOT_ASSESSED, PASS, Finding
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import FAIL, NOT_ASSESSED, PASS, Finding
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 
 

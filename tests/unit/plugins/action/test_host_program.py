@@ -13,16 +13,16 @@ import pytest
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.chamilo.hardening.plugins.action.host_program import ActionModule
-from ansible_collections.chamilo.hardening.plugins.module_utils import _install
-from ansible_collections.chamilo.hardening.plugins.module_utils._alert import Addressee
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import Addressee
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import install
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._program import build
 
 MAIL = Addressee("admin@school.example")
 SEEN = {
-    "made_of": _install._name(build().content, b"1234").hex(),
+    "made_of": install._name(build().content, b"1234").hex(),
     "magic": b"1234".hex(),
     "salt": "x",
-    "told": _install._fingerprint(_install._addressee(MAIL), "x"),
+    "told": install._fingerprint(install._addressee(MAIL), "x"),
 }
 TOLD = {"alert_mail": MAIL.mail, "alert_webhook": ""}
 

@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _backup_key, _backup_portal, _state
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import key, portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.modules import backup_key
 
 
 @pytest.fixture(autouse=True)
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(_backup_portal, "CONFIGURATION", str(tmp_path / "etc"))
-    monkeypatch.setattr(_state, "STATE", str(tmp_path / "state"))
-    monkeypatch.setattr(_backup_key, "machine", lambda: "host")
+    monkeypatch.setattr(portal, "CONFIGURATION", str(tmp_path / "etc"))
+    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(key, "machine", lambda: "host")
     (tmp_path / "etc").mkdir()
     return tmp_path
 
@@ -46,7 +47,7 @@ def test_a_key_is_made_once_for_root_alone_and_can_be_fetched(
     assert path.stat().st_mode & 0o777 == 0o600
     second = call(capsys, elsewhere="controller", password=first["key"])
     assert not second["changed"] and "key" not in second
-    assert second["fingerprint"] == _backup_key.fingerprint(first["key"], "s")
+    assert second["fingerprint"] == key.fingerprint(first["key"], "s")
     assert noted(folders)["ok"] is True
 
 

@@ -13,17 +13,18 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _acme, _transaction
+from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import engine
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_certificate
 from tests.testbed import authority
 
 
 @pytest.fixture
 def run(tmp_path, capsys, monkeypatch):
-    real = _transaction.Engine
-    machine = _transaction.Machine(systemd=False)
-    monkeypatch.setattr(_transaction, "_user", lambda name: os.geteuid())
-    monkeypatch.setattr(_transaction, "_group", lambda name: os.getegid())
+    real = engine.Engine
+    machine = engine.Machine(systemd=False)
+    monkeypatch.setattr(engine, "_user", lambda name: os.geteuid())
+    monkeypatch.setattr(engine, "_group", lambda name: os.getegid())
     monkeypatch.setattr(chamilo_certificate, "Engine", lambda: real(str(tmp_path / "state"), machine))
 
     def call(check=False, **options):
@@ -53,6 +54,6 @@ def test_a_certificate_of_ones_own_is_made_once_and_again_before_it_runs_out(run
 
 
 def test_what_is_refused_fails_with_the_reason(run, monkeypatch):
-    monkeypatch.setattr(_acme, "refusal", lambda domain: f"{domain} has no address.")
+    monkeypatch.setattr(acme, "refusal", lambda domain: f"{domain} has no address.")
     assert run(source="look")["msg"].startswith("campus.test has no address. Set chamilo_https_certificate to files")
     assert "webroot" in run()["msg"]

@@ -11,10 +11,10 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _env_file
-from ansible_collections.chamilo.hardening.plugins.module_utils._machine import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Php, Site, SiteError
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Php, Site, SiteError
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_file
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_env
 
 
@@ -24,7 +24,7 @@ def root(tmp_path, monkeypatch):
     engine = Engine(str(tmp_path / "state"), Machine(lambda _argv, _seconds: (0, ""), systemd=False))
     monkeypatch.setattr(chamilo_env, "discover_environment", lambda *_place: (site, {}))
     monkeypatch.setattr(
-        chamilo_env, "Editor", lambda *found: _env_file.Editor(*found, engine, lambda _site: "one uses it")
+        chamilo_env, "Editor", lambda *found: env_file.Editor(*found, engine, lambda _site: "one uses it")
     )
     (tmp_path / "campus").mkdir()
     (tmp_path / "campus/.env").write_text("APP_ENV=dev\nAPP_SECRET=\n")

@@ -11,18 +11,19 @@ import os
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _hsts, _transaction
+from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts as https_hsts
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import engine
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_hsts
 
 
 @pytest.fixture
 def run(tmp_path, capsys, monkeypatch):
-    real = _transaction.Engine
-    machine = _transaction.Machine(lambda argv, seconds: (0, "inactive"), systemd=False)
+    real = engine.Engine
+    machine = engine.Machine(lambda argv, seconds: (0, "inactive"), systemd=False)
     monkeypatch.setattr(chamilo_hsts, "Engine", lambda: real(str(tmp_path / "state"), machine))
-    monkeypatch.setattr(_hsts, "STATE", str(tmp_path))
-    monkeypatch.setattr(_transaction, "_user", lambda name: os.geteuid())
-    monkeypatch.setattr(_transaction, "_group", lambda name: os.getegid())
+    monkeypatch.setattr(https_hsts, "STATE", str(tmp_path))
+    monkeypatch.setattr(engine, "_user", lambda name: os.geteuid())
+    monkeypatch.setattr(engine, "_group", lambda name: os.getegid())
 
     def call(configuration, check=False):
         arguments = {"configuration": configuration, "_ansible_check_mode": check, "_ansible_diff": True}
@@ -40,8 +41,8 @@ def test_a_step_is_predicted_and_taken_once(run, tmp_path):
     predicted = run(configuration, check=True)
     assert predicted["changed"] and not (tmp_path / "hsts.conf").exists()
     done = run(configuration)
-    assert (done["changed"], done["value"], done["waits"]) == (True, _hsts.GUIDE, [])
-    assert (tmp_path / "hsts.conf").read_text().startswith(f"{_hsts.GUIDE} ")
+    assert (done["changed"], done["value"], done["waits"]) == (True, https_hsts.GUIDE, [])
+    assert (tmp_path / "hsts.conf").read_text().startswith(f"{https_hsts.GUIDE} ")
     assert "@" not in (tmp_path / "hsts.conf").read_text()
     assert not run(configuration)["changed"]
 

@@ -12,8 +12,8 @@ import shutil
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _window
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_perms
 
 
@@ -86,7 +86,7 @@ def test_what_is_excluded_acknowledged_or_a_root_of_its_own(capsys, site):
 
 def test_a_name_can_do_no_harm_wherever_it_is_told(capsys, site, tmp_path_factory, monkeypatch):
     state = tmp_path_factory.mktemp("state")
-    monkeypatch.setattr(_window, "Engine", lambda: Engine(str(state)))
+    monkeypatch.setattr(window, "Engine", lambda: Engine(str(state)))
     esc = "\x1b[2J\n"
     for name in (f"public/build/q{esc}.php", f"src/d{esc}.php", f"var/s{esc}.txt"):
         (site / name).parent.mkdir(parents=True, exist_ok=True)

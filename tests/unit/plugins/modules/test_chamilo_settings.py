@@ -11,8 +11,8 @@ import sys
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _settings_host
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import apply
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_settings
 
 CHECK = "security.check_password"
@@ -44,10 +44,8 @@ class Database:
 @pytest.fixture
 def database(monkeypatch):
     found = Database()
-    monkeypatch.setattr(_settings_host.Reader, "query", lambda self, sql, params=(): found.ask(sql, params))
-    monkeypatch.setattr(
-        chamilo_settings, "Host", lambda *given: _settings_host.Host(*given, transaction=found.transaction)
-    )
+    monkeypatch.setattr(apply.Reader, "query", lambda self, sql, params=(): found.ask(sql, params))
+    monkeypatch.setattr(chamilo_settings, "Host", lambda *given: apply.Host(*given, transaction=found.transaction))
     return found
 
 

@@ -13,10 +13,15 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._perms import PermsError
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Place, Site, Takeover, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._state import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import PermsError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import (
+    Place,
+    Site,
+    Takeover,
+    VirtualHost,
+)
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_site_info
 
 

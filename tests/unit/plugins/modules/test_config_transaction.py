@@ -14,7 +14,7 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _transaction
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import engine as transaction_engine
 from ansible_collections.chamilo.hardening.plugins.modules import config_transaction
 
 
@@ -27,8 +27,8 @@ def run(module: Any, capsys: pytest.CaptureFixture[str], **arguments: Any) -> di
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = _transaction.Machine(lambda argv, seconds: (int(argv[0] == "false"), ""), systemd=False)
-    real = _transaction.Engine
+    machine = transaction_engine.Machine(lambda argv, seconds: (int(argv[0] == "false"), ""), systemd=False)
+    real = transaction_engine.Engine
     monkeypatch.setattr(config_transaction, "Engine", lambda: real(str(tmp_path / "state"), machine))
 
 
@@ -88,5 +88,5 @@ def test_a_secret_that_was_not_set_apart_is_refused(tmp_path: Path, capsys: pyte
 def test_each_example_is_a_plan_that_can_be_meant() -> None:
     tasks = [task["chamilo.hardening.config_transaction"] for task in yaml.safe_load(config_transaction.EXAMPLES)]
     for task in (task for task in tasks if task.get("state") != "absent"):
-        plan = _transaction.plan(task)
+        plan = transaction_engine.plan(task)
         assert plan.files and plan.load

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._control import checks, failed, not_assessed
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site, SiteError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import checks, failed, not_assessed
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site, SiteError
 from ansible_collections.chamilo.hardening.plugins.modules import guide_audit
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 
@@ -113,8 +113,8 @@ def test_the_documented_options_are_those_that_are_taken():
 
 
 def test_last_week_is_looked_at_under_the_rules_that_were_not_seen_in_force(monkeypatch, capsys):
-    from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import VirtualHost
-    from ansible_collections.chamilo.hardening.plugins.module_utils._forecast import Log
+    from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import Log
+    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
 
     given = []
     served = VirtualHost(

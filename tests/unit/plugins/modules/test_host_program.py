@@ -14,7 +14,7 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _install
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import install
 from ansible_collections.chamilo.hardening.plugins.modules import host_program
 
 CONTENT = base64.b64encode(zlib.compress(b"program")).decode()
@@ -34,7 +34,7 @@ def test_the_program_is_unpacked_and_installed(
     monkeypatch.setattr(
         host_program,
         "install",
-        lambda *words, tell, store: installed.append((*words, tell)) or _install.Installed(True, [{"before": ""}]),
+        lambda *words, tell, store: installed.append((*words, tell)) or install.Installed(True, [{"before": ""}]),
     )
     done = run(capsys, content=CONTENT, version="1.2.3", path="/x", _ansible_diff=True)
     assert installed == [(b"program", "1.2.3", "/x", False, None)]
@@ -56,7 +56,7 @@ def test_whom_to_tell_is_handed_on(
     tell: tuple[str, str],
 ) -> None:
     told: list[Any] = []
-    monkeypatch.setattr(host_program, "install", lambda *words, tell, store: told.append(tell) or _install.Installed())
+    monkeypatch.setattr(host_program, "install", lambda *words, tell, store: told.append(tell) or install.Installed())
     run(capsys, content=CONTENT, version="1.2.3", **arguments)
     assert [(one.mail, one.webhook) for one in told] == [tell]
 

@@ -16,8 +16,8 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils import _program 
 
 def test_what_it_imports_comes_along_and_nothing_else() -> None:
     needed = builder.needed(builder.COLLECTION / "plugins/module_utils")
-    assert {"_program", "_transaction", "_state", "_machine", "_wire"} <= set(needed)
-    assert not {"_install", "_inside"} & set(needed)
+    assert {"_program.main", "_transaction.engine", "_common.files", "_common.services", "_common.http"} <= set(needed)
+    assert not {"_program.install", "_attacks._insider"} & set(needed)
 
 
 def test_what_python_itself_sees_imported_comes_along() -> None:

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer, Handshake
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer, Handshake
 
 
 class Portal(Aim):

@@ -12,11 +12,11 @@ import socket
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import database
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
 
 DENIED = "Access denied; you need (at least one of) the CREATE USER privilege(s) for this operation"
 UNKNOWN = "Can't find any matching row in the user table"

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import headers
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 
 GOOD = (
     ("X-Content-Type-Options", "nosniff"),

@@ -14,14 +14,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _accounts, _monitoring, _watch
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import monitoring
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _compromise
-from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Listen, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
-from ansible_collections.chamilo.hardening.plugins.module_utils._integrity import Changes
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._watch import Seen
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise, daily, watch
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.integrity import Changes
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.watch import Seen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
 
 ATTACKS = (
     monitoring.make_an_error,
@@ -48,24 +48,24 @@ def host(monkeypatch, tmp_path):
         return Changes(added=[] if host.blind else [os.path.relpath(path, tmp_path) for path in there()])
 
     def trace(look):
-        return _compromise.Trace([] if host.blind else [f"PHP: {path}" for path in there()])
+        return compromise.Trace([] if host.blind else [f"PHP: {path}" for path in there()])
 
     def review(reader, days, expected):
         names = [params[0] for sql, params in host.sql if sql.startswith("INSERT")]
-        return _accounts.Review(3, [], ["admin"], [] if host.blind else names)
+        return accounts.Review(3, [], ["admin"], [] if host.blind else names)
 
     @contextlib.contextmanager
     def writing(account):
         yield lambda sql, params: host.sql.append((sql, params))
 
-    monkeypatch.setattr(_monitoring, "sites", lambda: host.sites)
-    monkeypatch.setattr(_watch, "configuration", lambda site: {"root": str(tmp_path), "log": "prod.log"})
-    monkeypatch.setattr(_watch, "pulse", lambda site: {} if host.blind else {"at": time.time()})
-    monkeypatch.setattr(_watch, "logins", lambda site: Seen("20 failed logins.", not host.blind))
-    monkeypatch.setattr(_monitoring, "log_test", lambda known: "")
-    monkeypatch.setattr(_monitoring, "compare", compare)
-    monkeypatch.setattr(_compromise, "trace", trace)
-    monkeypatch.setattr(_accounts, "review", review)
+    monkeypatch.setattr(daily, "sites", lambda: host.sites)
+    monkeypatch.setattr(watch, "configuration", lambda site: {"root": str(tmp_path), "log": "prod.log"})
+    monkeypatch.setattr(watch, "pulse", lambda site: {} if host.blind else {"at": time.time()})
+    monkeypatch.setattr(watch, "logins", lambda site: Seen("20 failed logins.", not host.blind))
+    monkeypatch.setattr(daily, "log_test", lambda known: "")
+    monkeypatch.setattr(daily, "compare", compare)
+    monkeypatch.setattr(compromise, "trace", trace)
+    monkeypatch.setattr(accounts, "review", review)
     monkeypatch.setattr(monitoring, "writing", writing)
     monkeypatch.setattr(monitoring.Reader, "of_site", classmethod(lambda cls, site: SimpleNamespace(account=None)))
     monkeypatch.setattr(monitoring, "_guess", lambda inside, address: None)
@@ -89,7 +89,7 @@ def test_the_administrator_goes_again(host):
 
 
 def test_an_error_that_is_lost_is_said(host, monkeypatch):
-    monkeypatch.setattr(_monitoring, "log_test", lambda known: "A test error did not reach prod.log.")
+    monkeypatch.setattr(daily, "log_test", lambda known: "A test error did not reach prod.log.")
     assert monitoring.make_an_error(host.inside).evidence == "A test error did not reach prod.log."
 
 
@@ -117,6 +117,6 @@ def test_it_guesses_from_another_address_each_time(monkeypatch):
 
 def test_a_new_file_that_nothing_vouches_for_is_seen_as_well(host, monkeypatch):
     """What root alone can read looks like a file that section permissions holds."""
-    there = monitoring._monitoring.compare
-    monkeypatch.setattr(monitoring._monitoring, "compare", lambda site: Changes(unvouched=there(site).added))
+    there = monitoring.daily.compare
+    monkeypatch.setattr(monitoring.daily, "compare", lambda site: Changes(unvouched=there(site).added))
     assert monitoring.change_a_file(host.inside).status == "pass"

@@ -9,7 +9,7 @@ import json
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import passwords
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 
 FIRST = "student-Password-1!"
 

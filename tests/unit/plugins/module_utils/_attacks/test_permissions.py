@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _perms
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import permissions
-from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Php, Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Php, Site
 
 PAGE = {"/": Answer("", 200, (), b"welcome")}
 
@@ -96,7 +96,7 @@ def test_from_inside_it_gets_through_and_leaves_nothing(attack, site):
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_from_inside_it_is_held_off_by_the_module(attack, site):
     given = {"path": str(site), "owner": "root", "web_user": "www-data"}
-    _perms.run(_perms.order(given, "production"))
+    walk.run(walk.order(given, "production"))
     found = attack(Inside(Site("campus.test", root=str(site), php=Php(user="www-data"))))
     assert found.status == "pass", found.evidence
 

@@ -8,9 +8,9 @@ import re
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._aim import Aim
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import sessions
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 
 FLAGS = "; path=/; secure; httponly; samesite=lax"
 FRESH = "0123456789abcdef0123456789abcdef"

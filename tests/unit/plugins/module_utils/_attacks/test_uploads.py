@@ -12,11 +12,11 @@ import tempfile
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import uploads
-from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Listen
-from ansible_collections.chamilo.hardening.plugins.module_utils._inside import Inside
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Php, Site, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._wire import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Php, Site, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 
 
 @pytest.fixture

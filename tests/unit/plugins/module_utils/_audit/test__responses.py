@@ -14,8 +14,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit._response
     static_path,
     unseen,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Listen, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 
 
 def pages(**bodies):

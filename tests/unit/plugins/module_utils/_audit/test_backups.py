@@ -13,12 +13,13 @@ import zipfile
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _backup_key
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _traces, backups
-from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job, Process, jobs, processes
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Database, Php, Site, WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import backups
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import key
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import traces
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Database, Php, Site, WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process, jobs, processes
 
 DUMP = "-- MariaDB dump 10.19\n-- Host: localhost    Database: chamilo\nCREATE TABLE x (id INT);\n"
 END = "-- Dump completed on 2026-11-25  3:00:01\n"
@@ -38,17 +39,17 @@ class Host:
         self.records = tmp_path / "records"
         self.records.mkdir()
         self.jobs = ()
-        proof = {"salt": "s", "fingerprint": _backup_key.fingerprint("key", "s")}
+        proof = {"salt": "s", "fingerprint": key.fingerprint("key", "s")}
         self.copy = {"key_copy": "/home/ada/campus.key", "key_holder": "the machine of ada", "key_proof": proof}
         monkeypatch.setattr(backups, "PLACES", (str(self.place),))
         self.settings = tmp_path / "settings"
         self.settings.mkdir()
         self.program = tmp_path / "chamilo-hardening"
         self.processes = [Process(9, 1, "cron", 0)]
-        for module in (_traces, backups):
+        for module in (traces, backups):
             monkeypatch.setattr(module, "SETTINGS", str(self.settings))
             monkeypatch.setattr(module, "RECORDS", str(self.records))
-        monkeypatch.setattr(_traces, "PROGRAM", str(self.program))
+        monkeypatch.setattr(traces, "PROGRAM", str(self.program))
 
     def look(self, root=True):
         host = VirtualHost("site.conf", 1, ("campus.test",), (), str(self.root / "public"))
@@ -263,7 +264,7 @@ def test_the_key_is_safe_where_the_controller_still_holds_the_same(host, tmp_pat
 
 def test_another_key_than_that_of_the_host_is_no_copy(host, tmp_path):
     host.harden(tmp_path)
-    host.copy["key_proof"]["fingerprint"] = _backup_key.fingerprint("another key", "s")
+    host.copy["key_proof"]["fingerprint"] = key.fingerprint("another key", "s")
     finding = backups.encrypted(host.look())
     assert finding.status == "fail" and "(/home/ada/campus.key) is not the key in" in finding.evidence
 

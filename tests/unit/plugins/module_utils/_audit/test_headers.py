@@ -12,10 +12,10 @@ import sys
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _control
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import headers
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Listen, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import control
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Listen, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 
 GOOD = {
@@ -58,7 +58,7 @@ def without(name):
     return {key: value for key, value in GOOD.items() if key != name}
 
 
-WAIVERS = [[name] for name in sorted(_control.checks) if name.startswith("headers_")]
+WAIVERS = [[name] for name in sorted(control.checks) if name.startswith("headers_")]
 LEVELS = [_controls.unenforced(_controls.load(), level, ()) for level in _controls.ENFORCEABLE]
 
 
@@ -88,9 +88,7 @@ def sent_with():
 def test_what_is_not_enforced_turns_no_other_control_red(look_at, sent_with, waived):
     sent = sent_with[tuple(waived)]
     it = look_at(server(sent), options={"unenforced": waived})
-    red = {
-        name for name in _control.checks if name.startswith("headers_") and _control.checks[name](it).status != "pass"
-    }
+    red = {name for name in control.checks if name.startswith("headers_") and control.checks[name](it).status != "pass"}
     assert red <= set(waived)
 
 

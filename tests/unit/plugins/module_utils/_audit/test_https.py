@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _running
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import brute_force, https
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Listen, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Listen, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job
 
 # Offering TLS 1.0 is what the check is for.
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
@@ -495,7 +495,7 @@ def certbot(serve, look_through, tmp_path, monkeypatch):
 
     def make(*found):
         look = look_through(host)
-        look._known[_running.jobs] = found
+        look._known[processes.jobs] = found
         return look
 
     return make

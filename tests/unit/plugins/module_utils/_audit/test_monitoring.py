@@ -10,19 +10,16 @@ import time
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _fail2ban
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import (
-    _compromise,
-    _persistence,
-    _traces,
-    monitoring,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit._tree import Identity
-from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, DatabaseError, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look, Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job, Process, jobs, processes
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import monitoring
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise as monitoring_compromise
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import persistence, traces
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process, jobs, processes
 
 WEB = 33
 ROTATES = Job("logrotate.timer", "/usr/sbin/logrotate /etc/logrotate.conf")
@@ -82,16 +79,18 @@ class Host:
         self.run.mkdir()
         self.program = tmp_path / "chamilo-hardening"
         self.mailer = tmp_path / "sendmail"
-        for module in (_traces, monitoring):
+        for module in (traces, monitoring):
             monkeypatch.setattr(module, "RECORDS", str(self.records))
             monkeypatch.setattr(module, "SETTINGS", str(self.settings))
-        monkeypatch.setattr(_traces, "PROGRAM", str(self.program))
+        monkeypatch.setattr(traces, "PROGRAM", str(self.program))
         monkeypatch.setattr(monitoring, "_PULSE", str(self.run))
         monkeypatch.setattr(monitoring, "_MONIT_STARTED", str(self.run / "monit.pid"))
         monkeypatch.setattr(monitoring, "_MAILERS", (str(self.mailer),))
-        monkeypatch.setattr(_fail2ban, "running", lambda: None)
-        monkeypatch.setattr(_compromise, "web_users", lambda look: (Identity("www-data", WEB, frozenset({WEB})),))
-        monkeypatch.setattr(_persistence, "home", lambda name: str(tmp_path / "home"))
+        monkeypatch.setattr(fail2ban, "running", lambda: None)
+        monkeypatch.setattr(
+            monitoring_compromise, "web_users", lambda look: (Identity("www-data", WEB, frozenset({WEB})),)
+        )
+        monkeypatch.setattr(persistence, "home", lambda name: str(tmp_path / "home"))
 
     def file(self, path, text, days=0.0):
         target = self.root / path

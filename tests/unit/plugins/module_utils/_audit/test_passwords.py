@@ -7,9 +7,9 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import passwords
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Look
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 
 MAIN, SECOND = "https://campus.test/", "https://second.test/"
 GOOD = '{"min":{"length":12,"lowercase":1,"uppercase":1,"numeric":1,"specials":1}}'

@@ -10,13 +10,13 @@ import shutil
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _running
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import sessions
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._php_settings import Setting, settings
-from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Listen, VirtualHost, WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Listen, VirtualHost, WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting, settings
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job
 
 FLAGS = "; path=/; secure; HttpOnly; SameSite=lax"
 NUMBER = "317541b6161e81623ab87ea25ea02428"
@@ -203,7 +203,7 @@ def idle(tree_look, tmp_path, monkeypatch, web_user):
         it.as_root = root
         it._known[settings.__globals__["_settings"]] = {"session.save_path": Setting(str(folder), ""), **(php or {})}
         it._known[sessions.symfony] = application or {}
-        it._known[_running.jobs] = found
+        it._known[processes.jobs] = found
         session = folder / "sess_abc"
         session.touch()
         shutil.chown(session, web_user)

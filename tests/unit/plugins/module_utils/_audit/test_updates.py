@@ -10,13 +10,14 @@ import os
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _advisories, _running
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import updates
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job
-from ansible_collections.chamilo.hardening.plugins.module_utils._version import VersionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import VersionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 
-LISTED = datetime.datetime.fromisoformat(f"{_advisories.DATED}T12:00:00+00:00").timestamp()
+LISTED = datetime.datetime.fromisoformat(f"{advisories.DATED}T12:00:00+00:00").timestamp()
 
 
 def installed(look_at, version, days=1, database=""):
@@ -170,7 +171,7 @@ def system(look_at, tmp_path, monkeypatch):
         (tmp_path / "uptime").write_text(f"{up * 86400:.2f} 1.00\n")
         monkeypatch.setattr(updates, "said", lambda argv: configuration)
         look = look_at()
-        look._known.update({_running.jobs: found, updates.pending: list(waits)})
+        look._known.update({processes.jobs: found, updates.pending: list(waits)})
         if days is not None:
             (stamps / "upgrade-stamp").touch()
             look.now = (stamps / "upgrade-stamp").stat().st_mtime + days * 86400
@@ -286,7 +287,7 @@ def test_debian_versions_are_in_order():
 
 def watch(look_at, *found):
     look = look_at(root="/srv/campus")
-    look._known[_running.jobs] = found
+    look._known[processes.jobs] = found
     look.now = 1_000_000.0
     return updates.watch(look)
 

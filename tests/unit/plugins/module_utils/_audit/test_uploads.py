@@ -8,14 +8,16 @@ import shutil
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils import _apache, _running
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _tree, uploads
-from ansible_collections.chamilo.hardening.plugins.module_utils._configuration import Configuration, Directive
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import Account, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._look import Unseen
-from ansible_collections.chamilo.hardening.plugins.module_utils._php_settings import Setting, settings
-from ansible_collections.chamilo.hardening.plugins.module_utils._running import Job, Process
-from ansible_collections.chamilo.hardening.plugins.module_utils._site import Listen, VirtualHost, WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import uploads
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import tree as monitoring_tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes as portal_processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Configuration, Directive
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Listen, VirtualHost, WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting, settings
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process
 
 SOCKET = "unix:/run/php/php8.4-fpm.sock"
 ALL = ";".join((*uploads.GUIDE, *uploads.SLIPS_THROUGH))
@@ -186,7 +188,7 @@ def test_too_many_folders_to_ask_each_are_not_assessed(seen, folders, monkeypatc
     assert finding.status == "not_assessed"
     assert finding.evidence == f"Only 12 of the 13 writable folders under {root} were asked for PHP files."
     assert uploads.no_exec(seen(lambda *_: (404, {}, b""), hosts)).status == "fail"
-    monkeypatch.setattr(_apache, "parse", lambda tree: Configuration())
+    monkeypatch.setattr(apache, "parse", lambda tree: Configuration())
     finding = uploads.no_override(seen(refuse, hosts, user_ini="", web="apache"))
     assert finding.status == "not_assessed"
     assert finding.evidence == f"Only 12 of the 13 writable folders under {root} were looked at."
@@ -241,7 +243,7 @@ def test_a_folder_behind_a_link_is_asked_by_its_address(seen, project, tmp_path)
 def test_what_could_not_be_seen_behind_a_link_is_not_assessed(seen, project, monkeypatch):
     (project / "public/shared").symlink_to("../src")
     (project / "src/deep").mkdir()
-    monkeypatch.setattr(_tree, "_ELSEWHERE", 1)
+    monkeypatch.setattr(monitoring_tree, "_ELSEWHERE", 1)
     for function in (uploads.no_exec, uploads.no_override):
         finding = function(seen())
         assert finding.status == "not_assessed"
@@ -280,7 +282,7 @@ def section(path, value, line):
 )
 def test_htaccess(seen, upload, project, monkeypatch, outer, inner, status):
     found = Configuration((section(str(upload), inner, 20), section(str(project), outer, 10)))
-    monkeypatch.setattr(_apache, "parse", lambda tree: found)
+    monkeypatch.setattr(apache, "parse", lambda tree: found)
     finding = uploads.no_override(seen(user_ini="", web="apache"))
     assert finding.status == status, finding.evidence
     if status == "fail":
@@ -310,7 +312,7 @@ def test_htaccess(seen, upload, project, monkeypatch, outer, inner, status):
 def test_htaccess_behind_a_link_to_the_newest_release(seen, upload, project, monkeypatch, rules, status):
     (project.parent / "current").symlink_to(project)
     found = [section(path.format(above=project.parent), value, 10) for path, value in rules.items()]
-    monkeypatch.setattr(_apache, "parse", lambda tree: Configuration(tuple(found)))
+    monkeypatch.setattr(apache, "parse", lambda tree: Configuration(tuple(found)))
     finding = uploads.no_override(seen(user_ini="", web="apache", hosts=(host(f"{project.parent}/current/public"),)))
     assert finding.status == status, finding.evidence
 
@@ -336,8 +338,10 @@ OURS = Job("/etc/cron.d/chamilo-hardening-scan:2", "nice /usr/local/sbin/chamilo
 def test_antivirus(look_at, monkeypatch, names, found, knows, late, status, words):
     look = look_at(root="/srv/campus")
     look.as_root = True
-    look._known[_running.processes] = tuple(Process(number, 1, name, 0) for number, name in enumerate(names, 10))
-    look._known[_running.jobs] = tuple(found)
+    look._known[portal_processes.processes] = tuple(
+        Process(number, 1, name, 0) for number, name in enumerate(names, 10)
+    )
+    look._known[portal_processes.jobs] = tuple(found)
     monkeypatch.setattr(uploads, "_knows_the_test_virus", lambda: knows)
     monkeypatch.setattr(uploads, "_late", lambda _look: late)
     monkeypatch.setattr(uploads, "said", lambda _argv: CLAMCONF)
@@ -366,8 +370,8 @@ MaxFileSize = "419430400"
 def test_what_is_in_force_in_clamd_counts_whoever_wrote_its_file(look_at, monkeypatch, right, instead, words):
     look = look_at(root="/srv/campus")
     look.as_root = True
-    look._known[_running.processes] = (Process(10, 1, "clamd", 0),)
-    look._known[_running.jobs] = (OURS,)
+    look._known[portal_processes.processes] = (Process(10, 1, "clamd", 0),)
+    look._known[portal_processes.jobs] = (OURS,)
     monkeypatch.setattr(uploads, "_knows_the_test_virus", lambda: True)
     monkeypatch.setattr(uploads, "_late", lambda _look: "")
     monkeypatch.setattr(uploads, "said", lambda _argv: CLAMCONF.replace(right, instead))

@@ -1,0 +1,65 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""The portal as an outsider sees it: a name, an address, and whatever comes back over the wire."""
+
+from __future__ import annotations
+
+import functools
+import ssl
+from collections.abc import Collection
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer, Handshake, fetch, handshake
+
+MISSING = "/chamilo-hardening-asks-for-what-is-not-there"
+
+
+class Aim:
+    """What is attacked.
+
+    ``address``: where to connect, empty for what the name resolves to; ``ca_file``: whom to trust besides the system's;
+    ``proxied``: whether the name leads to a proxy instead of the host; ``unenforced``: the controls that are waived or
+    that the level leaves out.
+    """
+
+    def __init__(
+        self,
+        domain: str,
+        address: str = "",
+        ca_file: str = "",
+        proxied: bool = False,
+        unenforced: Collection[str] = (),
+    ) -> None:
+        self.domain = domain
+        self.address = address
+        self.ca_file = ca_file
+        self.proxied = proxied
+        self.unenforced = unenforced
+
+    def ask(self, scheme: str, path: str, **request: Any) -> Answer:
+        """Send a request. Its certificate is not looked at, unless ``verify`` is set."""
+        return fetch(f"{scheme}://{self.domain}{path}", address=self.address, ca_file=self.ca_file, **request)
+
+    @functools.cached_property
+    def scheme(self) -> str:
+        """https where it is spoken, whatever its certificate is worth, else http."""
+        return "https" if self.ask("https", "/").status else "http"
+
+    def get(self, path: str, **request: Any) -> Answer:
+        """Ask for a path as a visitor does who was there before."""
+        return self.ask(self.scheme, path, **request)
+
+    @functools.cached_property
+    def page(self) -> Answer:
+        """The first page."""
+        return self.get("/")
+
+    @functools.cached_property
+    def missing(self) -> Answer:
+        """What the portal says to an address that leads nowhere: many say it with a page of their own."""
+        return self.get(MISSING)
+
+    def shake(self, context: ssl.SSLContext | None = None) -> Handshake:
+        return handshake(self.domain, 443, self.address, context)

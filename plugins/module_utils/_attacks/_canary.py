@@ -1,0 +1,133 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""Somebody with a browser, and an account of the testbed to log in with that is there for the time of one attack."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import subprocess
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import TESTBED, Inside
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader, writing
+
+_COOKIE = re.compile(r"([^=;\s]+)=([^;]*)")
+_API = "/api/authentication_token"
+
+
+class Portal(Protocol):
+    """What can be asked for a page."""
+
+    def get(self, path: str, **request: Any) -> Answer: ...
+
+
+class Visitor:
+    """Somebody with a browser: remembers cookies, reads the testbed's CAPTCHA."""
+
+    def __init__(self, portal: Portal) -> None:
+        self._portal = portal
+        self.cookies: dict[str, str] = {}
+
+    def ask(self, path: str, data: dict[str, Any] | None = None) -> Answer:
+        request: dict[str, Any] = {"headers": {}}
+        if self.cookies:
+            request["headers"]["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        if data is not None:
+            request["headers"]["Content-Type"] = "application/json"
+            request |= {"method": "POST", "body": json.dumps(data).encode()}
+        answer = self._portal.get(path, **request)
+        if not answer.status:
+            raise OSError(f"{answer.url} gave no answer: {answer.error}")
+        for line in answer.values("Set-Cookie"):
+            match = _COOKIE.match(line)
+            if match:
+                self.cookies[match[1]] = match[2]
+        return answer
+
+    def login(self, user: str, password: str, **more: Any) -> None:
+        status = self.try_login(user, password, **more)
+        if status != 200:
+            raise OSError(f"{user} could not log in: {status}")
+
+    def try_login(self, user: str, password: str, **more: Any) -> int:
+        """A login on the page. How it was answered."""
+        data = {"username": user, "password": password, **more}
+        if b'data-captcha="true"' in self.ask("/login").body:
+            picture = self.ask("/login/captcha").body.decode("utf-8", "replace")
+            data["captcha_code"] = "".join(re.findall(r"<text[^>]*>(.)</text>", picture))
+        return self.ask("/login_json", data).status
+
+    def token(self, user: str, password: str) -> int:
+        """A login of a program, which no CAPTCHA asks. How it was answered."""
+        return self.ask(_API, {"username": user, "password": password}).status
+
+
+def here(inside: Inside) -> Aim:
+    """The portal, seen from its own host: whoever comes from there is never shut out."""
+    own = [address for address in inside.site.addresses if ":" not in address]
+    return Aim(inside.site.domain, own[0] if own else "127.0.0.1")
+
+
+@contextlib.contextmanager
+def canary(inside: Inside) -> Iterator[tuple[str, str]]:
+    """An account and its password. What it leaves in the database goes with it."""
+    if not os.path.exists(TESTBED):
+        raise OSError(f"accounts are made on hosts of the testbed alone, and this one has no {TESTBED}")
+    name, password = f"canary-{secrets.token_hex(6)}", f"Aa1!{secrets.token_hex(12)}"
+    secret = _hashed(inside, password)
+    database = Reader.of_site(inside.site).account
+    with writing(database) as ask:
+        ask(
+            "INSERT INTO user (username, username_canonical, email, password, roles, status, active, created_at,"
+            " updated_at, password_updated_at) VALUES (%s, %s, %s, %s, %s, 5, 1, NOW(), NOW(), NOW())",
+            (name, name, f"{name}@example.test", secret, 'a:1:{i:0;s:12:"ROLE_STUDENT";}'),
+        )
+        ask(
+            "INSERT INTO access_url_rel_user (access_url_id, user_id) SELECT 1, id FROM user WHERE username = %s",
+            (name,),
+        )
+    try:
+        yield name, password
+    finally:
+        mine = "(SELECT id FROM user WHERE username = %s)"
+        with writing(database) as ask:
+            ask(f"DELETE FROM validation_token WHERE type = 3 AND resource_id IN {mine}", (name,))
+            ask(f"DELETE FROM track_e_login WHERE login_user_id IN {mine}", (name,))
+            ask(f"DELETE FROM track_e_online WHERE login_user_id IN {mine}", (name,))
+            ask(f"DELETE FROM track_e_default WHERE default_user_id IN {mine}", (name,))
+            ask("DELETE FROM track_e_login_record WHERE username = %s", (name,))
+            ask(f"DELETE FROM access_url_rel_user WHERE user_id IN {mine}", (name,))
+            ask("DELETE FROM user WHERE username = %s", (name,))
+
+
+def _hashed(inside: Inside, password: str) -> str:
+    """As the application stores it: PHP makes it, and gets the password where no process list shows it."""
+
+    def ask() -> str:
+        program = ["php", "-r", "echo password_hash(stream_get_contents(STDIN), PASSWORD_BCRYPT, ['cost' => 4]);"]
+        done = subprocess.run(
+            program,
+            input=password.encode(),
+            env={"PATH": os.defpath},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=30,
+            check=True,
+        )
+        return done.stdout.decode("ascii")
+
+    tried = inside.as_user(inside.web_user, ask)
+    if not tried.value:
+        raise OSError(f"PHP made no hash of the canary's password: {tried.error}")
+    return str(tried.value)

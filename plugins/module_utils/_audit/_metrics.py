@@ -1,0 +1,107 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Figures for Prometheus, as a text file that node-exporter reads: what the audit sees, and when what was done."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import (  # noqa: F401 (they register) pylint: disable=unused-import
+    backups,
+    brute_force,
+    database,
+    headers,
+    https,
+    monitoring,
+    passwords,
+    permissions,
+    sessions,
+    updates,
+    uploads,
+)
+
+# Each import registers the checks of its section.
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import checks, observe
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+
+
+def render(site: str, look: Look) -> str:
+    """The text file. Each name is explained once."""
+    groups = (
+        ("chamilo_control_status", "1 for the status that the audit saw for a control", _controls(look)),
+        ("chamilo_certificate_days", "Days until the served certificate ends", _certificate(look)),
+        # A moment, not an age: one that is not written any more must be seen to grow old.
+        ("chamilo_job_timestamp_seconds", "When a job of this host last ran, in seconds since 1970", _jobs()),
+        ("chamilo_job_ok", "1 when it succeeded", _results()),
+        ("chamilo_bans", "Addresses that are shut out now, by jail", _bans()),
+    )
+    lines = []
+    for name, help_text, figures in groups:
+        found = list(figures)
+        if found:
+            lines += [f"# HELP {name} {help_text}.", f"# TYPE {name} gauge"]
+            lines += [f"{name}{_labels({'site': site, **labels})} {value:.15g}" for labels, value in found]
+    return "\n".join(lines) + "\n"
+
+
+def _labels(labels: dict[str, str]) -> str:
+    def quoted(text: str) -> str:
+        return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+    return "{" + ",".join(f'{name}="{quoted(value)}"' for name, value in labels.items()) + "}"
+
+
+def _controls(look: Look) -> Iterator[tuple[dict[str, str], float]]:
+    for control, finding in observe(checks, look).items():
+        yield {"control": control, "status": finding.status}, 1
+
+
+def _certificate(look: Look) -> Iterable[tuple[dict[str, str], float]]:
+    door = look.doors.get("https")
+    if door is None:
+        return
+    context = ssl.create_default_context()
+    try:
+        with socket.create_connection((door.address or door.name, door.port), 5) as line:
+            with context.wrap_socket(line, server_hostname=door.name) as secure:
+                end = str((secure.getpeercert() or {})["notAfter"])
+    except OSError:  # a certificate that is not valid has no days left; one that cannot be seen says so in the audit
+        yield {}, 0
+        return
+    yield {}, (ssl.cert_time_to_seconds(end) - look.now) / 86400
+
+
+def _entries() -> Iterator[tuple[str, dict[str, Any]]]:
+    for file in ("backups.json", "monitoring.json", "updates.json"):
+        for name, entry in records.read(file).items():
+            if isinstance(entry, dict) and "at" in entry and "ok" in entry:
+                yield f"{file[: -len('.json')]}_{name}", entry
+
+
+def _jobs() -> Iterable[tuple[dict[str, str], float]]:
+    return [({"job": name}, float(entry["at"])) for name, entry in _entries()]
+
+
+def _results() -> Iterable[tuple[dict[str, str], float]]:
+    return [({"job": name}, float(entry["ok"] is True)) for name, entry in _entries()]
+
+
+def _bans() -> Iterable[tuple[dict[str, str], float]]:
+    try:
+        jails = fail2ban.running() or []
+        banned = fail2ban.banned()
+    except Fail2banError:  # the audit says so
+        return []
+    counts = dict.fromkeys((jail.name for jail in jails), 0)
+    for names in banned.values():
+        for name in names:
+            counts[name] = counts.get(name, 0) + 1
+    return [({"jail": name}, count) for name, count in sorted(counts.items())]

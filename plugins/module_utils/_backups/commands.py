@@ -1,0 +1,135 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""The commands of the host program that save a portal, try whether it could be brought back, and bring it back."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import syslog
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup as backups_backup
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import drill as backups_drill
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore as backups_restore
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
+
+__all__ = ["BackupError", "add"]
+
+BACKUP = """\
+Saves the database, in one transaction, and the files of each portal as a pair of encrypted snapshots with restic,
+first in the repository on this host, then in the one elsewhere. Once a week it also removes what is too old and has
+restic check the repositories. Whoever is configured is told what goes wrong."""
+
+DRILL = """\
+Brings the newest backup back from the farthest repository into a scratch folder: the whole database and a sample of
+the files. It compares them with what was saved, starts the restored portal where it can reach nobody, and looks for
+its login page. The portal in use is left alone. Results: /var/lib/chamilo-hardening/backups/drills"""
+
+RESTORE = """\
+Brings the whole portal (host), its database, its files (var, config, public/plugin, the environment files) or one file
+back from the backup of the last run, or another. It asks for the name of the portal first. All is fetched and rehearsed
+before anything changes. One that was interrupted is resumed by the same command, or rolled back with --abandon;
+`chamilo-hardening status` shows where it stands. What was there before is moved aside: folders to a folder that it
+names, tables to a database beside its own. On a machine that knows nothing yet, put the key of the backups into
+/etc/chamilo-hardening/backups-SITE.key first and say where they are: with --repository, or with --repository-file
+where their address holds a password."""
+
+
+def add(commands: Any, say: Callable[..., None]) -> None:
+    """Add the commands. ``say`` speaks to the one who asked, and to the journal."""
+    backup = commands.add_parser("backup", help="back up the database and the files now", description=BACKUP)
+    _common(backup)
+    backup.add_argument("--accept", action="store_true", help="what is much less than before is right")
+    backup.set_defaults(run=lambda options, _engine: _each(options, say, "backup", backups_backup.backup))
+
+    drill = commands.add_parser("drill", help="try whether the backup can be brought back", description=DRILL)
+    _common(drill)
+    drill.add_argument("--accept", action="store_true", help="tables that are no longer there were removed on purpose")
+    drill.set_defaults(run=lambda options, _engine: _each(options, say, "drill", backups_drill.drill))
+
+    restore = commands.add_parser("restore", help="bring the portal or a part of it back", description=RESTORE)
+    parts = [*backups_restore.PARTS, "list"]
+    restore.add_argument("part", nargs="?", choices=parts, help="what; list: show the backups there are")
+    restore.add_argument(
+        "path", metavar="PATH", nargs="?", default="", help="with file: which, below the portal's folder"
+    )
+    restore.add_argument("--site", default="", help="which portal, where this host has several")
+    restore.add_argument(
+        "--run", dest="which", default="", help="which backup, as list shows it; the newest if not given"
+    )
+    restore.add_argument(
+        "--from", dest="source", choices=["local", "offsite"], default="", help="from which repository"
+    )
+    restore.add_argument("--repository", default="", help="where the backups are, on a machine that does not know it")
+    # The address may hold a password, and everybody may list the arguments of processes.
+    restore.add_argument("--repository-file", metavar="FILE", default="", help="a file with its address, instead")
+    restore.add_argument("--abandon", action="store_true", help="roll back the one that was interrupted")
+    restore.add_argument("--confirm", metavar="DOMAIN", default="", help="the portal's name, instead of being asked")
+    restore.set_defaults(run=lambda options, _engine: _restored(options, say))
+
+
+def _common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--site", default="", help="which portal, where this host has several; else all")
+    command.add_argument("--quiet", action="store_true", help="say nothing when all is well")
+
+
+def _restored(options: argparse.Namespace, say: Callable[..., None]) -> int:
+    if bool(options.part) == options.abandon:
+        raise BackupError(f"Say what to restore ({', '.join(backups_restore.PARTS)} or list), or --abandon alone.")
+    if options.part == "file" and not options.path:
+        raise BackupError("Say which file: chamilo-hardening restore file var/upload/...")
+    repository = options.repository
+    if options.repository_file:
+        with open(options.repository_file, encoding="utf-8") as stream:
+            repository = stream.read().strip()
+    known = [portal for portal in backups_portal.portals() if options.site in ("", portal.site, portal.domain)]
+    if repository and not known:
+        portal = backups_restore.begin(options.site, repository)
+    else:
+        portal = backups_portal.chosen(options.site)
+    if options.abandon:
+        for line in backups_restore.abandon(portal):
+            say(f"restore of {portal.domain}: {line}")
+        return 0
+    if options.part == "list":
+        print(*backups_restore.runs(portal, options.source), sep="\n")
+        return 0
+    confirmed = options.confirm
+    if not confirmed and sys.stdin.isatty():
+        confirmed = input(f"This replaces the {options.part} of {portal.domain} here. Type its name to go on: ").strip()
+    if confirmed != portal.domain:
+        raise BackupError(f"Nothing was changed. To restore, confirm with --confirm {portal.domain}")
+    for line in backups_restore.restore(portal, options.part, options.path, options.which, options.source):
+        say(f"restore of {portal.domain}: {line}")
+    return 0
+
+
+def _each(
+    options: argparse.Namespace,
+    say: Callable[..., None],
+    what: str,
+    work: Callable[[Portal, bool], Sequence[str]],
+) -> int:
+    """Do it for the portal that was named, or all of them; 1 when it failed for one."""
+    worst = 0
+    for portal in (not options.site and backups_portal.portals()) or [backups_portal.chosen(options.site)]:
+        try:
+            lines = work(portal, options.accept)
+        except (BackupError, DatabaseError, OSError) as problem:
+            say(f"{what} of {portal.domain}: {problem}", syslog.LOG_ERR)
+            worst = 1
+            continue
+        for line in lines:
+            if options.quiet:
+                syslog.syslog(syslog.LOG_INFO, f"{what} of {portal.domain}: {line}")
+            else:
+                say(f"{what} of {portal.domain}: {line}")
+    return worst

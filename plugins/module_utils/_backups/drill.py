@@ -1,0 +1,687 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""A drill: the newest backup is brought back into a scratch folder, compared, and started up to its login page.
+
+It reads the repository that is farthest away. What it starts (a database server of its own, PHP) runs as an account
+that owns nothing else, without a network, and dies with the drill. The portal in use is only looked at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import datetime
+import fcntl
+import functools
+import glob
+import hashlib
+import http.client
+import json
+import os
+import pwd
+import random
+import re
+import shutil
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup, key
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.backup import Pair, Repository
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore import DISCREET, complaint
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path
+
+# In the range that Debian keeps for nobody at all. Whatever runs as it, or belongs to it, is a drill's.
+UID = 65300
+_FILES, _BYTES, _LARGEST = 200, 1 << 30, 200 << 20  # of the sample
+_READ_ALL = 2 << 30  # a repository of this size is read whole each time, a larger one in turn
+_BASE = 300 << 20  # a database server without data, and the cache of the application
+_PORT = 8765
+_BOOT_SECONDS, _START_SECONDS = 120.0, 60.0
+_KEPT = 100  # results
+_LONGEST = 3900  # bytes of a path that comes back also in a scratch folder: the kernel takes 4095
+_EVERY, _PATIENCE = ".drills", 6 * 3600.0  # the name of their lock; seconds for the drill of another portal
+_BULK = ("var/upload", "var/courses", "var/log")  # of these only a sample comes back
+_DEFINER = re.compile(rb"(?:/\*!\d+ )?(?:CREATE\b[^`']*?)?\bDEFINER=(`(?:[^`]|``)*`@`(?:[^`]|``)*`)")
+_CLONE_NEWNET, _PDEATHSIG = 0x40000000, 1
+
+
+def drill(portal: Portal, accept: bool = False) -> list[str]:
+    """Try it. What is wrong is written down and told; then it is raised."""
+    # One on the whole host: whatever runs as the drill's account is ended when one begins.
+    with backup.alone(replace(portal, site=_EVERY), "drill", _PATIENCE), backup.alone(portal, "drill", 600):
+        memory = backups_portal.remembered(portal)
+        began = time.time()
+        attempt = _Drill(portal, memory, accept)
+        problem = ""
+        try:
+            attempt.run()
+        except Exception as stopped:  # whatever it was, somebody is told
+            problem = str(stopped) or type(stopped).__name__
+        words = problem or " ".join(attempt.lines)
+        result = {"began": began, "seconds": time.time() - began, "ok": not problem, "detail": words}
+        if problem:
+            backup.failed(portal, ["drill"], "The drill failed", problem)
+            _write(portal, result)
+            raise BackupError(problem)
+        _write(portal, result)
+        backups_portal.note(portal, "drill", True, words)
+        backups_portal.remember(portal, memory)
+    return attempt.lines
+
+
+def _write(portal: Portal, result: dict[str, Any]) -> None:
+    """A dated result. The newest hundred are kept."""
+    folder = os.path.join(common_files.STATE, "backups", "drills")
+    now = datetime.datetime.now(datetime.timezone.utc)
+    path = os.path.join(folder, f"{portal.site}-{now:%Y%m%dT%H%M%SZ}.json")
+    common_files.replace_file(path, json.dumps(result, indent=1, sort_keys=True) + "\n")
+    for old in sorted(glob.glob(os.path.join(folder, f"{glob.escape(portal.site)}-????????T??????Z.json")))[:-_KEPT]:
+        os.unlink(old)
+
+
+@dataclass(frozen=True)
+class File:
+    path: str
+    size: int
+    modified: float
+
+
+class _Drill:
+    def __init__(self, portal: Portal, memory: dict[str, Any], accept: bool) -> None:
+        self.portal = portal
+        self.memory = memory
+        self.accept = accept
+        self.place = Repository(portal, portal.farthest)
+        self.last: dict[str, Any] = memory["last"]
+        self.lines: list[str] = []
+        self.untried = 0
+        self.saved = portal.folder
+
+    def run(self) -> None:
+        self._clear()
+        pair = self._newest()
+        self.saved = backup.saved_root(self.portal, self.place, pair.files)
+        dump_size, program, sample = self._list(pair)
+        self._room(dump_size, program, sample)
+        self._read()
+        scratch = tempfile.mkdtemp(prefix="chamilo-hardening-drill-", dir=self.portal.scratch or "/var/tmp")
+        self.memory["scratch"] = scratch
+        backups_portal.remember(self.portal, self.memory)
+        try:
+            tables = self._fetch_dump(pair, scratch)
+            self._fetch_files(pair, scratch, sample)
+            _without_tls(f"{scratch}/files{self.saved}")
+            _give(scratch)
+            with _server(scratch) as server:
+                self._load(server, scratch)
+                self._start(server, scratch)
+        finally:
+            self._clear()
+        self.memory["drill"] = {"tables": list(tables), "run": pair.run}
+
+    def _clear(self) -> None:
+        """What this or an earlier drill left behind, should it have been killed."""
+        _end_all()
+        scratch = str(self.memory.pop("scratch", ""))
+        if scratch and os.path.lexists(scratch):
+            backup.on_tree("rm", "-rf", "--", scratch)
+            backups_portal.remember(self.portal, self.memory)
+
+    @functools.cached_property
+    def bulk(self) -> list[str]:
+        saved = [f"{self.saved}/{name}" for name in _BULK]
+        used = [f"{self.portal.folder}/{name}" for name in _BULK]
+        folders = {*saved, *used, *map(os.path.realpath, used)}
+        for link, target in backup.links(self.portal):  # some lead to another disk, and from there to the next
+            if target and any(link.startswith(f"{folder}/") for folder in folders):
+                folders.add(target)
+        return sorted(folders)
+
+    def _newest(self) -> Pair:
+        """The newest pair, if it is what this host sent last."""
+        self.place.reached(self.memory)
+        encrypted = records.read(f"backups-{self.portal.site}.json").get("encrypted", {})
+        with open(self.portal.key_file, encoding="utf-8") as stream:
+            present = key.fingerprint(stream.read(), str(encrypted.get("salt", "")))
+        if encrypted.get("fingerprint") not in (None, present):
+            raise BackupError("The key on this host is no longer the one of which there is a copy elsewhere.")
+        self.place.unlock()
+        pairs = self.place.pairs()
+        if not pairs:
+            raise BackupError(f"{self.place.shown} holds no complete backup of {self.portal.domain}.")
+        pair = pairs[-1]
+        when = datetime.datetime.fromtimestamp(pair.at, datetime.timezone.utc)
+        if self.last and pair.run != self.last["run"]:
+            sent = datetime.datetime.fromtimestamp(self.last["at"], datetime.timezone.utc)
+            raise BackupError(
+                f"The newest backup in {self.place.shown} is of {when:%Y-%m-%d %H:%M} UTC, but this host made one at "
+                f"{sent:%Y-%m-%d %H:%M} UTC."
+            )
+        if pair.ahead:
+            raise BackupError(
+                f"The newest backup in {self.place.shown} is dated {when:%Y-%m-%d %H:%M} UTC, in the future. Set the "
+                "clock of this host right, then make another: chamilo-hardening backup"
+            )
+        hours = (time.time() - pair.at) / 3600
+        if hours > backup.LATE_HOURS:
+            raise BackupError(f"The newest backup in {self.place.shown} is {hours:.0f} hours old.")
+        if self.place.url == self.portal.places[0]:
+            # Older versions of restic name what they saved by its first digits.
+            saved = self.last.get("snapshots", ["", ""])
+            same = pair.database.id.startswith(saved[0]) and pair.files.id.startswith(saved[1])
+        else:
+            same = self.last.get("trees", [pair.database.tree, pair.files.tree]) == [
+                pair.database.tree,
+                pair.files.tree,
+            ]
+        if not same:
+            raise BackupError(
+                f"The backup in {self.place.shown} is not the one this host sent: its content is another."
+            )
+        self.lines.append(f"The backup of {when:%Y-%m-%d %H:%M} UTC in {self.place.shown}:")
+        return pair
+
+    def _list(self, pair: Pair) -> tuple[int, int, list[File]]:
+        """Bytes of the dump, bytes of the program, and the sample: the same one whenever this backup is tried."""
+        dump = sum(file.size for file in self._files(pair.database.id))
+        bulk = tuple(f"{path}/" for path in self.bulk)
+        chance = random.Random(pair.run)
+        program = seen = self.untried = 0
+        sample: list[File] = []
+        for file in self._files(pair.files.id):
+            if not file.path.startswith(bulk):
+                program += file.size
+            # restic lists bytes that are no UTF-8 so, and cannot be asked for them.
+            elif "\ufffd" in file.path or len(file.path.encode(errors="replace")) > _LONGEST:
+                self.untried += 1
+            elif file.size <= _LARGEST:
+                seen += 1
+                place = len(sample) if len(sample) < _FILES else chance.randrange(seen)
+                if place < len(sample):
+                    sample[place] = file
+                elif place < _FILES:
+                    sample.append(file)
+        bounded, total = [], 0
+        for file in sample:
+            total += file.size
+            if total > _BYTES:
+                break
+            bounded.append(file)
+        return dump, program, bounded
+
+    def _files(self, snapshot: str) -> Iterator[File]:
+        for node in self.place.nodes(snapshot):
+            if node["type"] == "file":
+                yield File(node["path"], int(node.get("size", 0)), backup.moment(node["mtime"]))
+
+    def _room(self, dump: int, program: int, sample: Sequence[File]) -> None:
+        folder = self.portal.scratch or "/var/tmp"
+        needed = _BASE + 5 * dump + program + sum(file.size for file in sample)
+        there = os.statvfs(folder)
+        free = there.f_bavail * there.f_frsize
+        if free < needed:
+            raise BackupError(
+                f"{folder} has {free / 1e6:.0f} MB free, a drill needs {needed / 1e6:.0f}: make room, or set "
+                "chamilo_backups_scratch to another folder."
+            )
+
+    def _read(self) -> None:
+        """Have restic read what it stored: all of it, or of a large repository the next part."""
+        size = int(json.loads(self.place.run("stats", "--json", "--no-lock", "--mode", "raw-data")[0])["total_size"])
+        parts = -(-size // _READ_ALL) or 1
+        turn = int(self.memory.get("turn", 0)) % parts + 1
+        how = "--read-data" if parts == 1 else f"--read-data-subset={turn}/{parts}"
+        self.place.run("check", "--no-lock", how)
+        self.memory["turn"] = turn
+        self.lines.append(
+            f"{'all' if parts == 1 else f'part {turn} of {parts}'} of its {size / 1e6:.0f} MB is readable;"
+        )
+
+    def _fetch_dump(self, pair: Pair, scratch: str) -> tuple[str, ...]:
+        path = f"{scratch}/database.sql"
+        with open(path, "xb") as stream:
+            self.place.run("dump", pair.database.id, backup.DUMP, output=stream)
+        reading = backup.Reading()
+        with open(path, "rb") as stream:
+            for part in iter(lambda: stream.read(1 << 20), b""):
+                reading.take(part)
+        stamp = backup.stamp(pair.run)
+        found = reading.tail.rsplit(b"\n", 2)[-2:-1]
+        if not found or not found[0].startswith(backup.STAMP):
+            raise BackupError("The dump of the database in the backup was cut short: its last line is missing.")
+        if not reading.tail.endswith(stamp):
+            raise BackupError(
+                f"The dump in the backup is an older one, of run {found[0][len(backup.STAMP) :].decode()}."
+            )
+        dumped = reading.done()
+        if self.last and dumped.sha256 != self.last["dump_sha256"]:
+            raise BackupError("The dump in the backup is not the one this host sent: its checksum is another.")
+        before = set(self.memory.get("drill", {}).get("tables", ())) | set(self.memory["good"].get("tables", ()))
+        gone = sorted(before - set(dumped.tables))
+        if gone and not self.accept:
+            raise BackupError(
+                f"Tables that were there before are not in the backup: {', '.join(gone[:5])}. If an update removed "
+                "them: chamilo-hardening backup --accept, then chamilo-hardening drill --accept"
+            )
+        return dumped.tables
+
+    def _fetch_files(self, pair: Pair, scratch: str, sample: Sequence[File]) -> None:
+        target = f"{scratch}/files"
+        # Patterns: what lies in the bulky folders stays away, the folders themselves do not.
+        bulk = [f"--exclude={_literal(path)}/*" for path in self.bulk]
+        if self.place.fetch(pair.files.id, target, *bulk):
+            self.lines.append("files whose paths are too long did not come back;")
+        if sample:
+            chosen = [f"--include={_literal(file.path)}" for file in sample]
+            self.place.fetch(pair.files.id, target, *chosen)
+        self._turn_links(target)
+        same = changed = 0
+        for file in sample:
+            restored = f"{target}{file.path}"
+            if not os.path.isfile(restored) or os.path.getsize(restored) != file.size:
+                raise BackupError(f"{file.path} did not come back whole.")
+            used = _used(file)
+            if not used:
+                changed += 1
+            elif _digest(restored) != used:
+                raise BackupError(f"{file.path} came back with another content than it has, though it was not changed.")
+            else:
+                same += 1
+        self.lines.append(
+            f"{len(sample)} of its uploads came back, {same} compared with those in use"
+            f"{f', {changed} changed since' if changed else ''}"
+            f"{f', {self.untried} not tried because their names are no UTF-8 or too long' if self.untried else ''};"
+        )
+
+    def _turn_links(self, tree: str) -> None:
+        """Have links lead to what came back. Else the restored portal would go by, or change, what is in use."""
+        folders = [tree]
+        while folders:  # no recursion: the web user decides how deep it goes
+            with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
+                for entry in list(entries):
+                    if entry.is_symlink():
+                        self._turn_link(tree, entry.path)
+                    elif entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+
+    def _turn_link(self, tree: str, path: str) -> None:
+        if not os.readlink(path).startswith("/"):
+            return
+        used = self.portal.folder
+        leads = os.path.realpath(os.readlink(path))
+        if f"{leads}/".startswith(f"{used}/"):
+            leads = self.saved + leads.removeprefix(used)
+        if os.path.lexists(tree + leads):
+            os.unlink(path)
+            os.symlink(tree + leads, path)
+
+    def _load(self, server: Server, scratch: str) -> None:
+        """Load the dump, dump it again, and compare the two table by table."""
+        server.ask(f"CREATE DATABASE {_quoted(self.portal.name)}")
+        for account in _definers(f"{scratch}/database.sql"):
+            server.ask(f"CREATE USER IF NOT EXISTS {account}; GRANT ALL ON *.* TO {account}")
+        with open(f"{scratch}/database.sql", "rb") as stream:
+            server.client(["--database", self.portal.name], stream)
+        again = f"{scratch}/again.sql"
+        with open(again, "xb") as output:
+            command = [backup.dumper(), *_LOCAL, f"--socket={server.socket}"]
+            done = subprocess.run(
+                [*_stranger(), *command, *backup.DUMP_OPTIONS, *backup.PROGRAMS, "--", self.portal.name],
+                stdout=output,
+                stderr=subprocess.PIPE,
+                env=backup.environment(),
+                check=False,
+            )
+        if done.returncode:
+            words = done.stderr.decode(errors="replace").strip()[-300:]
+            raise BackupError(f"The restored database could not be dumped: {words}")
+        wanted, found = _tables(f"{scratch}/database.sql"), _tables(again)
+        different = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+        if different:
+            raise BackupError(f"The restored database differs from its dump in: {', '.join(different[:5])}.")
+        self.lines.append(f"its database came back with {len([name for name in found if name])} tables, all the same;")
+
+    def _start(self, server: Server, scratch: str) -> None:
+        root = f"{scratch}/files{self.saved}"
+        problem = _boot(self.portal, root, server.socket)
+        if problem:
+            raise BackupError(f"The restored portal does not start: {problem}")
+        self.lines.append("the restored portal started and showed its login page.")
+
+
+def _definers(path: str) -> set[str]:
+    """The accounts that views, triggers, routines and events of a dump run as, quoted."""
+    found = set()
+    with open(path, "rb") as stream:
+        for line in stream:
+            named = _DEFINER.match(line)
+            if named:
+                found.add(named[1].decode())
+    return found
+
+
+def _literal(path: str) -> str:
+    """A path as a pattern of restic that stands for itself."""
+    return re.sub(r"([*?\[\]\\])", r"\\\1", path)
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _used(file: File) -> str:
+    """A digest of the file that is in use; empty where it was changed since it was saved, or is not there any more.
+
+    The web user may have laid something there that never ends, or holds up whoever opens it.
+    """
+    handle = -1
+    try:
+        handle, _linked = open_path(file.path, lambda *_link: "it was no link when it was saved")
+        before = os.fstat(handle)
+        same = before.st_size == file.size and int(before.st_mtime) == int(file.modified)
+        if not same or not stat.S_ISREG(before.st_mode):
+            return ""
+        digest = hashlib.sha256()
+        for start in range(0, file.size, 1 << 20):
+            digest.update(os.pread(handle, min(1 << 20, file.size - start), start))
+        return digest.hexdigest() if os.fstat(handle).st_mtime_ns == before.st_mtime_ns else ""
+    except OSError:
+        return ""
+    finally:
+        if handle >= 0:
+            os.close(handle)
+
+
+def _digest(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for part in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _tables(path: str) -> dict[str, str]:
+    """A digest of each table in a dump, by name; what belongs to none is under the empty name. No comments."""
+    digests = {"": hashlib.sha256()}
+    name = ""
+    with open(path, "rb") as stream:
+        for line in stream:
+            if line.startswith((b"--", b"/*M!", b"\n")):
+                continue
+            begins = re.match(rb"(?:DROP TABLE IF EXISTS|CREATE TABLE|INSERT INTO|LOCK TABLES) `((?:[^`]|``)+)`", line)
+            if begins:
+                name = begins[1].decode(errors="replace")
+            elif line.startswith(b"UNLOCK TABLES"):
+                name = ""
+            digests.setdefault(name, hashlib.sha256()).update(line)
+    return {name: digest.hexdigest() for name, digest in digests.items()}
+
+
+# ------------------------------------------------------------------------------------------------- the stranger
+
+
+def _stranger(network: bool = False) -> list[str]:
+    """Runs what follows as the drill's account, without privileges, and lets it die with us."""
+    alone = [] if network else ["unshare", "--net", "--"]
+    become = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--no-new-privs", "--inh-caps=-all"]
+    return [*alone, *become, "--pdeathsig=KILL", "--", "nice", "-n", "19"]
+
+
+# PDO's options for TLS in the configuration of Doctrine: by number, or as constants of either class.
+_TLS = re.compile(
+    rb"^[ \t]*(?:\"?10(?:0[789]|1[014])\"?|!php/const(?::|[ \t]+)\\?[\w\\]*::(?:MYSQL_)?ATTR_SSL_\w+)[ \t]*:[^\n]*\n?",
+    re.MULTILINE,
+)
+_CONFIGURED = 1 << 20  # bytes of a file of configuration
+
+
+def _without_tls(root: str) -> None:
+    """Have the restored portal ask its database, behind a socket here, for no TLS, as one elsewhere may demand."""
+    for folder, _folders, names in os.walk(f"{root}/config"):
+        for name in names:
+            path = os.path.join(folder, name)
+            if not name.endswith((".yaml", ".yml")) or not stat.S_ISREG(os.lstat(path).st_mode):
+                continue
+            with open(path, "r+b") as stream:
+                text = stream.read(_CONFIGURED)
+                plain = _TLS.sub(b"", text)
+                if plain != text and not stream.read(1):
+                    stream.seek(0)
+                    stream.write(plain)
+                    stream.truncate()
+
+
+def _give(scratch: str) -> None:
+    """The scratch folder to the drill's account. Nobody else gets into it."""
+    with contextlib.suppress(KeyError):
+        raise BackupError(f"The account {pwd.getpwuid(UID).pw_name} has the number {UID}, which drills use.")
+    backup.on_tree("find", scratch, "-type", "d", "-exec", "chmod", "0700", "{}", "+")
+    backup.on_tree("chown", "-hR", f"{UID}:{UID}", "--", scratch)
+
+
+def _end_all() -> None:
+    """Kill what runs as the drill's account: a drill that was killed may not have had the time."""
+    for _round in range(50):
+        found = False
+        for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if UID in _users(pid):
+                    found = True
+                    os.kill(pid, signal.SIGKILL)
+        if not found:
+            return
+        time.sleep(0.1)
+
+
+def _users(pid: int) -> set[int]:
+    """As whom a process runs. Who owns its folder in /proc says less: it can make that root."""
+    with open(f"/proc/{pid}/status", "rb") as stream:
+        return {int(word) for line in stream if line.startswith(b"Uid:") for word in line.split()[1:]}
+
+
+# How its own clients log in.
+_LOCAL = ("--no-defaults", "--user=root", "--skip-ssl")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A database server of the drill's own, behind a socket that nobody else reaches."""
+
+    socket: str
+
+    def client(self, arguments: Sequence[str], stdin: Any = subprocess.DEVNULL) -> None:
+        program = shutil.which("mariadb", path=backup.environment()["PATH"]) or "mysql"
+        options = [*_LOCAL, f"--socket={self.socket}", "--binary-mode", DISCREET]
+        done = subprocess.run(
+            [*_stranger(), program, *options, "--max-allowed-packet=1G", "--default-character-set=utf8mb4", *arguments],
+            stdin=stdin,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=backup.environment(),
+            check=False,
+        )
+        if done.returncode:
+            raise BackupError(f"The dump could not be loaded: {complaint(done.stderr)}")
+
+    def ask(self, sql: str) -> None:
+        self.client(["--execute", sql])
+
+
+@contextlib.contextmanager
+def _server(scratch: str) -> Iterator[Server]:
+    """Start one on an empty folder."""
+    program = shutil.which("mariadbd", path=backup.environment()["PATH"])
+    if program is None:
+        raise BackupError("A drill needs the program of the database server: install mariadb-server-core.")
+    folder, log = f"{scratch}/mysql", f"{scratch}/mysql.log"
+    os.mkdir(folder, 0o700)
+    os.chown(folder, UID, UID)
+    around = {**backup.environment(), "TMPDIR": scratch, "HOME": scratch}
+    options = ["--no-defaults", f"--datadir={folder}", "--innodb-log-file-size=16M"]
+    made = subprocess.run(
+        [*_stranger(), "mariadb-install-db", *options, "--auth-root-authentication-method=normal", "--skip-test-db"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=scratch,
+        env=around,
+        check=False,
+    )
+    if made.returncode:
+        raise BackupError(f"The drill's own database could not be made: {made.stdout.decode(errors='replace')[-300:]}")
+    server = Server(f"{scratch}/mysql.sock")
+    # Nothing of it has to outlive a power cut.
+    quick = ["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-buffer-pool-size=64M"]
+    # For TLS it would make itself a key at each start, which takes a second.
+    alone = ["--skip-networking", "--skip-ssl", "--skip-log-bin", "--max-allowed-packet=1G"]
+    process = subprocess.Popen(
+        [*_stranger(), program, *options, *quick, *alone]
+        + [f"--socket={server.socket}", f"--pid-file={folder}/pid", f"--log-error={log}", f"--tmpdir={scratch}"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=scratch,
+        env=around,
+    )
+    try:
+        end = time.monotonic() + _START_SECONDS
+        while not _listens(server.socket):
+            if process.poll() is not None or time.monotonic() > end:
+                with open(log, encoding="utf-8", errors="replace") as stream:
+                    raise BackupError(f"The drill's own database server did not start: {stream.read()[-300:]}")
+            time.sleep(0.1)
+        yield server
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _listens(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+    return True
+
+
+# ------------------------------------------------------------------------------------------------- the application
+
+
+def _boot(portal: Portal, root: str, database: str) -> str:
+    """Start the restored portal where it reaches nobody. Returns why it showed no login page, or an empty text."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        words = "it stopped without a word"
+        try:
+            os.close(reading)
+            words = _in_private(portal, root, database)
+        except Exception as problem:  # words for the parent, whatever it is
+            words = str(problem) or type(problem).__name__
+        finally:
+            os.write(writing, words.encode()[:2000])
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answer:
+        said = answer.read().decode(errors="replace")
+    os.waitpid(child, 0)
+    return said
+
+
+def _in_private(portal: Portal, root: str, database: str) -> str:
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PDEATHSIG, signal.SIGKILL)
+    if libc.unshare(_CLONE_NEWNET):
+        raise BackupError(f"no private network could be made: {os.strerror(ctypes.get_errno())}")
+    _loopback()
+    program = shutil.which(f"php{portal.php}", path=backup.environment()["PATH"]) or "php"
+    settings = {
+        "variables_order": "EGPCS",  # the environment below wins over .env only through $_ENV
+        "pdo_mysql.default_socket": database,
+        "mysqli.default_socket": database,
+        "sendmail_path": "/bin/false",
+        "opcache.enable_cli": "0",
+        "auto_prepend_file": "none",  # the guard of section uploads lets nothing run outside the portal's own folder
+    }
+    options = [word for name, value in settings.items() for word in ("-d", f"{name}={value}")]
+    served = ["-S", f"127.0.0.1:{_PORT}", "-t", f"{root}/public", f"{root}/public/index.php"]
+    log = os.path.join(os.path.dirname(database), "php.log")
+    output = open(log, "x+b")  # read through what is open: the folder is the stranger's
+    process = subprocess.Popen(
+        [*_stranger(network=True), program, *options, *served],
+        cwd=root,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,  # what comes out of a backup could type into the terminal of the one who asked
+        env={
+            **backup.environment(),
+            "HOME": os.path.dirname(database),
+            "TMPDIR": os.path.dirname(database),
+            "DATABASE_HOST": "localhost",
+            "DATABASE_USER": "root",
+            "DATABASE_PASSWORD": "",
+            "MAILER_DSN": "null://null",
+        },
+    )
+    try:
+        end = time.monotonic() + _BOOT_SECONDS
+        answer = "it did not answer"
+        while time.monotonic() < end and process.poll() is None:
+            try:
+                return _login_page(portal.domain)
+            except ConnectionRefusedError:
+                time.sleep(0.2)
+        size = os.fstat(output.fileno()).st_size
+        return f"{answer}: {os.pread(output.fileno(), 300, max(0, size - 300)).decode(errors='replace')}"
+    finally:
+        process.kill()
+        process.wait()
+        output.close()
+
+
+def _loopback() -> None:
+    """Bring the loopback interface of this network up."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
+        request = struct.pack("16sh", b"lo", 0x1 | 0x40)  # up and running
+        fcntl.ioctl(handle, 0x8914, request)
+
+
+def _login_page(domain: str) -> str:
+    """Ask for the first page and follow where it leads. An empty text, or what is wrong."""
+    path = "/login"
+    for _hop in range(5):
+        connection = http.client.HTTPConnection("127.0.0.1", _PORT, timeout=_BOOT_SECONDS)
+        try:
+            # Where our proxy is trusted, no redirect to https is needed to be believed.
+            connection.request("GET", path, headers={"Host": domain, "X-Forwarded-Proto": "https"})
+            answer = connection.getresponse()
+            body = answer.read(1 << 20)
+        finally:
+            connection.close()
+        if answer.status in (301, 302, 303, 307, 308):
+            path = re.sub(r"^https?://[^/]+", "", answer.headers.get("Location", "/")) or "/"
+            continue
+        if answer.status != 200:
+            return f"{path} answers {answer.status}"
+        if not re.search(rb"type=.?password|id=.?app\b", body):
+            return f"{path} is no login page"
+        return ""
+    return f"{path} leads nowhere but elsewhere"

@@ -1,0 +1,250 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""The way back for whoever was locked out: accounts that an attack has locked, CAPTCHA counters, shut out addresses."""
+
+from __future__ import annotations
+
+import glob
+import grp
+import ipaddress
+import json
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import LOCKED_DAYS
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
+    DatabaseError,
+    Reader,
+    Row,
+    writing,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site, discover
+
+PORTALS = "/etc/chamilo-hardening/brute_force-*.json"
+_ATTACK = 3  # failures that no longer look like a person's typing, where the portal locks later than that
+_CONSOLE_SECONDS = 120
+# All failures, not those since the last login: a right password for a locked account counts as a login, although it is
+# refused. Whoever tries that first must still be brought back.
+_ACCOUNTS = """
+SELECT user.id, user.username, user.email, user.roles, user.active, failed.failures, failed.last, failed.addresses
+FROM user LEFT JOIN (
+  SELECT username, COUNT(*) AS failures, MAX(login_date) AS last,
+    GROUP_CONCAT(DISTINCT user_ip ORDER BY user_ip SEPARATOR ' ') AS addresses
+  FROM track_e_login_record WHERE success = 0 AND {failures} GROUP BY username
+) failed ON failed.username = user.username
+WHERE {accounts} ORDER BY user.username
+"""
+# Whoever gives the name is helped, however long ago it was attacked.
+_NAMED = _ACCOUNTS.format(failures="username = %s", accounts="user.username = %s")
+_LOCKED = _ACCOUNTS.format(
+    failures=f"login_date > NOW() - INTERVAL {LOCKED_DAYS} DAY", accounts="user.active = 0 AND failed.failures > 0"
+)
+
+
+class UnlockError(Exception):
+    """Nobody could be brought back. The text says why."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account of a portal, and how often somebody failed to log in to it since it was last used."""
+
+    site: Site
+    number: int
+    name: str
+    mail: str
+    administrator: bool
+    active: int
+    failures: int
+    last: str
+    addresses: str
+    enough: int  # failures to call it an attack
+
+    @property
+    def attacked(self) -> bool:
+        """Whether failed logins have locked it, not a person."""
+        return self.active == 0 and self.failures >= self.enough
+
+    def told(self) -> str:
+        who = f"{self.name} ({'administrator, ' if self.administrator else ''}{self.mail}) of {self.site.domain}"
+        if self.active == 1:
+            return f"{who} is not locked."
+        if not self.attacked:
+            return (
+                f"{who} was switched off, but not by failed logins. That is for an administrator to change in Chamilo."
+            )
+        where = self.addresses if len(self.addresses) <= 120 else f"{self.addresses[:120]} ..."
+        return f"{who} is locked: {self.failures} failed logins, the last at {self.last}, from {where}."
+
+
+@dataclass
+class Todo:
+    """What there is to do for a target; without a target, all that could be done."""
+
+    target: str
+    accounts: list[Account] = field(default_factory=list)
+    sites: list[Site] = field(default_factory=list)
+    bans: dict[str, list[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def acts(self) -> bool:
+        return bool(self.bans) or bool(self.accounts) and any(one.attacked or one.active == 1 for one in self.accounts)
+
+    def told(self) -> Iterator[str]:
+        yield from self.notes
+        for account in self.accounts:
+            yield account.told()
+        for address, jails in sorted(self.bans.items()):
+            yield f"{address} is shut out by {', '.join(jails)}."
+        if self.target and self.accounts and self.acts:
+            yield "The count of wrong CAPTCHA answers will be forgotten, of all accounts; they are not kept apart."
+        if not self.accounts and not self.bans:
+            yield f"{self.target} is neither locked nor shut out." if self.target else "Nobody is locked or shut out."
+
+    def act(self) -> Iterator[str]:
+        """Do it, and say each thing that was done."""
+        for account in self.accounts:
+            if account.attacked:
+                yield _activate(account)
+        if any(one.attacked or one.active == 1 for one in self.accounts):
+            for site in self.sites:
+                yield _forget_captchas(site)
+        for address in self.bans:
+            try:
+                fail2ban.unban(address)
+            except Fail2banError as problem:
+                raise UnlockError(str(problem)) from problem
+            yield f"{address} may come in again."
+        if any(account.attacked for account in self.accounts):
+            yield "Log in soon: a good login makes Chamilo forget the failed ones, one more bad one locks it again."
+
+
+def look(target: str) -> Todo:
+    """What a target is, and what can be done for it."""
+    todo = Todo(target)
+    address = _address(target)
+    try:
+        bans = fail2ban.banned()
+    except Fail2banError as problem:
+        bans = {}
+        todo.notes.append(f"{problem}.")
+    if address:
+        todo.bans = {one: jails for one, jails in bans.items() if _address(one) == address}
+        return todo
+    if not target:
+        todo.bans = bans
+    for site in sites():
+        try:
+            found = _accounts(site, target)
+        except DatabaseError as problem:
+            raise UnlockError(str(problem)) from problem
+        todo.accounts += found
+        if found:
+            todo.sites.append(site)
+    return todo
+
+
+def _address(text: str) -> str:
+    """As fail2ban has it: nginx may log an address of IPv4 as one of IPv6."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return ""
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def sites(pattern: str = PORTALS) -> list[Site]:
+    """The portals of this host: those the role has written down. Without it the one that can be found."""
+    found = []
+    for path in sorted(glob.glob(pattern)):
+        with open(path, encoding="utf-8") as file:
+            known = json.load(file)
+        found.append(discover(known["domain"], known["root"]))
+    if found:
+        return found
+    alone = discover(os.uname().nodename)
+    if not alone.root:
+        raise UnlockError(f"No portal is known here: there is no {pattern}. {' '.join(alone.problems)}")
+    return [alone]
+
+
+def _accounts(site: Site, name: str) -> list[Account]:
+    reader = Reader.of_site(site)
+    rows = reader.query(_NAMED, (name, name)) if name else reader.query(_LOCKED)
+    limit = reader.settings().get("security.login_max_attempt_before_blocking_account", "")
+    enough = min(_ATTACK, int(limit)) if limit.isdigit() and int(limit) > 0 else _ATTACK
+    accounts = [_account(site, row, enough) for row in rows]
+    return [account for account in accounts if name or account.attacked]
+
+
+def _account(site: Site, row: Row, enough: int) -> Account:
+    return Account(
+        site,
+        int(row["id"] or 0),
+        _shown(row["username"] or ""),
+        _shown(row["email"] or ""),
+        "ADMIN" in (row["roles"] or ""),
+        int(row["active"] or 0),
+        int(row["failures"] or 0),
+        row["last"] or "",
+        row["addresses"] or "",
+        enough,
+    )
+
+
+def _shown(text: str) -> str:
+    """As text that harms no terminal: anybody may have chosen it."""
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
+def _activate(account: Account) -> str:
+    try:
+        with writing(Reader.of_site(account.site).account) as ask:
+            ask("UPDATE user SET active = 1 WHERE id = %s AND active = 0", (account.number,))
+    except DatabaseError as problem:
+        raise UnlockError(str(problem)) from problem
+    return f"{account.name} of {account.site.domain} is active again."
+
+
+def _forget_captchas(site: Site) -> str:
+    """The counters lie in the application's cache, which only the application knows how to find."""
+    user, php = site.php.user, shutil.which("php")
+    if php is None or not user:
+        return "The CAPTCHA counters stay as they are: there is no php command here. They run out by themselves."
+    entry = pwd.getpwnam(user)
+    if entry.pw_uid == 0:
+        raise UnlockError("PHP runs as root here. The application is not started as root.")
+    try:
+        # As the web user: it owns the code's cache, and root must not run what that user could write.
+        done = subprocess.run(
+            [php, "bin/console", "cache:pool:clear", "cache.app", "--no-interaction"],
+            cwd=site.root,
+            user=entry.pw_uid,
+            group=entry.pw_gid,
+            extra_groups=[group.gr_gid for group in grp.getgrall() if user in group.gr_mem],
+            umask=0o007,
+            env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # the web user could type into the terminal of the one who asked
+            timeout=_CONSOLE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as problem:
+        raise UnlockError(f"bin/console cache:pool:clear did not end in {_CONSOLE_SECONDS} s.") from problem
+    if done.returncode != 0:
+        words = _shown(" ".join(done.stdout.decode("utf-8", "replace").split())[-300:])
+        raise UnlockError(f"The CAPTCHA counters could not be forgotten, bin/console said: {words}")
+    return f"the CAPTCHA counters of {site.domain} are forgotten."

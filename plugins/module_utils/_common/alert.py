@@ -1,0 +1,216 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""Tells a person: by mail, through the host's own sendmail, and by a webhook. No secret belongs into an alert."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import re
+import socket
+import ssl
+import subprocess
+import syslog
+import time
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.message import EmailMessage
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+
+CONFIGURATION = "/etc/chamilo-hardening/alert.json"
+SENDMAIL = ("/usr/sbin/sendmail", "/usr/lib/sendmail")
+SECONDS = 10  # for the webhook
+_DAY = 20 * 3600  # less than a day: what fails each night is told each night, whenever in it that is
+_TEXTS = 5  # different ones of a title that go out a day
+_TITLE, _TEXT = 200, 20000  # characters
+
+
+class AlertError(Exception):
+    """Somebody was to be told, and nothing went out; the text says why."""
+
+
+@dataclass(frozen=True)
+class Addressee:
+    """Who is told. Empty: nobody."""
+
+    mail: str = ""
+    webhook: str = ""
+
+
+def addressee(path: str = "") -> Addressee:
+    """Who is to be told on this host."""
+    path = path or CONFIGURATION
+    try:
+        with open(path, encoding="utf-8") as stream:
+            known = json.load(stream)
+        return Addressee(str(known.get("mail") or ""), str(known.get("webhook") or ""))
+    except FileNotFoundError:
+        return Addressee()
+    except (ValueError, AttributeError) as problem:
+        raise AlertError(f"{path} cannot be read: {problem}. Run the playbook harden again.") from problem
+
+
+def refusal(mail: str, webhook: str) -> str:
+    """Why nobody could be told at these; empty when they can be used."""
+    if mail and not re.fullmatch(r"[^\s@<>,;\"'-][^\s@<>,;\"']*@[^\s@<>,;\"']+", mail):
+        return f"{mail!r} is no mail address. Give one address, such as admin@school.example."
+    if webhook:
+        parts = urllib.parse.urlsplit(webhook)
+        if parts.scheme != "https" or not parts.hostname or re.search(r"\s", webhook):
+            return "The webhook must be an address that begins with https://. (Its value is not shown: it is a secret.)"
+    return ""
+
+
+def tell(section: str, title: str, text: str, again: bool = False) -> list[str]:
+    """Write to the journal and tell whoever is configured. Returns how it went out; nothing when nobody is.
+
+    The same goes out at most once a day, whatever its numbers, unless ``again``; it returns how it went out then.
+    So does what is over a few different texts of a title.
+    """
+    title = " ".join(harmless(title).split())[:_TITLE]
+    text = harmless(text.strip())[:_TEXT]
+    _journal(section, f"{title}: {' '.join(text.split())}", syslog.LOG_WARNING)
+    who = addressee()
+    if not (who.mail or who.webhook):
+        return []
+    name, moment = f"{section}: {title} #", time.time()
+    key, sent = name + _gist(text), _sent(moment)
+    alike = [each for each in sent if each.startswith(name)]
+    if not again and (key in sent or len(alike) >= _TEXTS):
+        return [str(way) for way in sent[key if key in sent else alike[0]]["ways"]]
+    ways, problems = _send(who, section, title, text)
+    for problem in problems:
+        _journal(section, f"{title}: {problem}", syslog.LOG_ERR)
+    if not ways:
+        raise AlertError(f"Nobody was told of {title!r}. {' '.join(problems)}")
+    try:
+        _remember({**sent, key: {"at": moment, "ways": ways}})
+    except OSError as problem:  # a full disk, of which it may tell: rather told twice than a failure
+        _journal(section, f"{title}: that it was told could not be written down: {problem}", syslog.LOG_ERR)
+    return ways
+
+
+def _gist(text: str) -> str:
+    """What a text is about: the same problem has another number in it each time."""
+    words = [word for word in text.split() if not re.search(r"\d", word)]
+    return hashlib.sha256(" ".join(words).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def harmless(text: str) -> str:
+    """Names of files and people are in alerts: what is no text there harms no terminal, and keeps no alert back."""
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else ascii(sign)[1:-1] for sign in text)
+
+
+def _send(who: Addressee, section: str, title: str, text: str) -> tuple[list[str], list[str]]:
+    ways, problems = [], []
+    if who.mail:
+        problem = _mail(who.mail, section, title, text)
+        if problem:
+            problems.append(problem)
+        else:
+            ways.append(f"mail to {who.mail}")
+    if who.webhook:
+        problem = _webhook(
+            who.webhook, {"host": socket.gethostname(), "section": section, "title": title, "text": text}
+        )
+        if problem:
+            problems.append(problem)
+        else:
+            ways.append("webhook")
+    return ways, problems
+
+
+def sendmail() -> str:
+    """The program this host sends mail with; empty where there is none."""
+    return next((path for path in SENDMAIL if os.access(path, os.X_OK)), "")
+
+
+def _mail(address: str, section: str, title: str, text: str) -> str:
+    """Hand a mail to the host's mail program. Returns why that failed, or an empty text."""
+    program = sendmail()
+    if not program:
+        return f"This host has no sendmail, so no mail can go to {address}: install msmtp-mta, or postfix."
+    host = socket.gethostname()
+    mail = EmailMessage()
+    mail["From"] = f"chamilo-hardening <root@{_mail_name() or host}>"
+    mail["To"] = address
+    mail["Subject"] = f"[{host}] {section}: {title}"
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(f"{text}\n\n-- \nchamilo-hardening on {host}\n", cte="quoted-printable")
+    try:
+        # The address stands behind "--", so it can never be an option.
+        done = subprocess.run(
+            [program, "-i", "--", address],
+            input=mail.as_bytes(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=60,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as problem:
+        return f"{program} could not take the mail to {address}: {problem}."
+    if done.returncode:
+        said = " ".join(done.stdout.decode(errors="replace").split())[-300:]
+        return f"{program} refused the mail to {address} ({done.returncode}): {said}"
+    return ""
+
+
+def _mail_name() -> str:
+    try:
+        with open("/etc/mailname", encoding="utf-8") as stream:
+            name = stream.read().strip()
+    except OSError:
+        return ""
+    return name if re.fullmatch(r"[A-Za-z0-9.-]+", name) else ""
+
+
+def _webhook(address: str, content: Mapping[str, str]) -> str:
+    """Post to the webhook. Returns why that failed, or an empty text. Its path is a secret: only its host is named."""
+    parts = urllib.parse.urlsplit(address)
+    host = parts.hostname or ""
+    path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
+    # A redirect is not followed: what is told goes to the one who was named.
+    try:
+        context = ssl.create_default_context()
+        with contextlib.closing(
+            http.client.HTTPSConnection(host, parts.port or 443, timeout=SECONDS, context=context)
+        ) as connection:
+            headers = {"Content-Type": "application/json", "User-Agent": "chamilo-hardening"}
+            connection.request("POST", path, json.dumps(content).encode(), headers)
+            status = connection.getresponse().status
+    except (OSError, http.client.HTTPException, ValueError) as problem:
+        return f"The webhook on {host} could not be reached: {problem}."
+    return "" if 200 <= status < 300 else f"The webhook on {host} answered {status}."
+
+
+def _journal(section: str, text: str, level: int) -> None:
+    syslog.openlog("chamilo-hardening", syslog.LOG_PID, syslog.LOG_DAEMON)
+    syslog.syslog(level, f"{section}: {text[:1000]}")
+
+
+def _memory() -> str:
+    return os.path.join(files.STATE, "alerts.json")
+
+
+def _sent(moment: float) -> dict[str, Any]:
+    """What was told in the last day."""
+    try:
+        with open(_memory(), encoding="utf-8") as stream:
+            known = json.load(stream)
+        return {key: entry for key, entry in known.items() if 0 <= moment - float(entry["at"]) < _DAY}
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return {}  # rather told twice than not at all
+
+
+def _remember(sent: Mapping[str, Any]) -> None:
+    files.replace_file(_memory(), json.dumps(sent, indent=1, sort_keys=True) + "\n")

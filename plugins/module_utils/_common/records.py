@@ -1,0 +1,39 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""What the host program wrote down when it last did a job, or tried to: the audit reads it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+
+
+def note(file: str, name: str, done: bool, detail: str, **more: Any) -> None:
+    """Write down in ``file`` (such as monitoring.json) that the job ``name`` was done just now, or failed."""
+    path = os.path.join(files.STATE, file)
+    os.makedirs(files.STATE, 0o700, exist_ok=True)
+    handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        entry = {"at": round(time.time(), 3), "ok": done, "detail": detail[:2000], **more}
+        text = json.dumps({**read(file), name: entry}, indent=1, sort_keys=True) + "\n"
+        files.replace_file(path, text)
+    finally:
+        os.close(handle)
+
+
+def read(file: str) -> dict[str, Any]:
+    """All entries of a file; none when it is not there or damaged (the next job writes it anew)."""
+    try:
+        with open(os.path.join(files.STATE, file), encoding="utf-8") as stream:
+            known = json.load(stream)
+    except (FileNotFoundError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}

@@ -1,0 +1,383 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""Has a certificate made: by an authority through Certbot, rehearsed and within a budget, or by the host itself."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+import re
+import secrets
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import x509
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE, replace_file
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path, shown
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import certbot
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs_of, named
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine, Outcome, plan
+
+if TYPE_CHECKING:
+    from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+
+CHALLENGES = ".well-known/acme-challenge"
+SYSTEM_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+BUNDLE = f"{STATE}/acme-authorities.pem"
+CERTBOT_SECONDS = 300.0
+SELF_SIGNED_DAYS = 825
+RENEWED_AT = 30  # days left
+# Let's Encrypt allows five failures an hour and five certificates of the same names a week.
+FAILURES, CERTIFICATES = 3, 3
+HOUR, WEEK = datetime.timedelta(hours=1), datetime.timedelta(days=7)
+_HOPS = 10  # as many redirects as Let's Encrypt follows
+_LOCK_SECONDS = 30.0
+
+Resolve = Callable[[str], "Sequence[str]"]
+Fetch = Callable[[str, str], "Answer"]
+
+
+class AcmeError(Exception):
+    """There is no certificate; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What certificate is to be had, and how."""
+
+    domain: str
+    site: str
+    webroot: str
+    email: str = ""
+    directory: str = ""
+    ca_file: str = ""
+    arguments: tuple[str, ...] = ()  # of Certbot, in place of the challenge over http
+    served: str = ""  # the certificate that is served now
+
+
+@dataclass
+class Got:
+    """What was done."""
+
+    changed: bool = False
+    pair: certbot.Pair = field(default_factory=certbot.Pair)
+    notes: list[str] = field(default_factory=list)
+
+
+# -- the rehearsal ---------------------------------------------------------------------------------------------------
+
+
+def resolve(name: str) -> list[str]:
+    """The addresses of a name, as this host sees them."""
+    try:
+        found = socket.getaddrinfo(name, 80, type=socket.SOCK_STREAM)
+    except socket.gaierror:
+        return []
+    return list(dict.fromkeys(str(each[4][0]) for each in found))
+
+
+def refusal(domain: str, resolver: Resolve = resolve) -> str:
+    """Why no authority could reach the name, as far as that can be known before anything is changed."""
+    if "." not in domain or re.fullmatch(r"[0-9.:]+", domain):
+        return f"{domain} is no name of the DNS, and no public authority certifies it."
+    if not resolver(domain):
+        return f"{domain} has no address in the DNS, so no authority can reach it."
+    return ""
+
+
+def rehearse(
+    domain: str, webroot: str, resolver: Resolve = resolve, fetch: Fetch | None = None, token: str = ""
+) -> str:
+    """Why the authority would not find its challenge; empty when a challenge of our own is found under the name."""
+    addresses = resolver(domain)
+    if not addresses:
+        return f"{domain} has no address in the DNS, so no authority can reach it."
+    token = token or f"chamilo-hardening-{secrets.token_hex(16)}"
+    try:
+        with _challenge(webroot, token):
+            whys = (_unseen(domain, address, token, fetch or _fetch) for address in addresses)
+            return next(filter(None, whys), "")
+    except OSError as problem:
+        return f"No challenge can be laid into {webroot}/{CHALLENGES}: {problem.strerror}."
+
+
+@contextlib.contextmanager
+def _challenge(webroot: str, token: str) -> Iterator[None]:
+    """The web user may own the folder, and turn what lies in it into links meanwhile."""
+    with contextlib.ExitStack() as back:
+        folder = os.open(webroot, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        back.callback(os.close, folder)
+        back.callback(os.umask, os.umask(0o022))
+        for part in CHALLENGES.split("/"):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(part, 0o755, dir_fd=folder)
+                back.callback(_remove, os.rmdir, part, folder)
+            folder = open_path(part, _not_of_root, folder)[0]
+            back.callback(os.close, folder)
+        handle = os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=folder)
+        back.callback(_remove, os.unlink, token, folder)
+        with open(handle, "w", encoding="ascii") as stream:
+            stream.write(token)
+        yield
+
+
+def _remove(how: Callable[..., None], name: str, folder: int) -> None:
+    with contextlib.suppress(OSError):  # somebody else's challenge lies there meanwhile, or it is gone
+        how(name, dir_fd=folder)
+
+
+def _not_of_root(part: str, target: str, link: os.stat_result, _folder: os.stat_result) -> str:
+    if link.st_uid in (0, os.geteuid()):
+        return ""
+    return f"{shown(part)} is a link to {shown(target)} that root did not lay; if it is right: chown -h root"
+
+
+def _unseen(domain: str, address: str, token: str, fetch: Fetch) -> str:
+    from urllib.parse import urljoin, urlsplit
+
+    first = url = f"http://{domain}/{CHALLENGES}/{token}"
+    for _hop in range(_HOPS):
+        name = urlsplit(url).hostname or ""
+        answer = fetch(url, address if name == domain else "")
+        where = f"{url} (at {address})" if name == domain else url
+        led = "" if url == first else f" It was led there from {first}."
+        if not answer.status:
+            return f"{where} does not answer: {answer.error}.{led} {_hint(address)}"
+        if answer.status in (301, 302, 303, 307, 308) and answer.value("Location"):
+            url = urljoin(url, answer.value("Location"))
+            continue
+        if answer.status == 200 and answer.body.decode("ascii", "replace").strip() == token:
+            return ""
+        what = "another answer than this host's" if answer.status == 200 else str(answer.status)
+        return f"{where} gives {what} where the challenge should be.{led} {_hint(address)}"
+    return f"{first} leads from one address to the next without end."
+
+
+def _hint(address: str) -> str:
+    return (
+        f"An authority asks at every address of the name. If {address} is not this host, set the DNS right; if it is, "
+        "look what answers there on port 80."
+    )
+
+
+def _fetch(url: str, address: str) -> Answer:
+    from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import fetch
+
+    return fetch(url, address=address, timeout=10)
+
+
+# -- the budget ------------------------------------------------------------------------------------------------------
+
+
+class Budget:
+    """The attempts of a site, so that an authority's limits are not used up by a run that is tried again and again."""
+
+    def __init__(self, site: str, directory: str, folder: str = "", now: datetime.datetime | None = None) -> None:
+        self.path = f"{folder or STATE}/acme-{site}.json"
+        self.directory = directory or "default"
+        self.now = now or datetime.datetime.now(datetime.timezone.utc)
+
+    def attempts(self) -> list[dict[str, Any]]:
+        """Those of the last week."""
+        try:
+            with open(self.path, encoding="utf-8") as stream:
+                known = json.load(stream)["attempts"]
+            return [each for each in known if self.now - datetime.datetime.fromisoformat(each["at"]) < WEEK]
+        except FileNotFoundError:
+            return []
+        except (ValueError, KeyError, TypeError) as problem:
+            raise AcmeError(f"{self.path} is damaged ({problem}). Remove it.") from problem
+
+    def refusal(self) -> str:
+        """Why no further attempt is made now; empty when one may be."""
+        mine = [each for each in self.attempts() if each["directory"] == self.directory]
+        for wanted, most, span, what in (
+            ("failed", FAILURES, HOUR, "attempts failed"),
+            ("issued", CERTIFICATES, WEEK, "certificates were issued"),
+        ):
+            times = [datetime.datetime.fromisoformat(each["at"]) for each in mine if each["result"] == wanted]
+            recent = sorted(time for time in times if self.now - time < span)
+            if len(recent) >= most:
+                last = next((each["why"] for each in reversed(mine) if each["result"] == wanted and each["why"]), "")
+                again = (recent[-most] + span).strftime("%Y-%m-%d %H:%M UTC")
+                first = recent[0].strftime("%Y-%m-%d %H:%M UTC")
+                return (
+                    f"{len(recent)} {what} since {first}, and authorities count. {last and f'The last one: {last} '}"
+                    f"The next one is made after {again}. To try at once, remove {self.path}."
+                )
+        return ""
+
+    def begin(self) -> None:
+        """An attempt counts as failed until it is known to be none."""
+        self._write([*self.attempts(), self._entry("failed", "it did not end")])
+
+    def end(self, result: str, why: str) -> None:
+        self._write([*self.attempts()[:-1], self._entry(result, why)])
+
+    def _entry(self, result: str, why: str) -> dict[str, str]:
+        return {"at": self.now.isoformat(timespec="seconds"), "directory": self.directory, "result": result, "why": why}
+
+    def _write(self, attempts: Sequence[Mapping[str, Any]]) -> None:
+        replace_file(self.path, json.dumps({"attempts": attempts}, indent=1) + "\n")
+
+
+# -- certificates ----------------------------------------------------------------------------------------------------
+
+
+def obtain(wish: Wish, engine: Engine, outcome: Outcome, check: bool = False, resolver: Resolve = resolve) -> Got:
+    """A certificate by Certbot: a lineage that is there is adopted, else one is asked for."""
+    tree = Tree()
+    root = os.path.dirname(wish.webroot)
+    found = certbot.for_domain(tree, wish.domain, time.time(), root, wish.served)
+    if found.lineage and found.good:
+        return Got(_adopt(found, wish, engine, outcome, check), found)
+    if check:
+        return Got(True, found)
+    program = certbot.program(tree)
+    if not program:
+        raise AcmeError("Certbot is not installed.")
+    budget = Budget(wish.site, wish.directory)
+    why = budget.refusal()
+    if not why and not wish.arguments:
+        why = rehearse(wish.domain, found.webroot or wish.webroot, resolver)
+    if why:
+        raise AcmeError(f"No certificate was asked for. {why}")
+    if found.lineage:
+        # It has run out. What it is for, and how it proves that, is in its own file.
+        _adopt(found, wish, engine, outcome, check)
+        command = [program, "renew", "--cert-name", found.lineage, "--no-random-sleep-on-renew", "--non-interactive"]
+    else:
+        command = [program, *_request(wish)]
+    with engine.store.lock("a certificate", _LOCK_SECONDS):
+        budget.begin()
+    code, said = engine.machine.run([*_trusting([wish.ca_file]), *command], CERTBOT_SECONDS)
+    why = "" if code == 0 else _reason(said)
+    with engine.store.lock("a certificate", _LOCK_SECONDS):
+        budget.end("issued" if code == 0 else "failed", why)
+    if code != 0:
+        raise AcmeError(
+            f"Certbot could not get a certificate for {wish.domain}: {why} Its log is "
+            "/var/log/letsencrypt/letsencrypt.log."
+        )
+    found = certbot.for_domain(tree, wish.domain, time.time(), root)
+    if not found.good:
+        raise AcmeError(f"Certbot says it was successful, but there is no certificate for {wish.domain}.")
+    return Got(True, found)
+
+
+def owners(systemd: bool) -> str:
+    """What is wrong with who renews; empty when it is exactly one."""
+    found = [job.source for job in named(jobs_of(systemd), r"\bcertbot\b")]
+    if not found:
+        return "Nobody renews the certificate: no timer and no cron job runs Certbot. Enable certbot.timer."
+    if len(found) > 1:
+        return f"{len(found)} jobs renew with Certbot: {', '.join(found)}. Leave one of them, and take the others out."
+    return ""
+
+
+def _request(wish: Wish) -> list[str]:
+    words = ["certonly", "--non-interactive", "--agree-tos", "--cert-name", wish.domain, "-d", wish.domain]
+    words += ["--key-type", "ecdsa", "--deploy-hook", certbot.HOOK]
+    words += ["--email", wish.email] if wish.email else ["--register-unsafely-without-email"]
+    words += ["--server", wish.directory] if wish.directory else []
+    return words + (list(wish.arguments) or ["--webroot", "--webroot-path", wish.webroot])
+
+
+def _adopt(found: certbot.Pair, wish: Wish, engine: Engine, outcome: Outcome, check: bool) -> bool:
+    path = f"{certbot.FOLDER}/renewal/{found.lineage}.conf"
+    with open(path, encoding="utf-8") as stream:
+        text = stream.read()
+    with open(found.file, encoding="ascii") as stream:
+        names = x509.first_of(stream.read()).names
+    stopped_by = certbot.stopper(Tree(), text)
+    wanted = certbot.adopted(text, names, wish.domain, wish.webroot, stopped_by)
+    if wanted == text:
+        return False
+    if stopped_by and list(names) == [wish.domain]:
+        outcome.notes.append(
+            f"{path} still says standalone: {stopped_by} stops the web server before a renewal, so it could not answer "
+            f"for {wish.domain}. Take that line out and run this again, and the web server goes on during renewals."
+        )
+    mode = f"{os.stat(path).st_mode & 0o7777:04o}"
+    file = {"path": path, "content": wanted, "mode": mode}
+    # Another lineage that was adopted before stays as it is.
+    wanted_files = {"name": f"https:{wish.site}.renewal", "files": [file], "complete": False}
+    engine.apply(plan(wanted_files), outcome, check)
+    return outcome.changed
+
+
+def _trusting(files: Sequence[str]) -> list[str]:
+    return ["env", f"REQUESTS_CA_BUNDLE={bundle(files)}"] if any(files) else []
+
+
+def bundle(files: Sequence[str]) -> str:
+    """A file with the authorities of the host and some more, for Certbot. Its path."""
+    texts = []
+    for path in dict.fromkeys((SYSTEM_AUTHORITIES, *filter(None, files))):
+        try:
+            with open(path, encoding="utf-8") as stream:
+                texts.append(stream.read().rstrip("\n") + "\n")
+        except OSError as problem:
+            raise AcmeError(f"The file of an authority, {path}, cannot be read: {problem.strerror}.") from problem
+    replace_file(BUNDLE, "".join(texts))
+    return BUNDLE
+
+
+def _reason(said: str) -> str:
+    """Certbot's own words, without those that are the same each time."""
+    details = re.findall(r"^\s*(?:Detail|Type|Domain): (.+)$", said, re.MULTILINE)
+    if details:
+        return f"{'; '.join(details)}."
+    boring = re.compile(r"Saving debug log|Ask for help|^[-\s]*$|See the logfile|Account registered|Requesting a cert")
+    lines = [line.strip() for line in said.splitlines() if not boring.search(line)]
+    return " ".join(lines)[-600:] or "it said nothing"
+
+
+def self_sign(
+    domain: str,
+    site: str,
+    file: str,
+    key: str,
+    engine: Engine,
+    outcome: Outcome,
+    check: bool = False,
+    load: Mapping[str, Any] | None = None,
+) -> Got:
+    """A certificate that no browser trusts. ``load``: who serves the one that is there, and its test."""
+    found = certbot.pair(Tree(), file, key, domain, time.time())
+    if found.covers and found.days >= RENEWED_AT:
+        return Got(False, found)
+    if check:
+        return Got(True, found)
+    with tempfile.TemporaryDirectory() as folder:
+        files = {"-keyout": f"{folder}/key", "-out": f"{folder}/certificate"}
+        argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        argv += ["-subj", "/CN=chamilo-hardening", "-addext", f"subjectAltName=DNS:{domain}"]
+        argv += ["-days", str(SELF_SIGNED_DAYS), *(word for option in files.items() for word in option)]
+        code, said = engine.machine.run(argv, 60)
+        if code != 0:
+            raise AcmeError(f"openssl could not make a certificate: {said[-300:]}")
+        texts = {}
+        for option, path in files.items():
+            with open(path, encoding="ascii") as stream:
+                texts[option] = stream.read()
+    wanted = [
+        {"path": file, "content": texts["-out"]},
+        {"path": key, "secret_content": texts["-keyout"], "mode": "0600"},
+    ]
+    params: dict[str, Any] = {"name": f"https:{site}.certificate", "files": wanted}
+    if load and found.there:
+        params.update(load)
+    engine.apply(plan(params), outcome)
+    return Got(True, certbot.pair(Tree(), file, key, domain, time.time()))

@@ -1,0 +1,96 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""The commands of the host program that section monitoring brings: the list of files, and what monit asks."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import integrity as monitoring_integrity
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import watch as monitoring_watch
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
+
+ERRORS = (monitoring_integrity.IntegrityError, daily.MonitoringError, vouch.ArchiveError, monitoring_watch.WatchError)
+
+# What monit takes for an alarm. 1 and 2 say that it could not be looked at.
+ALARM = 10
+
+INTEGRITY = """\
+The list of a portal's program files, configuration and environment files with their checksums. `check` compares now,
+with the list of this host or, with --against, with a copy of it that was kept elsewhere. `accept` makes what is there
+now the list: after an update, or when you changed the files yourself. The daily work compares too. `compare ARCHIVE`
+compares with the package of the release, a zip or tar file: what differs, and is not yours, an attacker may have
+changed."""
+
+
+def add(commands: Any, say: Callable[[str], None]) -> None:
+    """Add the commands to the parser of the program."""
+    integrity = commands.add_parser("integrity", help="compare program files with a list", description=INTEGRITY)
+    integrity.add_argument("what", choices=["check", "accept", "compare", "copied"], help="copied: for the playbook")
+    integrity.add_argument("archive", nargs="?", default="", help="for compare: the package of the release")
+    integrity.add_argument("--sha256", default="", help="for compare: the checksum that the package has to have")
+    integrity.add_argument("--site", default="", help="one portal, as its files name it (default: all)")
+    integrity.add_argument("--against", metavar="FILE", default="", help="a copy of the list, such as the controller's")
+    integrity.add_argument("--digest", default="", help=argparse.SUPPRESS)
+    integrity.add_argument("--where", default="", help=argparse.SUPPRESS)
+    integrity.set_defaults(run=lambda options, _engine: _integrity_command(options, say))
+
+    # Without help: monit asks these.
+    watch = commands.add_parser("watch", description="Look at failed logins or disks once. 10: an alarm.")
+    watch.add_argument("what", choices=["logins", "disks"])
+    watch.add_argument("site")
+    watch.set_defaults(run=_watch_command)
+
+
+def _integrity_command(options: argparse.Namespace, say: Callable[[str], None]) -> int:
+    sites = [options.site] if options.site else daily.sites()
+    if not sites:
+        raise monitoring_watch.WatchError(
+            "No portal is watched on this host. Run the playbook harden with section monitoring."
+        )
+    if (options.what == "compare") != bool(options.archive):
+        raise monitoring_watch.WatchError(
+            "compare needs the package of the release: chamilo-hardening integrity compare ARCHIVE."
+        )
+    differs = False
+    for site in sites:
+        if options.what == "compare":
+            compared = daily.compare_release(site, options.archive, options.sha256)
+            print(f"{site}: {compared.told(1000) or 'each file of the program is as in the package'}")
+            print(f"{site}: compared with {daily.compared_with(site)}")
+            differs = differs or bool(compared)
+            continue
+        if options.what == "copied":
+            daily.copied(site, options.digest, options.where)
+            continue
+        if options.what == "accept":
+            if sys.stdin.isatty():
+                print(daily.compare(site).told() or "Nothing differs.")
+                if input("Are these yours? [y/N] ").strip().lower() not in ("y", "yes"):
+                    print("Nothing was accepted.")
+                    return 1
+            say(f"integrity accept {site}: {daily.accept(site)}")
+            continue
+        changes = daily.compare(site, options.against)
+        print(f"{site}: {changes.told(1000) or 'as listed'}")
+        print(f"{site}: {daily.based_on(site)}")
+        differs = differs or bool(changes)
+    return int(differs)
+
+
+def _watch_command(options: argparse.Namespace, _engine: object) -> int:
+    if options.what == "logins":
+        seen = monitoring_watch.logins(options.site)
+    else:
+        known = monitoring_watch.configuration(options.site)
+        seen = monitoring_watch.disks(known["disks"], int(known["percent"]))
+    print(seen.text)
+    return ALARM if seen.alarm else 0

@@ -1,0 +1,405 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Signs that somebody was in here already. It looks at names, times and shapes; a person has to judge them."""
+
+from __future__ import annotations
+
+import datetime
+import glob
+import itertools
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.persistence import planted
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import (
+    Budget,
+    head,
+    names,
+    pieces,
+    walk,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, shown, web_users
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.unvouched import Unvouched
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Row
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+
+_SECONDS = 10.0  # for each walk
+_CODE_BYTES = 128 << 20  # of PHP that is read
+_FILE_BYTES = 256 << 10  # of one PHP file
+_LOG_BYTES = 256 << 20  # of access logs, the newest first
+_LINE_BYTES = 1 << 16  # of one line of them; no server takes a longer request
+_LOG_HOURS = 25  # that are covered by them; the search is a daily one
+_LATELY = 30  # days
+# Where Debian's servers write when a virtual host says nothing.
+USUAL_LOGS = ("/var/log/nginx/access.log", "/var/log/apache2/access.log", "/var/log/apache2/other_vhosts_access.log")
+_AN_HOUR = 3600
+
+# ".phps" is what Chamilo itself makes of a forbidden upload, and nothing runs it.
+_PHP = re.compile(r"(?i)\.(?:php\d?|phtml|phar|pht)$")
+_STEERING = re.compile(r"(?i)^\.(?:htaccess|user\.ini)$")
+# "SetHandler none" and "php_flag engine off" protect; these do the opposite.
+_HANDLER = re.compile(
+    rb"(?i)^[^\S\n]*(?:(?:Add|Set)Handler|AddType|ForceType)\s+\"?\S*(?:php|cgi|proxy:)"
+    rb"|^[^\S\n]*(?:php_(?:admin_)?value\s+)?auto_(?:pre|ap)pend_file",
+    re.M,
+)
+_PREPENDS = re.compile(rb"(?im)^[^\S\n]*(?:php_(?:admin_)?value\s+)?auto_(?:pre|ap)pend_file")
+_NAMED = 25
+_CONTAINERS, _COMPILED = 20, 20_000  # compiled by Symfony: directories, and files of one
+_ASSETS = (
+    "assets build bundles css courses documentation files fonts images img js libs media sound themes upload uploads"
+).split()
+_ROOT_SCRIPTS = frozenset({"index.php", "check.php", "courses.php", "load_search.php"})
+
+_INPUT = re.compile(rb"\$_(?:GET|POST|REQUEST|COOKIE|SERVER|FILES)\b")
+_RUNS = rb"\b(?:eval|assert|system|exec|shell_exec|passthru|popen|proc_open|pcntl_exec|create_function)\s*\(\s*"
+# A shell runs what it is sent. Looked for around each use of a request's data, which is fast in large files.
+_BEFORE_INPUT = re.compile(
+    _RUNS + rb"(?:\w+\s*\(\s*){0,3}@?$|`[\s{]*$|\$_(?:GET|POST|REQUEST|COOKIE)\s*\[[^\]\n]{1,64}\]\s*\(\s*@?$"
+)
+_PACKED = re.compile(
+    rb"eval\s*\(\s*(?:\w+\s*\(\s*)?(?:gzinflate|gzuncompress|base64_decode|str_rot13|strrev|hex2bin)\s*\("
+)
+_KNOWN_SHELLS = (b"FilesMan", b"c99shell", b"r57shell", b"b374k", b"weevely", b"p0wny", b"WSOsetcookie")
+_CONTEXT = 96  # bytes before the data
+_DOUBTFUL = re.compile(
+    rb"\b(?:eval|assert|system|exec|shell_exec|passthru|popen|proc_open|create_function|base64_decode|gzinflate|str_rot13|"
+    rb"move_uploaded_file)\s*\("
+)
+
+# What a line of an access log asked for, where that was answered with 200. A quote in it is escaped.
+_ANSWERED = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*"([^"\\]*(?:\\.[^"\\]*)*)" 200 ')
+# What stood in the way of known attacks: a word to find fast, then how the request begins.
+_EXPLOITS: tuple[tuple[str, bytes, re.Pattern[bytes]], ...] = tuple(
+    (label, word, re.compile(line, re.I))
+    for label, word, line in (
+        ("a script in an upload folder of bigUpload", b"/bigupload/files/", rb"\S+ /\S*/bigupload/files/\S"),
+        ("an upload to bigUpload", b"bigUpload.php", rb"POST /\S*bigUpload\.php"),
+        ("the old web services", b"additional_webservices.php", rb"\S+ /\S*additional_webservices\.php"),
+        ("the PENS plugin with a package to fetch", b"/Pens/pens.php", rb"\S+ /\S*/Pens/pens\.php"),
+        (
+            "a PHP file among assets",
+            b".ph",
+            rb"\S+ /(?:" + "|".join(_ASSETS).encode() + rb")/[^\s?]*\.ph(?:p\d?|tml|ar|t)\b",
+        ),
+        ("a PHP file of a rare kind", b".ph", rb"\S+ /[^\s?]*\.(?:phtml|phar|pht|php\d)\b"),
+        ("the environment file", b"/.env", rb"GET /\.env"),
+        ("the Git folder", b"/.git/", rb"GET /\.git/"),
+        ("a database dump", b".sql", rb"GET /[^\s?]*\.sql(?:\.\w+)?[\s?]"),
+        ("a template's source", b".tpl", rb"GET /main/template/[^\s?]*\.tpl"),
+    )
+)
+_DATE = re.compile(rb"\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d(?: [+-]\d{4})?)")
+_INSTALLER = re.compile(_DATE.pattern + rb'[^\]]*\] "POST /main/install/\S* [^"]*" (?:200|302) ')
+_INSTALLED = "the installer, after the installation"
+_CLIENT = re.compile(rb"(?:^|\s)(\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4}:[0-9a-f:]{1,40})\s", re.I)
+
+
+@dataclass
+class Trace:
+    """``signs`` of a break-in, ``gaps`` in what could be looked at, ``seen``: what was. ``cut``: gaps in walks."""
+
+    signs: list[str] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)
+
+    def add(self, what: str, paths: Iterable[str], most: int = 3) -> None:
+        listed = sorted(paths)
+        if listed:
+            self.signs.append(f"{what}: {names(map(shown, listed), most)}")
+
+
+def trace(look: Look, seconds: float = 0.0) -> Trace:
+    """Everything, once. The web user decides how much is in var/: no walk takes the time of another one."""
+    found = Trace()
+    if not look.as_root:
+        found.gaps.append("root is needed to see what the web user left elsewhere")
+    users = web_users(look)
+    walks: tuple[tuple[str, Callable[[Budget], None]], ...] = (
+        ("the program", lambda budget: _code(look, found, budget, users)),
+        ("what links in the program lead to", lambda budget: _behind(look, found, budget, users)),
+        ("var/", lambda budget: _var(look, found, budget)),
+    )
+    for where, step in walks:
+        budget = Budget(seconds or _SECONDS)
+        step(budget)
+        if budget.gap:
+            found.cut.append(f"{where}: {budget.gap}")
+    left = planted(look, users)
+    found.signs += left.signs
+    found.gaps += left.gaps
+    found.seen += ["cron jobs, keys, units and startup files of the web user", "its processes", "what root runs"]
+    _accounts(look, found)
+    _requests(look, found)
+    found.gaps += found.cut
+    return found
+
+
+def _steers(path: str, web_user: str) -> bool:
+    return bool(_HANDLER.search(head(path, 1 << 14, web_user).replace(b"\\\n", b"")))  # a line may go on
+
+
+def _var(look: Look, found: Trace, budget: Budget) -> None:
+    """Below var/ nothing is a program but the cache that Symfony compiles."""
+    top = os.path.join(look.root, "var")
+    entries = 0
+    programs, steering = [], []
+    for entry in walk(top, budget, {os.path.join(top, "cache")}):
+        entries += 1
+        if _PHP.search(entry.name):
+            programs.append(os.path.relpath(entry.path, look.root))
+        elif _STEERING.match(entry.name) and _steers(entry.path, look.site.php.user):
+            steering.append(os.path.relpath(entry.path, look.root))
+    _compiled(look, found)
+    found.add("PHP where only data belongs", programs)
+    found.add("a file that makes data run", steering)
+    found.seen.append(f"{entries:,} files in var/")
+
+
+def _code(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...]) -> None:
+    scripts: list[tuple[str, os.stat_result]] = []
+    misplaced, steering, linked = [], [], []
+    unvouched = Unvouched(look, users)
+    left_out = {os.path.join(look.root, name) for name in ("var", ".git", "node_modules")}
+    try:
+        for entry in walk(look.root, budget, left_out):
+            below = os.path.relpath(entry.path, look.root)
+            try:
+                unvouched.look(below, entry.stat(follow_symlinks=False))
+            except FileNotFoundError:  # it went meanwhile
+                continue
+            if not below.startswith(("public/", "src/")):
+                continue
+            runs = _PHP.search(entry.name) or _STEERING.match(entry.name)
+            if runs and entry.is_symlink() and _theirs(os.path.realpath(entry.path), look.root, users):
+                linked.append(below)
+            if _PHP.search(entry.name) and _is_file(entry):
+                scripts.append((below, entry.stat()))
+                parts = below.split("/")
+                if parts[0] == "public" and len(parts) > 2 and parts[1] in _ASSETS:
+                    misplaced.append(below)
+            elif _STEERING.match(entry.name) and _changes_how_it_runs(entry.path, below, look.site.php.user):
+                steering.append(below)
+        _unvouched(found, unvouched)
+    finally:
+        unvouched.close()
+    found.add("a link that runs what the web user can change", linked)
+    found.add("PHP among assets", misplaced)
+    found.add("a file that changes how a folder is run", steering)
+    # A release or a copy of it is written in one go; what came an hour after nearly all of it came later.
+    moments = sorted(status.st_mtime for _path, status in scripts)
+    release = moments[int(len(moments) * 0.95)] if moments else 0.0
+    shells, strangers, read = [], [], 0
+    for path, status in sorted(scripts, key=lambda script: -script[1].st_mtime):
+        if read > _CODE_BYTES or not budget.left:
+            found.cut.append("not all of the PHP code could be read in time")
+            break
+        text = head(os.path.join(look.root, path), _FILE_BYTES, look.site.php.user)
+        read += len(text)
+        later = status.st_mtime > release + _AN_HOUR
+        takes = _INPUT.search(text) or b"php://input" in text
+        if _is_shell(text) or (later and takes and _DOUBTFUL.search(text)):
+            shells.append(path)
+        elif later and os.path.dirname(path) == "public" and os.path.basename(path) not in _ROOT_SCRIPTS:
+            strangers.append(path)
+    found.add("what looks like a web shell", shells)
+    found.add("a script beside index.php that is newer than the release and no part of it", strangers)
+    found.seen.append(f"{len(scripts):,} PHP files below public/ and src/")
+
+
+def _compiled(look: Look, found: Trace) -> None:
+    """Symfony writes a compiled container in one go: what changed in it later was not compiled.
+
+    A time that was set back does not hide it.
+    """
+    changed = []
+    for folder in sorted(glob.glob(os.path.join(glob.escape(look.root), "var/cache/*/Container*/")))[:_CONTAINERS]:
+        container = glob.glob(os.path.join(glob.escape(os.path.dirname(folder.rstrip("/"))), "*Container.php"))
+        try:
+            with os.scandir(folder) as entries:
+                inside = [entry.path for entry in itertools.islice(entries, _COMPILED)]
+            times = {path: os.lstat(path).st_ctime for path in [*inside, *container]}
+        except OSError:  # it is compiled again at this moment
+            continue
+        ordered = sorted(times.values())
+        together = ordered[int((len(ordered) - 1) * 0.95)] + _AN_HOUR if ordered else 0.0
+        changed += [os.path.relpath(path, look.root) for path, time in times.items() if time > together]
+    found.add("compiled code that was changed after it was compiled", changed)
+
+
+def _changes_how_it_runs(path: str, below: str, web_user: str) -> bool:
+    """What Chamilo's own .htaccess may say, such as which PHP there is, it may not have PHP read a file before each."""
+    text = head(path, 1 << 14, web_user)
+    return bool(_PREPENDS.search(text) if below == "public/.htaccess" else _HANDLER.search(text))
+
+
+def _unvouched(found: Trace, unvouched: Unvouched) -> None:
+    found.add(
+        "files of the program that the web user could have changed after the release, which nothing vouches for",
+        unvouched.doubtful,
+        _NAMED,
+    )
+    found.add("files that cannot run until somebody looked at them", unvouched.held, _NAMED)
+    found.add("a Git directory in which Git would run what the web user could have set", unvouched.git(), _NAMED)
+    if unvouched.unread:
+        found.gaps.append(f"{unvouched.unread} files or folders of the program could not be opened")
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself
+        return False
+
+
+def _theirs(target: str, root: str, users: tuple[Identity, ...]) -> bool:
+    """Whether it is for the web user to say what is in a file, which need not be there yet."""
+    if target.startswith(os.path.realpath(os.path.join(root, "var")) + "/"):
+        return True
+    try:
+        status = os.stat(target)
+    except OSError:
+        return False
+    return any(user.controls(status.st_mode, status.st_uid, status.st_gid) for user in users)
+
+
+def _behind(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...]) -> None:
+    """PHP of the web user's in folders to which links in the program lead, and where no other walk comes."""
+    root = os.path.realpath(look.root)
+    var = os.path.realpath(os.path.join(root, "var"))
+    programs = []
+    for top in (os.path.join(look.root, "public"), os.path.join(look.root, "src")):
+        for entry in walk(top, budget):
+            if not (entry.is_symlink() and os.path.isdir(entry.path)):
+                continue
+            target = os.path.realpath(entry.path)
+            cache = f"{target}/".startswith(f"{var}/cache/")
+            if not cache and f"{target}/".startswith((f"{root}/", f"{var}/")):
+                continue
+            for inside in walk(target, budget):
+                if _PHP.search(inside.name) and _theirs(os.path.realpath(inside.path), look.root, users):
+                    name = os.path.relpath(inside.path, target)
+                    programs.append(os.path.join(os.path.relpath(entry.path, look.root), name))
+    found.add("PHP of the web user's behind a link", programs)
+
+
+def _is_shell(text: bytes) -> bool:
+    if any(name in text for name in _KNOWN_SHELLS) or _PACKED.search(text):
+        return True
+    starts = (found.start() for found in _INPUT.finditer(text))
+    return any(_BEFORE_INPUT.search(text[max(0, start - _CONTEXT) : start]) for start in starts)
+
+
+def administrators(look: Look) -> list[Row]:
+    return look.database.query(
+        "SELECT username, status, active, created_at > NOW() - INTERVAL %s DAY AS late FROM `user`"
+        " WHERE (roles LIKE '%ROLE_ADMIN%' OR roles LIKE '%ROLE_GLOBAL_ADMIN%') AND active <> -2 ORDER BY id",
+        (_LATELY,),
+    )
+
+
+def _accounts(look: Look, found: Trace) -> None:
+    try:
+        rows = look.once(administrators)
+    except DatabaseError as problem:
+        found.gaps.append(f"the administrators could not be looked at: {problem}")
+        return
+    pupils = [row["username"] or "" for row in rows if row["status"] == "5"]
+    late = [row["username"] or "" for row in rows[1:] if row["late"] == "1" and row["status"] != "5"]
+    found.add("pupils with an administrator's rights", pupils)
+    found.add(f"administrators made in the last {_LATELY} days", late)
+    found.seen.append(f"{len(rows)} administrators")
+
+
+def _requests(look: Look, found: Trace) -> None:
+    """Answers that an attack would have got, in the newest part of the access logs."""
+    logs: list[str] = []
+    for host in (*look.site.serving, *look.site.fallback):
+        # Nothing named, a program, or a variable of the server's own.
+        logs += [host.access_log_file] if host.access_log_file.startswith("/") else USUAL_LOGS
+    paths = [path for log in dict.fromkeys(logs) for path in (log, f"{log}.1")]
+    paths = [path for path in paths if os.path.isfile(path) and os.access(path, os.R_OK)]
+    paths.sort(key=os.path.getmtime, reverse=True)
+    here = {address.encode() for address in (*look.site.addresses, "127.0.0.1", "::1")}
+    hits: dict[str, bytes] = {}
+    times: Counter[str] = Counter()
+    read, first = 0, b""
+    unread = []
+    for path in paths:
+        try:
+            for number, text in enumerate(pieces(path, _LOG_BYTES - read, look.site.php.user)):
+                first = first if number else text[: 1 << 18]
+                read += len(text)
+                for label, word, pattern in _EXPLOITS:
+                    for line in _lines_with(text, word):
+                        asked = _ANSWERED.match(line)
+                        if asked and pattern.match(asked[1]) and _client(line) not in here:
+                            hits.setdefault(label, line)
+                            times[label] += 1
+                for line in _lines_with(text, b"POST /main/install/"):
+                    if _after_installation(look, line) and _client(line) not in here:
+                        hits.setdefault(_INSTALLED, line)
+                        times[_INSTALLED] += 1
+        except OSError as problem:
+            unread.append(path)
+            found.gaps.append(f"{path} could not be read: {problem.strerror}")
+        if read >= _LOG_BYTES:
+            break
+    paths = [path for path in paths if path not in unread]
+    began = _DATE.search(first)
+    if read >= _LOG_BYTES and began and _moment(began[1]) > look.now - 3600 * _LOG_HOURS:
+        found.cut.append(
+            f"the access logs: only the newest {_LOG_BYTES >> 20} MB of {names(paths, 2)} were read, from "
+            f"{began[1].decode()} on. Whoever asks with long headers can fill them"
+        )
+    for label, line in hits.items():
+        known = re.search(r'"(\S+ [^\s?"]+)', line.decode("utf-8", "replace"))
+        example = shown(known[1][:80]) if known else "a request"
+        who = _client(line).decode() or "an unknown address"
+        often = "once" if times[label] == 1 else f"{times[label]} times"
+        found.signs.append(f"{label} answered a stranger {often}, for example {example} for {who}")
+    if paths:
+        found.seen.append(f"{read / 1e6:.1f} MB of {names(paths, 2)}")
+    else:
+        found.gaps.append("no access log could be read")
+
+
+def _lines_with(text: bytes, word: bytes) -> Iterable[bytes]:
+    at = text.find(word)
+    while at >= 0:
+        start, end = text.rfind(b"\n", 0, at) + 1, text.find(b"\n", at)
+        end = len(text) if end < 0 else end
+        yield text[start : min(end, start + _LINE_BYTES)]
+        at = text.find(word, end)
+
+
+def _client(line: bytes) -> bytes:
+    found = _CLIENT.search(line.partition(b'"')[0])
+    return found[1] if found else b""
+
+
+def _after_installation(look: Look, line: bytes) -> bool:
+    """The installer writes .env as its last act, so what it answered an hour later was somebody else's work."""
+    found = _INSTALLER.search(line)
+    if not found:
+        return False
+    try:
+        return _moment(found[1]) > os.path.getmtime(os.path.join(look.root, ".env")) + _AN_HOUR
+    except OSError:
+        return True
+
+
+def _moment(date: bytes) -> float:
+    """When a line was written, in the host's own zone where it names none. What is no date is yet to come."""
+    form = "%d/%b/%Y:%H:%M:%S %z" if b" " in date else "%d/%b/%Y:%H:%M:%S"
+    try:
+        return datetime.datetime.strptime(date.decode(), form).timestamp()
+    except (ValueError, OverflowError):
+        return math.inf

@@ -1,0 +1,509 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""The daily work of section monitoring: does anybody hear of errors, who has an account, which files were changed."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import stat
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, records, services
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular, shown
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import integrity, watch
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch, walk, window
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+
+Render = Callable[[str, Look], str]  # the figures of a site, as node-exporter reads them
+RECORD = "monitoring.json"
+# What the audit assumes where the playbook says nothing: the defaults of the module guide_audit.
+OPTIONS: dict[str, Any] = {
+    "owner": "root",
+    "ca_file": "",
+    "terminated_elsewhere": False,
+    "hsts": "ramp",
+    "csp": "report",
+    "frame_ancestors": [],
+    "xss_protection": "1; mode=block",
+    "trusted_proxies": [],
+    "database_clients": [],
+    "friends": [],
+    "controller": "",
+    "attempts": 5,
+    "dormant_days": 90,
+    "sessions_lifetime": 3600,
+}
+MARK = "chamilo-hardening:log-test"
+_NOBODY = "Nobody is told: set chamilo_alert_mail or chamilo_alert_webhook."
+_DAY = 86400
+# Parts of a package that a portal need not have: data, and the installer, which section updates shuts.
+_NOT_COMPARED = ("var/", ".git", "node_modules/", "public/main/install/", "tests/")
+_MONTH, _WEEK = 27 * _DAY, 7 * _DAY  # a little before the audit asks
+_PATIENCE = 30.0  # seconds until monit asks for the first time after it was started
+_SEARCH = 60.0  # seconds for each walk of the search for signs: nobody waits for it
+_FRESH = 900.0  # seconds: monit asks every two minutes
+
+
+class MonitoringError(Exception):
+    """Part of the daily work could not be done; the text says which."""
+
+
+@dataclass
+class Portal:
+    """One portal of this host, as section monitoring wrote it down."""
+
+    site: str
+    known: Mapping[str, Any]
+    look: Look
+
+    @property
+    def domain(self) -> str:
+        return str(self.known["domain"])
+
+
+@dataclass
+class _Day:
+    """What came of the day: an entry of the record for each job, over all portals."""
+
+    lines: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    jobs: dict[str, list[tuple[bool, str]]] = field(default_factory=dict)
+    more: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def job(self, name: str, done: bool, detail: str) -> None:
+        self.jobs.setdefault(name, []).append((done, detail))
+
+    def write(self) -> None:
+        for name, found in self.jobs.items():
+            words = " ".join(dict.fromkeys(detail for _done, detail in found))
+            records.note(RECORD, name, all(done for done, _detail in found), words, **self.more.get(name, {}))
+
+
+def step(render: Render) -> list[str]:
+    """The daily work for every portal. ``render`` makes the figures."""
+    watched = sites()
+    if not watched:
+        return []
+    day = _Day()
+    reached = _delivery(day)
+    for site in watched:
+        portal = _portal(site)
+        parts: tuple[tuple[str, Callable[[], None]], ...] = (
+            ("the watch over log and machine", partial(_watched, day, portal, reached)),
+            ("the accounts", partial(_reviewed, day, portal)),
+            ("the files", partial(_compared, day, portal)),
+            ("signs of a break-in", partial(_searched, day, portal)),
+        )
+        for what, part in parts:
+            _attempt(day, f"{what} of {portal.domain}", part)
+    _attempt(day, "our own files", partial(_edited, day))
+    day.write()
+    for site in watched:
+        portal = _portal(site)
+        _attempt(day, f"the figures of {portal.domain}", partial(_figures, portal, render))
+    if day.problems:
+        raise MonitoringError(" ".join(day.problems))
+    return day.lines
+
+
+def _attempt(day: _Day, what: str, part: Callable[[], None]) -> None:
+    try:
+        part()
+    except Exception as problem:  # one thing that cannot be looked at must not hide the others
+        day.problems.append(f"{what[:1].upper()}{what[1:]} could not be looked at: {problem}")
+
+
+def _configurations() -> list[str]:
+    return sorted(glob.glob(f"{watch.FOLDER}/monitoring-*.json"))
+
+
+def _portal(site: str) -> Portal:
+    known = watch.configuration(site)
+    found = discover(known["domain"], known["root"], known.get("web_server", ""), site=site)
+    return Portal(site, known, Look(found, {**OPTIONS, **known.get("options", {})}))
+
+
+# ------------------------------------------------------------------------------------------------ delivery
+
+
+def _delivery(day: _Day) -> bool:
+    """Send a test alert where none was sent for a month, or to somebody new. Returns whether somebody is reached."""
+    who = alert.addressee()
+    present = str(hash_of(who))
+    known = records.read(RECORD).get("delivery", {})
+    recent = 0 <= time.time() - float(known.get("at", 0)) < _MONTH
+    if known.get("ok") is True and known.get("to") == present and recent:
+        return True
+    day.more["delivery"] = {"to": present}
+    try:
+        ways = alert.tell(
+            "monitoring",
+            "Test alert",
+            "This is the monthly test: whoever looks after this host is reached. There is nothing to do.",
+            again=True,
+        )
+    except alert.AlertError as problem:
+        day.job("delivery", False, str(problem))
+        day.lines.append(str(problem))
+        return False
+    day.job("delivery", bool(ways), f"It went out by {' and '.join(ways)}." if ways else _NOBODY)
+    return bool(ways)
+
+
+def hash_of(who: alert.Addressee) -> str:
+    """Whom we told, without saying who that is: a webhook's address is a secret."""
+    return integrity.digest({"mail": who.mail, "webhook": who.webhook})[:16]
+
+
+# ------------------------------------------------------------------------------------------- log and machine
+
+
+def _watched(day: _Day, portal: Portal, reached: bool) -> None:
+    pulse = _pulse(portal.site)
+    if pulse:
+        watched, words = reached, "" if reached else _NOBODY
+    else:
+        watched = False
+        words = "monit does not run, or did not read our files: see /var/log/monit.log and `monit -t`."
+    known = portal.known
+    blind = str(pulse.get("error", ""))
+    day.job(
+        "auth",
+        watched and not blind,
+        words or blind or f"{pulse.get('text', '')} An alert goes out at {known['failures']}.",
+    )
+    thresholds = f"monit watches processor, memory and disk; an alert goes out at {known['percent']} % of a disk."
+    day.job("resources", watched, words or thresholds)
+    if known["log"]:
+        problem = log_test(known)
+        detail = f"A test error reached {known['log']}, and monit watches it."
+        day.job("app_log", watched and not problem, problem or words or detail)
+        day.lines += [problem] if problem else []
+    day.lines += [line for line in (words, blind) if line]
+
+
+def _pulse(site: str) -> Mapping[str, Any]:
+    """The sign of life that monit leaves when it asks for failed logins; waited for where it was just started."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        known = watch.pulse(site)
+        if known and 0 <= time.time() - float(known["at"]) < _FRESH:
+            return known
+        if time.monotonic() > end:
+            return {}
+        time.sleep(0.5)
+
+
+def log_test(known: Mapping[str, Any]) -> str:
+    """Have the application itself make an error, and look whether it is in the log. Returns what is wrong."""
+    log = str(known["log"])
+    there = os.lstat(log) if os.path.lexists(log) else None
+    if there and not stat.S_ISREG(there.st_mode):
+        return (
+            f"No test error was made: {log} is no regular file ({stat.filemode(there.st_mode)}). What writes to it may "
+            "wait without end, and errors are lost. Remove it: the application makes the file again."
+        )
+    before = there.st_size if there else 0
+    code, said = services.run([*known["console"], MARK, "--no-interaction", "--quiet"], 120)
+    try:
+        handle = open_regular(log)
+    except OSError as problem:
+        ended = f"bin/console ended with {code}: {shown(said[-300:])}"
+        return (
+            f"A test error did not reach {log}: {problem.strerror}. {ended} Chamilo writes it in production mode alone "
+            "(APP_ENV=prod, section permissions)."
+        )
+    try:
+        size = os.fstat(handle).st_size
+        text = os.pread(handle, 1 << 20, before if size >= before else 0)
+    finally:
+        os.close(handle)
+    if MARK.encode() in text:
+        return ""
+    return f"A test error did not reach {log}. bin/console ended with {code}."
+
+
+# ------------------------------------------------------------------------------------------------- accounts
+
+
+def _reviewed(day: _Day, portal: Portal) -> None:
+    known = portal.known
+    reader = portal.look.database
+    gone = accounts.disable(reader, list(known["disable"]))
+    if gone:
+        day.lines.append(f"Switched off, as chamilo_monitoring_disable_accounts names them: {', '.join(gone)}.")
+    last = records.read(RECORD).get("accounts", {})
+    seen = last.get("administrators", {}).get(portal.site)
+    declared = list(known["administrators"])
+    review = accounts.review(reader, int(known["dormant_days"]), declared or seen or ())
+    # Without a declaration the first list is the yardstick: the person who reads it has to object.
+    strangers = review.strangers if declared or seen is not None else []
+    moments = _told_at(last)
+    told = time.time() - moments.get(portal.site, 0) < _MONTH
+    if told and not gone and (not strangers or set(strangers) <= set(last.get("strangers", {}).get(portal.site, ()))):
+        return
+    review.strangers = strangers
+    before = {name: dict(last.get(name, {})) for name in ("administrators", "strangers")}  # other portals' too
+    more = day.more.setdefault("accounts", {**before, "told": moments})
+    more["administrators"][portal.site] = sorted({*(seen or ()), *review.administrators} - set(strangers))
+    more["strangers"][portal.site] = strangers
+    title = f"{'An administrator nobody expects' if strangers else 'Accounts to look through'} at {portal.domain}"
+    text = review.told() + (f"\nSwitched off just now: {', '.join(gone)}" if gone else "")
+    common_files.replace_file(os.path.join(common_files.STATE, f"accounts-{portal.site}.txt"), text + "\n")
+    ways = _told(title, text, again=True)  # what was told is remembered here, by name
+    more["told"][portal.site] = time.time() if ways else 0
+    listed = f"The list is in {common_files.STATE}/accounts-{portal.site}.txt."
+    day.job("accounts", bool(ways), f"It went out by {' and '.join(ways)}. {listed}" if ways else f"{_NOBODY} {listed}")
+    day.lines += text.splitlines()
+
+
+def _told_at(last: Mapping[str, Any]) -> dict[str, float]:
+    """When each portal's list last went out. Records of earlier versions know one moment for all of them."""
+    moment = float(last.get("at", 0)) if last.get("ok") is True else 0.0
+    return {**dict.fromkeys(last.get("administrators", {}), moment), **last.get("told", {})}
+
+
+def _told(title: str, text: str, again: bool = False) -> list[str]:
+    try:
+        return alert.tell("monitoring", title, text, again=again)
+    except alert.AlertError:  # it is in the journal, and the test alert says why
+        return []
+
+
+# ---------------------------------------------------------------------------------------------------- files
+
+
+def _compared(day: _Day, portal: Portal) -> None:
+    manifest = integrity.Manifest(portal.site, portal.look.root)
+    try:
+        changes, present, known = manifest.look()
+    except integrity.IntegrityError as problem:
+        day.job("integrity", False, str(problem))
+        day.lines.append(str(problem))
+        _told(f"The list of files of {portal.domain} cannot be used", str(problem))
+        return
+    basis = str((known or {}).get("basis", ""))
+    if known is None:
+        basis = vouch.basis(portal.look.root, common_files.STATE)
+        value = manifest.accept(present, "first list", basis, changes.unvouched)
+        day.lines.append(f"A list of {len(present):,} files of {portal.domain} was made, based on {basis}.")
+    if changes:
+        text = (
+            f"{changes.told()}\n\nAfter an update, or when you changed them: chamilo-hardening integrity accept\n"
+            "Else somebody else did: see `chamilo-hardening daily monitoring` for signs of a break-in."
+        )
+        ways = _told(f"Files of {portal.domain} were changed", text)
+        day.lines += changes.told().splitlines()
+        first = changes.told(3).replace("\n", ", ")
+        rests = f" The first list was based on {basis}." if basis else ""
+        told = f"Files of {portal.domain} differ from the list: {first}. Told by {ways or 'nobody'}.{rests}"
+        day.job("integrity", False, told)
+        return
+    if known and known["files"] != present:
+        value = manifest.accept(present, "written by chamilo.hardening", basis)
+    elif known:
+        value = str(known["digest"])
+    words = f"{len(present):,} files are as listed"
+    words += f" (the first list was based on {basis})" if basis else ""
+    copy = copies().get(portal.site, {})
+    if copy.get("digest") == value:
+        day.job("integrity", True, f"{words}; a copy of the list is on {copy['where']}.")
+    elif copy:
+        # What we wrote ourselves is expected; the next run of the playbook fetches the new list.
+        day.job("integrity", True, f"{words}; an older list is on {copy['where']}.")
+    else:
+        lacks = "no copy of the list is off this host: run the playbook harden from another machine."
+        day.job("integrity", False, f"{words}, but {lacks}")
+
+
+def copies() -> dict[str, Any]:
+    """Where the lists were copied to, by portal."""
+    known: dict[str, Any] = records.read("integrity.json")
+    return known
+
+
+def copied(site: str, digest: str, where: str) -> None:
+    """The playbook fetched the list."""
+    records.note("integrity.json", site, True, "", digest=digest, where=where)
+    _compare_all()
+
+
+def _compare_all() -> None:
+    """Of all portals: what is right of one must not hide what is wrong of another."""
+    day = _Day()
+
+    def compared(site: str) -> None:
+        _compared(day, _portal(site))
+
+    for site in sites():
+        _attempt(day, f"the files of {site}", partial(compared, site))
+    for problem in day.problems:
+        day.job("integrity", False, problem)
+    day.write()
+
+
+def lists() -> dict[str, Any]:
+    """For the playbook: each portal's list, and whether its present state is off this host."""
+    found = {}
+    for site in sites():
+        try:
+            known = integrity.Manifest(site, "").read()
+        except integrity.IntegrityError:  # the comparison told it
+            continue
+        if known:
+            found[site] = {"digest": known["digest"], "copied": copies().get(site, {}).get("digest") == known["digest"]}
+    return found
+
+
+def sites() -> list[str]:
+    """The portals that are watched here."""
+    return [re.sub(r"^monitoring-|\.json$", "", os.path.basename(path)) for path in _configurations()]
+
+
+def compare(site: str, against: str = "") -> integrity.Changes:
+    """What differs now: from the list of this host, or from a copy of it."""
+    manifest = integrity.Manifest(site, str(watch.configuration(site)["root"]))
+    if not against:
+        return manifest.look()[0]
+    manifest.path = against
+    known = manifest.read()
+    if known is None:
+        raise MonitoringError(f"There is no {against}.")
+    return integrity.compare(known["files"], integrity.files(manifest.root))
+
+
+def compare_release(site: str, archive: str, sha256: str = "") -> integrity.Changes:
+    """What differs from the package of the release: changed or missing, or not in it and able to run code."""
+    # Loaded only here, as what searches for signs.
+    from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package
+
+    root = str(watch.configuration(site)["root"])
+    packed = package.learn(archive, sha256, root)
+    present = integrity.files(root)
+    changes = integrity.compare(packed, {path: value.partition(" ")[0] for path, value in present.items()})
+    ours = integrity.written()
+    real = os.path.realpath(root)
+
+    def own(path: str) -> bool:
+        return present.get(path, "") in ours.get(os.path.join(real, path), set())
+
+    changes.changed = [path for path in changes.changed if not own(path)]
+    changes.gone = [path for path in changes.gone if not path.startswith(_NOT_COMPARED) and not own(path)]
+    changes.added = [path for path in changes.added if not own(path) and _could_run(real, path)]
+    return changes
+
+
+def _could_run(root: str, path: str) -> bool:
+    top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        handle = vouch.open_below(top, path)
+    except OSError:  # a link, whose target is looked at where it lies; or it went meanwhile
+        return os.path.islink(os.path.join(root, path))
+    finally:
+        os.close(top)
+    try:
+        return vouch.runs(path, handle) != ""
+    finally:
+        os.close(handle)
+
+
+def compared_with(site: str) -> str:
+    return vouch.basis(str(watch.configuration(site)["root"]), common_files.STATE)
+
+
+def based_on(site: str) -> str:
+    """What vouched for the files of the list, in words."""
+    known = integrity.Manifest(site, "").read()
+    if known is None:
+        return "there is no list yet"
+    return (
+        f"the first list was based on {known['basis']}" if known.get("basis") else "the list says not what it rests on"
+    )
+
+
+def accept(site: str) -> str:
+    """The files as they are now are the ones that are expected."""
+    portal = _portal(site)
+    manifest = integrity.Manifest(site, portal.look.root)
+    changes, present, known = manifest.look()
+    # What cannot run is not accepted in passing: it is removed, or listed in chamilo_permissions_acknowledged.
+    held = [path for path in changes.unvouched if not _runs_on(portal.look.root, path)]
+    basis = str((known or {}).get("basis", "")) or vouch.basis(portal.look.root, common_files.STATE)
+    manifest.accept(present, "accepted by hand", basis, held)
+    tree = window.sites().get(site)
+    if tree and len(held) < len(changes.unvouched):
+        window.apply(tree.tree, "production", None, False)  # what was doubtful is vouched for now
+    _compare_all()
+    return changes.told() or "Nothing differed."
+
+
+def _runs_on(root: str, path: str) -> bool:
+    return walk.waits(path, os.lstat(os.path.join(root, path))) == walk.DOUBTFUL
+
+
+def _edited(day: _Day) -> None:
+    """Files of ours that somebody changed by hand since."""
+    found = Engine.edited(common_files.Store(common_files.STATE).peek())
+    edited = [path for paths in found.values() for path in paths]
+    if edited:
+        text = "\n".join([*edited, "", "The next run of the playbook harden writes them again."])
+        _told("Files of this collection were edited by hand", text)
+        day.lines += [f"Edited by hand: {path}" for path in edited]
+
+
+# -------------------------------------------------------------------------------------------------- signs
+
+
+def _searched(day: _Day, portal: Portal) -> None:
+    # Loaded only here: the program is compiled at each start, and most starts need none of the audit.
+    from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise
+
+    found = compromise.trace(portal.look, _SEARCH)
+    last = records.read(RECORD).get("compromise", {})
+    looked = f"No sign in {', '.join(found.seen)}."
+    missed = f" But {'; '.join(found.gaps).rstrip('.')}." if found.gaps else ""
+    # What was planted may lie where the search did not come: that is no day without a sign.
+    day.job("compromise", not found.signs and not found.cut, ("; ".join(found.signs) or looked) + missed)
+    if found.cut:
+        text = (
+            f"{'; '.join(found.cut)}\nWhoever has many files made can hide others among them. Look what is in the way: "
+            f"du --inodes -d 3 {portal.look.root} | sort -n | tail"
+        )
+        _told(f"Not all of {portal.domain} was searched for signs of a break-in", text)
+        day.lines += found.cut
+    known = day.more.setdefault("compromise", {"signs": {}, "told": {}, "gaps": {}})
+    known["gaps"][portal.site] = found.gaps
+    known["signs"][portal.site] = found.signs
+    known["told"][portal.site] = last.get("told", {}).get(portal.site, 0)
+    new = set(found.signs) - set(last.get("signs", {}).get(portal.site, ()))
+    if found.signs and (new or time.time() - known["told"][portal.site] > _WEEK):
+        text = "\n".join(
+            [*found.signs, "", "Look at each. If one is real, restore from before and change every password."]
+        )
+        if _told(f"Signs of a break-in at {portal.domain}", text, again=True):  # remembered here, sign by sign
+            known["told"][portal.site] = time.time()
+        day.lines += found.signs
+
+
+# ------------------------------------------------------------------------------------------------- figures
+
+
+def _figures(portal: Portal, render: Render) -> None:
+    folder = str(portal.known.get("figures") or "")
+    if folder:
+        path = os.path.join(folder, f"chamilo_{portal.site}.prom")
+        common_files.replace_file(path, render(portal.site, portal.look), 0o644)

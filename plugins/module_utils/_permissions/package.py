@@ -1,0 +1,103 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""The package of a release, a zip or tar file, as a list of its files with their checksums."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import lzma
+import os
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import IO, BinaryIO
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
+
+_CHUNK = 1 << 20
+_ENTRIES, _UNPACKED = 500_000, 8 << 30
+_KNOWN_BY = "public/index.php"
+
+
+def learn(archive: str, sha256: str, root: str, state: str = "") -> Mapping[str, str]:
+    """Write down what the release's package holds. Returns the checksum of each of its files, by its path."""
+    real, state = os.path.realpath(root), state or common_files.STATE
+    try:
+        with open(archive, "rb") as stream:
+            found = vouch.checksum(stream.fileno())
+            if sha256 and found != sha256.lower():
+                raise vouch.ArchiveError(
+                    f"{archive} has the sha256 {found}, not {sha256}. Nothing was compared: fetch it again."
+                )
+            path = os.path.join(state, f"release-{hashlib.sha256(os.fsencode(real)).hexdigest()[:16]}.json")
+            noted = vouch.noted(state)
+            known = vouch.listed(path) if noted.get(real, {}).get("sha256") == found else {}
+            files = known or _packed(archive, stream)
+    except OSError as problem:
+        raise vouch.ArchiveError(f"{archive} cannot be read: {problem.strerror}.") from problem
+    why = vouch.unlike(real, files)
+    if why:
+        raise vouch.ArchiveError(
+            f"{archive} is the package of another release: {why}. Name the package of the release that is there "
+            "(chamilo_release_archive)."
+        )
+    if known:
+        return known
+    words = f"{os.path.basename(archive)} (sha256 {found})"
+    common_files.replace_file(path, json.dumps({"root": real, "sha256": found, "files": files}, indent=0) + "\n")
+    noted[real] = {"basis": f"the package {words}", "sha256": found}
+    common_files.replace_file(os.path.join(state, vouch.BASIS), json.dumps(noted, indent=1) + "\n")
+    return files
+
+
+def _packed(archive: str, stream: BinaryIO) -> dict[str, str]:
+    """The checksum of each file of a package, by its path below the project folder."""
+    found: dict[str, str] = {}
+    size = 0
+    try:
+        for name, content in _members(stream):
+            digest = hashlib.sha256()
+            while part := content.read(_CHUNK):
+                digest.update(part)
+                size += len(part)
+                if size > _UNPACKED:
+                    raise vouch.ArchiveError(
+                        f"{archive} unpacks to more than {_UNPACKED >> 30} GB. That is no release of Chamilo."
+                    )
+            found[name.removeprefix("./")] = digest.hexdigest()
+            if len(found) > _ENTRIES:
+                raise vouch.ArchiveError(
+                    f"{archive} holds more than {_ENTRIES:,} files. That is no release of Chamilo."
+                )
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as problem:
+        raise vouch.ArchiveError(f"{archive} is no whole zip or tar file: {problem}.") from problem
+    tops = [name[: -len(_KNOWN_BY)] for name in found if name == _KNOWN_BY or name.endswith(f"/{_KNOWN_BY}")]
+    if not tops:
+        raise vouch.ArchiveError(
+            f"{archive} holds no {_KNOWN_BY}. Name the package of the release that this portal runs."
+        )
+    top = min(tops, key=len)
+    return {name[len(top) :]: value for name, value in found.items() if name.startswith(top)}
+
+
+def _members(stream: BinaryIO) -> Iterator[tuple[str, IO[bytes]]]:
+    if zipfile.is_zipfile(stream):
+        with zipfile.ZipFile(stream) as packed:
+            for info in packed.infolist():
+                if not info.is_dir() and not stat.S_ISLNK(info.external_attr >> 16):
+                    with packed.open(info) as content:
+                        yield info.filename, content
+        return
+    stream.seek(0)
+    with tarfile.open(fileobj=stream, mode="r|*") as tar:
+        for member in tar:
+            if member.isfile() and (inside := tar.extractfile(member)):
+                yield member.name, inside

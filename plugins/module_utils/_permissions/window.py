@@ -1,0 +1,412 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""A tree that PHP may write for a while, for an update or an installation, and that closes by itself.
+
+What is open is written down, and the unit that closes it is armed, before the first mode changes: whatever ends in
+between ends closed. ``windows.json`` says how to close each window, so nothing else has to be there by then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import ipaddress
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError, Tree, file_item
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import (
+    mounts_on_the_way,
+    not_mounted,
+    shown,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.compiled import renew
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import (
+    Found,
+    Order,
+    PermsError,
+    open_trusted,
+    order,
+    run,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import (
+    LOCK_SECONDS,
+    Engine,
+    Outcome,
+    TransactionError,
+    plan,
+)
+
+SITES = "/etc/chamilo-hardening"
+MINUTES = 60
+_LONGEST = 24 * 60
+_UNITS = "/etc/systemd/system"
+_NAME = "chamilo-hardening-window"
+_FILE = "windows.json"
+# At boot once more: a deadline may have passed while the host was down.
+_TIMER = """\
+# Written by chamilo-hardening; here only while a window is open.
+[Unit]
+Description=Close what chamilo-hardening window opened
+
+[Timer]
+OnBootSec=15s
+{times}
+AccuracySec=1s
+
+[Install]
+WantedBy=timers.target
+"""
+# Tried again and again: a tree must not stay open because something else was wrong for a moment.
+_SERVICE = """\
+# Written by chamilo-hardening; here only while a window is open.
+[Unit]
+Description=Close what chamilo-hardening window opened
+After=local-fs.target nginx.service apache2.service
+
+[Service]
+Type=oneshot
+ExecStart={program} window close --due
+Restart=on-failure
+RestartSec=60
+"""
+
+
+# How the module names what belongs to a tree.
+TREE = ("path", "owner", "group", "web_user", "policy", "exclude", "roots", "acknowledged")
+
+
+class WindowError(Exception):
+    """A window cannot be opened or closed; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """What is open, and how to close it."""
+
+    tree: Mapping[str, Any]  # what chamilo_perms takes; its path is the real one
+    profile: str
+    opened: int
+    until: int
+    address: str = ""
+    site: str = ""
+    # Mount points above each folder of the tree: after a boot it may not be there yet.
+    mounts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        return str(self.tree["path"])
+
+    @property
+    def closes(self) -> str:
+        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.until))
+
+    def told(self) -> str:
+        reach = f"; the installer answers {self.address} only" if self.address else ""
+        return f"{shown(self.path)} is open ({self.profile}) until {self.closes}{reach}"
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the role wrote down about one portal: its tree, and the file that lets an address reach its installer."""
+
+    name: str
+    tree: Mapping[str, Any]
+    installer: Mapping[str, Any]
+
+
+@dataclass
+class Done:
+    window: Window
+    found: Found
+    notes: list[str] = field(default_factory=list)
+
+
+def sites(folder: str = "") -> dict[str, Site]:
+    known = {}
+    for path in sorted(glob.glob(f"{folder or SITES}/permissions-*.json")):
+        name = os.path.basename(path)[len("permissions-") : -len(".json")]
+        with open(path, encoding="utf-8") as file:
+            given = json.load(file)
+        known[name] = Site(name, given["tree"], given["installer"])
+    return known
+
+
+def site(name: str = "", folder: str = "") -> Site:
+    """The one that is named, or the only one there is."""
+    known = sites(folder)
+    if name in known:
+        return known[name]
+    names = ", ".join(known)
+    if not known:
+        raise WindowError("The role permissions has not run on this host, so there is nothing to open.")
+    if name:
+        raise WindowError(f"There is no site {name!r} here. There is: {names}.")
+    if len(known) > 1:
+        raise WindowError(f"There are several sites here: {names}. Say which one with --site.")
+    return next(iter(known.values()))
+
+
+class Windows:
+    """The windows of this host."""
+
+    def __init__(self, engine: Engine, units: str = _UNITS, clock: Callable[[], float] = time.time) -> None:
+        self.engine = engine
+        self.units = units
+        self.clock = clock
+
+    def known(self) -> list[Window]:
+        try:
+            with open(os.path.join(self.engine.store.root, _FILE), encoding="utf-8") as file:
+                return [Window(**one) for one in json.load(file)]
+        except FileNotFoundError:
+            return []
+        except (ValueError, TypeError) as problem:
+            path = f"{self.engine.store.root}/{_FILE}"
+            raise WindowError(
+                f"{path} is damaged ({problem}). Remove it and run the playbook: it closes all."
+            ) from problem
+
+    def at(self, path: str) -> Window | None:
+        """The one that is open on this tree."""
+        real = os.path.realpath(path)
+        return next((one for one in self.known() if one.path == real), None)
+
+    def listing(self, path: str) -> str:
+        """The file for the names of all suspect PHP of a tree. A dash counts twice, as in the names of units."""
+        word = os.path.realpath(path).strip("/").replace("-", "--").replace("/", "-")
+        return os.path.join(self.engine.store.root, f"planted-{word[-200:]}.txt")
+
+    def lists(self) -> list[str]:
+        """The lists of files that vouch for them: those that were accepted, and of the release's package."""
+        folder = glob.escape(self.engine.store.root)
+        return sorted(path for pattern in vouch.LISTS for path in glob.glob(os.path.join(folder, pattern)))
+
+    def due(self, window: Window) -> bool:
+        return self.clock() >= window.until
+
+    def open(
+        self,
+        tree: Mapping[str, Any],
+        profile: str,
+        minutes: int,
+        address: str = "",
+        portal: Site | None = None,
+    ) -> Done:
+        """Open a tree, or give the window that is open another profile, deadline and address.
+
+        Without an address, the one given before goes on.
+        """
+        address = self.validate(tree, minutes, address, portal)
+        given = {**tree, "path": os.path.realpath(tree["path"])}
+        wanted = order(given, profile)
+        now = int(self.clock())
+        folders = [given["path"], *(os.path.join(given["path"], part) for part in given.get("roots") or ())]
+        points = {folder: mounts_on_the_way(folder) for folder in folders}
+        site = portal.name if portal else ""
+        before = self.at(given["path"])
+        if before and not address and not self.due(before):
+            address, site = before.address, site or before.site
+        window = Window(given, profile, now, now + 60 * minutes, address, site, points)
+        with self.engine.store.lock("chamilo-hardening window open", LOCK_SECONDS):
+            known = self.known()
+            try:
+                self._write([*(one for one in known if one.path != window.path), window])
+            except (WindowError, StateError, OSError):
+                # Nothing was opened, so nothing may say so: an open tree is left alone until its deadline.
+                with contextlib.suppress(WindowError, StateError, OSError):  # the first problem is the one to tell
+                    self._write(known)
+                raise
+        try:
+            done = self._opened(window, wanted, before, portal)
+        except (PermsError, TransactionError, StateError):
+            self.close(window)
+            raise
+        return done
+
+    def validate(self, tree: Mapping[str, Any], minutes: int, address: str, portal: Site | None) -> str:
+        """The address as the web server writes it. Refuse what cannot be opened, or would not be closed again."""
+        if not 1 <= minutes <= _LONGEST:
+            raise WindowError(f"minutes is {minutes}; a window is open for 1 to {_LONGEST} minutes.")
+        if address:
+            address = _address(address)
+            if portal is None:
+                raise WindowError("Only the installer of a portal that the role permissions looks after can be opened.")
+        machine = self.engine.machine
+        if not machine.systemd:
+            raise WindowError("systemd does not run here, so nothing would close the window again.")
+        if not os.access(machine.program, os.X_OK):
+            raise WindowError(f"{machine.program} is not installed, so nothing would close the window again.")
+        os.close(open_trusted(tree["path"]))
+        return address
+
+    def _opened(self, window: Window, wanted: Order, before: Window | None, portal: Site | None) -> Done:
+        with self.engine.store.lock("chamilo-hardening window open", LOCK_SECONDS):
+            done = Done(window, run(wanted, listing=self.listing(window.path), lists=self.lists()))
+        if portal and window.address:
+            done.notes += self._let_in(window, portal)
+            if not os.path.exists(f"{os.path.dirname(os.path.dirname(portal.installer['file']))}/updates.conf"):
+                done.notes.append(
+                    "Nothing keeps strangers from the installer: the section updates is not in force here."
+                )
+        elif before and not window.address:
+            done.notes += self._shut(before)
+        return done
+
+    def close(self, window: Window) -> Done:
+        """The production profile, and nobody in the installer. What fails is tried again by the unit."""
+        done = Done(window, Found())
+        problems = []
+        try:
+            done.notes += self._shut(window)
+        except (TransactionError, StateError) as problem:
+            problems.append(f"the installer: {problem}")
+        with self.engine.store.lock("chamilo-hardening window close", LOCK_SECONDS):
+            missing = (not_mounted(points, folder) for folder, points in window.mounts.items())
+            point = next(filter(None, missing), "")
+            if point:
+                gone = f"If it is gone for good, take it out of /etc/fstab and remove {shown(point)}."
+                problems.append(f"{shown(point)} is not mounted. {gone}")
+            else:
+                self._close(window, done, problems)
+            if not problems:
+                self._write([one for one in self.known() if one.path != window.path])
+        if problems:
+            raise WindowError(f"{shown(window.path)} is not wholly closed: {' '.join(problems)}")
+        return done
+
+    def _close(self, window: Window, done: Done, problems: list[str]) -> None:
+        try:
+            wanted = order(window.tree, "production", window.opened)
+            # The web user may lay a link in the place of a root: all else is closed, and no longer its own to lay.
+            done.found = run(wanted, listing=self.listing(window.path), partly=True, lists=self.lists())
+        except PermsError as problem:
+            if os.path.lexists(window.path):
+                problems.append(str(problem))
+            else:
+                done.notes.append(f"{shown(window.path)} is not there any more.")
+
+    def _let_in(self, window: Window, portal: Site) -> list[str]:
+        installer = portal.installer
+        text = {
+            "nginx": f'if ($remote_addr = "{window.address}") {{\n    set $chamilo_installer "";\n}}\n',
+            "apache": f"Require ip {window.address}\n",
+        }[installer["web"]]
+        files = [{"path": installer["file"], "content": f"# Written by chamilo-hardening window.\n{text}"}]
+        load = {"service": installer["service"], "action": "reload"}
+        wanted = {"name": _transaction(window), "files": files, "test": installer["test"], "load": load}
+        return self._turned(installer["service"], lambda outcome: self.engine.apply(plan(wanted), outcome))
+
+    def _shut(self, window: Window) -> list[str]:
+        name = _transaction(window)
+        record = self.engine.store.peek()["records"].get(name)
+        if not record:
+            return []
+        return self._turned(record["load"]["service"], lambda outcome: self.engine.undo(name, outcome))
+
+    def _turned(self, service: str, change: Callable[[Outcome], None]) -> list[str]:
+        """Make a change that is over when the web server answers with it. Returns what there is to say.
+
+        Old workers of nginx take connections for a moment after a reload; those of Apache stop before new ones start.
+        """
+        outcome = Outcome()
+        machine = self.engine.machine
+        old = machine.workers(service) if service.startswith("nginx") else set()
+        change(outcome)
+        said = [*outcome.recovered, *outcome.notes]
+        if outcome.loaded and not machine.outlast(old):
+            said.append(f"{service} was reloaded and still answers as before. Its error log says why.")
+        return said
+
+    def _write(self, windows: list[Window]) -> None:
+        """The list, and the units that follow from it: closed windows leave nothing behind."""
+        if windows:
+            self.engine.store.keep(_FILE, json.dumps([asdict(one) for one in windows], indent=1).encode())
+        else:  # a full disk keeps nothing open
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(self.engine.store.root, _FILE))
+        times = "\n".join(sorted({f"OnCalendar={one.closes}" for one in windows}))
+        texts = {
+            f"{self.units}/{_NAME}.service": _SERVICE.format(program=self.engine.machine.program),
+            f"{self.units}/{_NAME}.timer": _TIMER.format(times=times),
+        }
+        if not windows:
+            self._command("disable", "--now", f"{_NAME}.timer")
+        with Tree() as tree:
+            for path, text in texts.items():
+                if windows:
+                    tree.write(path, file_item(text.encode(), os.geteuid(), os.getegid(), 0o644))
+                elif os.path.exists(path):
+                    os.unlink(path)
+        self._command("daemon-reload")
+        if windows:
+            self._command("enable", f"{_NAME}.timer")
+            self._command("restart", f"{_NAME}.timer")
+
+    def _command(self, *words: str) -> None:
+        code, said = self.engine.machine.run(["systemctl", *words], 60)
+        if code:
+            raise WindowError(f"`systemctl {' '.join(words)}` failed ({code}): {said}")
+
+
+def apply(
+    tree: Mapping[str, Any],
+    profile: str,
+    until: int | None,
+    check: bool,
+    console: Sequence[str] = (),
+    package: tuple[str, str] = ("", ""),
+) -> tuple[Found, str]:
+    """What the module does: what was changed, and what is open.
+
+    ``console``: compiles the cache again. ``package``: of the release, and its sha256 where that is known.
+    """
+    wanted = order(tree, profile)
+    if until is not None and profile == "production":
+        raise WindowError("until goes with the profiles upgrade and install: production has no end.")
+    windows = Windows(Engine())
+    if package[0] and not check and os.geteuid() == 0:
+        from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import (
+            package as permissions_package,
+        )
+
+        permissions_package.learn(*package, tree["path"], windows.engine.store.root)
+    window = windows.at(tree["path"]) if os.geteuid() == 0 else None
+    if window and not windows.due(window):
+        if until is not None and window.profile == profile or profile == "production":
+            return Found(), window.told()
+    if check or until is None:
+        if window and not check and profile == "production":
+            return windows.close(window).found, ""
+        again = partial(renew, console=console, run=windows.engine.machine.run) if console else None
+        return run(wanted, check, listing=windows.listing(tree["path"]), lists=windows.lists(), renew=again), ""
+    done = windows.open(tree, profile, until)
+    return done.found, done.window.told()
+
+
+def _transaction(window: Window) -> str:
+    return f"permissions:{window.site}.window"
+
+
+def _address(given: str) -> str:
+    """As the web server writes it. An IPv6 zone, as in fe80::1%eth0, is never part of that."""
+    try:
+        if "%" in given:
+            raise ValueError(given)
+        address = ipaddress.ip_address(given)
+    except ValueError as problem:
+        raise WindowError(
+            f"Invalid value for --from: {ascii(given)}. It must be one IP address, such as 203.0.113.7 or "
+            "2001:db8::7. Nothing was changed, and no backup was taken."
+        ) from problem
+    return str(getattr(address, "ipv4_mapped", None) or address)

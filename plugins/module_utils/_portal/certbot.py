@@ -1,0 +1,188 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""What Certbot has on this host, read from its own files, and what a certificate file on it is good for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import x509
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+
+FOLDER = "/etc/letsencrypt"
+# Debian's package, snap, and where its makers' instructions put it.
+PROGRAMS = ("/usr/bin/certbot", "/snap/bin/certbot", "/usr/local/bin/certbot", "/opt/certbot/bin/certbot")
+HOOK = "/usr/local/sbin/chamilo-hardening renewed"
+# They change the web server's files, or stop it, at each renewal. Ours answers challenges from a folder.
+_REPLACED = ("nginx", "apache", "standalone")
+# Where it can be said for all lineages that the web server is stopped first, and how each of them says so.
+_STOPPED_IN = {
+    f"{FOLDER}/renewal-hooks/pre/*": r"\bstop\b",
+    f"{FOLDER}/cli.ini": r"\s*pre-hook\s*[=:].*\bstop\b",
+    **dict.fromkeys(
+        (
+            "/etc/crontab",
+            "/etc/cron.d/*",
+            "/etc/cron.*ly/*",
+            "/var/spool/cron/crontabs/*",
+            "/etc/systemd/system/*.service",
+            "/etc/systemd/system/*.service.d/*.conf",
+            "/lib/systemd/system/*certbot*.service",
+        ),
+        r"\bcertbot\b.*--pre-hook\b.*\bstop\b",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A certificate with its key. ``covers``: it is for the name. ``good``: in date too, and not signed by itself."""
+
+    file: str = ""
+    key: str = ""
+    there: bool = False
+    days: int = 0  # until it runs out
+    covers: bool = False
+    good: bool = False
+    lineage: str = ""  # Certbot's name for it
+    settled: bool = False  # Certbot renews it as we want it
+    webroot: str = ""  # the folder where it has the domain's challenges, where that is none of the portal's
+
+
+def program(tree: Tree) -> str:
+    return next((path for path in PROGRAMS if tree.exists(path)), "")
+
+
+def pair(tree: Tree, file: str, key: str, domain: str, now: float, root: str = "") -> Pair:
+    """What a certificate file is good for. One that is not there, or is none, is good for nothing."""
+    if not file or not tree.exists(file):
+        return Pair(file, key)
+    try:
+        found = x509.first_of(tree.read(file))
+    except x509.CertificateError:
+        return Pair(file, key)
+    days = int((found.not_after - now) // 86400)
+    covers = found.covers(domain)
+    good = covers and not found.self_issued and found.not_before <= now < found.not_after
+    name = lineage_of(file)
+    settled, webroot = False, ""
+    conf = f"{FOLDER}/renewal/{name}.conf"
+    if name and tree.exists(conf):
+        text = tree.read(conf)
+        settled = adopted(text, found.names, domain, f"{root}/public", stopper(tree, text)) == text
+        webroot = _webroot(text.splitlines(), domain)
+    return Pair(file, key, True, days, covers, good, name, settled, "" if webroot == f"{root}/public" else webroot)
+
+
+def lineage_of(file: str) -> str:
+    """The lineage a file belongs to; empty when it is none of Certbot's."""
+    found = re.fullmatch(rf"{FOLDER}/live/([^/]+)/[^/]+", file)
+    return found[1] if found else ""
+
+
+def for_domain(tree: Tree, domain: str, now: float, root: str, served: str = "") -> Pair:
+    """The lineage that covers the domain: the one that is served, if it is good, else the one that lasts longest."""
+    best = pair(tree, served, f"{served.rpartition('/')[0]}/privkey.pem", domain, now, root)
+    if best.good and best.lineage:
+        return best
+    best = Pair()
+    for conf in tree.glob(f"{FOLDER}/renewal/*.conf"):
+        live = f"{FOLDER}/live/{conf.rpartition('/')[2][: -len('.conf')]}"
+        file = f"{live}/fullchain.pem"
+        if not tree.exists(file):
+            continue
+        try:
+            covers = x509.first_of(tree.read(file)).covers(domain)
+        except x509.CertificateError:
+            continue
+        if covers:
+            found = pair(tree, file, f"{live}/privkey.pem", domain, now, root)
+            best = found if not best.there else max(best, found, key=lambda each: each.days)
+    return best
+
+
+def stopper(tree: Tree, text: str) -> str:
+    """File and line, outside of the lineage's own, that stop the web server before a renewal: it could not answer then.
+
+    Empty where nothing does, or where the lineage is not proved by Certbot's own server.
+    """
+    if _value(text.splitlines(), "authenticator") != "standalone":
+        return ""
+    for pattern, stops in _STOPPED_IN.items():
+        for path in tree.glob(pattern):
+            try:
+                lines = tree.read(path).replace("\\\n", " ").splitlines()
+            except OSError:  # a unit that is masked, or a folder
+                continue
+            for number, line in enumerate(lines, 1):
+                if not line.lstrip().startswith("#") and re.search(stops, line):
+                    return f"{path} line {number}"
+    return ""
+
+
+def adopted(text: str, names: Sequence[str], domain: str, webroot: str, stopped_by: str = "", hook: str = HOOK) -> str:
+    """A lineage's renewal file as we want it: our hook behind its own, and no plugin that edits the web server.
+
+    The way in which a lineage proves its names is changed only where it holds this one name, and nobody stops the web
+    server for it: see ``stopper``.
+    """
+    lines = text.splitlines()
+    start = next((number for number, line in enumerate(lines) if line.strip() == "[renewalparams]"), None)
+    if start is None:
+        return text
+    end = next((n for n in range(start + 1, len(lines)) if lines[n].strip().startswith("[")), len(lines))
+    head, options, rest = lines[: start + 1], lines[start + 1 : end], lines[end:]
+    own = _value(options, "renew_hook")
+    if hook not in own:
+        _set(options, "renew_hook", _behind(own, hook))
+    if _value(options, "authenticator") in _REPLACED and list(names) == [domain] and not stopped_by:
+        _set(options, "authenticator", "webroot")
+        _set(options, "webroot_path", f"{webroot},")
+        # Who stopped the web server for Certbot's own one would stop what has to answer now.
+        options = [line for line in options if not re.match(r"\s*(installer\s*=|pre_hook\s*=.*\bstop\b)", line)]
+        rest = [*_without(rest, "webroot_map"), "[[webroot_map]]", f"{domain} = {webroot}"]
+    return "\n".join([*head, *options, *rest]) + "\n"
+
+
+def _value(lines: Sequence[str], name: str) -> str:
+    found = (re.match(rf"\s*{name}\s*=\s*(.*?)\s*$", line) for line in lines)
+    value = next((each[1] for each in found if each), "")
+    return "" if value == "None" else value
+
+
+def _webroot(lines: Sequence[str], domain: str) -> str:
+    """Where challenges of the domain are put, if they are files at all. The map of names to folders wins."""
+    if _value(lines, "authenticator") != "webroot":
+        return ""
+    return _value(lines, re.escape(domain)) or _value(lines, "webroot_path").rstrip(",").rpartition(",")[2].strip()
+
+
+def _set(lines: list[str], name: str, value: str) -> None:
+    for number, line in enumerate(lines):
+        if re.match(rf"\s*{name}\s*=", line):
+            lines[number] = f"{name} = {value}"
+            return
+    while lines and not lines[-1].strip():
+        lines.pop()
+    lines.append(f"{name} = {value}")
+
+
+def _behind(own: str, hook: str) -> str:
+    if not own:
+        return hook
+    quote = own[0] if own[0] in "'\"" and own[-1] == own[0] else ""
+    return f"{quote}{own.strip(quote) if quote else own}; {hook}{quote}"
+
+
+def _without(lines: Sequence[str], section: str) -> list[str]:
+    kept, inside = [], False
+    for line in lines:
+        if line.strip().startswith("["):
+            inside = line.strip() == f"[[{section}]]"
+        if not inside:
+            kept.append(line)
+    return kept

@@ -1,0 +1,478 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""The application's database: a ``Reader``, whose sessions are read only before their first question, and ``writing``.
+
+Both speak through PyMySQL where that is installed, else through the ``mariadb`` or ``mysql`` client. Every value comes
+back as text or None, whichever way it came.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import os
+import re
+import secrets
+import select
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Union
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv, overrides
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
+
+Row = dict[str, Union[str, None]]
+Ask = Callable[[str], list[Row]]
+Query = Callable[[str, Sequence[Union[str, int]]], list[Row]]
+
+SOCKET = "/run/mysqld/mysqld.sock"
+# Whom to trust when a database on another host speaks TLS: there once the role database made the two speak it.
+AUTHORITY = "/usr/local/share/chamilo-hardening/database.pem"
+_READ_ONLY = "SET SESSION TRANSACTION READ ONLY"
+# Whatever the server's settings are, a value that does not fit is an error, a lock that does not come is one soon, and
+# the connection stays while the portal is asked.
+_STRICT = "SET SESSION sql_mode = 'STRICT_ALL_TABLES', innodb_lock_wait_timeout = 10, wait_timeout = 28800"
+_SECONDS = 10
+_DEADLOCK = 1213
+_LONGEST = 4000  # bytes of a line of an option file; the clients cut it at 4,096 and take the rest for another option
+
+# What the application uses where no row exists: the defaults of its own settings schema.
+DEFAULTS: Mapping[str, str] = {
+    "document.upload_extensions_blacklist": "",
+    "document.upload_extensions_list_type": "blacklist",
+    "document.upload_extensions_replace_by": "dangerous",
+    "document.upload_extensions_skip": "true",
+    "platform.server_type": "prod",
+    "security.allow_captcha": "false",
+    "security.captcha_number_mistakes_to_block_account": "",
+    "security.captcha_time_to_block": "",
+    "security.check_password": "false",
+    "security.force_renew_password_at_first_login": "false",
+    "security.login_max_attempt_before_blocking_account": "0",
+    "security.password_requirements": "",
+    "security.password_rotation_days": "0",
+    "security.security_session_cookie_samesite_none": "false",
+}
+
+
+class DatabaseError(Exception):
+    """The database could not be read or changed. The text says why, in a sentence without a secret."""
+
+
+class NoClient(DatabaseError):
+    """Nothing on this host can speak to a database."""
+
+
+class Deadlock(DatabaseError):
+    """The server gave way to somebody else's transaction. No row was changed; the same may be tried again."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """Who logs in, and where. An empty ``socket`` means TCP, with TLS where ``authority`` names a file."""
+
+    user: str
+    password: str = field(default="", repr=False)
+    host: str = "localhost"
+    port: int = 3306
+    socket: str = ""
+    name: str = ""
+    authority: str = ""
+
+
+class Reader:
+    """One read-only way into a database. The connection is made by the first question."""
+
+    def __init__(
+        self, account: Account, root: str = "", ask: Ask | None = None, compiled: str = "", web_user: str = ""
+    ) -> None:
+        self.account = account
+        self._root = root
+        self._given = ask
+        self._compiled = compiled  # the folder of the application's cache, where that is not renewed by itself
+        self._web_user = web_user
+
+    @classmethod
+    def of_site(cls, site: Site) -> Reader:
+        """With the application's own account, as its environment names it."""
+        there = site.database
+        if not site.root:
+            raise DatabaseError("No Chamilo was found on this host, so there is no account to read its database with.")
+        environment = dotenv.read(Tree(), site.root, web_user=site.php.user)
+        if environment.problems:
+            raise DatabaseError(" ".join(environment.problems))
+        if not there.user or not there.name:
+            raise DatabaseError(f"The environment of {site.root} names no database user and database.")
+        name = "DATABASE_PASSWORD"
+        source = site.environment_source.get(name, "")
+        if source != environment.sources.get(name, ""):
+            raise DatabaseError(f"The application gets its database password from {source}, not from its .env files.")
+        host = there.host or "localhost"
+        # Like PHP: "localhost" means the socket, and the server may know other grants for 127.0.0.1.
+        socket = (there.socket or SOCKET) if host == "localhost" else ""
+        password = environment.secret(name)
+        compiled = os.path.join(site.root, "var/cache/prod") if environment.get("APP_ENV") == "prod" else ""
+        account = Account(there.user, password, host, there.port or 3306, socket, there.name, authority(host))
+        return cls(account, site.root, compiled=compiled, web_user=site.php.user)
+
+    @classmethod
+    def of_server(cls) -> Reader:
+        """As root of the database server on this host, by the socket and without a password."""
+        if os.geteuid() != 0:
+            raise DatabaseError("The database server's own tables can be read as root only.")
+        if not os.path.exists(SOCKET):
+            raise DatabaseError(f"No database server runs on this host: there is no {SOCKET}.")
+        return cls(Account("root", socket=SOCKET))
+
+    def query(self, sql: str, params: Sequence[str | int] = ()) -> list[Row]:
+        """The rows of one statement. Each ``%s`` stands for a parameter."""
+        return self._ask(_bound(sql, params))
+
+    def settings(self) -> dict[str, str]:
+        """Effective settings of the main portal: ``category.variable`` to text."""
+        found = {key: rows[1][0] for key, rows in self._stored.items() if 1 in rows}
+        return {**DEFAULTS, **found, **self._overrides.get("default", {}), **self._overrides.get("1", {})}
+
+    def effective(self, variable: str, category: str) -> dict[str, str]:
+        """What each active portal really uses, by the portal's URL.
+
+        A secondary portal's own row counts only where the main row is missing or may be changed.
+        """
+        key = f"{category}.{variable}"
+        rows = self._stored.get(key, {})
+        values = {}
+        for portal, url in self._portals.items():
+            main, changeable = rows.get(1, (DEFAULTS.get(key, ""), True))
+            value = rows[portal][0] if portal in rows and changeable else main
+            for scope in ("default", str(portal)):
+                value = self._overrides.get(scope, {}).get(key, value)
+            values[url] = value
+        return values
+
+    def hosts(self) -> list[str]:
+        """The names in the addresses of the application's active portals, in lower case."""
+        found = (re.match(r"https?://([^/:?#]+)", url.strip().lower()) for url in self._portals.values())
+        return [each[1] for each in found if each]
+
+    @functools.cached_property
+    def _ask(self) -> Ask:
+        if self._given is not None:
+            return self._given
+        connection = _connect(self.account, _READ_ONLY, "read")
+        return _answers(connection, self.account, "read") if connection else _client(self.account)
+
+    @functools.cached_property
+    def _portals(self) -> dict[int, str]:
+        rows = self.query("SELECT id, url FROM access_url WHERE active = 1 OR id = 1 ORDER BY id")
+        return {int(row["id"] or 0): row["url"] or "" for row in rows} or {1: "the only portal"}
+
+    @functools.cached_property
+    def _stored(self) -> dict[str, dict[int, tuple[str, bool]]]:
+        """``category.variable`` -> portal -> (value, may a secondary portal differ). Of doubles the last one counts."""
+        found: dict[str, dict[int, tuple[str, bool]]] = {}
+        for row in self.query(
+            "SELECT category, variable, access_url, selected_value, access_url_changeable FROM settings"
+            " WHERE subkey IS NULL OR subkey = '' ORDER BY id"
+        ):
+            key = f"{(row['category'] or '').lower()}.{row['variable']}"
+            changeable = row["access_url_changeable"] == "1"
+            found.setdefault(key, {})[int(row["access_url"] or 1)] = (row["selected_value"] or "", changeable)
+        return found
+
+    @functools.cached_property
+    def _overrides(self) -> dict[str, dict[str, str]]:
+        if not self._root:
+            return {}
+        path = Path(self._root, overrides.PATH)
+        try:
+            text = Tree().read(str(path), self._web_user)
+            text.encode("utf-8")
+        except FileNotFoundError:
+            return {}
+        except (OSError, UnicodeEncodeError) as problem:
+            why = problem.strerror if isinstance(problem, OSError) else problem
+            raise DatabaseError(f"{path}, which wins over the database, cannot be read: {why}.") from problem
+        containers = Path(self._compiled).glob("*Container.php") if self._compiled else []
+        moments = [container.stat().st_mtime for container in containers]
+        if moments and max(moments) < path.stat().st_mtime:
+            raise DatabaseError(
+                f"{path} is newer than the application's cache, so it is not in force yet: run"
+                " `bin/console cache:clear` as the web user."
+            )
+        try:
+            return overrides.parse(text, str(path))
+        except overrides.OverridesError as problem:
+            raise DatabaseError(str(problem)) from problem
+
+
+def authority(host: str) -> str:
+    """The file with whom to trust when speaking with a database on that host; empty where no TLS is asked for."""
+    return AUTHORITY if host not in ("localhost", "127.0.0.1", "::1") and os.path.exists(AUTHORITY) else ""
+
+
+@contextlib.contextmanager
+def writing(account: Account) -> Iterator[Query]:
+    """One transaction. What the block does is in force when the block ends, or nothing of it is."""
+    connection = _connect(account, _STRICT, "changed") or _Session(account, _STRICT)
+    ask = connection.ask if isinstance(connection, _Session) else _answers(connection, account, "changed")
+    try:
+        ask("START TRANSACTION")
+        yield lambda sql, params: ask(_bound(sql, params))
+        ask("COMMIT")
+    finally:  # without a COMMIT the server forgets what was done
+        connection.close()
+
+
+def _bound(sql: str, params: Sequence[str | int]) -> str:
+    """The statement with each ``%s`` replaced by a parameter."""
+    parts = sql.split("%s")
+    if len(parts) != len(params) + 1:
+        raise DatabaseError(f"The statement has {len(parts) - 1} places for {len(params)} values.")
+    return parts[0] + "".join(_literal(value) + part for value, part in zip(params, parts[1:]))
+
+
+def _literal(value: str | int) -> str:
+    """A value as SQL. Hexadecimal, so that no quoting rule of any SQL mode matters."""
+    if isinstance(value, int):
+        return str(int(value))
+    return f"_utf8mb4 X'{value.encode('utf-8').hex()}'"
+
+
+def _connect(account: Account, first: str, doing: str) -> Any:
+    """A connection of PyMySQL, or None where that is not installed."""
+    try:
+        pymysql = importlib.import_module("pymysql")
+    except ImportError:
+        return None
+    try:
+        return pymysql.connect(
+            user=account.user,
+            password=account.password.encode("utf-8"),  # as PHP sends it; PyMySQL would make it latin-1
+            host=account.host,
+            port=account.port,
+            unix_socket=account.socket or None,
+            database=account.name or None,
+            ssl={"ca": account.authority} if account.authority else None,
+            charset="utf8mb4",
+            connect_timeout=_SECONDS,
+            read_timeout=2 * _SECONDS,
+            write_timeout=_SECONDS,
+            init_command=first,
+            read_default_file=None,
+            auth_plugin_map={"mysql_clear_password": functools.partial(_NeverInClear, pymysql.OperationalError)},
+            conv=dict(pymysql.converters.encoders),  # no decoders: text, as the client gives it
+            cursorclass=pymysql.cursors.DictCursor,
+        )
+    except (pymysql.MySQLError, OSError, RuntimeError) as problem:
+        raise _refused(account, problem, doing) from problem
+
+
+class _NeverInClear:
+    """What PyMySQL asks for an answer when a server wants the password itself."""
+
+    def __init__(self, refusal: Callable[..., Exception], _connection: object) -> None:
+        self._refusal = refusal
+
+    def authenticate(self, _packet: object) -> None:
+        raise self._refusal(0, "the server wants the password in clear, and does not get it")
+
+
+def _answers(connection: Any, account: Account, doing: str) -> Ask:
+    pymysql = importlib.import_module("pymysql")
+
+    def ask(sql: str) -> list[Row]:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(sql)
+                return [{name: _text(value) for name, value in row.items()} for row in cursor.fetchall()]
+        except (pymysql.MySQLError, OSError) as problem:
+            raise _refused(account, problem, doing) from problem
+
+    return ask
+
+
+def _text(value: str | bytes | None) -> str | None:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _refused(account: Account, problem: Exception, doing: str) -> DatabaseError:
+    words = str(problem.args[1] if len(problem.args) > 1 else problem)
+    kind = Deadlock if problem.args[:1] == (_DEADLOCK,) or f"ERROR {_DEADLOCK} " in words else DatabaseError
+    return kind(f"The database on {account.socket or account.host} could not be {doing} as {account.user!r}: {words}")
+
+
+def _program() -> str:
+    program = shutil.which("mariadb") or shutil.which("mysql")
+    if program is None:
+        raise NoClient("The database needs python3-pymysql or the mariadb client on this host to be read.")
+    return program
+
+
+def _options(account: Account) -> int:
+    """The option file that the client reads, with the password."""
+    options = {
+        "user": account.user,
+        "password": account.password,
+        "host": account.host,
+        "port": str(account.port),
+        "socket": account.socket,
+        "database": account.name,
+        "default-character-set": "utf8mb4",
+        "loose-connect-timeout": str(_SECONDS),  # the dump program knows none
+        "ssl-ca": account.authority,
+        # Newer clients refuse a server without TLS, PHP does not.
+        "loose-ssl-verify-server-cert": "1" if account.authority else "0",
+    }
+    lines = {name: f"{name}={_option(value)}\n".encode() for name, value in options.items() if value}
+    for name, line in lines.items():
+        if len(line) > _LONGEST:
+            raise DatabaseError(
+                f"The {name} of the database account has more than {_LONGEST} characters, which no client reads. "
+                "Give it a shorter one."
+            )
+    return secret_file(b"[client]\n" + b"".join(lines.values()))
+
+
+def secret_file(data: bytes) -> int:
+    """An open file that is in memory alone: on no disk, in no process list. Of any length, where a pipe would wait."""
+    handle = os.memfd_create("chamilo-hardening")
+    os.fchmod(handle, 0o600)  # the client ignores an option file that everybody may change
+    with open(handle, "wb", closefd=False) as file:
+        file.write(data)
+    os.lseek(handle, 0, os.SEEK_SET)
+    return handle
+
+
+def _client(account: Account) -> Ask:
+    """Through the command line client, which gets the password in its option file and the statement on its input."""
+    program = _program()
+
+    def ask(sql: str) -> list[Row]:
+        reading = _options(account)
+        try:
+            # As the only file: a .my.cnf of root's must not change who asks.
+            done = subprocess.run(
+                [program, f"--defaults-file=/dev/fd/{reading}", "--xml", "--binary-mode"],
+                input=f"{_READ_ONLY};\n{sql};\n".encode(),
+                capture_output=True,
+                pass_fds=(reading,),
+                env={"LC_ALL": "C"},
+                timeout=2 * _SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as problem:
+            raise _refused(account, RuntimeError("no answer in time"), "read") from problem
+        finally:
+            os.close(reading)
+        if done.returncode != 0:
+            words = done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit code {done.returncode}"]
+            raise _refused(account, RuntimeError(words[-1]), "read")
+        return _rows(done.stdout.decode("utf-8", "replace"))
+
+    return ask
+
+
+class _Session:
+    """One connection of the command line client, which is asked again and again: for a transaction."""
+
+    _END = re.compile(rb'<field name="chamilo_end">([0-9a-f]+)</field>\s*</row>\s*</resultset>')
+
+    def __init__(self, account: Account, first: str) -> None:
+        self._account = account
+        self._errors = tempfile.TemporaryFile()
+        reading = _options(account)
+        # Connecting again by itself would go on outside the transaction.
+        command = [_program(), f"--defaults-file=/dev/fd/{reading}", "--xml", "--binary-mode", "--unbuffered"]
+        try:
+            self._process = subprocess.Popen(
+                [*command, "--skip-reconnect"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                pass_fds=(reading,),
+                env={"LC_ALL": "C"},
+                bufsize=0,
+            )
+        finally:
+            os.close(reading)
+        self.ask(first)
+
+    def ask(self, sql: str) -> list[Row]:
+        if not (self._process.stdin and self._process.stdout):
+            raise AssertionError("the client has pipes")
+        mark = secrets.token_hex(8)
+        try:
+            rest = memoryview(f"{sql};\nSELECT '{mark}' AS chamilo_end;\n".encode())
+            while rest:
+                rest = rest[self._process.stdin.write(rest) or 0 :]
+        except BrokenPipeError as problem:
+            raise self._gone() from problem
+        answer = bytearray()
+        deadline = time.monotonic() + 2 * _SECONDS
+        while True:
+            ready, _writable, _failed = select.select(
+                [self._process.stdout], [], [], max(0, deadline - time.monotonic())
+            )
+            if not ready:
+                raise _refused(self._account, RuntimeError("no answer in time"), "changed")
+            part = self._process.stdout.read(1 << 16)
+            if not part:
+                raise self._gone()
+            answer += part
+            end = self._END.search(answer, max(0, len(answer) - len(part) - 200))
+            if end and end[1] == mark.encode():
+                return _rows(answer.decode("utf-8", "replace"))[:-1]
+
+    def close(self) -> None:
+        """End the connection, and with it a transaction that was not committed."""
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+        try:
+            self._process.wait(_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._errors.close()
+
+    def _gone(self) -> DatabaseError:
+        """The client stops at the first error, with its words."""
+        code = self._process.wait()
+        self._errors.seek(0)
+        lines = self._errors.read().decode("utf-8", "replace").strip().splitlines() or [f"exit code {code}"]
+        return _refused(self._account, RuntimeError(lines[-1]), "changed")
+
+
+def _option(value: str) -> str:
+    """A value of an option file."""
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r") + '"'
+
+
+_ROW = re.compile(r"<row>\n(.*?)</row>", re.DOTALL)
+_FIELD = re.compile(r'<field name="([^"]*)"(?:( xsi:nil="true") />|>([^<]*)</field>)')
+
+
+def _rows(xml: str) -> list[Row]:
+    """The client's XML. Not an XML parser's work: the client passes on control characters, which XML forbids."""
+    return [
+        {_plain(name): None if nil else _plain(value) for name, nil, value in _FIELD.findall(row)}
+        for row in _ROW.findall(xml)
+    ]
+
+
+def _plain(text: str) -> str:
+    for entity, character in (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&amp;", "&")):
+        text = text.replace(entity, character)
+    return text

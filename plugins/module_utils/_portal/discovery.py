@@ -1,0 +1,684 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Discovery: what stands on this host, found in one pass and without changing anything.
+
+Everything that a role or a check must know about the host is in ``Site``. Nothing here is a secret.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+import re
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
+    access_rules,
+    apache,
+    nginx,
+    php_fpm,
+    symfony_sessions,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import certbot as portal_certbot
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host as portal_host
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import rotation as portal_rotation
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+    Configuration,
+    Listen,
+    Place,
+    Server,
+    Takeover,
+    Tree,
+    VirtualHost,
+    every,
+    first,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import Environment
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import read as read_environment
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.takeover import Portal, assess, refused
+
+__all__ = [
+    "Database",
+    "Listen",
+    "Php",
+    "Place",
+    "Site",
+    "SiteError",
+    "Takeover",
+    "VirtualHost",
+    "WebServer",
+    "discover",
+    "unfit",
+]
+
+# Where people put web applications, most usual first.
+_PLACES = ("/var/www/*", "/var/www", "/var/www/*/current", "/var/www/*/htdocs", "/srv/*", "/srv/www/*", "/opt/*")
+_PROGRAMS = {"nginx": "/usr/sbin/nginx", "apache": "/usr/sbin/apache2"}
+_PID_FILES = {"nginx": "/run/nginx.pid", "apache": "/run/apache2/apache2.pid"}
+_MARIADB_SOCKET = "/run/mysqld/mysqld.sock"
+# The platform settings are read and written by whichever is there. A host with MariaDB has the first.
+_DATABASE_CLIENTS = (
+    "/usr/bin/mariadb",
+    "/usr/bin/mysql",
+    "/usr/local/bin/mariadb",
+    "/usr/local/bin/mysql",
+    "/usr/lib/python3/dist-packages/pymysql",
+)
+# The oldest releases with what is set and called here: nginx 1.19.4, restic 0.14, mariadb-server-core.
+_OLDEST = {"Debian": (12,), "Ubuntu": (24, 4)}
+_LOCAL = ("", "localhost", "127.0.0.1", "::1")
+# They read /etc/cron.d as Debian's usual cron does, and would have to go for it.
+_OTHER_CRONS = ("systemd-cron", "cronie", "bcron")
+_CLAMD = "/etc/clamav/clamd.conf"
+_FAIL2BAN = ("/run/fail2ban/fail2ban.pid", "fail2ban-server")
+_FAIL2BAN_AT_BOOT = "/etc/systemd/system/multi-user.target.wants/fail2ban.service"
+
+
+_Answer = TypeVar("_Answer")
+
+
+class SiteError(Exception):
+    """The host is not what the variables say, or does not have what every section needs."""
+
+
+@dataclass(frozen=True)
+class WebServer:
+    """nginx or Apache. ``name`` is empty when neither is installed; ``both`` when both are."""
+
+    name: str = ""
+    both: bool = False
+    version: str = ""
+    user: str = ""
+    service: str = ""
+    running: bool = False
+    modules: tuple[str, ...] = ()  # Apache: loaded modules, without "_module"
+    names_own: bool = False  # nginx: a line of its owner says how long the names of virtual hosts may be
+
+
+@dataclass(frozen=True)
+class Php:
+    """The PHP that serves the site."""
+
+    version: str = ""
+    sapi: str = ""  # fpm, mod_php or empty
+    service: str = ""
+    socket: str = ""  # as FastCGI address: unix:/run/php/x.sock or 127.0.0.1:9000
+    pool_file: str = ""
+    user: str = ""
+    group: str = ""
+    upload_limit: int = 0  # bytes of one file, upload_max_filesize
+    post_limit: int = 0  # bytes of one request, post_max_size
+    time_limit: int = 30  # seconds a script may take, max_execution_time; 0 without limit
+    prepended: str = ""  # what somebody has its pool run before each script; what php.ini says, PHP itself knows
+    prepended_cli: str = ""  # the same on the command line
+
+
+@dataclass(frozen=True)
+class Database:
+    """Where the application finds its database. The password stays in the environment file."""
+
+    host: str = ""
+    port: int = 0
+    socket: str = ""
+    name: str = ""
+    user: str = ""
+    client: str = ""  # by what this host can ask it: the mariadb command, or Python's pymysql
+
+
+@dataclass(frozen=True)
+class Site:
+    """The Chamilo portal on this host, and the host around it. Empty texts mean: not found."""
+
+    domain: str
+    root: str = ""  # the project folder; its public/ is the document root
+    installed: bool = False
+    version: str = ""
+    environment: dict[str, str] = field(default_factory=dict)  # effective values that are no secrets
+    environment_source: dict[str, str] = field(default_factory=dict)  # name -> file that wins
+    secrets_default: tuple[str, ...] = ()  # names whose value is published or guessable
+    distribution: str = ""  # Debian 13
+    codename: str = ""  # trixie
+    web: WebServer = field(default_factory=WebServer)
+    php: Php = field(default_factory=Php)
+    database: Database = field(default_factory=Database)
+    virtual_hosts: tuple[VirtualHost, ...] = ()  # all of this host
+    serving: tuple[VirtualHost, ...] = ()  # those that answer to the domain by name
+    fallback: tuple[VirtualHost, ...] = ()  # those that answer to it on ports 80 and 443 for want of a better
+    names: tuple[str, ...] = ()  # as virtual hosts that serve the project folder name it
+    nameless: bool = False  # a virtual host that serves the project folder answers to every name that no other has
+    takeover: Takeover = field(default_factory=lambda: Takeover(False, (), (), ()))
+    access_files: tuple[
+        access_rules.AccessFile, ...
+    ] = ()  # Apache: .htaccess files of the portal that close something now
+    addresses: tuple[str, ...] = ()  # of this host
+    listening: tuple[str, ...] = ()  # TCP addresses in LISTEN state, "0.0.0.0:80", "[::]:443"
+    hsts_since: str = ""  # the day on which section https began to send Strict-Transport-Security, YYYY-MM-DD
+    served: portal_certbot.Pair = field(
+        default_factory=portal_certbot.Pair
+    )  # the certificate of the virtual host that serves it
+    lineage: portal_certbot.Pair = field(default_factory=portal_certbot.Pair)  # what Certbot has for the domain
+    self_signed: portal_certbot.Pair = field(
+        default_factory=portal_certbot.Pair
+    )  # what this collection made for want of a better
+    certbot: str = ""  # the program
+    missing_packages: tuple[str, ...] = ()  # of those asked for
+    systemd: bool = False
+    php_folders: tuple[str, ...] = ()  # of every php.ini: one for each version and face of PHP
+    spellings: tuple[str, ...] = ()  # every way in which the project folder is written, links and wrong roots included
+    real_root: str = ""  # the project folder without links; /srv/campus/releases/* where a link leads to one of many
+    sessions_in_php: bool = False  # the application leaves them to php.ini; also not where that cannot be told
+    memory: int = 0  # bytes of this host
+    clamd_own: bool = False  # somebody wrote a clamd.conf of his own
+    fail2ban: bool = False  # it runs, and starts at boot
+    sendmail: bool = False  # there is a program that sends mail
+    ssh_log: bool = False  # ssh writes to a file of its own, not to the journal alone
+    log_rotation: str = ""  # what logrotate has to read first, so that the logs do not become those of PHP's user
+    exposed_logs: dict[str, str] = field(default_factory=dict)  # that PHP's user may write -> what rotates them
+    managed_from: str = ""  # the address from which somebody works on this host over ssh now
+    errors: tuple[str, ...] = ()  # what every section needs, and is not there
+    problems: tuple[str, ...] = ()  # these, and what could not be seen
+
+
+def word(domain: str) -> str:
+    """What is in the names of our files for this domain. A dash counts twice: a-b.test and a.b.test are two portals."""
+    return re.sub("[^a-z0-9_]", "_", domain.lower().replace("-", "__"))
+
+
+def include_line(web: WebServer, site: str) -> str:
+    """The line that puts our drop-ins in force in a virtual host."""
+    drop_ins = f"/etc/{web.service}/sites-available/chamilo-{site}.d/*.conf"
+    return f"include {drop_ins};" if web.name == "nginx" else f"IncludeOptional {drop_ins}"
+
+
+def discover(
+    domain: str,
+    root: str = "",
+    web_server: str = "",
+    packages: Sequence[str] = (),
+    site: str = "",
+    certificate_file: str = "",
+    certificate_key_file: str = "",
+    require: bool = False,
+    tree: Tree | None = None,
+) -> Site:
+    """Look at this host once.
+
+    ``root`` and ``web_server``: what the administrator says; otherwise they are found. ``site``: the word in the names
+    of our files. What every section needs and is not there is a ``SiteError`` when it is required, else a problem.
+    """
+    look = _Discovery(tree or Tree(), domain.lower(), site or word(domain))
+    if certificate_file or certificate_key_file:
+        # Loading TLS costs as much as all the rest: only when it is asked for.
+        from ansible_collections.chamilo.hardening.plugins.module_utils._portal.certificate import complaint
+
+        look.errors += filter(None, [complaint(certificate_file, certificate_key_file, domain)])
+    found = look.all(root, web_server, packages)
+    if require and look.errors:
+        raise SiteError(" ".join(look.errors))
+    return found
+
+
+def unfit(site: Site, sections: Collection[str], tree: Tree | None = None) -> list[str]:
+    """Why sections cannot be made true on this host, a sentence or two for each reason."""
+    tree, said = tree or Tree(), []
+    name, _blank, version = site.distribution.partition(" ")
+    if sections and version and tuple(map(int, re.findall(r"\d+", version))) < _OLDEST.get(name, ()):
+        said.append(
+            f"This host is {site.distribution}, whose web server, restic and MariaDB are too old for what would be "
+            "set. The audit works here as well. Upgrade to Debian 12 or Ubuntu 24.04 at least."
+        )
+    # MariaDB's own programs have its name, and links with the old ones.
+    if tree.exists("/usr/sbin/mysqld") and not tree.exists("/usr/sbin/mariadbd"):
+        here = site.database.host in (*_LOCAL, *site.addresses)
+        program, needing = "/usr/sbin/mysqld", ["database", "backups"] if here else ["backups"]
+    elif tree.exists("/usr/bin/mysql") and not tree.exists("/usr/bin/mariadb"):
+        program, needing = "/usr/bin/mysql", ["backups"]
+    else:
+        return said
+    needing = [section for section in needing if section in sections]
+    if needing:
+        said.append(
+            f"MySQL is on this host ({program}). The section{'s' * (len(needing) > 1)} {' and '.join(needing)} "
+            "cannot do without MariaDB's programs, for which MySQL would have to be removed. "
+            f"Put MariaDB in its place first, or leave out what needs it: --skip-tags {','.join(needing)}"
+        )
+    return said
+
+
+def discover_environment(domain: str, root: str, web_server: str) -> tuple[Site, dict[str, Place]]:
+    """The site, which must be there, and what PHP is given by the server before any environment file is read."""
+    look = _Discovery(Tree(), domain.lower(), "")
+    found = look.all(root, web_server, ())
+    if look.errors:
+        raise SiteError(" ".join(look.errors))
+    return found, look.given
+
+
+class _Discovery:
+    def __init__(self, tree: Tree, domain: str, site: str) -> None:
+        self.tree = tree
+        self.domain = domain
+        self.site = site
+        self.errors: list[str] = []  # nothing can be done without it
+        self.problems: list[str] = []  # it could not be seen
+        self.given: dict[str, Place] = {}  # what PHP is given by the server: it wins over the environment files
+
+    def all(self, root: str, web_server: str, packages: Sequence[str]) -> Site:
+        tree = self.tree
+        release = portal_host.release(tree)
+        installed = portal_host.packages(tree, {*packages, "nginx", "apache2", *_OTHER_CRONS})
+        if installed.keys() & set(_OTHER_CRONS):
+            packages = [name for name in packages if name != "cron"]
+        configuration, servers, web = self.web(web_server, installed)
+        serving, fallback = _answering(web.name)(servers, self.domain)
+        hosts = {id(server): self.marked(server.host) for server in servers}
+        root = self.root(root, [server.host for server in (*serving, *fallback)], [server.host for server in servers])
+        pools, unread = php_fpm.pools(tree)
+        self.problems += unread
+        php, pool = self.php(web, serving, fallback, pools, root, configuration)
+        served, lineage, self_signed = self.certificates(root, [server.host for server in serving])
+        php = self.attempt(lambda: self.set_in_php(php, pool, root), php)
+        environment = self.environment(root, web, serving, pool, php.user)
+        rotated = self.attempt(partial(self.rotation, web, php, servers), portal_rotation.Rotation("", {}))
+        logs = {server.host.access_log_file for server in serving or fallback}
+        self.problems += configuration.problems
+        own = [server for server in servers if root and self.is_project(server.host.root, root)]
+        names = tuple(dict.fromkeys(name for server in own for name in visitors_names(server)))
+        takeover, access_files = self.takeover(
+            root, php, web, configuration, servers, [hosts[id(server)] for server in serving]
+        )
+        return Site(
+            domain=self.domain,
+            root=root,
+            installed=environment.get("APP_INSTALLED") == "1",
+            version=self.version(root, php.user),
+            environment=environment.visible,
+            environment_source=environment.sources,
+            secrets_default=environment.public_secrets,
+            distribution=f"{release.get('NAME', '').partition(' ')[0]} {release.get('VERSION_ID', '')}".strip(),
+            codename=release.get("VERSION_CODENAME", ""),
+            web=web,
+            php=php,
+            database=self.database(environment),
+            takeover=takeover,
+            access_files=access_files,
+            virtual_hosts=tuple(hosts.values()),
+            serving=tuple(hosts[id(server)] for server in serving),
+            fallback=tuple(hosts[id(server)] for server in fallback),
+            names=names,
+            nameless=any(server in fallback and not visitors_names(server) for server in own),
+            addresses=portal_host.addresses(tree),
+            listening=portal_host.listening(tree),
+            hsts_since=self.hsts_since(),
+            served=served,
+            lineage=lineage,
+            self_signed=self_signed,
+            certbot=portal_certbot.program(tree),
+            missing_packages=tuple(name for name in packages if name not in installed),
+            systemd=tree.is_directory("/run/systemd/system"),
+            php_folders=tuple(posixpath.dirname(path) for path in tree.glob("/etc/php/*/*/php.ini")),
+            spellings=self.spellings(root, [server.host.root for server in servers]),
+            real_root=self.real_root(root),
+            sessions_in_php=bool(root)
+            and symfony_sessions.in_php(tree, root, environment.get("APP_ENV") or "prod", php.user),
+            memory=self.attempt(lambda: portal_host.memory(tree), 0),
+            clamd_own=self.attempt(self.clamd_own, False),
+            fail2ban=self.attempt(lambda: portal_host.is_running(tree, *_FAIL2BAN), False)
+            and tree.is_link(_FAIL2BAN_AT_BOOT),
+            sendmail=tree.exists("/usr/sbin/sendmail"),
+            ssh_log=tree.exists("/var/log/auth.log"),
+            log_rotation=rotated.content,
+            exposed_logs={
+                log: rotated.files.get(log, "") if portal_rotation.mendable(tree, php.user, log) else ""
+                for log in sorted(logs)
+                if portal_rotation.exposed(tree, php.user, log)
+            },
+            managed_from=portal_host.managed_from(tree),
+            errors=tuple(self.errors),
+            problems=(*self.errors, *self.problems, *self.denied()),
+        )
+
+    def denied(self) -> list[str]:
+        paths = list(dict.fromkeys(self.tree.denied))
+        return [f"This user may not look at {', '.join(paths[:5])}. Run it as root to see them."] if paths else []
+
+    def web(self, wanted: str, installed: dict[str, str]) -> tuple[Configuration, list[Server], WebServer]:
+        """The web server that counts, with its configuration."""
+        present = [name for name, path in _PROGRAMS.items() if self.tree.exists(path)]
+        running = [name for name in present if self.runs(name)]
+        name = wanted
+        if wanted and wanted not in present:
+            self.errors.append(
+                f'chamilo_web_server is "{wanted}", but there is no {_PROGRAMS[wanted]} on this host. '
+                f"Install it, or set chamilo_web_server to what serves the portal."
+            )
+            name = ""
+        elif not wanted and not present:
+            self.errors.append("Neither nginx nor Apache is installed on this host. Install one to serve Chamilo.")
+        elif not wanted and len(present) == 1:
+            name = present[0]
+        elif not wanted and len(running) == 1:
+            name = running[0]
+        elif not wanted:
+            name = ""
+            self.errors.append(
+                f"nginx and Apache are both installed and {'both' if running else 'neither of them'} running. "
+                f'Set chamilo_web_server to "nginx" or "apache": the one that visitors of the portal reach.'
+            )
+        both = len(present) > 1
+        if name == "nginx":
+            configuration = nginx.parse(self.tree)
+            user = first(configuration.directives, "user") or "www-data"
+            version = _upstream(installed.get("nginx", ""))
+            names_own = nginx.limits_names(configuration)
+            web = WebServer(name, both, version, user, "nginx", name in running, names_own=names_own)
+            return configuration, nginx.servers(configuration), web
+        if name == "apache":
+            version = _upstream(installed.get("apache2", ""))
+            configuration = apache.parse(self.tree, version)
+            user = first(configuration.directives, "user") or "www-data"
+            web = WebServer(name, both, version, user, "apache2", name in running, configuration.modules)
+            return configuration, apache.servers(configuration), web
+        return Configuration(), [], WebServer(both=both)
+
+    def runs(self, name: str) -> bool:
+        process = posixpath.basename(_PROGRAMS[name])
+        return self.attempt(lambda: portal_host.is_running(self.tree, _PID_FILES[name], process), False)
+
+    def attempt(self, question: Callable[[], _Answer], otherwise: _Answer) -> _Answer:
+        """The answer, or the other one where this user may not look."""
+        try:
+            return question()
+        except OSError as problem:
+            self.problems.append(f"{problem.filename} cannot be read: {problem.strerror}.")
+            return otherwise
+
+    def marked(self, host: VirtualHost) -> VirtualHost:
+        """The virtual host, with the word whether it includes our drop-ins."""
+        folder = f"/sites-available/chamilo-{self.site}.d/"
+        return replace(host, includes_ours=bool(self.site) and any(folder in f"/{path}" for path in host.includes))
+
+    def is_chamilo(self, path: str) -> bool:
+        if not self.tree.is_directory(posixpath.join(path, "public/main")):
+            return False
+        if self.tree.exists(posixpath.join(path, "bin/console")):
+            return True
+        composer = posixpath.join(path, "composer.json")
+        return self.tree.exists(composer) and "chamilo" in self.attempt(lambda: self.tree.read(composer, ""), "")
+
+    def root(self, given: str, answering: Sequence[VirtualHost], all_hosts: Sequence[VirtualHost]) -> str:
+        """The project folder."""
+        if given:
+            given = given.rstrip("/") or "/"
+            if not self.is_chamilo(given):
+                hint = " It is the project folder, not its public/." if posixpath.basename(given) == "public" else ""
+                self.errors.append(
+                    f'chamilo_root is "{given}", but no Chamilo is there: it has no public/main, or neither '
+                    f"bin/console nor a composer.json naming chamilo.{hint} Set it to the folder with both."
+                )
+            return given
+        for hosts in (answering, all_hosts):
+            found = list(dict.fromkeys(filter(None, (self.project(host.root) for host in hosts))))
+            if len(found) == 1 or (found and hosts is answering):
+                return found[0]
+        places = [path for pattern in _PLACES for path in self.tree.glob(pattern) if self.is_chamilo(path)]
+        if len(places) == 1:
+            return places[0]
+        if places:
+            self.errors.append(
+                f"Several Chamilo portals are on this host ({', '.join(places)}) and no virtual host says which one "
+                f'"{self.domain}" is. Set chamilo_root.'
+            )
+        else:
+            self.errors.append(
+                f"No Chamilo was found: no document root of a virtual host and none of {', '.join(_PLACES)} holds "
+                f"public/main beside bin/console. Set chamilo_root to the project folder."
+            )
+        return ""
+
+    def project(self, document_root: str) -> str:
+        """The project folder behind a document root, be it right (public/) or wrong (the project itself)."""
+        for path in (posixpath.dirname(document_root), document_root):
+            if document_root and self.is_chamilo(path):
+                return path
+        return ""
+
+    def is_project(self, document_root: str, root: str) -> bool:
+        found = self.project(document_root)
+        return bool(found) and self.tree.real(found) == self.tree.real(root)
+
+    def version(self, root: str, web_user: str) -> str:
+        """What the installer says; where that was deleted, the newest entry of the changelog.
+
+        PHP's user may have written either, or a link in its place: what is no short version is none.
+        """
+        for path, form in (
+            ("public/main/install/version.php", r"new_version['\"]?\s{0,9}(?:=>|=)\s{0,9}['\"](\d[\w.+ -]{0,30})['\"]"),
+            (
+                "public/documentation/changelog.html",
+                r"Chamilo (?:LMS )?v?(\d{1,4}\.\d{1,4}\.\d{1,4}(?:-\w{1,9}(?:\.\d{1,4})?)?)",
+            ),
+        ):
+            file = posixpath.join(root, path)
+            if root and self.tree.exists(file):
+                text = self.attempt(partial(self.tree.read, file, web_user), "")
+                found = re.search(form, text, re.ASCII)
+                if found:
+                    return found[1]
+        return ""
+
+    def clamd_own(self) -> bool:
+        """Whether clamd.conf is neither ours nor as the package makes it."""
+        if not self.tree.exists(_CLAMD):
+            return False
+        return not self.tree.read(_CLAMD).startswith(("# Managed by Ansible", "#Automatically Generated by clamav"))
+
+    def hsts_since(self) -> str:
+        path = f"/var/lib/chamilo-hardening/hsts-{self.site}.json"
+        if not self.site or not self.tree.exists(path):
+            return ""
+        try:
+            return str(json.loads(self.attempt(lambda: self.tree.read(path), "{}")).get("since", ""))
+        except (ValueError, AttributeError):
+            self.problems.append(f"{path} is damaged.")
+            return ""
+
+    def certificates(self, root: str, serving: Sequence[VirtualHost]) -> tuple[portal_certbot.Pair, ...]:
+        """The one that is served for the domain, what Certbot has for it, and the one we signed."""
+        tree, now = self.tree, time.time()
+        host = next((host for host in serving if host.certificate), None)
+        ours = f"/etc/ssl/certs/chamilo-{self.site}.pem", f"/etc/ssl/private/chamilo-{self.site}.key"
+        served = (host.certificate, host.certificate_key) if host else ("", "")
+
+        def pair(file: str, key: str) -> portal_certbot.Pair:
+            return self.attempt(
+                lambda: portal_certbot.pair(tree, file, key, self.domain, now, root), portal_certbot.Pair(file, key)
+            )
+
+        found = self.attempt(
+            lambda: portal_certbot.for_domain(tree, self.domain, now, root, served[0]), portal_certbot.Pair()
+        )
+        return pair(*served), found, pair(*ours)
+
+    def php(
+        self,
+        web: WebServer,
+        serving: Sequence[Server],
+        fallback: Sequence[Server],
+        pools: list[php_fpm.Pool],
+        root: str,
+        configuration: Configuration,
+    ) -> tuple[Php, php_fpm.Pool | None]:
+        """The PHP behind the portal: what its virtual hosts name, else the only one there is.
+
+        What a file of ours names may be the PHP of the last Debian: then the only one there is takes its place.
+        """
+        near = [server.host for server in (*serving, *fallback) if self.is_project(server.host.root, root)]
+        near += [server.host for server in serving]
+        named = next((host for host in near if host.php), None)
+        address = named.php if named else ""
+        if address == "mod_php" or (not address and web.name == "apache" and apache.is_mod_php(web.modules)):
+            versions = self.tree.glob("/etc/php/*/apache2")
+            version = versions[-1].split("/")[3] if versions else ""
+            return Php(version, "mod_php", web.service, user=web.user, group=web.user), None
+        pool = php_fpm.pool_behind(self.tree, pools, address)
+        gone = named and configuration.is_ours(named.file) and php_fpm.DEBIANS_OWN.fullmatch(address)
+        if pool is None and (gone or not named):
+            standard = [one for one in pools if one.name == "www"]
+            pool = standard[0] if len(standard) == 1 else pools[0] if len(pools) == 1 else None
+            address = pool.address if pool else address
+        if pool is None:
+            if address:
+                self.problems.append(f"PHP goes to {address}, but no pool below /etc/php listens there.")
+            return Php(sapi="fpm" if address else "", socket=address), None
+        service = f"php{pool.version}-fpm"
+        return Php(pool.version, "fpm", service, address, pool.file, pool.user, pool.group), pool
+
+    def set_in_php(self, php: Php, pool: php_fpm.Pool | None, root: str) -> Php:
+        """With what its files say about uploads, and about files to run before each script."""
+        if not php.version:
+            return php
+        faces = f"/etc/php/{php.version}"
+        seen = php_fpm.settings(self.tree, f"{faces}/{'fpm' if php.sapi == 'fpm' else 'apache2'}", root, pool)
+        return replace(
+            php,
+            upload_limit=php_fpm.size(seen.get("upload_max_filesize", ""), 2 << 20),
+            post_limit=php_fpm.size(seen.get("post_max_size", ""), 8 << 20),
+            time_limit=php_fpm.size(seen.get("max_execution_time", ""), 30),
+            prepended=dict(pool.settings if pool else ()).get("auto_prepend_file", ""),
+            prepended_cli=php_fpm.settings(self.tree, f"{faces}/cli", root).get("auto_prepend_file", ""),
+        )
+
+    def rotation(self, web: WebServer, php: Php, servers: Sequence[Server]) -> portal_rotation.Rotation:
+        """Nothing has to be done where PHP runs as somebody else than the web server, whose logs they are."""
+        if not web.user or web.user != php.user:
+            return portal_rotation.Rotation("", {})
+        logs = {server.host.access_log_file for server in servers}
+        return portal_rotation.rotation(self.tree, web.user, sorted(log for log in logs if log.startswith("/")))
+
+    def real_root(self, root: str) -> str:
+        """current -> releases/7: the next release is the portal as well."""
+        if not root:
+            return ""
+        real = self.tree.real(root)
+        above = posixpath.dirname(real)
+        many = real != root and f"{posixpath.dirname(above)}/" == f"{posixpath.dirname(root)}/" != "//"
+        return f"{above}/*" if many else real
+
+    def spellings(self, root: str, document_roots: Sequence[str]) -> tuple[str, ...]:
+        """The project folder as its scripts may be named to PHP: each virtual host has its own way to it."""
+        if not root:
+            return ()
+        real = self.tree.real(root)
+        found = {root, real, self.real_root(root).removesuffix("/*")}
+        for path in filter(None, (path.rstrip("/") for path in document_roots)):
+            there = self.tree.real(path)
+            if there == real or there.startswith(f"{real}/"):
+                found.add(path)
+            elif real.startswith(f"{there}/"):
+                found.add(path + real[len(there) :])
+        return tuple(sorted(path for path in found if not any(path.startswith(f"{other}/") for other in found)))
+
+    def takeover(
+        self,
+        root: str,
+        php: Php,
+        web: WebServer,
+        configuration: Configuration,
+        servers: Sequence[Server],
+        serving: Sequence[VirtualHost],
+    ) -> tuple[Takeover, tuple[access_rules.AccessFile, ...]]:
+        """Whether ours can stand in for what serves the portal now, and the .htaccess files that close something."""
+        if not web.name:
+            return Takeover(False, (), (), ()), ()
+        ours = {root, f"{root}/public"} if root else set()
+        real = {self.tree.real(path) for path in ours}
+        theirs = {server.host.root.rstrip("/") for server in servers if server.host.root}
+        roots = frozenset(ours | {path for path in theirs if self.tree.real(path) in real})
+        portal = Portal(self.domain, roots, php.socket or php.sapi, f"chamilo-{self.site}.conf")
+        named, fallback = _answering(web.name)(servers, self.domain)
+        own = [server for server in (*named, *fallback) if server.host.root.rstrip("/") in roots]
+        files, closed = self.closed(root, php, configuration, own) if web.name == "apache" else ((), ())
+        found = assess(portal, web.name, configuration, servers, named, fallback, closed)
+        include, lost = include_line(web, self.site), access_rules.unwritable(files)
+        return replace(found, refused=refused(self.domain, found, serving, include, lost)), files
+
+    def closed(
+        self, root: str, php: Php, configuration: Configuration, own: Sequence[Server]
+    ) -> tuple[tuple[access_rules.AccessFile, ...], Sequence[Place]]:
+        """What .htaccess files of the portal close, and all that would be open if its virtual host were ours."""
+        kept = (root, f"{root}/public", *(server.host.root for server in own))
+        try:
+            files = access_rules.access_files(self.tree, configuration, own, kept, php.user)
+        except OSError as problem:  # what cannot be seen may close something
+            return (), [Place(root, 1, f"access rules in .htaccess files cannot be looked for: {problem.strerror}")]
+        return files, [*(place for file in files for place in file.rules), *access_rules.above(configuration, own)]
+
+    def environment(
+        self, root: str, web: WebServer, serving: Sequence[Server], pool: php_fpm.Pool | None, user: str
+    ) -> Environment:
+        """What the application sees: the pool's and the virtual host's environment win over the files."""
+        real = dict(pool.environment) if pool else {}
+        for server in serving:
+            given = nginx.real_environment(server) if web.name == "nginx" else apache.real_environment(server)
+            real.update(given)
+        self.given = real
+        if not root or not self.is_chamilo(root):
+            return Environment({}, (), ())
+        environment = read_environment(self.tree, root, real, user)
+        # Where it is there and even root is not to read it, nothing can be done right.
+        lost = not environment.files and os.geteuid() == 0 and self.tree.exists(posixpath.join(root, ".env"))
+        (self.errors if lost else self.problems).extend(environment.problems)
+        return environment
+
+    def database(self, environment: Environment) -> Database:
+        host, port = environment.get("DATABASE_HOST"), environment.get("DATABASE_PORT")
+        return Database(
+            host=host,
+            port=int(port) if port.isdigit() else 0,
+            # PHP takes "localhost" as the socket.
+            socket=_MARIADB_SOCKET if host == "localhost" else "",
+            name=environment.get("DATABASE_NAME"),
+            user=environment.get("DATABASE_USER"),
+            client=next((path for path in _DATABASE_CLIENTS if self.tree.exists(path)), ""),
+        )
+
+
+def visitors_names(server: Server) -> tuple[str, ...]:
+    """The names that are written in a virtual host and that a visitor could type. Wildcards stay as they are."""
+    if not any(every(server.block.block or (), "server_name", "servername", "serveralias")):
+        return ()  # Apache gives it the name of the host
+    return tuple(name for name in server.host.names if "." in name and re.search(r"[a-z]", name) and name[0] != "_")
+
+
+def unused_drop_ins(paths: Iterable[str], tree: Tree | None = None) -> set[str]:
+    """Of the files of ours that virtual hosts include, those that none includes now."""
+    tree = tree or Tree()
+    found: set[str] = set()
+    for server, pattern in (("nginx", "/etc/nginx"), ("apache", "/etc/apache2")):
+        mine = [path for path in paths if re.fullmatch(rf"{pattern}/sites-available/chamilo-[^/]+\.d/[^/]+", path)]
+        if not mine:
+            continue
+        if server == "nginx":
+            servers = nginx.servers(nginx.parse(tree))
+        else:
+            servers = apache.servers(apache.parse(tree))
+        included = [f"/{path}" for one in servers for path in one.host.includes]
+        found.update(path for path in mine if not any(f"{posixpath.dirname(path)}/" in each for each in included))
+    return found
+
+
+def _answering(web_server: str) -> Callable[[Sequence[Server], str], tuple[list[Server], list[Server]]]:
+    return nginx.answering if web_server == "nginx" else apache.answering
+
+
+def _upstream(version: str) -> str:
+    """A Debian version without epoch and revision: 1.26.3 of 1.26.3-3+deb13u1."""
+    return re.sub(r"^\d+:|[-+~].*$", "", version)

@@ -1,0 +1,213 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""What a check may look at: the discovered site, the wire, the database, the clock. It only reads."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import NO_ANSWER, Answer, fetch
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import (
+    Listen,
+    Site,
+    VirtualHost,
+    include_line,
+    word,
+)
+
+_T = TypeVar("_T")
+_PATIENCE = 3  # requests without an answer, then a door is left alone
+
+
+class Unseen(Exception):
+    """Something a check needs cannot be looked at here. The words become the evidence of ``not_assessed``."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where a name of this host answers: what a visitor calls it, and the address behind it."""
+
+    scheme: str
+    name: str
+    port: int
+    address: str = ""  # empty: whatever the name resolves to
+
+    def url(self, path: str) -> str:
+        usual = self.port == (443 if self.scheme == "https" else 80)
+        name = f"[{self.name}]" if ":" in self.name else self.name
+        return f"{self.scheme}://{name}{'' if usual else f':{self.port}'}{path}"
+
+
+@dataclass(frozen=True)
+class SideDoor:
+    """Where a virtual host that does not answer to the portal's name serves its folder."""
+
+    host: VirtualHost
+    door: Door
+    start: str  # what stands in a path before that of the portal
+
+
+class Look:
+    """One look at one host. Whatever two checks need is fetched once."""
+
+    def __init__(self, site: Site, options: Mapping[str, Any]) -> None:
+        self.site = site
+        self.options = options  # the options of guide_audit: what the administrator declared
+        self.as_root = os.geteuid() == 0
+        self.now = time.time()
+        self._answers: dict[tuple[Any, ...], Answer] = {}
+        self._late: Counter[Door] = Counter()
+        self._known: dict[Callable[[Look], Any], Any] = {}
+
+    def enforced(self, control: str) -> bool:
+        """Whether a role makes it true here: what is waived, or left out by the level, turns no other control red."""
+        return control not in (self.options.get("unenforced") or ())
+
+    @functools.cached_property
+    def database(self) -> Reader:
+        """The application's own database, read only. Its methods raise DatabaseError with the reason."""
+        return Reader.of_site(self.site)
+
+    @functools.cached_property
+    def settings(self) -> Mapping[str, str]:
+        """Effective platform settings of the main portal, ``category.variable`` to text. One query."""
+        return self.database.settings()
+
+    def once(self, question: Callable[[Look], _T]) -> _T:
+        """The answer to a question that several checks ask: the tree, the processes."""
+        if question not in self._known:
+            self._known[question] = question(self)
+        return cast("_T", self._known[question])
+
+    @property
+    def root(self) -> str:
+        """The project folder. A check that needs one is not assessed where there is none."""
+        if not self.site.root:
+            where = self.options.get("root") or "the usual places"
+            raise Unseen(f"no Chamilo found under {where}; set chamilo_root")
+        return self.site.root
+
+    def needs_root(self, purpose: str) -> None:
+        """For what only root can see."""
+        if not self.as_root:
+            raise Unseen(f"needs root to {purpose}")
+
+    @functools.cached_property
+    def all_doors(self) -> tuple[Door, ...]:
+        """Every address at which the portal answers to its name. Behind a proxy that is the proxy, found by name."""
+        domain = self.site.domain
+        if self.options.get("terminated_elsewhere"):
+            return (Door("http", domain, 80), Door("https", domain, 443))
+        # What answers for want of a better is ours only where it serves the same folder, or nothing names us.
+        public = os.path.join(self.site.root, "public")
+        spare = [host for host in self.site.fallback if not self.site.serving or host.root == public]
+        hosts = [*self.site.serving, *spare]
+        if hosts:
+            doors = [door for host in hosts for door in self.doors_of(host, domain)]
+        else:  # no virtual host could be read: what listens on the usual ports
+            ports = {int(address.rpartition(":")[2]) for address in self.site.listening}
+            listens = [Listen("*", port, port == 443) for port in (80, 443) if port in ports]
+            doors = self._doors(listens, domain)
+        return tuple(sorted(dict.fromkeys(doors), key=lambda door: door.port not in (80, 443)))
+
+    @property
+    def doors(self) -> dict[str, Door]:
+        """The first door of each scheme."""
+        return {door.scheme: door for door in reversed(self.all_doors)}
+
+    def doors_of(self, host: VirtualHost, name: str = "") -> list[Door]:
+        """Where a virtual host answers. Without a name of its own it is called by its address."""
+        usable = [known.lstrip(".") for known in host.names if known.strip("_") and not set(known) & set("*~^$")]
+        return self._doors(host.listens, name or next(iter(usable), ""))
+
+    @functools.cached_property
+    def side_doors(self) -> tuple[SideDoor, ...]:
+        """Where the portal can be reached, perhaps, under other names than its own."""
+        if not self.site.root:
+            return ()
+        public = os.path.realpath(os.path.join(self.site.root, "public"))
+        found = []
+        for host in self.site.virtual_hosts:
+            served = os.path.realpath(host.root or "/nonexistent").rstrip("/")
+            if host in self.site.serving or not f"{public}/".startswith(f"{served}/"):
+                continue
+            # With the project folder as its root it may have a rule that leads to public/.
+            below = public[len(served) :]
+            starts = ["", below] if served == os.path.dirname(public) else [below]
+            found += [SideDoor(host, door, start) for door in self.doors_of(host) for start in starts]
+        return tuple(found)
+
+    def closing(self, host: VirtualHost) -> str:
+        """What to do about a virtual host that serves the portal under another name."""
+        site, target = self.site, f"https://{self.site.domain}"
+        redirect = (
+            f"return 301 {target}$request_uri;" if site.web.name == "nginx" else f"Redirect permanent / {target}/"
+        )
+        include = include_line(site.web, self.options.get("site") or word(site.domain))
+        # nginx would refuse a second line of these.
+        fits = not (host.once or host.body_limit_own or host.patience_own)
+        lines = " or ".join(f'the line "{line}"' for line in ([redirect, include] if fits else [redirect]))
+        return (
+            f"The virtual host of {host.file} line {host.line} serves the portal as well, but not for {site.domain}. "
+            f"Give it {lines}."
+        )
+
+    def _doors(self, listens: Iterable[Listen], name: str) -> list[Door]:
+        doors = []
+        for listen in listens:
+            address = self._address(listen.address.strip("[]"))
+            if address and listen.port:  # without a port it is a socket file
+                doors.append(Door("https" if listen.tls else "http", name or address, listen.port, address))
+        return doors
+
+    def _address(self, listen: str) -> str:
+        """Where to call a listening socket: rather the host's own address than loopback, as visitors do."""
+        if listen not in ("*", "", "0.0.0.0", "::"):
+            return listen
+        six = listen == "::"
+        own = [known for known in self.site.addresses if (":" in known) == six]
+        far = [known for known in own if not known.lower().startswith(("127.", "169.254.", "fe80:", "::1"))]
+        return next(iter(far or own), "" if six else "127.0.0.1")
+
+    @property
+    def scheme(self) -> str:
+        """https where it is served, else http."""
+        return "https" if "https" in self.doors else "http"
+
+    def get(self, path: str, scheme: str = "", **request: Any) -> Answer:
+        """Fetch a path of the portal from this host. ``scheme`` default: https where it is served."""
+        scheme = scheme or self.scheme
+        door = self.doors.get(scheme)
+        if door is None:
+            return Answer(f"{scheme}://{self.site.domain}{path}", error=f"nothing here serves {scheme} for this name")
+        return self.ask(door, path, **request)
+
+    def ask(self, door: Door, path: str, **request: Any) -> Answer:
+        """Fetch a path behind any door of this host. The same question is sent once."""
+        headers = tuple(sorted(dict(request.pop("headers", None) or {}).items()))
+        key = (door, path, headers, tuple(sorted(request.items())))
+        if key not in self._answers:
+            if self._late[door] >= _PATIENCE:
+                return Answer(door.url(path), error=f"not asked: {_PATIENCE} requests before got {NO_ANSWER}")
+            answer = self._fetch(door, path, headers=dict(headers), **request)
+            self._late[door] += answer.error == NO_ANSWER
+            self._answers[key] = answer
+        return self._answers[key]
+
+    def ask_all(self, questions: Iterable[tuple[Door, str]]) -> list[Answer]:
+        """Several at a time: most of an answer's time is the server's."""
+        with ThreadPoolExecutor(4) as pool:
+            return list(pool.map(lambda question: self.ask(*question), questions))
+
+    def _fetch(self, door: Door, path: str, **request: Any) -> Answer:
+        return fetch(door.url(path), address=door.address, **request)

@@ -1,0 +1,284 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""What is in the way of hardening a host, all of it at once, before anything changes."""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+import os
+import re
+import struct
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import file_systems
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site, unfit
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.takeover import twice
+
+# Where every run writes: configuration, programs, its own state.
+_WRITTEN = ("/etc", "/usr/local", "/var/lib")
+_LEAST = 256  # MiB
+_MIB = 1 << 20
+_SKEW = 900  # seconds; a task may wait that long for its turn
+_RELEASED = 1754697600  # 2025-08-09, Debian 13: no clock that is right shows an earlier day
+_OPTIONAL = frozenset({"clamav-daemon", "msmtp-mta"})  # packages that most runs do without
+_LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
+_FLOCK = "hhqqi"
+_NEAR = 0.8  # 1 is the same
+NOT_ROOT = (
+    "The task does not run as root. What the guide asks for only root can read and change. Leave out -e "
+    "ansible_become=false, use -K where sudo asks for a password, or connect as root."
+)
+_HOST_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]*[a-z][a-z0-9-]*")
+
+
+@dataclass(frozen=True)
+class Desired:
+    """What a run is about to do."""
+
+    sections: Sequence[str] = ()
+    takeover: str = ""  # chamilo_https_vhost, where it counts in this run
+    once: Mapping[str, str] = field(default_factory=dict)
+    acme: str = ""  # auto or certbot, where this run may have Certbot ask for a certificate
+    alert_mail: str = ""
+    smtp_host: str = ""
+    controller_time: float = 0  # seconds; 0: not known
+
+
+@dataclass(frozen=True)
+class Host:
+    """What was observed around the portal."""
+
+    now: float = 0
+    free: Mapping[str, int] = field(default_factory=dict)  # mount point -> MiB that root may write
+    read_only: tuple[str, ...] = ()  # mount points
+    not_mounted: tuple[str, ...] = ()  # mount points of /etc/fstab on the way to the portal, or in it
+    interrupted: bool = False  # dpkg did not finish
+    lock_holder: str = ""  # the program that has dpkg's lock
+    unreachable: str = ""  # why no authority could reach the name
+    access_urls: tuple[str, ...] = ()  # the names in the addresses of the application's portals
+
+
+def obstacles(site: Site, host: Host, desired: Desired) -> list[str]:
+    """A few sentences for each: what, why, and what to do."""
+    found = [*site.errors]
+    if desired.sections:
+        found += unfit(site, desired.sections)
+        found += _host(host) + _clock(host.now, desired.controller_time)
+        found += _mail(site, desired)
+    if set(desired.sections) - {"database"}:
+        found += filter(None, [misnamed(site, host.access_urls)])
+    if desired.takeover in site.takeover.refused:
+        found.append(site.takeover.refused[desired.takeover])
+    found += filter(None, [twice(site.domain, site.serving, desired.takeover, desired.once)])
+    if host.unreachable:
+        found.append(
+            f"chamilo_https_certificate: {desired.acme}. {host.unreachable} Have the DNS lead to this host first, or "
+            "set chamilo_https_certificate to files, with chamilo_https_certificate_file and "
+            "chamilo_https_certificate_key_file, or to self_signed for a trial."
+        )
+    return found
+
+
+def report(domain: str, found: Sequence[str]) -> str:
+    """All of them in one message."""
+    count = f"{len(found)} obstacles" if len(found) > 1 else "1 obstacle"
+    return "\n".join([f"{domain}: {count}. Nothing was changed.", *(f"- {each}" for each in found)])
+
+
+def _host(host: Host) -> list[str]:
+    found = []
+    found += [
+        f"File system {point}: read-only. Nothing can be written there. Mount it writable: mount -o remount,rw {point}"
+        for point in host.read_only
+    ]
+    found += [
+        f"File system {point}: not mounted. /etc/fstab names it, and part of the portal lies there: what is beneath "
+        f"would be changed instead. Mount it: mount {point}"
+        for point in host.not_mounted
+    ]
+    found += [
+        f"Free space on {point}: {free} MiB. Packages and backups of what is replaced need {_LEAST} MiB at least. Make "
+        "room there."
+        for point, free in sorted(host.free.items())
+        if free < _LEAST and point not in host.read_only
+    ]
+    if host.interrupted:
+        found.append(
+            "Package manager: interrupted. dpkg did not finish its last work, and installs nothing until it has. Run: "
+            "dpkg --configure -a"
+        )
+    if host.lock_holder:
+        found.append(
+            f"Package manager: locked by {host.lock_holder}. Packages are missing and could not be installed. Run "
+            "again when that is done."
+        )
+    return found
+
+
+def _clock(now: float, controller: float) -> list[str]:
+    skew = now - controller
+    if controller and abs(skew) > _SKEW:
+        return [
+            f"Clock of this host: {_date(now)}. It is {_span(abs(skew))} {'ahead of' if skew > 0 else 'behind'} the "
+            "controller's. Certificates, backups and bans go by it. Set the clock of the one that is wrong: "
+            "timedatectl set-ntp true"
+        ]
+    if now < _RELEASED:
+        return [
+            f"Clock of this host: {_date(now)}. That is before this collection was released. Certificates, backups and "
+            "bans go by it. Set it: timedatectl set-ntp true"
+        ]
+    return []
+
+
+def _mail(site: Site, desired: Desired) -> list[str]:
+    if not desired.alert_mail or site.sendmail or desired.smtp_host:
+        return []
+    return [
+        f"chamilo_alert_mail: {desired.alert_mail}. This host has no program that sends mail (/usr/sbin/sendmail), so "
+        "no alert would arrive. Set chamilo_monitoring_smtp_host to the mail server that takes mail of this host, or "
+        "install a mail program, such as postfix."
+    ]
+
+
+def misnamed(site: Site, access_urls: Sequence[str]) -> str:
+    """Why the name of the portal cannot be meant: it is served, and under other names alone. Else an empty text."""
+    if not site.root or site.serving or site.domain in access_urls:
+        return ""
+    import difflib  # rarely needed
+
+    known = [name for name in (*site.names, *access_urls) if _HOST_NAME.fullmatch(name)]
+    near = difflib.get_close_matches(site.domain, known, 1, _NEAR)
+    # What answers to every name answers to this one. Only a slip of the pen is refused there.
+    if not site.names or site.nameless:
+        if not near:
+            return ""
+    nearest = near or difflib.get_close_matches(site.domain, known, 1, 0)
+    meant = f" Did you mean {nearest[0]}?" if nearest else ""
+    names = ", ".join(dict.fromkeys((*site.names, *filter(_HOST_NAME.fullmatch, access_urls))))
+    return (
+        f"chamilo_domain: {site.domain} is not served here.{meant} The portal in {site.root} is known as {names}, and "
+        "visitors would be sent to a name that leads nowhere. Set chamilo_domain, or the host's name in the inventory, "
+        f"to the name that visitors type. If {site.domain} is to be a new name, have a virtual host serve it first."
+    )
+
+
+def named(site: Site) -> bool:
+    """Whether a virtual host of the portal has this name, so that nothing else has to be asked."""
+    return bool(site.serving) or not site.root
+
+
+def observe(site: Site, desired: Desired, refusal: Callable[[str], str], tree: Tree | None = None) -> Host:
+    """Look around the portal. Only what the run is going to need is asked for.
+
+    ``refusal`` says why no certificate authority could reach a name.
+    """
+    tree = tree or Tree()
+    written = [*_WRITTEN, *([site.root] if site.root else [])]
+    mounted = file_systems()
+    points = list(dict.fromkeys(_mount_point(path, mounted) for path in map(os.path.realpath, written)))
+    packages = set(site.missing_packages) - _OPTIONAL
+    wants = desired.acme == "certbot" or (desired.acme == "auto" and not site.served.good)
+    return Host(
+        now=time.time(),
+        free={point: _free(point) for point in points},
+        read_only=tuple(point for point in points if mounted.get(point)),
+        not_mounted=_not_mounted(tree, site.root, mounted),
+        interrupted=any(name.isdigit() for name in _names("/var/lib/dpkg/updates")),
+        lock_holder=_lock_holder() if packages else "",
+        unreachable=refusal(site.domain) if wants and not site.lineage.good else "",
+        access_urls=() if named(site) else _access_urls(site),
+    )
+
+
+def _mount_point(path: str, mounted: Mapping[str, bool]) -> str:
+    return max((point for point in mounted if f"{path}/".startswith(f"{point.rstrip('/')}/")), key=len, default="/")
+
+
+def _free(point: str) -> int:
+    there = os.statvfs(point)
+    if there.f_files and not there.f_favail:
+        return 0  # no file more, however much room there is
+    return there.f_bavail * there.f_frsize // _MIB
+
+
+def _not_mounted(tree: Tree, root: str, mounted: Mapping[str, bool]) -> tuple[str, ...]:
+    if not root or not tree.exists("/etc/fstab"):
+        return ()
+    real, found = os.path.realpath(root), []
+    for line in tree.read("/etc/fstab").splitlines():
+        fields = line.split()
+        if len(fields) < 4 or line.lstrip().startswith("#") or "noauto" in fields[3].split(","):
+            continue
+        point = os.path.normpath(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[1]))
+        touches = f"{real}/".startswith(f"{point.rstrip('/')}/") or point.startswith(f"{real}/")
+        if point.startswith("/") and touches and point not in mounted:
+            found.append(point)
+    return tuple(found)
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []  # no Debian
+
+
+def _lock_holder() -> str:
+    """The program that has the package manager to itself now."""
+    for path in _LOCKS:
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue  # it was never used, or cannot be
+        try:
+            asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            kind, _whence, _start, _length, process = struct.unpack(_FLOCK, fcntl.fcntl(handle, fcntl.F_GETLK, asked))
+        finally:
+            os.close(handle)
+        if kind != fcntl.F_UNLCK:
+            return f"{_program(process)} (process {process})"
+    return ""
+
+
+def _program(process: int) -> str:
+    try:
+        with open(f"/proc/{process}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return "another program"
+
+
+def _access_urls(site: Site) -> tuple[str, ...]:
+    """As the application's own database has them. Without it nothing is known."""
+    try:
+        return tuple(name for name in Reader.of_site(site).hosts() if _is_name(name))
+    except DatabaseError:
+        return ()
+
+
+def _is_name(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return _HOST_NAME.fullmatch(text) is not None
+    return False
+
+
+def _date(moment: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(moment))
+
+
+def _span(seconds: float) -> str:
+    if seconds < 2 * 3600:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.0f} hours" if seconds < 2 * 86400 else f"{seconds / 86400:.0f} days"

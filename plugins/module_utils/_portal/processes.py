@@ -1,0 +1,171 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""What runs on this host, now (processes) and by the clock (timers and cron jobs). Read only.
+
+Each function takes a ``Look``, so that several checks can share it by ``look.once``.
+"""
+
+from __future__ import annotations
+
+import datetime
+import glob
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import services as common_services
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+
+_CRON_FOLDERS = ("hourly", "daily", "weekly", "monthly")
+CRON_LIMIT = 200_000  # bytes of one crontab or script
+CRONTABS = ("/var/spool/cron/crontabs", "/var/spool/cron")  # of users: Debian's cron, and cronie
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process. ``user`` is the effective user id."""
+
+    pid: int
+    parent: int
+    name: str
+    user: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something that starts by the clock. ``last`` and ``next`` are seconds since 1970, 0 where nobody knows."""
+
+    source: str  # the timer, or the crontab and line
+    command: str
+    active: bool = True
+    service: str = ""
+    last: float = 0
+    next: float = 0
+    schedule: tuple[str, ...] = ()  # of a timer: OnCalendar=... and OnUnitActiveUSec=..., as systemd shows them
+    result: str = ""  # of the last run: success, exit-code, ...
+    tells: str = ""  # what is started when it fails
+
+
+def said(argv: Sequence[str], seconds: float = 20) -> str:
+    """What a command prints, with times in UTC; an empty text where it cannot run or fails."""
+    code, text = common_services.run(("env", "TZ=UTC", *argv), seconds)
+    return text if code == 0 else ""
+
+
+def processes(_look: Look) -> tuple[Process, ...]:
+    """Every process this user may see."""
+    found = []
+    for pid in (name for name in os.listdir("/proc") if name.isdigit()):
+        try:
+            with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+                status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+        except OSError:  # it ended meanwhile
+            continue
+        found.append(Process(int(pid), int(status["PPid"]), status["Name"], int(status["Uid"].split()[1])))
+    return tuple(found)
+
+
+def jobs(look: Look) -> tuple[Job, ...]:
+    """Every timer of systemd and every line of cron. Users' own crontabs only as root."""
+    return jobs_of(look.site.systemd)
+
+
+def jobs_of(systemd: bool) -> tuple[Job, ...]:
+    """The same, where there is no ``Look``. ``systemd``: it runs this host."""
+    return (*_timers(), *_cron(systemd))
+
+
+def named(known: Iterable[Job], pattern: str) -> list[Job]:
+    """The active ones whose command matches."""
+    return [job for job in known if job.active and re.search(pattern, job.command)]
+
+
+def _show(properties: str, *units: str) -> list[dict[str, list[str]]]:
+    """The properties of units; one that is there several times keeps all its values."""
+    found = []
+    for block in said(["systemctl", "show", f"--property={properties}", "--", *units]).split("\n\n"):
+        unit: dict[str, list[str]] = {}
+        for name, _is, value in (line.partition("=") for line in block.splitlines()):
+            unit.setdefault(name, []).append(value)
+        found.append(unit)
+    return found
+
+
+def _one(unit: Mapping[str, Sequence[str]], name: str) -> str:
+    return next(iter(unit.get(name, ())), "")
+
+
+def _moment(text: str) -> float:
+    """``Wed 2026-11-25 14:09:00 UTC``; anything else is no moment."""
+    found = re.search(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC", text)
+    return datetime.datetime.fromisoformat(f"{found[1]}+00:00").timestamp() if found else 0
+
+
+def _timers() -> list[Job]:
+    wanted = "Id,Unit,ActiveState,LastTriggerUSec,NextElapseUSecRealtime,TimersCalendar,TimersMonotonic"
+    timers = [timer for timer in _show(wanted, "*.timer") if _one(timer, "Id")]
+    names = sorted({_one(timer, "Unit") for timer in timers} - {""})
+    services = {_one(each, "Id"): each for each in _show("Id,ExecStart,Result,OnFailure", *names)} if names else {}
+    return [_timer(timer, services.get(_one(timer, "Unit"), {})) for timer in timers]
+
+
+def _timer(timer: Mapping[str, Sequence[str]], service: Mapping[str, Sequence[str]]) -> Job:
+    command = re.search(r"argv\[\]=(.*?) ; ", _one(service, "ExecStart"))
+    schedule = [*timer.get("TimersCalendar", ()), *timer.get("TimersMonotonic", ())]
+    return Job(
+        source=_one(timer, "Id"),
+        command=command[1] if command else _one(timer, "Unit"),
+        active=_one(timer, "ActiveState") == "active",
+        service=_one(timer, "Unit"),
+        last=_moment(_one(timer, "LastTriggerUSec")),
+        next=_moment(_one(timer, "NextElapseUSecRealtime")),
+        schedule=tuple(found[1] for text in schedule for found in re.finditer(r"\{ (\w+=.*?) ;", text)),
+        result=_one(service, "Result"),
+        tells=_one(service, "OnFailure"),
+    )
+
+
+def longest_pause(job: Job) -> float:
+    """Seconds between two starts of a timer, at most; infinite where nobody knows. Any of its schedules starts it."""
+    return min(map(_pause, job.schedule), default=float("inf"))
+
+
+def _pause(entry: str) -> float:
+    kind, _is, value = entry.partition("=")
+    if kind == "OnCalendar":
+        text = said(["systemd-analyze", "calendar", "--iterations=5", value])
+        starts = [_moment(line) for line in text.splitlines() if re.search(r"elapse:|Iter(?:ation|\.) #", line)]
+        return max((later - earlier for earlier, later in zip(starts, starts[1:])), default=float("inf"))
+    if kind in ("OnUnitActiveUSec", "OnUnitInactiveUSec"):
+        found = re.search(r"s: (\d+)$", said(["systemd-analyze", "timespan", value]), re.MULTILINE)
+        return int(found[1]) / 1e6 if found else float("inf")
+    return float("inf")  # OnBootSec and the like start once
+
+
+def _cron(systemd: bool) -> list[Job]:
+    found = []
+    users = [path for folder in CRONTABS for path in glob.glob(f"{folder}/*")]
+    for path in ["/etc/crontab", *sorted(glob.glob("/etc/cron.d/*") + users)]:
+        for number, line in enumerate(_text(path).split("\n"), 1):  # cron knows no other end of a line
+            # Debian's own lines look for systemd and then leave the work to its timer.
+            idle = systemd and "/run/systemd/system" in line
+            if re.match(r"\s*(?:@|[\d*])", line):
+                found.append(Job(f"{path}:{number}", line.strip(), active=not idle))
+    for folder in _CRON_FOLDERS:
+        for path in sorted(glob.glob(f"/etc/cron.{folder}/*")):
+            text = _text(path)
+            runs = os.access(path, os.X_OK) and "." not in os.path.basename(path)
+            idle = systemd and "/run/systemd/system" in text
+            found.append(Job(path, text, active=runs and not idle))
+    return found
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace", newline="\n") as file:
+            return file.read(CRON_LIMIT)
+    except OSError:  # not there, or not for us
+        return ""

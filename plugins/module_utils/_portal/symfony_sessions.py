@@ -1,0 +1,77 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""What the application says of its sessions: who keeps them, and for how long."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterator
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+
+_OPTION = re.compile(r"^[ \t]+(gc_maxlifetime|save_path|name|handler_id):(?:[ \t]+([^\s#]\S*))?", re.M)
+_COMPILED = re.compile(r"'session\.storage\.options' => \[\n(.*?)\n[ \t]*\],", re.DOTALL)
+# However a file may say that not PHP keeps the sessions, or not where php.ini says; only YAML can say the opposite.
+_ELSEWHERE = re.compile(
+    r"^(?![ \t]*#).*(?:handler_?id|save_?path|storage_factory_?id)"
+    r"(?!:[ \t]+(?:null|~|session\.storage\.factory\.native)(?:[\s,}#]|$))",
+    re.M | re.I,
+)
+_COMPILED_ELSEWHERE = re.compile(r"'session\.save_path' => (?!null\b)", re.I)
+_ONLY_IN_TESTS = re.compile(
+    r"^when@test:.*?(?=^[^\s#]|\Z)", re.M | re.S
+)  # Symfony's own recipe has another store there
+_FOR_TESTS = re.compile(r"/packages/test/|/services_test\.")
+_READ = (".php", ".xml", ".yaml", ".yml")
+
+
+def options(tree: Tree, root: str, mode: str, web_user: str = "") -> dict[str, str]:
+    """The session options in force in the application: from its compiled container, else from its files.
+
+    ``web_user``: whom PHP runs as. No link that this user could have laid is followed.
+    """
+    packages = f"{glob.escape(root)}/config/packages"
+    files = [f"{root}/config/packages/framework.yaml", *tree.glob(f"{packages}/{glob.escape(mode)}/*.yaml")]
+    said: dict[str, str] = {}
+    for path in files:
+        for name, value in re.findall(_OPTION, _text(tree, path, web_user)):
+            said[name] = value.strip("'\"")
+    for text in _compiled(tree, root, mode, web_user):
+        found = _COMPILED.search(text)
+        if found:
+            entries = re.findall(r"'(\w+)' => (?:'([^']*)'|(\S+)),", found[1])
+            # Who keeps them, and where, is none of the options there.
+            kept = {name: said[name] for name in ("handler_id", "save_path") if name in said}
+            return {**kept, **{name: text or bare for name, text, bare in entries}}
+    return said
+
+
+def in_php(tree: Tree, root: str, mode: str, web_user: str = "") -> bool:
+    """Whether php.ini says who keeps the sessions and where, but for tests. False as well where that cannot be told."""
+    config = f"{glob.escape(root)}/config"
+    parts = ("services*", "packages/*", "packages/*/*", "packages/*/*/*")
+    paths = [path for part in parts for path in tree.glob(f"{config}/{part}")]
+    try:
+        read = [tree.read(path, web_user) for path in paths if path.endswith(_READ) and not _FOR_TESTS.search(path)]
+    except OSError:
+        return False
+    said = [_ONLY_IN_TESTS.sub("", text) for text in read]
+    newest = next(_compiled(tree, root, mode, web_user), "")
+    return bool(said) and not any(map(_ELSEWHERE.search, said)) and not _COMPILED_ELSEWHERE.search(newest)
+
+
+def _compiled(tree: Tree, root: str, mode: str, web_user: str) -> Iterator[str]:
+    """What Symfony made of the configuration, the newest first."""
+    pattern = f"{glob.escape(root)}/var/cache/{glob.escape(mode)}/Container*/*Container.php"
+    for path in sorted(tree.glob(pattern), key=tree.changed, reverse=True):
+        yield _text(tree, path, web_user)
+
+
+def _text(tree: Tree, path: str, web_user: str) -> str:
+    try:
+        return tree.read(path, web_user)
+    except OSError:
+        return ""

@@ -1,0 +1,132 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""What a host does by itself once a day. Each step reads its own files below /etc/chamilo-hardening."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import glob
+import hashlib
+import os
+import syslog
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records
+from ansible_collections.chamilo.hardening.plugins.module_utils._https import renewal
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily as monitoring_daily
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import releases
+from ansible_collections.chamilo.hardening.plugins.module_utils._uploads import antivirus
+
+RECORD = "daily.json"
+
+Step = tuple[str, Callable[[], "list[str]"]]
+
+
+def _figures(site: str, look: Look) -> str:
+    # Loaded only here: the program is compiled at each start, and most starts need none of the audit.
+    from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _metrics
+
+    return _metrics.render(site, look)
+
+
+# Name and function. A function does its work, tells whom it has to tell, and returns lines for the journal.
+STEPS: tuple[Step, ...] = (
+    ("https", renewal.daily),
+    ("updates", releases.step),
+    ("backups", backup.late),
+    ("uploads", antivirus.late),
+    ("monitoring", partial(monitoring_daily.step, _figures)),
+)
+
+
+class DailyError(Exception):
+    """There is no such step."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of one step."""
+
+    name: str
+    lines: Sequence[str] = ()
+    problem: str = ""
+    changed: bool = True  # something came out otherwise than the last time
+
+
+def run(only: Collection[str] = (), due: bool = False, steps: Sequence[Step] | None = None) -> Iterator[Done]:
+    """Run the steps, one after the other. ``due``: only those that did not succeed as they are configured now."""
+    every = STEPS if steps is None else steps
+    unknown = sorted(set(only) - {name for name, _function in every})
+    if unknown:
+        known = ", ".join(name for name, _function in every) or "none"
+        raise DailyError(f"There is no step {', '.join(unknown)}. There are: {known}.")
+    for name, function in every:
+        if only and name not in only:
+            continue
+        with _alone(name):
+            done = _once(name, function, due)
+        if done:
+            yield done
+
+
+def _once(name: str, function: Callable[[], list[str]], due: bool) -> Done | None:
+    present = configuration(name)
+    known = records.read(RECORD).get(name, {})
+    before = _outcomes(name)
+    same = known.get("ok") is True and known.get("configuration") == present
+    # Where nobody is to be told, a job that fails for that fails again.
+    if due and same and (all(before.values()) or alert.addressee() == alert.Addressee()):
+        return None
+    done = _step(name, function)
+    try:
+        records.note(RECORD, name, not done.problem, done.problem or " ".join(done.lines), configuration=present)
+    except OSError as problem:  # a full disk is no reason to leave the next steps out
+        done = replace(done, problem=done.problem or f"what was done cannot be written down: {problem}")
+    return replace(done, changed=not same or _outcomes(name) != before)
+
+
+@contextlib.contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Two at a time, as of two portals in one playbook, would tell everything twice and disturb each other's tests."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # a full disk, as below
+            os.makedirs(files.STATE, 0o700, exist_ok=True)
+            handle = os.open(f"{files.STATE}/daily-{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            stack.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _outcomes(name: str) -> dict[str, bool]:
+    """Which jobs of a step succeeded, of those that it keeps a record of."""
+    known = records.read(f"{name}.json")
+    return {job: entry["ok"] is True for job, entry in known.items() if isinstance(entry, dict) and "ok" in entry}
+
+
+def _step(name: str, function: Callable[[], list[str]]) -> Done:
+    try:
+        return Done(name, function())
+    except Exception as problem:  # whatever broke one step is told, and the others go on
+        words = str(problem) or type(problem).__name__
+    try:
+        alert.tell(name, f"The daily work of {name} failed", words)
+    except alert.AlertError as problem:
+        syslog.syslog(syslog.LOG_ERR, f"{name}: {problem}")
+    return Done(name, problem=words)
+
+
+def configuration(name: str) -> str:
+    """A digest of what a step works by: its own files, and who is told."""
+    folder = os.path.dirname(alert.CONFIGURATION)
+    digest = hashlib.sha256()
+    for path in [*sorted(glob.glob(f"{folder}/{name}-*.json")), alert.CONFIGURATION]:
+        with files.Tree() as tree:
+            digest.update(f"{path} {tree.look(path).sha256}\n".encode())
+    return digest.hexdigest()[:16]

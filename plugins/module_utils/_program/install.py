@@ -1,0 +1,267 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Puts the program chamilo-hardening on a host, the units that call it at boot and daily, and whom it tells."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import io
+import json
+import marshal
+import secrets
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.util import MAGIC_NUMBER, source_hash
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
+    Item,
+    StateError,
+    Store,
+    Tree,
+    file_item,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
+
+PROGRAM = "/usr/local/sbin/chamilo-hardening"
+UNITS = "/etc/systemd/system"
+UNIT = "chamilo-hardening-recover.service"
+# Before everything that could read a half-changed file: ordinary services start after sysinit.target.
+# RemainAfterExit, because a unit that sysinit.target wants would otherwise run again with each `systemctl start`.
+UNIT_TEXT = """\
+# Written by the Ansible collection chamilo.hardening.
+[Unit]
+Description=Put back the files of an interrupted chamilo.hardening run
+DefaultDependencies=no
+RequiresMountsFor=/etc /usr /var/lib/chamilo-hardening
+After=local-fs.target
+Before=sysinit.target nginx.service apache2.service shutdown.target
+Conflicts=shutdown.target
+ConditionPathExists=/var/lib/chamilo-hardening/state.json
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+TimeoutStartSec=60
+ExecStart={program} recover --boot
+
+[Install]
+WantedBy=sysinit.target
+"""
+
+DAILY = "chamilo-hardening-daily"
+DAILY_TEXT = """\
+# Written by the Ansible collection chamilo.hardening.
+[Unit]
+Description=Daily work of chamilo.hardening
+
+[Service]
+Type=oneshot
+Nice=10
+IOSchedulingClass=idle
+TimeoutStartSec=4h
+ExecStart={program} daily
+# What fails tells it itself; what is stopped, for its time was up or its memory, cannot.
+ExecStopPost=/bin/sh -c 'case "$SERVICE_RESULT" in success|exit-code) ;; *) exec {program} alert \
+ "The daily work was stopped before its end" \
+ "systemd says: $SERVICE_RESULT. See journalctl -u chamilo-hardening-daily, then run chamilo-hardening daily." ;; esac'
+"""
+TIMER_TEXT = """\
+# Written by the Ansible collection chamilo.hardening.
+[Unit]
+Description=Daily work of chamilo.hardening
+
+[Timer]
+OnCalendar=*-*-* 05:00
+RandomizedDelaySec=1h
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+"""
+
+
+LOCK_SECONDS = 180.0
+# A compiled module that Python takes as it is, without a look at its source.
+_UNCHECKED = (0b01).to_bytes(4, "little")
+_MARK_LENGTH = 2 * hashlib.sha256().digest_size
+
+
+@dataclass
+class Installed:
+    """What was, or would be, done."""
+
+    changed: bool = False
+    diff: list[dict[str, str]] = field(default_factory=list)
+
+
+def seen(program: str = PROGRAM, units: str = UNITS, addressee: str = alert.CONFIGURATION) -> dict[str, str]:
+    """What is installed, for `asks_for_nothing`. Empty where a part of it is not as it was written.
+
+    Who is told can hold a secret: it goes by a fingerprint that nobody can compare with another one.
+    """
+    with Tree() as tree:
+        found, private = tree.look(program), tree.look(addressee)
+        right = all(tree.look(path).same(item) for path, item in _units(program, units).items())
+    made_of = _made_of(found.data)
+    if not (right and made_of and found.same(file_item(found.data, 0, 0, 0o755))):
+        return {}
+    salt = secrets.token_hex(16)
+    told = _fingerprint(private.data, salt) if private.same(file_item(private.data, 0, 0, 0o600)) else ""
+    return {"made_of": made_of, "magic": MAGIC_NUMBER.hex(), "salt": salt, "told": told}
+
+
+def asks_for_nothing(content: bytes, tell: alert.Addressee | None, known: Mapping[str, str]) -> bool:
+    """Whether `install` would change nothing, by what `seen` saw on that host."""
+    made_of = _name(content, bytes.fromhex(known["magic"])).hex()
+    told = "" if tell is None else _fingerprint(_addressee(tell), known["salt"])
+    return known["made_of"] == made_of and (tell is None or known["told"] == told)
+
+
+def _fingerprint(data: bytes, salt: str) -> str:
+    return hmac.new(salt.encode(), data, "sha256").hexdigest()
+
+
+def _addressee(tell: alert.Addressee) -> bytes:
+    return (json.dumps({"mail": tell.mail, "webhook": tell.webhook}, sort_keys=True) + "\n").encode()
+
+
+def _units(program: str, units: str) -> dict[str, Item]:
+    return {
+        f"{units}/{UNIT}": file_item(UNIT_TEXT.format(program=program).encode(), 0, 0, 0o644),
+        # What `systemctl enable` does.
+        f"{units}/sysinit.target.wants/{UNIT}": Item("link", target=f"../{UNIT}"),
+        f"{units}/{DAILY}.service": file_item(DAILY_TEXT.format(program=program).encode(), 0, 0, 0o644),
+        f"{units}/{DAILY}.timer": file_item(TIMER_TEXT.encode(), 0, 0, 0o644),
+        f"{units}/timers.target.wants/{DAILY}.timer": Item("link", target=f"../{DAILY}.timer"),
+    }
+
+
+def install(
+    content: bytes,
+    version: str,
+    program: str,
+    check: bool,
+    machine: Machine | None = None,
+    units: str = UNITS,
+    tell: alert.Addressee | None = None,
+    addressee: str = alert.CONFIGURATION,
+    store: Store | None = None,
+) -> Installed:
+    """Install what is not there already. An unchanged host costs a look at each file and no command.
+
+    ``tell``: who is told of what a person has to see; None leaves that as it is. ``store``: whose lock to hold for a
+    change. Two portals of one host are two hosts to Ansible, which works on them at the same time.
+    """
+    machine = machine or Machine()
+    if store is None or check:
+        return _install(content, version, program, check, machine, units, tell, addressee)
+    done = _install(content, version, program, True, machine, units, tell, addressee)
+    if done.changed:
+        with store.lock("the installation of chamilo-hardening", LOCK_SECONDS):
+            done = _install(content, version, program, False, machine, units, tell, addressee)
+    return done
+
+
+def _install(
+    content: bytes,
+    version: str,
+    program: str,
+    check: bool,
+    machine: Machine,
+    units: str,
+    tell: alert.Addressee | None,
+    addressee: str,
+) -> Installed:
+    wanted = {program: file_item(b"", 0, 0, 0o755), **_units(program, units)}  # the program: see below
+    if tell is not None:
+        wanted[addressee] = file_item(_addressee(tell), 0, 0, 0o600)
+    done = Installed()
+    with Tree() as tree:
+        old = {path: tree.look(path) for path in wanted}
+        data = old[program].data
+        wanted[program] = file_item(data if _is_made_of(content, data) else compiled(content, program), 0, 0, 0o755)
+        different = [path for path, item in wanted.items() if not old[path].same(item)]
+        for path in different:
+            if path == addressee:
+                before, after = "", "who is told (not shown: it can hold a secret)\n"
+            elif path == program:
+                before, after = _summary(old[path]), f"version {version}, {_summary(wanted[path])}"
+            else:
+                before, after = _text(old[path]), _text(wanted[path])
+            done.diff.append({"before_header": path, "after_header": path, "before": before, "after": after})
+        done.changed = bool(different)
+        if check:
+            return done
+        # The links matter at boot only. They come last, as the mark that systemd knows the rest: a run that ended
+        # before is seen by that they are missing.
+        links = [path for path in different if wanted[path].kind == "link"]
+        _write(tree, {path: wanted[path] for path in different if path not in links}, addressee)
+        if any(path.startswith(f"{units}/") for path in different) and machine.systemd:
+            for argv in (["systemctl", "daemon-reload"], ["systemctl", "restart", f"{DAILY}.timer"]):
+                code, said = machine.run(argv, 60)
+                if code != 0:
+                    raise StateError(f"`{' '.join(argv)}` failed ({code}): {said}")
+        _write(tree, {path: wanted[path] for path in links}, addressee)
+    return done
+
+
+def _write(tree: Tree, items: Mapping[str, Item], private: str) -> None:
+    """Write them, each with its folder, which is root's alone for the ``private`` one."""
+    for path, item in items.items():
+        for folder in tree.missing_parents(path):
+            tree.make_directory(folder, 0o700 if path == private else 0o755)
+        tree.write(path, item)
+
+
+def compiled(program: bytes, path: str) -> bytes:
+    """A program (a zip of Python's modules) with each module compiled too, for the Python that runs this.
+
+    To compile them is most of what a start costs otherwise. A Python of another version compiles them again each time.
+    """
+    stream = io.BytesIO(program)
+    with zipfile.ZipFile(stream, "a") as archive:
+        for name in archive.namelist():
+            source = archive.read(name)
+            code = marshal.dumps(compile(source, f"{path}/{name}", "exec", dont_inherit=True))
+            member = zipfile.ZipInfo(f"{name}c", (1980, 1, 1, 0, 0, 0))
+            archive.writestr(member, MAGIC_NUMBER + _UNCHECKED + source_hash(source) + code)
+        archive.comment = bytes(_MARK_LENGTH)
+    body = stream.getvalue()[:-_MARK_LENGTH]
+    return body + _mark(program, body)
+
+
+def _mark(program: bytes, body: bytes) -> bytes:
+    """The end of a compiled program. Two compilations of one source need not be the same bytes, so it says what of."""
+    return _name(program, MAGIC_NUMBER) + hashlib.sha256(body).digest()
+
+
+def _name(program: bytes, magic: bytes) -> bytes:
+    return hashlib.sha256(magic + program).digest()
+
+
+def _made_of(data: bytes) -> str:
+    """What a program was made of, by its mark; empty where it is not as it was written."""
+    body, mark = data[:-_MARK_LENGTH], data[-_MARK_LENGTH:]
+    half = _MARK_LENGTH // 2
+    return mark[:half].hex() if mark[half:] == hashlib.sha256(body).digest() else ""
+
+
+def _is_made_of(program: bytes, data: bytes) -> bool:
+    """Whether ``data`` is this program, compiled for this Python, as it was written."""
+    return data[-_MARK_LENGTH:] == _mark(program, data[:-_MARK_LENGTH])
+
+
+def _summary(item: Item) -> str:
+    """Named by what it was made of; anything else, by itself."""
+    if item.kind != "file":
+        return ""
+    return f"sha256 {_made_of(item.data) or item.sha256}, mode {item.mode:04o}\n"
+
+
+def _text(item: Item) -> str:
+    return item.data.decode(errors="replace") if item.kind == "file" else f"link to {item.target}\n" * bool(item.target)

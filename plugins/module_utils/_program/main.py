@@ -1,0 +1,551 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""The program chamilo-hardening: what a host does by itself, or an administrator by hand, when no Ansible is there."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import sys
+import syslog
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, TextIO
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup as backups_backup
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import commands as backups_commands
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import unlock as brute_force_unlock
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert as common_alert
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Busy, StateError, Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import migrate
+from ansible_collections.chamilo.hardening.plugins.module_utils._https import renewal
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import commands as monitoring_commands
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily as monitoring_daily
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import PermsError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover, unused_drop_ins
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import daily as program_daily
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_undo, undo_data
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo as settings_undo
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import (
+    Engine,
+    Outcome,
+    TransactionError,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._uploads import antivirus
+
+ABOUT = """\
+Looks after this host's Chamilo hardening. It was put here by the Ansible collection chamilo.hardening and needs
+no Ansible to run. Everything it does is in the journal: journalctl -t chamilo-hardening"""
+
+UNDO = """\
+Brings the files of a section back as they were before the collection first touched them, tests the configuration, loads
+it and looks whether the site still answers. If it does not, the files stay as they are now. A file that somebody
+edited since is copied to /var/lib/chamilo-hardening/kept first. The next run of the playbook hardens the section again,
+unless it is run with --skip-tags SECTION. Of several portals on one host, SECTION:SITE names one, as `chamilo-hardening
+status` shows it (headers:campus_example_org)."""
+
+STATUS = """\
+Shows which sections are active, since when, which of their files were edited by hand since, which are not because
+no virtual host includes them, and whether a run was interrupted or the web server still has to load something."""
+
+UNLOCK = """\
+Brings back an account that too many wrong passwords have locked, or lets an address in again that fail2ban has shut
+out. Without a name it shows both. It shows what it is going to do before it does it. An account that a person has
+switched off is left alone."""
+
+DAILY = """\
+Does what this host looks after once a day, and tells whoever chamilo_alert_mail and chamilo_alert_webhook name of what
+a person has to see. The timer chamilo-hardening-daily.timer starts it. Without STEP it does all of it."""
+
+ALERT = """\
+Tells whoever chamilo_alert_mail and chamilo_alert_webhook name, to see that it reaches them: --test. Without it, the
+title and the text are what is told; the same is told once a day at most."""
+
+
+WINDOW = """\
+For an update or an installation through the browser, lets PHP write what it must for a while. `open` gives the tree
+the modes for it and, with --from, lets that one address reach the installer; opened again without --from, it goes on
+with the address given before. Before that it takes a backup where the
+portal is backed up here. It closes by itself when the time is up, also when the host was restarted in between. `close`
+does it now: owners and modes are as the guide wants them again. It ends by naming the files of this collection that
+the update changed. While a window is open, the playbook leaves the tree as it is and says so."""
+
+
+def main(arguments: Sequence[str] | None = None, version: str = "", engine: Engine | None = None) -> int:
+    """Run one command. Returns the exit code: 0 done, 1 it failed, 2 it was asked for in a wrong way."""
+    if arguments is None and os.path.basename(sys.argv[0]) == "chamilo-unlock":
+        arguments = ["unlock", *sys.argv[1:]]
+    options = _parser(version).parse_args(arguments)
+    if os.geteuid() != 0:
+        print("chamilo-hardening must be run by root: try `sudo chamilo-hardening ...`.", file=sys.stderr)
+        return 2
+    syslog.openlog("chamilo-hardening", syslog.LOG_PID, syslog.LOG_DAEMON)
+    command: Callable[[argparse.Namespace, Engine], int] = options.run
+    try:
+        return command(options, engine or Engine())
+    except (
+        TransactionError,
+        StateError,
+        common_alert.AlertError,
+        antivirus.AntivirusError,
+        program_daily.DailyError,
+        backups_commands.BackupError,
+        *monitoring_commands.ERRORS,
+        *renewal.ERRORS,
+        *settings_undo.ERRORS,
+        *env_undo.ERRORS,
+        brute_force_unlock.UnlockError,
+        permissions_window.WindowError,
+        PermsError,
+        OSError,
+    ) as problem:
+        _say(str(problem), syslog.LOG_ERR)
+        return 1
+
+
+def _parser(version: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="chamilo-hardening", description=ABOUT)
+    parser.add_argument("--version", action="version", version=f"chamilo-hardening {version}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    status = commands.add_parser("status", help="show what is active on this host", description=STATUS)
+    status.add_argument("--json", action="store_true", help="for programs")
+    status.set_defaults(run=_status, version=version)
+
+    undo = commands.add_parser("undo", help="bring back what was there before a section", description=UNDO)
+    undo.add_argument("section", metavar="SECTION", help="as `chamilo-hardening status` shows it, such as headers")
+    undo.add_argument("--yes", action="store_true", help="do not ask")
+    undo.set_defaults(run=_undo)
+
+    unlock = commands.add_parser("unlock", help="bring back a locked account or address", description=UNLOCK)
+    unlock.add_argument("target", metavar="USER|ADDRESS", nargs="?", default="", help="empty: show who is locked")
+    unlock.add_argument("--yes", action="store_true", help="do not ask")
+    unlock.set_defaults(run=_unlocked)
+
+    window = commands.add_parser("window", help="let PHP write the program for a while", description=WINDOW)
+    doing = window.add_subparsers(metavar="open|close", required=True)
+    opened = doing.add_parser("open", help="open it, or give it another deadline", description=WINDOW)
+    opened.add_argument("--profile", choices=["upgrade", "install"], default="upgrade", help="default: %(default)s")
+    opened.add_argument(
+        "--minutes", type=int, default=permissions_window.MINUTES, help="how long (default: %(default)s)"
+    )
+    opened.add_argument("--from", dest="address", metavar="ADDRESS", default="", help="who may reach the installer")
+    opened.add_argument("--site", default="", help="which portal, where there are several")
+    opened.add_argument("--without-backup", action="store_true", help="take no backup first")
+    opened.set_defaults(run=_window_opened)
+    closed = doing.add_parser("close", help="close it now", description=WINDOW)
+    closed.add_argument("--site", default="", help="only that of this portal")
+    closed.add_argument("--due", action="store_true", help="only those whose time is up")
+    closed.set_defaults(run=_window_closed)
+
+    migrate.add(commands, _say)
+
+    backups_commands.add(commands, _say)
+
+    daily = commands.add_parser("daily", help="do the daily work now", description=DAILY)
+    daily.add_argument("steps", metavar="STEP", nargs="*", help="only these, such as monitoring")
+    daily.add_argument("--due", action="store_true", help="only what never succeeded as it is configured now")
+    daily.add_argument("--json", action="store_true", help="for the playbook: what was done, as JSON")
+    daily.set_defaults(run=_daily_work)
+
+    monitoring_commands.add(commands, _say)
+    antivirus.add(commands, _say)
+
+    alert = commands.add_parser("alert", help="tell whoever looks after this host", description=ALERT)
+    alert.add_argument("title", metavar="TITLE", nargs="?", default="")
+    alert.add_argument("text", metavar="TEXT", nargs="?", default="")
+    alert.add_argument("--section", default="monitoring", help="what it is about (default: %(default)s)")
+    alert.add_argument("--monit", action="store_true", help="add what monit saw: it calls this")
+    alert.add_argument("--test", action="store_true", help="send a test")
+    alert.set_defaults(run=_alerted)
+
+    renewal.add(commands, _say)
+
+    # Without help, so that the list shows only what a person needs: timers and the boot call this.
+    recover = commands.add_parser("recover", description="Put back what an interrupted run left behind.")
+    recover.add_argument("--boot", action="store_true", help="early, when little of the host is there")
+    recover.set_defaults(run=_recover)
+    return parser
+
+
+def _say(text: str, level: int = syslog.LOG_INFO) -> None:
+    """To the one who asked, and to the journal. The web user's programs may have chosen the words of a failure."""
+    text = common_alert.harmless(text)
+    stream = sys.stderr if level == syslog.LOG_ERR else sys.stdout
+    if not _is_journal(stream):
+        print(text, file=stream)
+    for line in text.splitlines():
+        syslog.syslog(level, line)
+
+
+def _is_journal(stream: TextIO) -> bool:
+    """Whether what is printed here lands in the journal anyway, as from a timer: once is enough."""
+    try:
+        info = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{info.st_dev}:{info.st_ino}"
+
+
+def _recover(options: argparse.Namespace, engine: Engine) -> int:
+    try:
+        done = engine.recover(0, early=True) if options.boot else engine.recover()
+    except Busy:
+        if options.boot:
+            return 0  # a run is going on: it looks after itself
+        raise
+    except (TransactionError, StateError, OSError) as problem:
+        if not options.boot:
+            raise
+        _say(f"{problem} It is tried again when the host is up.", syslog.LOG_WARNING)
+        alone = engine.machine.arm("boot", 15)
+        if alone:
+            _say(alone, syslog.LOG_ERR)
+        return 1 if alone else 0
+    for line in done:
+        _say(line)
+    return 0
+
+
+def _undo(options: argparse.Namespace, engine: Engine) -> int:
+    names = engine.names(options.section)
+    settings = settings_undo.names(options.section, engine.store.root)
+    environment = env_undo.names(options.section, engine.store.root)
+    if not names and not settings and not environment:
+        known = status(engine, "")
+        there = ", ".join(sorted({*known["sections"], *known["settings"], *known["environment"]})) or "none"
+        _say(f"Nothing of {options.section} is active here. Active: {there}.", syslog.LOG_ERR)
+        return 1
+    for warning in renewal.warnings(names):
+        _say(warning)
+    if sys.stdin.isatty() and not options.yes:
+        records = engine.store.peek()["records"]
+        paths = sorted({path for name in names for path in records[name]["files"]})
+        if paths:
+            print("These files go back to what they were before:", *paths, sep="\n  ")
+        told = [*settings_undo.told(settings, engine.store.root), *env_undo.told(environment, engine.store.root)]
+        print(*(f"{line}\n" for line in told), sep="", end="")
+        if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+            print("Nothing was changed.")
+            return 1
+    encrypted = _encrypted(names)
+    worst = 0
+    for name in names:
+        worst |= _undone(engine, name)
+    for site, domain in encrypted.items():
+        for name in _secure_cookie(engine, site) if not _speaks_tls(domain) else ():
+            _say(f"Nobody could log in to {domain} by plain http with a cookie for https alone, so {name} goes too.")
+            paths = engine.store.peek()["records"][name]["files"]
+            worst |= _undone(engine, name)
+            if kept := _with_secure_cookie(paths):
+                _say(f"{kept[0]} is another portal's too and stays: nobody can log in to {domain}.", syslog.LOG_ERR)
+                worst = 1
+    more: list[tuple[str, Callable[[], Iterable[str]]]]
+    more = [(name, partial(settings_undo.undo, name, engine.store.root)) for name in settings]
+    more += [(name, partial(env_undo.undo, name, engine)) for name in environment]
+    for name, undo in more:
+        try:
+            for line in undo():
+                _say(f"undo {name}: {line}")
+        except (*settings_undo.ERRORS, *env_undo.ERRORS, TransactionError, StateError, OSError) as problem:
+            _say(f"undo {name}: {problem}", syslog.LOG_ERR)  # the others go back all the same
+            worst = 1
+    for line in settings_undo.GONE.get(options.section.partition(":")[0], ()):
+        _say(f"undo {options.section}: {line}")
+    return worst
+
+
+def _undone(engine: Engine, name: str) -> int:
+    syslog.syslog(syslog.LOG_INFO, f"undo {name}: begins")
+    outcome = Outcome()
+    try:
+        engine.undo(name, outcome)
+    except (TransactionError, StateError, OSError) as problem:
+        _tell(outcome)
+        _say(f"undo {name}: {problem}", syslog.LOG_ERR)
+        return 1
+    _tell(outcome)
+    how = "loaded, and the site answers" if outcome.loaded else "nothing had to be loaded"
+    _say(f"undo {name}: done; {how}.")
+    return 0
+
+
+def _encrypted(names: Sequence[str]) -> dict[str, str]:
+    """The sites of the section https among these transactions for which this host speaks https, and their domains."""
+    known = {one["site"]: one["domain"] for one in renewal.configurations()[0] if f"https:{one['site']}" in names}
+    return {site: domain for site, domain in known.items() if _speaks_tls(domain)}
+
+
+def _speaks_tls(domain: str) -> bool:
+    return any(listen.tls for host in discover(domain).serving for listen in host.listens)
+
+
+def _secure_cookie(engine: Engine, site: str) -> list[str]:
+    """The transactions that have PHP and the application send the cookie of a session by https alone."""
+    records = engine.store.peek()["records"]
+    names = (f"sessions:{site}.php", f"sessions:{site}.application")
+    return [name for name in names if name in records and _with_secure_cookie(records[name]["files"])]
+
+
+def _with_secure_cookie(paths: Iterable[str]) -> list[str]:
+    with Tree() as tree:
+        return [path for path in paths if b"cookie_secure" in tree.look(path).data]
+
+
+def _tell(outcome: Outcome) -> None:
+    for line in [*outcome.recovered, *outcome.notes]:
+        _say(line)
+
+
+def _unlocked(options: argparse.Namespace, _engine: Engine) -> int:
+    todo = brute_force_unlock.look(options.target)
+    print(*todo.told(), sep="\n")
+    if not options.target or not todo.acts:
+        return 1 if options.target else 0
+    if sys.stdin.isatty() and not options.yes and input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+        print("Nothing was changed.")
+        return 1
+    for line in todo.act():
+        _say(f"unlock {options.target}: {line}")
+    return 0
+
+
+def _daily_work(options: argparse.Namespace, _engine: Engine) -> int:
+    failed = False
+    ran = []
+    for done in program_daily.run(options.steps, options.due):
+        ran.append({"step": done.name, "problem": done.problem, "changed": done.changed})
+        for line in done.lines:
+            (syslog.syslog if options.json else _say)(f"{done.name}: {line}")
+        if done.problem:
+            _say(f"{done.name}: {done.problem}", syslog.LOG_ERR)
+            failed = True
+    if options.json:
+        print(json.dumps({"ran": ran, "lists": monitoring_daily.lists()}))
+    return int(failed)
+
+
+def _alerted(options: argparse.Namespace, _engine: Engine) -> int:
+    title, text = options.title, options.text
+    if options.test:
+        title = title or "Test alert"
+        text = text or "This is a test: whoever looks after this host is reached. There is nothing to do."
+    if not title:
+        _say("Say what to tell: chamilo-hardening alert TITLE TEXT, or chamilo-hardening alert --test", syslog.LOG_ERR)
+        return 2
+    if options.monit:
+        text = f"{text}\nmonit: {os.environ.get('MONIT_DESCRIPTION', 'it gave no reason')}"
+    ways = common_alert.tell(options.section, title, text or title, again=options.test)
+    if not ways:
+        _say("Nobody is configured: set chamilo_alert_mail or chamilo_alert_webhook and harden again.", syslog.LOG_ERR)
+        return 1
+    _say(f"Told by {' and '.join(ways)}.")
+    return 0
+
+
+def _window_opened(options: argparse.Namespace, engine: Engine) -> int:
+    portal = permissions_window.site(options.site)
+    windows = permissions_window.Windows(engine)
+    windows.validate(portal.tree, options.minutes, options.address, portal)  # a backup takes a while
+    if not options.without_backup and not windows.at(portal.tree["path"]):  # what is open already may be half updated
+        _save_first(portal.name)
+    done = windows.open(portal.tree, options.profile, options.minutes, options.address, portal)
+    _say(f"window open: {done.window.told()}. {_entries(done)}")
+    _say("To close it before: chamilo-hardening window close")
+    return 0
+
+
+def _save_first(site: str) -> None:
+    """A backup of the portal whose program is about to change."""
+    saved = [portal for portal in backups_portal.portals() if portal.site == site]
+    if not saved:
+        _say("No backup was taken: the section backups is not in force here. Take one of your own first.")
+    for portal in saved:
+        _say(f"A backup of {portal.domain} first; this may take a while ...")
+        try:
+            lines = backups_backup.backup(portal)
+        except backups_backup.NeedsALook as problem:
+            _say(f"The backup of {portal.domain} was made, and needs a look: {problem}", syslog.LOG_WARNING)
+            continue
+        except (backups_portal.BackupError, DatabaseError, OSError) as problem:
+            raise permissions_window.WindowError(
+                f"There is no good backup, so the window stays shut: {problem} "
+                "To open it all the same: chamilo-hardening window open --without-backup"
+            ) from problem
+        for line in lines:
+            _say(f"backup of {portal.domain}: {line}")
+
+
+def _window_closed(options: argparse.Namespace, engine: Engine) -> int:
+    windows = permissions_window.Windows(engine)
+    known = [one for one in windows.known() if options.site in ("", one.site)]
+    if options.due:
+        known = [one for one in known if windows.due(one)]
+    elif not known:
+        _say("No window is open.")
+    problems = []
+    for window in known:
+        try:
+            done = windows.close(window)
+        except (permissions_window.WindowError, OSError) as problem:
+            problems.append(str(problem))
+            continue
+        _say(f"window close: {window.path} is as the guide wants it again. {_entries(done)}")
+    if problems:
+        words = " ".join(problems)
+        if options.due:  # nobody reads what is printed
+            try:
+                common_alert.tell(
+                    "permissions", "A window cannot be closed", f"{words}\nIt is tried again each minute."
+                )
+            except common_alert.AlertError as problem:
+                words = f"{words} {problem}"
+        raise permissions_window.WindowError(words)
+    if known:
+        _say_what_differs(engine, options.due)
+    return 0
+
+
+def _say_what_differs(engine: Engine, alone: bool) -> None:
+    """An update may have changed files of ours. ``alone``: nobody reads what is printed here."""
+    edited = [path for paths in engine.edited(engine.store.peek()).values() for path in paths]
+    for path in edited:
+        _say(f"No longer as this collection wrote it: {path}")
+    again = "Harden again from where you run the playbook: ansible-playbook chamilo.hardening.harden"
+    _say(f"{again}. It puts back what an update changed.")
+    if edited and alone:
+        text = "\n".join(["No longer as this collection wrote them:", *edited, "", f"{again}. It puts them back."])
+        try:
+            common_alert.tell("updates", "The window closed by itself, and files of ours differ", text, again=True)
+        except common_alert.AlertError as problem:  # it is closed all the same
+            _say(str(problem), syslog.LOG_ERR)
+
+
+def _entries(done: permissions_window.Done) -> str:
+    found = done.found
+    said = [f"{found.entries:,} entries looked at, {sum(found.fixed.values()):,} changes.", *done.notes]
+    for what, total, names in (
+        ("cannot run until somebody looked at it", found.quarantined_total, found.quarantined),
+        ("the web user could have changed", found.doubtful_total, found.doubtful),
+    ):
+        if total:
+            more = " and others" if total > len(names) else ""
+            if more and found.listing:
+                more += f", {'more' if found.unnamed else 'all'} of them in {found.listing}"
+            said.append(f"PHP that {what}: {', '.join(names)}{more}.")
+    if found.unnamed:
+        left = f"{found.unnamed:,} of these files are not in the list: {found.unnamed_why}"
+        said.append(f"{left}. Make room, or remove the others, and harden again.")
+    said += [f"Left as it is: {one['path']} {one['why']}." for one in found.refused]
+    return " ".join(said)
+
+
+def _status(options: argparse.Namespace, engine: Engine) -> int:
+    known = status(engine, options.version)
+    if options.json:
+        print(json.dumps(known, indent=2, sort_keys=True))
+        return 0
+    print(f"chamilo-hardening {known['version']} on {socket.gethostname()}")
+    if known["running"]:
+        print(f"\nA run is going on: {known['running']}")
+    elif known["interrupted"]:
+        print(
+            f"\nINTERRUPTED: the run of {known['interrupted']['name']} that began at {known['interrupted']['since']}."
+        )
+        print("Its files are put back by a timer, at the next boot, or now by: chamilo-hardening recover")
+    for service in known["pending"]:
+        print(f"\nNOT LOADED: {service} has not read its present files. Try: chamilo-hardening recover")
+    active, idle = _active(known)
+    print("\nActive:" if active else "\nNo section is active.")
+    print(*(f"  {line}" for line in active), sep="\n", end="\n" * bool(active))
+    if idle:
+        print("\nNot active:", *(f"  {line}" for line in idle), sep="\n")
+    for restore in known["restores"]:
+        print(f"\nRESTORE: {restore}")
+    for window in known["windows"]:
+        print(f"\nOPEN: {window}. To close it: chamilo-hardening window close")
+    if active or idle:
+        print("\nTo bring back what was there before: chamilo-hardening undo SECTION")
+    return 0
+
+
+def _active(known: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """What ``status`` lists as active, and what is written and without effect."""
+    active, idle = [], []
+    for name, section in sorted(known["sections"].items()):
+        number = len(section["files"]) - len(section["unused"])
+        if number:
+            since = section["since"].replace("T", " ").replace("Z", " UTC")
+            active.append(f"{name:<20} since {since}   {number} file{'s' * (number != 1)}")
+        active += [f"  edited by hand since: {path}" for path in section["edited"] if path not in section["unused"]]
+        idle += [f"{name:<20} no virtual host includes {path}" for path in section["unused"]]
+    for what, kind in (("settings", "settings of Chamilo"), ("environment", "keys of the environment")):
+        active += [f"{name:<20} {kind}: {', '.join(keys)}" for name, keys in known[what].items()]
+    return active, idle
+
+
+def status(engine: Engine, version: str) -> dict[str, Any]:
+    """What ``status --json`` prints. ``settings`` and ``environment``: the keys that ``undo`` brings back."""
+    state = engine.store.peek()
+    sections = {}
+    unused = unused_drop_ins({path for record in state["records"].values() for path in record["files"]})
+    edited = engine.edited(state)
+    for name, record in state["records"].items():
+        sections[name] = {
+            "since": record["at"],
+            "generation": record["generation"],
+            "files": sorted(record["files"]),
+            "edited": edited[name],
+            "unused": [path for path in sorted(record["files"]) if path in unused],
+        }
+    running = engine.store.holder()
+    interrupted = state["open"] if not running else None
+    return {
+        "version": version,
+        "sections": sections,
+        "settings": {name: sorted(kept.settings) for name, kept in sorted(_kept(undo_data, engine).items())},
+        "environment": {name: sorted(kept.before) for name, kept in sorted(_kept(env_undo, engine).items())},
+        "running": running,
+        "interrupted": {key: interrupted[key] for key in ("name", "since")} if interrupted else None,
+        "pending": sorted(state["pending"]),
+        "restores": _restores(),
+        "windows": [window.told() for window in permissions_window.Windows(engine).known()],
+    }
+
+
+def _restores() -> list[str]:
+    """Where restores stand that go on, or were interrupted."""
+    found = []
+    try:
+        for portal in backups_portal.portals():
+            running = backups_backup.holder(portal)
+            if running.startswith("restore "):
+                found.append(f"Of {portal.domain}, still going on: {running}.")
+            else:
+                found += filter(None, [backups_portal.unfinished(portal)])
+    except backups_portal.BackupError as problem:  # what is damaged hides nothing else
+        _say(str(problem), syslog.LOG_ERR)
+    return found
+
+
+def _kept(memory: Any, engine: Engine) -> dict[str, Any]:
+    """One that is damaged hides nothing else."""
+    try:
+        found: dict[str, Any] = memory.recall(engine.store.root)
+        return found
+    except StateError as problem:
+        _say(str(problem), syslog.LOG_ERR)
+        return {}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

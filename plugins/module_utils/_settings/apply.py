@@ -1,0 +1,403 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""Brings platform settings to a portal: reads, plans (``_settings``), writes the override file, then the table."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import grp
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
+    STATE,
+    Item,
+    Store,
+    Tree,
+    file_item,
+    note_written,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import overrides as portal_overrides
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
+    Account,
+    Deadlock,
+    Query,
+    Reader,
+    writing,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo_data
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import (
+    HIDDEN,
+    Plan,
+    Row,
+    Seen,
+    SettingsError,
+    Wish,
+    lines,
+    plan,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import Kept
+
+_TRIES = 3
+_LOCK_SECONDS = 60.0
+_CACHE_SECONDS = 120
+_PRODUCTION = Wish({"platform.server_type": "prod"})
+
+
+@dataclass(frozen=True)
+class Application:
+    """Where the application lies, which user runs its PHP, and in which environment."""
+
+    root: str
+    web_user: str = ""
+    environment: str = "prod"
+
+
+@dataclass
+class Outcome:
+    """What was done, or would be."""
+
+    plan: Plan
+    changed: bool = False
+    cache_cleared: bool = False
+    diff: list[dict[str, str]] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)  # what the section wants no more, a sentence for each
+
+
+class Host:
+    """One database, and the application beside it where there is one."""
+
+    def __init__(
+        self,
+        account: Account,
+        application: Application | None = None,
+        state: str = STATE,
+        transaction: Callable[[Account], contextlib.AbstractContextManager[Query]] = writing,
+        read: Query | None = None,
+    ) -> None:
+        self._account = account
+        self._application = application
+        self._state = state
+        self._transaction = transaction
+        self._read = read or Reader(account).query
+
+    def apply(self, wish: Wish, check: bool, section: str = "") -> Outcome:
+        """Bring the settings about, all of them or none. Those of a section can be brought back by its name.
+
+        What it asked for in an earlier run and does not now is brought back here.
+        """
+        if wish.pin is not None and self._application is None:
+            raise SettingsError("pin needs chamilo_root: the override file lies with the application.")
+        if section and self._application is None:
+            raise SettingsError("section needs chamilo_root: the host has to find the portal again later.")
+        gone = self._wanted_no_more(section, wish)
+        if gone and not check:
+            self._bring_about(wish, True, section, gone)  # what is refused is refused before anything changes
+        moved, said = self._back(gone, check) if gone else (False, [])
+        outcome = self._bring_about(wish, check, section, gone)
+        outcome.said = said
+        if moved:
+            outcome.changed = True
+            outcome.diff.append(_side_by_side("platform settings that are wanted no more", "", "\n".join([*said, ""])))
+        return outcome
+
+    def _wanted_no_more(self, section: str, wish: Wish) -> dict[str, Kept]:
+        memory = undo_data.recall(self._state).get(section) if section and self._application else None
+        if not memory or not self._application or memory.root != self._application.root:
+            return {}
+        # A setting may be unknown to this version: another one asked for it.
+        return {key: one for key, one in memory.settings.items() if key not in wish.values and key in CATALOGUE}
+
+    def _bring_about(self, wish: Wish, check: bool, section: str, gone: Mapping[str, Kept]) -> Outcome:
+        before = self._file()
+        seen = self._seen(self._read, wish, before)
+        todo = plan(wish, seen)
+        text = self._edited(before, todo)
+        stale = self._stale(wish, before)
+        outcome = Outcome(todo, todo.changes_rows or text is not None or stale, text is not None or stale)
+        outcome.diff = self._diff(todo, before, text)
+        if check or not (outcome.changed or gone):
+            return outcome
+        if section and self._application:
+            # Before anything is written: a run that is killed must not have changed what nobody remembers.
+            undo_data.remember(section, self._application.root, seen, wish, self._state, gone)
+        with self._pinned(before, text, stale):
+            if todo.changes_rows:
+                outcome.plan = self._write(wish, before)
+                outcome.diff = self._diff(outcome.plan, before, text)
+        return outcome
+
+    def holding(self, wishes: Mapping[str, Wish]) -> list[str]:
+        """The names of the wishes that would change nothing now. One look at the portal, however many there are."""
+        file = self._file()
+        every = Wish({key: value for wish in wishes.values() for key, value in wish.values.items()})
+        seen = self._seen(self._read, every, file)
+        found = []
+        for name, wish in wishes.items():
+            with contextlib.suppress(SettingsError):  # one that cannot be brought about does not hold
+                todo = plan(wish, seen)
+                if not todo.changes_rows and not todo.overrides and not self._stale(wish, file):
+                    found.append(name)
+        return found
+
+    def bring_back(self, kept: Mapping[str, Kept]) -> list[str]:
+        """Settings as they were before the first change. What somebody changed since stays; a sentence for each."""
+        return self._back(kept, False)[1]
+
+    def _back(self, kept: Mapping[str, Kept], check: bool) -> tuple[bool, list[str]]:
+        """Whether anything is moved, and a sentence for each."""
+        wish = Wish({key: one.ours for key, one in kept.items()})
+        before = self._file()
+        todo, said = undo_data.way_back(kept, self._seen(self._read, wish, before))
+        text = self._edited(before, todo)
+        moved = todo.changes_rows or text is not None
+        if check:
+            return moved, said
+        with self._pinned(before, text, False):
+            if todo.changes_rows:
+                with self._transaction(self._account) as ask:
+                    todo, said = undo_data.way_back(kept, self._seen(ask, wish, before, " FOR UPDATE"))
+                    for sql, params in todo.statements():
+                        ask(sql, params)
+        return moved, said
+
+    # ------------------------------------------------------------------------------------------------------ the table
+
+    def _seen(self, ask: Query, wish: Wish, overrides: Item, lock: str = "") -> Seen:
+        # The portals first: two runs then wait for each other before either looks for rows.
+        portals = ask(f"SELECT id, url FROM access_url ORDER BY id{lock}", ())
+        places = ", ".join(["%s"] * len(wish.variables))
+        rows = ask(
+            "SELECT id, access_url, category, variable, selected_value, access_url_changeable FROM settings"
+            f" WHERE variable IN ({places}) AND (subkey IS NULL OR subkey = '') ORDER BY id{lock}",
+            wish.variables,
+        )
+        return Seen(
+            {int(row["id"] or 0): row["url"] or "" for row in portals},
+            [
+                Row(
+                    int(row["id"] or 0),
+                    int(row["access_url"]),
+                    row["category"] or "",
+                    row["variable"] or "",
+                    row["selected_value"] or "",
+                    row["access_url_changeable"] != "0",
+                )
+                for row in rows
+                if row["access_url"]  # a row of no portal is never read
+            ],
+            self._parsed(overrides),
+        )
+
+    def _write(self, wish: Wish, overrides: Item) -> Plan:
+        for attempt in range(_TRIES):
+            try:
+                with self._transaction(self._account) as ask:
+                    todo = plan(wish, self._seen(ask, wish, overrides, " FOR UPDATE"))
+                    for sql, params in todo.statements():
+                        ask(sql, params)
+                return todo
+            except Deadlock:
+                if attempt == _TRIES - 1:
+                    raise
+        raise AssertionError("the loop returns or raises")
+
+    # ---------------------------------------------------------------------------------------------- the override file
+
+    @property
+    def _path(self) -> str:
+        return os.path.join(self._application.root, portal_overrides.PATH) if self._application else ""
+
+    def _file(self) -> Item:
+        if not self._application:
+            return Item()
+        with Tree() as tree:
+            item = tree.look(self._path)
+        if item.kind == "link":
+            raise SettingsError(f"{self._path} is a link. Put the file itself there.")
+        return item
+
+    def _text(self, item: Item) -> str:
+        try:
+            return item.data.decode("utf-8")
+        except UnicodeDecodeError as problem:
+            raise SettingsError(f"{self._path} is no UTF-8 text: {problem}.") from problem
+
+    def _parsed(self, item: Item) -> portal_overrides.Overrides:
+        return portal_overrides.parse(self._text(item), self._path)
+
+    def _edited(self, before: Item, todo: Plan) -> str | None:
+        """The new text of the override file, or None where it stays."""
+        if not todo.overrides:
+            return None
+        return portal_overrides.edit(self._text(before), self._path, todo.overrides)
+
+    def _stale(self, wish: Wish, item: Item) -> bool:
+        """A run that was killed between file and cache left a file that is not in force."""
+        if not self._application or not portal_overrides.in_force(self._parsed(item), list(wish.values)):
+            return False
+        cache = os.path.join(self._application.root, "var/cache", self._application.environment)
+        moments = [os.stat(path).st_mtime_ns for path in glob.glob(f"{glob.escape(cache)}/*Container.php")]
+        return bool(moments) and max(moments) < item.mtime_ns
+
+    @contextlib.contextmanager
+    def _pinned(self, before: Item, text: str | None, stale: bool) -> Iterator[None]:
+        """With the new override file in force. A failure in the block brings the old one back."""
+        if text is None and not stale:
+            yield
+            return
+        self._may_pin()
+        with Store(self._state).lock("chamilo_settings", _LOCK_SECONDS), Tree() as tree:
+            if not tree.look(self._path).same(before):
+                raise SettingsError(
+                    f"{self._path} was changed by somebody else just now. Nothing was written. Run again."
+                )
+            try:
+                if text is not None:
+                    tree.write(self._path, self._item(before, text))
+                    note_written(self._path, self._state)
+                self._clear_cache()
+                yield
+            except BaseException:
+                if text is not None:
+                    self._put_back(tree, before)
+                raise
+
+    def _put_back(self, tree: Tree, before: Item) -> None:
+        # With the time it had, and the cache made from it: as if nothing had been.
+        tree.write(self._path, before)
+        with contextlib.suppress(SettingsError):  # the failure that brought us here is the one to tell
+            self._clear_cache()
+
+    def _item(self, before: Item, text: str) -> Item:
+        data = text.encode("utf-8")
+        if before.kind == "file":
+            return replace(file_item(data, before.uid, before.gid, before.mode), xattrs=before.xattrs)
+        # Of root, so that whoever gets hold of the web user cannot undo it.
+        return file_item(data, 0, self._user().pw_gid, 0o640)
+
+    def _may_pin(self) -> None:
+        if os.geteuid() != 0:
+            raise SettingsError("Pinning writes a file of root's and clears the cache as the web user: run it as root.")
+
+    # ------------------------------------------------------------------------------------------------------ the cache
+
+    def _user(self) -> pwd.struct_passwd:
+        if self._application is None:
+            raise AssertionError("only the application pins")
+        name = self._application.web_user
+        try:
+            user = pwd.getpwnam(name)
+        except KeyError as problem:
+            raise SettingsError(f"There is no user {name!r}. Say in web_user who PHP runs as.") from problem
+        if user.pw_uid == 0:
+            raise SettingsError("The application's cache is not made as root. Say in web_user who PHP runs as.")
+        return user
+
+    def _clear_cache(self) -> None:
+        """As the web user: files of root's in the cache would stop the application."""
+        if self._application is None:
+            raise AssertionError("only the application pins")
+        user = self._user()
+        php = shutil.which("php")
+        if php is None:
+            raise SettingsError("Pinning needs the php command (package php-cli), to clear the application's cache.")
+        groups = [group.gr_gid for group in grp.getgrall() if user.pw_name in group.gr_mem]
+        try:
+            done = subprocess.run(
+                [php, "bin/console", "cache:clear", "--no-interaction"],
+                cwd=self._application.root,
+                user=user.pw_uid,
+                group=user.pw_gid,
+                extra_groups=groups,
+                umask=0o007,
+                env={
+                    "PATH": os.environ.get("PATH", os.defpath),
+                    "LC_ALL": "C.UTF-8",
+                    "HOME": "/nonexistent",
+                    "APP_ENV": self._application.environment,  # the server may give PHP another one than the files
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # what the web user wrote must not type into root's terminal
+                timeout=_CACHE_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as problem:
+            raise SettingsError(f"bin/console cache:clear did not end in {_CACHE_SECONDS} seconds.") from problem
+        if done.returncode != 0:
+            words = " ".join(done.stdout.decode("utf-8", "replace").split())[-300:]
+            raise SettingsError(
+                f"bin/console cache:clear failed as {user.pw_name}, so {self._path} is as it was before: {words}"
+            )
+
+    # ------------------------------------------------------------------------------------------------------- the diff
+
+    def _diff(self, todo: Plan, before: Item, text: str | None) -> list[dict[str, str]]:
+        changed = {key: result for key, result in todo.settings.items() if result["changed"]}
+        extra = "".join(
+            f"{row['setting']} of portal {row['portal']}: {row['value']!r} in a row that does not count"
+            f" ({row['kind'].replace('_', ' ')}, {row['category']})\n"
+            for row in todo.repaired
+        )
+        found = [_side_by_side("platform settings", lines(changed, "before") + extra, lines(changed, "after"))]
+        if text is not None:
+            found.append(_side_by_side(self._path, self._masked(self._text(before)), self._masked(text)))
+        return found
+
+    def _masked(self, text: str) -> str:
+        """The file without the values that may be secrets: those that the catalogue does not know as harmless."""
+        hidden: dict[str, dict[str, str | None]] = {}
+        for scope, settings in portal_overrides.parse(text, self._path).items():
+            hidden[scope] = {key: HIDDEN for key in settings if key not in CATALOGUE or CATALOGUE[key].secret}
+        return portal_overrides.edit(text, self._path, hidden)
+
+
+def in_force(site: Site, state: str = STATE, read: Query | None = None) -> dict[str, dict[str, Any]]:
+    """What each section asked for last, where it still holds and can be shown: no secret is in it.
+
+    By the empty name, production mode: a section asks for it and does not take it back.
+    """
+    if not site.root:
+        return {}
+    wishes = {"": _PRODUCTION} | {
+        name: kept.asked
+        for name, kept in undo_data.recall(state).items()
+        # A setting may be unknown to this version: another one asked for it.
+        if kept.asked
+        and kept.root == site.root
+        and kept.asked.values.keys() <= CATALOGUE.keys()
+        and not kept.asked.secret
+    }
+    application = Application(site.root, site.php.user, site.environment.get("APP_ENV", "prod"))
+    host = Host(Account("") if read else Reader.of_site(site).account, application, state, read=read)
+    return {name: wishes[name].to_json() for name in host.holding(wishes)}
+
+
+def _side_by_side(header: str, before: str, after: str) -> dict[str, str]:
+    return {"before_header": header, "after_header": header, "before": before, "after": after}
+
+
+def result(outcome: Outcome) -> Mapping[str, Any]:
+    """What the module returns."""
+    todo = outcome.plan
+    return {
+        "changed": outcome.changed,
+        "settings": todo.settings,
+        "repaired": todo.repaired,
+        "sessions_hold_old_values": todo.sessions_hold_old_values,
+        "cache_cleared": outcome.cache_cleared,
+    }

@@ -1,0 +1,579 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""Sets keys of a Symfony application's environment where the application takes them from.
+
+What is to be written is worked out on texts first (``Draft``), until the application would see every wanted value; then
+all files, the private key of the tokens among them, change in one transaction or not at all.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import posixpath
+import re
+import secrets
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
+    Item,
+    StateError,
+    file_item,
+    note_written,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree as Disk
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_guarded
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv, known_secrets
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place, Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
+    DatabaseError,
+    Reader,
+    secret_file,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import (
+    LOCK_SECONDS,
+    Change,
+    Engine,
+    Job,
+    Outcome,
+    Refused,
+    TransactionError,
+)
+
+REQUIRED = dotenv.SECRETS
+_SHIPPED_PASSPHRASE = "your_secret_passphrase"  # of the key in the sources of Chamilo
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_BARE = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
+_ROUNDS = 5  # one file may bring another into play; then it has to be settled
+_CACHE_SECONDS = 300.0
+_SHORTEST = 4  # characters: a shorter value would be found in any text
+_DEFAULT_KEY = "config/jwt/private.pem"
+
+# ("pkey", ...), the key, the passphrases -> exit code, what came out
+OpenSsl = Callable[[Sequence[str], bytes, Sequence[str]], "tuple[int, bytes]"]
+
+
+class EnvError(Exception):
+    """The environment cannot be made as it is wanted. No file was changed, or it was put back; the text says which."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is wanted of the environment. A value that is None: the key is to stand nowhere."""
+
+    values: Mapping[str, str | None] = field(default_factory=dict)
+    secret_values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    require: Sequence[str] = ()
+    generate: bool = False
+    rotate_secret: bool = False
+    clear_cache: bool = True
+    web_user: str = ""
+
+
+@dataclass
+class Result:
+    """What came of it. Holds no secret."""
+
+    changed: bool = False
+    files: list[str] = field(default_factory=list)
+    changes: dict[str, dict[str, str]] = field(default_factory=dict)
+    secrets: list[str] = field(default_factory=list)
+    generated: list[str] = field(default_factory=list)
+    refused: list[dict[str, str]] = field(default_factory=list)
+    cache_cleared: bool = False
+    notes: list[str] = field(default_factory=list)
+    diff: list[dict[str, str]] = field(default_factory=list)
+
+
+class Draft(Tree):
+    """The files as they are to be: those of a tree, with some texts replaced and some files not seen."""
+
+    def __init__(self, base: Tree, load: Callable[[str], str]) -> None:
+        super().__init__()
+        self._base = base
+        self._load = load
+        self._texts: dict[str, str] = {}
+        self.hidden = ""
+
+    def read(self, path: str, web_user: str | None = None) -> str:
+        return self._texts[path] if path in self._texts else self._base.read(path, web_user)
+
+    def exists(self, path: str) -> bool:
+        return path != self.hidden and self._base.exists(path)
+
+    def set(self, path: str, name: str, value: str | None) -> None:
+        """Give a name another value in one file, or take it out."""
+        text = self._texts[path] if path in self._texts else self._load(path)
+        php = path.endswith(".php")
+        try:
+            if value is None:
+                self._texts[path] = (unset_php if php else unset_dotenv)(text, path, name)
+            else:
+                self._texts[path] = (set_php if php else set_dotenv)(text, path, name, value)
+        except dotenv.DotenvError as problem:
+            raise EnvError(f"{problem}. No file was changed. Mend that line first.") from problem
+
+    @property
+    def written(self) -> dict[str, str]:
+        return dict(self._texts)
+
+
+def set_dotenv(text: str, path: str, name: str, value: str) -> str:
+    """The text of an environment file with another value. Comments, order, line ends and the way of quoting stay."""
+    found = [each for each in dotenv.assignments(text, path) if each.name == name]
+    if found:
+        start, end = found[-1].start, found[-1].end
+        return text[:start] + _quoted(value, text[start : start + 1]) + text[end:]
+    newline = "\r\n" if "\r\n" in text else "\n"
+    gap = "" if not text or text.endswith("\n") else newline
+    return f"{text}{gap}{name}={_quoted(value, '')}{newline}"
+
+
+def unset_dotenv(text: str, path: str, name: str) -> str:
+    """The text of an environment file without the last assignment of a name: the one that counts."""
+    last = [each for each in dotenv.assignments(text, path) if each.name == name][-1]
+    start = text.rfind("\n", 0, last.start) + 1
+    end = text.find("\n", last.end) + 1
+    return text[:start] + (text[end:] if end else "")
+
+
+def _quoted(value: str, style: str) -> str:
+    if style not in ("'", '"') and _BARE.fullmatch(value):
+        return value
+    if style == '"' and not re.search(r'["\\$]', value):
+        return f'"{value}"'
+    return "'" + value.replace("'", "'\"'\"'") + "'"
+
+
+def set_php(text: str, path: str, name: str, value: str) -> str:
+    """The text that ``composer dump-env`` wrote, with another value."""
+    new = "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    entries = list(re.finditer(rf"('{name}'\s*=>\s*)'(?:[^'\\]|\\.)*'", text, re.DOTALL))
+    if entries:
+        last = entries[-1]
+        return text[: last.start()] + last[1] + new + text[last.end() :]
+    head = re.search(r"return\s+(?:array\s*\(|\[)", text)
+    if head is None:
+        raise EnvError(f"{path} is not what `composer dump-env` writes, so {name} cannot be set in it.")
+    return f"{text[: head.end()]}\n  '{name}' => {new},{text[head.end() :]}"
+
+
+def unset_php(text: str, _path: str, name: str) -> str:
+    """The text that ``composer dump-env`` wrote, without a name."""
+    return re.sub(rf"[ \t]*'{name}'\s*=>\s*'(?:[^'\\]|\\.)*',?[ \t]*\n?", "", text, flags=re.DOTALL)
+
+
+class Editor:
+    """The environment of one application, and what is to become of it."""
+
+    def __init__(
+        self,
+        site: Site,
+        given: Mapping[str, Place],
+        engine: Engine | None = None,
+        two_factor: Callable[[Site], str] | None = None,
+        openssl: OpenSsl | None = None,
+    ) -> None:
+        self.site = site
+        self.given = given
+        self.engine = engine or Engine()
+        self.two_factor = two_factor or in_use
+        self.openssl = openssl or run_openssl
+        self._old: dict[str, Item] = {}
+        self._behind: dict[str, str] = {}  # a path -> the file it leads to
+
+    def apply(self, wish: Wish, result: Result, check: bool = False) -> None:
+        """Make a wish true. ``result`` is filled as things happen, so a failure keeps what it knew."""
+        wanted = checked(wish)
+        with Disk() as disk:
+            base = Tree()
+            draft = Draft(base, lambda path: self._text(disk, path))
+            before = self._environment(draft)
+            self._keep_public_out(wish, wanted, before, result)
+            self._overruled(wanted, before)
+            self._settle(draft, wanted)
+            after = self._environment(draft)
+            changes = {
+                self._target(disk, path): text.encode("utf-8", "surrogateescape")
+                for path, text in draft.written.items()
+            }
+            if "JWT_PASSPHRASE" in wanted or "JWT_PASSPHRASE" in wish.require:
+                changes.update(self._key(disk, before, after))
+            work = [
+                Change(path, old, replace(old, data=data, sha256=file_item(data, 0, 0, 0).sha256, mtime_ns=0))
+                for path, data in changes.items()
+                for old in [self._old[path]]
+                if old.data != data
+            ]
+        self._report(result, work, before, after, draft)
+        if work and not check:
+            self._carry_out(work, wish, before, after, result)
+
+    # -- what is wanted ----------------------------------------------------------------------------------------------
+
+    def _environment(self, draft: Draft) -> dotenv.Environment:
+        environment = dotenv.read(draft, self.site.root, self.given, self.site.php.user)
+        if not environment.files:
+            raise EnvError(" ".join(environment.problems) or f"{self.site.root} has no environment file.")
+        if environment.files[0].endswith(".env.dist"):
+            raise EnvError(f"{self.site.root} has no .env file: Chamilo is not installed yet.")
+        return environment
+
+    def _keep_public_out(
+        self, wish: Wish, wanted: dict[str, str | None], before: dotenv.Environment, result: Result
+    ) -> None:
+        """Give what must not be public a value of its own; refuse what would lock people out."""
+        known = [name for name in wish.require if name not in wanted and name in before.public_secrets]
+        if known and not wish.generate:
+            raise EnvError(
+                f"{' and '.join(known)} of {self.site.root} can be looked up or guessed. Set generate, or give a "
+                "value of your own in secret_values."
+            )
+        for name in known:
+            wanted[name] = secrets.token_hex(32)
+            result.generated.append(name)
+        new = wanted.get("APP_SECRET")
+        old = before.secret("APP_SECRET")
+        if new is None or new == old or wish.rotate_secret:
+            return
+        why = self.two_factor(self.site)
+        if not why and "APP_SECRET" not in before.public_secrets:
+            why = "it is the portal's own, and all who are remembered would have to log in again"
+        if not why:
+            return
+        if "APP_SECRET" not in result.generated:
+            raise EnvError(
+                f"APP_SECRET was not changed: {why}. No file was changed. Set rotate_secret to change it all the same."
+            )
+        del wanted["APP_SECRET"]
+        result.generated.remove("APP_SECRET")
+        result.refused.append({"name": "APP_SECRET", "why": why})
+
+    def _overruled(self, wanted: Mapping[str, str | None], before: dotenv.Environment) -> None:
+        """Refuse what the server gives PHP: that wins over the files, and stands in a file that is not ours."""
+        places = [
+            f"{name} ({self.given[name].file} line {self.given[name].line})"
+            for name, value in sorted(wanted.items())
+            if name in self.given and _seen(before, name) != _meant(name, value)
+        ]
+        if places:
+            raise EnvError(
+                f"The server itself gives the application {' and '.join(places)}, which wins over its environment "
+                "files. No file was changed. Take it out there, or correct it there."
+            )
+
+    def _settle(self, draft: Draft, wanted: Mapping[str, str | None]) -> None:
+        """Edit until the application would see every value, first without what Composer wrote, then with it."""
+        dumped = posixpath.join(self.site.root, ".env.local.php")
+        if draft.exists(dumped) and draft.exists(posixpath.join(self.site.root, ".env")):
+            # The next `composer dump-env` takes its values from these.
+            draft.hidden = dumped
+            self._edit(draft, wanted)
+            draft.hidden = ""
+        self._edit(draft, wanted)
+
+    def _edit(self, draft: Draft, wanted: Mapping[str, str | None]) -> None:
+        for _round in range(_ROUNDS):
+            environment = self._environment(draft)
+            left = {name: text for name, text in wanted.items() if _seen(environment, name) != _meant(name, text)}
+            if not left:
+                return
+            for name, text in left.items():
+                draft.set(self._place(environment, name), name, text)
+        raise EnvError(
+            f"{' and '.join(left)} cannot be set in the environment files of {self.site.root}: "
+            f"{' '.join(environment.problems) or 'the application would still see another value'}"
+        )
+
+    @staticmethod
+    def _place(environment: dotenv.Environment, name: str) -> str:
+        """The file whose value wins, or the one for what is new."""
+        source = environment.sources.get(name, "")
+        if source in environment.files:
+            return source
+        own = [path for path in environment.files if path.endswith("/.env.local")]
+        return (own or list(environment.files))[0]
+
+    # -- files -------------------------------------------------------------------------------------------------------
+
+    def _target(self, disk: Disk, path: str) -> str:
+        """The file behind a path, looked at once. Links are followed as in reading."""
+        if path not in self._behind:
+            self._behind[path] = real = self._real(path)
+            if real not in self._old:
+                self._old[real] = disk.look(real)
+        return self._behind[path]
+
+    def _real(self, path: str) -> str:
+        try:
+            handle = open_guarded(path, self.site.php.user)
+        except FileNotFoundError:
+            return path
+        except OSError as problem:
+            raise EnvError(f"{path} cannot be read: {problem.strerror}. No file was changed.") from problem
+        try:
+            return os.readlink(f"/proc/self/fd/{handle}")
+        finally:
+            os.close(handle)
+
+    def _text(self, disk: Disk, path: str) -> str:
+        return self._old[self._target(disk, path)].data.decode("utf-8", "surrogateescape")
+
+    def _key(self, disk: Disk, before: dotenv.Environment, after: dotenv.Environment) -> dict[str, bytes]:
+        """The private key of the tokens, encrypted with the passphrase that is wanted and no other."""
+        named = before.get("JWT_SECRET_KEY") or _DEFAULT_KEY
+        root = self.site.root
+        path = posixpath.normpath(posixpath.join(root, named.replace("%kernel.project_dir%", root)))
+        if not path.startswith(f"{root}/"):
+            raise EnvError(f"JWT_SECRET_KEY names {path}, which is not below {root}. No file was changed.")
+        path = self._target(disk, path)
+        key = self._old[path]
+        if key.kind != "file":
+            return {}  # no tokens are made here
+        new = after.secret("JWT_PASSPHRASE")
+        if b"ENCRYPTED" in key.data and self._opens(key.data, new):
+            return {}
+        if re.search(r"[\r\n]", new):
+            raise EnvError("JWT_PASSPHRASE has a line break, which openssl does not take. No file was changed.")
+        for old in dict.fromkeys([before.secret("JWT_PASSPHRASE"), new, _SHIPPED_PASSPHRASE]):
+            mark = self._opens(key.data, old)
+            if not mark:
+                continue
+            words = ["-aes-256-cbc", "-passin", "@0", "-passout", "@1"]
+            code, made = self.openssl(["pkey", *words], key.data, [old, new])
+            if code == 0 and b"ENCRYPTED" in made and self._opens(made, new) == mark:
+                return {path: made}
+            raise EnvError(
+                f"{path} could not be encrypted with another passphrase: openssl answers {code}. No file was changed."
+            )
+        raise EnvError(
+            f"{path} does not open with JWT_PASSPHRASE, nor with the passphrase Chamilo ships: no token can be made. "
+            "No file was changed. Make new keys with `bin/console lexik:jwt:generate-keypair --overwrite`."
+        )
+
+    def _opens(self, key: bytes, passphrase: str) -> bytes:
+        """The public half of a key, or nothing where the passphrase is not the right one."""
+        code, public = self.openssl(["pkey", "-passin", "@0", "-pubout"], key, [passphrase])
+        if code == 127:
+            raise EnvError(
+                "The JWT key cannot be looked at without the program openssl. No file was changed. Install it."
+            )
+        return public if code == 0 else b""
+
+    # -- doing it ----------------------------------------------------------------------------------------------------
+
+    def _report(
+        self,
+        result: Result,
+        work: Sequence[Change],
+        before: dotenv.Environment,
+        after: dotenv.Environment,
+        draft: Draft,
+    ) -> None:
+        result.changed = bool(work)
+        result.files = sorted(change.path for change in work)
+        for name in sorted({*before.sources, *after.sources}):
+            old, new = before.secret(name), after.secret(name)
+            if old != new and dotenv.is_secret(name):
+                result.secrets.append(name)
+            elif old != new:
+                result.changes[name] = {"before": old, "after": new}
+        for path, text in sorted(draft.written.items()):
+            left, right = (
+                _entries(self._old[self._behind[path]].data.decode("utf-8", "surrogateescape"), path),
+                _entries(text, path),
+            )
+            names = [name for name in {**left, **right} if left.get(name) != right.get(name)]
+            result.diff.append(
+                {
+                    "before_header": path,
+                    "after_header": path,
+                    "before": "".join(
+                        f"{name}={_shown(name, left[name], 'a secret')}\n" for name in names if name in left
+                    ),
+                    "after": "".join(
+                        f"{name}={_shown(name, right[name], 'another secret')}\n" for name in names if name in right
+                    ),
+                }
+            )
+        for change in work:
+            if b"PRIVATE KEY" in change.new.data:
+                head = {"before_header": change.path, "after_header": change.path}
+                result.diff.append(
+                    {**head, "before": "the private key\n", "after": "the same key, with another passphrase\n"}
+                )
+
+    def _carry_out(
+        self,
+        work: Sequence[Change],
+        wish: Wish,
+        before: dotenv.Environment,
+        after: dotenv.Environment,
+        result: Result,
+    ) -> None:
+        user = wish.web_user or self.site.php.user
+        commands = [self._console(user, after), *self._reload(work)] if wish.clear_cache else []
+        if commands and not user:
+            raise EnvError("It is not known as whom PHP runs here, so its cache cannot be cleared: set web_user.")
+        outcome = Outcome()
+        try:
+            _Writer(self.engine).write(work, commands, outcome)
+            for change in work:
+                note_written(change.path, self.engine.store.root)
+        except (TransactionError, StateError, OSError) as problem:
+            result.changed = False
+            raise EnvError(self._without_secrets(str(problem), before, after)) from problem
+        finally:
+            result.notes += [*outcome.recovered, *outcome.notes]
+        result.cache_cleared = bool(commands)
+        old, new = before.get("APP_ENV"), after.get("APP_ENV")
+        if commands and old != new and re.fullmatch(r"\w+", old):
+            result.notes += self._forget_cache(user, old)
+
+    def _console(self, user: str, after: dotenv.Environment) -> list[str]:
+        php = f"/usr/bin/php{self.site.php.version}"
+        mode = [f"APP_ENV={after.get('APP_ENV')}", f"APP_DEBUG={after.get('APP_DEBUG')}"]
+        # In root's folder the web user could not even look around.
+        place = [f"--chdir={self.site.root}", "HOME=/nonexistent", *mode]
+        console = [php if os.path.exists(php) else "php", "bin/console", "cache:clear", "--no-interaction", "--quiet"]
+        return ["runuser", "-u", user, "--", "env", *place, *console]
+
+    def _reload(self, work: Sequence[Change]) -> list[list[str]]:
+        """Not every server looks a second time at a file of PHP."""
+        service = self.site.php.service
+        compiled = any(change.path.endswith(".php") for change in work)
+        return [["systemctl", "try-reload-or-restart", service]] if compiled and service else []
+
+    def _forget_cache(self, user: str, mode: str) -> list[str]:
+        """The cache of the mode that is over. In dev mode Symfony lets everybody write it."""
+        folder = f"{self.site.root}/var/cache/{mode}"
+        if not os.path.isdir(folder):
+            return []
+        # As the web user: it can replace any folder on the way by a link.
+        code, said = self.engine.machine.run(["runuser", "-u", user, "--", "rm", "-rf", "--", folder], _CACHE_SECONDS)
+        return (
+            [f"{folder} is of no use any more and could not be removed: {said.splitlines()[-1]}"]
+            if code and said
+            else []
+        )
+
+    @staticmethod
+    def _without_secrets(text: str, *environments: dotenv.Environment) -> str:
+        """A command that failed may have shown one."""
+        for environment in environments:
+            for name in environment.sources:
+                value = environment.secret(name)
+                if dotenv.is_secret(name) and len(value) >= _SHORTEST:
+                    text = text.replace(value, "***")
+        return text
+
+
+class _Writer(Engine):
+    """The transaction of this module: nothing of it is kept, for no secret of yesterday may come back by an undo."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine.store.root, engine.machine, engine.fetch)
+
+    def write(self, work: Sequence[Change], test: Sequence[Sequence[str]], outcome: Outcome) -> None:
+        job = Job("environment", work, {}, test, None, (), (), lambda _probe, _was, _answer: "", lambda *_nothing: None)
+        with self.store.lock("environment", LOCK_SECONDS):
+            state: dict[str, Any] = copy.deepcopy(self.store.peek())
+            self._recover(state, outcome.recovered)
+            with Disk() as disk:
+                moved = [change.path for change in work if not disk.look(change.path).same(change.old)]
+            if moved:
+                raise TransactionError(
+                    f"{' and '.join(moved)} changed while it was looked at. No file was changed; run again."
+                )
+            self._carry_out(state, job, outcome)
+
+    def _test(self, commands: Sequence[Sequence[str]], left_out: list[str] | None = None) -> None:
+        for argv in commands:
+            code, said = self.machine.command(argv, _CACHE_SECONDS)
+            if code != 0:
+                said = said or "it said nothing"
+                if "cache:clear" not in argv:
+                    raise Refused(f"`{' '.join(argv)}` failed (exit code {code}): {said}")
+                raise Refused(f"The cache could not be cleared as {argv[2]} (exit code {code}): {said}")
+
+
+def checked(wish: Wish) -> dict[str, str | None]:
+    """All values that are wanted. Refuses what cannot be meant."""
+    for name in (*wish.values, *wish.secret_values):
+        if not _NAME.fullmatch(name):
+            raise EnvError(f"{name!r} is no name of a variable.")
+    open_secrets = [name for name in wish.values if dotenv.is_secret(name)]
+    if open_secrets:
+        raise EnvError(
+            f"{' and '.join(open_secrets)} may be a secret: give it in secret_values, so that no log shows it."
+        )
+    twice = sorted(set(wish.values) & set(wish.secret_values))
+    if twice:
+        raise EnvError(f"{' and '.join(twice)} stands in values and in secret_values.")
+    wanted: dict[str, str | None] = {**wish.values, **wish.secret_values}
+    for name, text in wanted.items():
+        if "\0" in (text or ""):
+            raise EnvError(f"The value of {name} has a NUL byte in it.")
+        if name in REQUIRED and text is not None and known_secrets.fault(text):
+            raise EnvError(
+                f"The value given for {name} {known_secrets.fault(text)}. No file was changed. Give it a random one, "
+                "such as `openssl rand -hex 32` prints."
+            )
+    return wanted
+
+
+def _seen(environment: dotenv.Environment, name: str) -> str | None:
+    return environment.secret(name) if name in environment.sources else None
+
+
+def _meant(name: str, text: str | None) -> str | None:
+    return dotenv.debug_text(text) if name == "APP_DEBUG" and text is not None else text
+
+
+def _entries(text: str, path: str) -> dict[str, str]:
+    if path.endswith(".php"):
+        return dict(re.findall(r"'(\w+)'\s*=>\s*'((?:[^'\\]|\\.)*)'", text, re.DOTALL))
+    return dotenv.parse_text(text, path)
+
+
+def _shown(name: str, text: str, instead: str) -> str:
+    return f"({instead})" if dotenv.is_secret(name) else text
+
+
+def in_use(site: Site) -> str:
+    """Why a new APP_SECRET would lock people out, or an empty text: it is the key to their second factor."""
+    try:
+        rows = Reader.of_site(site).query(
+            "SELECT COUNT(*) AS users FROM `user` WHERE mfa_enabled = 1 OR LENGTH(mfa_secret) > 0"
+        )
+    except DatabaseError as problem:
+        return f"whether somebody uses two-factor login could not be seen ({str(problem).rstrip('.')})"
+    users = int(rows[0]["users"] or 0)
+    people = "1 person uses" if users == 1 else f"{users} people use"
+    return f"{people} two-factor login, and could not log in any more" if users else ""
+
+
+def run_openssl(words: Sequence[str], key: bytes, passphrases: Sequence[str]) -> tuple[int, bytes]:
+    """openssl with a key on its input. ``@0`` stands for the first passphrase."""
+    files = [secret_file(each.encode("utf-8", "surrogateescape") + b"\n") for each in passphrases]
+    try:
+        argv = [f"fd:{files[int(word[1:])]}" if word.startswith("@") else word for word in words]
+        done = subprocess.run(
+            ["openssl", *argv], input=key, capture_output=True, pass_fds=files, timeout=60, check=False
+        )
+    except FileNotFoundError:
+        return 127, b""
+    except subprocess.TimeoutExpired:
+        return 124, b""
+    finally:
+        for file in files:
+            os.close(file)
+    return done.returncode, done.stdout

@@ -1,0 +1,491 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Platform settings: from the rows that are there and the values that are wanted to the statements that lead there.
+
+Nothing is read or written here. How the application finds a value, and what this engine therefore minds:
+
+* An entry of the override file wins. Else the main portal uses its own row, and another portal its own row where the
+  main row may be changed or is missing, else the main row; without a row the default counts.
+* A row counts only under its category. Of two rows the last one counts. The table's unique key stops no doubles,
+  because the subkey is NULL; so rows are changed by their id, and inserted only where there is none.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Union
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.overrides import Overrides, wins
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE, Setting
+
+MAIN = 1
+HIDDEN = "********"
+VERSION = "chamilo_database_version"
+Statement = tuple[str, list[Union[str, int]]]
+
+
+class SettingsError(Exception):
+    """What is asked for cannot be. Nothing was written."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table, without a subkey. ``id`` 0: not there yet."""
+
+    id: int
+    portal: int
+    category: str
+    variable: str
+    value: str
+    changeable: bool = True
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is there: portals by number, their rows, what the override file says."""
+
+    portals: Mapping[int, str]
+    rows: Sequence[Row]
+    overrides: Overrides
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked for. ``portals``: None for all. ``lock``, ``pin``: None leaves them as they are."""
+
+    values: Mapping[str, str]
+    reset: frozenset[str] = frozenset()
+    portals: tuple[int, ...] | None = None
+    lock: bool | None = None
+    pin: bool | None = None
+
+    @property
+    def variables(self) -> list[str]:
+        """All that has to be read from the table."""
+        return sorted({CATALOGUE[key].variable for key in self.values} | {VERSION})
+
+    @property
+    def secret(self) -> bool:
+        return any(CATALOGUE[key].secret for key in self.values)
+
+    def to_json(self) -> dict[str, Any]:
+        portals = None if self.portals is None else list(self.portals)
+        return {**asdict(self), "values": dict(self.values), "reset": sorted(self.reset), "portals": portals}
+
+    @classmethod
+    def from_json(cls, known: Mapping[str, Any]) -> Wish:
+        portals = None if known["portals"] is None else tuple(known["portals"])
+        return cls(known["values"], frozenset(known["reset"]), portals, known["lock"], known["pin"])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What has to be done, and what it will be like then."""
+
+    delete: tuple[int, ...]
+    update: tuple[Row, ...]
+    insert: tuple[Row, ...]
+    overrides: dict[str, dict[str, str | None]]
+    settings: dict[str, dict[str, Any]]
+    repaired: list[dict[str, Any]]
+    warnings: list[str]
+    sessions_hold_old_values: bool
+
+    @property
+    def changes_rows(self) -> bool:
+        return bool(self.delete or self.update or self.insert)
+
+    def statements(self) -> list[Statement]:
+        """At most one of each kind, however many settings there are."""
+        found: list[Statement] = []
+        if self.delete:
+            found.append((f"DELETE FROM settings WHERE id IN ({_places(self.delete)})", [*self.delete]))
+        if self.update:
+            sets, params = [], list[Union[str, int]]()
+            columns = (("category", "category"), ("selected_value", "value"), ("access_url_changeable", "changeable"))
+            for column, field in columns:
+                sets.append(f"{column} = CASE id{' WHEN %s THEN %s' * len(self.update)} END")
+                for row in self.update:
+                    value = getattr(row, field)
+                    params += [row.id, int(value) if isinstance(value, bool) else value]
+            ids = [row.id for row in self.update]
+            found.append((f"UPDATE settings SET {', '.join(sets)} WHERE id IN ({_places(ids)})", [*params, *ids]))
+        if self.insert:
+            rows = ", ".join(["(%s, %s, %s, %s, %s, '', %s, 0)"] * len(self.insert))
+            params = []
+            for row in self.insert:
+                title = CATALOGUE[f"{row.category}.{row.variable}"].title
+                params += [row.portal, row.variable, row.category, row.value, title, int(row.changeable)]
+            found.append(
+                (
+                    "INSERT INTO settings (access_url, variable, category, selected_value, title, scope,"
+                    f" access_url_changeable, access_url_locked) VALUES {rows}",
+                    params,
+                )
+            )
+        return found
+
+
+def _places(values: Sequence[Any]) -> str:
+    return ", ".join(["%s"] * len(values))
+
+
+# ------------------------------------------------------------------------------------------------ what is asked for
+
+
+def wish(
+    settings: Mapping[str, Any],
+    secret_settings: Mapping[str, Any],
+    reset: Sequence[str],
+    access_url: Sequence[str],
+    lock: bool | None,
+    pin: bool | None,
+) -> Wish:
+    """The wish that the options of the module express, or the reason why it cannot be."""
+    doubles = [key for key, count in Counter([*settings, *secret_settings, *dict.fromkeys(reset)]).items() if count > 1]
+    if doubles:
+        raise SettingsError(f"{doubles[0]} is asked for twice. Name it once, in settings, secret_settings or reset.")
+    values = {}
+    for key, value in [*settings.items(), *secret_settings.items()]:
+        setting = known(key)
+        if setting.secret and key in settings:
+            raise SettingsError(f"{key} may hold a password. Give it in secret_settings, so that it stands in no log.")
+        values[key] = as_text(setting, value)
+    values.update({key: known(key).default for key in reset})
+    if not values:
+        raise SettingsError("Nothing is asked for. Give settings or reset.")
+    portals = None if list(access_url) == ["all"] else _numbers(access_url)
+    if lock is not None and portals is not None and MAIN not in portals:
+        raise SettingsError("lock is about the row of the main portal. Give access_url: all, or 1 among the numbers.")
+    return Wish(values, frozenset(reset), portals, lock, pin)
+
+
+def known(key: str) -> Setting:
+    """The setting of that name; an unknown one is refused with the three nearest."""
+    if key in CATALOGUE:
+        return CATALOGUE[key]
+    near = difflib.get_close_matches(key, list(CATALOGUE), n=3, cutoff=0)
+    # The right name under another category is the usual mistake.
+    same = [name for name in CATALOGUE if name.partition(".")[2] == key.rpartition(".")[2]]
+    first, second, third = list(dict.fromkeys([*same, *near]))[:3]
+    raise SettingsError(f"There is no setting {key!r}. Did you mean {first}, {second} or {third}? Nothing was written.")
+
+
+def _numbers(access_url: Sequence[str]) -> tuple[int, ...]:
+    if not access_url or not all(word.isascii() and word.isdigit() for word in access_url):
+        raise SettingsError("access_url is all, or a list of portal numbers such as [1, 3].")
+    return tuple(sorted({int(word) for word in access_url}))
+
+
+def as_text(setting: Setting, value: Any) -> str:
+    """The value as the table holds it."""
+    if value is None:
+        value = ""
+    wrong = {
+        "bool": "true or false",
+        "int": "a whole number",
+        "list": f"a list of words without {setting.separator!r}, or one text",
+        "json": "a map, or JSON text of one",
+        "text": "a text" if not setting.choices else " or ".join(setting.choices),
+    }[setting.type]
+    text = _written(setting, value)
+    if text is None:
+        shown = "that value" if setting.secret else repr(value)
+        raise SettingsError(f"{setting.key} takes {wrong}, not {shown}. Nothing was written.")
+    if setting.type == "json" and text:
+        _complete(setting, json.loads(text))
+    return text
+
+
+def _written(setting: Setting, value: Any) -> str | None:
+    if isinstance(value, bool):
+        return str(value).lower() if setting.type in ("bool", "text") and not setting.choices else None
+    if isinstance(value, int):
+        value = str(value)
+    if setting.type == "list" and isinstance(value, (list, tuple)):
+        words = [str(word) for word in value]
+        simple = all(isinstance(word, (str, int)) for word in value) and not any(setting.separator in w for w in words)
+        return setting.separator.join(words) if simple else None
+    if setting.type == "json" and isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if not isinstance(value, str) or "\0" in value:
+        return None
+    if value == "" == setting.default:
+        return value
+    if setting.type == "bool":
+        return value.lower() if value.lower() in ("true", "false") else None
+    if setting.type == "int":
+        return value if value.isascii() and value.isdigit() else None
+    if setting.type == "json":
+        return value if isinstance(_loaded(value), dict) else None
+    if setting.choices:
+        return value if value in setting.choices else None
+    return value
+
+
+def _loaded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _complete(setting: Setting, value: Any) -> None:
+    for path in setting.members:
+        found = value
+        for name in path.split("."):
+            found = found.get(name) if isinstance(found, dict) else None
+        if not isinstance(found, int) or isinstance(found, bool) or found < 0:
+            raise SettingsError(
+                f"{setting.key} needs a whole number at {path}: the application reads {', '.join(setting.members)}"
+                " without a default. Nothing was written."
+            )
+
+
+# ------------------------------------------------------------------------------------------------- what has to be done
+
+
+def plan(wish: Wish, seen: Seen) -> Plan:
+    """What leads from what is there to what is asked for."""
+    portals = dict(seen.portals) or {MAIN: ""}
+    unknown = [str(number) for number in wish.portals or () if number not in portals]
+    if unknown:
+        there = ", ".join(f"{number} ({url})" for number, url in sorted(portals.items()))
+        raise SettingsError(f"There is no portal {', '.join(unknown)}. There are: {there}. Nothing was written.")
+    todo = [_one(CATALOGUE[key], wanted, wish, seen, portals) for key, wanted in sorted(wish.values.items())]
+    overrides: dict[str, dict[str, str | None]] = {}
+    for one in todo:
+        for scope, value in one.overrides.items():
+            overrides.setdefault(scope, {})[one.setting.key] = value
+    version = next((row.value for row in seen.rows if row.variable == VERSION and row.category == "platform"), "")
+    return Plan(
+        delete=tuple(row.id for one in todo for row in one.delete),
+        update=tuple(row for one in todo for row in one.update),
+        insert=tuple(row for one in todo for row in one.insert),
+        overrides=overrides,
+        settings={one.setting.key: one.result() for one in todo},
+        repaired=[entry for one in todo for entry in one.repaired],
+        warnings=[warning for one in todo for warning in _too_new(one.setting, version)],
+        sessions_hold_old_values=any(one.kept_by_sessions() for one in todo),
+    )
+
+
+def same(setting: Setting, one: str | None, other: str | None) -> bool:
+    """Do two values mean the same to the application?"""
+    if one is None or other is None:
+        return one is other
+    if one == other:
+        return True
+    if setting.type != "json":
+        return False
+    return _loaded(one) is not None and _loaded(one) == _loaded(other)
+
+
+@dataclass
+class View:
+    """One setting as it stands: the rows that count, and what the file says."""
+
+    setting: Setting
+    portals: Mapping[int, str]
+    rows: Sequence[Row]
+    overrides: Overrides
+
+    def last(self, portal: int) -> Row | None:
+        right = [row for row in self.rows if row.portal == portal and row.category.lower() == self.setting.category]
+        return right[-1] if right else None
+
+    def stored(self, portal: int) -> str | None:
+        row = self.last(portal)
+        return None if row is None else row.value
+
+    def overridden(self, portal: int) -> str | None:
+        return wins(self.overrides, str(portal), self.setting.key)
+
+    def in_database(self, portal: int) -> str:
+        main, own = self.last(MAIN), self.last(portal)
+        row = own if own and (main is None or main.changeable) else main
+        return self.setting.default if row is None else row.value
+
+    def effective(self, portal: int) -> str:
+        over = self.overridden(portal)
+        return self.in_database(portal) if over is None else over
+
+    @property
+    def locked(self) -> bool:
+        main = self.last(MAIN)
+        return main is not None and not main.changeable
+
+    def result(self) -> dict[str, Any]:
+        def shown(value: str | None) -> str | None:
+            return HIDDEN if value and self.setting.secret else value
+
+        numbers = sorted(self.portals)
+        return {
+            "stored": {str(number): shown(self.stored(number)) for number in numbers},
+            "overridden": {str(number): shown(self.overridden(number)) for number in numbers},
+            "effective": {str(number): shown(self.effective(number)) for number in numbers},
+            "default": self.setting.default,
+            "locked": self.locked,
+        }
+
+
+@dataclass
+class _Todo:
+    """What one setting needs."""
+
+    setting: Setting
+    before: View
+    after: View
+    delete: list[Row]
+    update: list[Row]
+    insert: list[Row]
+    overrides: dict[str, str | None]
+    repaired: list[dict[str, Any]]
+
+    def result(self) -> dict[str, Any]:
+        return {
+            "before": self.before.result(),
+            "after": self.after.result(),
+            "changed": bool(self.delete or self.update or self.insert or self.overrides),
+        }
+
+    def kept_by_sessions(self) -> bool:
+        if self.setting.at_once or self.after.overridden(MAIN) is not None:
+            return False
+        return self.before.effective(MAIN) != self.after.effective(MAIN)
+
+
+def _one(setting: Setting, wanted: str, wish: Wish, seen: Seen, portals: Mapping[int, str]) -> _Todo:
+    rows = sorted((row for row in seen.rows if row.variable == setting.variable), key=lambda row: row.id)
+    managed = sorted(portals) if wish.portals is None else list(wish.portals)
+    todo = _Todo(
+        setting, View(setting, portals, rows, seen.overrides), View(setting, portals, [], {}), [], [], [], {}, []
+    )
+    kept = [row for row in rows if row.portal not in managed]
+    for portal in managed:
+        here = [row for row in rows if row.portal == portal]
+        right = [row for row in here if row.category.lower() == setting.category]
+        stale = [row for row in here if row not in right]
+        main = portal == MAIN
+        # Without a row the main portal uses the default, and another one what the main portal has.
+        needed = _key_wanted(wish, setting) if main else wish.portals is not None
+        keeper = right[-1] if right else stale[-1] if stale and needed else None
+        for row in here:
+            if row is not keeper:
+                todo.delete.append(row)
+            if row in stale:
+                todo.repaired.append(_repair(setting, row, "stale_category"))
+            elif row is not keeper:
+                todo.repaired.append(_repair(setting, row, "duplicate"))
+        changeable = not wish.lock if main and wish.lock is not None else None
+        if keeper is not None:
+            new = keeper
+            if keeper in stale:
+                new = replace(new, category=setting.category)
+            if not same(setting, keeper.value, wanted):
+                new = replace(new, value=wanted)
+            if changeable is not None:
+                new = replace(new, changeable=changeable)
+            if new != keeper:
+                todo.update.append(new)
+            kept.append(new)
+        elif needed:
+            new = Row(0, portal, setting.category, setting.variable, wanted, changeable is not False)
+            todo.insert.append(new)
+            kept.append(new)
+    overrides = _pins(setting, wanted, wish, managed, seen.overrides)
+    todo.overrides = overrides
+    after = {scope: dict(settings) for scope, settings in seen.overrides.items()}
+    for scope, value in overrides.items():
+        if value is None:
+            del after[scope][setting.key]
+        else:
+            after.setdefault(scope, {})[setting.key] = value
+    todo.after = View(setting, portals, kept, after)
+    for portal in managed:
+        _in_force(todo.after, wanted, portal)
+    return todo
+
+
+def _key_wanted(wish: Wish, setting: Setting) -> bool:
+    """A value is asked for, not the default."""
+    return setting.key not in wish.reset
+
+
+def _repair(setting: Setting, row: Row, kind: str) -> dict[str, Any]:
+    value = HIDDEN if setting.secret and row.value else row.value
+    return {"setting": setting.key, "portal": row.portal, "kind": kind, "category": row.category, "value": value}
+
+
+def _pins(
+    setting: Setting, wanted: str, wish: Wish, managed: Sequence[int], overrides: Overrides
+) -> dict[str, str | None]:
+    """What the override file has to say of this setting, by scope."""
+    named = [scope for scope, settings in overrides.items() if setting.key in settings]
+    if wish.pin is False:
+        gone = named if wish.portals is None else [scope for scope in named if scope in map(str, managed)]
+        return dict.fromkeys(gone)
+    if wish.portals is None:
+        # An entry that says something else would win over the database, so it is changed, wherever it stands.
+        scopes = list(dict.fromkeys([*named, *(["default"] if wish.pin else [])]))
+        return {
+            scope: wanted for scope in scopes if not same(setting, overrides.get(scope, {}).get(setting.key), wanted)
+        }
+    found: dict[str, str | None] = {}
+    for portal in managed:
+        over = (
+            overrides.get(str(portal), {}).get(setting.key) if wish.pin else wins(overrides, str(portal), setting.key)
+        )
+        if (over is not None or wish.pin) and not same(setting, over, wanted):
+            found[str(portal)] = wanted
+    return found
+
+
+def _in_force(after: View, wanted: str, portal: int) -> None:
+    """Refuse what would be written and have no effect."""
+    setting = after.setting
+    over = after.overridden(portal)
+    if over is not None and not same(setting, over, wanted):
+        raise SettingsError(
+            f"{setting.key} of portal {portal} would have no effect: config/settings_overrides.yaml sets it for all"
+            " portals, and pin: false for one portal leaves that alone. Nothing was written."
+        )
+    if over is None and not same(setting, after.in_database(portal), wanted):
+        raise SettingsError(
+            f"{setting.key} of portal {portal} would have no effect: the main portal's row is locked. Unlock it with"
+            " access_url: [1] and lock: false, or set it for all portals. Nothing was written."
+        )
+
+
+def _too_new(setting: Setting, version: str) -> list[str]:
+    there, needed = _version(version), _version(setting.since)
+    if not there or there >= needed:
+        return []
+    return [
+        f"{setting.key} is known from Chamilo {setting.since} on; this portal calls itself {version} and ignores it."
+    ]
+
+
+def _version(text: str) -> tuple[int, ...]:
+    parts = text.split(".")[:2]
+    return tuple(int(part) for part in parts) if len(parts) == 2 and all(part.isdigit() for part in parts) else ()
+
+
+def lines(settings: Mapping[str, Mapping[str, Any]], moment: str) -> str:
+    """What is stored and in force, a line for each value: one side of a diff."""
+    found = []
+    for key, result in settings.items():
+        view = result[moment]
+        for portal, effective in view["effective"].items():
+            stored = view["stored"][portal]
+            notes = [] if stored == effective else ["no row" if stored is None else f"{stored!r} stored"]
+            notes += ["locked"] if view["locked"] and portal == str(MAIN) else []
+            more = f" ({', '.join(notes)})" if notes else ""
+            found.append(f"{key} of portal {portal}: {effective!r}{more}\n")
+    return "".join(found)

@@ -1,0 +1,48 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""What `chamilo-hardening undo` does with platform settings, and what it cannot bring back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.overrides import OverridesError
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, Host
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import forget, recall
+
+ERRORS = (DatabaseError, OverridesError, SettingsError)
+# Said after a section was undone: what does not come back by itself.
+GONE = {
+    "brute_force": ("Accounts that are locked stay locked. To bring one back: chamilo-hardening unlock USER",),
+    "passwords": ("Passwords that people chose meanwhile stay as they are.",),
+    "sessions": (
+        'Logins that "Remember me" kept and that were deleted do not come back: those people log in once more.',
+    ),
+}
+
+
+def names(section: str, state: str) -> list[str]:
+    """Under which names settings of a section (``headers``, or of one portal, ``headers:SITE``) are kept."""
+    return sorted(name for name in recall(state) if section in (name, name.partition(":")[0]))
+
+
+def told(kept: Sequence[str], state: str) -> Iterator[str]:
+    """Which settings go back."""
+    known = recall(state)
+    for name in kept:
+        yield f"These settings of {known[name].root} as well: {', '.join(sorted(known[name].settings))}"
+
+
+def undo(name: str, state: str) -> list[str]:
+    """Bring the settings back. Returns a sentence for each."""
+    memory = recall(state)[name]
+    site = discover("", memory.root)
+    application = Application(site.root, site.php.user, site.environment.get("APP_ENV", "prod"))
+    said = Host(Reader.of_site(site).account, application, state).bring_back(memory.settings)
+    forget(name, state)
+    return said

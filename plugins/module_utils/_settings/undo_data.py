@@ -1,0 +1,206 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""What platform settings were before a section first changed them, so that undoing the section brings them back."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
+    STATE,
+    StateError,
+    Store,
+    replace_file,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import (
+    MAIN,
+    Plan,
+    Row,
+    Seen,
+    View,
+    Wish,
+    same,
+)
+
+FILE = "settings.json"
+_LOCK_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One setting: its rows and overrides before our first change, what we made of it, and in which portals.
+
+    ``earlier``: what we made of it before that, which a killed run leaves in the table. ``portals``: None for all.
+    """
+
+    rows: tuple[Row, ...]
+    overrides: Mapping[str, str]
+    ours: str
+    earlier: str | None = None
+    portals: tuple[int, ...] | None = None
+
+    @property
+    def told_of(self) -> tuple[int, ...]:
+        """The portals that decide whether it is still ours: where all are asked for, the main one goes before them."""
+        return (MAIN,) if self.portals is None else self.portals
+
+    def made(self, key: str, value: str | None) -> bool:
+        """Whether the value is one that we wrote."""
+        return any(same(CATALOGUE[key], value, each) for each in (self.ours, self.earlier) if each is not None)
+
+    def again(self, wanted: str, portals: tuple[int, ...] | None) -> Kept:
+        """As kept, with another value in these portals."""
+        earlier = self.earlier if wanted == self.ours else self.ours
+        both = None if self.portals is None or portals is None else tuple(sorted({*self.portals, *portals}))
+        return replace(self, ours=wanted, earlier=earlier, portals=both)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The settings of one section and portal, and what was asked for last."""
+
+    root: str
+    settings: Mapping[str, Kept]
+    asked: Wish | None = None
+
+
+def remember(name: str, root: str, seen: Seen, wish: Wish, state: str = STATE, gone: Collection[str] = ()) -> None:
+    """Keep what is there now, unless something is kept already. ``gone`` was brought back."""
+    if os.geteuid() != 0 and state == STATE:
+        raise StateError("What a section changes is kept in a folder of root's: run the task with become.")
+    with Store(state).lock("chamilo_settings", _LOCK_SECONDS):
+        known = recall(state)
+        old = known[name].settings if name in known else {}
+        settings = {key: one for key, one in old.items() if key not in gone}
+        for key, value in wish.values.items():
+            kept = settings.get(key)
+            settings[key] = kept.again(value, wish.portals) if kept else _kept(key, seen, value, wish.portals)
+        _write({**known, name: Memory(root, settings, wish)}, state)
+
+
+def recall(state: str = STATE) -> dict[str, Memory]:
+    """All that is kept, by the name of section and portal."""
+    path = os.path.join(state, FILE)
+    try:
+        with open(path, encoding="utf-8") as file:
+            known = json.load(file)
+        return {name: _memory(one) for name, one in known.items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise StateError(f"{path} is damaged: {problem}.") from problem
+
+
+def forget(name: str, state: str = STATE) -> None:
+    """It was brought back."""
+    with Store(state).lock("chamilo_settings", _LOCK_SECONDS):
+        known = recall(state)
+        known.pop(name, None)
+        _write(known, state)
+
+
+def way_back(kept: Mapping[str, Kept], seen: Seen) -> tuple[Plan, list[str]]:
+    """What leads back, and a sentence for each setting."""
+    delete: list[int] = []
+    update: list[Row] = []
+    overrides: dict[str, dict[str, str | None]] = {}
+    said: list[str] = []
+    for key, one in sorted(kept.items()):
+        setting = CATALOGUE[key]
+        rows = sorted((row for row in seen.rows if row.variable == setting.variable), key=lambda row: row.id)
+        now = View(setting, seen.portals, rows, seen.overrides)
+        before = View(setting, seen.portals, one.rows, {scope: {key: value} for scope, value in one.overrides.items()})
+        theirs = {portal for portal in one.told_of if not _is_ours(key, one, portal, now, before)}
+        for portal in one.told_of:
+            what = key if portal == MAIN else f"{key} of portal {portal}"
+            said.append(
+                f"{what} was changed by somebody else since; it stays as it is."
+                if portal in theirs
+                else f"{what} is {_shown(before, portal)} again."
+            )
+        if theirs == set(one.told_of):
+            continue
+        for row in rows:
+            old = _remembered(row, one, before)
+            asked = one.portals is None or row.portal in one.portals
+            if not asked or row.portal in theirs or not one.made(key, row.value):
+                continue
+            if old is None:
+                delete.append(row.id)
+            elif replace(old, id=row.id) != row:
+                update.append(replace(old, id=row.id))
+        for scope in dict.fromkeys([*seen.overrides, *one.overrides]):
+            if one.portals is not None and scope not in map(str, one.portals):
+                continue
+            there, wanted = seen.overrides.get(scope, {}).get(key), one.overrides.get(scope)
+            if there != wanted and (there is None or one.made(key, there)):
+                overrides.setdefault(scope, {})[key] = wanted
+    return Plan(tuple(delete), tuple(update), (), overrides, {}, [], [], False), said
+
+
+def _is_ours(key: str, one: Kept, portal: int, now: View, before: View) -> bool:
+    row = now.last(portal)
+    if row is None:  # as where the default was asked for, unless somebody removed a row
+        return before.last(portal) is None and one.made(key, now.effective(portal))
+    return one.made(key, row.value)
+
+
+def _remembered(row: Row, one: Kept, before: View) -> Row | None:
+    """The row that it was. A table that was read in again has other numbers."""
+    same_row = next((old for old in one.rows if (old.id, old.portal) == (row.id, row.portal)), None)
+    return same_row or before.last(row.portal)
+
+
+def _shown(before: View, portal: int) -> str:
+    if before.setting.secret:
+        return "hidden"
+    if before.last(portal) is None and before.overridden(portal) is None:
+        return "not set"
+    return repr(before.effective(portal))
+
+
+def _kept(key: str, seen: Seen, ours: str, portals: tuple[int, ...] | None) -> Kept:
+    rows = tuple(row for row in seen.rows if row.variable == CATALOGUE[key].variable)
+    overrides = {scope: values[key] for scope, values in seen.overrides.items() if key in values}
+    return Kept(rows, overrides, ours, portals=portals)
+
+
+def _memory(known: Mapping[str, Any]) -> Memory:
+    asked = Wish.from_json(known["asked"]) if known.get("asked") else None
+    portals = asked.portals if asked else None
+    return Memory(
+        known["root"],
+        {
+            key: Kept(
+                tuple(Row(**row) for row in one["rows"]),
+                dict(one["overrides"]),
+                one["ours"],
+                # A memory of an older version does not know these.
+                one.get("earlier"),
+                (None if one["portals"] is None else tuple(one["portals"])) if "portals" in one else portals,
+            )
+            for key, one in known["settings"].items()
+        },
+        asked,
+    )
+
+
+def _write(known: Mapping[str, Memory], state: str) -> None:
+    found = {
+        name: {
+            "root": one.root,
+            "settings": {key: asdict(kept) for key, kept in one.settings.items()},
+            "asked": one.asked.to_json() if one.asked else None,
+        }
+        for name, one in known.items()
+    }
+    replace_file(os.path.join(state, FILE), json.dumps(found))

@@ -1,0 +1,129 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The figures for Prometheus: its text format, and what they say of a host."""
+
+from __future__ import annotations
+
+import socketserver
+import ssl
+import subprocess
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _metrics as audit__metrics
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import FAIL, PASS, Finding
+
+AT = 1790000123.0
+
+
+@pytest.fixture
+def host(monkeypatch):
+    """``records``: what jobs wrote down, by file; ``banned``: address -> jails."""
+    host = SimpleNamespace(records={}, banned={}, jails=["chamilo-login"])
+    seen = {"headers_csp": Finding(PASS, ""), "https_hsts": Finding(FAIL, "")}
+    monkeypatch.setattr(audit__metrics, "observe", lambda _checks, _look: seen)
+    monkeypatch.setattr(audit__metrics.records, "read", lambda file: host.records.get(file, {}))
+    monkeypatch.setattr(audit__metrics.fail2ban, "running", lambda: [SimpleNamespace(name=name) for name in host.jails])
+    monkeypatch.setattr(audit__metrics.fail2ban, "banned", lambda: host.banned)
+    host.look = SimpleNamespace(doors={}, now=AT)
+    return host
+
+
+def figures(host):
+    text = audit__metrics.render("campus", host.look)
+    assert text.endswith("\n")
+    return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+
+
+def test_each_control_has_its_status(host):
+    assert (
+        figures(host).items()
+        >= {
+            'chamilo_control_status{site="campus",control="headers_csp",status="pass"}': "1",
+            'chamilo_control_status{site="campus",control="https_hsts",status="fail"}': "1",
+        }.items()
+    )
+
+
+def test_when_a_job_ran_is_told_to_the_second_and_how_it_ended(host):
+    host.records["backups.json"] = {"drill": {"at": AT, "ok": False}, "note": "no job"}
+    host.records["updates.json"] = {"watch": {"at": AT - 1, "ok": True}}
+    assert (
+        figures(host).items()
+        >= {
+            'chamilo_job_timestamp_seconds{site="campus",job="backups_drill"}': "1790000123",
+            'chamilo_job_timestamp_seconds{site="campus",job="updates_watch"}': "1790000122",
+            'chamilo_job_ok{site="campus",job="backups_drill"}': "0",
+            'chamilo_job_ok{site="campus",job="updates_watch"}': "1",
+        }.items()
+    )
+
+
+def test_bans_are_counted_by_jail_and_one_without_any_is_zero(host):
+    host.jails.append("sshd")
+    host.banned = {"203.0.113.7": ["chamilo-login"], "203.0.113.8": ["chamilo-login"]}
+    found = figures(host)
+    assert found['chamilo_bans{site="campus",jail="chamilo-login"}'] == "2"
+    assert found['chamilo_bans{site="campus",jail="sshd"}'] == "0"
+
+
+def test_a_fail2ban_that_gives_no_answer_has_no_figures(host, monkeypatch):
+    def silent():
+        raise Fail2banError("no answer")
+
+    monkeypatch.setattr(audit__metrics.fail2ban, "running", silent)
+    assert not [name for name in figures(host) if name.startswith("chamilo_bans")]
+
+
+@pytest.fixture
+def door(tmp_path):
+    """Something that speaks TLS with a certificate for 30 days. ``trust()``: be told to believe in it."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        + ["-days", "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:campus.test"]
+        + ["-keyout", str(key), "-out", str(certificate)],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.handle_error = lambda *_arguments: None  # a client that does not believe in it
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield SimpleNamespace(
+        address="127.0.0.1", port=server.server_address[1], name="campus.test", certificate=str(certificate)
+    )
+    server.shutdown()
+    server.server_close()
+
+
+DAYS = 'chamilo_certificate_days{site="campus"}'
+
+
+def test_the_days_of_the_served_certificate_are_counted(host, door, monkeypatch):
+    host.look = SimpleNamespace(doors={"https": door}, now=time.time())
+    assert figures(host)[DAYS] == "0", "nobody believes in it"
+    monkeypatch.setenv("SSL_CERT_FILE", door.certificate)
+    assert 29.9 < float(figures(host)[DAYS]) <= 30
+    host.look.now += 10 * 86400
+    assert 19.9 < float(figures(host)[DAYS]) <= 20
+    door.name = "other.test"
+    assert figures(host)[DAYS] == "0", "it is somebody else's"
+
+
+def test_a_name_is_explained_once_and_only_where_it_has_figures(host):
+    text = audit__metrics.render("campus", host.look)
+    assert text.count("# HELP chamilo_control_status ") == text.count("# TYPE chamilo_control_status gauge") == 1
+    assert "chamilo_job_ok" not in text and "chamilo_certificate_days" not in text
+
+
+def test_a_label_cannot_end_its_quotes(host):
+    host.records["backups.json"] = {'a"\\\n': {"at": AT, "ok": True}}
+    assert 'job="backups_a\\"\\\\\\n"' in audit__metrics.render("campus", host.look)

@@ -1,0 +1,536 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a drill looks at. That it restores for real is shown on real hosts."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import http.server
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup, key
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import drill as backups_drill
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.backup import Pair, Snapshot
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+
+KEY = "a key"
+
+
+@pytest.fixture
+def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
+    monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path))
+    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
+    made = Portal("campus", "campus.test", "/x", repository="/repository", offsite="rest:http://store/x")
+    Path(made.key_file).write_text(KEY)
+    return made
+
+
+def pair(run: str = "1", tree: str = "t", hours: float = 1) -> Pair:
+    at = time.time() - hours * 3600
+    return Pair(run, Snapshot("d1", tree, at, run, ()), Snapshot("f1", "f", at, run, ()))
+
+
+def attempt(portal: Portal, *pairs: Pair, identity: str = "known") -> backups_drill._Drill:
+    last = {"run": "1", "at": time.time(), "trees": ["t", "f"], "snapshots": ["d1", "f1"]}
+    memory = {"repositories": {"rest:http://store/x": "known"}, "last": last, "good": {}}
+    made = backups_drill._Drill(portal, memory, False)
+
+    class Place(backup.Repository):
+        def identity(self) -> str:
+            return identity
+
+        def unlock(self) -> None:
+            pass
+
+        def pairs(self) -> list[Pair]:
+            return list(pairs)
+
+    made.place = Place(portal, portal.offsite)  # no restic is needed here
+    return made
+
+
+def test_the_newest_backup_is_the_one_this_host_sent(portal: Portal) -> None:
+    assert attempt(portal, pair("0"), pair())._newest().run == "1"
+
+
+@pytest.mark.parametrize(
+    ("pairs", "identity", "words"),
+    [
+        ([], "known", "holds no complete backup"),
+        ([pair()], "other", "another repository"),
+        ([pair("0")], "known", "but this host made one at"),
+        ([pair(tree="old")], "known", "its content is another"),
+        ([pair(hours=30)], "known", "30 hours old"),
+        ([pair(hours=-400 * 24)], "known", "in the future"),
+    ],
+)
+def test_what_is_not_the_newest_is_refused(portal: Portal, pairs: list[Pair], identity: str, words: str) -> None:
+    with pytest.raises(BackupError, match=words):
+        attempt(portal, *pairs, identity=identity)._newest()
+
+
+def test_a_key_that_changed_is_refused(portal: Portal) -> None:
+    backups_portal.note(portal, "encrypted", True, "", salt="s", fingerprint=key.fingerprint(KEY, "s"))
+    attempt(portal, pair())._newest()
+    Path(portal.key_file).write_text("another")
+    with pytest.raises(BackupError, match="no longer the one"):
+        attempt(portal, pair())._newest()
+
+
+def test_no_drill_begins_without_room(portal: Portal) -> None:
+    with pytest.raises(BackupError, match="make room"):
+        attempt(portal)._room(1 << 60, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("change", "different"),
+    [
+        (lambda text: text, []),
+        (lambda text: text.replace("-- Host", "-- Another host"), []),
+        (lambda text: text.replace("(2)", "(3)"), ["user"]),
+        (lambda text: text.replace("INSERT INTO `course` VALUES (1);\n", ""), ["course"]),
+    ],
+)
+def test_dumps_are_compared_table_by_table(tmp_path: Path, change: Any, different: list[str]) -> None:
+    text = "".join(
+        f"DROP TABLE IF EXISTS `{name}`;\nCREATE TABLE `{name}` (\n  `id` int\n);\nLOCK TABLES `{name}` WRITE;\n"
+        f"INSERT INTO `{name}` VALUES ({number});\nUNLOCK TABLES;\n"
+        for number, name in ((1, "course"), (2, "user"))
+    )
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text(f"/*M!999999 */\n-- Host: localhost\n{text}")
+    other.write_text(change(f"-- Host: localhost\n{text}"))
+    found, wanted = backups_drill._tables(str(one)), backups_drill._tables(str(other))
+    assert [name for name in found if found[name] != wanted.get(name)] == different
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, tuple[int, str, str]]]:
+    answers: dict[str, tuple[int, str, str]] = {}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, location, body = answers.get(self.path, (404, "", ""))
+            self.send_response(status)
+            if location:
+                self.send_header("Location", location)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_arguments: Any) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as listening:
+        monkeypatch.setattr(backups_drill, "_PORT", listening.server_port)
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        yield answers
+        listening.shutdown()
+
+
+def test_a_login_page_is_known_when_it_is_seen(server: dict[str, tuple[int, str, str]]) -> None:
+    server["/login"] = (302, "https://campus.test/here", "")
+    server["/here"] = (200, "", '<input type="password">')
+    assert backups_drill._login_page("campus.test") == ""
+    server["/here"] = (200, "", "an empty shell")
+    assert "no login page" in backups_drill._login_page("campus.test")
+    server["/here"] = (500, "", "")
+    assert "answers 500" in backups_drill._login_page("campus.test")
+    server["/here"] = (302, "/login", "")
+    assert "leads nowhere" in backups_drill._login_page("campus.test")
+
+
+def test_the_restored_portal_asks_for_no_tls_of_its_database(tmp_path: Path) -> None:
+    """Its database, which speaks none, is behind a socket; the one in use is on another host and demands it."""
+    configured = """\
+doctrine:
+    dbal:
+        options:
+            # PDO::MYSQL_ATTR_SSL_CA
+            1009: /usr/local/share/chamilo-hardening/database.pem
+            1014: true
+            1002: "SET SESSION sql_mode = ''"
+            !php/const PDO::MYSQL_ATTR_SSL_CA: /etc/ssl/ca.pem
+            !php/const:Pdo\\Mysql::ATTR_SSL_VERIFY_SERVER_CERT: true
+            !php/const PDO::ATTR_TIMEOUT: 5
+"""
+    path = tmp_path / "config" / "packages" / "prod" / "zz.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(configured)
+    outside = tmp_path / "outside.yaml"
+    outside.write_text(configured)
+    (path.parent / "link.yaml").symlink_to(outside)
+    backups_drill._without_tls(str(tmp_path))
+    left = path.read_text().splitlines()
+    assert len(left) == 6 and "1002" in left[4] and "ATTR_TIMEOUT" in left[5]
+    assert outside.read_text() == configured
+
+
+def test_results_are_dated_and_a_hundred_are_kept(portal: Portal, tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "backups" / "drills"
+    folder.mkdir(parents=True)
+    for number in range(120):
+        (folder / f"campus-20260101T{number:06}Z.json").write_text("{}")
+    (folder / "campus-2-20260101T000000Z.json").write_text("of another portal")
+    backups_drill._write(portal, {"ok": True})
+    assert len(list(folder.iterdir())) == 101
+    newest = sorted(folder.glob("campus-????????T??????Z.json"))[-1]
+    assert json.loads(newest.read_text()) == {"ok": True}
+
+
+def test_who_owns_what_runs_in_a_dump_is_known(tmp_path: Path) -> None:
+    dump = tmp_path / "dump.sql"
+    dump.write_bytes(
+        b"/*!50013 DEFINER=`root`@`localhost` SQL SECURITY DEFINER */\n"
+        b"/*!50003 CREATE*/ /*!50017 DEFINER=`a``b`@`%`*/ /*!50003 TRIGGER `x` BEFORE INSERT ON `y` FOR EACH ROW\n"
+        b"CREATE DEFINER=`f`@`h` FUNCTION `doubled`(number INT) RETURNS int(11)\n"
+        b"/*!50106 CREATE*/ /*!50117 DEFINER=`e`@`h`*/ /*!50106 EVENT `nightly` ON SCHEDULE EVERY 1 DAY */ ;;\n"
+        b"INSERT INTO `course` VALUES (1,'DEFINER=`no`@`no`');\n"
+    )
+    assert backups_drill._definers(str(dump)) == {"`root`@`localhost`", "`a``b`@`%`", "`f`@`h`", "`e`@`h`"}
+
+
+def test_a_failure_is_told_where_the_disk_is_full(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    told: list[str] = []
+    monkeypatch.setattr(backup, "tell", lambda _portal, title, _text: told.append(title))
+    monkeypatch.setattr(backups_drill._Drill, "run", full)
+    monkeypatch.setattr(files, "replace_file", full)
+    with pytest.raises(OSError, match="No space"):
+        backups_drill.drill(portal)
+    assert told == ["The drill failed"]
+
+
+def test_whatever_breaks_a_drill_is_told(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_arguments: Any) -> None:
+        raise RecursionError
+
+    told: list[str] = []
+    monkeypatch.setattr(backup, "tell", lambda _portal, _title, text: told.append(text))
+    monkeypatch.setattr(backups_drill._Drill, "run", broken)
+    with pytest.raises(BackupError, match="RecursionError"):
+        backups_drill.drill(portal)
+    assert told == ["RecursionError"]
+
+
+def test_what_came_back_is_given_away_and_removed_however_deep_it_is(
+    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deep: Callable[[Path], None]
+) -> None:
+    """The web user may make folders in folders without end."""
+    (tmp_path / "scratch" / "files").mkdir(parents=True)
+    deep(tmp_path / "scratch" / "files")
+    (tmp_path / "scratch" / "files" / "link").symlink_to("/etc/hostname")
+    (tmp_path / "scratch" / "files" / "file").touch(0o640)
+    made = attempt(portal)
+    monkeypatch.setattr(backups_drill, "UID", os.getuid())
+    monkeypatch.setattr(backups_drill.pwd, "getpwuid", {}.__getitem__)
+    monkeypatch.setattr(backups_drill, "_end_all", lambda: None)
+    backups_drill._give(str(tmp_path / "scratch"))
+    here = os.stat(f"{tmp_path}/scratch/files{'/d' * 1100}")
+    assert (here.st_uid, here.st_mode & 0o777) == (os.getuid(), 0o700)
+    assert (tmp_path / "scratch" / "files" / "file").stat().st_mode & 0o777 == 0o640
+    made.memory["scratch"] = str(tmp_path / "scratch")
+    made._clear()
+    assert not (tmp_path / "scratch").exists()
+
+
+def test_nothing_that_takes_the_place_of_a_file_holds_up_the_comparison(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    path = tmp_path / "folder/film"
+    path.write_bytes(b"film")
+    saved = backups_drill.File(str(path), 4, path.stat().st_mtime)
+    assert backups_drill._used(saved) == backups_drill._digest(str(path)) == hashlib.sha256(b"film").hexdigest()
+    os.truncate(path, 1 << 40)
+    assert backups_drill._used(saved) == ""
+    path.unlink()
+    assert backups_drill._used(saved) == ""
+    os.mkfifo(path)
+    assert backups_drill._used(backups_drill.File(str(path), 0, path.stat().st_mtime)) == ""
+    path.unlink()
+    (tmp_path / "folder").rmdir()
+    (tmp_path / "folder").touch()
+    assert backups_drill._used(saved) == ""
+    (tmp_path / "folder").unlink()
+    (tmp_path / "folder").symlink_to("/dev")
+    zero = tmp_path / "folder/zero"
+    assert backups_drill._used(backups_drill.File(str(zero), 0, zero.stat().st_mtime)) == ""
+
+
+def test_a_file_that_is_changed_while_it_is_read_was_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "film"
+    path.write_bytes(b"film")
+    saved = backups_drill.File(str(path), 4, path.stat().st_mtime)
+    read = os.pread
+
+    def written(handle: int, size: int, start: int) -> bytes:
+        path.write_bytes(b"FILM")
+        return read(handle, size, start)
+
+    monkeypatch.setattr(os, "pread", written)
+    assert backups_drill._used(saved) == ""
+
+
+def test_what_the_restored_portal_says_is_read_from_where_it_was_written(
+    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It owns the folder: another file under that name would be shown to whoever is told."""
+    program = tmp_path / "php"
+    program.write_text(f"#!/bin/sh\necho broken; rm {tmp_path}/php.log; ln -s {tmp_path}/secret {tmp_path}/php.log\n")
+    program.chmod(0o755)
+    (tmp_path / "secret").write_text("a secret")
+    private = SimpleNamespace(prctl=lambda *_what: 0, unshare=lambda _what: 0)
+    monkeypatch.setattr(backups_drill.ctypes, "CDLL", lambda *_a, **_k: private)
+    monkeypatch.setattr(backups_drill, "_loopback", lambda: None)
+    monkeypatch.setattr(backups_drill, "_stranger", lambda network=False: [])
+    monkeypatch.setattr(backups_drill.shutil, "which", lambda *_a, **_k: str(program))
+    sessions: list[bool] = []
+    real = backups_drill.subprocess.Popen
+
+    def popen(*arguments: Any, **options: Any) -> Any:
+        sessions.append(options.get("start_new_session", False))
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(backups_drill.subprocess, "Popen", popen)
+    monkeypatch.setattr(backups_drill, "_PORT", 1)
+    assert (
+        backups_drill._in_private(portal, str(tmp_path), str(tmp_path / "mysql.sock")) == "it did not answer: broken\n"
+    )
+    assert sessions == [True]
+
+
+def test_uploads_on_another_disk_are_only_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "portal" / "var").mkdir(parents=True)
+    (tmp_path / "portal" / "var" / "upload").symlink_to(tmp_path / "disk")
+    (tmp_path / "larger").mkdir()
+    (tmp_path / "disk" / "resource").symlink_to(tmp_path / "larger")
+    there = Portal("campus", "campus.test", str(tmp_path / "portal"), repository="/repository")
+    made = backups_drill._Drill(there, {"last": {}, "good": {}}, False)
+    listed = {
+        "d1": [backups_drill.File("/database.sql", 7, 0)],
+        "f1": [
+            backups_drill.File(f"{tmp_path}/portal/index.php", 1, 0),
+            backups_drill.File(f"{tmp_path}/disk/film", 100, 0),
+            backups_drill.File(f"{tmp_path}/larger/film", 100, 0),
+            backups_drill.File("/srv/plugin/file", 20, 0),
+        ],
+    }
+    monkeypatch.setattr(made, "_files", listed.__getitem__)
+    dump, program, sample = made._list(pair())
+    assert (dump, program, [file.path for file in sample]) == (
+        7,
+        21,
+        [f"{tmp_path}/disk/film", f"{tmp_path}/larger/film"],
+    )
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(backup.Repository, "fetch", lambda _self, *words: ran.append(words))
+    made._fetch_files(pair(), str(tmp_path / "scratch"), [])
+    assert {f"--exclude={tmp_path}/{name}/*" for name in ("disk", "larger")} < set(ran[0])
+
+
+def test_a_release_that_came_after_the_backup_hinders_no_drill(
+    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is started is the portal in the backup, wherever that lay."""
+    there = replace(portal, root=str(tmp_path / "releases" / "8"))
+    made = attempt(there)
+    made.saved = "/www/releases/7"
+    monkeypatch.setattr(made, "_files", lambda _id: [backups_drill.File("/www/releases/7/var/upload/film", 100, 0)])
+    assert made._list(pair())[1] == 0
+    started: list[str] = []
+    monkeypatch.setattr(backups_drill, "_boot", lambda _portal, root, _socket: started.append(root) or "")
+    made._start(backups_drill.Server("/socket"), "/scratch")
+    assert started == ["/scratch/files/www/releases/7"]
+
+
+def test_what_is_started_does_not_go_by_what_is_in_use(portal: Portal, tmp_path: Path) -> None:
+    """Links with whole paths, as some tools lay them for what all releases share, lead to what came back."""
+    used, shared, system = (tmp_path / name for name in ("releases/8", "shared", "system"))
+    for folder in (used / "config", shared / "var", system):
+        folder.mkdir(parents=True)
+    (tmp_path / "current").symlink_to("releases/8")
+    (tmp_path / "old-name").symlink_to("shared")
+    made = attempt(replace(portal, root=str(tmp_path / "current")))
+    made.saved = f"{tmp_path}/releases/7"
+    tree = tmp_path / "scratch"
+    root, came = Path(f"{tree}{made.saved}"), Path(f"{tree}{shared}/var")
+    for folder in (root / "config", came / "upload"):
+        folder.mkdir(parents=True)
+    links = {
+        "var": (shared / "var", came),
+        "again": (tmp_path / "old-name/var", came),
+        "own": (tmp_path / "current/config", root / "config"),
+        "beside": ("../../shared/var", "../../shared/var"),
+        "php": (system, system),  # not in the backup
+    }
+    for name, (leads, _to) in links.items():
+        (root / name).symlink_to(leads)
+    made._turn_links(str(tree))
+    assert {name: os.readlink(root / name) for name in links} == {name: str(to) for name, (_leads, to) in links.items()}
+
+
+def test_links_are_turned_however_deep_they_lie(portal: Portal, tmp_path: Path) -> None:
+    made = attempt(portal)
+    tree = tmp_path / "scratch"
+    tree.mkdir()
+    (Path(f"{tree}{made.saved}") / "config").mkdir(parents=True)
+    here = os.open(tree, os.O_DIRECTORY)
+    for _level in range(1500):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_DIRECTORY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.symlink(f"{portal.folder}/config", "link", dir_fd=here)
+    made._turn_links(str(tree))
+    assert os.readlink("link", dir_fd=here) == f"{tree}{made.saved}/config"
+    os.close(here)
+
+
+def test_no_message_holds_the_statement_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be mailed."""
+    said = (
+        b"--------------\nINSERT INTO user VALUES ('anna')\n--------------\n\nERROR 1406 (22001) at line 2: Too long\n"
+    )
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_more: Any) -> Any:
+        commands.append(command)
+        return SimpleNamespace(returncode=1, stderr=said)
+
+    monkeypatch.setattr(backups_drill.subprocess, "run", run)
+    with pytest.raises(BackupError, match="^The dump could not be loaded: ERROR 1406 .22001. at line 2: Too long$"):
+        backups_drill.Server("/socket").ask("INSERT")
+    assert "--loose-skip-print-query-on-error" in commands[0]
+
+
+def test_whoever_runs_as_the_drills_account_is_seen_also_when_it_hides() -> None:
+    child = os.fork()
+    if not child:
+        ctypes.CDLL(None).prctl(4, 0)  # PR_SET_DUMPABLE: /proc shows it as root's
+        time.sleep(60)
+        os._exit(0)
+    try:
+        assert backups_drill._users(child) == {os.getuid()}
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_a_drill_does_not_end_that_of_another_portal(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def run(attempt: backups_drill._Drill) -> None:
+        ran.append(attempt.portal.site)
+        if attempt.portal.site == "campus":
+            with pytest.raises(backup.Busy, match="drill"):
+                backups_drill.drill(replace(portal, site="shop"))
+
+    monkeypatch.setattr(backups_drill, "_PATIENCE", 0)
+    monkeypatch.setattr(backups_drill._Drill, "run", run)
+    backups_drill.drill(portal)
+    backups_drill.drill(replace(portal, site="shop"))
+    assert ran == ["campus", "shop"]
+
+
+class Listed:
+    """A repository that only lists what is in it, and remembers how it was checked."""
+
+    def __init__(self, nodes: list[dict[str, Any]], size: int = 0) -> None:
+        self.listed = nodes
+        self.size = size
+        self.checked: list[str] = []
+
+    def nodes(self, _snapshot: str) -> list[dict[str, Any]]:
+        return self.listed
+
+    def run(self, *words: str) -> tuple[str, str]:
+        if words[0] == "check":
+            self.checked.append(words[-1])
+        return json.dumps({"total_size": self.size}), ""
+
+
+def listed(portal: Portal, nodes: list[dict[str, Any]], size: int = 0) -> tuple[backups_drill._Drill, Listed]:
+    """A drill on such a repository, and that."""
+    made, place = attempt(portal), Listed(nodes, size)
+    made.place = cast(backup.Repository, place)
+    return made, place
+
+
+def upload(number: int, size: int = 1000) -> dict[str, Any]:
+    path = f"/x/var/upload/{number:03}.txt"
+    return {"path": path, "type": "file", "size": size, "mtime": "2026-11-25T12:00:00.5Z"}
+
+
+def sampled(portal: Portal, run: str, nodes: list[dict[str, Any]]) -> list[str]:
+    return [file.path for file in listed(portal, nodes)[0]._list(pair(run))[2]]
+
+
+def test_the_sample_is_the_same_for_a_backup_and_another_for_the_next(portal: Portal) -> None:
+    nodes = [upload(number) for number in range(500)]
+    first = sampled(portal, "1", nodes)
+    assert first == sampled(portal, "1", nodes)
+    assert len(first) == len(set(first)) == 200 and set(first) <= {node["path"] for node in nodes}
+    assert set(sampled(portal, "2", nodes)) != set(first)
+    # From all of them, not from the first 200.
+    assert 40 < sum(path > "/x/var/upload/300.txt" for path in first) < 120
+
+
+def test_the_sample_is_bounded_in_bytes_and_holds_no_huge_file(portal: Portal) -> None:
+    large = 100 << 20
+    found = sampled(portal, "1", [upload(number, large) for number in range(500)])
+    assert len(found) == (1 << 30) // large
+    nodes = [upload(number, (200 << 20) + 1 if number % 2 else 10) for number in range(500)]
+    found = sampled(portal, "1", nodes)
+    assert len(found) == 200 and not {upload(number)["path"] for number in range(1, 500, 2)} & set(found)
+    program = {**upload(1, 77), "path": "/x/public/index.php"}
+    made, _place = listed(portal, [program, upload(2)])
+    assert made._list(pair())[1] == 77, "the program comes back whole and is no part of the sample"
+
+
+def test_a_name_that_cannot_be_asked_for_or_brought_back_is_left_out_of_the_sample_and_said(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """restic lists what is no UTF-8 with a sign for it, and finds nothing of that name."""
+    nodes = [upload(1, 0), {**upload(2, 0), "path": "/x/var/upload/caf\ufffd.txt"}]
+    nodes.append({**upload(3, 0), "path": f"/x/var/upload/{'d/' * 2000}003.txt"})  # in the scratch folder it is longer
+    made, _place = listed(portal, nodes)
+    _dump, _program, sample = made._list(pair())
+    assert [file.path for file in sample] == ["/x/var/upload/001.txt"]
+    (tmp_path / "files/x/var/upload").mkdir(parents=True)
+    (tmp_path / "files/x/var/upload/001.txt").touch()
+    monkeypatch.setattr(made.place, "fetch", lambda *_words: True, raising=False)
+    made._fetch_files(pair(), str(tmp_path), sample)
+    assert made.lines == [
+        "files whose paths are too long did not come back;",
+        "1 of its uploads came back, 0 compared with those in use, 1 changed since, 2 not tried because their names "
+        "are no UTF-8 or too long;",
+    ]
+
+
+def test_a_large_repository_is_read_part_by_part_in_turn(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backups_drill, "_READ_ALL", 100)
+    made, place = listed(portal, [], 250)
+    for _drill_number in range(4):
+        made._read()
+    assert place.checked == [f"--read-data-subset={part}/3" for part in (1, 2, 3, 1)]
+    assert "part 1 of 3" in made.lines[-1]
+    place.size = 100
+    made._read()
+    assert place.checked[-1] == "--read-data"

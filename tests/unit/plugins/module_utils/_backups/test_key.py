@@ -1,0 +1,89 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The key of the backups, and its copy on the controller."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup, portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import key as backups_key
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.key import Kept, fingerprint, keep_key
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+
+
+@pytest.fixture(autouse=True)
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the key lies."""
+    monkeypatch.setattr(portal, "CONFIGURATION", str(tmp_path / "etc"))
+    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(backups_key, "machine", lambda: "host")
+    (tmp_path / "etc").mkdir()
+    return tmp_path / "etc" / "backups-campus.key"
+
+
+def kept(given: str = "", controller: str = "controller", create: bool = True, check: bool = False) -> Kept:
+    return keep_key("campus", given, "s", controller, create, check)
+
+
+def noted(path: Path) -> dict[str, Any]:
+    entry: dict[str, Any] = json.loads((path.parents[1] / "state" / "backups.json").read_text())["encrypted"]
+    return entry
+
+
+def test_a_key_is_made_once_for_root_alone(path: Path) -> None:
+    first = kept()
+    assert first.changed and first.key == path.read_text().strip() and len(first.key) >= 40
+    assert path.stat().st_mode & 0o777 == 0o600
+    second = kept(first.key)
+    assert not second.changed and second.held and second.fingerprint == fingerprint(first.key, "s")
+    assert noted(path)["ok"] is True
+
+
+def test_a_key_that_is_there_is_never_replaced(path: Path) -> None:
+    kept("the first one")
+    with pytest.raises(BackupError, match="so it stays"):
+        kept("another one")
+    assert path.read_text() == "the first one\n"
+
+
+@pytest.mark.parametrize("left", [None, ""])
+def test_a_key_that_is_gone_is_brought_back_and_no_other_takes_its_place(path: Path, left: str | None) -> None:
+    kept("the first one")
+    path.unlink()
+    if left is not None:  # such as by a disk that was full
+        path.write_text(left)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(backup, "tell", lambda *_arguments: None)
+            backup._compare_key(portal.Portal("campus", "campus", ""))
+    for given, check in (("", False), ("another one", False), ("", True)):
+        with pytest.raises(BackupError) as told:
+            kept(given, check=check)
+        assert f"{path} is gone" in str(told.value)
+        assert (path.read_text() if path.exists() else None) == left
+    assert kept("the first one").changed
+    assert path.read_text() == "the first one\n"
+
+
+@pytest.mark.parametrize("controller", ["", "host"])
+def test_a_copy_on_the_host_itself_does_not_count(path: Path, controller: str) -> None:
+    assert kept("known", controller).held is False
+    assert noted(path)["ok"] is False
+
+
+def test_check_mode_makes_nothing(path: Path) -> None:
+    predicted = kept(check=True)
+    assert predicted.changed and predicted.due == ["backup", "drill"]
+    assert not path.exists() and not (path.parents[1] / "state").exists()
+
+
+def test_a_restore_makes_up_no_key(path: Path) -> None:
+    with pytest.raises(BackupError, match="chamilo_backups_password"):
+        kept(create=False)
+    assert not path.exists()

@@ -1,0 +1,49 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which portals are backed up, and what the host remembers of all of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(portal, "CONFIGURATION", str(tmp_path / "etc"))
+    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
+    (tmp_path / "etc").mkdir()
+    return tmp_path
+
+
+def test_a_portal_must_be_named_where_there_are_several(folders: Path) -> None:
+    with pytest.raises(BackupError, match="Known: none"):
+        portal.chosen("")
+    for site in ("one", "two"):
+        (folders / "etc" / f"backups-{site}.json").write_text(
+            json.dumps({"site": site, "domain": f"{site}.test", "root": "/x"})
+        )
+    with pytest.raises(BackupError, match="--site one or --site two"):
+        portal.chosen("")
+    assert portal.chosen("two.test").site == "two"
+
+
+def test_the_audit_sees_the_worst_of_all_portals(folders: Path) -> None:
+    for site in ("one", "two"):
+        (folders / "etc" / f"backups-{site}.json").write_text(
+            json.dumps({"site": site, "domain": f"{site}.test", "root": "/x"})
+        )
+    one, two = portal.portals()
+    portal.note(one, "database", False, "broken")
+    portal.note(two, "database", True, "fine")
+    entry = json.loads((folders / "state" / "backups.json").read_text())["database"]
+    assert (entry["ok"], entry["detail"], entry["site"]) == (False, "broken", "one")
+    portal.note(one, "database", True, "fine again")
+    assert json.loads((folders / "state" / "backups.json").read_text())["database"]["ok"] is True

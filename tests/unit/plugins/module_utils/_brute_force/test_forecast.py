@@ -1,0 +1,318 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import time
+import tracemalloc
+
+import pytest
+import yaml
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import forecast as brute_force_forecast
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import (
+    BANS,
+    REFUSED,
+    Log,
+    Rules,
+    forecast,
+)
+
+NOW = 1_795_600_000.0
+ALL = frozenset({BANS, *REFUSED})
+
+
+def line(address, ago, request="POST /login_json HTTP/1.1", status=401, agent="Firefox", user="-"):
+    date = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(NOW - ago))
+    return f'{address} - {user} [{date}] "{request}" {status} 43 "-" "{agent}"\n'
+
+
+def look(tmp_path, *lines, rules=None, form="", **bounds):
+    file = tmp_path / "access.log"
+    file.write_bytes("".join(lines).encode())
+    os.utime(file, (NOW, NOW))
+    return forecast([Log(str(file), form)], rules or Rules(ALL), NOW, **bounds)
+
+
+def met(told):
+    return {each["address"]: each["times"] for each in told["shut_out"]}
+
+
+def test_whom_it_would_have_met_how_often_and_whether_that_is_a_school(tmp_path):
+    school = [line("10.1.2.3", 9000 - turn, agent=f"browser {turn % 7}") for turn in range(6)]
+    school += [line("10.1.2.3", 5000 - turn, agent=f"browser {turn}") for turn in range(5)]
+    school += [line("10.1.2.3", 4000 - turn, status=200) for turn in range(4)]
+    attacker = [line("203.0.113.7", 3000 - turn, "POST /api/authentication_token HTTP/2.0") for turn in range(200)]
+    told = look(tmp_path, *school, *attacker, line("198.51.100.4", 10), line("198.51.100.4", 9, status=200))
+    assert met(told) == {"10.1.2.3": 2, "203.0.113.7": 1}
+    assert told["shut_out"][0] == {
+        "address": "10.1.2.3", "times": 2, "failed": 11, "good": 4, "browsers": 7, "gateway": True,
+    }  # fmt: skip
+    assert not told["shut_out"][1]["gateway"]
+    said = " ".join(told["said"])
+    assert "would have met 2 addresses, 3 times: 10.1.2.3 2 times (11 failed and 4 good logins, 7 browsers)" in said
+    assert "203.0.113.7 once (200 failed and 0 good logins, 1 browser)" in said
+    assert "Several people share 10.1.2.3: likely the gateway of a school." in said
+    assert "Read: 217 lines of" in said and told["whole"]
+
+
+def test_only_what_is_not_in_force_yet_counts(tmp_path):
+    lines = [line("203.0.113.7", 20)] * 5 + [line("203.0.113.9", 10, "GET /.git/config HTTP/1.1", 200)]
+    assert look(tmp_path, *lines, rules=Rules(frozenset({"https_hsts"}))) == {}
+    told = look(tmp_path, *lines, rules=Rules(frozenset({BANS})))
+    assert met(told) and told["refused"] == [] and "refused" not in " ".join(told["said"])
+    told = look(tmp_path, *lines, rules=Rules(frozenset({"permissions_docroot"})))
+    assert not met(told) and "Shutting out" not in " ".join(told["said"])
+    assert told["refused"] == [
+        {"control": "permissions_docroot", "requests": 1, "addresses": 1, "most": ["203.0.113.9"]}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("control", "path"),
+    [
+        ("updates_installer", "/main/install/index.php?x=1"),
+        ("updates_installer", "/%6dain/Install/"),
+        ("updates_installer", "https://campus.test/check.php"),
+        ("permissions_docroot", "/.env"),
+        ("permissions_docroot", "/a/%2egit/config"),
+        ("permissions_docroot", "/documentation/changelog.html"),
+        ("permissions_docroot", "/main/template/default/x.tpl"),
+        ("permissions_docroot", "/backup.sql.gz"),
+        ("uploads_no_exec", "/build/shell.php"),
+        ("uploads_no_exec", "/main/upload/x.phtml"),
+        ("uploads_no_exec", "/themes/x.PHP7/info"),
+        ("", "/main/lp/lp_controller.php?cidReq=A"),
+        ("updates_installer", "/plugin/Pens/pens.php?package-url=x"),
+        ("", "/plugin/bbb/start.php/x"),
+        ("", "/index.php/login"),
+        ("", "/.well-known/acme-challenge/x"),
+        ("", "/r/document/files/a%20b.pdf"),
+        ("", "/build/app.js?v=.php"),
+    ],
+)
+def test_what_would_have_been_refused(tmp_path, control, path):
+    told = look(tmp_path, line("198.51.100.4", 10, f"GET {path} HTTP/1.1", 200))
+    assert [each["control"] for each in told["refused"]] == ([control] if control else [])
+    told = look(tmp_path, line("198.51.100.4", 10, f"GET {path} HTTP/1.1", 404))
+    assert told["refused"] == [], "what was never answered is no loss"
+
+
+def test_what_the_role_updates_closes_is_known(tmp_path, pytestconfig):
+    closed = yaml.safe_load((pytestconfig.rootpath / "roles/updates/vars/main.yml").read_text())
+    paths = [path.replace("\\", "") for path in closed["_chamilo_updates_exploited"]]
+    paths += closed["_chamilo_updates_installer"].replace("\\", "").split("|")
+    told = look(tmp_path, *[line("198.51.100.4", 10, f"GET /{path} HTTP/1.1", 200) for path in paths])
+    assert [(each["control"], each["requests"]) for each in told["refused"]] == [("updates_installer", len(paths))]
+
+
+def test_a_request_for_a_refused_page_says_which(tmp_path):
+    told = look(tmp_path, *[line("198.51.100.4", 10, "GET /check.php HTTP/1.1", 200)] * 3)
+    assert (
+        "3 requests of 1 address would have been refused by updates_installer, such as /check.php: 198.51.100.4."
+        in told["said"]
+    )
+
+
+def test_it_counts_what_the_filter_of_the_role_counts(pytestconfig):
+    """The role's own samples, which fail2ban proves: the same lines, the same addresses."""
+    import jinja2
+
+    template = pytestconfig.rootpath / "roles/brute_force/templates/samples.yml.j2"
+    for formats in ([""], ["vhost_combined"]):
+        environment = jinja2.Environment(trim_blocks=True)
+        environment.filters["to_json"] = __import__("json").dumps
+        text = environment.from_string(template.read_text()).render(
+            chamilo_domain="campus.test",
+            _chamilo_brute_force_formats=formats,
+            _chamilo_common_site={"serving": [1]},
+        )
+        samples = yaml.safe_load(text)
+        rules = Rules(frozenset({BANS}), names=("campus.test",))
+        for sample in samples["match"]:
+            reading, visitors = brute_force_forecast._Reading(), {}
+            brute_force_forecast._Look(rules, [], 0, visitors, reading).at([sample["line"].encode()])
+            seen = [address for address, one in brute_force_forecast._people(visitors).items() if one.failures]
+            assert seen == [sample["address"].replace("::ffff:", "")], sample["line"]
+        for sample in samples["no_match"]:
+            reading, visitors = brute_force_forecast._Reading(), {}
+            brute_force_forecast._Look(rules, [], 0, visitors, reading).at([sample.encode()])
+            assert not [one for one in visitors.values() if one.failures], sample
+
+
+def test_it_counts_the_failures_that_real_servers_wrote(pytestconfig):
+    files = sorted((pytestconfig.rootpath / "tests/unit/fixtures/logins").glob("*-*.json"))
+    assert len(files) == 4
+    rules = Rules(frozenset({BANS}), names=("campus.test",))
+    for file in files:
+        for each in json.loads(file.read_text()):
+            visitors = {}
+            brute_force_forecast._Look(rules, [], 0, visitors, brute_force_forecast._Reading()).at(
+                [each["line"].encode()]
+            )
+            seen = [address for address, one in brute_force_forecast._people(visitors).items() if one.failures]
+            assert seen == [address.replace("::ffff:", "") for address in [each["address"]] if address], each
+
+
+def test_forged_lines_meet_nobody_else(tmp_path):
+    forged = line("198.51.100.77", 10).strip().replace('"', '\\"')
+    mine = [
+        line("203.0.113.7", 10, agent=forged),
+        line("203.0.113.7", 10, user=forged),
+        line("203.0.113.7", 10, f"POST /login_json?{forged.replace(' ', '%20')} HTTP/1.1"),
+        line("203.0.113.7", 10, forged, 400),
+        f"x{line('198.51.100.77', 10)}",
+        f" {line('198.51.100.77', 10)}",
+        line("198.51.100.77, 203.0.113.7", 10),
+        line("999.1.1.1", 10),
+        "\n",
+        "\x00\xff \\\n",
+    ]
+    told = look(tmp_path, *(mine * 5))
+    assert met(told) == {"203.0.113.7": 1} and told["shut_out"][0]["failed"] == 15
+
+
+def test_friends_are_spared_and_the_same_address_is_one(tmp_path):
+    lines = [line("10.0.0.9", 10), line("::ffff:203.0.113.7", 10), line("203.0.113.7", 9)] * 3
+    assert met(look(tmp_path, *lines, rules=Rules(ALL, spared=("10.0.0.0/8", "nonsense")))) == {"203.0.113.7": 1}
+    assert met(look(tmp_path, *lines, rules=Rules(ALL, attempts=3))) == {"10.0.0.9": 1, "203.0.113.7": 1}
+
+
+def test_a_shared_log_counts_for_this_portal_alone(tmp_path):
+    lines = [f"campus.test:443 {line('203.0.113.7', 10)}", f"shop.test:443 {line('203.0.113.8', 10)}"] * 5
+    told = look(tmp_path, *lines, rules=Rules(ALL, names=("campus.test",)), form="vhost_combined")
+    assert met(told) == {"203.0.113.7": 1}
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ([0, 1, 2, 3], 0),
+        ([0, 1, 2, 3, 4], 1),
+        ([0, 1, 2, 3, 4, 5, 900, 903, 904, 905, 906, 907, 908], 2),
+        ([0, 1, 2, 3, 604], 0),
+        ([0, 200, 400, 600, 800], 0),
+        ([0, 100, 200, 300, 400], 1),
+    ],
+)
+def test_bans_are_counted_as_fail2ban_counts(times, expected):
+    assert brute_force_forecast.bans(times, Rules(ALL, find_seconds=600)) == expected
+
+
+def test_rotated_and_packed_logs_of_the_week_are_read_too(tmp_path):
+    old = tmp_path / "access.log.2.gz"
+    old.write_bytes(gzip.compress("".join(line("203.0.113.7", 3 * 86400 - turn) for turn in range(5)).encode()))
+    os.utime(old, (NOW - 2 * 86400, NOW - 2 * 86400))
+    (tmp_path / "access.log.1").write_text("".join(line("203.0.113.7", 86400 - turn) for turn in range(5)))
+    os.utime(tmp_path / "access.log.1", (NOW - 3600, NOW - 3600))
+    ancient = tmp_path / "access.log.3.gz"
+    ancient.write_bytes(b"no gzip at all")
+    os.utime(ancient, (NOW - 9 * 86400, NOW - 9 * 86400))
+    (tmp_path / "access.log.old").write_text("x")
+    told = look(tmp_path, line("203.0.113.8", 8 * 86400) * 5, line("203.0.113.7", 1))
+    assert met(told) == {"203.0.113.7": 2} and told["lines"] == 16 and told["whole"]
+    packed = gzip.compress(os.urandom(5000))
+    (tmp_path / "access.log.4.gz").write_bytes(packed[:2000] + packed[-4:])
+    told = look(tmp_path, line("203.0.113.7", 1))
+    assert not told["whole"] and "access.log.4.gz cannot be read to its end" in " ".join(told["said"])
+    (tmp_path / "access.log.4.gz").write_bytes(b"\xff" * 50)
+    told = look(tmp_path, line("203.0.113.7", 1))
+    assert met(told) and "access.log.4.gz is too long" in " ".join(told["said"])
+
+
+def test_what_is_too_long_is_read_from_its_newest_part(tmp_path):
+    lines = [line(f"10.0.{turn // 100}.{turn % 100}", 5000 - turn) for turn in range(1000)] + [
+        line("203.0.113.7", 9)
+    ] * 5
+    told = look(tmp_path, *lines, most_bytes=2000)
+    assert met(told) == {"203.0.113.7": 1} and not told["whole"]
+    assert "There is more, which would have taken too long." in " ".join(told["said"])
+    told = look(tmp_path, *lines, most_seconds=-1)
+    assert not told["whole"]
+
+
+def test_memory_is_bounded_by_addresses(tmp_path, monkeypatch):
+    monkeypatch.setattr(brute_force_forecast, "MOST_ADDRESSES", 3)
+    told = look(tmp_path, *[line(f"10.0.0.{turn}", 100 - turn) for turn in range(9)])
+    assert not told["whole"] and "More than 3 addresses" in " ".join(told["said"])
+
+
+def test_long_paths_that_never_come_twice_are_not_kept(tmp_path):
+    def paths(length):
+        return [line("203.0.113.7", 100, f"GET /{turn}{'a' * length} HTTP/1.1", 404) for turn in range(1500)]
+
+    def peak(*lines):
+        file = tmp_path / "access.log"
+        file.write_text("".join(lines))
+        os.utime(file, (NOW, NOW))
+        tracemalloc.start()
+        try:
+            assert forecast([Log(str(file))], Rules(ALL), NOW)["lines"] == 1500
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    # The log is looked at in pieces of a megabyte, so it is at most a few of these.
+    assert peak(*paths(8000)) - peak(*paths(8)) < 6 << 20
+
+
+def test_memory_is_bounded_by_failures(tmp_path, monkeypatch):
+    monkeypatch.setattr(brute_force_forecast, "MOST_FAILURES", 6)
+    told = look(tmp_path, *[line("203.0.113.7", 100 - turn) for turn in range(6)])
+    assert told["whole"] and met(told) == {"203.0.113.7": 1}
+    told = look(tmp_path, *[line("203.0.113.7", 100 - turn) for turn in range(7)])
+    assert not told["whole"] and "More than 6 logins failed; only the first ones count here." in " ".join(told["said"])
+    assert met(told) == {"203.0.113.7": 1} and told["shut_out"][0]["failed"] == 7
+
+
+@pytest.mark.parametrize("ban", [1, 40, -1])
+def test_of_many_failures_in_one_second_enough_are_kept(tmp_path, ban):
+    """What is forgotten changes no ban."""
+    dice = random.Random(ban)
+    rules = Rules(ALL, attempts=3, find_seconds=10, ban_seconds=ban)
+    for _round in range(50):
+        times = sorted(int(NOW) - dice.randrange(150) for _ in range(200))
+        reading, visitors = brute_force_forecast._Reading(), {}
+        view = brute_force_forecast._Look(rules, [], 0, visitors, reading)
+        view.at([line("203.0.113.7", NOW - moment).encode() for moment in times])
+        (visitor,) = visitors.values()
+        assert visitor.failed == 200 > len(visitor.failures)
+        assert brute_force_forecast.bans(visitor.failures, rules) == brute_force_forecast.bans(times, rules)
+
+
+def test_of_many_browsers_twenty_are_kept(tmp_path):
+    lines = [
+        line(address, 100, agent=f"{turn}") for turn in range(15) for address in ("203.0.113.7", "::ffff:203.0.113.7")
+    ]
+    lines += [line("203.0.113.8", 100, agent=f"{turn}") for turn in range(30)]
+    lines += [line("::ffff:203.0.113.8", 100, agent=f"{turn}") for turn in range(40, 70)]
+    told = look(tmp_path, *lines)
+    assert {each["address"]: each["browsers"] for each in told["shut_out"]} == {"203.0.113.7": 15, "203.0.113.8": 20}
+
+
+def test_what_is_no_address_is_no_visitor(tmp_path):
+    told = look(tmp_path, *[line("2001:db8:" + "0" * 60, 10)] * 5)
+    assert met(told) == {}
+
+
+def test_a_log_that_is_not_there_or_cannot_be_read_is_named(tmp_path, nobody):
+    gone = str(tmp_path / "gone.log")
+    assert forecast([Log(gone)], Rules(ALL), NOW)["said"] == [f"There is no access log of the last 7 days: {gone}."]
+    assert "No access log of the portal is known" in forecast([], Rules(ALL), NOW)["said"][0]
+    told = forecast([Log("/x.log", "json")], Rules(ALL), NOW)
+    assert "/x.log is written in the form json, which is not understood." in told["said"] and not told["whole"]
+    os.mkfifo(tmp_path / "pipe.log.1")
+    assert "There is no" in forecast([Log(str(tmp_path / "pipe.log"))], Rules(ALL), NOW)["said"][0]
+    file = tmp_path / "access.log"
+    file.write_text(line("203.0.113.7", 1))
+    os.utime(file, (NOW, NOW))
+    file.chmod(0o600)
+    tmp_path.chmod(0o755)
+    with nobody():
+        told = forecast([Log(str(file))], Rules(ALL), NOW)
+    assert told["said"] == [f"{file} cannot be read: Permission denied."] and not told["whole"]

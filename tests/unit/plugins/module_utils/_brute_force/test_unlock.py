@@ -1,0 +1,254 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import contextlib
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import unlock
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.unlock import UnlockError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import main as program_main
+
+SITE = Site("campus.test", "/var/www/chamilo", php=Php(user="nobody"))
+ADMIN = {"id": "1", "username": "admin", "email": "a@x.test", "roles": 'a:1:{i:0;s:10:"ROLE_ADMIN";}', "active": "0"}
+LOCKED = {**ADMIN, "failures": "6", "last": "2026-11-25 10:00:00", "addresses": "203.0.113.7 203.0.113.8"}
+SWITCHED_OFF = {**ADMIN, "username": "old", "failures": "0", "last": None, "addresses": None}
+
+
+@pytest.fixture
+def host(monkeypatch):
+    """A host with one portal. ``asked``: its database, which answers ``rows``; ``done``: what was done."""
+    host = SimpleNamespace(
+        rows=[LOCKED],
+        limit="5",
+        bans={"203.0.113.7": ["chamilo"], "2001:db8::7": ["chamilo", "sshd"]},
+        asked=[],
+        done=[],
+    )
+
+    class Reader:
+        account = None
+
+        @classmethod
+        def of_site(cls, site):
+            return cls()
+
+        def query(self, sql, params=()):
+            host.asked.append(sql)
+            name = params[0] if params else ""
+            return [row for row in host.rows if not name or row["username"] == name]
+
+        def settings(self):
+            return {"security.login_max_attempt_before_blocking_account": host.limit}
+
+    @contextlib.contextmanager
+    def writing(account):
+        yield lambda sql, params: host.done.append((sql.split(" WHERE")[0], params))
+
+    monkeypatch.setattr(unlock, "Reader", Reader)
+    monkeypatch.setattr(unlock, "writing", writing)
+    monkeypatch.setattr(unlock, "sites", lambda: [SITE])
+    monkeypatch.setattr(unlock, "_forget_captchas", lambda site: host.done.append("captchas") or "forgotten")
+    monkeypatch.setattr(unlock.fail2ban, "banned", lambda: host.bans)
+    monkeypatch.setattr(unlock.fail2ban, "unban", lambda address: host.done.append(address))
+    return host
+
+
+def test_without_a_target_it_shows_all_and_does_nothing(host):
+    host.rows.append(SWITCHED_OFF)
+    said = list(unlock.look("").told())
+    assert said == [
+        "admin (administrator, a@x.test) of campus.test is locked: 6 failed logins, the last at 2026-11-25 10:00:00, "
+        "from 203.0.113.7 203.0.113.8.",
+        "2001:db8::7 is shut out by chamilo, sshd.",
+        "203.0.113.7 is shut out by chamilo.",
+    ]
+    assert host.done == []
+
+
+def test_a_locked_account_comes_back(host):
+    todo = unlock.look("admin")
+    assert "is locked" in next(iter(todo.told()))
+    said = list(todo.act())
+    assert host.done == [("UPDATE user SET active = 1", (1,)), "captchas"]
+    assert said[0] == "admin of campus.test is active again."
+    assert said[-1].startswith("Log in soon")
+
+
+def test_an_attack_of_last_summer_locks_today(host):
+    unlock.look("admin")
+    unlock.look("")
+    named, listed = host.asked
+    assert "INTERVAL" not in named, "whoever gives the name is helped, however long ago it was"
+    assert "INTERVAL 400 DAY" in listed
+
+
+def test_an_account_that_a_person_switched_off_stays_off(host):
+    host.rows = [SWITCHED_OFF]
+    todo = unlock.look("old")
+    assert not todo.acts
+    assert "switched off, but not by failed logins" in next(iter(todo.told()))
+
+
+@pytest.mark.parametrize(
+    ("limit", "failures", "attacked"), [("5", "3", True), ("5", "2", False), ("1", "1", True), ("0", "2", False)]
+)
+def test_how_many_failures_are_an_attack(host, limit, failures, attacked):
+    """Not since the last login: a right password for a locked account counts as one."""
+    host.limit, host.rows = limit, [{**LOCKED, "failures": failures}]
+    assert unlock.look("admin").acts is attacked
+
+
+def test_an_account_that_waits_for_its_captcha_is_not_locked_but_helped(host):
+    host.rows = [{**LOCKED, "active": "1"}]
+    todo = unlock.look("admin")
+    assert todo.acts
+    list(todo.act())
+    assert host.done == ["captchas"]
+
+
+@pytest.mark.parametrize(("target", "jails"), [("203.0.113.7", 1), ("::ffff:203.0.113.7", 1), ("2001:DB8:0::7", 2)])
+def test_an_address_comes_back_in_whatever_form(host, target, jails):
+    todo = unlock.look(target)
+    assert [len(one) for one in todo.bans.values()] == [jails]
+    list(todo.act())
+    assert host.done == list(todo.bans)
+
+
+@pytest.mark.parametrize("target", ["nobody", "192.0.2.1"])
+def test_somebody_who_is_not_locked(host, target):
+    todo = unlock.look(target)
+    assert list(todo.told()) == [f"{target} is neither locked nor shut out."]
+    assert not todo.acts
+
+
+def test_accounts_come_back_when_fail2ban_is_dead(host, monkeypatch):
+    def dead():
+        raise Fail2banError("no answer")
+
+    monkeypatch.setattr(unlock.fail2ban, "banned", dead)
+    todo = unlock.look("admin")
+    assert next(iter(todo.told())) == "no answer."
+    assert todo.acts
+
+
+def test_a_dead_database_is_said(host, monkeypatch):
+    def refuse(site):
+        raise DatabaseError("no server")
+
+    monkeypatch.setattr(unlock.Reader, "of_site", refuse)
+    with pytest.raises(UnlockError, match="no server"):
+        unlock.look("admin")
+
+
+def test_the_portals_are_those_that_were_written_down(tmp_path, monkeypatch):
+    (tmp_path / "campus.json").write_text(json.dumps({"domain": "campus.test", "root": "/var/www/chamilo"}))
+    monkeypatch.setattr(unlock, "discover", lambda *known: known)
+    assert unlock.sites(f"{tmp_path}/*.json") == [("campus.test", "/var/www/chamilo")]
+
+
+def test_a_portal_that_nobody_wrote_down_is_found(tmp_path, monkeypatch):
+    it = SimpleNamespace(root="/var/www/chamilo", problems=())
+    monkeypatch.setattr(unlock, "discover", lambda domain: it)
+    assert unlock.sites(f"{tmp_path}/*.json") == [it]
+    it.root, it.problems = "", ("Several Chamilo portals are on this host.",)
+    with pytest.raises(UnlockError, match="No portal is known here.*Several Chamilo portals"):
+        unlock.sites(f"{tmp_path}/*.json")
+
+
+def test_a_name_harms_no_terminal(host):
+    host.rows = [{**LOCKED, "username": "\x1b[2Jadmin", "email": "a\n@x.test"}]
+    (said,) = [line for line in unlock.look("\x1b[2Jadmin").told() if "locked" in line]
+    assert said.startswith(r"\x1b[2Jadmin (administrator, a\n@x.test) of")
+
+
+class TestConsole:
+    @pytest.fixture(autouse=True)
+    def php(self, monkeypatch):
+        self.ran = []
+        self.code = 0
+
+        def run(words, **options):
+            self.ran.append((words, options))
+            return SimpleNamespace(returncode=self.code, stdout=b"it broke")
+
+        monkeypatch.setattr(unlock.subprocess, "run", run)
+        monkeypatch.setattr(unlock.shutil, "which", lambda name: "/usr/bin/php")
+
+    def test_the_application_runs_as_the_web_user(self):
+        assert "forgotten" in unlock._forget_captchas(SITE)
+        words, options = self.ran[0]
+        assert words[:4] == ["/usr/bin/php", "bin/console", "cache:pool:clear", "cache.app"]
+        assert options["cwd"] == SITE.root
+        assert options["user"] == 65534
+        assert options["start_new_session"], "it could type into our terminal"
+
+    def test_it_never_runs_as_root(self):
+        with pytest.raises(UnlockError, match="not started as root"):
+            unlock._forget_captchas(Site("campus.test", "/x", php=Php(user="root")))
+        assert self.ran == []
+
+    def test_what_it_says_is_shown_as_text(self, monkeypatch):
+        done = SimpleNamespace(returncode=1, stdout=b"\x1b[2Jall is well")
+        monkeypatch.setattr(unlock.subprocess, "run", lambda words, **options: done)
+        with pytest.raises(UnlockError, match=r"said: \\x1b\[2Jall is well"):
+            unlock._forget_captchas(SITE)
+
+    def test_a_failure_is_said(self):
+        self.code = 1
+        with pytest.raises(UnlockError, match="it broke"):
+            unlock._forget_captchas(SITE)
+
+    def test_without_php_the_counters_run_out(self, monkeypatch):
+        monkeypatch.setattr(unlock.shutil, "which", lambda name: None)
+        assert "run out by themselves" in unlock._forget_captchas(SITE)
+
+
+class TestProgram:
+    """The command of the program."""
+
+    @pytest.fixture(autouse=True)
+    def root(self, monkeypatch, host):
+        monkeypatch.setattr(program_main.os, "geteuid", lambda: 0)
+        monkeypatch.setattr(program_main.syslog, "syslog", lambda *said: None)
+        monkeypatch.setattr(program_main.sys.stdin, "isatty", lambda: False, raising=False)
+
+    def test_it_lists_before_it_acts(self, capsys, host):
+        assert program_main.main(["unlock", "admin"]) == 0
+        said = capsys.readouterr().out.splitlines()
+        assert "is locked" in said[0]
+        assert said[2] == "unlock admin: admin of campus.test is active again."
+
+    def test_without_a_target_it_lists(self, capsys, host):
+        assert program_main.main(["unlock"]) == 0
+        assert host.done == []
+
+    def test_nothing_to_unlock_is_a_failure(self, capsys, host):
+        assert program_main.main(["unlock", "nobody"]) == 1
+        assert "neither locked nor shut out" in capsys.readouterr().out
+
+    def test_a_person_is_asked(self, monkeypatch, capsys, host):
+        monkeypatch.setattr(program_main.sys, "stdin", SimpleNamespace(isatty=lambda: True))
+        monkeypatch.setattr("builtins.input", lambda question: "n")
+        assert program_main.main(["unlock", "admin"]) == 1
+        assert host.done == []
+        assert program_main.main(["unlock", "admin", "--yes"]) == 0
+        assert host.done
+
+    def test_its_other_name(self, monkeypatch, capsys, host):
+        monkeypatch.setattr(program_main.sys, "argv", ["/usr/local/sbin/chamilo-unlock", "admin"])
+        assert program_main.main() == 0
+        assert host.done
+
+    def test_root_only(self, monkeypatch, capsys, host):
+        monkeypatch.setattr(program_main.os, "geteuid", lambda: 1000)
+        assert program_main.main(["unlock", "admin"]) == 2
+        assert host.done == []

@@ -1,0 +1,242 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files replaced whole, through directories nobody else can turn, and the state that is replaced whole too."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
+    ABSENT,
+    Busy,
+    Item,
+    StateError,
+    Store,
+    Tree,
+    file_item,
+)
+
+ME = (os.geteuid(), os.getegid())
+
+
+def test_a_file_is_seen_with_content_owner_and_mode(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"old\xff")
+    path.chmod(0o640)
+    with Tree() as tree:
+        seen = tree.look(str(path))
+    assert seen.same(file_item(b"old\xff", *ME, 0o640))
+    assert not seen.same(file_item(b"old\xff", *ME, 0o644))
+    assert not seen.same(file_item(b"other", *ME, 0o640))
+    assert seen.data == b"old\xff"
+
+
+def test_what_is_not_there_is_absent_even_below_what_is_not_there(tmp_path: Path) -> None:
+    with Tree() as tree:
+        assert tree.look(str(tmp_path / "a/b/c")) == ABSENT
+        assert tree.missing_parents(str(tmp_path / "a/b/c")) == [str(tmp_path / "a"), str(tmp_path / "a/b")]
+
+
+def test_a_directory_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
+    with Tree() as tree, pytest.raises(StateError, match="neither a file nor a link"):
+        tree.look(str(tmp_path))
+
+
+def test_a_fifo_that_takes_the_place_of_a_file_at_the_last_moment_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x").write_text("x")
+    real = os.stat
+
+    def exchanged(*args: Any, **options: Any) -> os.stat_result:
+        info = real(*args, **options)
+        if stat.S_ISREG(info.st_mode):
+            (tmp_path / "x").unlink()
+            os.mkfifo(tmp_path / "x")
+        return info
+
+    monkeypatch.setattr(os, "stat", exchanged)
+    with Tree() as tree, pytest.raises(StateError, match="neither a file nor a link"):
+        tree.look(str(tmp_path / "x"))
+
+
+def test_a_giant_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
+    with open(tmp_path / "file", "wb") as file:
+        file.truncate(1 << 40)
+    with Tree() as tree, pytest.raises(StateError, match="larger than 64 MiB"):
+        tree.look(str(tmp_path / "file"))
+
+
+def test_a_link_is_looked_at_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("x")
+    (tmp_path / "link").symlink_to("real")
+    with Tree() as tree:
+        assert tree.look(str(tmp_path / "link")).same(Item("link", target="real"))
+
+
+def test_links_of_root_on_the_way_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "releases/7").mkdir(parents=True)
+    (tmp_path / "current").symlink_to("releases/7")
+    (tmp_path / "absolute").symlink_to(tmp_path / "current")
+    (tmp_path / "releases/7/x").write_text("x")
+    with Tree() as tree:
+        assert tree.look(str(tmp_path / "current/x")).data == b"x"
+        assert tree.look(str(tmp_path / "absolute/x")).data == b"x"
+
+
+@pytest.mark.parametrize("how", ["look", "write"])
+def test_a_link_that_somebody_else_made_leads_nowhere(tmp_path: Path, how: str) -> None:
+    (tmp_path / "target").mkdir()
+    (tmp_path / "trap").symlink_to("target")
+    os.chown(tmp_path / "trap", 33, 33, follow_symlinks=False)
+    path = str(tmp_path / "trap/x")
+    with Tree() as tree, pytest.raises(StateError, match="trap on the way is a link that root did not make"):
+        tree.look(path) if how == "look" else tree.write(path, file_item(b"x", *ME, 0o644))
+    assert list((tmp_path / "target").iterdir()) == []
+
+
+def test_links_in_a_circle_end(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with Tree() as tree, pytest.raises(StateError, match="too many links"):
+        tree.look(str(tmp_path / "a/x"))
+
+
+def test_a_file_is_replaced_not_written_into(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_text("old")
+    os.link(path, tmp_path / "other-name")
+    with Tree() as tree:
+        tree.write(str(path), file_item(b"new", *ME, 0o600))
+    assert path.read_text() == "new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert (tmp_path / "other-name").read_text() == "old"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["other-name", "x"]
+
+
+def test_no_umask_changes_a_mode(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        with Tree() as tree:
+            tree.make_directory(str(tmp_path / "d"))
+            tree.write(str(tmp_path / "d/x"), file_item(b"", *ME, 0o666))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "d").stat().st_mode) == 0o755
+    assert stat.S_IMODE((tmp_path / "d/x").stat().st_mode) == 0o666
+
+
+def test_time_and_attributes_come_back_with_an_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_text("old")
+    os.setxattr(path, "user.note", b"\x00kept")
+    os.utime(path, ns=(5, 1_000_000_007))
+    with Tree() as tree:
+        old = tree.look(str(path))
+        tree.write(str(path), file_item(b"new", *ME, 0o644))
+        assert os.listxattr(path) == []
+        tree.write(str(path), old)
+    assert path.read_text() == "old"
+    assert os.getxattr(path, "user.note") == b"\x00kept"
+    assert path.stat().st_mtime_ns == 1_000_000_007
+
+
+@pytest.mark.parametrize(("number", "fatal"), [(errno.EPERM, False), (errno.ENOTSUP, False), (errno.EIO, True)])
+def test_a_label_that_cannot_be_set_keeps_no_content_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, fatal: bool
+) -> None:
+    def refuse(*_unused: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "setxattr", refuse)
+    item = Item("file", *ME, 0o644, xattrs=(("security.x", "AA=="),), data=b"content")
+    with Tree() as tree, pytest.raises(OSError) if fatal else contextlib.nullcontext():
+        tree.write(str(tmp_path / "x"), item)
+    assert (tmp_path / "x").exists() is not fatal
+
+
+def test_only_empty_directories_go(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/x").write_text("")
+    with Tree() as tree:
+        assert not tree.remove_directory(str(tmp_path / "d"))
+        (tmp_path / "d/x").unlink()
+        assert tree.remove_directory(str(tmp_path / "d"))
+        assert tree.remove_directory(str(tmp_path / "d"))
+    assert not (tmp_path / "d").exists()
+
+
+def test_the_state_is_private_and_comes_back(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "var/state"))
+    assert store.peek()["records"] == {}
+    assert not (tmp_path / "var").exists(), "looking makes nothing"
+    with store.lock("test", 0):
+        store.commit({**store.peek(), "serial": 7})
+        store.keep("baseline/x/etc/y", b"secret")
+    assert store.peek()["serial"] == 7
+    modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in (tmp_path / "var").rglob("*")}
+    assert modes["state"] == modes["baseline"] == 0o700
+    assert modes["state.json"] == modes["y"] == modes["lock"] == 0o600
+
+
+def test_a_state_directory_that_others_could_read_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir(mode=0o755)
+    with Store(str(tmp_path / "state")).lock("test", 0):
+        pass
+    assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+
+
+def test_a_damaged_state_is_named(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text("{")
+    with pytest.raises(StateError, match=r"state\.json is damaged"):
+        Store(str(tmp_path)).peek()
+
+
+def test_a_copy_that_changed_is_not_put_back(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    item = Item.from_json({**file_item(b"old", *ME, 0o644).to_json(), "blob": "baseline/x"})
+    with store.lock("test", 0):
+        with pytest.raises(StateError, match="is gone"):
+            store.load(item)
+        store.keep("baseline/x", b"something else")
+        with pytest.raises(StateError, match="not the copy that was made"):
+            store.load(item)
+        store.keep("baseline/x", b"old")
+        assert store.load(item).data == b"old"
+
+
+def test_copies_nobody_refers_to_go(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    with store.lock("test", 0):
+        for blob in ("baseline/a/etc/x", "baseline/a/etc/y", "transactions/a/etc/x"):
+            store.keep(blob, b"")
+        store.prune(["baseline/a/etc/y"])
+    files = [str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*") if each.is_file()]
+    assert sorted(files) == ["baseline/a/etc/y", "lock"]
+
+
+def test_the_second_waits_then_says_who_is_there(tmp_path: Path) -> None:
+    first, second = Store(str(tmp_path)), Store(str(tmp_path))
+    assert second.holder() == ""
+    with first.lock("headers", 0):
+        assert second.holder().startswith(f"headers (process {os.getpid()}, since 20")
+        with pytest.raises(Busy, match=rf"held by headers \(process {os.getpid()}"), second.lock("https", 0.2):
+            pass
+    assert second.holder() == ""
+    with second.lock("https", 0):
+        pass
+
+
+def test_an_item_survives_json() -> None:
+    item = Item("file", 1, 2, 0o640, "", "abc", "baseline/x", 5, (("user.a", "Yg=="),))
+    assert Item.from_json(item.to_json()) == item
+    assert ABSENT.to_json() == {"kind": "absent"}

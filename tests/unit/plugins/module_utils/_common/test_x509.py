@@ -1,0 +1,110 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import x509
+from tests.unit.plugins.module_utils._audit.test_https import certify, pem
+
+SHA256_RSA, SHA1_RSA = bytes.fromhex("2a864886f70d01010b"), bytes.fromhex("2a864886f70d010105")
+
+
+def der(certificate):
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
+@pytest.fixture(scope="module")
+def authority():
+    key = ec.generate_private_key(ec.SECP256R1())
+    return certify("An authority of the tests", key), key
+
+
+@pytest.mark.parametrize(
+    ("key", "described"),
+    [
+        (rsa.generate_private_key(65537, 2048), "RSA 2048"),
+        (ec.generate_private_key(ec.SECP384R1()), "EC 384"),
+    ],
+)
+def test_a_certificate_is_read(key, described):
+    certificate = certify("campus.test", key)
+    found = x509.parse(certificate.public_bytes(serialization.Encoding.DER))
+    assert found.described == described
+    assert int(found.serial, 16) == certificate.serial_number
+    assert found.not_after == certificate.not_valid_after_utc.timestamp()
+    assert found.not_before == certificate.not_valid_before_utc.timestamp()
+    assert found.strong
+    assert found.self_issued
+
+
+def test_dates_beyond_2050_and_weak_keys():
+    certificate = certify("campus.test", rsa.generate_private_key(65537, 1024), days=365 * 40)
+    found = x509.parse(certificate.public_bytes(serialization.Encoding.DER))
+    assert found.not_after == certificate.not_valid_after_utc.timestamp()
+    assert not found.strong
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x30", b"\x30\x03\x02\x01\x01", b"\x30\x84\xff\xff\xff\xff", b"no certificate"]
+)
+def test_what_is_no_certificate(data):
+    with pytest.raises(x509.CertificateError):
+        x509.parse(data)
+
+
+def test_which_names_a_certificate_covers(authority):
+    certificate = certify("*.campus.test", ec.generate_private_key(ec.SECP256R1()), *authority[:2])
+    found = x509.parse(certificate.public_bytes(serialization.Encoding.DER))
+    assert found.covers("www.campus.test") and found.covers("WWW.campus.test")
+    assert not found.covers("campus.test") and not found.covers("a.b.campus.test")
+
+
+def test_a_file_without_a_certificate():
+    with pytest.raises(x509.CertificateError, match="no certificate in the file"):
+        x509.first_of("-----BEGIN PRIVATE KEY-----")
+
+
+def test_one_that_names_nothing_covers_nothing():
+    """Browsers do not look at the common name."""
+    assert not x509.parse(der(certify("campus.test", ec.generate_private_key(ec.SECP256R1())))).covers("campus.test")
+
+
+def test_a_broken_signature_makes_a_strong_key_weak():
+    data = der(certify("campus.test", rsa.generate_private_key(65537, 2048)))
+    found = x509.parse(data.replace(SHA256_RSA, SHA1_RSA))
+    assert (found.described, found.weak_signature, found.strong) == ("RSA 2048", "SHA-1", False)
+
+
+def test_a_key_whose_size_is_part_of_its_name(authority):
+    key = ed25519.Ed25519PrivateKey.generate()
+    found = x509.parse(der(certify("campus.test", key, *authority)))
+    assert (found.described, found.strong, found.self_issued) == ("Ed25519", True, False)
+
+
+def test_whatever_a_server_sends_is_a_certificate_or_none(authority):
+    data = der(certify("campus.test", ec.generate_private_key(ec.SECP256R1()), *authority))
+    for at in range(len(data)):
+        with pytest.raises(x509.CertificateError, match="no certificate that could be read"):
+            x509.parse(data[:at])
+        for other in (0x00, 0x80, data[at] ^ 0xFF):
+            try:
+                x509.parse(data[:at] + bytes([other]) + data[at + 1 :])
+            except x509.CertificateError:
+                continue
+
+
+def test_the_first_of_a_chain_is_that_of_the_site(authority):
+    leaf = certify("campus.test", ec.generate_private_key(ec.SECP256R1()), *authority)
+    found = x509.first_of("A note.\n" + (pem(leaf) + pem(authority[0])).decode())
+    assert int(found.serial, 16) == leaf.serial_number and found.names == ("campus.test",)
+
+
+@pytest.mark.parametrize("inside", ["AAA", "\u00e9", "MAMCAQE="])
+def test_what_stands_between_the_marks_may_be_nonsense(inside):
+    with pytest.raises(x509.CertificateError):
+        x509.first_of(f"-----BEGIN CERTIFICATE-----\n{inside}\n-----END CERTIFICATE-----\n")

@@ -1,0 +1,118 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import migrate as database_migrate
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountError
+
+PLACE = {"root": "/var/www/chamilo", "user": "www-data", "php": "/usr/bin/php8.4"}
+
+
+@pytest.fixture
+def portal(tmp_path, monkeypatch):
+    """``portal(site)`` has an account for upgrades, ``portal.php`` is what runs; how it was started is written down."""
+    ran = []
+    real = subprocess.Popen
+
+    def popen(words, env, **options):
+        ran.append((words, env))
+        assert options["start_new_session"], "the web user could type into our terminal"
+        return real(["/bin/sh", "-c", make.php], env=env, **options)
+
+    monkeypatch.setattr(database_migrate.subprocess, "Popen", popen)
+
+    def make(site):
+        (tmp_path / f"upgrade-{site}.cnf").write_text(f'[client]\nuser="chamilo_{site}_upgrade"\npassword="s-3_cret"\n')
+        (tmp_path / f"database-{site}.json").write_text(json.dumps({"place": PLACE}))
+
+    make.ran, make.php = ran, "exit 3"
+    make.go = lambda *command, site="": database_migrate.migrate(command, site, str(tmp_path), str(tmp_path))
+    return make
+
+
+def test_migrations_run_as_the_web_user_with_the_password_off_the_command_line(portal):
+    portal("campus")
+    assert portal.go() == ("campus", 3)
+    ((words, env),) = portal.ran
+    assert words[:3] == ["runuser", "-u", "www-data"] and "--chdir=/var/www/chamilo" in words
+    assert words[-4:] == ["/usr/bin/php8.4", "bin/console", *database_migrate.MIGRATE]
+    assert (env["DATABASE_USER"], env["DATABASE_PASSWORD"]) == ("chamilo_campus_upgrade", "s-3_cret")
+    assert not [word for word in words if "s-3_cret" in word]
+
+
+def test_it_has_no_descriptor_of_ours_and_what_it_leaves_running_holds_nothing_up(portal, capfd):
+    """What the web user wrote runs there: it could read what is typed into a terminal, also after the end."""
+    portal("campus")
+    portal.php = "sleep 60 & echo $!; readlink /proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2"
+    begin = time.monotonic()
+    assert portal.go() == ("campus", 0)
+    assert time.monotonic() - begin < 30
+    pid, *descriptors = capfd.readouterr().out.splitlines()
+    os.kill(int(pid), signal.SIGKILL)
+    assert descriptors[0] == "/dev/null" and all(each.startswith("pipe:") for each in descriptors[1:])
+
+
+def test_what_it_says_is_passed_on_and_harms_no_terminal(portal, capfd):
+    portal("campus")
+    portal.php = r"printf 'one\n\033[2Jt\303\274\n' >&2; printf '%070000d\nlast' 0"
+    assert portal.go() == ("campus", 0)
+    said = capfd.readouterr().out
+    assert said.startswith("one\n\\x1b[2Jtü\n") and said.endswith("\nlast\n") and said.count("0") >= 70_000
+
+
+def test_no_command_asks_and_none_gets_our_environment(portal, monkeypatch):
+    monkeypatch.setenv("RESTIC_PASSWORD", "s-3_cret of root's")
+    portal("campus")
+    portal.go()
+    portal.go("cache:clear", "--quiet")
+    assert all("--no-interaction" in words and "RESTIC_PASSWORD" not in env for words, env in portal.ran)
+
+
+def test_another_command_and_another_portal(portal):
+    portal("campus")
+    portal("shop")
+    with pytest.raises(AccountError, match="--site campus or --site shop"):
+        portal.go()
+    assert portal.go("cache:clear", "--quiet", site="shop") == ("shop", 3)
+    assert portal.ran[0][0][-2:] == ["cache:clear", "--quiet"]
+
+
+def test_without_an_account_nothing_runs(portal):
+    with pytest.raises(AccountError, match="run bin/console as the web user"):
+        portal.go()
+    with pytest.raises(AccountError, match="made with chamilo_database_split"):
+        portal.go(site="campus")
+    assert portal.ran == []
+
+
+def test_whoever_stops_us_stops_it(tmp_path, monkeypatch):
+    """It is in a session of its own, so the terminal's Ctrl-C reaches us alone."""
+    (tmp_path / "upgrade-campus.cnf").write_text('user="u"\npassword="p"\n')
+    (tmp_path / "database-campus.json").write_text(json.dumps({"place": PLACE}))
+    real = subprocess.Popen
+    looks = []
+
+    class Interrupted(real):
+        def poll(self):
+            looks.append(self.pid)
+            if len(looks) == 1:
+                raise KeyboardInterrupt
+            return super().poll()
+
+    def popen(words, **options):
+        # Whoever runs the tests in the background has the signal ignored, by what it starts too.
+        return Interrupted(["sleep", "60"], preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options)
+
+    monkeypatch.setattr(database_migrate.subprocess, "Popen", popen)
+    site, code = database_migrate.migrate((), "campus", str(tmp_path), str(tmp_path))
+    assert (site, code) == ("campus", -signal.SIGINT)

@@ -1,0 +1,215 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rehearsal and the budget: what keeps a run from asking an authority in vain."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import certbot
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine, Outcome
+from tests.testbed import authority
+from tests.unit.plugins.conftest import Files
+
+TOKEN = "chamilo-hardening-1"
+NOON = datetime.datetime(2026, 11, 25, 12, tzinfo=datetime.timezone.utc)
+CHALLENGE = f"http://campus.test/.well-known/acme-challenge/{TOKEN}"
+
+
+class Net:
+    """Serves a folder under one address, and other answers elsewhere."""
+
+    def __init__(self, webroot: Path, addresses: list[str]) -> None:
+        self.webroot, self.addresses = webroot, addresses
+        self.answers: dict[str, Answer] = {}
+
+    def fetch(self, url: str, address: str) -> Answer:
+        if address in self.answers:
+            return self.answers[address]
+        if url in self.answers:
+            return self.answers[url]
+        file = self.webroot / url.partition("campus.test/")[2]
+        return Answer(url, 200, body=file.read_bytes()) if file.exists() else Answer(url, 404)
+
+    def rehearse(self) -> str:
+        return acme.rehearse("campus.test", str(self.webroot), lambda name: self.addresses, self.fetch, TOKEN)
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Net:
+    return Net(tmp_path, ["192.0.2.1", "2001:db8::1"])
+
+
+def test_a_challenge_that_is_found_at_every_address_leaves_nothing_behind(net: Net) -> None:
+    assert net.rehearse() == ""
+    assert list(net.webroot.iterdir()) == []
+
+
+def test_what_was_there_stays(net: Net) -> None:
+    (net.webroot / ".well-known/acme-challenge").mkdir(parents=True)
+    (net.webroot / ".well-known/acme-challenge/theirs").write_text("x")
+    assert net.rehearse() == ""
+    assert [path.name for path in net.webroot.rglob("*") if path.is_file()] == ["theirs"]
+
+
+def test_what_an_account_without_rights_lays_leads_nowhere(net: Net) -> None:
+    """On a host that was not hardened the web user owns the folder."""
+    theirs = net.webroot.parent / "theirs"
+    theirs.mkdir(mode=0o700)
+    (net.webroot / ".well-known").mkdir()
+    link = net.webroot / ".well-known/acme-challenge"
+    link.symlink_to(theirs)
+    os.lchown(link, pwd.getpwnam("www-data").pw_uid, -1)
+    assert "a link to" in net.rehearse() and "chown -h root" in net.rehearse()
+    os.lchown(link, 0, -1)
+    assert net.rehearse() == "", "root may have them elsewhere"
+    assert list(theirs.iterdir()) == []
+
+
+def test_no_mode_is_changed_of_what_takes_the_place_of_a_folder(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = net.webroot.parent / "shadow"
+    secret.touch(0o600)
+    made = os.mkdir
+
+    def swapped(path: str, mode: int, **how: int) -> None:
+        made(path, mode, **how)
+        if "acme-challenge" in path:
+            link = net.webroot / ".well-known/acme-challenge"
+            link.rmdir()
+            link.symlink_to(secret)
+            os.lchown(link, pwd.getpwnam("www-data").pw_uid, -1)
+
+    monkeypatch.setattr(os, "mkdir", swapped)
+    assert "No challenge can be laid" in net.rehearse()
+    assert secret.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_challenge_can_be_read_by_the_web_server(net: Net) -> None:
+    def look(url: str, address: str) -> Answer:
+        modes.extend(path.stat().st_mode & 0o777 for path in sorted(net.webroot.rglob("*")))
+        return net.fetch(url, address)
+
+    modes: list[int] = []
+    before = os.umask(0o077)
+    try:
+        assert acme.rehearse("campus.test", str(net.webroot), lambda name: ["192.0.2.1"], look, TOKEN) == ""
+        assert os.umask(0o077) == 0o077
+    finally:
+        os.umask(before)
+    assert modes == [0o755, 0o755, 0o644]
+
+
+def test_a_redirect_is_followed_as_an_authority_does(net: Net) -> None:
+    secure = CHALLENGE.replace("http:", "https:")
+    net.answers[CHALLENGE] = Answer(CHALLENGE, 301, (("Location", secure),))
+    assert net.rehearse() == ""
+    net.answers[secure] = Answer(secure, 403)
+    assert f"It was led there from {CHALLENGE}." in net.rehearse()
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Answer("", error="Connection refused"), "does not answer: Connection refused"),
+        (Answer("", 403), "gives 403 where the challenge should be"),
+        (Answer("", 200, body=b"welcome"), "gives another answer than this host's"),
+    ],
+)
+def test_one_wrong_address_is_enough_to_be_refused(net: Net, answer: Answer, said: str) -> None:
+    net.answers["2001:db8::1"] = answer
+    assert said in net.rehearse() and "2001:db8::1" in net.rehearse()
+
+
+def test_redirects_without_end_are_refused(net: Net) -> None:
+    net.answers[CHALLENGE] = Answer(CHALLENGE, 302, (("Location", CHALLENGE),))
+    assert "without end" in net.rehearse()
+
+
+def test_a_name_without_an_address_is_refused(net: Net) -> None:
+    net.addresses = []
+    assert "no address in the DNS" in net.rehearse()
+    assert "no address in the DNS" in acme.refusal("campus.test", lambda name: [])
+    assert "no name of the DNS" in acme.refusal("192.0.2.1", lambda name: [name])
+    assert "no name of the DNS" in acme.refusal("campus", lambda name: [])
+    assert acme.refusal("campus.test", lambda name: ["192.0.2.1"]) == ""
+
+
+def budget(folder: Path, minutes: float = 0, directory: str = "") -> acme.Budget:
+    return acme.Budget("campus", directory, str(folder), NOON + datetime.timedelta(minutes=minutes))
+
+
+def test_three_failures_in_an_hour_are_enough(tmp_path: Path) -> None:
+    for minutes in (0, 10, 20):
+        assert budget(tmp_path, minutes).refusal() == ""
+        budget(tmp_path, minutes).begin()
+        budget(tmp_path, minutes).end("failed", "no valid A records")
+    refused = budget(tmp_path, 30).refusal()
+    assert "3 attempts failed since 2026-11-25 12:00 UTC" in refused and "no valid A records" in refused
+    assert "after 2026-11-25 13:00 UTC" in refused and "acme-campus.json" in refused
+    assert budget(tmp_path, 30, "https://acme.test/dir").refusal() == ""
+    assert budget(tmp_path, 61).refusal() == ""
+
+
+def test_an_attempt_that_was_killed_counts(tmp_path: Path) -> None:
+    for _time in range(3):
+        budget(tmp_path).begin()
+    assert "it did not end" in budget(tmp_path, 1).refusal()
+
+
+def test_three_certificates_in_a_week_are_enough(tmp_path: Path) -> None:
+    for day in range(3):
+        budget(tmp_path, day * 1440).begin()
+        budget(tmp_path, day * 1440).end("issued", "")
+    assert "3 certificates were issued" in budget(tmp_path, 6 * 1440).refusal()
+    assert budget(tmp_path, 7 * 1440 + 1).refusal() == ""
+
+
+def test_a_damaged_count_is_named(tmp_path: Path) -> None:
+    (tmp_path / "acme-campus.json").write_text("{")
+    with pytest.raises(acme.AcmeError, match="acme-campus.json is damaged"):
+        budget(tmp_path).refusal()
+
+
+def test_what_certbot_says_without_what_it_always_says() -> None:
+    said = """\
+Saving debug log to /var/log/letsencrypt/letsencrypt.log
+Certbot failed to authenticate some domains (authenticator: webroot). The Certificate Authority reported these problems:
+  Domain: campus.test
+  Type:   unauthorized
+  Detail: 192.0.2.7: Invalid response from http://campus.test/.well-known/acme-challenge/x: 404
+
+Ask for help or search for solutions at https://community.letsencrypt.org.
+"""
+    assert "192.0.2.7: Invalid response" in acme._reason(said) and "log" not in acme._reason(said)
+    assert acme._reason("An unexpected error occurred:\nNo route") == "An unexpected error occurred: No route"
+
+
+@pytest.mark.parametrize(
+    ("stopped_by", "names", "told"),
+    [
+        ("/etc/cron.d/certbot line 3", ["campus.test"], 1),
+        ("", ["campus.test"], 0),
+        ("/etc/cron.d/certbot line 3", ["campus.test", "b.test"], 0),  # standalone stays in any case
+    ],
+)
+def test_who_stops_the_web_server_is_told_where_standalone_stays(
+    host: Files, monkeypatch: pytest.MonkeyPatch, stopped_by: str, names: list[str], told: int
+) -> None:
+    folder = str(host.root / "etc/letsencrypt")
+    monkeypatch.setattr(certbot, "FOLDER", folder)
+    host.write("/etc/letsencrypt/live/x/fullchain.pem", authority.issue(*names, days=60)[0])
+    host.write("/etc/letsencrypt/renewal/x.conf", "[renewalparams]\nauthenticator = standalone\n")
+    monkeypatch.setattr(certbot, "stopper", lambda _tree, _text: stopped_by)
+    found = certbot.Pair(f"{folder}/live/x/fullchain.pem", lineage="x")
+    outcome, engine = Outcome(), Engine(str(host.root / "state"))
+    wish = acme.Wish("campus.test", "campus", "/var/www/chamilo/public")
+    assert acme._adopt(found, wish, engine, outcome, check=True)
+    assert len([note for note in outcome.notes if "/etc/cron.d/certbot line 3" in note]) == told

@@ -1,0 +1,173 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ramp: what is decided from the record of a host, and that role and daily work decide the same."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts
+from ansible_collections.chamilo.hardening.plugins.module_utils._https.hsts import Ramp, Step
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import engine as transaction_engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine, Outcome
+
+BEGAN = "2026-11-25"
+TRIAL, ALONE, GUIDE = "max-age=86400", "max-age=31536000", "max-age=31536000; includeSubDomains"
+MEDIA = "media.campus.test"
+
+
+def decide(
+    mode: str, day: str, known: Ramp, declared: list[str] | None = None, portal: str = "", sub: str = ""
+) -> Step:
+    today = datetime.date.fromisoformat(day)
+    return hsts.decide(mode, declared or [], known, today, lambda: portal, lambda name: sub and f"{name}: {sub}")
+
+
+@pytest.mark.parametrize(
+    ("mode", "day", "known", "expected"),
+    [
+        ("ramp", "2026-11-25", Ramp(), TRIAL),
+        ("ramp", "2026-12-01", Ramp("ramp", BEGAN), TRIAL),
+        ("ramp", "2026-12-02", Ramp("ramp", BEGAN), GUIDE),
+        ("ramp", "2026-11-26", Ramp("full", BEGAN, True), GUIDE),
+        ("full", "2026-11-25", Ramp(), GUIDE),
+        ("off", "2026-12-02", Ramp("ramp", BEGAN, True), "max-age=0"),
+    ],
+)
+def test_value_by_mode_and_day(mode: str, day: str, known: Ramp, expected: str) -> None:
+    step = decide(mode, day, known)
+    assert (step.value, step.waits) == (expected, [])
+
+
+def test_a_portal_that_is_not_well_stays_at_one_day_and_says_why() -> None:
+    step = decide("ramp", "2026-12-02", Ramp("ramp", BEGAN), portal="the certificate is refused")
+    assert (step.value, step.waits) == (TRIAL, ["the certificate is refused"])
+    assert decide("ramp", "2026-12-03", step.ramp).value == GUIDE
+
+
+def test_every_declared_subdomain_must_answer_before_subdomains_are_bound() -> None:
+    waiting = decide("ramp", "2026-12-02", Ramp("ramp", BEGAN), [MEDIA], sub="refused")
+    assert (waiting.value, waiting.waits) == (TRIAL, [f"{MEDIA}: refused"])
+    alone = decide("full", BEGAN, Ramp(), [MEDIA], sub="refused")
+    assert (alone.value, alone.waits) == (ALONE, [f"{MEDIA}: refused"])
+    assert decide("full", BEGAN, alone.ramp, [MEDIA]).value == GUIDE
+
+
+def test_what_browsers_were_bound_to_is_not_taken_back_by_an_answer_that_fails_once() -> None:
+    full = decide("ramp", "2026-12-02", Ramp("ramp", BEGAN), [MEDIA])
+    assert decide("ramp", "2026-12-03", full.ramp, [MEDIA], portal="down", sub="down").value == GUIDE
+    more = decide("ramp", "2026-12-03", full.ramp, [MEDIA, "new.campus.test"], sub="no https")
+    assert (more.value, more.waits) == (ALONE, ["new.campus.test: no https"])
+
+
+def test_after_off_the_ramp_begins_again() -> None:
+    off = decide("off", "2026-12-10", Ramp("ramp", BEGAN, True, (MEDIA,)))
+    assert off.ramp == Ramp("off", "2026-12-10")
+    assert decide("off", "2026-12-12", off.ramp).ramp == off.ramp
+    again = decide("ramp", "2026-12-20", off.ramp)
+    assert (again.value, again.ramp) == (TRIAL, Ramp("ramp", "2026-12-20"))
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"mode": "ramp", "since": "yesterday"}'])
+def test_a_damaged_record_is_named(text: str) -> None:
+    with pytest.raises(hsts.HstsError, match="hsts-campus.json is damaged"):
+        hsts.parse(text, "hsts-campus.json")
+
+
+@pytest.mark.parametrize(("value", "age"), [(GUIDE, 31536000), ('includeSubDomains; max-age="60"', 60), ("x", 0)])
+def test_how_long_a_browser_is_bound(value: str, age: int) -> None:
+    assert hsts.seconds(value) == age
+
+
+class Host:
+    """A portal whose header is the file that is served."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.engine = Engine(str(folder / "state"), Machine(lambda argv, seconds: (0, "inactive"), systemd=False))
+        self.asked: list[str] = []
+        self.error = ""
+
+    def ask(self, url: str, address: str, authority: str) -> Answer:
+        self.asked.append(f"{url} {address}")
+        if self.error:
+            return Answer(url, error=self.error)
+        return Answer(url, 200, (("Strict-Transport-Security", (self.folder / "hsts.conf").read_text()),))
+
+    def configuration(self, mode: str) -> dict[str, Any]:
+        wanted: dict[str, Any] = {"mode": mode, "subdomains": [MEDIA], "probe": []}
+        wanted["files"] = [{"path": str(self.folder / "hsts.conf"), "content": "@hsts@"}]
+        return {"site": "campus", "domain": "campus.test", "service": "nginx", "test": [], "hsts": wanted}
+
+    def take(self, day: str, check: bool = False, mode: str = "ramp") -> tuple[Step, bool]:
+        outcome = Outcome()
+        today = datetime.date.fromisoformat(day)
+        step = hsts.take(self.configuration(mode), self.engine, outcome, check, today, self.ask)
+        return step, outcome.changed
+
+    def settled(self, day: str, mode: str = "ramp") -> str:
+        """The value that is told without the host, from what discovery saw there."""
+        today = datetime.date.fromisoformat(day)
+        step = hsts.settled(self.configuration(mode), BEGAN, self.engine.in_force(), today)
+        return step.value if step else ""
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.setattr(hsts, "STATE", str(tmp_path))
+    monkeypatch.setattr(transaction_engine, "_user", lambda name: os.geteuid())
+    monkeypatch.setattr(transaction_engine, "_group", lambda name: os.getegid())
+    return Host(tmp_path)
+
+
+def test_a_step_is_taken_once_by_whoever_comes_first(host: Host) -> None:
+    assert host.take(BEGAN, check=True)[1] and not (host.folder / "hsts.conf").exists()
+    assert host.take(BEGAN)[1] and not host.take("2026-11-28")[1]
+    assert host.asked == [], "nobody is asked before a step is due"
+    host.error = "certificate refused"
+    step, changed = host.take("2026-12-02")
+    assert (step.value, changed) == (TRIAL, False)
+    assert "certificate refused" in " ".join(step.waits)
+    host.error = ""
+    assert host.take("2026-12-02")[1] and not host.take("2026-12-03")[1]
+    assert (host.folder / "hsts.conf").read_text() == GUIDE
+    assert host.take("2026-12-03", mode="none")[1] and not (host.folder / "hsts.conf").exists()
+    assert not host.take("2026-12-03", mode="none")[1]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", ""])
+def test_the_portal_is_asked_where_its_visitors_reach_it(host: Host, address: str) -> None:
+    host.take(BEGAN)
+    outcome, configuration = Outcome(), host.configuration("ramp")
+    configuration["hsts"].update(address=address, subdomains=[])
+    # Where sections put and probe something is another matter: behind a proxy nobody speaks TLS there.
+    configuration["address"] = "127.0.0.9"
+    hsts.take(configuration, host.engine, outcome, False, datetime.date.fromisoformat("2026-12-02"), host.ask)
+    assert host.asked == [f"https://campus.test/ {address}"]
+
+
+def test_what_is_in_force_is_told_without_the_host(host: Host) -> None:
+    assert host.settled(BEGAN) == ""
+    host.take(BEGAN)
+    assert host.settled("2026-12-01") == TRIAL
+    assert host.settled("2026-12-02") == "", "a step is due, and somebody has to ask the portal"
+    assert host.settled("2026-12-01", mode="full") == host.settled("2026-12-01", mode="none") == ""
+    host.take("2026-12-02")
+    assert host.settled("2027-01-01") == GUIDE
+    (host.folder / "hsts.conf").write_text(TRIAL)
+    assert host.settled("2027-01-01") == ""
+
+
+def test_a_subdomain_that_has_not_answered_yet_is_asked_by_the_host(host: Host) -> None:
+    host.error = "no https"
+    host.take(BEGAN, mode="full")
+    assert (host.folder / "hsts.conf").read_text() == ALONE
+    assert host.settled(BEGAN, mode="full") == ""

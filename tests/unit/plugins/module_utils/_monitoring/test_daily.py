@@ -1,0 +1,430 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The daily work of section monitoring: what is written down for the audit, and what is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+import zipfile
+from types import SimpleNamespace
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise, daily, integrity, watch
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.daily import MonitoringError
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.modules import guide_audit
+
+
+def step():
+    return daily.step(lambda _site, _look: "")
+
+
+@pytest.fixture
+def host(monkeypatch, tmp_path):
+    """A host with one portal on which all is well. ``told``: the alerts, as title and text."""
+    root = tmp_path / "portal"
+    for path in ("public/index.php", "var/log/x"):
+        (root / path).parent.mkdir(parents=True)
+        (root / path).write_text("<?php")
+    host = SimpleNamespace(
+        told=[], ways=["webhook"], admins=["admin"], signs=[], gone=[], error=None, broken=False, root=root
+    )
+    log = root / "var/log/prod.log"
+    known = {
+        "domain": "campus.test",
+        "root": str(root),
+        "log": str(log),
+        "console": ["sh", "-c", f'echo "error $0" >>{log}'],
+        "failures": 20,
+        "percent": 90,
+        "dormant_days": 90,
+        "administrators": [],
+        "disable": [],
+    }
+    (tmp_path / "etc").mkdir()
+    host.configure = lambda **more: (tmp_path / "etc/monitoring-campus.json").write_text(json.dumps({**known, **more}))
+    host.configure()
+    host.pulse = lambda age=0.0: files.replace_file(
+        f"{tmp_path}/run/watch-campus.json", json.dumps({"at": time.time() - age, "text": "3 failed logins."})
+    )
+    host.pulse()
+
+    def tell(section, title, text, again=False):
+        if host.error:
+            raise alert.AlertError(host.error)
+        host.told.append((title, text))
+        return host.ways
+
+    def reviewed(reader, days, expected):
+        if host.broken:
+            raise accounts.AccountsError("The accounts could not be read.")
+        return accounts.Review(3, [], host.admins, [name for name in host.admins if name not in expected])
+
+    look = Look(Site("campus.test", root=str(root)), {})
+    look.database = Reader(Account("chamilo"), ask=lambda sql: [])
+    monkeypatch.setattr(watch, "FOLDER", str(tmp_path / "etc"))
+    monkeypatch.setattr(watch, "PULSE", str(tmp_path / "run"))
+    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(daily, "_PATIENCE", 0)
+    host.real_tell = alert.tell
+    monkeypatch.setattr(alert, "tell", tell)
+    monkeypatch.setattr(alert, "addressee", lambda: alert.Addressee("", "https://hook.example" if host.ways else ""))
+    monkeypatch.setattr(accounts, "review", reviewed)
+    monkeypatch.setattr(accounts, "disable", lambda reader, names: host.gone)
+    monkeypatch.setattr(compromise, "trace", lambda look, seconds: compromise.Trace(list(host.signs), [], ["var/"]))
+    monkeypatch.setattr(
+        daily,
+        "_portal",
+        lambda site: daily.Portal(site, watch.configuration(site), Look(look.site, {})),
+    )
+    monkeypatch.setattr(Look, "database", look.database)
+    host.record = lambda: {name: entry["ok"] for name, entry in records.read(daily.RECORD).items()}
+    host.detail = lambda name: records.read(daily.RECORD)[name]["detail"]
+    host.titles = lambda: [title for title, _text in host.told]
+    return host
+
+
+JOBS = ("app_log", "resources", "auth", "accounts", "delivery", "compromise")
+
+
+def test_where_all_is_well_all_is_green_and_only_the_copy_is_missing(host):
+    step()
+    assert host.record() == {**dict.fromkeys(JOBS, True), "integrity": False}
+    assert host.titles() == ["Test alert", "Accounts to look through at campus.test"]
+    daily.copied("campus", daily.lists()["campus"]["digest"], "laptop:/copy")
+    assert host.record()["integrity"] and "laptop:/copy" in host.detail("integrity")
+    host.told.clear()
+    step()
+    assert host.titles() == [] and host.record()["integrity"]
+
+
+def test_where_nobody_is_named_nothing_is_green_that_tells(host):
+    host.ways = []
+    step()
+    assert [name for name, ok in host.record().items() if ok] == ["compromise"]
+    assert "set chamilo_alert_mail" in host.detail("auth")
+
+
+def test_an_alert_that_does_not_go_out_is_said(host):
+    host.error = "Nobody was told. The webhook on hook.example answered 500."
+    step()
+    assert "answered 500" in host.detail("delivery") and not host.record()["accounts"]
+
+
+def test_a_monit_that_does_not_ask_is_no_watch(host):
+    host.pulse(age=3600)
+    step()
+    assert not host.record()["auth"] and "monit does not run" in host.detail("resources")
+
+
+def test_logins_that_are_not_seen_are_red_alone(host):
+    files.replace_file(f"{watch.PULSE}/watch-campus.json", json.dumps({"at": time.time(), "error": "No log."}))
+    assert "No log." in step()
+    assert {name for name, ok in host.record().items() if not ok} == {"auth", "integrity"}
+    assert host.detail("auth") == "No log."
+
+
+def test_an_error_that_does_not_reach_the_log_is_said(host):
+    host.configure(console=["true"])
+    step()
+    assert not host.record()["app_log"] and "APP_ENV=prod" in host.detail("app_log")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "directory", "device"])
+def test_what_takes_the_place_of_the_log_is_told_and_not_waited_for(host, tmp_path, kind):
+    log = host.root / "var/log/prod.log"
+    ran = tmp_path / "ran"
+    host.configure(console=["touch", str(ran)])
+    if kind == "pipe":
+        os.mkfifo(log)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as end:
+            end.bind(str(log))
+    elif kind == "directory":
+        log.mkdir()
+    else:
+        log.symlink_to("/dev/zero")
+    step()
+    assert not host.record()["app_log"] and "prod.log is no regular file" in host.detail("app_log")
+    assert "Remove it" in host.detail("app_log") and not ran.exists()
+
+
+def test_a_log_without_an_end_is_read_in_part(host):
+    with open(host.root / "var/log/prod.log", "wb") as file:
+        file.truncate(1 << 42)
+    host.configure(console=["true"])
+    step()
+    assert not host.record()["app_log"] and "did not reach" in host.detail("app_log")
+
+
+def test_a_log_behind_a_link_is_not_read(host):
+    (host.root / "var/log/prod.log").symlink_to("/etc/passwd")
+    step()
+    assert not host.record()["app_log"]
+
+
+def test_a_new_administrator_is_told_at_once_and_once(host):
+    step()
+    host.told.clear()
+    host.admins = ["admin", "intruder"]
+    step()
+    step()
+    assert host.titles() == ["An administrator nobody expects at campus.test"]
+    host.configure(administrators=["admin", "intruder"])
+    host.told.clear()
+    step()
+    assert host.titles() == []
+
+
+def test_a_second_stranger_and_a_second_sign_of_one_day_go_out_too(host, monkeypatch):
+    """With the real alert and its memory, of which only the mail is caught."""
+    monkeypatch.setattr(alert, "tell", host.real_tell)
+    monkeypatch.setattr(alert, "addressee", lambda: alert.Addressee("admin@school.example"))
+    monkeypatch.setattr(alert, "_mail", lambda _to, _section, title, text: host.told.append((title, text)) or "")
+    step()
+    for number in (1, 2):
+        host.told.clear()
+        host.admins = [*host.admins, f"intruder{number}"]
+        host.signs = [*host.signs, f"PHP where only data belongs: var/x{number}.php"]
+        step()
+        told = dict(host.told)
+        assert f"intruder{number}" in told["An administrator nobody expects at campus.test"]
+        assert f"x{number}.php" in told["Signs of a break-in at campus.test"]
+    host.told.clear()
+    step()
+    assert host.titles() == []
+
+
+def test_a_month_later_the_list_and_the_test_come_again(host, monkeypatch):
+    step()
+    host.told.clear()
+    later = time.time() + 28 * 86400
+    monkeypatch.setattr(daily.time, "time", lambda: later)
+    files.replace_file(f"{watch.PULSE}/watch-campus.json", json.dumps({"at": later, "text": ""}))
+    step()
+    assert host.titles() == ["Test alert", "Accounts to look through at campus.test"]
+
+
+def test_changed_files_are_told_until_they_are_accepted(host):
+    step()
+    host.told.clear()
+    (host.root / "public/index.php").write_text("<?php evil();")
+    step()
+    assert host.titles() == ["Files of campus.test were changed"] and "changed: public/index.php" in host.told[0][1]
+    assert not host.record()["integrity"]
+    assert daily.accept("campus") == "changed: public/index.php"
+    assert not daily.compare("campus")
+
+
+def test_what_nothing_vouches_for_is_red_and_no_part_of_the_list_until_it_is_accepted(host):
+    console, held = host.root / "bin/console", host.root / "public/shell.inc"
+    console.parent.mkdir(exist_ok=True)
+    for path, mode in ((console, 0o355), (held, 0o600)):
+        path.write_text("<?php")
+        path.chmod(mode)
+    step()
+    assert not host.record()["integrity"]
+    assert "nothing vouches for: bin/console" in host.detail("integrity")
+    assert "based on owners, modes and times" in daily.based_on("campus")
+    assert daily.compare("campus").unvouched == ["bin/console", "public/shell.inc"]
+    known = integrity.Manifest("campus", str(host.root)).read()
+    assert not {"bin/console", "public/shell.inc"} & set(known["files"])
+    daily.accept("campus")
+    assert set(integrity.Manifest("campus", "").read()["files"]) & {"bin/console", "public/shell.inc"} == {
+        "bin/console"
+    }
+
+
+def test_what_differs_from_the_package_of_the_release_is_named(host, tmp_path):
+    archive = tmp_path / "chamilo.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("chamilo/public/index.php", "<?php // as published")
+        packed.writestr("chamilo/public/gone.php", "<?php")
+        for number in range(20):
+            packed.writestr(f"chamilo/src/C{number}.php", "<?php")
+            (host.root / "src").mkdir(exist_ok=True)
+            (host.root / f"src/C{number}.php").write_text("<?php")
+        packed.writestr("chamilo/public/main/install/index.php", "<?php")
+    (host.root / "public/shell.gif").write_text("GIF<?php")
+    (host.root / "public/logo.gif").write_text("GIF")
+    changes = daily.compare_release("campus", str(archive))
+    assert changes.changed == ["public/index.php"] and changes.gone == ["public/gone.php"]
+    assert "public/shell.gif" in changes.added and "public/logo.gif" not in changes.added
+    assert daily.compared_with("campus").startswith("the package chamilo.zip (sha256 ")
+    for number in range(20):
+        (host.root / f"src/C{number}.php").write_text("<?php // of the next release")
+    with pytest.raises(vouch.ArchiveError, match="another release"):
+        daily.compare_release("campus", str(archive))
+
+
+@pytest.fixture
+def shop(host, tmp_path):
+    """A second portal."""
+    text = (tmp_path / "etc/monitoring-campus.json").read_text()
+    path = tmp_path / "etc/monitoring-shop.json"
+    path.write_text(text.replace("campus.test", "shop.test"))
+    files.replace_file(f"{tmp_path}/run/watch-shop.json", json.dumps({"at": time.time(), "text": ""}))
+    return path
+
+
+def test_what_was_accepted_of_one_portal_says_nothing_of_another(host, shop):
+    step()
+    for site in ("campus", "shop"):
+        daily.copied(site, daily.lists()[site]["digest"], "laptop:/copy")
+    assert host.record()["integrity"]
+    (host.root / "public/index.php").write_text("<?php evil();")
+    step()
+    daily.accept("campus")
+    assert not host.record()["integrity"] and "Files of shop.test differ" in host.detail("integrity")
+    shop.write_text("{")
+    daily.accept("campus")
+    assert "The files of shop could not be looked at" in host.detail("integrity")
+
+
+def test_an_unexpected_administrator_of_one_portal_is_told_once_whatever_is_told_of_another(host, shop, monkeypatch):
+    step()
+    host.admins = ["admin", "eve"]
+    step()
+    monkeypatch.setattr(accounts, "disable", lambda reader, names: names)
+    shop.write_text(shop.read_text().replace('"disable": []', '"disable": ["old"]'))
+    for _day in range(2):
+        host.told.clear()
+        step()
+        assert host.titles() == ["An administrator nobody expects at shop.test"]
+
+
+@pytest.mark.parametrize("noted", ["by portal", "for the host alone, as before"])
+def test_the_monthly_list_of_one_portal_comes_whatever_is_told_of_another(host, shop, monkeypatch, noted):
+    began = time.time()
+    step()
+    if noted != "by portal":
+        record = records.read(daily.RECORD)
+        del record["accounts"]["told"]
+        files.replace_file(f"{files.STATE}/{daily.RECORD}", json.dumps(record))
+    monkeypatch.setattr(accounts, "disable", lambda reader, names: names)
+    shop.write_text(shop.read_text().replace('"disable": []', '"disable": ["old"]'))
+    wanted = {14: {"shop"}, 26: {"shop"}, 28: {"campus", "shop"}, 29: {"shop"}, 56: {"campus", "shop"}}
+    for days, sites in wanted.items():
+        monkeypatch.setattr(daily.time, "time", lambda moment=began + days * 86400: moment)
+        host.told.clear()
+        step()
+        lists = {title for title in host.titles() if title.startswith("Accounts to look through")}
+        assert lists == {f"Accounts to look through at {site}.test" for site in sites}, f"day {days}"
+
+
+def test_a_list_that_did_not_go_out_is_tried_each_day_and_the_other_portal_has_its_own(host, shop):
+    host.error = "Nobody was told. The webhook on hook.example answered 500."
+    step()
+    host.error = None
+    for titles in ({"Test alert", *(f"Accounts to look through at {site}.test" for site in ("campus", "shop"))}, set()):
+        host.told.clear()
+        step()
+        assert set(host.titles()) == titles
+
+
+def test_a_list_that_was_tampered_with_is_told(host):
+    step()
+    path = f"{files.STATE}/integrity-campus.json"
+    text = open(path, encoding="utf-8").read().replace("index.php", "indexx.php")
+    files.replace_file(path, text)
+    host.told.clear()
+    step()
+    assert host.titles() == ["The list of files of campus.test cannot be used"]
+    assert not host.record()["integrity"] and daily.lists() == {}
+
+
+def test_a_copy_elsewhere_shows_what_differs(host, tmp_path):
+    step()
+    copy = tmp_path / "copy.json"
+    copy.write_bytes(open(f"{files.STATE}/integrity-campus.json", "rb").read())
+    (host.root / "public/new.php").write_text("")
+    assert daily.compare("campus", str(copy)).added == ["public/new.php"]
+    with pytest.raises(MonitoringError, match="no "):
+        daily.compare("campus", str(tmp_path / "nothing"))
+
+
+def test_signs_are_told_when_they_are_new_and_each_week(host, monkeypatch):
+    host.signs = ["PHP where only data belongs: var/x.php"]
+    step()
+    assert not host.record()["compromise"] and "Signs of a break-in at campus.test" in host.titles()
+    host.told.clear()
+    step()
+    assert host.titles() == []
+    host.signs.append("a way back in for www-data: .ssh")
+    step()
+    assert host.titles() == ["Signs of a break-in at campus.test"]
+
+
+def test_where_not_everything_was_looked_at_it_is_said(host, monkeypatch):
+    gaps = ["Not everything was looked at: the time for it (10 s) was over."]
+    monkeypatch.setattr(compromise, "trace", lambda look, seconds: compromise.Trace([], gaps, ["7 files in var/"]))
+    step()
+    assert records.read(daily.RECORD)["compromise"]["gaps"] == {"campus": gaps}
+    assert host.detail("compromise").startswith("No sign in 7 files in var/. But Not everything was looked at")
+
+
+def test_a_search_that_was_cut_is_not_done_and_is_told_and_one_that_lacks_something_else_is(host, monkeypatch):
+    cut = ["var/: Not everything was looked at: the time for it (60 s) was over."]
+    monkeypatch.setattr(compromise, "trace", lambda look, seconds: compromise.Trace([], cut, ["the program"], cut))
+    step()
+    assert not host.record()["compromise"]
+    (text,) = [text for title, text in host.told if title.startswith("Not all of campus.test was searched")]
+    assert text.startswith(cut[0]) and "du --inodes" in text
+    gaps = ["no access log could be read"]
+    monkeypatch.setattr(compromise, "trace", lambda look, seconds: compromise.Trace([], gaps, ["the program"]))
+    step()
+    assert host.record()["compromise"]
+
+
+def test_what_cannot_be_looked_at_does_not_hide_the_rest(host):
+    host.broken = True
+    with pytest.raises(MonitoringError, match=r"The accounts of campus.test could not be looked at: The accounts"):
+        step()
+    assert host.record()["compromise"] and "accounts" not in host.record()
+
+
+def test_files_of_ours_that_were_edited_are_told(host, tmp_path):
+    path = str(tmp_path / "etc/monit")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("mine")
+    ours = files.file_item(b"ours", os.geteuid(), os.getegid(), 0o644).to_json()
+    known = {"since": 1, "before": {"kind": "absent"}, "after": ours}
+    record = {"at": "", "generation": "", "files": {path: known}}
+    files.replace_file(f"{files.STATE}/state.json", json.dumps({"records": {"monitoring": record}}))
+    step()
+    assert ("Files of this collection were edited by hand", path) in [
+        (title, text.splitlines()[0]) for title, text in host.told
+    ]
+
+
+def test_a_host_without_the_section_has_nothing_to_do(host, tmp_path):
+    (tmp_path / "etc/monitoring-campus.json").unlink()
+    assert step() == [] and host.record() == {}
+
+
+def test_the_audit_on_the_host_assumes_what_the_module_does(monkeypatch):
+    specs = {}
+
+    class Stop(Exception):
+        pass
+
+    def module(argument_spec, **_more):
+        specs.update(argument_spec)
+        raise Stop
+
+    monkeypatch.setattr(guide_audit, "AnsibleModule", module)
+    with pytest.raises(Stop):
+        guide_audit.main()
+    known = {name: spec.get("default") for name, spec in specs.items()}
+    assert daily.OPTIONS == {name: known[name] for name in daily.OPTIONS}
+    assert integrity.digest({}) == integrity.digest({})

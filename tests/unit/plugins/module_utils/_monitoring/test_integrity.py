@@ -1,0 +1,153 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The list of files: what it holds, what it notices, what it takes for its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import integrity
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.integrity import (
+    Changes,
+    IntegrityError,
+    Manifest,
+)
+
+
+@pytest.fixture
+def portal(monkeypatch, tmp_path):
+    monkeypatch.setattr(common_files, "STATE", str(tmp_path / "state"))
+    root = tmp_path / "portal"
+    for path in ("public/index.php", "config/app.yaml", ".env", "var/upload/x", ".git/HEAD"):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(path)
+    (root / "public/link").symlink_to("index.php")
+    manifest = Manifest("campus", str(root))
+    manifest.accept(integrity.files(str(root)), "first list")
+    return manifest
+
+
+def test_it_holds_the_program_its_configuration_and_secrets_and_no_data(portal):
+    known = portal.read()["files"]
+    assert set(known) == {"public/index.php", "config/app.yaml", ".env", "public/link"}
+    assert known[".env"] == hashlib.sha256(b".env").hexdigest() and known["public/link"] == "-> index.php"
+    assert os.stat(portal.path).st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "damage", ["{}", "[]", "null", '{"digest": "x"}', '{"files": []}', '{"files": {"a": "b"}}', "{"]
+)
+def test_a_damaged_list_says_what_to_do(portal, damage):
+    with open(portal.path, "w", encoding="utf-8") as file:
+        file.write(damage)
+    with pytest.raises(IntegrityError, match="is damaged: .* Compare the files with the copy off this host .* run"):
+        portal.look()
+
+
+def test_a_file_of_holes_is_not_read_to_its_end(portal):
+    """A terabyte that takes no room, as an intruder leaves it before the tree is given to root."""
+    path = f"{portal.root}/public/holes"
+    with open(path, "wb") as file:
+        file.truncate(1 << 40)
+    known = integrity.files(portal.root)["public/holes"]
+    assert known.endswith(f"of the first part of {1 << 40} bytes")
+    with open(path, "r+b") as file:
+        file.truncate((1 << 40) + 1)
+    assert integrity.files(portal.root)["public/holes"] != known
+
+
+def test_each_change_is_noticed(portal):
+    assert not portal.look()[0]
+    root = portal.root
+    with open(f"{root}/.env", "a", encoding="utf-8") as file:
+        file.write("X=1")
+    os.unlink(f"{root}/public/link")
+    os.symlink("../.env", f"{root}/public/link")
+    os.unlink(f"{root}/config/app.yaml")
+    os.mkfifo(f"{root}/public/pipe")
+    os.chmod(f"{root}/public/index.php", 0o4755)
+    changes = portal.look()[0]
+    assert changes.changed == [".env", "public/index.php", "public/link"]
+    assert (changes.added, changes.gone) == (["public/pipe"], ["config/app.yaml"])
+    assert changes.told().splitlines()[0] == "new: public/pipe"
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_a_link_in_the_program_leads_to_is_on_the_list(portal, tmp_path, elsewhere):
+    root = portal.root
+    if elsewhere:
+        os.rename(f"{root}/var", tmp_path / "shared")
+        os.symlink(tmp_path / "shared", f"{root}/var")
+    for link, target in (("Kernel.php", "../var/upload/x"), ("folder", "../var/upload"), ("index", "index.php")):
+        os.symlink(target, f"{root}/public/{link}")
+    os.symlink("../var/upload/later", f"{root}/public/later.php")
+    os.symlink("loop", f"{root}/public/loop")
+    present = integrity.files(root)
+    assert present["public/Kernel.php"] == f"-> ../var/upload/x {hashlib.sha256(b'var/upload/x').hexdigest()}"
+    assert (present["public/folder"], present["public/index"]) == ("-> ../var/upload", "-> index.php")
+    portal.accept(present, "accepted")
+    assert not portal.look()[0]
+    for name in ("x", "later"):
+        with open(f"{root}/var/upload/{name}", "a", encoding="utf-8") as file:
+            file.write("#")
+    assert portal.look()[0].changed == ["public/Kernel.php", "public/later.php"]
+
+
+def test_no_link_has_it_read_without_end(portal, monkeypatch):
+    monkeypatch.setattr(integrity, "_MOST", 2 << 20)
+    os.symlink("../var/upload/large", f"{portal.root}/public/large.php")
+    large = f"{portal.root}/var/upload/large"
+    with open(large, "w", encoding="ascii") as file:
+        file.truncate(1 << 40)
+    portal.accept(integrity.files(portal.root), "accepted")
+    os.truncate(large, (1 << 40) + 1)
+    assert portal.look()[0].changed == ["public/large.php"]
+
+
+def test_what_we_wrote_is_expected_and_what_comes_after_it_is_not(portal):
+    path = f"{portal.root}/.env"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("APP_ENV=prod")
+    common_files.note_written(path)
+    drop_in = f"{portal.root}/config/ours.yaml"
+    with open(drop_in, "w", encoding="utf-8") as file:
+        file.write("ours")
+    after = {"kind": "file", "sha256": hashlib.sha256(b"ours").hexdigest()}
+    records = {"sessions": {"at": "", "generation": "", "files": {drop_in: {"after": after}}}}
+    state = {"records": records, "left": {f"{portal.root}/public/index.php": {"kind": "absent"}}}
+    os.unlink(f"{portal.root}/public/index.php")
+    common_files.replace_file(f"{common_files.STATE}/state.json", json.dumps(state))
+    assert not portal.look()[0]
+    for changed in (path, drop_in):
+        with open(changed, "a", encoding="utf-8") as file:
+            file.write("#")
+    changes = portal.look()[0]
+    assert (changes.changed, changes.added) == ([".env"], ["config/ours.yaml"])
+
+
+def test_a_list_that_was_made_fit_is_not_believed(portal):
+    with open(portal.path, encoding="utf-8") as file:
+        known = json.load(file)
+    known["files"]["public/shell.php"] = "0"
+    common_files.replace_file(portal.path, json.dumps(known))
+    with pytest.raises(IntegrityError, match="was changed by hand"):
+        portal.look()
+    common_files.replace_file(portal.path, "{")
+    with pytest.raises(IntegrityError, match="is damaged"):
+        portal.look()
+
+
+def test_names_that_could_harm_a_terminal_are_escaped_and_many_are_cut():
+    told = Changes(added=["a\x1b[2J", *map(str, range(40))]).told(3)
+    assert told.splitlines()[0] == "new: a\\x1b[2J" and told.endswith("and 38 more")
+
+
+def test_a_portal_that_is_gone_is_an_error(tmp_path):
+    with pytest.raises(IntegrityError, match="no folder"):
+        integrity.files(str(tmp_path / "nothing"))

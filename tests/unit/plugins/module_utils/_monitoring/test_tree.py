@@ -1,0 +1,259 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One walk over the project folder. What is made of it: test_permissions.py."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import permissions
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import tree as monitoring_tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Php, WebServer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
+
+
+def test_links_out_of_the_site(tree_look, project):
+    (project / "var/upload/inside").symlink_to(project / "var/log")
+    (project / "public/bundle").symlink_to("/usr/share")  # where only root can put one
+    assert permissions.links(tree_look()).status == "pass"
+    (project / "var/upload/outside").symlink_to("/etc/passwd")
+    finding = permissions.links(tree_look())
+    assert finding.status == "fail"
+    assert "lead out of the site, for example var/upload/outside" in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [
+        ("src/Planted.php", "../var/upload/resource/essay.txt"),
+        ("public/main.php", "../var/upload/later.txt"),
+        (".env.local", "var/upload/resource/essay.txt"),
+        ("config/late.php", "/tmp/nothing-is-here-yet/a.php"),
+        ("src/Planted", "../var/upload"),
+        ("config/x.php", "{elsewhere}/file"),
+    ],
+)
+def test_a_link_in_the_program_to_what_the_web_user_can_change(tree_look, project, web_user, link, target):
+    """Whoever the link belongs to: chown -h gives it to root in a moment."""
+    elsewhere = project.parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "file").touch()
+    shutil.chown(elsewhere, web_user)
+    (project / link).symlink_to(target.format(elsewhere=elsewhere))
+    finding = permissions.links(tree_look())
+    assert finding.status == "fail"
+    assert f"links in the program to what the web user can change, for example {link}" in finding.evidence
+
+
+def test_a_link_of_the_web_users_to_a_folder_of_its_own(tree_look, project, web_user):
+    (project / "public/x").symlink_to("../var/upload")
+    assert permissions.links(tree_look()).status == "pass"
+    os.lchown(project / "public/x", pwd.getpwnam(web_user).pw_uid, -1)
+    assert "public/x" in permissions.links(tree_look()).evidence
+
+
+def test_links_of_the_administrators_to_data_and_in_the_program(tree_look, project, web_user):
+    """Upload folders on another disk, assets of Symfony's bundles, what releases have in common."""
+    data, shared = project.parent / "data", project.parent / "shared"
+    for folder in (data, shared, project / "vendor/bundle/public", project / "public/bundles"):
+        folder.mkdir(parents=True)
+    shutil.chown(data, web_user)
+    (shared / ".env").write_text("APP_ENV=prod\n")
+    (shared / "settings.yaml").touch()
+    for link, target in (
+        ("public/courses", data),
+        ("public/upload", "../var/upload"),
+        ("public/bundles/x", "../../vendor/bundle/public"),
+        (".env.local", shared / ".env"),
+        ("config/settings.yaml", shared / "settings.yaml"),
+        ("var/upload/y", "resource/essay.txt"),
+        ("config/sticky.php", "/nonexistent/a.php"),
+    ):
+        (project / link).symlink_to(target)
+    os.lchown(project / "public/bundles/x", pwd.getpwnam(web_user).pw_uid, -1)  # an upgrade made it
+    finding = permissions.links(tree_look())
+    assert finding.status == "pass", finding.evidence
+
+
+def test_a_link_into_a_var_that_is_elsewhere(tree_look, project):
+    shutil.move(project / "var", project.parent / "shared")
+    (project / "var").symlink_to(project.parent / "shared")
+    assert permissions.links(tree_look()).status == "pass"
+    (project / "src/Planted.php").symlink_to("../var/upload/resource/essay.txt")
+    assert "src/Planted.php" in permissions.links(tree_look()).evidence
+
+
+def test_hard_links(tree_look, project):
+    os.link(project / "var/log/prod.log", project / "var/log/again.log")
+    assert permissions.links(tree_look()).status == "pass"
+    (project.parent / "outside").write_text("the other name\n")
+    os.link(project.parent / "outside", project / "var/upload/trap")
+    finding = permissions.links(tree_look())
+    assert finding.status == "fail"
+    assert "var/upload/trap" in finding.evidence
+
+
+def test_a_shared_var_behind_the_administrators_link_is_part_of_the_site(tree_look, project):
+    shutil.move(project / "var", project.parent / "shared")
+    (project / "var").symlink_to(project.parent / "shared")
+    look = tree_look()
+    assert permissions.var(look).status == "pass"
+    (project.parent / "shared/log/prod.log").chmod(0o666)
+    assert permissions.var(tree_look()).status == "fail"
+    assert permissions.no_777(tree_look()).status == "fail"
+
+
+def test_names_that_could_harm_a_terminal_are_escaped(tree_look, project):
+    name = "evil\x1b[2Jname\n"
+    (project / "var" / name).write_text("x")
+    (project / "var" / name).chmod(0o777)
+    finding = permissions.no_777(tree_look())
+    assert "\x1b" not in finding.evidence
+    assert r"evil\x1b[2Jname\n" in finding.evidence
+
+
+def test_many_are_counted_and_few_are_named(tree_look, project):
+    for number in range(1204):
+        path = project / f"var/upload/{number:04}"
+        path.touch()
+        path.chmod(0o666)
+    finding = permissions.no_777(tree_look())
+    assert "1,204 entries" in finding.evidence
+    assert finding.evidence.count("var/upload/") == 3
+
+
+def test_identities():
+    user = monitoring_tree.Identity("web", 33, frozenset({33, 100}))
+    assert user.may(4, 0o640, 0, 33)
+    assert not user.may(2, 0o640, 0, 33)
+    assert not user.may(4, 0o044, 33, 0)  # the owner's bits count for the owner, not the others'
+    assert user.controls(0o400, 33, 0)  # and the owner can change them
+    assert user.may(2, 0o602, 0, 0)
+
+
+def test_a_folder_of_that_name_below_var_is_data_as_all_there(tree_look, project):
+    (project / "var/upload/bin").mkdir()
+    shutil.chown(project / "var/upload/bin", "www-data", "www-data")
+    (project / "var/upload/bin").chmod(0o770)
+    file = project / "var/upload/bin/essay.txt"
+    file.write_text("")
+    shutil.chown(file, "www-data", "www-data")
+    file.chmod(0o660)
+    assert permissions.code(tree_look()).status == "pass"
+
+
+def test_what_is_left_below_the_web_root_is_listed_and_the_rest_is_not(tree_look, project):
+    for name in (
+        "public/.env.bak",
+        "public/dump.SQL~",
+        "public/a.tar.gz",
+        "public/b.tpl",
+        "src/c.sql",
+        "public/app.js",
+    ):
+        (project / name).write_text("x")
+    (project / "public/empty.sql").touch()
+    seen = monitoring_tree.tree(tree_look())
+    assert sorted(seen.left) == ["public/.env.bak", "public/a.tar.gz", "public/dump.SQL~"]
+    assert seen.templates == ["public/b.tpl"]
+    assert sorted(seen.stored) == ["var/log/prod.log", "var/upload/resource/essay.txt"]
+
+
+def test_a_loop_of_links_has_an_end(tree_look, project):
+    before = monitoring_tree.tree(tree_look()).entries
+    (project / "var/upload/loop").symlink_to(project)
+    (project / "var/upload/self").symlink_to("self")
+    (project / "config/nowhere").symlink_to("/nonexistent")
+    assert monitoring_tree.tree(tree_look()).entries == before + 3
+
+
+def test_a_pipe_is_never_opened(tree_look, project):
+    os.mkfifo(project / "public/.env.old", 0o666)
+    (project / "public/.env.old").chmod(0o666)
+    seen = monitoring_tree.tree(tree_look())
+    assert seen.everybody.samples == ["public/.env.old"] and seen.left == []
+
+
+def test_the_topmost_folder_that_the_web_user_can_change_is_named(tree_look, project, web_user):
+    (project / "public/plugin/deep").mkdir(parents=True)
+    for path in ("public/plugin", "public/plugin/deep"):
+        shutil.chown(project / path, web_user)
+    seen = monitoring_tree.tree(tree_look())
+    assert (seen.public_writable, seen.public_writable_count) == (["public/plugin"], 1)
+
+
+def test_a_folder_that_the_web_user_can_change_behind_a_link_below_public_is_named_by_its_address(
+    tree_look, project, web_user
+):
+    data = project.parent / "data"
+    for folder in (data / "upload/deep", data / "own", project / "public/img", project / "vendor/bundle/public"):
+        folder.mkdir(parents=True)
+    shutil.chown(data / "upload", web_user)
+    for link, target in (
+        ("public/courses", "../var/upload"),
+        ("public/files", data),
+        ("public/img/again", data / "upload"),
+        ("public/bundle", "../vendor/bundle/public"),
+        ("public/self", "."),
+        ("public/gone", "/nonexistent"),
+        ("../data/0", "0"),
+        ("public/loop", "loop"),
+        ("public/page.html", "index.php"),
+    ):
+        (project / link).symlink_to(target)
+    (data / "upload/more").symlink_to("/tmp")  # within what is named anyway
+    look = tree_look()
+    seen = monitoring_tree.tree(look)
+    there = ["courses", "files/upload", "img/again"]
+    assert sorted(seen.public_writable) == [f"public/{name}" for name in (*there, *(f"self/{name}" for name in there))]
+    assert seen.public_unread == []
+    assert permissions.links(tree_look()).status == "pass", "uploads that the administrator has elsewhere"
+
+
+def test_too_much_behind_a_link_below_public_is_said(tree_look, project, monkeypatch):
+    (project / "public/shared").symlink_to("../src")
+    (project / "src/deep").mkdir()
+    monkeypatch.setattr(monitoring_tree, "_ELSEWHERE", 1)
+    seen = monitoring_tree.tree(tree_look())
+    assert (seen.public_writable, seen.public_unread) == ([], ["public/shared"])
+
+
+def test_who_works_for_strangers_is_named_once(look_at, web_user):
+    look = look_at(php=Php(user=web_user), web=WebServer("nginx", user=web_user))
+    assert [user.name for user in monitoring_tree.web_users(look)] == [web_user]
+    assert monitoring_tree.php_user(look) == monitoring_tree.web_users(look)[0]
+    both = look_at(php=Php(user=web_user), web=WebServer("nginx", user="daemon"))
+    assert [user.name for user in monitoring_tree.web_users(both)] == [web_user, "daemon"]
+
+
+def test_nobody_is_guessed(look_at):
+    with pytest.raises(Unseen, match="neither a web server nor PHP"):
+        monitoring_tree.web_users(look_at())
+    with pytest.raises(Unseen, match="the user PHP runs as could not be found"):
+        monitoring_tree.php_user(look_at())
+    with pytest.raises(Unseen, match="no-such-user, as whom the site runs, does not exist"):
+        monitoring_tree.identity("no-such-user")
+
+
+def test_the_web_user_is_never_a_rightful_owner(tree_look, project, web_user):
+    """Not even where the whole folder is its own, or somebody declares it."""
+    shutil.chown(project, web_user)
+    assert monitoring_tree.owners(tree_look(options={"owner": web_user})) == {0}
+    assert monitoring_tree.owners(tree_look(options={"owner": "no-such-user"})) == {0}
+
+
+def test_numbers_without_a_name_are_said_as_such():
+    assert (monitoring_tree.user_name(0), monitoring_tree.group_name(0)) == ("root", "root")
+    assert monitoring_tree.user_name(54321) == "nobody known (user 54321)"
+    assert monitoring_tree.group_name(54321) == "no known group (54321)"
+
+
+def test_names_that_are_no_text_are_shown():
+    assert monitoring_tree.shown("var/\u00e9t\u00e9") == "var/\u00e9t\u00e9"
+    assert monitoring_tree.shown("var/\udce9\x1b") == r"var/\udce9\x1b"

@@ -1,0 +1,73 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files of the program that nothing vouches for, before and after they were marked. Real files, as root."""
+
+from __future__ import annotations
+
+import json
+import os
+from types import SimpleNamespace
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import unvouched
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import identity
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.unvouched import Unvouched
+from tests.unit.plugins.module_utils._permissions.test_vouch import IMPLANTS, NEUTRALISED, git, harden, lay, site
+
+__all__ = ["site"]
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path, monkeypatch):
+    monkeypatch.setattr(common_files, "STATE", str(tmp_path / "state"))
+    (tmp_path / "state").mkdir()
+    return tmp_path / "state"
+
+
+def seen(site):
+    found = Unvouched(SimpleNamespace(root=str(site)), (identity("www-data"),))
+    try:
+        for folder, _folders, files in os.walk(site):
+            for name in files:
+                path = os.path.join(folder, name)
+                found.look(os.path.relpath(path, site), os.lstat(path))
+        return sorted(found.doubtful), sorted(found.held), found.git(), found.unread
+    finally:
+        found.close()
+
+
+def test_it_names_before_and_after_what_permissions_names(site):
+    assert seen(site) == ([], [], [], 0)
+    for name, text in IMPLANTS.items():
+        lay(site, name, text, days=30)
+    assert seen(site) == (sorted(IMPLANTS), [], [], 0)
+    harden(site)
+    assert seen(site) == (sorted(set(IMPLANTS) - set(NEUTRALISED)), NEUTRALISED, [], 0)
+
+
+def test_what_an_accepted_list_has_is_vouched_for_until_it_changes(site, state):
+    lay(site, "bin/console", "<?php // ours", days=30)
+    handle = os.open(site / "bin/console", os.O_RDONLY)
+    files = {"bin/console": unvouched.permissions_vouch.checksum(handle)}
+    os.close(handle)
+    (state / "integrity-campus.json").write_text(json.dumps({"root": str(site), "files": files}))
+    assert seen(site)[0] == []
+    lay(site, "bin/console", "<?php // theirs", days=30)
+    assert seen(site)[0] == ["bin/console"]
+
+
+def test_git_is_asked_in_the_project_and_in_plugins(site):
+    git(site, "[core]\n\tfsmonitor = id\n")
+    lay(site, "public/plugin/Shipped/.git/config", "[core]\n\tpager = id\n")
+    (site / "public/plugin/Other").mkdir()
+    (site / "public/plugin/Other/.git").write_text("gitdir: /elsewhere")
+    assert seen(site)[2:] == ([".git: core.fsmonitor", "public/plugin/Shipped/.git: core.pager"], 0)
+
+
+def test_more_than_can_be_read_is_named_unread(site, monkeypatch):
+    monkeypatch.setattr(unvouched, "_MOST", 0)
+    lay(site, "public/img/logo.png", "\x89PNG", days=50)
+    assert seen(site)[0] == ["public/img/logo.png"]

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The package of a release against a tree that an intruder changed. Real files, as root; the web user is www-data."""
+
+from __future__ import annotations
+
+import tarfile
+import zipfile
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package, vouch, walk
+from tests.unit.plugins.module_utils._permissions.test_vouch import IMPLANTS, NEUTRALISED, RELEASE, lay, site
+
+__all__ = ["site"]
+
+
+def packed(site, path, kind="zip", top="chamilo-2.0.1/"):
+    names = [name for name in RELEASE if name != ".env"]
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                archive.write(site / name, f"{top}{name}")
+    else:
+        with tarfile.open(path, f"w:{kind}") as archive:
+            for name in names:
+                archive.add(site / name, f"{top}{name}")
+    return str(path)
+
+
+@pytest.mark.parametrize(("kind", "top"), [("zip", "chamilo-2.0.1/"), ("zip", ""), ("gz", "./"), ("xz", "a/b/")])
+def test_a_package_vouches_for_its_files_whatever_their_times_say(site, tmp_path, kind, top):
+    state = tmp_path / "state"
+    state.mkdir()
+    archive = packed(site, tmp_path / "2.0.1", kind, top)
+    known = package.learn(archive, "", str(site), str(state))
+    assert sorted(known) == sorted(set(RELEASE) - {".env"})
+    assert package.learn(archive, "", str(site), str(state)) == known  # what was written down
+    told = vouch.basis(str(site), str(state))
+    assert told.startswith("the package 2.0.1 (sha256 ") and len(told) > 64
+    assert "no package" in vouch.basis(str(tmp_path), str(state))
+    for name, text in IMPLANTS.items():
+        lay(site, name, text, days=-30)  # older than the release, as `touch` makes it
+    lay(site, "config/packages/framework.yaml", days=90)  # newer, and as in the package
+    lists = [str(path) for path in state.glob("release-*.json")]
+    order = walk.order({"path": str(site), "owner": "root", "web_user": "www-data"}, "production")
+    found = walk.run(order, lists=lists)
+    assert (found.quarantined, found.doubtful) == (NEUTRALISED, sorted(set(IMPLANTS) - set(NEUTRALISED)))
+    assert not walk.run(order, lists=lists).changed
+
+
+def test_another_package_is_refused_before_anything_is_written(site, tmp_path):
+    archive = packed(site, tmp_path / "chamilo.zip")
+    with pytest.raises(vouch.ArchiveError, match="has the sha256 .*, not 00"):
+        package.learn(archive, "00", str(site), str(tmp_path))
+    assert not list(tmp_path.glob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"text", "no whole zip or tar file"),
+        (b"PK\x05\x06" + b"\0" * 18, "holds no public/index.php"),
+        (None, "cannot be read"),
+    ],
+)
+def test_what_is_no_package_is_refused(tmp_path, content, words):
+    path = tmp_path / "chamilo.zip"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(vouch.ArchiveError, match=words):
+        package.learn(str(path), "", str(tmp_path), str(tmp_path))
+
+
+def test_a_package_without_end_is_refused(site, tmp_path, monkeypatch):
+    archive = packed(site, tmp_path / "chamilo.zip")
+    monkeypatch.setattr(package, "_ENTRIES", 20)
+    with pytest.raises(vouch.ArchiveError, match="more than 20 files"):
+        package.learn(archive, "", str(site), str(tmp_path))
+    monkeypatch.setattr(package, "_UNPACKED", 20)
+    with pytest.raises(vouch.ArchiveError, match="unpacks to more than"):
+        package.learn(archive, "", str(site), str(tmp_path))
+
+
+def test_the_package_of_another_release_is_refused_and_an_old_one_counts_no_longer(site, tmp_path):
+    state = tmp_path / "state"
+    state.mkdir()
+    archive = packed(site, tmp_path / "2.0.1.zip")
+    package.learn(archive, "", str(site), str(state))
+    lists = [str(path) for path in state.glob("release-*.json")]
+    assert vouch.Lists(str(site), lists).release
+    for number in range(40):
+        lay(site, f"src/CoreBundle/C{number}.php", "<?php // the next release")
+    assert not vouch.Lists(str(site), lists).release
+    with pytest.raises(vouch.ArchiveError, match="of another release: 40 of 122 files differ"):
+        package.learn(archive, "", str(site), str(state))
+    order = walk.order({"path": str(site), "owner": "root", "web_user": "www-data"}, "production")
+    found = walk.run(order, lists=lists)
+    assert (found.quarantined, found.doubtful) == ([], [])

@@ -1,0 +1,342 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What could run of what the web user wrote, and what becomes of it. Real files, as root; the web user is www-data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pwd
+import stat
+import struct
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch as permissions_vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk
+
+WEB = pwd.getpwnam("www-data")
+DAY = 86400
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "what"),
+    [
+        ("public/x.php", "", "php"),
+        ("public/x.PHTML", "", "php"),
+        ("public/img/x.gif", "GIF89a<?php system($_GET[0]);", "php"),
+        ("public/img/x.gif", "GIF89a", ""),
+        ("public/main/x.inc", "<?= 1;", "php"),
+        ("bin/console", "#!/usr/bin/env php\n<?php", "php"),
+        ("bin/tool", "#!/bin/sh\n", "steers"),
+        ("public/notes.txt", "#!/bin/sh\n", "steers"),
+        ("public/notes.txt", "Notes", ""),
+        ("config/packages/x.yaml", "services:\n", "steers"),
+        ("config/x.txt", "what a configuration may include", "steers"),
+        ("config/jwt/private.pem", "-----BEGIN", ""),
+        ("templates/index.html.twig", "{{ 1 }}", "steers"),
+        ("templates/x.html", "{{ 1 }}", "steers"),
+        ("public/main/template/default/x.tpl", "{$x}", "steers"),
+        ("public/.user.ini", "", "handler"),
+        ("public/build/.htaccess", "AddHandler application/x-httpd-php .gif\n", "handler"),
+        ("public/build/.htaccess", "php_value auto_prepend_file /tmp/x\n", "handler"),
+        ("public/build/.htaccess", "Options +ExecCGI\nAddHandler cgi-script .sh\n", "handler"),
+        ("public/build/.htaccess", "SetHandler none\nphp_flag engine off\n", "steers"),
+        ("public/build/.htaccess", "Require all denied\nAddHandler application/x-httpd-php .gif\n", "steers"),
+        (".env", "APP_ENV=prod\nDATABASE_PASSWORD='a(b'\n# $(date)\n", ""),
+        (".env", "APP_ENV=$(id)\n", "steers"),
+        (".env", "A='$(id)'\n", ""),
+        (".env", "A='a'\"$(id)\"\n", "steers"),
+        (".env.local", "export APP_RUNTIME=Evil\\Runtime\n", "steers"),
+        (".env.local.php", "", "php"),
+        ("vendor/composer/installed.json", "{}", "steers"),
+        ("public/build/manifest.json", "{}", ""),
+        ("UPGRADE_ENABLED", "", "steers"),
+    ],
+)
+def test_what_a_file_runs_is_told_by_what_it_holds(tmp_path, path, text, what):
+    file = tmp_path / "file"
+    file.write_text(text)
+    handle = os.open(file, os.O_RDONLY)
+    assert permissions_vouch.runs(path, handle) == what
+    os.close(handle)
+
+
+def test_a_picture_too_large_to_be_searched_is_no_data(tmp_path, monkeypatch):
+    monkeypatch.setattr(permissions_vouch, "_READ", 1 << 20)
+    file = tmp_path / "x.gif"
+    file.write_bytes(b"\0" * (2 << 20))
+    handle = os.open(file, os.O_RDONLY)
+    assert permissions_vouch.runs("public/x.gif", handle) == "steers"
+    os.close(handle)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("[core]\n\tbare = false\n\tfsmonitor = true\n", []),
+        ("[core]\n\tfsmonitor = touch /tmp/x\n", ["core.fsmonitor"]),
+        ("[CORE] FSMonitor=/tmp/x ; one line", ["core.fsmonitor"]),
+        ("[core]\n\tfsmon\\\nitor = /tmp/x\n", ["core.fsmonitor"]),
+        (
+            "[core]\nhooksPath=/tmp\nsshCommand=x\npager=less\neditor=vi\n",
+            ["hookspath", "sshcommand", "pager", "editor"],
+        ),
+        ('[filter "lfs"]\n\tclean = git-lfs clean -- %f\n\tprocess = git-lfs filter-process\n', []),
+        ('[filter "lfs"]\n\tclean = sh -c id\n', ["filter.lfs.clean"]),
+        ('[diff "x"]\ntextconv = id\n[diff]\nexternal = id\n', ["diff.x.textconv", "diff.external"]),
+        ("[alias]\nst = status\nco = !id\n", ["alias.co"]),
+        ("[include]\npath = /tmp/x\n", ["include.path"]),
+        ('[includeIf "gitdir:/"]\npath = /tmp/x\n', ["includeif.gitdir:/.path"]),
+        ("[credential]\nhelper = store\n", []),
+        ("[credential]\nhelper = !id\n", ["credential.helper"]),
+        ("[gpg]\nprogram = id\n[uploadpack]\npackObjectsHook = id\n", ["gpg.program", "uploadpack.packobjectshook"]),
+        ('[remote "origin"]\nurl = https://github.com/chamilo/chamilo-lms\nfetch = +refs/*\n', []),
+        ('[remote "origin"]\nurl = ext::sh -c id\n', ["remote.origin.url"]),
+        ('[branch "main"]\nremote = origin\nmerge = refs/heads/main\n', []),
+    ],
+)
+def test_settings_that_git_runs(text, names):
+    found = permissions_vouch.git_settings(text)
+    assert len(found) == len(names) and all(told.endswith(name) for told, name in zip(found, names)), found
+
+
+# ------------------------------------------------------------------------------------------------ in a whole tree
+
+RELEASE = [
+    ".env",
+    "bin/console",
+    "composer.json",
+    "config/bundles.php",
+    "config/packages/framework.yaml",
+    "config/routes.yaml",
+    "config/services.yaml",
+    "public/.htaccess",
+    "public/index.php",
+    "public/main/template/default/layout.tpl",
+    *(f"public/main/page{number}.php" for number in range(20)),
+    *(f"public/plugin/Shipped/{name}" for name in ("plugin.php", "composer.json", "a.php", "b.php")),
+    *(f"src/CoreBundle/C{number}.php" for number in range(40)),
+    "templates/index.html.twig",
+    *(f"vendor/a/b/C{number}.php" for number in range(60)),
+    "vendor/composer/autoload_files.php",
+]
+LAID = 1_700_000_000
+
+
+def lay(site, name, text="<?php // as it was laid", days=0.0, owner=WEB.pw_uid, mode=0o777):
+    path = site / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+    os.chown(path, owner, WEB.pw_gid if owner else 0)
+    when = LAID + days * DAY
+    os.utime(path, (when, when))
+    return path
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A release of the web user's own, all 777: only the files' own dates tell what came later."""
+    site = tmp_path / "chamilo"
+    for name in RELEASE:
+        lay(site, name)
+    lay(site, ".env", "APP_ENV=prod\n")
+    lay(site, "public/.htaccess", "RewriteEngine on\n")
+    (site / "var").mkdir()
+    return site
+
+
+def harden(site, **given):
+    order = {"path": str(site), "owner": "root", "web_user": "www-data", "roots": ["var", "config"], **given}
+    return walk.run(walk.order(order, "production"))
+
+
+def mode(path):
+    status = os.lstat(path)
+    return status.st_uid, f"{stat.S_IMODE(status.st_mode):04o}"
+
+
+IMPLANTS = {
+    "bin/console": "<?php system('id');",
+    "config/bundles.php": "<?php return [Evil::class => []];",
+    "config/packages/evil.yaml": "services: {x: {factory: system, arguments: [id]}}",
+    "config/preload.php": "<?php system('id');",
+    "config/routes.yaml": "x: {path: /x, controller: Evil}",
+    "public/.htaccess": "AddHandler application/x-httpd-php .gif",
+    "public/.user.ini": "auto_prepend_file=/tmp/x",
+    "public/build/.htaccess": "AddHandler application/x-httpd-php .gif",
+    "public/build/x.gif": "GIF89a<?php system('id');",
+    "public/main/inc/x.inc": "<?php system('id');",
+    "public/main/page1.php": "<?php system('id');",
+    "public/main/template/default/layout.tpl": "{php}system('id');{/php}",
+    "public/plugin/Shipped/a.php": "<?php system('id');",
+    "public/x.phtml": "<?php system('id');",
+    "src/CoreBundle/Evil.php": "<?php system('id');",
+    "templates/index.html.twig": "{{ ['id']|filter('system') }}",
+    "vendor/a/b/C1.php": "<?php system('id');",
+    "vendor/composer/autoload_files.php": "<?php return ['/tmp/x'];",
+}
+# Unreadable for PHP and the web server from then on; what the portal may need is named and runs on.
+NEUTRALISED = [
+    "public/.user.ini",
+    "public/build/.htaccess",
+    "public/build/x.gif",
+    "public/main/inc/x.inc",
+    "public/main/page1.php",
+    "public/plugin/Shipped/a.php",
+    "public/x.phtml",
+]
+
+
+def test_what_was_planted_before_is_named_or_neutralised_whatever_it_is_called(site):
+    for name, text in IMPLANTS.items():
+        lay(site, name, text, days=30)
+    found = harden(site)
+    assert found.quarantined == NEUTRALISED
+    assert found.doubtful == sorted(set(IMPLANTS) - set(NEUTRALISED))
+    assert mode(site / "bin/console") == (0, "0355")
+    assert mode(site / "config/packages/evil.yaml") == (0, "0240")
+    assert mode(site / "public/.user.ini") == (0, "0600")
+    assert mode(site / "public/build/.htaccess.quarantined") == (0, "0200")
+    again = harden(site)
+    assert (again.changed, again.quarantined, again.doubtful) == (False, found.quarantined, found.doubtful)
+    acknowledged = [*NEUTRALISED, "bin/console", "config/**"]
+    looked_at = harden(site, acknowledged=acknowledged)
+    assert not looked_at.quarantined and len(looked_at.doubtful) == 6
+    assert mode(site / "bin/console") == (0, "0755")
+    assert (site / "public/build/.htaccess").exists()
+    assert not harden(site, acknowledged=acknowledged).changed
+
+
+def test_what_others_wrote_and_a_plugin_with_its_own_history_are_no_break_in(site):
+    for name in ("plugin.php", "composer.json", "src/page.php", "view/page.tpl", "README.md"):
+        lay(site, f"public/plugin/Ours/{name}", days=90)
+    lay(site, "templates/index.html.twig", "{{ 'by hand' }}", days=40, owner=0, mode=0o644)
+    lay(site, "config/authentication.yaml", "ldap: by hand", days=40, owner=0, mode=0o640)
+    lay(
+        site,
+        "public/main/page2.php",
+        "<?php // mended by hand",
+        days=40,
+        owner=pwd.getpwnam("games").pw_uid,
+        mode=0o644,
+    )
+    lay(site, "public/img/logo.png", "\x89PNG", days=50)
+    lay(site, ".env", "APP_ENV=prod\n", days=2)
+    lay(site, "config/jwt/private.pem", "-----BEGIN", days=2)
+    found = harden(site)
+    assert (found.quarantined, found.doubtful) == ([], [])
+
+
+def test_what_came_later_into_a_plugin_with_its_own_history_is_named(site):
+    for name in ("plugin.php", "composer.json", "src/page.php", "view/page.tpl", "README.md"):
+        lay(site, f"public/plugin/Ours/{name}", days=90)
+    lay(site, "public/plugin/Ours/src/x.php", days=95)
+    assert harden(site).quarantined == ["public/plugin/Ours/src/x.php"]
+
+
+def test_a_single_new_file_does_not_hide_the_others(site):
+    """Once the age of the release was that of the newest of eight files, of which bin/console is one."""
+    lay(site, "bin/console", days=400)
+    lay(site, "public/main/shell.php", days=200)
+    found = harden(site)
+    assert (found.quarantined, found.doubtful) == (["public/main/shell.php"], ["bin/console"])
+
+
+def git(site, text="[core]\n\tbare = false\n", mode=0o777, owner=WEB.pw_uid):
+    lay(site, ".git/config", text, mode=mode, owner=owner)
+    lay(site, ".git/hooks/pre-commit.sample", "#!/bin/sh\n")
+    os.chown(site / ".git", owner, WEB.pw_gid)
+    return site / ".git"
+
+
+def test_git_that_runs_what_the_web_user_set_never_becomes_root_s(site):
+    folder = git(site, "[core]\n\tfsmonitor = touch /tmp/x\n")
+    found = harden(site)
+    (told,) = found.refused
+    assert told["path"] == ".git" and "core.fsmonitor" in told["why"]
+    assert mode(folder) == (WEB.pw_uid, "0700") and mode(folder / "config")[0] == WEB.pw_uid
+    again = harden(site)
+    assert not again.changed and again.refused == found.refused
+    (folder / "config").write_text("[core]\n\tbare = false\n")
+    assert harden(site).refused == []
+    assert (mode(folder), mode(folder / "config")) == ((0, "0700"), (0, "0600"))
+    assert not harden(site).changed
+
+
+def test_a_hook_of_the_web_user_s_too(site):
+    folder = git(site)
+    lay(site, ".git/hooks/post-checkout", "#!/bin/sh\nid\n")
+    (told,) = harden(site).refused
+    assert "hooks/post-checkout" in told["why"]
+    assert mode(folder) == (WEB.pw_uid, "0700")
+
+
+def test_settings_of_root_s_own_are_root_s(site):
+    folder = git(site, "[core]\n\tsshCommand = ssh -i /root/key\n", mode=0o600, owner=0)
+    lay(site, ".git/hooks/post-merge", "#!/bin/sh\n", mode=0o755, owner=0)
+    (folder / "hooks").chmod(0o755)
+    folder.chmod(0o755)
+    os.chown(folder / "hooks", 0, 0)
+    assert harden(site).refused == []
+    assert mode(folder / "hooks/post-merge") == (0, "0700")
+
+
+def index(site, names, version=2):
+    """As Git writes it."""
+    text = struct.pack(">4sII", b"DIRC", version, len(names))
+    before = b""
+    for name in sorted(names):
+        content = (site / name).read_bytes()
+        blob = hashlib.sha1(b"blob %d\0" % len(content) + content).digest()
+        entry = bytes(40) + blob + struct.pack(">H", 0x4000 if version == 3 else len(name))
+        entry += bytes(2) if version == 3 else b""
+        path = name.encode()
+        if version == 4:
+            same = len(os.path.commonprefix([before, path]))
+            text += entry + bytes([len(before) - same]) + path[same:] + b"\0"
+            before = path
+        else:
+            entry += path
+            text += entry + bytes(8 - len(entry) % 8)
+    lay(site, ".git/index").write_bytes(text + bytes(20))
+
+
+@pytest.mark.parametrize("version", [2, 3, 4])
+def test_what_git_has_as_it_is_runs_on_and_is_named(site, version):
+    """An update by Git changes few files; none of its pages is down for that, and no intruder is believed."""
+    lay(site, "public/main/page1.php", "<?php // updated", days=30)
+    lay(site, "public/main/page2.php", "<?php // updated", days=30)
+    index(site, [name for name in RELEASE if name != ".env"], version)
+    lay(site, "public/main/page2.php", "<?php // updated, and changed", days=30)
+    lay(site, "public/main/shell.php", days=30)
+    found = harden(site)
+    assert found.doubtful == ["public/main/page1.php"]
+    assert found.quarantined == ["public/main/page2.php", "public/main/shell.php"]
+    again = harden(site)
+    assert (again.changed, again.doubtful, again.quarantined) == (False, found.doubtful, found.quarantined)
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"DIRC", b"DIRC\0\0\0\2\xff\xff\xff\xff", b"x" * 100, b"DIRC\0\0\0\4\0\0\0\1" + b"\xff" * 80]
+)
+def test_an_index_that_is_none_says_nothing(site, text):
+    lay(site, ".git/index").write_bytes(text)
+    handle = os.open(site, os.O_RDONLY)
+    assert permissions_vouch.tracked(handle) == {}
+    os.close(handle)
+
+
+def test_a_list_of_root_s_vouches_by_checksum(site, tmp_path):
+    handle = os.open(site / "bin/console", os.O_RDONLY)
+    known = {"root": str(site), "files": {"bin/console": permissions_vouch.checksum(handle) + " setuid"}}
+    listed = tmp_path / "list.json"
+    listed.write_text(json.dumps(known))
+    assert permissions_vouch.Lists(str(site), [str(listed), "/nonexistent"]).vouch("bin/console", handle)
+    assert not permissions_vouch.Lists(str(tmp_path), [str(listed)]).vouch("bin/console", handle)
+    (site / "bin/console").write_text("changed")
+    assert not permissions_vouch.Lists(str(site), [str(listed)]).vouch("bin/console", handle)
+    os.close(handle)

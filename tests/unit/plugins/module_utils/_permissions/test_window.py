@@ -1,0 +1,540 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real files, as root; only the commands are not run."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup as backups_backup
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, paths, services
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import PermsError
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import Site, WindowError, Windows
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import main as program_main
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import (
+    Engine,
+    Outcome,
+    TransactionError,
+    plan,
+)
+
+
+class Host:
+    """A portal with an installer, and a clock that a test can turn."""
+
+    def __init__(self, folder, web="nginx"):
+        self.folder = folder
+        self.now = 1_000_000.0
+        self.commands = []
+        self.fails = ""
+        self.root = folder / "chamilo"
+        for name in ("public/index.php", "var/log/x.log", "config/a.yaml", ".env"):
+            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / name).write_text("")
+        self.root.chmod(0o755)
+        for name in ("units", "etc/window", "sites"):
+            (folder / name).mkdir(parents=True)
+        (folder / "etc/updates.conf").write_text("")
+        self.engine = Engine(str(folder / "state"), Machine(self.run, systemd=True, program=sys.executable))
+        self.windows = Windows(self.engine, str(folder / "units"), lambda: self.now)
+        self.file = folder / "etc/window/installer.conf"
+        installer = {"web": web, "file": str(self.file), "test": [["nginx", "-t"]], "service": "nginx"}
+        self.tree = {"path": str(self.root), "owner": "root", "web_user": "www-data", "group": None}
+        self.portal = Site("campus", self.tree, installer)
+
+    def run(self, argv, _seconds):
+        self.commands.append(" ".join(argv))
+        if self.fails and self.fails in self.commands[-1]:
+            return 1, "no"
+        return (0, "active") if "is-active" in argv else (0, "")
+
+    def mode(self, path="public/index.php"):
+        return (self.root / path).stat().st_mode & 0o777
+
+    def units(self):
+        return {path.name: path.read_text() for path in (self.folder / "units").iterdir()}
+
+    def open(self, profile="upgrade", minutes=30, address=""):
+        return self.windows.open(self.tree, profile, minutes, address, self.portal)
+
+
+@pytest.fixture
+def host(tmp_path):
+    old = os.umask(0o022)
+    yield Host(tmp_path)
+    os.umask(old)
+
+
+def test_open_and_close_and_nothing_is_left(host):
+    done = host.open(address="203.0.113.7")
+    assert host.mode() == 0o664
+    assert "until 1970-01-12 14:16:40 UTC; the installer answers 203.0.113.7 only" in done.window.told()
+    assert host.file.read_text().endswith('if ($remote_addr = "203.0.113.7") {\n    set $chamilo_installer "";\n}\n')
+    assert "OnCalendar=1970-01-12 14:16:40 UTC\n" in host.units()["chamilo-hardening-window.timer"]
+    assert f"{sys.executable} window close --due" in host.units()["chamilo-hardening-window.service"]
+    host.windows.close(host.windows.at(host.tree["path"]))
+    assert host.mode() == 0o644
+    assert not host.file.exists()
+    assert host.units() == {}
+    assert host.windows.known() == []
+    assert "systemctl disable --now chamilo-hardening-window.timer" in host.commands
+
+
+@pytest.mark.parametrize("name", ["disk", "disk/chamilo", "disk/chamilo/public"])
+def test_a_tree_on_a_disk_that_comes_late_is_closed_when_it_is_there(host, monkeypatch, name):
+    """The disk is the folder above the tree, the tree itself, or a part of it that was named."""
+    disk = host.folder / name
+    (host.folder / "disk").mkdir()
+    host.root = host.root.rename(host.folder / "disk/chamilo")
+    host.tree["path"] = str(host.root)
+    if name.endswith("public"):
+        host.tree["roots"] = ["public"]
+    mounted = {"/": "ext4", str(disk): "nfs4"}
+    monkeypatch.setattr(paths, "mounts", lambda: mounted)
+    host.open()
+    disk.rename(host.folder / "elsewhere")
+    disk.mkdir()
+    del mounted[str(disk)]
+    with pytest.raises(WindowError, match=f"not wholly closed: {disk} is not mounted. If it is gone for good"):
+        host.windows.close(host.windows.at(host.tree["path"]))
+    assert host.windows.known() and host.units(), "it is tried again"
+    assert os.listdir(disk) == []
+    disk.rmdir()
+    (host.folder / "elsewhere").rename(disk)
+    mounted[str(disk)] = "nfs4"
+    host.windows.close(host.windows.at(host.tree["path"]))
+    assert host.mode() == 0o644 and host.units() == {}
+
+
+def test_a_window_of_an_older_version_is_closed(host):
+    host.open()
+    path = host.folder / "state/windows.json"
+    known = json.loads(path.read_text())
+    del known[0]["mounts"]
+    path.write_text(json.dumps(known))
+    host.windows.close(host.windows.at(host.tree["path"]))
+    assert host.mode() == 0o644 and host.units() == {}
+
+
+def test_the_timer_runs_before_the_first_mode_changes(host, monkeypatch):
+    monkeypatch.setattr(permissions_window, "run", lambda order: pytest.fail("it went on"))
+    host.fails = "restart chamilo-hardening-window.timer"
+    with pytest.raises(WindowError, match=r"systemctl restart chamilo-hardening-window\.timer"):
+        host.open()
+
+
+@pytest.mark.parametrize("fails", ["daemon-reload", "enable", "restart", "systemctl"])
+def test_what_nothing_would_close_is_not_open(host, monkeypatch, fails):
+    monkeypatch.setattr(permissions_window, "Windows", lambda _engine: host.windows)
+    host.fails = fails
+    with pytest.raises(WindowError, match=r"`systemctl (daemon-reload|enable|restart)"):
+        host.open()
+    assert host.windows.known() == [] and host.mode() == 0o644
+    (host.root / "public/index.php").chmod(0o666)
+    found, told = permissions_window.apply(host.tree, "production", None, False)
+    assert found.changed and told == "" and host.mode() == 0o644
+
+
+def test_a_window_keeps_its_deadline_when_it_cannot_be_moved(host):
+    host.open(minutes=10)
+    before, units = host.windows.known(), host.units()
+    host.fails = "restart chamilo-hardening-window.timer"
+    with pytest.raises(WindowError, match="restart"):
+        host.open("install", 60)
+    assert host.windows.known() == before and host.units() == units
+    assert host.mode() == 0o664
+
+
+def test_an_opening_that_fails_is_closed_again(host, monkeypatch):
+    host.fails = "nginx -t"
+    with pytest.raises(TransactionError, match="nginx -t"):
+        host.open(address="203.0.113.7")
+    assert host.mode() == 0o644
+    assert host.windows.known() == []
+    assert host.units() == {}
+
+
+def test_apache_is_told_in_its_own_words(tmp_path):
+    host = Host(tmp_path, web="apache")
+    host.open(address="2001:db8:0::7")
+    assert host.file.read_text().endswith("\nRequire ip 2001:db8::7\n")
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(30, []), (0.1, ["nginx was reloaded and still answers as before."])])
+def test_a_window_is_open_when_no_old_worker_of_nginx_answers(host, monkeypatch, seconds, said):
+    """And shut when none answers: by its end, or for the first address by opening it again for another."""
+    monkeypatch.setattr(services, "TURN_SECONDS", seconds)
+    leaves = []
+
+    def run(argv, _seconds):
+        if argv[:2] == ["systemctl", "reload"]:
+            leaves[-1].start()
+        return (0, str(os.getpid())) if "--property=MainPID" in argv else host.run(argv, _seconds)
+
+    host.engine.machine.run = run
+    let_in = functools.partial(host.open, address="203.0.113.7")
+    let_another_in = functools.partial(host.open, address="203.0.113.8")
+    for change in (let_in, let_another_in, lambda: host.windows.close(host.windows.known()[0])):
+        with subprocess.Popen(["sleep", "60"]) as worker:
+            leaves.append(threading.Timer(0.5, worker.kill))
+            done = change()
+            assert (worker.poll() is None) is bool(said)
+            assert [note.partition(" Its error")[0] for note in done.notes] == said
+            leaves[-1].join()
+
+
+def test_opening_again_moves_the_deadline_and_the_address(host):
+    host.open(address="203.0.113.7")
+    host.now += 60
+    host.open("install", 10, "::ffff:203.0.113.8")
+    (window,) = host.windows.known()
+    assert (window.profile, window.until, window.address) == ("install", 1_000_660, "203.0.113.8")
+    assert host.mode() == 0o644 and host.mode(".env") == 0o660
+    assert "203.0.113.8" in host.file.read_text()
+    host.now += 60
+    host.open("install", 10)
+    (window,) = host.windows.known()
+    assert (window.until, window.address, window.site) == (1_000_720, "203.0.113.8", "campus")
+    assert "203.0.113.8" in host.file.read_text()
+    host.now += 600  # its time is up: whoever opens one now names the address anew
+    host.open("install", 10)
+    assert not host.file.exists() and host.windows.known()[0].address == ""
+
+
+def test_of_two_open_trees_the_one_that_was_asked_for_is_meant(host):
+    host.open()
+    (one,) = host.windows.known()
+    other = replace(one, tree={**one.tree, "path": str(host.folder / "other")})
+    host.engine.store.keep("windows.json", json.dumps([vars(other), vars(one)]).encode())
+    assert host.windows.at(str(host.root)) == one
+    assert host.windows.at(str(host.folder / "other")) == other
+    assert host.windows.at(str(host.folder)) is None
+
+
+def test_what_is_due(host):
+    host.open(minutes=1)
+    window = host.windows.known()[0]
+    host.now += 59.5
+    assert not host.windows.due(window)
+    host.now += 0.5
+    assert host.windows.due(window)
+
+
+def test_a_link_that_moves_on_leaves_no_tree_open(host):
+    current = host.folder / "current"
+    current.symlink_to("chamilo")
+    host.tree["path"] = str(current)
+    host.open()
+    current.unlink()
+    current.symlink_to("elsewhere")
+    host.windows.close(host.windows.known()[0])
+    assert host.mode() == 0o644
+
+
+def test_a_tree_that_has_gone_is_closed(host):
+    host.open()
+    host.root.rename(host.folder / "gone")
+    assert "is not there any more" in host.windows.close(host.windows.known()[0]).notes[0]
+    assert host.windows.known() == []
+
+
+def test_a_full_disk_keeps_no_window_open(host, monkeypatch, capsys):
+    """What is written down lies on a disk of its own here, and nothing fits on it once the window is open."""
+    monkeypatch.setattr(permissions_window, "Windows", lambda _engine: host.windows)
+    folder = host.folder / "state"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", folder], check=True)
+    try:
+        host.open()
+        for number in range(25):  # they wait since a run before
+            planted = host.root / f"public/build/{number}.php"
+            planted.parent.mkdir(exist_ok=True)
+            planted.write_text("<?php")
+            planted.chmod(0o600)
+        with contextlib.suppress(OSError), open(folder / "filler", "wb", buffering=0) as filler:
+            while True:
+                filler.write(b"x" * 4096)
+        assert program_main.main(("window", "close"), "1", host.engine) == 0
+        said = capsys.readouterr().out
+        assert "25 of these files are not in the list: No space left on device. Make room" in said
+        assert host.mode() == 0o644
+        assert host.windows.known() == [] and host.units() == {}
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_what_cannot_be_closed_stays_written_down(host):
+    host.open(address="203.0.113.7")
+    host.fails = "nginx -t"
+    with pytest.raises(WindowError, match=r"not wholly closed: the installer: .*nginx -t"):
+        host.windows.close(host.windows.known()[0])
+    assert host.mode() == 0o644  # the other half is not left open for it
+    assert host.windows.known() and host.units()
+    host.fails = ""
+    host.windows.close(host.windows.known()[0])
+    assert not host.file.exists() and not host.units()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"minutes": 0}, "1 to 1440"),
+        ({"minutes": 1441}, "1 to 1440"),
+        ({"address": "campus.test"}, "Invalid value for --from: 'campus.test'. It must be one IP address"),
+        ({"address": "203.0.113.0/24"}, "must be one IP address"),
+        ({"address": 'fe80::1%") { return 200; } #'}, "must be one IP address"),
+    ],
+)
+def test_what_does_not_fit_is_refused(host, given, words):
+    with pytest.raises(WindowError, match=words):
+        host.open(**given)
+    assert host.commands == [] and host.mode() == 0o644
+
+
+def test_nothing_opens_where_nothing_would_close_it(host):
+    host.engine.machine.systemd = False
+    with pytest.raises(WindowError, match="systemd does not run here"):
+        host.open()
+    host.engine.machine.systemd = True
+    host.engine.machine.program = "/nonexistent"
+    with pytest.raises(WindowError, match="/nonexistent is not installed"):
+        host.open()
+    host.engine.machine.program = sys.executable
+    host.tree["web_user"] = "nobody-at-all"
+    with pytest.raises(PermsError, match="nobody-at-all"):
+        host.open()
+    assert host.windows.known() == []
+
+
+def test_that_nobody_guards_the_installer_is_said(host):
+    (host.folder / "etc/updates.conf").unlink()
+    assert "section updates is not in force" in host.open(address="203.0.113.7").notes[0]
+
+
+@pytest.mark.parametrize("text", ["[{", '[{"tree": {}}]'])
+def test_a_damaged_list_is_said(host, text):
+    (host.folder / "state").mkdir()
+    (host.folder / "state/windows.json").write_text(text)
+    with pytest.raises(WindowError, match=r"windows\.json is damaged"):
+        host.windows.known()
+
+
+def write(host, *names):
+    for name in names:
+        text = json.dumps({"tree": host.tree, "installer": dict(host.portal.installer)})
+        (host.folder / f"sites/permissions-{name}.json").write_text(text)
+    return str(host.folder / "sites")
+
+
+def test_the_site_is_the_only_one_or_the_one_named(host):
+    folder = write(host)
+    with pytest.raises(WindowError, match="has not run on this host"):
+        permissions_window.site("", folder)
+    write(host, "campus")
+    assert permissions_window.site("", folder).tree == host.tree
+    write(host, "shop")
+    with pytest.raises(WindowError, match="several sites here: campus, shop"):
+        permissions_window.site("", folder)
+    assert permissions_window.site("shop", folder).name == "shop"
+    with pytest.raises(WindowError, match="no site 'shap' here. There is: campus, shop"):
+        permissions_window.site("shap", folder)
+
+
+def test_the_module_leaves_an_open_tree_alone_and_closes_one_that_is_due(host, monkeypatch):
+    monkeypatch.setattr(permissions_window, "Windows", lambda _engine: host.windows)
+    found, told = permissions_window.apply(host.tree, "upgrade", 30, False)
+    assert found.changed and "is open (upgrade)" in told
+    found, told = permissions_window.apply(host.tree, "install", 30, False)
+    assert found.changed and "is open (install)" in told, "another profile is another wish"
+    permissions_window.apply(host.tree, "upgrade", 30, False)
+    for profile, until in (("production", None), ("upgrade", 60)):
+        found, told = permissions_window.apply(host.tree, profile, until, False)
+        assert not found.changed and "1970-01-12 14:16:40" in told
+    host.now += 1800
+    found, told = permissions_window.apply(host.tree, "production", None, True)
+    assert found.changed and host.mode() == 0o664
+    found, told = permissions_window.apply(host.tree, "production", None, False)
+    assert found.changed and told == "" and host.windows.known() == []
+    with pytest.raises(WindowError, match="production has no end"):
+        permissions_window.apply(host.tree, "production", 30, False)
+
+
+@pytest.fixture
+def desk(host, monkeypatch):
+    """A host on which commands about windows can be typed. ``saved``: backups taken; ``told``: alerts that went out."""
+    monkeypatch.setattr(permissions_window, "Windows", lambda _engine: host.windows)
+    monkeypatch.setattr(permissions_window, "SITES", write(host, "campus"))
+    monkeypatch.setattr(backups_portal, "CONFIGURATION", str(host.folder))
+    monkeypatch.setattr(program_main.syslog, "syslog", lambda level, line: None)
+    host.saved, host.told, host.broken = [], [], ""
+
+    def backup(portal):
+        if host.broken:
+            raise backups_portal.BackupError(host.broken)
+        host.saved.append((portal.site, host.mode()))
+        return ["42 files."]
+
+    monkeypatch.setattr(backups_backup, "backup", backup)
+    monkeypatch.setattr(alert, "tell", lambda section, title, text, again=False: host.told.append((title, text)))
+    return host
+
+
+def saves(host, site):
+    (host.folder / f"backups-{site}.json").write_text(json.dumps({"site": site, "domain": f"{site}.test", "root": "/"}))
+
+
+def test_a_backup_of_the_portal_comes_before_an_opening(desk, capsys):
+    saves(desk, "campus")
+    saves(desk, "other")
+    assert program_main.main(("window", "open"), "1", desk.engine) == 0
+    assert desk.saved == [("campus", 0o644)], "of this portal alone, and before the tree is open"
+    assert "backup of campus.test: 42 files.\n" in capsys.readouterr().out
+    # Another deadline: what is open may be half updated.
+    assert program_main.main(("window", "open", "--minutes", "5"), "1", desk.engine) == 0
+    assert len(desk.saved) == 1
+
+
+def test_a_backup_that_fails_keeps_the_window_shut(desk, capsys):
+    saves(desk, "campus")
+    desk.broken = "The repository is full."
+    assert program_main.main(("window", "open"), "1", desk.engine) == 1
+    assert (desk.mode(), desk.windows.known()) == (0o644, [])
+    said = capsys.readouterr().err
+    assert "the window stays shut: The repository is full." in said and "window open --without-backup" in said
+    assert program_main.main(("window", "open", "--without-backup"), "1", desk.engine) == 0
+    assert desk.mode() == 0o664 and desk.saved == []
+
+
+@pytest.mark.parametrize("words", [["--from", "banana"], ["--minutes", "0"]])
+def test_what_is_refused_takes_no_backup(desk, capsys, words):
+    saves(desk, "campus")
+    assert program_main.main(("window", "open", *words), "1", desk.engine) == 1
+    assert desk.saved == [] and desk.mode() == 0o644
+    assert words[1] in capsys.readouterr().err
+
+
+def test_a_backup_that_was_made_and_needs_a_look_keeps_no_window_shut(desk, capsys, monkeypatch):
+    def backup(_portal):
+        raise backups_backup.NeedsALook("The other place is not there.")
+
+    saves(desk, "campus")
+    monkeypatch.setattr(backups_backup, "backup", backup)
+    assert program_main.main(("window", "open"), "1", desk.engine) == 0
+    assert desk.mode() == 0o664
+    said = capsys.readouterr()
+    assert "The backup of campus.test was made, and needs a look: The other place is not there." in said.out + said.err
+
+
+@pytest.mark.parametrize("words", [[], ["--due"]])
+def test_a_closing_ends_with_what_the_update_changed_of_ours(desk, capsys, words):
+    ours = desk.root / "config/ours.yaml"
+    wanted = {"path": str(ours), "content": "ours", "owner": "root", "group": "www-data", "mode": "0640"}
+    desk.engine.apply(plan({"name": "sessions", "files": [wanted]}), Outcome())
+    for changed in ("", "theirs"):
+        desk.open()
+        if changed:
+            ours.write_text(changed)
+        desk.now += 60 * 60
+        assert program_main.main(["window", "close", *words], "1", desk.engine) == 0
+        said = capsys.readouterr().out
+        assert (f"No longer as this collection wrote it: {ours}" in said) is bool(changed)
+        assert "ansible-playbook chamilo.hardening.harden" in said
+    assert [str(ours) in text for _title, text in desk.told] == ([True] if words else []), "a person who asked read it"
+
+
+def test_nobody_to_tell_does_not_keep_a_window_open(desk, monkeypatch):
+    def tell(*_words, **_more):
+        raise alert.AlertError("no mail")
+
+    monkeypatch.setattr(alert, "tell", tell)
+    monkeypatch.setattr(desk.engine, "edited", lambda state: {"sessions": ["/etc/x"]})
+    desk.open()
+    desk.now += 60 * 60
+    assert program_main.main(("window", "close", "--due"), "1", desk.engine) == 0
+    assert desk.windows.known() == [] and desk.mode() == 0o644
+
+
+@pytest.mark.parametrize("laid", ["link", "gone"])
+def test_what_the_web_user_lays_keeps_no_window_open(desk, capsys, laid):
+    """While one is open the folder of the portal is its own."""
+    desk.tree["roots"] = ["var", "config"]
+    permissions_window.SITES = write(desk, "campus")
+    desk.open()
+    config = desk.root / "config"
+    config.rename(desk.root / "config.real")
+    if laid == "link":
+        config.symlink_to("config.real")
+        os.lchown(config, pwd.getpwnam("www-data").pw_uid, -1)
+    assert desk.root.stat().st_mode & 0o020
+    desk.now += 60 * 60
+    assert program_main.main(("window", "close", "--due"), "1", desk.engine) == 1
+    assert desk.mode() == 0o644 and not desk.root.stat().st_mode & 0o022
+    ((title, text),) = desk.told
+    assert title == "A window cannot be closed" and "is not wholly closed: config" in text
+    assert desk.windows.known(), "it is tried again"
+    config.unlink(missing_ok=True)
+    (desk.root / "config.real").rename(config)
+    assert program_main.main(("window", "close", "--due"), "1", desk.engine) == 0
+    assert desk.windows.known() == []
+
+
+def test_the_commands(desk, capsys):
+    host = desk
+
+    def typed(*words):
+        assert program_main.main(words, "1", host.engine) == 0
+        return capsys.readouterr().out
+
+    said = typed("window", "open", "--minutes", "1")
+    assert "is open (upgrade) until" in said and "No backup was taken" in said
+    assert "OPEN: " in typed("status")
+    assert typed("window", "close", "--due") == ""
+    host.now += 60
+    assert "is as the guide wants it again" in typed("window", "close", "--due")
+    assert "No window is open" in typed("window", "close")
+    assert program_main.main(("window", "open", "--from", "x"), "1", host.engine) == 1
+    assert "Invalid value for --from: 'x'" in capsys.readouterr().err
+
+
+def test_what_cannot_run_any_more_is_named_in_full_when_a_window_closes(host, monkeypatch, capsys):
+    monkeypatch.setattr(permissions_window, "Windows", lambda _engine: host.windows)
+    host.open()
+    window = host.windows.known()[0]
+    for number in range(21):
+        planted = host.root / f"public/build/{number:02}.php"
+        planted.parent.mkdir(exist_ok=True)
+        planted.write_text("<?php")
+        shutil.chown(planted, "www-data")
+    host.windows.close(replace(window, opened=window.opened + 10**10))
+    listing = host.windows.listing(str(host.root))
+    assert os.path.dirname(listing) == host.engine.store.root
+    with open(listing, encoding="utf-8") as file:
+        assert sorted(file) == [f"quarantined public/build/{number:02}.php\n" for number in range(21)]
+    host.open()
+    assert program_main.main(("window", "close"), "1", host.engine) == 0
+    assert f".php and others, all of them in {listing}." in capsys.readouterr().out
+    assert host.windows.listing("/srv/a-b/c") != host.windows.listing("/srv/a/b/c")
+    found, _told = permissions_window.apply(host.tree, "production", None, False)
+    assert found.listing == listing
+    assert permissions_window.apply(host.tree, "production", None, True)[0].listing == ""
+
+
+def test_of_a_long_path_the_end_is_in_the_name_of_the_list(host):
+    """All of it may be longer than a name can be."""
+    listing = host.windows.listing(f"/{'a' * 150}/{'b' * 150}")
+    assert os.path.basename(listing) == f"planted-{'a' * 49}-{'b' * 150}.txt"

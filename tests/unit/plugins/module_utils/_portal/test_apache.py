@@ -1,0 +1,364 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, Place
+
+CAMPUS = "/etc/apache2/sites-available/campus.conf"
+
+
+def servers(host, text):
+    host.install("apache")
+    (host.root / "etc/apache2/sites-available/000-default.conf").unlink()
+    host.site("apache", text)
+    configuration = apache.parse(host.tree, "2.4.71")
+    assert configuration.problems == []
+    return apache.servers(configuration)
+
+
+def test_debians_own_configuration(host):
+    host.install("apache")
+    host.link("/etc/apache2/sites-enabled/000-default.conf", "../sites-available/000-default.conf")
+    configuration = apache.parse(host.tree, "2.4.71")
+    assert configuration.problems == []
+    assert {"mpm_event", "rewrite", "core", "proxy_fcgi"} <= set(configuration.modules)
+    assert "ssl" not in configuration.modules
+    assert apache.listening(configuration) == [Listen("*", 80, False)]
+    assert next(item.arguments for item in configuration.directives if item.name == "user") == ("www-data",)
+    (server,) = apache.servers(configuration)
+    assert server.host.root == "/var/www/html"
+    assert server.host.names == ()
+    assert server.host.access_log == "${APACHE_LOG_DIR}/access.log combined"
+    assert server.host.access_log_file == "/var/log/apache2/access.log"
+    assert server.host.access_log_format == "combined"
+    assert server.host.error_log == "${APACHE_LOG_DIR}/error.log"
+    assert server.host.php == "unix:/run/php/php8.4-fpm.sock"
+
+
+def test_tls_module_opens_the_tls_port(host):
+    host.install("apache")
+    host.link("/etc/apache2/mods-enabled/ssl.load", "../mods-available/ssl.load")
+    configuration = apache.parse(host.tree)
+    assert apache.listening(configuration) == [Listen("*", 80, False), Listen("*", 443, True)]
+
+
+# What Apache 2.4.71 itself answered to these names with this configuration.
+CHOICE = r"""
+Define DOMAIN one.test
+<IfDefine DOMAIN>
+  Define SHORT ${DOMAIN}
+</IfDefine>
+<IfModule !mod_nothere.c>
+<VirtualHost *:80>
+  servername http://First.test:80
+  DocumentRoot /srv/first
+</VirtualHost>
+</IfModule>
+<IfModule mod_nothere.c>
+<IfModule mod_alias.c>
+<VirtualHost *:80>
+  ServerName never.test
+</VirtualHost>
+</IfModule>
+</IfModule>
+<VIRTUALHOST *:80>
+  ServerName ${SHORT}
+  ServerAlias www.${SHORT} \
+     *.wild.test \
+     "quoted.test"
+  DocumentRoot /srv/one
+  # a comment goes on \
+  ServerAlias notme.test
+</VirtualHost>
+<VirtualHost *:80>
+  ServerName exact.wild.test
+  DocumentRoot /srv/wild
+</VirtualHost>
+<VirtualHost *:80 *:8080>
+  ServerName two.test
+  ServerName two-again.test
+  DocumentRoot "/srv/two/"
+</VirtualHost>
+<VirtualHost *>
+  ServerName any.test
+  DocumentRoot /srv/any
+</VirtualHost>
+<VirtualHost 127.0.0.1:80>
+  ServerName local.test
+  DocumentRoot /srv/local
+</VirtualHost>
+Listen 8080
+Listen 8081
+<IfModule mpm_event_module>
+<VirtualHost *:8080>
+  ServerName eight.test
+  DocumentRoot /srv/eight
+</VirtualHost>
+</IfModule>
+<IfVersion >= 2.4.7>
+<VirtualHost *:8080>
+  ServerName nine.test
+  DocumentRoot /srv/nine
+</VirtualHost>
+</IfVersion>
+<IfFile /etc/apache2/ports.conf>
+<VirtualHost *:8080>
+  ServerName ten.test
+  DocumentRoot /srv/ten
+</VirtualHost>
+</IfFile>
+"""
+
+
+@pytest.mark.parametrize(
+    "port, name, answer",
+    [
+        (80, "first.test", "first"),
+        (80, "one.test", "one"),
+        (80, "WWW.one.test", "one"),
+        (80, "a.wild.test", "one"),
+        (80, "exact.wild.test", "one"),
+        (80, "quoted.test", "one"),
+        (80, "notme.test", None),
+        (80, "two.test", None),
+        (80, "two-again.test", "two"),
+        (80, "any.test", None),
+        (80, "eight.test", None),
+        (80, "never.test", None),
+        (80, "local.test", None),
+        (8080, "two-again.test", "two"),
+        (8080, "eight.test", "eight"),
+        (8080, "nine.test", "nine"),
+        (8080, "ten.test", "ten"),
+        (8081, "any.test", "any"),
+    ],
+)
+def test_the_virtual_host_that_answers_is_the_one_apache_takes(host, port, name, answer):
+    named, default = apache.answering(servers(host, CHOICE), name)
+
+    def roots(hosts):
+        return [server.host.root for server in hosts if Listen("*", port, False) in server.host.listens]
+
+    assert roots(named) == ([f"/srv/{answer}"] if answer else [])
+    if answer is None:
+        assert roots(default) == ["/srv/first"]
+
+
+@pytest.mark.parametrize(
+    ("hostname", "hosts", "global_name", "names"),
+    [
+        ("web", "127.0.0.1 localhost\n127.0.1.1 web.school.test web # ours\n", "", ("web.school.test",)),
+        ("Web.school.test", "127.0.0.1 localhost\n", "", ("web.school.test",)),
+        ("web", "127.0.1.1 web.school.test web\n", "ServerName http://Campus.test:80\n", ("campus.test",)),
+        # Apache takes an address for its name then.
+        ("web", "127.0.0.1 localhost web\n", "", ()),
+        ("web", "# 127.0.1.1 web.school.test web\n", "", ()),
+    ],
+)
+def test_a_virtual_host_without_a_name_has_that_of_the_server(host, hostname, hosts, global_name, names):
+    host.write("/etc/hostname", f"{hostname}\n")
+    host.write("/etc/hosts", hosts)
+    text = f"""{global_name}
+    <VirtualHost *:80>
+    ServerAlias alias.test
+    </VirtualHost>
+    <VirtualHost 192.0.2.7:80>
+    </VirtualHost>
+    <VirtualHost _default_:80>
+    ServerName own.test
+    </VirtualHost>
+    """
+    found = [server.host.names for server in servers(host, text)]
+    assert found == [(*names, "alias.test"), (), ("own.test",)]
+
+
+def test_lines_and_files_survive_conditions_and_continuations(host):
+    all_servers = servers(host, CHOICE)
+    one = next(server for server in all_servers if "one.test" in server.host.names)
+    assert (one.host.file, one.host.line) == (CAMPUS, 19)
+    assert one.host.names == ("one.test", "www.one.test", "*.wild.test", "quoted.test")
+    assert one.block.block[2].place == Place(CAMPUS, 24, "DocumentRoot /srv/one")
+
+
+def test_what_stands_in_a_virtual_host_and_around_it_counts(host):
+    host.write("/etc/apache2/mine/x.conf", "# Managed by Ansible: chamilo.hardening, section headers.\nHeader set X 1")
+    (server,) = servers(
+        host,
+        """Header set A "1 2"
+Protocols h2 http/1.1
+<VirtualHost *:443 [2001:db8::1]:443>
+  ServerName campus.test
+  SSLEngine on
+  SSLCertificateFile /c.pem
+  SSLCertificateKeyFile /k.pem
+  LimitRequestBody 1000
+  ProxyTimeout 90
+  IncludeOptional mine/*.conf
+  CustomLog /var/log/campus.log combined env=!quiet
+  <Location /x>
+    Header always set B 1
+  </Location>
+  ProxyPassMatch ^/(.*\\.php)$ fcgi://127.0.0.1:9000/srv/$1
+</VirtualHost>
+""",
+    )
+    assert server.host.listens == (
+        Listen("*", 443, True, http2=True),
+        Listen("[2001:db8::1]", 443, True, http2=True),
+    )
+    assert (server.host.certificate, server.host.certificate_key) == ("/c.pem", "/k.pem")
+    assert server.host.body_limit == 1000
+    assert (server.host.patience, server.host.patience_own) == (90, True)
+    assert server.host.includes == ("mine/*.conf",)
+    assert [place.what for place in server.host.add_headers] == ['Header set A "1 2"', "Header always set B 1"]
+    assert server.host.access_log == "/var/log/campus.log combined env=!quiet"
+    assert server.host.php == "127.0.0.1:9000"
+    assert server.host.enabled_by == "/etc/apache2/sites-enabled/campus.conf"
+
+
+FORGED = r'LogFormat "%{X-Forwarded-For}i %l %u %t \"%r\" %>s %b" combined'
+FORGED_FORMAT = '"%{X-Forwarded-For}i %l %u %t "%r" %>s %b"'
+PEER = r'LogFormat "%a %l %u %t \"%r\" %>s %O \"%{Referer}i\" \"%{User-Agent}i\"'
+
+
+# What Apache 2.4.71 itself writes with these lines.
+@pytest.mark.parametrize(
+    ("main", "own", "log", "form"),
+    [
+        ("", "", "combined", "combined"),
+        ("", "", "vhost_combined", "vhost_combined"),
+        ("", "", "common env=!quiet", "common"),
+        ("", "", "COMBINED", "combined"),  # it does not tell them apart either
+        # The name says nothing, and the last line of that name counts.
+        (FORGED, "", "combined", FORGED_FORMAT),
+        (FORGED, "", "Combined", FORGED_FORMAT),
+        (FORGED.replace("combined", "Combined"), "", "combined", FORGED_FORMAT),
+        (f'{PEER}" Combined\n{FORGED}', "", "combined", FORGED_FORMAT),
+        (f'{FORGED}\n{PEER}" Combined', "", "combined", "combined"),
+        (f"<IfModule log_config_module>\n{FORGED}\n</IfModule>", "", "combined", FORGED_FORMAT),
+        (f"<IfModule mod_nothere.c>\n{FORGED}\n</IfModule>", "", "combined", "combined"),
+        (FORGED.replace(" %u", " \\\n%u"), "", "combined", FORGED_FORMAT),
+        (f"Define FIRST %{{X}}i\n{FORGED.replace('%{X-Forwarded-For}i', '${FIRST}')}", "", "combined", '"%{X}i'),
+        # A virtual host's own counts there, wherever it stands.
+        ("", FORGED, "combined", FORGED_FORMAT),
+        (FORGED, f'{PEER}" combined', "combined", "combined"),
+        # By another name, or by none.
+        (f'{PEER} %D" campus', "", "campus", "combined"),
+        ("", "", r'"%h - %u %t \"%r\" %>s %b"', "common"),
+        ("", "", "'%v:%p %a %l %u %t \"%r\" %>s'", "vhost_combined"),
+        ("", "", r"'%a %l %u %t \"%r\" %>s'", '"%a '),  # the backslashes stay
+        ("", "", "nothere", '"nothere"'),  # it writes the word itself
+        # What is no visitor, or no answer.
+        ("", "", r'"%{c}a %l %u %t \"%r\" %>s %b"', '"%{c}a '),
+        ("", "", r'"%h %l %u %t \"%r\" %s %b"', '"%h '),
+        ("", "", r'"%h %l %u %t \"%r\" %>s%b"', '"%h '),
+        ("", "", r'"%v %h %l %u %t \"%r\" %>s %b"', '"%v %h '),
+        ("", "", r'"%{Host}i:%p %h %l %u %t \"%r\" %>s %b"', '"%{Host}i'),
+        # A name that the visitor's own name server makes up, 198.51.100.9 for one.
+        ("HostnameLookups On", "", "combined", '"%h '),
+        ("", "HostnameLookups On", "combined", '"%h '),
+        ("HostnameLookups On", "HostnameLookups Off", "combined", "combined"),
+        (f'HostnameLookups On\n{PEER}" combined', "", "combined", "combined"),
+    ],
+)
+def test_a_log_goes_by_what_is_written_into_it(host, main, own, log, form):
+    (server,) = servers(host, f"{main}\n<VirtualHost *:80>\nCustomLog /a.log {log}\n{own}\n</VirtualHost>\n")
+    assert server.host.access_log == f"/a.log {log}"
+    assert server.host.access_log_format[: len(form)] == form
+    assert form.startswith('"') or server.host.access_log_format == form
+
+
+def test_debians_names_mean_nothing_without_debians_lines(host):
+    host.install("apache")
+    host.write("/etc/apache2/apache2.conf", "<VirtualHost *:80>\nCustomLog /a.log combined\n</VirtualHost>\n")
+    (server,) = apache.servers(apache.parse(host.tree))
+    assert server.host.access_log_format == '"combined"'
+
+
+# Certbot's file of TLS settings, as it was for years.
+CERTBOT = r'LogFormat "%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-agent}i\"" vhost_combined'
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "form"),
+    [(CERTBOT, "", "combined"), ("", CERTBOT, "vhost_combined"), ("", "", "vhost_combined")],
+)
+def test_the_log_that_virtual_hosts_share_is_in_the_format_of_the_first_of_them(host, first, second, form):
+    hosts = servers(
+        host,
+        f"""
+<VirtualHost *:80>
+  CustomLog /own.log vhost_combined
+  LogFormat own vhost_combined
+</VirtualHost>
+<VirtualHost *:80>
+  {first}
+</VirtualHost>
+<VirtualHost *:80>
+  {second}
+</VirtualHost>
+""",
+    )
+    assert [server.host.access_log_format for server in hosts] == ['"own"', form, form]
+
+
+def test_how_long_all_virtual_hosts_wait_and_what_we_say_does_not_count(host):
+    ours = "# Managed by Ansible: chamilo.hardening, section https.\nProxyTimeout 150\n"
+    host.write("/etc/apache2/mine/x.conf", ours)
+    all_servers = servers(
+        host,
+        """Timeout 20
+<VirtualHost *:80>
+  Include mine/x.conf
+</VirtualHost>
+<VirtualHost *:80>
+  Timeout 400
+</VirtualHost>
+""",
+    )
+    assert [(one.host.patience, one.host.patience_own) for one in all_servers] == [(20, False), (400, True)]
+    assert [one.host.patience_around for one in all_servers] == [20, 20]
+
+
+@pytest.mark.parametrize(
+    "text, problem",
+    [
+        ("<VirtualHost *:80>", f"Apache: {CAMPUS}:1: <virtualhost> is never closed."),
+        ("\n</Directory>", f"Apache: {CAMPUS}:2: unexpected </Directory>."),
+        ("<VirtualHost *:80>\n</Directory>", f"Apache: {CAMPUS}:2: unexpected </Directory>."),
+        ("Use Site campus", f'Apache: {CAMPUS}:1: the macro in "Use Site campus" is not followed.'),
+        ("Include missing.conf", "Apache: /etc/apache2/missing.conf cannot be read: No such file or directory."),
+        ("Include sites-enabled", "Apache: /etc/apache2/sites-enabled/campus.conf is included from itself."),
+        ("IncludeOptional missing.conf", None),
+    ],
+)
+def test_what_cannot_be_read_is_a_problem(host, text, problem):
+    host.install("apache")
+    host.site("apache", text)
+    assert apache.parse(host.tree).problems == ([problem] if problem else [])
+
+
+def test_without_envvars_there_is_a_problem_and_no_crash(host):
+    host.install("apache")
+    (host.root / "etc/apache2/envvars").unlink()
+    (problem,) = apache.parse(host.tree).problems
+    assert problem == "Apache: /etc/apache2/envvars cannot be read: No such file or directory."
+
+
+def test_mod_php(host):
+    host.install("apache")
+    (host.root / "etc/apache2/conf-enabled/php8.4-fpm.conf").unlink()
+    host.write("/etc/apache2/mods-enabled/php8.4.load", "LoadModule php_module /usr/lib/apache2/modules/libphp8.4.so\n")
+    host.site("apache", "<IfModule mod_php.c>\n<VirtualHost *:80>\n</VirtualHost>\n</IfModule>\n")
+    (server,) = apache.servers(apache.parse(host.tree))
+    assert server.host.php == "mod_php"
+
+
+def test_what_php_is_given(host):
+    (server,) = servers(host, "<VirtualHost *:80>\n  SetEnv APP_ENV prod\n</VirtualHost>\n")
+    assert apache.real_environment(server) == {"APP_ENV": Place(CAMPUS, 2, "prod")}

@@ -1,0 +1,103 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.certificate import complaint
+
+FILE, KEY = "chamilo_https_certificate_file", "chamilo_https_certificate_key_file"
+
+
+class Maker:
+    """Writes pairs of certificate and key into a folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.authority_key = ec.generate_private_key(ec.SECP256R1())
+        self.authority_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Example CA")])
+
+    def pair(self, *names, days=(-1, 30), password=None):
+        key = ec.generate_private_key(ec.SECP256R1())
+        now = datetime.datetime.now(datetime.timezone.utc)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]))
+            .issuer_name(self.authority_name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now + datetime.timedelta(days[0]))
+            .not_valid_after(now + datetime.timedelta(days[1]))
+            .add_extension(x509.SubjectAlternativeName(map(x509.DNSName, names)), critical=False)
+            .sign(self.authority_key, hashes.SHA256())
+        )
+        encryption = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+        pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+        return self.write(certificate.public_bytes(serialization.Encoding.PEM)), self.write(pem)
+
+    def write(self, content):
+        file = self.folder / f"{len(list(self.folder.iterdir()))}.pem"
+        file.write_bytes(content)
+        return str(file)
+
+
+@pytest.fixture
+def make(tmp_path):
+    return Maker(tmp_path)
+
+
+@pytest.mark.parametrize("names", [("a.campus.test",), ("other.test", "a.campus.test"), ("*.campus.test",)])
+def test_a_pair_for_the_name_is_fine_whoever_signed_it(make, names):
+    assert complaint(*make.pair(*names), "a.campus.test") == ""
+
+
+def test_a_pair_for_another_name(make):
+    certificate, key = make.pair("other.test")
+    said = complaint(certificate, key, "campus.test")
+    assert said.startswith(f'{FILE} is "{certificate}", which cannot serve "campus.test": Hostname mismatch')
+    assert said.endswith("'campus.test'. Set it to a certificate for that name.")
+
+
+@pytest.mark.parametrize(
+    "days, why", [((-30, -1), "certificate has expired"), ((1, 30), "certificate is not yet valid")]
+)
+def test_a_pair_out_of_date(make, days, why):
+    assert why in complaint(*make.pair("campus.test", days=days), "campus.test")
+
+
+def test_a_key_of_another_certificate(make):
+    certificate, key = make.pair("campus.test")[0], make.pair("campus.test")[1]
+    said = complaint(certificate, key, "campus.test")
+    assert said.startswith(f'{KEY} is "{key}", which does not belong to the certificate. ')
+    assert certificate in said
+
+
+def test_a_key_with_a_passphrase(make):
+    certificate, key = make.pair("campus.test", password=b"secret")
+    said = complaint(certificate, key, "campus.test")
+    assert said.startswith(f'{KEY} is "{key}", which is not a key in PEM form that a server can read')
+
+
+def test_files_that_hold_something_else(make):
+    certificate, key = make.pair("campus.test")
+    nothing = make.write(b"hello")
+    assert complaint(nothing, key, "campus.test").startswith(f'{FILE} is "{nothing}", which holds no certificate')
+    assert complaint(certificate, nothing, "campus.test").startswith(f'{KEY} is "{nothing}", which is not a key')
+
+
+def test_files_that_are_not_there_or_not_said(make):
+    certificate, key = make.pair("campus.test")
+    assert complaint("/none.pem", key, "campus.test") == (
+        f'{FILE} is "/none.pem", which cannot be read: No such file or directory. Put the file there.'
+    )
+    assert complaint(certificate, "/none.key", "campus.test").startswith(f'{KEY} is "/none.key", which cannot be read')
+    assert complaint(certificate, "", "campus.test").startswith(f"{KEY} is empty, but its counterpart is set.")
+    assert complaint("", key, "campus.test").startswith(f"{FILE} is empty, but its counterpart is set.")

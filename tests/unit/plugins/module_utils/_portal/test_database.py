@@ -1,0 +1,397 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database as portal_database
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
+    Account,
+    DatabaseError,
+    Deadlock,
+    Reader,
+    writing,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Database, Site
+
+MAIN, SECOND = "https://campus.test/", "https://second.test/"
+
+
+class Asked:
+    """Stands in for a database: answers by the table a statement names, and remembers what it was asked."""
+
+    def __init__(self, settings=(), portals=((1, MAIN), (2, SECOND))):
+        self.statements = []
+        self._settings = [
+            dict(
+                zip(("category", "variable", "access_url", "selected_value", "access_url_changeable"), row, strict=True)
+            )
+            for row in settings
+        ]
+        self._portals = [{"id": str(number), "url": url} for number, url in portals]
+
+    def __call__(self, sql):
+        self.statements.append(sql)
+        return self._portals if "FROM access_url" in sql else self._settings
+
+
+def reader(*settings, root=""):
+    return Reader(Account("chamilo"), root=str(root), ask=Asked(settings))
+
+
+def overrides(tmp_path: Path, text: str) -> Path:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/settings_overrides.yaml").write_text(text)
+    return tmp_path
+
+
+def test_a_parameter_cannot_leave_its_place():
+    asked = Asked()
+    Reader(Account("chamilo"), ask=asked).query("SELECT %s, %s", ("'; DROP TABLE user; -- \\", 7))
+    assert asked.statements == ["SELECT _utf8mb4 X'273b2044524f50205441424c4520757365723b202d2d205c', 7"]
+
+
+def test_parameters_are_counted():
+    with pytest.raises(DatabaseError, match="1 places for 2 values"):
+        reader().query("SELECT %s", (1, 2))
+
+
+def test_a_password_is_in_no_representation():
+    assert "hunter2" not in repr(Account("chamilo", "hunter2"))
+
+
+def test_the_main_portal_reads_only_its_own_rows():
+    look = reader(("security", "check_password", "1", "true", "1"), ("security", "check_password", "2", "false", "1"))
+    assert look.settings()["security.check_password"] == "true"
+    assert look.effective("check_password", "security") == {MAIN: "true", SECOND: "false"}
+
+
+def test_a_second_portal_may_not_differ_from_a_pinned_row():
+    look = reader(("security", "check_password", "1", "true", "0"), ("security", "check_password", "2", "false", "1"))
+    assert look.effective("check_password", "security") == {MAIN: "true", SECOND: "true"}
+
+
+def test_a_second_portal_counts_where_the_main_row_is_missing():
+    look = reader(("security", "check_password", "2", "true", "0"))
+    assert look.effective("check_password", "security") == {MAIN: "false", SECOND: "true"}
+    assert look.settings()["security.check_password"] == "false"
+
+
+def test_a_row_under_a_stale_category_is_ignored():
+    look = reader(("platform", "login_max_attempt_before_blocking_account", "1", "5", "1"))
+    assert look.settings()["security.login_max_attempt_before_blocking_account"] == "0"
+
+
+def test_no_value_is_an_empty_text():
+    look = reader(("security", "captcha_time_to_block", "1", None, "1"))
+    assert look.settings()["security.captcha_time_to_block"] == ""
+
+
+def test_a_row_without_a_portal_is_the_main_one_s_and_the_case_of_a_category_is_no_fault():
+    look = reader(("Security", "check_password", None, "true", "1"), (None, "check_password", "1", "false", "1"))
+    assert look.settings()["security.check_password"] == "true"
+
+
+def test_a_table_without_portals_is_of_one():
+    rows = [("security", "check_password", "1", "true", "1"), ("security", "check_password", "2", "false", "1")]
+    look = Reader(Account("chamilo"), ask=Asked(rows, ()))
+    assert look.effective("check_password", "security") == {"the only portal": "true"}
+
+
+def test_the_names_in_the_addresses_of_the_portals():
+    urls = [(1, "https://Campus.test/x"), (2, " http://b.test:8080"), (3, "c.test"), (4, None), (5, "http://[::1")]
+    assert Reader(Account("chamilo"), ask=Asked((), urls)).hosts() == ["campus.test", "b.test", "["]
+    assert Reader(Account("chamilo"), ask=Asked((), ())).hosts() == []
+
+
+def test_many_questions_cost_two_queries():
+    asked = Asked([("security", "check_password", "1", "true", "1")])
+    look = Reader(Account("chamilo"), ask=asked)
+    for variable in ("check_password", "allow_captcha", "password_requirements"):
+        look.effective(variable, "security")
+        look.settings()
+    assert len(asked.statements) == 2
+
+
+def test_the_overrides_win_and_a_portal_wins_over_default(tmp_path):
+    root = overrides(
+        tmp_path,
+        """
+# pinned
+parameters:
+    settings_overrides:
+        default:   # all portals
+            security.check_password: 'true'
+            security.password_requirements: '{"min":{"length":12,"specials":1}}'
+            "security.login_max_attempt_before_blocking_account": 5
+            document.upload_extensions_blacklist: exe;bat;sh  # short
+        2:
+            security.check_password: "fal\\"se"
+""",
+    )
+    look = reader(("security", "check_password", "1", "false", "1"), root=root)
+    assert look.effective("check_password", "security") == {MAIN: "true", SECOND: 'fal"se'}
+    assert look.settings()["security.login_max_attempt_before_blocking_account"] == "5"
+    assert json.loads(look.settings()["security.password_requirements"])["min"]["length"] == 12
+    assert look.settings()["document.upload_extensions_blacklist"] == "exe;bat;sh"
+
+
+def test_a_bare_true_is_not_the_text_true(tmp_path):
+    root = overrides(tmp_path, "parameters:\n  settings_overrides:\n    default:\n      security.allow_captcha: true\n")
+    assert reader(root=root).settings()["security.allow_captcha"] == "true without quotes"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "parameters:\n  settings_overrides:\n    default: &all\n      security.x: 'a'\n",
+        "parameters:\n  settings_overrides:\n    default:\n      security.x: |\n        long\n",
+        "parameters:\n  settings_overrides:\n    default:\n      security.x:\n",
+        "parameters:\n  settings_overrides:\n    default:\n      security.x: '%env(SECRET)%'\n",
+        "parameters:\n  settings_overrides: {default: {security.x: 'a'}}\n",
+        "parameters:\n  settings_overrides:\n    default:\n    - security.x\n",
+        "parameters:\n\tsettings_overrides:\n",
+        "parameters:\n  settings_overrides:\n    security.x: 'a'\n",
+    ],
+)
+def test_another_shape_is_said_and_not_guessed(tmp_path, text):
+    with pytest.raises(DatabaseError, match=r"settings_overrides.yaml, line \d"):
+        reader(root=overrides(tmp_path, text)).settings()
+
+
+def test_overrides_that_the_application_has_not_compiled_are_not_in_force(tmp_path):
+    root = overrides(tmp_path, "parameters:\n  settings_overrides:\n    default:\n      security.x: 'a'\n")
+    cache = tmp_path / "var/cache/prod"
+    cache.mkdir(parents=True)
+    look = Reader(Account("chamilo"), root=str(root), ask=Asked(), compiled=str(cache))
+    assert look.settings()["security.x"] == "a"  # nothing compiled: the next request does it
+    (cache / "Chamilo_KernelProdContainer.php").write_text("<?php")
+    look = Reader(Account("chamilo"), root=str(root), ask=Asked(), compiled=str(cache))
+    assert look.settings()["security.x"] == "a"
+    os.utime(cache / "Chamilo_KernelProdContainer.php", (1, 1))
+    look = Reader(Account("chamilo"), root=str(root), ask=Asked(), compiled=str(cache))
+    with pytest.raises(DatabaseError, match="newer than the application's cache"):
+        look.settings()
+
+
+@pytest.mark.parametrize(("newest", "in_force"), [(6, False), (7, True), (8, True)])
+def test_the_newest_of_the_compiled_counts(tmp_path, newest, in_force):
+    root = overrides(tmp_path, "parameters:\n  settings_overrides:\n    default:\n      security.x: 'a'\n")
+    os.utime(tmp_path / "config/settings_overrides.yaml", (7, 7))
+    for name, moment in (("Old", 1), ("New", newest)):
+        (tmp_path / f"{name}Container.php").write_text("<?php")
+        os.utime(tmp_path / f"{name}Container.php", (moment, moment))
+    look = Reader(Account("chamilo"), root=str(root), ask=Asked(), compiled=str(tmp_path))
+    if in_force:
+        assert look.settings()["security.x"] == "a"
+    else:
+        with pytest.raises(DatabaseError, match="is newer than"):
+            look.settings()
+
+
+def test_an_empty_override_file_overrides_nothing(tmp_path):
+    root = overrides(tmp_path, "parameters:\n    settings_overrides:\n        default: {}\n        2: {}\n")
+    assert reader(("security", "x", "1", "y", "1"), root=root).effective("x", "security") == {MAIN: "y", SECOND: "y"}
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, os.mkdir, lambda path: path.write_bytes(b"\xff")])
+def test_what_is_no_text_in_place_of_the_overrides_is_said_at_once(tmp_path, put):
+    (tmp_path / "config").mkdir()
+    put(tmp_path / "config/settings_overrides.yaml")
+    with pytest.raises(DatabaseError, match="settings_overrides.yaml, which wins over the database, cannot be read"):
+        reader(root=tmp_path).settings()
+
+
+def test_without_a_site_the_reason_is_said():
+    with pytest.raises(DatabaseError, match="No Chamilo was found"):
+        Reader.of_site(Site("campus.test"))
+
+
+PRETENDER = """#!{python}
+import os, sys, json
+options = open(sys.argv[1].split("=", 1)[1]).read()
+told = {{"argv": sys.argv[1:], "options": options, "input": sys.stdin.read(), "environment": dict(os.environ)}}
+open("{told}", "w").write(json.dumps(told))
+if "broken" in options:
+    sys.exit("ERROR 1045 (28000): Access denied for user 'chamilo'@'localhost' (using password: YES)")
+print('''<?xml version="1.0"?>
+
+<resultset statement="SELECT" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
+  <row>
+	<field name="a&amp;b">1 &lt;field&gt;
+two\\x01 &amp;amp;</field>
+	<field name="c" xsi:nil="true" />
+	<field name="d"></field>
+  </row>
+</resultset>''')
+"""
+
+
+@pytest.fixture
+def pretender(tmp_path, monkeypatch):
+    """A program in place of the client, which writes down what it was given."""
+    told = tmp_path / "told.json"
+    program = tmp_path / "mariadb"
+    program.write_text(PRETENDER.format(python=sys.executable, told=told))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return lambda: json.loads(told.read_text())
+
+
+def test_the_client_gets_the_password_in_its_option_file_alone(pretender):
+    ask = portal_database._client(Account("chamilo", 'hun"ter\\2', name="chamilo"))
+    assert ask("SELECT 1") == [{"a&b": "1 <field>\ntwo\x01 &amp;", "c": None, "d": ""}]
+    told = pretender()
+    assert 'password="hun\\"ter\\\\2"' in told["options"]
+    assert "hun" not in json.dumps([told["argv"], told["input"], told["environment"]])
+    assert told["input"].startswith("SET SESSION TRANSACTION READ ONLY;\n")
+    assert ask("SELECT 1") == [{"a&b": "1 <field>\ntwo\x01 &amp;", "c": None, "d": ""}]
+
+
+def test_a_password_that_no_client_would_read_is_refused_by_name():
+    """It would take the rest for an option, and tell it; and a pipe would wait for a reader."""
+    for length in (4_000, 70_000):
+        with pytest.raises(DatabaseError, match="The password of the database account has more than") as problem:
+            portal_database._options(Account("chamilo", "a" * length))
+        assert "aaaa" not in str(problem.value)
+
+
+def test_a_server_that_wants_the_password_itself_does_not_get_it():
+    pytest.importorskip("pymysql")
+
+    def packet(number, data):
+        return len(data).to_bytes(3, "little") + bytes([number]) + data
+
+    got = []
+
+    def serve(listening):
+        with listening.accept()[0] as wire:
+            flags = 0x1 | 0x200 | 0x8000 | 0x80000  # the new protocol, and plugins
+            hello = b"\x0a8.0.30\0" + bytes(4) + b"12345678\0" + (flags & 0xFFFF).to_bytes(2, "little") + b"\x2d\2\0"
+            hello += (flags >> 16).to_bytes(2, "little") + bytes([21]) + bytes(10) + b"123456789012\0"
+            wire.sendall(packet(0, hello + b"mysql_native_password\0"))
+            got.append(wire.recv(4096))
+            wire.sendall(packet(2, b"\xfemysql_clear_password\0"))
+            got.append(wire.recv(4096))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(30)
+        server = threading.Thread(target=serve, args=(listening,))
+        server.start()
+        account = Account("chamilo", "hunter2", host="127.0.0.1", port=listening.getsockname()[1])
+        with pytest.raises(DatabaseError, match="wants the password in clear") as problem:
+            Reader(account).query("SELECT 1")
+        server.join()
+    assert got[0] and b"hunter2" not in b"".join(got) and "hunter2" not in str(problem.value)
+
+
+def test_what_the_server_said_is_passed_on(pretender):
+    with pytest.raises(DatabaseError, match=r"could not be read as 'broken': .*Access denied") as problem:
+        portal_database._client(Account("broken", "hunter2"))("SELECT 1")
+    assert "hunter2" not in str(problem.value)
+
+
+def test_the_account_comes_from_the_environment(tmp_path):
+    (tmp_path / ".env").write_text("DATABASE_PASSWORD='hunter2'\n")
+
+    def account(host, port=0, source=f"{tmp_path}/.env"):
+        database = Database(host=host, port=port, name="chamilo", user="app")
+        sources = {"DATABASE_PASSWORD": source}
+        return Reader.of_site(
+            Site("campus.test", root=str(tmp_path), database=database, environment_source=sources)
+        ).account
+
+    assert account("localhost") == Account("app", "hunter2", "localhost", 3306, portal_database.SOCKET, "chamilo")
+    assert account("db.test", 3307) == Account("app", "hunter2", "db.test", 3307, "", "chamilo")
+    with pytest.raises(DatabaseError, match=r"from /etc/php/pool.conf:7, not from its .env files"):
+        account("localhost", source="/etc/php/pool.conf:7")
+
+
+def test_without_pymysql_and_client_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "pymysql", None)
+    with pytest.raises(DatabaseError, match="python3-pymysql or the mariadb client"):
+        Reader(Account("chamilo")).query("SELECT 1")
+
+
+SERVER = """#!{python}
+import os, re, sys
+options = open(sys.argv[1].split("=", 1)[1]).read()
+print("argv", sys.argv[2:], file=open("{told}", "a"))
+for line in sys.stdin:
+    print(line.rstrip(), file=open("{told}", "a"))
+    if "BROKEN" in line:
+        sys.exit("ERROR 1213 (40001) at line 3: Deadlock found" if "DEAD" in line else "ERROR 1142 (42000): denied")
+    mark = re.match(r"SELECT '(.*)' AS (\\w+);", line)
+    if mark or line.startswith("SELECT x"):
+        name, value = (mark[2], mark[1]) if mark else ("x", "y" * 200000)
+        field = '<field name="%s">%s</field>' % (name, value)
+        sys.stdout.write('<resultset statement="x">\\n  <row>\\n\\t' + field + '\\n  </row>\\n</resultset>\\n')
+        sys.stdout.flush()
+"""
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A client in place of the real one, for one session of many statements."""
+    told = tmp_path / "told"
+    program = tmp_path / "mariadb"
+    program.write_text(SERVER.format(python=sys.executable, told=told))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "pymysql", None)
+    return lambda: [line for line in told.read_text().splitlines() if "chamilo_end" not in line]
+
+
+def test_a_transaction_is_one_session_of_the_client(server):
+    with writing(Account("chamilo", "hunter2")) as query:
+        assert query("SELECT x WHERE a = %s", ["b"]) == [{"x": "y" * 200000}]
+        assert query("UPDATE t", []) == []
+    first, *statements = server()
+    assert "'--skip-reconnect'" in first, "what reconnects by itself goes on outside the transaction"
+    assert "hunter2" not in first
+    assert statements == [
+        f"{portal_database._STRICT};",
+        "START TRANSACTION;",
+        "SELECT x WHERE a = _utf8mb4 X'62';",
+        "UPDATE t;",
+        "COMMIT;",
+    ]
+
+
+def test_a_failure_in_the_block_is_never_committed(server):
+    with pytest.raises(ValueError, match="mine"), writing(Account("chamilo")) as query:
+        query("UPDATE t", [])
+        raise ValueError("mine")
+    assert "COMMIT;" not in server()
+
+
+def test_what_the_server_says_ends_the_transaction(server):
+    with pytest.raises(DatabaseError, match="could not be changed as 'chamilo': ERROR 1142"):
+        with writing(Account("chamilo")) as query:
+            query("BROKEN", [])
+    assert "COMMIT;" not in server()
+
+
+def test_a_deadlock_is_told_from_other_errors(server):
+    with pytest.raises(Deadlock, match="Deadlock found"):
+        with writing(Account("chamilo")) as query:
+            query("DEAD BROKEN", [])
+
+
+def test_the_dump_program_reads_the_same_options(tmp_path: Path) -> None:
+    """It does not know all that the client knows, and stops at what it does not know unless that is loose."""
+    reading = portal_database._options(portal_database.Account("user", "word", "db.example.org", 3306))
+    with open(reading, encoding="utf-8") as stream:
+        names = {line.partition("=")[0] for line in stream.read().splitlines()[1:]}
+    known = {"user", "password", "host", "port", "default-character-set"}
+    assert {name for name in names - known if not name.startswith("loose-")} == set()

@@ -1,0 +1,273 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import tracemalloc
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place
+
+ROOT = "/srv/campus"
+OWN = "6f1c0b7e94d25a83c1f0e7b2a9d46358"
+
+
+def read(host, files, real=None):
+    for name, text in files.items():
+        host.write(f"{ROOT}/{name}", text)
+    return dotenv.read(host.tree, ROOT, real)
+
+
+# Each of these was given to symfony/dotenv 6.4.50 as well, with this outcome.
+@pytest.mark.parametrize(
+    "text, values",
+    [
+        ("A=1", {"A": "1"}),
+        ('A="x y"', {"A": "x y"}),
+        ("A='x $B \"q\"'", {"A": 'x $B "q"'}),
+        ('A="a\\nb"', {"A": "a\nb"}),
+        ('A="say \\"hi\\""', {"A": 'say "hi"'}),
+        ("A=it\\'s", {"A": "it's"}),
+        ("A=plain # comment", {"A": "plain"}),
+        ("A=plain#nocomment", {"A": "plain#nocomment"}),
+        ("A='a'\"b\"c", {"A": "abc"}),
+        ("A= # c", {"A": ""}),
+        ("export A=3", {"A": "3"}),
+        ("B=1\nA=${B}x", {"A": "1x", "B": "1"}),
+        ("A=$B\nB=$C\nC=$D\nD=x", {"A": "x", "B": "x", "C": "x"}),
+        ("D=x\nC=$D\nB=$C\nA=$B", {"A": "x", "B": "x", "C": "x"}),
+        ("A=$A$B\nB=x", {"A": "x"}),
+        ("A=x\nB=$A$B", {"B": "x"}),
+        ("A=$AB\nAB=$B\nB=x", {"A": "x"}),
+        # Each pass reads what the pass before it left.
+        ("C=x\nB=$C\nA=$B$C", {"A": "", "B": "x"}),
+        ("B=${B:-d}x\nA=$B", {"A": "dxx", "B": "dx"}),
+        ("A=$B\nB=$A", {"A": "$A", "B": "$B"}),
+        ("B=1\nA='${B}'", {"A": "${B}", "B": "1"}),
+        ("A=$B\nB=late", {"A": "late", "B": "late"}),
+        ("A=${NOPE:-def}", {"A": "def"}),
+        ("A=${B:=def}\nC=$B", {"A": "def", "C": "def"}),
+        ("A=$A-x", {"A": "-x"}),
+        ('A="p\\$ss"', {"A": "p$ss"}),
+        ("A=p$ss", {"A": "p"}),
+        ('B=1\nA="\\\\\\$B"', {"A": "\\$B"}),
+        ('B=1\nA="\\\\\\\\$B"', {"A": "\\\\1"}),
+        ('B=1\nA="\\\\$B"', {"A": "\\1", "B": "1"}),
+        ("A=p@ss#w0rd", {"A": "p@ss#w0rd"}),
+        ("A='multi\nline'", {"A": "multi\nline"}),
+        ("A=^https?://(localhost|127\\\\.0)(:[0-9]+)?$", {"A": "^https?://(localhost|127\\.0)(:[0-9]+)?$"}),
+        ("# only\n\n  A=1\n\t# x\n  B=2", {"A": "1", "B": "2"}),
+        ("A=x\r\nB=y\r\n", {"A": "x", "B": "y"}),
+        ('A="x"   \n', {"A": "x"}),
+        ('A=""\nB="x"', {"A": "", "B": "x"}),
+        ('A=a"b c"', {"A": "ab c"}),
+        ('A="x\\\\"\nB=1', {"A": "x\\", "B": "1"}),
+    ],
+)
+def test_values_are_those_symfony_sees(host, text, values):
+    environment = read(host, {".env": text})
+    assert environment.problems == ()
+    assert {name: environment.secret(name) for name in values} == values
+
+
+@pytest.mark.parametrize(
+    "text, problem",
+    [
+        ("X=1\nA =1", f'{ROOT}/.env:2: "=" is missing behind A.'),
+        ("1A=2", f"{ROOT}/.env:1: this is no variable name."),
+        ("A= x", f"{ROOT}/.env:1: A: a blank stands before the value."),
+        ("A=x y", f"{ROOT}/.env:1: A: a value with blanks needs quotes."),
+        ('A="x', f"{ROOT}/.env:1: A: the closing quote is missing."),
+        ("A='x", f"{ROOT}/.env:1: A: the closing quote is missing."),
+        ("A=${B", f'{ROOT}/.env: A: "}}" is missing.'),
+        ("A=${B:-$C}", f"{ROOT}/.env: A: the default of B has a quote, a brace or a reference in it."),
+        ("A=1\n\n# c\nB='two\nlines'\nC= x", f"{ROOT}/.env:6: C: a blank stands before the value."),
+        ("A=1\0", f"{ROOT}/.env:1: a byte-order mark or a NUL byte stands in the file."),
+        ("A", f'{ROOT}/.env:1: "=" is missing behind A.'),
+        ("export A?=1", f'{ROOT}/.env:1: "=" is missing behind A.'),
+        ("A=x\ty", f"{ROOT}/.env:1: A: a value with blanks needs quotes."),
+        ("A=$(date)", f"{ROOT}/.env: A: the value comes from a command, which is not run here."),
+        ("\ufeffA=1", f"{ROOT}/.env:1: a byte-order mark or a NUL byte stands in the file."),
+    ],
+)
+def test_what_symfony_refuses_is_a_problem_with_its_place(host, text, problem):
+    assert read(host, {".env": text}).problems == (problem,)
+
+
+def test_references_without_an_end_are_a_problem(host):
+    environment = read(host, {".env": "A=$B\nB=$C\nC=$A\nD=1"})
+    assert environment.problems == tuple(f"{ROOT}/.env: {name}: its references have no end." for name in "ABC")
+    assert [environment.secret(name) for name in "ABCD"] == ["", "", "", "1"]
+
+
+def test_references_that_would_fill_the_memory_are_a_problem(host):
+    """Whoever may write the file must not bring down the host that looks at it."""
+    tracemalloc.start()
+    try:
+        environment = read(host, {".env": f"A={'$B' * 400}\nB={'$C' * 400}\nC={'$D' * 400}\nD=xxxxxxxx\nE=$D"})
+        _now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert environment.problems[0].startswith(f"{ROOT}/.env: A: the references of these files bring in more than")
+    assert environment.secret("D") == "xxxxxxxx" and peak < 96 << 20
+
+
+@pytest.mark.parametrize(
+    "files, values",
+    [
+        (
+            {
+                ".env": "APP_ENV=prod\nA=1\nB=1\nC=1\nD=1\nE=$D",
+                ".env.local": "B=2\nF=$B",
+                ".env.prod": "C=3\nB=3",
+                ".env.prod.local": "D=4",
+            },
+            {"A": "1", "B": "3", "C": "3", "D": "4", "E": "4", "F": "3", "APP_ENV": "prod", "APP_DEBUG": "0"},
+        ),
+        ({".env.dist": "APP_ENV=prod\nA=1"}, {"A": "1", "APP_ENV": "prod"}),
+        ({".env.dist": "A=1", ".env": "B=1"}, {"A": "", "B": "1", "APP_ENV": "dev", "APP_DEBUG": "1"}),
+        (
+            {".env": "APP_ENV=prod\nA=1", ".env.local": "APP_ENV=x", ".env.x": "A=x", ".env.prod": "A=prod"},
+            {"A": "x", "APP_ENV": "x", "APP_DEBUG": "1"},
+        ),
+        ({".env": "APP_ENV=test", ".env.local": "A=2", ".env.test": "A=3"}, {"A": "3", "APP_ENV": "test"}),
+        ({".env": "APP_ENV=uat", ".env.local": "A=2"}, {"A": "2", "APP_ENV": "uat"}),
+        ({".env": "A=1", ".env.local": "APP_ENV=local\nA=2", ".env.local.local": "A=3"}, {"A": "2"}),
+        ({".env": "APP_ENV=$X\nX=prod", ".env.prod": "A=3"}, {"A": "3", "APP_ENV": "prod"}),
+        (
+            {
+                ".env": "APP_ENV=dev\nA=1",
+                ".env.local.php": "<?php\nreturn array (\n  'APP_ENV' => 'prod',\n  'A' => 'it\\'s \\\\ x',\n);\n",
+            },
+            {"A": "it's \\ x", "APP_ENV": "prod", "APP_DEBUG": "0"},
+        ),
+        ({".env": "APP_ENV=prod\nAPP_DEBUG=on"}, {"APP_DEBUG": "1"}),
+        ({".env": "APP_ENV=dev\nAPP_DEBUG=false"}, {"APP_DEBUG": "0"}),
+        ({".env": "APP_ENV=prod\nAPP_DEBUG=2x"}, {"APP_DEBUG": "1"}),
+        ({".env": "APP_ENV=prod\nAPP_DEBUG=+1"}, {"APP_DEBUG": "1"}),
+        ({".env": "APP_ENV=prod\nAPP_DEBUG=True"}, {"APP_DEBUG": "1"}),
+        ({".env": "APP_ENV=prod\nAPP_DEBUG=yes"}, {"APP_DEBUG": "1"}),
+        ({".env": "APP_ENV=dev\nAPP_DEBUG=-0"}, {"APP_DEBUG": "0"}),
+        ({".env": "APP_ENV=dev\nAPP_DEBUG=no"}, {"APP_DEBUG": "0"}),
+        ({".env": "APP_ENV=dev\nAPP_DEBUG="}, {"APP_DEBUG": "0"}),
+        ({".env.local.php": "<?php return ['A' => '1'];"}, {"A": "1", "APP_ENV": "dev", "APP_DEBUG": "1"}),
+    ],
+)
+def test_files_win_in_symfonys_order(host, files, values):
+    environment = read(host, files)
+    assert environment.problems == ()
+    assert {name: environment.secret(name) for name in values} == values
+
+
+def test_what_the_server_gives_wins_and_is_named(host):
+    real = {"APP_ENV": Place("/etc/php/8.4/fpm/pool.d/www.conf", 12, "prod")}
+    environment = read(host, {".env": "APP_ENV=dev\nA=$APP_ENV", ".env.prod": "B=1"}, real)
+    assert environment.get("APP_ENV") == "prod"
+    assert environment.secret("A") == "prod"
+    assert environment.secret("B") == "1"
+    assert environment.sources == {
+        "A": f"{ROOT}/.env",
+        "B": f"{ROOT}/.env.prod",
+        "APP_ENV": "/etc/php/8.4/fpm/pool.d/www.conf:12",
+        "APP_DEBUG": "Symfony's default",
+    }
+
+
+@pytest.mark.parametrize("given", ["prod", None])
+def test_a_dump_counts_alone_where_the_server_says_the_same_or_nothing(host, given):
+    dump = "<?php return ['APP_ENV' => 'prod', 'A' => 'dumped'];"
+    real = {"APP_ENV": Place("/pool.conf", 1, given)} if given else {"B": Place("/pool.conf", 2, "2")}
+    environment = read(host, {".env": "A=1\nC=1", ".env.local.php": dump}, real)
+    assert (environment.secret("A"), environment.secret("C")) == ("dumped", "")
+    assert environment.files == (f"{ROOT}/.env.local.php",)
+    assert given or environment.secret("B") == "2"
+
+
+def test_a_dump_for_another_environment_does_not_count(host):
+    dump = "<?php\nreturn array (\n  'APP_ENV' => 'prod',\n  'A' => 'dumped',\n);\n"
+    real = {"APP_ENV": Place("/pool.conf", 1, "stage")}
+    assert read(host, {".env": "A=1", ".env.local.php": dump}, real).secret("A") == "1"
+
+
+def test_no_secret_is_shown(host):
+    text = "APP_SECRET=s1\nDATABASE_PASSWORD=s2\nMAILER_DSN=smtp://u:s3@h\nAWS_S3_STORAGE_ACCESS_KEY=s4\nODD=s5\n"
+    environment = read(host, {".env": text + "DATABASE_USER=chamilo\nJWT_SECRET_KEY=%kernel.project_dir%/k.pem\n"})
+    assert environment.visible == {
+        "APP_DEBUG": "1",
+        "APP_ENV": "dev",
+        "DATABASE_USER": "chamilo",
+        "JWT_SECRET_KEY": "%kernel.project_dir%/k.pem",
+    }
+    assert environment.get("DATABASE_PASSWORD") == ""
+    assert environment.secret("DATABASE_PASSWORD") == "s2"
+    assert not any(f"s{number}" in str(environment.sources) for number in range(1, 6))
+
+
+@pytest.mark.parametrize(
+    "text, names",
+    [
+        (f"APP_SECRET={OWN}\nJWT_PASSPHRASE={OWN}", ()),
+        (f"APP_SECRET={OWN}\nJWT_PASSPHRASE=your_secret_passphrase", ("JWT_PASSPHRASE",)),
+        (f"APP_SECRET='{{{{APP_SECRET}}}}'\nJWT_PASSPHRASE={OWN}", ("APP_SECRET",)),
+        (f"APP_SECRET=2ca64f8d83b9e89f5f19d672841d6bb8\nJWT_PASSPHRASE={OWN}", ("APP_SECRET",)),
+        (f"APP_SECRET=changeme\nJWT_PASSPHRASE={OWN}", ("APP_SECRET",)),
+        ("A=1", ("APP_SECRET", "JWT_PASSPHRASE")),
+    ],
+)
+def test_published_and_guessable_secrets_are_named(host, text, names):
+    assert read(host, {".env": text}).public_secrets == names
+
+
+@pytest.mark.parametrize("name", [".env.local", ".env.local.php", ".env.prod"])
+def test_nothing_is_said_where_a_file_that_would_win_cannot_be_read(open_host, nobody, name):
+    open_host.write(f"{ROOT}/.env", "APP_ENV=prod\nAPP_SECRET=x")
+    open_host.write(f"{ROOT}/{name}", "APP_SECRET=y")
+    (open_host.root / "srv/campus" / name).chmod(0)
+    with nobody():
+        environment = dotenv.read(open_host.tree, ROOT, {"B": Place("/pool.conf", 1, "2")})
+    assert environment.problems == (f"{ROOT}/{name} cannot be read: Permission denied.",)
+    assert (environment.files, environment.sources) == ((), {"B": "/pool.conf:1"})
+
+
+@pytest.mark.parametrize(
+    "text, places",
+    [
+        ("A=1\nB=22 # c\n", [("A", "1"), ("B", "22")]),
+        ("\r\n# c\r\nexport A='x y'\r\nB=\"z\"x \r\nC=", [("A", "'x y'"), ("B", '"z"x'), ("C", "")]),
+        ("A=ü\nB='two\nlines'\nA=2", [("A", "ü"), ("B", "'two\nlines'"), ("A", "2")]),
+    ],
+)
+def test_where_each_value_stands(text, places):
+    assert [(one.name, text[one.start : one.end]) for one in dotenv.assignments(text, ".env")] == places
+
+
+@pytest.mark.parametrize(
+    "name, secret",
+    [
+        ("APP_ENV", False),
+        ("APP_ENV_KEY", True),
+        ("MY_APP_ENV", True),
+        ("DATABASE_HOST", False),
+        ("DATABASE_URL", True),
+        ("TRUSTED_PROXIES", False),
+        ("IDS_BLOCK", False),
+        ("AWS_S3_STORAGE_BUCKET", False),
+        ("AWS_S3_STORAGE_SECRET", True),
+        ("JWT_PASSPHRASE", True),
+    ],
+)
+def test_what_may_be_shown(name, secret):
+    assert dotenv.is_secret(name) is secret
+
+
+def test_nothing_is_said_of_a_file_that_cannot_be_read(open_host, nobody):
+    open_host.write(f"{ROOT}/.env", "APP_SECRET=x")
+    (open_host.root / "srv/campus/.env").chmod(0)
+    with nobody():
+        environment = dotenv.read(open_host.tree, ROOT)
+    assert environment.problems == (f"{ROOT}/.env cannot be read: Permission denied.",)
+    assert environment.public_secrets == ()
+    assert environment.visible == {}

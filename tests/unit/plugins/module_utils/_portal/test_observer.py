@@ -1,0 +1,215 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import NO_ANSWER, Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import observer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import (
+    Listen,
+    Site,
+    VirtualHost,
+    WebServer,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look, Unseen
+
+HTTP, HTTPS = Listen("*", 80, tls=False), Listen("*", 443, tls=True)
+
+
+def host(*listens, names=("campus.test",), root="/srv/campus/public"):
+    return VirtualHost("/etc/nginx/sites-enabled/x", 1, names, listens, root)
+
+
+def look(*serving, options=None, addresses=("192.0.2.7",), **more):
+    return Look(Site("campus.test", root="/srv/campus", serving=serving, addresses=addresses, **more), options or {})
+
+
+@pytest.mark.parametrize(
+    ("listen", "addresses", "doors"),
+    [
+        (HTTP, ("192.0.2.7",), ["192.0.2.7"]),
+        (HTTP, ("127.0.0.1", "169.254.1.1", "192.0.2.7"), ["192.0.2.7"]),
+        (HTTP, (), ["127.0.0.1"]),
+        (Listen("192.0.2.9", 80, tls=False), ("192.0.2.7",), ["192.0.2.9"]),
+        (Listen("[::]", 80, tls=False), ("192.0.2.7", "2001:db8::7"), ["2001:db8::7"]),
+        (Listen("[::]", 80, tls=False), ("192.0.2.7",), []),  # a host without IPv6
+        (Listen("unix:/run/nginx.sock", 0, tls=False), ("192.0.2.7",), []),
+    ],
+)
+def test_a_socket_is_called_as_a_visitor_would(listen, addresses, doors):
+    assert [door.address for door in look(host(listen), addresses=addresses).all_doors] == doors
+
+
+@pytest.mark.parametrize(
+    ("door", "url"),
+    [
+        (Door("http", "campus.test", 80), "http://campus.test/x"),
+        (Door("https", "campus.test", 443), "https://campus.test/x"),
+        (Door("http", "campus.test", 8080), "http://campus.test:8080/x"),
+        (Door("https", "2001:db8::7", 8443), "https://[2001:db8::7]:8443/x"),
+    ],
+)
+def test_urls(door, url):
+    assert door.url("/x") == url
+
+
+def test_https_is_preferred_where_it_is_served():
+    assert look(host(HTTP)).scheme == "http"
+    assert look(host(HTTP), host(HTTPS)).scheme == "https"
+
+
+def test_the_usual_port_is_preferred():
+    assert look(host(Listen("*", 8080, tls=False), HTTP)).doors["http"].port == 80
+
+
+def test_a_stranger_that_answers_for_want_of_a_better_is_not_the_portal():
+    stranger = host(HTTPS, names=("_",), root="/var/www/html")
+    assert look(host(HTTP), fallback=(stranger,)).scheme == "http"
+    assert look(host(HTTP), fallback=(host(HTTPS, names=("_",)),)).scheme == "https"
+    assert look(fallback=(stranger,)).scheme == "https"
+
+
+def test_without_a_configuration_what_listens_is_asked():
+    found = look(listening=("0.0.0.0:80", "[::]:443", "127.0.0.1:3306"))
+    assert sorted(found.doors) == ["http", "https"]
+    assert look().doors == {}
+
+
+def test_behind_a_proxy_the_name_is_asked():
+    found = look(host(HTTP), options={"terminated_elsewhere": True})
+    assert found.doors["https"] == Door("https", "campus.test", 443)
+
+
+@pytest.mark.parametrize(
+    ("names", "name"),
+    [
+        (("shop.test", "www.shop.test"), "shop.test"),
+        ((".shop.test",), "shop.test"),
+        (("_",), "192.0.2.7"),
+        ((), "192.0.2.7"),
+        (("*.shop.test", "~^www\\d+$"), "192.0.2.7"),
+    ],
+)
+def test_every_virtual_host_can_be_called(names, name):
+    assert [door.name for door in look().doors_of(host(HTTP, names=names))] == [name]
+
+
+@pytest.mark.parametrize(
+    ("root", "starts"),
+    [
+        ("/srv/campus/public", [""]),
+        ("/srv/campus/public/", [""]),
+        ("/srv/campus", ["", "/public"]),
+        ("/srv", ["/campus/public"]),
+        ("/", ["/srv/campus/public"]),
+        ("/srv/campus/public/build", []),
+        ("/srv/camp", []),
+        ("", []),
+    ],
+)
+def test_a_folder_leads_to_the_portal_or_does_not(root, starts):
+    own, other = host(HTTP), host(HTTP, names=("_",), root=root)
+    assert [side.start for side in look(own, virtual_hosts=(own, other)).side_doors] == starts
+
+
+@pytest.mark.parametrize(
+    ("web", "redirect", "include"),
+    [
+        (
+            WebServer("nginx", service="nginx"),
+            "return 301 https://campus.test$request_uri;",
+            "include /etc/nginx/sites-available/chamilo-campus_test.d/*.conf;",
+        ),
+        (
+            WebServer("apache", service="apache2"),
+            "Redirect permanent / https://campus.test/",
+            "IncludeOptional /etc/apache2/sites-available/chamilo-campus_test.d/*.conf",
+        ),
+    ],
+)
+def test_what_closes_another_virtual_host_is_a_line_of_its_web_server(web, redirect, include):
+    other = host(HTTP, names=("_",))
+    assert look(web=web).closing(other).endswith(f'Give it the line "{redirect}" or the line "{include}".')
+    # nginx would take no second line of what our files say too.
+    for own in ({"body_limit_own": True}, {"patience_own": True}, {"once": (Place("/a", 1, "server_tokens on"),)}):
+        assert look(web=web).closing(replace(other, **own)).endswith(f'Give it the line "{redirect}".')
+
+
+@pytest.fixture
+def wire(monkeypatch):
+    sent = []
+
+    def fetch(url, address, **request):
+        sent.append((url, address, request))
+        return Answer(url, 200)
+
+    monkeypatch.setattr(observer, "fetch", fetch)
+    return sent
+
+
+def test_the_same_question_is_sent_once(wire):
+    it = look(host(HTTP))
+    for _time in range(2):
+        it.get("/")
+        it.get("/", headers={"Cookie": "a"})
+        it.get("/", method="POST")
+    assert wire == [
+        ("http://campus.test/", "192.0.2.7", {"headers": {}}),
+        ("http://campus.test/", "192.0.2.7", {"headers": {"Cookie": "a"}}),
+        ("http://campus.test/", "192.0.2.7", {"headers": {}, "method": "POST"}),
+    ]
+
+
+def test_several_questions_come_back_in_order(wire):
+    it = look(host(HTTP))
+    door = it.doors["http"]
+    assert [answer.url for answer in it.ask_all([(door, f"/{n}") for n in range(9)])] == [
+        door.url(f"/{n}") for n in range(9)
+    ]
+
+
+def test_what_is_not_served_is_an_answer_too(wire):
+    answer = look(host(HTTP)).get("/", "https")
+    assert (answer.status, wire) == (0, [])
+    assert "nothing here serves https" in answer.error
+
+
+def test_a_server_that_does_not_answer_is_left_alone(monkeypatch):
+    sent = []
+
+    def fetch(url, address, **request):
+        sent.append(url)
+        return Answer(url, error=NO_ANSWER)
+
+    monkeypatch.setattr(observer, "fetch", fetch)
+    it = look(host(HTTP))
+    errors = [it.get(f"/{number}").error for number in range(9)]
+    assert len(sent) == 3
+    assert errors[-1] == "not asked: 3 requests before got no answer in time"
+
+
+def test_what_several_checks_need_is_found_once():
+    calls = []
+
+    def question(it):
+        calls.append(it)
+        return "answer"
+
+    it = look()
+    assert [it.once(question), it.once(question)] == ["answer", "answer"]
+    assert calls == [it]
+
+
+def test_what_cannot_be_seen_is_said():
+    it = Look(Site("campus.test"), {"root": "/srv/nothing"})
+    with pytest.raises(Unseen, match="no Chamilo found under /srv/nothing; set chamilo_root"):
+        it.root  # noqa: B018 (the look is the test)
+    it.as_root = False
+    with pytest.raises(Unseen, match="needs root to read it"):
+        it.needs_root("read it")

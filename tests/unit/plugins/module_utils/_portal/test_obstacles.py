@@ -1,0 +1,285 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import fcntl
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import obstacles as portal_obstacles
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import (
+    Site,
+    Takeover,
+    VirtualHost,
+    discover,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.obstacles import (
+    Desired,
+    Host,
+    misnamed,
+    observe,
+    obstacles,
+    report,
+)
+
+NOW = 1795000000.0
+ALL = Desired(sections=["https", "database"], controller_time=NOW)
+SERVING = VirtualHost("campus.conf", 1, ("campus.example.org",), (), "/var/www/chamilo/public")
+
+
+def site(**facts):
+    return Site("campus.example.org", **{"root": "/var/www/chamilo", "serving": (SERVING,), "sendmail": True, **facts})
+
+
+def test_a_host_as_it_should_be_has_none():
+    assert obstacles(site(), Host(now=NOW), ALL) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "desired", "words"),
+    [
+        ({"read_only": ("/var",)}, {}, ["File system /var: read-only.", "mount -o remount,rw /var"]),
+        ({"not_mounted": ("/srv",)}, {}, ["File system /srv: not mounted.", "mount /srv"]),
+        ({"free": {"/": 100, "/var": 5000}}, {}, ["Free space on /: 100 MiB.", "256 MiB"]),
+        ({"interrupted": True}, {}, ["Package manager: interrupted.", "dpkg --configure -a"]),
+        ({"lock_holder": "apt (process 7)"}, {}, ["Package manager: locked by apt (process 7).", "Run again"]),
+        ({"now": NOW + 90 * 60}, {}, ["ahead of the controller's", "90 minutes", "timedatectl"]),
+        ({"now": NOW - 400 * 86400}, {}, ["behind the controller's", "400 days"]),
+        ({"now": 86400.0}, {"controller_time": 0}, ["before this collection was released"]),
+        (
+            {"unreachable": "campus.example.org has no address in the DNS."},
+            {"acme": "auto"},
+            ["chamilo_https_certificate: auto.", "no address in the DNS", "self_signed"],
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_host_is_named_with_what_to_do(host, desired, words):
+    found = obstacles(site(), Host(**{"now": NOW, **host}), Desired(**{**vars(ALL), **desired}))
+    assert len(found) == 1
+    assert all(word in found[0] for word in words), found
+
+
+@pytest.mark.parametrize(("skew", "fine"), [(0, True), (899, True), (-899, True), (901, False), (-901, False)])
+def test_a_clock_may_be_a_little_off(skew, fine):
+    assert (obstacles(site(), Host(now=NOW + skew), ALL) == []) is fine
+
+
+@pytest.mark.parametrize(
+    ("mail", "sendmail", "smtp_host", "fine"),
+    [
+        ("", False, "", True),
+        ("a@example.org", True, "", True),
+        ("a@example.org", False, "smtp.example.org", True),
+        ("a@example.org", False, "", False),
+    ],
+)
+def test_an_address_for_alerts_needs_a_program_that_sends_mail(mail, sendmail, smtp_host, fine):
+    desired = Desired(**{**vars(ALL), "alert_mail": mail, "smtp_host": smtp_host})
+    found = obstacles(site(sendmail=sendmail), Host(now=NOW), desired)
+    assert (found == []) is fine
+    if not fine:
+        assert "chamilo_alert_mail: a@example.org." in found[0] and "chamilo_monitoring_smtp_host" in found[0]
+
+
+def test_all_of_them_are_in_one_message():
+    dark = site(
+        serving=(),
+        names=("campus.example.com",),
+        errors=("No web server.",),
+        sendmail=False,
+        distribution="Debian 11",
+        takeover=Takeover(False, (), (), (), refused={"auto": "It would lose a line."}),
+    )
+    host = Host(now=NOW, read_only=("/usr",), free={"/var": 1}, interrupted=True, lock_holder="apt")
+    desired = Desired(**{**vars(ALL), "alert_mail": "a@example.org", "takeover": "auto"})
+    found = obstacles(dark, host, desired)
+    text = report("campus.example.org", found)
+    assert len(found) == 9 and text.startswith("campus.example.org: 9 obstacles. Nothing was changed.\n- ")
+    assert [line[:2] for line in text.splitlines()[1:]] == ["- "] * 9
+    for part in (
+        "No web server.",
+        "Debian 11",
+        "/usr",
+        "/var",
+        "interrupted",
+        "apt",
+        "mail",
+        "Did you mean",
+    ):
+        assert part in text, part
+    assert "It would lose a line." in text
+    assert report("x", ["one"]).startswith("x: 1 obstacle. Nothing was changed.\n")
+
+
+def test_each_has_what_why_and_what_to_do():
+    host = Host(1.0, {"/": 1}, ("/a",), ("/b",), True, "apt", "No address.", ())
+    desired = Desired(["https"], acme="auto", alert_mail="a@example.org", controller_time=NOW)
+    found = obstacles(site(sendmail=False), host, desired)
+    assert len(found) == 8
+    assert all(re.fullmatch(r"[^.]+: .+\. .+\. .+", text, re.DOTALL) for text in found), found
+
+
+def test_without_sections_nothing_of_the_host_is_in_the_way():
+    desired = Desired(alert_mail="a@example.org", controller_time=NOW)
+    assert obstacles(site(sendmail=False), Host(interrupted=True), desired) == []
+
+
+CAMPUS, OLD = "campus.example.org", "old.example.org"
+
+
+@pytest.mark.parametrize(
+    ("facts", "urls", "meant"),
+    [
+        # Served under other names alone.
+        ({"names": (CAMPUS,)}, (), CAMPUS),
+        ({"names": ("www.example.org", CAMPUS)}, (), CAMPUS),
+        ({"names": (OLD,)}, (CAMPUS,), CAMPUS),
+        ({"names": ("*.example.com", OLD)}, (), OLD),
+        # A virtual host that answers to every name, or none at all: only a slip of the pen is refused.
+        ({}, (CAMPUS,), CAMPUS),
+        ({"names": (OLD,), "nameless": True}, (CAMPUS,), CAMPUS),
+        ({}, (), None),
+        ({}, ("localhost.localdomain",), None),
+        ({"names": (OLD,), "nameless": True}, (), None),
+        # It is known.
+        ({"names": (OLD,)}, ("campsu.example.org",), None),
+        ({"names": (CAMPUS,), "serving": (SERVING,)}, (), None),
+        ({"names": (CAMPUS,), "root": ""}, (), None),
+    ],
+)
+def test_a_name_that_is_not_served(facts, urls, meant):
+    found = Site("campsu.example.org", **{"root": "/srv/campus", **facts})
+    said = misnamed(found, urls)
+    assert bool(said) is bool(meant), said
+    if meant:
+        assert f"campsu.example.org is not served here. Did you mean {meant}?" in said
+        assert bool(obstacles(found, Host(now=NOW, access_urls=urls), ALL))
+        assert not obstacles(found, Host(now=NOW, access_urls=urls), Desired(["database"], controller_time=NOW))
+
+
+def test_what_the_database_says_is_shown_only_where_it_is_a_name():
+    said = misnamed(Site("campsu.example.org", root="/srv/campus", names=(OLD,)), ("\x1b[31m.x", CAMPUS))
+    assert said.isprintable() and CAMPUS in said
+
+
+WEB = {"nginx": "server {{\n listen 80{};\n server_name {};\n root /var/www/chamilo/public;\n}}\n"}
+WEB["apache"] = "<VirtualHost *:80>\n#{}\n {}\n DocumentRoot /var/www/chamilo/public\n</VirtualHost>\n"
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+@pytest.mark.parametrize(
+    ("names", "refused"),
+    [("campus.test www.campus.test", True), ("", False), ("localhost", False), ("campsu.test campus.test", False)],
+)
+def test_by_the_virtual_hosts_of_a_host(host, server, names, refused):
+    host.install(server)
+    host.chamilo()
+    host.write("/etc/hostname", "web1\n")
+    host.write("/etc/hosts", "127.0.1.1 web1.example.org web1\n")
+    first, *more = names.split() or [""]
+    apache = "\n".join([*([f"ServerName {first}"] if first else []), *(f"ServerAlias {name}" for name in more)])
+    host.site(server, WEB[server].format("", {"nginx": names or "_", "apache": apache}[server]))
+    found = discover("campsu.test", tree=host.tree)
+    assert bool(misnamed(found, ())) is refused
+    if refused:
+        assert "campsu.test is not served here. Did you mean campus.test?" in misnamed(found, ())
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+def test_a_virtual_host_that_says_it_is_the_default_and_has_a_name_is_not_meant_for_another(host, server):
+    """It would be taken over, and everybody sent to the name that was mistyped."""
+    host.install(server)
+    host.chamilo()
+    host.testbed_site(server, "default-server")
+    assert "Did you mean campus.test?" in misnamed(discover("campsu.test", tree=host.tree), ())
+    assert misnamed(discover("campus.test", tree=host.tree), ()) == ""
+
+
+@pytest.fixture
+def quiet(monkeypatch):
+    """Observing asks neither the DNS nor a database unless it has to."""
+
+    def refuse(*_arguments):
+        raise AssertionError("not to be asked")
+
+    monkeypatch.setattr(Reader, "of_site", refuse)
+    return refuse
+
+
+def test_a_host_is_observed_without_asking_what_this_run_does_not_need(quiet, host):
+    found = observe(site(), ALL, quiet, host.tree)
+    assert abs(found.now - time.time()) < 60
+    assert found.free and all(free > 0 for free in found.free.values())
+    assert (found.not_mounted, found.unreachable, found.access_urls) == ((), "", ())
+
+
+@pytest.mark.parametrize(
+    ("acme", "served", "lineage", "asked"),
+    [
+        ("", 0, 0, 0),
+        ("auto", 0, 0, 1),
+        ("auto", 1, 0, 0),
+        ("auto", 0, 1, 0),
+        ("certbot", 1, 0, 1),
+        ("certbot", 0, 1, 0),
+    ],
+)
+def test_the_dns_is_asked_where_certbot_is_to_be_used(host, acme, served, lineage, asked):
+    pair = type(site().served)
+    facts = {"served": pair(good=bool(served)), "lineage": pair(good=bool(lineage))}
+    found = observe(site(**facts), Desired(["https"], acme=acme), "No address for {}.".format, host.tree)
+    assert found.unreachable == ("No address for campus.example.org." if asked else "")
+
+
+def test_the_application_is_asked_for_its_names_where_no_virtual_host_has_this_one(monkeypatch, host):
+    hosts = ["Campus.test", "10.0.0.1", "campus.example.org", "\x1b[31m.x"]
+    monkeypatch.setattr(Reader, "of_site", lambda _site: type("Fake", (), {"hosts": lambda _self: hosts})())
+    assert observe(site(serving=()), ALL, str, host.tree).access_urls == ("campus.example.org",)
+
+    def gone(_site):
+        raise DatabaseError("gone")
+
+    monkeypatch.setattr(Reader, "of_site", gone)
+    assert observe(site(serving=()), ALL, str, host.tree).access_urls == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("UUID=1 /srv/campus ext4 defaults 0 2", ("/srv/campus",)),
+        ("nas:/x /srv/campus/var/upload nfs _netdev 0 0", ("/srv/campus/var/upload",)),
+        ("UUID=1 /srv ext4 nofail 0 2", ("/srv",)),
+        ("UUID=1 /srv/my\\040campus ext4 defaults 0 2", ()),
+        ("UUID=1 /srv/campus ext4 noauto 0 2", ()),
+        ("UUID=1 /home ext4 defaults 0 2", ()),
+        ("# UUID=1 /srv/campus ext4 defaults 0 2", ()),
+        ("UUID=1 none swap sw 0 0", ()),
+        ("UUID=1 / ext4 defaults 0 1", ()),
+        ("nonsense", ()),
+    ],
+)
+def test_a_file_system_that_should_be_there(host, line, found):
+    host.write("/etc/fstab", f"# /etc/fstab\n{line}\n")
+    assert portal_obstacles._not_mounted(host.tree, "/srv/campus", {"/": False}) == found
+    assert portal_obstacles._not_mounted(host.tree, "/srv/campus", dict.fromkeys(["/", *found], False)) == ()
+
+
+def test_who_has_the_package_manager_to_himself(monkeypatch, tmp_path):
+    lock = tmp_path / "lock"
+    lock.touch()
+    monkeypatch.setattr(portal_obstacles, "_LOCKS", (str(tmp_path / "none"), str(lock)))
+    assert portal_obstacles._lock_holder() == ""
+    hold = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); input()"
+    other = subprocess.Popen([sys.executable, "-c", hold, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    other.stdout.readline()
+    assert re.fullmatch(rf"python[\d.]* \(process {other.pid}\)", portal_obstacles._lock_holder())
+    other.communicate(b"\n")
+    assert portal_obstacles._lock_holder() == ""
+    assert fcntl.F_UNLCK != fcntl.F_WRLCK

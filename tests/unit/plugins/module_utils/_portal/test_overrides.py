@@ -1,0 +1,289 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import yaml
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.overrides import (
+    OverridesError,
+    edit,
+    in_force,
+    parse,
+    wins,
+)
+
+CHECK = "security.check_password"
+FULL = """\
+# Pinned by the infrastructure team, ask Ada.
+parameters:
+    locale: fr   # not ours
+    settings_overrides:
+        default:   # all portals
+            hosting_limit:
+                users: 0
+                courses: 0
+            security.allow_captcha: 'true'   # since the attack
+
+            # passwords
+            security.check_password: 'false' # soon
+        2:
+            "document.upload_extensions_blacklist": exe;bat # short
+    other: 1
+
+services: {}
+"""
+
+
+def test_maps_of_other_things_are_left_out():
+    assert parse(FULL, "x.yaml") == {
+        "default": {"security.allow_captcha": "true", CHECK: "false"},
+        "2": {"document.upload_extensions_blacklist": "exe;bat"},
+    }
+
+
+def test_what_stands_elsewhere_in_the_file_is_no_override():
+    elsewhere = (
+        "a:\n  b:\n    c:\n      security.x: 'no'\nparameters:\n  other:\n    default:\n      security.x: 'no'\n"
+    )
+    assert parse(elsewhere, "x.yaml") == {}
+    assert parse(elsewhere + "  settings_overrides:\n    default:\n      security.x: 'yes'\n", "x.yaml") == {
+        "default": {"security.x": "yes"}
+    }
+    new = edit(elsewhere, "x.yaml", {"default": {"security.x": None}})
+    assert new == elsewhere
+    new = edit(elsewhere, "x.yaml", {"default": {"security.x": "yes"}})
+    assert new == elsewhere + "  settings_overrides:\n      default:\n          security.x: 'yes'\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("true", "true without quotes"),
+        ("False", "False without quotes"),
+        ("~", "~ without quotes"),
+        ("'true'", "true"),
+        ('"true"', "true"),
+        ("truth", "truth"),
+        ("12  # why", "12"),
+        ("a#b", "a#b"),
+        ("b:c", "b:c"),
+        ("'it''s'", "it's"),
+        (r'"a\\n\tb\"c"', 'a\\n\tb"c'),
+        (r'"\r\0\/\ "', "\r\0/ "),
+        ("100%%", "100%"),
+    ],
+)
+def test_a_value_is_read_as_the_application_reads_it(written, value):
+    assert parse(f"parameters:\n  settings_overrides:\n    2:\n      a.b: {written}\n", "x.yaml") == {
+        "2": {"a.b": value}
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        (r'"\x41"', "line 4: an escape that this reader does not know"),
+        ("a%locale%", "line 4: the value depends on another parameter"),
+        ("'a %%%b%'", "line 4: the value depends on another parameter"),
+        ("'a' 'b'", "line 4: not of the form"),
+        ("a: b", "line 4: not of the form"),
+        ("[a]", "line 4: not of the form"),
+    ],
+)
+def test_a_value_that_this_reader_cannot_know_is_refused(written, words):
+    with pytest.raises(OverridesError) as problem:
+        parse(f"parameters:\n  settings_overrides:\n    2:\n      a.b: {written}\n", "x.yaml")
+    assert f"x.yaml, {words}" in str(problem.value)
+
+
+def test_a_value_is_changed_in_its_place():
+    new = edit(FULL, "x.yaml", {"default": {CHECK: "true"}, "2": {"document.upload_extensions_blacklist": "exe;php"}})
+    assert new == FULL.replace("'false' # soon", "'true' # soon").replace("exe;bat # short", "'exe;php' # short")
+
+
+def test_a_new_value_stands_behind_the_others_of_its_scope():
+    new = edit(FULL, "x.yaml", {"default": {"security.x": "1"}})
+    assert new == FULL.replace("'false' # soon\n", "'false' # soon\n            security.x: '1'\n")
+
+
+def test_a_new_scope_stands_behind_the_others():
+    new = edit(FULL, "x.yaml", {"3": {"security.x": "1"}})
+    assert new == FULL.replace("# short\n", "# short\n        3:\n            security.x: '1'\n")
+
+
+def test_a_value_is_taken_out_with_its_line():
+    new = edit(FULL, "x.yaml", {"default": {CHECK: None}})
+    assert new == FULL.replace("            security.check_password: 'false' # soon\n", "")
+    assert edit(FULL, "x.yaml", {"3": {CHECK: None}}) == FULL
+
+
+@pytest.mark.parametrize(
+    ("row", "new"),
+    [
+        ("a.b: c", "a.b: 'd'"),
+        ("a.b: c   # why", "a.b: 'd' # why"),
+        ("a.b:   'c'  # why", "a.b:   'd' # why"),
+        ("'a.b' : \"c\"", "'a.b' : 'd'"),
+        ("a.b: c\r", "a.b: 'd'\r"),
+    ],
+)
+def test_what_stands_around_a_value_stays(row, new):
+    text = "---\nparameters:\n  settings_overrides:\n    default:\n      {}\n      x.y: 'z'\n"
+    assert edit(text.format(row), "x.yaml", {"default": {"a.b": "d"}}) == text.format(new)
+
+
+def test_values_of_one_file_are_changed_together():
+    changes = {"default": {CHECK: None, "security.allow_captcha": "false"}, "2": {CHECK: "true"}, "5": {CHECK: "1"}}
+    assert parse(edit(FULL, "x.yaml", changes), "x.yaml") == {
+        "default": {"security.allow_captcha": "false"},
+        "2": {"document.upload_extensions_blacklist": "exe;bat", CHECK: "true"},
+        "5": {CHECK: "1"},
+    }
+
+
+def test_a_scope_that_was_emptied_keeps_its_note():
+    text = "parameters:\n  settings_overrides:\n    '2': # of the second portal: ask Ada\n      a.b: 'c'\n"
+    assert edit(text, "x.yaml", {"2": {"a.b": None}}) == (
+        "parameters:\n  settings_overrides:\n    '2': {} # of the second portal: ask Ada\n"
+    )
+
+
+def test_a_scope_that_was_emptied_stays_a_map():
+    new = edit(FULL, "x.yaml", {"2": {"document.upload_extensions_blacklist": None}})
+    assert "        2: {}\n    other: 1\n" in new
+    assert yaml.safe_load(new)["parameters"]["settings_overrides"][2] == {}
+    assert (
+        edit(new, "x.yaml", {"2": {CHECK: "true"}}).count("        2:\n            security.check_password: 'true'\n")
+        == 1
+    )
+
+
+NEW = "security.check_password: 'true'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", f"parameters:\n    settings_overrides:\n        default:\n            {NEW}"),
+        ("# a note", f"# a note\nparameters:\n    settings_overrides:\n        default:\n            {NEW}"),
+        ("parameters:\n  a: 1\n", f"parameters:\n  a: 1\n  settings_overrides:\n      default:\n          {NEW}"),
+        (
+            "parameters:\n  settings_overrides: {}  # none yet\nservices: {}\n",
+            f"parameters:\n  settings_overrides:  # none yet\n      default:\n          {NEW}services: {{}}\n",
+        ),
+        ("\n# a note\n", f"\n# a note\nparameters:\n    settings_overrides:\n        default:\n            {NEW}"),
+        (
+            "a: 1\nb: 2\nc: 3\n",
+            f"a: 1\nb: 2\nc: 3\nparameters:\n    settings_overrides:\n        default:\n            {NEW}",
+        ),
+        ("parameters:\n", f"parameters:\n    settings_overrides:\n        default:\n            {NEW}"),
+        (
+            "a: 1\nparameters:\n  settings_overrides:\n    2:\n      a.b: 'c'\n# end\nz: 1",
+            "a: 1\nparameters:\n  settings_overrides:\n    2:\n      a.b: 'c'\n"
+            f"    default:\n        {NEW}# end\nz: 1\n",
+        ),
+        (
+            "parameters:\r\n  settings_overrides:\r\n    default:\r\n      a.b: 'c'\r\n",
+            f"parameters:\n  settings_overrides:\n    default:\n      a.b: 'c'\n      {NEW}".replace("\n", "\r\n"),
+        ),
+    ],
+)
+def test_what_is_missing_on_the_way_is_made(text, expected):
+    new = edit(text, "x.yaml", {"default": {CHECK: "true"}})
+    assert new == expected
+    assert yaml.safe_load(new)["parameters"]["settings_overrides"]["default"][CHECK] == "true"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "true",
+        "5",
+        "it's",
+        'a "quote"',
+        "back\\slash",
+        "two\nlines\r\n\tand a tab",
+        "100% of %env(SECRET)%",
+        " spaces ",
+        "# no comment",
+        "{a: b}",
+        "ü \U0001f600 漢",
+        "a - b: c",
+        '{"min":{"length":12}}' + "x" * 60000,
+    ],
+)
+def test_every_value_comes_back_as_it_was(value):
+    new = edit(FULL, "x.yaml", {"default": {CHECK: value}, "7": {CHECK: value}})
+    assert parse(new, "x.yaml")["default"][CHECK] == value
+    assert parse(new, "x.yaml")["7"][CHECK] == value
+    # As Symfony reads it: percent signs are doubled in a container parameter.
+    told = yaml.safe_load(new)["parameters"]["settings_overrides"]
+    assert told["default"][CHECK] == told[7][CHECK] == value.replace("%", "%%")
+
+
+def test_a_control_character_cannot_be_pinned():
+    with pytest.raises(OverridesError, match=f"value of {CHECK} holds a control character"):
+        edit("", "x.yaml", {"default": {CHECK: "a\x1bb"}})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "parameters: {settings_overrides: {}}\n",
+        "parameters:\n  settings_overrides:\n    default: &all\n      a.b: 'c'\n",
+        "parameters:\n  settings_overrides:\n    default:\n      a.b: |\n        long\n",
+        "parameters:\n  settings_overrides:\n    default: 'a'\n",
+        "parameters:\n  settings_overrides:\n    default:\n      a.b: 'c'\n      a.b: 'd'\n",
+        "parameters:\n  settings_overrides:\n    default:\n      a.b:\n",
+        "parameters:\n  settings_overrides:\n    default:\n      a.b: 'c'\n    default:\n      a.d: 'd'\n",
+        "parameters:\n  settings_overrides: 'x'\n",
+        "imports:\n  - {resource: x.yaml}\n",
+    ],
+)
+def test_another_shape_is_refused_with_its_line(text):
+    with pytest.raises(OverridesError, match=r"x\.yaml, line \d"):
+        edit(text, "x.yaml", {"default": {CHECK: "true"}})
+
+
+def test_what_stands_twice_elsewhere_is_not_our_business():
+    text = "a:\n  b: 1\n  b: 2\nparameters:\n  x: 1\n  x: 2\n"
+    assert parse(text, "x.yaml") == {}
+
+
+def test_who_wins():
+    overrides = {"default": {CHECK: "true"}, "2": {CHECK: "false"}}
+    assert [wins(overrides, portal, CHECK) for portal in ("1", "2")] == ["true", "false"]
+    assert wins(overrides, "1", "security.x") is None
+    assert in_force(overrides, [CHECK]) and not in_force(overrides, ["security.x"])
+
+
+def test_any_row_of_edits_leaves_a_file_that_says_what_it_should():
+    """Random edits against a plain map, with a YAML parser as the judge."""
+    chance = random.Random(4)
+    for _ in range(200):
+        text = chance.choice(["", FULL, "parameters:\n  settings_overrides: {}\n"])
+        told = parse(text, "x.yaml")
+        for _ in range(6):
+            scope = chance.choice(["default", "2", "3"])
+            key = chance.choice([CHECK, "security.allow_captcha", "document.upload_extensions_blacklist"])
+            value = chance.choice([None, "", "it's # 5%", "a\nb"])
+            text = edit(text, "x.yaml", {scope: {key: value}})
+            if value is None:
+                told.get(scope, {}).pop(key, None)
+            else:
+                told.setdefault(scope, {})[key] = value
+            judged = (yaml.safe_load(text) or {}).get("parameters", {}).get("settings_overrides") or {}
+            seen = {
+                str(name): {k: str(v).replace("%%", "%") for k, v in (settings or {}).items() if "." in k}
+                for name, settings in judged.items()
+            }
+            assert {name: settings for name, settings in seen.items() if settings} == {
+                name: settings for name, settings in told.items() if settings
+            }
+            assert {name: s for name, s in parse(text, "x.yaml").items() if s} == {n: s for n, s in told.items() if s}

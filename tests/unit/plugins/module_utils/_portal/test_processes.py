@@ -1,0 +1,127 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes as portal_processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job
+
+TIMERS = """\
+Id=phpsessionclean.timer
+Unit=phpsessionclean.service
+ActiveState=active
+LastTriggerUSec=Wed 2026-11-25 13:39:00 UTC
+NextElapseUSecRealtime=Wed 2026-11-25 14:09:00 UTC
+TimersCalendar={ OnCalendar=*-*-* *:09,39:00 ; next_elapse=Wed 2026-11-25 14:09:00 UTC }
+
+Id=systemd-tmpfiles-clean.timer
+Unit=systemd-tmpfiles-clean.service
+ActiveState=inactive
+LastTriggerUSec=
+NextElapseUSecRealtime=
+TimersMonotonic={ OnUnitActiveUSec=1d ; next_elapse=0 }
+TimersMonotonic={ OnBootUSec=15min ; next_elapse=39min 16.609585s }
+"""
+SERVICES = """\
+ExecStart={ path=/usr/lib/php/sessionclean ; argv[]=/usr/lib/php/sessionclean ; ignore_errors=no ; start_time=[n/a] }
+Result=success
+Id=phpsessionclean.service
+OnFailure=mail@phpsessionclean.service
+"""
+
+
+def test_timers(monkeypatch):
+    def said(argv):
+        return TIMERS if argv[-1] == "*.timer" else SERVICES
+
+    monkeypatch.setattr(portal_processes, "said", said)
+    clean, tmpfiles = portal_processes._timers()
+    assert clean == Job(
+        source="phpsessionclean.timer",
+        command="/usr/lib/php/sessionclean",
+        active=True,
+        service="phpsessionclean.service",
+        last=1795613940.0,
+        next=1795615740.0,
+        schedule=("OnCalendar=*-*-* *:09,39:00",),
+        result="success",
+        tells="mail@phpsessionclean.service",
+    )
+    assert not tmpfiles.active
+    assert (tmpfiles.last, tmpfiles.command) == (0, "systemd-tmpfiles-clean.service")
+    assert tmpfiles.schedule == ("OnUnitActiveUSec=1d", "OnBootUSec=15min")
+
+
+CALENDAR = """\
+  Original form: *-*-* *:0/5:00
+Normalized form: *-*-* *:00/5:00
+    Next elapse: Wed 2026-11-25 13:50:00 UTC
+       From now: 11s left
+   Iteration #2: Wed 2026-11-25 13:55:00 UTC
+       From now: 5min left
+   Iteration #3: Wed 2026-11-25 14:05:00 UTC
+       From now: 15min left
+"""
+
+
+@pytest.mark.parametrize(
+    ("schedule", "printed", "seconds"),
+    [
+        (("OnCalendar=*-*-* *:0/5:00",), CALENDAR, 600.0),  # the longest of its pauses
+        (("OnCalendar=*-*-* *:0/5:00",), CALENDAR.replace("Iteration", "    Iter."), 600.0),  # systemd 252
+        (("OnUnitActiveUSec=5min",), "Original: 5min\n      \u03bcs: 300000000\n   Human: 5min", 300.0),
+        (("OnBootUSec=15min",), "", float("inf")),
+        (("OnCalendar=daily", "OnBootUSec=1min"), "", float("inf")),
+        ((), "", float("inf")),
+    ],
+)
+def test_the_longest_pause_of_a_timer(monkeypatch, schedule, printed, seconds):
+    monkeypatch.setattr(portal_processes, "said", lambda argv: printed)
+    assert portal_processes.longest_pause(Job("x.timer", "x", schedule=schedule)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("systemd", "line", "active"),
+    [
+        (True, "0 */12 * * * root test -x /usr/bin/certbot -a \\! -d /run/systemd/system && certbot renew", False),
+        (False, "0 */12 * * * root test -x /usr/bin/certbot -a \\! -d /run/systemd/system && certbot renew", True),
+        (True, "@daily root certbot renew", True),
+    ],
+)
+def test_cron(monkeypatch, systemd, line, active):
+    texts = {"/etc/cron.d/certbot": f"# a comment about certbot\nSHELL=/bin/sh\n{line}\n"}
+    monkeypatch.setattr(
+        portal_processes.glob, "glob", lambda pattern: list(texts) if pattern == "/etc/cron.d/*" else []
+    )
+    monkeypatch.setattr(portal_processes, "_text", lambda path: texts.get(path, ""))
+    (job,) = portal_processes._cron(systemd)
+    assert job == Job("/etc/cron.d/certbot:3", line, active=active)
+    assert portal_processes.named([job], r"\bcertbot\b") == ([job] if active else [])
+
+
+def test_processes_of_this_host():
+    found = {process.pid: process for process in portal_processes.processes(Look(Site("campus.test"), {}))}
+    own = found[os.getpid()]
+    assert (own.parent, own.user) == (os.getppid(), os.geteuid())
+    assert 1 in found
+
+
+@pytest.mark.parametrize(
+    ("argv", "printed"),
+    [
+        (["echo", "hello"], "hello"),
+        (["date", "+%Z"], "UTC"),
+        (["false"], ""),
+        (["/nowhere/at-all"], ""),
+        (["sleep", "9"], ""),
+    ],
+)
+def test_what_a_command_says(argv, printed):
+    assert portal_processes.said(argv, seconds=0.5 if argv[0] == "sleep" else 5) == printed

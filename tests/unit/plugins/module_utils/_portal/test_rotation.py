@@ -1,0 +1,135 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import pwd
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import rotation as portal_rotation
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+
+LOG = "/var/log/nginx/access.log"
+DEBIAN = """/var/log/nginx/*.log {
+	daily
+	missingok
+	rotate 52
+	create 0640 www-data adm
+	sharedscripts
+	prerotate
+		if [ -d /etc/logrotate.d/httpd-prerotate ]; then \\
+			run-parts /etc/logrotate.d/httpd-prerotate; \\
+		fi \\
+	endscript
+	postrotate
+		invoke-rc.d nginx rotate >/dev/null 2>&1
+	endscript
+}
+"""
+APACHE = """/var/log/apache2/*.log {
+	daily
+	create 640 root adm
+	postrotate
+		if pgrep -f ^/usr/sbin/apache2 > /dev/null; then
+			invoke-rc.d apache2 reload 2>&1 | logger -t apache2.logrotate
+		fi
+	endscript
+}
+"""
+
+
+@pytest.fixture
+def given(tmp_path):
+    folder = tmp_path / "etc/logrotate.d"
+    folder.mkdir(parents=True)
+
+    def files(*logs: str, **texts: str) -> portal_rotation.Rotation:
+        for name, text in texts.items():
+            (folder / name.replace("__", ".")).write_text(text)
+        return portal_rotation.rotation(Tree(str(tmp_path)), "www-data", logs or (LOG,))
+
+    return files
+
+
+def test_debians_own_is_taken_over_with_what_its_owner_set(given):
+    found = given(nginx=DEBIAN, zz="/var/log/x.log {\n daily\n}\n")
+    assert found.files == {LOG: portal_rotation.FILE}
+    assert "\n# /etc/logrotate.d/nginx\n/var/log/nginx/*.log {\n\tignoreduplicates\n\tdaily\n" in found.content
+    assert "\tcreate 0640 root adm\n" in found.content and "\trotate 52\n" in found.content
+    assert "\t\tsystemctl try-reload-or-restart nginx >/dev/null 2>&1\n\tendscript\n}\n" in found.content
+    assert "run-parts /etc/logrotate.d/httpd-prerotate" in found.content
+    assert "www-data" not in found.content and "x.log" not in found.content
+    assert found.content.startswith("# Managed by Ansible: chamilo.hardening, section brute_force.")
+
+
+def test_what_it_says_does_not_count_as_somebodys_own(given, tmp_path):
+    found = given(nginx=DEBIAN)
+    (tmp_path / portal_rotation.FILE.lstrip("/")).write_text(found.content)
+    assert given() == found
+    given(nginx=APACHE)
+    assert given() == portal_rotation.Rotation("", {})
+
+
+@pytest.mark.parametrize(
+    ("command", "instead"),
+    [
+        ("invoke-rc.d nginx rotate", "systemctl try-reload-or-restart nginx"),
+        ("/etc/init.d/nginx rotate", "systemctl try-reload-or-restart nginx"),
+        ("service nginx rotate", "systemctl try-reload-or-restart nginx"),
+        (
+            "[ ! -f /run/nginx.pid ] || kill -USR1 `cat /run/nginx.pid`",
+            "[ ! -f /run/nginx.pid ] || kill -HUP `cat /run/nginx.pid`",
+        ),
+        ("kill -s SIGUSR1 $(cat /run/nginx.pid)", "kill -s HUP $(cat /run/nginx.pid)"),
+        ("systemctl kill --signal=USR1 nginx", "systemctl kill --signal=HUP nginx"),
+        ("/usr/sbin/nginx -s reopen", "/usr/sbin/nginx -s reload"),
+    ],
+)
+def test_every_way_to_have_nginx_reopen_its_logs(given, command, instead):
+    """All of its logs change their owner with it, so the rotation of other ones counts as well."""
+    found = given(
+        shop=f'"/srv/my shop/*.log" /srv/y.log\n{{\n create 600 shop shop\n postrotate\n  {command}\n endscript\n}}\n'
+    )
+    assert f"\n  {instead}\n" in found.content
+    assert '"/srv/my shop/*.log" /srv/y.log {\n' in found.content and " create 600 shop shop\n" in found.content
+    assert found.files == {}
+
+
+def test_a_reload_is_right_and_its_owner_may_still_be_wrong(given):
+    log = "/var/log/apache2/other_vhosts_access.log"
+    assert given(log, apache2=APACHE) == portal_rotation.Rotation("", {log: "/etc/logrotate.d/apache2"})
+    found = given(log, apache2=APACHE.replace("640 root adm", "664 www-data www-data"))
+    assert "\tcreate 0644 root adm\n" in found.content and found.files == {log: portal_rotation.FILE}
+    assert "invoke-rc.d apache2 reload 2>&1" in found.content
+
+
+def test_a_file_that_logrotate_does_not_read(given):
+    assert given(**{"nginx__dpkg-old": DEBIAN, "nginx__bak": DEBIAN}) == portal_rotation.Rotation("", {})
+
+
+def test_another_program_that_takes_the_same_signal(given):
+    text = "/var/log/x.log {\n postrotate\n  kill -USR1 `cat /run/x.pid`\n endscript\n}\n"
+    assert given(x=text) == portal_rotation.Rotation("", {})
+
+
+def test_a_file_that_logrotate_does_not_understand(given):
+    found = given(nginx='"' + DEBIAN)
+    assert found.files == {} and LOG not in found.content
+
+
+def test_who_may_write_a_log(tmp_path, monkeypatch):
+    log = tmp_path / "access.log"
+    log.write_text("")
+    tree = Tree(str(tmp_path))
+    log.chmod(0o640)
+    assert not portal_rotation.exposed(tree, "nobody", "/access.log")
+    log.chmod(0o642)
+    assert portal_rotation.exposed(tree, "nobody", "/access.log")
+    log.chmod(0o440)
+    monkeypatch.setattr(pwd, "getpwnam", lambda _name: pwd.struct_passwd(("x", "", os.getuid(), 99999, "", "", "")))
+    assert portal_rotation.exposed(tree, "x", "/access.log"), "he can change the mode"
+    assert not portal_rotation.exposed(tree, "x", "/gone.log")
+    assert not portal_rotation.exposed(tree, "", "/access.log")

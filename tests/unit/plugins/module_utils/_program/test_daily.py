@@ -1,0 +1,139 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The daily work: each step on its own, what breaks is told, and what is due is what never succeeded."""
+
+from __future__ import annotations
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert as common_alert
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, records
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import daily
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import main as program_main
+from ansible_collections.chamilo.hardening.plugins.module_utils._program.daily import DailyError, run
+
+
+@pytest.fixture
+def host(monkeypatch, tmp_path):
+    """``told``: the alerts; ``etc``: the configuration; ``steps``: one that works and one that breaks."""
+    host = SimpleNamespace(told=[], etc=tmp_path / "etc", ran=[], broken=True)
+
+    def breaks():
+        host.ran.append("https")
+        if host.broken:
+            raise ValueError("no such file")
+        return []
+
+    def works():
+        host.ran.append("updates")
+        return ["All is new."]
+
+    host.etc.mkdir()
+    host.steps = (("https", breaks), ("updates", works))
+    monkeypatch.setattr(daily, "STEPS", host.steps)
+    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(common_alert, "CONFIGURATION", str(host.etc / "alert.json"))
+    monkeypatch.setattr(common_alert, "tell", lambda *words, again=False: host.told.append(words) or [])
+    monkeypatch.setattr(program_main.syslog, "syslog", lambda level, line: None)
+    return host
+
+
+def test_a_step_that_breaks_is_told_and_the_others_go_on(host):
+    assert [(done.name, done.problem) for done in run()] == [("https", "no such file"), ("updates", "")]
+    assert host.told == [("https", "The daily work of https failed", "no such file")]
+    record = records.read(daily.RECORD)
+    assert record["https"]["ok"] is False and record["updates"]["ok"] is True
+
+
+def test_due_is_what_never_succeeded_as_it_is_configured(host):
+    list(run())
+    host.ran.clear()
+    list(run(due=True))
+    assert host.ran == ["https"]
+    host.broken = False
+    list(run(due=True))
+    host.ran.clear()
+    assert list(run(due=True)) == [] and host.ran == []
+    (host.etc / "updates-campus.json").write_text("{}")
+    list(run(due=True))
+    assert host.ran == ["updates"]
+    (host.etc / "alert.json").write_text("{}")
+    list(run(due=True))
+    assert host.ran == ["updates", "https", "updates"], "who is told has changed"
+
+
+def test_two_at_a_time_do_it_once(host):
+    """Two portals of one host are two hosts to Ansible, which works on both at the same time."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def works():
+        begun.set()
+        assert go_on.wait(10)
+        host.ran.append("updates")
+        return []
+
+    steps = (("updates", works),)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(lambda: list(run(due=True, steps=steps)))
+        assert begun.wait(10)
+        second = pool.submit(lambda: list(run(due=True, steps=steps)))
+        with pytest.raises(TimeoutError):
+            second.result(0.3)
+        go_on.set()
+        assert [len(first.result(10)), len(second.result(10))] == [1, 0]
+    assert host.ran == ["updates"]
+
+
+@pytest.mark.parametrize(("alert", "again"), [({}, []), ({"mail": "admin@school.example"}, ["updates"])])
+def test_a_job_that_failed_is_due_again_where_somebody_can_be_told(host, alert, again):
+    host.broken = False
+    (host.etc / "alert.json").write_text(json.dumps(alert))
+    list(run())
+    records.note("updates.json", "delivery", False, "not told")
+    host.ran.clear()
+    list(run(due=True))
+    assert host.ran == again
+
+
+def test_one_step_alone_and_none_that_is_not_there(host):
+    list(run(["updates"]))
+    assert host.ran == ["updates"]
+    with pytest.raises(DailyError, match="no step uploads. There are: https, updates"):
+        list(run(["uploads"]))
+
+
+def test_the_program_says_what_was_done_and_what_broke(host, capsys):
+    assert program_main.main(["daily"]) == 1
+    said = capsys.readouterr()
+    assert said.out == "updates: All is new.\n" and said.err == "https: no such file\n"
+    host.broken = False
+    assert program_main.main(["daily", "https"]) == 0
+    assert program_main.main(["daily", "nothing"]) == 1
+
+
+def test_the_program_proves_that_somebody_is_reached(host, monkeypatch, capsys):
+    assert program_main.main(["alert", "--test"]) == 1
+    assert "Nobody is configured" in capsys.readouterr().err
+    monkeypatch.setattr(common_alert, "tell", lambda *words, again: host.told.append((*words, again)) or ["webhook"])
+    assert program_main.main(["alert", "--test"]) == 0
+    assert capsys.readouterr().out == "Told by webhook.\n"
+    assert program_main.main(["alert", "Disk", "is full", "--section", "backups"]) == 0
+    assert host.told[-1] == ("backups", "Disk", "is full", False)
+    assert program_main.main(["alert"]) == 2
+
+
+def test_where_nothing_can_be_written_down_the_next_steps_are_done_all_the_same(host, monkeypatch):
+    def full(*_words, **_more):
+        raise OSError(28, "No space left on device")
+
+    host.broken = False
+    monkeypatch.setattr(records, "note", full)
+    done = list(run())
+    assert host.ran == ["https", "updates"]
+    assert all("cannot be written down" in one.problem and "No space left" in one.problem for one in done)

@@ -1,0 +1,251 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The program and its unit on a host: installed once, left alone after."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import os
+import shlex
+import stat
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import Addressee
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError, Store
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import install as program_install
+from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import (
+    DAILY,
+    UNIT,
+    Installed,
+    asks_for_nothing,
+    install,
+    seen,
+)
+
+
+def program(source: str, **modules: str) -> bytes:
+    stream = io.BytesIO(f"#!{sys.executable}\n".encode())
+    stream.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("__main__.py", source)
+        for name, text in modules.items():
+            archive.writestr(f"{name}.py", text)
+    return stream.getvalue()
+
+
+ONE, TWO = program("print('one')"), program("print('two')")
+
+
+class Place:
+    def __init__(self, root: Path) -> None:
+        self.program = root / "sbin/chamilo-hardening"
+        self.units = root / "units"
+        self.addressee = root / "etc/alert.json"
+        self.commands: list[str] = []
+        self.code = 0
+
+    def run(self, argv: Sequence[str], _seconds: float) -> tuple[int, str]:
+        self.commands.append(" ".join(argv))
+        return self.code, ""
+
+    def install(
+        self,
+        content: bytes = ONE,
+        check: bool = False,
+        systemd: bool = True,
+        tell: Addressee | None = None,
+        store: Store | None = None,
+    ) -> Installed:
+        self.commands.clear()
+        machine = Machine(self.run, systemd=systemd)
+        paths = {"units": str(self.units), "addressee": str(self.addressee)}
+        return install(content, "1.2.3", str(self.program), check, machine, tell=tell, store=store, **paths)
+
+    def seen(self) -> dict[str, str]:
+        return seen(str(self.program), str(self.units), str(self.addressee))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("result", "told"), [("success", False), ("exit-code", False), ("timeout", True), ("signal", True)]
+)
+def test_a_daily_work_that_was_stopped_is_told(place: Place, tmp_path: Path, result: str, told: bool) -> None:
+    """What failed by itself has told it already."""
+    place.install(program("import sys\nprint(*sys.argv[1:], sep='\\n', file=open(sys.argv[0] + '.told', 'w'))"))
+    unit = (place.units / f"{DAILY}.service").read_text()
+    (line,) = [line for line in unit.splitlines() if line.startswith("ExecStopPost=")]
+    subprocess.run(shlex.split(line.partition("=")[2]), env={"SERVICE_RESULT": result}, check=True)
+    said = place.program.with_suffix(".told")
+    assert said.exists() == told
+    if told:
+        command, title, text = said.read_text().splitlines()
+        assert command == "alert" and "daily work" in title and result in text
+
+
+def test_it_is_installed_and_enabled_once(place: Place) -> None:
+    assert place.install().changed
+    assert subprocess.check_output([place.program]) == b"one\n"
+    assert stat.S_IMODE(place.program.stat().st_mode) == 0o755
+    enabled = place.units / "sysinit.target.wants" / UNIT
+    assert os.readlink(enabled) == f"../{UNIT}"
+    assert f"ExecStart={place.program} recover --boot\n" in enabled.read_text()
+    assert os.readlink(place.units / "timers.target.wants" / f"{DAILY}.timer") == f"../{DAILY}.timer"
+    assert f"ExecStart={place.program} daily\n" in (place.units / f"{DAILY}.service").read_text()
+    assert place.commands == ["systemctl daemon-reload", f"systemctl restart {DAILY}.timer"]
+    again = place.install()
+    assert not again.changed and again.diff == [] and place.commands == []
+
+
+def test_two_at_a_time_wait_for_each_other(place: Place, tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "state"))
+    others: list[bool] = []
+
+    def other() -> None:
+        others.append(place.install(store=store).changed)
+
+    with store.lock("somebody else", 1):
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive() and not place.program.exists(), "it waits"
+        assert place.install().changed
+    thread.join(30)
+    assert others == [False], "the other one has done it"
+
+
+def test_check_mode_predicts_and_touches_nothing(place: Place) -> None:
+    predicted = place.install(check=True)
+    assert predicted.changed and not place.units.exists() and not place.program.exists() and place.commands == []
+    assert place.install() == predicted
+    assert not place.install(check=True).changed
+
+
+def test_a_new_version_replaces_the_old_and_shows_both(place: Place) -> None:
+    place.install()
+    done = place.install(TWO)
+    assert done.changed and subprocess.check_output([place.program]) == b"two\n"
+    assert place.commands == [], "the units are the same"
+    (only,) = done.diff
+    assert only["before"].startswith("sha256 ") and only["after"].startswith("version 1.2.3, sha256 ")
+    back = place.install(ONE)
+    assert back.diff[0]["after"] == f"version 1.2.3, {only['before']}"
+
+
+def test_it_starts_without_compiling_and_names_its_lines_all_the_same(place: Place) -> None:
+    modules = {"part": "def fail() -> None:\n    raise OSError('here')\n"}
+    place.install(program("import part\nprint(part.__loader__.get_filename('part'))\npart.fail()", **modules))
+    done = subprocess.run([place.program], capture_output=True, text=True)
+    assert done.stdout == f"{place.program}/part.pyc\n"
+    assert f'File "{place.program}/part.py", line 2, in fail\n' in done.stderr
+
+
+def test_another_python_compiles_it_by_itself_until_the_next_run(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as before_the_upgrade:
+        before_the_upgrade.setattr(program_install, "MAGIC_NUMBER", b"\0\0\r\n")
+        place.install()
+        assert subprocess.check_output([place.program]) == b"one\n"
+    assert place.install().changed and not place.install().changed
+    with zipfile.ZipFile(place.program) as archive:
+        assert archive.read("__main__.pyc").startswith(importlib.util.MAGIC_NUMBER)
+
+
+@pytest.mark.parametrize("what", ["mode", "unit", "link", "byte"])
+def test_what_somebody_changed_is_mended(place: Place, what: str) -> None:
+    place.install()
+    if what == "mode":
+        place.program.chmod(0o777)
+    elif what == "byte":
+        place.program.write_bytes(place.program.read_bytes().replace(b"one", b"two"))
+    elif what == "unit":
+        (place.units / UNIT).write_text("")
+    else:
+        (place.units / "sysinit.target.wants" / UNIT).unlink()
+    assert place.seen() == {}
+    assert place.install().changed
+    assert not place.install().changed
+
+
+def test_who_saw_it_knows_whether_there_is_something_to_do(place: Place) -> None:
+    assert place.seen() == {}
+    place.install()
+    known = place.seen()
+    assert asks_for_nothing(ONE, None, known)
+    assert not asks_for_nothing(TWO, None, known) and not asks_for_nothing(ONE, Addressee(), known)
+    told = Addressee("admin@school.example", "https://hook.example/secret")
+    place.install(tell=told)
+    known, again = place.seen(), place.seen()
+    assert asks_for_nothing(ONE, told, known) and asks_for_nothing(ONE, None, known)
+    assert not asks_for_nothing(ONE, Addressee("admin@school.example"), known)
+    assert known["told"] != again["told"], "it cannot be compared with another one"
+    place.addressee.chmod(0o644)
+    assert not asks_for_nothing(ONE, told, place.seen())
+
+
+def test_a_host_with_another_python_is_asked_about_its_own(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as over_there:
+        over_there.setattr(program_install, "MAGIC_NUMBER", b"\0\0\r\n")
+        place.install()
+        known = place.seen()
+    assert asks_for_nothing(ONE, None, known) and not asks_for_nothing(ONE, None, place.seen())
+
+
+def test_without_systemd_the_files_are_enough(place: Place) -> None:
+    assert place.install(systemd=False).changed and place.commands == []
+
+
+def test_systemd_that_refuses_is_told(place: Place) -> None:
+    place.code = 1
+    with pytest.raises(StateError, match=r"`systemctl daemon-reload` failed \(1\)"):
+        place.install()
+
+
+@pytest.mark.parametrize("command", [1, 2])
+def test_what_was_cut_off_before_its_commands_ends_with_the_next_run(
+    place: Place, command: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(argv: Sequence[str], seconds: float) -> tuple[int, str]:
+        answer = Place.run(place, argv, seconds)
+        if len(place.commands) == command:
+            raise Killed
+        return answer
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(place, "run", die)
+        place.install()
+    assert place.install(check=True).changed and place.install().changed
+    assert place.commands == ["systemctl daemon-reload", f"systemctl restart {DAILY}.timer"]
+    assert not place.install().changed
+
+
+def test_whom_it_tells_is_written_for_root_alone_and_never_shown(place: Place) -> None:
+    place.install()
+    assert not place.addressee.exists(), "nobody asked for it"
+    done = place.install(tell=Addressee("admin@school.example", "https://hook.example/secret"))
+    assert done.changed and place.commands == [] and "hook.example" not in str(done.diff)
+    assert json.loads(place.addressee.read_text()) == {
+        "mail": "admin@school.example",
+        "webhook": "https://hook.example/secret",
+    }
+    assert stat.S_IMODE(place.addressee.stat().st_mode) == 0o600
+    assert stat.S_IMODE(place.addressee.parent.stat().st_mode) == 0o700
+    assert not place.install(tell=Addressee("admin@school.example", "https://hook.example/secret")).changed
+    assert not place.install().changed and place.addressee.exists(), "left as it is"
+    assert place.install(tell=Addressee()).changed

@@ -1,0 +1,324 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The program on the host: what it prints and what it does."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import main as program_main
+from ansible_collections.chamilo.hardening.plugins.module_utils._program.main import main
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine, Outcome, plan
+
+
+class Desk:
+    """A host with an engine, and somebody who types commands."""
+
+    def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.root = root
+        self.capsys = capsys
+        self.reload = 0
+        self.timer = 0
+        self.timers = 0
+        (root / "etc").mkdir()
+        (root / "etc/a.conf").write_text("old")
+
+    def run(self, argv: Any, _seconds: float) -> tuple[int, str]:
+        if argv[0] == "systemd-run":
+            self.timers += 1
+            return self.timer, ""
+        return (self.reload, "") if "reload" in argv else (0, "active" if "is-active" in argv else "")
+
+    def engine(self) -> Engine:
+        return Engine(str(self.root / "state"), Machine(self.run, systemd=True, program=sys.executable))
+
+    def harden(self, name: str = "headers", path: str = "etc/a.conf", text: str = "") -> None:
+        me = {"owner": str(os.geteuid()), "group": str(os.getegid())}
+        files = [{"path": str(self.root / path), "content": text or f"by {name}", **me}]
+        self.engine().apply(plan({"name": name, "files": files, "load": {"service": "web"}}), Outcome())
+
+    def type(self, *words: str) -> tuple[int, str, str]:
+        code = main(words, "1.2.3", self.engine())
+        said = self.capsys.readouterr()
+        return code, said.out, said.err
+
+    def text(self, path: str = "etc/a.conf") -> str:
+        return (self.root / path).read_text()
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    lines: list[str] = []
+    monkeypatch.setattr(program_main.syslog, "syslog", lambda level, line: lines.append(line))
+    return lines
+
+
+@pytest.fixture
+def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], log: list[str]) -> Desk:
+    return Desk(tmp_path, capsys)
+
+
+def test_nothing_is_in_force_on_a_new_host(desk: Desk) -> None:
+    code, out, err = desk.type("status")
+    assert code == 0 and err == ""
+    assert out.startswith("chamilo-hardening 1.2.3 on ") and "No section is active." in out
+    assert not (desk.root / "state").exists()
+
+
+def test_status_shows_sections_and_edited_files(desk: Desk) -> None:
+    desk.harden()
+    (desk.root / "etc/a.conf").write_text("edited")
+    _code, out, _err = desk.type("status")
+    assert "headers" in out and "   1 file\n" in out
+    assert f"edited by hand since: {desk.root}/etc/a.conf" in out
+    known = json.loads(desk.type("status", "--json")[1])
+    assert known["sections"]["headers"]["generation"] not in out
+    assert known["sections"]["headers"]["edited"] == [f"{desk.root}/etc/a.conf"]
+    assert (known["version"], known["interrupted"], known["pending"], known["running"]) == ("1.2.3", None, [], "")
+
+
+def test_status_lists_nothing_as_active_that_is_not(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.harden("headers")
+    unused = f"{desk.root}/etc/a.conf"
+    monkeypatch.setattr(program_main, "unused_drop_ins", lambda _paths: {unused})
+    out = desk.type("status")[1]
+    active, _heading, idle = out.partition("Not active:")
+    assert "No section is active." in active and "headers" not in active
+    assert f"  headers              no virtual host includes {unused}\n" in idle
+    assert "undo SECTION" in idle
+
+
+def test_status_shows_sections_of_which_there_are_settings_alone(desk: Desk) -> None:
+    state = desk.root / "state"
+    state.mkdir()
+    kept = {"check_password": {"rows": [], "overrides": {}, "ours": "true"}}
+    memory = {"root": "/var/www/chamilo", "settings": kept}
+    (state / "settings.json").write_text(json.dumps({"passwords:campus": memory}))
+    out = desk.type("status")[1]
+    assert "passwords:campus     settings of Chamilo: check_password" in out and "No section" not in out
+    assert "Active: passwords:campus." in desk.type("undo", "headers")[2]
+    (state / "settings.json").write_text("{")
+    code, out, err = desk.type("status")
+    assert code == 0 and "settings.json is damaged" in err and "No section is active." in out
+
+
+def test_a_file_two_sections_touch_is_compared_with_the_later_one(desk: Desk) -> None:
+    desk.harden("https")
+    desk.harden("headers")
+    sections = json.loads(desk.type("status", "--json")[1])["sections"]
+    assert sections["https"]["edited"] == sections["headers"]["edited"] == []
+
+
+def test_status_tells_a_running_run_from_an_interrupted_one(desk: Desk) -> None:
+    desk.harden()
+    store = desk.engine().store
+    journal = {"name": "https", "since": "2026-11-25T00:00:00Z", "entries": []}
+    with store.lock("https", 0):
+        store.commit({**store.peek(), "open": journal, "pending": {"web": {}}})
+        assert "A run is going on: https (process " in desk.type("status")[1]
+    out = desk.type("status")[1]
+    assert "INTERRUPTED: the run of https that began at 2026-11-25T00:00:00Z." in out
+    assert "NOT LOADED: web has not read its present files." in out
+
+
+def test_status_shows_a_restore_that_is_not_finished(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    portal = Portal("campus", "campus.test", "/x")
+    monkeypatch.setattr(backups_portal, "portals", lambda: [portal])
+    monkeypatch.setattr(common_files, "STATE", str(desk.root / "state"))
+    with backup.alone(portal, "restore"):
+        assert "RESTORE: Of campus.test, still going on: restore (process " in desk.type("status")[1]
+    (desk.root / "state" / "backups" / "campus.restoring.json").write_text('{"phase": "staged", "part": "database"}')
+    assert "RESTORE: The restore (database of campus.test) is not finished." in desk.type("status")[1]
+    (restore,) = json.loads(desk.type("status", "--json")[1])["restores"]
+    assert "Roll back: chamilo-hardening restore --abandon --site campus" in restore
+    (desk.root / "state" / "backups" / "campus.restoring.json").write_text("{")
+    code, out, err = desk.type("status")
+    assert code == 0 and "restoring.json cannot be read" in err and "No section is active" in out
+
+
+def test_what_it_says_harms_no_terminal(desk: Desk) -> None:
+    _code, out, err = desk.type("undo", "\x1b[2Jheaders")
+    assert "\\x1b[2Jheaders" in out + err and "\x1b" not in out + err
+
+
+def test_undo_brings_back_and_says_so(desk: Desk, log: list[str]) -> None:
+    desk.harden()
+    (desk.root / "etc/a.conf").write_text("edited")
+    code, out, _err = desk.type("undo", "headers")
+    assert code == 0 and desk.text() == "old"
+    assert "was edited by hand since we wrote it. The edited file is kept as " in out
+    assert out.endswith("undo headers: done; loaded, and the site answers.\n")
+    assert log[0] == "undo headers: begins" and log[-1].startswith("undo headers: done")
+
+
+def test_undo_takes_back_what_the_application_was_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    (desk.root / "state").mkdir(mode=0o700)
+    kept = {"domain": "campus.test", "root": "/srv/campus", "web_server": "nginx"}
+    keys = {"before": {"TRUSTED_PROXIES": None}, "ours": {"TRUSTED_PROXIES": "10.0.0.5"}}
+    (desk.root / "state/environment.json").write_text(json.dumps({"https:campus": {**kept, **keys}}))
+    monkeypatch.setattr(program_main.env_undo, "undo", lambda name, _engine: [f"{name} again."])
+    assert desk.type("undo", "headers")[0] == 1
+    desk.harden("https:campus")
+    code, out, _err = desk.type("undo", "https")
+    assert code == 0 and desk.text() == "old" and out.endswith("undo https:campus: https:campus again.\n")
+
+
+def test_undo_goes_on_behind_what_cannot_go_back_now(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def down(name: str, _folder: str) -> list[str]:
+        raise program_main.DatabaseError("The database does not answer.")
+
+    (desk.root / "state").mkdir(mode=0o700)
+    monkeypatch.setattr(program_main.settings_undo, "names", lambda *_unused: ["https:campus"])
+    monkeypatch.setattr(program_main.settings_undo, "undo", down)
+    monkeypatch.setattr(program_main.env_undo, "names", lambda *_unused: ["https:campus"])
+    monkeypatch.setattr(program_main.env_undo, "undo", lambda name, _engine: ["again."])
+    code, out, err = desk.type("undo", "https")
+    assert (code, err) == (1, "undo https:campus: The database does not answer.\n")
+    assert out == "undo https:campus: again.\n"
+
+
+def test_undo_of_what_is_not_there_names_what_is(desk: Desk) -> None:
+    desk.harden("https:campus")
+    code, _out, err = desk.type("undo", "headers")
+    assert (code, err) == (1, "Nothing of headers is active here. Active: https:campus.\n")
+
+
+def test_undo_that_fails_says_why(desk: Desk, log: list[str]) -> None:
+    desk.harden()
+    desk.reload = 1
+    code, _out, err = desk.type("undo", "headers")
+    assert code == 1 and desk.text() == "by headers"
+    assert err.startswith("undo headers: `systemctl reload web` failed (1)")
+    assert any("failed" in line for line in log)
+
+
+def test_undo_takes_back_each_site_of_a_section(desk: Desk) -> None:
+    desk.harden("https:one", "etc/one.conf")
+    desk.harden("https:two", "etc/two.conf")
+    assert desk.type("undo", "https")[0] == 0
+    assert sorted(each.name for each in (desk.root / "etc").iterdir()) == ["a.conf"]
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n", 1), ("", 1), ("yes", 0)])
+def test_a_person_is_asked_first(desk: Desk, monkeypatch: pytest.MonkeyPatch, answer: str, code: int) -> None:
+    desk.harden()
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda question: answer)
+    found, out, _err = desk.type("undo", "headers")
+    assert found == code and f"  {desk.root}/etc/a.conf" in out
+    assert desk.text() == ("old" if code == 0 else "by headers")
+
+
+@pytest.mark.parametrize("after", [True, False])
+def test_without_https_the_cookie_that_needs_it_goes_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    speaks = [True, after]
+
+    def discover(domain: str) -> Site:
+        assert domain == "campus.test"
+        listens = (Listen("*", 80, False), Listen("*", 443, True))[: 2 if speaks.pop(0) else 1]
+        return Site(domain, serving=(VirtualHost("/etc/campus", 1, (domain,), listens, "/var/www"),))
+
+    known = [{"site": "campus", "domain": "campus.test"}, {"site": "library", "domain": "library.test"}]
+    monkeypatch.setattr(program_main, "discover", discover)
+    monkeypatch.setattr(program_main.renewal, "configurations", lambda: (known, []))
+    for name, path in (("https:campus", "etc/host.conf"), ("sessions:campus", "etc/drop-in.conf")):
+        desk.harden(name, path)
+    for part in ("campus.php", "campus.application", "library.php"):
+        desk.harden(f"sessions:{part}", f"etc/{part}", "cookie_secure" if part != "campus.application" else "idle")
+    code, out, _err = desk.type("undo", "https", "--yes")
+    left = {"sessions:campus", "sessions:campus.application", "sessions:library.php"}
+    assert code == 0 and speaks == []
+    assert set(desk.engine().store.peek()["records"]) == (left | {"sessions:campus.php"} if after else left)
+    assert ("Nobody could log in to campus.test by plain http" in out) is not after
+
+
+def test_a_cookie_that_another_portal_needs_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program_main, "_encrypted", lambda names: {"campus": "campus.test"})
+    monkeypatch.setattr(program_main, "_speaks_tls", lambda domain: False)
+    desk.harden("https:campus", "etc/host.conf")
+    for site in ("campus", "library"):  # two domains on one folder
+        desk.harden(f"sessions:{site}.application", "etc/application.yaml", "cookie_secure")
+    code, _out, err = desk.type("undo", "https", "--yes")
+    assert code == 1 and "application.yaml is another portal's too and stays: nobody can log in to campus.test" in err
+
+
+def test_recover_at_boot_does_not_wait_for_a_living_run(desk: Desk) -> None:
+    desk.harden()
+    with desk.engine().store.lock("https", 0):
+        assert desk.type("recover", "--boot")[0] == 0
+
+
+@pytest.mark.parametrize("armed", [True, False])
+def test_what_cannot_be_put_back_at_boot_is_tried_again_by_a_timer(desk: Desk, log: list[str], armed: bool) -> None:
+    store = desk.engine().store
+    with store.lock("test", 0):
+        owed = {"action": "reload", "test": [], "active": True}
+        store.commit({**store.peek(), "pending": {"web": owed}})
+    desk.reload = 1
+    desk.timer = 0 if armed else 1
+    code, out, err = desk.type("recover", "--boot")
+    assert "web could not load its files" in log[0] and log[0].endswith("It is tried again when the host is up.")
+    assert desk.timers == 1 and code == desk.timer and ("could not be set" in out + err) is not armed
+
+
+def test_recover_that_could_not_load_fails_so_that_it_is_tried_again(desk: Desk) -> None:
+    store = desk.engine().store
+    with store.lock("test", 0):
+        owed = {"action": "reload", "test": [], "active": True}
+        store.commit({**store.peek(), "pending": {"web": owed}})
+    desk.reload = 1
+    code, _out, err = desk.type("recover")
+    assert code == 1 and "web could not load its files" in err
+    desk.reload = 0
+    assert desk.type("recover")[1] == "web has its present files in force.\n"
+
+
+def test_what_goes_to_the_journal_anyway_goes_there_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, log: list[str], tmp_path: Path
+) -> None:
+    with (tmp_path / "journal").open("w") as stream:
+        info = os.fstat(stream.fileno())
+        monkeypatch.setattr(sys, "stdout", stream)
+        program_main._say("one")
+        monkeypatch.setenv("JOURNAL_STREAM", f"{info.st_dev}:{info.st_ino}")
+        program_main._say("two")
+    assert (tmp_path / "journal").read_text() == "one\n" and log == ["one", "two"]
+
+
+def test_only_root_may(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program_main.os, "geteuid", lambda: 1000)
+    code, out, err = desk.type("status")
+    assert (code, out) == (2, "")
+    assert err == "chamilo-hardening must be run by root: try `sudo chamilo-hardening ...`.\n"
+
+
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["undo"]])
+def test_a_wrong_command_is_told_how(desk: Desk, words: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        desk.type(*words)
+    assert ended.value.code == 2
+    assert "usage: chamilo-hardening" in desk.capsys.readouterr().err
+
+
+def test_help_is_for_people(desk: Desk) -> None:
+    with pytest.raises(SystemExit):
+        desk.type("--help")
+    said = desk.capsys.readouterr().out
+    assert "status" in said and "undo" in said and "journalctl -t chamilo-hardening" in said
+    assert "recover" not in said, "timers and the boot call that, not people"

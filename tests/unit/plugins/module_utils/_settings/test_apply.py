@@ -1,0 +1,631 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import random
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Deadlock
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import apply as settings_apply
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo_data
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import (
+    Application,
+    Host,
+    in_force,
+    result,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError, same, wish
+
+CHECK = "security.check_password"
+ACCOUNT = Account("chamilo")
+
+
+class Fake:
+    """The table in SQLite, which knows the same statements but no locks."""
+
+    def __init__(self, portals=(1, 2, 3)):
+        self.database = sqlite3.connect(":memory:", isolation_level=None)
+        self.database.row_factory = sqlite3.Row
+        self.asked = []
+        self.fail_at = None
+        self.database.execute("CREATE TABLE access_url (id INTEGER PRIMARY KEY, url TEXT)")
+        self.database.execute(
+            "CREATE TABLE settings (id INTEGER PRIMARY KEY AUTOINCREMENT, access_url INT, variable TEXT NOT NULL,"
+            " subkey TEXT, category TEXT, selected_value TEXT, title TEXT NOT NULL, scope TEXT,"
+            " access_url_changeable INT NOT NULL, access_url_locked INT NOT NULL DEFAULT 0,"
+            " UNIQUE (variable, subkey, access_url))"
+        )
+        for portal in portals:
+            self.database.execute("INSERT INTO access_url VALUES (?, ?)", (portal, f"https://{portal}.test/"))
+
+    def add(self, portal, key, value, changeable=1, subkey=None):
+        category, _dot, variable = key.partition(".")
+        self.database.execute(
+            "INSERT INTO settings (access_url, variable, subkey, category, selected_value, title,"
+            " access_url_changeable) VALUES (?, ?, ?, ?, ?, 'old title', ?)",
+            (portal, variable, subkey, category, value, changeable),
+        )
+
+    def ask(self, sql, params=()):
+        self.asked.append(sql)
+        if self.fail_at and self.fail_at in sql:
+            raise self.problem
+        cursor = self.database.execute(sql.replace(" FOR UPDATE", "").replace("%s", "?"), list(params))
+        return [{name: None if row[name] is None else str(row[name]) for name in row.keys()} for row in cursor]
+
+    problem: Exception = DatabaseError("gone")
+
+    @contextlib.contextmanager
+    def transaction(self, _account):
+        self.database.execute("BEGIN")
+        try:
+            yield self.ask
+        except BaseException:
+            self.database.execute("ROLLBACK")
+            raise
+        self.database.execute("COMMIT")
+
+    def rows(self):
+        return [tuple(row) for row in self.database.execute("SELECT * FROM settings ORDER BY id")]
+
+    def uses(self, key, portal):
+        """What the application uses, the way its own code finds it."""
+        category, _dot, variable = key.partition(".")
+        value, changeable = CATALOGUE[key].default, True
+        for row in self.database.execute(
+            "SELECT selected_value, access_url, access_url_changeable FROM settings WHERE lower(category) = ? AND"
+            " variable = ? AND access_url IN (1, ?) AND subkey IS NULL ORDER BY access_url, id",
+            (category, variable, portal),
+        ):
+            if row["access_url"] == 1:
+                value, changeable = row["selected_value"] or "", bool(row["access_url_changeable"])
+            elif portal != 1 and changeable:
+                value = row["selected_value"] or ""
+        return value
+
+
+@pytest.fixture
+def fake():
+    return Fake()
+
+
+def host(fake, application=None, state=""):
+    return Host(ACCOUNT, application, state, fake.transaction, fake.ask)
+
+
+def asked(settings, **options):
+    given = {"secret_settings": {}, "reset": [], "access_url": ["all"], "lock": None, "pin": None, **options}
+    return wish(settings, given.pop("secret_settings"), **given)
+
+
+KEYS = [CHECK, "security.login_max_attempt_before_blocking_account", "security.allow_strength_pass_checker"]
+VALUES = {"bool": [True, False], "int": [0, 5, 12]}
+
+
+def random_state(chance):
+    fake = Fake(chance.choice([(1,), (1, 2), (1, 2, 3)]))
+    portals = [row["id"] for row in fake.ask("SELECT id FROM access_url")]
+    for key in KEYS:
+        for _ in range(chance.choice([0, 0, 1, 1, 2, 4])):
+            stale = chance.random() < 0.2
+            name = key.replace("security.", "platform.") if stale else key
+            value = chance.choice(["true", "false", "5", "", None])
+            fake.add(int(chance.choice(portals)), name, value, chance.choice([0, 1, 1]))
+    if chance.random() < 0.3:
+        fake.add(1, CHECK, "of a subkey", subkey="sub")
+    return fake, portals
+
+
+def random_wish(chance, portals):
+    chosen = chance.sample(KEYS, chance.randint(1, 3))
+    reset = [key for key in chosen if chance.random() < 0.2]
+    ids = chance.sample(portals, chance.randint(1, len(portals)))
+    access_url = chance.choice([["all"], ["all"], [str(number) for number in ids]])
+    lock = chance.choice([None, True, False]) if access_url == ["all"] or "1" in access_url else None
+    settings = {key: chance.choice(VALUES[CATALOGUE[key].type]) for key in chosen if key not in reset}
+    return asked(settings, reset=reset, access_url=access_url, lock=lock)
+
+
+def test_from_any_state_the_check_is_the_run_and_a_second_run_does_nothing():
+    chance = random.Random(2026)
+    changed = refused = 0
+    for _ in range(1500):
+        fake, portals = random_state(chance)
+        wanted = random_wish(chance, portals)
+        before = fake.rows()
+        try:
+            predicted = result(host(fake).apply(wanted, check=True))
+        except SettingsError:
+            refused += 1
+            with pytest.raises(SettingsError):
+                host(fake).apply(wanted, check=False)
+            assert fake.rows() == before
+            continue
+        assert fake.rows() == before, "a check wrote something"
+        assert result(host(fake).apply(wanted, check=False)) == predicted
+        changed += predicted["changed"]
+        assert predicted["changed"] == (fake.rows() != before)
+        after = fake.rows()
+        again = result(host(fake).apply(wanted, check=False))
+        assert fake.rows() == after
+        assert (again["changed"], again["repaired"]) == (False, [])
+        managed = portals if wanted.portals is None else wanted.portals
+        for key, text in wanted.values.items():
+            assert again["settings"][key]["before"] == predicted["settings"][key]["after"]
+            for portal in portals:
+                assert again["settings"][key]["after"]["effective"][portal] == fake.uses(key, portal)
+            assert all(same(CATALOGUE[key], fake.uses(key, str(portal)), text) for portal in managed)
+            doubles = [row[1] for row in after if row[2] == CATALOGUE[key].variable and row[3] is None]
+            assert all(doubles.count(portal) <= 1 for portal in map(int, managed)), "doubles are left"
+        assert [row for row in after if row[3] == "sub"] == [row for row in before if row[3] == "sub"]
+    assert changed > 500 and refused > 10, "the random states are too tame"
+
+
+@pytest.mark.parametrize("kinds", [{"INSERT"}, {"UPDATE"}, {"DELETE", "UPDATE"}, {"DELETE", "INSERT", "UPDATE"}])
+def test_forty_settings_cost_as_many_queries_as_one(kinds):
+    """Where they need the same kinds of statement."""
+    keys = [key for key, setting in CATALOGUE.items() if not setting.secret and not setting.members]
+    values = {"bool": True, "int": 7, "json": {}}
+    wanted = {key: values.get(CATALOGUE[key].type, (*CATALOGUE[key].choices, "x")[0]) for key in keys}
+    assert len(keys) >= 40 and CHECK in keys
+
+    def cost(settings):
+        fake = Fake((1, 2))
+        for key in settings:
+            for _row in range(2 if "DELETE" in kinds else "UPDATE" in kinds):
+                fake.add(1, key, "another")
+        portals = ["1", "2"] if len(kinds) == 3 else ["1"]
+        host(fake).apply(asked(settings, access_url=portals), check=False)
+        assert kinds == {sql.split()[0] for sql in fake.asked} - {"SELECT"}
+        return len(fake.asked)
+
+    assert cost(wanted) == cost({CHECK: True})
+
+
+def test_nothing_is_locked_where_nothing_is_to_do(fake):
+    fake.add(1, CHECK, "true")
+    host(fake).apply(asked({CHECK: True}), check=False)
+    assert len(fake.asked) == 2
+    assert "FOR UPDATE" not in "".join(fake.asked)
+
+
+def test_the_lock_is_there_before_the_rows_are_read(fake):
+    host(fake).apply(asked({CHECK: True}), check=False)
+    kinds = [re.sub(r"^(\w+).* (access_url|settings).*?( FOR UPDATE)?$", r"\1 \2\3", sql) for sql in fake.asked[2:4]]
+    assert kinds == ["SELECT access_url FOR UPDATE", "SELECT settings FOR UPDATE"]
+
+
+def test_what_somebody_saved_in_between_is_seen_under_the_lock(fake):
+    fake.add(1, CHECK, "false")
+    there = host(fake)
+    read = there._read
+
+    def late(sql, params=()):
+        rows = read(sql, params)
+        if "FROM settings" in sql:
+            fake.add(1, CHECK, "true")
+        return rows
+
+    there._read = late
+    outcome = there.apply(asked({CHECK: True}), check=False)
+    assert [row[1:6] for row in fake.rows()] == [(1, "check_password", None, "security", "true")]
+    assert [one["kind"] for one in outcome.plan.repaired] == ["duplicate"]
+
+
+def test_a_failure_leaves_every_row_as_it_was(fake):
+    fake.add(1, CHECK, "false")
+    fake.add(1, CHECK, "false")
+    before = fake.rows()
+    fake.fail_at = "INSERT INTO settings"
+    with pytest.raises(DatabaseError, match="gone"):
+        host(fake).apply(asked({CHECK: True, "security.2fa_enable": True}), check=False)
+    assert fake.rows() == before
+
+
+def test_a_deadlock_is_tried_again_and_not_for_ever(fake):
+    fake.problem, fake.fail_at = Deadlock("gave way"), "INSERT INTO settings"
+    with pytest.raises(Deadlock):
+        host(fake).apply(asked({CHECK: True}), check=False)
+    assert sum("INSERT" in sql for sql in fake.asked) == 3
+
+
+def test_after_a_deadlock_the_second_try_counts(fake):
+    fake.problem, fake.fail_at = Deadlock("gave way"), "INSERT INTO settings"
+    begin = fake.transaction
+    begun = []
+
+    @contextlib.contextmanager
+    def transaction(account):
+        begun.append(account)
+        with begin(account) as ask:
+            fake.fail_at = fake.fail_at if len(begun) == 1 else None
+            yield ask
+
+    fake.transaction = transaction
+    assert host(fake).apply(asked({CHECK: True}), check=False).changed
+    assert len(begun) == 2
+    assert [row[1:6] for row in fake.rows()] == [(1, "check_password", None, "security", "true")]
+
+
+def test_a_row_of_no_portal_is_never_read(fake):
+    fake.add(None, CHECK, "true")
+    before = fake.rows()
+    outcome = host(fake).apply(asked({CHECK: True}), check=False)
+    assert outcome.plan.settings[CHECK]["before"]["stored"] == {"1": None, "2": None, "3": None}
+    assert fake.rows()[:1] == before and len(fake.rows()) == 2
+
+
+def test_a_row_with_nothing_in_it_is_read_as_the_application_reads_it(fake):
+    fake.database.execute(
+        "INSERT INTO settings (access_url, variable, title, access_url_changeable) VALUES (1, 'check_password', '', 0)"
+    )
+    (repaired,) = host(fake).apply(asked({CHECK: True}), check=True).plan.repaired
+    assert repaired == {"setting": CHECK, "portal": 1, "kind": "stale_category", "category": "", "value": ""}
+
+
+def test_the_diff_shows_values_and_no_secret(fake):
+    fake.add(1, CHECK, "false")
+    fake.add(1, "mail.mailer_dsn", "smtp://old-secret")
+    wanted = asked({CHECK: True}, secret_settings={"mail.mailer_dsn": "smtp://new-secret"}, lock=True)
+    (diff,) = host(fake).apply(wanted, check=True).diff
+    assert f"{CHECK} of portal 1: 'false'\n" in diff["before"]
+    assert f"{CHECK} of portal 1: 'true' (locked)\n" in diff["after"]
+    assert "secret" not in str(diff)
+
+
+# ---------------------------------------------------------------------------------------------- the override file
+
+CONSOLE = """#!/bin/sh
+echo "$@ in $APP_ENV" >>{told}
+test ! -e {broken} || {{ echo "In Container.php: it is broken"; exit 1; }}
+touch {cache}/Chamilo_KernelProdContainer.php
+"""
+
+
+class Portal:
+    """A folder of Chamilo, and a php that clears its cache."""
+
+    def __init__(self, folder: Path, monkeypatch) -> None:
+        self.root = folder / "chamilo"
+        self.told = folder / "told"
+        self.broken = folder / "broken"
+        self.file = self.root / "config/settings_overrides.yaml"
+        cache = self.root / "var/cache/prod"
+        cache.mkdir(parents=True)
+        self.file.parent.mkdir()
+        self.container = cache / "Chamilo_KernelProdContainer.php"
+        self.container.touch()
+        self.container.chmod(0o666)
+        self.php = php = folder / "bin/php"
+        php.parent.mkdir()
+        php.write_text(CONSOLE.format(told=self.told, broken=self.broken, cache=cache))
+        php.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{php.parent}:{os.environ['PATH']}")
+        for path in (folder, cache, self.root):
+            path.chmod(0o777)
+        self.state = str(folder / "state")
+        self.application = Application(str(self.root), "nobody")
+
+    def cleared(self) -> int:
+        return self.told.read_text().count("bin/console cache:clear") if self.told.exists() else 0
+
+
+@pytest.fixture
+def portal(open_host, monkeypatch):
+    return Portal(open_host.root, monkeypatch)
+
+
+def pin(fake, portal, settings, check=False, **options):
+    return host(fake, portal.application, portal.state).apply(asked(settings, pin=True, **options), check=check)
+
+
+def test_a_pin_is_a_new_file_of_root_and_a_cleared_cache(fake, portal):
+    predicted = result(pin(fake, portal, {CHECK: True}, check=True))
+    assert not portal.file.exists() and not portal.cleared()
+    assert result(pin(fake, portal, {CHECK: True})) == predicted
+    assert predicted["cache_cleared"] and predicted["settings"][CHECK]["after"]["overridden"]["2"] == "true"
+    assert "        default:\n            security.check_password: 'true'\n" in portal.file.read_text()
+    info = portal.file.stat()
+    assert (info.st_uid, info.st_mode & 0o777, portal.cleared()) == (0, 0o640, 1)
+    assert portal.told.read_text().endswith(" in prod\n"), "the server may give PHP another mode than the files"
+    again = pin(fake, portal, {CHECK: True})
+    assert not again.changed and portal.cleared() == 1
+
+
+def test_an_existing_file_keeps_owner_mode_and_all_else(fake, portal):
+    portal.file.write_text("# ours\nparameters:\n  settings_overrides:\n    2:\n      security.allow_captcha: 'true'\n")
+    portal.file.chmod(0o604)
+    os.chown(portal.file, 1234, 1234)
+    os.utime(portal.container)
+    outcome = pin(fake, portal, {CHECK: True})
+    info = portal.file.stat()
+    assert (info.st_uid, info.st_gid, info.st_mode & 0o777) == (1234, 1234, 0o604)
+    assert portal.file.read_text().startswith(
+        "# ours\nparameters:\n  settings_overrides:\n    2:\n      security.allow"
+    )
+    assert outcome.diff[1]["after"] == portal.file.read_text()
+
+
+def test_the_old_file_is_back_when_the_cache_cannot_be_cleared(fake, portal):
+    portal.broken.touch()
+    with pytest.raises(
+        SettingsError, match="cache:clear failed as nobody, so .* is as it was before: In Container.php"
+    ):
+        pin(fake, portal, {CHECK: True})
+    assert not portal.file.exists()
+    assert fake.rows() == []
+    portal.file.write_text("parameters:\n  settings_overrides: {}\n")
+    os.utime(portal.file, (7, 7))
+    with pytest.raises(SettingsError):
+        pin(fake, portal, {CHECK: True})
+    assert portal.file.read_text() == "parameters:\n  settings_overrides: {}\n"
+    assert portal.file.stat().st_mtime == 7
+
+
+def test_the_old_file_is_back_when_the_database_fails(fake, portal):
+    fake.fail_at = "INSERT INTO settings"
+    with pytest.raises(DatabaseError):
+        pin(fake, portal, {CHECK: True})
+    assert not portal.file.exists()
+    assert portal.cleared() == 2, "once for the new file, once for the old state"
+
+
+def test_a_file_that_is_not_in_force_yet_is_brought_into_force(fake, portal):
+    pin(fake, portal, {CHECK: True})
+    os.utime(portal.container, (7, 7))  # as if the run had been killed between file and cache
+    assert pin(fake, portal, {CHECK: True}, check=True).changed
+    outcome = pin(fake, portal, {CHECK: True})
+    assert outcome.changed and outcome.cache_cleared and portal.cleared() == 2
+    assert not pin(fake, portal, {CHECK: True}).changed
+
+
+def test_a_cache_of_the_very_moment_of_the_file_is_in_force(fake, portal):
+    pin(fake, portal, {CHECK: True})
+    for time, changed in ((7, False), (8, True)):
+        os.utime(portal.file, ns=(time, time))
+        os.utime(portal.container, ns=(7, 7))
+        assert pin(fake, portal, {CHECK: True}, check=True).changed is changed
+
+
+def test_a_pin_needs_the_application_and_a_user(fake, portal):
+    with pytest.raises(SettingsError, match="pin needs chamilo_root"):
+        host(fake).apply(asked({CHECK: True}, pin=True), check=True)
+    for user, words in (("root", "not made as root"), ("nobody-at-all", "no user 'nobody-at-all'")):
+        portal.application = Application(str(portal.root), user)
+        with pytest.raises(SettingsError, match=words):
+            pin(fake, portal, {CHECK: True})
+        assert not portal.file.exists()
+
+
+def test_only_root_pins(fake, portal, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 33)
+    with pytest.raises(SettingsError, match="run it as root"):
+        pin(fake, portal, {CHECK: True})
+    assert not portal.file.exists() and fake.rows() == []
+
+
+def test_a_section_is_kept_for_later_and_needs_the_place_of_the_portal(fake, portal):
+    with pytest.raises(SettingsError, match="section needs chamilo_root"):
+        host(fake).apply(asked({CHECK: True}), check=False, section="passwords")
+    there = host(fake, portal.application, portal.state)
+    there.apply(asked({CHECK: True}), check=True, section="passwords")
+    assert undo_data.recall(portal.state) == {}
+    there.apply(asked({CHECK: True}), check=False, section="passwords")
+    assert undo_data.recall(portal.state)["passwords"].root == str(portal.root)
+    there.apply(asked({CHECK: True}), check=False, section="other")
+    assert list(undo_data.recall(portal.state)) == ["passwords"], "there was nothing to change"
+
+
+def test_a_file_that_somebody_changes_meanwhile_is_left(fake, portal):
+    def late(sql, params=()):
+        portal.file.write_text("parameters: {}\n")
+        return fake.ask(sql, params)
+
+    there = Host(ACCOUNT, portal.application, portal.state, fake.transaction, late)
+    with pytest.raises(SettingsError, match="was changed by somebody else just now. Nothing was written"):
+        there.apply(asked({CHECK: True}, pin=True), check=False)
+    assert portal.file.read_text() == "parameters: {}\n"
+    assert fake.rows() == [] and not portal.cleared()
+
+
+def test_a_file_that_is_no_text_is_refused(fake, portal):
+    portal.file.write_bytes(b"parameters:\n  a: \xff\n")
+    with pytest.raises(SettingsError, match="is no UTF-8 text"):
+        pin(fake, portal, {CHECK: True})
+
+
+def test_without_php_nothing_is_pinned(fake, portal, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SettingsError, match="needs the php command"):
+        pin(fake, portal, {CHECK: True})
+    assert not portal.file.exists()
+
+
+def test_a_cache_that_takes_for_ever_is_not_waited_for(fake, portal, monkeypatch):
+    monkeypatch.setattr(settings_apply, "_CACHE_SECONDS", 0.2)
+    portal.php.write_text("#!/bin/sh\nexec sleep 60\n")
+    with pytest.raises(SettingsError, match="did not end in 0.2 seconds"):
+        pin(fake, portal, {CHECK: True})
+    assert not portal.file.exists()
+
+
+def test_of_a_long_complaint_the_end_is_told(fake, portal):
+    portal.php.write_text("#!/bin/sh\nseq -f 'word%.0f' 500\nexit 3\n")
+    with pytest.raises(SettingsError) as problem:
+        pin(fake, portal, {CHECK: True})
+    words = str(problem.value).partition("as it was before: ")[2]
+    assert words.endswith("word499 word500") and len(words) == 300
+
+
+def test_a_php_that_was_killed_cleared_no_cache(fake, portal):
+    portal.php.write_text("#!/bin/sh\nkill -9 $$\n")
+    with pytest.raises(SettingsError, match="cache:clear failed as nobody"):
+        pin(fake, portal, {CHECK: True})
+    assert not portal.file.exists() and fake.rows() == []
+
+
+def test_the_cache_is_cleared_as_the_web_user_and_with_nothing_of_root_s(fake, portal, monkeypatch):
+    monkeypatch.setenv("SECRET", "hunter2")
+    portal.php.write_text(f"#!/bin/sh\n(id -u; id -g; umask; pwd; env; cat) >>{portal.told} 2>&1\n")
+    pin(fake, portal, {CHECK: True})
+    told = portal.told.read_text()
+    user = pwd.getpwnam("nobody")
+    assert told.splitlines()[:4] == [str(user.pw_uid), str(user.pw_gid), "0007", str(portal.root)]
+    assert "hunter2" not in told and "HOME=/nonexistent" in told
+
+
+@pytest.mark.parametrize("environment, stale", [("prod", True), ("dev", False)])
+def test_only_the_cache_that_is_in_use_can_be_stale(fake, portal, environment, stale):
+    """Another one may be older, and a cache that was never made is none."""
+    portal.application = Application(str(portal.root), "nobody", environment)
+    portal.file.write_text(f"parameters:\n  settings_overrides:\n    default:\n      {CHECK}: 'true'\n")
+    fake.add(1, CHECK, "true")
+    os.utime(portal.container, (7, 7))
+    wanted = asked({CHECK: True})
+    assert host(fake, portal.application, portal.state).apply(wanted, check=True).changed is stale
+    other = asked({"security.2fa_enable": False}, reset=[])
+    fake.add(1, "security.2fa_enable", "false")
+    assert not host(fake, portal.application, portal.state).apply(other, check=True).changed, (
+        "of no setting in the file"
+    )
+
+
+def test_a_link_in_place_of_the_file_is_refused(fake, portal):
+    portal.file.symlink_to("/etc/passwd")
+    with pytest.raises(SettingsError, match="is a link"):
+        pin(fake, portal, {CHECK: True})
+
+
+def test_a_secret_in_the_file_is_in_no_diff(fake, portal):
+    entries = "      mail.mailer_dsn: 'hunter2'\n      ldap.password: hunter3\n"
+    portal.file.write_text(f"parameters:\n  settings_overrides:\n    default:\n{entries}")
+    os.utime(portal.container)
+    outcome = pin(fake, portal, {CHECK: True}, check=True)
+    assert len(outcome.diff) == 2
+    assert "hunter" not in str(outcome.diff)
+
+
+def seen_in_force(fake, portal):
+    return in_force(Site(domain="campus.test", root=str(portal.root)), portal.state, fake.ask)
+
+
+def section(fake, portal, settings, name, **options):
+    there = host(fake, portal.application, portal.state)
+    return there.apply(asked(settings, **options), check=False, section=name)
+
+
+def test_what_sections_asked_for_is_in_force_until_somebody_changes_it(fake, portal):
+    assert seen_in_force(fake, portal) == {}
+    section(fake, portal, {CHECK: True}, "passwords:campus", lock=True)
+    section(fake, portal, {KEYS[1]: 5}, "brute_force:campus")
+    fake.asked.clear()
+    assert seen_in_force(fake, portal) == {
+        "passwords:campus": {"values": {CHECK: "true"}, "reset": [], "portals": None, "lock": True, "pin": None},
+        "brute_force:campus": {"values": {KEYS[1]: "5"}, "reset": [], "portals": None, "lock": None, "pin": None},
+    }
+    assert len(fake.asked) == 2, "the portals, and the rows of all sections at once"
+    fake.database.execute("UPDATE settings SET selected_value = 'false' WHERE variable = 'check_password'")
+    assert list(seen_in_force(fake, portal)) == ["brute_force:campus"]
+    (portal.root / "config/settings_overrides.yaml").write_text(
+        f"parameters:\n  settings_overrides:\n    default:\n      {KEYS[1]}: '0'\n"
+    )
+    assert seen_in_force(fake, portal) == {}
+
+
+def test_production_mode_is_in_force_without_the_name_of_a_section(fake, portal):
+    section(fake, portal, {"platform.server_type": "prod"}, "")
+    asked = {"values": {"platform.server_type": "prod"}, "reset": [], "portals": None, "lock": None, "pin": None}
+    assert seen_in_force(fake, portal) == {"": asked}
+    assert in_force(Site(domain="campus.test"), portal.state, fake.ask) == {}, "no portal was found"
+    fake.database.execute("UPDATE settings SET selected_value = 'test' WHERE variable = 'server_type'")
+    assert seen_in_force(fake, portal) == {}
+
+
+def test_what_was_asked_for_last_counts(fake, portal):
+    section(fake, portal, {KEYS[1]: 5}, "brute_force:campus")
+    section(fake, portal, {KEYS[1]: 3}, "brute_force:campus", access_url=["1"])
+    (known,) = seen_in_force(fake, portal).values()
+    assert (known["values"], known["portals"]) == ({KEYS[1]: "3"}, [1])
+
+
+def test_a_pin_that_the_application_has_not_compiled_is_not_in_force(fake, portal):
+    section(fake, portal, {CHECK: True}, "passwords:campus", pin=True)
+    assert list(seen_in_force(fake, portal)) == ["passwords:campus"]
+    os.utime(portal.container, (7, 7))
+    assert seen_in_force(fake, portal) == {}
+
+
+def test_no_secret_and_no_other_portal_is_shown(fake, portal):
+    secret = next(key for key, setting in CATALOGUE.items() if setting.secret and setting.type == "text")
+    section(fake, portal, {}, "monitoring:campus", secret_settings={secret: "canary"})
+    assert seen_in_force(fake, portal) == {}
+    section(fake, portal, {CHECK: True}, "passwords:campus")
+    elsewhere = Site(domain="campus.test", root="/srv/other")
+    assert in_force(elsewhere, portal.state, fake.ask) == {}
+
+
+def test_a_memory_of_an_earlier_version_says_nothing(fake, portal):
+    section(fake, portal, {CHECK: True}, "passwords:campus")
+    path = Path(portal.state, undo_data.FILE)
+    known = json.loads(path.read_text())
+    del known["passwords:campus"]["asked"]
+    path.write_text(json.dumps(known))
+    assert seen_in_force(fake, portal) == {}
+
+
+def test_a_setting_that_this_version_does_not_know_says_nothing(fake, portal):
+    section(fake, portal, {CHECK: True}, "passwords:campus")
+    path = Path(portal.state, undo_data.FILE)
+    path.write_text(path.read_text().replace(CHECK, "security.of_another_version"))
+    assert seen_in_force(fake, portal) == {}
+
+
+# ------------------------------------------------------------------------------------ what a section wants no more
+
+
+def test_what_a_section_asks_for_no_more_is_brought_back_in_that_run(fake, portal):
+    before = fake.rows()
+    section(fake, portal, {CHECK: True, KEYS[1]: 5}, "brute_force:campus", lock=True)
+    held = fake.rows()
+    there = host(fake, portal.application, portal.state)
+    predicted = there.apply(asked({CHECK: True}, lock=True), check=True, section="brute_force:campus")
+    assert fake.rows() == held and KEYS[1] in undo_data.recall(portal.state)["brute_force:campus"].settings
+    done = section(fake, portal, {CHECK: True}, "brute_force:campus", lock=True)
+    assert predicted.changed and done.changed and predicted.diff == done.diff and predicted.said == done.said
+    assert KEYS[1] in done.said[0] and len(done.said) == 1
+    assert list(undo_data.recall(portal.state)["brute_force:campus"].settings) == [CHECK]
+    assert list(seen_in_force(fake, portal)) == ["brute_force:campus"]
+    again = section(fake, portal, {CHECK: True}, "brute_force:campus", lock=True)
+    assert not again.changed and again.said == []
+    there.bring_back(undo_data.recall(portal.state)["brute_force:campus"].settings)
+    assert fake.rows() == before
+
+
+def test_what_somebody_changed_since_stays_and_is_told_once(fake, portal):
+    section(fake, portal, {CHECK: True, KEYS[1]: 5}, "brute_force:campus")
+    variable = KEYS[1].partition(".")[2]
+    fake.database.execute(f"UPDATE settings SET selected_value = '9' WHERE variable = '{variable}'")
+    done = section(fake, portal, {CHECK: True}, "brute_force:campus")
+    assert not done.changed and "stays as it is" in done.said[0]
+    assert section(fake, portal, {CHECK: True}, "brute_force:campus").said == []
+    assert list(seen_in_force(fake, portal)) == ["brute_force:campus"]
+
+
+def test_nothing_is_brought_back_where_the_rest_is_refused(fake, portal):
+    section(fake, portal, {CHECK: True, KEYS[1]: 5}, "brute_force:campus")
+    held, known = fake.rows(), undo_data.recall(portal.state)
+    with pytest.raises(SettingsError):
+        section(fake, portal, {CHECK: True}, "brute_force:campus", access_url=["9"])
+    assert (fake.rows(), undo_data.recall(portal.state)) == (held, known)

@@ -1,0 +1,72 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DEFAULTS
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError, as_text
+
+SCHEMAS = Path(__file__).parents[4] / "testbed/app/tree/src/CoreBundle/Settings/Schemas.php"
+
+
+def test_the_audit_and_the_catalogue_know_the_same_defaults():
+    assert {key: CATALOGUE[key].default for key in DEFAULTS} == dict(DEFAULTS)
+
+
+def test_each_default_is_a_value_that_the_setting_takes():
+    for setting in CATALOGUE.values():
+        assert as_text(setting, setting.default) == setting.default
+
+
+def test_a_type_refuses_what_is_none():
+    for setting in CATALOGUE.values():
+        try:
+            as_text(setting, object())
+        except SettingsError:
+            continue
+        raise AssertionError(setting.key)
+
+
+def test_what_the_application_asks_the_database_for_each_time():
+    """Of all else the sessions hold the old value until they end."""
+    assert {key for key, setting in CATALOGUE.items() if setting.at_once} == {
+        "document.upload_extensions_blacklist",
+        "document.upload_extensions_list_type",
+        "document.upload_extensions_replace_by",
+        "document.upload_extensions_skip",
+        "document.upload_extensions_whitelist",
+        "security.allow_captcha",
+        "security.captcha_number_mistakes_to_block_account",
+        "security.captcha_time_to_block",
+        "security.check_password",
+        "security.force_renew_password_at_first_login",
+        "security.login_max_attempt_before_blocking_account",
+        "security.password_requirements",
+        "security.password_rotation_days",
+        "security.security_session_cookie_samesite_none",
+    }
+
+
+def test_what_may_hold_a_password_is_a_secret():
+    assert {key for key, setting in CATALOGUE.items() if setting.secret} == {
+        "mail.mailer_dsn",
+        "security.proxy_settings",
+    }
+
+
+def test_the_testbed_starts_with_the_same_defaults():
+    """Where both know a setting. The content policies differ between the versions of Chamilo, too."""
+    found, category = {}, ""
+    for line in SCHEMAS.read_text(encoding="utf-8").splitlines():
+        if match := re.match(r"\s+'(\w+)' => \[", line):
+            category = match[1]
+        for variable, value in re.findall(r"'(\w+)' => '([^']*)'", line):
+            found[f"{category}.{variable}"] = value
+    known = {key: setting.default for key, setting in CATALOGUE.items() if key in found}
+    assert len(known) > 40
+    assert {key: found[key] for key in known} == known

@@ -1,0 +1,755 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real files, a real openssl, and the reader that was held against Symfony's own Dotenv."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import random
+import stat
+import subprocess
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place, Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_file
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Editor, EnvError, Result, Wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+
+PUBLIC_SECRET = "141af65f23c7935a37b504c422f113b0"
+OWN_SECRET = "6f1c0b7e94d25a83c1f0e7b2a9d46358"
+PUBLIC_PASSPHRASE = "your_secret_passphrase"
+
+
+def openssl(*words, data=b""):
+    return subprocess.run(["openssl", *words], input=data, capture_output=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def plain_key():
+    return openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024").stdout
+
+
+@pytest.fixture(scope="module")
+def key(plain_key):
+    return openssl("pkey", "-aes-256-cbc", "-passout", f"pass:{PUBLIC_PASSPHRASE}", data=plain_key).stdout
+
+
+class App:
+    """An application on disk; commands are written down instead of run."""
+
+    def __init__(self, folder):
+        self.root = str(folder / "campus")
+        self.state = str(folder / "state")
+        self.commands = []
+        self.fails = ""
+        self.code = 1
+        self.remove = (0, "")
+        self.php = Php(version="8.4", user="www-data")
+        self.factors = ""
+        os.mkdir(self.root)
+
+    def path(self, name):
+        return os.path.join(self.root, name)
+
+    def write(self, name, content, mode=0o640):
+        path = self.path(name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(content if isinstance(content, bytes) else content.encode())
+        os.chmod(path, mode)
+
+    def read(self, name):
+        with open(self.path(name), "rb") as file:
+            return file.read().decode()
+
+    def see(self, given=None):
+        return dotenv.read(Tree(), self.root, given)
+
+    def run(self, argv, _seconds):
+        self.commands.append(list(argv))
+        if "cache:clear" in argv and self.fails:
+            return self.code, self.fails
+        return self.remove if "rm" in argv else (0, "")
+
+    def set(self, given=None, check=False, **wish):
+        site = Site("campus.test", root=self.root, php=self.php)
+        engine = Engine(self.state, Machine(self.run, systemd=False))
+        result = Result()
+        editor = Editor(site, given or {}, engine, lambda _site: self.factors)
+        try:
+            editor.apply(Wish(**wish), result, check)
+        except EnvError as problem:
+            return result, str(problem)
+        return result, ""
+
+
+@pytest.fixture
+def app(tmp_path):
+    return App(tmp_path)
+
+
+@pytest.fixture
+def portal(app, key):
+    app.write(".env", f"APP_ENV=prod\nAPP_SECRET='{PUBLIC_SECRET}'\nJWT_PASSPHRASE={PUBLIC_PASSPHRASE}\n")
+    app.write("config/jwt/private.pem", key, 0o600)
+    return app
+
+
+# ---------------------------------------------------------------------------------------------------------- texts
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ("A=1", "A=new"),
+        ("A='1'", "A='new'"),
+        ('A="1"', 'A="new"'),
+        ("A=", "A=new"),
+        ("A= # why", "A=new # why"),
+        ("A=1 # why", "A=new # why"),
+        ("A='1' # why", "A='new' # why"),
+        ("A='x'\"y\"z # why", "A='new' # why"),
+        ("export A=1\n", "export A=new\n"),
+        ("# A=0\nA=1\n#A=2\n", "# A=0\nA=new\n#A=2\n"),
+        ("A=1\nB=2\nA=3\n", "A=1\nB=2\nA=new\n"),
+        ("A='two\nlines'\nB=2\n", "A='new'\nB=2\n"),
+        ("X=1\r\nA=1\r\nB=2\r\n", "X=1\r\nA=new\r\nB=2\r\n"),
+        ("B=2", "B=2\nA=new\n"),
+        ("B=2\r\n", "B=2\r\nA=new\r\n"),
+        ("", "A=new\n"),
+        ("A=1   \nB=2", "A=new   \nB=2"),
+        ("A=$B-x\n", "A=new\n"),
+        ("B=ünï # ö\nA=ü\n", "B=ünï # ö\nA=new\n"),
+    ],
+)
+def test_everything_but_the_value_stays(before, after):
+    assert env_file.set_dotenv(before, ".env", "A", "new") == after
+
+
+@pytest.mark.parametrize(
+    "before, value, after",
+    [
+        ("A=1", "a-b_C.d/e:f@g%h+i,j=k", "A=a-b_C.d/e:f@g%h+i,j=k"),
+        ("A=1", "x y", "A='x y'"),
+        ("A='1'", "x", "A='x'"),
+        ('A="1"', "x y", 'A="x y"'),
+        ('A="1"', "it's", 'A="it\'s"'),
+        ('A="1"', "p$ss", "A='p$ss'"),
+        ('A="1"', 'say "hi"', "A='say \"hi\"'"),
+        ("", "x y", "A='x y'\n"),
+    ],
+)
+def test_quotes_stay_and_come_where_they_are_needed(before, value, after):
+    assert env_file.set_dotenv(before, ".env", "A", value) == after
+
+
+VALUES = [
+    "",
+    "it's",
+    'say "hi"',
+    "a b",
+    "p$ss",
+    "${HOME}",
+    "$(id)",
+    "back\\slash",
+    "\\n",
+    "a#b",
+    " # x",
+    "two\nlines",
+    "ü",
+]
+
+
+@pytest.mark.parametrize("value", VALUES)
+@pytest.mark.parametrize("before", ["A=1", "A='1'", 'A="1"', ""])
+def test_any_value_is_seen_as_it_was_meant(app, before, value):
+    app.write(".env", env_file.set_dotenv(before, ".env", "A", value))
+    environment = app.see()
+    assert (environment.problems, environment.secret("A")) == ((), value)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_random_values_come_back(app, seed):
+    chance = random.Random(seed)
+    value = "".join(chance.choice("aZ0 '\"\\$#{}()=\n\t`!nrü") for _ in range(chance.randrange(12)))
+    text = chance.choice(["A=1 # c\nB=2\n", "A='x'\nB=2\n", 'A="x"\nB=2\n', "B=2\n"])
+    app.write(".env", env_file.set_dotenv(text, ".env", "A", value))
+    environment = app.see()
+    assert (environment.problems, environment.secret("A"), environment.secret("B")) == ((), value, "2")
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_the_array_that_composer_writes(app, value):
+    text = "<?php\n\n// by hand: no\n\nreturn array (\n  'APP_ENV' => 'prod',\n  'A' => 'it\\'s',\n);\n"
+    for old in (text, text.replace("  'A' => 'it\\'s',\n", "")):
+        app.write(".env.local.php", env_file.set_php(old, ".env.local.php", "A", value))
+        assert app.see().secret("A") == value
+        assert app.see().get("APP_ENV") == "prod"
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ("B=1\nA=x\n", "B=1\n"),
+        ("A='x' # why\nB=1\n", "B=1\n"),
+        ("B=1\nexport A=x", "B=1\n"),
+        ("B=1\r\nA='two\r\nlines'\r\nC=3\r\n", "B=1\r\nC=3\r\n"),
+        ("A=1\nB=2\nA=3\n", "A=1\nB=2\n"),
+    ],
+)
+def test_a_line_is_taken_out_and_no_other(before, after):
+    assert env_file.unset_dotenv(before, ".env", "A") == after
+
+
+def test_a_name_is_meant_whole_wherever_it_stands():
+    text = "A=1\nB=2\nBA=3\nA=4\nC=5\n"
+    assert env_file.set_dotenv(text, ".env", "B", "x") == text.replace("B=2", "B=x")
+    assert env_file.unset_dotenv(text, ".env", "B") == text.replace("B=2\n", "")
+    assert env_file.set_dotenv(text, ".env", "AB", "x") == f"{text}AB=x\n"
+
+
+def test_what_was_put_in_is_taken_out_again_wherever_it_is_read(app):
+    composed = "<?php return array (\n  'APP_ENV' => 'prod',\n);\n"
+    app.write(".env", "APP_ENV=prod\n")
+    app.write(".env.local.php", composed)
+    assert app.set(values={"TRUSTED_PROXIES": "10.0.0.5"})[1] == ""
+    assert app.see().visible["TRUSTED_PROXIES"] == "10.0.0.5" and "10.0.0.5" in app.read(".env")
+    result, problem = app.set(values={"TRUSTED_PROXIES": None})
+    assert problem == "" and [one["after"] for one in result.diff] == ["", ""]
+    assert (app.read(".env"), app.read(".env.local.php")) == ("APP_ENV=prod\n", composed)
+    assert not app.set(values={"TRUSTED_PROXIES": None})[0].changed
+
+
+def test_the_last_entry_of_an_array_counts_and_the_rest_stays():
+    text = "<?php return ['A' => '1', 'B' => '2',\n 'A'  =>  '3', 'C' => '4'];"
+    assert env_file.set_php(text, "x.php", "A", "new") == text.replace("'3'", "'new'")
+    assert env_file.set_php(text, "x.php", "D", "new") == text.replace("['A'", "[\n  'D' => 'new','A'")
+
+
+def test_a_program_is_no_array(app):
+    with pytest.raises(EnvError, match="not what `composer dump-env` writes, so A cannot be set"):
+        env_file.set_php("<?php echo 1;", "x.php", "A", "1")
+
+
+# ------------------------------------------------------------------------------------------------ the file that wins
+
+
+@pytest.mark.parametrize(
+    "files, changed",
+    [
+        ({".env": "APP_ENV=dev\n"}, {".env": "APP_ENV=prod\n"}),
+        ({".env": "APP_ENV=dev\n", ".env.local": "APP_ENV=dev\n"}, {".env.local": "APP_ENV=prod\n"}),
+        ({".env": "X=1\n", ".env.local": "Y=1\n"}, {".env.local": "Y=1\nAPP_ENV=prod\n"}),
+        ({".env": "X=1\n"}, {".env": "X=1\nAPP_ENV=prod\n"}),
+        ({".env": "X=1\n", ".env.dev": "Y=1\n"}, {".env": "X=1\nAPP_ENV=prod\n"}),
+        (
+            {".env": "APP_ENV=dev\n", ".env.local.php": "<?php return ['APP_ENV' => 'dev'];"},
+            {".env": "APP_ENV=prod\n", ".env.local.php": "<?php return ['APP_ENV' => 'prod'];"},
+        ),
+        (
+            {
+                ".env": "APP_ENV=dev\n",
+                ".env.local": "APP_ENV=dev\n",
+                ".env.local.php": "<?php return ['APP_ENV' => 'dev'];",
+            },
+            {".env.local": "APP_ENV=prod\n", ".env.local.php": "<?php return ['APP_ENV' => 'prod'];"},
+        ),
+        (
+            {".env.local.php": "<?php return ['APP_ENV' => 'dev'];"},
+            {".env.local.php": "<?php return ['APP_ENV' => 'prod'];"},
+        ),
+    ],
+)
+def test_the_source_that_wins_is_changed_and_no_other(app, files, changed):
+    for name, text in files.items():
+        app.write(name, text)
+    result, problem = app.set(values={"APP_ENV": "prod"})
+    assert (problem, result.changed) == ("", True)
+    assert {name: app.read(name) for name in files} == {**files, **changed}
+    assert sorted(result.files) == sorted(app.path(name) for name in changed)
+    assert app.see().get("APP_ENV") == "prod"
+    assert app.set(values={"APP_ENV": "prod"})[0] == Result()
+
+
+def test_a_file_that_another_key_brings_into_play_is_corrected_too(app):
+    app.write(".env", "APP_ENV=dev\nAPP_DEBUG=1\n")
+    app.write(".env.prod", "APP_DEBUG=1\n")
+    result, problem = app.set(values={"APP_ENV": "prod", "APP_DEBUG": "0"})
+    assert problem == ""
+    assert (app.see().get("APP_ENV"), app.see().get("APP_DEBUG")) == ("prod", "0")
+    assert app.read(".env.prod") == "APP_DEBUG=0\n"
+    assert result.changes == {
+        "APP_ENV": {"before": "dev", "after": "prod"},
+        "APP_DEBUG": {"before": "1", "after": "0"},
+    }
+
+
+@pytest.mark.parametrize("said", ["0", "false", "off", ""])
+def test_debugging_that_is_off_in_other_words_is_left(app, said):
+    app.write(".env", f"APP_ENV=prod\nAPP_DEBUG={said}\n")
+    assert app.set(values={"APP_DEBUG": "0"})[0] == Result()
+
+
+@pytest.mark.parametrize("name", ["APP_CUSTOM_VUE_TEMPLATE", "APP_INSTALLED"])
+def test_only_debugging_means_the_same_in_other_words(app, name):
+    app.write(".env", f"APP_ENV=prod\n{name}=1\n")
+    assert app.set(values={name: "true"})[0].changes == {name: {"before": "1", "after": "true"}}
+
+
+def test_what_the_server_gives_is_named_and_nothing_changes(app):
+    app.write(".env", "APP_ENV=dev\nAPP_DEBUG=1\n")
+    given = {"APP_ENV": Place("/etc/php/8.4/fpm/pool.d/www.conf", 12, "dev")}
+    result, problem = app.set(given, values={"APP_ENV": "prod", "APP_DEBUG": "0"})
+    assert "APP_ENV (/etc/php/8.4/fpm/pool.d/www.conf line 12)" in problem
+    assert "No file was changed" in problem
+    assert (result.changed, app.read(".env")) == (False, "APP_ENV=dev\nAPP_DEBUG=1\n")
+
+
+def test_what_the_server_gives_may_be_right_already(app):
+    app.write(".env", "APP_ENV=dev\n")
+    given = {"APP_ENV": Place("/etc/apache2/sites-enabled/campus.conf", 3, "prod")}
+    assert app.set(given, values={"APP_ENV": "prod"}) == (Result(), "")
+
+
+@pytest.mark.parametrize(
+    "files, problem",
+    [
+        ({".env.dist": "APP_ENV=dev\n"}, "has no .env file: Chamilo is not installed yet"),
+        ({}, "/campus/.env cannot be read: No such file"),
+        ({".env": "A=b c\nAPP_ENV=dev\n"}, ".env:1: A: a value with blanks needs quotes"),
+    ],
+)
+def test_a_file_that_cannot_be_changed_stays(app, files, problem):
+    for name, text in files.items():
+        app.write(name, text)
+    result, said = app.set(values={"APP_ENV": "prod"})
+    assert problem in said
+    assert not result.changed
+    assert {name: app.read(name) for name in files} == files
+
+
+@pytest.mark.parametrize(
+    "wish, problem",
+    [
+        ({"values": {"A B": "1"}}, "'A B' is no name of a variable"),
+        ({"values": {"MAILER_DSN": "1"}}, "MAILER_DSN may be a secret: give it in secret_values"),
+        ({"values": {"APP_ENV": "x\0"}}, "NUL byte"),
+        (
+            {"values": {"APP_ENV": "a"}, "secret_values": {"APP_ENV": "b"}},
+            "APP_ENV stands in values and in secret_values",
+        ),
+        ({"secret_values": {"APP_SECRET": PUBLIC_SECRET}}, "The value given for APP_SECRET is published"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(app, wish, problem):
+    app.write(".env", "APP_ENV=dev\n")
+    assert problem in app.set(**wish)[1]
+    assert app.read(".env") == "APP_ENV=dev\n"
+
+
+# ---------------------------------------------------------------------------------------------------------- files
+
+
+def test_owner_and_mode_stay(app):
+    app.write(".env", "APP_ENV=dev\n", 0o604)
+    owner = (33, 34) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    os.chown(app.path(".env"), *owner)
+    app.set(values={"APP_ENV": "prod"})
+    info = os.stat(app.path(".env"))
+    assert (stat.S_IMODE(info.st_mode), (info.st_uid, info.st_gid)) == (0o604, owner)
+    assert os.listdir(app.root) == [".env"], "nothing of ours is left beside it"
+
+
+def test_a_link_of_ours_is_followed(app, tmp_path):
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared/env").write_text("APP_ENV=dev\n")
+    os.symlink("../shared/env", app.path(".env"))
+    result, problem = app.set(values={"APP_ENV": "prod"})
+    assert (problem, result.files) == ("", [str(tmp_path / "shared/env")])
+    assert os.path.islink(app.path(".env"))
+    assert (tmp_path / "shared/env").read_text() == "APP_ENV=prod\n"
+
+
+@pytest.mark.parametrize("links, problem", [(40, ""), (41, "too many links")])
+def test_a_way_of_links_has_an_end(app, tmp_path, links, problem):
+    last = tmp_path / "file"
+    last.write_text("APP_ENV=dev\n")
+    for number in range(links):
+        link = app.path(".env") if number == links - 1 else tmp_path / f"link{number}"
+        os.symlink(last, link)
+        last = link
+    result, said = app.set(values={"APP_ENV": "prod"})
+    assert problem in said and result.changed is not bool(problem)
+
+
+def test_two_names_of_one_file_are_one_file(app, tmp_path):
+    (tmp_path / "shared").write_text("APP_ENV=dev\nAPP_DEBUG=1\n")
+    for name in (".env", ".env.local"):
+        os.symlink(tmp_path / "shared", app.path(name))
+    result, problem = app.set(values={"APP_ENV": "prod", "APP_DEBUG": "0"})
+    assert (problem, result.files) == ("", [str(tmp_path / "shared")])
+    assert (tmp_path / "shared").read_text() == "APP_ENV=prod\nAPP_DEBUG=0\n"
+
+
+def test_a_file_that_somebody_changes_meanwhile_is_left(app, monkeypatch):
+    app.write(".env", "APP_ENV=dev\n")
+    begin = Editor._carry_out
+
+    def late(*given):
+        app.write(".env", "APP_ENV=test\n")
+        begin(*given)
+
+    monkeypatch.setattr(Editor, "_carry_out", late)
+    result, problem = app.set(values={"APP_ENV": "prod"})
+    assert "changed while it was looked at. No file was changed; run again" in problem
+    assert (result.changed, app.read(".env")) == (False, "APP_ENV=test\n")
+
+
+@pytest.mark.parametrize("name", [".env", "config/jwt/private.pem"])
+def test_a_link_of_the_web_user_is_not(portal, tmp_path, name):
+    os.rename(portal.path(name), tmp_path / "bait")
+    before = (tmp_path / "bait").read_text()
+    os.symlink(tmp_path / "bait", portal.path(name))
+    os.chown(portal.path(name), pwd.getpwnam("www-data").pw_uid, -1, follow_symlinks=False)
+    _result, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True)
+    assert f"{name} cannot be read: " in problem and f"is a link of www-data to {tmp_path}/bait" in problem
+    assert (tmp_path / "bait").read_text() == before and portal.commands == []
+
+
+def test_check_mode_tells_and_touches_nothing(portal):
+    before = {name: portal.read(name) for name in (".env", "config/jwt/private.pem")}
+    predicted, _ = portal.set(values={"APP_DEBUG": "1"}, require=env_file.REQUIRED, generate=True, check=True)
+    assert {name: portal.read(name) for name in before} == before
+    assert portal.commands == [] and not os.path.exists(portal.state)
+    done, _ = portal.set(values={"APP_DEBUG": "1"}, require=env_file.REQUIRED, generate=True)
+    assert done.cache_cleared and "systemd does not run here" in done.notes[0]
+    assert replace(done, cache_cleared=False, notes=[]) == predicted
+
+
+def test_the_cache_is_cleared_as_the_web_user(app):
+    app.write(".env", "APP_ENV=dev\n")
+    os.makedirs(app.path("var/cache/dev"))
+    app.set(values={"APP_ENV": "prod"})
+    clear, remove = (argv for argv in app.commands if argv[0] == "runuser")
+    assert clear[:4] == ["runuser", "-u", "www-data", "--"] and "cache:clear" in clear and "APP_ENV=prod" in clear
+    assert remove == ["runuser", "-u", "www-data", "--", "rm", "-rf", "--", app.path("var/cache/dev")]
+    app.commands.clear()
+    app.set(values={"APP_DEBUG": "1"}, clear_cache=False)
+    assert [argv for argv in app.commands if argv[0] == "runuser"] == []
+
+
+def test_php_forgets_what_it_read_of_a_program(app):
+    app.write(".env", "APP_ENV=dev\n")
+    app.php = Php(version="8.4", user="www-data", service="php8.4-fpm")
+    app.set(values={"APP_ENV": "test"})
+    assert not any("systemctl" in argv for argv in app.commands)
+    app.write(".env.local.php", "<?php\n\nreturn array (\n  'APP_ENV' => 'test',\n);\n")
+    app.set(values={"APP_ENV": "prod"})
+    clear, reload = app.commands[-2:]
+    assert "cache:clear" in clear and reload == ["systemctl", "try-reload-or-restart", "php8.4-fpm"]
+    app.commands.clear()
+    app.set(values={"APP_ENV": "test"}, clear_cache=False)
+    assert app.commands == []
+
+
+def test_without_a_user_of_php_the_cache_cannot_be_cleared(app):
+    app.write(".env", "APP_ENV=dev\n")
+    app.php = Php()
+    _result, problem = app.set(values={"APP_ENV": "prod"})
+    assert "set web_user" in problem
+    assert app.read(".env") == "APP_ENV=dev\n"
+    result, problem = app.set(values={"APP_ENV": "test"}, clear_cache=False)
+    assert (problem, result.changed, result.cache_cleared) == ("", True, False)
+    assert app.set(values={"APP_ENV": "prod"}, web_user="portal")[0].cache_cleared
+    assert app.commands[-1][:3] == ["runuser", "-u", "portal"]
+
+
+@pytest.mark.parametrize("there, php", [(True, "/usr/bin/php8.4"), (False, "php")])
+def test_the_portal_s_own_php_clears_the_cache_where_it_is(app, monkeypatch, there, php):
+    exists = os.path.exists
+    monkeypatch.setattr(os.path, "exists", lambda path: there if path == "/usr/bin/php8.4" else exists(path))
+    app.write(".env", "APP_ENV=dev\n")
+    app.set(values={"APP_ENV": "prod"})
+    (clear,) = (argv for argv in app.commands if "cache:clear" in argv)
+    assert clear[4:] == [
+        *("env", f"--chdir={app.root}", "HOME=/nonexistent", "APP_ENV=prod", "APP_DEBUG=0"),
+        *(php, "bin/console", "cache:clear", "--no-interaction", "--quiet"),
+    ]
+
+
+@pytest.mark.parametrize("said, told", [("first\nno such luck", True), ("", False)])
+def test_an_old_cache_that_stays_is_told(app, said, told):
+    app.write(".env", "APP_ENV=dev\n")
+    os.makedirs(app.path("var/cache/dev"))
+    app.remove = (1, said)
+    result, problem = app.set(values={"APP_ENV": "prod"})
+    assert (problem, result.changed) == ("", True)
+    folder = app.path("var/cache/dev")
+    notes = [note for note in result.notes if folder in note]
+    assert notes == [f"{folder} is of no use any more and could not be removed: no such luck"] * told
+
+
+@pytest.mark.parametrize("mode", ["../../config", "."])
+def test_no_folder_but_a_cache_is_removed(app, mode):
+    app.write(".env", f"APP_ENV={mode}\n")
+    os.makedirs(app.path("var/cache"))
+    os.makedirs(app.path("config"))
+    assert app.set(values={"APP_ENV": "prod"})[0].changed
+    assert not any("rm" in argv for argv in app.commands)
+
+
+def test_the_cache_stays_where_the_mode_does(app):
+    app.write(".env", "APP_ENV=prod\nAPP_DEBUG=1\n")
+    os.makedirs(app.path("var/cache/prod"))
+    app.set(values={"APP_DEBUG": "0"})
+    assert not any("rm" in argv for argv in app.commands)
+
+
+def test_a_failure_is_told_with_all_but_its_secrets(app):
+    app.write(".env", "APP_ENV=dev\nAPP_SECRET=in\nDATABASE_PASSWORD=four\nDATABASE_NAME=campus\n")
+    app.fails = "no four, canary-2 in campus or production"
+    _result, problem = app.set(values={"APP_ENV": "production"}, secret_values={"MAILER_DSN": "canary-2"})
+    assert "(exit code 1): no ***, *** in campus or production" in problem
+
+
+@pytest.mark.parametrize("code", [1, -9])
+def test_when_the_cache_cannot_be_cleared_all_is_as_before(portal, code):
+    portal.code = code
+    before = {name: portal.read(name) for name in (".env", "config/jwt/private.pem")}
+    portal.fails = f"Invalid passphrase {PUBLIC_PASSPHRASE}"
+    result, problem = portal.set(require=env_file.REQUIRED, generate=True)
+    assert "cache could not be cleared as www-data" in problem and "The old files are back" in problem
+    assert PUBLIC_PASSPHRASE not in problem
+    assert not result.changed
+    assert {name: portal.read(name) for name in before} == before
+    left = [name for _folder, _folders, names in os.walk(portal.state) for name in names]
+    assert sorted(left) == ["lock", "state.json"], "no copy of a secret is kept"
+
+
+def test_no_copy_of_an_old_secret_is_kept(portal):
+    portal.set(require=env_file.REQUIRED, generate=True)
+    left = [name for _folder, _folders, names in os.walk(portal.state) for name in names]
+    # Checksums of what was written, and nothing of it.
+    assert sorted(left) == ["lock", "state.json", "written.json"]
+
+
+# ------------------------------------------------------------------------------------------------------- secrets
+
+
+def test_public_secrets_are_replaced_by_random_ones_once(portal):
+    result, problem = portal.set(require=env_file.REQUIRED, generate=True)
+    assert problem == ""
+    assert sorted(result.generated) == sorted(result.secrets) == ["APP_SECRET", "JWT_PASSPHRASE"]
+    made = [portal.see().secret(name) for name in env_file.REQUIRED]
+    assert all(len(one) == 64 for one in made) and made[0] != made[1]
+    assert all(one not in repr(result) for one in (*made, PUBLIC_SECRET, PUBLIC_PASSPHRASE))
+    assert portal.set(require=env_file.REQUIRED, generate=True)[0] == Result()
+
+
+def test_without_generate_they_are_named(portal):
+    result, problem = portal.set(require=env_file.REQUIRED)
+    assert "APP_SECRET and JWT_PASSPHRASE" in problem and "Set generate" in problem
+    assert not result.changed
+
+
+def test_a_public_secret_that_another_file_overrules_is_none(app):
+    app.write(".env", f"APP_SECRET={PUBLIC_SECRET}\n")
+    app.write(".env.local", f"APP_SECRET={OWN_SECRET}\n")
+    assert app.set(require=["APP_SECRET"]) == (Result(), "")
+
+
+def test_with_a_second_factor_in_use_the_secret_stays(portal):
+    portal.factors = "3 people use two-factor login, and could not log in any more"
+    result, problem = portal.set(require=env_file.REQUIRED, generate=True)
+    assert problem == ""
+    assert result.refused == [{"name": "APP_SECRET", "why": portal.factors}]
+    assert (result.generated, portal.see().secret("APP_SECRET")) == (["JWT_PASSPHRASE"], PUBLIC_SECRET)
+    result, _ = portal.set(require=env_file.REQUIRED, generate=True, rotate_secret=True)
+    assert (result.generated, result.refused) == (["APP_SECRET"], [])
+    assert portal.see().secret("APP_SECRET") != PUBLIC_SECRET
+
+
+def test_a_wish_can_be_printed():
+    assert "canary" not in repr(Wish(secret_values={"APP_SECRET": "canary"}))
+
+
+def test_the_secret_that_is_there_already_is_no_new_one(portal):
+    portal.write(".env", "APP_SECRET=canary-of-our-own\n")
+    portal.factors = "2 people use two-factor login"
+    assert portal.set(secret_values={"APP_SECRET": "canary-of-our-own"}) == (Result(), "")
+
+
+@pytest.mark.parametrize(
+    "users, words",
+    [
+        (None, ""),
+        ("0", ""),
+        ("1", "1 person uses two-factor login, and could not log in any more"),
+        ("2", "2 people use two-factor login, and could not log in any more"),
+    ],
+)
+def test_who_would_be_locked_out(monkeypatch, users, words):
+    monkeypatch.setattr(env_file.Reader, "of_site", lambda _site: Table([{"users": users}]))
+    assert env_file.in_use(Site("campus.test")) == words
+
+
+def test_what_cannot_be_seen_may_lock_somebody_out(monkeypatch):
+    monkeypatch.setattr(env_file.Reader, "of_site", lambda _site: Table(DatabaseError("The database is gone.")))
+    words = "whether somebody uses two-factor login could not be seen (The database is gone)"
+    assert env_file.in_use(Site("campus.test")) == words
+
+
+class Table:
+    """A database that has one answer."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def query(self, _sql):
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.parametrize("own, factors", [(True, ""), (False, "2 people use two-factor login, and could not log in")])
+def test_a_secret_that_is_given_needs_the_switch_too(portal, own, factors):
+    if own:
+        portal.write(".env", "APP_SECRET=canary-of-our-own\n")
+    portal.factors = factors
+    before = portal.read(".env")
+    _result, problem = portal.set(secret_values={"APP_SECRET": "canary-9-f1c0b7e94d25a83c"})
+    assert "Set rotate_secret" in problem and "canary" not in problem
+    assert portal.read(".env") == before
+    assert portal.set(secret_values={"APP_SECRET": "canary-9-f1c0b7e94d25a83c"}, rotate_secret=True)[0].secrets == [
+        "APP_SECRET"
+    ]
+
+
+def test_the_diff_shows_values_and_no_secret(portal):
+    result, _ = portal.set(
+        values={"APP_ENV": "dev"},
+        secret_values={"DATABASE_PASSWORD": "canary-7", "JWT_PASSPHRASE": "canary-8-f1c0b7e94d25a83c"},
+    )
+    assert "canary" not in repr(result)
+    env, key = result.diff
+    assert env["before"] == "APP_ENV=prod\nJWT_PASSPHRASE=(a secret)\n"
+    assert env["after"] == "APP_ENV=dev\nJWT_PASSPHRASE=(another secret)\nDATABASE_PASSWORD=(another secret)\n"
+    assert key["before_header"].endswith("private.pem")
+
+
+# ----------------------------------------------------------------------------------------------------------- the key
+
+
+def opens(path, passphrase):
+    done = openssl("pkey", "-in", path, "-passin", f"pass:{passphrase}", "-pubout")
+    return done.stdout if done.returncode == 0 else b""
+
+
+@pytest.mark.parametrize("start", ["public", "plain", "left behind", "in another place"])
+def test_the_key_stays_the_same_and_opens_with_the_passphrase_alone(portal, key, plain_key, start):
+    path = portal.path("config/jwt/private.pem")
+    if start == "plain":
+        portal.write("config/jwt/private.pem", plain_key, 0o600)
+    if start == "left behind":  # somebody changed the passphrase and forgot the key
+        portal.write(".env", "JWT_PASSPHRASE=\"own 'passphrase'\"\nAPP_SECRET=own\n")
+    if start == "in another place":
+        os.rename(path, portal.path("config/own.pem"))
+        path = portal.path("config/own.pem")
+        portal.write(".env", portal.read(".env") + "JWT_SECRET_KEY=%kernel.project_dir%/config/own.pem\n")
+    public = openssl("pkey", "-pubout", data=plain_key).stdout
+    result, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True)
+    assert problem == "" and path in result.files
+    passphrase = portal.see().secret("JWT_PASSPHRASE")
+    assert opens(path, passphrase) == public
+    assert not opens(path, PUBLIC_PASSPHRASE) and not opens(path, "")
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert portal.set(require=["JWT_PASSPHRASE"], generate=True)[0] == Result()
+
+
+def test_a_passphrase_that_is_given_takes_the_key_along(portal):
+    portal.set(secret_values={"JWT_PASSPHRASE": "it's a 'canary' $x 7b2e"})
+    assert opens(portal.path("config/jwt/private.pem"), "it's a 'canary' $x 7b2e")
+    result, problem = portal.set(secret_values={"JWT_PASSPHRASE": "four horses, a red door"})
+    assert problem == "" and portal.path("config/jwt/private.pem") in result.files
+    assert opens(portal.path("config/jwt/private.pem"), "four horses, a red door")
+    assert portal.set(secret_values={"JWT_PASSPHRASE": "four horses, a red door"}) == (Result(), "")
+
+
+def test_a_key_that_does_not_open_stops_everything(portal):
+    portal.write(
+        "config/jwt/private.pem",
+        openssl(
+            "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024", "-aes256", "-pass", "pass:lost"
+        ).stdout,
+    )
+    before = portal.read(".env")
+    result, problem = portal.set(require=env_file.REQUIRED, generate=True)
+    assert "does not open with JWT_PASSPHRASE" in problem and "generate-keypair" in problem
+    assert (result.changed, portal.read(".env")) == (False, before)
+
+
+def test_a_key_outside_of_the_project_is_not_touched(portal, tmp_path, plain_key):
+    (tmp_path / "other.key").write_bytes(plain_key)
+    portal.write(".env", portal.read(".env") + "JWT_SECRET_KEY=../other.key\n")
+    _result, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True)
+    assert "is not below" in problem
+    assert (tmp_path / "other.key").read_bytes() == plain_key
+
+
+def test_without_a_key_only_the_passphrase_changes(portal):
+    os.unlink(portal.path("config/jwt/private.pem"))
+    result, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True)
+    assert (problem, result.files) == ("", [portal.path(".env")])
+
+
+def test_a_passphrase_that_openssl_would_not_take_is_refused(portal):
+    problem = portal.set(secret_values={"JWT_PASSPHRASE": "two\nlines of sixteen"})[1]
+    assert "has a line break" in problem and "lines" not in problem
+    problem = portal.set(secret_values={"JWT_PASSPHRASE": "abcd"})[1]
+    assert "can be guessed" in problem and "abcd" not in problem
+
+
+def test_a_passphrase_longer_than_a_pipe_holds_nothing_up():
+    code, made = env_file.run_openssl(["pkey", "-passin", "@0", "-pubout"], b"no key", ["a" * 70_000])
+    assert code not in (0, 124, 127) and made == b""
+
+
+def test_a_key_that_comes_back_as_another_one_is_not_written(portal, monkeypatch):
+    """openssl is what makes it; what it made is looked at."""
+    before = portal.read("config/jwt/private.pem")
+    real = env_file.run_openssl
+    for code, made in ((1, b""), (0, b""), (0, openssl("genpkey", "-algorithm", "RSA").stdout)):
+        monkeypatch.setattr(
+            env_file,
+            "run_openssl",
+            lambda words, *given, answer=(code, made): answer if "-passout" in words else real(words, *given),
+        )
+        result, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True)
+        assert f"could not be encrypted with another passphrase: openssl answers {code}" in problem
+        assert not result.changed and portal.read("config/jwt/private.pem") == before
+
+
+def test_without_openssl_nothing_is_changed(portal, monkeypatch):
+    monkeypatch.setenv("PATH", portal.root)
+    result, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True)
+    assert "without the program openssl" in problem and not result.changed
+
+
+def test_a_passphrase_stands_in_no_list_of_processes(tmp_path, monkeypatch, key):
+    """The fake openssl writes down what others could see of it."""
+    (tmp_path / "openssl").write_text(
+        f"#!/bin/sh\ntr '\\0' ' ' </proc/$$/cmdline >>{tmp_path}/seen\ncat /proc/$$/environ >>{tmp_path}/seen\n"
+    )
+    (tmp_path / "openssl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    env_file.run_openssl(["pkey", "-passin", "@0", "-passout", "@1"], key, ["canary-1", "canary-2"])
+    seen = (tmp_path / "seen").read_text()
+    assert "-passin fd:" in seen and "canary" not in seen

@@ -1,0 +1,132 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keys of an environment go back to what they were before a section first set them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_undo
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Editor, Result, Wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+
+NAME, KEY = "https:campus", "TRUSTED_PROXIES"
+BEFORE = f"APP_ENV=prod\n{KEY}=127.0.0.1 # ours\nAPP_SECRET=canary\n"
+
+
+class Portal:
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "campus/.env"
+        self.state = str(folder / "state")
+        self.engine = Engine(self.state, Machine(lambda _argv, _seconds: (0, ""), systemd=False))
+        self.site = Site("campus.test", root=str(folder / "campus"), php=Php(user="www-data"))
+        self.file.parent.mkdir()
+        self.file.write_text(BEFORE)
+
+    def editor(self) -> Editor:
+        return Editor(self.site, {}, self.engine, lambda _site: "")
+
+    def set(self, proxies: str) -> None:
+        env_undo.remember(NAME, self.editor(), {KEY: proxies})
+        self.editor().apply(Wish(values={KEY: proxies}), Result())
+
+    def back(self, check: bool = False) -> tuple[bool, list[str]]:
+        result = Result()
+        said = env_undo.bring_back(NAME, self.editor(), result, check)
+        return result.changed, said
+
+
+@pytest.fixture
+def portal(tmp_path: Path) -> Portal:
+    return Portal(tmp_path)
+
+
+def test_what_was_there_first_comes_back_once(portal: Portal) -> None:
+    for proxies in ("10.0.0.5", "10.0.0.5", "10.0.0.6"):
+        portal.set(proxies)
+    assert portal.back(check=True) == (True, [f"{KEY} is '127.0.0.1' again."])
+    assert f"{KEY}=10.0.0.6" in portal.file.read_text()
+    assert portal.back() == (True, [f"{KEY} is '127.0.0.1' again."])
+    assert portal.file.read_text() == BEFORE
+    assert portal.back() == (False, [])
+
+
+def test_what_stood_nowhere_stands_nowhere_again(portal: Portal) -> None:
+    portal.file.write_text("APP_ENV=prod\n")
+    portal.set("10.0.0.5")
+    assert portal.back() == (True, [f"{KEY} is not set again."])
+    assert portal.file.read_text() == "APP_ENV=prod\n"
+
+
+def test_what_was_right_before_we_came_is_not_ours_to_take_back(portal: Portal) -> None:
+    portal.set("127.0.0.1")
+    assert env_undo.recall(portal.state) == {} and portal.back() == (False, [])
+
+
+def test_what_somebody_changed_since_stays(portal: Portal) -> None:
+    portal.set("10.0.0.5")
+    portal.file.write_text(BEFORE.replace("127.0.0.1", "10.9.9.9"))
+    result = Result()
+    assert env_undo.bring_back(NAME, portal.editor(), result) == [] and not result.changed
+    assert result.notes == [f"{KEY} was changed by somebody else since; it stays as it is."]
+    assert "10.9.9.9" in portal.file.read_text() and env_undo.recall(portal.state) == {}
+
+
+def test_a_run_that_did_not_get_to_write_has_nothing_to_bring_back(portal: Portal) -> None:
+    env_undo.remember(NAME, portal.editor(), {KEY: "10.0.0.5"})
+    assert portal.back() == (False, [f"{KEY} is '127.0.0.1' again."])
+    assert portal.file.read_text() == BEFORE
+
+
+def test_the_host_brings_it_back_by_itself(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    portal.set("10.0.0.5")
+    monkeypatch.setattr(env_undo, "discover_environment", lambda domain, root, _web: (portal.site, {}))
+    assert env_undo.names("headers", portal.state) == []
+    assert env_undo.names("https", portal.state) == env_undo.names(NAME, portal.state) == [NAME]
+    assert env_undo.names("https:other", portal.state) == []
+    (told,) = env_undo.told([NAME], portal.state)
+    assert KEY in told and portal.site.root in told
+    assert env_undo.undo(NAME, portal.engine)[0] == f"{KEY} is '127.0.0.1' again."
+    assert portal.file.read_text() == BEFORE
+
+
+@pytest.mark.parametrize("first", ["remember", "bring_back"])
+def test_two_portals_at_once_lose_nothing_of_each_other(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """While one is about to write, the other begins."""
+    if first == "bring_back":
+        portal.set("10.0.0.5")
+    write = env_undo._write
+    other = threading.Thread(target=env_undo.remember, args=("https:other", portal.editor(), {KEY: "10.0.0.6"}))
+
+    def late(*known: Any) -> None:
+        monkeypatch.setattr(env_undo, "_write", write)
+        other.start()
+        other.join(1)
+        write(*known)
+
+    monkeypatch.setattr(env_undo, "_write", late)
+    act: dict[str, Callable[[], object]] = {"remember": lambda: portal.set("10.0.0.5"), "bring_back": portal.back}
+    act[first]()
+    other.join(10)
+    kept = {"https:other", NAME} if first == "remember" else {"https:other"}
+    assert set(env_undo.recall(portal.state)) == kept
+
+
+def test_no_secret_is_kept_and_a_damaged_memory_is_named(portal: Portal) -> None:
+    portal.set("10.0.0.5")
+    file = Path(portal.state, env_undo.FILE)
+    assert "canary" not in file.read_text() and file.stat().st_mode & 0o777 == 0o600
+    file.write_text("[]")
+    with pytest.raises(StateError, match="is damaged"):
+        env_undo.names("https", portal.state)

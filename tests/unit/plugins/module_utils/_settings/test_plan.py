@@ -1,0 +1,480 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import (
+    HIDDEN,
+    VERSION,
+    Row,
+    Seen,
+    SettingsError,
+    lines,
+    plan,
+    wish,
+)
+
+LOCK = "security.login_max_attempt_before_blocking_account"
+CHECK = "security.check_password"
+RULES = "security.password_requirements"
+STRENGTH = "security.allow_strength_pass_checker"  # kept in sessions
+WHOLE = {"min": {"length": 12, "lowercase": 1, "uppercase": 1, "numeric": 1, "specials": 1}}
+PORTALS = {1: "https://campus.test/", 2: "https://second.test/", 3: "https://third.test/"}
+
+
+def asked(settings=None, reset=(), access_url=("all",), secret=None, lock=None, pin=None):
+    return wish(settings or {}, secret or {}, reset, access_url, lock, pin)
+
+
+def row(number, portal, value, key=CHECK, category="", changeable=True):
+    known, _dot, variable = key.partition(".")
+    return Row(number, portal, category or known, variable, value, changeable)
+
+
+def planned(wanted, *rows, overrides=None, portals=PORTALS):
+    return plan(wanted, Seen(portals, rows, overrides or {}))
+
+
+# ------------------------------------------------------------------------------------------------ what is asked for
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        (CHECK, True, "true"),
+        (CHECK, False, "false"),
+        (CHECK, "True", "true"),
+        (LOCK, 5, "5"),
+        (LOCK, "5", "5"),
+        (LOCK, 0, "0"),
+        ("security.captcha_time_to_block", None, ""),
+        ("security.captcha_time_to_block", "", ""),
+        (RULES, WHOLE, '{"min":{"length":12,"lowercase":1,"uppercase":1,"numeric":1,"specials":1}}'),
+        (RULES, {**WHOLE, "why": "sûr"}, json.dumps(WHOLE, separators=(",", ":"))[:-1] + ',"why":"sûr"}'),
+        (RULES, json.dumps(WHOLE), json.dumps(WHOLE)),
+        (RULES, "", ""),
+        ("document.upload_extensions_blacklist", ["exe", "bat", "php"], "exe;bat;php"),
+        ("document.upload_extensions_blacklist", "exe;bat", "exe;bat"),
+        ("document.upload_extensions_blacklist", [], ""),
+        ("document.upload_extensions_blacklist", ("mp3", 7), "mp3;7"),
+        (
+            RULES,
+            {"min": dict.fromkeys(WHOLE["min"], 0)},
+            json.dumps({"min": dict.fromkeys(WHOLE["min"], 0)}).replace(" ", ""),
+        ),
+        ("document.upload_extensions_list_type", "whitelist", "whitelist"),
+        ("security.security_xss_protection", 0, "0"),
+        (
+            "security.security_content_policy",
+            "default-src 'self'; \"ü\" \U0001f600",
+            "default-src 'self'; \"ü\" \U0001f600",
+        ),
+        ("registration.allow_registration", False, "false"),
+    ],
+)
+def test_a_value_becomes_the_text_that_the_application_reads(key, value, text):
+    assert asked({key: value}).values[key] == text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        (CHECK, "yes", "takes true or false, not 'yes'"),
+        (CHECK, 1, "takes true or false, not 1"),
+        (CHECK, "", "takes true or false, not ''"),
+        (LOCK, -1, "takes a whole number, not -1"),
+        (LOCK, True, "takes a whole number, not True"),
+        (LOCK, 1.5, "takes a whole number, not 1.5"),
+        (LOCK, "", "takes a whole number, not ''"),
+        (RULES, "{", "takes a map, or JSON text of one, not '{'"),
+        (RULES, [1], "takes a map"),
+        (RULES, {"min": {"length": 12}}, "needs a whole number at min.lowercase"),
+        (RULES, {"min": {**WHOLE["min"], "specials": True}}, "needs a whole number at min.specials"),
+        (RULES, {"min": {**WHOLE["min"], "specials": -1}}, "needs a whole number at min.specials"),
+        (RULES, {"min": {**WHOLE["min"], "specials": "1"}}, "needs a whole number at min.specials"),
+        (RULES, {"length": 12}, "needs a whole number at min.length"),
+        (RULES, {"min": 12}, "needs a whole number at min.length"),
+        (RULES, True, "takes a map"),
+        (RULES, 5, "takes a map"),
+        (RULES, "[1]", "takes a map"),
+        (LOCK, "5 times", "takes a whole number, not '5 times'"),
+        (LOCK, "\u0665", "takes a whole number"),
+        (LOCK, [5], "takes a whole number"),
+        ("document.upload_extensions_blacklist", True, "a list of words"),
+        ("document.upload_extensions_blacklist", [1.5], "a list of words"),
+        ("document.upload_extensions_blacklist", {"a": 1}, "a list of words"),
+        ("document.upload_extensions_list_type", False, "takes blacklist or whitelist, not False"),
+        ("document.upload_extensions_list_type", "", "takes blacklist or whitelist, not ''"),
+        ("document.upload_extensions_blacklist", ["a;b"], "without ';'"),
+        ("document.upload_extensions_blacklist", [["a"]], "a list of words"),
+        ("document.upload_extensions_list_type", "grey", "takes blacklist or whitelist, not 'grey'"),
+        ("security.security_content_policy", "a\0b", "takes a text"),
+        ("security.security_content_policy", {"a": 1}, "takes a text"),
+    ],
+)
+def test_a_value_that_is_none_is_refused(key, value, words):
+    with pytest.raises(SettingsError) as problem:
+        asked({key: value})
+    assert words in str(problem.value)
+
+
+def test_an_unknown_name_brings_the_three_nearest():
+    with pytest.raises(SettingsError) as problem:
+        asked({CHECK: True, "security.chek_password": True})
+    assert str(problem.value).startswith(
+        "There is no setting 'security.chek_password'. Did you mean security.check_password, "
+    )
+    assert str(problem.value).count("security.") == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("security.upload_extensions_blacklist", "document.upload_extensions_blacklist"),
+        ("upload_extensions_blacklist", "document.upload_extensions_blacklist"),
+        ("registration.check_password", "security.check_password"),  # not the nearest by its letters
+    ],
+)
+def test_the_right_name_under_another_category_comes_first(name, meant):
+    with pytest.raises(SettingsError, match=f"Did you mean {meant}, "):
+        asked(reset=[name])
+
+
+def test_a_secret_is_refused_where_it_would_be_logged_and_told_nowhere():
+    with pytest.raises(SettingsError, match="Give it in secret_settings"):
+        asked({"mail.mailer_dsn": "smtp://a:hunter2@b"})
+    with pytest.raises(SettingsError) as problem:
+        asked(secret={"mail.mailer_dsn": ["hunter2"]})
+    assert "hunter2" not in str(problem.value)
+    todo = planned(asked(secret={"mail.mailer_dsn": "smtp://a:hunter2@b"}), row(1, 1, "smtp://old", "mail.mailer_dsn"))
+    assert todo.settings["mail.mailer_dsn"]["after"]["stored"]["1"] == HIDDEN
+    assert todo.settings["mail.mailer_dsn"]["changed"]
+    shown = json.dumps(todo.settings) + lines(todo.settings, "after") + lines(todo.settings, "before")
+    assert "hunter2" not in shown and "old" not in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "Nothing is asked for"),
+        ({"settings": {CHECK: True}, "reset": [CHECK]}, f"{CHECK} is asked for twice"),
+        ({"settings": {CHECK: True}, "access_url": ["main"]}, "access_url is all, or a list"),
+        ({"settings": {CHECK: True}, "access_url": []}, "access_url is all, or a list"),
+        ({"settings": {CHECK: True}, "access_url": ["1", "-2"]}, "access_url is all, or a list"),
+        ({"settings": {CHECK: True}, "access_url": ["\u0661"]}, "access_url is all, or a list"),
+        ({"settings": {CHECK: True}, "access_url": ["all", "1"]}, "access_url is all, or a list"),
+        ({"settings": {LOCK: 1, CHECK: True}, "secret": {CHECK: True}}, f"{CHECK} is asked for twice"),
+        ({"settings": {CHECK: True}, "access_url": ["2"], "lock": False}, "lock is about the row of the main portal"),
+        ({"settings": {CHECK: True}, "access_url": ["2"], "lock": True}, "lock is about the row of the main portal"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(options, words):
+    with pytest.raises(SettingsError) as problem:
+        asked(**options)
+    assert words in str(problem.value)
+
+
+def test_what_makes_sense_although_it_is_said_twice():
+    assert asked(reset=[CHECK, CHECK]).values == {CHECK: "false"}
+    assert asked({CHECK: True}, access_url=["3", "1", "3"], lock=True).portals == (1, 3)
+    assert asked(secret={CHECK: True}).values == {CHECK: "true"}, "what is no secret may stand there too"
+
+
+# --------------------------------------------------------------------------------------------- what has to be done
+
+
+def test_what_is_right_is_left_alone():
+    todo = planned(asked({CHECK: True}), row(7, 1, "true"))
+    assert not todo.changes_rows and not todo.overrides
+    assert todo.statements() == []
+    assert todo.settings[CHECK]["before"] == todo.settings[CHECK]["after"]
+    assert todo.settings[CHECK]["after"] == {
+        "stored": {"1": "true", "2": None, "3": None},
+        "overridden": {"1": None, "2": None, "3": None},
+        "effective": {"1": "true", "2": "true", "3": "true"},
+        "default": "false",
+        "locked": False,
+    }
+
+
+def test_a_portal_without_a_table_of_portals_is_the_main_one():
+    todo = planned(asked({CHECK: True}), portals={})
+    assert todo.insert == (Row(0, 1, "security", "check_password", "true"),)
+    assert todo.settings[CHECK]["after"]["effective"] == {"1": "true"}
+
+
+def test_json_that_is_none_is_replaced():
+    stored = row(1, 1, "{", RULES)
+    assert [one.id for one in planned(asked({RULES: WHOLE}), stored).update] == [1]
+    other = row(1, 1, json.dumps({"min": {**WHOLE["min"], "length": 8}}), RULES)
+    assert [one.id for one in planned(asked({RULES: WHOLE}), other).update] == [1]
+
+
+def test_json_that_is_not_there_is_written():
+    assert [one.portal for one in planned(asked({RULES: WHOLE})).insert] == [1]
+    assert [one.id for one in planned(asked({RULES: WHOLE}), row(1, 1, "", RULES)).update] == [1]
+
+
+def test_json_that_means_the_same_is_left_alone():
+    stored = json.dumps({"min": dict(reversed(WHOLE["min"].items()))}, indent=2)
+    assert not planned(asked({RULES: WHOLE}), row(1, 1, stored, RULES)).changes_rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "pin", "changed", "changes_rows"),
+    [
+        ([], None, True, True),  # an INSERT
+        ([row(7, 1, "false")], None, True, True),  # an UPDATE
+        ([row(7, 1, "true"), row(8, 1, "true")], None, True, True),  # a DELETE
+        ([row(7, 1, "true")], True, True, False),
+        ([row(7, 1, "true")], None, False, False),
+    ],
+)
+def test_each_kind_of_change_alone_is_one(rows, pin, changed, changes_rows):
+    todo = planned(asked({CHECK: True}, pin=pin), *rows)
+    assert (todo.settings[CHECK]["changed"], todo.changes_rows) == (changed, changes_rows)
+
+
+def test_all_portals_means_every_row_that_is_there():
+    todo = planned(asked({CHECK: True}), row(7, 1, "false"), row(8, 3, "false"))
+    assert [(one.id, one.value) for one in todo.update] == [(7, "true"), (8, "true")]
+    assert not todo.insert and not todo.delete
+
+
+def test_a_missing_row_is_inserted_once_for_the_main_portal():
+    todo = planned(asked({CHECK: True}))
+    assert todo.insert == (Row(0, 1, "security", "check_password", "true"),)
+    ((sql, params),) = todo.statements()
+    assert sql.startswith("INSERT INTO settings (access_url, variable, category, selected_value, title, scope,")
+    assert params == [1, "check_password", "security", "true", "Check password", 1]
+
+
+def test_doubles_are_merged_into_the_last_row_which_is_the_one_that_counts():
+    todo = planned(asked({CHECK: True}), row(7, 1, "true"), row(9, 1, "true"), row(12, 1, "false"))
+    assert [one.id for one in todo.update] == [12]
+    assert todo.delete == (7, 9)
+    assert [(one["kind"], one["portal"], one["value"]) for one in todo.repaired] == [
+        ("duplicate", 1, "true"),
+        ("duplicate", 1, "true"),
+    ]
+    assert todo.settings[CHECK]["before"]["effective"]["1"] == "false"
+
+
+def test_a_row_under_a_stale_category_is_moved_where_it_is_needed():
+    todo = planned(asked({LOCK: 5}), row(7, 1, "3", LOCK, "platform"), row(8, 2, "9", LOCK, "platform"))
+    assert todo.update == (Row(7, 1, "security", LOCK.partition(".")[2], "5"),)
+    assert todo.delete == (8,), "ignored all the time: in force it would be something new"
+    assert todo.settings[LOCK]["before"]["effective"] == {"1": "0", "2": "0", "3": "0"}
+    assert {one["kind"] for one in todo.repaired} == {"stale_category"}
+
+
+def test_a_stale_row_beside_the_right_one_goes():
+    todo = planned(asked({LOCK: 5}), row(7, 1, "5", LOCK), row(8, 1, "3", LOCK, "platform"))
+    assert (todo.update, todo.delete) == ((), (8,))
+
+
+def test_the_case_of_a_category_is_no_fault():
+    assert not planned(asked({CHECK: True}), row(7, 1, "true", category="Security")).changes_rows
+
+
+def test_a_lock_is_set_taken_away_and_otherwise_left():
+    assert planned(asked({CHECK: True}, lock=True), row(7, 1, "true")).update == (row(7, 1, "true", changeable=False),)
+    locked = row(7, 1, "true", changeable=False)
+    assert not planned(asked({CHECK: True}, lock=True), locked).changes_rows
+    assert planned(asked({CHECK: True}, lock=False), locked).update == (row(7, 1, "true"),)
+    assert not planned(asked({CHECK: True}), locked).changes_rows
+    assert planned(asked({CHECK: True}, lock=True)).insert[0].changeable is False
+    assert planned(asked({CHECK: True}, lock=True), row(7, 1, "true")).settings[CHECK]["after"]["locked"]
+
+
+def test_one_portal_alone_gets_a_row_of_its_own():
+    todo = planned(asked({CHECK: True}, access_url=["2"]), row(7, 1, "false"))
+    assert todo.insert == (Row(0, 2, "security", "check_password", "true"),)
+    assert todo.settings[CHECK]["after"]["effective"] == {"1": "false", "2": "true", "3": "false"}
+
+
+def test_a_value_under_a_locked_row_would_have_no_effect():
+    with pytest.raises(SettingsError, match="portal 2 would have no effect: the main portal's row is locked"):
+        planned(asked({CHECK: True}, access_url=["2"]), row(7, 1, "false", changeable=False))
+
+
+def test_a_portal_of_its_own_may_be_set_where_the_main_row_is_unlocked_or_right():
+    locked = row(7, 1, "true", changeable=False)
+    todo = planned(asked({CHECK: True}, access_url=["2"]), locked)
+    assert todo.insert == (Row(0, 2, "security", "check_password", "true"),)
+    todo = planned(asked({CHECK: True}, access_url=["1", "2"], lock=False), row(7, 1, "false", changeable=False))
+    assert todo.settings[CHECK]["after"]["effective"] == {"1": "true", "2": "true", "3": "true"}
+
+
+def test_the_row_of_a_portal_counts_only_under_an_unlocked_one():
+    rows = row(7, 1, "true"), row(8, 2, "false")
+    before = planned(asked({LOCK: 1, CHECK: True}), *rows).settings[CHECK]["before"]
+    assert before["effective"] == {"1": "true", "2": "false", "3": "true"}
+    assert before["stored"] == {"1": "true", "2": "false", "3": None}
+    locked = row(7, 1, "true", changeable=False), row(8, 2, "false")
+    assert planned(asked({CHECK: True}), *locked).settings[CHECK]["before"]["effective"]["2"] == "true"
+    alone = planned(asked({CHECK: True}), row(8, 2, "true")).settings[CHECK]["before"]
+    assert alone["effective"] == {"1": "false", "2": "true", "3": "false"}
+
+
+def test_an_unknown_portal_is_named_with_those_that_are_there():
+    with pytest.raises(SettingsError, match=r"no portal 4. There are: 1 \(https://campus.test/\), 2 "):
+        planned(asked({CHECK: True}, access_url=["4"]))
+
+
+def test_reset_brings_the_default_and_writes_no_row():
+    assert not planned(asked(reset=[CHECK])).changes_rows
+    todo = planned(asked(reset=[STRENGTH]), row(7, 1, "false", STRENGTH), row(8, 2, "false", STRENGTH))
+    assert [(one.id, one.value) for one in todo.update] == [(7, "true"), (8, "true")]
+    assert planned(asked(reset=[CHECK]), row(7, 1, "true", category="platform")).delete == (7,)
+    todo = planned(asked(reset=[CHECK], access_url=["2"]), row(7, 1, "true"))
+    assert todo.insert == (Row(0, 2, "security", "check_password", "false"),)
+
+
+def test_a_pin_stands_under_default_and_replaces_what_a_portal_has():
+    todo = planned(asked({CHECK: True}, pin=True), row(7, 1, "true"), overrides={"2": {CHECK: "false"}})
+    assert todo.overrides == {"default": {CHECK: "true"}, "2": {CHECK: "true"}}
+    again = planned(
+        asked({CHECK: True}, pin=True), row(7, 1, "true"), overrides={"default": {CHECK: "true"}, "2": {CHECK: "true"}}
+    )
+    assert again.overrides == {}
+
+
+def test_an_entry_that_would_win_is_changed_without_being_asked():
+    todo = planned(asked({CHECK: True}), row(7, 1, "true"), overrides={"default": {CHECK: "false"}, "2": {LOCK: "1"}})
+    assert todo.overrides == {"default": {CHECK: "true"}}
+    todo = planned(asked({CHECK: True}, access_url=["2"]), row(7, 2, "true"), overrides={"default": {CHECK: "false"}})
+    assert todo.overrides == {"2": {CHECK: "true"}}
+
+
+def test_a_pin_of_one_portal_stands_under_its_number():
+    todo = planned(asked({CHECK: True}, access_url=["2"], pin=True), row(7, 2, "true"))
+    assert todo.overrides == {"2": {CHECK: "true"}}
+    # What is true for all portals today need not stay so.
+    todo = planned(
+        asked({CHECK: True}, access_url=["2"], pin=True), row(7, 2, "true"), overrides={"default": {CHECK: "true"}}
+    )
+    assert todo.overrides == {"2": {CHECK: "true"}}
+    again = planned(
+        asked({CHECK: True}, access_url=["2"], pin=True), row(7, 2, "true"), overrides={"2": {CHECK: "true"}}
+    )
+    assert not again.overrides and not again.settings[CHECK]["changed"]
+
+
+def test_an_entry_that_says_the_same_stays_without_a_pin():
+    same = {"default": {CHECK: "true"}}
+    assert planned(asked({CHECK: True}, access_url=["2"]), row(7, 2, "true"), overrides=same).overrides == {}
+    assert planned(asked({CHECK: True}), row(7, 1, "true"), overrides=same).overrides == {}
+
+
+def test_a_pin_of_one_portal_is_taken_away_alone():
+    overrides = {"2": {CHECK: "false"}, "3": {CHECK: "false"}}
+    todo = planned(asked({CHECK: True}, access_url=["2"], pin=False), row(7, 1, "true"), overrides=overrides)
+    assert todo.overrides == {"2": {CHECK: None}}
+    assert todo.settings[CHECK]["changed"]
+
+
+def test_a_pin_is_taken_away():
+    overrides = {"default": {CHECK: "false", LOCK: "1"}, "3": {CHECK: "true"}}
+    todo = planned(asked({CHECK: True}, pin=False), row(7, 1, "true"), overrides=overrides)
+    assert todo.overrides == {"default": {CHECK: None}, "3": {CHECK: None}}
+    assert todo.settings[CHECK]["after"]["overridden"] == {"1": None, "2": None, "3": None}
+    with pytest.raises(SettingsError, match="would have no effect: config/settings_overrides.yaml sets it for all"):
+        planned(asked({CHECK: True}, access_url=["3"], pin=False), row(7, 1, "true"), overrides=overrides)
+
+
+def test_sessions_hold_what_the_application_does_not_ask_for_each_time():
+    assert planned(asked({STRENGTH: False}), row(7, 1, "true", STRENGTH)).sessions_hold_old_values
+    assert planned(asked({STRENGTH: True}), row(7, 1, "false", STRENGTH)).sessions_hold_old_values
+    assert not planned(asked({STRENGTH: True}), row(7, 1, "true", STRENGTH)).sessions_hold_old_values
+    assert not planned(asked({CHECK: True}), row(7, 1, "false")).sessions_hold_old_values, "asked for each time"
+    assert not planned(asked({STRENGTH: False}, pin=True), row(7, 1, "true", STRENGTH)).sessions_hold_old_values
+    second = planned(asked({STRENGTH: False}, access_url=["2"]), row(7, 1, "true", STRENGTH))
+    assert not second.sessions_hold_old_values, "secondary portals read each time"
+
+
+def test_a_setting_of_a_later_version_is_said():
+    version = row(1, 1, "2.0.1", f"platform.{VERSION}")
+    late = "security.file_integrity_check_enabled"
+    (warning,) = planned(asked({late: True}), version).warnings
+    assert warning == f"{late} is known from Chamilo 2.1 on; this portal calls itself 2.0.1 and ignores it."
+    for known in ("2.1.0", "2.1", "2.10.3", "3.0.0", "beta", "2", "2.x"):
+        assert planned(asked({late: True}), row(1, 1, known, f"platform.{VERSION}")).warnings == []
+    assert planned(asked({CHECK: True}), version).warnings == []
+    assert planned(asked({late: True}), row(1, 1, "2.0.1", f"other.{VERSION}")).warnings == []
+    assert planned(asked({late: True})).warnings == []
+
+
+def test_the_version_is_in_one_row_of_many():
+    late = "security.file_integrity_check_enabled"
+    others = row(1, 1, "false", "platform.allow_captcha"), row(2, 1, "prod", "platform.server_type")
+    found = planned(asked({late: True}), *others, row(3, 1, "2.0.1", f"platform.{VERSION}"))
+    assert len(found.warnings) == 1
+
+
+def test_many_settings_are_as_many_statements_as_one():
+    many = {
+        f"security.{name}": False for name in ("check_password", "allow_captcha", "2fa_enable", "user_reset_password")
+    }
+    rows = [row(number, 1, "true", key) for number, key in enumerate(many, 1)]
+    rows += [row(number + 10, 1, "true", key) for number, key in enumerate(many, 1)]
+    more = planned(asked({**many, LOCK: 5, "lp.allow_htaccess_import_from_scorm": False}), *rows)
+    assert [sql.split()[0] for sql, _params in more.statements()] == ["DELETE", "UPDATE", "INSERT"]
+
+
+def test_each_kind_of_change_is_one_statement_with_its_values_in_order():
+    """What the database is told when rows of two settings are deleted, changed and made."""
+    rows = [
+        row(7, 1, "false"),
+        row(9, 1, "false"),
+        row(10, 1, "false"),
+        row(11, 1, "3", LOCK, "platform", changeable=False),
+        row(12, 2, "3", LOCK),
+    ]
+    wanted = {CHECK: True, LOCK: 5, "security.2fa_enable": True}
+    delete, update, insert = planned(asked(wanted, access_url=["1", "2"]), *rows).statements()
+    assert delete == ("DELETE FROM settings WHERE id IN (%s, %s)", [7, 9])
+    case = "CASE id WHEN %s THEN %s WHEN %s THEN %s WHEN %s THEN %s END"
+    assert update == (
+        f"UPDATE settings SET category = {case}, selected_value = {case}, access_url_changeable = {case}"
+        " WHERE id IN (%s, %s, %s)",
+        [
+            *(10, "security", 11, "security", 12, "security"),
+            *(10, "true", 11, "5", 12, "5"),
+            *(10, 1, 11, 0, 12, 1),
+            *(10, 11, 12),
+        ],
+    )
+    assert insert == (
+        "INSERT INTO settings (access_url, variable, category, selected_value, title, scope, access_url_changeable,"
+        " access_url_locked) VALUES (%s, %s, %s, %s, %s, '', %s, 0), (%s, %s, %s, %s, %s, '', %s, 0),"
+        " (%s, %s, %s, %s, %s, '', %s, 0)",
+        [
+            *(1, "2fa_enable", "security", "true", "2fa enable", 1),
+            *(2, "2fa_enable", "security", "true", "2fa enable", 1),
+            *(2, "check_password", "security", "true", "Check password", 1),
+        ],
+    )
+
+
+def test_a_diff_says_what_is_stored_where_that_is_not_in_force():
+    rows = row(7, 1, "true", changeable=False), row(8, 2, "false")
+    todo = planned(asked({CHECK: False}), *rows, overrides={"3": {CHECK: "true"}})
+    assert lines(todo.settings, "before") == (
+        f"{CHECK} of portal 1: 'true' (locked)\n"
+        f"{CHECK} of portal 2: 'true' ('false' stored)\n"
+        f"{CHECK} of portal 3: 'true' (no row)\n"
+    )
+
+
+def test_an_empty_secret_is_no_secret():
+    key = "security.proxy_settings"
+    todo = planned(asked(secret={key: "http://a:b@c"}), row(7, 1, "", key), row(8, 2, "x", key))
+    assert todo.settings[key]["before"]["stored"] == {"1": "", "2": HIDDEN, "3": None}
+    old = planned(asked(secret={key: ""}), row(7, 1, "", key), row(8, 1, "hunter", key), row(9, 1, "", key))
+    assert [one["value"] for one in old.repaired] == ["", HIDDEN]

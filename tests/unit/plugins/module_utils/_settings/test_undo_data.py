@@ -1,0 +1,257 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import overrides as portal_overrides
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo, undo_data
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, Host
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError
+from tests.unit.plugins.module_utils._settings.test_apply import Fake, asked
+
+CHECK, RULES, LOCK = (
+    "security.check_password",
+    "security.password_requirements",
+    "security.login_max_attempt_before_blocking_account",
+)
+NAME = "passwords:campus"
+LONG = {"min": {"length": 12, "lowercase": 1, "uppercase": 1, "numeric": 1, "specials": 1}}
+
+
+def portal_in(folder):
+    """A portal whose table is the fake, and a memory of its own."""
+
+    class Portal:
+        state = str(folder / "state")
+        root = str(folder / "www")
+        table = Fake()
+
+        def host(self):
+            return Host(Account("chamilo"), Application(self.root), self.state, self.table.transaction, self.table.ask)
+
+        def set(self, name=NAME, **options):
+            return self.host().apply(asked(**options), check=False, section=name)
+
+        def back(self, name=NAME):
+            said = self.host().bring_back(undo_data.recall(self.state)[name].settings)
+            undo_data.forget(name, self.state)
+            return said
+
+    os.makedirs(f"{Portal.root}/config")
+    it = Portal()
+    it.table.add(1, CHECK, "false")
+    it.table.add(2, CHECK, "false")
+    it.table.add(1, RULES, "")
+    return it
+
+
+@pytest.fixture
+def portal(tmp_path):
+    return portal_in(tmp_path)
+
+
+def test_what_a_section_changed_comes_back(portal):
+    before = portal.table.rows()
+    assert portal.set(settings={CHECK: True, RULES: LONG, LOCK: 5}, lock=True).changed
+    assert portal.table.uses(CHECK, 2) == "true" and portal.table.rows() != before
+    said = portal.back()
+    assert portal.table.rows() == before
+    assert said == [
+        f"{CHECK} is 'false' again.",
+        f"{LOCK} is not set again.",
+        f"{RULES} is '' again.",
+    ]
+    assert undo_data.recall(portal.state) == {}
+
+
+def test_the_first_values_count_however_often_it_changed(portal):
+    before = portal.table.rows()
+    portal.set(settings={LOCK: 5})
+    portal.set(settings={LOCK: 3})
+    portal.set(settings={CHECK: True})
+    portal.back()
+    assert portal.table.rows() == before
+
+
+def test_what_somebody_else_changed_since_stays(portal):
+    portal.set(settings={CHECK: True, LOCK: 5}, lock=True)
+    portal.table.database.execute("UPDATE settings SET selected_value = '7' WHERE variable LIKE 'login_max%'")
+    said = portal.back()
+    assert f"{LOCK} was changed by somebody else since; it stays as it is." in said
+    assert portal.table.uses(LOCK, 1) == "7" and portal.table.uses(CHECK, 1) == "false"
+
+
+def test_two_sections_do_not_mix_and_nothing_is_kept_for_nothing(portal):
+    portal.set("brute_force:campus", settings={LOCK: 5})
+    portal.set(settings={CHECK: False})
+    assert list(undo_data.recall(portal.state)) == ["brute_force:campus"]
+    assert undo.names("brute_force", portal.state) == ["brute_force:campus"]
+    assert undo.names("brute", portal.state) == []
+    (line,) = undo.told(["brute_force:campus"], portal.state)
+    assert LOCK in line and portal.root in line
+    portal.host().apply(asked(settings={CHECK: True}), check=True, section=NAME)
+    assert len(undo_data.recall(portal.state)) == 1, "a prediction keeps nothing"
+
+
+def test_the_memory_is_root_s_alone_and_a_damaged_one_is_said(portal):
+    portal.set(settings={LOCK: 5})
+    path = f"{portal.state}/{undo_data.FILE}"
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    with open(path, "w", encoding="utf-8") as file:
+        file.write('{"x": {}}')
+    with pytest.raises(StateError, match="damaged"):
+        undo_data.recall(portal.state)
+
+
+def test_a_database_alone_cannot_be_found_again(portal):
+    host = Host(Account("chamilo"), None, portal.state, portal.table.transaction, portal.table.ask)
+    with pytest.raises(SettingsError, match="section needs chamilo_root"):
+        host.apply(asked(settings={LOCK: 5}), check=False, section=NAME)
+
+
+def test_what_was_pinned_comes_back_as_it_was(portal):
+    """Another entry that somebody made meanwhile stays."""
+    with open(f"{portal.root}/config/settings_overrides.yaml", "w", encoding="utf-8") as file:
+        file.write(
+            f"parameters:\n  settings_overrides:\n    default:\n      {CHECK}: 'false'\n    2:\n      a.b: 'c'\n"
+        )
+    host = portal.host()
+    seen = host._seen(portal.table.ask, asked(settings={CHECK: True}), host._file())
+    undo_data.remember(NAME, portal.root, seen, asked(settings={CHECK: True}), portal.state)
+    kept = undo_data.recall(portal.state)[NAME].settings
+    assert kept[CHECK].overrides == {"default": "false"}
+    portal.table.database.execute("UPDATE settings SET selected_value = 'true' WHERE variable = 'check_password'")
+    now = replace(seen, rows=[replace(row, value="true") for row in seen.rows])
+    now = replace(now, overrides={"default": {CHECK: "true"}, "2": {"a.b": "c", CHECK: "true"}})
+    plan, _said = undo_data.way_back(kept, now)
+    assert plan.overrides == {"default": {CHECK: "false"}, "2": {CHECK: None}}
+    assert [(row.id, row.value) for row in plan.update] == [(1, "false"), (2, "false")]
+
+
+def test_a_secret_that_comes_back_is_hidden(portal):
+    portal.table.add(1, "mail.mailer_dsn", "smtp://old:hunter2@b")
+    portal.set(settings={}, secret_settings={"mail.mailer_dsn": "smtp://a:hunter3@b"})
+    assert portal.back() == ["mail.mailer_dsn is hidden again."]
+    assert portal.table.uses("mail.mailer_dsn", 1) == "smtp://old:hunter2@b"
+
+
+def test_only_root_keeps_things_in_root_s_folder(portal, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 33)
+    with pytest.raises(StateError, match="run the task with become"):
+        undo_data.remember(NAME, portal.root, None, None)
+
+
+def test_a_row_that_is_gone_is_not_brought_back_and_one_of_ours_goes(portal):
+    portal.set(settings={CHECK: True}, access_url=["1", "2", "3"])
+    portal.table.database.execute("DELETE FROM settings WHERE access_url = 2")
+    portal.back()
+    rows = [(row[1], row[5]) for row in portal.table.rows() if row[2] == "check_password"]
+    assert rows == [(1, "false")]
+
+
+def pinned(portal):
+    with open(f"{portal.root}/config/settings_overrides.yaml", encoding="utf-8") as file:
+        return portal_overrides.parse(file.read(), "")
+
+
+def test_another_spelling_of_the_category_is_the_same_row(portal):
+    portal.table.database.execute("UPDATE settings SET category = 'Security'")
+    before = portal.table.rows()
+    portal.set(settings={CHECK: True}, lock=True)
+    assert portal.back() == [f"{CHECK} is 'false' again."]
+    assert portal.table.rows() == before
+
+
+@pytest.mark.parametrize("last", ["true", "false"])
+def test_of_doubles_the_value_that_counted_comes_back(portal, last):
+    other = {"true": "false", "false": "true"}[last]
+    portal.table.database.execute("DELETE FROM settings")
+    portal.table.add(1, CHECK, other)
+    portal.table.add(1, CHECK, last)
+    portal.set(settings={CHECK: other == "true"})
+    assert portal.back() == [f"{CHECK} is {last!r} again."]
+    assert portal.table.uses(CHECK, 1) == last
+
+
+def test_a_table_that_was_read_in_again_has_other_numbers(portal):
+    portal.set(settings={CHECK: True}, lock=True)
+    portal.table.database.execute("UPDATE settings SET id = id + 100")
+    assert portal.back() == [f"{CHECK} is 'false' again."]
+    assert (portal.table.uses(CHECK, 1), portal.table.uses(CHECK, 2)) == ("false", "false")
+    assert [row[8] for row in portal.table.rows() if row[2] == "check_password"] == [1, 1], "unlocked"
+
+
+def test_a_run_that_died_before_it_wrote_leaves_the_way_back(portal):
+    before = portal.table.rows()
+    portal.set(settings={LOCK: 5})
+    host, more = portal.host(), asked(settings={LOCK: 3})
+    undo_data.remember(NAME, portal.root, host._seen(portal.table.ask, more, host._file()), more, portal.state)
+    assert portal.table.uses(LOCK, 1) == "5"
+    assert portal.back() == [f"{LOCK} is not set again."]
+    assert portal.table.rows() == before
+
+
+def test_what_was_asked_for_one_portal_comes_back_there(portal):
+    before = portal.table.rows()
+    portal.set("exams", settings={CHECK: True}, access_url=["2"])
+    portal.set("exams", settings={CHECK: True}, access_url=["3"])
+    assert (portal.table.uses(CHECK, 2), portal.table.uses(CHECK, 3)) == ("true", "true")
+    assert portal.back("exams") == [f"{CHECK} of portal 2 is 'false' again.", f"{CHECK} of portal 3 is not set again."]
+    assert portal.table.rows() == before
+
+
+@pytest.mark.parametrize(("asked_for", "others"), [("1", [2, 3]), ("2", [1, 3])])
+def test_a_row_that_somebody_made_for_another_portal_stays(portal, asked_for, others):
+    portal.set(settings={CHECK: True}, access_url=[asked_for])
+    portal.table.add(3, CHECK, "true")
+    portal.table.database.execute("UPDATE settings SET selected_value = 'true' WHERE variable = 'check_password'")
+    rows = [row for row in portal.table.rows() if row[1] in others]
+    portal.back()
+    assert [row for row in portal.table.rows() if row[1] in others] == rows
+    assert portal.table.uses(CHECK, int(asked_for)) == "false"
+
+
+def test_what_somebody_changed_in_one_portal_does_not_hold_up_another(portal):
+    portal.set("exams", settings={CHECK: True}, access_url=["1", "2"])
+    sql = "UPDATE settings SET selected_value = '' WHERE variable = 'check_password' AND access_url = 1"
+    portal.table.database.execute(sql)
+    first, second = portal.back("exams")
+    assert "changed by somebody else" in first and second == f"{CHECK} of portal 2 is 'false' again."
+    assert [(row[1], row[5]) for row in portal.table.rows() if row[2] == "check_password"] == [(1, ""), (2, "false")]
+
+
+@pytest.mark.parametrize("wanted", [["2"], ["all"]])
+def test_a_memory_of_an_older_version_knows_its_portals_by_what_was_asked_for(portal, wanted):
+    before = portal.table.rows()
+    portal.set("exams", settings={CHECK: True}, access_url=wanted)
+    path = f"{portal.state}/{undo_data.FILE}"
+    with open(path, encoding="utf-8") as file:
+        known = json.load(file)
+    for name in ("portals", "earlier"):
+        del known["exams"]["settings"][CHECK][name]
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(known, file)
+    portal.back("exams")
+    assert portal.table.rows() == before
+
+
+def test_a_pin_that_was_taken_out_comes_back(portal, monkeypatch):
+    monkeypatch.setattr(Host, "_clear_cache", lambda host: None)
+    monkeypatch.setattr(Host, "_may_pin", lambda host: None)
+    path = f"{portal.root}/config/settings_overrides.yaml"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"parameters:\n  settings_overrides:\n    default:\n      {CHECK}: 'true'\n")
+    portal.set(settings={CHECK: False}, pin=False)
+    assert pinned(portal) == {}
+    assert portal.back() == [f"{CHECK} is 'true' again."]
+    assert pinned(portal) == {"default": {CHECK: "true"}}

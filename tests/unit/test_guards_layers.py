@@ -1,0 +1,55 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where each engine lies, what it may import, and how large it may become."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+UTILS = ROOT / "plugins/module_utils"
+PREFIX = "ansible_collections.chamilo.hardening.plugins.module_utils."
+# From the ground up: a package imports from those before it and from its own.
+LAYERS = (
+    *("_common", "_portal", "_transaction", "_settings", "_permissions", "_https", "_brute_force", "_uploads"),
+    *("_database", "_backups", "_updates", "_monitoring", "_audit", "_attacks", "_program"),
+)
+ENGINES = sorted(path for path in UTILS.rglob("*.py") if path.name != "__init__.py")
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The packages of engines that a file imports from, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(PREFIX):
+            yield node.module[len(PREFIX) :].split(".")[0]
+
+
+def test_every_engine_lies_in_a_package_and_every_package_has_its_layer() -> None:
+    assert {path.relative_to(UTILS).parts[0] for path in ENGINES} == set(LAYERS)
+    assert {len(path.relative_to(UTILS).parts) for path in ENGINES} == {2}
+
+
+@pytest.mark.parametrize("path", ENGINES, ids=lambda path: f"{path.parent.name}.{path.stem}")
+def test_imports_point_downward(path: Path) -> None:
+    own = LAYERS.index(path.parent.name)
+    assert [package for package in imported(path) if LAYERS.index(package) > own] == []
+
+
+@pytest.mark.parametrize("top", ["plugins", "tests", "molecule"])
+def test_what_is_imported_is_there_in_scripts_within_texts_too(top: str) -> None:
+    written = re.compile(rf"from {re.escape(PREFIX[:-1])}(?:\.([\w.]+))? import (?:\(\s*)?(\w+)")
+    missing = []
+    for path in (ROOT / top).rglob("*.py"):
+        for module, name in written.findall(path.read_text(encoding="utf-8")):
+            places = (module.replace(".", "/"), f"{module.replace('.', '/')}/{name}".lstrip("/"))
+            if not any(
+                (UTILS / f"{place}.py").exists() or (UTILS / place / "__init__.py").exists() for place in places
+            ):
+                missing.append(f"{path.relative_to(ROOT)}: {module} {name}")
+    assert missing == []
