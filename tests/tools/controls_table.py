@@ -1,4 +1,4 @@
-"""Renders meta/controls.yml into README.md, between the markers. With --check it only says whether that is done."""
+"""Renders meta/controls.yml into docs/controls.md, between the markers. With --check it only compares the two."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ sys.path[:0] = [str(ROOT / ".collections")]
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls  # noqa: E402 (needs the path above)
 
-README = ROOT / "README.md"
+PAGE = ROOT / "docs/controls.md"
 BEGIN, END = "<!-- controls:begin -->", "<!-- controls:end -->"
 
 
@@ -28,7 +28,7 @@ def attacked(control: _controls.Control) -> str:
 
 def table() -> str:
     controls = _controls.load()
-    lines = ["| control | level | what is true | made true by | attack |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| control | level | what is true | enforced by | attack |", "| --- | --- | --- | --- | --- |"]
     for section in controls.sections:
         lines.append(f"| **{section.title}** | | | | |")
         lines.extend(
@@ -38,23 +38,27 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def render(readme: str) -> str:
-    before, begin, rest = readme.partition(BEGIN)
+def render(page: str) -> str:
+    before, begin, rest = page.partition(BEGIN)
     _old, end, after = rest.partition(END)
     if not begin or not end:
-        raise SystemExit(f"README.md has no place for the table of controls: the lines {BEGIN} and {END} are missing.")
+        raise SystemExit(
+            f"docs/controls.md has no place for the table of controls: the lines {BEGIN} and {END} are missing."
+        )
     return f"{before}{BEGIN}\n{table()}\n{END}{after}"
 
 
 def main() -> int:
-    readme = README.read_text(encoding="utf-8")
-    rendered = render(readme)
-    if readme == rendered:
+    page = PAGE.read_text(encoding="utf-8")
+    rendered = render(page)
+    if page == rendered:
         return 0
     if "--check" in sys.argv[1:]:
-        print("The table of controls in README.md is not that of meta/controls.yml: run tests/tools/controls_table.py")
+        print(
+            "The table of controls in docs/controls.md is not that of meta/controls.yml: run tests/tools/controls_table.py"
+        )
         return 1
-    README.write_text(rendered, encoding="utf-8")
+    PAGE.write_text(rendered, encoding="utf-8")
     return 0
 
 

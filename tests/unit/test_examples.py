@@ -1,4 +1,4 @@
-"""Every example in the documentation: a command must parse, a variable must exist and take the value that is shown."""
+"""The documentation: its examples parse, its variables exist and take the values shown, its links lead somewhere."""
 
 from __future__ import annotations
 
@@ -140,3 +140,34 @@ def test_each_variable_that_a_page_names_exists(page: Path) -> None:
         for word, star in named
         if not (any(one.startswith(word) for one in known) if star else word in known)
     ] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub forms them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken(page: Path) -> Iterator[str]:
+    """The relative links of a page that lead to no file, or to no heading in it."""
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        place, _hash, anchor = link.partition("#")
+        target = page.parent / place if place else page
+        if not re.match(r"\w+:", link) and (not target.exists() or (anchor and anchor not in anchors(target))):
+            yield link
+
+
+@pytest.mark.parametrize("page", [*PAGES, *ROOT.glob("tests/**/README.md")], ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    assert list(broken(page)) == []
+
+
+def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "other.md").write_text("# Two words\n")
+    links = "[a](other.md) [b](other.md#two-words) [c](#here) [d](https://example.org/x) [e](gone.md)"
+    (tmp_path / "page.md").write_text(f"## Here\n{links} [f](other.md#no) [g](#no)\n")
+    assert list(broken(tmp_path / "page.md")) == ["gone.md", "other.md#no", "#no"]
+
+
+def test_the_readme_stays_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150, "what is for a few readers goes to docs/"

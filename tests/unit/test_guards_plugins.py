@@ -113,13 +113,6 @@ def test_every_module_and_role_is_in_the_reference() -> None:
     assert missing == []
 
 
-def test_links_of_the_documentation_lead_somewhere() -> None:
-    pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("roles/*/README.md")]
-    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)[)#]", page.read_text("utf-8"))]
-    assert links
-    assert [(str(page), link) for page, link in links if not (page.parent / link).exists()] == []
-
-
 class Logged(Exception):
     """A module has logged its call; its work does not begin."""
 

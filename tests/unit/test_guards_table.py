@@ -113,6 +113,6 @@ def test_every_section_has_a_role() -> None:
         assert (ROOT / "roles" / section / "meta" / "main.yml").exists(), section
 
 
-def test_the_readme_shows_the_table() -> None:
-    readme = controls_table.README.read_text(encoding="utf-8")
-    assert controls_table.render(readme) == readme, "run tests/tools/controls_table.py"
+def test_the_documentation_shows_the_table() -> None:
+    page = controls_table.PAGE.read_text(encoding="utf-8")
+    assert controls_table.render(page) == page, "run tests/tools/controls_table.py"
