@@ -23,6 +23,7 @@ from functools import partial
 from typing import IO, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import key as backups_key
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import shown as repository_shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     PASS,
     Finding,
@@ -39,6 +40,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.trac
     head,
     job_of_ours,
     names,
+    record,
     settings,
     tail,
     walk,
@@ -167,6 +169,11 @@ def _lost(look: Look, hours: float = _DAY, last: bool = False) -> str:
             return f"a restore of {site} is not finished: `chamilo-hardening status` shows where it stands"
         places = [str(known.get(name) or "") for name in ("repository", "offsite")]
         place = next(filter(None, reversed(places) if last else places), "")
+        copied = record(f"backups-{site}.json", "offsite") if last and places[1] else None
+        if copied and copied.detail != f"In {repository_shown(places[1])}.":
+            return (
+                f"none is in {repository_shown(places[1])} yet, which is configured now. Run: chamilo-hardening backup"
+            )
         if not place:
             return f"no repository is configured for {site}"
         if not os.path.exists(f"{SETTINGS}/backups-{site}.key"):

@@ -50,6 +50,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
     portals,
     remember,
     remembered,
+    shown,
     unfinished,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, records
@@ -148,12 +149,6 @@ def holder(portal: Portal) -> str:
 
 
 # ------------------------------------------------------------------------------------------------- restic
-
-
-def shown(url: str) -> str:
-    """A repository without user and password."""
-    # To the last @: a password may hold one. Also where it holds a slash, which no address may: that is no port.
-    return re.sub(r"//([^/]+@|[^/:[]+:(?!\d*/).*@)", "//", url)
 
 
 def environment() -> dict[str, str]:
@@ -995,7 +990,7 @@ def _offsite(portal: Portal, memory: dict[str, Any], url: str) -> list[str]:
                 f"The backup {pairs[-1].run} in {there.shown} has a higher number ({pairs[-1].number}) than this one "
                 f"({pair.number}), so a restore would prefer it. The next backup gets the number after it."
             )
-        memory["last"].update(offsite=True, trees=[pair.database.tree, pair.files.tree])
+        memory["last"].update(offsite=there.shown, trees=[pair.database.tree, pair.files.tree])
         near = nearby(portal)
         if near:
             note(portal, "offsite", False, near)
@@ -1007,10 +1002,13 @@ def _offsite(portal: Portal, memory: dict[str, Any], url: str) -> list[str]:
     return [f"A copy is in {there.shown}."]
 
 
+_REMOTE = re.compile(r"(?:azure|b2|gs|rclone|rest|s3|sftp|swift):")  # all else is a directory for restic
+
+
 def nearby(portal: Portal) -> str:
     """Why the off-site repository is no other place, or an empty text."""
-    if portal.offsite.startswith("/"):
-        mount = portal.offsite
+    if not _REMOTE.match(portal.offsite):
+        mount = os.path.join("/", portal.offsite.partition("local:")[2] or portal.offsite)
         while not os.path.exists(mount):
             mount = os.path.dirname(mount)
         if os.stat(mount).st_dev in (os.stat(portal.folder).st_dev, os.stat("/").st_dev):

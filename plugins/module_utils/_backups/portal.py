@@ -11,6 +11,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -189,10 +190,17 @@ def unfinished(portal: Portal) -> str:
     )
 
 
+def shown(url: str) -> str:
+    """A repository without user and password."""
+    # To the last @: a password may hold one. Also where it holds a slash, which no address may: that is no port.
+    return re.sub(r"//([^/]+@|[^/:[]+:(?!\d*/).*@)", "//", url)
+
+
 def due(portal: Portal) -> list[str]:
     """What never succeeded as things are now: the role does it at once."""
     known = records.read(f"backups-{portal.site}.json")
     last = remembered(portal)["last"]
-    reached = last.get("offsite") or not portal.offsite
+    # An older version noted that a copy was made, and not where.
+    reached = not portal.offsite or last.get("offsite") in (True, shown(portal.offsite))
     jobs = [] if known.get("database", {}).get("ok") and reached else ["backup"]
     return [*jobs, *([] if known.get("drill", {}).get("ok") else ["drill"])]

@@ -110,6 +110,9 @@ def main(arguments: Sequence[str] | None = None, version: str = "", engine: Engi
     ) as problem:
         _say(str(problem), syslog.LOG_ERR)
         return 1
+    except KeyboardInterrupt:
+        _say("Interrupted. `chamilo-hardening status` shows whether anything is left unfinished.", syslog.LOG_ERR)
+        return 130
 
 
 def _parser(version: str) -> argparse.ArgumentParser:
@@ -224,6 +227,10 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
         known = status(engine, "")
         there = ", ".join(sorted({*known["sections"], *known["settings"], *known["environment"]})) or "none"
         _say(f"Nothing of {options.section} is active here. Active: {there}.", syslog.LOG_ERR)
+        return 1
+    restoring = _restores() if options.section.partition(":")[0] == "backups" else []
+    if restoring:
+        _say(f"undo {options.section}: refused. {' '.join(restoring)} Then undo the section.", syslog.LOG_ERR)
         return 1
     for warning in renewal.warnings(names):
         _say(warning)

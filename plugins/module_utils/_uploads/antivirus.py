@@ -24,6 +24,7 @@ import os
 import socket
 import stat
 import struct
+import syslog
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -478,7 +479,11 @@ def add(commands: Any, say: Callable[..., None]) -> None:
     """The command of the host program."""
 
     def run(options: argparse.Namespace, _engine: object) -> int:
-        for line in scan(options.all):
+        lines = scan(options.all)
+        if not glob.glob(CONFIGURATION):
+            say("No portal of this host is scanned: chamilo_uploads_antivirus is not set.", syslog.LOG_ERR)
+            return 1
+        for line in lines:
             say(line)
         return 0
 

@@ -376,6 +376,18 @@ def test_of_a_repository_on_another_machine_the_date_has_to_do(host, tmp_path):
     assert [check(host.look()).status for check in CHECKS] == ["pass"] * 5
 
 
+def test_a_copy_counts_for_the_repository_that_is_configured_now(host, tmp_path):
+    host.harden(tmp_path)
+    host.configure(offsite="rest:https://user:secret@vault.test/campus")
+    entry = {"at": host.look().now - 7200, "ok": True, "detail": "In sftp:backup@old.test:/srv."}
+    (host.records / "backups-campus.json").write_text(json.dumps({"offsite": entry}))
+    finding = backups.offsite(host.look())
+    assert finding.status == "fail" and "none is in rest:https://vault.test/campus yet" in finding.evidence
+    entry["detail"] = "In rest:https://vault.test/campus."
+    (host.records / "backups-campus.json").write_text(json.dumps({"offsite": entry}))
+    assert backups.offsite(host.look()).status == "pass"
+
+
 def test_a_damaged_record_is_not_assessed(host):
     (host.records / "backups.json").write_text("{")
     with pytest.raises(Unseen, match=r"backups\.json cannot be read"):

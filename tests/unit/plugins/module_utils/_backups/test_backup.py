@@ -279,6 +279,9 @@ def test_a_repository_on_this_machine_is_not_elsewhere(
 def test_a_folder_on_the_same_disk_is_not_elsewhere(folders: Path) -> None:
     (folders / "chamilo").mkdir()
     assert "same disk" in backups_backup.nearby(portal(folders, offsite=str(folders / "copy")))
+    # For restic all but its own schemes are paths, a forgotten slash included; cron's directory is the root.
+    for offsite in ("mnt/nas", "nas", "S3:bucket", f"local:{folders}/copy"):
+        assert "same disk" in backups_backup.nearby(portal(folders, offsite=offsite)), offsite
 
 
 def test_what_links_lead_to_is_saved_too(folders: Path) -> None:

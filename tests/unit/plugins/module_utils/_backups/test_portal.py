@@ -47,3 +47,19 @@ def test_the_audit_sees_the_worst_of_all_portals(folders: Path) -> None:
     assert (entry["ok"], entry["detail"], entry["site"]) == (False, "broken", "one")
     portal.note(one, "database", True, "fine again")
     assert json.loads((folders / "state" / "backups.json").read_text())["database"]["ok"] is True
+
+
+def test_a_repository_that_no_copy_reached_is_due(folders: Path) -> None:
+    vault, other = "sftp:backup@vault.test:/srv", "rest:https://user:secret@other.test/campus"
+    for last, offsite, due in (
+        ({}, "", False),
+        ({"offsite": vault}, vault, False),
+        ({"offsite": vault}, other, True),
+        ({"offsite": "rest:https://other.test/campus"}, other, False),
+        ({"offsite": True}, other, False),  # an older version did not note where
+        ({}, other, True),
+    ):
+        one = portal.Portal("campus", "campus.test", "/x", offsite=offsite)
+        portal.note(one, "database", True, "fine")
+        portal.remember(one, {**portal.remembered(one), "last": last})
+        assert ("backup" in portal.due(one)) is due, (last, offsite)

@@ -197,6 +197,33 @@ def test_undo_of_what_is_not_there_names_what_is(desk: Desk) -> None:
     assert (code, err) == (1, "Nothing of headers is active here. Active: https:campus.\n")
 
 
+def test_undo_of_the_backups_waits_for_a_restore(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without their configuration it could neither be resumed nor abandoned."""
+    desk.harden("backups:campus")
+    monkeypatch.setattr(backups_portal, "portals", lambda: [Portal("campus", "campus.test", "/x")])
+    monkeypatch.setattr(common_files, "STATE", str(desk.root / "state"))
+    journal = desk.root / "state/backups/campus.restoring.json"
+    journal.parent.mkdir()
+    journal.write_text('{"phase": "staged", "part": "database"}')
+    code, _out, err = desk.type("undo", "backups", "--yes")
+    assert code == 1 and "undo backups: refused. The restore (database of campus.test) is not finished." in err
+    assert desk.text() == "by backups:campus"
+    journal.unlink()
+    assert desk.type("undo", "backups", "--yes")[0] == 0 and desk.text() == "old"
+
+
+def test_whoever_interrupts_a_command_gets_a_sentence(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(program_main, "status", interrupted)
+    assert desk.type("status") == (
+        130,
+        "",
+        "Interrupted. `chamilo-hardening status` shows whether anything is left unfinished.\n",
+    )
+
+
 def test_undo_that_fails_says_why(desk: Desk, log: list[str]) -> None:
     desk.harden()
     desk.reload = 1

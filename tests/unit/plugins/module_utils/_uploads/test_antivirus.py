@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import errno
 import json
@@ -663,3 +664,19 @@ def test_a_folder_that_does_not_open_is_told_and_scanned_whole_once_it_does(port
         (portal / "var/upload/c/2").write_bytes(b"good")
         assert scan() == 1
     assert scan() == 2
+
+
+def test_a_scan_on_a_host_without_one_says_so(portal, scanner, monkeypatch):
+    """Nothing found, and nothing looked at, must not look the same."""
+    heard = []
+    parser = argparse.ArgumentParser()
+    antivirus.add(parser.add_subparsers(), lambda text, *_level: heard.append(text))
+    options = parser.parse_args(["scan", "--all"])
+    monkeypatch.setattr(antivirus, "scan", lambda everything: [f"everything: {everything}"])
+    assert options.run(options, None) == 0
+    monkeypatch.setattr(antivirus, "CONFIGURATION", "/nowhere/uploads-*.json")
+    assert options.run(options, None) == 1
+    assert heard == [
+        "everything: True",
+        "No portal of this host is scanned: chamilo_uploads_antivirus is not set.",
+    ]
