@@ -54,9 +54,7 @@ def main() -> int:
     if page == rendered:
         return 0
     if "--check" in sys.argv[1:]:
-        print(
-            "The table of controls in docs/controls.md is not that of meta/controls.yml: run tests/tools/controls_table.py"
-        )
+        print("The table in docs/controls.md is not that of meta/controls.yml: run tests/tools/controls_table.py")
         return 1
     PAGE.write_text(rendered, encoding="utf-8")
     return 0
