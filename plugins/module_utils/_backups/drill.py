@@ -472,6 +472,8 @@ def _give(scratch: str) -> None:
     with contextlib.suppress(KeyError):
         raise BackupError(f"The account {pwd.getpwuid(UID).pw_name} has the number {UID}, which drills use.")
     backup.on_tree("find", scratch, "-type", "d", "-exec", "chmod", "0700", "{}", "+")
+    # Where root could read what its owner may not, as a file that is doubtful, its new owner has to.
+    backup.on_tree("chmod", "-R", "u+r", "--", scratch)
     backup.on_tree("chown", "-hR", f"{UID}:{UID}", "--", scratch)
 
 

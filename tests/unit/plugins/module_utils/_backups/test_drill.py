@@ -11,6 +11,7 @@ import http.server
 import json
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -249,6 +250,24 @@ def test_what_came_back_is_given_away_and_removed_however_deep_it_is(
     made.memory["scratch"] = str(tmp_path / "scratch")
     made._clear()
     assert not (tmp_path / "scratch").exists()
+
+
+def test_the_account_of_the_restore_test_can_read_what_nobody_but_root_could(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A class that is doubtful lacks that right for its owner, as root needs none. Who owns the copy does need it."""
+    monkeypatch.setattr(backups_drill.pwd, "getpwuid", {}.__getitem__)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    (scratch / "outside").symlink_to(tmp_path / "outside")
+    for path, mode in ((scratch / "Kernel.php", 0o244), (tmp_path / "outside", 0o200)):
+        path.write_text("<?php")
+        path.chmod(mode)
+    backups_drill._give(str(scratch))
+    become = ["setpriv", f"--reuid={backups_drill.UID}", f"--regid={backups_drill.UID}", "--clear-groups"]
+    # By the descriptor of its directory: the way there is for root alone.
+    done = subprocess.run([*become, "cat", "Kernel.php"], cwd=scratch, capture_output=True, check=False)
+    assert (done.stdout, (tmp_path / "outside").stat().st_mode & 0o777) == (b"<?php", 0o200), done.stderr
 
 
 def test_nothing_that_takes_the_place_of_a_file_holds_up_the_comparison(tmp_path: Path) -> None:
