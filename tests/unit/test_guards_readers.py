@@ -27,28 +27,27 @@ REVIEWED = {
         _monitoring/traces.py:record _monitoring/traces.py:settings _audit/backups.py:_compared
         _audit/monitoring.py:_accounts_lost _audit/monitoring.py:_nobody _audit/monitoring.py:_sign
         _audit/permissions.py:_opened _audit/uploads.py:_late _backups/backup.py:_compare_key
-        _backups/backup.py:_credentials _backups/backup.py:alone _backups/backup.py:holder
-        _backups/commands.py:_restored _backups/key.py:keep_key _backups/portal.py:journal _backups/portal.py:portals
-        _backups/portal.py:remembered _program/daily.py:_alone _database/accounts.py:_locked
-        _database/accounts.py:_remembered _backups/drill.py:_newest _settings/env_undo.py:recall _https/hsts.py:_read
-        _https/hsts.py:bound _monitoring/integrity.py:read _database/migrate.py:migrate _permissions/walk.py:_alone
-        _common/records.py:note _common/records.py:read _https/renewal.py:configurations _settings/undo_data.py:recall
-        _common/files.py:holder _common/files.py:load _common/files.py:lock _common/files.py:noted
-        _common/files.py:peek _brute_force/unlock.py:sites _updates/releases.py:step
-        _monitoring/watch.py:configuration _permissions/vouch.py:_read _permissions/vouch.py:listed
-        _permissions/vouch.py:noted _monitoring/watch.py:pulse _permissions/window.py:known
-        _permissions/window.py:sites
+        _backups/restic.py:_credentials _backups/jobs.py:alone _backups/jobs.py:holder _backups/commands.py:_restored
+        _backups/key.py:keep_key _backups/portal.py:journal _backups/portal.py:portals _backups/portal.py:remembered
+        _program/daily.py:_alone _database/accounts.py:_locked _database/accounts.py:_remembered
+        _backups/drill.py:_newest _settings/env_undo.py:recall _https/hsts.py:_read _https/hsts.py:bound
+        _monitoring/integrity.py:read _database/migrate.py:migrate _permissions/walk.py:_alone _common/records.py:note
+        _common/records.py:read _https/renewal.py:configurations _settings/undo_data.py:recall _common/files.py:holder
+        _common/files.py:load _common/files.py:lock _common/files.py:noted _common/files.py:peek
+        _brute_force/unlock.py:sites _updates/releases.py:step _monitoring/watch.py:configuration
+        _permissions/vouch.py:_read _permissions/vouch.py:listed _permissions/vouch.py:noted
+        _monitoring/watch.py:pulse _permissions/window.py:known _permissions/window.py:sites
     """,
     "the package of the release, which an administrator names": "_permissions/package.py:learn",
     "made in a directory of its own, or as another account than root": """
         _uploads/antivirus.py:_take_away _attacks/backups.py:first _attacks/backups.py:read_without_the_key
         _attacks/monitoring.py:__enter__ _attacks/permissions.py:_lays _attacks/permissions.py:_opens
-        _attacks/uploads.py:write _backups/backup.py:_put_away _backups/drill.py:_definers _backups/drill.py:_digest
-        _backups/drill.py:_fetch_dump _backups/drill.py:_in_private _backups/drill.py:_load _backups/drill.py:_server
-        _backups/drill.py:_tables _backups/drill.py:_without_tls _brute_force/filter_proof.py:write
-        _backups/restore.py:_load _backups/restore.py:_make_way _backups/restore.py:_read
-        _backups/restore.py:_write_objects _backups/restore.py:_write_triggers _backups/restore.py:stage_database
-        guide_prove.py:main
+        _attacks/uploads.py:write _backups/stray_dumps.py:_put_away _backups/drill.py:_definers
+        _backups/drill.py:_digest _backups/drill.py:_fetch_dump _backups/drill.py:_in_private _backups/drill.py:_load
+        _backups/drill.py:_server _backups/drill.py:_tables _backups/drill.py:_without_tls
+        _brute_force/filter_proof.py:write _backups/restore.py:_load _backups/restore.py:_make_way
+        _backups/restore.py:_read _backups/restore.py:_write_objects _backups/restore.py:_write_triggers
+        _backups/restore.py:stage_database guide_prove.py:main
     """,
     "configuration, packages and certificates of the host, in directories of root's": """
         _https/acme.py:_adopt _https/acme.py:self_sign _audit/https.py:_from_file _audit/https.py:_lineage

@@ -37,10 +37,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup, key
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump as backups_dump
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs, key, restic, saved_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.backup import Pair, Repository
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore import DISCREET, complaint
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
@@ -64,7 +65,7 @@ _CLONE_NEWNET, _PDEATHSIG = 0x40000000, 1
 def drill(portal: Portal, accept: bool = False) -> list[str]:
     """Try it. What is wrong is written down and told; then it is raised."""
     # One on the whole host: whatever runs as the drill's account is ended when one begins.
-    with backup.alone(replace(portal, site=_EVERY), "drill", _PATIENCE), backup.alone(portal, "drill", 600):
+    with jobs.alone(replace(portal, site=_EVERY), "drill", _PATIENCE), jobs.alone(portal, "drill", 600):
         memory = backups_portal.remembered(portal)
         began = time.time()
         attempt = _Drill(portal, memory, accept)
@@ -76,7 +77,7 @@ def drill(portal: Portal, accept: bool = False) -> list[str]:
         words = problem or " ".join(attempt.lines)
         result = {"began": began, "seconds": time.time() - began, "ok": not problem, "detail": words}
         if problem:
-            backup.failed(portal, ["drill"], "The drill failed", problem)
+            jobs.failed(portal, ["drill"], "The drill failed", problem)
             _write(portal, result)
             raise BackupError(problem)
         _write(portal, result)
@@ -116,7 +117,7 @@ class _Drill:
     def run(self) -> None:
         self._clear()
         pair = self._newest()
-        self.saved = backup.saved_root(self.portal, self.place, pair.files)
+        self.saved = saved_files.saved_root(self.portal, self.place, pair.files)
         dump_size, program, sample = self._list(pair)
         self._room(dump_size, program, sample)
         self._read()
@@ -140,7 +141,7 @@ class _Drill:
         _end_all()
         scratch = str(self.memory.pop("scratch", ""))
         if scratch and os.path.lexists(scratch):
-            backup.on_tree("rm", "-rf", "--", scratch)
+            restic.on_tree("rm", "-rf", "--", scratch)
             backups_portal.remember(self.portal, self.memory)
 
     @functools.cached_property
@@ -148,7 +149,7 @@ class _Drill:
         saved = [f"{self.saved}/{name}" for name in _BULK]
         used = [f"{self.portal.folder}/{name}" for name in _BULK]
         folders = {*saved, *used, *map(os.path.realpath, used)}
-        for link, target in backup.links(self.portal):  # some lead to another disk, and from there to the next
+        for link, target in saved_files.links(self.portal):  # some lead to another disk, and from there to the next
             if target and any(link.startswith(f"{folder}/") for folder in folders):
                 folders.add(target)
         return sorted(folders)
@@ -179,7 +180,7 @@ class _Drill:
                 "clock of this host right, then make another: chamilo-hardening backup"
             )
         hours = (time.time() - pair.at) / 3600
-        if hours > backup.LATE_HOURS:
+        if hours > jobs.LATE_HOURS:
             raise BackupError(f"The newest backup in {self.place.shown} is {hours:.0f} hours old.")
         if self.place.url == self.portal.places[0]:
             # Older versions of restic name what they saved by its first digits.
@@ -228,7 +229,7 @@ class _Drill:
     def _files(self, snapshot: str) -> Iterator[File]:
         for node in self.place.nodes(snapshot):
             if node["type"] == "file":
-                yield File(node["path"], int(node.get("size", 0)), backup.moment(node["mtime"]))
+                yield File(node["path"], int(node.get("size", 0)), restic.moment(node["mtime"]))
 
     def _room(self, dump: int, program: int, sample: Sequence[File]) -> None:
         folder = self.portal.scratch or "/var/tmp"
@@ -256,18 +257,18 @@ class _Drill:
     def _fetch_dump(self, pair: Pair, scratch: str) -> tuple[str, ...]:
         path = f"{scratch}/database.sql"
         with open(path, "xb") as stream:
-            self.place.run("dump", pair.database.id, backup.DUMP, output=stream)
-        reading = backup.Reading()
+            self.place.run("dump", pair.database.id, restic.DUMP, output=stream)
+        reading = backups_dump.Reading()
         with open(path, "rb") as stream:
             for part in iter(lambda: stream.read(1 << 20), b""):
                 reading.take(part)
-        stamp = backup.stamp(pair.run)
+        stamp = backups_dump.stamp(pair.run)
         found = reading.tail.rsplit(b"\n", 2)[-2:-1]
-        if not found or not found[0].startswith(backup.STAMP):
+        if not found or not found[0].startswith(backups_dump.STAMP):
             raise BackupError("The dump of the database in the backup was cut short: its last line is missing.")
         if not reading.tail.endswith(stamp):
             raise BackupError(
-                f"The dump in the backup is an older one, of run {found[0][len(backup.STAMP) :].decode()}."
+                f"The dump in the backup is an older one, of run {found[0][len(backups_dump.STAMP) :].decode()}."
             )
         dumped = reading.done()
         if self.last and dumped.sha256 != self.last["dump_sha256"]:
@@ -340,12 +341,12 @@ class _Drill:
             server.client(["--database", self.portal.name], stream)
         again = f"{scratch}/again.sql"
         with open(again, "xb") as output:
-            command = [backup.dumper(), *_LOCAL, f"--socket={server.socket}"]
+            command = [backups_dump.program(), *_LOCAL, f"--socket={server.socket}"]
             done = subprocess.run(
-                [*_stranger(), *command, *backup.DUMP_OPTIONS, *backup.PROGRAMS, "--", self.portal.name],
+                [*_stranger(), *command, *backups_dump.OPTIONS, *backups_dump.PROGRAMS, "--", self.portal.name],
                 stdout=output,
                 stderr=subprocess.PIPE,
-                env=backup.environment(),
+                env=restic.environment(),
                 check=False,
             )
         if done.returncode:
@@ -471,10 +472,10 @@ def _give(scratch: str) -> None:
     """The scratch folder to the drill's account. Nobody else gets into it."""
     with contextlib.suppress(KeyError):
         raise BackupError(f"The account {pwd.getpwuid(UID).pw_name} has the number {UID}, which drills use.")
-    backup.on_tree("find", scratch, "-type", "d", "-exec", "chmod", "0700", "{}", "+")
+    restic.on_tree("find", scratch, "-type", "d", "-exec", "chmod", "0700", "{}", "+")
     # Where root could read what its owner may not, as a file that is doubtful, its new owner has to.
-    backup.on_tree("chmod", "-R", "u+r", "--", scratch)
-    backup.on_tree("chown", "-hR", f"{UID}:{UID}", "--", scratch)
+    restic.on_tree("chmod", "-R", "u+r", "--", scratch)
+    restic.on_tree("chown", "-hR", f"{UID}:{UID}", "--", scratch)
 
 
 def _end_all() -> None:
@@ -508,14 +509,14 @@ class Server:
     socket: str
 
     def client(self, arguments: Sequence[str], stdin: Any = subprocess.DEVNULL) -> None:
-        program = shutil.which("mariadb", path=backup.environment()["PATH"]) or "mysql"
+        program = shutil.which("mariadb", path=restic.environment()["PATH"]) or "mysql"
         options = [*_LOCAL, f"--socket={self.socket}", "--binary-mode", DISCREET]
         done = subprocess.run(
             [*_stranger(), program, *options, "--max-allowed-packet=1G", "--default-character-set=utf8mb4", *arguments],
             stdin=stdin,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env=backup.environment(),
+            env=restic.environment(),
             check=False,
         )
         if done.returncode:
@@ -528,13 +529,13 @@ class Server:
 @contextlib.contextmanager
 def _server(scratch: str) -> Iterator[Server]:
     """Start one on an empty folder."""
-    program = shutil.which("mariadbd", path=backup.environment()["PATH"])
+    program = shutil.which("mariadbd", path=restic.environment()["PATH"])
     if program is None:
         raise BackupError("A drill needs the program of the database server: install mariadb-server-core.")
     folder, log = f"{scratch}/mysql", f"{scratch}/mysql.log"
     os.mkdir(folder, 0o700)
     os.chown(folder, UID, UID)
-    around = {**backup.environment(), "TMPDIR": scratch, "HOME": scratch}
+    around = {**restic.environment(), "TMPDIR": scratch, "HOME": scratch}
     options = ["--no-defaults", f"--datadir={folder}", "--innodb-log-file-size=16M"]
     made = subprocess.run(
         [*_stranger(), "mariadb-install-db", *options, "--auth-root-authentication-method=normal", "--skip-test-db"],
@@ -613,7 +614,7 @@ def _in_private(portal: Portal, root: str, database: str) -> str:
     if libc.unshare(_CLONE_NEWNET):
         raise BackupError(f"no private network could be made: {os.strerror(ctypes.get_errno())}")
     _loopback()
-    program = shutil.which(f"php{portal.php}", path=backup.environment()["PATH"]) or "php"
+    program = shutil.which(f"php{portal.php}", path=restic.environment()["PATH"]) or "php"
     settings = {
         "variables_order": "EGPCS",  # the environment below wins over .env only through $_ENV
         "pdo_mysql.default_socket": database,
@@ -634,7 +635,7 @@ def _in_private(portal: Portal, root: str, database: str) -> str:
         stderr=output,
         start_new_session=True,  # what comes out of a backup could type into the terminal of the one who asked
         env={
-            **backup.environment(),
+            **restic.environment(),
             "HOME": os.path.dirname(database),
             "TMPDIR": os.path.dirname(database),
             "DATABASE_HOST": "localhost",

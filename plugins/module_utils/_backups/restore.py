@@ -33,9 +33,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import IO, Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump as backups_dump
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs, restic, saved_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.backup import Pair, Repository
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import (
     ABANDONING,
     CHANGING,
@@ -45,6 +45,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
     Portal,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import journal_path as _journal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import records as common_records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
@@ -88,7 +89,7 @@ _RIGHTS = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
 
 def restore(portal: Portal, part: str, path: str = "", run: str = "", source: str = "") -> list[str]:
     """Bring a part back. ``run``: how the name of a backup begins, else the newest; ``source``: local, offsite."""
-    with backup.alone(portal, "restore", 60):
+    with jobs.alone(portal, "restore", 60):
         _refuse_less(portal, part)
         begun = backups_portal.journal(portal)
         lines = finish(portal)
@@ -169,7 +170,7 @@ class _Work:
         self.place = place
         self.pair = pair
         self.root = portal.folder
-        self.saved = backup.saved_root(portal, place, pair.files)
+        self.saved = saved_files.saved_root(portal, place, pair.files)
         self.staging = _staging(portal, part != "database")
         self.kept = _kept(self.staging)
         self.left: list[str] = []  # what did not come back, or could not be kept
@@ -296,12 +297,12 @@ class _Work:
             )
         path = f"{self.staging}/database.sql"
         with open(path, "xb") as output:
-            self.place.run("dump", self.pair.database.id, backup.DUMP, output=output)
-        reading = backup.Reading()
+            self.place.run("dump", self.pair.database.id, restic.DUMP, output=output)
+        reading = backups_dump.Reading()
         with open(path, "rb") as stream:
             for part in iter(lambda: stream.read(1 << 20), b""):
                 reading.take(part)
-        if not reading.tail.endswith(backup.stamp(self.pair.run)):
+        if not reading.tail.endswith(backups_dump.stamp(self.pair.run)):
             raise BackupError("The dump in the backup is not whole, or of another run. Nothing was changed.")
         new = _restoring(self.portal)
         _sql(self.portal, f"CREATE DATABASE {_quoted(new)} CHARACTER SET utf8mb4")
@@ -339,7 +340,7 @@ class _Work:
 
     def _occupied(self, saved: str, size: int) -> int:
         """What a file will occupy: where it is still in use as it was, and sparse, less than its size."""
-        if size > _SPARSE and backup.restores_sparse():
+        if size > _SPARSE and restic.restores_sparse():
             with contextlib.suppress(OSError):
                 used = os.lstat(self.root + saved.removeprefix(self.saved))
                 if stat.S_ISREG(used.st_mode) and used.st_size == size:
@@ -349,7 +350,7 @@ class _Work:
     def _holes(self) -> None:
         """Report which files came back sparse, or no longer are."""
         listed = ["find", self.staging, "-type", "f", "-size", f"+{_SPARSE // 1024}k", "-printf", "%b %s %P\\0"]
-        told = subprocess.run(listed, stdout=subprocess.PIPE, env=backup.environment(), check=False).stdout
+        told = subprocess.run(listed, stdout=subprocess.PIPE, env=restic.environment(), check=False).stdout
         kept, lost = [], []
         for blocks, size, name in (line.split(b" ", 2) for line in told.split(b"\0") if line):
             path = ascii(f"/{os.fsdecode(name)}")[1:-1]
@@ -473,7 +474,7 @@ def _rehearse(swaps: Sequence[Sequence[Any]]) -> None:
 
 def abandon(portal: Portal) -> list[str]:
     """Roll back a restore that was interrupted: tables and files are as they were before it."""
-    with backup.alone(portal, "restore", 60):
+    with jobs.alone(portal, "restore", 60):
         journal = backups_portal.journal(portal)
         if not journal:
             raise BackupError(f"No restore of {portal.domain} is unfinished. Nothing was changed.")
@@ -799,7 +800,7 @@ def _discard(portal: Portal, staging: str) -> None:
     """Remove what was fetched."""
     if os.path.lexists(staging):
         os.close(_open_roots_alone(os.path.dirname(staging)))
-        backup.on_tree("rm", "-rf", "--", staging)
+        restic.on_tree("rm", "-rf", "--", staging)
     if _may_restore(portal):
         _sql(portal, f"DROP DATABASE IF EXISTS {_quoted(_restoring(portal))}")
 
@@ -893,7 +894,7 @@ def _server(portal: Portal) -> list[str]:
 
 def _sql(portal: Portal, sql: str, database: str = "", source: IO[bytes] | None = None) -> str:
     """Statements go through the input: no password is in the process list."""
-    program = shutil.which("mariadb", path=backup.environment()["PATH"]) or "mysql"
+    program = shutil.which("mariadb", path=restic.environment()["PATH"]) or "mysql"
     options = [DISCREET, "--binary-mode", "--batch", "--skip-column-names", "--max-allowed-packet=1G"]
     options += ["--default-character-set=utf8mb4", *([f"--database={database}"] if database else [])]
     with tempfile.TemporaryFile() as statements:
@@ -904,11 +905,11 @@ def _sql(portal: Portal, sql: str, database: str = "", source: IO[bytes] | None 
 
 def _asked(command: Sequence[str], source: IO[bytes] | int, output: IO[bytes] | int = subprocess.PIPE) -> bytes:
     done = subprocess.run(
-        [*backup.LEASH, *command],
+        [*restic.LEASH, *command],
         stdin=source,
         stdout=output,
         stderr=subprocess.PIPE,
-        env=backup.environment(),
+        env=restic.environment(),
         check=False,
     )
     if done.returncode:
@@ -982,7 +983,13 @@ def _write_triggers(portal: Portal, database: str, path: str, *more: str) -> Non
 
 
 def _no_data(portal: Portal) -> list[str]:
-    return [backup.dumper(), *_server(portal), "--default-character-set=utf8mb4", "--single-transaction", "--no-data"]
+    return [
+        backups_dump.program(),
+        *_server(portal),
+        "--default-character-set=utf8mb4",
+        "--single-transaction",
+        "--no-data",
+    ]
 
 
 def _load(portal: Portal, database: str, path: str) -> None:

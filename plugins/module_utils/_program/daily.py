@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import renewal
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily as monitoring_daily
@@ -40,7 +40,7 @@ def _figures(site: str, look: Look) -> str:
 STEPS: tuple[Step, ...] = (
     ("https", renewal.daily),
     ("updates", releases.step),
-    ("backups", backup.late),
+    ("backups", jobs.late),
     ("uploads", antivirus.late),
     ("monitoring", partial(monitoring_daily.step, _figures)),
 )

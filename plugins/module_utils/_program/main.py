@@ -20,6 +20,7 @@ from typing import Any, TextIO
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup as backups_backup
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import commands as backups_commands
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import unlock as brute_force_unlock
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert as common_alert
@@ -534,7 +535,7 @@ def _restores() -> list[str]:
     found = []
     try:
         for portal in backups_portal.portals():
-            running = backups_backup.holder(portal)
+            running = jobs.holder(portal)
             if running.startswith("restore "):
                 found.append(f"Of {portal.domain}, still going on: {running}.")
             else:

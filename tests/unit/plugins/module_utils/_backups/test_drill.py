@@ -22,11 +22,11 @@ from typing import Any, cast
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup, key
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import drill as backups_drill
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs, key, restic
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.backup import Pair, Snapshot
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Snapshot
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 
 KEY = "a key"
@@ -51,7 +51,7 @@ def attempt(portal: Portal, *pairs: Pair, identity: str = "known") -> backups_dr
     memory = {"repositories": {"rest:http://store/x": "known"}, "last": last, "good": {}}
     made = backups_drill._Drill(portal, memory, False)
 
-    class Place(backup.Repository):
+    class Place(restic.Repository):
         def identity(self) -> str:
             return identity
 
@@ -211,7 +211,7 @@ def test_a_failure_is_told_where_the_disk_is_full(portal: Portal, monkeypatch: p
         raise OSError(28, "No space left on device")
 
     told: list[str] = []
-    monkeypatch.setattr(backup, "tell", lambda _portal, title, _text: told.append(title))
+    monkeypatch.setattr(jobs, "tell", lambda _portal, title, _text: told.append(title))
     monkeypatch.setattr(backups_drill._Drill, "run", full)
     monkeypatch.setattr(files, "replace_file", full)
     with pytest.raises(OSError, match="No space"):
@@ -224,7 +224,7 @@ def test_whatever_breaks_a_drill_is_told(portal: Portal, monkeypatch: pytest.Mon
         raise RecursionError
 
     told: list[str] = []
-    monkeypatch.setattr(backup, "tell", lambda _portal, _title, text: told.append(text))
+    monkeypatch.setattr(jobs, "tell", lambda _portal, _title, text: told.append(text))
     monkeypatch.setattr(backups_drill._Drill, "run", broken)
     with pytest.raises(BackupError, match="RecursionError"):
         backups_drill.drill(portal)
@@ -359,7 +359,7 @@ def test_uploads_on_another_disk_are_only_sampled(tmp_path: Path, monkeypatch: p
         [f"{tmp_path}/disk/film", f"{tmp_path}/larger/film"],
     )
     ran: list[tuple[str, ...]] = []
-    monkeypatch.setattr(backup.Repository, "fetch", lambda _self, *words: ran.append(words))
+    monkeypatch.setattr(restic.Repository, "fetch", lambda _self, *words: ran.append(words))
     made._fetch_files(pair(), str(tmp_path / "scratch"), [])
     assert {f"--exclude={tmp_path}/{name}/*" for name in ("disk", "larger")} < set(ran[0])
 
@@ -458,7 +458,7 @@ def test_a_drill_does_not_end_that_of_another_portal(portal: Portal, monkeypatch
     def run(attempt: backups_drill._Drill) -> None:
         ran.append(attempt.portal.site)
         if attempt.portal.site == "campus":
-            with pytest.raises(backup.Busy, match="drill"):
+            with pytest.raises(jobs.Busy, match="drill"):
                 backups_drill.drill(replace(portal, site="shop"))
 
     monkeypatch.setattr(backups_drill, "_PATIENCE", 0)
@@ -488,7 +488,7 @@ class Listed:
 def listed(portal: Portal, nodes: list[dict[str, Any]], size: int = 0) -> tuple[backups_drill._Drill, Listed]:
     """A drill on such a repository, and that."""
     made, place = attempt(portal), Listed(nodes, size)
-    made.place = cast(backup.Repository, place)
+    made.place = cast(restic.Repository, place)
     return made, place
 
 

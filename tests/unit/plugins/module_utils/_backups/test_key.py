@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup, portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup, jobs, portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import key as backups_key
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.key import Kept, fingerprint, keep_key
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError
@@ -60,7 +60,7 @@ def test_a_key_that_is_gone_is_brought_back_and_no_other_takes_its_place(path: P
     if left is not None:  # such as by a disk that was full
         path.write_text(left)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(backup, "tell", lambda *_arguments: None)
+            patch.setattr(jobs, "tell", lambda *_arguments: None)
             backup._compare_key(portal.Portal("campus", "campus", ""))
     for given, check in (("", False), ("another one", False), ("", True)):
         with pytest.raises(BackupError) as told:

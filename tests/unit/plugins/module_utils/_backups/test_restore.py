@@ -18,10 +18,11 @@ from typing import IO, Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump, restic
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore as backups_restore
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.backup import Pair, Repository, Snapshot
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository, Snapshot
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 
 
@@ -182,7 +183,7 @@ def test_sparse_files_are_reported_and_need_no_room_for_their_holes(
     for path in (used, fetched):
         with open(path, "wb") as stream:
             stream.truncate(1 << 40)
-    monkeypatch.setattr(backups_restore.backup, "restores_sparse", lambda: True)
+    monkeypatch.setattr(restic, "restores_sparse", lambda: True)
     nodes = [{"path": str(used), "size": 1 << 40}]
     monkeypatch.setattr(made, "place", SimpleNamespace(nodes=lambda _snapshot: nodes))
     made._room(True)
@@ -196,7 +197,7 @@ def test_sparse_files_are_reported_and_need_no_room_for_their_holes(
     made._holes()
     (line,) = made.left
     assert line.startswith("Sparse files came back without their holes") and line.endswith(f"{used}.")
-    monkeypatch.setattr(backups_restore.backup, "restores_sparse", lambda: False)
+    monkeypatch.setattr(restic, "restores_sparse", lambda: False)
     with pytest.raises(BackupError, match="MB free, the restore needs"):
         made._room(True)
 
@@ -652,7 +653,7 @@ def test_what_goes_and_cannot_be_written_down_hinders_no_restore(
 
     monkeypatch.setattr(backups_restore, "_asked", asked)
     monkeypatch.setattr(backups_restore, "_rows", lambda *_words: ["active"])
-    monkeypatch.setattr(backups_restore.backup, "dumper", lambda: "mariadb-dump")
+    monkeypatch.setattr(dump, "program", lambda: "mariadb-dump")
     made._keep_objects()
     assert len(made.left) == 2 and all("(1356)" in line for line in made.left)
     assert Path(made.staging, "views-and-programs.sql").read_text() == "CREATE VIEW good"
@@ -748,7 +749,7 @@ def test_a_portal_behind_a_link_comes_back_to_where_the_link_leads_now(
             Path(f"{staging}{saved}/var/lesson").write_text("as it was")
             return False
 
-    half = Snapshot("f1", "tree", 0, "run", (saved, backups_restore.backup.path_of("campus")))
+    half = Snapshot("f1", "tree", 0, "run", (saved, backups_portal.path_of("campus")))
     made = backups_restore._Work(there, Place(), Pair("run", half, half))  # type: ignore[arg-type]  # all it is asked for
     made.clear()
     if part in ("host", "files"):
@@ -848,7 +849,7 @@ def test_a_machine_that_knew_nothing_goes_on_with_the_address_it_was_given(
     monkeypatch.setattr(backups_restore.Repository, "run", lambda *_words: (saved, ""))
     begun = backups_restore.begin("campus", "/mnt/usb")
     assert begun.places == ("/mnt/usb",)
-    assert backups_restore.backup.portals() == [begun]
+    assert backups_portal.portals() == [begun]
 
 
 def test_what_a_link_leads_to_stays_and_comes_back_by_itself(portal: Portal, tmp_path: Path) -> None:
@@ -861,7 +862,7 @@ def test_what_a_link_leads_to_stays_and_comes_back_by_itself(portal: Portal, tmp
             os.makedirs(f"{staging}{data}")
             return False
 
-    half = Snapshot("f1", "tree", 0, "run", (portal.folder, str(data), backups_restore.backup.path_of("campus")))
+    half = Snapshot("f1", "tree", 0, "run", (portal.folder, str(data), backups_portal.path_of("campus")))
     made = backups_restore._Work(portal, Place(), Pair("run", half, half))  # type: ignore[arg-type]  # all it is asked for here
     (line,) = made.elsewhere()
     assert line.startswith(f"A link leads to {data}, which is not there.")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
@@ -139,7 +139,7 @@ def test_status_shows_a_restore_that_is_not_finished(desk: Desk, monkeypatch: py
     portal = Portal("campus", "campus.test", "/x")
     monkeypatch.setattr(backups_portal, "portals", lambda: [portal])
     monkeypatch.setattr(common_files, "STATE", str(desk.root / "state"))
-    with backup.alone(portal, "restore"):
+    with jobs.alone(portal, "restore"):
         assert "RESTORE: Of campus.test, still going on: restore (process " in desk.type("status")[1]
     (desk.root / "state" / "backups" / "campus.restoring.json").write_text('{"phase": "staged", "part": "database"}')
     assert "RESTORE: The restore (database of campus.test) is not finished." in desk.type("status")[1]

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dumps
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump_detection
 
 DUMP = b"-- MariaDB dump 10.19\n" + b"x" * 5000
 PACKERS = [gzip.compress, bz2.compress, lzma.compress]
@@ -53,18 +53,18 @@ class Endless(io.BytesIO):
 
 
 def holds(content: bytes) -> bool:
-    return dumps.holds_data(io.BytesIO(content))
+    return dump_detection.holds_data(io.BytesIO(content))
 
 
 @pytest.mark.parametrize("pack", PACKERS)
 def test_a_packed_dump_is_known_and_no_end_is_waited_for(pack: Callable[[bytes], bytes]) -> None:
     assert holds(pack(DUMP))
-    assert not dumps.holds_data(Endless(pack(b"")))
-    assert not dumps.holds_data(Endless(pack(bytes(1 << 24))))
+    assert not dump_detection.holds_data(Endless(pack(b"")))
+    assert not dump_detection.holds_data(Endless(pack(bytes(1 << 24))))
     assert holds(pack(tarred(readme=b"x" * 100_000, sql=DUMP)))
     assert holds(zipped(**{"all.sql.packed": pack(DUMP)}))
     assert not holds(pack(tarred(readme=b"x" * 100_000)))
-    assert not dumps.holds_data(Endless(tarred(readme=b"x")[:1024]))
+    assert not dump_detection.holds_data(Endless(tarred(readme=b"x")[:1024]))
 
 
 @pytest.mark.parametrize("archive", [zipped, tarred])

@@ -1,0 +1,117 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""What backup, drill and restore of a portal have in common: one at a time, and what goes wrong is reported."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Sequence
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import (
+    BackupError,
+    Portal,
+    note,
+    portals,
+    unfinished,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, records
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+
+LATE_HOURS, LATE_DRILL_DAYS = 26, 8
+_NAMED = 5
+
+
+class Busy(BackupError):
+    """Another backup, drill or restore of this portal is going on."""
+
+
+def tell(portal: Portal, title: str, text: str, again: bool = False) -> None:
+    """Tell somebody. That nobody could be told must not hide what was to be told: it is added."""
+    try:
+        alert.tell("backups", f"{title} ({portal.domain})", text, again=again)
+    except alert.AlertError as problem:
+        raise BackupError(f"{text} {problem}") from problem
+
+
+def first_of(names: Sequence[str]) -> str:
+    """Names for a message; of many the first ones."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
+
+
+def failed(portal: Portal, names: Sequence[str], title: str, problem: str) -> None:
+    """Tell it and write it down. Told first: on a full disk nothing can be written."""
+    try:
+        tell(portal, title, problem)
+    finally:
+        for name in names:
+            note(portal, name, False, problem)
+
+
+@contextlib.contextmanager
+def alone(portal: Portal, who: str, wait: float = 0) -> Iterator[None]:
+    """One at a time for each portal. The kernel lets go of the lock when its holder dies."""
+    path = os.path.join(common_files.STATE, "backups", f"{portal.site}.lock")
+    os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        end = time.monotonic() + wait
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as problem:
+                if time.monotonic() >= end:
+                    holder = os.pread(handle, 200, 0).decode(errors="replace").strip()
+                    raise Busy(f"A {holder or 'backup'} of {portal.domain} is still going on.") from problem
+                time.sleep(0.5)
+        with contextlib.suppress(OSError):  # only words: a full disk must be told further on, not end here
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{who} (process {os.getpid()}, since {common_files.now()})".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def holder(portal: Portal) -> str:
+    """Which job of this portal is going on, or an empty text."""
+    try:
+        handle = os.open(os.path.join(common_files.STATE, "backups", f"{portal.site}.lock"), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return ""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(handle, 200, 0).decode(errors="replace").strip() or "an unknown process"
+    finally:
+        os.close(handle)
+    return ""
+
+
+def late() -> list[str]:
+    """A step of the daily work: a backup or drill that did not even start tells nobody by itself."""
+    lines = []
+    for portal in portals():
+        known = records.read(f"backups-{portal.site}.json")
+        drills = [("drill", "drill", LATE_DRILL_DAYS * 24)] if portal.drills else []
+        for name, what, hours in (("database", "backup", LATE_HOURS), *drills):
+            age = (time.time() - float(known.get(name, {}).get("at", 0))) / 3600
+            if not -1 < age <= hours:
+                since = f"for {age:.0f} hours" if name in known else "ever"
+                if age < 0:  # the clock was wrong then
+                    since = "that is known: the last one is dated in the future. Check the clock"
+                words = f"There was no {what} of {portal.domain} {since}. Look at: journalctl -t chamilo-hardening"
+                tell(portal, f"The {what} is late", words)
+                lines.append(words)
+        restoring = unfinished(portal)
+        if restoring and not holder(portal):
+            tell(portal, "A restore is not finished", restoring)
+            lines.append(restoring)
+    return lines or ["Backups and drills are in time."]

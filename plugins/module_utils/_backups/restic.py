@@ -1,0 +1,273 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""Repositories of restic, and the snapshots in them.
+
+A backup is a pair of snapshots, of the database and of the files, with the tag of one run.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import (
+    BackupError,
+    Portal,
+    remember,
+    shown,
+)
+
+CACHE = "/var/cache/chamilo-hardening/restic"
+TAG = "chamilo-hardening"
+DUMP = "/database.sql"  # its path in the snapshot
+AHEAD = 3600.0  # seconds a date may be ahead of the clock; beyond, one of the two is wrong
+_PATIENCE = 60.0  # seconds, for a repository to answer
+# We may be killed: none of these may go on without us, or a dump that was cut off would look whole.
+LEASH = ("setpriv", "--pdeathsig", "KILL", "--")
+GENTLE = (*LEASH, "nice", "-n", "19", "ionice", "-t", "-c", "2", "-n", "7")
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def environment() -> dict[str, str]:
+    return {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"}
+
+
+def on_tree(*command: str) -> None:
+    """Have a program do something to a whole tree: the web user's folders may be deeper than Python's ways stand."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(), check=False)
+    if done.returncode:
+        raise BackupError(f"{command[0]} failed: {done.stderr.decode(errors='replace').strip()[-300:]}")
+
+
+class Repository:
+    """One repository, spoken to through restic. Addresses and keys go through its environment, never its arguments."""
+
+    def __init__(self, portal: Portal, url: str) -> None:
+        self.portal = portal
+        self.url = url
+        self.shown = shown(url)
+
+    def environment(self, source: Repository | None = None) -> dict[str, str]:
+        known = {
+            **environment(),
+            **_credentials(self.portal),
+            "RESTIC_REPOSITORY": self.url,
+            "RESTIC_PASSWORD_FILE": self.portal.key_file,
+            "RESTIC_CACHE_DIR": CACHE,
+            "RESTIC_PROGRESS_FPS": "0.01",
+        }
+        if source:
+            known |= {"RESTIC_FROM_REPOSITORY": source.url, "RESTIC_FROM_PASSWORD_FILE": self.portal.key_file}
+        return known
+
+    def run(
+        self,
+        *arguments: str,
+        source: Repository | None = None,
+        accepted: Sequence[int] = (0,),
+        seconds: float | None = None,
+        output: IO[bytes] | None = None,
+    ) -> tuple[str, str]:
+        """What it prints, and what it complains of."""
+        os.makedirs(CACHE, 0o700, exist_ok=True)
+        try:
+            done = subprocess.run(
+                [*GENTLE, program(), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output or subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=self.environment(source),
+                timeout=seconds,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as problem:
+            raise BackupError(
+                f"{self.shown} gave no answer to restic {arguments[0]} in {seconds:g} seconds."
+            ) from problem
+        complaint = done.stderr.decode(errors="replace").strip()
+        if done.returncode not in accepted:
+            raise self.failed(arguments[0], done.returncode, complaint)
+        return (done.stdout or b"").decode(errors="replace"), complaint
+
+    def failed(self, doing: str, code: int, complaint: str) -> BackupError:
+        words = " ".join(complaint.replace(self.url, self.shown).split())[-600:]
+        if "parsing repository location failed" in complaint:  # restic's words for it hold the password
+            words = "this is no address. In a password, write what is neither letter nor digit as %2F for a slash."
+        problem = BackupError(f"restic {doing} on {self.shown} failed ({code}): {words or 'no words'}")
+        problem.complaint = complaint
+        return problem
+
+    def identity(self) -> str:
+        """Its number. restic itself would go on trying for a quarter of an hour where nobody answers."""
+        told, _complaint = self.run("cat", "config", seconds=_PATIENCE)
+        return str(json.loads(told)["id"])
+
+    def reached(self, memory: Mapping[str, Any]) -> None:
+        """Whether it answers, and is the one that is known."""
+        identity = self.identity()
+        if identity != memory["repositories"].get(self.shown, identity):
+            raise BackupError(f"{self.shown} is another repository than the one this host sent its backups to.")
+
+    def prepare(self, memory: dict[str, Any], source: Repository | None = None) -> None:
+        """Know the repository, or make it where none is. One that was there before is never made anew."""
+        if self.shown in memory["repositories"]:
+            return
+        try:
+            identity = self.identity()
+        except BackupError as absent:
+            if "wrong password" in str(absent):
+                raise
+            if self.url.startswith("/"):
+                os.makedirs(self.url, 0o700, exist_ok=True)
+            alike = ("--copy-chunker-params",) if source else ()
+            try:
+                # Where a repository is after all, or nobody answers, this fails and changes nothing.
+                self.run("init", *alike, source=source, seconds=300)
+            except BackupError as problem:
+                raise BackupError(f"{absent} {problem}") from problem
+            identity = self.identity()
+        memory["repositories"][self.shown] = identity
+        remember(self.portal, memory)
+
+    def unlock(self) -> None:
+        """Remove locks whose owner is gone, as a run leaves them that was killed."""
+        self.run("unlock", seconds=300)
+
+    def nodes(self, snapshot: str) -> Iterator[dict[str, Any]]:
+        """What lies in a snapshot, one after the other: there may be a million."""
+        with tempfile.TemporaryFile() as listed:
+            self.run("ls", "--json", snapshot, output=listed)
+            listed.seek(0)
+            for line in listed:
+                node = json.loads(line)
+                if "path" in node and "type" in node:
+                    yield node
+
+    def fetch(self, snapshot: str, folder: str, *arguments: str) -> bool:
+        """Bring files back to a folder. Whether some stayed away because their paths are too long there.
+
+        The web user may lay such ones: they are no reason to bring back nothing.
+        """
+        sparse = ("--sparse",) if restores_sparse() else ()
+        try:
+            self.run("restore", snapshot, "--target", folder, *sparse, *arguments)
+        except BackupError as problem:
+            *errors, end = re.split(
+                r"^(?=ignoring error for |Fatal: There were )", problem.complaint, flags=re.MULTILINE
+            )
+            errors = [error.rstrip("\n") for error in errors if error]
+            if end == f"Fatal: There were {len(errors)} errors" and errors:
+                if all(error.endswith(": file name too long") for error in errors):
+                    return True
+            raise
+        return False
+
+    def pairs(self) -> list[Pair]:
+        """All complete pairs of this portal, the first run first."""
+        told, _complaint = self.run("snapshots", "--json", "--host", self.portal.site, "--tag", TAG, seconds=600)
+        return paired(json.loads(told) or [])
+
+
+def program() -> str:
+    program = shutil.which("restic", path=PATH)
+    if program is None:
+        raise BackupError("restic is not installed on this host.")
+    return program
+
+
+@functools.cache
+def restores_sparse() -> bool:
+    """Whether this version brings files back with their holes: 0.15 and later."""
+    known = subprocess.run([program(), "restore", "--help"], stdout=subprocess.PIPE, env=environment(), check=False)
+    return b"--sparse" in known.stdout
+
+
+def _credentials(portal: Portal) -> dict[str, str]:
+    """What restic needs to get into the repository, as the role wrote it: NAME=value lines."""
+    try:
+        with open(portal.credentials_file, encoding="utf-8") as stream:
+            return dict(line.rstrip("\n").split("=", 1) for line in stream if "=" in line)
+    except FileNotFoundError:
+        return {}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    id: str
+    tree: str
+    at: float
+    run: str
+    paths: tuple[str, ...]
+    number: int = 0  # of its run; runs from before they were numbered have none
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A database and the files around it, of one run."""
+
+    run: str
+    database: Snapshot
+    files: Snapshot
+
+    @property
+    def at(self) -> float:
+        return self.database.at
+
+    @property
+    def number(self) -> int:
+        return self.database.number
+
+    @property
+    def ahead(self) -> bool:
+        """Whether its date is still to come: the clock was wrong then, or is now."""
+        return self.at > time.time() + AHEAD
+
+
+def paired(entries: Sequence[Mapping[str, Any]]) -> list[Pair]:
+    runs: dict[str, dict[bool, Snapshot]] = {}
+    for snapshot in snapshots(entries):
+        runs.setdefault(snapshot.run, {})[snapshot.paths == (DUMP,)] = snapshot
+    pairs = [Pair(run, both[True], both[False]) for run, both in runs.items() if len(both) == 2]
+    return sorted(pairs, key=lambda pair: (pair.number, pair.at))
+
+
+def snapshots(entries: Sequence[Mapping[str, Any]]) -> Iterator[Snapshot]:
+    for entry in entries:
+        tags = dict(tag.split("=", 1) for tag in entry.get("tags") or () if "=" in tag)
+        run, number = tags.get("run", ""), tags.get("number", "")
+        if run:
+            at = moment(entry["time"])
+            number = int(number) if re.fullmatch(r"[0-9]{1,15}", number) else 0
+            yield Snapshot(entry["id"], entry["tree"], at, run, tuple(entry["paths"]), number)
+
+
+def moment(text: str) -> float:
+    """restic's time, whose nanoseconds older Pythons do not read."""
+    return datetime.datetime.fromisoformat(re.sub(r"\.\d+", "", text).replace("Z", "+00:00")).timestamp()
+
+
+def said(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return " ".join(stream.read().decode(errors="replace").split())[-600:]
+
+
+def summary(text: str) -> dict[str, Any]:
+    for line in reversed(text.splitlines()):
+        if '"summary"' in line:
+            found: dict[str, Any] = json.loads(line)
+            return found
+    raise BackupError("restic did not say what it saved.")

@@ -1,0 +1,162 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""The files of a portal that a backup saves: its directory, and what trusted links in it lead to."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import re
+import stat
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restic
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal, path_of
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Repository, Snapshot
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import DIRECTORY
+
+
+def saved_root(portal: Portal, place: Repository, files: Snapshot) -> str:
+    """Where the portal lay when it was saved. A link may lead to another folder since, as to that of a new release."""
+    known = [path for path in files.paths if path != path_of(portal.site)]
+    if portal.folder in known or not known:
+        return portal.folder
+    if len(known) == 1:
+        return known[0]
+    marks = {f"{path}/{name}": path for path in known for name in ("bin/console", "var")}
+    found = [marks[node["path"]] for node in place.nodes(files.id) if node["path"] in marks]
+    roots = [path for path in known if found.count(path) == 2]
+    if len(roots) == 1:
+        return roots[0]
+    raise BackupError(
+        f"Which of these in snapshot {files.id} is the portal's folder cannot be told: {', '.join(known)}."
+    )
+
+
+# Below the portal's folder. No links are looked for there: it comes from elsewhere, or is not saved.
+_MADE_ANEW = ("var/cache", "vendor", "node_modules", ".git")
+_OF_THE_KERNEL = ("/proc/", "/sys/", "/dev/")
+# Directories of the host's own; those that hold many things are whole, what is in them may be the portal's.
+_OF_THE_HOST = re.compile(
+    r"/(?:(?:bin|boot|etc|lib\w*|root|run|sbin|usr)(?:/|$)|(?:home(?:/[^/]+)?|media|mnt|opt|srv|tmp)?$"
+    r"|var(?:/(?:backups|cache|crash|lib|local|lock|log|mail|opt|run|spool|tmp|www))?$"
+    r"|var/(?:backups|cache|crash|lib|lock|log|mail|run|spool)/)"
+)
+_NAMED = 5  # links
+_ANYTHING = os.O_PATH | os.O_CLOEXEC  # also a FIFO, which then does not make us wait
+
+
+def contents(portal: Portal) -> list[str]:
+    """What is saved: the portal's folder, what links inside it lead to, and how it is backed up."""
+    linked = {target for _link, target in links(portal) if target}
+    # What lies in one of these is not named again: restic knows by the paths which snapshot came before.
+    found = {path for path in linked if linked.isdisjoint(map(str, PurePosixPath(path).parents))} | {portal.folder}
+    if os.path.exists(path_of(portal.site)):
+        found.add(path_of(portal.site))
+    return sorted(found)
+
+
+def strange_links(portal: Portal) -> list[str]:
+    """Why what a link leads to is not saved; of many the first ones, so that they hide nothing else."""
+    strange = [ascii(link)[1:-1] for link, target in links(portal) if not target]
+    lines = [
+        f"{link} is not followed: {portal.web_user} could have laid it, or moved it there, and its target is not "
+        f"the portal's own. If it is right, give the target to {portal.web_user}, or link and directory to root "
+        "(chown -h)."
+        for link in strange[:_NAMED]
+    ]
+    return lines + ([f"The same goes for {len(strange) - _NAMED} more links."] if len(strange) > _NAMED else [])
+
+
+def links(portal: Portal) -> Iterator[tuple[str, str]]:
+    """Links that lead out of the portal's folder, and where to; to nowhere where it is not for the web user to say.
+
+    Whoever is the web user could have the whole host saved, or what never ends. It may exchange its folders while we
+    look: what lies in them, and what a link leads to, is asked of what is open. Links in what is found count as well.
+    A link is followed to what the web user can change, which is data of the portal's; and where root laid it and the
+    web user cannot have moved it, to what is none of the host's own directories.
+    """
+    root = portal.folder
+    web, groups = -1, frozenset[int]()
+    with contextlib.suppress(KeyError):
+        account = pwd.getpwnam(portal.web_user)
+        web, groups = account.pw_uid, frozenset(os.getgrouplist(portal.web_user, account.pw_gid))
+    seen = {f"{root}/{name}" for name in _MADE_ANEW}
+    folders = [root]
+    while folders:
+        folder = folders.pop()
+        if folder in seen:
+            continue
+        seen.add(folder)
+        # What cannot be listed, because its path is too long or it is a file, has no links for restic either.
+        with contextlib.suppress(OSError), _opened(folder, DIRECTORY) as (handle, real):
+            here = os.fstat(handle)
+            for entry in list(os.scandir(handle)) if real == folder else ():
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(os.path.join(folder, entry.name))
+                elif entry.is_symlink():
+                    # Many lead nowhere, or to a link to a link and so on.
+                    with contextlib.suppress(OSError), _opened(entry.name, _ANYTHING, handle) as (there, target):
+                        found = os.fstat(there)
+                        data = stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)
+                        if not data or f"{target}/".startswith(f"{root}/"):
+                            continue
+                        laid = entry.stat(follow_symlinks=False).st_uid
+                        own = found.st_gid in groups and laid != web
+                        moved = here.st_uid == web or here.st_gid in groups and here.st_mode & 0o020
+                        apart = laid != web and not (moved or here.st_mode & 0o002) and not _OF_THE_HOST.match(target)
+                        followed = found.st_uid == web or own or apart
+                        if followed and target.startswith(_OF_THE_KERNEL):  # a process of its own
+                            continue
+                        yield os.path.join(folder, entry.name), target if followed else ""
+                        if followed:
+                            folders.append(target)
+
+
+@contextlib.contextmanager
+def _opened(path: str, flags: int, folder: int | None = None) -> Iterator[tuple[int, str]]:
+    """The descriptor of a path, in an open folder where one is given, and where what is open lies."""
+    handle = os.open(path, flags, dir_fd=folder)
+    try:
+        yield handle, os.readlink(f"/proc/self/fd/{handle}")
+    finally:
+        os.close(handle)
+
+
+def save(place: Repository, tags: Sequence[str]) -> dict[str, Any]:
+    root = place.portal.folder
+    if not os.path.isdir(f"{root}/var"):
+        raise BackupError(f"{root}/var is not there, so there is nothing to back up.")
+    # What is made anew by itself, or comes from where the program came from.
+    skipped = [f"--exclude={root}/{name}" for name in ("var/cache/*", "node_modules", ".git")]
+    with tempfile.NamedTemporaryFile() as listed:  # the web user decides how many it is, and a command line has an end
+        listed.write(b"".join(os.fsencode(path) + b"\0" for path in contents(place.portal)))
+        listed.flush()
+        which = ["--files-from-raw", listed.name]
+        told, complaint = place.run("backup", "--json", "--quiet", *tags, *skipped, *which, accepted=(0, 3))
+    missed = [path for path in _missed(complaint) if os.path.lexists(path)]
+    if missed:
+        more = f" and {len(missed) - 3} more" if len(missed) > 3 else ""
+        raise BackupError(f"Files could not be read: {', '.join(missed[:3])}{more}.")
+    summary = restic.summary(told)
+    if not summary["total_files_processed"]:
+        raise BackupError(f"The backup of {root} is empty.")
+    return summary
+
+
+def _missed(complaint: str) -> Iterator[str]:
+    """The files restic could not read. On a portal in use some vanish while it looks: those are no loss."""
+    for line in complaint.splitlines():
+        with contextlib.suppress(ValueError):
+            known = json.loads(line)
+            if isinstance(known, dict) and known.get("message_type") == "error" and known.get("item"):
+                yield known["item"]

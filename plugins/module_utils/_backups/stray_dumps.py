@@ -1,0 +1,120 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""Copies of data in the portal's directory, where a visitor may guess their names."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump_detection
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import open_trusted
+
+_COPIES = re.compile(r"(?i)\.(?:sql|dump|zip|tar|t[gbx]z|tar\.\w{1,4}|7z|rar)(?:\.(?:gz|xz|bz2|zst))?$")
+_LIKE_COPIES = re.compile(
+    r"(?i)backup|sauvegarde|respaldo|sicherung|(?:^|[-_.])(?:bak|dump|db)(?:[-_.\d]|$)|chamilo|20\d\d"
+)
+_NO_COPIES = ("var", "vendor", "node_modules", ".git")
+_CHUNK = 1 << 20
+_DEEPEST = 100  # levels; each holds a descriptor
+
+
+def put_away(portal: Portal, alike: list[str]) -> Iterator[str]:
+    """Move copies of data out of the portal's directory, where a visitor may guess their names.
+
+    What is one only by its name, as a plugin's slides-2024.zip may be, stays, and its path goes into ``alike``.
+
+    The web user may exchange folders and files while we look: all is reached through what is open already.
+    """
+    kept = os.path.join(common_files.STATE, "kept", "backups", portal.site)
+    deep: list[str] = []
+    top = open_trusted(portal.folder)
+    try:
+        for folder, names, handle in _folders(top, portal.folder, 0, deep):
+            for name in sorted(filter(_COPIES.search, names)):
+                path = ascii(f"{folder}/{name}")[1:-1]
+                try:
+                    target = _put_away(name, handle, kept)
+                    if target is None and _LIKE_COPIES.search(name):
+                        alike.append(path)
+                except OSError as problem:
+                    yield f"{path} can be downloaded or read by the web server, and stays: {problem.strerror}."
+                    continue
+                if target:
+                    yield f"{path} could be downloaded or read by the web server: it is {ascii(target)[1:-1]} now."
+    finally:
+        os.close(top)
+    if deep:
+        more = f" and {len(deep) - 1} more" if len(deep) > 1 else ""
+        raise BackupError(f"{ascii(deep[0])[1:200]} ...{more}: more than {_DEEPEST} levels deep, and not looked into.")
+
+
+def _folders(handle: int, path: str, level: int, deep: list[str]) -> Iterator[tuple[str, list[str], int]]:
+    """An open folder and those below it: path, names of files, descriptor. Too ``deep`` ones are only named."""
+    try:
+        with os.scandir(handle) as entries:
+            kinds = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
+    except FileNotFoundError:  # it was removed meanwhile
+        return
+    yield path, [name for name, folder in kinds.items() if not folder], handle
+    for name in sorted(name for name, folder in kinds.items() if folder and (level or name not in _NO_COPIES)):
+        if level == _DEEPEST:
+            deep.append("" if deep else f"{path}/{name}")  # of the others only the number: there may be a million
+            continue
+        try:
+            below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
+        except OSError:  # gone, or another thing since
+            continue
+        try:
+            yield from _folders(below, f"{path}/{name}", level + 1, deep)
+        finally:
+            os.close(below)
+
+
+def _put_away(name: str, folder: int, kept: str) -> str | None:
+    """Where a file of this name in an open folder is now, if it was a copy of data; None where it stays.
+
+    An empty text: it is no file.
+    """
+    try:
+        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError as problem:
+        if problem.errno in (errno.ELOOP, errno.ENOENT, errno.ENXIO):  # a link, gone since, a socket: no copy
+            return ""
+        raise
+    with open(handle, "rb") as stream:
+        info = os.fstat(handle)
+        if not stat.S_ISREG(info.st_mode):
+            return ""
+        if not dump_detection.holds_data(stream):
+            return None
+        target = os.path.join(kept, f"{time.time_ns()}-{name}")
+        with common_files.Tree() as tree:
+            for missing in tree.missing_parents(target):
+                tree.make_directory(missing, 0o700)
+        stream.seek(0)
+        try:
+            with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as copy:
+                shutil.copyfileobj(stream, copy, _CHUNK)
+                copy.flush()
+                os.fsync(copy.fileno())
+        except OSError:
+            os.unlink(target)
+            raise
+        with contextlib.suppress(FileNotFoundError):
+            now = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if (now.st_dev, now.st_ino) == (info.st_dev, info.st_ino):
+                os.unlink(name, dir_fd=folder)
+    return target

@@ -1,0 +1,99 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is read from a dump as it passes by, and by which account it is made."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.dump import Reading
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database as portal_database
+
+DUMP = b"""/*M!999999\\- enable the sandbox mode */
+-- MariaDB dump 10.19-11.8.3-MariaDB, for debian-linux-gnu (x86_64)
+DROP TABLE IF EXISTS `course`;
+CREATE TABLE `course` (
+  `id` int(11) NOT NULL
+);
+INSERT INTO `course` VALUES (1,'a\\nCREATE TABLE `no` (');
+CREATE TABLE `user` (
+  `id` int(11) NOT NULL
+);
+-- Dump completed
+"""
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path / "etc"))
+    monkeypatch.setattr(common_files, "STATE", str(tmp_path / "state"))
+    (tmp_path / "etc").mkdir()
+    return tmp_path
+
+
+def portal(folder: Path, **more: Any) -> Portal:
+    return Portal("campus", "campus.test", str(folder / "chamilo"), **more)
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 10000])
+def test_the_tables_of_a_dump_are_seen_however_it_is_cut_into_parts(size: int) -> None:
+    reading = Reading()
+    for start in range(0, len(DUMP), size):
+        reading.take(DUMP[start : start + size])
+    assert reading.done().tables == ("course", "user")
+    assert reading.done().size == len(DUMP)
+    assert reading.ended
+
+
+@pytest.mark.parametrize("missing", [1, 5, 17, 100])
+def test_a_dump_without_its_last_line_has_not_ended(missing: int) -> None:
+    reading = Reading()
+    reading.take(DUMP[:-missing])
+    assert reading.ended is (missing == 1)  # only the last end of line is missing
+
+
+@pytest.mark.parametrize(
+    ("account", "routines", "who"),
+    [
+        (False, 0, "--user=root"),
+        (True, 0, "--defaults-file="),
+        (True, 1, "--user=root"),
+        (True, None, "--defaults-file="),
+    ],
+)
+def test_the_account_for_backups_dumps_unless_it_cannot_see_all(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, account: bool, routines: int | None, who: str
+) -> None:
+    class Reader:
+        def __init__(self, login: Any) -> None:
+            assert login.user == "root"
+
+        def query(self, _sql: str, params: Any) -> list[dict[str, Any]]:
+            if routines is None:
+                raise portal_database.DatabaseError("root has a password")
+            return [{"number": routines if params == ("chamilo",) else 9}]
+
+    monkeypatch.setattr(portal_database, "Reader", Reader)
+    monkeypatch.setattr(dump, "program", lambda: "dump")
+    (folders / "socket").touch()
+    if account:
+        (folders / "etc/backup-campus.cnf").touch()
+    with dump.dumping(portal(folders, socket=str(folders / "socket"), name="chamilo")) as (command, _handles):
+        assert any(word.startswith(who) for word in command[:2] + command[2:3])
+
+
+def test_without_the_application_s_environment_nothing_is_dumped_as_nobody(folders: Path) -> None:
+    (folders / "chamilo").mkdir()
+    os.mkfifo(folders / "chamilo/.env")
+    with pytest.raises(backups_portal.BackupError, match=r"\.env cannot be read: no regular file"):
+        with dump.dumping(portal(folders, host="db.example.org", name="chamilo")):
+            pass

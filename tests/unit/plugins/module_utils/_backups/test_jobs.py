@@ -1,0 +1,85 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One job of a portal at a time, and reports of what is late."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path / "etc"))
+    monkeypatch.setattr(common_files, "STATE", str(tmp_path / "state"))
+    (tmp_path / "etc").mkdir()
+    return tmp_path
+
+
+def portal(folder: Path, **more: Any) -> Portal:
+    return Portal("campus", "campus.test", str(folder / "chamilo"), **more)
+
+
+def test_one_backup_at_a_time(folders: Path) -> None:
+    with jobs.alone(portal(folders), "drill"):
+        with pytest.raises(jobs.Busy, match="drill"), jobs.alone(portal(folders), "backup"):
+            raise AssertionError("two at a time")
+    with jobs.alone(portal(folders), "backup"):
+        assert os.path.exists(folders / "state" / "backups" / "campus.lock")
+
+
+def test_late_ones_are_told(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(jobs, "tell", lambda _portal, title, _text: told.append(title))
+    (folders / "etc" / "backups-campus.json").write_text(
+        json.dumps({"site": "campus", "domain": "campus.test", "root": "/x"})
+    )
+    assert len(jobs.late()) == 2 and told == ["The backup is late", "The drill is late"]
+    for name in ("database", "drill"):
+        backups_portal.note(backups_portal.portals()[0], name, True, "fine")
+    assert jobs.late() == ["Backups and drills are in time."]
+    # The clock was wrong, and is right now.
+    before = time.time() - 7200
+    monkeypatch.setattr(time, "time", lambda: before)
+    assert "dated in the future" in jobs.late()[0]
+
+
+def test_no_drill_is_late_where_none_are_made(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(jobs, "tell", lambda _portal, title, _text: told.append(title))
+    (folders / "etc" / "backups-campus.json").write_text(
+        json.dumps({"site": "campus", "domain": "campus.test", "root": "/x", "drills": False})
+    )
+    assert len(jobs.late()) == 1 and told == ["The backup is late"]
+
+
+def test_another_problem_of_the_same_day_and_the_same_of_the_next_night_are_told(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the real alert, of which only the mail is caught."""
+    mails: list[str] = []
+    moment = time.time()
+    monkeypatch.setattr(alert, "addressee", lambda: alert.Addressee("admin@school.example"))
+    monkeypatch.setattr(alert, "_mail", lambda _to, _section, title, text: mails.append(f"{title}: {text}") or "")
+    monkeypatch.setattr(alert.time, "time", lambda: moment)
+    look = "The backup needs a look"
+    jobs.tell(portal(folders), look, "/store is not there (attempt 1).")
+    jobs.tell(portal(folders), look, "/store is not there (attempt 2).")
+    assert mails == [f"{look} (campus.test): /store is not there (attempt 1)."]
+    jobs.tell(portal(folders), look, "Tables are gone: user.")
+    assert len(mails) == 2
+    moment += 86400 - 600  # cron began ten minutes later yesterday
+    jobs.tell(portal(folders), look, "Tables are gone: user.")
+    assert len(mails) == 3

@@ -1,0 +1,108 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Repositories of restic, and which of their snapshots count as a backup."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup as backups_backup
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restic
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path / "etc"))
+    monkeypatch.setattr(common_files, "STATE", str(tmp_path / "state"))
+    (tmp_path / "etc").mkdir()
+    return tmp_path
+
+
+def portal(folder: Path, **more: Any) -> Portal:
+    return Portal("campus", "campus.test", str(folder / "chamilo"), **more)
+
+
+def snapshot(run: str, paths: list[str], name: str) -> dict[str, Any]:
+    at = "2026-11-25T12:00:00.123456789+01:00"
+    return {"id": name, "tree": f"t-{name}", "time": at, "paths": paths, "tags": ["chamilo-hardening", f"run={run}"]}
+
+
+def test_the_last_run_is_the_newest_backup_whatever_a_clock_said() -> None:
+    """One is dated 400 days ahead, one is from before runs were numbered, one was numbered by somebody else."""
+    dates = {"1": "2026-11-24", "2": "2027-12-30", "3": "2026-11-26", "4": "2026-11-27", "x": "2028-01-01"}
+    numbers = {"2": "number=2", "3": "number=3", "4": "number=10", "x": "number=1e99"}
+    entries = []
+    for run, date in dates.items():
+        for half in ([restic.DUMP], ["/var/www/chamilo"]):
+            entry = snapshot(run, half, f"{run}{len(half[0])}")
+            entries.append({**entry, "time": f"{date}T03:00:00Z", "tags": [*entry["tags"], numbers.get(run, "also")]})
+    assert [pair.run for pair in restic.paired(entries)] == ["1", "x", "2", "3", "4"]
+
+
+def test_only_a_run_with_both_halves_is_a_backup() -> None:
+    entries = [
+        snapshot("1", [restic.DUMP], "d1"),
+        snapshot("1", ["/var/www/chamilo"], "f1"),
+        snapshot("2", [restic.DUMP], "d2"),
+        {**snapshot("3", ["/"], "x"), "tags": None},
+    ]
+    pairs = restic.paired(entries)
+    assert [(pair.run, pair.database.id, pair.files.id) for pair in pairs] == [("1", "d1", "f1")]
+    assert pairs[0].at == 1795604400
+
+
+def test_a_repository_is_shown_without_its_password() -> None:
+    assert backups_backup.shown("rest:https://campus:secret@store.example/x") == "rest:https://store.example/x"
+    assert backups_backup.shown("rest:https://campus:se@cret@store.example/x@y") == "rest:https://store.example/x@y"
+    assert backups_backup.shown("rest:https://campus:se/cr@et@store.example/x") == "rest:https://store.example/x"
+    for plain in ("rest:https://store.example:8000/x@y", "rest:https://[2001:db8::5]:8000/x@y", "sftp:me@there:/x"):
+        assert backups_backup.shown(plain) == plain
+
+
+@pytest.mark.parametrize("password", ["se/cret", "se%cret", "se?cret", "se#cret"])
+def test_an_address_that_cannot_be_read_shows_no_password(folders: Path, password: str) -> None:
+    url = f"rest:https://campus:{password}@store.example/x"
+    complaint = (
+        f'Fatal: parsing repository location failed: parse "{url[5:]}/": invalid port ":{password[:2]}" after host'
+    )
+    words = str(restic.Repository(portal(folders), url).failed("cat", 1, complaint))
+    assert "se" not in words.replace("rest:https://store.example/x", "") and "%2F" in words
+
+
+LONG = "ignoring error for /chamilo/var/d\nd: open /staging/chamilo/var/d\nd: file name too long\n"
+
+
+@pytest.mark.parametrize(
+    ("complaint", "left"),
+    [
+        ("", False),
+        (f"{LONG}{LONG}Fatal: There were 2 errors", True),
+        (f"{LONG}ignoring error for /chamilo/var/e: no space left on device\nFatal: There were 2 errors", None),
+        (f"{LONG}Fatal: There were 2 errors", None),
+        (f"{LONG}Fatal: wrong password or no key found", None),
+        (f"{LONG}Fatal: There were 1 errors\nsignal: killed", None),
+        ("Fatal: There were 0 errors", None),
+    ],
+)
+def test_only_paths_that_are_too_long_may_stay_away_from_what_is_fetched(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, complaint: str, left: bool | None
+) -> None:
+    """The web user may lay such ones, which must not keep all else from coming back."""
+    (folders / "restic").write_text(f"#!/bin/sh\ncat {folders}/complaint >&2\nexit {int(bool(complaint))}\n")
+    (folders / "restic").chmod(0o755)
+    (folders / "complaint").write_text(complaint)
+    monkeypatch.setattr(restic, "PATH", f"{folders}:{restic.PATH}")
+    monkeypatch.setattr(restic, "CACHE", str(folders / "cache"))
+    place = restic.Repository(portal(folders), "/repository")
+    if left is None:
+        with pytest.raises(BackupError, match="restic restore on /repository failed"):
+            place.fetch("id", "/staging")
+    else:
+        assert place.fetch("id", "/staging") is left

@@ -1,0 +1,130 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copies of data in the portal's directory are put away."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import lzma
+import os
+import resource
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump_detection, stray_dumps
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+
+DUMP = b"""/*M!999999\\- enable the sandbox mode */
+-- MariaDB dump 10.19-11.8.3-MariaDB, for debian-linux-gnu (x86_64)
+DROP TABLE IF EXISTS `course`;
+CREATE TABLE `course` (
+  `id` int(11) NOT NULL
+);
+INSERT INTO `course` VALUES (1,'a\\nCREATE TABLE `no` (');
+CREATE TABLE `user` (
+  `id` int(11) NOT NULL
+);
+-- Dump completed
+"""
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path / "etc"))
+    monkeypatch.setattr(common_files, "STATE", str(tmp_path / "state"))
+    (tmp_path / "etc").mkdir()
+    return tmp_path
+
+
+def portal(folder: Path, **more: Any) -> Portal:
+    return Portal("campus", "campus.test", str(folder / "chamilo"), **more)
+
+
+def put_away(there: Portal) -> list[str]:
+    return list(stray_dumps.put_away(there, []))
+
+
+def test_copies_in_the_portals_folder_are_put_where_root_alone_reads(folders: Path) -> None:
+    public = folders / "chamilo" / "public"
+    public.mkdir(parents=True)
+    (folders / "chamilo" / "var").mkdir()
+    (public / "dump.sql").write_bytes(DUMP)
+    with gzip.open(public / "x.sql.gz", "wb") as stream:
+        stream.write(DUMP)
+    with zipfile.ZipFile(public / "slides.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("all/chamilo.sql", DUMP)
+    (public / "database.sql").write_text("-- the installer's own\n")
+    (public / "lesson.zip").write_bytes(b"x")
+    (folders / "chamilo" / "var" / "backup.zip").write_bytes(b"a pupil's")
+    lines = put_away(portal(folders))
+    assert len(lines) == 3
+    assert sorted(path.name for path in public.iterdir()) == ["database.sql", "lesson.zip"]
+    kept = [path for path in (folders / "state").rglob("*") if path.is_file()]
+    assert len(kept) == 3 and all(path.stat().st_mode & 0o777 == 0o600 for path in kept)
+    assert put_away(portal(folders)) == []
+
+
+def test_what_changes_places_while_copies_are_put_away_is_left_alone(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public = folders / "chamilo" / "public"
+    public.mkdir(parents=True)
+    secret = folders / "secret.sql"
+    secret.write_bytes(DUMP)
+    (public / "link.sql").symlink_to(secret)
+    os.mkfifo(public / "backup.sql")
+    (public / "dump.sql").write_bytes(DUMP)
+    real = dump_detection.holds_data
+
+    def exchanged(stream: IO[bytes]) -> bool:
+        """The web user puts another file, and another folder, where we just looked."""
+        public.rename(folders / "chamilo" / "aside")
+        public.symlink_to(folders)
+        (folders / "chamilo" / "aside" / "dump.sql").unlink()
+        (folders / "chamilo" / "aside" / "dump.sql").symlink_to(secret)
+        return real(stream)
+
+    monkeypatch.setattr(dump_detection, "holds_data", exchanged)
+    (line,) = put_away(portal(folders))
+    assert "dump.sql" in line and secret.read_bytes() == DUMP
+    assert (folders / "chamilo" / "aside" / "dump.sql").is_symlink()
+    (kept,) = [path for path in (folders / "state").rglob("*") if path.is_file()]
+    assert kept.read_bytes() == DUMP
+
+
+def test_a_copy_that_asks_for_much_memory_gets_none(folders: Path) -> None:
+    """64 bytes of xz whose dictionary is to have 4 GiB: nothing of it is unpacked."""
+    packed = bytearray(lzma.compress(b"x" * 100, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32))
+    end = 12 + (packed[12] + 1) * 4
+    packed[packed.index(b"\x21\x01", 12) + 2] = 40  # the size of the dictionary
+    packed[end - 4 : end] = struct.pack("<I", zlib.crc32(bytes(packed[12 : end - 4])))
+    (folders / "chamilo").mkdir()
+    (folders / "chamilo" / "dump.sql.xz").write_bytes(packed)
+    (folders / "chamilo" / "lesson.sql.xz").write_bytes(packed)
+    (folders / "chamilo" / "real.sql.xz").write_bytes(lzma.compress(DUMP, preset=9))
+    child = os.fork()
+    if not child:
+        resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))  # a host with less memory than that
+        with contextlib.suppress(BaseException):
+            put_away(portal(folders))
+            os._exit(0)
+        os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert sorted(path.name for path in (folders / "chamilo").iterdir()) == ["dump.sql.xz", "lesson.sql.xz"]
+
+
+def test_the_name_of_a_copy_is_told_as_text(folders: Path) -> None:
+    (folders / "chamilo").mkdir()
+    with open(os.fsencode(folders / "chamilo") + b"/\xe9\n.sql", "wb") as stream:
+        stream.write(DUMP)
+    (line,) = put_away(portal(folders))
+    assert r"\udce9\n.sql could be downloaded" in line and line.isprintable()
