@@ -24,9 +24,9 @@ import json, sys, time
 sys.path.insert(0, "{FOLDER}")
 sys.dont_write_bytecode = True
 from {PACKAGE.replace("/", ".")}._audit import {", ".join(SECTIONS)}, https, permissions
-from {PACKAGE.replace("/", ".")}._control import checks, observe
-from {PACKAGE.replace("/", ".")}._look import Look
-from {PACKAGE.replace("/", ".")}._site import discover
+from {PACKAGE.replace("/", ".")}._common.control import checks, observe
+from {PACKAGE.replace("/", ".")}._portal.observer import Look
+from {PACKAGE.replace("/", ".")}._portal.discovery import discover
 options = json.load(sys.stdin)
 wanted = tuple(options.pop("sections"))
 look = Look(discover(options.pop("domain")), options)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import hashlib
 import ipaddress
 import json
 import os
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _server as database_server
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, check, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import head, names, tail
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host as portal_host
@@ -39,6 +41,11 @@ _BACKUP = ("LOCK TABLES", "SHOW VIEW", "TRIGGER", "EVENT")
 _TO_DEFINE = ("TRIGGER", "EVENT", "EXECUTE", "SHOW VIEW")  # without it, nothing would run
 _BY_PASSWORD = ("mysql_native_password", "mysql_old_password", "ed25519", "parsec", "caching_sha2_password")
 _CREDENTIALS = "/etc/chamilo-hardening/*.cnf"
+# Where root keeps the passwords of the server's own accounts.
+_ROOT_KEEPS = ("/root/.my.cnf", "/etc/mysql/debian.cnf")
+_NO_PASSWORD = {"invalid"}  # what Debian writes where no password is to fit
+# With these on the server's own tables an account makes itself what it wants.
+_ONLY_READS = {"SELECT", "DELETE", "EXECUTE", "SHOW VIEW", "USAGE"}
 _MOST = 12
 _NAME = r"`(?:[^`]|``)*`|\*"
 _GRANT = re.compile(
@@ -112,7 +119,7 @@ def privileges(look: Look) -> Finding:
     if others and not surplus:
         surplus.append(f"rights on {names(others)} that everybody has on this server")
     try:
-        ways = [*_other_accounts(look), *_definers(look)]
+        ways = [*_other_accounts(look), *_definers(look), *_left_behind(look)]
     except (Unseen, DatabaseError):
         if not surplus:
             raise
@@ -127,7 +134,8 @@ def privileges(look: Look) -> Finding:
     held = ", ".join(name for name in ALLOWED if name in granted)
     return passed(
         f"The account has {held} on {own}, nothing else, and sees no other database. No other account, trigger, event, "
-        "routine or view of the server has power over it."
+        "routine or view of the server has power over it, and the server replicates from no host and loads nothing "
+        "that is not declared."
     )
 
 
@@ -141,14 +149,14 @@ class _Login:
     locked: bool = False
     open: bool = False  # no password is asked
     by_socket: bool = False  # as the Unix account of its name, and in no other way
+    passwords: frozenset[str] = frozenset()  # as the server keeps them, where no other way is open than the socket
     everywhere: set[str] = field(default_factory=set)  # privileges on the whole server
     here: set[str] = field(default_factory=set)  # on the portal's database, or on a part of it
     elsewhere: set[str] = field(default_factory=set)  # other databases
 
     @property
     def name(self) -> str:
-        user, host = (text.replace("\\", "\\\\").replace("'", "''") for text in (self.user, self.host))
-        return f"'{user}'@'{host}'"
+        return f"{database_server.text(self.user)}@{database_server.text(self.host)}"
 
     @property
     def local(self) -> bool:
@@ -205,7 +213,7 @@ def _logins(look: Look) -> dict[tuple[str, str], _Login]:
         key, priv = (row["User"] or "", row["Host"] or ""), json.loads(row["Priv"] or "{}")
         found[key] = _login(*key, priv)
         if priv.get("is_role") and priv.get("access"):  # the view of privileges leaves roles out
-            quoted = "PUBLIC" if key[0] == "PUBLIC" else "'" + key[0].replace("\\", "\\\\").replace("'", "''") + "'"
+            quoted = "PUBLIC" if key[0] == "PUBLIC" else database_server.text(key[0])
             lines = (next(iter(line.values())) or "" for line in server.query(f"SHOW GRANTS FOR {quoted}"))
             rights = [what for what, where, _of in map(_parsed, lines) if where == "*.*"]
             found[key].everywhere |= {word for what in rights for word in what}
@@ -222,6 +230,8 @@ def _logins(look: Look) -> dict[tuple[str, str], _Login]:
             login.here |= what
         elif what:
             login.elsewhere.add(name)
+            if name == "mysql" if row["place"] == "part" else _matches(name, "mysql"):
+                login.everywhere |= {f"{word} on tables of mysql" for word in what - _ONLY_READS}
     members = [
         ((row["User"] or "", row["Host"] or ""), (row["Role"] or "", ""))
         for row in server.query("SELECT User, Host, Role FROM mysql.roles_mapping")
@@ -236,22 +246,42 @@ def _logins(look: Look) -> dict[tuple[str, str], _Login]:
 
 
 def _login(user: str, host: str, priv: Mapping[str, Any]) -> _Login:
-    usual = {"plugin": "mysql_native_password", "authentication_string": "", **priv}
-    ways = [{**usual, **way} for way in priv.get("auth_or") or [{}]]
+    usual = {"plugin": "mysql_native_password", "authentication_string": ""}
+    ways = [{**usual, **(way or priv)} for way in priv.get("auth_or") or [{}]]  # the empty one is what stands above
     passwords = {way["authentication_string"] or "" for way in ways if way["plugin"] in _BY_PASSWORD}
-    others = {way["plugin"] for way in ways if way["plugin"] not in _BY_PASSWORD}
+    # Newer servers take a Unix account of another name, where one is written there.
+    others = {
+        "its own" if way["plugin"] == "unix_socket" and way["authentication_string"] in ("", user) else way["plugin"]
+        for way in ways
+        if way["plugin"] not in _BY_PASSWORD
+    }
     return _Login(
         user,
         host,
         role=bool(priv.get("is_role")),
         locked=bool(priv.get("account_locked")),
         open="" in passwords,
-        by_socket=others == {"unix_socket"} and passwords <= {"invalid"},
+        by_socket=others == {"its own"} and passwords <= _NO_PASSWORD,
+        passwords=frozenset(passwords - _NO_PASSWORD if others <= {"its own"} else {"another way"}),
     )
 
 
-def _is_administrator(login: _Login) -> bool:
-    return login.user in _SERVER_S_OWN and login.local
+def _is_administrator(look: Look, login: _Login) -> bool:
+    """One of the server's own accounts, which only root of this host can log in with: by the socket or root's files."""
+    return login.user in _SERVER_S_OWN and login.local and login.passwords <= look.once(_kept_by_root)
+
+
+def _kept_by_root(_look: Look) -> set[str]:
+    """The passwords in files that root alone reads, as the server keeps them."""
+    found = set()
+    for path in _ROOT_KEEPS:
+        with contextlib.suppress(FileNotFoundError):
+            status = os.stat(path)
+            if status.st_uid == 0 and not status.st_mode & 0o077:
+                lines = re.findall(rb"^\s*password\s*=\s*(.*?)\s*$", head(path, 10_000), re.M)
+                found |= {line[1:-1] if line[:1] in (b'"', b"'") and line[-1:] == line[:1] else line for line in lines}
+    once = (hashlib.sha1(each).digest() for each in found if each)  # the server's own way
+    return {f"*{hashlib.sha1(each).hexdigest().upper()}" for each in once}
 
 
 def _other_accounts(look: Look) -> list[str]:
@@ -266,6 +296,8 @@ def _other_accounts(look: Look) -> list[str]:
             continue
         elif not login.user:
             faults.append(f"{login.name} lets anybody in (DROP USER {login.name};)")
+        elif login.user in _SERVER_S_OWN and login.local and not login.open and not _is_administrator(look, login):
+            faults.append(_with_a_password(login))
         elif login.powers and login.open:
             faults.append(f"{login.name} has {login.powers}, and no password ({_lock(login)})")
         elif login.powers and f"{login.user}@{login.host}" != own and not _is_wanted(look, login):
@@ -274,7 +306,7 @@ def _other_accounts(look: Look) -> list[str]:
         key = row["User"] or "", row["Host"] or ""
         login = logins.get(key, _Login(*key))
         proxied = _Login(row["Proxied_user"] or "", row["Proxied_host"] or "").name
-        if not login.locked and not _is_administrator(login):
+        if not login.locked and not (login.user in _SERVER_S_OWN and login.local):
             revoke = f"REVOKE PROXY ON {proxied} FROM {login.name};"
             faults.append(f"{login.name} may act as {proxied} ({revoke})")
     return faults
@@ -284,9 +316,29 @@ def _lock(login: _Login) -> str:
     return f"ALTER USER {login.name} ACCOUNT LOCK;"
 
 
+def _with_a_password(login: _Login) -> str:
+    """An account of the server's own that takes more than the socket, and what to say to the server about it."""
+    by_socket = login.host == "localhost" and login.user in ("root", "mysql")
+    usual = f"ALTER USER {login.name} IDENTIFIED VIA mysql_native_password USING 'invalid' OR unix_socket;"
+    statement = usual if by_socket else _lock(login)
+    return (
+        f"{login.name} takes a password, or a system account, of somebody's choice ({statement} or, where the password "
+        f"is yours, keep it in {_ROOT_KEEPS[0]}, mode 0600)"
+    )
+
+
+def _left_behind(look: Look) -> list[str]:
+    """What the server does without an account."""
+    roots = [look.site.root, *(host.root for host in look.site.virtual_hosts)]
+    clients = look.options.get("database_clients") or []
+    return database_server.left_behind(
+        _server(look), roots, lambda host: host in clients or _is_declared(host, clients)
+    )
+
+
 def _is_wanted(look: Look, login: _Login) -> bool:
     """Whether an account has its rights for a reason: the server's, a Unix account's, ours, a declared client's."""
-    if _is_administrator(login):
+    if _is_administrator(look, login):
         return True
     if login.by_socket and login.local:
         return login.user not in (look.site.php.user, look.site.web.user)
@@ -320,35 +372,37 @@ def _is_declared(host: str, clients: Iterable[str]) -> bool:
     )
 
 
+# Events run by themselves, wherever they are. The others count in another database where they name the portal's, or
+# make their statements up.
 _DEFINED = """
-SELECT 'TRIGGER' AS kind, TRIGGER_NAME AS name, DEFINER AS definer FROM information_schema.TRIGGERS
-  WHERE TRIGGER_SCHEMA = %s
-UNION ALL SELECT 'EVENT', EVENT_NAME, DEFINER FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s
-UNION ALL SELECT ROUTINE_TYPE, ROUTINE_NAME, DEFINER FROM information_schema.ROUTINES
-  WHERE ROUTINE_SCHEMA = %s AND SECURITY_TYPE <> 'INVOKER'
-UNION ALL SELECT 'VIEW', TABLE_NAME, DEFINER FROM information_schema.VIEWS
-  WHERE TABLE_SCHEMA = %s AND SECURITY_TYPE <> 'INVOKER'
+SELECT 'TRIGGER' AS kind, TRIGGER_SCHEMA AS place, TRIGGER_NAME AS name, DEFINER AS definer
+  FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s OR ACTION_STATEMENT REGEXP %s
+UNION ALL SELECT 'EVENT', EVENT_SCHEMA, EVENT_NAME, DEFINER FROM information_schema.EVENTS
+UNION ALL SELECT ROUTINE_TYPE, ROUTINE_SCHEMA, ROUTINE_NAME, DEFINER FROM information_schema.ROUTINES
+  WHERE SECURITY_TYPE <> 'INVOKER' AND (ROUTINE_SCHEMA = %s OR ROUTINE_DEFINITION REGEXP %s)
+UNION ALL SELECT 'VIEW', TABLE_SCHEMA, TABLE_NAME, DEFINER FROM information_schema.VIEWS
+  WHERE SECURITY_TYPE <> 'INVOKER' AND (TABLE_SCHEMA = %s OR VIEW_DEFINITION REGEXP %s)
 """
+_MADE_UP = "PREPARE|EXECUTE|GRANT|CREATE USER|ALTER USER"
 
 
 def _definers(look: Look) -> list[str]:
-    """What of the portal's database runs with more than the application's rights, and what to say to the server."""
+    """What runs in or on the portal's database with more than the application's rights, and what to say about it."""
     own, logins = look.database.account.name, look.once(_logins)
     faults = []
-    for row in _server(look).query(_DEFINED, (own,) * 4):
+    for row in _server(look).query(_DEFINED, (own, f"{re.escape(own)}|{_MADE_UP}") * 3):
         user, _at, host = (row["definer"] or "").rpartition("@")
         login = logins.get((user, host))
         if login is None:  # without that account it does not run
             continue
-        more = (login.everywhere - _HARMLESS) | (login.here - {*ALLOWED, *_TO_DEFINE})
-        if more or login.elsewhere:
+        inside = row["place"] == own
+        more = (login.everywhere - _HARMLESS) | (login.here - ({*ALLOWED, *_TO_DEFINE} if inside else set()))
+        if more or inside and login.elsewhere:
             what = _spelled(more) if more else f"rights on {names(sorted(login.elsewhere))}"
-            quoted = [text.replace("`", "``") for text in (own, row["name"] or "")]
-            kind, place = row["kind"] or "", f"`{quoted[0]}`.`{quoted[1]}`"
+            kind, place = row["kind"] or "", database_server.name(row["place"] or "", row["name"] or "")
             statements = f"SHOW CREATE {kind} {place}; DROP {kind} {place};"
-            faults.append(
-                f"the {kind.lower()} {row['name']} runs with the rights of {login.name}: {what} ({statements})"
-            )
+            called = row["name"] if inside else f"{row['place']}.{row['name']}"
+            faults.append(f"the {kind.lower()} {called} runs with the rights of {login.name}: {what} ({statements})")
     return faults
 
 

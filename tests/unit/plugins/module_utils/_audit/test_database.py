@@ -40,6 +40,9 @@ class Tables:
         self.roles = [("root", "localhost", "reader")]
         self.proxies = [("root", "localhost", "", "")]
         self.defined = []
+        self.replicas = []
+        self.loaded = []
+        self.variables = {"datadir": "/var/lib/mysql/", "plugin_dir": "/usr/lib/mysql/plugin/", "init_connect": ""}
 
     def add(self, user, host, *rights, place="database", name="chamilo", grants="NO", **priv):
         self.accounts[user, host] = priv
@@ -60,8 +63,14 @@ class Tables:
             return [dict(zip(("User", "Host", "Proxied_user", "Proxied_host"), row)) for row in self.proxies]
         if sql == "SHOW GRANTS FOR 'reader'":
             return [{"Grants for reader": "GRANT FILE ON *.* TO `reader`"}]
-        assert "information_schema.TRIGGERS" in sql and len(set(params)) == 1 and len(params) == 4
-        return [dict(zip(("kind", "name", "definer"), row)) for row in self.defined]
+        if sql == "SHOW ALL SLAVES STATUS":
+            return self.replicas
+        if "GLOBAL VARIABLES" in sql:
+            return [{"Variable_name": name, "Value": value} for name, value in self.variables.items()]
+        if "mysql.func" in sql:
+            return [dict(zip(("kind", "place", "name", "more"), row)) for row in self.loaded]
+        assert "information_schema.TRIGGERS" in sql and params[::2] == params[:1] * 3 and len(params) == 6
+        return [dict(zip(("kind", "name", "definer", "place"), (*row, params[0])[:4])) for row in self.defined]
 
 
 @pytest.fixture(autouse=True)
@@ -269,6 +278,98 @@ def test_a_definer_that_may_do_what_the_application_may_is_none_of_ours(tables, 
     tables.add("plugin", "localhost", rights.pop("right"), account_locked=True, **rights)
     tables.defined = [("TRIGGER", "of_a_plugin", "plugin@localhost"), ("VIEW", "orphan", "gone@%")]
     assert database.privileges(look(USAGE, EIGHT)).status == status
+
+
+@pytest.mark.parametrize(
+    ("kind", "definer", "status"),
+    [
+        ("EVENT", "root@localhost", "fail"),
+        ("VIEW", "root@localhost", "fail"),
+        ("TRIGGER", "reads@localhost", "fail"),
+        ("EVENT", "shop@localhost", "pass"),
+    ],
+)
+def test_what_runs_in_another_database_counts_where_it_reaches_the_portal_s(tables, kind, definer, status):
+    tables.add("reads", "localhost", "SELECT", account_locked=True)
+    tables.add("shop", "localhost", "DELETE", "EVENT", name="shop")
+    tables.defined = [(kind, "planted", definer, "shop")]
+    finding = database.privileges(look(USAGE, EIGHT))
+    assert finding.status == status
+    assert (f"the {kind.lower()} shop.planted runs with" in finding.evidence) == (status == "fail")
+
+
+SOCKET = {"plugin": "unix_socket", "authentication_string": ""}
+INVALID = {"plugin": "mysql_native_password", "authentication_string": "invalid"}
+BACK = "ALTER USER 'root'@'localhost' IDENTIFIED VIA mysql_native_password USING 'invalid' OR unix_socket;"
+
+
+@pytest.mark.parametrize(
+    ("user", "priv", "statement"),
+    [
+        ("root", {"auth_or": [{}, SOCKET]}, BACK),
+        ("root", {"auth_or": [INVALID, SOCKET, {"plugin": "ed25519", "authentication_string": "x"}]}, BACK),
+        ("root", {"auth_or": [INVALID, {**SOCKET, "authentication_string": "www-data"}]}, BACK),
+        ("root", {"auth_or": [INVALID, SOCKET, {"plugin": "pam", "authentication_string": "mine"}]}, BACK),
+        ("mysql", {"auth_or": [{}, SOCKET]}, BACK.replace("root", "mysql")),
+        ("mariadb.sys", {}, "ALTER USER 'mariadb.sys'@'localhost' ACCOUNT LOCK;"),
+        ("debian-sys-maint", {}, "ALTER USER 'debian-sys-maint'@'localhost' ACCOUNT LOCK;"),
+    ],
+)
+def test_an_account_of_the_server_s_own_takes_no_password_of_an_intruder(
+    tables, tmp_path, monkeypatch, user, priv, statement
+):
+    monkeypatch.setattr(database, "_ROOT_KEEPS", (str(tmp_path / "my.cnf"),))
+    tables.accounts[user, "localhost"] = priv
+    finding = database.privileges(look(USAGE, EIGHT))
+    assert finding.status == "fail" and statement in finding.evidence, finding.evidence
+    assert HASH not in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("mode", "password", "status"), [(0o600, "x", "pass"), (0o644, "x", "fail"), (0o600, "", "fail")]
+)
+def test_a_password_that_root_keeps_is_the_administrator_s(tables, tmp_path, monkeypatch, mode, password, status):
+    kept = tmp_path / "my.cnf"
+    kept.write_text(f'[client]\nuser = root\npassword = "{password}"\n')
+    kept.chmod(mode)
+    monkeypatch.setattr(database, "_ROOT_KEEPS", (str(kept), str(tmp_path / "none")))
+    stored = "*B69027D44F6E5EDC07F1AEAD1477967B16F28227"  # PASSWORD('x')
+    tables.accounts["root", "localhost"] = {"authentication_string": stored, "auth_or": [{}, SOCKET]}
+    assert database.privileges(look(USAGE, EIGHT)).status == status
+
+
+def test_who_writes_the_server_s_own_tables_has_power_over_all(tables):
+    tables.add("helper", "localhost", "INSERT", "SELECT", name="mysql", place="part")
+    tables.add("monitor", "localhost", "SELECT", name="mysql", place="part")
+    evidence = database.privileges(look(USAGE, EIGHT)).evidence
+    assert "'helper'@'localhost' has INSERT on tables of mysql on the whole server" in evidence
+    assert "monitor" not in evidence
+
+
+@pytest.mark.parametrize(
+    ("connection", "source", "declared", "words"),
+    [
+        ("", "192.0.2.66", [], "replicates from 192.0.2.66, which"),
+        ("", "192.0.2.66", [], "(STOP SLAVE; RESET SLAVE ALL;)"),
+        ("it's", "evil.example", ["192.0.2.66"], "(STOP SLAVE 'it''s'; RESET SLAVE 'it''s' ALL;)"),
+        ("", "192.0.2.66", ["192.0.2.66"], ""),
+        ("", "192.0.2.66", ["192.0.2.0/24"], ""),
+    ],
+)
+def test_a_replica_of_a_host_that_is_not_declared_is_named(tables, connection, source, declared, words):
+    tables.replicas = [{"Connection_name": connection, "Master_Host": source, "Slave_IO_Running": "No"}]
+    it = look(USAGE, EIGHT)
+    it.options = {"database_clients": declared}
+    finding = database.privileges(it)
+    assert finding.status == ("fail" if words else "pass") and words in finding.evidence, finding.evidence
+
+
+def test_what_the_server_does_without_an_account_is_named(tables):
+    tables.variables["slow_query_log_file"] = "/srv/campus/slow.log"
+    it = look(USAGE, EIGHT)
+    it.site = Site("campus.test", root="/srv/campus", database=it.site.database, php=it.site.php)
+    finding = database.privileges(it)
+    assert finding.status == "fail" and "slow_query_log_file writes" in finding.evidence
 
 
 def test_what_the_server_does_not_show_is_not_green():
