@@ -126,10 +126,14 @@ options:
         user can write, whatever its age.
       - PHP outside C(public/), and such a C(.htaccess), become root's with mode V(0200) and another name,
         C(.quarantined) at its end, so that nothing looks for it either. RV(quarantined) has its old name.
-      - Not so what the portal may be down without. That is a template or configuration, and PHP outside C(public/) that
-        Composer's map (C(vendor/composer/autoload_classmap.php)) has, or that was laid with nearly all of C(src/) or
-        C(vendor/). RV(doubtful) names it, and it runs on. So does each class where that map does not have the classes
-        of that part.
+      - Not so what the portal may be down without. That is C(public/index.php), C(public/main/inc/global.inc.php), a
+        template or configuration, and PHP outside C(public/) that Composer's map
+        (C(vendor/composer/autoload_classmap.php)) has, or that was laid with nearly all of C(src/) or C(vendor/).
+        RV(doubtful) names it, and it runs on. So does each class where that map does not have the classes of that part.
+        The same goes for PHP of the program that was there when the release was laid and of which only the change time
+        is later, as after C(chmod).
+      - What Git has in its index as it is is in RV(doubtful) too, where the web user can change neither the index nor
+        the folders it lies in.
       - A plugin in C(public/plugin/), or theme, that came in one go and says what it is (C(plugin.php),
         C(composer.json)) has a history of its own. Only what came into it later is suspect.
       - A C(.git) folder in which Git would run what the web user could have set (C(core.fsmonitor), an active hook and

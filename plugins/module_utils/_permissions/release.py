@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import struct
 
 _MAPS = ("vendor/composer/autoload_classmap.php", "vendor/composer/autoload_files.php")
 _ENTRY = re.compile(rb"=> \$(vendor|base)Dir \. '/((?!\.\./|[^'\n]*/\.\./)[^'\n\0]+)'")
@@ -26,6 +27,7 @@ MAPPED = ("src", "vendor")
 _FEW = 20  # files of a part in the maps: fewer say nothing about the others
 _SAMPLE = 200
 _NEARLY_ALL = 0.95  # an attacker touches some files, not that many
+_AT_EMPTY_PATH, _STATX_BTIME, _BTIME_AT = 0x1000, 0x800, 80  # linux/stat.h
 _LAID = 3600  # seconds: a release is laid in one go
 
 
@@ -85,6 +87,19 @@ def seen(top: int, path: str) -> os.stat_result | None:
         return None
     finally:
         os.close(handle)
+
+
+def born(handle: int) -> float | None:
+    """When an open file was made, which no user can set; None where its file system does not keep that."""
+    import ctypes  # most runs have nothing to ask, and it takes memory in each process of theirs
+
+    statx = getattr(ctypes.CDLL(None), "statx", None)  # Python has no name for it
+    told = ctypes.create_string_buffer(256)
+    if statx is None or statx(handle, b"", _AT_EMPTY_PATH, _STATX_BTIME, told):
+        return None
+    (mask,) = struct.unpack_from("=I", told)
+    seconds, nanoseconds = struct.unpack_from("=qI", told, _BTIME_AT)
+    return seconds + nanoseconds / 1e9 if mask & _STATX_BTIME else None
 
 
 def _maps(top: int) -> frozenset[str]:

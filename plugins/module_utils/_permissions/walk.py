@@ -40,7 +40,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
     shown,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch as permissions_vouch
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.release import MAPPED, Release, seen
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.release import (
+    MAPPED,
+    Release,
+    born,
+    seen,
+)
 
 _ENOUGH = 192  # directories that wait: from here on several processes share them
 _PROCESSES = 4
@@ -73,6 +78,8 @@ _MARKS = ((_QUARANTINE, 0, 0), (_ASIDE, 0, 0))
 _UNREAD = 0o400  # what the owner of a doubtful file lacks; root reads it all the same
 _TAKEN = (*MAPPED, "bin", "config", "public")  # where one of them is not as it should be, code gets another owner
 _COMPILED = ("code", "program")  # kinds of places
+# Every page goes through one of them, so the portal would be down.
+_FRONT = ("public/index.php", "public/main/inc/global.inc.php")
 _GIT = ".git"
 _HTACCESS = ".htaccess"
 _GIT_ADVICE = "It stays that user's, so that Git refuses root; remove the settings, then run again"
@@ -458,7 +465,8 @@ class Tree:
         # Each file that the web user can write, where there is a package of this release.
         self.compares = any(os.path.basename(path).startswith("release-") for path in lists)
         self._laid: permissions_vouch.Release | None = None
-        self._tracked: dict[str, bytes] | None = None
+        # Before anything changes: what a run changes is root's then.
+        self._tracked: dict[str, bytes] | None = None if self._index_is_sound(top) else {}
         self._own: dict[str, permissions_vouch.Release] = {}
         if not all(self._is_right(top, part) for part in _TAKEN):
             # Before anything changes: what a run changes has another owner and another time then.
@@ -520,8 +528,16 @@ class Tree:
                 os.close(handle)
             self._own.update((folder, permissions_vouch.own_history(top, folder)) for folder in folders)
 
+    def _index_is_sound(self, top: int) -> bool:
+        """Was the index written by somebody else than the web user, and could that user not have exchanged it?"""
+        way = [os.fstat(top), seen(top, _GIT), seen(top, f"{_GIT}/index")]
+        return not any(status is None or self.loose(status) for status in way)
+
     def is_tracked(self, path: str, handle: int) -> bool:
-        """Does Git have it as it is? An update by Git changes few files, and later than the others were laid."""
+        """Does Git have it as it is? An update by Git changes few files, and later than the others were laid.
+
+        An index that the web user could write vouches for nothing.
+        """
         if self._tracked is None:
             self._tracked = permissions_vouch.tracked(self.roots[0].handle)
         return path in self._tracked and self._tracked[path] == permissions_vouch.blob(handle)
@@ -533,6 +549,17 @@ class Tree:
             return status[9] < self.order.opened and self.loose(status)
         theirs = status[4] == self.order.web and not laid.web
         return theirs and status[9] < self.order.opened and laid is not permissions_vouch.NOT_THERE
+
+    def is_weak(self, handle: int, status: os.stat_result) -> bool:
+        """Is its change time all that came later? A mode, an owner or a second name changes that one as well.
+
+        A file that was made later is a new one, whatever date its owner gave it.
+        """
+        theirs = status.st_uid == self.order.web and not self.laid.web
+        if theirs or status.st_mtime > self.laid.written or self.lists.release:
+            return False
+        birth = born(handle)
+        return birth is not None and birth <= self.laid.changed
 
     def has_own_history(self, path: str, status: os.stat_result) -> bool:
         """Did it come together with the rest of its plugin or theme, which is no part of the release?"""
@@ -1242,6 +1269,8 @@ class _Walk:
             return True
         if _mark(status) in _MARKS:
             return False
+        if path in _FRONT or (kind in _COMPILED and self.tree.is_weak(handle, status)):
+            return True
         if what == permissions_vouch.HANDLER:
             return path == f"public/{_HTACCESS}"  # the addresses of Chamilo rest on it
         if what == permissions_vouch.PHP and kind == "code":
@@ -1377,7 +1406,7 @@ class _Walk:
             status = os.fstat(handle)
             if (status.st_dev, status.st_ino) != key or status.st_nlink != there:
                 self.found.refuse(path, "was exchanged while it was looked at")
-            elif movable and status.st_uid != self.tree.order.web and not (kind and _mark(status) in _MARKS):
+            elif movable and status.st_uid != self.tree.order.web and not (kind and waits(path, status)):
                 # Whoever can move a name can have it counted twice, and hide one that is elsewhere.
                 self.found.refuse(path, "has several names where the web user can move them")
             else:

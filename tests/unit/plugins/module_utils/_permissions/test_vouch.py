@@ -11,6 +11,7 @@ import os
 import pwd
 import stat
 import struct
+import time
 
 import pytest
 
@@ -246,6 +247,59 @@ def test_a_single_new_file_does_not_hide_the_others(site):
     assert (found.quarantined, found.doubtful) == (["public/main/shell.php"], ["bin/console"])
 
 
+# -------------------------------------------------------------------------------- what the portal would be down without
+
+
+def now_later(monkeypatch):
+    """What changes from here on came later than the release by the clock that nobody can set back."""
+    monkeypatch.setattr(permissions_vouch, "LAID", 0)
+    time.sleep(1.1)
+
+
+@pytest.mark.parametrize("name", ["public/index.php", "public/main/page3.php", "src/CoreBundle/Legacy.php"])
+def test_a_file_that_was_only_touched_since_runs_on_and_is_named(site, monkeypatch, name):
+    """As by `chmod 755`, or by a second name that anybody gave it. What it holds has its old date."""
+    lay(site, name)
+    now_later(monkeypatch)
+    (site / name).chmod(0o755)
+    found = harden(site)
+    assert (found.quarantined, found.doubtful) == ([], [name])
+    assert mode(site / name) == (0, "0244")
+    again = harden(site)
+    assert (again.changed, again.doubtful) == (False, [name])
+
+
+def test_a_second_name_puts_no_page_out_of_action(site, monkeypatch):
+    now_later(monkeypatch)
+    (site / "var/upload").mkdir()
+    os.link(site / "public/main/page3.php", site / "var/upload/x")
+    found = harden(site)
+    assert (found.quarantined, found.doubtful) == ([], ["public/main/page3.php"])
+    assert mode(site / "public/main/page3.php") == (0, "0244")
+    again = harden(site)
+    assert (again.changed, again.doubtful, again.refused) == (False, found.doubtful, [])
+
+
+def test_a_new_file_is_known_however_old_it_says_it_is(site, monkeypatch):
+    now_later(monkeypatch)
+    lay(site, "public/main/ws.php", "<?php system($_GET[0]);")
+    assert harden(site).quarantined == ["public/main/ws.php"]
+
+
+def test_where_no_file_has_a_time_of_birth_a_later_change_counts(site, monkeypatch):
+    monkeypatch.setattr(walk, "born", lambda _handle: None)
+    now_later(monkeypatch)
+    (site / "public/main/page3.php").chmod(0o755)
+    assert harden(site).quarantined == ["public/main/page3.php"]
+
+
+@pytest.mark.parametrize("name", ["public/index.php", "public/main/inc/global.inc.php"])
+def test_what_every_page_goes_through_runs_on_and_is_named_whatever_it_holds(site, name):
+    lay(site, name, "<?php // changed", days=30)
+    found = harden(site)
+    assert (found.quarantined, found.doubtful) == ([], [name])
+
+
 def git(site, text="[core]\n\tbare = false\n", mode=0o777, owner=WEB.pw_uid):
     lay(site, ".git/config", text, mode=mode, owner=owner)
     lay(site, ".git/hooks/pre-commit.sample", "#!/bin/sh\n")
@@ -302,7 +356,7 @@ def index(site, names, version=2):
         else:
             entry += path
             text += entry + bytes(8 - len(entry) % 8)
-    lay(site, ".git/index").write_bytes(text + bytes(20))
+    lay(site, ".git/index", owner=0, mode=0o644).write_bytes(text + bytes(20))
 
 
 @pytest.mark.parametrize("version", [2, 3, 4])
@@ -318,6 +372,16 @@ def test_what_git_has_as_it_is_runs_on_and_is_named(site, version):
     assert found.quarantined == ["public/main/page2.php", "public/main/shell.php"]
     again = harden(site)
     assert (again.changed, again.doubtful, again.quarantined) == (False, found.doubtful, found.quarantined)
+
+
+@pytest.mark.parametrize("loose", [".", ".git", ".git/index"])
+def test_an_index_that_the_web_user_could_write_vouches_for_nothing(site, loose):
+    lay(site, "public/main/auth/ws.php", "<?php system($_GET[0]);", days=30)
+    index(site, ["public/main/auth/ws.php"])
+    os.chown(site / loose, WEB.pw_uid, WEB.pw_gid)
+    found = harden(site)
+    assert (found.quarantined, found.doubtful) == (["public/main/auth/ws.php"], [])
+    assert harden(site).quarantined == found.quarantined  # the index is root's by now
 
 
 @pytest.mark.parametrize(
