@@ -26,6 +26,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.trac
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, shown, web_users
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.unvouched import Unvouched
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch as permissions_vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Row
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 
@@ -35,6 +36,7 @@ _FILE_BYTES = 256 << 10  # of one PHP file
 _LOG_BYTES = 256 << 20  # of access logs, the newest first
 _LINE_BYTES = 1 << 16  # of one line of them; no server takes a longer request
 _LOG_HOURS = 25  # that are covered by them; the search is a daily one
+_ENVIRONMENT_BYTES = 1 << 20
 _LATELY = 30  # days
 # Where Debian's servers write when a virtual host says nothing.
 USUAL_LOGS = ("/var/log/nginx/access.log", "/var/log/apache2/access.log", "/var/log/apache2/other_vhosts_access.log")
@@ -132,6 +134,7 @@ def trace(look: Look, seconds: float = 0.0) -> Trace:
         step(budget)
         if budget.gap:
             found.cut.append(f"{where}: {budget.gap}")
+    _environment(look, found)
     left = planted(look, users)
     found.signs += left.signs
     found.gaps += left.gaps
@@ -212,6 +215,22 @@ def _code(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...])
     found.add("what looks like a web shell", shells)
     found.add("a script beside index.php that is newer than the release and no part of it", strangers)
     found.seen.append(f"{len(scripts):,} PHP files below public/ and src/")
+
+
+def _environment(look: Look, found: Trace) -> None:
+    """What Symfony compiles and runs lies below var/: an environment file that says otherwise has other code run.
+
+    Each of these files counts, whoever changed it and when: a console command names its environment itself.
+    """
+    steered = []
+    for path in sorted(glob.glob(os.path.join(glob.escape(look.root), ".env*"))):
+        if path.endswith(".dist"):
+            continue
+        text = head(path, _ENVIRONMENT_BYTES, look.site.php.user).decode("utf-8", "replace")
+        for name in permissions_vouch.environment_steers(text, look.root):
+            steered.append(f"{os.path.relpath(path, look.root)} ({name})")
+    found.add("an environment file that has code loaded from outside var/", steered)
+    found.seen.append("the environment files")
 
 
 def _compiled(look: Look, found: Trace) -> None:

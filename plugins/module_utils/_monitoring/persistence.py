@@ -41,8 +41,11 @@ LOOSE = ("/tmp/", "/var/tmp/", "/dev/shm/", "/run/shm/", "/memfd:")
 # ---- cron lines: a schedule, one program of the portal's, plain words; no option of PHP's but its memory, no shell
 _SCHEDULE = r"(?:@\w+|(?:[\w*/,~-]+ ){4}[\w*/,~-]+)"
 _PHP = r"(?:/usr/bin/)?php[\d.]* (?:-[fq] |-d memory_limit=-?\w+ )*"
-_WORDS = r"(?: [\w=.:/@,-]+)*(?: ?(?:&>|[12]?>>?) ?(?:&1|/dev/null|/[\w./-]+\.log))*"
-_SCRIPT = re.compile(rf"{_SCHEDULE} {_PHP}(/[\w./-]+\.php){_WORDS}")
+_WORD = r"[\w=.:/@,-]+"
+_OUTPUT = r"(?: ?(?:&>|[12]?>>?) ?(?:&1|/dev/null|/[\w./-]+\.log))*"
+# Of the console's, no environment but prod: the .env file of another one could have code read from anywhere.
+_OPTIONS = rf"(?: (?:(?:--env[= ]|-e[= ]?)prod(?![^ ])|(?!--env\b|-\w*e){_WORD}))*{_OUTPUT}"
+_SCRIPT = re.compile(rf"{_SCHEDULE} {_PHP}(/[\w./-]+\.php)(?: {_WORD})*{_OUTPUT}")
 # Of the commands of Chamilo and Symfony, those that nobody gains by. app:file-integrity:baseline would accept a change.
 _COMMAND = (
     r"(?:app:(?!file-integrity:(?!scan))[\w:-]+|chamilo:(?!update:(?!check)|security:)[\w:-]+|messenger:consume"
@@ -60,7 +63,7 @@ _HARMLESS = {
     "HOME": r"/[\w./-]*",
     "SHELL": r"/(?:usr/)?bin/(?:sh|dash|bash)",
     "PATH": rf"{_BINARIES}(?::{_BINARIES})*",
-    "APP_ENV": r"\w*",
+    "APP_ENV": "prod",
 }
 
 # ---- what a command line starts: behind what only passes it on, and behind an interpreter its script
@@ -188,7 +191,7 @@ def is_documented(line: str, roots: Iterable[str], users: Sequence[Identity]) ->
     console = (
         rf"{_SCHEDULE} (?:(?:{_PHP})?(?:{folders})/bin/console|cd (?:{folders})/? && (?:{_PHP})?(?:\./)?bin/console)"
     )
-    if re.fullmatch(rf"{console} {_COMMAND}{_WORDS}", line):
+    if re.fullmatch(rf"{console} {_COMMAND}{_OPTIONS}", line):
         return True
     script = _SCRIPT.fullmatch(line)
     return script is not None and os.path.isfile(script[1]) and not changeable(script[1], users)

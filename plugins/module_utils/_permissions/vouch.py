@@ -43,9 +43,17 @@ _DATA = re.compile(rf"(?i)\.(?:{'|'.join([*_PICTURES.split(), *_TEXTS.split()])}
 _DATA_ANYWHERE = re.compile(rf"(?i)\.(?:{'|'.join(_PICTURES.split())})$")
 _DATA_IN_PUBLIC = re.compile(r"(?i)\.(?:json|lock|webmanifest|xml)$")
 _TEMPLATES = re.compile(r"(?:^|/)(?:templates?|config)/")
-# Symfony runs what stands in $( ), where it is not in single quotes. These name its runtime, or how PHP starts.
+# Symfony runs what stands in $( ), where it is not in single quotes.
 _ENV_QUOTED = re.compile(r"\s*(?:export\s+)?\w+\s*=\s*'[^']*'\s*(?:#.*)?")
-_ENV_STARTS = re.compile(r"\s*(?:export\s+)?(?:APP_RUNTIME\w*|PHPRC|PHP_INI_SCAN_DIR|LD_PRELOAD)\s*=")
+_ENV_LINE = re.compile(r"\s*(?:export\s+)?(\w+)\s*=(?!>)\s*(.*)")
+_ENV_PHP = re.compile(r"""['"](\w+)['"]\s*=>\s*([^,\n]*)""")  # .env.local.php
+# Symfony's runtime, directories from which its kernel loads compiled code, and how PHP, a shell or the linker starts.
+_ENV_STEERS = re.compile(
+    r"APP_(?:RUNTIME\w*|(?:BUILD|CACHE|LOG|PROJECT|SHARE)_DIR)|SYMFONY_DOTENV_\w+|KERNEL_CLASS|PHPRC|PHP_INI_SCAN_DIR"
+    r"|LD_\w+|GCONV_PATH|BASH_ENV|PATH|COMPOSER_\w+|GIT_\w+|NODE_(?:OPTIONS|PATH)|PERL5\w+|PYTHON\w+"
+)
+_ENV_NO_CODE = re.compile(r"\w*(?:DSN|HOSTS?|KEY|KEY_ID|ORIGIN|PASSPHRASE|PASSWORD|SECRET|TOKEN|URL)")
+_ENV_PATH = re.compile(r"""["']?(?:\.{0,2}/|~|(?:phar|php|file|data|glob|zip|compress\.\w+):)""")
 _HANDLER = re.compile(
     rb"(?im)^\s*(?:(?:Add|Set)Handler|AddType|ForceType|Action|SetOutputFilter|AddOutputFilter)\s+\"?\S*"
     rb"(?:php|cgi|script|proxy:|server-parsed|includes)|auto_(?:pre|ap)pend_file|^\s*Options\b.*\b(?:ExecCGI|Includes)\b"
@@ -165,7 +173,31 @@ def runs(path: str, handle: int) -> str:
 def _env_runs(line: str) -> bool:
     if line.lstrip().startswith("#"):
         return False
-    return "$(" in line and not _ENV_QUOTED.fullmatch(line) or _ENV_STARTS.match(line) is not None
+    if "$(" in line and not _ENV_QUOTED.fullmatch(line):
+        return True
+    if environment_steers(line):
+        return True
+    # Another name with a path: what is loaded from there is not known.
+    value = _ENV_LINE.match(line)
+    return bool(value and not _ENV_NO_CODE.fullmatch(value[1]) and _ENV_PATH.match(value[2]))
+
+
+def environment_steers(text: str, root: str = "") -> list[str]:
+    """The names in an environment file that say where code is loaded from, but for directories in var/ of ``root``."""
+    found = []
+    values = [*filter(None, map(_ENV_LINE.match, text.splitlines())), *_ENV_PHP.finditer(text)]
+    for value in values:
+        if _ENV_STEERS.fullmatch(value[1]) and not _is_below_var(value[1], value[2], root):
+            found.append(value[1])
+    return list(dict.fromkeys(found))
+
+
+def _is_below_var(name: str, value: str, root: str) -> bool:
+    if not root or not name.endswith("_DIR"):
+        return False
+    plain = re.fullmatch(r"""(["']?)(/[\w./-]+)\1\s*(?:#.*)?""", value)
+    var = os.path.realpath(os.path.join(root, "var"))
+    return plain is not None and os.path.realpath(plain[2]).startswith(f"{var}/")
 
 
 def _text(handle: int) -> tuple[bytes, bool]:

