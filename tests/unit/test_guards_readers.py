@@ -45,9 +45,9 @@ REVIEWED = {
         _attacks/uploads.py:write _backups/stray_dumps.py:_put_away _backups/drill.py:_definers
         _backups/drill.py:_digest _backups/drill.py:_fetch_dump _backups/drill.py:_in_private _backups/drill.py:_load
         _backups/drill.py:_server _backups/drill.py:_tables _backups/drill.py:_without_tls
-        _brute_force/filter_proof.py:write _backups/restore.py:_load _backups/restore.py:_make_way
-        _backups/restore.py:_read _backups/restore.py:_write_objects _backups/restore.py:_write_triggers
-        _backups/restore.py:stage_database guide_prove.py:main
+        _brute_force/filter_proof.py:write _backups/restore_tables.py:load _backups/restore_swaps.py:_make_way
+        _backups/restore_tables.py:_read _backups/restore_tables.py:write_objects
+        _backups/restore_tables.py:write_triggers _backups/restore_staging.py:stage_database guide_prove.py:main
     """,
     "configuration, packages and certificates of the host, in directories of root's": """
         _https/acme.py:_adopt _https/acme.py:self_sign _audit/https.py:_from_file _audit/https.py:_lineage
@@ -60,7 +60,7 @@ REVIEWED = {
     "a directory to begin with, from which names are followed step by step": """
         _https/acme.py:_challenge _uploads/antivirus.py:_tops _common/paths.py:open_path _permissions/walk.py:_walked
         _monitoring/unvouched.py:__init__ _monitoring/daily.py:_could_run _permissions/vouch.py:unlike
-        _backups/restore.py:_open_roots_alone
+        _backups/restore_staging.py:_open_roots_alone
     """,
     "a checksum alone is made of it, and the last link is not followed": "_monitoring/integrity.py:_checksum",
     "an open descriptor, in the directory of secrets of systemd's or root's": "_portal/database.py:secret_file",

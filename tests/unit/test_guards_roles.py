@@ -391,6 +391,9 @@ def test_only_what_comes_before_every_change_says_that_nothing_was_changed() -> 
         "_backups/portal",
         "_program/main",
         "_backups/restore",
+        "_backups/restore_staging",
+        "_backups/restore_swaps",
+        "_backups/restore_tables",
         "_permissions/window",
     }  # of the host program, and of the playbook restore
     first |= {"playbooks/restore.yml", *(f"plugins/module_utils/{name}.py" for name in commands)}

@@ -42,7 +42,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore import DISCREET, complaint
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_tables import (
+    DISCREET,
+    complaint,
+    quoted,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path
@@ -285,11 +289,11 @@ class _Drill:
     def _fetch_files(self, pair: Pair, scratch: str, sample: Sequence[File]) -> None:
         target = f"{scratch}/files"
         # Patterns: what lies in the bulky folders stays away, the folders themselves do not.
-        bulk = [f"--exclude={_literal(path)}/*" for path in self.bulk]
+        bulk = [f"--exclude={restic.literal(path)}/*" for path in self.bulk]
         if self.place.fetch(pair.files.id, target, *bulk):
             self.lines.append("files whose paths are too long did not come back;")
         if sample:
-            chosen = [f"--include={_literal(file.path)}" for file in sample]
+            chosen = [f"--include={restic.literal(file.path)}" for file in sample]
             self.place.fetch(pair.files.id, target, *chosen)
         self._turn_links(target)
         same = changed = 0
@@ -334,7 +338,7 @@ class _Drill:
 
     def _load(self, server: Server, scratch: str) -> None:
         """Load the dump, dump it again, and compare the two table by table."""
-        server.ask(f"CREATE DATABASE {_quoted(self.portal.name)}")
+        server.ask(f"CREATE DATABASE {quoted(self.portal.name)}")
         for account in _definers(f"{scratch}/database.sql"):
             server.ask(f"CREATE USER IF NOT EXISTS {account}; GRANT ALL ON *.* TO {account}")
         with open(f"{scratch}/database.sql", "rb") as stream:
@@ -375,15 +379,6 @@ def _definers(path: str) -> set[str]:
             if named:
                 found.add(named[1].decode())
     return found
-
-
-def _literal(path: str) -> str:
-    """A path as a pattern of restic that stands for itself."""
-    return re.sub(r"([*?\[\]\\])", r"\\\1", path)
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
 
 
 def _used(file: File) -> str:

@@ -175,6 +175,12 @@ def journal(portal: Portal) -> dict[str, Any]:
     return {"phase": CHANGING, "part": "host", "path": "", "run": "", "since": "", **known}
 
 
+def reach(portal: Portal, journal: dict[str, Any], phase: str) -> None:
+    """Write the journal, before anything of a phase is done."""
+    journal["phase"] = phase
+    files.replace_file(journal_path(portal), json.dumps(journal, indent=1) + "\n")
+
+
 def unfinished(portal: Portal) -> str:
     """Where a restore stands that is not finished, and how to go on; an empty text where there is none."""
     known = journal(portal)

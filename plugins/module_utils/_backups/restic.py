@@ -53,6 +53,11 @@ def on_tree(*command: str) -> None:
         raise BackupError(f"{command[0]} failed: {done.stderr.decode(errors='replace').strip()[-300:]}")
 
 
+def literal(path: str) -> str:
+    """A path as a pattern of restic that stands for itself."""
+    return re.sub(r"([*?\[\]\\])", r"\\\1", path)
+
+
 class Repository:
     """One repository, spoken to through restic. Addresses and keys go through its environment, never its arguments."""
 

@@ -63,3 +63,11 @@ def test_a_repository_that_no_copy_reached_is_due(folders: Path) -> None:
         portal.note(one, "database", True, "fine")
         portal.remember(one, {**portal.remembered(one), "last": last})
         assert ("backup" in portal.due(one)) is due, (last, offsite)
+
+
+def test_a_repository_is_shown_without_its_password() -> None:
+    assert portal.shown("rest:https://campus:secret@store.example/x") == "rest:https://store.example/x"
+    assert portal.shown("rest:https://campus:se@cret@store.example/x@y") == "rest:https://store.example/x@y"
+    assert portal.shown("rest:https://campus:se/cr@et@store.example/x") == "rest:https://store.example/x"
+    for plain in ("rest:https://store.example:8000/x@y", "rest:https://[2001:db8::5]:8000/x@y", "sftp:me@there:/x"):
+        assert portal.shown(plain) == plain

@@ -5,21 +5,25 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import re
 import shutil
-import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import IO, Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump, restic
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
+    restic,
+    restore_staging,
+    restore_swaps,
+    restore_tables,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore as backups_restore
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository, Snapshot
@@ -37,9 +41,9 @@ def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
     return Portal("campus", "campus.test", str(root), host="db.example.org")
 
 
-def work(portal: Portal) -> backups_restore._Work:
+def work(portal: Portal) -> restore_staging.Staging:
     half = Snapshot("id", "tree", 0, "run", ())
-    made = backups_restore._Work(portal, None, Pair("run", half, half))  # type: ignore[arg-type]  # fetches nothing here
+    made = restore_staging.Staging(portal, None, Pair("run", half, half))  # type: ignore[arg-type]  # fetches nothing here
     made.clear()
     assert os.stat(made.staging).st_mode & 0o777 == 0o700
     fetched = Path(f"{made.staging}{portal.folder}")
@@ -51,7 +55,7 @@ def work(portal: Portal) -> backups_restore._Work:
     return made
 
 
-def planned(portal: Portal) -> backups_restore._Work:
+def planned(portal: Portal) -> restore_staging.Staging:
     made = work(portal)
     for name in ("var", "later", "new/deep/file"):
         made._swap(f"{made.staging}{portal.folder}/{name}", f"{portal.folder}/{name}")
@@ -96,8 +100,8 @@ def killed_after(calls: int, monkeypatch: pytest.MonkeyPatch, act: Callable[[], 
     with monkeypatch.context() as patch:
         for name in ("rename", "unlink", "mkdir", "rmdir"):
             patch.setattr(os, name, limited(getattr(os, name)))
-        for name in ("exchange", "_sql"):
-            patch.setattr(backups_restore, name, limited(getattr(backups_restore, name)))
+        for module, name in ((restore_swaps, "exchange"), (restore_tables, "execute")):
+            patch.setattr(module, name, limited(getattr(module, name)))
         try:
             act()
         except Killed:
@@ -123,8 +127,8 @@ def test_it_is_resumed_or_rolled_back_whenever_it_was_killed(
             def renameat2(self, *_arguments: Any) -> int:
                 return -1
 
-        monkeypatch.setattr(backups_restore.ctypes, "CDLL", lambda *_a, **_k: Old())
-        monkeypatch.setattr(backups_restore.ctypes, "get_errno", lambda: errno.EINVAL)
+        monkeypatch.setattr(ctypes, "CDLL", lambda *_a, **_k: Old())
+        monkeypatch.setattr(ctypes, "get_errno", lambda: errno.EINVAL)
     phases, calls, over = set(), 0, False
     while not over:
         made = planned(portal)
@@ -134,7 +138,7 @@ def test_it_is_resumed_or_rolled_back_whenever_it_was_killed(
             assert "is not finished" in backups_portal.unfinished(portal)
             began = calls % 7
             killed_after(began, monkeypatch, lambda: backups_restore.abandon(portal))
-            if os.path.exists(backups_restore._journal(portal)):
+            if os.path.exists(backups_portal.journal_path(portal)):
                 backups_restore.abandon(portal)
             looks_as_before(portal)
             assert backups_portal.unfinished(portal) == "" and not os.path.lexists(made.staging)
@@ -158,14 +162,14 @@ def test_what_cannot_change_places_is_found_before_anything_does(
 ) -> None:
     """As where a file is immutable: the kernel refuses its exchange, and that of nothing before it."""
     portal, made, server = with_database(portal, monkeypatch)
-    real = backups_restore.exchange
+    real = restore_swaps.exchange
 
     def refused(one: str, other: str) -> None:
         if one.endswith("/var"):
             raise BackupError(f"{other} cannot change places with {one}: {os.strerror(errno.EPERM)}.")
         real(one, other)
 
-    monkeypatch.setattr(backups_restore, "exchange", refused)
+    monkeypatch.setattr(restore_swaps, "exchange", refused)
     made.journal["swaps"].reverse()  # others come before it
     made.write_down()
     with pytest.raises(BackupError, match=r"var cannot be replaced: .*Nothing was changed\. .*lsattr -d .*/var "):
@@ -173,33 +177,6 @@ def test_what_cannot_change_places_is_found_before_anything_does(
     assert server.said == [] and backups_portal.unfinished(portal) == ""
     looks_as_before(portal)
     assert not os.path.lexists(made.staging)
-
-
-def test_sparse_files_are_reported_and_need_no_room_for_their_holes(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = work(portal)
-    used, fetched = Path(portal.folder, "var", "big"), Path(f"{made.staging}{portal.folder}", "var", "big")
-    for path in (used, fetched):
-        with open(path, "wb") as stream:
-            stream.truncate(1 << 40)
-    monkeypatch.setattr(restic, "restores_sparse", lambda: True)
-    nodes = [{"path": str(used), "size": 1 << 40}]
-    monkeypatch.setattr(made, "place", SimpleNamespace(nodes=lambda _snapshot: nodes))
-    made._room(True)
-    made._holes()
-    assert made.left == [f"Sparse files came back with their holes: {used}."]
-    os.unlink(fetched)
-    with open(used, "wb") as stream:
-        stream.truncate(2 << 20)
-    fetched.write_bytes(bytes(2 << 20))
-    made.left.clear()
-    made._holes()
-    (line,) = made.left
-    assert line.startswith("Sparse files came back without their holes") and line.endswith(f"{used}.")
-    monkeypatch.setattr(restic, "restores_sparse", lambda: False)
-    with pytest.raises(BackupError, match="MB free, the restore needs"):
-        made._room(True)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +195,7 @@ def test_where_an_unfinished_restore_stands_is_said(portal: Portal, phase: str, 
     assert words in said and "(host of campus.test from run)" in said
     assert "Resume: chamilo-hardening restore host --site campus --confirm campus.test." in said
     assert said.endswith("Roll back: chamilo-hardening restore --abandon --site campus")
-    Path(backups_restore._journal(portal)).write_text("{")
+    Path(backups_portal.journal_path(portal)).write_text("{")
     with pytest.raises(BackupError, match="restoring.json cannot be read"):
         backups_portal.unfinished(portal)
 
@@ -242,8 +219,8 @@ class Databases:
         self.has = {"chamilo": ["course", "old"], "chamilo_restoring": ["course", "new"]}
         self.rows = {("chamilo", "course"): "spoilt", ("chamilo_restoring", "course"): "as it was"}
         self.objects = "views-and-programs"
-        monkeypatch.setattr(backups_restore, "_tables", lambda _portal, name: sorted(self.has.get(name, [])))
-        monkeypatch.setattr(backups_restore, "_sql", self.sql)
+        monkeypatch.setattr(restore_tables, "tables", lambda _portal, name: sorted(self.has.get(name, [])))
+        monkeypatch.setattr(restore_tables, "execute", self.sql)
 
     def sql(self, _portal: Portal, sql: str, database: str = "", source: IO[bytes] | None = None) -> str:
         if sql.startswith("\nSELECT 'VIEW'") and "'chamilo'" in sql:
@@ -280,7 +257,7 @@ def test_tables_are_rolled_back_with_the_files(portal: Portal, monkeypatch: pyte
             over = not killed_after(calls, patch, lambda: backups_restore.finish(portal))
             if not over:
                 for again in (calls * 7 + 3) % 19, 11, calls % 5, 100:
-                    if os.path.exists(backups_restore._journal(portal)):
+                    if os.path.exists(backups_portal.journal_path(portal)):
                         killed_after(again, patch, lambda: backups_restore.abandon(portal))
                 assert server.objects in ("views-and-programs", "triggers")
                 assert sorted(server.has.pop("chamilo")) == ["course", "old"]
@@ -296,16 +273,6 @@ def test_tables_are_rolled_back_with_the_files(portal: Portal, monkeypatch: pyte
                 shutil.rmtree(left)
             calls += 1
     assert moved > 5
-
-
-def test_a_database_elsewhere_is_asked_over_tls_where_the_portal_does(
-    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(backups_restore.portal_database, "AUTHORITY", str(tmp_path / "database.pem"))
-    assert len(backups_restore._server(portal)) == 3
-    (tmp_path / "database.pem").write_text("x")
-    assert backups_restore._server(portal)[3:] == [f"--ssl-ca={tmp_path}/database.pem", "--ssl-verify-server-cert"]
-    assert backups_restore._server(replace(portal, host="localhost"))[0] == "--no-defaults"
 
 
 def test_nothing_is_rolled_back_where_nothing_is_unfinished(portal: Portal) -> None:
@@ -330,83 +297,6 @@ def test_what_came_after_a_restore_stays_where_only_its_end_is_missing(
     assert (Path(portal.folder) / "later").read_text() == "came once more"
     assert (Path(f"{made.kept}{portal.folder}") / "later").read_text() == "came after the backup"
     assert backups_restore.finish(portal) == []
-
-
-def test_two_paths_change_places_also_where_the_kernel_cannot_do_it_in_one_step(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one, other = tmp_path / "one", tmp_path / "other"
-    one.mkdir()
-    other.write_text("file")
-    backups_restore.exchange(str(one), str(other))
-    assert one.read_text() == "file" and other.is_dir()
-
-    class Old:
-        def renameat2(self, *_arguments: Any) -> int:
-            return -1
-
-    monkeypatch.setattr(backups_restore.ctypes, "CDLL", lambda *_a, **_k: Old())
-    monkeypatch.setattr(backups_restore.ctypes, "get_errno", lambda: 22)
-    backups_restore.exchange(str(one), str(other))
-    assert other.read_text() == "file" and one.is_dir()
-    monkeypatch.setattr(backups_restore.ctypes, "get_errno", lambda: 18)
-    with pytest.raises(BackupError, match="cannot change places"):
-        backups_restore.exchange(str(one), str(other))
-
-
-def test_nothing_is_fetched_to_where_the_web_user_could_lead_it_elsewhere(
-    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The folder above the portal is the web user's: it could exchange what lies in it while root writes there."""
-    above = tmp_path / "www" / "sites"
-    above.mkdir(parents=True)
-    there = replace(portal, root=str(above / "chamilo"))
-    os.rename(portal.root, there.root)
-    (tmp_path / "www").chmod(0o777)
-    made = planned(there)
-    assert os.listdir(above) == ["chamilo"] and os.listdir(tmp_path / "www") == ["sites"]
-    assert os.path.dirname(made.staging) == os.path.dirname(made.kept) == str(tmp_path / "state" / "backups")
-    assert made.kept in " ".join(backups_restore.finish(there))
-    looks_right(there, made.kept)
-    # Where everybody may lay something and nobody may move what is root's, as in /tmp, it is beside the portal.
-    (tmp_path / "www").chmod(0o1777)
-    assert backups_restore._staging(there) == f"{above}/.chamilo.restoring"
-    (tmp_path / "www").chmod(0o775)
-    (tmp_path / "state").chmod(0o770)
-    with pytest.raises(BackupError, match=rf"{tmp_path}/www can be written by others.*Nothing was changed.*chown root"):
-        work(there)
-    # What is elsewhere cannot change places with the portal.
-    (tmp_path / "state").chmod(0o700)
-    monkeypatch.setattr(backups_restore, "mounts", lambda: dict.fromkeys(["/", str(tmp_path / "state")], "ext4"))
-    with pytest.raises(BackupError, match=rf"{tmp_path}/www can be written by others"):
-        work(there)
-    # A database needs not.
-    assert backups_restore._staging(there, files=False) == f"{tmp_path}/state/backups/.campus.restoring"
-    assert os.listdir(above) == ["chamilo"] and not list(tmp_path.rglob(".*.restoring"))
-
-
-def test_a_portal_on_a_disk_of_its_own_that_others_can_write_is_refused(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(backups_restore, "mounts", lambda: dict.fromkeys(["/", portal.folder], "ext4"))
-    assert work(portal).staging == f"{portal.folder}/.chamilo.restoring"
-    os.chmod(portal.folder, 0o770)
-    with pytest.raises(BackupError, match=f"{portal.folder} can be written by others"):
-        work(portal)
-
-
-def test_what_was_fetched_to_elsewhere_is_not_taken(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = work(portal)
-
-    class Place:
-        def fetch(self, *_words: str) -> None:
-            os.rename(made.staging, f"{made.staging}.aside")
-            os.makedirs(f"{made.staging}{portal.folder}/var/lesson")
-
-    monkeypatch.setattr(made, "place", Place())
-    with pytest.raises(BackupError, match="exchanged while the backup was fetched. Nothing was changed"):
-        made.stage_file("var/lesson")
-    assert made.journal["swaps"] == []
 
 
 def test_what_did_not_come_back_is_said(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -436,18 +326,7 @@ def test_a_restore_begins_anew_also_after_one_that_was_killed_over_folders_witho
 
 
 def test_a_pattern_stands_for_its_path_alone() -> None:
-    assert backups_restore._literal("/a/[x]*?\\") == "/a/\\[x\\]\\*\\?\\\\"
-
-
-def test_a_portal_on_a_disk_of_its_own_is_staged_inside(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert backups_restore._staging(portal) == f"{os.path.dirname(portal.folder)}/.chamilo.restoring"
-    real = os.stat
-
-    def stat(path: str) -> Any:
-        return real("/proc") if path == portal.folder else real(path)
-
-    monkeypatch.setattr(backups_restore.os, "stat", stat)
-    assert backups_restore._staging(portal) == f"{portal.folder}/.chamilo.restoring"
+    assert restic.literal("/a/[x]*?\\") == "/a/\\[x\\]\\*\\?\\\\"
 
 
 class Server:
@@ -459,8 +338,8 @@ class Server:
         self.objects = {"chamilo": ["TRIGGER\ttrimmed", "VIEW\tactive"]}
         self.pointing = ""
         self.refuses, self.words = "", "refused"
-        monkeypatch.setattr(backups_restore, "_tables", lambda _portal, name: self.tables.get(name, []))
-        monkeypatch.setattr(backups_restore, "_sql", self.sql)
+        monkeypatch.setattr(restore_tables, "tables", lambda _portal, name: self.tables.get(name, []))
+        monkeypatch.setattr(restore_tables, "execute", self.sql)
 
     def sql(self, _portal: Portal, sql: str, database: str = "", source: IO[bytes] | None = None) -> str:
         if "SELECT DISTINCT DEFINER" in sql:
@@ -480,29 +359,7 @@ class Server:
 NAMES = {"new": "chamilo_restoring", "old": "chamilo_before_x"}
 
 
-def test_tables_change_places_in_one_statement_and_the_rest_is_made_anew(
-    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = Server(monkeypatch)
-    portal = replace(portal, name="chamilo")
-    (tmp_path / "coming.sql").write_text("CREATE VIEW coming")
-    (tmp_path / "views-and-programs.sql").write_text("CREATE VIEW going")
-    lines = backups_restore._change_tables(portal, NAMES, str(tmp_path), "/kept")
-    swap, drops, made, end = server.said
-    assert "DROP TRIGGER IF EXISTS `chamilo`.`trimmed`" in swap and "DROP VIEW" not in swap
-    assert swap.count("RENAME TABLE") == 1 and swap.index("DROP TRIGGER") < swap.index("RENAME TABLE")
-    assert "`chamilo`.`user` TO `chamilo_before_x`.`user`, `chamilo_restoring`.`course` TO `chamilo`.`course`" in swap
-    assert "DROP VIEW IF EXISTS `chamilo`.`active`" in drops
-    assert (made, end) == ("CREATE VIEW coming", "DROP DATABASE IF EXISTS `chamilo_restoring`")
-    assert "/kept/views-and-programs.sql" in lines[1] and "nobody@here" in lines[2]
-    # Cut off after the tables: only the rest is done.
-    server.said.clear()
-    server.tables["chamilo_restoring"] = []
-    backups_restore._change_tables(portal, NAMES, str(tmp_path), "/kept")
-    assert server.said == [drops, made, end]
-
-
-def with_database(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> tuple[Portal, backups_restore._Work, Server]:
+def with_database(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> tuple[Portal, restore_staging.Staging, Server]:
     """A restore of everything that is written down, and the server."""
     portal = replace(portal, name="chamilo")
     made = planned(portal)
@@ -516,7 +373,7 @@ def test_where_the_tables_may_not_be_moved_nothing_is_and_nothing_is_left_to_do(
 ) -> None:
     portal, made, server = with_database(portal, monkeypatch)
     server.refuses, server.words = "RENAME TABLE", "ERROR 1205 (HY000) at line 1: Lock wait timeout exceeded"
-    monkeypatch.setattr(backups_restore, "_may_restore", lambda _portal: True)
+    monkeypatch.setattr(restore_tables, "may_restore", lambda _portal: True)
     Path(made.staging, "triggers.sql").write_text("CREATE TRIGGER going")
     Path(made.staging, "views-and-programs.sql").write_text("CREATE VIEW that fails")
     with pytest.raises(BackupError, match=r"ERROR 1205.*Something uses them for long.*Nothing was changed\.$"):
@@ -556,8 +413,8 @@ def test_folders_follow_tables_also_where_the_restore_was_killed_between_them(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(backups_restore, "_rehearse", lambda _swaps: None)
-        patch.setattr(backups_restore, "_change_places", killed)
+        patch.setattr(restore_swaps, "rehearse", lambda _swaps: None)
+        patch.setattr(restore_swaps, "change_places", killed)
         backups_restore.finish(portal)
     assert any("RENAME TABLE" in words for words in server.said)
     server.tables["chamilo_restoring"] = []
@@ -580,11 +437,6 @@ def test_a_damaged_table_is_named_with_what_to_do(portal: Portal, monkeypatch: p
     server.refuses, server.words = "RENAME TABLE", words
     with pytest.raises(BackupError, match="The table `chamilo`.`user` is damaged.*DROP TABLE `chamilo`.`user`; then"):
         backups_restore.finish(portal)
-
-
-def test_where_no_table_is_named_it_is_said_what_names_it() -> None:
-    problem = BackupError('ERROR 1030 (HY000) at line 1: Got error 194 "Tablespace is missing" from storage engine')
-    assert "mariadb-check --databases chamilo says which" in backups_restore._advice("chamilo", problem)
 
 
 @pytest.mark.parametrize(
@@ -624,220 +476,6 @@ def test_who_asks_for_less_does_not_finish_a_restore_of_more(
         )
 
 
-def test_who_may_not_list_accounts_may_restore(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = Server(monkeypatch)
-    server.refuses = "DEFINER"
-    lines = backups_restore._change_tables(replace(portal, name="chamilo"), NAMES, str(tmp_path), "/kept")
-    assert lines[-1].endswith("accounts that are not there is unknown. denied")
-
-
-def test_what_was_moved_aside_points_no_longer_to_what_is_in_use(
-    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = Server(monkeypatch)
-    server.pointing = "course\tfk1\n"
-    lines = backups_restore._change_tables(replace(portal, name="chamilo"), NAMES, str(tmp_path), "/kept")
-    assert server.said[-1] == "ALTER TABLE `chamilo_before_x`.`course` DROP FOREIGN KEY `fk1`"
-    assert any(line.endswith("were removed: fk1 of course.") for line in lines)
-
-
-def test_what_goes_and_cannot_be_written_down_hinders_no_restore(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = work(portal)
-
-    def asked(command: Sequence[str], _source: object, output: IO[bytes]) -> bytes:
-        assert "--force" in command
-        output.write(b"CREATE VIEW good")
-        raise BackupError("View 'chamilo.active' references invalid table(s) (1356)")
-
-    monkeypatch.setattr(backups_restore, "_asked", asked)
-    monkeypatch.setattr(backups_restore, "_rows", lambda *_words: ["active"])
-    monkeypatch.setattr(dump, "program", lambda: "mariadb-dump")
-    made._keep_objects()
-    assert len(made.left) == 2 and all("(1356)" in line for line in made.left)
-    assert Path(made.staging, "views-and-programs.sql").read_text() == "CREATE VIEW good"
-
-
-SECRET = b"""\
---------------
-CREATE USER chamilo IDENTIFIED BY 'secret'
---------------
-
-ERROR 1819 (HY000) at line 1: Your password does not satisfy the current policy requirements
-"""
-
-
-def test_no_message_holds_the_statement_that_failed(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    commands: list[list[str]] = []
-
-    def run(command: list[str], **_more: object) -> subprocess.CompletedProcess[bytes]:
-        commands.append(command)
-        return subprocess.CompletedProcess(command, 1, b"", SECRET)
-
-    monkeypatch.setattr(backups_restore.subprocess, "run", run)
-    with pytest.raises(BackupError, match="refused: ERROR 1819") as raised:
-        backups_restore._sql(portal, "CREATE USER")
-    assert "secret" not in str(raised.value)
-    assert "--loose-skip-print-query-on-error" in commands[0]
-
-
-def test_of_other_words_the_last_line_is_shown() -> None:
-    assert backups_restore.complaint(b"warned\nmariadb-dump: Got error: 1045\n") == "mariadb-dump: Got error: 1045"
-    assert backups_restore.complaint(b"") == ""
-
-
-class Packets:
-    """A server that takes rows of some size, and lets that be changed or not."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, size: int, fixed: bool = False) -> None:
-        self.size = size
-        self.fixed = fixed
-        monkeypatch.setattr(backups_restore, "_sql", self.sql)
-
-    def sql(self, _portal: Portal, sql: str) -> str:
-        if sql.startswith("SELECT"):
-            return f"{self.size}\n"
-        if self.fixed:
-            raise BackupError("ERROR 1227 (42000) at line 1: Access denied")
-        self.size = int(sql.removeprefix("SET GLOBAL max_allowed_packet = "))
-        return ""
-
-
-def test_a_server_takes_large_rows_for_as_long_as_it_loads(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = Packets(monkeypatch, 1 << 24)
-    with pytest.raises(BackupError, match="^ERROR 1062$"), backups_restore._large_rows(portal):
-        assert server.size == 1 << 30
-        raise BackupError("ERROR 1062")
-    assert server.size == 1 << 24
-
-
-@pytest.mark.parametrize("code", [1153, 2006])
-def test_where_large_rows_are_not_taken_the_setting_is_named(
-    portal: Portal, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
-    server = Packets(monkeypatch, 1 << 24, fixed=True)
-    with (
-        pytest.raises(BackupError, match=rf"ERROR {code} .* than 16777216 bytes.*Set max_allowed_packet .* to 1G"),
-        backups_restore._large_rows(portal),
-    ):
-        raise BackupError(f"ERROR {code} (HY000) at line 9: gone")
-    server.size = 1 << 30
-    with pytest.raises(BackupError, match="gone$"), backups_restore._large_rows(portal):
-        raise BackupError(f"ERROR {code} (HY000) at line 9: gone")
-
-
-@pytest.mark.parametrize("link", [True, False])
-@pytest.mark.parametrize("part", ["host", "files", "file", "file as the backup calls it"])
-def test_a_portal_behind_a_link_comes_back_to_where_the_link_leads_now(
-    portal: Portal, tmp_path: Path, link: bool, part: str
-) -> None:
-    """Saved from releases/7; since then there is a release 8, or the machine is a fresh one and gets the link too."""
-    saved = f"{tmp_path}/releases/7"
-    there = replace(portal, root=str(tmp_path / "current"))
-    if link:
-        (tmp_path / "releases" / "8" / "var").mkdir(parents=True)
-        (tmp_path / "current").symlink_to("releases/8")
-
-    class Place:
-        def nodes(self, _snapshot: str) -> list[dict[str, Any]]:
-            return [{"path": f"{saved}/var/lesson", "size": 2}]
-
-        def fetch(self, _snapshot: str, staging: str, *patterns: str) -> bool:
-            assert all(pattern.startswith(f"--include={saved}") for pattern in patterns[1:])
-            os.makedirs(f"{staging}{saved}/var")
-            Path(f"{staging}{saved}/var/lesson").write_text("as it was")
-            return False
-
-    half = Snapshot("f1", "tree", 0, "run", (saved, backups_portal.path_of("campus")))
-    made = backups_restore._Work(there, Place(), Pair("run", half, half))  # type: ignore[arg-type]  # all it is asked for
-    made.clear()
-    if part in ("host", "files"):
-        made.stage_files(part == "host")
-    else:
-        made.stage_file("var/lesson" if part == "file" else f"{saved}/var/lesson")
-    made.write_down()
-    backups_restore.finish(there)
-    assert (tmp_path / "current" / "var" / "lesson").read_text() == "as it was"
-    assert made.elsewhere() == []
-    behind = {"host": "releases/7", "files": "releases/7"}.get(part, "")
-    leads = [os.readlink(tmp_path / "current")] if (tmp_path / "current").is_symlink() else []
-    assert leads == (["releases/8"] if link else [behind] if behind else [])
-    assert os.path.lexists(saved) == ("releases/7" in leads)
-
-
-def test_a_link_of_the_web_users_leads_nothing_out_of_the_portal(portal: Portal, tmp_path: Path) -> None:
-    """It is laid while the backup is fetched, or before: what it leads to keeps its content."""
-    made = work(portal)
-    etc = tmp_path / "etc"
-    etc.mkdir()
-    (etc / "lesson").write_text("root's")
-    fetched, live = f"{made.staging}{portal.folder}/var/lesson", f"{portal.folder}/var/lesson"
-    made._swap(fetched, live)
-    made.write_down()
-    os.rename(f"{portal.folder}/var", f"{portal.folder}/aside")
-    os.symlink(etc, f"{portal.folder}/var")
-    os.chown(f"{portal.folder}/var", os.geteuid() or 12345, -1, follow_symlinks=False)
-    with pytest.raises(BackupError, match=r"somebody else than root.*Nothing was changed"):
-        backups_restore.finish(portal)
-    assert (etc / "lesson").read_text() == "root's"
-    with pytest.raises(BackupError, match=r"somebody else than root.*Nothing was changed"):
-        made._swap(fetched, live)
-
-
-def test_a_folder_is_made_in_what_is_open(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = work(portal)
-    secret = tmp_path / "secret"
-    secret.mkdir(0o700)
-    real = os.mkdir
-
-    def swapped(path: str, mode: int = 0o777, **more: Any) -> None:
-        real(path, mode, **more)
-        if path.endswith("/new"):
-            os.rmdir(path)
-            os.symlink(secret, path)
-
-    made._swap(f"{made.staging}{portal.folder}/new/deep/file", f"{portal.folder}/new/deep/file")
-    made.write_down()
-    monkeypatch.setattr(backups_restore.os, "mkdir", swapped)
-    with pytest.raises(BackupError, match="Not a directory|symbolic links"):
-        backups_restore.finish(portal)
-    assert secret.stat().st_mode & 0o777 == 0o700 and not list(secret.iterdir())
-
-
-def test_a_disk_inside_is_refused_before_anything_changes(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    mounted = ["/", portal.folder, f"{portal.folder}/var/upload"]
-    monkeypatch.setattr(backups_restore, "mounts", lambda: dict.fromkeys(mounted, "ext4"))
-    made = work(portal)
-    made._swap(f"{made.staging}{portal.folder}/later", f"{portal.folder}/later")
-    with pytest.raises(BackupError, match="var/upload is a file system of its own.*Nothing was changed"):
-        made._swap(f"{made.staging}{portal.folder}/var", f"{portal.folder}/var")
-
-
-def test_a_disk_inside_is_found_before_anything_is_fetched(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    mounted = ["/", portal.folder, f"{portal.folder}/node_modules", f"{portal.folder}/public"]
-    monkeypatch.setattr(backups_restore, "mounts", lambda: dict.fromkeys(mounted, "ext4"))
-    made = work(portal)
-    made._refuse_mounts(False)
-    with pytest.raises(BackupError, match=f"^{portal.folder}/public is a file system of its own"):
-        made.stage_files(True)
-    mounted.append(f"{portal.folder}/var/upload")
-    with pytest.raises(BackupError, match=f"^{portal.folder}/var/upload is a file system of its own"):
-        made.stage_files(False)
-
-
-def test_what_is_on_a_disk_inside_is_refused_too(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Were it written down, no later restore could get past it."""
-    monkeypatch.setattr(backups_restore, "mounts", lambda: dict.fromkeys(["/", f"{portal.folder}/var"], "ext4"))
-    made = work(portal)
-    for name in ("var/lesson", "var/gone/since"):
-        fetched = f"{made.staging}{portal.folder}/{name}"
-        with pytest.raises(BackupError, match="on another file system.*Nothing was changed.*copy it") as raised:
-            made._swap(fetched, f"{portal.folder}/{name}")
-        assert fetched in str(raised.value)
-    assert made.journal["swaps"] == []
-
-
 def test_a_machine_that_knew_nothing_goes_on_with_the_address_it_was_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -845,43 +483,18 @@ def test_a_machine_that_knew_nothing_goes_on_with_the_address_it_was_given(
     saved = '{"site": "campus", "domain": "campus.test", "root": "/x", "offsite": "sftp:gone.example:/x"}'
     half = Snapshot("f1", "tree", 0, "run", ())
     monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path))
-    monkeypatch.setattr(backups_restore.Repository, "pairs", lambda _self: [Pair("run", half, half)])
-    monkeypatch.setattr(backups_restore.Repository, "run", lambda *_words: (saved, ""))
+    monkeypatch.setattr(Repository, "pairs", lambda _self: [Pair("run", half, half)])
+    monkeypatch.setattr(Repository, "run", lambda *_words: (saved, ""))
     begun = backups_restore.begin("campus", "/mnt/usb")
     assert begun.places == ("/mnt/usb",)
     assert backups_portal.portals() == [begun]
-
-
-def test_what_a_link_leads_to_stays_and_comes_back_by_itself(portal: Portal, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-
-    class Place:
-        shown = "/repository"
-
-        def fetch(self, _snapshot: str, staging: str, *_patterns: str) -> bool:
-            os.makedirs(f"{staging}{data}")
-            return False
-
-    half = Snapshot("f1", "tree", 0, "run", (portal.folder, str(data), backups_portal.path_of("campus")))
-    made = backups_restore._Work(portal, Place(), Pair("run", half, half))  # type: ignore[arg-type]  # all it is asked for here
-    (line,) = made.elsewhere()
-    assert line.startswith(f"A link leads to {data}, which is not there.")
-    made.clear()
-    made.stage_file(str(data))
-    made.write_down()
-    backups_restore.finish(portal)
-    assert data.is_dir()
-    (line,) = made.elsewhere()
-    assert line == f"Left as it is, because a link leads there: {data}. Snapshot f1 has it too."
-    with pytest.raises(BackupError, match="^/etc/passwd is not below .*, nor does a link of the backup lead there"):
-        made.stage_file("/etc/passwd")
 
 
 @pytest.mark.parametrize(("wanted", "stays"), [(False, []), (True, [".chamilo.restoring"])])
 def test_what_was_fetched_in_vain_fills_no_disk(
     portal: Portal, monkeypatch: pytest.MonkeyPatch, wanted: bool, stays: list[str]
 ) -> None:
-    def full(work: backups_restore._Work, _path: str) -> None:
+    def full(work: restore_staging.Staging, _path: str) -> None:
         work.wanted = wanted
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -889,7 +502,7 @@ def test_what_was_fetched_in_vain_fills_no_disk(
     monkeypatch.setattr(
         backups_restore, "_found", lambda *_words: (Repository(portal, "/repository"), Pair("run", half, half))
     )
-    monkeypatch.setattr(backups_restore._Work, "stage_file", full)
+    monkeypatch.setattr(restore_staging.Staging, "stage_file", full)
     with pytest.raises(OSError, match="No space left"):
         backups_restore.restore(portal, "file", "var/lesson")
     parent = Path(portal.folder).parent
@@ -902,4 +515,4 @@ def test_files_are_back_where_no_database_server_runs_here(portal: Portal) -> No
     (Path(portal.folder) / ".env").write_text("DATABASE_USER=chamilo\nDATABASE_PASSWORD=x\n")
     planned(here)
     assert "are back" in backups_restore.finish(here)[0]
-    assert not os.path.exists(backups_restore._journal(here))
+    assert not os.path.exists(backups_portal.journal_path(here))

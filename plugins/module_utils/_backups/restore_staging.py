@@ -1,0 +1,355 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""What a restore fetches, beside the portal, before anything changes places."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import stat
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump as backups_dump
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
+    restic,
+    restore_swaps,
+    restore_tables,
+    saved_files,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import STAGED, BackupError, Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import mounts
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import PermsError, open_trusted
+
+_FILES = ("var", "config", "public/plugin")  # and the environment files
+_LEFT = (".git", "node_modules")  # in no backup
+_SPARSE = 1 << 20  # bytes from which on holes in a file matter
+
+
+class Staging:
+    """What is fetched beside the portal, before anything changes places."""
+
+    def __init__(self, portal: Portal, place: Repository, pair: Pair, part: str = "host", path: str = "") -> None:
+        self.portal = portal
+        self.place = place
+        self.pair = pair
+        self.root = portal.folder
+        self.saved = saved_files.saved_root(portal, place, pair.files)
+        self.staging = _directory(portal, part != "database")
+        self.kept = _kept(self.staging)
+        self.left: list[str] = []  # what did not come back, or could not be kept
+        self.wanted = False  # what was fetched, though nothing of it can change places
+        self.journal: dict[str, Any] = {
+            "part": part,
+            "path": path,
+            "run": pair.run,
+            "since": common_files.now(),
+            "staging": self.staging,
+            "kept": self.kept,
+            "swaps": [],
+            "database": {},
+        }
+
+    def clear(self) -> None:
+        """Begin anew, without what a restore fetched that was killed before anything changed places."""
+        self.discard()
+        folder, name = os.path.split(self.staging)
+        os.makedirs(folder, exist_ok=True)
+        handle = _open_roots_alone(folder)
+        try:
+            os.mkdir(f"/proc/self/fd/{handle}/{name}", 0o700)  # ours, and closed, before anything lies in it
+        finally:
+            os.close(handle)
+        self.made = os.lstat(self.staging)
+
+    def discard(self) -> None:
+        discard(self.portal, self.staging)
+
+    def write_down(self, phase: str = STAGED) -> None:
+        backups_portal.reach(self.portal, self.journal, phase)
+
+    def stage_files(self, everything: bool) -> None:
+        """Fetch the whole folder, or what the application writes and is configured by."""
+        self._refuse_mounts(everything)
+        self._room(everything)
+        chosen = [self.saved] if everything else [f"{self.saved}/{name}" for name in (*_FILES, ".env", ".env.*")]
+        patterns = [
+            f"--include={restic.literal(path) if not path.endswith('*') else restic.literal(path[:-1]) + '*'}"
+            for path in chosen
+        ]
+        self._fetch(*patterns)
+        fetched = f"{self.staging}{self.saved}"
+        if not os.path.lexists(f"{fetched}/var"):  # a link may lead to what is not there yet
+            raise BackupError(f"The backup holds no {self.saved}/var.")
+        if not os.path.lexists(self.root):
+            self._swap(fetched, self.saved)
+            if self.saved != self.root:  # it lay behind a link, and links in it lead on from where it lay
+                link = f"{self.staging}{self.root}"
+                os.makedirs(os.path.dirname(link), exist_ok=True)
+                os.symlink(os.path.relpath(self.saved, os.path.dirname(self.root)), link)
+                self._swap(link, self.root)
+            return
+        names = os.listdir(fetched)
+        if everything:  # what came later goes aside too
+            names += [name for name in os.listdir(self.root) if name not in names and name not in _LEFT]
+        for name in sorted(names):
+            if name == "public" and not everything:
+                self._swap(f"{fetched}/public/plugin", f"{self.root}/public/plugin")
+            elif f"{self.root}/{name}" != self.staging:
+                self._swap(f"{fetched}/{name}", f"{self.root}/{name}")
+
+    def _refuse_mounts(self, everything: bool) -> None:
+        """Before anything is fetched, which may take hours."""
+        left = [f"{self.root}/{name}" for name in _LEFT]
+        inside = [
+            mount
+            for mount in mounts()
+            if mount != self.root and not any(restore_swaps.below(mount, path) for path in left)
+        ]
+        for path in [self.root] if everything else [f"{self.root}/{name}" for name in _FILES]:
+            _refuse_mount(path, [mount for mount in inside if restore_swaps.below(mount, path)])
+
+    def _fetch(self, *patterns: str) -> None:
+        if self.place.fetch(self.pair.files.id, self.staging, "--verify", *patterns):
+            self.left.append(
+                f"Files whose paths are too long did not come back. Snapshot {self.pair.files.id} has them. "
+                "Because of them restic did not read the others once more after it wrote them."
+            )
+        if not os.path.samestat(os.lstat(self.staging), self.made):
+            raise BackupError(f"{self.staging} was exchanged while the backup was fetched. Nothing was changed.")
+        self._holes()
+
+    def elsewhere(self) -> list[str]:
+        """What links lead to stays as it is: it may be on another disk, and others may use it."""
+        return [
+            f"Left as it is, because a link leads there: {path}. Snapshot {self.pair.files.id} has it too."
+            if os.path.lexists(path)
+            else f"A link leads to {path}, which is not there. To bring it back as well, restore this file or folder."
+            for path in self._linked()
+        ]
+
+    def _linked(self) -> list[str]:
+        ours = (self.saved, backups_portal.path_of(self.portal.site))
+        return [path for path in self.pair.files.paths if path not in ours]
+
+    def stage_file(self, path: str) -> None:
+        """Fetch one file, or one folder, also of what links lead to."""
+        live = os.path.normpath(os.path.join(self.root, path))
+        if live.startswith(f"{self.saved}/"):  # as the backup calls it
+            live = self.root + live.removeprefix(self.saved)
+        wanted = live
+        if live.startswith(f"{self.root}/"):
+            wanted = self.saved + live.removeprefix(self.root)
+        elif not any(restore_swaps.below(live, linked) for linked in self._linked()):
+            raise BackupError(f"{path} is not below {self.root}, nor does a link of the backup lead there.")
+        self._fetch(f"--include={restic.literal(wanted)}")
+        fetched = f"{self.staging}{wanted}"
+        if not os.path.lexists(fetched):
+            if self.left:
+                raise BackupError(" ".join(self.left))
+            raise BackupError(f"{wanted} is not in that backup.{self._alike(os.path.basename(wanted))}")
+        self._swap(fetched, live)
+
+    def _alike(self, name: str) -> str:
+        every = (node["path"] for node in self.place.nodes(self.pair.files.id))
+        alike = [path for path in every if path.endswith(f"/{name}")][:5]
+        return f" Did you mean {' or '.join(alike)}?" if alike else ""
+
+    def stage_database(self) -> None:
+        """Load the dump into a database of its own."""
+        if not restore_tables.may_restore(self.portal):
+            raise BackupError(
+                "No database server runs on this host: install mariadb-server first."
+                if self.portal.local
+                else f"The database is on {self.portal.host}. Put the login of an account that may make databases "
+                f"there into {restore_tables.login_file(self.portal)}, below [client], for as long as the restore "
+                "takes."
+            )
+        path = f"{self.staging}/database.sql"
+        with open(path, "xb") as output:
+            self.place.run("dump", self.pair.database.id, restic.DUMP, output=output)
+        reading = backups_dump.Reading()
+        with open(path, "rb") as stream:
+            for part in iter(lambda: stream.read(1 << 20), b""):
+                reading.take(part)
+        if not reading.tail.endswith(backups_dump.stamp(self.pair.run)):
+            raise BackupError("The dump in the backup is not whole, or of another run. Nothing was changed.")
+        new = restore_tables.new_database(self.portal)
+        restore_tables.execute(self.portal, f"CREATE DATABASE {restore_tables.quoted(new)} CHARACTER SET utf8mb4")
+        with open(path, "rb") as stream, restore_tables.large_rows(self.portal):
+            restore_tables.execute(self.portal, "", new, stream)
+        if not set(reading.done().tables) <= set(restore_tables.tables(self.portal, new)):
+            raise BackupError("Not every table of the dump could be loaded. Nothing was changed.")
+        os.unlink(path)
+        restore_tables.write_objects(self.portal, new, f"{self.staging}/{restore_tables.COMING}")
+        restore_tables.execute(self.portal, restore_tables.drops(self.portal, new))
+        if restore_tables.rows(
+            self.portal, f"SHOW DATABASES WHERE `Database` = {restore_tables.text(self.portal.name)}"
+        ):
+            self._keep_objects()
+        moment = os.path.basename(self.kept).rpartition("-")[2]
+        self.journal["database"] = {"new": new, "old": f"{self.portal.name[:40]}_before_{moment}"}
+
+    def _keep_objects(self) -> None:
+        """Write down what cannot move aside. What is damaged cannot be written down, and is a reason to restore."""
+        for write, name in (
+            (restore_tables.write_triggers, restore_tables.TRIGGERS),
+            (restore_tables.write_objects, restore_tables.GOING),
+        ):
+            try:
+                write(self.portal, self.portal.name, f"{self.staging}/{name}", "--force")
+            except BackupError as problem:
+                self.left.append(f"Not all that was there could be written down in {self.kept}/{name}. {problem}")
+
+    def _room(self, everything: bool) -> None:
+        prefix = tuple(f"{self.saved}/{name}" for name in ("", *_FILES))[not everything :]
+        needed = 0
+        for node in self.place.nodes(self.pair.files.id):
+            if node["path"].startswith(prefix):
+                needed += self._occupied(node["path"], int(node.get("size", 0)))
+        folder = os.path.dirname(self.staging)
+        there = os.statvfs(folder)
+        free = there.f_bavail * there.f_frsize
+        if free < needed * 1.05:
+            raise BackupError(f"{folder} has {free / 1e6:.0f} MB free, the restore needs {needed / 1e6:.0f}.")
+
+    def _occupied(self, saved: str, size: int) -> int:
+        """What a file will occupy: where it is still in use as it was, and sparse, less than its size."""
+        if size > _SPARSE and restic.restores_sparse():
+            with contextlib.suppress(OSError):
+                used = os.lstat(self.root + saved.removeprefix(self.saved))
+                if stat.S_ISREG(used.st_mode) and used.st_size == size:
+                    return min(size, used.st_blocks * 512)
+        return size
+
+    def _holes(self) -> None:
+        """Report which files came back sparse, or no longer are."""
+        listed = ["find", self.staging, "-type", "f", "-size", f"+{_SPARSE // 1024}k", "-printf", "%b %s %P\\0"]
+        told = subprocess.run(listed, stdout=subprocess.PIPE, env=restic.environment(), check=False).stdout
+        kept, lost = [], []
+        for blocks, size, name in (line.split(b" ", 2) for line in told.split(b"\0") if line):
+            path = ascii(f"/{os.fsdecode(name)}")[1:-1]
+            if int(blocks) * 512 < int(size) * 0.9:
+                kept.append(path)
+            elif self._was_sparse(f"/{os.fsdecode(name)}", int(size)):
+                lost.append(path)
+        for paths, words in (
+            (kept, "Sparse files came back with their holes"),
+            (lost, "Sparse files came back without their holes, for which restic 0.15 or later is needed"),
+        ):
+            if paths:
+                more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+                self.left.append(f"{words}: {', '.join(paths[:3])}{more}.")
+
+    def _was_sparse(self, saved: str, size: int) -> bool:
+        try:
+            used = os.lstat(self.root + saved.removeprefix(self.saved))
+        except OSError:
+            return False
+        return stat.S_ISREG(used.st_mode) and used.st_size == size and used.st_blocks * 512 < size * 0.9
+
+    def _swap(self, fetched: str, live: str) -> None:
+        """Note what is to change places, and refuse while nothing was changed what could not."""
+        _refuse_mount(live, [mount for mount in mounts() if restore_swaps.below(mount, live)])
+        above = os.path.dirname(live)
+        while not os.path.lexists(above):
+            above = os.path.dirname(above)
+        if _disk(above) != _disk(os.path.dirname(self.staging)):
+            self.wanted = True
+            raise BackupError(
+                f"{live} is on another file system than {self.staging}, so it cannot change places. "
+                f"Nothing was changed. What came back is {fetched}: copy it from there."
+            )
+        try:
+            os.close(open_trusted(above))
+        except PermsError as problem:
+            raise BackupError(f"{problem} Nothing was changed.") from problem
+        inode = os.lstat(fetched).st_ino if os.path.lexists(fetched) else 0
+        self.journal["swaps"].append([fetched, live, inode, above])
+
+
+def _directory(portal: Portal, files: bool = True) -> str:
+    """Beside the portal's folder, inside where that is a file system of its own, or else where our records are.
+
+    From there ``files`` can change places with the portal's, and nobody else can lead them elsewhere. No pattern
+    matches a dot.
+    """
+    root = portal.folder
+    parent, name = os.path.split(root)
+    records = os.path.join(os.path.realpath(common_files.STATE), "backups")
+    problems = []
+    for folder, called in ((parent, name), (root, name), (records, portal.site)):
+        if _disk(folder) == _disk(root) or folder == records and not files:
+            try:
+                os.close(_open_roots_alone(folder))
+                return f"{folder}/.{called}.restoring"
+            except BackupError as problem:
+                problems.append(problem)
+    raise problems[0]
+
+
+def discard(portal: Portal, staging: str) -> None:
+    """Remove what was fetched."""
+    if os.path.lexists(staging):
+        os.close(_open_roots_alone(os.path.dirname(staging)))
+        restic.on_tree("rm", "-rf", "--", staging)
+    if restore_tables.may_restore(portal):
+        restore_tables.execute(
+            portal, f"DROP DATABASE IF EXISTS {restore_tables.quoted(restore_tables.new_database(portal))}"
+        )
+
+
+def _disk(path: str) -> tuple[int, str]:
+    """The file system of a path, or of where it would be, and where that is mounted."""
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return os.stat(path).st_dev, max(
+        (mount for mount in mounts() if restore_swaps.below(path, mount)), key=len, default="/"
+    )
+
+
+def _refuse_mount(path: str, mounted: Sequence[str]) -> None:
+    if mounted:
+        raise BackupError(
+            f"{mounted[0]} is a file system of its own, which cannot change places. Nothing was changed. Unmount "
+            "it first; afterwards mount it elsewhere, and copy what came back onto it."
+        )
+
+
+def _open_roots_alone(path: str) -> int:
+    """Open a folder, or the nearest above it, on a way on which root alone can move or exchange anything."""
+    here, way = os.open("/", os.O_DIRECTORY | os.O_CLOEXEC), "/"
+    try:
+        for name in [*filter(None, path.split("/")), ""]:
+            status = os.fstat(here)
+            shared = status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX
+            if shared or status.st_uid not in (0, os.geteuid()):
+                raise BackupError(
+                    f"{way} can be written by others than root ({walk.rights(status)}): they could lead what is "
+                    f"fetched to elsewhere. Nothing was changed. Give it to root first: chown root:root {way} && "
+                    f"chmod go-w {way}"
+                )
+            if not name or not os.path.lexists(f"/proc/self/fd/{here}/{name}"):
+                break
+            below = os.open(name, os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+            os.close(here)
+            here, way = below, os.path.join(way, name)
+        return here
+    except (BackupError, OSError):
+        os.close(here)
+        raise
+
+
+def _kept(staging: str) -> str:
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return f"{os.path.splitext(staging)[0]}.before-{now:%Y%m%dT%H%M%SZ}"

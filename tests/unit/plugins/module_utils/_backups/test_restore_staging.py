@@ -1,0 +1,296 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a restore fetches, and to where."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import IO, Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
+    dump,
+    restic,
+    restore_staging,
+    restore_tables,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore as backups_restore
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Snapshot
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+
+
+@pytest.fixture
+def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
+    monkeypatch.setattr(common_files, "STATE", str(tmp_path / "state"))
+    (tmp_path / "state" / "backups").mkdir(parents=True)
+    root = tmp_path / "chamilo"
+    (root / "var").mkdir(parents=True)
+    (root / "var" / "lesson").write_text("spoilt")
+    (root / "later").write_text("came after the backup")
+    return Portal("campus", "campus.test", str(root), host="db.example.org")
+
+
+def work(portal: Portal) -> restore_staging.Staging:
+    half = Snapshot("id", "tree", 0, "run", ())
+    made = restore_staging.Staging(portal, None, Pair("run", half, half))  # type: ignore[arg-type]  # fetches nothing here
+    made.clear()
+    assert os.stat(made.staging).st_mode & 0o777 == 0o700
+    fetched = Path(f"{made.staging}{portal.folder}")
+    (fetched / "var").mkdir(parents=True)
+    (fetched / "var" / "lesson").write_text("as it was")
+    (fetched / "new" / "deep").mkdir(parents=True)
+    (fetched / "new").chmod(0o750)
+    (fetched / "new" / "deep" / "file").write_text("gone since")
+    return made
+
+
+def planned(portal: Portal) -> restore_staging.Staging:
+    made = work(portal)
+    for name in ("var", "later", "new/deep/file"):
+        made._swap(f"{made.staging}{portal.folder}/{name}", f"{portal.folder}/{name}")
+    made.write_down()
+    return made
+
+
+def looks_right(portal: Portal, kept: str) -> None:
+    root, old = Path(portal.folder), Path(f"{kept}{portal.folder}")
+    assert (root / "var" / "lesson").read_text() == "as it was"
+    assert (root / "new" / "deep" / "file").read_text() == "gone since"
+    assert not (root / "later").exists()
+    assert (old / "var" / "lesson").read_text() == "spoilt"
+    assert (old / "later").read_text() == "came after the backup"
+
+
+def test_sparse_files_are_reported_and_need_no_room_for_their_holes(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = work(portal)
+    used, fetched = Path(portal.folder, "var", "big"), Path(f"{made.staging}{portal.folder}", "var", "big")
+    for path in (used, fetched):
+        with open(path, "wb") as stream:
+            stream.truncate(1 << 40)
+    monkeypatch.setattr(restic, "restores_sparse", lambda: True)
+    nodes = [{"path": str(used), "size": 1 << 40}]
+    monkeypatch.setattr(made, "place", SimpleNamespace(nodes=lambda _snapshot: nodes))
+    made._room(True)
+    made._holes()
+    assert made.left == [f"Sparse files came back with their holes: {used}."]
+    os.unlink(fetched)
+    with open(used, "wb") as stream:
+        stream.truncate(2 << 20)
+    fetched.write_bytes(bytes(2 << 20))
+    made.left.clear()
+    made._holes()
+    (line,) = made.left
+    assert line.startswith("Sparse files came back without their holes") and line.endswith(f"{used}.")
+    monkeypatch.setattr(restic, "restores_sparse", lambda: False)
+    with pytest.raises(BackupError, match="MB free, the restore needs"):
+        made._room(True)
+
+
+def test_nothing_is_fetched_to_where_the_web_user_could_lead_it_elsewhere(
+    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder above the portal is the web user's: it could exchange what lies in it while root writes there."""
+    above = tmp_path / "www" / "sites"
+    above.mkdir(parents=True)
+    there = replace(portal, root=str(above / "chamilo"))
+    os.rename(portal.root, there.root)
+    (tmp_path / "www").chmod(0o777)
+    made = planned(there)
+    assert os.listdir(above) == ["chamilo"] and os.listdir(tmp_path / "www") == ["sites"]
+    assert os.path.dirname(made.staging) == os.path.dirname(made.kept) == str(tmp_path / "state" / "backups")
+    assert made.kept in " ".join(backups_restore.finish(there))
+    looks_right(there, made.kept)
+    # Where everybody may lay something and nobody may move what is root's, as in /tmp, it is beside the portal.
+    (tmp_path / "www").chmod(0o1777)
+    assert restore_staging._directory(there) == f"{above}/.chamilo.restoring"
+    (tmp_path / "www").chmod(0o775)
+    (tmp_path / "state").chmod(0o770)
+    with pytest.raises(BackupError, match=rf"{tmp_path}/www can be written by others.*Nothing was changed.*chown root"):
+        work(there)
+    # What is elsewhere cannot change places with the portal.
+    (tmp_path / "state").chmod(0o700)
+    monkeypatch.setattr(restore_staging, "mounts", lambda: dict.fromkeys(["/", str(tmp_path / "state")], "ext4"))
+    with pytest.raises(BackupError, match=rf"{tmp_path}/www can be written by others"):
+        work(there)
+    # A database needs not.
+    assert restore_staging._directory(there, files=False) == f"{tmp_path}/state/backups/.campus.restoring"
+    assert os.listdir(above) == ["chamilo"] and not list(tmp_path.rglob(".*.restoring"))
+
+
+def test_a_portal_on_a_disk_of_its_own_that_others_can_write_is_refused(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restore_staging, "mounts", lambda: dict.fromkeys(["/", portal.folder], "ext4"))
+    assert work(portal).staging == f"{portal.folder}/.chamilo.restoring"
+    os.chmod(portal.folder, 0o770)
+    with pytest.raises(BackupError, match=f"{portal.folder} can be written by others"):
+        work(portal)
+
+
+def test_what_was_fetched_to_elsewhere_is_not_taken(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = work(portal)
+
+    class Place:
+        def fetch(self, *_words: str) -> None:
+            os.rename(made.staging, f"{made.staging}.aside")
+            os.makedirs(f"{made.staging}{portal.folder}/var/lesson")
+
+    monkeypatch.setattr(made, "place", Place())
+    with pytest.raises(BackupError, match="exchanged while the backup was fetched. Nothing was changed"):
+        made.stage_file("var/lesson")
+    assert made.journal["swaps"] == []
+
+
+def test_a_portal_on_a_disk_of_its_own_is_staged_inside(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert restore_staging._directory(portal) == f"{os.path.dirname(portal.folder)}/.chamilo.restoring"
+    real = os.stat
+
+    def stat(path: str) -> Any:
+        return real("/proc") if path == portal.folder else real(path)
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert restore_staging._directory(portal) == f"{portal.folder}/.chamilo.restoring"
+
+
+def test_what_goes_and_cannot_be_written_down_hinders_no_restore(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = work(portal)
+
+    def asked(command: Sequence[str], _source: object, output: IO[bytes]) -> bytes:
+        assert "--force" in command
+        output.write(b"CREATE VIEW good")
+        raise BackupError("View 'chamilo.active' references invalid table(s) (1356)")
+
+    monkeypatch.setattr(restore_tables, "_asked", asked)
+    monkeypatch.setattr(restore_tables, "rows", lambda *_words: ["active"])
+    monkeypatch.setattr(dump, "program", lambda: "mariadb-dump")
+    made._keep_objects()
+    assert len(made.left) == 2 and all("(1356)" in line for line in made.left)
+    assert Path(made.staging, "views-and-programs.sql").read_text() == "CREATE VIEW good"
+
+
+@pytest.mark.parametrize("link", [True, False])
+@pytest.mark.parametrize("part", ["host", "files", "file", "file as the backup calls it"])
+def test_a_portal_behind_a_link_comes_back_to_where_the_link_leads_now(
+    portal: Portal, tmp_path: Path, link: bool, part: str
+) -> None:
+    """Saved from releases/7; since then there is a release 8, or the machine is a fresh one and gets the link too."""
+    saved = f"{tmp_path}/releases/7"
+    there = replace(portal, root=str(tmp_path / "current"))
+    if link:
+        (tmp_path / "releases" / "8" / "var").mkdir(parents=True)
+        (tmp_path / "current").symlink_to("releases/8")
+
+    class Place:
+        def nodes(self, _snapshot: str) -> list[dict[str, Any]]:
+            return [{"path": f"{saved}/var/lesson", "size": 2}]
+
+        def fetch(self, _snapshot: str, staging: str, *patterns: str) -> bool:
+            assert all(pattern.startswith(f"--include={saved}") for pattern in patterns[1:])
+            os.makedirs(f"{staging}{saved}/var")
+            Path(f"{staging}{saved}/var/lesson").write_text("as it was")
+            return False
+
+    half = Snapshot("f1", "tree", 0, "run", (saved, backups_portal.path_of("campus")))
+    made = restore_staging.Staging(there, Place(), Pair("run", half, half))  # type: ignore[arg-type]  # all it is asked for
+    made.clear()
+    if part in ("host", "files"):
+        made.stage_files(part == "host")
+    else:
+        made.stage_file("var/lesson" if part == "file" else f"{saved}/var/lesson")
+    made.write_down()
+    backups_restore.finish(there)
+    assert (tmp_path / "current" / "var" / "lesson").read_text() == "as it was"
+    assert made.elsewhere() == []
+    behind = {"host": "releases/7", "files": "releases/7"}.get(part, "")
+    leads = [os.readlink(tmp_path / "current")] if (tmp_path / "current").is_symlink() else []
+    assert leads == (["releases/8"] if link else [behind] if behind else [])
+    assert os.path.lexists(saved) == ("releases/7" in leads)
+
+
+def test_a_link_of_the_web_users_leads_nothing_out_of_the_portal(portal: Portal, tmp_path: Path) -> None:
+    """It is laid while the backup is fetched, or before: what it leads to keeps its content."""
+    made = work(portal)
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    (etc / "lesson").write_text("root's")
+    fetched, live = f"{made.staging}{portal.folder}/var/lesson", f"{portal.folder}/var/lesson"
+    made._swap(fetched, live)
+    made.write_down()
+    os.rename(f"{portal.folder}/var", f"{portal.folder}/aside")
+    os.symlink(etc, f"{portal.folder}/var")
+    os.chown(f"{portal.folder}/var", os.geteuid() or 12345, -1, follow_symlinks=False)
+    with pytest.raises(BackupError, match=r"somebody else than root.*Nothing was changed"):
+        backups_restore.finish(portal)
+    assert (etc / "lesson").read_text() == "root's"
+    with pytest.raises(BackupError, match=r"somebody else than root.*Nothing was changed"):
+        made._swap(fetched, live)
+
+
+def test_a_disk_inside_is_refused_before_anything_changes(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounted = ["/", portal.folder, f"{portal.folder}/var/upload"]
+    monkeypatch.setattr(restore_staging, "mounts", lambda: dict.fromkeys(mounted, "ext4"))
+    made = work(portal)
+    made._swap(f"{made.staging}{portal.folder}/later", f"{portal.folder}/later")
+    with pytest.raises(BackupError, match="var/upload is a file system of its own.*Nothing was changed"):
+        made._swap(f"{made.staging}{portal.folder}/var", f"{portal.folder}/var")
+
+
+def test_a_disk_inside_is_found_before_anything_is_fetched(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounted = ["/", portal.folder, f"{portal.folder}/node_modules", f"{portal.folder}/public"]
+    monkeypatch.setattr(restore_staging, "mounts", lambda: dict.fromkeys(mounted, "ext4"))
+    made = work(portal)
+    made._refuse_mounts(False)
+    with pytest.raises(BackupError, match=f"^{portal.folder}/public is a file system of its own"):
+        made.stage_files(True)
+    mounted.append(f"{portal.folder}/var/upload")
+    with pytest.raises(BackupError, match=f"^{portal.folder}/var/upload is a file system of its own"):
+        made.stage_files(False)
+
+
+def test_what_is_on_a_disk_inside_is_refused_too(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were it written down, no later restore could get past it."""
+    monkeypatch.setattr(restore_staging, "mounts", lambda: dict.fromkeys(["/", f"{portal.folder}/var"], "ext4"))
+    made = work(portal)
+    for name in ("var/lesson", "var/gone/since"):
+        fetched = f"{made.staging}{portal.folder}/{name}"
+        with pytest.raises(BackupError, match="on another file system.*Nothing was changed.*copy it") as raised:
+            made._swap(fetched, f"{portal.folder}/{name}")
+        assert fetched in str(raised.value)
+    assert made.journal["swaps"] == []
+
+
+def test_what_a_link_leads_to_stays_and_comes_back_by_itself(portal: Portal, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+
+    class Place:
+        shown = "/repository"
+
+        def fetch(self, _snapshot: str, staging: str, *_patterns: str) -> bool:
+            os.makedirs(f"{staging}{data}")
+            return False
+
+    half = Snapshot("f1", "tree", 0, "run", (portal.folder, str(data), backups_portal.path_of("campus")))
+    made = restore_staging.Staging(portal, Place(), Pair("run", half, half))  # type: ignore[arg-type]  # all it is asked for here
+    (line,) = made.elsewhere()
+    assert line.startswith(f"A link leads to {data}, which is not there.")
+    made.clear()
+    made.stage_file(str(data))
+    made.write_down()
+    backups_restore.finish(portal)
+    assert data.is_dir()
+    (line,) = made.elsewhere()
+    assert line == f"Left as it is, because a link leads there: {data}. Snapshot f1 has it too."
+    with pytest.raises(BackupError, match="^/etc/passwd is not below .*, nor does a link of the backup lead there"):
+        made.stage_file("/etc/passwd")

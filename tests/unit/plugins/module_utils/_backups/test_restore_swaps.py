@@ -1,0 +1,86 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files and directories change places."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore as backups_restore
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore_staging, restore_swaps
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Snapshot
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+
+
+@pytest.fixture
+def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
+    monkeypatch.setattr(common_files, "STATE", str(tmp_path / "state"))
+    (tmp_path / "state" / "backups").mkdir(parents=True)
+    root = tmp_path / "chamilo"
+    (root / "var").mkdir(parents=True)
+    (root / "var" / "lesson").write_text("spoilt")
+    (root / "later").write_text("came after the backup")
+    return Portal("campus", "campus.test", str(root), host="db.example.org")
+
+
+def work(portal: Portal) -> restore_staging.Staging:
+    half = Snapshot("id", "tree", 0, "run", ())
+    made = restore_staging.Staging(portal, None, Pair("run", half, half))  # type: ignore[arg-type]  # fetches nothing here
+    made.clear()
+    assert os.stat(made.staging).st_mode & 0o777 == 0o700
+    fetched = Path(f"{made.staging}{portal.folder}")
+    (fetched / "var").mkdir(parents=True)
+    (fetched / "var" / "lesson").write_text("as it was")
+    (fetched / "new" / "deep").mkdir(parents=True)
+    (fetched / "new").chmod(0o750)
+    (fetched / "new" / "deep" / "file").write_text("gone since")
+    return made
+
+
+def test_two_paths_change_places_also_where_the_kernel_cannot_do_it_in_one_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir()
+    other.write_text("file")
+    restore_swaps.exchange(str(one), str(other))
+    assert one.read_text() == "file" and other.is_dir()
+
+    class Old:
+        def renameat2(self, *_arguments: Any) -> int:
+            return -1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_a, **_k: Old())
+    monkeypatch.setattr(ctypes, "get_errno", lambda: 22)
+    restore_swaps.exchange(str(one), str(other))
+    assert other.read_text() == "file" and one.is_dir()
+    monkeypatch.setattr(ctypes, "get_errno", lambda: 18)
+    with pytest.raises(BackupError, match="cannot change places"):
+        restore_swaps.exchange(str(one), str(other))
+
+
+def test_a_folder_is_made_in_what_is_open(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = work(portal)
+    secret = tmp_path / "secret"
+    secret.mkdir(0o700)
+    real = os.mkdir
+
+    def swapped(path: str, mode: int = 0o777, **more: Any) -> None:
+        real(path, mode, **more)
+        if path.endswith("/new"):
+            os.rmdir(path)
+            os.symlink(secret, path)
+
+    made._swap(f"{made.staging}{portal.folder}/new/deep/file", f"{portal.folder}/new/deep/file")
+    made.write_down()
+    monkeypatch.setattr(os, "mkdir", swapped)
+    with pytest.raises(BackupError, match="Not a directory|symbolic links"):
+        backups_restore.finish(portal)
+    assert secret.stat().st_mode & 0o777 == 0o700 and not list(secret.iterdir())

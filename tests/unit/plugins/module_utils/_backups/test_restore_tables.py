@@ -1,0 +1,184 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tables of a restore, against a server that is not there."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore_tables
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database as portal_database
+
+
+@pytest.fixture
+def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
+    monkeypatch.setattr(common_files, "STATE", str(tmp_path / "state"))
+    (tmp_path / "state" / "backups").mkdir(parents=True)
+    root = tmp_path / "chamilo"
+    (root / "var").mkdir(parents=True)
+    (root / "var" / "lesson").write_text("spoilt")
+    (root / "later").write_text("came after the backup")
+    return Portal("campus", "campus.test", str(root), host="db.example.org")
+
+
+def test_a_database_elsewhere_is_asked_over_tls_where_the_portal_does(
+    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portal_database, "AUTHORITY", str(tmp_path / "database.pem"))
+    assert len(restore_tables.client_options(portal)) == 3
+    (tmp_path / "database.pem").write_text("x")
+    assert restore_tables.client_options(portal)[3:] == [
+        f"--ssl-ca={tmp_path}/database.pem",
+        "--ssl-verify-server-cert",
+    ]
+    assert restore_tables.client_options(replace(portal, host="localhost"))[0] == "--no-defaults"
+
+
+class Server:
+    """Knows tables, and what cannot be moved with them, by database."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.said: list[str] = []
+        self.tables = {"chamilo_restoring": ["course", "user"], "chamilo": ["user"]}
+        self.objects = {"chamilo": ["TRIGGER\ttrimmed", "VIEW\tactive"]}
+        self.pointing = ""
+        self.refuses, self.words = "", "refused"
+        monkeypatch.setattr(restore_tables, "tables", lambda _portal, name: self.tables.get(name, []))
+        monkeypatch.setattr(restore_tables, "execute", self.sql)
+
+    def sql(self, _portal: Portal, sql: str, database: str = "", source: IO[bytes] | None = None) -> str:
+        if "SELECT DISTINCT DEFINER" in sql:
+            if self.refuses == "DEFINER":
+                raise BackupError("denied")
+            return "nobody@here\n"
+        if "REFERENTIAL_CONSTRAINTS" in sql:
+            return self.pointing
+        if sql.startswith("\nSELECT 'VIEW'"):
+            return "\n".join(next((found for name, found in self.objects.items() if f"'{name}'" in sql), []))
+        self.said.append(source.read().decode() if source else sql)
+        if self.refuses and self.refuses in self.said[-1]:
+            raise BackupError(self.words)
+        return ""
+
+
+NAMES = {"new": "chamilo_restoring", "old": "chamilo_before_x"}
+
+
+def test_tables_change_places_in_one_statement_and_the_rest_is_made_anew(
+    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(monkeypatch)
+    portal = replace(portal, name="chamilo")
+    (tmp_path / "coming.sql").write_text("CREATE VIEW coming")
+    (tmp_path / "views-and-programs.sql").write_text("CREATE VIEW going")
+    lines = restore_tables.change_tables(portal, NAMES, str(tmp_path), "/kept")
+    swap, drops, made, end = server.said
+    assert "DROP TRIGGER IF EXISTS `chamilo`.`trimmed`" in swap and "DROP VIEW" not in swap
+    assert swap.count("RENAME TABLE") == 1 and swap.index("DROP TRIGGER") < swap.index("RENAME TABLE")
+    assert "`chamilo`.`user` TO `chamilo_before_x`.`user`, `chamilo_restoring`.`course` TO `chamilo`.`course`" in swap
+    assert "DROP VIEW IF EXISTS `chamilo`.`active`" in drops
+    assert (made, end) == ("CREATE VIEW coming", "DROP DATABASE IF EXISTS `chamilo_restoring`")
+    assert "/kept/views-and-programs.sql" in lines[1] and "nobody@here" in lines[2]
+    # Cut off after the tables: only the rest is done.
+    server.said.clear()
+    server.tables["chamilo_restoring"] = []
+    restore_tables.change_tables(portal, NAMES, str(tmp_path), "/kept")
+    assert server.said == [drops, made, end]
+
+
+def test_where_no_table_is_named_it_is_said_what_names_it() -> None:
+    problem = BackupError('ERROR 1030 (HY000) at line 1: Got error 194 "Tablespace is missing" from storage engine')
+    assert "mariadb-check --databases chamilo says which" in restore_tables._advice("chamilo", problem)
+
+
+def test_who_may_not_list_accounts_may_restore(portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server(monkeypatch)
+    server.refuses = "DEFINER"
+    lines = restore_tables.change_tables(replace(portal, name="chamilo"), NAMES, str(tmp_path), "/kept")
+    assert lines[-1].endswith("accounts that are not there is unknown. denied")
+
+
+def test_what_was_moved_aside_points_no_longer_to_what_is_in_use(
+    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(monkeypatch)
+    server.pointing = "course\tfk1\n"
+    lines = restore_tables.change_tables(replace(portal, name="chamilo"), NAMES, str(tmp_path), "/kept")
+    assert server.said[-1] == "ALTER TABLE `chamilo_before_x`.`course` DROP FOREIGN KEY `fk1`"
+    assert any(line.endswith("were removed: fk1 of course.") for line in lines)
+
+
+SECRET = b"""\
+--------------
+CREATE USER chamilo IDENTIFIED BY 'secret'
+--------------
+
+ERROR 1819 (HY000) at line 1: Your password does not satisfy the current policy requirements
+"""
+
+
+def test_no_message_holds_the_statement_that_failed(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_more: object) -> subprocess.CompletedProcess[bytes]:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 1, b"", SECRET)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(BackupError, match="refused: ERROR 1819") as raised:
+        restore_tables.execute(portal, "CREATE USER")
+    assert "secret" not in str(raised.value)
+    assert "--loose-skip-print-query-on-error" in commands[0]
+
+
+def test_of_other_words_the_last_line_is_shown() -> None:
+    assert restore_tables.complaint(b"warned\nmariadb-dump: Got error: 1045\n") == "mariadb-dump: Got error: 1045"
+    assert restore_tables.complaint(b"") == ""
+
+
+class Packets:
+    """A server that takes rows of some size, and lets that be changed or not."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, size: int, fixed: bool = False) -> None:
+        self.size = size
+        self.fixed = fixed
+        monkeypatch.setattr(restore_tables, "execute", self.sql)
+
+    def sql(self, _portal: Portal, sql: str) -> str:
+        if sql.startswith("SELECT"):
+            return f"{self.size}\n"
+        if self.fixed:
+            raise BackupError("ERROR 1227 (42000) at line 1: Access denied")
+        self.size = int(sql.removeprefix("SET GLOBAL max_allowed_packet = "))
+        return ""
+
+
+def test_a_server_takes_large_rows_for_as_long_as_it_loads(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Packets(monkeypatch, 1 << 24)
+    with pytest.raises(BackupError, match="^ERROR 1062$"), restore_tables.large_rows(portal):
+        assert server.size == 1 << 30
+        raise BackupError("ERROR 1062")
+    assert server.size == 1 << 24
+
+
+@pytest.mark.parametrize("code", [1153, 2006])
+def test_where_large_rows_are_not_taken_the_setting_is_named(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    server = Packets(monkeypatch, 1 << 24, fixed=True)
+    with (
+        pytest.raises(BackupError, match=rf"ERROR {code} .* than 16777216 bytes.*Set max_allowed_packet .* to 1G"),
+        restore_tables.large_rows(portal),
+    ):
+        raise BackupError(f"ERROR {code} (HY000) at line 9: gone")
+    server.size = 1 << 30
+    with pytest.raises(BackupError, match="gone$"), restore_tables.large_rows(portal):
+        raise BackupError(f"ERROR {code} (HY000) at line 9: gone")
