@@ -25,12 +25,6 @@ CERTIFICATE = {
 }
 # The tests fail to log in more often than a person; they come out of Docker's networks.
 SPARED = {"chamilo_friends": ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]}
-GUIDE = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "SAMEORIGIN",
-    "X-XSS-Protection": "1; mode=block",
-    "Referrer-Policy": "strict-origin-when-cross-origin",
-}
 # A host at rest writes these by itself.
 QUIET = ["/var/log/*", "/var/lib/systemd/*", "/var/lib/php/*", "/var/lib/nginx/*", "/root/.ansible*", "database:*"]
 # The usual configuration of a proxy: TLS ends here, or (8443) is spoken on to the portal as well.

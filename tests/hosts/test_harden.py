@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.guide import HEADERS
 from tests.hosts.conftest import Cell
-from tests.hosts.hardening import CERTIFICATE, GUIDE, Playbook, changed, missing_from_the_portal, neighbour
+from tests.hosts.hardening import CERTIFICATE, Playbook, changed, missing_from_the_portal, neighbour
 from tests.playbook import PlayError, play
 from tests.testbed import authority
 from tests.testbed.engine import ROOT
@@ -143,7 +144,7 @@ def test_two_portals_on_one_machine_at_the_same_time(fresh: Host, playbook: Play
     for name in both["chamilo"]["hosts"]:
         answer = fresh.http(f"https://{name}/", verify=True, ca_file=str(authority.certificate()))
         assert answer.status == 200, (name, answer.error)
-        assert all(answer.values(header) == [value] for header, value in GUIDE.items())
+        assert all(answer.values(header) == [value] for header, value in HEADERS.items())
     again = play("harden", inventory, *TAGS, "--forks", "2")
     assert set(again.changed.values()) == {0}
 

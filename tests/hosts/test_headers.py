@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from tests.hosts.hardening import GUIDE, HSTS, Playbook, missing_from_the_portal
+from tests.guide import HEADERS
+from tests.hosts.hardening import HSTS, Playbook, missing_from_the_portal
 from tests.testbed.hosts import Host, Snapshot
 
 ENVIRONMENT = "/var/www/chamilo/.env"
@@ -72,7 +73,7 @@ def test_each_header_is_sent_exactly_once_on_every_answer(hardened: Host, own: s
     problems = []
     for status, answer in answers(hardened):
         assert answer.status == status, f"{answer.url} answers {answer.status} {answer.error}, not {status}"
-        wanted = {**GUIDE, "Strict-Transport-Security": HSTS} if answer.url.startswith("https") else GUIDE
+        wanted = {**HEADERS, "Strict-Transport-Security": HSTS} if answer.url.startswith("https") else HEADERS
         problems += wrong(answer, wanted)
         if len(answer.values("Content-Security-Policy-Report-Only")) != 1:
             problems.append(f"{answer.status} {answer.url}: no policy")
@@ -112,7 +113,7 @@ def timeless(snapshot: Snapshot) -> Snapshot:
 def test_an_unhardened_host_sends_none_of_them(shared: Host) -> None:
     answer = shared.http("/")
     assert answer.status == 200
-    assert all(not answer.values(name) for name in [*GUIDE, "Strict-Transport-Security"])
+    assert all(not answer.values(name) for name in [*HEADERS, "Strict-Transport-Security"])
 
 
 @pytest.mark.wire
@@ -131,7 +132,7 @@ def test_alone_it_works_in_a_play_of_somebody_else(fresh: Host, playbook: Playbo
     assert playbook.run(play, fresh).changed[fresh.domain] > 0
     answer = fresh.http("/")
     assert answer.status == 200, "plain http stays as it was: that is the business of another section"
-    assert not wrong(answer, GUIDE)
+    assert not wrong(answer, HEADERS)
     assert not missing_from_the_portal(fresh, "http")
     assert playbook.run(play, fresh).changed[fresh.domain] == 0
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.hosts.hardening import BEHIND, GUIDE, HSTS, Playbook, missing_from_the_portal, neighbour
+from tests.guide import HEADERS
+from tests.hosts.hardening import BEHIND, HSTS, Playbook, missing_from_the_portal, neighbour
 from tests.hosts.test_sessions import CHOSEN, SCRIPT, logged_in
 from tests.playbook import play
 from tests.testbed import authority, mail
@@ -83,7 +84,7 @@ def faults(host: Host, *names: str) -> list[str]:
             answer = host.http(f"https://{name}{path}")
             if answer.status != status:
                 found.append(f"{answer.url} answers {answer.status}")
-            wanted = {**GUIDE, "Strict-Transport-Security": HSTS}
+            wanted = {**HEADERS, "Strict-Transport-Security": HSTS}
             found += [
                 f"{answer.url}: {key} {answer.values(key)}" for key in wanted if answer.values(key) != [wanted[key]]
             ]
@@ -255,7 +256,7 @@ def test_one_portal_under_two_names_over_ipv6_and_http2(cell: object, modern: Ho
         )
         lines = modern.run(f"{command} https://{name}/login").stdout.lower().splitlines()
         assert lines[0].startswith("http/2 200"), lines
-        for header, value in {**GUIDE, "Strict-Transport-Security": HSTS}.items():
+        for header, value in {**HEADERS, "Strict-Transport-Security": HSTS}.items():
             assert [line for line in lines if line.startswith(f"{header.lower()}:")] == [f"{header}: {value}".lower()]
     again = play("harden", hosts, *SECTIONS, variables=VARIABLES)
     assert [again.changed[name] for name in names] == [0, 0]

@@ -6,16 +6,11 @@ from typing import Any
 
 import pytest
 
+from tests.guide import HEADERS
 from tests.testbed.hosts import Host
 
 testinfra_hosts = ["ansible://headers"]
 
-EXACT = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "SAMEORIGIN",
-    "X-XSS-Protection": "1; mode=block",
-    "Referrer-Policy": "strict-origin-when-cross-origin",
-}
 # PHP, an older page, a static file, a refused API call, a missing page
 ANSWERS = {
     "/login": 200,
@@ -30,7 +25,7 @@ ANSWERS = {
 def test_each_header_once_on_every_answer(portal: Host, path: str) -> None:
     answer = portal.http(path)
     assert answer.status == ANSWERS[path]
-    assert {name: answer.values(name) for name in EXACT} == {name: [value] for name, value in EXACT.items()}
+    assert {name: answer.values(name) for name in HEADERS} == {name: [value] for name, value in HEADERS.items()}
 
 
 def test_the_policy_is_tried_out_first(portal: Host) -> None:

@@ -72,7 +72,7 @@ def test_a_check_that_breaks_off_is_not_assessed_and_the_others_go_on(empty, cap
     monkeypatch.setitem(checks, "headers_csp", broken)
     observed = run(capsys, sections=["headers"])["observed"]
     assert observed["headers_csp"] == {"status": "not_assessed", "evidence": "KeyError: 'lost'."}
-    assert len(observed) == 7
+    assert set(observed) == {control.id for control in _controls.load().of("headers") if not control.unchecked}
 
 
 def test_signs_of_a_break_in_stand_by_themselves(empty, capsys, monkeypatch):

@@ -8,12 +8,10 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import headers
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from tests.guide import HEADERS
 
 GOOD = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("X-Frame-Options", "SAMEORIGIN"),
-    ("X-XSS-Protection", "1; mode=block"),
-    ("Referrer-Policy", "strict-origin-when-cross-origin"),
+    *HEADERS.items(),
     ("Content-Security-Policy-Report-Only", "default-src 'self'"),
 )
 

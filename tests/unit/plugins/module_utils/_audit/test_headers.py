@@ -17,12 +17,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import c
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
+from tests.guide import HEADERS
 
 GOOD = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "SAMEORIGIN",
-    "X-XSS-Protection": "1; mode=block",
-    "Referrer-Policy": "strict-origin-when-cross-origin",
+    **HEADERS,
     "Content-Security-Policy-Report-Only": "default-src 'self'",
     "Server": "nginx",
 }
