@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
     TransactionError,
     asks_for_nothing,
     plan,

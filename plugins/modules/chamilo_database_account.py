@@ -231,7 +231,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discover
     discover,
     discover_environment,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine, Probe
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 
 PROBE = {
     "url": {"type": "str", "required": True},

@@ -86,11 +86,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import (
-    Engine,
-    Outcome,
-    TransactionError,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, TransactionError
 
 
 def main() -> None:

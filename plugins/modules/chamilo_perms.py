@@ -359,7 +359,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.vouch import ArchiveError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import PROFILES, PermsError, diff
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import TREE, WindowError, apply
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import TransactionError
 
 
 def main() -> None:

@@ -96,8 +96,9 @@ import zlib
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import Addressee, refusal
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError, Store
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import install
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 
 def main() -> None:

@@ -31,16 +31,18 @@ def apply(path: str) -> dict[str, Any]:
     sys.path.insert(0, PROGRAM)
     from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, services
     from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import engine
+    from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, TransactionError
+    from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan as planned
 
     with open(path, encoding="utf-8") as stream:
         plan = json.load(stream)
     changed = plan.pop("set", {})
     services.TIMER_SECONDS = changed.get("timer", 3600)
     engine.LOCK_SECONDS = changed.get("lock", 60.0)
-    outcome, failure = engine.Outcome(), ""
+    outcome, failure = Outcome(), ""
     try:
-        engine.Engine().apply(engine.plan(plan), outcome)
-    except (engine.TransactionError, files.StateError, OSError) as problem:
+        engine.Engine().apply(planned(plan), outcome)
+    except (TransactionError, files.StateError, OSError) as problem:
         failure = str(problem)
     return {**vars(outcome), "failure": failure}
 

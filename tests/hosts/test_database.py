@@ -263,7 +263,7 @@ import json, os, signal, sys
 sys.path.insert(0, "/usr/local/sbin/chamilo-hardening")
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import accounts as engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover_environment
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import Probe
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 if sys.argv[1] == "cache":  # while it is cleared, with the new account in the environment
     from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import _Writer
     _Writer._test = lambda *unused: os.kill(os.getpid(), signal.SIGKILL)

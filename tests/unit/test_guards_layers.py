@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,15 +42,31 @@ def test_imports_point_downward(path: Path) -> None:
     assert [package for package in imported(path) if LAYERS.index(package) > own] == []
 
 
+@functools.cache
+def defined(path: Path) -> set[str]:
+    """The names that a file makes, or hands on."""
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            found |= {each.asname or each.name for each in node.names}
+        found |= {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
+    return found
+
+
 @pytest.mark.parametrize("top", ["plugins", "tests", "molecule"])
 def test_what_is_imported_is_there_in_scripts_within_texts_too(top: str) -> None:
-    written = re.compile(rf"from {re.escape(PREFIX[:-1])}(?:\.([\w.]+))? import (?:\(\s*)?(\w+)")
+    written = re.compile(rf"from {re.escape(PREFIX[:-1])}(?:\.([\w.]+))? import (\([^)]*\)|[^\n;]+)")
     missing = []
     for path in (ROOT / top).rglob("*.py"):
-        for module, name in written.findall(path.read_text(encoding="utf-8")):
-            places = (module.replace(".", "/"), f"{module.replace('.', '/')}/{name}".lstrip("/"))
-            if not any(
-                (UTILS / f"{place}.py").exists() or (UTILS / place / "__init__.py").exists() for place in places
-            ):
-                missing.append(f"{path.relative_to(ROOT)}: {module} {name}")
+        for module, names in written.findall(path.read_text(encoding="utf-8")):
+            place = UTILS / module.replace(".", "/")
+            for name in (each.split()[0] for each in re.sub(r"#.*|[()]", "", names).split(",") if each.strip()):
+                if place.is_dir():
+                    there = (place / f"{name}.py").exists() or (place / name / "__init__.py").exists()
+                else:
+                    there = name in defined(place.with_suffix(".py"))
+                if not there:
+                    missing.append(f"{path.relative_to(ROOT)}: {module} {name}")
     assert missing == []

@@ -32,8 +32,9 @@ REVIEWED = {
         _program/daily.py:_alone _database/accounts.py:_locked _database/accounts.py:_remembered
         _backups/drill.py:_newest _settings/env_undo.py:recall _https/hsts.py:_read _https/hsts.py:bound
         _monitoring/integrity.py:read _database/migrate.py:migrate _permissions/walk.py:_alone _common/records.py:note
-        _common/records.py:read _https/renewal.py:configurations _settings/undo_data.py:recall _common/files.py:holder
-        _common/files.py:load _common/files.py:lock _common/files.py:noted _common/files.py:peek
+        _common/records.py:read _https/renewal.py:configurations _settings/undo_data.py:recall
+        _transaction/store.py:holder
+        _transaction/store.py:load _transaction/store.py:lock _common/files.py:noted _transaction/store.py:peek
         _brute_force/unlock.py:sites _updates/releases.py:step _monitoring/watch.py:configuration
         _permissions/vouch.py:_read _permissions/vouch.py:listed _permissions/vouch.py:noted
         _monitoring/watch.py:pulse _permissions/window.py:known _permissions/window.py:sites

@@ -19,7 +19,7 @@ from ansible.plugins.filter.core import regex_replace
 from ansible.template import Templar, trust_as_template
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database, discovery, nginx
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.undo import PARTS
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _preflight
 from tests.tools import ways_in
@@ -166,7 +166,7 @@ def test_the_parts_of_a_section_are_those_that_undo_knows() -> None:
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
     # name: "https:{{ chamilo_site }}.part", or f"https:{site}.part"
     found = re.findall(r'"[a-z_]+:\{+ ?[a-z_.]*site ?\}+\.(\w+)"', text)
-    assert sorted(set(found)) == sorted(engine.PARTS)
+    assert sorted(set(found)) == sorted(PARTS)
 
 
 def test_playbooks_read_only_variables_that_are_known() -> None:

@@ -44,11 +44,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_file
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import (
-    Engine,
-    Probe,
-    TransactionError,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 
 CREDENTIALS = "/etc/chamilo-hardening"
 LOCK_SECONDS = 180.0

@@ -27,7 +27,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import certbot
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs_of, named
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine, Outcome, plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
 
 if TYPE_CHECKING:
     from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer

@@ -22,7 +22,8 @@ from typing import Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, x509
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme, hsts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import certbot
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine, Outcome
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
 
 CONFIGURATIONS = "/etc/chamilo-hardening/https-*.json"
 SERVED_SECONDS = 15.0

@@ -27,6 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import a
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 Render = Callable[[str, Look], str]  # the figures of a site, as node-exporter reads them
 RECORD = "monitoring.json"
@@ -457,7 +458,7 @@ def _runs_on(root: str, path: str) -> bool:
 
 def _edited(day: _Day) -> None:
     """Files of ours that somebody changed by hand since."""
-    found = Engine.edited(common_files.Store(common_files.STATE).peek())
+    found = Engine.edited(Store(common_files.STATE).peek())
     edited = [path for paths in found.values() for path in paths]
     if edited:
         text = "\n".join([*edited, "", "The next run of the playbook harden writes them again."])

@@ -19,6 +19,7 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 # What the application writes by itself, and what only a developer's copy has.
 _LEFT_OUT = ("var", ".git", "node_modules")
@@ -214,7 +215,7 @@ class Manifest:
 def written() -> dict[str, set[str]]:
     """For each path the checksums that this collection gave it: an empty one where it is gone."""
     found: dict[str, set[str]] = {}
-    state = common_files.Store(common_files.STATE).peek()
+    state = Store(common_files.STATE).peek()
     ours = [(path, known["after"]) for record in state["records"].values() for path, known in record["files"].items()]
     for path, item in [*state["left"].items(), *ours]:
         target = item.get("target", "")

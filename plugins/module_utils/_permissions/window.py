@@ -39,13 +39,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.wal
     order,
     run,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import (
-    LOCK_SECONDS,
-    Engine,
-    Outcome,
-    TransactionError,
-    plan,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, TransactionError, plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import LOCK_SECONDS
 
 SITES = "/etc/chamilo-hardening"
 MINUTES = 60

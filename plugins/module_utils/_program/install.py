@@ -18,14 +18,9 @@ from dataclasses import dataclass, field
 from importlib.util import MAGIC_NUMBER, source_hash
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
-    Item,
-    StateError,
-    Store,
-    Tree,
-    file_item,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item, StateError, Tree, file_item
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 PROGRAM = "/usr/local/sbin/chamilo-hardening"
 UNITS = "/etc/systemd/system"

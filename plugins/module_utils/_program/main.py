@@ -36,11 +36,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import daily as program_daily
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_undo, undo_data
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo as settings_undo
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import (
-    Engine,
-    Outcome,
-    TransactionError,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, TransactionError
 from ansible_collections.chamilo.hardening.plugins.module_utils._uploads import antivirus
 
 ABOUT = """\

@@ -22,7 +22,6 @@ from typing import Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
     STATE,
     Item,
-    Store,
     Tree,
     file_item,
     note_written,
@@ -49,6 +48,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan i
     plan,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import Kept
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 _TRIES = 3
 _LOCK_SECONDS = 60.0

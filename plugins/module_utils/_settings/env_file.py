@@ -38,15 +38,15 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
     secret_file,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import (
-    LOCK_SECONDS,
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
     Change,
-    Engine,
     Job,
     Outcome,
     Refused,
     TransactionError,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import LOCK_SECONDS
 
 REQUIRED = dotenv.SECRETS
 _SHIPPED_PASSPHRASE = "your_secret_passphrase"  # of the key in the sources of Chamilo

@@ -16,12 +16,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
-    STATE,
-    StateError,
-    Store,
-    replace_file,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE, StateError, replace_file
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import SiteError, discover_environment
@@ -33,6 +28,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_fi
     checked,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 ERRORS = (EnvError, SiteError)
 FILE = "environment.json"

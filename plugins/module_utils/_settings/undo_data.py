@@ -14,12 +14,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
-    STATE,
-    StateError,
-    Store,
-    replace_file,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE, StateError, replace_file
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import (
     MAIN,
@@ -30,6 +25,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan i
     Wish,
     same,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 FILE = "settings.json"
 _LOCK_SECONDS = 60.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan
 
 SINCE = "2026-01-01"
 CONFIGURATION = {

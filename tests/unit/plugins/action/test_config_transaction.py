@@ -13,7 +13,7 @@ import pytest
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.chamilo.hardening.plugins.action.config_transaction import ActionModule
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan
 
 NAME, PATH = "headers:campus", "/etc/nginx/headers.conf"
 FILES = [{"path": PATH, "content": "# @generation@\n"}, {"path": "/etc/nginx/old.conf", "state": "absent"}]

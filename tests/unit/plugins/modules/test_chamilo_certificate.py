@@ -13,19 +13,20 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_certificate
 from tests.testbed import authority
 
 
 @pytest.fixture
 def run(tmp_path, capsys, monkeypatch):
-    real = engine.Engine
-    machine = engine.Machine(systemd=False)
-    monkeypatch.setattr(engine, "_user", lambda name: os.geteuid())
-    monkeypatch.setattr(engine, "_group", lambda name: os.getegid())
-    monkeypatch.setattr(chamilo_certificate, "Engine", lambda: real(str(tmp_path / "state"), machine))
+    machine = Machine(systemd=False)
+    monkeypatch.setattr(plan, "_user", lambda name: os.geteuid())
+    monkeypatch.setattr(plan, "_group", lambda name: os.getegid())
+    monkeypatch.setattr(chamilo_certificate, "Engine", lambda: Engine(str(tmp_path / "state"), machine))
 
     def call(check=False, **options):
         arguments = {"domain": "campus.test", "site": "campus", "_ansible_check_mode": check, "_ansible_diff": True}

@@ -12,7 +12,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import NoClient
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Database, Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Probe
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_database_account as module
 
 GIVEN = {"domain": "campus.test", "site": "campus"}

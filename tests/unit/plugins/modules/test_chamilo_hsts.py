@@ -11,19 +11,20 @@ import os
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts as https_hsts
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_hsts
 
 
 @pytest.fixture
 def run(tmp_path, capsys, monkeypatch):
-    real = engine.Engine
-    machine = engine.Machine(lambda argv, seconds: (0, "inactive"), systemd=False)
-    monkeypatch.setattr(chamilo_hsts, "Engine", lambda: real(str(tmp_path / "state"), machine))
+    machine = Machine(lambda argv, seconds: (0, "inactive"), systemd=False)
+    monkeypatch.setattr(chamilo_hsts, "Engine", lambda: Engine(str(tmp_path / "state"), machine))
     monkeypatch.setattr(https_hsts, "STATE", str(tmp_path))
-    monkeypatch.setattr(engine, "_user", lambda name: os.geteuid())
-    monkeypatch.setattr(engine, "_group", lambda name: os.getegid())
+    monkeypatch.setattr(plan, "_user", lambda name: os.geteuid())
+    monkeypatch.setattr(plan, "_group", lambda name: os.getegid())
 
     def call(configuration, check=False):
         arguments = {"configuration": configuration, "_ansible_check_mode": check, "_ansible_diff": True}

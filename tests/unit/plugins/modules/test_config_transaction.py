@@ -14,7 +14,9 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import engine as transaction_engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import plan as transaction_plan
 from ansible_collections.chamilo.hardening.plugins.modules import config_transaction
 
 
@@ -27,7 +29,7 @@ def run(module: Any, capsys: pytest.CaptureFixture[str], **arguments: Any) -> di
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = transaction_engine.Machine(lambda argv, seconds: (int(argv[0] == "false"), ""), systemd=False)
+    machine = Machine(lambda argv, seconds: (int(argv[0] == "false"), ""), systemd=False)
     real = transaction_engine.Engine
     monkeypatch.setattr(config_transaction, "Engine", lambda: real(str(tmp_path / "state"), machine))
 
@@ -88,5 +90,5 @@ def test_a_secret_that_was_not_set_apart_is_refused(tmp_path: Path, capsys: pyte
 def test_each_example_is_a_plan_that_can_be_meant() -> None:
     tasks = [task["chamilo.hardening.config_transaction"] for task in yaml.safe_load(config_transaction.EXAMPLES)]
     for task in (task for task in tasks if task.get("state") != "absent"):
-        plan = transaction_engine.plan(task)
+        plan = transaction_plan.plan(task)
         assert plan.files and plan.load

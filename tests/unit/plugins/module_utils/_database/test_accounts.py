@@ -33,7 +33,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discover
     Site,
     VirtualHost,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine, Probe
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 
 PROBE = Probe("http://campus.test/")
 EIGHT = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"

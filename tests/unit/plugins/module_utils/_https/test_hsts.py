@@ -16,8 +16,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts
 from ansible_collections.chamilo.hardening.plugins.module_utils._https.hsts import Ramp, Step
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import engine as transaction_engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine, Outcome
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import plan as transaction_plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
 
 BEGAN = "2026-11-25"
 TRIAL, ALONE, GUIDE = "max-age=86400", "max-age=31536000", "max-age=31536000; includeSubDomains"
@@ -123,8 +124,8 @@ class Host:
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(hsts, "STATE", str(tmp_path))
-    monkeypatch.setattr(transaction_engine, "_user", lambda name: os.geteuid())
-    monkeypatch.setattr(transaction_engine, "_group", lambda name: os.getegid())
+    monkeypatch.setattr(transaction_plan, "_user", lambda name: os.geteuid())
+    monkeypatch.setattr(transaction_plan, "_group", lambda name: os.getegid())
     return Host(tmp_path)
 
 

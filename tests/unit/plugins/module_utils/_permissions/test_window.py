@@ -26,12 +26,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import Site, WindowError, Windows
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main as program_main
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import (
-    Engine,
-    Outcome,
-    TransactionError,
-    plan,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, TransactionError, plan
 
 
 class Host:

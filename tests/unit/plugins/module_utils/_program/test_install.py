@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import Addressee
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError, Store
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import install as program_install
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import (
@@ -32,6 +32,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._program.install
     install,
     seen,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 
 def program(source: str, **modules: str) -> bytes:

@@ -1,0 +1,78 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Which transaction holds which file, by what they wrote down: several may have one and the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Plan, as_item, no_longer_named
+
+
+def our_link(state: Mapping[str, Any], path: str) -> bool:
+    records = state["records"].values()
+    return any(record["files"].get(path, {}).get("after", {}).get("kind") == "link" for record in records)
+
+
+def ours_and_plain(state: Mapping[str, Any], path: str, old: Item) -> bool:
+    """Whether this is what we wrote, and no secret: then it may be shown, whoever may read the file."""
+    known = [record["files"][path] for record in state["records"].values() if path in record["files"]]
+    return any(not each.get("secret", True) and Item.from_json(each["after"]).same(old) for each in known)
+
+
+def next_owner(state: Mapping[str, Any], name: str, path: str, since: int) -> str:
+    """The section that took this path over after ``name`` did, the earliest of them."""
+    later = [
+        (record["files"][path]["since"], other)
+        for other, record in state["records"].items()
+        if other != name and path in record["files"] and record["files"][path]["since"] > since
+    ]
+    return min(later)[1] if later else ""
+
+
+def last_owner(state: Mapping[str, Any], path: str, but: str = "") -> str:
+    """The section that touched a path last, but for one."""
+    owners = [
+        (record["files"][path]["since"], name)
+        for name, record in state["records"].items()
+        if name != but and path in record["files"]
+    ]
+    return max(owners)[1] if owners else ""
+
+
+def given_up(state: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
+    """What the transaction of that name wrote, and wants no more."""
+    files = state["records"].get(plan.name, {"files": {}})["files"]
+    held = (path for path, known in files.items() if known["after"]["kind"] != "absent")
+    return {path: files[path] for path in no_longer_named(plan, held)}
+
+
+def shared(state: Mapping[str, Any], plan: Plan) -> bool:
+    """Whether the plan wants what only others hold so far: they must not take it away when they want it no more."""
+    held = {name: record["files"] for name, record in state["records"].items()}
+    own = held.pop(plan.name, {})
+    return any(want.path not in own and any(want.path in files for files in held.values()) for want in plan.files)
+
+
+def written_by_another(state: Mapping[str, Any], plan: Plan) -> bool:
+    """Whether files that are right are not as the transaction itself wrote them: they would seem edited for ever."""
+    own = state["records"].get(plan.name, {"files": {}})["files"]
+    known = ((want, own[want.path]["after"]) for want in plan.files if want.path in own)
+    return any(not Item.from_json(after).same(as_item(want)) for want, after in known)
+
+
+def give_up(state: dict[str, Any], plan: Plan) -> None:
+    """Forget it. Whoever took it over goes back to what was there before both."""
+    record = state["records"][plan.name]
+    record["generation"] = plan.generation
+    for path, known in given_up(state, plan).items():
+        over = next_owner(state, plan.name, path, known["since"])
+        if over:
+            state["records"][over]["files"][path]["before"] = known["before"]
+        del record["files"][path]
+    if not record["files"]:
+        del state["records"][plan.name]

@@ -1,0 +1,273 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""What is desired: the files of a section, how they are tested, loaded and probed, and the job that becomes of it."""
+
+from __future__ import annotations
+
+import grp
+import hashlib
+import json
+import os
+import pwd
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import ABSENT, Item, file_item
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import split_address
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Before, Judge, Probe
+
+GENERATION = "@generation@"
+NAME = re.compile(r"[a-z][a-z_]*(?::[A-Za-z0-9][A-Za-z0-9._-]*)?")
+
+
+class TransactionError(Exception):
+    """A transaction did not happen. ``rolled_back`` says why, when files had been changed and were put back."""
+
+    def __init__(self, message: str, rolled_back: str = "") -> None:
+        super().__init__(message)
+        self.rolled_back = rolled_back
+
+
+class Refused(TransactionError):
+    """A test command refused the files."""
+
+
+@dataclass(frozen=True)
+class Want:
+    """One file as it should be."""
+
+    path: str
+    state: str = "file"
+    content: bytes = b""
+    secret: bool = False
+    owner: str = "root"
+    group: str = "root"
+    mode: int = 0o644
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class Load:
+    """The service that reads the files, and how it is told to."""
+
+    service: str
+    action: str = "reload"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the caller asks for."""
+
+    name: str
+    files: tuple[Want, ...]
+    test: tuple[tuple[str, ...], ...] = ()
+    load: Load | None = None
+    listen: tuple[str, ...] = ()
+    probe: tuple[Probe, ...] = ()
+    generation: str = ""
+    complete: bool = True  # what the transaction wrote before and ``files`` no longer names is given back
+
+
+@dataclass
+class Outcome:
+    """What came of it."""
+
+    changed: bool = False
+    generation: str = ""
+    loaded: bool = False
+    recovered: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    diff: list[dict[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One path that is to change."""
+
+    path: str
+    old: Item
+    new: Item
+
+
+@dataclass(frozen=True)
+class Job:
+    """A change and how to know that it went well. ``commit`` turns the state into the one after it.
+
+    ``left_out``: what of the test is not on this host any more is named there; None where it has to be.
+    """
+
+    name: str
+    changes: Sequence[Change]
+    keep: Mapping[str, Item]
+    test: Sequence[Sequence[str]]
+    load: Load | None
+    listen: Sequence[str]
+    probe: Sequence[Probe]
+    judge: Judge
+    commit: Callable[[dict[str, Any], Mapping[str, Item], Mapping[Probe, Before]], None]
+    left_out: list[str] | None = None
+
+
+def plan(params: Mapping[str, Any]) -> Plan:
+    """A plan from the options of the module. Refuses, in words, what cannot be meant."""
+    name = params["name"]
+    if not NAME.fullmatch(name):
+        raise TransactionError(f"name: {name!r} is no section with an optional site, such as headers or https:campus.")
+    files = tuple(_want(each) for each in params["files"])
+    paths = [each.path for each in files]
+    for path in paths:
+        if paths.count(path) > 1:
+            raise TransactionError(f"files: {path} is there twice.")
+    for address in params.get("listen") or ():
+        try:
+            split_address(address)
+        except ValueError as problem:
+            raise TransactionError(f"listen: {problem}.") from problem
+    test = tuple(tuple(argv) for argv in params.get("test") or ())
+    if not all(test):
+        raise TransactionError("test: an empty command.")
+    generation = _generation(files)
+    load = params.get("load")
+    return Plan(
+        name,
+        tuple(replace(each, content=each.content.replace(GENERATION.encode(), generation.encode())) for each in files),
+        test,
+        Load(load["service"], load.get("action") or "reload") if load else None,
+        tuple(params.get("listen") or ()),
+        tuple(_probe(each, generation) for each in params.get("probe") or ()),
+        generation,
+        params.get("complete", True),
+    )
+
+
+def _want(given: Mapping[str, Any]) -> Want:
+    path, state = given["path"], given.get("state") or "file"
+    if not path.startswith("/") or os.path.normpath(path) != path or path == "/":
+        raise TransactionError(f"files: {path!r} is no plain absolute path.")
+    content, secret, target = given.get("content"), given.get("secret_content"), given.get("target")
+    if (content is not None or secret is not None) != (state == "file"):
+        wrong = "needs content or secret_content" if state == "file" else f"takes no content when state is {state}"
+        raise TransactionError(f"files: {path} {wrong}.")
+    if content is not None and secret is not None:
+        raise TransactionError(f"files: {path} has both content and secret_content.")
+    if bool(target) != (state == "link"):
+        raise TransactionError(f"files: {path}: target goes with state link, and only with it.")
+    text = content if secret is None else secret
+    return Want(
+        path,
+        state,
+        (text or "").encode("utf-8", "surrogateescape"),
+        secret is not None,
+        str(given.get("owner") or "root"),
+        str(given.get("group") or "root"),
+        _mode(path, given.get("mode")),
+        target or "",
+    )
+
+
+def _mode(path: str, given: Any) -> int:
+    if given is None:
+        return 0o644
+    # YAML reads 0644 without quotes as a number that is right already.
+    if isinstance(given, int) and not isinstance(given, bool):
+        mode = given
+    elif re.fullmatch(r"0?[0-7]{3,4}", str(given)):
+        mode = int(str(given), 8)
+    else:
+        raise TransactionError(f"files: {path}: mode {given!r} is no octal number in quotes, such as '0644'.")
+    if not 0 <= mode <= 0o7777:
+        raise TransactionError(f"files: {path}: mode {given!r} is no octal number in quotes, such as '0644'.")
+    return mode
+
+
+def _probe(given: Mapping[str, Any], generation: str) -> Probe:
+    url, was = given["url"], given.get("was") or ""
+    for each in (url, was) if was else (url,):
+        if not re.match(r"https?://[^/\s]+", each):
+            raise TransactionError(f"probe: {each!r} is no http or https URL.")
+    status = given.get("status") or [200]
+    headers = given.get("headers") or {}
+    return Probe(
+        url,
+        was,
+        given.get("address") or "",
+        given.get("host") or "",
+        tuple(int(each) for each in status),
+        tuple((name, str(value).replace(GENERATION, generation)) for name, value in sorted(headers.items())),
+        given.get("ca") or "",
+        any(GENERATION in str(value) for value in headers.values()),
+        tuple((name, str(value)) for name, value in sorted((given.get("send") or {}).items())),
+    )
+
+
+def _generation(files: Iterable[Want]) -> str:
+    """The same files have the same generation, in whatever order they come.
+
+    Links and absent files do not count: what had to go the first time is not asked for again the second time.
+    """
+    known = [
+        {**asdict(each), "content": hashlib.sha256(each.content).hexdigest()}
+        for each in sorted(files, key=lambda each: each.path)
+        if each.state == "file"
+    ]
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def as_seen(kind: str, target: str) -> str:
+    return f"link {target}" if kind == "link" else kind
+
+
+def asks_for_nothing(plan: Plan, known: Mapping[str, Any]) -> bool:
+    """Whether the files of a plan are what ``Engine.in_force`` found of the transaction of that name."""
+    files = known.get("files", {})
+    return (
+        known.get("generation") == plan.generation
+        and all(files.get(want.path) == as_seen(want.state, want.target) for want in plan.files)
+        and not no_longer_named(plan, (path for path, seen in files.items() if seen != "absent"))
+    )
+
+
+def no_longer_named(plan: Plan, held: Iterable[str]) -> list[str]:
+    """What the transaction holds and gives back. What it removed is not asked for again: see ``_generation``."""
+    named = {want.path for want in plan.files}
+    return sorted(path for path in held if path not in named) if plan.complete else []
+
+
+def as_item(want: Want) -> Item:
+    if want.state == "absent":
+        return ABSENT
+    uid, gid = _number(want, want.owner, _user), _number(want, want.group, _group)
+    if want.state == "link":
+        return Item("link", uid, gid, target=want.target)
+    return file_item(want.content, uid, gid, want.mode)
+
+
+def _user(name: str) -> int:
+    return pwd.getpwnam(name).pw_uid
+
+
+def _group(name: str) -> int:
+    return grp.getgrnam(name).gr_gid
+
+
+def _number(want: Want, name: str, find: Callable[[str], int]) -> int:
+    if name.isdigit():
+        return int(name)
+    try:
+        return find(name)
+    except KeyError as problem:
+        kind = "user" if find is _user else "group"
+        raise TransactionError(f"files: {want.path}: there is no {kind} {name!r} on this host.") from problem
+
+
+def owed(job: Job, active: bool) -> dict[str, Any]:
+    action = job.load.action if job.load else ""
+    return {"action": action, "test": [list(argv) for argv in job.test], "active": active}
+
+
+def clears_a_cache(owed: Mapping[str, Any]) -> bool:
+    return any("cache:clear" in argv for argv in owed["test"])

@@ -1,0 +1,303 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Back to what was: after a failure, a killed process or a reboot, from what was written down before the change."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE, Item, StateError, Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import not_mounted
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
+    Job,
+    Outcome,
+    Refused,
+    TransactionError,
+    clears_a_cache,
+    owed,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import (
+    Before,
+    Judge,
+    Probe,
+    ask,
+    judge,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store, copies, held
+
+if TYPE_CHECKING:
+    from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+
+LOCK_SECONDS = 180.0
+TEST_SECONDS = 60.0
+_NOT_THERE = (5, 125, 127)  # systemctl knows no such unit, env no such folder, and there is no such program
+AGAIN_SECONDS = 300.0  # as a cache may need that the application makes anew
+TOKEN_SECONDS = 10.0
+ANSWER_SECONDS = 5.0
+LEAVE_SECONDS = 0.2  # nginx: for up to half of it old workers take connections beside the new ones after a reload
+
+
+class Recovery:
+    """Puts back what an interrupted or failed run left behind, and brings it into force, on one host."""
+
+    def __init__(
+        self,
+        root: str = STATE,
+        machine: Machine | None = None,
+        fetch: Callable[[Probe], Answer] | None = None,
+    ) -> None:
+        self.store = Store(root)
+        self.machine = machine or Machine()
+        self.fetch = fetch or ask
+
+    def recover(self, wait: float = LOCK_SECONDS, early: bool = False) -> list[str]:
+        """Put back what an interrupted run left behind, and load it. Returns what was done.
+
+        ``early``: at boot, with no more than the files of the host itself. What needs more is left, and raised.
+        """
+        done: list[str] = []
+        with self.store.lock("chamilo-hardening recover", wait):
+            state = self.store.peek()
+            self._recover(state, done, early)
+            # What an undo that died at its very end had left to tidy up.
+            if not early:
+                self._sweep(state)
+            self.store.prune(copies(state))
+            if state["pending"]:
+                raise TransactionError(" ".join(done))
+        return done
+
+    def _commit(self, state: dict[str, Any], after: Mapping[str, Any]) -> None:
+        """What we know changes only when the disk knows it."""
+        gone = held(state) - held(after)
+        if gone:
+            # The daily comparison expects them to differ from its list.
+            with Tree() as tree:
+                left = {path: tree.look(path).to_json() for path in sorted(gone)}
+            after = {**after, "left": {**after["left"], **left}}
+        self.store.commit(after)
+        state.update(after)
+
+    def _exchange(self, items: Sequence[tuple[str, Item, str]], directories: Sequence[str]) -> None:
+        """Everything is written beside its place and durable before the first name changes."""
+        paths = [path for path, as_item, _temporary in items]
+        with Tree() as tree:
+            for folder in directories:
+                tree.make_directory(folder)
+            for path, item, temporary in items:
+                tree.stage(path, item, temporary)
+            tree.sync(paths)
+            for path, item, temporary in items:
+                tree.swap(path, item, temporary)
+            tree.sync(paths)
+
+    def _test(self, commands: Sequence[Sequence[str]], left_out: list[str] | None = None) -> None:
+        for argv in commands:
+            code, said = self.machine.command(argv, AGAIN_SECONDS if "cache:clear" in argv else TEST_SECONDS)
+            if left_out is not None and code in _NOT_THERE:
+                left_out.append(f"`{' '.join(argv)}` was left out, because this host cannot run it any more: {said}")
+            elif code != 0:
+                raise Refused(f"The test `{' '.join(argv)}` failed ({code}): {said or 'it said nothing'}")
+
+    def _probe(self, probes: Sequence[Probe], before: Mapping[Probe, Before], judge: Judge) -> None:
+        """Ask until the answer is right or time is up. The generation first: it tells old workers from new ones."""
+        told = False
+        for probe in sorted(probes, key=lambda probe: not probe.generation):
+            if told and not probe.generation:
+                # The token came from a new worker; an old one could still take the next question.
+                time.sleep(LEAVE_SECONDS)
+            told = probe.generation
+            end = time.monotonic() + (TOKEN_SECONDS if probe.generation else ANSWER_SECONDS)
+            while True:
+                was = before.get(probe)
+                problem = judge(probe, was.answer if was else None, self.fetch(probe))
+                if not problem:
+                    break
+                if time.monotonic() >= end:
+                    raise TransactionError(problem)
+                time.sleep(0.1)
+
+    def _roll_back(
+        self,
+        state: dict[str, Any],
+        job: Job,
+        before: Mapping[Probe, Before],
+        loaded: bool,
+        again: bool,
+        refused: bool,
+    ) -> str:
+        """The old files, and the old configuration in force. Returns how that ended, in a sentence.
+
+        ``again``: the tests are run once more. ``refused``: one of them failed with the new files.
+        """
+        edited = "".join(f" {told}" for told in self._put_back(state))
+        failure = ""
+        if again:
+            try:
+                self._test(job.test, job.left_out)
+            except Refused as still:
+                failure = f"The old files are back, but could not be brought into force: {still}"
+                if refused:
+                    failure = "The old files are back, and fail the same test: the fault was there before. "
+                    failure += "Mend that first."
+        # A disk without room keeps nothing from being loaded: the files are back already.
+        unnoted = _unnoted(lambda: self._close(state, loaded))
+        if failure:
+            return failure + unnoted + edited
+        if job.load and loaded:
+            service = job.load.service
+            problem = self._bring_in(service, owed(job, True), start=True)
+            if problem:
+                return f"The old files are back, but could not be loaded: {sentence(problem)}{unnoted}{edited}"
+            unnoted = unnoted or _unnoted(lambda: self._paid(state, service))
+        elif job.load or not again:
+            return f"The old files are back.{unnoted}{edited}"
+        try:
+            self._probe([was.probe for was in before.values()], {was.probe: was for was in before.values()}, judge)
+        except TransactionError as worse:
+            return f"The old files are back and loaded, but {worse}.{unnoted}{edited}"
+        return f"The old configuration is back and in force.{unnoted}{edited}"
+
+    def _put_back(self, state: Mapping[str, Any], early: bool = False) -> list[str]:
+        """Restore every file of the open transaction. Returns what somebody had changed meanwhile.
+
+        Raises a StateError when some of them lie on a disk that is not there, as early at boot. The others are back.
+        """
+        journal = state["open"]
+        items: list[tuple[str, Item, str]] = []
+        parents: list[str] = []
+        edited: list[str] = []
+        waiting: dict[str, list[str]] = {}
+        with Tree() as tree:
+            for entry in journal["entries"]:
+                path, old = entry["path"], Item.from_json(entry["old"])
+                # A journal of an older version does not know them.
+                point = not_mounted(entry.get("mounts", ()), os.path.dirname(path), early)
+                if point:
+                    waiting.setdefault(point, []).append(path)
+                    continue
+                tree.discard(path, entry["temporary"])
+                there = tree.look(path)
+                if not there.same(old):
+                    # A journal of an older version does not know the new file.
+                    if not there.same(Item.from_json(entry["new"]) if "new" in entry else there):
+                        edited.append(self.store.keep_edited(path, there))
+                    items.append((path, self.store.load(old), entry["temporary"]))
+                    parents += tree.missing_parents(path) if old.kind != "absent" else []
+        self._exchange(items, parents)
+        if waiting:
+            told = [
+                f"{point} is not mounted, and {len(paths)} of the files that the run of {journal['name']} left there "
+                f"have to be put back. Mount it. If it is gone for good, take it out of /etc/fstab and remove {point}."
+                for point, paths in waiting.items()
+            ]
+            raise StateError(" ".join([*edited, *told]))
+        return edited
+
+    def _close(self, state: dict[str, Any], load: bool) -> None:
+        """Forget the open transaction, whose files are back; from then on at most a load is owed."""
+        journal = state["open"]
+        with Tree() as tree:
+            for folder in reversed(journal["directories"]):
+                tree.remove_directory(folder)
+        after = {**state, "open": None}
+        if load and journal["service"]:
+            after["pending"] = {**state["pending"], journal["service"]: journal["owed"]}
+        self._commit(state, after)
+
+    def _recover(self, state: dict[str, Any], done: list[str], early: bool = False) -> set[str]:
+        """Put back an interrupted transaction and make up for loads that are owed. Returns the services that loaded."""
+        journal = state["open"]
+        if journal:
+            edited = self._put_back(state, early)
+            done.append(
+                f"The run of {journal['name']} that began at {journal['since']} did not finish. "
+                f"Its files ({len(journal['entries'])}) are as they were before."
+            )
+            done += edited
+            if early and (clears_a_cache(journal["owed"]) or (not journal["service"] and journal["owed"]["test"])):
+                raise TransactionError(" ".join([*done, "What brings them into force needs more than is there."]))
+            if not journal["service"]:
+                self._again(journal["owed"]["test"], done)
+            self._close(state, load=True)
+        settled = set()
+        for service in sorted(state["pending"]):
+            later = early and clears_a_cache(state["pending"][service])
+            problem = "the cache that goes with them needs more than is there." if later else ""
+            problem = problem or self._settle(state, service, start=False)
+            if problem:
+                done.append(f"{service} could not load its files: {problem}")
+            else:
+                settled.add(service)
+                done.append(f"{service} has its present files in force.")
+        if journal:
+            self.store.prune(copies(state))
+        return settled
+
+    def _again(self, commands: Sequence[Sequence[str]], done: list[str]) -> None:
+        """Run the commands that bring files into force where no service does. Once: a failure is told, not repeated."""
+        for argv in commands:
+            code, _said = self.machine.command(argv, AGAIN_SECONDS)  # nor is what it said: that may be a secret
+            if code != 0:
+                done.append(f"What brings the files into force failed ({code}): `{' '.join(argv)}`. Run it by hand.")
+
+    def _settle(self, state: dict[str, Any], service: str, start: bool) -> str:
+        """Load what is owed. Returns why that failed, or an empty text."""
+        problem = self._bring_in(service, state["pending"][service], start)
+        if not problem:
+            self._paid(state, service)
+        return problem
+
+    def _paid(self, state: dict[str, Any], service: str) -> None:
+        left = {name: load for name, load in state["pending"].items() if name != service}
+        self._commit(state, {**state, "pending": left})
+
+    def _bring_in(self, service: str, due: Mapping[str, Any], start: bool) -> str:
+        """Load the files that are there. Returns why that failed, or an empty text."""
+        running = self.machine.state(service)
+        # A service that failed while it was ours to load is started again; one that somebody stopped is not.
+        if running == "failed" or (start and running == "inactive"):
+            action = "restart" if due["active"] else ""
+        else:
+            action = "" if running == "inactive" else due["action"]
+        if action:
+            try:
+                self._test(due["test"])
+            except Refused as problem:
+                return str(problem)
+            return self.machine.service(action, service)
+        return ""
+
+    def _forget(self, state: Mapping[str, Any], outcome: Outcome) -> None:
+        """Remove copies that are of no use any more. That this fails is no reason to hide how the run went."""
+        try:
+            self.store.prune(copies(state))
+        except OSError as problem:
+            outcome.notes.append(f"Old copies below {self.store.root} could not be removed: {problem}.")
+
+    def _sweep(self, state: dict[str, Any]) -> None:
+        """Remove the directories we made and nobody uses."""
+        with Tree() as tree:
+            left = [each for each in sorted(state["directories"], reverse=True) if not tree.remove_directory(each)]
+        if sorted(left) != state["directories"]:
+            self._commit(state, {**state, "directories": sorted(left)})
+
+
+def _unnoted(note: Callable[[], None]) -> str:
+    """Why something could not be written down, as a sentence to add; nothing where it was."""
+    try:
+        note()
+    except (OSError, StateError) as problem:
+        return f" That could not be noted; a timer and the next run will do it: {sentence(problem)}"
+    return ""
+
+
+def sentence(problem: BaseException | str) -> str:
+    text = str(problem) or type(problem).__name__
+    return text if text.endswith((".", "!", "?")) else f"{text}."

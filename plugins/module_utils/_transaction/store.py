@@ -1,0 +1,174 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""The memory of this collection on a host, ``/var/lib/chamilo-hardening``.
+
+One lock for the host, one small ``state.json`` that is only ever replaced whole (that replacement is what "committed"
+means), and copies of old files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import stat
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
+    STATE,
+    TEMPORARY,
+    Busy,
+    Item,
+    StateError,
+    Tree,
+    file_item,
+    now,
+)
+
+
+class Store:
+    """The directory of the collection's memory on a host. Everything but ``peek`` wants the lock held."""
+
+    def __init__(self, root: str = STATE) -> None:
+        self.root = root
+        self._tree = Tree()
+
+    @contextlib.contextmanager
+    def lock(self, who: str, wait: float) -> Iterator[None]:
+        """Hold the host's one lock; after ``wait`` seconds say who has it instead."""
+        self._make_root()
+        handle = os.open(os.path.join(self.root, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            end = time.monotonic() + wait
+            while True:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError as problem:
+                    if time.monotonic() >= end:
+                        raise Busy(
+                            f"Waited {wait:.0f} seconds for the lock of this host, which is held by {_holder(handle)}. "
+                            "No file was changed. Run again when that is done."
+                        ) from problem
+                    time.sleep(0.1)
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{who} (process {os.getpid()}, since {now()})\n".encode(), 0)
+            yield
+        finally:
+            os.close(handle)
+            self._tree.close()
+
+    def holder(self) -> str:
+        """Who holds the lock now, or an empty text."""
+        try:
+            handle = os.open(os.path.join(self.root, "lock"), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return ""
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _holder(handle)
+        finally:
+            os.close(handle)
+        return ""
+
+    def peek(self) -> dict[str, Any]:
+        """The state as it was last committed. It is replaced whole, so this needs no lock."""
+        try:
+            with open(os.path.join(self.root, "state.json"), "rb") as stream:
+                state = json.load(stream)
+        except FileNotFoundError:
+            state = {}
+        except ValueError as problem:
+            raise StateError(f"{self.root}/state.json is damaged ({problem}). Restore it from a backup.") from problem
+        fresh: dict[str, Any] = {
+            "version": 1,
+            "serial": 0,
+            "open": None,
+            "pending": {},
+            "directories": [],
+            "records": {},
+            "left": {},
+        }
+        return {**fresh, **state}
+
+    def commit(self, state: Mapping[str, Any]) -> None:
+        """Replace the state, durably and in one step."""
+        text = json.dumps(state, indent=1, sort_keys=True) + "\n"
+        item = file_item(text.encode(), os.geteuid(), os.getegid(), 0o600)
+        self._tree.write(os.path.join(self.root, "state.json"), item)
+
+    def keep(self, blob: str, data: bytes) -> None:
+        """Store bytes under a name relative to the root, readable by root alone."""
+        path = os.path.join(self.root, blob)
+        for folder in self._tree.missing_parents(path):
+            self._tree.make_directory(folder, 0o700)
+        self._tree.write(path, file_item(data, os.geteuid(), os.getegid(), 0o600))
+
+    def load(self, item: Item) -> Item:
+        """The item with its bytes, from the store."""
+        if item.kind != "file" or item.data:
+            return item
+        try:
+            with open(os.path.join(self.root, item.blob), "rb") as stream:
+                data = stream.read()
+        except FileNotFoundError as problem:
+            raise StateError(f"{self.root}/{item.blob} is gone. It cannot be put back.") from problem
+        if hashlib.sha256(data).hexdigest() != item.sha256:
+            raise StateError(f"{self.root}/{item.blob} is not the copy that was made. It cannot be put back.")
+        return replace(item, data=data)
+
+    def prune(self, wanted: Iterable[str]) -> None:
+        """Remove the copies that nothing refers to any more."""
+        keep = {os.path.join(self.root, blob) for blob in wanted}
+        self._tree.discard(os.path.join(self.root, "state.json"), f"{TEMPORARY}state.json")
+        for part in ("transactions", "baseline"):
+            for folder, _folders, names in os.walk(os.path.join(self.root, part), topdown=False):
+                for name in names:
+                    if os.path.join(folder, name) not in keep:
+                        os.unlink(os.path.join(folder, name))
+                self._tree.remove_directory(folder)
+
+    def _make_root(self) -> None:
+        try:
+            mode = stat.S_IMODE(os.stat(self.root).st_mode)
+        except FileNotFoundError:
+            for folder in self._tree.missing_parents(self.root):
+                self._tree.make_directory(folder)
+            self._tree.make_directory(self.root, 0o700)
+            mode = 0o700
+        if mode != 0o700:
+            os.chmod(self.root, 0o700)
+
+    def keep_edited(self, path: str, current: Item) -> str:
+        """Keep a file that was edited by hand before it is replaced. Returns that in words."""
+        if current.kind != "file":
+            what = "gone" if current.kind == "absent" else f"a link to {current.target}"
+            return f"{path} was changed by hand: it is {what} now."
+        blob = f"kept/{now()}{path}"
+        self.keep(blob, current.data)
+        return f"{path} was edited by hand since we wrote it. The edited file is kept as {self.root}/{blob}."
+
+
+def _holder(handle: int) -> str:
+    return os.pread(handle, 200, 0).decode(errors="replace").strip() or "an unknown process"
+
+
+def copies(state: Mapping[str, Any]) -> list[str]:
+    """The copies that the state refers to."""
+    items = [known["before"] for record in state["records"].values() for known in record["files"].values()]
+    if state["open"]:
+        items += [entry["old"] for entry in state["open"]["entries"]]
+    return [item["blob"] for item in items if "blob" in item]
+
+
+def held(state: Mapping[str, Any]) -> set[str]:
+    """The files of all sections."""
+    return {path for record in state["records"].values() for path in record["files"]}

@@ -1,0 +1,137 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What may be asked for, and what need not be asked for again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
+    TransactionError,
+    plan,
+)
+from tests.unit.plugins.module_utils._transaction.conftest import (
+    World,
+    nothing_to_do,
+    one,
+)
+
+
+def test_the_generation_does_not_depend_on_the_order(world: World) -> None:
+    params = world.params()
+    turned = {**params, "files": params["files"][::-1]}
+    assert plan(params).generation == plan(turned).generation
+    assert len(plan(params).generation) == 16
+    link = {"path": "/link", "state": "link", "target": "x"}
+    assert plan({**params, "files": [*params["files"], link]}).generation == plan(params).generation
+    for change in ({"mode": "0600"}, {"content": "other"}, {"owner": "1"}, {"path": "/other"}):
+        files = [{**params["files"][0], **change}, *params["files"][1:]]
+        assert plan({**params, "files": files}).generation != plan(params).generation
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"name": "Headers"}, "no section with an optional site"),
+        ({"name": "headers/../x"}, "no section with an optional site"),
+        ({"files": [{"path": "../x", "content": ""}]}, "is no plain absolute path"),
+        ({"files": one("x") + one("y")}, "is there twice"),
+        ({"files": [{"path": "x"}]}, "needs content or secret_content"),
+        ({"files": [{"path": "x", "content": "", "secret_content": ""}]}, "both content and secret_content"),
+        ({"files": [{"path": "x", "state": "absent", "content": ""}]}, "takes no content when state is absent"),
+        ({"files": [{"path": "x", "state": "link"}]}, "target goes with state link"),
+        ({"files": one("x", mode="u+x")}, r"mode 'u\+x' is no octal number"),
+        ({"files": one("x", mode=True)}, "mode True is no octal number"),
+        ({"files": one("x", owner="nobody-here")}, "there is no user 'nobody-here'"),
+        ({"files": one("x", group="nobody-here")}, "there is no group 'nobody-here'"),
+        ({"listen": ["443"]}, "'443' is no address with a port"),
+        ({"listen": ["0.0.0.0:99999"]}, "'0.0.0.0:99999' is no address with a port"),
+        ({"test": [[]]}, "an empty command"),
+        ({"probe": [{"url": "ftp://x/"}]}, "is no http or https URL"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_words(world: World, params: dict[str, Any], words: str) -> None:
+    before = world.tree()
+    with pytest.raises(TransactionError, match=words):
+        world.apply(**params)
+    assert world.tree() == before and world.commands == []
+
+
+def test_a_mode_without_quotes_is_what_yaml_made_of_it(world: World) -> None:
+    world.apply(files=one("x", mode=0o640))
+    assert world.tree()["main.conf"][3] == 0o640
+
+
+def test_what_was_written_and_is_as_it_was_asks_for_nothing(world: World) -> None:
+    assert not nothing_to_do(world), "nothing was written yet"
+    world.apply()
+    assert nothing_to_do(world)
+    assert not world.apply().changed, "which is what the transaction says itself"
+
+
+@pytest.mark.parametrize(
+    "drift",
+    [
+        lambda etc: (etc / "main.conf").write_text("edited"),
+        lambda etc: (etc / "main.conf").chmod(0o600),
+        lambda etc: (etc / "main.conf").unlink(),
+        lambda etc: (etc / "enabled/default").write_text("back again"),
+        lambda etc: ((etc / "enabled/site").unlink(), (etc / "enabled/site").symlink_to("../main.conf")),
+    ],
+)
+def test_what_somebody_changed_since_has_to_be_asked_for(world: World, drift: Callable[[Path], Any]) -> None:
+    world.apply()
+    drift(world.etc)
+    assert not nothing_to_do(world)
+    assert world.apply().changed, "which is what the transaction says itself"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"path": "main.conf.bak", "state": "absent"},
+        {"path": "enabled/other", "state": "link", "target": "../main.conf"},
+        {"path": "more.conf", "content": "more"},
+    ],
+)
+def test_a_plan_that_asks_for_more_has_to_be_asked_for(world: World, more: dict[str, Any]) -> None:
+    world.apply()
+    (world.etc / "main.conf.bak").write_text("")
+    files = [
+        {**each, "path": os.path.relpath(each["path"], world.etc)}  # as params takes them
+        for each in world.params()["files"]
+    ]
+    assert nothing_to_do(world, files=files)
+    assert not nothing_to_do(world, files=[*files, more])
+
+
+def test_a_link_that_leads_elsewhere_has_to_be_asked_for(world: World) -> None:
+    world.apply()
+    files = [{**each, "path": os.path.relpath(each["path"], world.etc)} for each in world.params()["files"]]
+    files[-1]["target"] = "../main.conf"
+    assert not nothing_to_do(world, files=files)
+
+
+@pytest.mark.parametrize("owed", [{"pending": {"web": {}}}, {"open": {"name": "https", "entries": []}}])
+def test_nothing_is_in_force_while_something_is_owed(world: World, owed: dict[str, Any]) -> None:
+    world.apply()
+    path = world.state / "state.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **owed}))
+    assert not nothing_to_do(world)
+    assert list(world.engine().in_force()) == ["headers"], "that it holds files is told all the same"
+
+
+def test_a_link_that_is_no_longer_named_has_to_be_asked_for(world: World) -> None:
+    link = {"path": "enabled/other", "state": "link", "target": "../main.conf"}
+    world.apply(files=[*one("new"), link])
+    assert not nothing_to_do(world, files=one("new"))
+    assert world.apply(files=one("new")).changed
+    assert not (world.etc / "enabled/other").is_symlink()
+    assert nothing_to_do(world, files=one("new"))
