@@ -38,7 +38,10 @@ class ActionModule(ActionBase):
         if not arguments["sections"]:
             specs = _preflight.specs()
             said = _preflight.unknown(variables, [name for spec in specs.values() for name in spec])
-            said += _preflight.forms(specs, self._plain(specs, variables)).values()
+            values = self._plain(specs, variables)
+            wrong = _preflight.forms(specs, values)
+            said += wrong.values()
+            said += _preflight.of_playbooks({name: value for name, value in values.items() if name not in wrong})
             return {**result, "failed": bool(said), "msg": "\n".join(said) or "All variables are known."}
         said = []
         values: dict[str, Any] = {}
@@ -51,7 +54,7 @@ class ActionModule(ActionBase):
         said += _preflight.errors(_preflight.specs(), arguments["sections"], values)
         host = variables["inventory_hostname"]
         domain = values.get("chamilo_domain", host)
-        said += _preflight.domain(domain, host)
+        said += _preflight.domain(domain, host) + _preflight.subdomains(domain, values)
         said += _preflight.key_copy(arguments["sections"], values, variables)
         if arguments["found_domain"] not in (None, str(domain).lower()):
             said.append(
@@ -83,8 +86,13 @@ class ActionModule(ActionBase):
                 value = variables.get(name)
                 if name not in variables or isinstance(value, EncryptedString):
                     continue
-                if isinstance(value, str) and (
-                    option["type"] in _preflight.TEXTS or (option.get("no_log") and self._templar.is_template(value))
+                if (
+                    isinstance(value, str)
+                    and name not in _preflight.PLAYBOOK_VARIABLES
+                    and (
+                        option["type"] in _preflight.TEXTS
+                        or (option.get("no_log") and self._templar.is_template(value))
+                    )
                 ):
                     continue  # a text is right for a text, whatever is in it
                 try:

@@ -255,6 +255,11 @@ def parse_waivers(value: Any, table: Table) -> tuple[Waiver, ...]:
         for name in fields:
             if row.get(name) in (None, ""):
                 raise ControlError(f"{where}: {name} is missing.")
+            if isinstance(row[name], bool):
+                raise ControlError(
+                    f"{where}: {name} is {str(row[name]).lower()}: YAML reads on, off, yes and no that way. Put the "
+                    "text in quotes."
+                )
         for name in row:
             if name not in fields:
                 raise ControlError(f"{where}: unknown field {name!r}.{nearest(str(name), fields)}")

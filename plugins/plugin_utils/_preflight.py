@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import datetime
-import ipaddress
 import json
 import re
 import shlex
@@ -16,12 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.module_utils.common.text.formatters import human_to_bytes
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import refusal
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import word
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _keys
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _forms, _keys
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 
@@ -38,32 +35,14 @@ PLAYBOOK_VARIABLES: dict[str, dict[str, Any]] = {
     "chamilo_restore_path": {"type": "str"},
     "chamilo_restore_run": {"type": "str"},
 }
-HEADER_TEXTS = (
-    "chamilo_headers_csp_report_uri",
-    "chamilo_headers_frame_ancestors",
-    "chamilo_headers_xss_protection",
+NETWORKS = ("chamilo_trusted_proxies", "chamilo_friends", "chamilo_database_clients")
+# Chamilo renames .php to .phps before it looks, and knows none of the others behind it.
+NEVER_TAKEN = (
+    *("exe", "bat", "sh", "php", "phtml", "cgi"),
+    *("phps", "pht", "phar", "php3", "php4", "php5", "php7", "php8", "shtml", "htaccess"),
 )
-ALERTS = ("chamilo_alert_mail", "chamilo_alert_webhook")
-NETWORKS = ("chamilo_trusted_proxies", "chamilo_friends")
-LEAST = {
-    "chamilo_passwords_minimum_length": 8,
-    "chamilo_passwords_rotation_days": 0,
-    "chamilo_sessions_lifetime": 60,  # Debian's cleaner counts whole minutes
-    "chamilo_brute_force_find_seconds": 60,
-    "chamilo_brute_force_ban_seconds": 1,
-    "chamilo_brute_force_captcha_mistakes": 1,
-    "chamilo_brute_force_captcha_minutes": 1,
-}
-_MEGABYTE = 2**20
-MOST = 2**31 - 1  # more is kept by none of those who are told
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)\Z")
-
-# Each would end the text of a header, or begin a variable of the web server.
-_UNSAFE_IN_HEADER = re.compile(r'["\\$%]|[^\x20-\x7e]')
-# Each would end the directive of a policy and begin another.
-_UNSAFE_IN_POLICY = re.compile(r"[;,\s]")
-_SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 Spec = Mapping[str, Mapping[str, Any]]
 
@@ -88,6 +67,11 @@ def specs(roles: Path = ROLES) -> dict[str, Spec]:
         data = _controls.load_yaml(path)
         found[path.parts[-3]] = data["argument_specs"]["main"].get("options") or {}
     return found
+
+
+def options(all_specs: Mapping[str, Spec]) -> dict[str, Mapping[str, Any]]:
+    """Each variable of the roles and of the playbooks."""
+    return {name: option for spec in (*all_specs.values(), PLAYBOOK_VARIABLES) for name, option in spec.items()}
 
 
 def own(listed: Any) -> set[str]:
@@ -132,7 +116,7 @@ def _meant(option: Mapping[str, Any], value: Any) -> str:
     if kind == "bool":
         return "false" if str(value).lower() in ("false", "no", "off", "n", "f", "0", "") else "true"
     if kind in ("int", "float"):
-        return text if re.fullmatch(r"-?[1-9][0-9]*|0", text := str(value)) else str(option.get("default", "..."))
+        return str(int(value)) if re.fullmatch(r"-?[0-9]+", str(value)) else str(option.get("default", "..."))
     if kind == "dict" or secret or option.get("elements", "str") not in TEXTS:
         return "{...}" if kind == "dict" else "[...]"
     if isinstance(value, (list, tuple)):
@@ -181,8 +165,7 @@ def form(name: str, option: Mapping[str, Any], value: Any) -> str:
 
 def forms(all_specs: Mapping[str, Spec], values: Mapping[str, Any]) -> dict[str, str]:
     """A sentence for each variable of the wrong type. Sections that do not run count too: others read theirs."""
-    known = {name: option for spec in (*all_specs.values(), PLAYBOOK_VARIABLES) for name, option in spec.items()}
-    said = {name: form(name, option, values[name]) for name, option in known.items() if name in values}
+    said = {name: form(name, option, values[name]) for name, option in options(all_specs).items() if name in values}
     return {name: sentence for name, sentence in said.items() if sentence}
 
 
@@ -197,13 +180,23 @@ def against_spec(spec: Spec, values: Mapping[str, Any]) -> list[str]:
             continue
         if option.get("no_log"):
             # Ansible's own sentences hold the value.
-            said.append(f"{name} is not what it must be: a value of type {option.get('type', 'str')}.")
+            said.append(
+                f"Invalid value for {name}: (not shown: it is a secret). Valid: {_WANTED[option.get('type', 'str')]}."
+            )
         elif option.get("choices") and not isinstance(values[name], (list, dict)):
             choices = ", ".join(str(choice) or "empty" for choice in option["choices"])
-            said.append(f"{name} is {str(values[name])!r}, but must be one of: {choices}.")
+            said.append(f"Invalid value for {name}: {values[name]!r}. Valid: {choices}.{_base_60(values[name])}")
         else:
             said.extend(f"{name}: {message}." for message in outcome.error_messages)
     return said
+
+
+def _base_60(value: Any) -> str:
+    """YAML 1.1 reads a time of day as one number."""
+    if not isinstance(value, int) or value < 60:
+        return ""
+    hour, minute = divmod(value, 60)
+    return f" YAML reads {hour}:{minute:02} as {value}: write the hour alone, such as {hour}."
 
 
 def domain(value: Any, inventory_name: str) -> list[str]:
@@ -223,59 +216,58 @@ def domain(value: Any, inventory_name: str) -> list[str]:
     return []
 
 
-def networks(name: str, value: Sequence[str]) -> list[str]:
-    """A sentence for each entry that is neither an address nor a network."""
-    said = []
-    for entry in value:
-        try:
-            known = ipaddress.ip_network(entry, strict=False)
-        except ValueError:
-            said.append(f"{name} holds {entry!r}, which is neither an address nor a network such as 10.0.0.0/8.")
-            continue
-        if not known.prefixlen:
-            said.append(f"{name} holds {entry!r}, which is everybody.")
-    return said
-
-
-def least(name: str, value: int) -> list[str]:
-    """A sentence for a number that is too small or too large."""
-    if LEAST[name] <= value <= MOST:
+def width(name: str, entries: Sequence[str]) -> list[str]:
+    """Whether networks that are trusted, or never banned, are too many for that."""
+    found = _forms.too_wide(entries)
+    if not found:
         return []
-    end = f"{LEAST[name]} or more" if value < LEAST[name] else f"{MOST} or less"
-    return [f"{name} is {value}, but must be {end}."]
+    return [
+        f"Invalid value for {name}: {', '.join(entries)!r}. Together these hold {found}, much of the Internet. Valid: "
+        "networks of your own, no public one wider than /8 (IPv4) or /16 (IPv6)."
+    ]
 
 
-def maximum_size(value: str) -> list[str]:
-    """A sentence for a size of uploads that cannot be meant. Empty is none, and fine."""
-    name = "chamilo_uploads_maximum_size"
-    try:
-        size = human_to_bytes(value) if value else _MEGABYTE
-    except ValueError:
-        return [f"{name} is {value!r}. Write a number and its unit, such as 500M or 2G."]
-    if size >= _MEGABYTE:
+def own_variables(names: Sequence[str], known: Iterable[str]) -> list[str]:
+    """A sentence for each variable of this collection that is said to be somebody else's: it would not be checked."""
+    return [
+        f"Invalid value for chamilo_own_variables: {name!r}, which is a variable of this collection. Valid: names of "
+        "variables that you made yourself."
+        for name in sorted({*names} & {*known})
+    ]
+
+
+def keeps(values: Mapping[str, Any]) -> list[str]:
+    """Whether any backup is kept."""
+    names = [f"chamilo_backups_keep_{each}" for each in ("daily", "weekly", "monthly")]
+    if any(values.get(name, 1) for name in names):
         return []
-    return [f"{name} is {value!r}, which is {size} bytes. It must be 1M or more, such as 500M or 2G."]
+    return [f"Invalid value for {', '.join(names)}: 0. No backup would be kept. Valid: at least one of them above 0."]
 
 
-def header_text(name: str, value: Any) -> list[str]:
-    """A sentence for each text that does not fit into a header."""
-    said = []
-    for text in map(str, value if isinstance(value, (list, tuple)) else [value]):
-        if _UNSAFE_IN_HEADER.search(text):
-            said.append(
-                f"{name} is {text!r}. It must be plain ASCII without quotes, backslashes, dollar or percent signs, or "
-                "line breaks."
-            )
-        elif name != "chamilo_headers_xss_protection" and _UNSAFE_IN_POLICY.search(text):
-            said.append(f"{name} holds {text!r}. It must be one address without blanks, commas or semicolons.")
-    return said
-
-
-def site(value: Any) -> list[str]:
-    """Whether the word can stand in the names of files."""
-    if _SITE.fullmatch(str(value)):
+def blocked_extensions(values: Mapping[str, Any]) -> list[str]:
+    """Whether a list of one's own leaves out what the control asks for."""
+    name = "chamilo_uploads_blocked_extensions"
+    waived = [each.get("control") for each in values.get("chamilo_waivers") or [] if isinstance(each, Mapping)]
+    if name not in values or values.get("chamilo_uploads_state") == "absent" or "uploads_extensions" in waived:
         return []
-    return [f"chamilo_site is {str(value)!r}. It stands in names of files: use letters, digits, dots, _ and - alone."]
+    missing = [each for each in NEVER_TAKEN if each not in map(str.lower, values[name])]
+    if not missing:
+        return []
+    return [
+        f"Invalid value for {name}: it lacks {', '.join(missing)}. The control uploads_extensions asks for them, and "
+        "your list replaces the one of the role. Valid: a list with them, or a waiver of the control."
+    ]
+
+
+def subdomains(domain_name: Any, values: Mapping[str, Any]) -> list[str]:
+    """A sentence for each name that is none below the domain, so that HSTS of the domain is nothing to it."""
+    name = "chamilo_https_subdomains"
+    form_of, entries = _forms.FORMS[name], values.get(name)
+    return [
+        f"Invalid value for {name}: {entry!r}. Valid: {form_of.valid}. This portal's is {domain_name}."
+        for entry in (entries if isinstance(entries, (list, tuple)) else [])
+        if isinstance(entry, str) and form_of.fits(entry) and not entry.lower().endswith(f".{str(domain_name).lower()}")
+    ]
 
 
 def certificate(values: Mapping[str, Any]) -> list[str]:
@@ -383,9 +375,15 @@ def waivers(value: Any, today: datetime.date) -> tuple[list[str], list[str]]:
     ]
 
 
+def of_playbooks(values: Mapping[str, Any]) -> list[str]:
+    """A sentence for each variable of the playbooks that has not its form."""
+    return [said for name in PLAYBOOK_VARIABLES if name in values for said in _forms.judge(name, values[name])]
+
+
 def errors(all_specs: Mapping[str, Spec], sections: Sequence[str], values: Mapping[str, Any]) -> list[str]:
     """Everything that is wrong, one sentence each. ``values`` are the ``chamilo_`` variables that are set."""
-    said = unknown(values, [name for spec in all_specs.values() for name in spec])
+    known = options(all_specs)
+    said = unknown(values, known)
     wrong = forms(all_specs, values)
     said += wrong.values()
     values = {name: value for name, value in values.items() if name not in wrong}
@@ -394,19 +392,16 @@ def errors(all_specs: Mapping[str, Spec], sections: Sequence[str], values: Mappi
         # Waivers are judged whole below, with better words.
         spec = {name: option for name, option in all_specs.get(role, {}).items() if name != "chamilo_waivers"}
         said += against_spec(spec, values)
+    for name, option in known.items():
+        if name in values:
+            said += _forms.judge(name, values[name], bool(option.get("no_log")))
     for name in NETWORKS:
-        said += networks(name, values.get(name, []))
-    for name in LEAST:
-        said += least(name, values.get(name, LEAST[name]))
-    said += maximum_size(values.get("chamilo_uploads_maximum_size", ""))
-    if "chamilo_site" in values:
-        said += site(values["chamilo_site"])
-    said += filter(None, [refusal(*(str(values.get(name) or "") for name in ALERTS))])
+        said += width(name, values.get(name, []))
+    said += own_variables(values.get("chamilo_own_variables", []), known) + keeps(values)
     if "https" in sections:
         said += certificate(values) + elsewhere(values)
-    if "headers" in sections:
-        for name in HEADER_TEXTS:
-            said += header_text(name, values.get(name, ""))
+    if "uploads" in sections:
+        said += blocked_extensions(values)
     if "permissions" in sections:
         said += permissions(all_specs["permissions"], values) + release(values)
     if waived is not None:

@@ -182,11 +182,11 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
             "chamilo_trusted_proxies": ["proxy"],
         },
         [
-            "chamilo_brute_force_attempts is '0', but must be one of: 1",
+            "Invalid value for chamilo_brute_force_attempts: 0. Valid: 1",
             "chamilo_brute_force_find_seconds is 'soon', a text, but must be a whole number",
             "chamilo_brute_force_ban_seconds is true, but must be a whole number",
             "chamilo_brute_force_captcha is 'perhaps', a text, but must be true or false",
-            "chamilo_brute_force_captcha_mistakes is -5, but must be 1 or more",
+            "Invalid value for chamilo_brute_force_captcha_mistakes: -5. Valid: a number from 1",
             "chamilo_friends is '10.0.0.0/8', a text, but must be a list",
             "chamilo_trusted_proxies holds 'proxy'",
         ],

@@ -332,5 +332,5 @@ def test_without_https_people_log_in_by_plain_http(secured: Host, playbook: Play
 
 
 def test_a_value_that_cannot_work_is_refused_by_name(fresh: Host, playbook: Playbook) -> None:
-    with pytest.raises(PlayError, match="chamilo_sessions_lifetime is 5, but must be 60 or more"):
+    with pytest.raises(PlayError, match="Invalid value for chamilo_sessions_lifetime: 5. Valid: a number from 60"):
         apply(playbook, fresh, chamilo_sessions_lifetime=5)

@@ -58,7 +58,7 @@ def test_variables_of_sections_that_do_not_run_are_known_but_not_judged() -> Non
 
 
 def test_an_unknown_value_is_named_with_the_known_ones() -> None:
-    assert errors(chamilo_level="mast") == ["chamilo_level is 'mast', but must be one of: must, should, consider."]
+    assert errors(chamilo_level="mast") == ["Invalid value for chamilo_level: 'mast'. Valid: must, should, consider."]
 
 
 @pytest.mark.parametrize("value", [False, True])
@@ -172,14 +172,16 @@ def test_a_value_of_the_wrong_type_is_named_once() -> None:
 
 def test_a_secret_is_not_shown() -> None:
     (error,) = errors(chamilo_backups_password="hunter2")
-    assert error.startswith("chamilo_backups_password is not what it must be")
+    assert error.startswith("Invalid value for chamilo_backups_password: (not shown: it is a secret). Valid: ")
     assert "hunter2" not in error
 
 
 def test_everything_is_said_at_once() -> None:
     said = errors(chamilo_x="1", chamilo_level="x", chamilo_https_hsts="x", chamilo_friends=["x"], chamilo_waivers=[{}])
     assert len(said) == 5
-    assert said[3] == "chamilo_friends holds 'x', which is neither an address nor a network such as 10.0.0.0/8."
+    assert said[3] == (
+        "Invalid value for chamilo_friends: 'x'. Valid: an address or a network, such as 192.0.2.1 or 10.0.0.0/8."
+    )
     assert said[4] == "chamilo_waivers, entry 1: control is missing."
 
 
@@ -281,19 +283,6 @@ def test_specs_are_those_of_the_roles(tmp_path: Path) -> None:
     assert "chamilo_domain" in _preflight.specs()["common"]
 
 
-@pytest.mark.parametrize("text", ['1"; x', "a\\b", "$host", "50%", "one\ntwo", "nul\0", "caf\xe9"])
-@pytest.mark.parametrize("name", _preflight.HEADER_TEXTS)
-def test_a_text_that_does_not_fit_into_a_header_is_refused(name: str, text: str) -> None:
-    (said,) = _preflight.header_text(name, [text] if name.endswith("ancestors") else text)
-    assert name in said
-    assert repr(text) in said
-
-
-def test_texts_that_fit_into_a_header() -> None:
-    assert _preflight.header_text("chamilo_headers_xss_protection", "1; mode=block") == []
-    assert _preflight.header_text("chamilo_headers_frame_ancestors", ["https://a.example", "https://*.b.example"]) == []
-
-
 def test_half_a_certificate_is_refused() -> None:
     half = {"chamilo_https_certificate": "files", "chamilo_https_certificate_file": "/etc/ssl/chain.pem"}
     (said,) = _preflight.certificate(half)
@@ -308,32 +297,6 @@ def test_tls_that_ends_elsewhere_needs_a_proxy_that_is_believed() -> None:
     proxies = {"chamilo_trusted_proxies": ["10.0.0.5"]}
     assert _preflight.elsewhere({"chamilo_https_terminated_elsewhere": True, **proxies}) == []
     assert _preflight.elsewhere({"chamilo_https_terminated_elsewhere": False}) == _preflight.elsewhere({}) == []
-
-
-def test_a_number_that_is_too_small_is_named():
-    name = "chamilo_passwords_minimum_length"
-    assert _preflight.least(name, 4) == [f"{name} is 4, but must be 8 or more."]
-    assert _preflight.least(name, -1) == [f"{name} is -1, but must be 8 or more."]
-    assert _preflight.least(name, 8) == []
-    assert _preflight.least("chamilo_passwords_rotation_days", -5) != []
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ("", ""),
-        ("500M", ""),
-        ("2G", ""),
-        ("1048576", ""),
-        ("500", "is '500', which is 500 bytes. It must be 1M or more, such as 500M or 2G."),
-        ("0", "is '0', which is 0 bytes. It must be 1M or more, such as 500M or 2G."),
-        ("256MiB", "is '256MiB'. Write a number and its unit, such as 500M or 2G."),
-        ("lots", "is 'lots'. Write a number and its unit, such as 500M or 2G."),
-    ],
-)
-def test_a_size_of_uploads_that_cannot_be_meant_is_refused(given, said):
-    name = "chamilo_uploads_maximum_size"
-    assert _preflight.errors(_preflight.specs(), ["uploads"], {name: given}) == ([f"{name} {said}"] if said else [])
 
 
 IMPOSSIBLE = {
@@ -354,7 +317,7 @@ IMPOSSIBLE = {
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, each in IMPOSSIBLE.items() for value in each])
 def test_impossible_values_of_brute_force_are_refused_by_name(name: str, value: Any) -> None:
     said = _preflight.errors(_preflight.specs(), ["brute_force"], {name: value})
-    assert said and all(sentence.startswith(name) for sentence in said)
+    assert said and all(sentence.startswith((name, f"Invalid value for {name}: ")) for sentence in said)
 
 
 def test_possible_values_of_brute_force() -> None:
@@ -369,35 +332,6 @@ def test_possible_values_of_brute_force() -> None:
         "chamilo_trusted_proxies": [],
     }
     assert _preflight.errors(_preflight.specs(), ["brute_force"], good) == []
-
-
-@pytest.mark.parametrize("text", ["https://a.example; script-src *", "https://a.example,https://b.example", "a b"])
-def test_a_part_of_a_policy_cannot_begin_another(text: str) -> None:
-    (said,) = _preflight.header_text("chamilo_headers_csp_report_uri", text)
-    assert repr(text) in said
-
-
-@pytest.mark.parametrize("value", ["campus", "campus_example_org", "a-b.c"])
-def test_good_words_for_a_site(value: str) -> None:
-    assert _preflight.site(value) == []
-
-
-@pytest.mark.parametrize("value", ["", "../../tmp/x", "a b", "a;b", "-x", "x" * 65])
-def test_words_that_cannot_stand_in_the_name_of_a_file(value: str) -> None:
-    (said,) = _preflight.site(value)
-    assert "chamilo_site" in said
-
-
-@pytest.mark.parametrize(
-    "name, value, words",
-    [
-        ("chamilo_alert_mail", "the office", "is no mail address"),
-        ("chamilo_alert_webhook", "http://hook.example/hidden", "begins with https://"),
-    ],
-)
-def test_somebody_who_could_not_be_told_is_refused(name: str, value: str, words: str) -> None:
-    (said,) = (sentence for sentence in errors(**{name: value}) if "not a variable" not in sentence)
-    assert words in said and "hidden" not in said
 
 
 POLICY = "chamilo_permissions_policy"

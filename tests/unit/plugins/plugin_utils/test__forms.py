@@ -1,0 +1,329 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _forms, _preflight
+
+SPECS = _preflight.specs()
+OPTIONS = _preflight.options(SPECS)
+SECTIONS = [section for section in SPECS if section != "common"]
+GUIDE = yaml.safe_load((_preflight.ROLES / "uploads/defaults/main.yml").read_text())[
+    "chamilo_uploads_blocked_extensions"
+]
+
+# Why a text, a number or a list of texts has no form of its own.
+ANYTHING = {
+    "chamilo_domain": "domain() says whether it is the inventory's",
+    "chamilo_release_archive": "release()",
+    "chamilo_release_sha256": "release()",
+    "chamilo_backups_key_folder": "a path on the controller, where key_copy() looks",
+    "chamilo_permissions_acknowledged": "permissions()",
+    "chamilo_permissions_roots": "permissions()",
+    "chamilo_report_dir": "a path on the controller, which makes it",
+    "chamilo_prove_ca_file": "a path on the controller, which reads it",
+    "chamilo_restore_confirm": "compared with the host's name, and used for nothing else",
+}
+
+
+def test_each_variable_has_a_form_or_a_reason() -> None:
+    """Whatever is no choice reaches a template, a file or a command."""
+    open_ended = {
+        name
+        for name, option in OPTIONS.items()
+        if (option["type"] in ("str", "path", "int", "float") and not option.get("choices"))
+        or (option["type"] == "list" and option.get("elements") != "dict")
+        or (option["type"] == "dict")
+    }
+    assert {*_forms.FORMS} | {*ANYTHING} == open_ended
+    assert not {*_forms.FORMS} & {*ANYTHING}
+
+
+def test_the_defaults_have_their_forms() -> None:
+    for path in sorted(_preflight.ROLES.glob("*/defaults/main.yml")):
+        for name, value in (yaml.safe_load(path.read_text()) or {}).items():
+            if "{{" not in str(value):
+                assert _forms.judge(name, value) == []
+
+
+GOOD: dict[str, list[Any]] = {
+    "chamilo_root": ["", "/var/www/chamilo", "/srv/my campus"],
+    "chamilo_site": ["campus", "campus_example_org", "a-b.c"],
+    "chamilo_owner": ["root", "deploy", "DOM\\deploy", "deploy@school.example", "1000"],
+    "chamilo_group": ["", "www-data", "web_users"],
+    "chamilo_trusted_proxies": [
+        ["10.0.0.5", "fd00::/8", "fe80::/10", "2001:db8::5"],
+        ["104.16.0.0/13", "172.64.0.0/13"],
+    ],
+    "chamilo_friends": [["10.1.2.3/8", "11.0.0.0/8"], ["172.16.0.0/12", "::ffff:192.0.2.0/120"], ["2a00::/16"], []],
+    "chamilo_database_clients": [["10.0.0.11", "10.0.0.0/24"], ["fd00::1"]],
+    "chamilo_alert_mail": ["", "admin@school.example", "admin+chamilo@xn--schle-mva.example", "root@localhost"],
+    "chamilo_alert_webhook": [
+        "",
+        "https://hook.example/T0/B0?x=1",
+        "https://hook.example:8443/",
+        "https://[2001:db8::1]/x",
+    ],
+    "chamilo_own_variables": [["chamilo_theme", "chamilo_Theme2"], []],
+    "chamilo_backups_repository": [
+        *("", "/var/backups/chamilo-hardening/campus", "/srv/backups", "/mnt/nas/campus", "/backup", "/var/lib/restic"),
+        *("rest:http://127.0.0.1:8000/x", "/home/backup/campus", "/data/etc/campus"),
+    ],
+    "chamilo_backups_offsite_repository": [
+        *("", "sftp:backup@store.example:/campus", "sftp:backup@store.example:campus", "sftp:nas:campus", "/mnt/nas"),
+        *("sftp://backup@store.example:2222//campus", "sftp://backup@[2001:db8::1]:22/campus", "local:/mnt/nas"),
+        *("rest:https://campus:s3cret@store.example/campus", "rest:http://127.0.0.1:8000/", "rest:https://store:8000"),
+        *("s3:s3.example.org/campus", "s3:https://minio.example:9000/campus/x", "s3://s3.amazonaws.com/bucket"),
+        *("b2:bucket", "b2:bucket:path/x", "azure:container:/", "gs:bucket:/x", "swift:container:/x"),
+        *("rclone:remote:path", "rclone:my remote:my path", "rest:http+unix:///run/rest.sock:/x"),
+    ],
+    "chamilo_backups_environment": [
+        {
+            "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "a/b+c=",
+            "RCLONE_BWLIMIT": 5,
+            "_x": "a b",
+            "GOMAXPROCS": 2,
+        },
+        {
+            "RESTIC_REST_USERNAME": "x",
+            "RESTIC_REST_PASSWORD": "y",
+            "RESTIC_COMPRESSION": "max",
+            "HTTPS_PROXY": "http://p:1",
+        },
+    ],
+    "chamilo_backups_password": ["", "long and with blanks", "ä€"],
+    "chamilo_backups_keep_daily": [0, 7, 365],
+    "chamilo_backups_scratch": ["", "/var/tmp", "/srv/scratch dir"],
+    "chamilo_database_bind_address": ["", "127.0.0.1", "127.0.0.1,10.0.0.5", "127.0.0.1, 10.0.0.5", "::1", "0.0.0.0"],
+    "chamilo_headers_csp_report_uri": ["", "https://reports.example/csp?site=campus", "/csp-reports"],
+    "chamilo_headers_frame_ancestors": [
+        *([each] for each in ("https://portal.example.org", "https://*.b.example", "portal.example", "*.example.org")),
+        *(
+            [each]
+            for each in ("https://portal.example:8443", "https://portal.example:*", "http://intranet", "https://x.y/")
+        ),
+    ],
+    "chamilo_headers_xss_protection": ["0", 0, "1", "1; mode=block", "1;mode=block", "1; report=https://x.example/xss"],
+    "chamilo_https_certificate_file": ["", "/etc/ssl/chain.pem", "/etc/letsencrypt/live/a.test/fullchain.pem"],
+    "chamilo_https_subdomains": [["www.campus.example.org"], ["WWW.campus.example.org", "xn--a.campus.example.org"]],
+    "chamilo_https_acme_email": ["", "admin@school.example"],
+    "chamilo_https_acme_directory": [
+        "",
+        "https://acme-staging-v02.api.letsencrypt.org/directory",
+        "https://ca:14000/dir",
+    ],
+    "chamilo_https_acme_arguments": [["--dns-rfc2136", "--dns-rfc2136-credentials", "/etc/letsencrypt/rfc2136.ini"]],
+    "chamilo_monitoring_disk_percent": [1, 90, 99],
+    "chamilo_monitoring_administrators": [["admin", "anna.müller", "o'neil", "a b"], []],
+    "chamilo_monitoring_smtp_host": [
+        "",
+        "mail.school.example",
+        "localhost",
+        "mail",
+        "10.0.0.3",
+        "2001:db8::1",
+        "mail_relay",
+    ],
+    "chamilo_monitoring_smtp_port": [25, 465, 587, 65535],
+    "chamilo_passwords_minimum_length": [8, 12, 72],
+    "chamilo_updates_feed": ["", "https://github.com/chamilo/chamilo-lms/releases.atom", "https://mirror:8443/feed"],
+    "chamilo_uploads_blocked_extensions": [[*GUIDE, "PHP", "c++", "tar-gz", "7z"]],
+    "chamilo_uploads_maximum_size": ["", "500M", "2G", "1048576", "1T"],
+    "chamilo_prove_address": ["", "192.0.2.1", "2001:db8::1", "portal.internal"],
+    "chamilo_restore_path": ["", "var/upload/a b.pdf", "/srv/data"],
+    "chamilo_restore_run": ["", "20261125T0300"],
+}
+
+BAD: dict[str, list[Any]] = {
+    "chamilo_root": ["var/www/chamilo", "~/chamilo", "/srv\n/x"],
+    "chamilo_site": ["", "../../tmp/x", "a b", "a;b", "-x", "x" * 65],
+    "chamilo_group": ["a b", "a:b", "-x", "a\nb"],
+    "chamilo_trusted_proxies": [
+        *([each] for each in ("proxy", "0.0.0.0/0", "::/0", "10.0.0.0/255.0.0.0", "fe80::1%eth0", "10.0.0.1\n")),
+        *(["0.0.0.0/1", "128.0.0.0/1"], ["2000::/3"], ["128.0.0.0/7"], ["130.0.0.0/8", "131.0.0.0/8"]),
+        *(["::/1", "8000::/1"], ["::ffff:0:0/96"], ["::ffff:0:0/97"], ["::/64"]),
+    ],
+    "chamilo_friends": [["0.0.0.0/1", "128.0.0.0/1"], ["10.0.0.0/8", "0.0.0.0/1", "::1"], ["2000::/15"]],
+    "chamilo_database_clients": [["%"], ["10.0.0.%"], ["web1"], ["0.0.0.0/0"]],
+    "chamilo_alert_mail": [
+        "the office",
+        "admin@school",
+        "admin@schüle.example",
+        "a@b.example, c@d.example",
+        "a@b.example\n",
+    ],
+    "chamilo_alert_webhook": [
+        "http://hook.example/hidden",
+        "hook.example/hidden",
+        "https://",
+        "https://hook example/hidden",
+    ],
+    "chamilo_own_variables": [["chamilo_*"], ["theme"], ["chamilo_domain"], ["chamilo_restore"], [""]],
+    "chamilo_backups_repository": [
+        *(
+            "backups",
+            "./backups",
+            "/",
+            "/etc",
+            "/etc/",
+            "//etc",
+            "/etc/restic",
+            "/srv/../etc",
+            "/var",
+            "/var/lib",
+            "/usr/x",
+        ),
+        *("/var/www", "/proc/1", "S3:x/y"),
+    ],
+    "chamilo_backups_offsite_repository": [
+        *(
+            "mnt/nas",
+            "backup@store.example:/campus",
+            "S3:s3.example.org/x",
+            "sftp:",
+            "sftp:store",
+            "rest:store.example/x",
+        ),
+        *("https://store.example/x", "s3:", "rclone:remote", "local:x", "/mnt/nas\n", "file:/x"),
+    ],
+    "chamilo_backups_environment": [
+        *(
+            {each: "x"}
+            for each in ("aws access", "PATH", "LD_PRELOAD", "RESTIC_REPOSITORY", "RESTIC_PASSWORD", "1X", "A=B")
+        ),
+        *({"AWS_ACCESS_KEY_ID": each} for each in ("x\nPATH=/tmp", None, ["x"])),
+    ],
+    "chamilo_backups_password": ["two\nlines"],
+    "chamilo_backups_keep_daily": [-1, 10**6],
+    "chamilo_backups_scratch": ["scratch", "~"],
+    "chamilo_database_bind_address": ["localhost", "127.0.0.1:3306", "[::1]", "*", "10.0.0.5,", "10.0.0.0/8"],
+    "chamilo_headers_csp_report_uri": [
+        *(
+            "https://a.example; script-src *",
+            "https://a.example,https://b.example",
+            "a b",
+            "reports",
+            "//x",
+            "http://x.y",
+        ),
+        *('https://x.y/"', "https://x.y/$host", "https://x.y/50%", "https://x.y/\n", "https://x.y/é"),
+    ],
+    "chamilo_headers_frame_ancestors": [
+        *(
+            [each]
+            for each in ("*", "https:", "https://*", "'none'", "'self'", "self", "none", "*.org", "https://*.org", "")
+        ),
+        *(
+            [each]
+            for each in ("https://a.example; script-src *", "https://a.example b", "data:", "https://$host", "x.y\n")
+        ),
+    ],
+    "chamilo_headers_xss_protection": ["mode=block", "", "1; mode=allow", 2, '1"', "1; mode=block\n", "$x"],
+    "chamilo_https_certificate_file": ["chain.pem", "/etc/ssl/a b.pem", "/etc/ssl/x.pem;", "/x\n"],
+    "chamilo_https_subdomains": [
+        ["https://www.campus.example.org"],
+        ["www"],
+        ["campus.example.org"],
+        ["*.campus.example.org"],
+    ],
+    "chamilo_https_acme_email": ["admin", "admin@school"],
+    "chamilo_https_acme_directory": ["letsencrypt.org", "http://ca.example/dir"],
+    "chamilo_https_acme_ca_file": ["ca.pem"],
+    "chamilo_https_acme_arguments": [["--x\n"]],
+    "chamilo_monitoring_dormant_days": [-5, 0],
+    "chamilo_monitoring_failures": [0, 1_000_000],
+    "chamilo_monitoring_failures_minutes": [0],
+    "chamilo_monitoring_disk_percent": [101, 100, 0],
+    "chamilo_monitoring_administrators": [[""], ["a\nb"]],
+    "chamilo_monitoring_smtp_host": ["mail.school.example:587", "https://mail", "a b", "mail.school.example\nport 25"],
+    "chamilo_monitoring_smtp_port": [0, 70000],
+    "chamilo_monitoring_smtp_user": ["x\ntls off"],
+    "chamilo_monitoring_smtp_password": ["x\ntls off"],
+    "chamilo_monitoring_smtp_from": ["x"],
+    "chamilo_passwords_minimum_length": [4, 200],
+    "chamilo_passwords_rotation_days": [-5],
+    "chamilo_updates_feed": ["github.com/chamilo", "http://github.com/chamilo"],
+    "chamilo_uploads_blocked_extensions": [
+        [],
+        [".exe", "PHP"],
+        ["*"],
+        ["exe,bat"],
+        ["pdf", "php", "a b"],
+        [*GUIDE, ".exe"],
+    ],
+    "chamilo_uploads_maximum_size": ["5000000G", "500", "0", "256MiB", "lots", "-1G"],
+    "chamilo_host_timeout": [0],
+    "chamilo_audit_fail_on": ["never"],
+    "chamilo_prove_address": ["https://x"],
+    "chamilo_restore": ["all"],
+    "chamilo_restore_path": ["--force"],
+    "chamilo_restore_run": ["--force"],
+}
+
+
+ROLE = {name: role for role, spec in SPECS.items() for name in spec}
+
+
+def judged(name: str, value: Any) -> list[str]:
+    values = {name: value}
+    return _preflight.errors(SPECS, [ROLE[name]] if name in ROLE else [], values) + _preflight.subdomains(
+        "Campus.example.org", values
+    )
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_can_be_meant_is_accepted(name: str) -> None:
+    assert [judged(name, value) for value in GOOD[name]] == [[]] * len(GOOD[name])
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_cannot_be_meant_is_refused_by_name(name: str) -> None:
+    for value in BAD[name]:
+        said = judged(name, value)
+        assert said, f"{value!r} was accepted"
+        assert all(each.startswith(f"Invalid value for {name}: ") and " Valid: " in each for each in said), said
+        if OPTIONS[name].get("no_log"):
+            assert all("(not shown: it is a secret)" in each for each in said)
+
+
+def test_without_any_backup_kept_nothing_is_saved() -> None:
+    none = {f"chamilo_backups_keep_{each}": 0 for each in ("daily", "weekly", "monthly")}
+    (said,) = _preflight.errors(SPECS, SECTIONS, none)
+    assert said.startswith("Invalid value for chamilo_backups_keep_daily, ")
+    assert _preflight.errors(SPECS, SECTIONS, {**none, "chamilo_backups_keep_weekly": 1}) == []
+
+
+def test_a_list_of_ones_own_may_lack_types_where_the_control_is_waived() -> None:
+    waiver = {"control": "uploads_extensions", "reason": "x", "owner": "Anna", "until": "2999-01-01"}
+    values: dict[str, Any] = {"chamilo_uploads_blocked_extensions": ["exe"]}
+    (said,) = _preflight.errors(SPECS, ["uploads"], values)
+    assert "it lacks bat, sh, php, phtml, cgi, phps" in said
+    assert _preflight.errors(SPECS, ["uploads"], {**values, "chamilo_waivers": [waiver]}) == []
+    assert _preflight.errors(SPECS, ["headers"], values) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("08", "chamilo_backups_hour: 8,"),
+        (180, "YAML reads 3:00 as 180: write the hour alone, such as 3."),
+        (24, "Valid: 0, 1, 2"),
+    ],
+)
+def test_the_ways_in_which_yaml_reads_an_hour_are_named(value: Any, words: str) -> None:
+    (said,) = _preflight.errors(SPECS, SECTIONS, {"chamilo_backups_hour": value})
+    assert words in said and ": 3," not in said
+
+
+@pytest.mark.parametrize("field", ["control", "reason", "owner", "until"])
+def test_a_word_of_a_waiver_that_yaml_read_as_a_boolean_is_refused(field: str) -> None:
+    waiver = {"control": "headers_csp", "reason": "x", "owner": "Anna", "until": "2999-01-01", field: False}
+    (said,) = _preflight.errors(SPECS, SECTIONS, {"chamilo_waivers": [waiver]})
+    assert said.startswith("chamilo_waivers, entry 1") and f"{field} is false: YAML reads" in said
