@@ -33,19 +33,19 @@ REVIEWED = {
         _backups/drill.py:_newest _settings/env_undo.py:recall _https/hsts.py:_read _https/hsts.py:bound
         _monitoring/integrity.py:read _database/migrate.py:migrate _permissions/walk.py:_alone _common/records.py:note
         _common/records.py:read _https/renewal.py:configurations _settings/undo_data.py:recall
-        _transaction/store.py:holder
-        _transaction/store.py:load _transaction/store.py:lock _common/files.py:noted _transaction/store.py:peek
-        _brute_force/unlock.py:sites _updates/releases.py:step _monitoring/watch.py:configuration
-        _permissions/vouch.py:_read _permissions/vouch.py:listed _permissions/vouch.py:noted
-        _monitoring/watch.py:pulse _permissions/window.py:known _permissions/window.py:sites
+        _transaction/store.py:holder _transaction/store.py:load _transaction/store.py:lock _common/files.py:noted
+        _transaction/store.py:peek _brute_force/unlock.py:sites _updates/releases.py:step
+        _monitoring/watch.py:configuration _permissions/vouch.py:_read _permissions/vouch.py:listed
+        _permissions/vouch.py:noted _monitoring/watch.py:pulse _permissions/window.py:known
+        _permissions/window.py:sites
     """,
     "the package of the release, which an administrator names": "_permissions/package.py:learn",
     "made in a directory of its own, or as another account than root": """
         _uploads/antivirus.py:_take_away _attacks/backups.py:first _attacks/backups.py:read_without_the_key
         _attacks/monitoring.py:__enter__ _attacks/permissions.py:_lays _attacks/permissions.py:_opens
         _attacks/uploads.py:write _backups/stray_dumps.py:_put_away _backups/drill.py:_definers
-        _backups/drill.py:_digest _backups/drill.py:_fetch_dump _backups/drill.py:_in_private _backups/drill.py:_load
-        _backups/drill.py:_server _backups/drill.py:_tables _backups/drill.py:_without_tls
+        _backups/drill.py:_digest _backups/drill.py:_fetch_dump _backups/sandbox.py:_in_private
+        _backups/drill.py:_load _backups/sandbox.py:started _backups/drill.py:_tables _backups/drill.py:_without_tls
         _brute_force/filter_proof.py:write _backups/restore_tables.py:load _backups/restore_swaps.py:_make_way
         _backups/restore_tables.py:_read _backups/restore_tables.py:write_objects
         _backups/restore_tables.py:write_triggers _backups/restore_staging.py:stage_database guide_prove.py:main

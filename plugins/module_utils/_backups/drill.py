@@ -4,32 +4,24 @@
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
 # pylint: disable=ansible-bad-function
-"""A drill: the newest backup is brought back into a scratch folder, compared, and started up to its login page.
+"""A restore test: the newest backup is restored into a scratch directory, compared, and started up to its login page.
 
 It reads the repository that is farthest away. What it starts (a database server of its own, PHP) runs as an account
-that owns nothing else, without a network, and dies with the drill. The portal in use is only looked at.
+that owns nothing else, without a network, and dies with the restore test (sandbox.py). The portal in use is only read.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import datetime
-import fcntl
 import functools
 import glob
 import hashlib
-import http.client
 import json
 import os
-import pwd
 import random
 import re
-import shutil
-import signal
-import socket
 import stat
-import struct
 import subprocess
 import tempfile
 import time
@@ -38,41 +30,33 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump as backups_dump
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs, key, restic, saved_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs, key, restic, sandbox, saved_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_tables import (
-    DISCREET,
-    complaint,
-    quoted,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_tables import quoted
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.sandbox import Server
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path
 
-# In the range that Debian keeps for nobody at all. Whatever runs as it, or belongs to it, is a drill's.
-UID = 65300
 _FILES, _BYTES, _LARGEST = 200, 1 << 30, 200 << 20  # of the sample
 _READ_ALL = 2 << 30  # a repository of this size is read whole each time, a larger one in turn
 _BASE = 300 << 20  # a database server without data, and the cache of the application
-_PORT = 8765
-_BOOT_SECONDS, _START_SECONDS = 120.0, 60.0
 _KEPT = 100  # results
 _LONGEST = 3900  # bytes of a path that comes back also in a scratch folder: the kernel takes 4095
-_EVERY, _PATIENCE = ".drills", 6 * 3600.0  # the name of their lock; seconds for the drill of another portal
+_EVERY, _PATIENCE = ".drills", 6 * 3600.0  # the name of their lock; seconds for the restore test of another portal
 _BULK = ("var/upload", "var/courses", "var/log")  # of these only a sample comes back
 _DEFINER = re.compile(rb"(?:/\*!\d+ )?(?:CREATE\b[^`']*?)?\bDEFINER=(`(?:[^`]|``)*`@`(?:[^`]|``)*`)")
-_CLONE_NEWNET, _PDEATHSIG = 0x40000000, 1
 
 
 def drill(portal: Portal, accept: bool = False) -> list[str]:
-    """Try it. What is wrong is written down and told; then it is raised."""
-    # One on the whole host: whatever runs as the drill's account is ended when one begins.
+    """Test that the newest backup can be restored. What is wrong is recorded and reported; then it is raised."""
+    # One on the whole host: whatever runs as the account of restore tests is ended when one begins.
     with jobs.alone(replace(portal, site=_EVERY), "drill", _PATIENCE), jobs.alone(portal, "drill", 600):
         memory = backups_portal.remembered(portal)
         began = time.time()
-        attempt = _Drill(portal, memory, accept)
+        attempt = _RestoreTest(portal, memory, accept)
         problem = ""
         try:
             attempt.run()
@@ -107,7 +91,7 @@ class File:
     modified: float
 
 
-class _Drill:
+class _RestoreTest:
     def __init__(self, portal: Portal, memory: dict[str, Any], accept: bool) -> None:
         self.portal = portal
         self.memory = memory
@@ -132,8 +116,8 @@ class _Drill:
             tables = self._fetch_dump(pair, scratch)
             self._fetch_files(pair, scratch, sample)
             _without_tls(f"{scratch}/files{self.saved}")
-            _give(scratch)
-            with _server(scratch) as server:
+            sandbox.hand_over(scratch)
+            with sandbox.started(scratch) as server:
                 self._load(server, scratch)
                 self._start(server, scratch)
         finally:
@@ -141,8 +125,8 @@ class _Drill:
         self.memory["drill"] = {"tables": list(tables), "run": pair.run}
 
     def _clear(self) -> None:
-        """What this or an earlier drill left behind, should it have been killed."""
-        _end_all()
+        """What this or an earlier restore test left behind, should it have been killed."""
+        sandbox.end_all()
         scratch = str(self.memory.pop("scratch", ""))
         if scratch and os.path.lexists(scratch):
             restic.on_tree("rm", "-rf", "--", scratch)
@@ -345,9 +329,9 @@ class _Drill:
             server.client(["--database", self.portal.name], stream)
         again = f"{scratch}/again.sql"
         with open(again, "xb") as output:
-            command = [backups_dump.program(), *_LOCAL, f"--socket={server.socket}"]
+            command = [backups_dump.program(), *sandbox.LOCAL, f"--socket={server.socket}"]
             done = subprocess.run(
-                [*_stranger(), *command, *backups_dump.OPTIONS, *backups_dump.PROGRAMS, "--", self.portal.name],
+                [*sandbox.confined(), *command, *backups_dump.OPTIONS, *backups_dump.PROGRAMS, "--", self.portal.name],
                 stdout=output,
                 stderr=subprocess.PIPE,
                 env=restic.environment(),
@@ -364,7 +348,7 @@ class _Drill:
 
     def _start(self, server: Server, scratch: str) -> None:
         root = f"{scratch}/files{self.saved}"
-        problem = _boot(self.portal, root, server.socket)
+        problem = sandbox.boot(self.portal, root, server.socket)
         if problem:
             raise BackupError(f"The restored portal does not start: {problem}")
         self.lines.append("the restored portal started and showed its login page.")
@@ -429,16 +413,6 @@ def _tables(path: str) -> dict[str, str]:
     return {name: digest.hexdigest() for name, digest in digests.items()}
 
 
-# ------------------------------------------------------------------------------------------------- the stranger
-
-
-def _stranger(network: bool = False) -> list[str]:
-    """Runs what follows as the drill's account, without privileges, and lets it die with us."""
-    alone = [] if network else ["unshare", "--net", "--"]
-    become = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--no-new-privs", "--inh-caps=-all"]
-    return [*alone, *become, "--pdeathsig=KILL", "--", "nice", "-n", "19"]
-
-
 # PDO's options for TLS in the configuration of Doctrine: by number, or as constants of either class.
 _TLS = re.compile(
     rb"^[ \t]*(?:\"?10(?:0[789]|1[014])\"?|!php/const(?::|[ \t]+)\\?[\w\\]*::(?:MYSQL_)?ATTR_SSL_\w+)[ \t]*:[^\n]*\n?",
@@ -463,223 +437,4 @@ def _without_tls(root: str) -> None:
                     stream.truncate()
 
 
-def _give(scratch: str) -> None:
-    """The scratch folder to the drill's account. Nobody else gets into it."""
-    with contextlib.suppress(KeyError):
-        raise BackupError(f"The account {pwd.getpwuid(UID).pw_name} has the number {UID}, which drills use.")
-    restic.on_tree("find", scratch, "-type", "d", "-exec", "chmod", "0700", "{}", "+")
-    # Where root could read what its owner may not, as a file that is doubtful, its new owner has to.
-    restic.on_tree("chmod", "-R", "u+r", "--", scratch)
-    restic.on_tree("chown", "-hR", f"{UID}:{UID}", "--", scratch)
-
-
-def _end_all() -> None:
-    """Kill what runs as the drill's account: a drill that was killed may not have had the time."""
-    for _round in range(50):
-        found = False
-        for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                if UID in _users(pid):
-                    found = True
-                    os.kill(pid, signal.SIGKILL)
-        if not found:
-            return
-        time.sleep(0.1)
-
-
-def _users(pid: int) -> set[int]:
-    """As whom a process runs. Who owns its folder in /proc says less: it can make that root."""
-    with open(f"/proc/{pid}/status", "rb") as stream:
-        return {int(word) for line in stream if line.startswith(b"Uid:") for word in line.split()[1:]}
-
-
-# How its own clients log in.
-_LOCAL = ("--no-defaults", "--user=root", "--skip-ssl")
-
-
-@dataclass(frozen=True)
-class Server:
-    """A database server of the drill's own, behind a socket that nobody else reaches."""
-
-    socket: str
-
-    def client(self, arguments: Sequence[str], stdin: Any = subprocess.DEVNULL) -> None:
-        program = shutil.which("mariadb", path=restic.environment()["PATH"]) or "mysql"
-        options = [*_LOCAL, f"--socket={self.socket}", "--binary-mode", DISCREET]
-        done = subprocess.run(
-            [*_stranger(), program, *options, "--max-allowed-packet=1G", "--default-character-set=utf8mb4", *arguments],
-            stdin=stdin,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env=restic.environment(),
-            check=False,
-        )
-        if done.returncode:
-            raise BackupError(f"The dump could not be loaded: {complaint(done.stderr)}")
-
-    def ask(self, sql: str) -> None:
-        self.client(["--execute", sql])
-
-
-@contextlib.contextmanager
-def _server(scratch: str) -> Iterator[Server]:
-    """Start one on an empty folder."""
-    program = shutil.which("mariadbd", path=restic.environment()["PATH"])
-    if program is None:
-        raise BackupError("A drill needs the program of the database server: install mariadb-server-core.")
-    folder, log = f"{scratch}/mysql", f"{scratch}/mysql.log"
-    os.mkdir(folder, 0o700)
-    os.chown(folder, UID, UID)
-    around = {**restic.environment(), "TMPDIR": scratch, "HOME": scratch}
-    options = ["--no-defaults", f"--datadir={folder}", "--innodb-log-file-size=16M"]
-    made = subprocess.run(
-        [*_stranger(), "mariadb-install-db", *options, "--auth-root-authentication-method=normal", "--skip-test-db"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        cwd=scratch,
-        env=around,
-        check=False,
-    )
-    if made.returncode:
-        raise BackupError(f"The drill's own database could not be made: {made.stdout.decode(errors='replace')[-300:]}")
-    server = Server(f"{scratch}/mysql.sock")
-    # Nothing of it has to outlive a power cut.
-    quick = ["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-buffer-pool-size=64M"]
-    # For TLS it would make itself a key at each start, which takes a second.
-    alone = ["--skip-networking", "--skip-ssl", "--skip-log-bin", "--max-allowed-packet=1G"]
-    process = subprocess.Popen(
-        [*_stranger(), program, *options, *quick, *alone]
-        + [f"--socket={server.socket}", f"--pid-file={folder}/pid", f"--log-error={log}", f"--tmpdir={scratch}"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=scratch,
-        env=around,
-    )
-    try:
-        end = time.monotonic() + _START_SECONDS
-        while not _listens(server.socket):
-            if process.poll() is not None or time.monotonic() > end:
-                with open(log, encoding="utf-8", errors="replace") as stream:
-                    raise BackupError(f"The drill's own database server did not start: {stream.read()[-300:]}")
-            time.sleep(0.1)
-        yield server
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _listens(path: str) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(path)
-        except OSError:
-            return False
-    return True
-
-
 # ------------------------------------------------------------------------------------------------- the application
-
-
-def _boot(portal: Portal, root: str, database: str) -> str:
-    """Start the restored portal where it reaches nobody. Returns why it showed no login page, or an empty text."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        words = "it stopped without a word"
-        try:
-            os.close(reading)
-            words = _in_private(portal, root, database)
-        except Exception as problem:  # words for the parent, whatever it is
-            words = str(problem) or type(problem).__name__
-        finally:
-            os.write(writing, words.encode()[:2000])
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as answer:
-        said = answer.read().decode(errors="replace")
-    os.waitpid(child, 0)
-    return said
-
-
-def _in_private(portal: Portal, root: str, database: str) -> str:
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PDEATHSIG, signal.SIGKILL)
-    if libc.unshare(_CLONE_NEWNET):
-        raise BackupError(f"no private network could be made: {os.strerror(ctypes.get_errno())}")
-    _loopback()
-    program = shutil.which(f"php{portal.php}", path=restic.environment()["PATH"]) or "php"
-    settings = {
-        "variables_order": "EGPCS",  # the environment below wins over .env only through $_ENV
-        "pdo_mysql.default_socket": database,
-        "mysqli.default_socket": database,
-        "sendmail_path": "/bin/false",
-        "opcache.enable_cli": "0",
-        "auto_prepend_file": "none",  # the guard of section uploads lets nothing run outside the portal's own folder
-    }
-    options = [word for name, value in settings.items() for word in ("-d", f"{name}={value}")]
-    served = ["-S", f"127.0.0.1:{_PORT}", "-t", f"{root}/public", f"{root}/public/index.php"]
-    log = os.path.join(os.path.dirname(database), "php.log")
-    output = open(log, "x+b")  # read through what is open: the folder is the stranger's
-    process = subprocess.Popen(
-        [*_stranger(network=True), program, *options, *served],
-        cwd=root,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-        start_new_session=True,  # what comes out of a backup could type into the terminal of the one who asked
-        env={
-            **restic.environment(),
-            "HOME": os.path.dirname(database),
-            "TMPDIR": os.path.dirname(database),
-            "DATABASE_HOST": "localhost",
-            "DATABASE_USER": "root",
-            "DATABASE_PASSWORD": "",
-            "MAILER_DSN": "null://null",
-        },
-    )
-    try:
-        end = time.monotonic() + _BOOT_SECONDS
-        answer = "it did not answer"
-        while time.monotonic() < end and process.poll() is None:
-            try:
-                return _login_page(portal.domain)
-            except ConnectionRefusedError:
-                time.sleep(0.2)
-        size = os.fstat(output.fileno()).st_size
-        return f"{answer}: {os.pread(output.fileno(), 300, max(0, size - 300)).decode(errors='replace')}"
-    finally:
-        process.kill()
-        process.wait()
-        output.close()
-
-
-def _loopback() -> None:
-    """Bring the loopback interface of this network up."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
-        request = struct.pack("16sh", b"lo", 0x1 | 0x40)  # up and running
-        fcntl.ioctl(handle, 0x8914, request)
-
-
-def _login_page(domain: str) -> str:
-    """Ask for the first page and follow where it leads. An empty text, or what is wrong."""
-    path = "/login"
-    for _hop in range(5):
-        connection = http.client.HTTPConnection("127.0.0.1", _PORT, timeout=_BOOT_SECONDS)
-        try:
-            # Where our proxy is trusted, no redirect to https is needed to be believed.
-            connection.request("GET", path, headers={"Host": domain, "X-Forwarded-Proto": "https"})
-            answer = connection.getresponse()
-            body = answer.read(1 << 20)
-        finally:
-            connection.close()
-        if answer.status in (301, 302, 303, 307, 308):
-            path = re.sub(r"^https?://[^/]+", "", answer.headers.get("Location", "/")) or "/"
-            continue
-        if answer.status != 200:
-            return f"{path} answers {answer.status}"
-        if not re.search(rb"type=.?password|id=.?app\b", body):
-            return f"{path} is no login page"
-        return ""
-    return f"{path} leads nowhere but elsewhere"

@@ -5,25 +5,20 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
-import http.server
 import json
 import os
-import signal
-import subprocess
-import threading
+import pwd
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import drill as backups_drill
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs, key, restic
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs, key, restic, sandbox
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Snapshot
@@ -46,10 +41,10 @@ def pair(run: str = "1", tree: str = "t", hours: float = 1) -> Pair:
     return Pair(run, Snapshot("d1", tree, at, run, ()), Snapshot("f1", "f", at, run, ()))
 
 
-def attempt(portal: Portal, *pairs: Pair, identity: str = "known") -> backups_drill._Drill:
+def attempt(portal: Portal, *pairs: Pair, identity: str = "known") -> backups_drill._RestoreTest:
     last = {"run": "1", "at": time.time(), "trees": ["t", "f"], "snapshots": ["d1", "f1"]}
     memory = {"repositories": {"rest:http://store/x": "known"}, "last": last, "good": {}}
-    made = backups_drill._Drill(portal, memory, False)
+    made = backups_drill._RestoreTest(portal, memory, False)
 
     class Place(restic.Repository):
         def identity(self) -> str:
@@ -120,42 +115,6 @@ def test_dumps_are_compared_table_by_table(tmp_path: Path, change: Any, differen
     assert [name for name in found if found[name] != wanted.get(name)] == different
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, tuple[int, str, str]]]:
-    answers: dict[str, tuple[int, str, str]] = {}
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, location, body = answers.get(self.path, (404, "", ""))
-            self.send_response(status)
-            if location:
-                self.send_header("Location", location)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, *_arguments: Any) -> None:
-            pass
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as listening:
-        monkeypatch.setattr(backups_drill, "_PORT", listening.server_port)
-        threading.Thread(target=listening.serve_forever, daemon=True).start()
-        yield answers
-        listening.shutdown()
-
-
-def test_a_login_page_is_known_when_it_is_seen(server: dict[str, tuple[int, str, str]]) -> None:
-    server["/login"] = (302, "https://campus.test/here", "")
-    server["/here"] = (200, "", '<input type="password">')
-    assert backups_drill._login_page("campus.test") == ""
-    server["/here"] = (200, "", "an empty shell")
-    assert "no login page" in backups_drill._login_page("campus.test")
-    server["/here"] = (500, "", "")
-    assert "answers 500" in backups_drill._login_page("campus.test")
-    server["/here"] = (302, "/login", "")
-    assert "leads nowhere" in backups_drill._login_page("campus.test")
-
-
 def test_the_restored_portal_asks_for_no_tls_of_its_database(tmp_path: Path) -> None:
     """Its database, which speaks none, is behind a socket; the one in use is on another host and demands it."""
     configured = """\
@@ -212,7 +171,7 @@ def test_a_failure_is_told_where_the_disk_is_full(portal: Portal, monkeypatch: p
 
     told: list[str] = []
     monkeypatch.setattr(jobs, "tell", lambda _portal, title, _text: told.append(title))
-    monkeypatch.setattr(backups_drill._Drill, "run", full)
+    monkeypatch.setattr(backups_drill._RestoreTest, "run", full)
     monkeypatch.setattr(files, "replace_file", full)
     with pytest.raises(OSError, match="No space"):
         backups_drill.drill(portal)
@@ -225,7 +184,7 @@ def test_whatever_breaks_a_drill_is_told(portal: Portal, monkeypatch: pytest.Mon
 
     told: list[str] = []
     monkeypatch.setattr(jobs, "tell", lambda _portal, _title, text: told.append(text))
-    monkeypatch.setattr(backups_drill._Drill, "run", broken)
+    monkeypatch.setattr(backups_drill._RestoreTest, "run", broken)
     with pytest.raises(BackupError, match="RecursionError"):
         backups_drill.drill(portal)
     assert told == ["RecursionError"]
@@ -240,34 +199,16 @@ def test_what_came_back_is_given_away_and_removed_however_deep_it_is(
     (tmp_path / "scratch" / "files" / "link").symlink_to("/etc/hostname")
     (tmp_path / "scratch" / "files" / "file").touch(0o640)
     made = attempt(portal)
-    monkeypatch.setattr(backups_drill, "UID", os.getuid())
-    monkeypatch.setattr(backups_drill.pwd, "getpwuid", {}.__getitem__)
-    monkeypatch.setattr(backups_drill, "_end_all", lambda: None)
-    backups_drill._give(str(tmp_path / "scratch"))
+    monkeypatch.setattr(sandbox, "UID", os.getuid())
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    monkeypatch.setattr(sandbox, "end_all", lambda: None)
+    sandbox.hand_over(str(tmp_path / "scratch"))
     here = os.stat(f"{tmp_path}/scratch/files{'/d' * 1100}")
     assert (here.st_uid, here.st_mode & 0o777) == (os.getuid(), 0o700)
     assert (tmp_path / "scratch" / "files" / "file").stat().st_mode & 0o777 == 0o640
     made.memory["scratch"] = str(tmp_path / "scratch")
     made._clear()
     assert not (tmp_path / "scratch").exists()
-
-
-def test_the_account_of_the_restore_test_can_read_what_nobody_but_root_could(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A class that is doubtful lacks that right for its owner, as root needs none. Who owns the copy does need it."""
-    monkeypatch.setattr(backups_drill.pwd, "getpwuid", {}.__getitem__)
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    (scratch / "outside").symlink_to(tmp_path / "outside")
-    for path, mode in ((scratch / "Kernel.php", 0o244), (tmp_path / "outside", 0o200)):
-        path.write_text("<?php")
-        path.chmod(mode)
-    backups_drill._give(str(scratch))
-    become = ["setpriv", f"--reuid={backups_drill.UID}", f"--regid={backups_drill.UID}", "--clear-groups"]
-    # By the descriptor of its directory: the way there is for root alone.
-    done = subprocess.run([*become, "cat", "Kernel.php"], cwd=scratch, capture_output=True, check=False)
-    assert (done.stdout, (tmp_path / "outside").stat().st_mode & 0o777) == (b"<?php", 0o200), done.stderr
 
 
 def test_nothing_that_takes_the_place_of_a_file_holds_up_the_comparison(tmp_path: Path) -> None:
@@ -306,34 +247,6 @@ def test_a_file_that_is_changed_while_it_is_read_was_changed(tmp_path: Path, mon
     assert backups_drill._used(saved) == ""
 
 
-def test_what_the_restored_portal_says_is_read_from_where_it_was_written(
-    portal: Portal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It owns the folder: another file under that name would be shown to whoever is told."""
-    program = tmp_path / "php"
-    program.write_text(f"#!/bin/sh\necho broken; rm {tmp_path}/php.log; ln -s {tmp_path}/secret {tmp_path}/php.log\n")
-    program.chmod(0o755)
-    (tmp_path / "secret").write_text("a secret")
-    private = SimpleNamespace(prctl=lambda *_what: 0, unshare=lambda _what: 0)
-    monkeypatch.setattr(backups_drill.ctypes, "CDLL", lambda *_a, **_k: private)
-    monkeypatch.setattr(backups_drill, "_loopback", lambda: None)
-    monkeypatch.setattr(backups_drill, "_stranger", lambda network=False: [])
-    monkeypatch.setattr(backups_drill.shutil, "which", lambda *_a, **_k: str(program))
-    sessions: list[bool] = []
-    real = backups_drill.subprocess.Popen
-
-    def popen(*arguments: Any, **options: Any) -> Any:
-        sessions.append(options.get("start_new_session", False))
-        return real(*arguments, **options)
-
-    monkeypatch.setattr(backups_drill.subprocess, "Popen", popen)
-    monkeypatch.setattr(backups_drill, "_PORT", 1)
-    assert (
-        backups_drill._in_private(portal, str(tmp_path), str(tmp_path / "mysql.sock")) == "it did not answer: broken\n"
-    )
-    assert sessions == [True]
-
-
 def test_uploads_on_another_disk_are_only_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "portal" / "var").mkdir(parents=True)
@@ -341,7 +254,7 @@ def test_uploads_on_another_disk_are_only_sampled(tmp_path: Path, monkeypatch: p
     (tmp_path / "larger").mkdir()
     (tmp_path / "disk" / "resource").symlink_to(tmp_path / "larger")
     there = Portal("campus", "campus.test", str(tmp_path / "portal"), repository="/repository")
-    made = backups_drill._Drill(there, {"last": {}, "good": {}}, False)
+    made = backups_drill._RestoreTest(there, {"last": {}, "good": {}}, False)
     listed = {
         "d1": [backups_drill.File("/database.sql", 7, 0)],
         "f1": [
@@ -374,8 +287,8 @@ def test_a_release_that_came_after_the_backup_hinders_no_drill(
     monkeypatch.setattr(made, "_files", lambda _id: [backups_drill.File("/www/releases/7/var/upload/film", 100, 0)])
     assert made._list(pair())[1] == 0
     started: list[str] = []
-    monkeypatch.setattr(backups_drill, "_boot", lambda _portal, root, _socket: started.append(root) or "")
-    made._start(backups_drill.Server("/socket"), "/scratch")
+    monkeypatch.setattr(sandbox, "boot", lambda _portal, root, _socket: started.append(root) or "")
+    made._start(sandbox.Server("/socket"), "/scratch")
     assert started == ["/scratch/files/www/releases/7"]
 
 
@@ -422,47 +335,17 @@ def test_links_are_turned_however_deep_they_lie(portal: Portal, tmp_path: Path) 
     os.close(here)
 
 
-def test_no_message_holds_the_statement_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would be mailed."""
-    said = (
-        b"--------------\nINSERT INTO user VALUES ('anna')\n--------------\n\nERROR 1406 (22001) at line 2: Too long\n"
-    )
-    commands: list[list[str]] = []
-
-    def run(command: list[str], **_more: Any) -> Any:
-        commands.append(command)
-        return SimpleNamespace(returncode=1, stderr=said)
-
-    monkeypatch.setattr(backups_drill.subprocess, "run", run)
-    with pytest.raises(BackupError, match="^The dump could not be loaded: ERROR 1406 .22001. at line 2: Too long$"):
-        backups_drill.Server("/socket").ask("INSERT")
-    assert "--loose-skip-print-query-on-error" in commands[0]
-
-
-def test_whoever_runs_as_the_drills_account_is_seen_also_when_it_hides() -> None:
-    child = os.fork()
-    if not child:
-        ctypes.CDLL(None).prctl(4, 0)  # PR_SET_DUMPABLE: /proc shows it as root's
-        time.sleep(60)
-        os._exit(0)
-    try:
-        assert backups_drill._users(child) == {os.getuid()}
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-
-
 def test_a_drill_does_not_end_that_of_another_portal(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
 
-    def run(attempt: backups_drill._Drill) -> None:
+    def run(attempt: backups_drill._RestoreTest) -> None:
         ran.append(attempt.portal.site)
         if attempt.portal.site == "campus":
             with pytest.raises(jobs.Busy, match="drill"):
                 backups_drill.drill(replace(portal, site="shop"))
 
     monkeypatch.setattr(backups_drill, "_PATIENCE", 0)
-    monkeypatch.setattr(backups_drill._Drill, "run", run)
+    monkeypatch.setattr(backups_drill._RestoreTest, "run", run)
     backups_drill.drill(portal)
     backups_drill.drill(replace(portal, site="shop"))
     assert ran == ["campus", "shop"]
@@ -485,7 +368,7 @@ class Listed:
         return json.dumps({"total_size": self.size}), ""
 
 
-def listed(portal: Portal, nodes: list[dict[str, Any]], size: int = 0) -> tuple[backups_drill._Drill, Listed]:
+def listed(portal: Portal, nodes: list[dict[str, Any]], size: int = 0) -> tuple[backups_drill._RestoreTest, Listed]:
     """A drill on such a repository, and that."""
     made, place = attempt(portal), Listed(nodes, size)
     made.place = cast(restic.Repository, place)
