@@ -44,9 +44,13 @@ _SYSTEM = re.compile(
 )
 # restic gets its own from the program; the others decide which programs and libraries run.
 _TAKEN = re.compile(r"PATH|IFS|ENV|BASH_ENV|LD_.*|RESTIC_(?:FROM_)?(?:REPOSITORY|PASSWORD)(?:_FILE|_COMMAND)?")
-_PRIVATE = tuple(map(ipaddress.IPv6Network, ("fc00::/7", "fe80::/10")))
+_PRIVATE: list[Any] = [
+    *map(ipaddress.IPv4Network, ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16")),
+    *map(ipaddress.IPv4Network, ("172.16.0.0/12", "192.168.0.0/16")),
+    *map(ipaddress.IPv6Network, ("fc00::/7", "fe80::/10")),
+]
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
-_WIDEST = {4: 8, 6: 16}  # the shortest prefix of a public network
+_WIDEST = {4: 8, 6: 16}  # the prefix of a public network that somebody may have for himself
 
 
 @dataclass(frozen=True)
@@ -102,22 +106,23 @@ def network(text: str) -> Network | None:
         return None
 
 
-def too_wide(entries: Iterable[str]) -> Network | None:
-    """A public network so wide that it spares much of the world, as one entry or as several that adjoin; else None."""
+def too_wide(entries: Iterable[str]) -> str:
+    """How much of the Internet networks hold together, where that is too much to trust or to spare; else empty."""
     public: dict[int, list[Any]] = {4: [], 6: []}
     for known in filter(None, map(network, entries)):
         own: Any = known
-        if own.version == 6:
-            if own.supernet_of(_MAPPED) and own != _MAPPED:
-                return known
-            if own.subnet_of(_MAPPED):  # IPv4 as IPv6 writes it
-                own = ipaddress.IPv4Network((own.network_address.packed[12:], own.prefixlen - 96))
-            elif any(map(own.subnet_of, _PRIVATE)):
-                continue
-        if not (own.version == 4 and own.is_private and own.prefixlen >= _WIDEST[4]):
+        if own.version == 6 and own.subnet_of(_MAPPED):  # IPv4 as IPv6 writes it
+            own = ipaddress.IPv4Network((own.network_address.packed[12:], own.prefixlen - 96))
+        elif own.version == 6 and own.supernet_of(_MAPPED):
+            return "all of IPv4"
+        if not any(own.version == each.version and own.subnet_of(each) for each in _PRIVATE):
             public[own.version].append(own)
-    merged = [each for found in public.values() for each in ipaddress.collapse_addresses(found)]
-    return next((each for each in merged if each.prefixlen < _WIDEST[each.version]), None)
+    for version, found in public.items():
+        total = sum(each.num_addresses for each in ipaddress.collapse_addresses(found))
+        share = total / 2 ** (32 if version == 4 else 128)
+        if share >= 2 / 2 ** _WIDEST[version]:
+            return f"{share:.2%} of IPv{version}"
+    return ""
 
 
 def _is_mail(text: str) -> bool:

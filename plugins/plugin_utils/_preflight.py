@@ -222,8 +222,8 @@ def width(name: str, entries: Sequence[str]) -> list[str]:
     if not found:
         return []
     return [
-        f"Invalid value for {name}: {', '.join(entries)!r}. Together these hold {found}, much of the Internet. Valid: "
-        "networks of your own, no public one wider than /8 (IPv4) or /16 (IPv6)."
+        f"Invalid value for {name}: {', '.join(entries)!r}. Together these hold {found}. Valid: networks of your "
+        "own, public ones together no wider than /8 (IPv4) or /16 (IPv6)."
     ]
 
 

@@ -20,6 +20,7 @@ import stat
 import time
 from dataclasses import dataclass
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._networks import much_of_the_internet
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.passwords import on_every_portal, whole_number
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban as brute_force_fail2ban
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError, Jail
@@ -87,7 +88,11 @@ def lock(look: Look) -> Finding:
 def shutting_out(look: Look) -> list[Jail]:
     """The jails that read the portal's access logs."""
     files = {os.path.realpath(host.access_log_file) for host in look.site.serving or look.site.fallback}
-    return [jail for jail in look.once(jails) or [] if files & set(map(os.path.realpath, jail.files))]
+    return [
+        jail
+        for jail in look.once(jails) or []
+        if files & set(map(os.path.realpath, jail.files)) and not much_of_the_internet(jail.friends)
+    ]
 
 
 def _before_a_ban(jail: Jail) -> int:
@@ -315,6 +320,8 @@ def _toothless(look: Look, jail: Jail) -> str:
         return f"forgets them after {jail.window} s"
     if 0 <= jail.seconds < 60:
         return f"bans for {jail.seconds} s only"
+    if much := much_of_the_internet(jail.friends):
+        return f"never bans {names(jail.friends, 10)}, which is {much} (ignoreip)"
     if not tools:
         return f"no action of it ({names(jail.actions) or 'it has none'}) refuses packets"
     # Packets of whoever comes through a proxy bear the proxy's address. The web server can refuse, or the proxy itself.

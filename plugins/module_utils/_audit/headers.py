@@ -28,6 +28,8 @@ REFERRER = "Referrer-Policy"
 POLICY = "Content-Security-Policy"
 REPORT_ONLY = "Content-Security-Policy-Report-Only"
 
+_XSS = re.compile(r"0|1(\s*;\s*(mode\s*=\s*block|report\s*=\s*[^\s;]+))*", re.IGNORECASE)
+_ANY_SITE = re.compile(r"(?:https?://)?\*(?::[\d*]+)?/?|[a-z][a-z0-9+.-]*:", re.IGNORECASE)  # a star or a scheme alone
 _NAMED = 3  # offenders in the evidence
 _TELLTALE = ("X-Powered-By", "X-Generator")
 _PRODUCT = re.compile(r"(?:nginx|Apache|PHP|Symfony|OpenSSL|Chamilo|MariaDB)[/ ]v?\d+(?:\.\d+)*", re.IGNORECASE)
@@ -84,6 +86,10 @@ def referrer_policy(look: Look) -> Finding:
 @check("headers_xss_protection")
 def xss_protection(look: Look) -> Finding:
     value = str(look.options.get("xss_protection") or "1; mode=block")
+    if not _XSS.fullmatch(value.strip()):
+        return failed(
+            f"{XSS} should be '1; mode=block' or 0: browsers know no {value!r} (chamilo_headers_xss_protection)."
+        )
     found = _everywhere(look, XSS, _same(value), value)
     practice = " Today's browsers ignore this header; current practice is 0 or not to send it, the guide asks for it."
     return Finding(found.status, found.evidence + practice)
@@ -100,7 +106,10 @@ def frame_options(look: Look) -> Finding:
     wrong = []
     for label, answer in answers.items():
         allowed = next(iter(_ancestors(answer)), set())
-        if answer.values(FRAMES):
+        anyone = sorted(source for source in allowed if _ANY_SITE.fullmatch(source))
+        if anyone:
+            wrong.append(f"{where(label, answer)}: frame-ancestors {' '.join(anyone)} lets any site frame the portal")
+        elif answer.values(FRAMES):
             wrong.append(f"{where(label, answer)}: {FRAMES} is sent too and keeps the partners out of old browsers")
         elif allowed != wanted:
             seen = " ".join(sorted(allowed)) if allowed else "not sent"

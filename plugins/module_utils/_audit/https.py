@@ -15,6 +15,7 @@ import ssl
 from collections.abc import Iterable, Sequence
 from typing import Union
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit._networks import much_of_the_internet
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING, responses, where
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.brute_force import VICTIM, logs
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import x509
@@ -234,6 +235,11 @@ def trusted_proxies(look: Look) -> Finding:
             f"The application trusts X-Forwarded-* headers from {', '.join(surplus)} (TRUSTED_PROXIES in {source}), "
             "which chamilo_trusted_proxies does not name: a client there chooses where redirects and links in mails "
             "lead, and which address is recorded for a login."
+        )
+    if much := much_of_the_internet([*words, *declared]):
+        return failed(
+            f"X-Forwarded-* headers are trusted from {', '.join(dict.fromkeys([*words, *declared]))}, which is {much}: "
+            "nobody has that many proxies. Name your own in chamilo_trusted_proxies."
         )
     # A request from an address that is trusted by right shows nothing.
     doors = [door for door in look.all_doors if not _is_trusted(door.address, (*words, *declared))]

@@ -252,6 +252,17 @@ def test_a_jail_that_does_not(host, differences, words):
     assert words in finding.evidence
 
 
+def test_a_jail_that_never_bans_most_of_the_internet_is_no_jail(host):
+    """Declared or not: that the jail really spares them is what counts."""
+    halves = ("127.0.0.0/8", "0.0.0.0/1", "128.0.0.0/1")
+    host.jails = [jail(GOOD, file=host.log, friends=halves)]
+    for options in ({}, {"friends": ["0.0.0.0/1", "128.0.0.0/1"]}):
+        finding = brute_force.fail2ban(host.look(**options))
+        assert finding.status == "fail"
+        assert "never bans 127.0.0.0/8, 0.0.0.0/1, 128.0.0.0/1, which is 100.00%" in finding.evidence
+    assert brute_force.shutting_out(host.look()) == []
+
+
 MAIL = {"mail": "printf '%%b' 'Hi' | mail -s ban root"}
 
 

@@ -222,6 +222,19 @@ def test_partners_are_not_as_declared(look_at, sent, words):
     assert words in finding.evidence
 
 
+@pytest.mark.parametrize("source", ["*", "https:", "https://*", "http://*:*"])
+def test_a_policy_that_lets_any_site_frame_the_portal_fails_though_it_was_declared(look_at, source):
+    sent = {**without("X-Frame-Options"), "Content-Security-Policy": f"frame-ancestors 'self' {source}"}
+    finding = headers.frame_options(look_at(server(sent), options={"frame_ancestors": [source]}))
+    assert finding.status == "fail" and "lets any site frame the portal" in finding.evidence
+
+
+@pytest.mark.parametrize("value", ["mode=block", "1; mode=allow", "yes"])
+def test_a_value_that_no_browser_knows_fails_though_it_was_declared(look_at, value):
+    look = look_at(server({**GOOD, "X-XSS-Protection": value}), options={"xss_protection": value})
+    assert headers.xss_protection(look).status == "fail"
+
+
 @pytest.mark.parametrize(
     ("mode", "sent", "status"),
     [

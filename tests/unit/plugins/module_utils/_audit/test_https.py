@@ -345,6 +345,13 @@ def test_any_other_client_that_is_trusted_is_named(look_at, value, named):
     assert finding.status == "fail" and f"headers from {named} (TRUSTED_PROXIES in /.env)" in finding.evidence
 
 
+@pytest.mark.parametrize("value", ["0.0.0.0/1,128.0.0.0/1", "127.0.0.1"])
+def test_declared_proxies_that_are_most_of_the_internet_are_none(look_at, value):
+    look = trusting(look_at, value, options={"trusted_proxies": ["0.0.0.0/1", "128.0.0.0/1"]})
+    finding = https.trusted_proxies(look)
+    assert finding.status == "fail" and "which is 100.00% of all IPv4 addresses" in finding.evidence
+
+
 def poisoned(_door, path, request):
     host = request.get("headers", {}).get("X-Forwarded-Host", "campus.test")
     return 301, {"Location": f"https://{host}/login"}, b""
