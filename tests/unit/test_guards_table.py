@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,16 @@ def test_every_section_has_a_role() -> None:
 def test_the_documentation_shows_the_table() -> None:
     page = controls_table.PAGE.read_text(encoding="utf-8")
     assert controls_table.render(page) == page, "run tests/tools/controls_table.py"
+
+
+def test_checks_read_options_that_the_audit_has_and_the_playbook_gives_it() -> None:
+    """A check that reads an option nobody sets judges by its own default, whatever the variable of the role is."""
+    text = (ROOT / "plugins/modules/guide_audit.py").read_text(encoding="utf-8")
+    known = set(yaml.safe_load(text.split('r"""')[1].split('"""')[0])["options"])
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "plugins/module_utils/_audit").glob("*.py")]
+    read = {name for source in sources for name in re.findall(r"\boptions(?:\.get\(|\[)\"(\w+)\"", source)}
+    assert len(read) > 10 and read - known == set()
+    given = set(playbook("audit")[0]["tasks"][0]["block"][1]["chamilo.hardening.guide_audit"])
+    # The action plugin gives the proof of the key; without a controller the address of the connection counts.
+    otherwise = {name for name in read if name.startswith("key_")} | {"controller"}
+    assert read - given - otherwise == set()
