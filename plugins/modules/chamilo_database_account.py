@@ -224,7 +224,8 @@ diff:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import FAILURES, Keeper, Result, Wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import FAILURES, AccountManager
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result, Wish
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, NoClient, authority
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import (
     SiteError,
@@ -243,7 +244,7 @@ PROBE = {
 }
 
 
-def keeper(given: dict) -> Keeper:
+def manager(given: dict) -> AccountManager:
     """What looks after the accounts that the options name."""
     place = (given["domain"], given["root"], given["web_server"])
     if given["application"] or given["backup"]:
@@ -272,7 +273,7 @@ def keeper(given: dict) -> Keeper:
             there.socket,
             authority=authority(there.host),
         )
-    return Keeper(site, environment, Wish(**{name: given[name] for name in names}, probe=probe), admin)
+    return AccountManager(Context(site, environment, Wish(**{name: given[name] for name in names}, probe=probe), admin))
 
 
 def main() -> None:
@@ -303,7 +304,7 @@ def main() -> None:
     try:
         if not module.check_mode:  # a run that was cut off may have left the environment with an account of its own
             result.notes += Engine().recover()
-        found = keeper(module.params)
+        found = manager(module.params)
         work = found.apply if module.params["state"] == "present" else found.restore
         work(result, check=module.check_mode)
     except NoClient as problem:

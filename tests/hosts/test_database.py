@@ -261,7 +261,8 @@ def test_a_failure_puts_everything_back(fresh: Host, playbook: Playbook) -> None
 KILLED = """
 import json, os, signal, sys
 sys.path.insert(0, "/usr/local/sbin/chamilo-hardening")
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import accounts as engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountManager
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result, Wish
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover_environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 if sys.argv[1] == "cache":  # while it is cleared, with the new account in the environment
@@ -277,8 +278,8 @@ def step(name):
         print(json.dumps(steps), flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
 site, given = discover_environment("campus.test", "", "")
-wish = engine.Wish("campus_test", backup=True, split=True, probe=(Probe("http://campus.test/", address="127.0.0.1"),))
-engine.Keeper(site, given, wish, step=step).apply(engine.Result())
+wish = Wish("campus_test", backup=True, split=True, probe=(Probe("http://campus.test/", address="127.0.0.1"),))
+AccountManager(Context(site, given, wish, step=step)).apply(Result())
 print(json.dumps(steps))
 """
 

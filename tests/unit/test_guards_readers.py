@@ -29,15 +29,14 @@ REVIEWED = {
         _audit/permissions.py:_opened _audit/uploads.py:_late _backups/backup.py:_compare_key
         _backups/restic.py:_credentials _backups/jobs.py:alone _backups/jobs.py:holder _backups/commands.py:_restored
         _backups/key.py:keep_key _backups/portal.py:journal _backups/portal.py:portals _backups/portal.py:remembered
-        _program/daily.py:_alone _database/accounts.py:_locked _database/accounts.py:_remembered
-        _backups/drill.py:_newest _settings/env_undo.py:recall _https/hsts.py:_read _https/hsts.py:bound
-        _monitoring/integrity.py:read _database/migrate.py:migrate _permissions/walk.py:_alone _common/records.py:note
-        _common/records.py:read _https/renewal.py:configurations _settings/undo_data.py:recall
-        _transaction/store.py:holder _transaction/store.py:load _transaction/store.py:lock _common/files.py:noted
-        _transaction/store.py:peek _brute_force/unlock.py:sites _updates/releases.py:step
-        _monitoring/watch.py:configuration _permissions/vouch.py:_read _permissions/vouch.py:listed
-        _permissions/vouch.py:noted _monitoring/watch.py:pulse _permissions/window.py:known
-        _permissions/window.py:sites
+        _program/daily.py:_alone _database/accounts.py:_locked _database/undo_data.py:load _backups/drill.py:_newest
+        _settings/env_undo.py:recall _https/hsts.py:_read _https/hsts.py:bound _monitoring/integrity.py:read
+        _database/migrate.py:migrate _permissions/walk.py:_alone _common/records.py:note _common/records.py:read
+        _https/renewal.py:configurations _settings/undo_data.py:recall _transaction/store.py:holder
+        _transaction/store.py:load _transaction/store.py:lock _common/files.py:noted _transaction/store.py:peek
+        _brute_force/unlock.py:sites _updates/releases.py:step _monitoring/watch.py:configuration
+        _permissions/vouch.py:_read _permissions/vouch.py:listed _permissions/vouch.py:noted
+        _monitoring/watch.py:pulse _permissions/window.py:known _permissions/window.py:sites
     """,
     "the package of the release, which an administrator names": "_permissions/package.py:learn",
     "made in a directory of its own, or as another account than root": """

@@ -9,7 +9,7 @@ import json
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountError
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import NoClient
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Database, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
@@ -20,7 +20,7 @@ GIVEN = {"domain": "campus.test", "site": "campus"}
 
 @pytest.fixture
 def run(monkeypatch, capsys):
-    """Runs the module with a keeper that does what it is told."""
+    """Runs the module with a manager that does what it is told."""
     done = []
 
     class Engine:
@@ -38,9 +38,9 @@ def run(monkeypatch, capsys):
     def call(work, **arguments):
         made = []
 
-        class Keeper:
-            def __init__(self, *given):
-                made.append(given)
+        class Manager:
+            def __init__(self, context):
+                made.append((context.site, context.given, context.wish, context.given_admin))
 
             def apply(self, result, check):
                 work(result, check)
@@ -48,7 +48,7 @@ def run(monkeypatch, capsys):
             def restore(self, result, check):
                 result.notes.append("restored")
 
-        monkeypatch.setattr(module, "Keeper", Keeper)
+        monkeypatch.setattr(module, "AccountManager", Manager)
         with patch_module_args({**GIVEN, **arguments}), pytest.raises(SystemExit):
             module.main()
         return json.loads(capsys.readouterr().out), made

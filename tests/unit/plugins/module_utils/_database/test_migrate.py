@@ -13,7 +13,7 @@ import time
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import migrate as database_migrate
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountError
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
 
 PLACE = {"root": "/var/www/chamilo", "user": "www-data", "php": "/usr/bin/php8.4"}
 

@@ -1,0 +1,179 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""What the parts of the section database share: the portal, its server, and how a change is proved."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import ipaddress
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import clients
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError, Server, see
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.undo_data import UndoData
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import SOCKET, Account, Reader, writing
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
+
+CREDENTIALS = "/etc/chamilo-hardening"
+_ANSWER_SECONDS = 5.0
+_LONGEST = 80  # characters of an account's name
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is wanted.
+
+    ``clients``: who may connect from elsewhere; None: nobody looks. ``listen``: the addresses at which a server of this
+    host will listen; none: nobody looks. ``elsewhere``: the database's own host is at hand, so what it takes to change
+    accounts there can be had. ``retire``: nobody else uses the old account.
+    """
+
+    site: str
+    application: bool = True
+    split: bool = False
+    backup: bool = False
+    clients: Sequence[str] | None = None
+    listen: Sequence[str] = ()
+    tls: bool = False
+    elsewhere: bool = False
+    retire: bool = True
+    web_user: str = ""
+    probe: Sequence[Probe] = ()
+
+
+@dataclass
+class Result:
+    """What came of it. Holds no secret."""
+
+    changed: bool = False
+    server_here: bool = False
+    needs_admin: bool = False
+    source: str = ""
+    accounts: dict[str, str] = field(default_factory=dict)
+    moved: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    before: list[str] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
+
+    def told(self, before: str, after: str) -> None:
+        self.changed = True
+        self.before += [before] if before else []
+        self.after += [after] if after else []
+
+
+class Context:
+    """One portal, its database server, and what is wanted of both. ``step`` hears of each step that is done."""
+
+    def __init__(
+        self,
+        site: Site,
+        given: Mapping[str, Place],
+        wish: Wish,
+        admin: Account | None = None,
+        root: str = STATE,
+        credentials: str = CREDENTIALS,
+        engine: Engine | None = None,
+        step: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        self.site = site
+        self.given = given
+        self.wish = wish
+        self.engine = engine or Engine(root)
+        self.step = step
+        self.given_admin = admin
+        self.root = root
+        self.credentials = credentials
+        self.undo = UndoData(os.path.join(root, f"database-{wish.site}.json"), step)
+
+    def application(self) -> Account:
+        """The account that the application's environment names now."""
+        return Reader.of_site(self.site).account
+
+    def account_name(self, end: str) -> str:
+        name = f"chamilo_{self.wish.site}{end}"
+        if len(name) > _LONGEST:
+            raise AccountError(f"{name} is too long for an account. No account was changed. Set chamilo_site.")
+        return name
+
+    @functools.cached_property
+    def is_local(self) -> bool:
+        found = clients.addresses(self.site.database.host)
+        return self.site.database.host in clients.LOCAL or (
+            bool(found) and all(each in self.site.addresses or ipaddress.ip_address(each).is_loopback for each in found)
+        )
+
+    @property
+    def tls(self) -> bool:
+        return self.wish.tls and not self.is_local
+
+    @property
+    def is_here(self) -> bool:
+        """Whether a server of this host's own serves it: not one in a container that is reached by 127.0.0.1."""
+        return self.is_local and os.path.exists(SOCKET)
+
+    @property
+    def reachable(self) -> bool:
+        """Whether accounts can be changed now."""
+        return self.given_admin is not None or self.is_here
+
+    @property
+    def has_admin(self) -> bool:
+        """Whether somebody may change accounts, now or when ``elsewhere`` is asked."""
+        return self.reachable or self.wish.elsewhere
+
+    def _admin(self) -> Account:
+        there = self.site.database
+        if self.given_admin is not None:
+            return self.given_admin
+        if there.host and not self.is_local:
+            raise AccountError(
+                f"The database is on {there.host}, and nothing here may change accounts there. Put that host into the "
+                "group chamilo_db, or set chamilo_database_admin_user and chamilo_database_admin_password."
+            )
+        if not os.path.exists(SOCKET):
+            raise AccountError(
+                f"The database's administrator cannot be reached: there is no {SOCKET}. Set "
+                "chamilo_database_admin_user and chamilo_database_admin_password."
+            )
+        return Account("root", socket=SOCKET)
+
+    @contextlib.contextmanager
+    def server(self) -> Iterator[Server]:
+        with writing(self._admin()) as ask:
+            yield Server(ask)
+
+    def prove(self, account: Account, who: Who) -> None:
+        """Log in just as the application does."""
+        seen = see(account)
+        if seen.who != who:
+            raise AccountError(f"The server takes {account.user} for {seen.who} instead of {who}.")
+
+    def ask_portal(self) -> dict[Probe, Any]:
+        return {probe: self.engine.fetch(probe) for probe in self.wish.probe}
+
+    def probe(self, before: Mapping[Probe, Any]) -> None:
+        """The portal answers as before. What was wrong before cannot count against us."""
+        for probe, answer in before.items():
+            was = probe.faults(answer) if answer is not None else {}
+            end = time.monotonic() + _ANSWER_SECONDS
+            while True:
+                wrong = [text for part, text in probe.faults(self.engine.fetch(probe)).items() if part not in was]
+                if not wrong:
+                    break
+                if time.monotonic() >= end:
+                    raise AccountError(f"The portal does not go on with it: {'; '.join(wrong)}.")
+                time.sleep(0.2)

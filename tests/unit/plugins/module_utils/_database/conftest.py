@@ -1,0 +1,201 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A server that knows accounts and rights and nothing else, and a portal that uses it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import context
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import server as server_accounts
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountManager
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result, Wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import hashed
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Database, Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
+
+PROBE = Probe("http://campus.test/")
+EIGHT = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
+
+
+class Server:
+    """Accounts by their SQL name: password hash, rights in the order they were given, locked."""
+
+    def __init__(self):
+        self.users = {}
+        self.connected = []
+        self.statements = []
+        self.refuses = ""
+        self.defined = []
+
+    def add(self, name, password, *rights):
+        self.users[name] = {"hash": hashed(password), "rights": list(rights), "locked": False}
+
+    def rights(self, name):
+        return self.users[name]["rights"]
+
+    def login(self, account):
+        for name in (f"'{account.user}'@'localhost'", f"'{account.user}'@'%'"):
+            known = self.users.get(name)
+            if known and known["hash"] == hashed(account.password) and not known["locked"]:
+                return name
+        raise DatabaseError(f"Access denied for {account.user}")
+
+    def lines(self, name):
+        usage = f"GRANT USAGE ON *.* TO {name.replace(chr(39), '`')}"
+        found = [usage]
+        for right in self.rights(name):
+            what, _on, rest = right.partition(" ON ")
+            where, _option, option = rest.partition(" WITH ")
+            found.append(f"GRANT {what} ON {where} TO `x`@`y`{' WITH GRANT OPTION' if option else ''}")
+        return [{"line": line} for line in found]
+
+    def ask(self, sql, params=()):
+        if "PROCESSLIST" in sql:
+            return self.connected
+        if sql.startswith("SELECT Host FROM mysql.user"):
+            return [
+                {"Host": name.split("@")[1].strip("'")} for name in self.users if name.startswith(f"'{params[0]}'@")
+            ]
+        if sql.startswith("SELECT DEFINER FROM information_schema."):
+            assert set(params) == {"chamilo"} and len(params) == sql.count("%s") == 4
+            return [{"DEFINER": one} for one in self.defined]
+        (statement,) = params
+        self.statements.append(statement)
+        if self.refuses and self.refuses in statement:
+            raise DatabaseError(f"refused: {statement}")
+        return self.run(statement)
+
+    def run(self, statement):
+        if statement == "SHOW PRIVILEGES":
+            return [{"Privilege": word} for word in [*EIGHT.split(", "), "Trigger", "File"]]
+        who = re.search(r"'[^']*'@'[^']*'", statement)[0]
+        if statement.startswith("SHOW GRANTS"):
+            return self.lines(who)
+        if statement.startswith("SHOW CREATE USER"):
+            return [{"line": f"CREATE USER {who}{' ACCOUNT LOCK' if self.users[who]['locked'] else ''}"}]
+        if statement.startswith(("CREATE USER", "ALTER USER")) and "USING" in statement:
+            known = self.users.setdefault(who, {"rights": [], "locked": False})
+            known["hash"] = re.search(r"USING '(.*?)'", statement)[1]
+        elif statement.startswith("ALTER USER"):
+            self.users[who]["locked"] = statement.endswith(" LOCK")
+        elif statement.startswith("DROP USER"):
+            del self.users[who]
+        elif statement.startswith("GRANT"):
+            what, where = re.match(r"GRANT (.*) ON (.*) TO '", statement).groups()
+            old = [one for one in self.rights(who) if f" ON {where}" in one]
+            held = old[0].partition(" ON ")[0].split(", ") if old else []
+            words = list(dict.fromkeys([*held, *what.split(", ")]))
+            option = " WITH GRANT OPTION" if statement.endswith("OPTION") else ""
+            others = [one for one in self.rights(who) if one not in old]
+            self.users[who]["rights"] = [*others, f"{', '.join(words)} ON {where}{option}"]
+        elif statement.startswith("REVOKE ALL PRIVILEGES, GRANT OPTION"):
+            self.rights(who).clear()
+        elif statement.startswith("REVOKE"):
+            what, where = re.match(r"REVOKE (.*?) ON (.*) FROM", statement).groups()
+            old = next(one for one in self.rights(who) if f" ON {where}" in one)
+            left = [word for word in old.partition(" ON ")[0].split(", ") if word not in what.split(", ")]
+            self.rights(who).remove(old)
+            if left:
+                self.rights(who).insert(0, f"{', '.join(left)} ON {where}")
+        return []
+
+
+class Host:
+    def __init__(self, folder, monkeypatch):
+        self.server = Server()
+        self.folder = folder
+        self.broken = lambda: False
+        self.hosts = ()
+        self.own = ()
+        os.mkdir(folder / "campus")
+        self.write("chamilo", "old-password-1")
+        server = self.server
+
+        class Reader:
+            def __init__(self, account):
+                self.account = account
+
+            @classmethod
+            def of_site(cls, site):
+                text = (folder / "campus/.env").read_text()
+                found = dict(re.findall(r"^(\w+)='?(.*?)'?$", text, re.MULTILINE))
+                account = Account(
+                    site.database.user, found["DATABASE_PASSWORD"], "localhost", socket="/socket", name="chamilo"
+                )
+                return cls(account)
+
+            def query(self, sql):
+                name = server.login(self.account)
+                if sql == "SHOW GRANTS":
+                    return server.lines(name)
+                return [{"who": name.replace("'", ""), "came": f"{self.account.user}@localhost"}]
+
+        @contextlib.contextmanager
+        def writing(_account):
+            yield server.ask
+
+        monkeypatch.setattr(context, "Reader", Reader)
+        monkeypatch.setattr(server_accounts, "Reader", Reader)
+        monkeypatch.setattr(context, "writing", writing)
+        monkeypatch.setattr(context, "SOCKET", str(folder))
+        monkeypatch.setattr(context, "_ANSWER_SECONDS", 0.0)
+
+    def write(self, user, password):
+        text = f"APP_ENV=prod\nDATABASE_USER='{user}'\nDATABASE_PASSWORD='{password}'\n"
+        (self.folder / "campus/.env").write_text(text)
+
+    @property
+    def user(self):
+        return re.search(r"DATABASE_USER='?(\w*)", (self.folder / "campus/.env").read_text())[1]
+
+    def apply(self, check=False, step=lambda name: None, state="present", there="localhost", **wish):
+        database = Database(there, socket="/socket", name="chamilo", user=self.user)
+        site = Site(
+            "campus.test",
+            root=str(self.folder / "campus"),
+            php=Php("8.4", user="www-data"),
+            database=database,
+            virtual_hosts=self.hosts,
+            addresses=self.own,
+        )
+        machine = Machine(lambda argv, seconds: (0, ""), systemd=False)
+        told = Engine(
+            str(self.folder / "state"), machine, lambda probe: Answer(probe.url, 500 if self.broken() else 200)
+        )
+        result = Result()
+        wish = Wish("campus", probe=(PROBE,), **wish)
+        root, etc = str(self.folder / "state"), str(self.folder / "etc")
+        manager = AccountManager(Context(site, {}, wish, root=root, credentials=etc, engine=told, step=step))
+        (manager.apply if state == "present" else manager.restore)(result, check)
+        return result
+
+    def memory(self):
+        return json.loads((self.folder / "state/database-campus.json").read_text())
+
+
+@pytest.fixture
+def make_host(monkeypatch):
+    return lambda folder: Host(folder, monkeypatch)
+
+
+@pytest.fixture
+def host(tmp_path, make_host):
+    return make_host(tmp_path)
+
+
+@pytest.fixture
+def sloppy(host):
+    host.server.add("'chamilo'@'%'", "old-password-1", "ALL PRIVILEGES ON *.* WITH GRANT OPTION")
+    host.server.add("'root'@'localhost'", "root-password", "ALL PRIVILEGES ON *.* WITH GRANT OPTION")
+    return host

@@ -1,0 +1,32 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which accounts let a client in."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import clients
+
+
+@pytest.mark.parametrize(
+    "client, host, may",
+    [
+        ("10.0.0.8", "%", True),
+        ("2001:db8::1", "%", True),
+        ("10.0.0.8", "10.%", True),
+        ("10.0.0.8", "10.0.0._", True),
+        ("10.0.0.0/8", "10.1.2.%", True),
+        ("10.0.0.8", "10.1.%", False),
+        ("10.0.0.8", "10.0.0.0/255.255.255.0", True),
+        ("10.0.0.8", "192.0.2.0/255.255.255.0", False),
+        ("10.0.0.8", "10.0.0.9", False),
+        ("10.0.0.8", "localhost", False),
+        ("10.0.0.8", "::1", False),
+        ("10.0.0.8", "%.example.org", True),
+        ("10.0.0.8", "nowhere.invalid", True),
+    ],
+)
+def test_whom_an_account_at_a_host_lets_in(client, host, may):
+    assert clients.may_come(client, host) is may

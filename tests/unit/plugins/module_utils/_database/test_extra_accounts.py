@@ -1,0 +1,58 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The accounts for upgrades and backups."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import context
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.extra_accounts import option_file
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
+
+EIGHT = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX"
+NEW = "'chamilo_campus'@'localhost'"
+
+
+def test_split_and_backup_have_passwords_that_root_alone_reads(sloppy):
+    sloppy.apply(split=True, backup=True)
+    assert sloppy.server.rights(NEW) == ["SELECT, INSERT, UPDATE, DELETE ON `chamilo`.*"]
+    for role, rights in (("upgrade", EIGHT), ("backup", "SELECT, LOCK TABLES, SHOW VIEW, TRIGGER, EVENT")):
+        path = sloppy.folder / f"etc/{role}-campus.cnf"
+        assert os.stat(path).st_mode & 0o777 == 0o600
+        found = option_file(path.read_text())
+        assert sloppy.server.login(Account(found["user"], found["password"])) == f"'chamilo_campus_{role}'@'localhost'"
+        assert sloppy.server.rights(f"'chamilo_campus_{role}'@'localhost'") == [f"{rights} ON `chamilo`.*"]
+    assert not sloppy.apply(split=True, backup=True).changed
+    sloppy.apply(backup=True)
+    assert not (sloppy.folder / "etc/upgrade-campus.cnf").exists()
+    assert "'chamilo_campus_upgrade'@'localhost'" not in sloppy.server.users
+
+
+def test_a_move_that_fails_leaves_no_account_for_backups(sloppy):
+    sloppy.broken = lambda: sloppy.user != "chamilo"
+    before = sorted(sloppy.server.users)
+    with pytest.raises(AccountError, match="Everything is as it was before"):
+        sloppy.apply(backup=True)
+    assert sorted(sloppy.server.users) == before
+
+
+def test_where_nothing_may_make_accounts_backups_get_none_unless_they_are_all_that_is_wanted(sloppy, monkeypatch):
+    sloppy.apply()
+    monkeypatch.setattr(context, "SOCKET", "/nowhere")
+    assert not sloppy.apply(backup=True).changed
+    with pytest.raises(AccountError, match="cannot be reached"):
+        sloppy.apply(application=False, backup=True)
+
+
+def test_somebody_else_s_account_of_that_name_is_not_taken(sloppy):
+    sloppy.server.add("'chamilo_campus_backup'@'localhost'", "theirs", "SELECT ON `shop`.*")
+    sloppy.server.add(NEW, "theirs", "SELECT ON `shop`.*")
+    with pytest.raises(AccountError, match="did not make"):
+        sloppy.apply(backup=True)
+    sloppy.apply()
+    assert sloppy.user.startswith("chamilo_campus_") and sloppy.server.rights(NEW) == ["SELECT ON `shop`.*"]
