@@ -166,6 +166,36 @@ options:
     description: The SHA-256 checksum of O(package). Another one ends the task before anything changes.
     type: str
     version_added: 1.1.0
+  probe:
+    description:
+      - Pages of the portal, which are asked for before anything changes and after. So is the first stylesheet or script
+        that one of them names.
+      - Where a page that worked is not answered with the same status and target any more, the owners, groups, modes and
+        names that the task changed are rolled back and the task fails. It says which files it had quarantined. What the
+        web user owns by then, and was root's before, stays the web user's.
+      - Pages that did not work before cannot do that. An open profile, and the end of one, asks for none.
+    type: list
+    elements: dict
+    default: []
+    version_added: 1.1.0
+    suboptions:
+      url:
+        description: The URL.
+        type: str
+        required: true
+      address:
+        description: The address to connect to, if it is not the one of the host in O(probe[].url).
+        type: str
+      send:
+        description: Names and values of headers that go with the request.
+        type: dict
+        default: {}
+  service:
+    description:
+      - The service that PHP runs in. It is reloaded where files are quarantined or the cache was renewed, so that PHP
+        forgets what it compiled of them.
+    type: str
+    version_added: 1.1.0
 notes:
   - Needs root on the host, and nothing else.
   - ACLs that may let others in, devices, FIFOs and sockets are left as they are, and RV(refused) names them.
@@ -361,6 +391,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.wal
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import TREE, WindowError, apply
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import TransactionError
 
+PROBE = {
+    "url": {"type": "str", "required": True},
+    "address": {"type": "str"},
+    "send": {"type": "dict", "default": {}},
+}
+
 
 def main() -> None:
     rule = {
@@ -385,6 +421,8 @@ def main() -> None:
             "console": {"type": "list", "elements": "str", "default": []},
             "package": {"type": "path"},
             "package_sha256": {"type": "str"},
+            "probe": {"type": "list", "elements": "dict", "default": [], "options": PROBE},
+            "service": {"type": "str"},
         },
         supports_check_mode=True,
     )
@@ -392,7 +430,14 @@ def main() -> None:
     package = module.params["package"] or "", module.params["package_sha256"] or ""
     try:
         found, window = apply(
-            tree, module.params["profile"], module.params["until"], module.check_mode, module.params["console"], package
+            tree,
+            module.params["profile"],
+            module.params["until"],
+            module.check_mode,
+            module.params["console"],
+            package,
+            module.params["probe"],
+            module.params["service"] or "",
         )
     except (PermsError, WindowError, StateError, TransactionError, ArchiveError, OSError) as problem:
         module.fail_json(msg=str(problem))

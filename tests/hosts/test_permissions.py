@@ -252,6 +252,7 @@ final class ShellController {
     "vendor/Twig/Shell.php": "<?php echo 6 * 7;",
 }
 CHANGED = "src/CoreBundle/Controller/SecurityController.php"
+FRONT = "public/index.php"
 
 
 def plant(host: Host) -> None:
@@ -264,6 +265,8 @@ def plant(host: Host) -> None:
     for path, text in PLANTED.items():
         host.put(f"{ROOT}/{path}", text, owner="www-data:www-data")
     host.run(f"chown www-data {ROOT}/{CHANGED} && echo '// changed' >>{ROOT}/{CHANGED}")
+    # No page is there without it, so it must not be taken for a back door.
+    host.run(f"chown www-data {ROOT}/{FRONT} && chmod 755 {ROOT}/{FRONT}")
 
 
 def run_what_was_planted(host: Host, scheme: str) -> list[str]:
@@ -287,15 +290,20 @@ def test_php_that_the_web_user_planted_is_named_and_cannot_run_until_it_is_ackno
     assert run_what_was_planted(fresh, "http") == sorted(PLANTED)
     said = " ".join(playbook.run("harden", fresh, *ONLY, "--check").output.split())
     assert "5 files cannot run" in said and ", ".join(sorted(PLANTED)) in said
-    assert "1 files of the program could have been changed" in said and CHANGED in said
+    assert "2 files of the program could have been changed" in said and f"{FRONT}, {CHANGED}" in said
     owners = "".join(sorted(f"www-data {ROOT}/{path}\n" for path in PLANTED))
+    assert fresh.run(f"stat -c '%U %n' {' '.join(f'{ROOT}/{path}' for path in sorted(PLANTED))}").stdout == owners
+    # A group in which PHP is not: no page would be there any more.
+    with pytest.raises(PlayError, match=r"not answered as before: .*/ answers 500, and \d+ before.*rolled back"):
+        playbook.harden(fresh, *ONLY, chamilo_group="games")
+    assert missing_from_the_portal(fresh, "https") == []
     assert fresh.run(f"stat -c '%U %n' {' '.join(f'{ROOT}/{path}' for path in sorted(PLANTED))}").stdout == owners
     playbook.harden(fresh, *ONLY)
     assert run_what_was_planted(fresh, "https") == []
     assert missing_from_the_portal(fresh, "https") == []
     again = playbook.run("harden", fresh, *ONLY)
     assert again.changed[fresh.domain] == 0
-    assert all(path in again.output for path in [*PLANTED, CHANGED])
+    assert all(path in again.output for path in [*PLANTED, CHANGED, FRONT])
     acknowledged = ["src/**", "public/main/auth/shell.php"]
     said = playbook.run("harden", fresh, *ONLY, chamilo_permissions_acknowledged=acknowledged).output
     assert "public/build/shell.php" in said and "src/CoreBundle" not in said and "auth/shell" not in said
@@ -313,7 +321,8 @@ def test_php_that_the_web_user_planted_is_named_and_cannot_run_until_it_is_ackno
     assert "\x1b" not in said and said.count("\\x1b[2J.php") >= 20
     names = [path.replace("\x1b", "\\x1b") for path in more]
     still = ["config/packages/shell.php", "public/build/shell.php", "vendor/Twig/Shell.php"]
-    assert sorted(fresh.get(listing).splitlines()) == [f"quarantined {path}" for path in sorted([*names, *still])]
+    listed = [f"doubtful {FRONT}", *(f"quarantined {path}" for path in sorted([*names, *still]))]
+    assert sorted(fresh.get(listing).splitlines()) == listed
     assert fresh.run(["stat", "-c", "%U %a", listing]).stdout == "root 600\n"
 
 

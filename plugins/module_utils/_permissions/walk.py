@@ -29,7 +29,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import DIRECTORY as _DIRECTORY
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import FILE as _FILE
@@ -40,12 +40,16 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
     shown,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch as permissions_vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.journal import Journal
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.release import (
     MAPPED,
     Release,
     born,
     seen,
 )
+
+if TYPE_CHECKING:
+    from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pages import Pages
 
 _ENOUGH = 192  # directories that wait: from here on several processes share them
 _PROCESSES = 4
@@ -84,10 +88,14 @@ _GIT = ".git"
 _HTACCESS = ".htaccess"
 _GIT_ADVICE = "It stays that user's, so that Git refuses root; remove the settings, then run again"
 _FEW_SETTINGS = 10
+_FEW = 5
 _GIT_MODE = 0o700
 _GITS = (_GIT, f"public/plugin/*/{_GIT}", f"vendor/*/*/{_GIT}")
 DOUBTFUL, QUARANTINED = "doubtful", "quarantined"
 PROFILES = ("production", "upgrade", "install")
+
+
+_INTERNAL = ("held", "links", "taken", "unfinished", "unnoted")  # of what was found
 
 
 class PermsError(Exception):
@@ -157,6 +165,8 @@ class Found:
     unnamed_why: str = ""
     unfinished: str = ""  # why not all was looked at
     taken: int = 0  # files of the program that got another owner
+    held: list[str] = field(default_factory=list)  # quarantined in this run
+    unnoted: str = ""  # why not every change can be rolled back
     # (device, inode) -> names there are, names found, could one have been moved meanwhile, wants, path, suspect PHP
     links: dict[tuple[int, int], list[Any]] = field(default_factory=dict)
 
@@ -179,6 +189,8 @@ class Found:
         self.unnamed_why = self.unnamed_why or other.unnamed_why
         self.unfinished = self.unfinished or other.unfinished
         self.taken += other.taken
+        self.held += other.held
+        self.unnoted = self.unnoted or other.unnoted
         for key, link in other.links.items():
             self.link(key, link)
 
@@ -200,7 +212,7 @@ class Found:
     def result(self) -> dict[str, Any]:
         """What the module returns."""
         kinds = {kind: self.fixed[kind] for kind in ("owner", "group", "mode", "setuid")}
-        told = {name: value for name, value in vars(self).items() if name not in ("links", "unfinished", "taken")}
+        told = {name: value for name, value in vars(self).items() if name not in _INTERNAL}
         return {**told, "fixed": kinds, "changed": self.changed}
 
     def to_json(self) -> str:
@@ -435,8 +447,16 @@ class Tree:
     ``check``: nothing may be changed, not even for a try.
     """
 
-    def __init__(self, order: Order, partly: bool = False, check: bool = False, lists: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        order: Order,
+        partly: bool = False,
+        check: bool = False,
+        lists: Sequence[str] = (),
+        journal: Journal | None = None,
+    ) -> None:
         self.order = order
+        self.journal = journal
         self.policy = Policy(order)
         self.roots: list[Root] = []
         self.unfinished = ""
@@ -475,6 +495,21 @@ class Tree:
             self._look_at_plugins(top)
         real = os.readlink(f"/proc/self/fd/{top}")
         self.mounted = set(self._mounted(real))
+
+    def open_below(self, path: str) -> int:
+        """Open what is in the tree; no link below the root it belongs to is followed."""
+        root = max((root for root in self.roots if _below(path, root.path)), key=lambda root: len(root.path))
+        names = path[len(root.path) :].strip("/").split("/")
+        handle = os.dup(root.handle)
+        try:
+            for number, name in enumerate(filter(None, names), 1):
+                below = os.open(name, _FILE if number == len(names) else _DIRECTORY, dir_fd=handle)
+                os.close(handle)
+                handle = below
+        except OSError:
+            os.close(handle)
+            raise
+        return handle
 
     def _declared(self, part: str, top: int, check: bool) -> None:
         squashed = False
@@ -676,13 +711,15 @@ def run(
     partly: bool = False,
     lists: Sequence[str] = (),
     renew: Callable[[int], str] | None = None,
+    pages: Pages | None = None,
 ) -> Found:
     """Make the tree what the order says, or with ``check`` say what would be done.
 
     ``listing``: a file in a folder of root's, for the names of all suspect PHP. A check writes none. ``partly``: what
     is wrong with one of the roots is raised after the others were looked at, and not before anything changes.
     ``lists``: files with checksums, which root alone can write, that vouch for what is in the tree. ``renew``: is given
-    var/cache, open, where code got another owner, and returns what went wrong.
+    var/cache, open, where code got another owner, and returns what went wrong. ``pages``: of the portal; where one does
+    not work any more, all is rolled back.
     """
     if os.geteuid() != 0:
         raise PermsError("Only root can give files to somebody else; run it as root (become: true).")
@@ -690,8 +727,13 @@ def run(
     if soft < _DEEPEST + 200:
         wanted = _DEEPEST + 200 if hard == resource.RLIM_INFINITY else min(hard, _DEEPEST + 200)
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    with contextlib.closing(_Listing("" if check else listing, patience)) as suspects:
-        with contextlib.closing(Tree(order, partly, check, lists)) as tree:
+    with contextlib.ExitStack() as open_now:
+        suspects = open_now.enter_context(contextlib.closing(_Listing("" if check else listing, patience)))
+        journal = None
+        if pages and not check:
+            journal = open_now.enter_context(contextlib.closing(Journal(os.path.dirname(listing), order.web)))
+            pages.look()
+        with contextlib.closing(Tree(order, partly, check, lists, journal)) as tree:
             until = time.monotonic() + patience
             found = _walked(_Walk(tree, check, until, suspects), processes)
             if any(root.squashed for root in tree.roots):
@@ -700,6 +742,8 @@ def run(
             unfinished = tree.unfinished or found.unfinished
             if renew and found.taken and not check and not unfinished:
                 _renew(tree, found, renew)
+            if pages and journal and found.changed:
+                _prove(tree, found, pages, journal, renewed=renew is not None and found.taken > 0)
         if unfinished:
             raise PermsError(unfinished)
         suspects.done(found)
@@ -710,6 +754,35 @@ def run(
         names.sort()
         del names[_LISTED:]
     return found
+
+
+def _prove(tree: Tree, found: Found, pages: Pages, journal: Journal, renewed: bool) -> None:
+    """See that the portal works as before. Where it does not, roll back what changed, and raise which file it was."""
+    # PHP goes on with what it compiled, whether or not it may still read the file.
+    forgets = renewed or found.quarantined_total > 0
+    problem = pages.reload() if forgets else ""
+    if problem:
+        raise PermsError(f"{shown(tree.order.path)}: PHP goes on with what it compiled. {problem}")
+    broken = pages.broken()
+    if not broken:
+        return
+    journal.problem = journal.problem or found.unnoted
+    failed = journal.roll_back(tree.open_below)
+    problem = pages.reload() if forgets else ""
+    still = pages.broken()
+    told = [f"The portal is not answered as before: {broken}. The owners and modes of this run were rolled back."]
+    told += [f"Not so {'; '.join(failed[:_FEW])}."] if failed else []
+    told += [problem] if problem else []
+    told += [f"It is not answered as before even so, so look for another cause as well: {still}."] if still else []
+    if found.held:
+        told.append(
+            f"This run had quarantined {', '.join(sorted(found.held)[:_LISTED])}. Compare each with the release. "
+            "Remove what is not part of it, list what the portal needs as acknowledged, and run again."
+        )
+    else:
+        some = "; ".join(f"{one['path']} ({one['before']} to {one['after']})" for one in found.samples[:_FEW])
+        told.append(f"It had changed {some}. Check web_user, group and policy, and run again.")
+    raise PermsError(" ".join(told))
 
 
 @contextlib.contextmanager
@@ -758,6 +831,7 @@ def _walked(walk: _Walk, processes: int) -> Found:
                 walk.descend(waiting)
             else:  # each step of this kind begins at the root again
                 walk.deep(waiting.popleft())
+        walk.note()  # what waits in it would be noted by each process
         if waiting:
             _share(walk, list(waiting), processes or min(_PROCESSES, len(os.sched_getaffinity(0))))
         walk.settle_links()
@@ -791,6 +865,7 @@ def _share(walk: _Walk, jobs: Sequence[Job], processes: int) -> None:
             try:
                 walk.found = Found()
                 walk.work(taking, piles)
+                walk.note()
                 said = walk.found.to_json()
                 code = 0
             except BaseException as problem:  # the parent tells it
@@ -847,6 +922,12 @@ class _Walk:
             else:
                 self._opened(root.handle, root.path, place, status, root.device)
         return waiting
+
+    def note(self) -> None:
+        """Have what this process changed in the journal."""
+        if self.tree.journal:
+            self.tree.journal.flush()
+            self.found.unnoted = self.tree.journal.problem
 
     def work(self, taking: int, piles: Sequence[Sequence[Job]]) -> None:
         while True:
@@ -1107,6 +1188,8 @@ class _Walk:
                 os.fchmod(handle, mode)
         except OSError:  # said by what comes after this
             return False
+        if self.tree.journal:
+            self.tree.journal.changed(path, status, (owner, group, mode))
         kinds = self.found.fixed
         if status[4] != owner:
             kinds["owner"] += 1
@@ -1254,6 +1337,8 @@ class _Walk:
             if want.keep_x and status.st_mode & 0o100:
                 mode = _executable(mode)
             return Want(0, want.group, 0, mode & ~_UNREAD)
+        if not waits(path, status) and len(self.found.held) < _LISTED:
+            self.found.held.append(shown(path))
         if kind != "code" and not path.endswith(_HTACCESS):
             self._tell_held(path)
             return Want(0, 0, 0, stat.S_IMODE(_QUARANTINE))
@@ -1300,6 +1385,8 @@ class _Walk:
                     os.unlink(old, dir_fd=handle)
                 else:
                     os.rename(old, new, src_dir_fd=handle, dst_dir_fd=handle)
+                if self.tree.journal:
+                    self.tree.journal.renamed(path, old, new)
             except OSError as problem:
                 self.found.refuse(path, f"cannot be renamed to {shown(new)}: {_words(problem)}")
         self._renames.clear()
@@ -1343,6 +1430,8 @@ class _Walk:
                 ) from problem
             self.found.refuse(path, self._why(handle, problem))
             return
+        if self.tree.journal:
+            self.tree.journal.changed(path, status, (owner, group, mode))
         kinds = self.found.fixed
         kinds["owner"] += status.st_uid != owner
         kinds["group"] += status.st_gid != group
@@ -1395,14 +1484,12 @@ class _Walk:
             self._settle(key, there, movable, wants[indexes[0]], path, kind)
 
     def _settle(self, key: tuple[int, int], there: int, movable: bool, want: Want, path: str, kind: str) -> None:
-        root = max((root for root in self.tree.roots if _below(path, root.path)), key=lambda root: len(root.path))
-        *folders, name = path[len(root.path) :].strip("/").split("/")
-        handle = os.dup(root.handle)
         try:
-            for part in [*folders, name]:
-                below = os.open(part, _FILE if part is name else _DIRECTORY, dir_fd=handle)
-                os.close(handle)
-                handle = below
+            handle = self.tree.open_below(path)
+        except OSError as problem:
+            self._moved(path, problem)
+            return
+        try:
             status = os.fstat(handle)
             if (status.st_dev, status.st_ino) != key or status.st_nlink != there:
                 self.found.refuse(path, "was exchanged while it was looked at")

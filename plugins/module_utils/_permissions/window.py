@@ -31,6 +31,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.compiled import renew
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pages import Pages
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import (
     Found,
     Order,
@@ -362,10 +363,13 @@ def apply(
     check: bool,
     console: Sequence[str] = (),
     package: tuple[str, str] = ("", ""),
+    probe: Sequence[Mapping[str, Any]] = (),
+    service: str = "",
 ) -> tuple[Found, str]:
     """What the module does: what was changed, and what is open.
 
-    ``console``: compiles the cache again. ``package``: of the release, and its sha256 where that is known.
+    ``console``: compiles the cache again. ``package``: of the release, and its sha256 where that is known. ``probe``:
+    pages that have to work as before. ``service``: forgets what it compiled.
     """
     wanted = order(tree, profile)
     if until is not None and profile == "production":
@@ -385,7 +389,9 @@ def apply(
         if window and not check and profile == "production":
             return windows.close(window).found, ""
         again = partial(renew, console=console, run=windows.engine.machine.run) if console else None
-        return run(wanted, check, listing=windows.listing(tree["path"]), lists=windows.lists(), renew=again), ""
+        pages = Pages(probe, service, windows.engine.machine, windows.engine.fetch)
+        listing, lists = windows.listing(tree["path"]), windows.lists()
+        return run(wanted, check, listing=listing, lists=lists, renew=again, pages=pages), ""
     done = windows.open(tree, profile, until)
     return done.found, done.window.told()
 

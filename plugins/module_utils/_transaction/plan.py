@@ -138,7 +138,7 @@ def plan(params: Mapping[str, Any]) -> Plan:
         test,
         Load(load["service"], load.get("action") or "reload") if load else None,
         tuple(params.get("listen") or ()),
-        tuple(_probe(each, generation) for each in params.get("probe") or ()),
+        tuple(read_probe(each, generation) for each in params.get("probe") or ()),
         generation,
         params.get("complete", True),
     )
@@ -184,7 +184,7 @@ def _mode(path: str, given: Any) -> int:
     return mode
 
 
-def _probe(given: Mapping[str, Any], generation: str) -> Probe:
+def read_probe(given: Mapping[str, Any], generation: str) -> Probe:
     url, was = given["url"], given.get("was") or ""
     for each in (url, was) if was else (url,):
         if not re.match(r"https?://[^/\s]+", each):

@@ -1,0 +1,99 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run changed is rolled back, in whatever order, and nothing else. With whole runs: test_pages.py."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.journal import Journal, rights_of
+
+WEB = 33
+
+
+@pytest.fixture
+def journal(tmp_path):
+    made = Journal(str(tmp_path / "state"), WEB)
+    yield made
+    made.close()
+
+
+def change(journal, path, owner, group, mode):
+    status = path.stat()
+    os.chown(path, owner, group)
+    path.chmod(mode)
+    journal.changed(str(path), status, (owner, group, mode))
+
+
+def opened(path):
+    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+
+
+def test_a_file_that_was_renamed_gets_its_name_and_its_rights(tmp_path, journal):
+    path = tmp_path / os.fsdecode(b"pl\xfcnted.php")
+    path.write_text("")
+    os.chown(path, WEB, WEB)
+    path.chmod(0o777)
+    before = rights_of(path.stat())
+    change(journal, path, 0, 0, 0o200)
+    aside = f"{path.name}.quarantined"
+    path.rename(tmp_path / aside)
+    journal.renamed(str(path), path.name, aside)
+    assert journal.roll_back(opened) == []
+    assert rights_of(path.stat()) == before
+    assert not (tmp_path / aside).exists()
+
+
+def test_a_name_that_is_taken_is_left(tmp_path, journal):
+    for name in ("x.php", "x.php.quarantined"):
+        (tmp_path / name).write_text(name)
+    journal.renamed(str(tmp_path / "x.php"), "x.php", "x.php.quarantined")
+    assert journal.roll_back(opened) == []
+    assert (tmp_path / "x.php").read_text() == "x.php"
+
+
+def test_a_link_in_the_place_of_a_file_is_told_and_not_followed(tmp_path, journal):
+    path, other = tmp_path / "x", tmp_path / "other"
+    path.write_text("")
+    other.write_text("")
+    change(journal, path, WEB, WEB, 0o660)
+    path.unlink()
+    path.symlink_to(other)
+    (failed,) = journal.roll_back(opened)
+    assert failed.startswith(f"{path}: Too many")
+    assert other.stat().st_uid == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_given_back"),
+    [((0, 0, 0o755), (WEB, WEB, 0o660), False), ((1, 1, 0o644), (WEB, WEB, 0o660), True)],
+)
+def test_what_was_root_s_and_the_web_user_can_write_stays(tmp_path, journal, before, after, is_given_back):
+    path = tmp_path / "x"
+    path.write_text("")
+    os.chown(path, *before[:2])
+    path.chmod(before[2])
+    change(journal, path, *after)
+    assert journal.roll_back(opened) == []
+    assert rights_of(path.stat()) == (before if is_given_back else after)
+
+
+def test_no_file_runs_as_another_again(tmp_path, journal):
+    path = tmp_path / "x"
+    path.write_text("")
+    path.chmod(0o6755)
+    change(journal, path, 0, 0, 0o644)
+    assert journal.roll_back(opened) == []
+    assert stat.S_IMODE(path.stat().st_mode) == 0o755
+
+
+def test_without_room_for_a_journal_it_says_so(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    made = Journal(str(tmp_path / "file/state"), WEB)
+    made.changed("x", tmp_path.stat(), (0, 0, 0))
+    assert made.roll_back(opened) == ["not all changes could be noted: Not a directory"]
+    made.close()
