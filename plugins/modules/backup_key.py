@@ -92,7 +92,7 @@ due:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.key import keep_key
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 
 
 def main() -> None:
@@ -120,7 +120,7 @@ def main() -> None:
             known["create"],
             module.check_mode,
         )
-    except (BackupError, OSError) as problem:
+    except (HardeningError, OSError) as problem:
         module.fail_json(msg=str(problem))
     result = {"changed": kept.changed, "fingerprint": kept.fingerprint, "due": kept.due, "held": kept.held}
     if known["fetch"] and kept.key:

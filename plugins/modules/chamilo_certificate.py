@@ -145,11 +145,11 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme
 from ansible_collections.chamilo.hardening.plugins.module_utils._https.acme import AcmeError, Got, Wish
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
 
 
 def main() -> None:
@@ -177,7 +177,7 @@ def main() -> None:
     outcome = Outcome()
     try:
         got = _get(module.params, outcome, module.check_mode)
-    except (AcmeError, TransactionError, StateError, OSError) as problem:
+    except (HardeningError, OSError) as problem:
         module.fail_json(msg=str(problem))
     for note in [*outcome.recovered, *outcome.notes]:
         module.warn(note)

@@ -223,12 +223,11 @@ diff:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import FAILURES, AccountManager
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountManager
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result, Wish
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, NoClient, authority
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import (
-    SiteError,
     discover,
     discover_environment,
 )
@@ -313,7 +312,7 @@ def main() -> None:
         # What a check finds missing may be what the task before it would have installed.
         result.changed = True
         result.notes.append(f"needs python3-pymysql: {problem}")
-    except (*FAILURES, SiteError, StateError, OSError, ValueError) as problem:
+    except (HardeningError, OSError, ValueError) as problem:
         failure = str(problem)
     for note in result.notes:
         module.warn(note)

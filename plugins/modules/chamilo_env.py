@@ -249,12 +249,11 @@ import dataclasses
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import SiteError, discover_environment
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover_environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import (
     REQUIRED,
     Editor,
-    EnvError,
     Result,
     Wish,
 )
@@ -300,7 +299,7 @@ def main() -> None:
             if name and not module.check_mode:
                 remember(name, editor, given["values"])
             editor.apply(Wish(**given), result, check=module.check_mode)
-    except (EnvError, SiteError, StateError, OSError) as problem:
+    except (HardeningError, OSError) as problem:
         failure = str(problem)
     for one in result.refused:
         module.warn(f"{one['name']} is public and was left as it is: {one['why']}. Set rotate_secret to change it.")

@@ -84,10 +84,10 @@ diff:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
 
 
 def main() -> None:
@@ -100,7 +100,7 @@ def main() -> None:
         step = hsts.take(module.params["configuration"], Engine(), outcome, module.check_mode)
     except KeyError as problem:
         module.fail_json(msg=f"configuration: {problem} is missing.")
-    except (hsts.HstsError, TransactionError, StateError, OSError) as problem:
+    except (HardeningError, OSError) as problem:
         module.fail_json(msg=str(problem))
     for note in [*outcome.recovered, *outcome.notes, *step.waits]:
         module.warn(note)

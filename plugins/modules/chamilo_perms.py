@@ -385,11 +385,9 @@ window:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.vouch import ArchiveError
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import PROFILES, PermsError, diff
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import TREE, WindowError, apply
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import PROFILES, diff
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import TREE, apply
 
 PROBE = {
     "url": {"type": "str", "required": True},
@@ -439,7 +437,7 @@ def main() -> None:
             module.params["probe"],
             module.params["service"] or "",
         )
-    except (PermsError, WindowError, StateError, TransactionError, ArchiveError, OSError) as problem:
+    except (HardeningError, OSError) as problem:
         module.fail_json(msg=str(problem))
     renewed = bool(module.params["console"]) and found.taken > 0
     result = {**found.result(), "cache_renewed": renewed, "window": window}

@@ -75,8 +75,9 @@ forgotten:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, NoClient, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import SiteError, discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import NoClient, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.remembered import forget
 
 
@@ -97,7 +98,7 @@ def main() -> None:
             module.fail_json(msg=str(problem))
         # What a check finds missing may be what the task before it would have installed.
         module.exit_json(changed=True, forgotten=0, msg=f"needs python3-pymysql: {problem}")
-    except (DatabaseError, SiteError, OSError) as problem:
+    except (HardeningError, OSError) as problem:
         module.fail_json(msg=f"Who is remembered was not forgotten. {problem}")
     module.exit_json(changed=forgotten > 0, forgotten=forgotten)
 

@@ -319,17 +319,16 @@ diff:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE, StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
     Account,
-    DatabaseError,
     NoClient,
     Reader,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import SiteError, discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.overrides import OverridesError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, Host, result
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError, wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import wish
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo import undo
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import recall
 
@@ -393,7 +392,7 @@ def main() -> None:
             module.fail_json(msg=str(problem))
         # What a check finds missing may be what the task before it would have installed.
         module.exit_json(changed=True, msg=f"needs python3-pymysql: {problem}")
-    except (SettingsError, OverridesError, DatabaseError, SiteError, StateError, OSError) as problem:
+    except (HardeningError, OSError) as problem:
         module.fail_json(msg=str(problem))
     for warning in outcome.plan.warnings:
         module.warn(warning)

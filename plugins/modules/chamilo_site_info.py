@@ -697,12 +697,11 @@ from dataclasses import asdict, fields, replace
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._https.acme import refusal
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import PermsError, order
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.active import held, inactive
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site, SiteError, discover, word
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site, discover, word
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.obstacles import (
     NOT_ROOT,
     Desired,
@@ -711,11 +710,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.obstacle
     obstacles,
     report,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.overrides import OverridesError
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import seen as installed_program
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import in_force as settings_in_force
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_undo import recall
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import recall as recall_settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 
@@ -741,7 +738,7 @@ def _settings(site: Site) -> tuple[dict, list[str]]:
     try:
         kept = sorted(recall_settings())
         return settings_in_force(site), kept
-    except (SettingsError, OverridesError, DatabaseError, StateError):
+    except HardeningError:
         return {}, kept  # nothing is known to hold, so chamilo_settings asks again, and says what is wrong
 
 
@@ -787,7 +784,7 @@ def main() -> None:
         settings, settings_kept = _settings(site) if os.geteuid() == 0 else ({}, [])
         kept = sorted(recall()) if os.geteuid() == 0 else []
         around = observe(site, desired, refusal) if desired.sections else Host()
-    except (SiteError, StateError, OSError) as problem:
+    except (HardeningError, OSError) as problem:
         module.fail_json(msg=str(problem))
     said += obstacles(site if require else replace(site, errors=()), around, desired)
     if said:

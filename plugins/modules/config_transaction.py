@@ -274,9 +274,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, TransactionError, plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
 
 FILE = {
     "path": {"type": "str", "required": True},
@@ -343,7 +343,7 @@ def main() -> None:
             Engine().apply(plan({**module.params, "files": files}), outcome, check=module.check_mode)
         else:
             Engine().withdraw(module.params["name"], outcome, check=module.check_mode)
-    except (TransactionError, StateError, OSError) as problem:
+    except (HardeningError, OSError) as problem:
         failure = {"msg": str(problem)}
         if getattr(problem, "rolled_back", ""):
             failure["rolled_back"] = problem.rolled_back

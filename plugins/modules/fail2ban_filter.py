@@ -330,17 +330,17 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError, is_installed
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import is_installed
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_proof import (
     DIRECTORY,
     Definition,
     File,
-    FilterError,
     Sample,
     check,
     log_summary,
     prove,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 
 MATCH = {"line": {"type": "str", "required": True}, "address": {"type": "str", "required": True}}
 SAMPLES = {
@@ -404,7 +404,7 @@ def main() -> None:
             result["diff"] = file.diff(before, text)
         if result["changed"] and not module.check_mode:
             file.write(text)
-    except (FilterError, Fail2banError, OSError) as problem:
+    except (HardeningError, OSError) as problem:
         module.fail_json(msg=str(problem), **{key: result[key] for key in ("path", "log") if key in result})
     module.exit_json(**result)
 

@@ -96,7 +96,7 @@ import zlib
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import Addressee, refusal
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import install
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
@@ -125,7 +125,7 @@ def main() -> None:
         done = install(
             program, module.params["version"], module.params["path"], module.check_mode, tell=tell, store=Store()
         )
-    except (StateError, OSError) as problem:
+    except (HardeningError, OSError) as problem:
         module.fail_json(msg=str(problem))
     result = {"changed": done.changed, "version": module.params["version"]}
     if module._diff:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import functools
 import re
 from collections.abc import Iterator
@@ -40,6 +41,17 @@ def test_every_engine_lies_in_a_package_and_every_package_has_its_layer() -> Non
 def test_imports_point_downward(path: Path) -> None:
     own = LAYERS.index(path.parent.name)
     assert [package for package in imported(path) if LAYERS.index(package) > own] == []
+
+
+BUILTIN = {name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, BaseException)}
+
+
+@pytest.mark.parametrize("path", ENGINES, ids=lambda path: f"{path.parent.name}.{path.stem}")
+def test_what_an_engine_raises_derives_from_one_base(path: Path) -> None:
+    """So that whoever calls engines needs no list of what they raise, which is never whole."""
+    kinds = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ClassDef)]
+    wrong = [node.name for node in kinds if BUILTIN & {ast.unparse(base) for base in node.bases}]
+    assert [name for name in wrong if name != "HardeningError"] == []
 
 
 @functools.cache

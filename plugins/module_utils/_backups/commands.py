@@ -19,7 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore as backups_restore
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 
 __all__ = ["BackupError", "add"]
 
@@ -123,7 +123,7 @@ def _each(
     for portal in (not options.site and backups_portal.portals()) or [backups_portal.chosen(options.site)]:
         try:
             lines = work(portal, options.accept)
-        except (BackupError, DatabaseError, OSError) as problem:
+        except (HardeningError, OSError) as problem:
             say(f"{what} of {portal.domain}: {problem}", syslog.LOG_ERR)
             worst = 1
             continue

@@ -18,12 +18,13 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, records
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 
 CONFIGURATION = "/etc/chamilo-hardening"
 RECORD = "backups.json"
 
 
-class BackupError(Exception):
+class BackupError(HardeningError):
     """A backup, drill or restore that did not go well. The text says why, without a secret."""
 
     complaint = ""  # all that restic said

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import PermsError, open_trusted
 
 _EXCHANGE = 2
@@ -36,7 +37,7 @@ def rehearse(swaps: Sequence[Sequence[Any]]) -> None:
         refused: Exception | None = None
         try:
             change_places(fetched, live, inode)
-        except (BackupError, PermsError, OSError) as problem:
+        except (HardeningError, OSError) as problem:
             refused = problem
         put_back(fetched, live, inode, *above)
         if refused:

@@ -20,6 +20,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+
 SOCKET = "/run/fail2ban/fail2ban.sock"
 _END = b"<F2B_END_COMMAND>"
 _SECONDS = 5.0
@@ -51,7 +53,7 @@ json.dump(answers, sys.stdout)
 """
 
 
-class Fail2banError(Exception):
+class Fail2banError(HardeningError):
     """fail2ban could not be asked. The text says why."""
 
 

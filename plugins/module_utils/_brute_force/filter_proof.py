@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError, interpreter
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular
 
 DIRECTORY = "/etc/fail2ban/filter.d"
@@ -116,7 +117,7 @@ for lines in told["groups"]:
 """
 
 
-class FilterError(Exception):
+class FilterError(HardeningError):
     """A filter that must not be installed. The text says why, with the sample and what it yielded."""
 
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import LOCKED_DAYS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
     DatabaseError,
@@ -51,7 +52,7 @@ _LOCKED = _ACCOUNTS.format(
 )
 
 
-class UnlockError(Exception):
+class UnlockError(HardeningError):
     """Nobody could be brought back. The text says why."""
 
 

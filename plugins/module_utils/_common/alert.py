@@ -26,6 +26,7 @@ from email.message import EmailMessage
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 
 CONFIGURATION = "/etc/chamilo-hardening/alert.json"
 SENDMAIL = ("/usr/sbin/sendmail", "/usr/lib/sendmail")
@@ -35,7 +36,7 @@ _TEXTS = 5  # different ones of a title that go out a day
 _TITLE, _TEXT = 200, 20000  # characters
 
 
-class AlertError(Exception):
+class AlertError(HardeningError):
     """Somebody was to be told, and nothing went out; the text says why."""
 
 

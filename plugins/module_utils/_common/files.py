@@ -22,6 +22,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path, shown
 
 STATE = "/var/lib/chamilo-hardening"
@@ -33,7 +34,7 @@ _NOTED = 200  # files that are remembered
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class StateError(Exception):
+class StateError(HardeningError):
     """A path or the memory of this collection cannot be used; the text says why and what to do."""
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+
 Version = tuple[int, int, int, int, int]
 _STAGES = {"alpha": 0, "beta": 1, "rc": 2}
 _FORM = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?:[-. _]?(alpha|beta|rc)[-. _]?(\d*))?", re.IGNORECASE)
 _LONGEST = 200
 
 
-class VersionError(Exception):
+class VersionError(HardeningError):
     """A text that is no version."""
 
 

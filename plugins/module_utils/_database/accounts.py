@@ -29,13 +29,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database.extra_
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import BACKUP, GUIDE, Who
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.old_accounts import OldAccounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_file
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import TransactionError
 
 LOCK_SECONDS = 180.0
 _EVERYWHERE = ("0.0.0.0", "::", "*")
-FAILURES = (AccountError, DatabaseError, env_file.EnvError, TransactionError)
 
 
 class AccountManager:

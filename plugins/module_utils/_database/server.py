@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import grants as database_grants
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Grant, Who
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
@@ -26,7 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
 PEOPLE = ("root", "admin", "administrator", "dba", "mysql", "mariadb.sys", "debian-sys-maint", "phpmyadmin")
 
 
-class AccountError(Exception):
+class AccountError(HardeningError):
     """The accounts cannot be made as they are wanted. The text says why, and how things were left."""
 
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import x509
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE, replace_file
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path, shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import certbot
@@ -49,7 +50,7 @@ Resolve = Callable[[str], "Sequence[str]"]
 Fetch = Callable[[str, str], "Answer"]
 
 
-class AcmeError(Exception):
+class AcmeError(HardeningError):
     """There is no certificate; the text says why and what to do."""
 
 

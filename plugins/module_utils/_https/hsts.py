@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
@@ -40,7 +41,7 @@ VALUE, MARK = "@hsts@", "@mark@"
 Ask = Callable[[str, str, str], "Answer"]  # URL, address (empty: what the name says), file of an authority
 
 
-class HstsError(Exception):
+class HstsError(HardeningError):
     """The record of the ramp cannot be used; the text says why and what to do."""
 
 

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, x509
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme, hsts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import certbot
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
@@ -35,11 +36,8 @@ Say = Callable[[str], object]
 Serial = Callable[[Mapping[str, Any]], str]
 
 
-class RenewalError(Exception):
+class RenewalError(HardeningError):
     """A certificate is not in force; the text says why and what to do."""
-
-
-ERRORS = (RenewalError, acme.AcmeError, hsts.HstsError, x509.CertificateError)
 
 
 def add(commands: Any, say: Say) -> None:

@@ -14,11 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import integrity as monitoring_integrity
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import watch as monitoring_watch
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
-
-ERRORS = (monitoring_integrity.IntegrityError, daily.MonitoringError, vouch.ArchiveError, monitoring_watch.WatchError)
 
 # What monit takes for an alarm. 1 and 2 say that it could not be looked at.
 ALARM = 10

@@ -20,6 +20,7 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, records, services
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular, shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import integrity, watch
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch, walk, window
@@ -59,7 +60,7 @@ _SEARCH = 60.0  # seconds for each walk of the search for signs: nobody waits fo
 _FRESH = 900.0  # seconds: monit asks every two minutes
 
 
-class MonitoringError(Exception):
+class MonitoringError(HardeningError):
     """Part of the daily work could not be done; the text says which."""
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
@@ -34,7 +35,7 @@ _MEND = (
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-class IntegrityError(Exception):
+class IntegrityError(HardeningError):
     """The list cannot be made, read or accepted; the text says why."""
 
 

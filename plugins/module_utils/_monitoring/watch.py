@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import LOGIN
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular
 
 FOLDER = "/etc/chamilo-hardening"
@@ -43,7 +44,7 @@ _ADDRESS = re.compile(
 _MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
-class WatchError(Exception):
+class WatchError(HardeningError):
     """What is to be watched cannot be seen; the text says why."""
 
 

@@ -23,6 +23,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+
 LAID = 3600  # seconds: within them all of a release is laid
 _NEARLY_ALL = 0.95  # an attacker touches some files, not that many
 _SAMPLED = ("public/main", "src", "vendor")
@@ -516,7 +518,7 @@ _BY_EVIDENCE = "owners, modes and times, for no package of the release was named
 _ASKED, _OTHER = 300, 0.1  # files of a package that are compared at once, and the part that an attacker does not change
 
 
-class ArchiveError(Exception):
+class ArchiveError(HardeningError):
     """The package of the release cannot be used; the text says why and what to do."""
 
 

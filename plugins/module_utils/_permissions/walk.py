@@ -31,6 +31,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import DIRECTORY as _DIRECTORY
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import FILE as _FILE
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import (
@@ -98,7 +99,7 @@ PROFILES = ("production", "upgrade", "install")
 _INTERNAL = ("held", "links", "taken", "unfinished", "unnoted")  # of what was found
 
 
-class PermsError(Exception):
+class PermsError(HardeningError):
     """The tree cannot be worked on at all; the text says why and what to do."""
 
 

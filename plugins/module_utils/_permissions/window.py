@@ -23,7 +23,8 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError, Tree, file_item
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree, file_item
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import (
     mounts_on_the_way,
     not_mounted,
@@ -41,7 +42,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.wal
     run,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, TransactionError, plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import LOCK_SECONDS
 
 SITES = "/etc/chamilo-hardening"
@@ -83,7 +84,7 @@ RestartSec=60
 TREE = ("path", "owner", "group", "web_user", "policy", "exclude", "roots", "acknowledged")
 
 
-class WindowError(Exception):
+class WindowError(HardeningError):
     """A window cannot be opened or closed; the text says why and what to do."""
 
 
@@ -219,14 +220,14 @@ class Windows:
             known = self.known()
             try:
                 self._write([*(one for one in known if one.path != window.path), window])
-            except (WindowError, StateError, OSError):
+            except (HardeningError, OSError):
                 # Nothing was opened, so nothing may say so: an open tree is left alone until its deadline.
-                with contextlib.suppress(WindowError, StateError, OSError):  # the first problem is the one to tell
+                with contextlib.suppress(HardeningError, OSError):  # the first problem is the one to tell
                     self._write(known)
                 raise
         try:
             done = self._opened(window, wanted, before, portal)
-        except (PermsError, TransactionError, StateError):
+        except HardeningError:
             self.close(window)
             raise
         return done
@@ -266,7 +267,7 @@ class Windows:
         problems = []
         try:
             done.notes += self._shut(window)
-        except (TransactionError, StateError) as problem:
+        except HardeningError as problem:
             problems.append(f"the installer: {problem}")
         with self.engine.store.lock("chamilo-hardening window close", LOCK_SECONDS):
             missing = (not_mounted(points, folder) for folder, points in window.mounts.items())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
     DatabaseError,
     Reader,
@@ -28,7 +29,7 @@ _FAILURES = (
 LOCKED = f"active <= 0 AND username IN ({_FAILURES} GROUP BY username HAVING COUNT(*) > 2)"
 
 
-class AccountsError(Exception):
+class AccountsError(HardeningError):
     """The accounts cannot be read or changed; the text says why."""
 
 

@@ -14,6 +14,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Sequence
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Configuration,
     Directive,
@@ -49,7 +50,7 @@ _LINE = re.compile(
 _FCGI = re.compile(r"(?:(unix:[^|]+)\|)?fcgi://([^/|]*)")
 
 
-class _SyntaxError(Exception):
+class _SyntaxError(HardeningError):
     """Apache would not start with this file."""
 
 

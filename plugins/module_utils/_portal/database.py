@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Union
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv, overrides
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
@@ -66,7 +67,7 @@ DEFAULTS: Mapping[str, str] = {
 }
 
 
-class DatabaseError(Exception):
+class DatabaseError(HardeningError):
     """The database could not be read or changed. The text says why, in a sentence without a secret."""
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
     access_rules,
     apache,
@@ -84,7 +85,7 @@ _FAIL2BAN_AT_BOOT = "/etc/systemd/system/multi-user.target.wants/fail2ban.servic
 _Answer = TypeVar("_Answer")
 
 
-class SiteError(Exception):
+class SiteError(HardeningError):
     """The host is not what the variables say, or does not have what every section needs."""
 
 

@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import known_secrets
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place, Tree
 
@@ -46,7 +47,7 @@ _VARIABLE = re.compile(
 )
 
 
-class DotenvError(Exception):
+class DotenvError(HardeningError):
     """A file that Symfony would refuse, or whose values only Symfony can know."""
 
 

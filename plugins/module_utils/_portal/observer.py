@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import NO_ANSWER, Answer, fetch
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import (
@@ -29,7 +30,7 @@ _T = TypeVar("_T")
 _PATIENCE = 3  # requests without an answer, then a door is left alone
 
 
-class Unseen(Exception):
+class Unseen(HardeningError):
     """Something a check needs cannot be looked at here. The words become the evidence of ``not_assessed``."""
 
 

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Union
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+
 PATH = "config/settings_overrides.yaml"
 Overrides = dict[str, dict[str, str]]
 # What to write (a text) and what to remove (None), by scope and key.
@@ -30,7 +32,7 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", '"': '"', "\\": "\\", "/
 _PRINTABLE = re.compile("[ -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]*")
 
 
-class OverridesError(Exception):
+class OverridesError(HardeningError):
     """The file is not of the known shape, or a value does not fit into it."""
 
 

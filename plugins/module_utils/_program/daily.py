@@ -18,6 +18,7 @@ from functools import partial
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import renewal
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily as monitoring_daily
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
@@ -46,7 +47,7 @@ STEPS: tuple[Step, ...] = (
 )
 
 
-class DailyError(Exception):
+class DailyError(HardeningError):
     """There is no such step."""
 
 

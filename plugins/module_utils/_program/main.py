@@ -24,20 +24,19 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import unlock as brute_force_unlock
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert as common_alert
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Busy, StateError, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import migrate
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import renewal
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import commands as monitoring_commands
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily as monitoring_daily
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import PermsError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover, unused_drop_ins
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import daily as program_daily
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_undo, undo_data
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo as settings_undo
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, TransactionError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
 from ansible_collections.chamilo.hardening.plugins.module_utils._uploads import antivirus
 
 ABOUT = """\
@@ -90,22 +89,7 @@ def main(arguments: Sequence[str] | None = None, version: str = "", engine: Engi
     command: Callable[[argparse.Namespace, Engine], int] = options.run
     try:
         return command(options, engine or Engine())
-    except (
-        TransactionError,
-        StateError,
-        common_alert.AlertError,
-        antivirus.AntivirusError,
-        program_daily.DailyError,
-        backups_commands.BackupError,
-        *monitoring_commands.ERRORS,
-        *renewal.ERRORS,
-        *settings_undo.ERRORS,
-        *env_undo.ERRORS,
-        brute_force_unlock.UnlockError,
-        permissions_window.WindowError,
-        PermsError,
-        OSError,
-    ) as problem:
+    except (HardeningError, OSError) as problem:
         _say(str(problem), syslog.LOG_ERR)
         return 1
     except KeyboardInterrupt:
@@ -204,7 +188,7 @@ def _recover(options: argparse.Namespace, engine: Engine) -> int:
         if options.boot:
             return 0  # a run is going on: it looks after itself
         raise
-    except (TransactionError, StateError, OSError) as problem:
+    except (HardeningError, OSError) as problem:
         if not options.boot:
             raise
         _say(f"{problem} It is tried again when the host is up.", syslog.LOG_WARNING)
@@ -261,7 +245,7 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
         try:
             for line in undo():
                 _say(f"undo {name}: {line}")
-        except (*settings_undo.ERRORS, *env_undo.ERRORS, TransactionError, StateError, OSError) as problem:
+        except (HardeningError, OSError) as problem:
             _say(f"undo {name}: {problem}", syslog.LOG_ERR)  # the others go back all the same
             worst = 1
     for line in settings_undo.GONE.get(options.section.partition(":")[0], ()):
@@ -274,7 +258,7 @@ def _undone(engine: Engine, name: str) -> int:
     outcome = Outcome()
     try:
         engine.undo(name, outcome)
-    except (TransactionError, StateError, OSError) as problem:
+    except (HardeningError, OSError) as problem:
         _tell(outcome)
         _say(f"undo {name}: {problem}", syslog.LOG_ERR)
         return 1
@@ -381,7 +365,7 @@ def _save_first(site: str) -> None:
         except backups_backup.NeedsALook as problem:
             _say(f"The backup of {portal.domain} was made, and needs a look: {problem}", syslog.LOG_WARNING)
             continue
-        except (backups_portal.BackupError, DatabaseError, OSError) as problem:
+        except (HardeningError, OSError) as problem:
             raise permissions_window.WindowError(
                 f"There is no good backup, so the window stays shut: {problem} "
                 "To open it all the same: chamilo-hardening window open --without-backup"
@@ -401,7 +385,7 @@ def _window_closed(options: argparse.Namespace, engine: Engine) -> int:
     for window in known:
         try:
             done = windows.close(window)
-        except (permissions_window.WindowError, OSError) as problem:
+        except (HardeningError, OSError) as problem:
             problems.append(str(problem))
             continue
         _say(f"window close: {window.path} is as the guide wants it again. {_entries(done)}")

@@ -22,9 +22,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
     Item,
-    StateError,
     file_item,
     note_written,
 )
@@ -61,7 +61,7 @@ _DEFAULT_KEY = "config/jwt/private.pem"
 OpenSsl = Callable[[Sequence[str], bytes, Sequence[str]], "tuple[int, bytes]"]
 
 
-class EnvError(Exception):
+class EnvError(HardeningError):
     """The environment cannot be made as it is wanted. No file was changed, or it was put back; the text says which."""
 
 
@@ -428,7 +428,7 @@ class Editor:
             _Writer(self.engine).write(work, commands, outcome)
             for change in work:
                 note_written(change.path, self.engine.store.root)
-        except (TransactionError, StateError, OSError) as problem:
+        except (HardeningError, OSError) as problem:
             result.changed = False
             raise EnvError(self._without_secrets(str(problem), before, after)) from problem
         finally:

@@ -19,10 +19,9 @@ from dataclasses import asdict, dataclass
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE, StateError, replace_file
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import SiteError, discover_environment
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover_environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import (
     Editor,
-    EnvError,
     Result,
     Wish,
     checked,
@@ -30,7 +29,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_fi
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
-ERRORS = (EnvError, SiteError)
 FILE = "environment.json"
 _LOCK_SECONDS = 180.0
 

@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Union
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.overrides import Overrides, wins
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE, Setting
 
@@ -30,7 +31,7 @@ VERSION = "chamilo_database_version"
 Statement = tuple[str, list[Union[str, int]]]
 
 
-class SettingsError(Exception):
+class SettingsError(HardeningError):
     """What is asked for cannot be. Nothing was written."""
 
 

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.overrides import OverridesError
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, Host
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import forget, recall
 
-ERRORS = (DatabaseError, OverridesError, SettingsError)
 # Said after a section was undone: what does not come back by itself.
 GONE = {
     "brute_force": ("Accounts that are locked stay locked. To bring one back: chamilo-hardening unlock USER",),

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import ABSENT, Item, file_item
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import split_address
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Before, Judge, Probe
@@ -24,7 +25,7 @@ GENERATION = "@generation@"
 NAME = re.compile(r"[a-z][a-z_]*(?::[A-Za-z0-9][A-Za-z0-9._-]*)?")
 
 
-class TransactionError(Exception):
+class TransactionError(HardeningError):
     """A transaction did not happen. ``rolled_back`` says why, when files had been changed and were put back."""
 
     def __init__(self, message: str, rolled_back: str = "") -> None:

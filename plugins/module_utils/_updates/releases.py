@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, http, records
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import (
     Version,
     VersionError,
@@ -36,7 +37,7 @@ _PATIENCE = 3 * _DAY  # how long a feed may be away before a person is told
 _WEEK = 7 * _DAY  # between two reminders of the same release
 
 
-class FeedError(Exception):
+class FeedError(HardeningError):
     """The feed cannot be read; the text says why."""
 
 

@@ -32,6 +32,7 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, records, services
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path
 
 CONFIGURATION = "/etc/chamilo-hardening/uploads-*.json"
@@ -56,11 +57,11 @@ _TOO_DEEP = f"more than {_DEEPEST} folders one in the other, not looked into; re
 _STRANGE = "a link to a folder of somebody else's, which is not followed; if it is right: chown -h root"
 
 
-class AntivirusError(Exception):
+class AntivirusError(HardeningError):
     """Uploads could not be scanned; the text says why."""
 
 
-class NotJudged(Exception):
+class NotJudged(HardeningError):
     """The scanner does not judge this file: it is too large for it, outside or inside, or it stumbles over it."""
 
 

@@ -17,6 +17,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
@@ -180,7 +181,7 @@ def test_undo_takes_back_what_the_application_was_told(desk: Desk, monkeypatch: 
 
 def test_undo_goes_on_behind_what_cannot_go_back_now(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def down(name: str, _folder: str) -> list[str]:
-        raise program_main.DatabaseError("The database does not answer.")
+        raise HardeningError("The database does not answer.")
 
     (desk.root / "state").mkdir(mode=0o700)
     monkeypatch.setattr(program_main.settings_undo, "names", lambda *_unused: ["https:campus"])

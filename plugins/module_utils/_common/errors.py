@@ -1,0 +1,11 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""The base of what engines raise."""
+
+from __future__ import annotations
+
+
+class HardeningError(Exception):
+    """What was asked for did not happen; the text says why and what to do. Modules and the host program report it."""
