@@ -5,6 +5,14 @@
 
 from __future__ import annotations
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.access_log import log_summary
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_attacks import Sample
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_file import (
+    DIRECTORY,
+    Definition,
+    File,
+)
+
 DOCUMENTATION = r"""
 module: fail2ban_filter
 short_description: Install a filter of fail2ban that was proved first
@@ -331,15 +339,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import is_installed
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_proof import (
-    DIRECTORY,
-    Definition,
-    File,
-    Sample,
-    check,
-    log_summary,
-    prove,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_proof import check, prove
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 
 MATCH = {"line": {"type": "str", "required": True}, "address": {"type": "str", "required": True}}

@@ -57,16 +57,18 @@ CATASTROPHIC = [
 ON_HOST = """
 import json, sys, time
 sys.path.insert(0, "/opt/proof")
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import filter_proof as engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_attacks import Sample
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_file import Definition, FilterError
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_proof import prove
 for line in sys.stdin:
     told = json.loads(line)
-    samples = [engine.Sample(*each) for each in told.pop("samples")]
+    samples = [Sample(*each) for each in told.pop("samples")]
     budget, escaped = told.pop("budget"), told.pop("escaped")
     began = time.monotonic()
     try:
-        definition = engine.Definition(**{k: tuple(v) if isinstance(v, list) else v for k, v in told.items()})
-        answer = engine.prove(definition, samples, budget, escaped).to_dict()
-    except engine.FilterError as problem:
+        definition = Definition(**{k: tuple(v) if isinstance(v, list) else v for k, v in told.items()})
+        answer = prove(definition, samples, budget, escaped).to_dict()
+    except FilterError as problem:
         answer = {"refused_because": str(problem)}
     print(json.dumps({**answer, "seconds": time.monotonic() - began}), flush=True)
 """

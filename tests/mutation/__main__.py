@@ -45,7 +45,14 @@ ENGINES = {
         "_settings/catalogue",
         "_portal/database",
     ),
-    "fail2ban_filter": ("_brute_force/filter_proof", "_brute_force/fail2ban"),
+    "fail2ban_filter": (
+        "_brute_force/filter_proof",
+        "_brute_force/filter_attacks",
+        "_brute_force/log_fields",
+        "_brute_force/filter_file",
+        "_brute_force/access_log",
+        "_brute_force/fail2ban",
+    ),
     "chamilo_env": ("_settings/env_file", "_portal/dotenv"),
 }
 ENOUGH = 0.85

@@ -45,14 +45,14 @@ REVIEWED = {
         _attacks/uploads.py:write _backups/stray_dumps.py:_put_away _backups/drill.py:_definers
         _backups/drill.py:_digest _backups/drill.py:_fetch_dump _backups/sandbox.py:_in_private
         _backups/drill.py:_load _backups/sandbox.py:started _backups/drill.py:_tables _backups/drill.py:_without_tls
-        _brute_force/filter_proof.py:write _backups/restore_tables.py:load _backups/restore_swaps.py:_make_way
+        _brute_force/filter_file.py:write _backups/restore_tables.py:load _backups/restore_swaps.py:_make_way
         _backups/restore_tables.py:_read _backups/restore_tables.py:write_objects
         _backups/restore_tables.py:write_triggers _backups/restore_staging.py:stage_database guide_prove.py:main
     """,
     "configuration, packages and certificates of the host, in directories of root's": """
         _https/acme.py:_adopt _https/acme.py:self_sign _audit/https.py:_from_file _audit/https.py:_lineage
         _audit/updates.py:_versions _portal/certificate.py:complaint _brute_force/fail2ban.py:interpreter
-        _brute_force/filter_proof.py:read _common/paths.py:_in_fstab _common/paths.py:file_systems
+        _brute_force/filter_file.py:read _common/paths.py:_in_fstab _common/paths.py:file_systems
         _common/paths.py:mounts _common/paths.py:served_by_users _common/services.py:_listening
         _portal/obstacles.py:_lock_holder _portal/php_ini.py:_text _https/renewal.py:_file_serial
         _https/renewal.py:_watch _portal/processes.py:_text

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import brute_force, database
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import filter_proof
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import access_log, filter_file
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import forecast as brute_force_forecast
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import Log, Rules, forecast
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise, persistence, watch
@@ -86,7 +86,7 @@ _METHODS = {
     "persistence._CRONS": "fullmatch",
     "persistence._RUNS_SCRIPTS": "fullmatch",
     "compromise._EXPLOITS": "match",
-    "filter_proof._VISIT": "match",
+    "access_log._VISIT": "match",
     "brute_force._REQUEST": "match",
 }
 
@@ -102,15 +102,10 @@ def _named(module: ModuleType) -> Iterator[tuple[str, re.Pattern[Any]]]:
             yield from ((f"{short}.{name}", line) for _label, _word, line in value)
 
 
-_SAMPLES = {"_ACCESS", "_USER", "_QUOTED", "_SYSLOG", "_SANITISED", "_ADDRESS", "_WORD", "_NUMBERED", "_JSON", "NAME"}
 PATTERNS = [
-    *(
-        found
-        for module in (brute_force_forecast, watch, compromise, persistence, brute_force, database)
-        for found in _named(module)
-    ),
-    # The others there meet lines of our own.
-    *(found for found in _named(filter_proof) if found[0].rpartition(".")[2] not in _SAMPLES),
+    found
+    for module in (access_log, brute_force_forecast, watch, compromise, persistence, brute_force, database)
+    for found in _named(module)
 ]
 
 
@@ -185,11 +180,11 @@ def test_long_lines_are_left_out_of_the_forecast(tmp_path: Any) -> None:
 
 
 def test_long_lines_cost_no_time_where_visitors_are_counted(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filter_proof, "LOG_BYTES", 1 << 26)
+    monkeypatch.setattr(access_log, "LOG_BYTES", 1 << 26)
     log = tmp_path / "access.log"
     log.write_bytes(_failed(9) + b"".join(_long_lines()) + _failed(9))
     began = time.process_time()
-    filter_proof.log_summary(str(log))
+    access_log.log_summary(str(log))
     assert time.process_time() - began < 10
 
 
@@ -216,5 +211,5 @@ def test_what_is_no_log_is_told_and_not_waited_for(tmp_path: Any, kind: str) -> 
     with pytest.raises(watch.WatchError, match="failed logins are not seen"):
         watch._failures(str(log), NOW - 300)
     assert forecast([Log(str(log))], Rules(frozenset({brute_force_forecast.BANS})), NOW)["said"]
-    with pytest.raises(filter_proof.FilterError, match="cannot be read"):
-        filter_proof.log_summary(str(log))
+    with pytest.raises(filter_file.FilterError, match="cannot be read"):
+        access_log.log_summary(str(log))

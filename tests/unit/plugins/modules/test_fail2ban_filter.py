@@ -11,7 +11,8 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_proof import FilterError, Proof
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_file import FilterError
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_proof import Proof
 from ansible_collections.chamilo.hardening.plugins.modules import fail2ban_filter
 
 LINE = '203.0.113.7 - - [25/Nov/2026:14:47:59 +0000] "POST /login_json HTTP/1.1" 401 43 "-" "curl"'

@@ -1,0 +1,64 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""Who visits, by the newest lines of an access log."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_file import FilterError
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.log_fields import IP, normal, within
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular
+
+LOG_BYTES = 1 << 20
+_BUSY_LINES, _BUSY_AGENTS = 100, 5  # no single visitor has so many browsers
+# The same of lines that strangers write, in a time that grows with their length alone.
+_VISIT = re.compile(
+    rf'(?:[^\s"\[]{{1,255}} ){{0,8}}?(?P<address>{IP}) [^"]*"(?:[^"\\]|\\.)*" \d{{3}} \S+'
+    r'(?: "(?:[^"\\]|\\.)*" "(?P<agent>(?:[^"\\]|\\.)*)")?'
+)
+_LONGEST = 1 << 16  # characters of such a line
+
+
+def log_summary(path: str, proxies: Sequence[str] = (), friends: Sequence[str] = ()) -> dict[str, Any]:
+    """Who visits, by the newest lines of an access log: how many addresses and browsers, and whether all are proxies.
+
+    That is so where each is one of ``proxies``, or where many browsers share one private address that is no friend's.
+    """
+    try:
+        with open(open_regular(path), "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(0, size - LOG_BYTES))
+            text = file.read(LOG_BYTES).decode("utf-8", "replace")
+    except OSError as problem:
+        raise FilterError(f"log: {path} cannot be read: {problem.strerror}.") from problem
+    lines = text.splitlines()[1 if size > LOG_BYTES else 0 :]
+    visitors: Counter[str] = Counter()
+    agents = set()
+    for line in lines:
+        found = _VISIT.match(line, 0, _LONGEST)
+        address = normal(found["address"]) if found else ""
+        if found and address and not ipaddress.ip_address(address).is_loopback:
+            visitors[address] += 1
+            agents.add(found["agent"])
+    strangers = [address for address in visitors if not within(address, friends)]
+    declared = bool(strangers) and all(within(address, proxies) for address in strangers)
+    only = next(iter(visitors)) if len(visitors) == 1 else ""
+    busy = bool(only) and sum(visitors.values()) >= _BUSY_LINES and len(agents) >= _BUSY_AGENTS
+    hidden = busy and bool(strangers) and ipaddress.ip_address(only).is_private
+    return {
+        "lines": sum(visitors.values()),
+        "visitors": len(visitors),
+        "agents": len(agents),
+        "only": only,
+        "proxies": strangers[:5] if declared or hidden else [],
+    }

@@ -1,0 +1,167 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""Lines that an attacker could have written instead of a sample: to have a victim banned, or to stop fail2ban."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import log_fields
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_file import Definition
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.log_fields import Field, fields, normal
+
+# Addresses for documentation: nobody has them. Two of each kind, should one stand in a sample.
+VICTIMS = (("198.51.100.77", "192.0.2.77"), ("2001:db8:bad::77", "2001:db8:dead::77"))
+_LONG = 8000  # what a web server takes as one line of a request
+STRAIN, ANY = "strain", "any"
+_SHORT = 40  # what an exponential pattern cannot do
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A line of a log. ``address``: whom the filter must find in it; empty when it must find nobody."""
+
+    line: str
+    address: str = ""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A line to try. ``what``: how it was made, empty for a sample. ``allowed``: what may come out of it.
+
+    ``unsure``: it counts only where the filter takes another text as well. The trial ``ANY`` before it tells.
+    """
+
+    line: str
+    what: str
+    allowed: frozenset[str]
+    sample: Sample
+    unsure: bool = False
+
+
+_JSON = re.compile(r'\{"\w+":')  # whatever writes that escapes quotes
+
+
+def breaks_lines(definition: Definition, sample: Sample, escaped: str) -> bool:
+    """Whether a line break that a stranger sends ends the line of the log."""
+    if escaped != "auto":
+        return escaped == "raw"
+    known = (log_fields.ACCESS, log_fields.SYSLOG, log_fields.SANITISED)
+    return not definition.journalmatch and not any(form.match(sample.line) for form in known)
+
+
+def plants(sample: Sample, breaks: bool) -> Iterator[Trial]:
+    """The sample with a victim's address in every place that a stranger writes, in every form that could be taken."""
+    there = frozenset(filter(None, map(normal, log_fields.ADDRESS.findall(sample.line))))
+    allowed = frozenset([normal(sample.address)]) if sample.address else there
+    for kind in VICTIMS:
+        victim = next((one for one in kind if one not in sample.line), kind[0])
+        forged = _with_victim(sample, victim)
+        for field in fields(sample.line):
+            before, own, after = _apart(sample.line, field)
+            if own and field.other is not None and sample.address:
+                if field.other:
+                    yield Trial(f"{before}{field.other}{after}", ANY, allowed, sample)
+                for text in _goes_on(field, sample, victim, forged):
+                    yield Trial(f"{before}{text}{after}", field.what, allowed, sample, unsure=field.other != "")
+            if not field.sure:
+                continue
+            for text in _payloads(field, victim, forged):
+                yield Trial(f"{before}{text}{after}", field.what, allowed, sample)
+            # As the servers write a line break: nginx, Apache, syslog.
+            for mark in (r"\x0A", r"\n", "#012"):
+                text = f"x{mark}{forged if field.spaces else _encoded(forged)}"
+                yield Trial(f"{before}{text}{after}", f"{field.what}, behind a line break", allowed, sample)
+            if breaks:
+                what = f"{field.what}, behind a line break that this log does not escape"
+                yield Trial(forged + after, what, allowed, sample)
+        for what, line in _forwarded(sample, victim):
+            yield Trial(line, what, allowed, sample)
+
+
+def _with_victim(sample: Sample, victim: str) -> str:
+    """The line as the victim would have caused it, so far as its address is known."""
+    places = [match for match in log_fields.ADDRESS.finditer(sample.line) if normal(match[0])]
+    mine = next((match for match in places if normal(match[0]) == normal(sample.address)), None)
+    place = mine or next(iter(places), None)
+    if place is None:
+        return f"{victim} {sample.line}"
+    return sample.line[: place.start()] + victim + sample.line[place.end() :]
+
+
+def _apart(line: str, field: Field) -> tuple[str, str, str]:
+    return line[: field.start], line[field.start : field.end], line[field.end :]
+
+
+def _payloads(field: Field, victim: str, forged: str) -> list[str]:
+    at = forged.find(victim)
+    tail = forged[at:]
+    # A whole line; one from the address on; the word before the address with it; an address alone; a list of two.
+    texts = [victim, f"{victim}, 10.0.0.1", forged, tail, forged[forged.rfind(" ", 0, at) + 1 :]]
+    texts += [f"x {text} x" for text in (victim, tail)]
+    if not field.spaces:
+        fronts = ("", "/", "?", "?x=")
+        coded = [f"{front}{_encoded(text)}" for text in texts for front in fronts]
+        return [*coded, *(text.replace(" ", "+") for text in texts)]
+    if not field.quoted:
+        return [*texts, *(_escape(text, mark) for text in texts[2:5] for mark in (r"\"", r"\x22"))]
+    closed = [f'" {text}' for text in texts[2:5]]
+    return [*texts, *closed, *(_escape(text, mark) for text in (*texts, *closed) for mark in (r"\"", r"\x22"))]
+
+
+def _goes_on(field: Field, sample: Sample, victim: str, forged: str) -> list[str]:
+    """What stands there, and behind it what the line goes on with, about the victim."""
+    own, at = sample.line[field.start : field.end], forged.find(victim)
+    word = forged.rfind(" ", 0, at) + 1
+    # With one word before the address, and with two: "client=203.0.113.7", "from 203.0.113.7", "[Client 203.0.113.7]".
+    texts = [f"{own} {forged[start:]}" for start in sorted({word, forged.rfind(" ", 0, max(word - 1, 0)) + 1})]
+    if field.end <= at:
+        texts.append(own + forged[field.end :])
+    if not field.quoted:
+        return texts
+    texts += [f'{own}" {forged[word:]}']
+    escaped = [_escape(text, mark) for text in texts for mark in (r"\"", r"\x22")]
+    return escaped if _JSON.search(sample.line) else [*texts, *escaped]
+
+
+def _encoded(text: str) -> str:
+    return text.replace("%", "%25").replace(" ", "%20").replace('"', "%22")
+
+
+def _escape(text: str, mark: str) -> str:
+    return text.replace('"', mark)
+
+
+def _forwarded(sample: Sample, victim: str) -> Iterator[tuple[str, str]]:
+    """X-Forwarded-For where logs have it: at the end, or before the address of whoever connected."""
+    what = "X-Forwarded-For"
+    yield what, f'{sample.line} "{victim}"'
+    yield what, f'{sample.line} "{victim}, 10.0.0.1"'
+    yield what, f"{sample.line} {victim}"
+    place = next(iter(log_fields.ADDRESS.finditer(sample.line)), None)
+    if place:
+        yield what, f"{sample.line[: place.start()]}{victim}, {sample.line[place.start() :]}"
+
+
+def strain(sample: Sample) -> Iterator[str]:
+    """The slowest lines that can be made from a sample: each field filled with what patterns repeat, and broken off."""
+    for field in fields(sample.line):
+        before, text, after = _apart(sample.line, field)
+        own = [text] if text.strip("-") else []
+        for filler in ("a", "A", "0", "a ", "a0_", ".", "/", "a/", "=", r"\"", *own):
+            for length in (_SHORT, _LONG):
+                full = (filler * (length // len(filler) + 1))[:length]
+                if not field.spaces:
+                    full = full.replace(" ", "+")
+                if length == _SHORT:
+                    yield f"{before}{full}\x01!"
+                    yield f"{before}{full}!{after}\x01"
+                elif filler in ("a", "0", "a ", "/", r"\""):
+                    yield f"{before}{full}{after}\x01!"
+    yield f"{(sample.line + ' ') * (_LONG // len(sample.line))}\x01"

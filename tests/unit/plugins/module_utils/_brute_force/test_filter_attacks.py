@@ -1,0 +1,219 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is planted in a sample, and with what it is strained."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import filter_attacks, log_fields
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_attacks import Sample
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_file import Definition
+
+NGINX = '203.0.113.7 - - [25/Nov/2026:14:47:59 +0000] "POST /login_json?a=b HTTP/1.1" 401 43 "-" "Mozilla/5.0 (X11)"'
+APACHE = f"campus.test:443 {NGINX}"
+IDS = "[2026-11-25 09:44:57] [Info] [Client 203.0.113.7] Login failed for username jdoe"
+GOOD = Definition("campus", (r"^<ADDR> .*",))
+FAILURE = Sample(NGINX, "203.0.113.7")
+VICTIM = "198.51.100.77"
+
+
+@pytest.mark.parametrize("mark", [r"\x0A", r"\n", "#012"])
+def test_escaped_line_breaks_are_planted(mark):
+    lines = [trial.line for trial in filter_attacks.plants(FAILURE, False)]
+    assert any(f"x{mark}{VICTIM} - - [" in line for line in lines)
+    assert not any("\n" in line for line in lines)
+
+
+def test_forwarded_for_is_planted_before_and_behind():
+    lines = [trial.line for trial in filter_attacks.plants(Sample(APACHE, "203.0.113.7"), False)]
+    assert any(line.startswith(f"campus.test:443 {VICTIM}, 203.0.113.7 - -") for line in lines)
+    assert any(line.endswith(f'(X11)" "{VICTIM}"') for line in lines)
+
+
+QUOTED = 'Refused "j doe" client=203.0.113.7 port 22'
+NAMED = 'user=ada client=203.0.113.7 "GET /"'
+
+
+@pytest.mark.parametrize(
+    ("line", "planted"),
+    [
+        # A quoted field that is closed, as it is and as the servers escape that.
+        (NGINX, f'43 "" {VICTIM} - - ['),
+        (NGINX, rf'43 "\" {VICTIM} - - ['),
+        (NGINX, rf'43 "\x22 {VICTIM} - - ['),
+        (NGINX, f'43 "x {VICTIM} x" "Moz'),
+        (NGINX, f'43 "{VICTIM}, 10.0.0.1" "Moz'),
+        # Where no spaces can stand they are written in other ways.
+        (NGINX, f"POST {VICTIM}%20-%20-%20[25"),
+        (NGINX, f"POST /{VICTIM}%20-%20-%20[25"),
+        (NGINX, f"POST {VICTIM}+-+-+[25"),
+        (NGINX, f"/login_json{VICTIM}%20-"),
+        (NGINX, r"/login_jsonx\x0A198.51.100.77%20-%20-%20["),
+        (NGINX, f"/login_json?{VICTIM}%20-"),
+        (NGINX, f"/login_json?x={VICTIM} HTTP"),
+        # A line without a query may get one.
+        (NGINX.replace("?a=b", ""), f"POST /login_json{VICTIM} HTTP"),
+        # With the word that stands before an address.
+        ("auth failure; rhost=203.0.113.7 user=jdoe", f"user=rhost={VICTIM} user=jdoe"),
+        # No quotes, no names: what comes last.
+        ("refused 203.0.113.7", f"refused 203.0.113.7{VICTIM}"),
+        # The line from its start, from the address and from the word before it on, behind a quotation mark.
+        (QUOTED, f'"" Refused "j doe" client={VICTIM} port 22'),
+        (QUOTED, f'"" {VICTIM} port 22'),
+        (QUOTED, f'"" client={VICTIM} port 22'),
+        # The same with the line's own marks escaped.
+        (NAMED, rf"user=user=ada client={VICTIM} \"GET /\""),
+        (NAMED, rf"user={VICTIM} \"GET /\""),
+        (NAMED, rf"user=client={VICTIM} \"GET /\""),
+        # In the middle of a text.
+        (NGINX, f'43 "x {VICTIM} - - ['),
+        # What is written in other ways already.
+        (
+            NGINX.replace("n_j", "n%20j"),
+            f"POST {VICTIM}%20-%20-%20[25/Nov/2026:14:47:59%20+0000]%20%22POST%20/login%2520json",
+        ),
+        # Where logs have X-Forwarded-For.
+        (NGINX, f'(X11)" "{VICTIM}, 10.0.0.1"'),
+        (NGINX, f'(X11)" {VICTIM}'),
+        # No address of its own.
+        ("refused somebody", f"refused somebody{VICTIM} refused somebody"),
+    ],
+)
+def test_what_is_planted_where(line, planted):
+    made = [trial.line for trial in filter_attacks.plants(Sample(line), False)]
+    assert any(planted in one for one in made), "\n".join(one for one in made if VICTIM in one)
+
+
+@pytest.mark.parametrize(
+    ("line", "texts"),
+    [
+        ("user=ada at 203.0.113.7 x", {f"ada {VICTIM} x", f"ada at {VICTIM} x"}),
+        ("by user=ada at 203.0.113.7 x", {f"ada {VICTIM} x", f"ada at {VICTIM} x"}),
+        ("user=ada client=203.0.113.7 x", {f"ada client={VICTIM} x", f"ada user=ada client={VICTIM} x"}),
+        ("203.0.113.7 x user=ada", {f"ada {VICTIM} x user=ada"}),
+        (
+            'user "ada" of x at 203.0.113.7',
+            {
+                *(f"ada {VICTIM}", f"ada at {VICTIM}"),
+                *(f"ada{mark} {VICTIM}" for mark in ('"', r"\"", r"\x22")),
+                *(f"ada{mark} of x at {VICTIM}" for mark in ('"', r"\"", r"\x22")),
+            },
+        ),
+    ],
+)
+def test_how_a_stranger_goes_on_with_the_line(line, texts):
+    """With one word before the address, with two, and with all that stands between."""
+    sample, own = (
+        Sample(line, "203.0.113.7"),
+        next(one for one in log_fields.fields(line) if line[one.start :][:3] == "ada"),
+    )
+    assert set(filter_attacks._goes_on(own, sample, VICTIM, line.replace("203.0.113.7", VICTIM))) == texts
+
+
+@pytest.mark.parametrize("line", [NGINX, APACHE, IDS])
+def test_what_is_planted_in_one_part_leaves_the_others(line):
+    for trial in filter_attacks.plants(Sample(line), False):
+        if trial.what != "X-Forwarded-For":
+            name = trial.what.partition(",")[0]
+            parts = [(line[: part.start], line[part.end :]) for part in log_fields.fields(line) if part.what == name]
+            assert any(trial.line.startswith(before) and trial.line.endswith(after) for before, after in parts)
+
+
+def test_the_line_of_a_log_with_raw_breaks_goes_on_behind_what_was_planted():
+    sample = Sample(f"{IDS} on campus", "203.0.113.7")
+    broken = [trial.line for trial in filter_attacks.plants(sample, True) if "does not escape" in trial.what]
+    assert f"{IDS.replace('203.0.113.7', VICTIM)} on campus on campus" in broken
+
+
+def test_the_forged_line_is_the_victim_s_own_where_two_addresses_stand():
+    """A proxy's, and that of the visitor whom the filter must find."""
+    line = "10.0.0.5 via 203.0.113.7 refused"
+    forged = f"10.0.0.5 via {VICTIM} refused"
+    made = [trial.line for trial in filter_attacks.plants(Sample(line, "203.0.113.7"), False)]
+    assert f"{line}{forged}" in made
+    made = [trial.line for trial in filter_attacks.plants(Sample(line), False)]
+    assert f"{line}{VICTIM} via 203.0.113.7 refused" in made, "of nobody: the first one is as good"
+
+
+@pytest.mark.parametrize("line", [NGINX, APACHE, IDS])
+def test_a_victim_is_planted_whole(line):
+    made = [trial.line for trial in filter_attacks.plants(Sample(line, "203.0.113.7"), True)]
+    assert all(one.count(VICTIM) == one.count(VICTIM[1:]) for one in made)
+
+
+@pytest.mark.parametrize(
+    ("line", "address"),
+    [
+        ("sshd: from 203.0.113.7: refused", "203.0.113.7"),
+        ("client: 203.0.113.7:51234, server: campus.test", "203.0.113.7"),
+        ("[client 2001:db8::7] refused", "2001:db8::7"),
+        ("[2001:db8::7]:51234 refused", "2001:db8::7"),
+        ("2001:db8::7: refused", "2001:db8::7"),
+        ("from 2001:db8::7.", "2001:db8::7"),
+        ("version 1.2.3.4.5 at 12:34:56", None),
+        ("version 1.2.3.4rc1", None),
+    ],
+)
+def test_an_address_is_known_with_whatever_stands_behind_it(line, address):
+    victim = "198.51.100.77"
+    expected = f"{victim} {line}" if address is None else line.replace(address, victim)
+    assert filter_attacks._with_victim(filter_attacks.Sample(line), victim) == expected
+
+
+def test_both_families_are_planted():
+    lines = [trial.line for trial in filter_attacks.plants(FAILURE, False)]
+    assert any("2001:db8:bad::77" in line for line in lines)
+
+
+def test_a_victim_is_nobody_of_the_sample():
+    sample = Sample(NGINX.replace("203.0.113.7", VICTIM), VICTIM)
+    assert all(VICTIM in trial.allowed for trial in filter_attacks.plants(sample, False))
+    assert any("192.0.2.77" in trial.line for trial in filter_attacks.plants(sample, False))
+
+
+@pytest.mark.parametrize(
+    ("line", "raw"),
+    [
+        (NGINX, False),
+        (APACHE, False),
+        (IDS, True),
+        ("Nov 25 10:00:00 campus sshd[8]: Invalid user a from 203.0.113.7 port 40022", False),
+        ("2026-11-25T10:00:00+00:00 campus sshd[8]: Invalid user a from 203.0.113.7 port 40022", False),
+        ("[2026-11-25 09:44:57] [XSS] [IP 203.0.113.7] [URI /] [PARAM a] Detected", False),
+    ],
+)
+def test_which_logs_escape_line_breaks(line, raw):
+    assert filter_attacks.breaks_lines(GOOD, Sample(line), "auto") is raw
+    assert filter_attacks.breaks_lines(Definition("x", ("^",), journalmatch="_COMM=x"), Sample(line), "auto") is False
+    assert filter_attacks.breaks_lines(GOOD, Sample(line), "raw") is True
+
+
+@pytest.mark.parametrize("line", [NGINX, APACHE, IDS])
+def test_strained_lines_come_from_what_strangers_write(line):
+    made = list(filter_attacks.strain(Sample(line)))
+    assert any("a" * filter_attacks._SHORT in one for one in made)
+    assert filter_attacks._LONG <= max(map(len, made)) <= filter_attacks._LONG + 2 * len(line), (
+        "no server takes longer ones"
+    )
+    assert len(made) < 200
+    for part in log_fields.fields(line):
+        before, after = line[: part.start], line[part.end :]
+        assert f"{before}{'a' * filter_attacks._SHORT}\x01!" in made
+        assert f"{before}{'a' * filter_attacks._SHORT}!{after}\x01" in made
+        assert f"{before}{'a' * filter_attacks._LONG}{after}\x01!" in made
+        own = line[part.start : part.end]
+        repeated = (own * filter_attacks._SHORT)[: filter_attacks._SHORT]
+        assert (f"{before}{repeated}\x01!" in made) is bool(own.strip("-") and (part.spaces or " " not in own))
+        assert any(f"{before}a{'a '[1] if part.spaces else '+'}a" in one for one in made)
+
+
+def test_with_what_a_line_is_strained():
+    made = list(filter_attacks.strain(Sample(IDS)))
+    before = IDS[: -len("jdoe")]
+    for filler in ("a", "A", "0", "a ", "a0_", ".", "/", "a/", "=", r"\"", "jdoe"):
+        assert f"{before}{(filler * 40)[:40]}\x01!" in made
+    for filler in ("a", "0", "a ", "/", r"\""):
+        assert f"{before}{(filler * 8000)[:8000]}\x01!" in made
+    assert any(one.count(IDS) > 50 for one in made), "the whole line, again and again"

@@ -1,0 +1,97 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where an attacker writes in a line of a log."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import log_fields
+
+NGINX = '203.0.113.7 - - [25/Nov/2026:14:47:59 +0000] "POST /login_json?a=b HTTP/1.1" 401 43 "-" "Mozilla/5.0 (X11)"'
+NGINX_PARTS = [
+    ("the user name", "-"),
+    ("the path", "/login_json"),
+    ("the query", "?a=b"),
+    ("the referer", "-"),
+    ("the user agent", "Mozilla/5.0 (X11)"),
+]
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        (NGINX, NGINX_PARTS),
+        (
+            '2001:db8::1 - jane doe [25/Nov/2026:14:47:59 +0000] "GET / HTTP/2.0" 200 43',
+            [("the user name", "jane doe"), ("the path", "/"), ("the query", "")],
+        ),
+        ("Refused: user=jdoe", [("the user name", "jdoe")]),
+        ('Refused "j doe", account: jane', [("a quoted text", "j doe"), ("the user name", "jane")]),
+        ("Refused 'j doe'", [("a quoted text", "j doe")]),
+        ("nothing known", [("the end of the line", "")]),
+        (
+            "Nov 25 10:00:00 campus app[8]: Error 42 path=/x?a=b id=jdoe tid 7 at imap[9] 203.0.113.7 by ada",
+            [("a path", "/x?a=b"), ("the word 'jdoe'", "jdoe"), ("the word 'at'", "at")],
+        ),
+        ("Nov 25 Error ada: bob", [("the end of the line", "")]),
+        # What is empty may be filled.
+        (NGINX.replace("Mozilla/5.0 (X11)", ""), [*NGINX_PARTS[:-1], ("the user agent", "")]),
+        *((f"Refused {word} jdoe", [("the user name", "jdoe")]) for word in ("username", "login", "account", "for")),
+    ],
+)
+def test_where_strangers_write(line, parts):
+    found = log_fields.fields(line)
+    assert [(one.what, line[one.start : one.end]) for one in found] == parts
+    assert parts[0][1] or found[0].start == len(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("refused user jdoe at 203.0.113.7", ["user", "at"]),
+        ("refused by fe80::abcd at 203.0.113.7", ["by", "at"]),
+        ("refused on Sun 4 Jan at 203.0.113.7", ["on", "at"]),
+        ("refused by the 3rd at 203.0.113.7", ["by", "at"]),
+        ("refused by agent: cyrus/imap[9] at 203.0.113.7", ["by", "at"]),
+    ],
+)
+def test_what_is_no_word_of_a_stranger(line, words):
+    """A user's name, which is planted in as such, part of an address or a date, a number, what names something."""
+    assert [line[one.start : one.end] for one in log_fields.fields(line) if not one.sure] == words
+
+
+def test_where_a_word_is_a_value_another_word_is_tried_and_elsewhere_two():
+    line = "12:00:01 [warn] sorry id=ada [pid seven] went on port 22 at 12:00:00 from 192.0.2.1"
+    tried = {line[one.start : one.end]: one.other for one in log_fields.fields(line) if not one.sure}
+    assert tried == {
+        "sorry": "tpssz tpssz",
+        "ada": "beb",
+        "seven": "tfwfo",
+        "went": "xfou xfou",
+        "on": "po po",
+        "from": "gspn gspn",
+    }
+
+
+@pytest.mark.parametrize(
+    ("address", "usual"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("2001:DB8:0::1", "2001:db8::1"),
+        ("203.0.113.256", ""),
+        ("campus.test", ""),
+    ],
+)
+def test_the_usual_form_of_an_address(address, usual):
+    assert log_fields.normal(address) == usual
+
+
+@pytest.mark.parametrize(
+    ("network", "inside"),
+    [("10.0.0.0/24", True), ("10.0.0.5/24", True), ("10.0.0.9", True), ("10.0.1.0/24", False), ("fe80::/10", False)],
+)
+def test_who_lies_within_a_network(network, inside):
+    assert log_fields.within("10.0.0.9", ["nonsense", network]) is inside
