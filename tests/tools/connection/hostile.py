@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import json
 import re
@@ -28,9 +29,16 @@ options:
     default: /dev/null
     vars:
       - name: hostile_sent
+  calls:
+    description: Where to write which modules it is to run, with what, as a line of JSON each.
+    type: path
+    default: /dev/null
+    vars:
+      - name: hostile_calls
 """
 
 MODULE = re.compile(rb"module_fqn=['\"][\w.]*?(\w+)['\"]")
+ARGUMENTS = re.compile(rb"^params=(['\"].*['\"]),?$", re.MULTILINE)
 
 
 class Connection(ConnectionBase):
@@ -70,6 +78,10 @@ class Connection(ConnectionBase):
         found = MODULE.search(data)
         if found:
             self.module = found[1].decode()
+            written = ARGUMENTS.search(data)
+            arguments = json.loads(ast.literal_eval(written[1].decode()))["ANSIBLE_MODULE_ARGS"] if written else {}
+            with open(self.get_option("calls"), "a", encoding="utf-8") as calls:
+                calls.write(json.dumps([self.module, arguments]) + "\n")
 
     def _answer(self, module: str) -> Any:
         known = json.loads(Path(self.get_option("answers")).read_text())

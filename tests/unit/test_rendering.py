@@ -1,0 +1,222 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What harden sends to eight recorded sites: each module, each file with its mode, each test, reload and probe.
+
+A connection stands in for the host: it takes down what each module is asked for, and answers as an honest host would.
+What came of it lies in tests/unit/rendered/, whole for nginx and Apache, and for the others as what differs from these.
+After a change that is meant, write it anew and review the difference:
+
+    UPDATE=1 bin/env pytest tests/unit/test_rendering.py
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _controls
+from tests.unit.plugins.conftest import Files
+from tests.unit.plugins.test_hostile_hosts import World, empty
+
+RENDERED = Path(__file__).parent / "rendered"
+ROOT = Path(__file__).resolve().parents[2]
+# Modules that read, and what differs from run to run.
+READ_ONLY = ("chamilo_site_info", "setup", "stat", "slurp")
+LEFT_OUT = {
+    "host_program": ("content",),
+    "chamilo_site_info": ("controller_time",),
+    "backup_key": ("elsewhere", "folder", "salt"),
+}
+
+
+POOL = "[www]\nuser = www-data\ngroup = www-data\nlisten = /run/php/php8.4-fpm.sock\n"
+
+
+def with_fpm(host: Files) -> None:
+    host.write("/etc/php/8.4/fpm/pool.d/www.conf", POOL)
+
+
+def with_mod_php(host: Files) -> None:
+    host.write("/etc/php/8.4/apache2/php.ini")
+    (host.root / "etc/apache2/conf-enabled/php8.4-fpm.conf").unlink()
+    host.write("/etc/apache2/mods-enabled/php8.4.load", "LoadModule php_module /usr/lib/apache2/modules/libphp8.4.so\n")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A portal as it stands before the first run, and what its administrator has set."""
+
+    server: str
+    variables: dict[str, Any] = field(default_factory=dict)
+    php: Callable[[Files], None] = with_fpm
+    vhost: str = "plain"  # of tests/testbed/vhosts/
+    base: str = ""  # the site whose rendering this one is compared with
+
+
+CERTIFICATE = {
+    "chamilo_https_certificate": "files",
+    "chamilo_https_certificate_file": "/etc/ssl/campus.pem",
+    "chamilo_https_certificate_key_file": "/etc/ssl/campus.key",
+}
+ALL_WAIVED = [one.id for one in _controls.load().controls if one.level in ("must", "should", "consider")][::2]
+SITES = {
+    "nginx": Recorded("nginx"),
+    "apache": Recorded("apache"),
+    "proxy": Recorded(
+        "nginx",
+        {"chamilo_https_terminated_elsewhere": True, "chamilo_trusted_proxies": ["10.0.0.2"]},
+        base="nginx",
+    ),
+    "kept_virtual_host": Recorded("apache", {"chamilo_https_vhost": "include"}, base="apache"),
+    "mod_php": Recorded("apache", {}, with_mod_php, base="apache"),
+    "waivers": Recorded(
+        "nginx",
+        {
+            "chamilo_waivers": [
+                {"control": name, "reason": "A test.", "owner": "Ada", "until": "2999-12-31"} for name in ALL_WAIVED
+            ]
+        },
+        base="nginx",
+    ),
+    "tls_already": Recorded("nginx", vhost="https", base="nginx"),
+    "everything": Recorded(
+        "apache",
+        {
+            "chamilo_level": "consider",
+            "chamilo_alert_mail": "it@school.example",
+            "chamilo_friends": ["192.0.2.0/24"],
+            "chamilo_headers_csp": "enforce",
+            "chamilo_headers_frame_ancestors": ["https://lms.school.example"],
+            "chamilo_https_hsts": "full",
+            "chamilo_backups_offsite_repository": "sftp:backup@vault.test:/srv/campus",
+            "chamilo_database_audit_log": True,
+            "chamilo_uploads_antivirus": True,
+            "chamilo_monitoring_node_exporter": True,
+        },
+        base="apache",
+    ),
+}
+
+
+def answers(host: Files) -> dict[str, Any]:
+    """What an honest host answers to each module."""
+    site = json.loads(json.dumps(asdict(discover("campus.test", site="campus_test", tree=host.tree))))
+    site["web"]["version"], site["memory"] = "1.26.3", 4 << 30
+    done: dict[str, Any] = {"changed": False}
+    own = {path.stem: {**empty(_answers.shape(path.stem)), **done} for path in (ROOT / "plugins/modules").glob("*.py")}
+    digest = "5f" * 32
+    daily = {"ran": [], "lists": {"campus_test": {"digest": digest, "copied": True}}}
+    return {
+        **own,
+        "*": done,
+        "chamilo_site_info": {**own["chamilo_site_info"], "site": site, "active": True},
+        "command": {**done, "rc": 0, "stdout": json.dumps(daily), "stderr": "", "cmd": [], "stdout_lines": [""]},
+        "config_transaction": {**done, "generation": "5f", "loaded": False, "recovered": [], "notes": []},
+        "host_program": {**done, "version": "1.0.0"},
+        "backup_key": {**own["backup_key"], "key": "k" * 43},
+        "fetch": "[]",
+        "slurp": {**done, "content": "W10=", "encoding": "base64"},
+        "stat": {**done, "stat": {"exists": True, "isreg": True, "checksum": "0" * 40}},
+    }
+
+
+def shown(module: str, arguments: dict[str, Any]) -> Iterator[str]:
+    """A module's call as text: what it is asked for, then each file as it is to be."""
+    asked = {
+        name: value
+        for name, value in arguments.items()
+        if not name.startswith("_") and name not in LEFT_OUT.get(module, ()) and name != "files"
+    }
+    yield f"=== {module} {asked.pop('name', '')}".rstrip()
+    if asked:
+        yield yaml.safe_dump(asked, sort_keys=True, width=120, allow_unicode=True).rstrip()
+    for file in arguments.get("files") or ():
+        content = file.get("content", file.get("secret_content"))
+        facts = {name: value for name, value in file.items() if name not in ("path", "content", "secret_content")}
+        yield f"--- {file['path']} {' '.join(f'{name}={value}' for name, value in sorted(facts.items()))}".rstrip()
+        if content is not None:
+            yield str(content).rstrip("\n")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of harden against a site."""
+
+    output: str
+    calls: list[tuple[str, dict[str, Any]]]
+
+    @property
+    def text(self) -> str:
+        written = [line for module, asked in self.calls if module not in READ_ONLY for line in shown(module, asked)]
+        return "\n".join(written).replace(str(ROOT), "ROOT") + "\n"
+
+
+@pytest.fixture(scope="session", params=SITES)
+def site(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def run(site: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    recorded, directory = SITES[site], tmp_path_factory.mktemp(site)
+    host = Files(directory / "host")
+    host.install(recorded.server)
+    host.chamilo()
+    host.testbed_site(recorded.server, recorded.vhost)
+    recorded.php(host)
+    calls = directory / "calls"
+    (directory / "world").mkdir()
+    output = World(directory / "world").play(
+        "harden", {"campus.test": answers(host)}, hostile_calls=str(calls), **{**CERTIFICATE, **recorded.variables}
+    )
+    return Run(output, [(module, asked) for module, asked in map(json.loads, calls.read_text().splitlines())])
+
+
+def test_a_run_comes_to_its_end(run: Run) -> None:
+    assert "failed=0" in run.output, run.output[-3000:]
+
+
+def test_what_is_sent_is_what_was_reviewed(site: str, run: Run, request: pytest.FixtureRequest) -> None:
+    golden, base = RENDERED / f"{site}.txt", SITES[site].base
+    text = run.text
+    if base:
+        before = (RENDERED / f"{base}.txt").read_text(encoding="utf-8").splitlines(keepends=True)
+        text = "".join(difflib.unified_diff(before, text.splitlines(keepends=True), base, site, n=2))
+    if os.environ.get("UPDATE"):
+        golden.write_text(text, encoding="utf-8")
+    assert text == golden.read_text(encoding="utf-8"), f"read the difference; if it is meant, see {__name__}"
+
+
+# What a transaction does without, and why.
+WITHOUT = {
+    "updates.host": ({"test", "load", "probe"}, "apt reads its files at each start; its own settings need no test"),
+    "ssh_jail": ({"test", "load", "probe"}, "fail2ban is started after it, and its own transaction tests all there is"),
+    "brute_force": ({"probe"}, "the jail is asked by the filter's proof before, and by the task after it"),
+    "sessions.application": ({"load"}, "its test builds the application's cache, which makes it active"),
+    "uploads.antivirus": ({"load", "probe"}, "cron reads its file each minute, and the scan asks the scanner"),
+    "backups": ({"test", "load", "probe"}, "cron reads its files each minute; a backup and a restore test follow"),
+    "monitoring": ({"probe"}, "what monit reports is seen by the daily work, which follows"),
+}
+
+
+def test_each_transaction_is_tested_loaded_and_probed_or_there_is_a_reason(site: str, run: Run) -> None:
+    kept = (
+        SITES[site].variables.get("chamilo_https_vhost") == "include"
+    )  # nothing answers for it before the owner's line
+    for module, asked in run.calls:
+        if module == "config_transaction" and asked.get("state", "present") == "present":
+            name = asked["name"].replace(":campus_test", "")
+            missing = {step for step in ("test", "load", "probe") if not asked.get(step)} - (
+                {"probe"} if kept else set()
+            )
+            assert missing <= WITHOUT.get(name, (set(), ""))[0], name
