@@ -54,6 +54,14 @@ def test_what_an_engine_raises_derives_from_one_base(path: Path) -> None:
     assert [name for name in wrong if name != "HardeningError"] == []
 
 
+@pytest.mark.parametrize("path", ENGINES, ids=lambda path: f"{path.parent.name}.{path.stem}")
+def test_files_are_locked_in_one_way(path: Path) -> None:
+    """With a limit to the waiting, the holder's name for whoever waits, and no lock on a file that was replaced."""
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    found = {ast.unparse(call) for call in calls} & {"fcntl.flock", "fcntl.lockf", "flock", "lockf"}
+    assert found == ({"fcntl.flock"} if path == UTILS / "_common/locks.py" else set())
+
+
 @functools.cache
 def defined(path: Path) -> set[str]:
     """The names that a file makes, or hands on."""

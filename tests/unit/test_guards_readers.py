@@ -23,17 +23,18 @@ _FIXED = ("/etc/", "/proc/", "/var/lib/chamilo-hardening/", "/run/chamilo-harden
 REVIEWED = {
     "own state and settings, in directories that root alone can write": """
         _https/acme.py:attempts _https/acme.py:bundle _common/alert.py:_sent _common/alert.py:addressee
-        _uploads/antivirus.py:_scan_site _uploads/antivirus.py:scan _attacks/backups.py:_repository
+        _uploads/antivirus.py:_scan_site _attacks/backups.py:_repository
         _monitoring/traces.py:record _monitoring/traces.py:settings _audit/backups.py:_compared
         _audit/monitoring.py:_accounts_lost _audit/monitoring.py:_nobody _audit/monitoring.py:_sign
         _audit/permissions.py:_opened _audit/uploads.py:_late _backups/backup.py:_compare_key
-        _backups/restic.py:_credentials _backups/jobs.py:alone _backups/jobs.py:holder _backups/commands.py:_restored
+        _backups/restic.py:_credentials _backups/commands.py:_restored
         _backups/key.py:keep_key _backups/portal.py:journal _backups/portal.py:portals _backups/portal.py:remembered
-        _program/daily.py:_alone _database/accounts.py:_locked _database/undo_data.py:load _backups/drill.py:_newest
+        _database/undo_data.py:load _backups/drill.py:_newest
         _settings/env_undo.py:recall _https/hsts.py:_read _https/hsts.py:bound _monitoring/integrity.py:read
-        _database/migrate.py:migrate _permissions/walk.py:_alone _common/records.py:note _common/records.py:read
-        _https/renewal.py:configurations _settings/undo_data.py:recall _transaction/store.py:holder
-        _transaction/store.py:load _transaction/store.py:lock _common/files.py:noted _transaction/store.py:peek
+        _database/migrate.py:migrate _common/records.py:read
+        _https/renewal.py:configurations _settings/undo_data.py:recall
+        _common/locks.py:acquire _common/locks.py:holder _common/files.py:noted
+        _transaction/store.py:load _transaction/store.py:peek
         _brute_force/unlock.py:sites _updates/releases.py:step _monitoring/watch.py:configuration
         _permissions/vouch.py:_read _permissions/vouch.py:listed _permissions/vouch.py:noted
         _monitoring/watch.py:pulse _permissions/window.py:known _permissions/window.py:sites

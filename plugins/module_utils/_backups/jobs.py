@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
     portals,
     unfinished,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, records
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, locks, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 
 LATE_HOURS, LATE_DRILL_DAYS = 26, 8
@@ -58,41 +57,23 @@ def failed(portal: Portal, names: Sequence[str], title: str, problem: str) -> No
 @contextlib.contextmanager
 def alone(portal: Portal, who: str, wait: float = 0) -> Iterator[None]:
     """One at a time for each portal. The kernel lets go of the lock when its holder dies."""
-    path = os.path.join(common_files.STATE, "backups", f"{portal.site}.lock")
+    path = _lock(portal)
     os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        end = time.monotonic() + wait
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as problem:
-                if time.monotonic() >= end:
-                    holder = os.pread(handle, 200, 0).decode(errors="replace").strip()
-                    raise Busy(f"A {holder or 'backup'} of {portal.domain} is still going on.") from problem
-                time.sleep(0.5)
-        with contextlib.suppress(OSError):  # only words: a full disk must be told further on, not end here
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"{who} (process {os.getpid()}, since {common_files.now()})".encode(), 0)
+
+    def busy(holder: str) -> Busy:
+        return Busy(f"A {holder or 'backup'} of {portal.domain} is still going on.")
+
+    with locks.lock(path, who, wait, busy):
         yield
-    finally:
-        os.close(handle)
 
 
 def holder(portal: Portal) -> str:
     """Which job of this portal is going on, or an empty text."""
-    try:
-        handle = os.open(os.path.join(common_files.STATE, "backups", f"{portal.site}.lock"), os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return ""
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return os.pread(handle, 200, 0).decode(errors="replace").strip() or "an unknown process"
-    finally:
-        os.close(handle)
-    return ""
+    return locks.holder(_lock(portal))
+
+
+def _lock(portal: Portal) -> str:
+    return os.path.join(common_files.STATE, "backups", f"{portal.site}.lock")
 
 
 def late() -> list[str]:

@@ -38,10 +38,6 @@ class StateError(HardeningError):
     """A path or the memory of this collection cannot be used; the text says why and what to do."""
 
 
-class Busy(StateError):
-    """Somebody else holds the lock of this host."""
-
-
 @dataclass(frozen=True)
 class Item:
     """What lies at a path. ``data`` is in memory only; ``blob`` names the copy of it in the store."""

@@ -6,27 +6,22 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, locks
 
 
 def note(file: str, name: str, done: bool, detail: str, **more: Any) -> None:
     """Write down in ``file`` (such as monitoring.json) that the job ``name`` was done just now, or failed."""
     path = os.path.join(files.STATE, file)
     os.makedirs(files.STATE, 0o700, exist_ok=True)
-    handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with locks.lock(f"{path}.lock", name, locks.FOREVER):
         entry = {"at": round(time.time(), 3), "ok": done, "detail": detail[:2000], **more}
         text = json.dumps({**read(file), name: entry}, indent=1, sort_keys=True) + "\n"
         files.replace_file(path, text)
-    finally:
-        os.close(handle)
 
 
 def read(file: str) -> dict[str, Any]:

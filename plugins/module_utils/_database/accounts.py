@@ -14,13 +14,12 @@ is going on is written down first, so a run that was killed is gone on with, or 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import ipaddress
 import os
-import time
 from collections.abc import Iterator
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Busy
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import locks
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import Busy
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import clients
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import grants as database_grants
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.application import Application
@@ -150,19 +149,9 @@ class AccountManager:
             return
         with self.context.engine.store.lock("database", LOCK_SECONDS):
             pass  # this makes the folder
-        handle = os.open(os.path.join(self.context.root, "database.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        end = time.monotonic() + LOCK_SECONDS
-        try:
-            while True:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError as problem:
-                    if time.monotonic() >= end:
-                        raise Busy(
-                            "Another run changes the accounts of the database. No account was changed."
-                        ) from problem
-                    time.sleep(0.1)
+
+        def busy(_holder: str) -> Busy:
+            return Busy("Another run changes the accounts of the database. No account was changed.")
+
+        with locks.lock(os.path.join(self.context.root, "database.lock"), "database", LOCK_SECONDS, busy):
             yield
-        finally:
-            os.close(handle)

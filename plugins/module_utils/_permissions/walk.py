@@ -31,6 +31,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import locks
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import DIRECTORY as _DIRECTORY
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import FILE as _FILE
@@ -645,22 +646,13 @@ class _Listing:
         if path:
             try:
                 os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-                self._handle = self._alone(time.monotonic() + patience)
+                self._handle = locks.acquire(self.new, patience, self._busy)
+                os.ftruncate(self._handle, 0)  # of a run that was killed
             except OSError as problem:
                 self.problem = _words(problem)
 
-    def _alone(self, until: float) -> int:
-        while True:
-            handle = os.open(self.new, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            with contextlib.suppress(BlockingIOError, FileNotFoundError):
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.path.samestat(os.fstat(handle), os.lstat(self.new)):  # the other run did not end just now
-                    os.ftruncate(handle, 0)  # of a run that was killed
-                    return handle
-            os.close(handle)
-            if time.monotonic() >= until:
-                raise PermsError(f"Another run is at the same tree and has {self.new}. Run again when it has ended.")
-            time.sleep(0.1)
+    def _busy(self, _holder: str) -> PermsError:
+        return PermsError(f"Another run is at the same tree and has {self.new}. Run again when it has ended.")
 
     def name(self, what: str, path: str) -> bool:
         """False for what could not be named."""

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import glob
 import hashlib
 import os
@@ -17,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, locks, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import renewal
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily as monitoring_daily
@@ -99,9 +98,7 @@ def _alone(name: str) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):  # a full disk, as below
             os.makedirs(files.STATE, 0o700, exist_ok=True)
-            handle = os.open(f"{files.STATE}/daily-{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            stack.callback(os.close, handle)
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            stack.enter_context(locks.lock(f"{files.STATE}/daily-{name}.lock", f"daily {name}", locks.FOREVER))
         yield
 
 

@@ -25,7 +25,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import unlock as brute_force_unlock
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert as common_alert
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Busy, StateError, Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError, Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import Busy
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import migrate
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import renewal
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import commands as monitoring_commands

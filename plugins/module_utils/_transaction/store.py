@@ -11,26 +11,25 @@ means), and copies of old files.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import stat
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import locks
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
     STATE,
     TEMPORARY,
-    Busy,
     Item,
     StateError,
     Tree,
     file_item,
     now,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import Busy
 
 
 class Store:
@@ -38,46 +37,29 @@ class Store:
 
     def __init__(self, root: str = STATE) -> None:
         self.root = root
+        self._lock = os.path.join(root, "lock")
         self._tree = Tree()
 
     @contextlib.contextmanager
     def lock(self, who: str, wait: float) -> Iterator[None]:
         """Hold the host's one lock; after ``wait`` seconds say who has it instead."""
         self._make_root()
-        handle = os.open(os.path.join(self.root, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+        def busy(holder: str) -> Busy:
+            return Busy(
+                f"Waited {wait:.0f} seconds for the lock of this host, which is held by "
+                f"{holder or 'an unknown process'}. No file was changed. Run again when that is done."
+            )
+
         try:
-            end = time.monotonic() + wait
-            while True:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError as problem:
-                    if time.monotonic() >= end:
-                        raise Busy(
-                            f"Waited {wait:.0f} seconds for the lock of this host, which is held by {_holder(handle)}. "
-                            "No file was changed. Run again when that is done."
-                        ) from problem
-                    time.sleep(0.1)
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"{who} (process {os.getpid()}, since {now()})\n".encode(), 0)
-            yield
+            with locks.lock(self._lock, who, wait, busy):
+                yield
         finally:
-            os.close(handle)
             self._tree.close()
 
     def holder(self) -> str:
         """Who holds the lock now, or an empty text."""
-        try:
-            handle = os.open(os.path.join(self.root, "lock"), os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return ""
-        try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return _holder(handle)
-        finally:
-            os.close(handle)
-        return ""
+        return locks.holder(self._lock)
 
     def peek(self) -> dict[str, Any]:
         """The state as it was last committed. It is replaced whole, so this needs no lock."""
@@ -155,10 +137,6 @@ class Store:
         blob = f"kept/{now()}{path}"
         self.keep(blob, current.data)
         return f"{path} was edited by hand since we wrote it. The edited file is kept as {self.root}/{blob}."
-
-
-def _holder(handle: int) -> str:
-    return os.pread(handle, 200, 0).decode(errors="replace").strip() or "an unknown process"
 
 
 def copies(state: Mapping[str, Any]) -> list[str]:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
-import fcntl
 import glob
 import json
 import math
@@ -30,7 +29,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, records, services
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, locks, records, services
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path
@@ -349,13 +348,14 @@ def scan(everything: bool = False, address: str = "") -> list[str]:
     problems: list[str] = []
     unheard: list[str] = []
     os.makedirs(common_files.STATE, 0o700, exist_ok=True)
-    # Its time says since when it is held: it must not be emptied.
-    with open(os.path.join(common_files.STATE, "antivirus.lock"), "a", encoding="ascii") as lock:
+    # Its time says since when it is held.
+    lock = os.path.join(common_files.STATE, "antivirus.lock")
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return [_still(os.fstat(lock.fileno()).st_mtime)]
-        os.utime(lock.fileno())
+            handle = held.enter_context(locks.lock(lock, "scan for viruses", 0))
+        except locks.Busy:
+            return [_still(os.stat(lock).st_mtime)]
+        os.utime(handle)
         for path in sorted(glob.glob(CONFIGURATION)):
             try:
                 problem = _scan_site(path, everything, address, lines, unheard)

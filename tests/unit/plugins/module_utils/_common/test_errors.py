@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Busy
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import Busy
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountError
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Refused
 

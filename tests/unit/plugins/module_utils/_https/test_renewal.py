@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert as common_alert
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import x509
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Busy
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import Busy
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts, renewal
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import certbot

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import locks
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import recovery, store
@@ -235,7 +236,7 @@ class Os:
 
 def exchange_os(monkeypatch: pytest.MonkeyPatch, other: Any) -> None:
     """Another module os for everything that writes for a transaction."""
-    for module in (common_files, store):
+    for module in (common_files, locks, store):
         monkeypatch.setattr(module, "os", other)
 
 
