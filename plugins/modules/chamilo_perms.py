@@ -198,7 +198,9 @@ options:
     version_added: 1.1.0
 notes:
   - Needs root on the host, and nothing else.
-  - ACLs that may let others in, devices, FIFOs and sockets are left as they are, and RV(refused) names them.
+  - An ACL in the program and its configuration that gives more than the mode is removed, the one that new files inherit
+    too, in whatever belongs to another than O(web_user).
+  - ACLs in C(var/) that may let others in, devices, FIFOs and sockets are left as they are, and RV(refused) names them.
   - The role chamilo.hardening.permissions makes the whole section of the guide true with this module.
 seealso:
   - module: chamilo.hardening.host_program
@@ -278,10 +280,11 @@ entries:
   type: int
   sample: 108543
 fixed:
-  description: How many got another V(owner), V(group) or V(mode), and how many lost a V(setuid) or setgid bit.
+  description:
+    - How many got another V(owner), V(group) or V(mode), and how many lost a V(setuid) or setgid bit, or an V(acl).
   returned: always
   type: dict
-  sample: {"owner": 32542, "group": 0, "mode": 33667, "setuid": 0}
+  sample: {"owner": 32542, "group": 0, "mode": 33667, "setuid": 0, "acl": 0}
 samples:
   description: Up to 20 of the entries that were changed.
   returned: always

@@ -25,6 +25,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import read_guarded
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import acls
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import RECORDS, head
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import (
     Identity,
@@ -78,6 +79,8 @@ def code(look: Look) -> Finding:
         faults.append(seen.code_owner.say("of the program belong neither to root nor to a deploy user"))
     if seen.code_mode.count:
         faults.append(seen.code_mode.say("of the program allow more than 755 (folders) and 644 (files)"))
+    if seen.code_acl.count:
+        faults.append(seen.code_acl.say("of the program have an ACL, or pass one on, that gives more than their mode"))
     return _verdict(faults, f"{seen.entries:,} entries looked at; {names} can change none of the program.", seen)
 
 
@@ -115,7 +118,7 @@ def _parent(folder: str, users: Iterable[Identity]) -> str:
     status, words = _mode(folder)
     sticky = status.st_mode & stat.S_ISVTX
     for user in users:
-        if status.st_uid == user.user or (not sticky and user.controls(status.st_mode, status.st_uid, status.st_gid)):
+        if status.st_uid == user.user or (not sticky and user.changes(folder, status)):
             return f"{folder} ({words}) can be changed by {user.name}, so the whole folder can be exchanged"
     return ""
 
@@ -158,6 +161,8 @@ def config(look: Look) -> Finding:
     seen = look.once(tree)
     if seen.config_writable.count:
         faults.append(seen.config_writable.say("in config/ can be changed by the web user"))
+    if seen.config_acl.count:
+        faults.append(seen.config_acl.say("in config/ have an ACL, or pass one on, that gives more than their mode"))
     keys = sorted(glob.glob(os.path.join(glob.escape(folder), "jwt", "*.pem")))
     faults += [fault for path in keys for fault in _private(look, path, 0o640)]
     if not faults and not os.access(folder, os.R_OK | os.X_OK):
@@ -187,9 +192,12 @@ def _private(look: Look, path: str, most: int) -> list[str]:
     faults = []
     if stat.S_IMODE(status.st_mode) & 0o777 & ~most:
         faults.append(f"{here} allows more than {most:o}")
+    given = acls.access(path)
+    if given and given.exceeds(most):
+        faults.append(f"{here} has an ACL that gives more than {most:o}")
     php = php_user(look)
     for user in web_users(look):
-        if user.controls(status.st_mode, status.st_uid, status.st_gid):
+        if user.changes(path, status):
             faults.append(f"{here} can be changed by {user.name}")
         elif user.user != php.user and user.may(4, status.st_mode, status.st_uid, status.st_gid):
             faults.append(f"{here} can be read by the web server ({user.name}), which has no need to")

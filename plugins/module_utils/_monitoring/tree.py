@@ -16,6 +16,7 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import acls
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
 
 _SAMPLES = 3
@@ -47,6 +48,13 @@ class Identity:
         """May write, or give itself the right to."""
         return owner == self.user or self.may(2, mode, owner, group)
 
+    def changes(self, path: str, status: os.stat_result) -> bool:
+        """As ``controls``, and with what an ACL gives: the group's bits of the mode are the most that can be."""
+        if self.controls(status.st_mode, status.st_uid, status.st_gid):
+            return True
+        given = acls.access(path) if status.st_mode & 0o020 and not stat.S_ISLNK(status.st_mode) else None
+        return given is not None and given.writable_by(self.user, self.groups)
+
 
 @dataclass
 class Tally:
@@ -76,7 +84,9 @@ class Seen:
     code_writable: Tally = field(default_factory=Tally)  # the web user can change it
     code_owner: Tally = field(default_factory=Tally)
     code_mode: Tally = field(default_factory=Tally)  # more than 755 and 644
+    code_acl: Tally = field(default_factory=Tally)  # an ACL gives more
     config_writable: Tally = field(default_factory=Tally)
+    config_acl: Tally = field(default_factory=Tally)
     var_others: Tally = field(default_factory=Tally)  # any right for others
     var_owner: Tally = field(default_factory=Tally)  # not of the user PHP runs as
     setuid: Tally = field(default_factory=Tally)
@@ -161,7 +171,7 @@ def writable_folders(root: str, users: Iterable[Identity]) -> tuple[list[str], b
         folder, behind = pending.pop()
         try:
             status = os.stat(folder)
-            if any(user.controls(status.st_mode, status.st_uid, status.st_gid) for user in users):
+            if any(user.changes(folder, status) for user in users):
                 found.append(folder)
                 continue
             with os.scandir(folder) as listed:
@@ -194,7 +204,7 @@ def changeable(path: str, users: Iterable[Identity]) -> bool:
             kept = exchanged and status.st_mode & stat.S_ISVTX
             if any(user.user == status.st_uid for user in users):
                 return True
-            if not kept and any(user.controls(status.st_mode, status.st_uid, status.st_gid) for user in users):
+            if not kept and any(user.changes(path, status) for user in users):
                 return True
             exchanged = True
         if path == "/":
@@ -217,7 +227,9 @@ class _Walk:
 
     def go(self) -> Seen:
         # Folder, its path below the root, area, may the web user put things there.
-        pending = [(self.root, "", CODE, self._controlled(os.stat(self.root)))]
+        top = os.stat(self.root)
+        self._acls(self.root, ".", CODE, top)
+        pending = [(self.root, "", CODE, self._controlled(self.root, top))]
         while pending:
             folder, below, area, open_ = pending.pop()
             try:
@@ -236,7 +248,7 @@ class _Walk:
                     pending += self._link(entry.path, path, here, open_, status, top=not below)
                     continue
                 if stat.S_ISDIR(status.st_mode):
-                    controlled = self._folder(path, here, open_, status)
+                    controlled = self._folder(entry.path, path, open_, status)
                     pending.append(
                         (entry.path, path, BIN if entry.name == "bin" and here == CODE else here, controlled)
                     )
@@ -244,6 +256,7 @@ class _Walk:
                     self._file(path, here, open_, status)
                 for tally in self._judge(here, status):
                     tally.add(path)
+                self._acls(entry.path, path, here, status)
         for key, (there, found) in self._names.items():
             if found < there:
                 self.seen.hard_links.add(self._first_name[key])
@@ -262,7 +275,28 @@ class _Walk:
         finally:
             os.seteuid(0)
 
-    def _controlled(self, status: os.stat_result) -> bool:
+    def _controlled(self, full: str, status: os.stat_result) -> bool:
+        return any(user.changes(full, status) for user in self.users)
+
+    def _acls(self, full: str, path: str, area: str, status: os.stat_result) -> None:
+        """What gives rights that no mode shows. It gives no more than the group's bits of the mode."""
+        folder = stat.S_ISDIR(status.st_mode)
+        secret = area == CONFIG
+        if area in (VAR, ENV) or not (folder or stat.S_ISREG(status.st_mode)):
+            return
+        allowed = 0o750 if secret else 0o755
+        try:
+            given = acls.access(full) if secret or status.st_mode & 0o020 else None
+            passed_on = acls.inherited(full) if folder else None
+        except OSError:
+            self.seen.unread.add(path)
+            return
+        if any(one and one.exceeds(allowed) for one in (given, passed_on)):
+            (self.seen.config_acl if area == CONFIG else self.seen.code_acl).add(path)
+        if passed_on and passed_on.others & 2:
+            self.seen.everybody.add(path)
+
+    def _by_mode(self, status: os.stat_result) -> bool:
         return any(user.controls(status.st_mode, status.st_uid, status.st_gid) for user in self.users)
 
     def _judge(self, area: str, status: os.stat_result) -> tuple[Tally, ...]:
@@ -285,10 +319,10 @@ class _Walk:
                 yield seen.var_others
             if status.st_uid != self.php.user:
                 yield seen.var_owner
-        elif area == CONFIG and self._controlled(status):
+        elif area == CONFIG and self._by_mode(status):
             yield seen.config_writable
         elif area in (CODE, BIN):
-            if self._controlled(status):
+            if self._by_mode(status):
                 yield seen.code_writable
             if status.st_uid not in self.rightful:
                 yield seen.code_owner
@@ -305,7 +339,8 @@ class _Walk:
             inside = os.stat(target)
             for tally in self._judge(area, inside):
                 tally.add(path)
-            return [(target, path, area, self._controlled(inside))]
+            self._acls(target, path, area, inside)
+            return [(target, path, area, self._controlled(target, inside))]
         if path.startswith("public/") and not open_ and os.path.isdir(target):
             self._public_link(full, path)
         theirs = open_ or status.st_uid in {user.user for user in self.users}
@@ -335,8 +370,8 @@ class _Walk:
             return False  # a folder for uploads that the administrator has elsewhere
         return changeable(target, self.users)
 
-    def _folder(self, path: str, area: str, open_: bool, status: os.stat_result) -> bool:
-        controlled = self._controlled(status)
+    def _folder(self, full: str, path: str, open_: bool, status: os.stat_result) -> bool:
+        controlled = self._controlled(full, status)
         if controlled and (path == "public" or (path.startswith("public/") and not open_)):
             self._web_writable(path)
         return controlled

@@ -50,6 +50,9 @@ class Journal:
     def changed(self, path: str, status: os.stat_result, after: Rights) -> None:
         self._add(["rights", path, status.st_dev, status.st_ino, rights_of(status), after])
 
+    def lifted(self, path: str, status: os.stat_result, name: str, value: bytes) -> None:
+        self._add(["acl", path, status.st_dev, status.st_ino, name, value.hex()])
+
     def renamed(self, path: str, old: str, new: str) -> None:
         self._add(["name", os.path.dirname(path), old, new])
 
@@ -75,10 +78,10 @@ class Journal:
         """Returns what could not be rolled back. ``open_below``: opens what is in the tree, and follows no link."""
         self.flush()
         failed = [f"not all changes could be noted: {self.problem}"] if self.problem else []
-        # What was renamed has its old name in the other entries.
-        for kinds, back in ((("name",), self._rename), (("rights",), self._give)):
+        # What was renamed has its old name in the other entries, and an ACL sets the mode of its file as well.
+        for turn, back in (("name", self._rename), ("rights", self._give), ("acl", self._grant)):
             for kind, path, *change in self._changes():
-                if kind in kinds:
+                if kind == turn:
                     try:
                         with _opened(open_below(path)) as handle:
                             back(handle, *change)
@@ -107,6 +110,11 @@ class Journal:
         if after[:2] != before[:2]:
             os.fchown(handle, owner, group)
         os.fchmod(handle, mode & 0o1777 if stat.S_ISREG(status.st_mode) else mode)
+
+    def _grant(self, handle: int, device: int, inode: int, name: str, value: str) -> None:
+        status = os.fstat(handle)
+        if (status.st_dev, status.st_ino) == (device, inode) and name not in os.listxattr(handle):
+            os.setxattr(handle, name, bytes.fromhex(value))
 
 
 @contextlib.contextmanager

@@ -41,6 +41,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
     served_by_users,
     shown,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch as permissions_vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.journal import Journal
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.release import (
@@ -213,7 +214,7 @@ class Found:
 
     def result(self) -> dict[str, Any]:
         """What the module returns."""
-        kinds = {kind: self.fixed[kind] for kind in ("owner", "group", "mode", "setuid")}
+        kinds = {kind: self.fixed[kind] for kind in ("owner", "group", "mode", "setuid", "acl")}
         told = {name: value for name, value in vars(self).items() if name not in _INTERNAL}
         return {**told, "fixed": kinds, "changed": self.changed}
 
@@ -568,7 +569,8 @@ class Tree:
     def _index_is_sound(self, top: int) -> bool:
         """Was the index written by somebody else than the web user, and could that user not have exchanged it?"""
         way = [os.fstat(top), seen(top, _GIT), seen(top, f"{_GIT}/index")]
-        return not any(status is None or self.loose(status) for status in way)
+        # Behind the rights of a group may be those of an ACL.
+        return not any(status is None or self.loose(status) or status.st_mode & 0o020 for status in way)
 
     def is_tracked(self, path: str, handle: int) -> bool:
         """Does Git have it as it is? An update by Git changes few files, and later than the others were laid.
@@ -579,11 +581,11 @@ class Tree:
             self._tracked = permissions_vouch.tracked(self.roots[0].handle)
         return path in self._tracked and self._tracked[path] == permissions_vouch.blob(handle)
 
-    def planted(self, status: os.stat_result) -> bool:
+    def planted(self, status: os.stat_result, handle: int) -> bool:
         """Could the web user have put this file here, or changed it, since the release was laid?"""
         laid = self._laid or self.laid
         if status[9] > laid.changed or status[8] > laid.written:
-            return status[9] < self.order.opened and self.loose(status)
+            return status[9] < self.order.opened and self.loose(status, handle)
         theirs = status[4] == self.order.web and not laid.web
         return theirs and status[9] < self.order.opened and laid is not permissions_vouch.NOT_THERE
 
@@ -603,11 +605,14 @@ class Tree:
         own = self._own.get(permissions_vouch.own_folder(path), permissions_vouch.NOT_THERE)
         return own is not permissions_vouch.NOT_THERE and not own.later(status)
 
-    def loose(self, status: os.stat_result) -> bool:
-        """Can the web user write to it?"""
+    def loose(self, status: os.stat_result, handle: int = -1) -> bool:
+        """Can the web user write to it? An ACL counts where ``handle`` is given: the mode's group is its mask then."""
         mode = status[0]
-        return status[4] == self.order.web or bool(
-            mode & 0o002 or (mode & 0o020 and status[5] in self.order.web_groups)
+        if status[4] == self.order.web or mode & 0o002:
+            return True
+        return bool(mode & 0o020) and (
+            status[5] in self.order.web_groups
+            or (handle >= 0 and acl.lets(handle, self.order.web, self.order.web_groups))
         )
 
     @staticmethod
@@ -1111,8 +1116,8 @@ class _Walk:
                             continue
                         # Mode; then number of names, owner and group.
                         if status[0] in modes and status[3:6] == owned:
-                            if acls and self._xattrs(entry.name, root.device):
-                                self._acl(f"{path}/{entry.name}" if path else entry.name)
+                            if acls and self._acls(entry.name, root.device):
+                                self._file(handle, entry.name, path, child, root)
                             continue
                         wrong = self._wrong(handle, entry.name, path, child, status, root)
             if self._renames:
@@ -1165,7 +1170,9 @@ class _Walk:
         """What nearly every wrong file needs, in as few steps as can be right. False when that is not enough."""
         if place.want is None or len(self.found.samples) < _LISTED or (status[2], status[1]) in self.tree.mounted:
             return False
-        if place.kind and (self.tree.planted(status) or not status[0] & stat.S_IRUSR or status[0] == _QUARANTINE):
+        if place.kind and (
+            self.tree.planted(status, handle) or not status[0] & stat.S_IRUSR or status[0] == _QUARANTINE
+        ):
             return False
         if self.tree.compares and place.kind:
             return False
@@ -1193,8 +1200,8 @@ class _Walk:
             kinds["mode"] += 1
             if was & 0o6000:
                 kinds["setuid"] += 1
-        if place.private and status[2] not in self._no_xattrs and self._xattrs(handle, status[2]):
-            self._acl(path)
+        if place.private or self._had_more(place.want, mode, was):
+            self._lift_acls(handle, path, place.want, mode, status)
         return True
 
     def _open_now(self, handle: int, place: Place) -> bool:
@@ -1208,7 +1215,7 @@ class _Walk:
             return want.owner == web or bool(
                 mode & 0o002 or (mode & 0o020 and want.group in self.tree.order.web_groups)
             )
-        return self.tree.loose(os.fstat(handle))
+        return self.tree.loose(os.fstat(handle), handle)
 
     def _link(self, handle: int, name: str, path: str, place: Place, status: os.stat_result) -> None:
         """Its owner and mode mean nothing; where the web user's leads may be a trap."""
@@ -1292,7 +1299,7 @@ class _Walk:
             if not self.tree.order.opened:
                 return ""
             where_none_belongs = (
-                kind == "foreign" and permissions_vouch.PHP_NAME.search(path) and self.tree.loose(status)
+                kind == "foreign" and permissions_vouch.PHP_NAME.search(path) and self.tree.loose(status, handle)
             )
             if not where_none_belongs and not self._unvouched(handle, path, status):
                 return ""
@@ -1302,12 +1309,12 @@ class _Walk:
 
     def _unvouched(self, handle: int, path: str, status: os.stat_result) -> bool:
         """Could the web user have written it, and does neither the release's package nor its history vouch for it?"""
-        release = self.tree.lists.release if self.tree.loose(status) else {}
+        release = self.tree.lists.release if self.tree.loose(status, handle) else {}
         if release and status[9] < self.tree.order.opened:
             if path in release:
                 return not self.tree.lists.vouch(path, handle)
             return not self.tree.has_own_history(path, status)
-        return self.tree.planted(status) and not self.tree.has_own_history(path, status)
+        return self.tree.planted(status, handle) and not self.tree.has_own_history(path, status)
 
     def _held(
         self, handle: int, path: str, kind: str, what: str, want: Want, status: os.stat_result, alone: bool = True
@@ -1388,21 +1395,20 @@ class _Walk:
         want = place.want
         if want is None:
             return
+        if want.owner != self.tree.order.web or place.private:
+            self._lift_acls(handle, path, want, want.directory_mode, status)
         right = (want.owner, want.group, want.directory_mode)
         if (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) != right:
             self._set(handle, path, status, want.owner, want.group, want.directory_mode)
-        if place.private and status.st_dev not in self._no_xattrs and self._xattrs(handle, status.st_dev):
-            self._acl(path)
 
     def _change(self, handle: int, path: str, want: Want, status: os.stat_result) -> None:
         mode = want.file_mode
         if want.keep_x and status.st_mode & 0o100:
             mode = _executable(mode)
+        if (mode >> 3 & ~mode & 7) or self._had_more(want, mode, status.st_mode):
+            self._lift_acls(handle, path, want, mode, status)
         if (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) != (want.owner, want.group, mode):
             self._set(handle, path, status, want.owner, want.group, mode)
-        private = mode >> 3 & ~mode & 7
-        if private and status.st_dev not in self._no_xattrs and self._xattrs(handle, status.st_dev):
-            self._acl(path)
 
     def _set(self, handle: int, path: str, status: os.stat_result, owner: int, group: int, mode: int) -> None:
         was = stat.S_IMODE(status.st_mode)
@@ -1448,19 +1454,45 @@ class _Walk:
             return "is immutable; chattr -i -a lets it be changed"
         return _words(problem)
 
-    def _xattrs(self, file: str | int, device: int) -> bool:
-        """Whether there is an ACL. By name only to look: what it says is told, and nothing rests on it."""
+    def _acls(self, file: str | int, device: int) -> list[str]:
+        """The ACLs there are, those first that new files inherit. By name only to look."""
+        if device in self._no_xattrs:
+            return []
         try:
             names = os.listxattr(file) if isinstance(file, int) else os.listxattr(file, follow_symlinks=False)
         except OSError as problem:
             if problem.errno == errno.ENOTSUP:
                 self._no_xattrs.add(device)
-            return False
-        return bool(names) and any(name.startswith("system.posix_acl_") for name in names)
+            return []
+        return [name for name in acl.BOTH if name in names] if names else []
 
-    def _acl(self, path: str) -> None:
-        """It gives rights that a mode does not show. It is told, not removed: somebody wanted it."""
-        self.found.refuse(path, "has an ACL, which may give rights to others; setfacl -b removes it")
+    def _had_more(self, want: Want, mode: int, was: int) -> bool:
+        """Could an ACL have given more so far? The group's bits of a mode are all that it can give."""
+        return want.owner != self.tree.order.web and bool(was & ~mode & 0o070)
+
+    def _lift_acls(self, handle: int, path: str, want: Want, mode: int, status: os.stat_result) -> None:
+        """Remove what gives rights that the mode does not show. In data it is told: somebody wanted it."""
+        for name in self._acls(handle, status.st_dev):
+            if want.owner == self.tree.order.web:
+                self.found.refuse(path, "has an ACL, which may give rights to others; setfacl -b removes it")
+                return
+            try:
+                value = os.getxattr(handle, name)
+                if not acl.gives_more(value, mode):
+                    continue
+                if self.check:
+                    self._would(handle)
+                else:
+                    os.removexattr(handle, name)
+            except OSError as problem:
+                self.found.refuse(path, f"has an ACL that cannot be removed: {self._why(handle, problem)}")
+                continue
+            if self.tree.journal and not self.check:
+                self.tree.journal.lifted(path, status, name, value)
+            self.found.fixed["acl"] += 1
+            if len(self.found.samples) < _LISTED:
+                before = f"{rights(status)} with an ACL ({name.rpartition('_')[2]})"
+                self.found.samples.append({"path": shown(path) or ".", "before": before, "after": rights(status)})
 
     def settle_links(self) -> None:
         """Files with several names, once all names have been counted."""

@@ -44,7 +44,7 @@ def test_it_says_what_it_will_do_does_it_and_is_done(capsys, site):
     assert ".env  root:www-data 0640\n" in done["diff"]["after"]
     again = run(capsys, site)
     assert not again["changed"]
-    assert again["fixed"] == {"owner": 0, "group": 0, "mode": 0, "setuid": 0}
+    assert again["fixed"] == {"owner": 0, "group": 0, "mode": 0, "setuid": 0, "acl": 0}
     assert again["diff"]["before"] == again["diff"]["after"] == ""
 
 

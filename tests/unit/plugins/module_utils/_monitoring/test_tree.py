@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import struct
 
 import pytest
 
@@ -257,3 +258,59 @@ def test_numbers_without_a_name_are_said_as_such():
 def test_names_that_are_no_text_are_shown():
     assert monitoring_tree.shown("var/\u00e9t\u00e9") == "var/\u00e9t\u00e9"
     assert monitoring_tree.shown("var/\udce9\x1b") == r"var/\udce9\x1b"
+
+
+def acl(*entries):
+    """As the kernel has it: kind, rights, and the number of a user or group."""
+    mask = max(rights for _kind, rights, _number in entries)
+    given = sorted([*entries, (1, 6, 2**32 - 1), (4, 4, 2**32 - 1), (0x10, mask, 2**32 - 1)])
+    if not any(kind == 0x20 for kind, _rights, _number in entries):
+        given.append((0x20, 0, 2**32 - 1))
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in given)
+
+
+USER, OTHERS = 2, 0x20
+ACCESS, DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
+
+
+@pytest.mark.parametrize("place", [".", "public", "public/build", "src", "config"])
+@pytest.mark.parametrize("kind", [ACCESS, DEFAULT])
+def test_an_acl_by_which_the_web_user_can_write_in_the_program_is_red(tree_look, project, web_user, place, kind):
+    os.setxattr(project / place, kind, acl((USER, 7, pwd.getpwnam(web_user).pw_uid)))
+    finding = permissions.config(tree_look()) if place == "config" else permissions.code(tree_look())
+    assert finding.status == "fail"
+    assert "an ACL" in finding.evidence and "gives more than" in finding.evidence
+
+
+@pytest.mark.parametrize("secret", [".env", "config/jwt/private.pem"])
+def test_an_acl_by_which_another_reads_secrets_is_red(tree_look, project, secret):
+    os.setxattr(project / secret, ACCESS, acl((USER, 4, 1)))
+    check = permissions.env if secret == ".env" else permissions.config
+    finding = check(tree_look())
+    assert finding.status == "fail" and "ACL" in finding.evidence and "gives more than" in finding.evidence
+
+
+def test_an_acl_by_which_all_could_write_what_is_to_come_is_red(tree_look, project):
+    os.setxattr(project / "public/build", DEFAULT, acl((OTHERS, 7, 2**32 - 1)))
+    finding = permissions.no_777(tree_look())
+    assert finding.status == "fail" and "public/build" in finding.evidence
+
+
+def test_an_acl_that_gives_no_more_than_the_mode_is_none_of_the_audits_business(tree_look, project):
+    os.setxattr(project / "src", DEFAULT, acl((USER, 5, 1)))
+    os.setxattr(project / "var/upload", DEFAULT, acl((USER, 7, 1)))
+    for check in (permissions.code, permissions.config, permissions.env, permissions.no_777):
+        assert check(tree_look()).status == "pass"
+
+
+def test_an_acl_above_the_site_counts_as_well(tree_look, project, web_user):
+    os.setxattr(project.parent, ACCESS, acl((USER, 7, pwd.getpwnam(web_user).pw_uid)))
+    assert "so the whole folder can be exchanged" in permissions.code(tree_look()).evidence
+
+
+def test_an_acl_that_cannot_be_read_is_not_green(tree_look, monkeypatch):
+    def refuse(_path, _name, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "getxattr", refuse)
+    assert permissions.code(tree_look()).status == "not_assessed"

@@ -237,7 +237,7 @@ def test_each_kind_of_change_is_counted_by_itself(site):
     (site / ".env").chmod(0o600)
     found = run(order(site), check=True)
     assert dict(found.fixed) == {"owner": 2, "group": 2, "mode": 1, "setuid": 0}
-    assert found.result()["fixed"] == {"owner": 2, "group": 2, "mode": 1, "setuid": 0}
+    assert found.result()["fixed"] == {"owner": 2, "group": 2, "mode": 1, "setuid": 0, "acl": 0}
     assert found.samples == [
         {"path": ".env", "before": "root:www-data 0600", "after": "root:www-data 0640"},
         {"path": "bin", "before": "daemon:daemon 0755", "after": "root:www-data 0755"},
@@ -851,27 +851,90 @@ def test_a_change_that_the_system_forbids_for_another_reason_is_told_with_its_wo
     assert reasons(run(order(site))) == {"src/Kernel.php": "Operation not permitted"}
 
 
-def acl():
+def acl(user=1, rights=4):
     """user::rw- user:1:r-- group::r-- mask::r-- other::---"""
-    entries = [(1, 6, 0xFFFFFFFF), (2, 4, 1), (4, 4, 0xFFFFFFFF), (0x10, 4, 0xFFFFFFFF), (0x20, 0, 0xFFFFFFFF)]
+    entries = [(1, 6, 0xFFFFFFFF), (2, rights, user), (4, 4, 0xFFFFFFFF), (0x10, rights, 0xFFFFFFFF)]
+    entries.append((0x20, 0, 0xFFFFFFFF))
     return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
 
 
-def test_an_acl_on_what_is_private_is_told_whether_or_not_the_mode_was_right(site):
-    for file in (".env", "var/log/prod.log"):
-        os.setxattr(site / file, "system.posix_acl_access", acl())
-    os.setxattr(site / "config", "system.posix_acl_default", acl())
+ACCESS, DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
+
+
+def acls(site):
+    return sorted(
+        str(path.relative_to(site))
+        for path in [site, *site.rglob("*")]
+        if not path.is_symlink() and set(os.listxattr(path)) & {ACCESS, DEFAULT}
+    )
+
+
+def test_an_acl_on_data_is_told_whether_or_not_the_mode_was_right(site):
+    os.setxattr(site / "var/log/prod.log", ACCESS, acl())
     for _again in range(2):
-        said = reasons(run(order(site)))
-        assert sorted(said) == [".env", "config", "var/log/prod.log"]
-        assert all("ACL" in why for why in said.values())
+        assert "ACL" in reasons(run(order(site)))["var/log/prod.log"]
+    assert acls(site) == ["var/log/prod.log"]
 
 
-def test_what_is_no_acl_or_lets_nobody_more_in_is_not_told(site):
+@pytest.mark.parametrize("hardened", [False, True])
+def test_an_acl_in_the_program_that_gives_more_than_its_mode_is_removed(site, hardened):
+    if hardened:
+        run(order(site))
+    secrets = [".env", "config/jwt/private.pem"]
+    folders = [".", "config", "public/main", "src"]
+    for name in secrets:
+        os.setxattr(site / name, ACCESS, acl())
+    for name in folders:
+        for kind in (ACCESS, DEFAULT):
+            os.setxattr(site / name, kind, acl(WEB.pw_uid, 7))
+    if not hardened:  # nothing is let by an ACL that a mode of 0644 does not show
+        os.setxattr(site / "src/Kernel.php", ACCESS, acl(WEB.pw_uid, 6))
+    predicted = run(order(site), check=True)
+    assert acls(site) == sorted([*secrets, *folders, *([] if hardened else ["src/Kernel.php"])])
+    found = run(order(site))
+    assert (predicted.result(), found.fixed["acl"]) == (found.result(), len(acls_of(secrets, folders)) + (not hardened))
+    assert acls(site) == [] and not found.refused
+    (site / "public/main/new.php").write_text("")
+    assert state(site / "public/main") == (0, WEB.pw_gid, "0755")
+    assert state(site / "public/main/new.php")[2] == "0644", "what root makes is root's to write"
+    assert run(order(site)).fixed["acl"] == 0
+
+
+def acls_of(secrets, folders):
+    return [*secrets, *folders, *folders]
+
+
+def test_what_is_no_acl_or_lets_nobody_more_in_stays(site):
     os.setxattr(site / ".env", "user.note", b"x")
-    os.setxattr(site / "src/Kernel.php", "system.posix_acl_access", acl())  # everybody can read it anyway
+    os.setxattr(site / "src", DEFAULT, acl())  # everybody can read it anyway
     for _again in range(2):
         assert not run(order(site)).refused_total
+    assert acls(site) == ["src"]
+
+
+def test_an_acl_that_cannot_be_removed_is_told(site, monkeypatch):
+    os.setxattr(site / "src", DEFAULT, acl(WEB.pw_uid, 7))
+
+    def refuse(_handle, _name):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "removexattr", refuse)
+    assert reasons(run(order(site))) == {"src": "has an ACL that cannot be removed: Operation not permitted"}
+
+
+def test_what_an_acl_let_the_web_user_write_is_suspect(site):
+    path, other = site / "public/main/late.php", site / "public/main/root.php"
+    for name in (path, other, *(site / f"src/C{number}.php" for number in range(48))):
+        name.write_text("<?php")
+    for name in site.rglob("*"):
+        os.utime(name, (1_700_000_000, 1_700_000_000))
+    for name in (path, other):
+        os.utime(name)
+        name.chmod(0o660)
+    os.setxattr(path, ACCESS, acl(WEB.pw_uid, 6))
+    os.setxattr(other, ACCESS, acl(1, 6))
+    found = run(order(site))
+    assert found.quarantined == ["public/main/late.php"]
 
 
 @pytest.mark.parametrize(("number", "asked_again"), [(errno.ENOTSUP, False), (errno.EIO, True)])
