@@ -253,6 +253,12 @@ final class ShellController {
 }
 CHANGED = "src/CoreBundle/Controller/SecurityController.php"
 FRONT = "public/index.php"
+# Whatever root makes there later is the web user's (33) to write.
+LET = f"""
+entries = (1, 7, -1), (2, 7, 33), (4, 5, -1), (16, 7, -1), (32, 5, -1)
+acl = struct.pack('<I', 2) + b''.join(struct.pack('<HHi', *entry) for entry in entries)
+os.setxattr('{ROOT}/public/main', 'system.posix_acl_default', acl)
+"""
 
 
 def plant(host: Host) -> None:
@@ -267,6 +273,7 @@ def plant(host: Host) -> None:
     host.run(f"chown www-data {ROOT}/{CHANGED} && echo '// changed' >>{ROOT}/{CHANGED}")
     # No page is there without it, so it must not be taken for a back door.
     host.run(f"chown www-data {ROOT}/{FRONT} && chmod 755 {ROOT}/{FRONT}")
+    host.run(["python3", "-c", f"import os, struct{LET}"])
 
 
 def run_what_was_planted(host: Host, scheme: str) -> list[str]:
@@ -301,6 +308,8 @@ def test_php_that_the_web_user_planted_is_named_and_cannot_run_until_it_is_ackno
     playbook.harden(fresh, *ONLY)
     assert run_what_was_planted(fresh, "https") == []
     assert missing_from_the_portal(fresh, "https") == []
+    fresh.run(f"touch {ROOT}/public/main/made-later && ! runuser -u www-data -- test -w {ROOT}/public/main/made-later")
+    fresh.run(f"rm {ROOT}/public/main/made-later")
     again = playbook.run("harden", fresh, *ONLY)
     assert again.changed[fresh.domain] == 0
     assert all(path in again.output for path in [*PLANTED, CHANGED, FRONT])
