@@ -88,38 +88,6 @@ def test_the_audit_judges_by_the_defaults_of_the_roles() -> None:
     ] == []
 
 
-# Texts that preflight takes whatever is in them, a known weak point: see docs/architecture.md. A new one has a form.
-WITHOUT_FORM = set(
-    """
-    chamilo_backups_key_folder chamilo_backups_offsite_repository chamilo_backups_password chamilo_backups_repository
-    chamilo_backups_scratch chamilo_database_admin_password chamilo_database_admin_user chamilo_database_bind_address
-    chamilo_database_clients chamilo_group chamilo_https_acme_arguments chamilo_https_acme_ca_file
-    chamilo_https_acme_directory chamilo_https_acme_email chamilo_https_certificate_file
-    chamilo_https_certificate_key_file chamilo_https_subdomains chamilo_monitoring_administrators
-    chamilo_monitoring_disable_accounts chamilo_monitoring_smtp_from chamilo_monitoring_smtp_host
-    chamilo_monitoring_smtp_password chamilo_monitoring_smtp_user chamilo_owner chamilo_own_variables
-    chamilo_permissions_acknowledged chamilo_permissions_roots chamilo_release_archive chamilo_root chamilo_updates_feed
-    chamilo_uploads_blocked_extensions chamilo_web_user
-    """.split()
-)
-
-
-def test_each_new_text_has_a_form() -> None:
-    """What ends a line ends a directive of the web server, an entry of cron or a key of a configuration file."""
-    specs = _preflight.specs()
-    sections = [role for role in specs if role != "common"]
-    taken = set()
-    for name, option in ((name, option) for spec in specs.values() for name, option in spec.items()):
-        kind = option.get("elements") if option.get("type") == "list" else option.get("type")
-        if kind not in _preflight.TEXTS or option.get("choices"):
-            continue
-        line = "a\nb"
-        wrong = _preflight.errors(specs, sections, {name: [line] if option["type"] == "list" else line})
-        wrong += _preflight.domain(line, "") if name == "chamilo_domain" else []
-        taken |= set() if wrong else {name}
-    assert taken - WITHOUT_FORM == set(), "give it a form in plugin_utils/_preflight.py: errors()"
-
-
 def test_roles_and_playbooks_make_the_word_of_a_domain_as_modules_do() -> None:
     rule = "lower | replace('-', '__') | regex_replace('[^a-z0-9_]', '_')"
     assert rule in load(ROOT / "roles" / "common" / "defaults" / "main.yml")["chamilo_site"]
