@@ -657,12 +657,12 @@ def test_over_ssh_with_retention(make: Callable[..., Host], playbook: Playbook) 
         host = make()
         variables = {"chamilo_backups_offsite_repository": store.SFTP, "chamilo_backups_keep_daily": 1}
         # The store does not let it in yet: whoever wants a backup first gets no further.
-        with pytest.raises(PlayError, match="Do at once what never succeeded"):
+        with pytest.raises(PlayError, match="Run the first backup and restore test"):
             playbook.harden(host, chamilo_backups_first=True, **variables)
         assert record(host)["offsite"]["ok"] is False
         # Whatever section it was to be: nothing of it was written.
         drop_in = "find / -xdev -path '*/chamilo-*.d/headers.conf'"
-        with pytest.raises(PlayError, match="Do at once what never succeeded"):
+        with pytest.raises(PlayError, match="Run the first backup and restore test"):
             playbook.harden(host, "--tags", "headers", chamilo_backups_first=True, **variables)
         assert host.run(drop_in).stdout == "" and "headers" not in host.run("chamilo-hardening status").stdout
         store.trust(host)

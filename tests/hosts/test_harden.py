@@ -40,11 +40,11 @@ TAGS = ("--tags", "https,headers")
 CHANGED = re.compile(r"^\+\+\+ after: (\S+)", re.MULTILINE)
 # What is done at once and not only set up: check mode cannot say how a backup will end.
 JOBS = {
-    "backups : Do at once what never succeeded",
-    "monitoring : Do what was not done yet of the daily work",
+    "backups : Run the first backup and restore test",
+    "monitoring : Run the daily work that is due",
     "monitoring : Keep a copy of the list of files off the host",
-    "monitoring : Let the host know where that copy is",
-    "updates : Look for a new release",
+    "monitoring : Record on the host where that copy is",
+    "updates : Check for a new release",
 }
 
 
@@ -90,7 +90,7 @@ def test_what_somebody_changed_since_is_put_right(fresh: Host, tmp_path: Path) -
     fresh.run("find /etc/nginx /etc/apache2 -name https_hsts.conf -delete", check=False)
     healed = playbook.run("harden", fresh)
     assert changed(healed.output) == {
-        "passwords : Ask for long and mixed passwords on every portal",
+        "passwords : Require long and mixed passwords on every portal",
         "https : Bind browsers to https, step by step",
     }
     assert playbook.harden(fresh) == 0

@@ -84,7 +84,7 @@ def test_weak_passwords_are_refused_on_every_portal(fresh: Host, playbook: Playb
     before = sql(fresh, "SELECT * FROM settings ORDER BY id;")
 
     # Every role puts the host program in place first.
-    ours = {"common : Put the host program in place", "passwords : Ask for long and mixed passwords on every portal"}
+    ours = {"common : Install the host program", "passwords : Require long and mixed passwords on every portal"}
     assert changed(playbook.run(alone, fresh, "--check", "--diff").output) == ours
     assert sql(fresh, "SELECT * FROM settings ORDER BY id;") == before
     assert changed(playbook.run(alone, fresh).output) == ours

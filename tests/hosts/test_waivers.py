@@ -57,7 +57,7 @@ LATER = {
 }
 SECTIONS_LATER = ("brute_force", "monitoring", "permissions", "sessions", "updates", "uploads")
 # Done at once and not only set up: check mode cannot say what comes of it.
-DAILY = {"monitoring : Do what was not done yet of the daily work", "updates : Look for a new release"}
+DAILY = {"monitoring : Run the daily work that is due", "updates : Check for a new release"}
 
 
 def waived(*names: str) -> list[dict[str, str]]:

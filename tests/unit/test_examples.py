@@ -14,8 +14,10 @@ import yaml
 from ansible.cli.playbook import PlaybookCLI
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _preflight
 from tests import run
+from tests.unit import test_guards_layers as layers
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md"), *ROOT.glob("roles/*/README.md")])
@@ -171,3 +173,45 @@ def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
 
 def test_the_readme_stays_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150, "what is for a few readers goes to docs/"
+
+
+# Pages that guide a contributor through the files. Names in them stand for others: <section>, <name>, SITE.
+GUIDES = [ROOT / "CONTRIBUTING.md", ROOT / "docs/architecture.md", ROOT / "docs/controls.md", ROOT / "docs/tested.md"]
+TOPS = "bin|docs|meta|molecule|playbooks|plugins|roles|tests|_common|_permissions"
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=name)
+def test_each_path_that_a_contributor_is_sent_to_exists(page: Path) -> None:
+    named = set(re.findall(rf"`((?:{TOPS})/[^`\s]+)`", page.read_text()))
+    gone = []
+    for path in sorted(named):
+        pattern = path.replace("<section>", "headers").replace("_<package>", "_common").rstrip("/")
+        below = ROOT / "plugins/module_utils" if path.startswith("_") else ROOT
+        if not list(below.glob(pattern)):
+            gone.append(path)
+    assert gone == []
+
+
+def test_the_architecture_names_the_packages_in_their_order() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    order = text[text.index("`_common` (files") : text.index("`plugins/modules` translate")]
+    assert re.findall(r"`(_\w+)`", order) == list(layers.LAYERS)
+
+
+def test_what_the_architecture_calls_state_is_written_by_the_code() -> None:
+    """A file in the tables of the state on disk is one that an engine or a role names."""
+    sources = [*(ROOT / "plugins/module_utils").rglob("*.py"), *(ROOT / "roles").rglob("*.yml")]
+    code = "\n".join(path.read_text() for path in sources)
+    tables = (ROOT / "docs/architecture.md").read_text().split("## State on disk")[1].split("## A transaction")[0]
+    rows = [line.split("|")[1] for line in tables.splitlines() if line.startswith("| `")]
+    names = {one for row in rows for one in re.findall(r"`([^`]+)`", row)}
+    assert len(names) > 30
+    # As the code puts them together: the part before or after the name of the portal, of a step or of a time.
+    parts = {re.split(r"SITE|STEP|\*", one.rstrip("/"))[:: -1 if one[0] == "*" else 1][0] for one in names}
+    parts = {one.removeprefix("backups/").removesuffix(".lock") if one != ".lock" else one for one in parts} - {""}
+    assert [one for one in sorted(parts) if one not in code] == []
+
+
+def test_the_journal_of_the_architecture_has_the_keys_of_the_code() -> None:
+    (block,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs/architecture.md").read_text(), re.DOTALL)
+    assert set(json.loads(block)) == set(Store("/nonexistent").peek())

@@ -102,7 +102,7 @@ def test_roles_and_playbooks_make_the_word_of_a_domain_as_modules_do() -> None:
 @pytest.mark.parametrize("word", ["plain", 'a"b', "a\\b", "\\\\n", "a\\", "it's #1; ä€", "two\nlines", " "])
 def test_restore_writes_a_login_as_the_clients_of_the_database_read_it(word: str) -> None:
     tasks = maps(load(ROOT / "playbooks/restore.yml"))
-    task = next(task for task in tasks if str(task.get("name")).startswith("Bring the login"))
+    task = next(task for task in tasks if str(task.get("name")).startswith("Copy the login"))
     given = {"chamilo_database_admin_user": word, "chamilo_database_admin_password": f"{word}2"}
     written = Templar(DataLoader(), variables=given).template(
         trust_as_template(task["ansible.builtin.copy"]["content"])
@@ -209,7 +209,7 @@ def test_discovery_is_told_what_this_run_may_do(
 )
 def test_only_where_there_are_backups_one_is_taken_first(given: dict[str, Any], first: bool, now: list[str]) -> None:
     play = load(ROOT / "playbooks/harden.yml")[1]
-    task = next(task for task in play["pre_tasks"] if task["name"].startswith("Take a backup"))
+    task = next(task for task in play["pre_tasks"] if task["name"].startswith("Run a backup"))
     texts = {key: text for key, text in load(ROOT / "roles/backups/vars/main.yml").items() if isinstance(text, str)}
     ours = {key: trust_as_template(text) for key, text in texts.items()}
     run = {"_chamilo_is_web": True, "ansible_run_tags": ["all"]}

@@ -90,7 +90,7 @@ def test_one_bad_host_stops_all_of_harden_under_any_tag(ansible: Any) -> None:
     assert "Did you mean chamilo_headers_csp" in outcome.output
     # Ansible would refuse it in the middle of the run otherwise: argument specifications are held under every tag.
     assert "Invalid value for chamilo_https_hsts: 'never'" in outcome.output
-    assert "Make the security guide true" not in outcome.output
+    assert "Enforce the security guide" not in outcome.output
 
 
 def test_what_is_left_out_is_not_judged(ansible: Any) -> None:

@@ -1,0 +1,85 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Words that have a standard one in this field do not come back where they were replaced."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+# What to write instead is in the brackets.
+AVOID = {
+    r"somebody|nobody|anybody|everybody|whoever": "the administrator, a visitor, an attacker, or the passive",
+    r"tell|tells|told|telling": "report, notify, alert, log",
+    r"look|looks|looked|looking": "check, inspect, probe, discover, scan, monitor",
+    r"folders?": "directory",
+    r"(?:gives?|gave|given|puts?|brings?|brought|takes?|took|taken|way) back": "roll back, undo, restore",
+    r"(?:in|into|of) force": "active, apply, activate, reload",
+    r"(?:make|makes|made) true": "enforce, apply, configure",
+    r"wish|wishes|wanted": "desired",
+    r"shut|shuts": "ban, block; close",
+    r"holes?": "vulnerability",
+    r"strangers?|neighbours?": "client, attacker; unrelated site",
+    r"drills?": "restore test",
+    r"nights?|nightly": "daily",
+    r"says?|said": "state, report, read",
+    r"held|holds?(?! (?:a |the )?lock)": "contain, keep, track",
+    r"canary": "test account, test file",
+}
+# Add a path when its text was changed; none is ever taken out.
+CLEANED = (*("README.md", "CONTRIBUTING.md", "docs/*.md", "meta/controls.yml"),)
+PAGES = sorted({path for pattern in CLEANED for path in ROOT.glob(pattern)})
+TASKS = sorted([*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml")])
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def prose(text: str) -> str:
+    """Without examples, names in backticks and quotations."""
+    text = re.sub(r"```.*?```|`[^`]*`|<!--.*?-->", " ", text, flags=re.DOTALL)
+    text = re.sub(r"(?<=\n\n)(?: {4,}[^\n]*\n)+", " ", text)
+    return re.sub(r'"[^"\n]*"', " ", text)
+
+
+def avoided(text: str) -> list[str]:
+    return [
+        f"{found[0]}: write {instead}"
+        for words, instead in AVOID.items()
+        for found in re.finditer(rf"\b(?:{words})\b", text, re.IGNORECASE)
+    ]
+
+
+def names(document: Any) -> Iterator[str]:
+    """The names of plays, blocks and tasks."""
+    if isinstance(document, list):
+        for entry in document:
+            yield from names(entry)
+    elif isinstance(document, dict):
+        if isinstance(document.get("name"), str):
+            yield document["name"]
+        for key in ("tasks", "pre_tasks", "post_tasks", "handlers", "block", "rescue", "always"):
+            yield from names(document.get(key))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_a_page_keeps_to_the_words_of_the_field(page: Path) -> None:
+    assert avoided(prose(page.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize("path", TASKS, ids=name)
+def test_names_of_tasks_keep_to_the_words_of_the_field(path: Path) -> None:
+    assert avoided("\n".join(names(yaml.safe_load(path.read_text(encoding="utf-8"))))) == []
+
+
+def test_what_is_noticed_and_what_is_not() -> None:
+    text = 'It tells `folder` nobody.\n\n    look\n\nA restore; "put back".\n'
+    assert [one.split(":")[0] for one in avoided(prose(text))] == ["nobody", "tells"]
