@@ -46,7 +46,7 @@ REVIEWED = {
         _attacks/uploads.py:write _backups/stray_dumps.py:_put_away _backups/drill.py:_definers
         _backups/drill.py:_digest _backups/drill.py:_fetch_dump _backups/sandbox.py:_in_private
         _backups/drill.py:_load _backups/sandbox.py:started _backups/drill.py:_tables _backups/drill.py:_without_tls
-        _brute_force/filter_file.py:write _backups/restore_tables.py:load _backups/restore_swaps.py:_make_way
+        _backups/restore_tables.py:load _backups/restore_swaps.py:_make_way
         _backups/restore_tables.py:_read _backups/restore_tables.py:write_objects
         _backups/restore_tables.py:write_triggers _backups/restore_staging.py:stage_database guide_prove.py:main
     """,

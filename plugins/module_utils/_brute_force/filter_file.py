@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree, file_item
 
 DIRECTORY = "/etc/fail2ban/filter.d"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -75,15 +76,8 @@ class File:
         if text is None:
             os.unlink(self.path)
             return
-        part = f"{self.path}.chamilo-hardening"
-        with open(
-            os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644), "w", encoding="utf-8"
-        ) as file:
-            os.fchmod(file.fileno(), 0o644)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, self.path)
+        with Tree() as tree:
+            tree.write(self.path, file_item(text.encode(), os.geteuid(), os.getegid(), 0o644))
 
     def diff(self, before: str | None, after: str | None) -> dict[str, str]:
         def header(text: str | None) -> str:

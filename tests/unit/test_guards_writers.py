@@ -1,0 +1,91 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What runs on the host as root replaces its files in one way: ``files.replace_file``, or a ``files.Tree`` it holds.
+
+Whoever reads such a file sees the old one or the new one and never a part of it, also after a power cut; no umask, link
+or left-over file changes where it goes and who may read it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2] / "plugins"
+SOURCES = sorted([*(ROOT / "module_utils").rglob("*.py"), *(ROOT / "modules").glob("*.py")])
+_RENAMES = {"os.rename", "os.replace", "os.renames", "shutil.move"}
+_OPENS = {"open", "os.fdopen", "io.open"}
+_FLAGS = re.compile(r"\bO_(WRONLY|RDWR)\b")
+
+# Where a name changes otherwise, and why that is no file of root's own that is replaced.
+RENAMED = {
+    "_common/files.py": "the writer itself",
+    "_permissions/compiled.py": "compiled files of the web user go aside as they are",
+    "_permissions/journal.py": "a suspect file gets its own name back, in a directory that is open",
+    "_permissions/walk.py": "a suspect file goes aside, and a list of them grows while the tree is walked",
+    "_backups/restore.py": "whole trees change places",
+    "_backups/restore_swaps.py": "whole trees change places",
+}
+# Where something is written as it comes, and why nobody reads a part of it.
+WRITTEN = {
+    "_common/files.py": "the writer itself",
+    "_common/locks.py": "the name of a lock's holder: only words",
+    "_https/acme.py": "a new file for the authority, below the webroot by a directory that is open",
+    "_permissions/walk.py": "a pipe, and a list that grows while the tree is walked",
+    "_portal/obstacles.py": "the lock of the package manager is asked for; nothing is written",
+    "_portal/database.py": "a file without a name, in memory",
+    "_uploads/antivirus.py": "a copy of a file of any size; what is known of it is written behind it",
+    "_backups/stray_dumps.py": "a copy of a dump of any size",
+    "_backups/drill.py": "in the drill's own directory",
+    "_backups/sandbox.py": "in the drill's own directory",
+    "_backups/restore_staging.py": "in the restore's own directory",
+    "_backups/restore_tables.py": "in the restore's own directory",
+    "_attacks/_insider.py": "a pipe",
+    "_attacks/monitoring.py": "an attack plants it, and takes it away",
+    "_attacks/permissions.py": "an attack plants it, and takes it away",
+    "_attacks/uploads.py": "an attack plants it, and takes it away",
+    "guide_prove.py": "an attack plants it, and takes it away",
+}
+
+
+def _calls(path: Path) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call))
+
+
+def _renames(path: Path) -> bool:
+    return any(ast.unparse(call.func) in _RENAMES for call in _calls(path))
+
+
+def _writes(path: Path) -> bool:
+    """Whether it opens something to write to it, or may do so."""
+    made = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Assign)]
+    flags = {ast.unparse(node.targets[0]) for node in made if _FLAGS.search(ast.unparse(node.value))}
+    return any(_to_write(call, flags) for call in _calls(path))
+
+
+def _to_write(call: ast.Call, flags: set[str]) -> bool:
+    name = ast.unparse(call.func)
+    if name == "os.open":
+        how = ast.unparse(call.args[1])
+        return bool(_FLAGS.search(how)) or how in flags
+    if name.endswith((".write_text", ".write_bytes")):
+        return True
+    if name not in _OPENS:
+        return False
+    modes = [*call.args[1:2], *(each.value for each in call.keywords if each.arg == "mode")]
+    return any(not isinstance(mode, ast.Constant) or set("wax+") & set(str(mode.value)) for mode in modes)
+
+
+def _where(path: Path) -> str:
+    return str(path.relative_to(ROOT / "module_utils")) if "module_utils" in path.parts else path.name
+
+
+def test_names_change_in_one_place() -> None:
+    assert {_where(path) for path in SOURCES if _renames(path)} == set(RENAMED)
+
+
+def test_files_are_written_in_one_place() -> None:
+    assert {_where(path) for path in SOURCES if _writes(path)} == set(WRITTEN)
