@@ -114,6 +114,17 @@ options:
     description: The value of C(chamilo_monitoring_smtp_host).
     type: str
     default: ""
+  variables:
+    description:
+      - Values of variables that only the host can judge, by the names of the variables. Each is a text, empty where
+        it is not set.
+      - C(chamilo_web_user) has to be as whom PHP of the portal runs, and C(chamilo_group) a group of that user.
+      - C(chamilo_database_bind_address) has to be of this host, where its own database serves the portal.
+      - C(chamilo_backups_repository) and C(chamilo_backups_scratch) must not lie where the web server serves files. The
+        second one has to be there.
+      - Fail when one is not, with all else that is in the way, where O(sections) are given.
+    type: dict
+    default: {}
   controller_time:
     description:
       - The time on the controller, in seconds since 1970.
@@ -759,6 +770,7 @@ def main() -> None:
             "acme": {"type": "str", "choices": ["", "auto", "certbot"], "default": ""},
             "alert_mail": {"type": "str", "default": ""},
             "smtp_host": {"type": "str", "default": ""},
+            "variables": {"type": "dict", "default": {}},
             "controller_time": {"type": "float", "default": 0},
             "active": {"type": "bool", "default": False},
             "require": {"type": "bool", "default": False},

@@ -140,7 +140,7 @@ def test_off_is_said_to_browsers_and_the_ramp_begins_again(ramping: Host, playbo
 @pytest.mark.wire
 def test_undo_says_that_browsers_stay_bound(ramping: Host, playbook: Playbook) -> None:
     said = ramping.run("chamilo-hardening undo https").stdout
-    assert "each for 86400 seconds (1 day)" in said and "chamilo_https_hsts to off" in said
+    assert "each for 86400 seconds (1 day)" in said and 'chamilo_https_hsts to "off"' in said
     assert ramping.wait("/login").status == 200
     assert ramping.run(["test", "-e", RECORD], check=False).returncode == 1
 

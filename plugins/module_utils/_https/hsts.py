@@ -234,7 +234,7 @@ def bound(site: str, domain: str) -> str:
     return (
         f"Browsers that have been at {domain} since {known.get('since')} open it by https only, each for {age} seconds "
         f"({age // 86400} day{'s' * (age >= 172800)}) from its last visit. Where https goes away now, they cannot "
-        "reach the portal. To let them go first: set chamilo_https_hsts to off, run harden, and wait until your "
+        'reach the portal. To let them go first: set chamilo_https_hsts to "off", run harden, and wait until your '
         "visitors have been there."
     )
 

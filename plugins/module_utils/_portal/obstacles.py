@@ -9,9 +9,12 @@
 from __future__ import annotations
 
 import fcntl
+import grp
 import ipaddress
 import os
+import pwd
 import re
+import socket
 import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +34,10 @@ _SKEW = 900  # seconds; a task may wait that long for its turn
 _RELEASED = 1754697600  # 2025-08-09, Debian 13: no clock that is right shows an earlier day
 _OPTIONAL = frozenset({"clamav-daemon", "msmtp-mta"})  # packages that most runs do without
 _LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock")
+_DATABASE = "/run/mysqld/mysqld.sock"
+# Variables of directories: those that no visitor may ever reach, and those that have to be there.
+_KEPT_APART = ("chamilo_backups_repository", "chamilo_backups_scratch")
+_DIRECTORIES = ("chamilo_backups_scratch",)
 _FLOCK = "hhqqi"
 _NEAR = 0.8  # 1 is the same
 NOT_ROOT = (
@@ -50,6 +57,7 @@ class Desired:
     acme: str = ""  # auto or certbot, where this run may have Certbot ask for a certificate
     alert_mail: str = ""
     smtp_host: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)  # whose values only the host can judge
     controller_time: float = 0  # seconds; 0: not known
 
 
@@ -65,6 +73,10 @@ class Host:
     lock_holder: str = ""  # the program that has dpkg's lock
     unreachable: str = ""  # why no authority could reach the name
     access_urls: tuple[str, ...] = ()  # the names in the addresses of the application's portals
+    web_groups: Mapping[int, str] = field(default_factory=dict)  # of PHP's user: number -> name
+    foreign_addresses: tuple[str, ...] = ()  # on which the database is to listen, and which are none of this host
+    served: Mapping[str, str] = field(default_factory=dict)  # variable of a directory -> what the web server serves
+    no_directories: tuple[str, ...] = ()  # variables that name no directory of this host
 
 
 def obstacles(site: Site, host: Host, desired: Desired) -> list[str]:
@@ -74,6 +86,7 @@ def obstacles(site: Site, host: Host, desired: Desired) -> list[str]:
         found += unfit(site, desired.sections)
         found += _host(host) + _clock(host.now, desired.controller_time)
         found += _mail(site, desired)
+        found += _variables(site, host, desired.variables)
     if set(desired.sections) - {"database"}:
         found += filter(None, [misnamed(site, host.access_urls)])
     if desired.takeover in site.takeover.refused:
@@ -150,6 +163,39 @@ def _mail(site: Site, desired: Desired) -> list[str]:
     ]
 
 
+def _variables(site: Site, host: Host, values: Mapping[str, str]) -> list[str]:
+    """What the host knows of the values of variables."""
+    found = []
+    user, group = values.get("chamilo_web_user"), values.get("chamilo_group")
+    if user and site.php.user and user != site.php.user:
+        found.append(
+            f"chamilo_web_user: {user}. PHP of this portal runs as {site.php.user} "
+            f"({site.php.pool_file or site.php.sapi}), and could not write its own files any more. Leave it empty, or "
+            "have PHP run as that user first."
+        )
+    if group and host.web_groups and group not in (*host.web_groups.values(), *map(str, host.web_groups)):
+        found.append(
+            f"chamilo_group: {group}. PHP's user {site.php.user} is no member of it, and could not read the program "
+            f"any more. Leave it empty, or name one of its groups: {', '.join(host.web_groups.values())}."
+        )
+    found += [
+        f"chamilo_database_bind_address: {address}. This host has no such address, and the database would not start. "
+        f"Name one of its own: {', '.join(('127.0.0.1', *site.addresses))}."
+        for address in host.foreign_addresses
+    ]
+    found += [
+        f"{name}: {values[name]}. The web server serves {directory}, and what is saved there is one mistake away from "
+        "every visitor. Name a directory outside of it."
+        for name, directory in host.served.items()
+    ]
+    found += [
+        f"{name}: {values[name]}. This host has no such directory, and the restore test needs it. Make it, or name "
+        "another."
+        for name in host.no_directories
+    ]
+    return found
+
+
 def misnamed(site: Site, access_urls: Sequence[str]) -> str:
     """Why the name of the portal cannot be meant: it is served, and under other names alone. Else an empty text."""
     if not site.root or site.serving or site.domain in access_urls:
@@ -187,6 +233,7 @@ def observe(site: Site, desired: Desired, refusal: Callable[[str], str], tree: T
     mounted = file_systems()
     points = list(dict.fromkeys(_mount_point(path, mounted) for path in map(os.path.realpath, written)))
     packages = set(site.missing_packages) - _OPTIONAL
+    database = "database" in desired.sections and os.path.exists(_DATABASE) and (not site.root or _has_database(site))
     wants = desired.acme == "certbot" or (desired.acme == "auto" and not site.served.good)
     return Host(
         now=time.time(),
@@ -197,7 +244,52 @@ def observe(site: Site, desired: Desired, refusal: Callable[[str], str], tree: T
         lock_holder=_lock_holder() if packages else "",
         unreachable=refusal(site.domain) if wants and not site.lineage.good else "",
         access_urls=() if named(site) else _access_urls(site),
+        web_groups=_groups(site.php.user, site.php.group) if desired.variables.get("chamilo_group") else {},
+        foreign_addresses=_foreign(desired.variables.get("chamilo_database_bind_address", "")) if database else (),
+        served=_served(site, desired.variables),
+        no_directories=tuple(
+            name for name in _DIRECTORIES if (path := desired.variables.get(name)) and not os.path.isdir(path)
+        ),
     )
+
+
+def _has_database(site: Site) -> bool:
+    return site.database.host in ("", "localhost", "127.0.0.1", "::1", *site.addresses)
+
+
+def _groups(user: str, group: str) -> dict[int, str]:
+    """The groups of a user, that of its PHP among them."""
+    try:
+        account = pwd.getpwnam(user)
+        first = grp.getgrnam(group).gr_gid if group else account.pw_gid
+    except KeyError:
+        return {}  # that PHP runs as nobody whom the host knows is found elsewhere
+    numbers = {first, *os.getgrouplist(user, first)}
+    return {each.gr_gid: each.gr_name for each in grp.getgrall() if each.gr_gid in numbers}
+
+
+def _foreign(listen: str) -> tuple[str, ...]:
+    """The addresses on which no program of this host can listen."""
+    found = []
+    for address in filter(None, map(str.strip, listen.split(","))):
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind((address, 0))
+            except OSError:
+                found.append(address)
+    return tuple(found)
+
+
+def _served(site: Site, values: Mapping[str, str]) -> dict[str, str]:
+    """For each variable of a directory that lies below a portal or a document root: that one."""
+    roots = {os.path.realpath(path) for path in (site.root, *(host.root for host in site.virtual_hosts)) if path}
+    found = {}
+    for name in _KEPT_APART:
+        path = f"{os.path.realpath(values[name])}/" if values.get(name) else ""
+        around = [root for root in sorted(roots - {"/"}) if path.startswith(f"{root}/")]
+        if around:
+            found[name] = around[0]
+    return found
 
 
 def _mount_point(path: str, mounted: Mapping[str, bool]) -> str:

@@ -5,16 +5,20 @@
 from __future__ import annotations
 
 import fcntl
+import pwd
 import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import obstacles as portal_obstacles
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import (
+    Database,
+    Php,
     Site,
     Takeover,
     VirtualHost,
@@ -129,6 +133,69 @@ def test_each_has_what_why_and_what_to_do():
 def test_without_sections_nothing_of_the_host_is_in_the_way():
     desired = Desired(alert_mail="a@example.org", controller_time=NOW)
     assert obstacles(site(sendmail=False), Host(interrupted=True), desired) == []
+
+
+FPM = Php(user="www-data", group="www-data", pool_file="/etc/php/8.4/fpm/pool.d/www.conf")
+
+
+@pytest.mark.parametrize(
+    ("values", "host", "words"),
+    [
+        ({}, {}, []),
+        ({"chamilo_web_user": "www-data", "chamilo_group": "web"}, {"web_groups": {33: "www-data", 7: "web"}}, []),
+        ({"chamilo_group": "33"}, {"web_groups": {33: "www-data"}}, []),
+        ({"chamilo_web_user": "nobody"}, {}, ["chamilo_web_user: nobody.", "runs as www-data", "www.conf"]),
+        (
+            {"chamilo_group": "root"},
+            {"web_groups": {33: "www-data"}},
+            ["chamilo_group: root.", "no member", "www-data."],
+        ),
+        (
+            {"chamilo_database_bind_address": "10.0.0.20"},
+            {"foreign_addresses": ("10.0.0.20",)},
+            ["chamilo_database_bind_address: 10.0.0.20.", "no such address", "127.0.0.1, 192.0.2.7"],
+        ),
+        (
+            {"chamilo_backups_repository": "/var/www/chamilo/public/b"},
+            {"served": {"chamilo_backups_repository": "/var/www/chamilo"}},
+            ["chamilo_backups_repository: /var/www/chamilo/public/b.", "The web server serves /var/www/chamilo,"],
+        ),
+        (
+            {"chamilo_backups_scratch": "/nope"},
+            {"no_directories": ("chamilo_backups_scratch",)},
+            ["chamilo_backups_scratch: /nope.", "no such directory"],
+        ),
+    ],
+)
+def test_what_the_host_knows_of_a_variable_is_in_the_way_by_its_name(values, host, words):
+    known = site(php=FPM, addresses=("192.0.2.7",))
+    found = obstacles(known, Host(now=NOW, **host), Desired(**{**vars(ALL), "variables": values}))
+    assert len(found) == bool(words)
+    assert all(word in found[0] for word in words), found
+
+
+def test_what_the_host_knows_of_a_variable_is_observed(quiet, host, tmp_path, monkeypatch):
+    mine = Php(user=pwd.getpwuid(0).pw_name, group="")
+    (tmp_path / "public").mkdir()
+    (tmp_path / "away").symlink_to(tmp_path / "public")
+    (tmp_path / "file").touch()
+    (tmp_path / "socket").touch()
+    monkeypatch.setattr(portal_obstacles, "_DATABASE", str(tmp_path / "socket"))
+    shop = VirtualHost("shop.conf", 1, ("shop.example",), (), str(tmp_path / "public"))
+    values = {
+        "chamilo_group": "root",
+        "chamilo_database_bind_address": "127.0.0.1, 192.0.2.99,::1",
+        "chamilo_backups_repository": f"{tmp_path}/away/backups",
+        "chamilo_backups_scratch": f"{tmp_path}/file",
+    }
+    known = site(php=mine, virtual_hosts=(shop, SERVING, replace(SERVING, root="/")))
+    found = observe(known, Desired(**{**vars(ALL), "variables": values}), str, host.tree)
+    assert found.web_groups[0] == "root"
+    assert set(found.foreign_addresses) - {"::1"} == {"192.0.2.99"}
+    assert found.served == {"chamilo_backups_repository": f"{tmp_path}/public"}
+    assert found.no_directories == ("chamilo_backups_scratch",)
+    elsewhere = replace(known, database=Database(host="10.0.0.20"))
+    assert observe(elsewhere, Desired(**{**vars(ALL), "variables": values}), str, host.tree).foreign_addresses == ()
 
 
 CAMPUS, OLD = "campus.example.org", "old.example.org"
