@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, word
+
 DOCUMENTATION = r"""
 module: chamilo_site_info
 short_description: Find the Chamilo portal on a host, and what serves it
@@ -712,7 +714,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 from ansible_collections.chamilo.hardening.plugins.module_utils._https.acme import refusal
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import PermsError, order
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.active import held, inactive
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site, discover, word
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.obstacles import (
     NOT_ROOT,
     Desired,

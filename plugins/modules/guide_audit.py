@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import SiteError
+
 DOCUMENTATION = r"""
 module: guide_audit
 short_description: Look whether what the Chamilo Security Guide asks for is true on a host
@@ -300,7 +302,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     checks,
     observe,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import SiteError, discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 
 SECTIONS = {

@@ -17,7 +17,7 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import word
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import word
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _forms, _keys
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"

@@ -26,20 +26,21 @@ LOG = "/var/log/nginx/campus.log"
 
 
 def site(log_format: str, web: str) -> dict[str, Any]:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._portal import discovery
+    from ansible_collections.chamilo.hardening.plugins.module_utils._portal import configuration
+    from ansible_collections.chamilo.hardening.plugins.module_utils._portal import site as portal_site
 
-    serving = discovery.VirtualHost(
+    serving = configuration.VirtualHost(
         "/etc/nginx/sites-enabled/campus",
         1,
         ("campus.test",),
-        (discovery.Listen("*", 443, tls=True),),
+        (configuration.Listen("*", 443, tls=True),),
         f"{FOLDER}/public",
         access_log=LOG,
         access_log_file=LOG,
         access_log_format=log_format,
         includes_ours=True,
     )
-    found = discovery.Site(
+    found = portal_site.Site(
         "campus.test",
         root=FOLDER,
         real_root=FOLDER,
@@ -47,9 +48,9 @@ def site(log_format: str, web: str) -> dict[str, Any]:
         sessions_in_php=True,
         installed=True,
         systemd=True,
-        web=discovery.WebServer(web, user="www-data", service=web, running=True),
-        php=discovery.Php("8.4", "fpm", "php8.4-fpm", user="www-data", group="www-data"),
-        database=discovery.Database("localhost", name="chamilo", client="mariadb"),
+        web=portal_site.WebServer(web, user="www-data", service=web, running=True),
+        php=portal_site.Php("8.4", "fpm", "php8.4-fpm", user="www-data", group="www-data"),
+        database=portal_site.Database("localhost", name="chamilo", client="mariadb"),
         serving=(serving,),
         php_folders=("/etc/php/8.4/fpm", "/etc/php/8.4/cli"),
         missing_packages=("fail2ban",),

@@ -23,18 +23,15 @@ _FIXED = ("/etc/", "/proc/", "/var/lib/chamilo-hardening/", "/run/chamilo-harden
 REVIEWED = {
     "own state and settings, in directories that root alone can write": """
         _https/acme.py:attempts _https/acme.py:bundle _common/alert.py:_sent _common/alert.py:addressee
-        _uploads/antivirus.py:_scan_site _attacks/backups.py:_repository
-        _monitoring/traces.py:record _monitoring/traces.py:settings _audit/backups.py:_compared
-        _audit/monitoring.py:_accounts_lost _audit/monitoring.py:_nobody _audit/monitoring.py:_sign
-        _audit/permissions.py:_opened _audit/uploads.py:_late _backups/backup.py:_compare_key
-        _backups/restic.py:_credentials _backups/commands.py:_restored
+        _uploads/antivirus.py:_scan_site _attacks/backups.py:_repository _monitoring/traces.py:record
+        _monitoring/traces.py:settings _audit/backups.py:_compared _audit/monitoring.py:_accounts_lost
+        _audit/monitoring.py:_nobody _audit/monitoring.py:_sign _audit/permissions.py:_opened _audit/uploads.py:_late
+        _backups/backup.py:_compare_key _backups/restic.py:_credentials _backups/commands.py:_restored
         _backups/key.py:keep_key _backups/portal.py:journal _backups/portal.py:portals _backups/portal.py:remembered
-        _database/undo_data.py:load _backups/drill.py:_newest
-        _settings/env_undo.py:recall _https/hsts.py:_read _https/hsts.py:bound _monitoring/integrity.py:read
-        _database/migrate.py:migrate _common/records.py:read
-        _https/renewal.py:configurations _settings/undo_data.py:recall
-        _common/locks.py:acquire _common/locks.py:holder _common/files.py:noted
-        _transaction/store.py:load _transaction/store.py:peek
+        _database/undo_data.py:load _backups/drill.py:_newest _settings/env_undo.py:recall _https/hsts.py:_read
+        _https/hsts.py:bound _monitoring/integrity.py:read _database/migrate.py:migrate _common/records.py:read
+        _https/renewal.py:configurations _settings/undo_data.py:recall _common/locks.py:acquire
+        _common/locks.py:holder _common/files.py:noted _transaction/store.py:load _transaction/store.py:peek
         _brute_force/unlock.py:sites _updates/releases.py:step _monitoring/watch.py:configuration
         _permissions/vouch.py:_read _permissions/vouch.py:listed _permissions/vouch.py:noted
         _monitoring/watch.py:pulse _permissions/window.py:known _permissions/window.py:sites
@@ -46,9 +43,9 @@ REVIEWED = {
         _attacks/uploads.py:write _backups/stray_dumps.py:_put_away _backups/drill.py:_definers
         _backups/drill.py:_digest _backups/drill.py:_fetch_dump _backups/sandbox.py:_in_private
         _backups/drill.py:_load _backups/sandbox.py:started _backups/drill.py:_tables _backups/drill.py:_without_tls
-        _backups/restore_tables.py:load _backups/restore_swaps.py:_make_way
-        _backups/restore_tables.py:_read _backups/restore_tables.py:write_objects
-        _backups/restore_tables.py:write_triggers _backups/restore_staging.py:stage_database guide_prove.py:main
+        _backups/restore_tables.py:load _backups/restore_swaps.py:_make_way _backups/restore_tables.py:_read
+        _backups/restore_tables.py:write_objects _backups/restore_tables.py:write_triggers
+        _backups/restore_staging.py:stage_database guide_prove.py:main
     """,
     "configuration, packages and certificates of the host, in directories of root's": """
         _https/acme.py:_adopt _https/acme.py:self_sign _audit/https.py:_from_file _audit/https.py:_lineage

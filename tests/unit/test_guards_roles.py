@@ -18,7 +18,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.filter.core import regex_replace
 from ansible.template import Templar, trust_as_template
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database, discovery, nginx
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database, nginx, site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.undo import PARTS
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _preflight
@@ -94,9 +94,7 @@ def test_roles_and_playbooks_make_the_word_of_a_domain_as_modules_do() -> None:
     assert rule in (ROOT / "playbooks" / "restore.yml").read_text(encoding="utf-8")
     environment = jinja2.Environment()
     environment.filters["regex_replace"] = regex_replace
-    assert (
-        environment.from_string(f"{{{{ 'a-B.test' | {rule} }}}}").render() == discovery.word("a-B.test") == "a__b_test"
-    )
+    assert environment.from_string(f"{{{{ 'a-B.test' | {rule} }}}}").render() == site.word("a-B.test") == "a__b_test"
 
 
 @pytest.mark.parametrize("word", ["plain", 'a"b', "a\\b", "\\\\n", "a\\", "it's #1; ä€", "two\nlines", " "])

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 TESTBED = "/etc/chamilo-testbed"  # on hosts that were made to be attacked
 _PATIENCE = 60.0  # seconds

@@ -38,8 +38,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree
     user_name,
     web_users,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import is_on, settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process, processes, said

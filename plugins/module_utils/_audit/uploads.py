@@ -34,10 +34,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import a
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Directive,
     Tree,
+    VirtualHost,
     every,
     walk,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, processes, said

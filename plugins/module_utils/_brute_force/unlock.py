@@ -29,7 +29,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
     Row,
     writing,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site, discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 PORTALS = "/etc/chamilo-hardening/brute_force-*.json"
 _ATTACK = 3  # failures that no longer look like a person's typing, where the portal locks later than that

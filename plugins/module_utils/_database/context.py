@@ -24,7 +24,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database.server
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.undo_data import UndoData
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import SOCKET, Account, Reader, writing
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 

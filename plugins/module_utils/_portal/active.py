@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer, fetch
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site, VirtualHost, include_line
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, include_line
 
 # Sections whose drop-in answers with its generation. One of them speaks for all: they are included by one line.
 _ANSWERING = ("https", "headers", "uploads", "permissions", "sessions", "updates")

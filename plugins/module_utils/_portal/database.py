@@ -31,7 +31,7 @@ from typing import Any, Union
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv, overrides
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 Row = dict[str, Union[str, None]]
 Ask = Callable[[str], list[Row]]

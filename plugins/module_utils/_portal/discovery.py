@@ -15,11 +15,9 @@ import posixpath
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import TypeVar
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
     access_rules,
     apache,
@@ -32,7 +30,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import h
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import rotation as portal_rotation
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Configuration,
-    Listen,
     Place,
     Server,
     Takeover,
@@ -43,24 +40,18 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import Environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import read as read_environment
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.project import Findings, Projects
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import (
+    Database,
+    Php,
+    Site,
+    SiteError,
+    WebServer,
+    include_line,
+    word,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.takeover import Portal, assess, refused
 
-__all__ = [
-    "Database",
-    "Listen",
-    "Php",
-    "Place",
-    "Site",
-    "SiteError",
-    "Takeover",
-    "VirtualHost",
-    "WebServer",
-    "discover",
-    "unfit",
-]
-
-# Where people put web applications, most usual first.
-_PLACES = ("/var/www/*", "/var/www", "/var/www/*/current", "/var/www/*/htdocs", "/srv/*", "/srv/www/*", "/opt/*")
 _PROGRAMS = {"nginx": "/usr/sbin/nginx", "apache": "/usr/sbin/apache2"}
 _PID_FILES = {"nginx": "/run/nginx.pid", "apache": "/run/apache2/apache2.pid"}
 _MARIADB_SOCKET = "/run/mysqld/mysqld.sock"
@@ -80,122 +71,6 @@ _OTHER_CRONS = ("systemd-cron", "cronie", "bcron")
 _CLAMD = "/etc/clamav/clamd.conf"
 _FAIL2BAN = ("/run/fail2ban/fail2ban.pid", "fail2ban-server")
 _FAIL2BAN_AT_BOOT = "/etc/systemd/system/multi-user.target.wants/fail2ban.service"
-
-
-_Answer = TypeVar("_Answer")
-
-
-class SiteError(HardeningError):
-    """The host is not what the variables say, or does not have what every section needs."""
-
-
-@dataclass(frozen=True)
-class WebServer:
-    """nginx or Apache. ``name`` is empty when neither is installed; ``both`` when both are."""
-
-    name: str = ""
-    both: bool = False
-    version: str = ""
-    user: str = ""
-    service: str = ""
-    running: bool = False
-    modules: tuple[str, ...] = ()  # Apache: loaded modules, without "_module"
-    names_own: bool = False  # nginx: a line of its owner says how long the names of virtual hosts may be
-
-
-@dataclass(frozen=True)
-class Php:
-    """The PHP that serves the site."""
-
-    version: str = ""
-    sapi: str = ""  # fpm, mod_php or empty
-    service: str = ""
-    socket: str = ""  # as FastCGI address: unix:/run/php/x.sock or 127.0.0.1:9000
-    pool_file: str = ""
-    user: str = ""
-    group: str = ""
-    upload_limit: int = 0  # bytes of one file, upload_max_filesize
-    post_limit: int = 0  # bytes of one request, post_max_size
-    time_limit: int = 30  # seconds a script may take, max_execution_time; 0 without limit
-    prepended: str = ""  # what somebody has its pool run before each script; what php.ini says, PHP itself knows
-    prepended_cli: str = ""  # the same on the command line
-
-
-@dataclass(frozen=True)
-class Database:
-    """Where the application finds its database. The password stays in the environment file."""
-
-    host: str = ""
-    port: int = 0
-    socket: str = ""
-    name: str = ""
-    user: str = ""
-    client: str = ""  # by what this host can ask it: the mariadb command, or Python's pymysql
-
-
-@dataclass(frozen=True)
-class Site:
-    """The Chamilo portal on this host, and the host around it. Empty texts mean: not found."""
-
-    domain: str
-    root: str = ""  # the project folder; its public/ is the document root
-    installed: bool = False
-    version: str = ""
-    environment: dict[str, str] = field(default_factory=dict)  # effective values that are no secrets
-    environment_source: dict[str, str] = field(default_factory=dict)  # name -> file that wins
-    secrets_default: tuple[str, ...] = ()  # names whose value is published or guessable
-    distribution: str = ""  # Debian 13
-    codename: str = ""  # trixie
-    web: WebServer = field(default_factory=WebServer)
-    php: Php = field(default_factory=Php)
-    database: Database = field(default_factory=Database)
-    virtual_hosts: tuple[VirtualHost, ...] = ()  # all of this host
-    serving: tuple[VirtualHost, ...] = ()  # those that answer to the domain by name
-    fallback: tuple[VirtualHost, ...] = ()  # those that answer to it on ports 80 and 443 for want of a better
-    names: tuple[str, ...] = ()  # as virtual hosts that serve the project folder name it
-    nameless: bool = False  # a virtual host that serves the project folder answers to every name that no other has
-    takeover: Takeover = field(default_factory=lambda: Takeover(False, (), (), ()))
-    access_files: tuple[
-        access_rules.AccessFile, ...
-    ] = ()  # Apache: .htaccess files of the portal that close something now
-    addresses: tuple[str, ...] = ()  # of this host
-    listening: tuple[str, ...] = ()  # TCP addresses in LISTEN state, "0.0.0.0:80", "[::]:443"
-    hsts_since: str = ""  # the day on which section https began to send Strict-Transport-Security, YYYY-MM-DD
-    served: portal_certbot.Pair = field(
-        default_factory=portal_certbot.Pair
-    )  # the certificate of the virtual host that serves it
-    lineage: portal_certbot.Pair = field(default_factory=portal_certbot.Pair)  # what Certbot has for the domain
-    self_signed: portal_certbot.Pair = field(
-        default_factory=portal_certbot.Pair
-    )  # what this collection made for want of a better
-    certbot: str = ""  # the program
-    missing_packages: tuple[str, ...] = ()  # of those asked for
-    systemd: bool = False
-    php_folders: tuple[str, ...] = ()  # of every php.ini: one for each version and face of PHP
-    spellings: tuple[str, ...] = ()  # every way in which the project folder is written, links and wrong roots included
-    real_root: str = ""  # the project folder without links; /srv/campus/releases/* where a link leads to one of many
-    sessions_in_php: bool = False  # the application leaves them to php.ini; also not where that cannot be told
-    memory: int = 0  # bytes of this host
-    clamd_own: bool = False  # somebody wrote a clamd.conf of his own
-    fail2ban: bool = False  # it runs, and starts at boot
-    sendmail: bool = False  # there is a program that sends mail
-    ssh_log: bool = False  # ssh writes to a file of its own, not to the journal alone
-    log_rotation: str = ""  # what logrotate has to read first, so that the logs do not become those of PHP's user
-    exposed_logs: dict[str, str] = field(default_factory=dict)  # that PHP's user may write -> what rotates them
-    managed_from: str = ""  # the address from which somebody works on this host over ssh now
-    errors: tuple[str, ...] = ()  # what every section needs, and is not there
-    problems: tuple[str, ...] = ()  # these, and what could not be seen
-
-
-def word(domain: str) -> str:
-    """What is in the names of our files for this domain. A dash counts twice: a-b.test and a.b.test are two portals."""
-    return re.sub("[^a-z0-9_]", "_", domain.lower().replace("-", "__"))
-
-
-def include_line(web: WebServer, site: str) -> str:
-    """The line that puts our drop-ins in force in a virtual host."""
-    drop_ins = f"/etc/{web.service}/sites-available/chamilo-{site}.d/*.conf"
-    return f"include {drop_ins};" if web.name == "nginx" else f"IncludeOptional {drop_ins}"
 
 
 def discover(
@@ -262,13 +137,12 @@ def discover_environment(domain: str, root: str, web_server: str) -> tuple[Site,
     return found, look.given
 
 
-class _Discovery:
+class _Discovery(Findings):
     def __init__(self, tree: Tree, domain: str, site: str) -> None:
-        self.tree = tree
+        super().__init__(tree)
+        self.projects = Projects(self, domain)
         self.domain = domain
         self.site = site
-        self.errors: list[str] = []  # nothing can be done without it
-        self.problems: list[str] = []  # it could not be seen
         self.given: dict[str, Place] = {}  # what PHP is given by the server: it wins over the environment files
 
     def all(self, root: str, web_server: str, packages: Sequence[str]) -> Site:
@@ -280,7 +154,9 @@ class _Discovery:
         configuration, servers, web = self.web(web_server, installed)
         serving, fallback = _answering(web.name)(servers, self.domain)
         hosts = {id(server): self.marked(server.host) for server in servers}
-        root = self.root(root, [server.host for server in (*serving, *fallback)], [server.host for server in servers])
+        root = self.projects.root(
+            root, [server.host for server in (*serving, *fallback)], [server.host for server in servers]
+        )
         pools, unread = php_fpm.pools(tree)
         self.problems += unread
         php, pool = self.php(web, serving, fallback, pools, root, configuration)
@@ -290,7 +166,7 @@ class _Discovery:
         rotated = self.attempt(partial(self.rotation, web, php, servers), portal_rotation.Rotation("", {}))
         logs = {server.host.access_log_file for server in serving or fallback}
         self.problems += configuration.problems
-        own = [server for server in servers if root and self.is_project(server.host.root, root)]
+        own = [server for server in servers if root and self.projects.is_project(server.host.root, root)]
         names = tuple(dict.fromkeys(name for server in own for name in visitors_names(server)))
         takeover, access_files = self.takeover(
             root, php, web, configuration, servers, [hosts[id(server)] for server in serving]
@@ -299,7 +175,7 @@ class _Discovery:
             domain=self.domain,
             root=root,
             installed=environment.get("APP_INSTALLED") == "1",
-            version=self.version(root, php.user),
+            version=self.projects.version(root, php.user),
             environment=environment.visible,
             environment_source=environment.sources,
             secrets_default=environment.public_secrets,
@@ -325,8 +201,8 @@ class _Discovery:
             missing_packages=tuple(name for name in packages if name not in installed),
             systemd=tree.is_directory("/run/systemd/system"),
             php_folders=tuple(posixpath.dirname(path) for path in tree.glob("/etc/php/*/*/php.ini")),
-            spellings=self.spellings(root, [server.host.root for server in servers]),
-            real_root=self.real_root(root),
+            spellings=self.projects.spellings(root, [server.host.root for server in servers]),
+            real_root=self.projects.real_root(root),
             sessions_in_php=bool(root)
             and symfony_sessions.in_php(tree, root, environment.get("APP_ENV") or "prod", php.user),
             memory=self.attempt(lambda: portal_host.memory(tree), 0),
@@ -393,87 +269,10 @@ class _Discovery:
         process = posixpath.basename(_PROGRAMS[name])
         return self.attempt(lambda: portal_host.is_running(self.tree, _PID_FILES[name], process), False)
 
-    def attempt(self, question: Callable[[], _Answer], otherwise: _Answer) -> _Answer:
-        """The answer, or the other one where this user may not look."""
-        try:
-            return question()
-        except OSError as problem:
-            self.problems.append(f"{problem.filename} cannot be read: {problem.strerror}.")
-            return otherwise
-
     def marked(self, host: VirtualHost) -> VirtualHost:
         """The virtual host, with the word whether it includes our drop-ins."""
         folder = f"/sites-available/chamilo-{self.site}.d/"
         return replace(host, includes_ours=bool(self.site) and any(folder in f"/{path}" for path in host.includes))
-
-    def is_chamilo(self, path: str) -> bool:
-        if not self.tree.is_directory(posixpath.join(path, "public/main")):
-            return False
-        if self.tree.exists(posixpath.join(path, "bin/console")):
-            return True
-        composer = posixpath.join(path, "composer.json")
-        return self.tree.exists(composer) and "chamilo" in self.attempt(lambda: self.tree.read(composer, ""), "")
-
-    def root(self, given: str, answering: Sequence[VirtualHost], all_hosts: Sequence[VirtualHost]) -> str:
-        """The project folder."""
-        if given:
-            given = given.rstrip("/") or "/"
-            if not self.is_chamilo(given):
-                hint = " It is the project folder, not its public/." if posixpath.basename(given) == "public" else ""
-                self.errors.append(
-                    f'chamilo_root is "{given}", but no Chamilo is there: it has no public/main, or neither '
-                    f"bin/console nor a composer.json naming chamilo.{hint} Set it to the folder with both."
-                )
-            return given
-        for hosts in (answering, all_hosts):
-            found = list(dict.fromkeys(filter(None, (self.project(host.root) for host in hosts))))
-            if len(found) == 1 or (found and hosts is answering):
-                return found[0]
-        places = [path for pattern in _PLACES for path in self.tree.glob(pattern) if self.is_chamilo(path)]
-        if len(places) == 1:
-            return places[0]
-        if places:
-            self.errors.append(
-                f"Several Chamilo portals are on this host ({', '.join(places)}) and no virtual host says which one "
-                f'"{self.domain}" is. Set chamilo_root.'
-            )
-        else:
-            self.errors.append(
-                f"No Chamilo was found: no document root of a virtual host and none of {', '.join(_PLACES)} holds "
-                f"public/main beside bin/console. Set chamilo_root to the project folder."
-            )
-        return ""
-
-    def project(self, document_root: str) -> str:
-        """The project folder behind a document root, be it right (public/) or wrong (the project itself)."""
-        for path in (posixpath.dirname(document_root), document_root):
-            if document_root and self.is_chamilo(path):
-                return path
-        return ""
-
-    def is_project(self, document_root: str, root: str) -> bool:
-        found = self.project(document_root)
-        return bool(found) and self.tree.real(found) == self.tree.real(root)
-
-    def version(self, root: str, web_user: str) -> str:
-        """What the installer says; where that was deleted, the newest entry of the changelog.
-
-        PHP's user may have written either, or a link in its place: what is no short version is none.
-        """
-        for path, form in (
-            ("public/main/install/version.php", r"new_version['\"]?\s{0,9}(?:=>|=)\s{0,9}['\"](\d[\w.+ -]{0,30})['\"]"),
-            (
-                "public/documentation/changelog.html",
-                r"Chamilo (?:LMS )?v?(\d{1,4}\.\d{1,4}\.\d{1,4}(?:-\w{1,9}(?:\.\d{1,4})?)?)",
-            ),
-        ):
-            file = posixpath.join(root, path)
-            if root and self.tree.exists(file):
-                text = self.attempt(partial(self.tree.read, file, web_user), "")
-                found = re.search(form, text, re.ASCII)
-                if found:
-                    return found[1]
-        return ""
 
     def clamd_own(self) -> bool:
         """Whether clamd.conf is neither ours nor as the package makes it."""
@@ -521,7 +320,7 @@ class _Discovery:
 
         What a file of ours names may be the PHP of the last Debian: then the only one there is takes its place.
         """
-        near = [server.host for server in (*serving, *fallback) if self.is_project(server.host.root, root)]
+        near = [server.host for server in (*serving, *fallback) if self.projects.is_project(server.host.root, root)]
         near += [server.host for server in serving]
         named = next((host for host in near if host.php), None)
         address = named.php if named else ""
@@ -563,29 +362,6 @@ class _Discovery:
             return portal_rotation.Rotation("", {})
         logs = {server.host.access_log_file for server in servers}
         return portal_rotation.rotation(self.tree, web.user, sorted(log for log in logs if log.startswith("/")))
-
-    def real_root(self, root: str) -> str:
-        """current -> releases/7: the next release is the portal as well."""
-        if not root:
-            return ""
-        real = self.tree.real(root)
-        above = posixpath.dirname(real)
-        many = real != root and f"{posixpath.dirname(above)}/" == f"{posixpath.dirname(root)}/" != "//"
-        return f"{above}/*" if many else real
-
-    def spellings(self, root: str, document_roots: Sequence[str]) -> tuple[str, ...]:
-        """The project folder as its scripts may be named to PHP: each virtual host has its own way to it."""
-        if not root:
-            return ()
-        real = self.tree.real(root)
-        found = {root, real, self.real_root(root).removesuffix("/*")}
-        for path in filter(None, (path.rstrip("/") for path in document_roots)):
-            there = self.tree.real(path)
-            if there == real or there.startswith(f"{real}/"):
-                found.add(path)
-            elif real.startswith(f"{there}/"):
-                found.add(path + real[len(there) :])
-        return tuple(sorted(path for path in found if not any(path.startswith(f"{other}/") for other in found)))
 
     def takeover(
         self,
@@ -631,7 +407,7 @@ class _Discovery:
             given = nginx.real_environment(server) if web.name == "nginx" else apache.real_environment(server)
             real.update(given)
         self.given = real
-        if not root or not self.is_chamilo(root):
+        if not root or not self.projects.is_chamilo(root):
             return Environment({}, (), ())
         environment = read_environment(self.tree, root, real, user)
         # Where it is there and even root is not to read it, nothing can be done right.

@@ -17,14 +17,9 @@ from typing import Any, TypeVar, cast
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import NO_ANSWER, Answer, fetch
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import (
-    Listen,
-    Site,
-    VirtualHost,
-    include_line,
-    word,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, include_line, word
 
 _T = TypeVar("_T")
 _PATIENCE = 3  # requests without an answer, then a door is left alone

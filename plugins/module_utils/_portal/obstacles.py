@@ -23,7 +23,8 @@ from dataclasses import dataclass, field
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import file_systems
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site, unfit
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import unfit
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.takeover import twice
 
 # Where every run writes: configuration, programs, its own state.

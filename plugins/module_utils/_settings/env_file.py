@@ -23,11 +23,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
-    Item,
-    file_item,
-    note_written,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item, file_item, note_written
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree as Disk
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_guarded
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv, known_secrets
@@ -37,7 +33,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
     Reader,
     secret_file,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
     Change,

@@ -14,14 +14,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import (
-    Listen,
-    Php,
-    Site,
-    VirtualHost,
-    WebServer,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site, WebServer
 
 HTTP = Listen("*", 80, tls=False)
 HTTPS = Listen("*", 443, tls=True)

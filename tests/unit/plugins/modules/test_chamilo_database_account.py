@@ -11,7 +11,7 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import NoClient
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Database, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_database_account as module
 

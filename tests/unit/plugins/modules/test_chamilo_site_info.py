@@ -15,13 +15,13 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import PermsError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import (
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Place,
-    Site,
     Takeover,
     VirtualHost,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_site_info
 
 

@@ -11,7 +11,7 @@ import yaml
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import checks, failed, not_assessed
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site, SiteError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, SiteError
 from ansible_collections.chamilo.hardening.plugins.modules import guide_audit
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 

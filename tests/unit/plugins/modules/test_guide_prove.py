@@ -11,7 +11,7 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import failed
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site, SiteError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, SiteError
 from ansible_collections.chamilo.hardening.plugins.modules import guide_prove
 
 TOKEN = "5f" * 32

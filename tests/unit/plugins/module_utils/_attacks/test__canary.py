@@ -14,7 +14,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import brute_force, sessions
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Tried
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 
 class Inside:

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 
 NOBODY = pwd.getpwnam("nobody")
 

@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import backups
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 
 DUMP = b"-- MariaDB dump 10.19  Distrib 11.8.3-MariaDB\n--\nCREATE TABLE `user` (\n"
 

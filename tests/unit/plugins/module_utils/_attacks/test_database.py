@@ -16,7 +16,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 DENIED = "Access denied; you need (at least one of) the CREATE USER privilege(s) for this operation"
 UNKNOWN = "Can't find any matching row in the user table"

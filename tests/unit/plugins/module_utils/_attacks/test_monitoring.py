@@ -21,7 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.inte
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.watch import Seen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 ATTACKS = (
     monitoring.make_an_error,

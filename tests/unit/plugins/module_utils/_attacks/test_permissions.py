@@ -15,7 +15,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 
 PAGE = {"/": Answer("", 200, (), b"welcome")}
 

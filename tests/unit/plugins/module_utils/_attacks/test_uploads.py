@@ -14,9 +14,9 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import uploads
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Php, Site, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 
 
 @pytest.fixture

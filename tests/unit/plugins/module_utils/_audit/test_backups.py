@@ -17,9 +17,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit import ba
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import key
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import traces
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Database, Php, Site, WebServer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process, jobs, processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Php, Site, WebServer
 
 DUMP = "-- MariaDB dump 10.19\n-- Host: localhost    Database: chamilo\nCREATE TABLE x (id INT);\n"
 END = "-- Dump completed on 2026-11-25  3:00:01\n"

@@ -19,9 +19,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fai
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Php, Site, WebServer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site, WebServer
 
 PATHS = "login_json|login/ldap/check|api/authentication_token"
 GOOD = rf'^<ADDR> \S+ [^\[]*\[\] "POST /(?:{PATHS})(?:\?\S*)? HTTP/[^"]+" (?:401|403|429) '

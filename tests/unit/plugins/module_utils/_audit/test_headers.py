@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import headers
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import control
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Listen, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 from tests.guide import HEADERS

@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import brute_force, https
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Listen, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job
 

@@ -17,9 +17,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring impo
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Php, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process, jobs, processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 
 WEB = 33
 ROTATES = Job("logrotate.timer", "/usr/sbin/logrotate /etc/logrotate.conf")

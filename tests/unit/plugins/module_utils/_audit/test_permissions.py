@@ -14,16 +14,12 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import permissions
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import (
-    Listen,
-    Php,
-    VirtualHost,
-    WebServer,
-)
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting, settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process, processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, WebServer
 
 HTTP = Listen("*", 80, tls=False)
 

@@ -12,11 +12,12 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import sessions
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Listen, VirtualHost, WebServer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting, settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import WebServer
 
 FLAGS = "; path=/; secure; HttpOnly; SameSite=lax"
 NUMBER = "317541b6161e81623ab87ea25ea02428"

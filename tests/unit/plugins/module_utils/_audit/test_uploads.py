@@ -12,12 +12,17 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit import up
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import tree as monitoring_tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes as portal_processes
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Configuration, Directive
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+    Configuration,
+    Directive,
+    Listen,
+    VirtualHost,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Listen, VirtualHost, WebServer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting, settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import WebServer
 
 SOCKET = "unix:/run/php/php8.4-fpm.sock"
 ALL = ";".join((*uploads.GUIDE, *uploads.SLIPS_THROUGH))

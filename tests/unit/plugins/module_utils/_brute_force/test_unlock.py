@@ -14,7 +14,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.unlock import UnlockError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main as program_main
 
 SITE = Site("campus.test", "/var/www/chamilo", php=Php(user="nobody"))

@@ -21,7 +21,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import SiteError, discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import SiteError
 
 WEB = pwd.getpwnam("www-data")
 DEPLOY = pwd.getpwnam("backup").pw_uid

@@ -20,8 +20,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.dail
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.modules import guide_audit
 
 

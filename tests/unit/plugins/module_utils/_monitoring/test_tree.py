@@ -15,8 +15,8 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import permissions
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import tree as monitoring_tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Php, WebServer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, WebServer
 
 
 def test_links_out_of_the_site(tree_look, project):

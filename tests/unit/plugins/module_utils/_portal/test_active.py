@@ -9,12 +9,8 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import active
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.active import Endpoint, held, inactive
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import (
-    Listen,
-    Site,
-    VirtualHost,
-    WebServer,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, WebServer
 
 DROP_INS = "/etc/nginx/sites-available/chamilo-campus.d"
 SECTIONS = {"https": "g1", "headers": "g2"}

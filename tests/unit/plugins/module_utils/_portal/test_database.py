@@ -21,7 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
     Reader,
     writing,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Database, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Site
 
 MAIN, SECOND = "https://campus.test/", "https://second.test/"
 

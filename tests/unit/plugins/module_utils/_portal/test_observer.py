@@ -10,14 +10,9 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import NO_ANSWER, Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import observer
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import (
-    Listen,
-    Site,
-    VirtualHost,
-    WebServer,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, Place, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look, Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, WebServer
 
 HTTP, HTTPS = Listen("*", 80, tls=False), Listen("*", 443, tls=True)
 

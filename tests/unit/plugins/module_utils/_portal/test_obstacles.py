@@ -15,15 +15,9 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import obstacles as portal_obstacles
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Takeover, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import (
-    Database,
-    Php,
-    Site,
-    Takeover,
-    VirtualHost,
-    discover,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.obstacles import (
     Desired,
     Host,
@@ -32,6 +26,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.obstacle
     obstacles,
     report,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, Php, Site
 
 NOW = 1795000000.0
 ALL = Desired(sections=["https", "database"], controller_time=NOW)

@@ -8,7 +8,6 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import php_ini
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Php, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import (
     _LINE,
@@ -19,6 +18,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini 
     of_face,
     settings,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 
 
 @pytest.fixture

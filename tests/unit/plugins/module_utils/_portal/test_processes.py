@@ -9,9 +9,9 @@ import os
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes as portal_processes
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 TIMERS = """\
 Id=phpsessionclean.timer

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Deadlock
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import apply as settings_apply
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo_data
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import (

@@ -18,7 +18,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.services
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_file
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Editor, EnvError, Result, Wish
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_undo
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Editor, Result, Wish
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine

@@ -11,7 +11,7 @@ import yaml
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo as settings_undo
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo_data
 from tests.unit.plugins.module_utils._settings.test_undo_data import CHECK, LOCK, NAME, portal_in

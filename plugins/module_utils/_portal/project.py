@@ -1,0 +1,140 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+"""Which directory of a host is the project directory of a portal."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree, VirtualHost
+
+# Where people put web applications, most usual first.
+_PLACES = ("/var/www/*", "/var/www", "/var/www/*/current", "/var/www/*/htdocs", "/srv/*", "/srv/www/*", "/opt/*")
+_Answer = TypeVar("_Answer")
+
+
+class Findings:
+    """What is found on a host: what nothing can be done without and is not there, and what could not be seen."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self.errors: list[str] = []  # nothing can be done without it
+        self.problems: list[str] = []  # it could not be seen
+
+    def attempt(self, question: Callable[[], _Answer], otherwise: _Answer) -> _Answer:
+        """The answer, or the other one where this user may not look."""
+        try:
+            return question()
+        except OSError as problem:
+            self.problems.append(f"{problem.filename} cannot be read: {problem.strerror}.")
+            return otherwise
+
+
+class Projects:
+    """The project directories of Chamilo on a host, and which one is that of a domain."""
+
+    def __init__(self, findings: Findings, domain: str) -> None:
+        self.findings = findings
+        self.tree = findings.tree
+        self.domain = domain
+
+    def root(self, given: str, answering: Sequence[VirtualHost], all_hosts: Sequence[VirtualHost]) -> str:
+        """The project folder."""
+        if given:
+            given = given.rstrip("/") or "/"
+            if not self.is_chamilo(given):
+                hint = " It is the project folder, not its public/." if posixpath.basename(given) == "public" else ""
+                self.findings.errors.append(
+                    f'chamilo_root is "{given}", but no Chamilo is there: it has no public/main, or neither '
+                    f"bin/console nor a composer.json naming chamilo.{hint} Set it to the folder with both."
+                )
+            return given
+        for hosts in (answering, all_hosts):
+            found = list(dict.fromkeys(filter(None, (self.project(host.root) for host in hosts))))
+            if len(found) == 1 or (found and hosts is answering):
+                return found[0]
+        places = [path for pattern in _PLACES for path in self.tree.glob(pattern) if self.is_chamilo(path)]
+        if len(places) == 1:
+            return places[0]
+        if places:
+            self.findings.errors.append(
+                f"Several Chamilo portals are on this host ({', '.join(places)}) and no virtual host says which one "
+                f'"{self.domain}" is. Set chamilo_root.'
+            )
+        else:
+            self.findings.errors.append(
+                f"No Chamilo was found: no document root of a virtual host and none of {', '.join(_PLACES)} holds "
+                f"public/main beside bin/console. Set chamilo_root to the project folder."
+            )
+        return ""
+
+    def project(self, document_root: str) -> str:
+        """The project folder behind a document root, be it right (public/) or wrong (the project itself)."""
+        for path in (posixpath.dirname(document_root), document_root):
+            if document_root and self.is_chamilo(path):
+                return path
+        return ""
+
+    def is_project(self, document_root: str, root: str) -> bool:
+        found = self.project(document_root)
+        return bool(found) and self.tree.real(found) == self.tree.real(root)
+
+    def is_chamilo(self, path: str) -> bool:
+        if not self.tree.is_directory(posixpath.join(path, "public/main")):
+            return False
+        if self.tree.exists(posixpath.join(path, "bin/console")):
+            return True
+        composer = posixpath.join(path, "composer.json")
+        return self.tree.exists(composer) and "chamilo" in self.findings.attempt(
+            lambda: self.tree.read(composer, ""), ""
+        )
+
+    def version(self, root: str, web_user: str) -> str:
+        """What the installer says; where that was deleted, the newest entry of the changelog.
+
+        PHP's user may have written either, or a link in its place: what is no short version is none.
+        """
+        for path, form in (
+            ("public/main/install/version.php", r"new_version['\"]?\s{0,9}(?:=>|=)\s{0,9}['\"](\d[\w.+ -]{0,30})['\"]"),
+            (
+                "public/documentation/changelog.html",
+                r"Chamilo (?:LMS )?v?(\d{1,4}\.\d{1,4}\.\d{1,4}(?:-\w{1,9}(?:\.\d{1,4})?)?)",
+            ),
+        ):
+            file = posixpath.join(root, path)
+            if root and self.tree.exists(file):
+                text = self.findings.attempt(partial(self.tree.read, file, web_user), "")
+                found = re.search(form, text, re.ASCII)
+                if found:
+                    return found[1]
+        return ""
+
+    def real_root(self, root: str) -> str:
+        """current -> releases/7: the next release is the portal as well."""
+        if not root:
+            return ""
+        real = self.tree.real(root)
+        above = posixpath.dirname(real)
+        many = real != root and f"{posixpath.dirname(above)}/" == f"{posixpath.dirname(root)}/" != "//"
+        return f"{above}/*" if many else real
+
+    def spellings(self, root: str, document_roots: Sequence[str]) -> tuple[str, ...]:
+        """The project folder as its scripts may be named to PHP: each virtual host has its own way to it."""
+        if not root:
+            return ()
+        real = self.tree.real(root)
+        found = {root, real, self.real_root(root).removesuffix("/*")}
+        for path in filter(None, (path.rstrip("/") for path in document_roots)):
+            there = self.tree.real(path)
+            if there == real or there.startswith(f"{real}/"):
+                found.add(path)
+            elif real.startswith(f"{there}/"):
+                found.add(path + real[len(there) :])
+        return tuple(sorted(path for path in found if not any(path.startswith(f"{other}/") for other in found)))

@@ -1,0 +1,129 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+"""What a role or a check must know of a portal and its host. Nothing here is a secret."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import access_rules
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import certbot as portal_certbot
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Takeover, VirtualHost
+
+
+class SiteError(HardeningError):
+    """The host is not what the variables say, or does not have what every section needs."""
+
+
+@dataclass(frozen=True)
+class WebServer:
+    """nginx or Apache. ``name`` is empty when neither is installed; ``both`` when both are."""
+
+    name: str = ""
+    both: bool = False
+    version: str = ""
+    user: str = ""
+    service: str = ""
+    running: bool = False
+    modules: tuple[str, ...] = ()  # Apache: loaded modules, without "_module"
+    names_own: bool = False  # nginx: a line of its owner says how long the names of virtual hosts may be
+
+
+@dataclass(frozen=True)
+class Php:
+    """The PHP that serves the site."""
+
+    version: str = ""
+    sapi: str = ""  # fpm, mod_php or empty
+    service: str = ""
+    socket: str = ""  # as FastCGI address: unix:/run/php/x.sock or 127.0.0.1:9000
+    pool_file: str = ""
+    user: str = ""
+    group: str = ""
+    upload_limit: int = 0  # bytes of one file, upload_max_filesize
+    post_limit: int = 0  # bytes of one request, post_max_size
+    time_limit: int = 30  # seconds a script may take, max_execution_time; 0 without limit
+    prepended: str = ""  # what somebody has its pool run before each script; what php.ini says, PHP itself knows
+    prepended_cli: str = ""  # the same on the command line
+
+
+@dataclass(frozen=True)
+class Database:
+    """Where the application finds its database. The password stays in the environment file."""
+
+    host: str = ""
+    port: int = 0
+    socket: str = ""
+    name: str = ""
+    user: str = ""
+    client: str = ""  # by what this host can ask it: the mariadb command, or Python's pymysql
+
+
+@dataclass(frozen=True)
+class Site:
+    """The Chamilo portal on this host, and the host around it. Empty texts mean: not found."""
+
+    domain: str
+    root: str = ""  # the project folder; its public/ is the document root
+    installed: bool = False
+    version: str = ""
+    environment: dict[str, str] = field(default_factory=dict)  # effective values that are no secrets
+    environment_source: dict[str, str] = field(default_factory=dict)  # name -> file that wins
+    secrets_default: tuple[str, ...] = ()  # names whose value is published or guessable
+    distribution: str = ""  # Debian 13
+    codename: str = ""  # trixie
+    web: WebServer = field(default_factory=WebServer)
+    php: Php = field(default_factory=Php)
+    database: Database = field(default_factory=Database)
+    virtual_hosts: tuple[VirtualHost, ...] = ()  # all of this host
+    serving: tuple[VirtualHost, ...] = ()  # those that answer to the domain by name
+    fallback: tuple[VirtualHost, ...] = ()  # those that answer to it on ports 80 and 443 for want of a better
+    names: tuple[str, ...] = ()  # as virtual hosts that serve the project folder name it
+    nameless: bool = False  # a virtual host that serves the project folder answers to every name that no other has
+    takeover: Takeover = field(default_factory=lambda: Takeover(False, (), (), ()))
+    access_files: tuple[
+        access_rules.AccessFile, ...
+    ] = ()  # Apache: .htaccess files of the portal that close something now
+    addresses: tuple[str, ...] = ()  # of this host
+    listening: tuple[str, ...] = ()  # TCP addresses in LISTEN state, "0.0.0.0:80", "[::]:443"
+    hsts_since: str = ""  # the day on which section https began to send Strict-Transport-Security, YYYY-MM-DD
+    served: portal_certbot.Pair = field(
+        default_factory=portal_certbot.Pair
+    )  # the certificate of the virtual host that serves it
+    lineage: portal_certbot.Pair = field(default_factory=portal_certbot.Pair)  # what Certbot has for the domain
+    self_signed: portal_certbot.Pair = field(
+        default_factory=portal_certbot.Pair
+    )  # what this collection made for want of a better
+    certbot: str = ""  # the program
+    missing_packages: tuple[str, ...] = ()  # of those asked for
+    systemd: bool = False
+    php_folders: tuple[str, ...] = ()  # of every php.ini: one for each version and face of PHP
+    spellings: tuple[str, ...] = ()  # every way in which the project folder is written, links and wrong roots included
+    real_root: str = ""  # the project folder without links; /srv/campus/releases/* where a link leads to one of many
+    sessions_in_php: bool = False  # the application leaves them to php.ini; also not where that cannot be told
+    memory: int = 0  # bytes of this host
+    clamd_own: bool = False  # somebody wrote a clamd.conf of his own
+    fail2ban: bool = False  # it runs, and starts at boot
+    sendmail: bool = False  # there is a program that sends mail
+    ssh_log: bool = False  # ssh writes to a file of its own, not to the journal alone
+    log_rotation: str = ""  # what logrotate has to read first, so that the logs do not become those of PHP's user
+    exposed_logs: dict[str, str] = field(default_factory=dict)  # that PHP's user may write -> what rotates them
+    managed_from: str = ""  # the address from which somebody works on this host over ssh now
+    errors: tuple[str, ...] = ()  # what every section needs, and is not there
+    problems: tuple[str, ...] = ()  # these, and what could not be seen
+
+
+def word(domain: str) -> str:
+    """What is in the names of our files for this domain. A dash counts twice: a-b.test and a.b.test are two portals."""
+    return re.sub("[^a-z0-9_]", "_", domain.lower().replace("-", "__"))
+
+
+def include_line(web: WebServer, site: str) -> str:
+    """The line that puts our drop-ins in force in a virtual host."""
+    drop_ins = f"/etc/{web.service}/sites-available/chamilo-{site}.d/*.conf"
+    return f"include {drop_ins};" if web.name == "nginx" else f"IncludeOptional {drop_ins}"
