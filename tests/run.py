@@ -192,7 +192,7 @@ def fast_steps() -> list[Step]:
         Step("ansible-lint", ["ansible-lint", "--offline"], 3),
         Step("documentation", [*documentation.split(), "."], 2),
         Step("changelog", ["antsibull-changelog", "lint"], 1),
-        Step("unit tests", ["pytest", "-q", "tests/unit"], 10),
+        Step("unit tests", ["pytest", "-q", "--numprocesses=2", "--dist=worksteal", "tests/unit"], 12),
     ]
 
 
@@ -292,7 +292,9 @@ def alone_steps() -> list[Step]:
 
 
 def section_steps(section: str) -> list[Step]:
-    steps = [Step("tests", ["pytest", "-q", "-k", section, "tests/unit", "tests/hosts"], 30)]
+    guards = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests/unit").glob("test_guards_*.py"))
+    steps = [Step("guards", ["pytest", "-q", *guards], 2)]
+    steps.append(Step("tests", ["pytest", "-q", "-k", section, "tests/unit", "tests/hosts"], 30))
     if (ROOT / "molecule" / section).is_dir():
         steps.append(Step("molecule", molecule(f"-s {section}"), 15))
     return steps

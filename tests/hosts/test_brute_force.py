@@ -349,6 +349,16 @@ def test_a_second_run_changes_nothing_and_a_reboot_neither(guarded: Host, playbo
     assert alone(playbook, guarded) == 0
     guarded.restart()
     assert until(lambda: JAIL in guarded.run("fail2ban-client status", check=False).stdout, 30)
+    server = {"nginx": "nginx", "apache": "apache2"}[guarded.web]
+    recovered = moment(guarded, "chamilo-hardening-recover", "ActiveEnter")
+    assert 0 < recovered < moment(guarded, server, "InactiveExit"), (
+        "an interrupted run is recovered before it is served"
+    )
+
+
+def moment(host: Host, unit: str, what: str) -> int:
+    """When a unit last came to a state since boot, in microseconds; 0 where it never did."""
+    return int(host.run(f"systemctl show --value --property={what}TimestampMonotonic {unit}").stdout)
 
 
 def test_a_log_that_shows_only_a_proxy_arms_nothing(fresh: Host, playbook: Playbook) -> None:

@@ -9,6 +9,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import shlex
 import stat
 import subprocess
@@ -250,3 +251,71 @@ def test_whom_it_tells_is_written_for_root_alone_and_never_shown(place: Place) -
     assert not place.install(tell=Addressee("admin@school.example", "https://hook.example/secret")).changed
     assert not place.install().changed and place.addressee.exists(), "left as it is"
     assert place.install(tell=Addressee()).changed
+
+
+def settings(text: str) -> dict[str, list[str]]:
+    """A unit file, as systemd reads it: each setting with its section, and its values in their order."""
+    found: dict[str, list[str]] = {}
+    section = ""
+    for line in text.replace("\\\n", " ").splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif line and not line.startswith("#"):
+            name, _equals, value = line.partition("=")
+            found.setdefault(f"{section}.{name}", []).extend(value.split() if name in ORDERS else [value])
+    return found
+
+
+ORDERS = {"After", "Before", "Conflicts", "RequiresMountsFor", "WantedBy"}
+
+
+def test_recovery_comes_before_whatever_serves_the_files() -> None:
+    """Early at boot, where systemd's defaults would put it behind the network, and only where there is a state."""
+    unit = settings(program_install.UNIT_TEXT.format(program="/sbin/ours"))
+    assert unit.pop("Unit.Description")
+    assert unit == {
+        "Unit.DefaultDependencies": ["no"],
+        "Unit.RequiresMountsFor": ["/etc", "/usr", "/var/lib/chamilo-hardening"],
+        "Unit.After": ["local-fs.target"],
+        "Unit.Before": ["sysinit.target", "nginx.service", "apache2.service", "shutdown.target"],
+        "Unit.Conflicts": ["shutdown.target"],  # a unit without default dependencies is not stopped otherwise
+        "Unit.ConditionPathExists": ["/var/lib/chamilo-hardening/state.json"],
+        "Service.Type": ["oneshot"],  # what comes after it waits until it has ended
+        "Service.RemainAfterExit": ["yes"],
+        "Service.TimeoutStartSec": ["60"],  # a boot waits no longer
+        "Service.ExecStart": ["/sbin/ours recover --boot"],
+        "Install.WantedBy": ["sysinit.target"],
+    }
+
+
+def test_the_daily_work_yields_and_reports_that_it_was_stopped() -> None:
+    unit = settings(program_install.DAILY_TEXT.format(program="/sbin/ours"))
+    stopped = unit.pop("Service.ExecStopPost")[0]
+    assert unit.pop("Unit.Description")
+    assert unit == {
+        "Service.Type": ["oneshot"],
+        "Service.Nice": ["10"],
+        "Service.IOSchedulingClass": ["idle"],
+        "Service.TimeoutStartSec": ["4h"],
+        "Service.ExecStart": ["/sbin/ours daily"],
+    }
+    script = re.fullmatch(r"/bin/sh -c '(.*)'", stopped)
+    assert script
+    for result, reported in (("success", False), ("exit-code", False), ("timeout", True), ("oom-kill", True)):
+        command = script[1].replace("/sbin/ours", "echo")
+        done = subprocess.run(
+            ["/bin/sh", "-c", command], env={"SERVICE_RESULT": result}, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.startswith("alert The daily work was stopped") is reported, result
+        assert (f"systemd says: {result}." in done.stdout) is reported
+
+
+def test_the_daily_work_starts_each_day_also_after_a_night_without_power() -> None:
+    unit = settings(program_install.TIMER_TEXT)
+    assert unit.pop("Unit.Description")
+    assert unit == {
+        "Timer.OnCalendar": ["*-*-* 05:00"],
+        "Timer.RandomizedDelaySec": ["1h"],
+        "Timer.Persistent": ["true"],
+        "Install.WantedBy": ["timers.target"],
+    }
