@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from ansible import context
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import EncryptedString
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _preflight
+
+HARDEN_NAME = "chamilo.hardening.harden"
+HARDEN = Path(__file__).resolve().parents[2] / "playbooks/harden.yml"
 
 
 class ActionModule(ActionBase):
@@ -35,6 +40,11 @@ class ActionModule(ActionBase):
             }
         )
         result["changed"] = False
+        unknown = _preflight.tags(
+            task_vars or {}, [section.id for section in _controls.load().sections], self._task.tags
+        )
+        if unknown and self._only_harden():
+            return {**result, "failed": True, "msg": "\n".join([*unknown, "Nothing was changed."])}
         if not arguments["sections"]:
             specs = _preflight.specs()
             said = _preflight.unknown(variables, [name for spec in specs.values() for name in spec])
@@ -71,6 +81,12 @@ class ActionModule(ActionBase):
         result["msg"] = run_out or "All variables are as they must be."
         result["_ansible_verbose_always"] = bool(run_out)
         return result
+
+    @staticmethod
+    def _only_harden() -> bool:
+        """Whether no other playbook runs, to which a tag could belong."""
+        named = context.CLIARGS.get("args") or ()
+        return bool(named) and all(name == HARDEN_NAME or Path(name).resolve() == HARDEN for name in named)
 
     def _own(self, variables: Mapping[str, Any]) -> set[str]:
         try:

@@ -375,6 +375,18 @@ def waivers(value: Any, today: datetime.date) -> tuple[list[str], list[str]]:
     ]
 
 
+def tags(variables: Mapping[str, Any], sections: Sequence[str], inherited: Iterable[str]) -> list[str]:
+    """A sentence for each tag that was asked for, or left out, and that nothing in the playbook harden has."""
+    valid = [*sections, "preflight"]
+    known = {*valid, *inherited, "all", "always", "never", "tagged", "untagged"}
+    return [
+        f"Invalid value for --{option}: {tag!r}.{_controls.nearest(tag, valid)} Valid: {', '.join(valid)}."
+        for option, name in (("tags", "ansible_run_tags"), ("skip-tags", "ansible_skip_tags"))
+        for tag in variables.get(name) or ()
+        if tag not in known
+    ]
+
+
 def of_playbooks(values: Mapping[str, Any]) -> list[str]:
     """A sentence for each variable of the playbooks that has not its form."""
     return [said for name in PLAYBOOK_VARIABLES if name in values for said in _forms.judge(name, values[name])]

@@ -93,6 +93,47 @@ def test_one_bad_host_stops_all_of_harden_under_any_tag(ansible: Any) -> None:
     assert "Enforce the security guide" not in outcome.output
 
 
+@pytest.mark.parametrize("option", ["--tags", "--skip-tags"])
+def test_a_tag_that_is_no_section_ends_harden(ansible: Any, option: str) -> None:
+    """Nothing would run, or the section that was to be left out."""
+    outcome = ansible.play(HARDEN, {"campus.test": {}}, option, "header,preflight")
+    assert outcome.code == 2
+    assert f"Invalid value for {option}: 'header'. Did you mean headers? Valid: updates," in " ".join(
+        outcome.output.split()
+    )
+    assert "Enforce the security guide" not in outcome.output
+
+
+def test_a_tag_may_belong_to_another_playbook_or_to_the_import_of_this_one(ansible: Any) -> None:
+    every = ",".join(section.id for section in _controls.load().sections)
+    play = [{"ansible.builtin.import_playbook": HARDEN, "tags": "portal"}]
+    for tag in ("portal", "header"):
+        outcome = ansible.play(play, {"campus.test": {}}, "--tags", tag, "--skip-tags", every)
+        assert outcome.code == 0, outcome.output
+
+
+@pytest.mark.parametrize("name", ["audit", "harden", "prove", "restore"])
+def test_where_no_host_is_meant_a_playbook_ends_with_an_error(
+    ansible: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANSIBLE_HOST_PATTERN_MISMATCH", "ignore")  # Ansible's own warning, after which it succeeds
+    for pattern in ('"chamillo"', '["chamillo", "x"]'):
+        more = ["-e", f'{{"chamilo_hosts": {pattern}}}']
+        outcome = ansible.play(f"chamilo.hardening.{name}", {"campus.test": {}}, *more)
+        assert outcome.code != 0 and "no host of the inventory is in " in outcome.output
+        assert "Put your hosts into the group chamilo" in " ".join(outcome.output.split())
+
+
+def test_the_playbooks_own_variables_are_refused_by_name(ansible: Any) -> None:
+    away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
+    hosts = {"campus.test": {**away, "chamilo_restore": "all", "chamilo_restore_run": "{{ '--x' }}"}}
+    outcome = ansible.play("chamilo.hardening.restore", hosts, "-e", "chamilo_restore_confirm=campus.test")
+    said = " ".join(outcome.output.split())
+    assert outcome.recap("campus.test")["unreachable"] == 0
+    assert "Invalid value for chamilo_restore: 'all'. Valid: host, database, files, file." in said
+    assert "Invalid value for chamilo_restore_run: '--x'." in said
+
+
 def test_what_is_left_out_is_not_judged(ansible: Any) -> None:
     hosts = {"campus.test": {"chamilo_https_hsts": "never"}, "bad.test": {"chamilo_headers_cps": "off"}}
     every = ",".join(section.id for section in _controls.load().sections)

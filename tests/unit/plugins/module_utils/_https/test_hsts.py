@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -172,3 +173,13 @@ def test_a_subdomain_that_has_not_answered_yet_is_asked_by_the_host(host: Host) 
     host.take(BEGAN, mode="full")
     assert (host.folder / "hsts.conf").read_text() == ALONE
     assert host.settled(BEGAN, mode="full") == ""
+
+
+def test_what_binds_browsers_is_let_go_by_a_word_that_yaml_reads_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its quotes off is a boolean, which the variable does not take."""
+    record = tmp_path / "hsts.json"
+    record.write_text(json.dumps({"since": BEGAN, "value": "max-age=86400"}))
+    monkeypatch.setattr(hsts, "record_of", lambda _site: str(record))
+    assert 'set chamilo_https_hsts to "off", run harden' in hsts.bound("campus", "campus.test")
