@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import os
 import re
 import stat
 import xml.etree.ElementTree as ET
@@ -253,3 +255,50 @@ def test_files_are_private_and_replaced_whole(tmp_path: Path) -> None:
         _report.write(folder, {"report.json": "\ud800"})
     assert (folder / "report.json").read_text() == "new"
     assert [path.name for path in folder.iterdir()] == ["report.json"]
+
+
+# One control for each status and each part of a row; the texts are the table's own.
+SHOWN = {
+    "https_redirect": "fail",
+    "updates_os": "fail",
+    "headers_csp": "fail",
+    "headers_once": "not_assessed",
+    "sessions_strict": "not_applicable",
+    "uploads_no_exec": "pass",
+    "backups_offsite": "fail",
+    "monitoring_compromise": "fail",
+}
+
+
+def test_the_page_of_three_hosts_is_the_reviewed_one() -> None:
+    """One with everything, one that cannot be reached and has an earlier result, one where all is well.
+
+    After a change that is meant: UPDATE=1 bin/env pytest tests/unit/plugins/plugin_utils/test__report.py
+    """
+    people = next(control for control in TABLE.controls if control.level == "people")
+    kept = tuple(control for control in TABLE.controls if control.id in SHOWN or control is people)
+    table = _controls.Table(TABLE.sections, kept, {control.id: control for control in kept})
+
+    def result(statuses: dict[str, str], **more: Any) -> dict[str, Any]:
+        seen = {name: {"status": status, "evidence": f"Evidence of {name}."} for name, status in statuses.items()}
+        waivers = [
+            {"control": name, "reason": "Why.", "owner": "Ada", "until": until}
+            for name, until in (("headers_csp", "2026-12-24"), ("backups_offsite", "2026-11-24"))
+        ]
+        found = _controls.rows(
+            table, seen, "Unseen.", "must", _controls.parse_waivers(waivers, table), datetime.date(2026, 11, 25)
+        )
+        return {"controls": found, "chamilo_version": "2.0.4", **more}
+
+    mixed = result(SHOWN, signs=["A sign <b>."], forecast={"said": ["3 requests would have been refused."], "days": 7})
+    well = result(dict.fromkeys(SHOWN, "pass"), chamilo_version="")
+    gone = {"unreachable": True, "msg": "Task failed: no route"}
+    hosts = [_report.host(f"{name}.test", of, table) for name, of in (("mixed", mixed), ("gone", gone), ("well", well))]
+    last = result(SHOWN, generated="2026-11-01T13:45:00Z", signs=[])
+    last["summary"] = _controls.summary(last["controls"])
+    report = _report.document(hosts, "2026-11-25T13:45:00Z", {"gone.test": last})
+    page = _report.to_html({**report, "collection": "1.2.3"}, table)
+    golden = Path(__file__).parents[2] / "rendered/report.html"
+    if os.environ.get("UPDATE"):
+        golden.write_text(page, encoding="utf-8")
+    assert page == golden.read_text(encoding="utf-8")
