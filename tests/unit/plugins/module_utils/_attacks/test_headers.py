@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import headers
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import control
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from tests.guide import HEADERS
 
@@ -22,7 +23,7 @@ def sends(*pairs):
 
 @pytest.mark.parametrize(
     "attack",
-    [headers.sniff, headers.frame, headers.reflect, headers.follow, headers.inject],
+    [*(control.attacks[name] for name in headers.HEADERS.values()), headers.inject],
     ids=lambda one: one.__name__,
 )
 def test_the_guides_headers_hold_and_none_do_not(portal, attack):

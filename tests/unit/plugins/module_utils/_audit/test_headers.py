@@ -12,6 +12,7 @@ import sys
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import headers as attacks
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import headers
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import control
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
@@ -24,12 +25,7 @@ GOOD = {
     "Content-Security-Policy-Report-Only": "default-src 'self'",
     "Server": "nginx",
 }
-CHECKS = {
-    "X-Content-Type-Options": headers.nosniff,
-    "X-Frame-Options": headers.frame_options,
-    "X-XSS-Protection": headers.xss_protection,
-    "Referrer-Policy": headers.referrer_policy,
-}
+CHECKS = {name: control.checks[attacks.HEADERS[name]] for name in HEADERS}
 
 
 def status_of(door, path, request):
