@@ -131,3 +131,22 @@ def f(path):
     gzip.open(path)
 """
     assert list(_plain(ast.parse(source))) == ["a", "b", "c", "d", "f"]
+
+
+# What decides which links are followed, where it is not one of the rules of paths.py, and why.
+RULES = {
+    "_backups/drill.py": "lambda *_link: 'it was no link when it was saved'",  # none
+    "_uploads/antivirus.py": "noted",  # all: what was opened is judged afterwards
+}
+
+
+def test_links_are_judged_by_one_set_of_rules() -> None:
+    """``paths.of_root`` for what root writes or walks, ``paths.untrusted`` for what the application may have linked."""
+    found = {}
+    for path in SOURCES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            if path.name != "paths.py" and ast.unparse(call.func).split(".")[-1] == "open_path":
+                found[str(path.relative_to(ROOT / "module_utils"))] = ast.unparse(call.args[1])
+    own = {where: rule for where, rule in found.items() if rule not in ("of_root", "refusal", "self._refusal")}
+    assert own == RULES

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path, shown
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import of_root, open_path
 
 STATE = "/var/lib/chamilo-hardening"
 # No include pattern of a web server matches a name that begins with a dot ("sites-enabled/*", "conf.d/*.conf").
@@ -233,7 +233,7 @@ class Tree:
         """An open directory. A link on the way is followed only where root made it, and nobody else can move it."""
         if path not in self._open:
             try:
-                handle = open_path(path or "/", _not_ours)[0]
+                handle = open_path(path or "/", of_root)[0]
             except NotADirectoryError as problem:
                 raise StateError(f"{path} cannot be reached: something on the way is not a directory.") from problem
             except OSError as problem:
@@ -245,15 +245,6 @@ class Tree:
                 os.close(self._open.pop(path))
                 raise StateError(f"{path} cannot be reached: it is not a directory.")
         return self._open[path]
-
-
-def _not_ours(part: str, _target: str, link: os.stat_result, folder: os.stat_result) -> str:
-    ours = {0, os.geteuid()}
-    if link.st_uid not in ours:
-        return f"{shown(part)} on the way is a link that root did not make"
-    if folder.st_uid not in ours or (folder.st_mode & 0o022 and not folder.st_mode & stat.S_ISVTX):
-        return f"{shown(part)} on the way is a link in a directory that others can change. Give that directory to root"
-    return ""
 
 
 def _must_be_file(path: str, info: os.stat_result) -> None:

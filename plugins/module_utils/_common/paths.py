@@ -188,6 +188,17 @@ def open_guarded(path: str, web_user: str) -> int:
     return handle
 
 
+def of_root(part: str, target: str, link: os.stat_result, folder: os.stat_result) -> str:
+    """Refuses to follow a link that an account other than root could have made, or moved to where it is."""
+    ours = {0, os.geteuid()}
+    if {link.st_uid, folder.st_uid} <= ours and (not folder.st_mode & 0o022 or folder.st_mode & stat.S_ISVTX):
+        return ""
+    return (
+        f"{shown(part)} is a link to {shown(target)} that an account other than root could have made. Give it and its "
+        "directory to root (chown -h root), or name the directory it leads to"
+    )
+
+
 def untrusted(web_user: str) -> Refusal:
     """Refuses to follow a link that PHP's user could have laid. Where that user is not known, Debian's."""
     return _Web(web_user or "www-data").refusal

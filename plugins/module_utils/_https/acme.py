@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import x509
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE, replace_file
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path, shown
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import of_root, open_path
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import certbot
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs_of, named
@@ -125,7 +125,7 @@ def _challenge(webroot: str, token: str) -> Iterator[None]:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(part, 0o755, dir_fd=folder)
                 back.callback(_remove, os.rmdir, part, folder)
-            folder = open_path(part, _not_of_root, folder)[0]
+            folder = open_path(part, of_root, folder)[0]
             back.callback(os.close, folder)
         handle = os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=folder)
         back.callback(_remove, os.unlink, token, folder)
@@ -137,12 +137,6 @@ def _challenge(webroot: str, token: str) -> Iterator[None]:
 def _remove(how: Callable[..., None], name: str, folder: int) -> None:
     with contextlib.suppress(OSError):  # somebody else's challenge lies there meanwhile, or it is gone
         how(name, dir_fd=folder)
-
-
-def _not_of_root(part: str, target: str, link: os.stat_result, _folder: os.stat_result) -> str:
-    if link.st_uid in (0, os.geteuid()):
-        return ""
-    return f"{shown(part)} is a link to {shown(target)} that root did not lay; if it is right: chown -h root"
 
 
 def _unseen(domain: str, address: str, token: str, fetch: Fetch) -> str:

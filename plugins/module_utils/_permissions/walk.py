@@ -37,6 +37,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import FILE as _FILE
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import (
     mounts,
+    of_root,
     open_path,
     served_by_users,
     shown,
@@ -429,18 +430,9 @@ class Root:
 def open_trusted(path: str, start: int = -1) -> int:
     """Open a directory or file. A link on the way is followed only where root owns it and the folder it lies in."""
     try:
-        return open_path(path, _not_of_root, start)[0]
+        return open_path(path, of_root, start)[0]
     except OSError as problem:
-        raise PermsError(f"{shown(path)}: {problem.strerror}") from problem
-
-
-def _not_of_root(part: str, _target: str, link: os.stat_result, folder: os.stat_result) -> str:
-    if link.st_uid == 0 == folder.st_uid and (not folder.st_mode & 0o022 or folder.st_mode & 0o1000):
-        return ""
-    return (
-        f"{shown(part)} is a link that somebody else than root could have laid. Give it and its folder to root, or "
-        "name the folder it leads to."
-    )
+        raise PermsError(f"{shown(path)}: {problem.strerror}.") from problem
 
 
 class Tree:

@@ -231,10 +231,10 @@ def test_a_link_of_the_web_users_leads_nothing_out_of_the_portal(portal: Portal,
     os.rename(f"{portal.folder}/var", f"{portal.folder}/aside")
     os.symlink(etc, f"{portal.folder}/var")
     os.chown(f"{portal.folder}/var", os.geteuid() or 12345, -1, follow_symlinks=False)
-    with pytest.raises(BackupError, match=r"somebody else than root.*Nothing was changed"):
+    with pytest.raises(BackupError, match=r"an account other than root.*Nothing was changed"):
         backups_restore.finish(portal)
     assert (etc / "lesson").read_text() == "root's"
-    with pytest.raises(BackupError, match=r"somebody else than root.*Nothing was changed"):
+    with pytest.raises(BackupError, match=r"an account other than root.*Nothing was changed"):
         made._swap(fetched, live)
 
 

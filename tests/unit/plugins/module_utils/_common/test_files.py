@@ -97,9 +97,21 @@ def test_a_link_that_somebody_else_made_leads_nowhere(tmp_path: Path, how: str) 
     (tmp_path / "trap").symlink_to("target")
     os.chown(tmp_path / "trap", 33, 33, follow_symlinks=False)
     path = str(tmp_path / "trap/x")
-    with Tree() as tree, pytest.raises(StateError, match="trap on the way is a link that root did not make"):
+    with Tree() as tree, pytest.raises(StateError, match="trap is a link to target that an account other than root"):
         tree.look(path) if how == "look" else tree.write(path, file_item(b"x", *ME, 0o644))
     assert list((tmp_path / "target").iterdir()) == []
+
+
+@pytest.mark.parametrize(("owner", "mode"), [(33, 0o755), (0, 0o775), (0, 0o777)])
+def test_a_link_of_root_is_not_followed_where_others_can_move_it(tmp_path: Path, owner: int, mode: int) -> None:
+    (tmp_path / "target").mkdir()
+    (tmp_path / "target/x").write_text("x")
+    (tmp_path / "web").mkdir(mode)
+    (tmp_path / "web").chmod(mode)
+    (tmp_path / "web/link").symlink_to("../target")
+    os.chown(tmp_path / "web", owner, owner)
+    with Tree() as tree, pytest.raises(StateError, match="link is a link to ../target that an account other than root"):
+        tree.look(str(tmp_path / "web/link/x"))
 
 
 def test_links_in_a_circle_end(tmp_path: Path) -> None:

@@ -72,6 +72,8 @@ def test_what_an_account_without_rights_lays_leads_nowhere(net: Net) -> None:
     assert "a link to" in net.rehearse() and "chown -h root" in net.rehearse()
     os.lchown(link, 0, -1)
     assert net.rehearse() == "", "root may have them elsewhere"
+    os.chown(link.parent, pwd.getpwnam("www-data").pw_uid, -1)
+    assert "an account other than root could have made" in net.rehearse(), "it may be another one of root's, moved here"
     assert list(theirs.iterdir()) == []
 
 
