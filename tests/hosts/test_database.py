@@ -260,7 +260,7 @@ def test_a_failure_puts_everything_back(fresh: Host, playbook: Playbook) -> None
 
 KILLED = """
 import json, os, signal, sys
-sys.path.insert(0, "/usr/local/sbin/chamilo-hardening")
+sys.path.insert(0, "/opt/audit")
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountManager
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result, Wish
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover_environment
@@ -287,8 +287,7 @@ print(json.dumps(steps))
 def test_a_run_that_is_killed_while_the_cache_is_cleared_is_put_back_by_the_next(
     fresh: Host, playbook: Playbook
 ) -> None:
-    playbook.run(playbook.write("program.yml", "- {hosts: all, gather_facts: false, "
-                 "tasks: [chamilo.hardening.host_program: ]}"), fresh)  # fmt: skip
+    install(fresh)
     assert fresh.run(["python3", "-c", KILLED, "cache"], check=False).returncode in (-9, 137)
     assert environment(fresh, "DATABASE_USER") == "chamilo_campus_test"
     assert rights(fresh, "'chamilo'@'%'") != {}
@@ -303,11 +302,8 @@ def test_a_run_that_is_killed_while_the_cache_is_cleared_is_put_back_by_the_next
 
 @pytest.mark.long
 @pytest.mark.flaky(reruns=0)  # a moment at which it must not be killed is one too many
-def test_a_run_that_is_killed_anywhere_leaves_the_portal_serving_and_the_next_one_goes_through(
-    fresh: Host, playbook: Playbook
-) -> None:
-    playbook.run(playbook.write("program.yml", "- {hosts: all, gather_facts: false, "
-                 "tasks: [chamilo.hardening.host_program: ]}"), fresh)  # fmt: skip
+def test_a_run_that_is_killed_anywhere_leaves_the_portal_serving_and_the_next_one_goes_through(fresh: Host) -> None:
+    install(fresh)
     known, untouched = fresh.get(f"{ROOT}/.env"), accounts(fresh)
     for number in range(1, 60):
         done = fresh.run(["python3", "-c", KILLED, str(number)], check=False)
