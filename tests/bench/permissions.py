@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk as permissions_walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk
 from tests.testbed import engine
 
 # Parts of a Chamilo tree, and their share of its files.
@@ -90,7 +90,7 @@ class Bench:
         self.root, self.walk = folder / "chamilo", folder / "walk"
         subprocess.run(["gcc", "-O2", "-o", self.walk, Path(__file__).with_name("walk.c")], check=True)
         build(self.root, files)
-        self.order = permissions_walk.order(given(self.root), "production")
+        self.order = walk.order(given(self.root), "production")
         self.bad = False
 
     def c(self, what: str, owner: int = 0, group: int = 0, directories: str = "0777", files: str = "0666") -> None:
@@ -98,7 +98,7 @@ class Bench:
         subprocess.run([self.walk, self.root, what, *words], check=True, stdout=subprocess.DEVNULL)
 
     def engine(self) -> object:
-        return permissions_walk.run(self.order)
+        return walk.run(self.order)
 
     def say(self, line: str, good: bool) -> None:
         print(line + ("" if good else "  TOO MUCH"), flush=True)
@@ -121,7 +121,7 @@ class Bench:
         print(f" which is {used:.2f} times")
 
     def run(self) -> None:
-        found = permissions_walk.run(self.order)
+        found = walk.run(self.order)
         print(f"{found.entries:,} entries, {len(os.sched_getaffinity(0))} processors")
         self.compare("clean", lambda: self.c("look"), lambda: None)
         web = pwd.getpwnam("www-data")
@@ -132,13 +132,13 @@ class Bench:
         """Both with nothing to change."""
         self.c("fix", 0, 0, "0755", "0644")
         rule = {"path": "**", "owner": "root", "group": "root", "directory_mode": "0755", "file_mode": "0644"}
-        order = permissions_walk.order({**given(self.root), "policy": [rule]}, "production")
+        order = walk.order({**given(self.root), "policy": [rule]}, "production")
         values = {"path": str(self.root), "owner": "root", "group": "root", "mode": "u=rwX,g=rX,o=rX"}
         start = seconds(lambda: python(FILE, {**values, "state": "directory"}))
         pairs = []
         for _round in range(3):
             whole = seconds(lambda: python(FILE, {**values, "state": "directory", "recurse": True}))
-            pairs.append((whole, seconds(lambda: permissions_walk.run(order))))
+            pairs.append((whole, seconds(lambda: walk.run(order))))
         ratio, used = (
             statistics.median((file[way] - start[way]) / ours[way] for file, ours in pairs) for way in (0, 1)
         )

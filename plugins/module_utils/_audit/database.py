@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _server as database_server
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _server as audit_server
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, check, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import head, names, tail
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host as portal_host
@@ -156,7 +156,7 @@ class _Login:
 
     @property
     def name(self) -> str:
-        return f"{database_server.text(self.user)}@{database_server.text(self.host)}"
+        return f"{audit_server.text(self.user)}@{audit_server.text(self.host)}"
 
     @property
     def local(self) -> bool:
@@ -213,7 +213,7 @@ def _logins(look: Look) -> dict[tuple[str, str], _Login]:
         key, priv = (row["User"] or "", row["Host"] or ""), json.loads(row["Priv"] or "{}")
         found[key] = _login(*key, priv)
         if priv.get("is_role") and priv.get("access"):  # the view of privileges leaves roles out
-            quoted = "PUBLIC" if key[0] == "PUBLIC" else database_server.text(key[0])
+            quoted = "PUBLIC" if key[0] == "PUBLIC" else audit_server.text(key[0])
             lines = (next(iter(line.values())) or "" for line in server.query(f"SHOW GRANTS FOR {quoted}"))
             rights = [what for what, where, _of in map(_parsed, lines) if where == "*.*"]
             found[key].everywhere |= {word for what in rights for word in what}
@@ -331,9 +331,7 @@ def _left_behind(look: Look) -> list[str]:
     """What the server does without an account."""
     roots = [look.site.root, *(host.root for host in look.site.virtual_hosts)]
     clients = look.options.get("database_clients") or []
-    return database_server.left_behind(
-        _server(look), roots, lambda host: host in clients or _is_declared(host, clients)
-    )
+    return audit_server.left_behind(_server(look), roots, lambda host: host in clients or _is_declared(host, clients))
 
 
 def _is_wanted(look: Look, login: _Login) -> bool:
@@ -399,7 +397,7 @@ def _definers(look: Look) -> list[str]:
         more = (login.everywhere - _HARMLESS) | (login.here - ({*ALLOWED, *_TO_DEFINE} if inside else set()))
         if more or inside and login.elsewhere:
             what = _spelled(more) if more else f"rights on {names(sorted(login.elsewhere))}"
-            kind, place = row["kind"] or "", database_server.name(row["place"] or "", row["name"] or "")
+            kind, place = row["kind"] or "", audit_server.name(row["place"] or "", row["name"] or "")
             statements = f"SHOW CREATE {kind} {place}; DROP {kind} {place};"
             called = row["name"] if inside else f"{row['place']}.{row['name']}"
             faults.append(f"the {kind.lower()} {called} runs with the rights of {login.name}: {what} ({statements})")

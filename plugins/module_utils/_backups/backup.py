@@ -28,12 +28,12 @@ from typing import Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
     dump,
     jobs,
+    key,
     restic,
     retention,
     saved_files,
     stray_dumps,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import key as backups_key
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import (
     ABANDONING,
     CHANGING,
@@ -47,7 +47,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
     unfinished,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Repository
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host as portal_host
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 
 _SHRUNKEN = 0.5
@@ -267,15 +267,15 @@ def _leads_here(name: str) -> bool:
         found = {str(entry[4][0]).partition("%")[0] for entry in socket.getaddrinfo(name, None)}
     except (OSError, UnicodeError):  # a name of ssh's own configuration, or nobody to ask
         return False
-    own = set(portal_host.addresses(Tree()))
+    own = set(host.addresses(Tree()))
     return any(address in own or ipaddress.ip_address(address).is_loopback for address in found)
 
 
 def _compare_key(portal: Portal) -> None:
     """The copy elsewhere is of the key that was there when the two were compared."""
-    known = backups_key.compared(portal)
+    known = key.compared(portal)
     with open(portal.key_file, encoding="utf-8") as stream:
-        present = backups_key.fingerprint(stream.read(), str(known.get("salt", "")))
+        present = key.fingerprint(stream.read(), str(known.get("salt", "")))
     if known.get("ok") and known["fingerprint"] != present:
         words = "The key on this host is no longer the one of which there is a copy elsewhere."
         note(portal, "encrypted", False, words, salt=known["salt"], fingerprint=known["fingerprint"])

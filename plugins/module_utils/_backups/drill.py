@@ -36,8 +36,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_tables import quoted
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.sandbox import Server
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path
 
 _FILES, _BYTES, _LARGEST = 200, 1 << 30, 200 << 20  # of the sample
@@ -76,10 +75,10 @@ def drill(portal: Portal, accept: bool = False) -> list[str]:
 
 def _write(portal: Portal, result: dict[str, Any]) -> None:
     """A dated result. The newest hundred are kept."""
-    folder = os.path.join(common_files.STATE, "backups", "drills")
+    folder = os.path.join(files.STATE, "backups", "drills")
     now = datetime.datetime.now(datetime.timezone.utc)
     path = os.path.join(folder, f"{portal.site}-{now:%Y%m%dT%H%M%SZ}.json")
-    common_files.replace_file(path, json.dumps(result, indent=1, sort_keys=True) + "\n")
+    files.replace_file(path, json.dumps(result, indent=1, sort_keys=True) + "\n")
     for old in sorted(glob.glob(os.path.join(folder, f"{glob.escape(portal.site)}-????????T??????Z.json")))[:-_KEPT]:
         os.unlink(old)
 

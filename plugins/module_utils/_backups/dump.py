@@ -22,8 +22,7 @@ from typing import IO
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restic
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Repository
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database as portal_database
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database, dotenv
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 
 STAMP = b"-- chamilo-hardening run "
@@ -54,7 +53,7 @@ PROGRAMS = ("--routines", "--events")
 
 def _by_socket(portal: Portal) -> str:
     """The socket by which root of this host reaches the portal's server, or an empty text."""
-    path = portal.socket or portal_database.SOCKET
+    path = portal.socket or database.SOCKET
     return path if portal.local and os.path.exists(path) else ""
 
 
@@ -64,10 +63,8 @@ def _has_routines(portal: Portal) -> bool:
         return False
     sql = "SELECT COUNT(*) AS number FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = %s"
     try:
-        (row,) = portal_database.Reader(portal_database.Account("root", socket=_by_socket(portal))).query(
-            sql, (portal.name,)
-        )
-    except portal_database.DatabaseError:  # root does not get in by the socket
+        (row,) = database.Reader(database.Account("root", socket=_by_socket(portal))).query(sql, (portal.name,))
+    except database.DatabaseError:  # root does not get in by the socket
         return False
     return int(row["number"] or 0) > 0
 
@@ -85,14 +82,14 @@ def dumping(portal: Portal) -> Iterator[tuple[list[str], tuple[int, ...]]]:
         known = dotenv.read(Tree(), portal.folder, web_user=portal.web_user)
         if not known.files:
             raise BackupError(" ".join(known.problems))
-        login = portal_database.Account(
+        login = database.Account(
             known.get("DATABASE_USER"),
             known.secret("DATABASE_PASSWORD"),
             portal.host,
             portal.port,
-            authority=portal_database.authority(portal.host),
+            authority=database.authority(portal.host),
         )
-        reading = portal_database._options(login)
+        reading = database._options(login)
         try:
             yield [program(), f"--defaults-file=/dev/fd/{reading}", *OPTIONS, "--", portal.name], (reading,)
         finally:

@@ -20,8 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
     portals,
     unfinished,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, locks, records
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, locks, records
 
 LATE_HOURS, LATE_DRILL_DAYS = 26, 8
 _NAMED = 5
@@ -73,7 +72,7 @@ def holder(portal: Portal) -> str:
 
 
 def _lock(portal: Portal) -> str:
-    return os.path.join(common_files.STATE, "backups", f"{portal.site}.lock")
+    return os.path.join(files.STATE, "backups", f"{portal.site}.lock")
 
 
 def late() -> list[str]:

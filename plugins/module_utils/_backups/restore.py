@@ -42,8 +42,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_staging import Staging
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_swaps import Unchanged
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, services
 
 PARTS = ("host", "database", "files", "file")
 
@@ -91,7 +90,7 @@ def begin(site: str, url: str) -> Portal:
     text, _complaint = place.run("dump", pairs[-1].files.id, path)
     portal = replace(backups_portal.parse(text, path), offsite=url)
     if not os.path.exists(path):  # with the address given: the one in the backup may be gone
-        common_files.replace_file(path, json.dumps(asdict(portal), indent=1, sort_keys=True) + "\n")
+        files.replace_file(path, json.dumps(asdict(portal), indent=1, sort_keys=True) + "\n")
     return portal
 
 

@@ -16,14 +16,14 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump as backups_dump
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
+    dump,
     restic,
     restore_swaps,
     restore_tables,
     saved_files,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import STAGED, BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
@@ -178,11 +178,11 @@ class Staging:
         path = f"{self.staging}/database.sql"
         with open(path, "xb") as output:
             self.place.run("dump", self.pair.database.id, restic.DUMP, output=output)
-        reading = backups_dump.Reading()
+        reading = dump.Reading()
         with open(path, "rb") as stream:
             for part in iter(lambda: stream.read(1 << 20), b""):
                 reading.take(part)
-        if not reading.tail.endswith(backups_dump.stamp(self.pair.run)):
+        if not reading.tail.endswith(dump.stamp(self.pair.run)):
             raise BackupError("The dump in the backup is not whole, or of another run. Nothing was changed.")
         new = restore_tables.new_database(self.portal)
         restore_tables.execute(self.portal, f"CREATE DATABASE {restore_tables.quoted(new)} CHARACTER SET utf8mb4")

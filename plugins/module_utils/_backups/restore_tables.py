@@ -27,7 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restic
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_swaps import Unchanged
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import records as common_records
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database as portal_database
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
@@ -203,7 +203,7 @@ def recreate_account(portal: Portal) -> list[str]:
     if not user or user == "root":
         return []
     if rows(portal, f"SELECT 1 FROM mysql.user WHERE User = {text(user)} LIMIT 1"):
-        old = common_records.read(f"database-{portal.site}.json").get("old", {})
+        old = records.read(f"database-{portal.site}.json").get("old", {})
         # Its backup is older than the move, and what reads the database as the portal does cannot go on from here.
         locked = any(who.startswith(f"{user}@") for who in old)
         return [_LOCKED.format(user=user)] if locked else []

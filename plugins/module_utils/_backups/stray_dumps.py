@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump_detection
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import open_trusted
 
 _COPIES = re.compile(r"(?i)\.(?:sql|dump|zip|tar|t[gbx]z|tar\.\w{1,4}|7z|rar)(?:\.(?:gz|xz|bz2|zst))?$")
@@ -38,7 +38,7 @@ def put_away(portal: Portal, alike: list[str]) -> Iterator[str]:
 
     The web user may exchange folders and files while we look: all is reached through what is open already.
     """
-    kept = os.path.join(common_files.STATE, "kept", "backups", portal.site)
+    kept = os.path.join(files.STATE, "kept", "backups", portal.site)
     deep: list[str] = []
     top = open_trusted(portal.folder)
     try:
@@ -101,7 +101,7 @@ def _put_away(name: str, folder: int, kept: str) -> str | None:
         if not dump_detection.holds_data(stream):
             return None
         target = os.path.join(kept, f"{time.time_ns()}-{name}")
-        with common_files.Tree() as tree:
+        with files.Tree() as tree:
             for missing in tree.missing_parents(target):
                 tree.make_directory(missing, 0o700)
         stream.seek(0)

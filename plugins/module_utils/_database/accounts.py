@@ -20,8 +20,7 @@ from collections.abc import Iterator
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import locks
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks import Busy
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import clients
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import grants as database_grants
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import clients, grants
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.application import Application
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.extra_accounts import ExtraAccounts
@@ -86,7 +85,7 @@ class AccountManager:
             own = self.undo.known.get("application")
             if own and "upgrade" in self.undo.known.get("accounts", {}) and not check:
                 with self.context.server() as server:
-                    server.give(Who(*own), GUIDE, database_grants.place(self.context.site.database.name))
+                    server.give(Who(*own), GUIDE, grants.place(self.context.site.database.name))
             self.extra.retire("upgrade", result, check)
             old = dict(self.undo.known.get("old", {}))
             for name, known in old.items():

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import grants as database_grants
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import grants
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import DATA, GUIDE, Who
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.old_accounts import OldAccounts
@@ -49,7 +49,7 @@ class Application:
     def apply(self, result: Result, check: bool) -> None:
         account = self.context.application()
         wanted = DATA if self.wish.split else GUIDE
-        where = database_grants.place(account.name)
+        where = grants.place(account.name)
         move = self.undo.known.get("move")
         if move and check:
             result.notes.append("A run that moved the application to another account did not finish.")
@@ -67,13 +67,13 @@ class Application:
             ) from problem
         result.accounts["application"] = str(seen.who)
         result.source = seen.source
-        others = sorted({database_grants.database_of(one) for one in seen.grants} - {"", account.name})
+        others = sorted({grants.database_of(one) for one in seen.grants} - {"", account.name})
         why = self._why_move(account, seen, others)
         reachable = self.context.reachable
-        if not why and reachable and any(database_grants.is_global(one) for one in seen.grants):
+        if not why and reachable and any(grants.is_global(one) for one in seen.grants):
             with self.context.server() as server:
                 why = self.old.used_elsewhere(server, seen.who, account.name)
-        if not why and database_grants.is_right(seen.grants, wanted, where):
+        if not why and grants.is_right(seen.grants, wanted, where):
             self.old.leave_again(account, seen.who, result, check)
             return
         new = f"{', '.join(wanted)} on {account.name}"
@@ -95,7 +95,7 @@ class Application:
             return "an account of the server's administrator"
         if not name:
             return "an account without a name, as which anybody may log in"
-        if any(database_grants.is_global(one) and "ALL PRIVILEGES" in one.what for one in seen.grants):
+        if any(grants.is_global(one) and "ALL PRIVILEGES" in one.what for one in seen.grants):
             return "it may do everything on the whole server"
         if others:
             return f"it is used for {', '.join(others)} too"
@@ -147,7 +147,7 @@ class Application:
             try:
                 for host in move["new"]["hosts"]:
                     who = Who(new.user, host)
-                    server.password(who, database_grants.hashed(new.password), self.context.tls)
+                    server.password(who, grants.hashed(new.password), self.context.tls)
                     self.context.step("created")
                     server.give(who, wanted, where)
                     self.context.step("granted")

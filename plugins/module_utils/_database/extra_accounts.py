@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Sequence
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree, file_item
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import grants as database_grants
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import grants
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import (
@@ -39,7 +39,7 @@ class ExtraAccounts:
         """An account whose password lies in a file that only root reads."""
         path = self._file(role)
         application = self.context.application()
-        where = database_grants.place(application.name)
+        where = grants.place(application.name)
         with Tree() as tree:
             item = tree.look(path)
         known = option_file(item.data.decode("utf-8", "replace"))
@@ -55,7 +55,7 @@ class ExtraAccounts:
         wanted_item = file_item(self._options(account).encode(), os.geteuid(), os.getegid(), 0o600)
         seen = try_login(account) if known else None
         result.accounts[role] = str(seen.who) if seen else user
-        if seen and database_grants.is_right(seen.grants, wanted, where) and item.same(wanted_item):
+        if seen and grants.is_right(seen.grants, wanted, where) and item.same(wanted_item):
             return
         new = f"{user}: {', '.join(wanted)} on {application.name}, its password in {path}\n"
         result.told(f"{seen.who}: {described(seen.grants)}\n" if seen else "", new)
@@ -75,7 +75,7 @@ class ExtraAccounts:
             self.context.step(f"{role} noted")
             try:
                 if not seen:
-                    server.password(who, database_grants.hashed(account.password), self.context.tls)
+                    server.password(who, grants.hashed(account.password), self.context.tls)
                     self.context.step(f"{role} created")
                 server.give(who, wanted, where)
                 self.context.step(f"{role} granted")

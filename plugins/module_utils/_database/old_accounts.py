@@ -14,8 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import read_guarded
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import clients
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import grants as database_grants
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import clients, grants
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import (
@@ -146,7 +145,7 @@ class OldAccounts:
 
     def used_elsewhere(self, server: Server, old: Who, database: str) -> str:
         """Who else than this portal uses an account, as far as can be seen."""
-        others = sorted({database_grants.database_of(one) for one in server.grants(old)} - {"", database})
+        others = sorted({grants.database_of(one) for one in server.grants(old)} - {"", database})
         if others:
             return f"it is used for {', '.join(others)} too"
         for client in server.clients():

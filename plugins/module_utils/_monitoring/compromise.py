@@ -26,7 +26,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.trac
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, shown, web_users
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.unvouched import Unvouched
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch as permissions_vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Row
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 
@@ -227,7 +227,7 @@ def _environment(look: Look, found: Trace) -> None:
         if path.endswith(".dist"):
             continue
         text = head(path, _ENVIRONMENT_BYTES, look.site.php.user).decode("utf-8", "replace")
-        for name in permissions_vouch.environment_steers(text, look.root):
+        for name in vouch.environment_steers(text, look.root):
             steered.append(f"{os.path.relpath(path, look.root)} ({name})")
     found.add("an environment file that has code loaded from outside var/", steered)
     found.seen.append("the environment files")

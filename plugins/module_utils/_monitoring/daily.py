@@ -18,8 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, records, services
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records, services
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular, shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import integrity, watch
@@ -265,10 +264,10 @@ def _reviewed(day: _Day, portal: Portal) -> None:
     more["strangers"][portal.site] = strangers
     title = f"{'An administrator nobody expects' if strangers else 'Accounts to look through'} at {portal.domain}"
     text = review.told() + (f"\nSwitched off just now: {', '.join(gone)}" if gone else "")
-    common_files.replace_file(os.path.join(common_files.STATE, f"accounts-{portal.site}.txt"), text + "\n")
+    files.replace_file(os.path.join(files.STATE, f"accounts-{portal.site}.txt"), text + "\n")
     ways = _told(title, text, again=True)  # what was told is remembered here, by name
     more["told"][portal.site] = time.time() if ways else 0
-    listed = f"The list is in {common_files.STATE}/accounts-{portal.site}.txt."
+    listed = f"The list is in {files.STATE}/accounts-{portal.site}.txt."
     day.job("accounts", bool(ways), f"It went out by {' and '.join(ways)}. {listed}" if ways else f"{_NOBODY} {listed}")
     day.lines += text.splitlines()
 
@@ -300,7 +299,7 @@ def _compared(day: _Day, portal: Portal) -> None:
         return
     basis = str((known or {}).get("basis", ""))
     if known is None:
-        basis = vouch.basis(portal.look.root, common_files.STATE)
+        basis = vouch.basis(portal.look.root, files.STATE)
         value = manifest.accept(present, "first list", basis, changes.unvouched)
         day.lines.append(f"A list of {len(present):,} files of {portal.domain} was made, based on {basis}.")
     if changes:
@@ -424,7 +423,7 @@ def _could_run(root: str, path: str) -> bool:
 
 
 def compared_with(site: str) -> str:
-    return vouch.basis(str(watch.configuration(site)["root"]), common_files.STATE)
+    return vouch.basis(str(watch.configuration(site)["root"]), files.STATE)
 
 
 def based_on(site: str) -> str:
@@ -444,7 +443,7 @@ def accept(site: str) -> str:
     changes, present, known = manifest.look()
     # What cannot run is not accepted in passing: it is removed, or listed in chamilo_permissions_acknowledged.
     held = [path for path in changes.unvouched if not _runs_on(portal.look.root, path)]
-    basis = str((known or {}).get("basis", "")) or vouch.basis(portal.look.root, common_files.STATE)
+    basis = str((known or {}).get("basis", "")) or vouch.basis(portal.look.root, files.STATE)
     manifest.accept(present, "accepted by hand", basis, held)
     tree = window.sites().get(site)
     if tree and len(held) < len(changes.unvouched):
@@ -459,7 +458,7 @@ def _runs_on(root: str, path: str) -> bool:
 
 def _edited(day: _Day) -> None:
     """Files of ours that somebody changed by hand since."""
-    found = Engine.edited(Store(common_files.STATE).peek())
+    found = Engine.edited(Store(files.STATE).peek())
     edited = [path for paths in found.values() for path in paths]
     if edited:
         text = "\n".join([*edited, "", "The next run of the playbook harden writes them again."])
@@ -508,4 +507,4 @@ def _figures(portal: Portal, render: Render) -> None:
     folder = str(portal.known.get("figures") or "")
     if folder:
         path = os.path.join(folder, f"chamilo_{portal.site}.prom")
-        common_files.replace_file(path, render(portal.site, portal.look), 0o644)
+        files.replace_file(path, render(portal.site, portal.look), 0o644)

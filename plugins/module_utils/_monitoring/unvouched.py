@@ -12,8 +12,7 @@ import stat
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch as permissions_vouch
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 
 _MOST = 5000  # files that are read
@@ -29,10 +28,10 @@ class Unvouched:
         self.held: list[str] = []
         self.unread = 0
         self._top = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._release: permissions_vouch.Release | None = None
-        self._own: dict[str, permissions_vouch.Release] = {}
-        self._lists = permissions_vouch.Lists(
-            self.root, [path for pattern in permissions_vouch.LISTS for path in glob.glob(f"{files.STATE}/{pattern}")]
+        self._release: vouch.Release | None = None
+        self._own: dict[str, vouch.Release] = {}
+        self._lists = vouch.Lists(
+            self.root, [path for pattern in vouch.LISTS for path in glob.glob(f"{files.STATE}/{pattern}")]
         )
         self._read = 0
 
@@ -48,11 +47,7 @@ class Unvouched:
             self.doubtful.append(path)
         elif path.endswith(walk.ASIDE_NAME) and waits:
             self.held.append(path.removesuffix(walk.ASIDE_NAME))
-        elif (
-            waits
-            and path.startswith("public/")
-            and self._runs(path) in (permissions_vouch.PHP, permissions_vouch.HANDLER)
-        ):
+        elif waits and path.startswith("public/") and self._runs(path) in (vouch.PHP, vouch.HANDLER):
             self.held.append(path)
         elif self._theirs(status) and self._later(path, status) and self._runs(path, ask=True):
             self.doubtful.append(path)
@@ -60,18 +55,18 @@ class Unvouched:
     def git(self) -> list[str]:
         """What Git would run that the web user could have set, each with its folder."""
         found = []
-        patterns = (".git", *(f"{place}/*/.git" for place in permissions_vouch.OWN))
+        patterns = (".git", *(f"{place}/*/.git" for place in vouch.OWN))
         for folder in [path for pattern in patterns for path in glob.glob(os.path.join(self.root, pattern))]:
             below = os.path.relpath(folder, self.root)
             try:
-                handle = permissions_vouch.open_below(self._top, below, os.O_DIRECTORY)
+                handle = vouch.open_below(self._top, below, os.O_DIRECTORY)
             except NotADirectoryError:  # a worktree's, or a link: Git asks whose that is itself
                 continue
             except OSError:
                 self.unread += 1
                 continue
             try:
-                found += [f"{below}: {name}" for name in permissions_vouch.git_runs(handle, self._theirs)]
+                found += [f"{below}: {name}" for name in vouch.git_runs(handle, self._theirs)]
             except OSError:
                 self.unread += 1
             finally:
@@ -83,30 +78,30 @@ class Unvouched:
 
     def _later(self, path: str, status: os.stat_result) -> bool:
         if self._release is None:
-            self._release = permissions_vouch.release(self._top, self.users[0].user)
+            self._release = vouch.release(self._top, self.users[0].user)
         mine = not self._release.web and any(status.st_uid == user.user for user in self.users)
-        if self._release is permissions_vouch.NOT_THERE or not (mine or self._release.later(status)):
+        if self._release is vouch.NOT_THERE or not (mine or self._release.later(status)):
             return False
-        folder = permissions_vouch.own_folder(path)
+        folder = vouch.own_folder(path)
         if not folder:
             return True
         if folder not in self._own:
-            self._own[folder] = permissions_vouch.own_history(self._top, folder)
+            self._own[folder] = vouch.own_history(self._top, folder)
         own = self._own[folder]
-        return own is permissions_vouch.NOT_THERE or own.later(status)
+        return own is vouch.NOT_THERE or own.later(status)
 
     def _runs(self, path: str, ask: bool = False) -> str:
         """What it runs; with ``ask``, empty where a list vouches for it."""
         self._read += 1
         if self._read > _MOST:
-            return permissions_vouch.STEERS
+            return vouch.STEERS
         try:
-            handle = permissions_vouch.open_below(self._top, path)
+            handle = vouch.open_below(self._top, path)
         except OSError:
             self.unread += 1
             return ""
         try:
-            what = permissions_vouch.runs(path, handle)
+            what = vouch.runs(path, handle)
             return "" if ask and what and self._lists.vouch(path, handle) else what
         finally:
             os.close(handle)

@@ -21,11 +21,11 @@ from functools import partial
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
     access_rules,
     apache,
+    certbot,
     nginx,
     php_fpm,
     symfony_sessions,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import certbot as portal_certbot
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import host as portal_host
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import rotation as portal_rotation
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
@@ -197,7 +197,7 @@ class _Discovery(Findings):
             served=served,
             lineage=lineage,
             self_signed=self_signed,
-            certbot=portal_certbot.program(tree),
+            certbot=certbot.program(tree),
             missing_packages=tuple(name for name in packages if name not in installed),
             systemd=tree.is_directory("/run/systemd/system"),
             php_folders=tuple(posixpath.dirname(path) for path in tree.glob("/etc/php/*/*/php.ini")),
@@ -290,21 +290,17 @@ class _Discovery(Findings):
             self.problems.append(f"{path} is damaged.")
             return ""
 
-    def certificates(self, root: str, serving: Sequence[VirtualHost]) -> tuple[portal_certbot.Pair, ...]:
+    def certificates(self, root: str, serving: Sequence[VirtualHost]) -> tuple[certbot.Pair, ...]:
         """The one that is served for the domain, what Certbot has for it, and the one we signed."""
         tree, now = self.tree, time.time()
         host = next((host for host in serving if host.certificate), None)
         ours = f"/etc/ssl/certs/chamilo-{self.site}.pem", f"/etc/ssl/private/chamilo-{self.site}.key"
         served = (host.certificate, host.certificate_key) if host else ("", "")
 
-        def pair(file: str, key: str) -> portal_certbot.Pair:
-            return self.attempt(
-                lambda: portal_certbot.pair(tree, file, key, self.domain, now, root), portal_certbot.Pair(file, key)
-            )
+        def pair(file: str, key: str) -> certbot.Pair:
+            return self.attempt(lambda: certbot.pair(tree, file, key, self.domain, now, root), certbot.Pair(file, key))
 
-        found = self.attempt(
-            lambda: portal_certbot.for_domain(tree, self.domain, now, root, served[0]), portal_certbot.Pair()
-        )
+        found = self.attempt(lambda: certbot.for_domain(tree, self.domain, now, root, served[0]), certbot.Pair())
         return pair(*served), found, pair(*ours)
 
     def php(

@@ -19,7 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, locks, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import renewal
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily as monitoring_daily
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import releases
 from ansible_collections.chamilo.hardening.plugins.module_utils._uploads import antivirus
@@ -42,7 +42,7 @@ STEPS: tuple[Step, ...] = (
     ("updates", releases.step),
     ("backups", jobs.late),
     ("uploads", antivirus.late),
-    ("monitoring", partial(monitoring_daily.step, _figures)),
+    ("monitoring", partial(daily.step, _figures)),
 )
 
 

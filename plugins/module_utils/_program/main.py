@@ -18,9 +18,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TextIO
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup as backups_backup
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup, jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import commands as backups_commands
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import unlock as brute_force_unlock
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert as common_alert
@@ -362,8 +361,8 @@ def _save_first(site: str) -> None:
     for portal in saved:
         _say(f"A backup of {portal.domain} first; this may take a while ...")
         try:
-            lines = backups_backup.backup(portal)
-        except backups_backup.NeedsALook as problem:
+            lines = backup.backup(portal)
+        except backup.NeedsALook as problem:
             _say(f"The backup of {portal.domain} was made, and needs a look: {problem}", syslog.LOG_WARNING)
             continue
         except (HardeningError, OSError) as problem:

@@ -29,8 +29,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, locks, records, services
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, locks, records, services
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path
 
@@ -334,7 +333,7 @@ def _take_away(handle: int, name: str, folder: int, keep: str, path: str, virus:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(kept)
         raise
-    common_files.replace_file(f"{kept}.json", json.dumps({"path": path, "virus": virus, "owner": info.st_uid}) + "\n")
+    files.replace_file(f"{kept}.json", json.dumps({"path": path, "virus": virus, "owner": info.st_uid}) + "\n")
     with contextlib.suppress(FileNotFoundError):
         now = os.stat(name, dir_fd=folder, follow_symlinks=False)
         if (now.st_dev, now.st_ino) == (info.st_dev, info.st_ino):
@@ -347,9 +346,9 @@ def scan(everything: bool = False, address: str = "") -> list[str]:
     lines: list[str] = []
     problems: list[str] = []
     unheard: list[str] = []
-    os.makedirs(common_files.STATE, 0o700, exist_ok=True)
+    os.makedirs(files.STATE, 0o700, exist_ok=True)
     # Its time says since when it is held.
-    lock = os.path.join(common_files.STATE, "antivirus.lock")
+    lock = os.path.join(files.STATE, "antivirus.lock")
     with contextlib.ExitStack() as held:
         try:
             handle = held.enter_context(locks.lock(lock, "scan for viruses", 0))
@@ -388,11 +387,11 @@ def _scan_site(path: str, everything: bool, address: str, lines: list[str], unhe
     seen, problem = Seen(), ""
     try:
         ping(address)
-        scan_portal(known["root"], since, os.path.join(common_files.STATE, QUARANTINE), address, seen, places)
+        scan_portal(known["root"], since, os.path.join(files.STATE, QUARANTINE), address, seen, places)
         now = places.seen()
         if places.known != frozenset(now):  # before the time is written down from which on files are new
             text = json.dumps({"places": now}) + "\n"
-            common_files.replace_file(os.path.join(common_files.STATE, remembered), text)
+            files.replace_file(os.path.join(files.STATE, remembered), text)
     except (AntivirusError, OSError) as raised:
         problem = f"{raised} New files of {known['domain']} are scanned as soon as it does."
     except Exception as raised:  # whatever it stumbles over is told

@@ -10,8 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import _canary as attacks__canary
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import brute_force, sessions
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import _canary, brute_force, sessions
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Tried
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
@@ -42,14 +41,14 @@ def statements(tmp_path, monkeypatch):
         said.append(("COMMIT", ()))
 
     (tmp_path / "testbed").write_text("")
-    monkeypatch.setattr(attacks__canary, "TESTBED", str(tmp_path / "testbed"))
-    monkeypatch.setattr(attacks__canary, "writing", writing)
-    monkeypatch.setattr(attacks__canary.Reader, "of_site", lambda site: SimpleNamespace(account=site.domain))
+    monkeypatch.setattr(_canary, "TESTBED", str(tmp_path / "testbed"))
+    monkeypatch.setattr(_canary, "writing", writing)
+    monkeypatch.setattr(_canary.Reader, "of_site", lambda site: SimpleNamespace(account=site.domain))
     return said
 
 
 def test_an_account_comes_and_goes_with_all_it_left(statements):
-    with attacks__canary.canary(Inside()) as (name, password):
+    with _canary.canary(Inside()) as (name, password):
         assert statements[0][1][:3] == (name, name, f"{name}@example.test") and statements[2][0] == "COMMIT"
         assert password not in str(statements)
         made = len(statements)
@@ -65,18 +64,18 @@ def test_an_account_comes_and_goes_with_all_it_left(statements):
 
 
 def test_it_goes_after_a_failure_too_and_comes_on_the_testbed_alone(statements, monkeypatch):
-    with pytest.raises(OSError, match="no answer"), attacks__canary.canary(Inside()):
+    with pytest.raises(OSError, match="no answer"), _canary.canary(Inside()):
         raise OSError("no answer")
     assert statements[-2][0].startswith("DELETE FROM user ")
-    with pytest.raises(OSError, match="no php here"), attacks__canary.canary(Inside("")):
+    with pytest.raises(OSError, match="no php here"), _canary.canary(Inside("")):
         pass
-    monkeypatch.setattr(attacks__canary, "TESTBED", "/nowhere")
-    with pytest.raises(OSError, match="hosts of the testbed alone"), attacks__canary.canary(Inside()):
+    monkeypatch.setattr(_canary, "TESTBED", "/nowhere")
+    with pytest.raises(OSError, match="hosts of the testbed alone"), _canary.canary(Inside()):
         pass
 
 
 def test_it_is_called_from_its_own_host():
-    assert attacks__canary.here(Inside()).address == "192.0.2.7"
+    assert _canary.here(Inside()).address == "192.0.2.7"
 
 
 class Portal:

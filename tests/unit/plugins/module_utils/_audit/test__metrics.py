@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _metrics as audit__metrics
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _metrics
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import FAIL, PASS, Finding
 
@@ -26,16 +26,16 @@ def host(monkeypatch):
     """``records``: what jobs wrote down, by file; ``banned``: address -> jails."""
     host = SimpleNamespace(records={}, banned={}, jails=["chamilo-login"])
     seen = {"headers_csp": Finding(PASS, ""), "https_hsts": Finding(FAIL, "")}
-    monkeypatch.setattr(audit__metrics, "observe", lambda _checks, _look: seen)
-    monkeypatch.setattr(audit__metrics.records, "read", lambda file: host.records.get(file, {}))
-    monkeypatch.setattr(audit__metrics.fail2ban, "running", lambda: [SimpleNamespace(name=name) for name in host.jails])
-    monkeypatch.setattr(audit__metrics.fail2ban, "banned", lambda: host.banned)
+    monkeypatch.setattr(_metrics, "observe", lambda _checks, _look: seen)
+    monkeypatch.setattr(_metrics.records, "read", lambda file: host.records.get(file, {}))
+    monkeypatch.setattr(_metrics.fail2ban, "running", lambda: [SimpleNamespace(name=name) for name in host.jails])
+    monkeypatch.setattr(_metrics.fail2ban, "banned", lambda: host.banned)
     host.look = SimpleNamespace(doors={}, now=AT)
     return host
 
 
 def figures(host):
-    text = audit__metrics.render("campus", host.look)
+    text = _metrics.render("campus", host.look)
     assert text.endswith("\n")
     return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
 
@@ -76,7 +76,7 @@ def test_a_fail2ban_that_gives_no_answer_has_no_figures(host, monkeypatch):
     def silent():
         raise Fail2banError("no answer")
 
-    monkeypatch.setattr(audit__metrics.fail2ban, "running", silent)
+    monkeypatch.setattr(_metrics.fail2ban, "running", silent)
     assert not [name for name in figures(host) if name.startswith("chamilo_bans")]
 
 
@@ -119,11 +119,11 @@ def test_the_days_of_the_served_certificate_are_counted(host, door, monkeypatch)
 
 
 def test_a_name_is_explained_once_and_only_where_it_has_figures(host):
-    text = audit__metrics.render("campus", host.look)
+    text = _metrics.render("campus", host.look)
     assert text.count("# HELP chamilo_control_status ") == text.count("# TYPE chamilo_control_status gauge") == 1
     assert "chamilo_job_ok" not in text and "chamilo_certificate_days" not in text
 
 
 def test_a_label_cannot_end_its_quotes(host):
     host.records["backups.json"] = {'a"\\\n': {"at": AT, "ok": True}}
-    assert 'job="backups_a\\"\\\\\\n"' in audit__metrics.render("campus", host.look)
+    assert 'job="backups_a\\"\\\\\\n"' in _metrics.render("campus", host.look)

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import brute_force
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban as brute_force_fail2ban
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Jail
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
@@ -48,7 +48,7 @@ def settings(**values):
     ("value", "status"), [("5", "pass"), ("1", "pass"), ("10", "pass"), ("0", "fail"), ("11", "fail"), ("", "fail")]
 )
 def test_lock(monkeypatch, value, status):
-    monkeypatch.setattr(brute_force_fail2ban, "running", lambda: None)
+    monkeypatch.setattr(fail2ban, "running", lambda: None)
     it = settings(login_max_attempt_before_blocking_account=value)
     it.as_root = True
     assert brute_force.lock(it).status == status
@@ -75,7 +75,7 @@ def test_lock(monkeypatch, value, status):
 )
 def test_one_address_is_shut_out_before_an_account_is_locked(monkeypatch, jails, value, status):
     found = [jail(GOOD, **{"file": "/var/log/nginx/access.log", **one}) for one in jails]
-    monkeypatch.setattr(brute_force_fail2ban, "running", lambda: found)
+    monkeypatch.setattr(fail2ban, "running", lambda: found)
     it = settings(login_max_attempt_before_blocking_account=value)
     host = VirtualHost("site.conf", 1, ("campus.test",), (), "", access_log_file="/var/log/nginx/access.log")
     it.site, it.as_root = replace(it.site, serving=(host,)), True
@@ -149,9 +149,9 @@ class Host:
         self.escape = lambda text: text.replace('"', r"\x22")
         self.trusts_anybody = False
         self.behind = 403  # what a login path answers behind an older script
-        monkeypatch.setattr(brute_force_fail2ban, "running", lambda: self.jails)
-        monkeypatch.setattr(brute_force_fail2ban, "is_installed", lambda: False)
-        monkeypatch.setattr(brute_force_fail2ban, "matches", engine)
+        monkeypatch.setattr(fail2ban, "running", lambda: self.jails)
+        monkeypatch.setattr(fail2ban, "is_installed", lambda: False)
+        monkeypatch.setattr(fail2ban, "matches", engine)
         monkeypatch.setattr(brute_force.shutil, "which", lambda name, path=None: f"/usr/sbin/{name}")
         monkeypatch.setattr(brute_force, "_PATIENCE", 0.1)
         monkeypatch.setattr(brute_force, "USUAL_LOGS", ())

@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import headers as attacks
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import headers as attacks_headers
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import headers
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import control
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
@@ -25,7 +25,7 @@ GOOD = {
     "Content-Security-Policy-Report-Only": "default-src 'self'",
     "Server": "nginx",
 }
-CHECKS = {name: control.checks[attacks.HEADERS[name]] for name in HEADERS}
+CHECKS = {name: control.checks[attacks_headers.HEADERS[name]] for name in HEADERS}
 
 
 def status_of(door, path, request):

@@ -12,8 +12,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import monitoring
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise as monitoring_compromise
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import persistence, traces
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise, persistence, traces
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Reader
@@ -87,9 +86,7 @@ class Host:
         monkeypatch.setattr(monitoring, "_MONIT_STARTED", str(self.run / "monit.pid"))
         monkeypatch.setattr(monitoring, "_MAILERS", (str(self.mailer),))
         monkeypatch.setattr(fail2ban, "running", lambda: None)
-        monkeypatch.setattr(
-            monitoring_compromise, "web_users", lambda look: (Identity("www-data", WEB, frozenset({WEB})),)
-        )
+        monkeypatch.setattr(compromise, "web_users", lambda look: (Identity("www-data", WEB, frozenset({WEB})),))
         monkeypatch.setattr(persistence, "home", lambda name: str(tmp_path / "home"))
 
     def file(self, path, text, days=0.0):

@@ -10,8 +10,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import uploads
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import tree as monitoring_tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes as portal_processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Configuration,
     Directive,
@@ -343,10 +342,8 @@ OURS = Job("/etc/cron.d/chamilo-hardening-scan:2", "nice /usr/local/sbin/chamilo
 def test_antivirus(look_at, monkeypatch, names, found, knows, late, status, words):
     look = look_at(root="/srv/campus")
     look.as_root = True
-    look._known[portal_processes.processes] = tuple(
-        Process(number, 1, name, 0) for number, name in enumerate(names, 10)
-    )
-    look._known[portal_processes.jobs] = tuple(found)
+    look._known[processes.processes] = tuple(Process(number, 1, name, 0) for number, name in enumerate(names, 10))
+    look._known[processes.jobs] = tuple(found)
     monkeypatch.setattr(uploads, "_knows_the_test_virus", lambda: knows)
     monkeypatch.setattr(uploads, "_late", lambda _look: late)
     monkeypatch.setattr(uploads, "said", lambda _argv: CLAMCONF)
@@ -375,8 +372,8 @@ MaxFileSize = "419430400"
 def test_what_is_in_force_in_clamd_counts_whoever_wrote_its_file(look_at, monkeypatch, right, instead, words):
     look = look_at(root="/srv/campus")
     look.as_root = True
-    look._known[portal_processes.processes] = (Process(10, 1, "clamd", 0),)
-    look._known[portal_processes.jobs] = (OURS,)
+    look._known[processes.processes] = (Process(10, 1, "clamd", 0),)
+    look._known[processes.jobs] = (OURS,)
     monkeypatch.setattr(uploads, "_knows_the_test_virus", lambda: True)
     monkeypatch.setattr(uploads, "_late", lambda _look: "")
     monkeypatch.setattr(uploads, "said", lambda _argv: CLAMCONF.replace(right, instead))

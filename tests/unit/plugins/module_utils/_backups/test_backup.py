@@ -16,8 +16,8 @@ from typing import IO, Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup as backups_backup
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
+    backup,
     dump,
     dump_detection,
     jobs,
@@ -68,14 +68,14 @@ def test_a_machine_that_knows_no_number_counts_on_from_the_repositories(
     pairs = {"/near": [made("1", 4, 0)], "/far": [made("2", 7, 0)]}
     monkeypatch.setattr(restic.Repository, "reached", lambda _self, _memory: None)
     monkeypatch.setattr(restic.Repository, "pairs", lambda self: pairs[self.url])
-    assert backups_backup._highest(there, {}) == 7
-    assert backups_backup._highest(there, {"number": 3}) == 3
+    assert backup._highest(there, {}) == 7
+    assert backup._highest(there, {"number": 3}) == 3
     # One that could not be asked then, and is ahead: once it is reported, then the numbers go on from there.
     monkeypatch.setattr(restic.Repository, "run", lambda _self, *_words, **_more: ("", ""))
     memory = {**backups_portal.remembered(there), "number": 5, "last": {"run": "3"}, "repositories": {"/far": "x"}}
     pairs["/far"] = [made("3", 5, 0), made("2", 7, 0)]
     with pytest.raises(BackupError, match=r"The backup 2 in /far has a higher number \(7\) than this one \(5\)"):
-        backups_backup._offsite(there, memory, "/far")
+        backup._offsite(there, memory, "/far")
     assert memory["number"] == 7
 
 
@@ -108,15 +108,15 @@ def test_both_halves_are_of_one_day(folders: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(saved_files, "save", files)
     monkeypatch.setattr(datetime, "datetime", Clock)
     there = portal(folders, repository="/repository")
-    backups_backup._pair(there, backups_portal.remembered(there))
+    backup._pair(there, backups_portal.remembered(there))
     assert times == [f"2026-11-27 {earlier}", f"2026-11-27 {now}"]
 
 
 def test_what_is_much_less_than_before_is_named() -> None:
     good = {"dump_bytes": 1000, "files": 100, "bytes": 1000, "tables": ["course", "user"]}
-    assert backups_backup.shrunken(good, good) == []
-    assert backups_backup.shrunken({}, good) == []
-    words = " ".join(backups_backup.shrunken(good, {**good, "dump_bytes": 400, "tables": ["user"]}))
+    assert backup.shrunken(good, good) == []
+    assert backup.shrunken({}, good) == []
+    words = " ".join(backup.shrunken(good, {**good, "dump_bytes": 400, "tables": ["user"]}))
     assert "400 bytes of database" in words and "course" in words
 
 
@@ -148,16 +148,16 @@ def test_a_repository_on_this_machine_is_not_elsewhere(
         return [(0, 0, 0, "", ("10.0.0.5" if name.startswith("lan.") else "203.0.113.1", 0))]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    monkeypatch.setattr(backups_backup.portal_host, "addresses", lambda _tree: ("10.0.0.5", "2001:db8::5"))
-    assert bool(backups_backup.nearby(portal(folders, offsite=offsite))) is near
+    monkeypatch.setattr(backup.host, "addresses", lambda _tree: ("10.0.0.5", "2001:db8::5"))
+    assert bool(backup.nearby(portal(folders, offsite=offsite))) is near
 
 
 def test_a_folder_on_the_same_disk_is_not_elsewhere(folders: Path) -> None:
     (folders / "chamilo").mkdir()
-    assert "same disk" in backups_backup.nearby(portal(folders, offsite=str(folders / "copy")))
+    assert "same disk" in backup.nearby(portal(folders, offsite=str(folders / "copy")))
     # For restic all but its own schemes are paths, a forgotten slash included; cron's directory is the root.
     for offsite in ("mnt/nas", "nas", "S3:bucket", f"local:{folders}/copy"):
-        assert "same disk" in backups_backup.nearby(portal(folders, offsite=offsite)), offsite
+        assert "same disk" in backup.nearby(portal(folders, offsite=offsite)), offsite
 
 
 def test_what_only_its_name_makes_a_copy_stays_and_is_reported_once(
@@ -173,12 +173,12 @@ def test_what_only_its_name_makes_a_copy_stays_and_is_reported_once(
     told = made_up(folders, monkeypatch)
     there = portal(folders, repository="/repository", offsite="")
     for number in range(2):
-        (line,) = [line for line in backups_backup.backup(there) if "Named like a copy" in line]
+        (line,) = [line for line in backup.backup(there) if "Named like a copy" in line]
         assert all(f"{plugin}/{name}" in line for name in names)
         assert sorted(path.name for path in plugin.iterdir()) == names
         assert [title for title, _text in told] == ["Files may be copies of data"], number
     (plugin / "db.zip").write_bytes(b"x")
-    backups_backup.backup(there)
+    backup.backup(there)
     assert len(told) == 2 and "db.zip" in told[1][1]
 
 
@@ -187,7 +187,7 @@ def made_up(folders: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, s
     told: list[tuple[str, str]] = []
     last = {"run": "1", "dump_bytes": 1, "tables": ["user"], "files": 1, "bytes": 1}
     monkeypatch.setattr(jobs, "tell", lambda _portal, title, text, again=False: told.append((title, text)))
-    monkeypatch.setattr(backups_backup, "_pair", lambda _portal, memory: memory.update(last=last) or last)
+    monkeypatch.setattr(backup, "_pair", lambda _portal, memory: memory.update(last=last) or last)
     monkeypatch.setattr(retention, "upkeep", lambda _portal, _memory, _url: [])
     (folders / "etc" / "backups-campus.key").write_text("a key")
     return told
@@ -202,7 +202,7 @@ def test_folders_without_end_hide_no_copy_and_end_no_backup(
     told = made_up(folders, monkeypatch)
     deep(public)
     with pytest.raises(BackupError) as raised:
-        backups_backup.backup(portal(folders, repository="/repository"))
+        backup.backup(portal(folders, repository="/repository"))
     assert "levels deep, and not looked into" in str(raised.value)
     assert len(str(raised.value)) < 1000
     assert [title for title, _text in told] == ["Copies of data lay in the portal's folder", "The backup needs a look"]
@@ -226,7 +226,7 @@ def test_whatever_stops_the_search_for_copies_is_told_and_a_backup_is_made(
 
     monkeypatch.setattr(dump_detection, "holds_data", broken)
     with pytest.raises(BackupError, match="MemoryError"):
-        backups_backup.backup(portal(folders, repository="/repository"))
+        backup.backup(portal(folders, repository="/repository"))
     assert "a.sql could be downloaded" in told[0][1] and "MemoryError" in told[1][1]
     assert json.loads((folders / "state" / "backups.json").read_text())["files"]["ok"] is True
 
@@ -238,9 +238,9 @@ def test_whatever_breaks_a_backup_is_told_and_written_down(folders: Path, monkey
     def broken(*_arguments: Any) -> None:
         raise RecursionError
 
-    monkeypatch.setattr(backups_backup, "_pair", broken)
+    monkeypatch.setattr(backup, "_pair", broken)
     with pytest.raises(BackupError, match="RecursionError"):
-        backups_backup.backup(portal(folders, repository="/repository"))
+        backup.backup(portal(folders, repository="/repository"))
     assert told == [("The backup failed", "RecursionError")]
     assert json.loads((folders / "state" / "backups.json").read_text())["files"]["ok"] is False
 
@@ -255,7 +255,7 @@ def test_an_unfinished_restore_is_reported_each_day_and_by_the_backup(
     (folders / "state" / "backups").mkdir(parents=True)
     (folders / "state" / "backups" / "campus.restoring.json").write_text(json.dumps({"phase": "changing"}))
     with pytest.raises(BackupError, match="made while a restore was not finished.* --abandon --site campus"):
-        backups_backup.backup(there)
+        backup.backup(there)
     (line,) = jobs.late()
     assert "is not finished" in line and told[-1] == ("A restore is not finished", line)
     with jobs.alone(there, "restore"):
@@ -279,10 +279,10 @@ def test_a_backup_is_made_even_when_nobody_can_be_told_of_a_copy(
         return {"run": "1", "dump_bytes": 1, "tables": ["user"], "files": 1, "bytes": 1}
 
     monkeypatch.setattr(jobs, "tell", nobody)
-    monkeypatch.setattr(backups_backup, "_pair", pair)
+    monkeypatch.setattr(backup, "_pair", pair)
     (folders / "etc" / "backups-campus.key").write_text("a key")
     with pytest.raises(BackupError, match="nobody was told"):
-        backups_backup.backup(portal(folders, repository="/repository"))
+        backup.backup(portal(folders, repository="/repository"))
     assert made == ["pair"]
     assert json.loads((folders / "state" / "backups.json").read_text())["database"]["ok"] is True
 
@@ -298,21 +298,21 @@ def test_a_backup_that_was_made_and_needs_a_look_is_told_from_one_that_failed(
         raise BackupError("store.example is not there")
 
     monkeypatch.setattr(restic.Repository, "prepare", nobody)
-    with pytest.raises(backups_backup.NeedsALook, match="store.example is not there"):
-        backups_backup.backup(there)
+    with pytest.raises(backup.NeedsALook, match="store.example is not there"):
+        backup.backup(there)
     assert told == [("The backup needs a look", "store.example is not there")]
     # Nobody can be told, and the key is another one than that of which there is a copy.
     backups_portal.note(there, "encrypted", True, "", salt="s", fingerprint="another")
     monkeypatch.setattr(jobs, "tell", nobody)
-    with pytest.raises(backups_backup.NeedsALook):
-        backups_backup.backup(there)
+    with pytest.raises(backup.NeedsALook):
+        backup.backup(there)
     made_up(folders, monkeypatch)
     # Much less than before: nobody knows whether it would be enough.
     memory = backups_portal.remembered(there)
     backups_portal.remember(there, {**memory, "good": {**memory["good"], "files": 100}})
     with pytest.raises(BackupError, match="1 files were saved") as raised:
-        backups_backup.backup(there)
-    assert not isinstance(raised.value, backups_backup.NeedsALook)
+        backup.backup(there)
+    assert not isinstance(raised.value, backup.NeedsALook)
 
 
 @pytest.mark.parametrize(
@@ -333,11 +333,11 @@ def test_a_backup_in_a_repository_that_is_not_sound_is_not_enough_to_go_back_to(
 
     (folders / "chamilo" / "var").mkdir(parents=True)
     made_up(folders, monkeypatch)
-    monkeypatch.setattr(backups_backup, "_offsite", lambda *_words: [])
+    monkeypatch.setattr(backup, "_offsite", lambda *_words: [])
     monkeypatch.setattr(retention, "upkeep", upkeep)
     with pytest.raises(BackupError, match="does not match its name") as raised:
-        backups_backup.backup(portal(folders, **places))
-    assert isinstance(raised.value, backups_backup.NeedsALook) == enough
+        backup.backup(portal(folders, **places))
+    assert isinstance(raised.value, backup.NeedsALook) == enough
 
 
 def test_a_failure_is_told_where_the_disk_is_full(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -350,7 +350,7 @@ def test_a_failure_is_told_where_the_disk_is_full(folders: Path, monkeypatch: py
     monkeypatch.setattr(common_files, "replace_file", full)
     monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(OSError, match="No space"):
-        backups_backup.backup(portal(folders))
+        backup.backup(portal(folders))
     assert told == ["The backup failed"]
 
 
@@ -360,7 +360,7 @@ def test_an_offsite_repository_that_speaks_nonsense_is_written_down(
     there = portal(folders, offsite="sftp:store.example:/x")
     monkeypatch.setattr(restic.Repository, "run", lambda *_a, **_k: ("no json", ""))
     with pytest.raises(ValueError, match="Expecting value"):
-        backups_backup._offsite(there, {"last": {"run": "1"}}, there.offsite)
+        backup._offsite(there, {"last": {"run": "1"}}, there.offsite)
     assert json.loads((folders / "state" / "backups.json").read_text())["offsite"]["ok"] is False
 
 
@@ -372,5 +372,5 @@ def test_each_copy_that_lay_about_is_told(folders: Path, monkeypatch: pytest.Mon
     for name in ("dump1.sql", "dump2.sql"):
         (folders / "chamilo" / name).write_bytes(DUMP)
         with pytest.raises(BackupError):  # there is no repository
-            backups_backup.backup(portal(folders))
+            backup.backup(portal(folders))
     assert [name for name in ("dump1.sql", "dump2.sql") if not any(f"/{name} could" in text for text in told)] == []

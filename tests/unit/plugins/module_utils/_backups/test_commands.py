@@ -15,7 +15,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore as backups_restore
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError
-from ansible_collections.chamilo.hardening.plugins.module_utils._program import main as program_main
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def host(monkeypatch, tmp_path):
     monkeypatch.setattr(
         backups_restore, "runs", lambda portal, source: [f"20261125 of {portal.site} in {source or 'any'}"]
     )
-    monkeypatch.setattr(program_main.syslog, "syslog", lambda _level, line: host.journal.append(line))
+    monkeypatch.setattr(main.syslog, "syslog", lambda _level, line: host.journal.append(line))
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: False))
     return host
 
@@ -64,7 +64,7 @@ def host(monkeypatch, tmp_path):
 def test_one_portal_that_fails_does_not_stop_the_others(host, capsys, job):
     host.portals("campus", "shop")
     host.broken = "campus"
-    assert program_main.main([job]) == 1
+    assert main.main([job]) == 1
     said = capsys.readouterr()
     assert said.err == f"{job} of campus.test: The repository is full.\n"
     assert said.out == f"{job} of shop.test: {job} done.\n"
@@ -72,18 +72,18 @@ def test_one_portal_that_fails_does_not_stop_the_others(host, capsys, job):
 
 def test_quiet_is_quiet_when_all_is_well_and_only_then(host, capsys):
     host.portals("campus")
-    assert program_main.main(["backup", "--quiet"]) == 0
+    assert main.main(["backup", "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
     assert host.journal == ["backup of campus.test: backup done."]
     host.broken = "campus"
-    assert program_main.main(["backup", "--quiet"]) == 1
+    assert main.main(["backup", "--quiet"]) == 1
     assert "The repository is full" in capsys.readouterr().err
 
 
 def test_the_portal_that_was_named_alone(host):
     host.portals("campus", "shop")
-    assert program_main.main(["backup", "--site", "shop.test", "--accept"]) == 0
-    assert program_main.main(["drill", "--site", "campus"]) == 0
+    assert main.main(["backup", "--site", "shop.test", "--accept"]) == 0
+    assert main.main(["drill", "--site", "campus"]) == 0
     assert host.did == [("backup", "shop", True), ("drill", "campus", False)]
 
 
@@ -101,21 +101,21 @@ def test_the_portal_that_was_named_alone(host):
 )
 def test_what_is_not_said_clearly_is_not_done(host, capsys, known, arguments, words):
     host.portals(*known)
-    assert program_main.main(arguments) == 1
+    assert main.main(arguments) == 1
     assert words in capsys.readouterr().err
     assert host.did == []
 
 
 def test_a_damaged_configuration_is_said(host, capsys):
     open(backups_portal.path_of("campus"), "w", encoding="utf-8").write("{")
-    assert program_main.main(["backup"]) == 1
+    assert main.main(["backup"]) == 1
     assert "backups-campus.json cannot be used" in capsys.readouterr().err
 
 
 def test_who_confirms_gets_what_was_asked_for(host, capsys):
     host.portals("campus", "shop")
     arguments = "restore file var/upload/x --site campus --run 2026 --from local --confirm campus.test".split()
-    assert program_main.main(arguments) == 0
+    assert main.main(arguments) == 0
     assert host.did == [("campus", "file", "var/upload/x", "2026", "local")]
     assert capsys.readouterr().out == "restore of campus.test: It is back.\n"
 
@@ -125,17 +125,17 @@ def test_a_person_types_the_name(host, monkeypatch, typed, code):
     host.portals("campus")
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
     monkeypatch.setattr("builtins.input", lambda question: typed if "campus.test" in question else "")
-    assert program_main.main(["restore", "host"]) == code
+    assert main.main(["restore", "host"]) == code
     assert len(host.did) == (not code)
 
 
 def test_an_interrupted_restore_is_rolled_back(host, capsys, monkeypatch):
     host.portals("campus")
     monkeypatch.setattr(backups_restore, "abandon", lambda portal: [f"{portal.site} is as before."])
-    assert program_main.main(["restore", "--abandon"]) == 0
+    assert main.main(["restore", "--abandon"]) == 0
     assert "restore of campus.test: campus is as before." in capsys.readouterr().out
     for words in (["host", "--abandon"], []):
-        assert program_main.main(["restore", *words]) == 1
+        assert main.main(["restore", *words]) == 1
         assert (
             "Say what to restore (host, database, files, file or list), or --abandon alone" in capsys.readouterr().err
         )
@@ -144,7 +144,7 @@ def test_an_interrupted_restore_is_rolled_back(host, capsys, monkeypatch):
 
 def test_a_list_changes_nothing_and_asks_nothing(host, capsys):
     host.portals("campus")
-    assert program_main.main(["restore", "list", "--from", "offsite"]) == 0
+    assert main.main(["restore", "list", "--from", "offsite"]) == 0
     assert capsys.readouterr().out == "20261125 of campus in offsite\n"
     assert host.did == []
 
@@ -157,12 +157,12 @@ def test_a_new_machine_is_told_where_the_backups_are(host, tmp_path, known):
     told = tmp_path / "told"
     told.write_text("rest:https://u:p@vault.test/\n", encoding="utf-8")
     asked = ["restore", "host", "--site", "campus", "--confirm", "campus.test"]
-    assert program_main.main([*asked, "--repository-file", str(told)]) == 0
+    assert main.main([*asked, "--repository-file", str(told)]) == 0
     begun = [] if known else [("campus", "rest:https://u:p@vault.test/")]
     assert host.did == [*begun, ("campus", "host", "", "", "")]
 
 
 def test_a_file_that_is_not_there_is_said(host, capsys, tmp_path):
-    assert program_main.main(["restore", "list", "--repository-file", str(tmp_path / "gone")]) == 1
+    assert main.main(["restore", "list", "--repository-file", str(tmp_path / "gone")]) == 1
     assert f"{tmp_path}/gone" in capsys.readouterr().err
     assert host.did == []

@@ -17,8 +17,7 @@ from typing import Any, cast
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import drill as backups_drill
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs, key, restic, sandbox
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import drill, jobs, key, restic, sandbox
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Snapshot
@@ -41,10 +40,10 @@ def pair(run: str = "1", tree: str = "t", hours: float = 1) -> Pair:
     return Pair(run, Snapshot("d1", tree, at, run, ()), Snapshot("f1", "f", at, run, ()))
 
 
-def attempt(portal: Portal, *pairs: Pair, identity: str = "known") -> backups_drill._RestoreTest:
+def attempt(portal: Portal, *pairs: Pair, identity: str = "known") -> drill._RestoreTest:
     last = {"run": "1", "at": time.time(), "trees": ["t", "f"], "snapshots": ["d1", "f1"]}
     memory = {"repositories": {"rest:http://store/x": "known"}, "last": last, "good": {}}
-    made = backups_drill._RestoreTest(portal, memory, False)
+    made = drill._RestoreTest(portal, memory, False)
 
     class Place(restic.Repository):
         def identity(self) -> str:
@@ -111,7 +110,7 @@ def test_dumps_are_compared_table_by_table(tmp_path: Path, change: Any, differen
     one, other = tmp_path / "one", tmp_path / "other"
     one.write_text(f"/*M!999999 */\n-- Host: localhost\n{text}")
     other.write_text(change(f"-- Host: localhost\n{text}"))
-    found, wanted = backups_drill._tables(str(one)), backups_drill._tables(str(other))
+    found, wanted = drill._tables(str(one)), drill._tables(str(other))
     assert [name for name in found if found[name] != wanted.get(name)] == different
 
 
@@ -135,7 +134,7 @@ doctrine:
     outside = tmp_path / "outside.yaml"
     outside.write_text(configured)
     (path.parent / "link.yaml").symlink_to(outside)
-    backups_drill._without_tls(str(tmp_path))
+    drill._without_tls(str(tmp_path))
     left = path.read_text().splitlines()
     assert len(left) == 6 and "1002" in left[4] and "ATTR_TIMEOUT" in left[5]
     assert outside.read_text() == configured
@@ -147,7 +146,7 @@ def test_results_are_dated_and_a_hundred_are_kept(portal: Portal, tmp_path: Path
     for number in range(120):
         (folder / f"campus-20260101T{number:06}Z.json").write_text("{}")
     (folder / "campus-2-20260101T000000Z.json").write_text("of another portal")
-    backups_drill._write(portal, {"ok": True})
+    drill._write(portal, {"ok": True})
     assert len(list(folder.iterdir())) == 101
     newest = sorted(folder.glob("campus-????????T??????Z.json"))[-1]
     assert json.loads(newest.read_text()) == {"ok": True}
@@ -162,7 +161,7 @@ def test_who_owns_what_runs_in_a_dump_is_known(tmp_path: Path) -> None:
         b"/*!50106 CREATE*/ /*!50117 DEFINER=`e`@`h`*/ /*!50106 EVENT `nightly` ON SCHEDULE EVERY 1 DAY */ ;;\n"
         b"INSERT INTO `course` VALUES (1,'DEFINER=`no`@`no`');\n"
     )
-    assert backups_drill._definers(str(dump)) == {"`root`@`localhost`", "`a``b`@`%`", "`f`@`h`", "`e`@`h`"}
+    assert drill._definers(str(dump)) == {"`root`@`localhost`", "`a``b`@`%`", "`f`@`h`", "`e`@`h`"}
 
 
 def test_a_failure_is_told_where_the_disk_is_full(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,10 +170,10 @@ def test_a_failure_is_told_where_the_disk_is_full(portal: Portal, monkeypatch: p
 
     told: list[str] = []
     monkeypatch.setattr(jobs, "tell", lambda _portal, title, _text: told.append(title))
-    monkeypatch.setattr(backups_drill._RestoreTest, "run", full)
+    monkeypatch.setattr(drill._RestoreTest, "run", full)
     monkeypatch.setattr(files, "replace_file", full)
     with pytest.raises(OSError, match="No space"):
-        backups_drill.drill(portal)
+        drill.drill(portal)
     assert told == ["The drill failed"]
 
 
@@ -184,9 +183,9 @@ def test_whatever_breaks_a_drill_is_told(portal: Portal, monkeypatch: pytest.Mon
 
     told: list[str] = []
     monkeypatch.setattr(jobs, "tell", lambda _portal, _title, text: told.append(text))
-    monkeypatch.setattr(backups_drill._RestoreTest, "run", broken)
+    monkeypatch.setattr(drill._RestoreTest, "run", broken)
     with pytest.raises(BackupError, match="RecursionError"):
-        backups_drill.drill(portal)
+        drill.drill(portal)
     assert told == ["RecursionError"]
 
 
@@ -215,28 +214,28 @@ def test_nothing_that_takes_the_place_of_a_file_holds_up_the_comparison(tmp_path
     (tmp_path / "folder").mkdir()
     path = tmp_path / "folder/film"
     path.write_bytes(b"film")
-    saved = backups_drill.File(str(path), 4, path.stat().st_mtime)
-    assert backups_drill._used(saved) == backups_drill._digest(str(path)) == hashlib.sha256(b"film").hexdigest()
+    saved = drill.File(str(path), 4, path.stat().st_mtime)
+    assert drill._used(saved) == drill._digest(str(path)) == hashlib.sha256(b"film").hexdigest()
     os.truncate(path, 1 << 40)
-    assert backups_drill._used(saved) == ""
+    assert drill._used(saved) == ""
     path.unlink()
-    assert backups_drill._used(saved) == ""
+    assert drill._used(saved) == ""
     os.mkfifo(path)
-    assert backups_drill._used(backups_drill.File(str(path), 0, path.stat().st_mtime)) == ""
+    assert drill._used(drill.File(str(path), 0, path.stat().st_mtime)) == ""
     path.unlink()
     (tmp_path / "folder").rmdir()
     (tmp_path / "folder").touch()
-    assert backups_drill._used(saved) == ""
+    assert drill._used(saved) == ""
     (tmp_path / "folder").unlink()
     (tmp_path / "folder").symlink_to("/dev")
     zero = tmp_path / "folder/zero"
-    assert backups_drill._used(backups_drill.File(str(zero), 0, zero.stat().st_mtime)) == ""
+    assert drill._used(drill.File(str(zero), 0, zero.stat().st_mtime)) == ""
 
 
 def test_a_file_that_is_changed_while_it_is_read_was_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "film"
     path.write_bytes(b"film")
-    saved = backups_drill.File(str(path), 4, path.stat().st_mtime)
+    saved = drill.File(str(path), 4, path.stat().st_mtime)
     read = os.pread
 
     def written(handle: int, size: int, start: int) -> bytes:
@@ -244,7 +243,7 @@ def test_a_file_that_is_changed_while_it_is_read_was_changed(tmp_path: Path, mon
         return read(handle, size, start)
 
     monkeypatch.setattr(os, "pread", written)
-    assert backups_drill._used(saved) == ""
+    assert drill._used(saved) == ""
 
 
 def test_uploads_on_another_disk_are_only_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,14 +253,14 @@ def test_uploads_on_another_disk_are_only_sampled(tmp_path: Path, monkeypatch: p
     (tmp_path / "larger").mkdir()
     (tmp_path / "disk" / "resource").symlink_to(tmp_path / "larger")
     there = Portal("campus", "campus.test", str(tmp_path / "portal"), repository="/repository")
-    made = backups_drill._RestoreTest(there, {"last": {}, "good": {}}, False)
+    made = drill._RestoreTest(there, {"last": {}, "good": {}}, False)
     listed = {
-        "d1": [backups_drill.File("/database.sql", 7, 0)],
+        "d1": [drill.File("/database.sql", 7, 0)],
         "f1": [
-            backups_drill.File(f"{tmp_path}/portal/index.php", 1, 0),
-            backups_drill.File(f"{tmp_path}/disk/film", 100, 0),
-            backups_drill.File(f"{tmp_path}/larger/film", 100, 0),
-            backups_drill.File("/srv/plugin/file", 20, 0),
+            drill.File(f"{tmp_path}/portal/index.php", 1, 0),
+            drill.File(f"{tmp_path}/disk/film", 100, 0),
+            drill.File(f"{tmp_path}/larger/film", 100, 0),
+            drill.File("/srv/plugin/file", 20, 0),
         ],
     }
     monkeypatch.setattr(made, "_files", listed.__getitem__)
@@ -284,7 +283,7 @@ def test_a_release_that_came_after_the_backup_hinders_no_drill(
     there = replace(portal, root=str(tmp_path / "releases" / "8"))
     made = attempt(there)
     made.saved = "/www/releases/7"
-    monkeypatch.setattr(made, "_files", lambda _id: [backups_drill.File("/www/releases/7/var/upload/film", 100, 0)])
+    monkeypatch.setattr(made, "_files", lambda _id: [drill.File("/www/releases/7/var/upload/film", 100, 0)])
     assert made._list(pair())[1] == 0
     started: list[str] = []
     monkeypatch.setattr(sandbox, "boot", lambda _portal, root, _socket: started.append(root) or "")
@@ -338,16 +337,16 @@ def test_links_are_turned_however_deep_they_lie(portal: Portal, tmp_path: Path) 
 def test_a_drill_does_not_end_that_of_another_portal(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
 
-    def run(attempt: backups_drill._RestoreTest) -> None:
+    def run(attempt: drill._RestoreTest) -> None:
         ran.append(attempt.portal.site)
         if attempt.portal.site == "campus":
             with pytest.raises(jobs.Busy, match="drill"):
-                backups_drill.drill(replace(portal, site="shop"))
+                drill.drill(replace(portal, site="shop"))
 
-    monkeypatch.setattr(backups_drill, "_PATIENCE", 0)
-    monkeypatch.setattr(backups_drill._RestoreTest, "run", run)
-    backups_drill.drill(portal)
-    backups_drill.drill(replace(portal, site="shop"))
+    monkeypatch.setattr(drill, "_PATIENCE", 0)
+    monkeypatch.setattr(drill._RestoreTest, "run", run)
+    drill.drill(portal)
+    drill.drill(replace(portal, site="shop"))
     assert ran == ["campus", "shop"]
 
 
@@ -368,7 +367,7 @@ class Listed:
         return json.dumps({"total_size": self.size}), ""
 
 
-def listed(portal: Portal, nodes: list[dict[str, Any]], size: int = 0) -> tuple[backups_drill._RestoreTest, Listed]:
+def listed(portal: Portal, nodes: list[dict[str, Any]], size: int = 0) -> tuple[drill._RestoreTest, Listed]:
     """A drill on such a repository, and that."""
     made, place = attempt(portal), Listed(nodes, size)
     made.place = cast(restic.Repository, place)
@@ -427,7 +426,7 @@ def test_a_name_that_cannot_be_asked_for_or_brought_back_is_left_out_of_the_samp
 
 
 def test_a_large_repository_is_read_part_by_part_in_turn(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backups_drill, "_READ_ALL", 100)
+    monkeypatch.setattr(drill, "_READ_ALL", 100)
     made, place = listed(portal, [], 250)
     for _drill_number in range(4):
         made._read()

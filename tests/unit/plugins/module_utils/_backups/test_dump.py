@@ -15,8 +15,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.dump import Reading
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database as portal_database
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database
 
 DUMP = b"""/*M!999999\\- enable the sandbox mode */
 -- MariaDB dump 10.19-11.8.3-MariaDB, for debian-linux-gnu (x86_64)
@@ -35,7 +35,7 @@ CREATE TABLE `user` (
 @pytest.fixture(autouse=True)
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path / "etc"))
-    monkeypatch.setattr(common_files, "STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     (tmp_path / "etc").mkdir()
     return tmp_path
 
@@ -79,10 +79,10 @@ def test_the_account_for_backups_dumps_unless_it_cannot_see_all(
 
         def query(self, _sql: str, params: Any) -> list[dict[str, Any]]:
             if routines is None:
-                raise portal_database.DatabaseError("root has a password")
+                raise database.DatabaseError("root has a password")
             return [{"number": routines if params == ("chamilo",) else 9}]
 
-    monkeypatch.setattr(portal_database, "Reader", Reader)
+    monkeypatch.setattr(database, "Reader", Reader)
     monkeypatch.setattr(dump, "program", lambda: "dump")
     (folders / "socket").touch()
     if account:

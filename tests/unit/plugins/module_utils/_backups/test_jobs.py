@@ -16,14 +16,13 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files
 
 
 @pytest.fixture(autouse=True)
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path / "etc"))
-    monkeypatch.setattr(common_files, "STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     (tmp_path / "etc").mkdir()
     return tmp_path
 

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup, jobs, portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import key as backups_key
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import backup, jobs, key, portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.key import Kept, fingerprint, keep_key
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
@@ -23,7 +22,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the key lies."""
     monkeypatch.setattr(portal, "CONFIGURATION", str(tmp_path / "etc"))
     monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
-    monkeypatch.setattr(backups_key, "machine", lambda: "host")
+    monkeypatch.setattr(key, "machine", lambda: "host")
     (tmp_path / "etc").mkdir()
     return tmp_path / "etc" / "backups-campus.key"
 

@@ -20,19 +20,19 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
     restic,
+    restore,
     restore_staging,
     restore_swaps,
     restore_tables,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore as backups_restore
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository, Snapshot
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 
 
 @pytest.fixture
 def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
-    monkeypatch.setattr(common_files, "STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     (tmp_path / "state" / "backups").mkdir(parents=True)
     root = tmp_path / "chamilo"
     (root / "var").mkdir(parents=True)
@@ -74,10 +74,10 @@ def looks_right(portal: Portal, kept: str) -> None:
 
 def test_what_was_fetched_comes_in_and_what_was_there_is_kept(portal: Portal) -> None:
     made = planned(portal)
-    assert made.kept in " ".join(backups_restore.finish(portal))
+    assert made.kept in " ".join(restore.finish(portal))
     looks_right(portal, made.kept)
     assert (Path(portal.folder) / "new").stat().st_mode & 0o777 == 0o750
-    assert backups_restore.finish(portal) == []
+    assert restore.finish(portal) == []
 
 
 class Killed(BaseException):
@@ -132,21 +132,21 @@ def test_it_is_resumed_or_rolled_back_whenever_it_was_killed(
     phases, calls, over = set(), 0, False
     while not over:
         made = planned(portal)
-        over = not killed_after(calls, monkeypatch, lambda: backups_restore.finish(portal))
+        over = not killed_after(calls, monkeypatch, lambda: restore.finish(portal))
         if not over:
             phases.add(backups_portal.journal(portal)["phase"])
             assert "is not finished" in backups_portal.unfinished(portal)
             began = calls % 7
-            killed_after(began, monkeypatch, lambda: backups_restore.abandon(portal))
+            killed_after(began, monkeypatch, lambda: restore.abandon(portal))
             if os.path.exists(backups_portal.journal_path(portal)):
-                backups_restore.abandon(portal)
+                restore.abandon(portal)
             looks_as_before(portal)
             assert backups_portal.unfinished(portal) == "" and not os.path.lexists(made.staging)
             for left in Path(portal.folder).parent.glob(".chamilo.*"):
                 shutil.rmtree(left)
             made = planned(portal)
-            killed_after(calls, monkeypatch, lambda: backups_restore.finish(portal))
-            backups_restore.finish(portal)
+            killed_after(calls, monkeypatch, lambda: restore.finish(portal))
+            restore.finish(portal)
         looks_right(portal, made.kept)
         assert not os.path.lexists(made.staging) and backups_portal.unfinished(portal) == ""
         shutil.rmtree(portal.folder)
@@ -173,7 +173,7 @@ def test_what_cannot_change_places_is_found_before_anything_does(
     made.journal["swaps"].reverse()  # others come before it
     made.write_down()
     with pytest.raises(BackupError, match=r"var cannot be replaced: .*Nothing was changed\. .*lsattr -d .*/var "):
-        backups_restore.finish(portal)
+        restore.finish(portal)
     assert server.said == [] and backups_portal.unfinished(portal) == ""
     looks_as_before(portal)
     assert not os.path.lexists(made.staging)
@@ -202,14 +202,14 @@ def test_where_an_unfinished_restore_stands_is_said(portal: Portal, phase: str, 
 
 def test_a_restore_that_is_resumed_fetches_nothing_again(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     made = planned(portal)
-    lines = backups_restore.restore(portal, "host")
+    lines = restore.restore(portal, "host")
     assert lines[0] == "The restore that was interrupted is resumed." and made.kept in lines[1]
     looks_right(portal, made.kept)
     shutil.rmtree(made.kept)
     planned(portal)
-    monkeypatch.setattr(backups_restore, "_found", lambda *_words: (_ for _ in ()).throw(BackupError("looked for")))
+    monkeypatch.setattr(restore, "_found", lambda *_words: (_ for _ in ()).throw(BackupError("looked for")))
     with pytest.raises(BackupError, match="looked for"):
-        backups_restore.restore(portal, "host", run="another")
+        restore.restore(portal, "host", run="another")
 
 
 class Databases:
@@ -254,11 +254,11 @@ def test_tables_are_rolled_back_with_the_files(portal: Portal, monkeypatch: pyte
             for name in ("views-and-programs", "triggers", "coming"):
                 Path(made.staging, f"{name}.sql").write_text(f"CREATE {name}")
             server = Databases(patch)
-            over = not killed_after(calls, patch, lambda: backups_restore.finish(portal))
+            over = not killed_after(calls, patch, lambda: restore.finish(portal))
             if not over:
                 for again in (calls * 7 + 3) % 19, 11, calls % 5, 100:
                     if os.path.exists(backups_portal.journal_path(portal)):
-                        killed_after(again, patch, lambda: backups_restore.abandon(portal))
+                        killed_after(again, patch, lambda: restore.abandon(portal))
                 assert server.objects in ("views-and-programs", "triggers")
                 assert sorted(server.has.pop("chamilo")) == ["course", "old"]
                 assert server.rows["chamilo", "course"] == "spoilt"
@@ -277,7 +277,7 @@ def test_tables_are_rolled_back_with_the_files(portal: Portal, monkeypatch: pyte
 
 def test_nothing_is_rolled_back_where_nothing_is_unfinished(portal: Portal) -> None:
     with pytest.raises(BackupError, match="No restore of campus.test is unfinished. Nothing was changed"):
-        backups_restore.abandon(portal)
+        restore.abandon(portal)
 
 
 def test_what_came_after_a_restore_stays_where_only_its_end_is_missing(
@@ -290,13 +290,13 @@ def test_what_came_after_a_restore_stays_where_only_its_end_is_missing(
         def refused(_portal: Portal) -> list[str]:
             raise BackupError("refused")
 
-        patch.setattr(backups_restore, "_wake", refused)
-        backups_restore.finish(portal)
+        patch.setattr(restore, "_wake", refused)
+        restore.finish(portal)
     (Path(portal.folder) / "later").write_text("came once more")
-    backups_restore.finish(portal)
+    restore.finish(portal)
     assert (Path(portal.folder) / "later").read_text() == "came once more"
     assert (Path(f"{made.kept}{portal.folder}") / "later").read_text() == "came after the backup"
-    assert backups_restore.finish(portal) == []
+    assert restore.finish(portal) == []
 
 
 def test_what_did_not_come_back_is_said(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,12 +308,12 @@ def test_what_did_not_come_back_is_said(portal: Portal, monkeypatch: pytest.Monk
             return True
 
     half = Snapshot("f1", "tree", 0, "run", ())
-    monkeypatch.setattr(backups_restore, "_found", lambda *_words: (Place(), Pair("run", half, half)))
-    lines = backups_restore.restore(portal, "file", "var/lesson")
+    monkeypatch.setattr(restore, "_found", lambda *_words: (Place(), Pair("run", half, half)))
+    lines = restore.restore(portal, "file", "var/lesson")
     left = "Files whose paths are too long did not come back. Snapshot f1 has them. Because of them restic did not read"
     assert any(line.startswith(left) for line in lines)
     with pytest.raises(BackupError, match="^Files whose paths are too long did not come back"):
-        backups_restore.restore(portal, "file", "var/another")
+        restore.restore(portal, "file", "var/another")
 
 
 def test_a_restore_begins_anew_also_after_one_that_was_killed_over_folders_without_end(
@@ -377,7 +377,7 @@ def test_where_the_tables_may_not_be_moved_nothing_is_and_nothing_is_left_to_do(
     Path(made.staging, "triggers.sql").write_text("CREATE TRIGGER going")
     Path(made.staging, "views-and-programs.sql").write_text("CREATE VIEW that fails")
     with pytest.raises(BackupError, match=r"ERROR 1205.*Something uses them for long.*Nothing was changed\.$"):
-        backups_restore.finish(portal)
+        restore.finish(portal)
     assert server.said[1:] == [
         "CREATE TRIGGER going",
         "DROP DATABASE IF EXISTS `chamilo_before_x`",
@@ -385,7 +385,7 @@ def test_where_the_tables_may_not_be_moved_nothing_is_and_nothing_is_left_to_do(
     ]
     assert Path(portal.folder, "var", "lesson").read_text() == "spoilt"
     assert not os.path.lexists(made.staging)
-    assert backups_restore.finish(portal) == []
+    assert restore.finish(portal) == []
 
 
 @pytest.mark.parametrize("moved", ["ERROR 2013 (HY000) at line 1: Lost connection", "chamilo_before_x"])
@@ -396,10 +396,10 @@ def test_where_tables_may_have_moved_all_the_same_the_restore_can_be_finished(
     server.refuses, server.words = "RENAME TABLE", moved
     server.tables["chamilo_before_x"] = ["user"] if moved == "chamilo_before_x" else []
     with pytest.raises(BackupError, match=moved.split()[0]):
-        backups_restore.finish(portal)
+        restore.finish(portal)
     assert Path(portal.folder, "var", "lesson").read_text() == "spoilt"
     server.refuses = ""
-    backups_restore.finish(portal)
+    restore.finish(portal)
     looks_right(portal, made.kept)
 
 
@@ -415,11 +415,11 @@ def test_folders_follow_tables_also_where_the_restore_was_killed_between_them(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(restore_swaps, "rehearse", lambda _swaps: None)
         patch.setattr(restore_swaps, "change_places", killed)
-        backups_restore.finish(portal)
+        restore.finish(portal)
     assert any("RENAME TABLE" in words for words in server.said)
     server.tables["chamilo_restoring"] = []
     server.said.clear()
-    backups_restore.finish(portal)
+    restore.finish(portal)
     assert "CREATE VIEW coming" in server.said and not any("RENAME TABLE" in words for words in server.said)
     looks_right(portal, made.kept)
 
@@ -436,7 +436,7 @@ def test_a_damaged_table_is_named_with_what_to_do(portal: Portal, monkeypatch: p
     portal, _made, server = with_database(portal, monkeypatch)
     server.refuses, server.words = "RENAME TABLE", words
     with pytest.raises(BackupError, match="The table `chamilo`.`user` is damaged.*DROP TABLE `chamilo`.`user`; then"):
-        backups_restore.finish(portal)
+        restore.finish(portal)
 
 
 @pytest.mark.parametrize(
@@ -463,9 +463,9 @@ def test_who_asks_for_less_does_not_finish_a_restore_of_more(
     def found(*_words: str) -> None:
         raise BackupError("another backup is looked for")
 
-    monkeypatch.setattr(backups_restore, "_found", found)
+    monkeypatch.setattr(restore, "_found", found)
     with pytest.raises(BackupError) as raised:
-        backups_restore.restore(portal, asked, "var/lesson")
+        restore.restore(portal, asked, "var/lesson")
     assert (str(raised.value) == "another backup is looked for") == goes
     assert Path(portal.folder, "var", "lesson").read_text() == ("as it was" if goes else "spoilt")
     if not goes:
@@ -485,7 +485,7 @@ def test_a_machine_that_knew_nothing_goes_on_with_the_address_it_was_given(
     monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path))
     monkeypatch.setattr(Repository, "pairs", lambda _self: [Pair("run", half, half)])
     monkeypatch.setattr(Repository, "run", lambda *_words: (saved, ""))
-    begun = backups_restore.begin("campus", "/mnt/usb")
+    begun = restore.begin("campus", "/mnt/usb")
     assert begun.places == ("/mnt/usb",)
     assert backups_portal.portals() == [begun]
 
@@ -499,12 +499,10 @@ def test_what_was_fetched_in_vain_fills_no_disk(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     half = Snapshot("f1", "tree", 0, "run", ())
-    monkeypatch.setattr(
-        backups_restore, "_found", lambda *_words: (Repository(portal, "/repository"), Pair("run", half, half))
-    )
+    monkeypatch.setattr(restore, "_found", lambda *_words: (Repository(portal, "/repository"), Pair("run", half, half)))
     monkeypatch.setattr(restore_staging.Staging, "stage_file", full)
     with pytest.raises(OSError, match="No space left"):
-        backups_restore.restore(portal, "file", "var/lesson")
+        restore.restore(portal, "file", "var/lesson")
     parent = Path(portal.folder).parent
     assert [path.name for path in parent.iterdir() if path.name.startswith(".")] == stays
 
@@ -514,5 +512,5 @@ def test_files_are_back_where_no_database_server_runs_here(portal: Portal) -> No
     here = replace(portal, host="127.0.0.1", socket="/nothing/here")
     (Path(portal.folder) / ".env").write_text("DATABASE_USER=chamilo\nDATABASE_PASSWORD=x\n")
     planned(here)
-    assert "are back" in backups_restore.finish(here)[0]
+    assert "are back" in restore.finish(here)[0]
     assert not os.path.exists(backups_portal.journal_path(here))

@@ -17,19 +17,19 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
     dump,
     restic,
+    restore,
     restore_staging,
     restore_tables,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore as backups_restore
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Snapshot
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 
 
 @pytest.fixture
 def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
-    monkeypatch.setattr(common_files, "STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     (tmp_path / "state" / "backups").mkdir(parents=True)
     root = tmp_path / "chamilo"
     (root / "var").mkdir(parents=True)
@@ -108,7 +108,7 @@ def test_nothing_is_fetched_to_where_the_web_user_could_lead_it_elsewhere(
     made = planned(there)
     assert os.listdir(above) == ["chamilo"] and os.listdir(tmp_path / "www") == ["sites"]
     assert os.path.dirname(made.staging) == os.path.dirname(made.kept) == str(tmp_path / "state" / "backups")
-    assert made.kept in " ".join(backups_restore.finish(there))
+    assert made.kept in " ".join(restore.finish(there))
     looks_right(there, made.kept)
     # Where everybody may lay something and nobody may move what is root's, as in /tmp, it is beside the portal.
     (tmp_path / "www").chmod(0o1777)
@@ -210,7 +210,7 @@ def test_a_portal_behind_a_link_comes_back_to_where_the_link_leads_now(
     else:
         made.stage_file("var/lesson" if part == "file" else f"{saved}/var/lesson")
     made.write_down()
-    backups_restore.finish(there)
+    restore.finish(there)
     assert (tmp_path / "current" / "var" / "lesson").read_text() == "as it was"
     assert made.elsewhere() == []
     behind = {"host": "releases/7", "files": "releases/7"}.get(part, "")
@@ -232,7 +232,7 @@ def test_a_link_of_the_web_users_leads_nothing_out_of_the_portal(portal: Portal,
     os.symlink(etc, f"{portal.folder}/var")
     os.chown(f"{portal.folder}/var", os.geteuid() or 12345, -1, follow_symlinks=False)
     with pytest.raises(BackupError, match=r"an account other than root.*Nothing was changed"):
-        backups_restore.finish(portal)
+        restore.finish(portal)
     assert (etc / "lesson").read_text() == "root's"
     with pytest.raises(BackupError, match=r"an account other than root.*Nothing was changed"):
         made._swap(fetched, live)
@@ -288,7 +288,7 @@ def test_what_a_link_leads_to_stays_and_comes_back_by_itself(portal: Portal, tmp
     made.clear()
     made.stage_file(str(data))
     made.write_down()
-    backups_restore.finish(portal)
+    restore.finish(portal)
     assert data.is_dir()
     (line,) = made.elsewhere()
     assert line == f"Left as it is, because a link leads there: {data}. Snapshot f1 has it too."

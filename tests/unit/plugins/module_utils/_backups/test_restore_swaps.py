@@ -12,16 +12,15 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore as backups_restore
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore_staging, restore_swaps
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore, restore_staging, restore_swaps
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Snapshot
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 
 
 @pytest.fixture
 def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
-    monkeypatch.setattr(common_files, "STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     (tmp_path / "state" / "backups").mkdir(parents=True)
     root = tmp_path / "chamilo"
     (root / "var").mkdir(parents=True)
@@ -82,5 +81,5 @@ def test_a_folder_is_made_in_what_is_open(portal: Portal, tmp_path: Path, monkey
     made.write_down()
     monkeypatch.setattr(os, "mkdir", swapped)
     with pytest.raises(BackupError, match="Not a directory|symbolic links"):
-        backups_restore.finish(portal)
+        restore.finish(portal)
     assert secret.stat().st_mode & 0o777 == 0o700 and not list(secret.iterdir())

@@ -14,13 +14,13 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore_tables
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database as portal_database
 
 
 @pytest.fixture
 def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
-    monkeypatch.setattr(common_files, "STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     (tmp_path / "state" / "backups").mkdir(parents=True)
     root = tmp_path / "chamilo"
     (root / "var").mkdir(parents=True)

@@ -21,7 +21,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump_detection, stray_dumps
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 
 DUMP = b"""/*M!999999\\- enable the sandbox mode */
 -- MariaDB dump 10.19-11.8.3-MariaDB, for debian-linux-gnu (x86_64)
@@ -40,7 +40,7 @@ CREATE TABLE `user` (
 @pytest.fixture(autouse=True)
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(backups_portal, "CONFIGURATION", str(tmp_path / "etc"))
-    monkeypatch.setattr(common_files, "STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     (tmp_path / "etc").mkdir()
     return tmp_path
 

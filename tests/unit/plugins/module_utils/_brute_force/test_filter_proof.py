@@ -12,8 +12,7 @@ import time
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import filter_attacks
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import filter_proof as engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import filter_attacks, filter_proof
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_attacks import Sample
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_file import Definition, FilterError
@@ -54,7 +53,7 @@ def fake(monkeypatch):
     class Own(Fake):
         pass
 
-    monkeypatch.setattr(engine, "_Process", Own)
+    monkeypatch.setattr(filter_proof, "_Process", Own)
     Own.yields = staticmethod(
         lambda line: ["203.0.113.7"] if line.startswith("203.0.113.7") and " 401 " in line else []
     )
@@ -63,24 +62,24 @@ def fake(monkeypatch):
 
 def refused(*samples, definition=GOOD, **options):
     with pytest.raises(FilterError) as told:
-        engine.prove(definition, samples, **options)
+        filter_proof.prove(definition, samples, **options)
     return str(told.value)
 
 
 def test_a_sound_filter_is_proved_with_what_was_planted(fake):
     other = Sample(NGINX.replace(" 401 ", " 200 "))
-    proof = engine.prove(GOOD, [FAILURE, other]).to_dict()
+    proof = filter_proof.prove(GOOD, [FAILURE, other]).to_dict()
     assert proof["matched"] == 1
     assert proof["refused"] > 200
     assert proof["slowest_ms"] == 1.0
-    again = engine.prove(GOOD, [FAILURE, other, FAILURE]).to_dict()
+    again = filter_proof.prove(GOOD, [FAILURE, other, FAILURE]).to_dict()
     assert again == proof, "a sample that is given twice is one sample"
 
 
 def test_all_lines_that_are_tried_are_counted(fake):
     other = Sample(NGINX.replace("X11", "Linux"), "203.0.113.7")
-    apart = [engine.prove(GOOD, [sample]) for sample in (FAILURE, other)]
-    whole = engine.prove(GOOD, [FAILURE, other])
+    apart = [filter_proof.prove(GOOD, [sample]) for sample in (FAILURE, other)]
+    whole = filter_proof.prove(GOOD, [FAILURE, other])
     assert (whole.matched, whole.refused) == (2, sum(proof.refused for proof in apart))
     assert apart[0].refused == len(list(filter_attacks.plants(FAILURE, False))), "and none of the strained ones"
 
@@ -94,14 +93,14 @@ def test_how_long_the_slowest_line_took(fake):
         return [answer[0], seconds.pop()] if seconds and isinstance(answer, list) else answer
 
     fake.take = timed
-    assert engine.prove(GOOD, [FAILURE]).to_dict()["slowest_ms"] == 12.3
+    assert filter_proof.prove(GOOD, [FAILURE]).to_dict()["slowest_ms"] == 12.3
 
 
 def test_whoever_bans_himself_is_no_victim(fake):
     """A line that must match nobody, in which somebody writes what makes it match: that hits him alone."""
     other = Sample(NGINX.replace(" 401 ", " 200 "))
     fake.yields = staticmethod(lambda line: [] if line == other.line else ["203.0.113.7"])
-    assert engine.prove(GOOD, [FAILURE, other]).refused > 200
+    assert filter_proof.prove(GOOD, [FAILURE, other]).refused > 200
 
 
 def test_a_miss_is_named_with_its_line(fake):
@@ -129,7 +128,7 @@ def test_a_second_address_is_wrong_too(fake):
 
 @pytest.mark.parametrize("form", ["::ffff:203.0.113.7", "203.0.113.7"])
 def test_an_address_counts_in_whatever_form(fake, form):
-    assert engine.prove(GOOD, [Sample(NGINX, form)]).matched == 1
+    assert filter_proof.prove(GOOD, [Sample(NGINX, form)]).matched == 1
 
 
 @pytest.mark.parametrize(
@@ -221,7 +220,7 @@ def test_a_victim_that_comes_out_of_a_line_of_no_known_form_is_refused(real, pat
     ],
 )
 def test_a_sound_filter_of_a_line_of_no_known_form_is_proved(real, pattern, line):
-    assert engine.prove(real(pattern), [Sample(line, "203.0.113.7")], escaped="escaped").matched == 1
+    assert filter_proof.prove(real(pattern), [Sample(line, "203.0.113.7")], escaped="escaped").matched == 1
 
 
 def test_another_address_of_the_line_is_a_stranger_s_too(fake):
@@ -235,7 +234,7 @@ def test_a_log_with_raw_line_breaks_can_be_written_by_strangers(fake):
     told = refused(Sample(IDS, "203.0.113.7"))
     assert "behind a line break that this log does not escape" in told
     fake.yields = staticmethod(lambda line: ["203.0.113.7"] if line == IDS else [])
-    assert engine.prove(GOOD, [Sample(IDS, "203.0.113.7")], escaped="escaped").matched == 1
+    assert filter_proof.prove(GOOD, [Sample(IDS, "203.0.113.7")], escaped="escaped").matched == 1
 
 
 @pytest.mark.parametrize(
@@ -268,7 +267,7 @@ def test_what_needs_no_engine_to_be_refused(changed, words):
 
 def test_what_is_no_pattern_may_look_like_the_name_of_a_file():
     definition = Definition("campus", ("^<ADDR>",), datepattern="EPOCH", journalmatch="_COMM=x")
-    engine.check(definition, [FAILURE])
+    filter_proof.check(definition, [FAILURE])
 
 
 @pytest.mark.parametrize(("length", "whole"), [(300, True), (301, False)])
@@ -296,17 +295,17 @@ def test_a_budget_is_a_time():
 
 def test_the_engine_is_told_the_budget_and_the_file(fake, monkeypatch):
     told = []
-    monkeypatch.setattr(engine, "_Process", lambda text: told.append(json.loads(text)) or fake(text))
-    engine.prove(GOOD, [FAILURE], budget=0.5)
+    monkeypatch.setattr(filter_proof, "_Process", lambda text: told.append(json.loads(text)) or fake(text))
+    filter_proof.prove(GOOD, [FAILURE], budget=0.5)
     assert (told[0]["name"], told[0]["text"], told[0]["budget"]) == ("campus", GOOD.text(), 0.5)
     assert told[0]["groups"][0] == [NGINX]
 
 
 def test_a_line_that_many_samples_yield_is_tried_once_and_judged_for_each(fake, monkeypatch):
     told = []
-    monkeypatch.setattr(engine, "_Process", lambda text: told.append(json.loads(text)) or fake(text))
+    monkeypatch.setattr(filter_proof, "_Process", lambda text: told.append(json.loads(text)) or fake(text))
     alike = [FAILURE, Sample(NGINX.replace(" 401 ", " 200 "))]
-    engine.prove(GOOD, alike)
+    filter_proof.prove(GOOD, alike)
     lines = [line for group in told[0]["groups"] for line in group]
     wanted = [
         line
@@ -331,7 +330,7 @@ def test_what_fail2ban_refuses_or_reads_differently(fake):
         assert f"{key}: fail2ban reads it as ['^x'], not as []" in refused(FAILURE)
     whole = Definition("campus", GOOD.failregex, prefregex="^p", datepattern="%Y")
     fake.first = {"read": {**fake.read, "prefregex": ["^p"], "datepattern": ["%Y"]}, "loose": []}
-    assert engine.prove(whole, [FAILURE]).matched == 1
+    assert filter_proof.prove(whole, [FAILURE]).matched == 1
 
 
 def test_a_loose_pattern_is_named(fake):
@@ -353,7 +352,7 @@ class TestProcess:
 
     @pytest.fixture(autouse=True)
     def own_python(self, monkeypatch):
-        monkeypatch.setattr(engine, "interpreter", lambda: sys.executable)
+        monkeypatch.setattr(filter_proof, "interpreter", lambda: sys.executable)
 
     def code(self, monkeypatch, text):
         start = (
@@ -361,7 +360,7 @@ class TestProcess:
             "told = json.load(sys.stdin)\n"
             f"print(json.dumps({{'read': {Fake.read!r}, 'loose': []}}), flush=True)\n"
         )
-        monkeypatch.setattr(engine, "ENGINE", start + text)
+        monkeypatch.setattr(filter_proof, "ENGINE", start + text)
 
     @pytest.mark.parametrize("work", ["while True: pass", "time.sleep(60)"])
     def test_a_pattern_that_never_ends_is_ended(self, monkeypatch, work):
@@ -387,10 +386,10 @@ class TestProcess:
     def test_an_engine_that_breaks_is_no_verdict(self, monkeypatch):
         self.code(monkeypatch, "raise SystemExit('broken')")
         with pytest.raises(Fail2banError, match="own engine stopped: broken"):
-            engine.prove(GOOD, [FAILURE])
-        monkeypatch.setattr(engine, "ENGINE", "import fail2ban_that_is_not_there")
+            filter_proof.prove(GOOD, [FAILURE])
+        monkeypatch.setattr(filter_proof, "ENGINE", "import fail2ban_that_is_not_there")
         with pytest.raises(Fail2banError, match="could not be used: ModuleNotFoundError"):
-            engine.prove(GOOD, [FAILURE])
-        monkeypatch.setattr(engine, "ENGINE", "import os; os._exit(3)")
+            filter_proof.prove(GOOD, [FAILURE])
+        monkeypatch.setattr(filter_proof, "ENGINE", "import os; os._exit(3)")
         with pytest.raises(Fail2banError, match="ended with 3"):
-            engine.prove(GOOD, [FAILURE])
+            filter_proof.prove(GOOD, [FAILURE])

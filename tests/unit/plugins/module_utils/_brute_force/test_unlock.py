@@ -15,7 +15,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fai
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.unlock import UnlockError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._program import main as program_main
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
 
 SITE = Site("campus.test", "/var/www/chamilo", php=Php(user="nobody"))
 ADMIN = {"id": "1", "username": "admin", "email": "a@x.test", "roles": 'a:1:{i:0;s:10:"ROLE_ADMIN";}', "active": "0"}
@@ -217,38 +217,38 @@ class TestProgram:
 
     @pytest.fixture(autouse=True)
     def root(self, monkeypatch, host):
-        monkeypatch.setattr(program_main.os, "geteuid", lambda: 0)
-        monkeypatch.setattr(program_main.syslog, "syslog", lambda *said: None)
-        monkeypatch.setattr(program_main.sys.stdin, "isatty", lambda: False, raising=False)
+        monkeypatch.setattr(main.os, "geteuid", lambda: 0)
+        monkeypatch.setattr(main.syslog, "syslog", lambda *said: None)
+        monkeypatch.setattr(main.sys.stdin, "isatty", lambda: False, raising=False)
 
     def test_it_lists_before_it_acts(self, capsys, host):
-        assert program_main.main(["unlock", "admin"]) == 0
+        assert main.main(["unlock", "admin"]) == 0
         said = capsys.readouterr().out.splitlines()
         assert "is locked" in said[0]
         assert said[2] == "unlock admin: admin of campus.test is active again."
 
     def test_without_a_target_it_lists(self, capsys, host):
-        assert program_main.main(["unlock"]) == 0
+        assert main.main(["unlock"]) == 0
         assert host.done == []
 
     def test_nothing_to_unlock_is_a_failure(self, capsys, host):
-        assert program_main.main(["unlock", "nobody"]) == 1
+        assert main.main(["unlock", "nobody"]) == 1
         assert "neither locked nor shut out" in capsys.readouterr().out
 
     def test_a_person_is_asked(self, monkeypatch, capsys, host):
-        monkeypatch.setattr(program_main.sys, "stdin", SimpleNamespace(isatty=lambda: True))
+        monkeypatch.setattr(main.sys, "stdin", SimpleNamespace(isatty=lambda: True))
         monkeypatch.setattr("builtins.input", lambda question: "n")
-        assert program_main.main(["unlock", "admin"]) == 1
+        assert main.main(["unlock", "admin"]) == 1
         assert host.done == []
-        assert program_main.main(["unlock", "admin", "--yes"]) == 0
+        assert main.main(["unlock", "admin", "--yes"]) == 0
         assert host.done
 
     def test_its_other_name(self, monkeypatch, capsys, host):
-        monkeypatch.setattr(program_main.sys, "argv", ["/usr/local/sbin/chamilo-unlock", "admin"])
-        assert program_main.main() == 0
+        monkeypatch.setattr(main.sys, "argv", ["/usr/local/sbin/chamilo-unlock", "admin"])
+        assert main.main() == 0
         assert host.done
 
     def test_root_only(self, monkeypatch, capsys, host):
-        monkeypatch.setattr(program_main.os, "geteuid", lambda: 1000)
-        assert program_main.main(["unlock", "admin"]) == 2
+        monkeypatch.setattr(main.os, "geteuid", lambda: 1000)
+        assert main.main(["unlock", "admin"]) == 2
         assert host.done == []

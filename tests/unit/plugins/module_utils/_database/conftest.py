@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._database import context
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import server as server_accounts
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import server as database_server
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.accounts import AccountManager
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import Context, Result, Wish
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import hashed
@@ -146,7 +146,7 @@ class Host:
             yield server.ask
 
         monkeypatch.setattr(context, "Reader", Reader)
-        monkeypatch.setattr(server_accounts, "Reader", Reader)
+        monkeypatch.setattr(database_server, "Reader", Reader)
         monkeypatch.setattr(context, "writing", writing)
         monkeypatch.setattr(context, "SOCKET", str(folder))
         monkeypatch.setattr(context, "_ANSWER_SECONDS", 0.0)

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._database import migrate as database_migrate
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import migrate
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
 
 PLACE = {"root": "/var/www/chamilo", "user": "www-data", "php": "/usr/bin/php8.4"}
@@ -29,14 +29,14 @@ def portal(tmp_path, monkeypatch):
         assert options["start_new_session"], "the web user could type into our terminal"
         return real(["/bin/sh", "-c", make.php], env=env, **options)
 
-    monkeypatch.setattr(database_migrate.subprocess, "Popen", popen)
+    monkeypatch.setattr(migrate.subprocess, "Popen", popen)
 
     def make(site):
         (tmp_path / f"upgrade-{site}.cnf").write_text(f'[client]\nuser="chamilo_{site}_upgrade"\npassword="s-3_cret"\n')
         (tmp_path / f"database-{site}.json").write_text(json.dumps({"place": PLACE}))
 
     make.ran, make.php = ran, "exit 3"
-    make.go = lambda *command, site="": database_migrate.migrate(command, site, str(tmp_path), str(tmp_path))
+    make.go = lambda *command, site="": migrate.migrate(command, site, str(tmp_path), str(tmp_path))
     return make
 
 
@@ -45,7 +45,7 @@ def test_migrations_run_as_the_web_user_with_the_password_off_the_command_line(p
     assert portal.go() == ("campus", 3)
     ((words, env),) = portal.ran
     assert words[:3] == ["runuser", "-u", "www-data"] and "--chdir=/var/www/chamilo" in words
-    assert words[-4:] == ["/usr/bin/php8.4", "bin/console", *database_migrate.MIGRATE]
+    assert words[-4:] == ["/usr/bin/php8.4", "bin/console", *migrate.MIGRATE]
     assert (env["DATABASE_USER"], env["DATABASE_PASSWORD"]) == ("chamilo_campus_upgrade", "s-3_cret")
     assert not [word for word in words if "s-3_cret" in word]
 
@@ -113,6 +113,6 @@ def test_whoever_stops_us_stops_it(tmp_path, monkeypatch):
         # Whoever runs the tests in the background has the signal ignored, by what it starts too.
         return Interrupted(["sleep", "60"], preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options)
 
-    monkeypatch.setattr(database_migrate.subprocess, "Popen", popen)
-    site, code = database_migrate.migrate((), "campus", str(tmp_path), str(tmp_path))
+    monkeypatch.setattr(migrate.subprocess, "Popen", popen)
+    site, code = migrate.migrate((), "campus", str(tmp_path), str(tmp_path))
     assert (site, code) == ("campus", -signal.SIGINT)

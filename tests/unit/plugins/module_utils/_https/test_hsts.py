@@ -17,7 +17,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import hsts
 from ansible_collections.chamilo.hardening.plugins.module_utils._https.hsts import Ramp, Step
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import plan as transaction_plan
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
 
@@ -125,8 +125,8 @@ class Host:
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(hsts, "STATE", str(tmp_path))
-    monkeypatch.setattr(transaction_plan, "_user", lambda name: os.geteuid())
-    monkeypatch.setattr(transaction_plan, "_group", lambda name: os.getegid())
+    monkeypatch.setattr(plan, "_user", lambda name: os.geteuid())
+    monkeypatch.setattr(plan, "_group", lambda name: os.getegid())
     return Host(tmp_path)
 
 

@@ -14,30 +14,30 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import commands, daily, watch
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.integrity import Changes
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.watch import Seen
-from ansible_collections.chamilo.hardening.plugins.module_utils._program import main as program_main
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
 
 MONIT = Path(__file__).parents[5] / "roles/monitoring/templates/monit/site.j2"
 
 
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch):
-    monkeypatch.setattr(program_main.syslog, "syslog", lambda level, line: None)
+    monkeypatch.setattr(main.syslog, "syslog", lambda level, line: None)
 
 
 @pytest.mark.parametrize(("alarm", "code"), [(False, 0), (True, commands.ALARM)])
 def test_an_alarm_has_a_code_of_its_own_that_monit_knows(monkeypatch, capsys, alarm, code):
     monkeypatch.setattr(watch, "logins", lambda site: Seen(f"{site}: 20", alarm))
-    assert program_main.main(["watch", "logins", "campus"]) == code
+    assert main.main(["watch", "logins", "campus"]) == code
     assert capsys.readouterr().out == "campus: 20\n"
     assert f"if status = {commands.ALARM} then" in MONIT.read_text()
 
 
 def test_what_cannot_be_looked_at_is_no_alarm(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(watch, "FOLDER", str(tmp_path))
-    assert program_main.main(["watch", "disks", "campus"]) == 1
+    assert main.main(["watch", "disks", "campus"]) == 1
     assert "Run the playbook harden" in capsys.readouterr().err
     (tmp_path / "monitoring-campus.json").write_text(json.dumps({"disks": ["/"], "percent": 101}))
-    assert program_main.main(["watch", "disks", "campus"]) == 0
+    assert main.main(["watch", "disks", "campus"]) == 0
 
 
 @pytest.mark.parametrize("enforced", [True, False])
@@ -72,15 +72,15 @@ def test_files_are_compared_for_each_portal(monkeypatch, capsys):
     monkeypatch.setattr(daily, "sites", lambda: ["campus", "shop"])
     monkeypatch.setattr(daily, "compare", lambda site, against: Changes(added=["x.php"] if site == "shop" else []))
     monkeypatch.setattr(daily, "based_on", lambda site: f"basis of {site}")
-    assert program_main.main(["integrity", "check"]) == 1
+    assert main.main(["integrity", "check"]) == 1
     assert (
         capsys.readouterr().out == "campus: as listed\ncampus: basis of campus\nshop: new: x.php\nshop: basis of shop\n"
     )
-    assert program_main.main(["integrity", "check", "--site", "campus"]) == 0
+    assert main.main(["integrity", "check", "--site", "campus"]) == 0
     monkeypatch.setattr(daily, "accept", lambda site: "new: x.php")
-    assert program_main.main(["integrity", "accept", "--site", "shop"]) == 0
+    assert main.main(["integrity", "accept", "--site", "shop"]) == 0
     monkeypatch.setattr(daily, "sites", list)
-    assert program_main.main(["integrity", "check"]) == 1
+    assert main.main(["integrity", "check"]) == 1
 
 
 def test_a_package_is_compared_and_what_differs_is_named(monkeypatch, capsys):
@@ -93,11 +93,11 @@ def test_a_package_is_compared_and_what_differs_is_named(monkeypatch, capsys):
         return Changes(changed=["bin/console"] if len(asked) == 1 else [])
 
     monkeypatch.setattr(daily, "compare_release", compare)
-    assert program_main.main(["integrity", "compare", "x.zip", "--sha256", "00"]) == 1
+    assert main.main(["integrity", "compare", "x.zip", "--sha256", "00"]) == 1
     assert capsys.readouterr().out == "campus: changed: bin/console\ncampus: compared with the package x.zip\n"
-    assert program_main.main(["integrity", "compare", "x.zip"]) == 0
+    assert main.main(["integrity", "compare", "x.zip"]) == 0
     assert asked == [("campus", "x.zip", "00"), ("campus", "x.zip", "")]
-    assert program_main.main(["integrity", "compare"]) == 1 and len(asked) == 2
+    assert main.main(["integrity", "compare"]) == 1 and len(asked) == 2
     assert "needs the package" in capsys.readouterr().err
 
 

@@ -14,8 +14,7 @@ from unittest import mock
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import monitoring
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise as monitoring_compromise
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import persistence, traces
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise, persistence, traces
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.compromise import Trace, trace
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process
 from tests.unit.plugins.module_utils._audit.test_monitoring import WEB, Host
@@ -68,7 +67,7 @@ def test_compiled_code_that_changed_later_is_named(host, monkeypatch):
     host.file("var/cache/prod/App_Container.php", "<?php")
     host.file("var/cache/prod/twig/ab/late.php", "<?php")
     assert monitoring.signs(host.look()) == []
-    monkeypatch.setattr(monitoring_compromise, "_AN_HOUR", 0.05)
+    monkeypatch.setattr(compromise, "_AN_HOUR", 0.05)
     time.sleep(0.2)
     with (host.root / "var/cache/prod/ContainerX/get7.php").open("a") as file:
         file.write("system('id');")
@@ -281,7 +280,7 @@ def test_a_unit_that_starts_what_is_in_var(released, monkeypatch, program, stran
 
 @pytest.mark.parametrize("written", ["", "${APACHE_LOG_DIR}/access.log combined"])
 def test_a_log_that_is_not_named_is_in_a_usual_place(host, monkeypatch, written):
-    monkeypatch.setattr(monitoring_compromise, "USUAL_LOGS", (str(host.log),))
+    monkeypatch.setattr(compromise, "USUAL_LOGS", (str(host.log),))
     request('"GET /dump.sql HTTP/1.1"')(host)
     host.access_log, host.access_log_file = written, ""
     assert len(monitoring.signs(host.look())) == 1
@@ -289,7 +288,7 @@ def test_a_log_that_is_not_named_is_in_a_usual_place(host, monkeypatch, written)
 
 @pytest.mark.parametrize("written", ["${APACHE_LOG_DIR}/campus-access.log combined", '"/srv/the log" combined'])
 def test_a_log_is_read_where_the_server_writes_it(host, monkeypatch, written):
-    monkeypatch.setattr(monitoring_compromise, "USUAL_LOGS", ())
+    monkeypatch.setattr(compromise, "USUAL_LOGS", ())
     request('"GET /dump.sql HTTP/1.1"')(host)
     host.access_log = written
     assert len(monitoring.signs(host.look())) == 1
@@ -355,7 +354,7 @@ def test_long_requests_push_nothing_out_of_the_log(host):
 
 @pytest.mark.parametrize(("ago", "told"), [(2, True), (30, False)])
 def test_what_of_the_day_was_not_read_is_told(host, monkeypatch, ago, told):
-    monkeypatch.setattr(monitoring_compromise, "_LOG_BYTES", 1000)
+    monkeypatch.setattr(compromise, "_LOG_BYTES", 1000)
     look = host.look()
     date = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(look.now - 3600 * ago))
     host.log.write_text(f'192.0.2.66 - - [{date}] "GET / HTTP/1.1" 200 5 "-" "-"\n' * 50)
@@ -365,7 +364,7 @@ def test_what_of_the_day_was_not_read_is_told(host, monkeypatch, ago, told):
 
 
 def test_the_time_that_is_over_is_a_gap(host, monkeypatch):
-    monkeypatch.setattr(monitoring_compromise, "_SECONDS", -1.0)
+    monkeypatch.setattr(compromise, "_SECONDS", -1.0)
     assert any("the time for it" in gap for gap in trace(host.look()).gaps)
 
 

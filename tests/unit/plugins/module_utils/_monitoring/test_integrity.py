@@ -11,7 +11,7 @@ import os
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import integrity
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.integrity import (
     Changes,
@@ -22,7 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.inte
 
 @pytest.fixture
 def portal(monkeypatch, tmp_path):
-    monkeypatch.setattr(common_files, "STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     root = tmp_path / "portal"
     for path in ("public/index.php", "config/app.yaml", ".env", "var/upload/x", ".git/HEAD"):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +114,7 @@ def test_what_we_wrote_is_expected_and_what_comes_after_it_is_not(portal):
     path = f"{portal.root}/.env"
     with open(path, "w", encoding="utf-8") as file:
         file.write("APP_ENV=prod")
-    common_files.note_written(path)
+    files.note_written(path)
     drop_in = f"{portal.root}/config/ours.yaml"
     with open(drop_in, "w", encoding="utf-8") as file:
         file.write("ours")
@@ -122,7 +122,7 @@ def test_what_we_wrote_is_expected_and_what_comes_after_it_is_not(portal):
     records = {"sessions": {"at": "", "generation": "", "files": {drop_in: {"after": after}}}}
     state = {"records": records, "left": {f"{portal.root}/public/index.php": {"kind": "absent"}}}
     os.unlink(f"{portal.root}/public/index.php")
-    common_files.replace_file(f"{common_files.STATE}/state.json", json.dumps(state))
+    files.replace_file(f"{files.STATE}/state.json", json.dumps(state))
     assert not portal.look()[0]
     for changed in (path, drop_in):
         with open(changed, "a", encoding="utf-8") as file:
@@ -135,10 +135,10 @@ def test_a_list_that_was_made_fit_is_not_believed(portal):
     with open(portal.path, encoding="utf-8") as file:
         known = json.load(file)
     known["files"]["public/shell.php"] = "0"
-    common_files.replace_file(portal.path, json.dumps(known))
+    files.replace_file(portal.path, json.dumps(known))
     with pytest.raises(IntegrityError, match="was changed by hand"):
         portal.look()
-    common_files.replace_file(portal.path, "{")
+    files.replace_file(portal.path, "{")
     with pytest.raises(IntegrityError, match="is damaged"):
         portal.look()
 

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import persistence
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.compromise import trace
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes as portal_processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process
 from tests.unit.plugins.module_utils._audit.test_monitoring import WEB, Host
 
@@ -148,9 +148,9 @@ def test_a_crontab_has_no_end_that_is_not_read(host, monkeypatch):
 
 
 def test_a_line_ends_where_cron_ends_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(portal_processes, "CRONTABS", (str(tmp_path),))
+    monkeypatch.setattr(processes, "CRONTABS", (str(tmp_path),))
     (tmp_path / "www-data").write_bytes(b"* * * * * php x\x0c; curl x.test\x85\r; sh\n@daily y\n")
-    found = [job.command for job in portal_processes._cron(True) if str(tmp_path) in job.source]
+    found = [job.command for job in processes._cron(True) if str(tmp_path) in job.source]
     assert found == ["* * * * * php x\x0c; curl x.test\ufffd\r; sh", "@daily y"]
 
 

@@ -14,7 +14,7 @@ import struct
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import permissions
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import tree as monitoring_tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, WebServer
 
@@ -130,7 +130,7 @@ def test_many_are_counted_and_few_are_named(tree_look, project):
 
 
 def test_identities():
-    user = monitoring_tree.Identity("web", 33, frozenset({33, 100}))
+    user = tree.Identity("web", 33, frozenset({33, 100}))
     assert user.may(4, 0o640, 0, 33)
     assert not user.may(2, 0o640, 0, 33)
     assert not user.may(4, 0o044, 33, 0)  # the owner's bits count for the owner, not the others'
@@ -160,24 +160,24 @@ def test_what_is_left_below_the_web_root_is_listed_and_the_rest_is_not(tree_look
     ):
         (project / name).write_text("x")
     (project / "public/empty.sql").touch()
-    seen = monitoring_tree.tree(tree_look())
+    seen = tree.tree(tree_look())
     assert sorted(seen.left) == ["public/.env.bak", "public/a.tar.gz", "public/dump.SQL~"]
     assert seen.templates == ["public/b.tpl"]
     assert sorted(seen.stored) == ["var/log/prod.log", "var/upload/resource/essay.txt"]
 
 
 def test_a_loop_of_links_has_an_end(tree_look, project):
-    before = monitoring_tree.tree(tree_look()).entries
+    before = tree.tree(tree_look()).entries
     (project / "var/upload/loop").symlink_to(project)
     (project / "var/upload/self").symlink_to("self")
     (project / "config/nowhere").symlink_to("/nonexistent")
-    assert monitoring_tree.tree(tree_look()).entries == before + 3
+    assert tree.tree(tree_look()).entries == before + 3
 
 
 def test_a_pipe_is_never_opened(tree_look, project):
     os.mkfifo(project / "public/.env.old", 0o666)
     (project / "public/.env.old").chmod(0o666)
-    seen = monitoring_tree.tree(tree_look())
+    seen = tree.tree(tree_look())
     assert seen.everybody.samples == ["public/.env.old"] and seen.left == []
 
 
@@ -185,7 +185,7 @@ def test_the_topmost_folder_that_the_web_user_can_change_is_named(tree_look, pro
     (project / "public/plugin/deep").mkdir(parents=True)
     for path in ("public/plugin", "public/plugin/deep"):
         shutil.chown(project / path, web_user)
-    seen = monitoring_tree.tree(tree_look())
+    seen = tree.tree(tree_look())
     assert (seen.public_writable, seen.public_writable_count) == (["public/plugin"], 1)
 
 
@@ -210,7 +210,7 @@ def test_a_folder_that_the_web_user_can_change_behind_a_link_below_public_is_nam
         (project / link).symlink_to(target)
     (data / "upload/more").symlink_to("/tmp")  # within what is named anyway
     look = tree_look()
-    seen = monitoring_tree.tree(look)
+    seen = tree.tree(look)
     there = ["courses", "files/upload", "img/again"]
     assert sorted(seen.public_writable) == [f"public/{name}" for name in (*there, *(f"self/{name}" for name in there))]
     assert seen.public_unread == []
@@ -220,44 +220,44 @@ def test_a_folder_that_the_web_user_can_change_behind_a_link_below_public_is_nam
 def test_too_much_behind_a_link_below_public_is_said(tree_look, project, monkeypatch):
     (project / "public/shared").symlink_to("../src")
     (project / "src/deep").mkdir()
-    monkeypatch.setattr(monitoring_tree, "_ELSEWHERE", 1)
-    seen = monitoring_tree.tree(tree_look())
+    monkeypatch.setattr(tree, "_ELSEWHERE", 1)
+    seen = tree.tree(tree_look())
     assert (seen.public_writable, seen.public_unread) == ([], ["public/shared"])
 
 
 def test_who_works_for_strangers_is_named_once(look_at, web_user):
     look = look_at(php=Php(user=web_user), web=WebServer("nginx", user=web_user))
-    assert [user.name for user in monitoring_tree.web_users(look)] == [web_user]
-    assert monitoring_tree.php_user(look) == monitoring_tree.web_users(look)[0]
+    assert [user.name for user in tree.web_users(look)] == [web_user]
+    assert tree.php_user(look) == tree.web_users(look)[0]
     both = look_at(php=Php(user=web_user), web=WebServer("nginx", user="daemon"))
-    assert [user.name for user in monitoring_tree.web_users(both)] == [web_user, "daemon"]
+    assert [user.name for user in tree.web_users(both)] == [web_user, "daemon"]
 
 
 def test_nobody_is_guessed(look_at):
     with pytest.raises(Unseen, match="neither a web server nor PHP"):
-        monitoring_tree.web_users(look_at())
+        tree.web_users(look_at())
     with pytest.raises(Unseen, match="the user PHP runs as could not be found"):
-        monitoring_tree.php_user(look_at())
+        tree.php_user(look_at())
     with pytest.raises(Unseen, match="no-such-user, as whom the site runs, does not exist"):
-        monitoring_tree.identity("no-such-user")
+        tree.identity("no-such-user")
 
 
 def test_the_web_user_is_never_a_rightful_owner(tree_look, project, web_user):
     """Not even where the whole folder is its own, or somebody declares it."""
     shutil.chown(project, web_user)
-    assert monitoring_tree.owners(tree_look(options={"owner": web_user})) == {0}
-    assert monitoring_tree.owners(tree_look(options={"owner": "no-such-user"})) == {0}
+    assert tree.owners(tree_look(options={"owner": web_user})) == {0}
+    assert tree.owners(tree_look(options={"owner": "no-such-user"})) == {0}
 
 
 def test_numbers_without_a_name_are_said_as_such():
-    assert (monitoring_tree.user_name(0), monitoring_tree.group_name(0)) == ("root", "root")
-    assert monitoring_tree.user_name(54321) == "nobody known (user 54321)"
-    assert monitoring_tree.group_name(54321) == "no known group (54321)"
+    assert (tree.user_name(0), tree.group_name(0)) == ("root", "root")
+    assert tree.user_name(54321) == "nobody known (user 54321)"
+    assert tree.group_name(54321) == "no known group (54321)"
 
 
 def test_names_that_are_no_text_are_shown():
-    assert monitoring_tree.shown("var/\u00e9t\u00e9") == "var/\u00e9t\u00e9"
-    assert monitoring_tree.shown("var/\udce9\x1b") == r"var/\udce9\x1b"
+    assert tree.shown("var/\u00e9t\u00e9") == "var/\u00e9t\u00e9"
+    assert tree.shown("var/\udce9\x1b") == r"var/\udce9\x1b"
 
 
 def acl(*entries):

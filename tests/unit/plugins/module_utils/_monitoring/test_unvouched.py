@@ -51,7 +51,7 @@ def test_it_names_before_and_after_what_permissions_names(site):
 def test_what_an_accepted_list_has_is_vouched_for_until_it_changes(site, state):
     lay(site, "bin/console", "<?php // ours", days=30)
     handle = os.open(site / "bin/console", os.O_RDONLY)
-    files = {"bin/console": unvouched.permissions_vouch.checksum(handle)}
+    files = {"bin/console": unvouched.vouch.checksum(handle)}
     os.close(handle)
     (state / "integrity-campus.json").write_text(json.dumps({"root": str(site), "files": files}))
     assert seen(site)[0] == []

@@ -15,9 +15,8 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import journal as permissions_journal
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import journal, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import pages as permissions_pages
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pages import Pages
 
 WEB = pwd.getpwnam("www-data")
@@ -144,7 +143,7 @@ def test_another_harmful_change_is_rolled_back_too(site):
 
 @pytest.mark.parametrize("processes", [1, 3])
 def test_all_that_several_processes_changed_is_rolled_back(site, monkeypatch, processes):
-    monkeypatch.setattr(permissions_journal, "_FULL", 7)
+    monkeypatch.setattr(journal, "_FULL", 7)
     for number in range(300):
         (site / f"vendor/p{number}/src").mkdir(parents=True)
         (site / f"vendor/p{number}/src/X.php").write_text("<?php")
@@ -223,7 +222,7 @@ def test_a_full_disk_keeps_no_file_as_it_was_and_is_told_when_it_matters(site, m
         def fileno(self):
             return os.open("/dev/null", os.O_RDONLY)
 
-    monkeypatch.setattr(permissions_journal.tempfile, "TemporaryFile", lambda **_options: Full())
+    monkeypatch.setattr(journal.tempfile, "TemporaryFile", lambda **_options: Full())
     with pytest.raises(walk.PermsError, match="not all changes could be noted: No space left on device"):
         harden(site, Portal(site), group="games")
     assert harden(site, Portal(site)).changed

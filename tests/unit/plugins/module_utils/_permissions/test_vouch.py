@@ -15,8 +15,7 @@ import time
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch as permissions_vouch
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch, walk
 
 WEB = pwd.getpwnam("www-data")
 DAY = 86400
@@ -68,7 +67,7 @@ def test_what_a_file_runs_is_told_by_what_it_holds(tmp_path, path, text, what):
     file = tmp_path / "file"
     file.write_text(text)
     handle = os.open(file, os.O_RDONLY)
-    assert permissions_vouch.runs(path, handle) == what
+    assert vouch.runs(path, handle) == what
     os.close(handle)
 
 
@@ -86,15 +85,15 @@ def test_what_a_file_runs_is_told_by_what_it_holds(tmp_path, path, text, what):
 )
 def test_an_environment_file_that_has_code_loaded_from_elsewhere(tmp_path, text, names):
     text = text.replace("{root}", str(tmp_path))
-    assert permissions_vouch.environment_steers(text, str(tmp_path)) == names
+    assert vouch.environment_steers(text, str(tmp_path)) == names
 
 
 def test_a_picture_too_large_to_be_searched_is_no_data(tmp_path, monkeypatch):
-    monkeypatch.setattr(permissions_vouch, "_READ", 1 << 20)
+    monkeypatch.setattr(vouch, "_READ", 1 << 20)
     file = tmp_path / "x.gif"
     file.write_bytes(b"\0" * (2 << 20))
     handle = os.open(file, os.O_RDONLY)
-    assert permissions_vouch.runs("public/x.gif", handle) == "steers"
+    assert vouch.runs("public/x.gif", handle) == "steers"
     os.close(handle)
 
 
@@ -124,7 +123,7 @@ def test_a_picture_too_large_to_be_searched_is_no_data(tmp_path, monkeypatch):
     ],
 )
 def test_settings_that_git_runs(text, names):
-    found = permissions_vouch.git_settings(text)
+    found = vouch.git_settings(text)
     assert len(found) == len(names) and all(told.endswith(name) for told, name in zip(found, names)), found
 
 
@@ -276,7 +275,7 @@ def test_a_single_new_file_does_not_hide_the_others(site):
 
 def now_later(monkeypatch):
     """What changes from here on came later than the release by the clock that nobody can set back."""
-    monkeypatch.setattr(permissions_vouch, "LAID", 0)
+    monkeypatch.setattr(vouch, "LAID", 0)
     time.sleep(1.1)
 
 
@@ -414,17 +413,17 @@ def test_an_index_that_the_web_user_could_write_vouches_for_nothing(site, loose)
 def test_an_index_that_is_none_says_nothing(site, text):
     lay(site, ".git/index").write_bytes(text)
     handle = os.open(site, os.O_RDONLY)
-    assert permissions_vouch.tracked(handle) == {}
+    assert vouch.tracked(handle) == {}
     os.close(handle)
 
 
 def test_a_list_of_root_s_vouches_by_checksum(site, tmp_path):
     handle = os.open(site / "bin/console", os.O_RDONLY)
-    known = {"root": str(site), "files": {"bin/console": permissions_vouch.checksum(handle) + " setuid"}}
+    known = {"root": str(site), "files": {"bin/console": vouch.checksum(handle) + " setuid"}}
     listed = tmp_path / "list.json"
     listed.write_text(json.dumps(known))
-    assert permissions_vouch.Lists(str(site), [str(listed), "/nonexistent"]).vouch("bin/console", handle)
-    assert not permissions_vouch.Lists(str(tmp_path), [str(listed)]).vouch("bin/console", handle)
+    assert vouch.Lists(str(site), [str(listed), "/nonexistent"]).vouch("bin/console", handle)
+    assert not vouch.Lists(str(tmp_path), [str(listed)]).vouch("bin/console", handle)
     (site / "bin/console").write_text("changed")
-    assert not permissions_vouch.Lists(str(site), [str(listed)]).vouch("bin/console", handle)
+    assert not vouch.Lists(str(site), [str(listed)]).vouch("bin/console", handle)
     os.close(handle)

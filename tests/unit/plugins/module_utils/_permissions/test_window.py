@@ -25,7 +25,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.services
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import Site, WindowError, Windows
-from ansible_collections.chamilo.hardening.plugins.module_utils._program import main as program_main
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, TransactionError, plan
 
@@ -265,7 +265,7 @@ def test_a_full_disk_keeps_no_window_open(host, monkeypatch, capsys):
         with contextlib.suppress(OSError), open(folder / "filler", "wb", buffering=0) as filler:
             while True:
                 filler.write(b"x" * 4096)
-        assert program_main.main(("window", "close"), "1", host.engine) == 0
+        assert main.main(("window", "close"), "1", host.engine) == 0
         said = capsys.readouterr().out
         assert "25 of these files are not in the list: No space left on device. Make room" in said
         assert host.mode() == 0o644
@@ -376,7 +376,7 @@ def desk(host, monkeypatch):
     monkeypatch.setattr(permissions_window, "Windows", lambda _engine: host.windows)
     monkeypatch.setattr(permissions_window, "SITES", write(host, "campus"))
     monkeypatch.setattr(backups_portal, "CONFIGURATION", str(host.folder))
-    monkeypatch.setattr(program_main.syslog, "syslog", lambda level, line: None)
+    monkeypatch.setattr(main.syslog, "syslog", lambda level, line: None)
     host.saved, host.told, host.broken = [], [], ""
 
     def backup(portal):
@@ -397,29 +397,29 @@ def saves(host, site):
 def test_a_backup_of_the_portal_comes_before_an_opening(desk, capsys):
     saves(desk, "campus")
     saves(desk, "other")
-    assert program_main.main(("window", "open"), "1", desk.engine) == 0
+    assert main.main(("window", "open"), "1", desk.engine) == 0
     assert desk.saved == [("campus", 0o644)], "of this portal alone, and before the tree is open"
     assert "backup of campus.test: 42 files.\n" in capsys.readouterr().out
     # Another deadline: what is open may be half updated.
-    assert program_main.main(("window", "open", "--minutes", "5"), "1", desk.engine) == 0
+    assert main.main(("window", "open", "--minutes", "5"), "1", desk.engine) == 0
     assert len(desk.saved) == 1
 
 
 def test_a_backup_that_fails_keeps_the_window_shut(desk, capsys):
     saves(desk, "campus")
     desk.broken = "The repository is full."
-    assert program_main.main(("window", "open"), "1", desk.engine) == 1
+    assert main.main(("window", "open"), "1", desk.engine) == 1
     assert (desk.mode(), desk.windows.known()) == (0o644, [])
     said = capsys.readouterr().err
     assert "the window stays shut: The repository is full." in said and "window open --without-backup" in said
-    assert program_main.main(("window", "open", "--without-backup"), "1", desk.engine) == 0
+    assert main.main(("window", "open", "--without-backup"), "1", desk.engine) == 0
     assert desk.mode() == 0o664 and desk.saved == []
 
 
 @pytest.mark.parametrize("words", [["--from", "banana"], ["--minutes", "0"]])
 def test_what_is_refused_takes_no_backup(desk, capsys, words):
     saves(desk, "campus")
-    assert program_main.main(("window", "open", *words), "1", desk.engine) == 1
+    assert main.main(("window", "open", *words), "1", desk.engine) == 1
     assert desk.saved == [] and desk.mode() == 0o644
     assert words[1] in capsys.readouterr().err
 
@@ -430,7 +430,7 @@ def test_a_backup_that_was_made_and_needs_a_look_keeps_no_window_shut(desk, caps
 
     saves(desk, "campus")
     monkeypatch.setattr(backups_backup, "backup", backup)
-    assert program_main.main(("window", "open"), "1", desk.engine) == 0
+    assert main.main(("window", "open"), "1", desk.engine) == 0
     assert desk.mode() == 0o664
     said = capsys.readouterr()
     assert "The backup of campus.test was made, and needs a look: The other place is not there." in said.out + said.err
@@ -446,7 +446,7 @@ def test_a_closing_ends_with_what_the_update_changed_of_ours(desk, capsys, words
         if changed:
             ours.write_text(changed)
         desk.now += 60 * 60
-        assert program_main.main(["window", "close", *words], "1", desk.engine) == 0
+        assert main.main(["window", "close", *words], "1", desk.engine) == 0
         said = capsys.readouterr().out
         assert (f"No longer as this collection wrote it: {ours}" in said) is bool(changed)
         assert "ansible-playbook chamilo.hardening.harden" in said
@@ -461,7 +461,7 @@ def test_nobody_to_tell_does_not_keep_a_window_open(desk, monkeypatch):
     monkeypatch.setattr(desk.engine, "edited", lambda state: {"sessions": ["/etc/x"]})
     desk.open()
     desk.now += 60 * 60
-    assert program_main.main(("window", "close", "--due"), "1", desk.engine) == 0
+    assert main.main(("window", "close", "--due"), "1", desk.engine) == 0
     assert desk.windows.known() == [] and desk.mode() == 0o644
 
 
@@ -478,14 +478,14 @@ def test_what_the_web_user_lays_keeps_no_window_open(desk, capsys, laid):
         os.lchown(config, pwd.getpwnam("www-data").pw_uid, -1)
     assert desk.root.stat().st_mode & 0o020
     desk.now += 60 * 60
-    assert program_main.main(("window", "close", "--due"), "1", desk.engine) == 1
+    assert main.main(("window", "close", "--due"), "1", desk.engine) == 1
     assert desk.mode() == 0o644 and not desk.root.stat().st_mode & 0o022
     ((title, text),) = desk.told
     assert title == "A window cannot be closed" and "is not wholly closed: config" in text
     assert desk.windows.known(), "it is tried again"
     config.unlink(missing_ok=True)
     (desk.root / "config.real").rename(config)
-    assert program_main.main(("window", "close", "--due"), "1", desk.engine) == 0
+    assert main.main(("window", "close", "--due"), "1", desk.engine) == 0
     assert desk.windows.known() == []
 
 
@@ -493,7 +493,7 @@ def test_the_commands(desk, capsys):
     host = desk
 
     def typed(*words):
-        assert program_main.main(words, "1", host.engine) == 0
+        assert main.main(words, "1", host.engine) == 0
         return capsys.readouterr().out
 
     said = typed("window", "open", "--minutes", "1")
@@ -503,7 +503,7 @@ def test_the_commands(desk, capsys):
     host.now += 60
     assert "is as the guide wants it again" in typed("window", "close", "--due")
     assert "No window is open" in typed("window", "close")
-    assert program_main.main(("window", "open", "--from", "x"), "1", host.engine) == 1
+    assert main.main(("window", "open", "--from", "x"), "1", host.engine) == 1
     assert "Invalid value for --from: 'x'" in capsys.readouterr().err
 
 
@@ -522,7 +522,7 @@ def test_what_cannot_run_any_more_is_named_in_full_when_a_window_closes(host, mo
     with open(listing, encoding="utf-8") as file:
         assert sorted(file) == [f"quarantined public/build/{number:02}.php\n" for number in range(21)]
     host.open()
-    assert program_main.main(("window", "close"), "1", host.engine) == 0
+    assert main.main(("window", "close"), "1", host.engine) == 0
     assert f".php and others, all of them in {listing}." in capsys.readouterr().out
     assert host.windows.listing("/srv/a-b/c") != host.windows.listing("/srv/a/b/c")
     found, _told = permissions_window.apply(host.tree, "production", None, False)

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes as portal_processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
@@ -41,8 +41,8 @@ def test_timers(monkeypatch):
     def said(argv):
         return TIMERS if argv[-1] == "*.timer" else SERVICES
 
-    monkeypatch.setattr(portal_processes, "said", said)
-    clean, tmpfiles = portal_processes._timers()
+    monkeypatch.setattr(processes, "said", said)
+    clean, tmpfiles = processes._timers()
     assert clean == Job(
         source="phpsessionclean.timer",
         command="/usr/lib/php/sessionclean",
@@ -83,8 +83,8 @@ Normalized form: *-*-* *:00/5:00
     ],
 )
 def test_the_longest_pause_of_a_timer(monkeypatch, schedule, printed, seconds):
-    monkeypatch.setattr(portal_processes, "said", lambda argv: printed)
-    assert portal_processes.longest_pause(Job("x.timer", "x", schedule=schedule)) == seconds
+    monkeypatch.setattr(processes, "said", lambda argv: printed)
+    assert processes.longest_pause(Job("x.timer", "x", schedule=schedule)) == seconds
 
 
 @pytest.mark.parametrize(
@@ -97,17 +97,15 @@ def test_the_longest_pause_of_a_timer(monkeypatch, schedule, printed, seconds):
 )
 def test_cron(monkeypatch, systemd, line, active):
     texts = {"/etc/cron.d/certbot": f"# a comment about certbot\nSHELL=/bin/sh\n{line}\n"}
-    monkeypatch.setattr(
-        portal_processes.glob, "glob", lambda pattern: list(texts) if pattern == "/etc/cron.d/*" else []
-    )
-    monkeypatch.setattr(portal_processes, "_text", lambda path: texts.get(path, ""))
-    (job,) = portal_processes._cron(systemd)
+    monkeypatch.setattr(processes.glob, "glob", lambda pattern: list(texts) if pattern == "/etc/cron.d/*" else [])
+    monkeypatch.setattr(processes, "_text", lambda path: texts.get(path, ""))
+    (job,) = processes._cron(systemd)
     assert job == Job("/etc/cron.d/certbot:3", line, active=active)
-    assert portal_processes.named([job], r"\bcertbot\b") == ([job] if active else [])
+    assert processes.named([job], r"\bcertbot\b") == ([job] if active else [])
 
 
 def test_processes_of_this_host():
-    found = {process.pid: process for process in portal_processes.processes(Look(Site("campus.test"), {}))}
+    found = {process.pid: process for process in processes.processes(Look(Site("campus.test"), {}))}
     own = found[os.getpid()]
     assert (own.parent, own.user) == (os.getppid(), os.geteuid())
     assert 1 in found
@@ -124,4 +122,4 @@ def test_processes_of_this_host():
     ],
 )
 def test_what_a_command_says(argv, printed):
-    assert portal_processes.said(argv, seconds=0.5 if argv[0] == "sleep" else 5) == printed
+    assert processes.said(argv, seconds=0.5 if argv[0] == "sleep" else 5) == printed

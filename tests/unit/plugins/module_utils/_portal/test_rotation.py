@@ -9,7 +9,7 @@ import pwd
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import rotation as portal_rotation
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import rotation
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 
 LOG = "/var/log/nginx/access.log"
@@ -46,17 +46,17 @@ def given(tmp_path):
     folder = tmp_path / "etc/logrotate.d"
     folder.mkdir(parents=True)
 
-    def files(*logs: str, **texts: str) -> portal_rotation.Rotation:
+    def files(*logs: str, **texts: str) -> rotation.Rotation:
         for name, text in texts.items():
             (folder / name.replace("__", ".")).write_text(text)
-        return portal_rotation.rotation(Tree(str(tmp_path)), "www-data", logs or (LOG,))
+        return rotation.rotation(Tree(str(tmp_path)), "www-data", logs or (LOG,))
 
     return files
 
 
 def test_debians_own_is_taken_over_with_what_its_owner_set(given):
     found = given(nginx=DEBIAN, zz="/var/log/x.log {\n daily\n}\n")
-    assert found.files == {LOG: portal_rotation.FILE}
+    assert found.files == {LOG: rotation.FILE}
     assert "\n# /etc/logrotate.d/nginx\n/var/log/nginx/*.log {\n\tignoreduplicates\n\tdaily\n" in found.content
     assert "\tcreate 0640 root adm\n" in found.content and "\trotate 52\n" in found.content
     assert "\t\tsystemctl try-reload-or-restart nginx >/dev/null 2>&1\n\tendscript\n}\n" in found.content
@@ -67,10 +67,10 @@ def test_debians_own_is_taken_over_with_what_its_owner_set(given):
 
 def test_what_it_says_does_not_count_as_somebodys_own(given, tmp_path):
     found = given(nginx=DEBIAN)
-    (tmp_path / portal_rotation.FILE.lstrip("/")).write_text(found.content)
+    (tmp_path / rotation.FILE.lstrip("/")).write_text(found.content)
     assert given() == found
     given(nginx=APACHE)
-    assert given() == portal_rotation.Rotation("", {})
+    assert given() == rotation.Rotation("", {})
 
 
 @pytest.mark.parametrize(
@@ -100,19 +100,19 @@ def test_every_way_to_have_nginx_reopen_its_logs(given, command, instead):
 
 def test_a_reload_is_right_and_its_owner_may_still_be_wrong(given):
     log = "/var/log/apache2/other_vhosts_access.log"
-    assert given(log, apache2=APACHE) == portal_rotation.Rotation("", {log: "/etc/logrotate.d/apache2"})
+    assert given(log, apache2=APACHE) == rotation.Rotation("", {log: "/etc/logrotate.d/apache2"})
     found = given(log, apache2=APACHE.replace("640 root adm", "664 www-data www-data"))
-    assert "\tcreate 0644 root adm\n" in found.content and found.files == {log: portal_rotation.FILE}
+    assert "\tcreate 0644 root adm\n" in found.content and found.files == {log: rotation.FILE}
     assert "invoke-rc.d apache2 reload 2>&1" in found.content
 
 
 def test_a_file_that_logrotate_does_not_read(given):
-    assert given(**{"nginx__dpkg-old": DEBIAN, "nginx__bak": DEBIAN}) == portal_rotation.Rotation("", {})
+    assert given(**{"nginx__dpkg-old": DEBIAN, "nginx__bak": DEBIAN}) == rotation.Rotation("", {})
 
 
 def test_another_program_that_takes_the_same_signal(given):
     text = "/var/log/x.log {\n postrotate\n  kill -USR1 `cat /run/x.pid`\n endscript\n}\n"
-    assert given(x=text) == portal_rotation.Rotation("", {})
+    assert given(x=text) == rotation.Rotation("", {})
 
 
 def test_a_file_that_logrotate_does_not_understand(given):
@@ -125,11 +125,11 @@ def test_who_may_write_a_log(tmp_path, monkeypatch):
     log.write_text("")
     tree = Tree(str(tmp_path))
     log.chmod(0o640)
-    assert not portal_rotation.exposed(tree, "nobody", "/access.log")
+    assert not rotation.exposed(tree, "nobody", "/access.log")
     log.chmod(0o642)
-    assert portal_rotation.exposed(tree, "nobody", "/access.log")
+    assert rotation.exposed(tree, "nobody", "/access.log")
     log.chmod(0o440)
     monkeypatch.setattr(pwd, "getpwnam", lambda _name: pwd.struct_passwd(("x", "", os.getuid(), 99999, "", "", "")))
-    assert portal_rotation.exposed(tree, "x", "/access.log"), "he can change the mode"
-    assert not portal_rotation.exposed(tree, "x", "/gone.log")
-    assert not portal_rotation.exposed(tree, "", "/access.log")
+    assert rotation.exposed(tree, "x", "/access.log"), "he can change the mode"
+    assert not rotation.exposed(tree, "x", "/gone.log")
+    assert not rotation.exposed(tree, "", "/access.log")

@@ -14,8 +14,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert as common_alert
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, records
-from ansible_collections.chamilo.hardening.plugins.module_utils._program import daily
-from ansible_collections.chamilo.hardening.plugins.module_utils._program import main as program_main
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import daily, main
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.daily import DailyError, run
 
 
@@ -40,7 +39,7 @@ def host(monkeypatch, tmp_path):
     monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     monkeypatch.setattr(common_alert, "CONFIGURATION", str(host.etc / "alert.json"))
     monkeypatch.setattr(common_alert, "tell", lambda *words, again=False: host.told.append(words) or [])
-    monkeypatch.setattr(program_main.syslog, "syslog", lambda level, line: None)
+    monkeypatch.setattr(main.syslog, "syslog", lambda level, line: None)
     return host
 
 
@@ -109,23 +108,23 @@ def test_one_step_alone_and_none_that_is_not_there(host):
 
 
 def test_the_program_says_what_was_done_and_what_broke(host, capsys):
-    assert program_main.main(["daily"]) == 1
+    assert main.main(["daily"]) == 1
     said = capsys.readouterr()
     assert said.out == "updates: All is new.\n" and said.err == "https: no such file\n"
     host.broken = False
-    assert program_main.main(["daily", "https"]) == 0
-    assert program_main.main(["daily", "nothing"]) == 1
+    assert main.main(["daily", "https"]) == 0
+    assert main.main(["daily", "nothing"]) == 1
 
 
 def test_the_program_proves_that_somebody_is_reached(host, monkeypatch, capsys):
-    assert program_main.main(["alert", "--test"]) == 1
+    assert main.main(["alert", "--test"]) == 1
     assert "Nobody is configured" in capsys.readouterr().err
     monkeypatch.setattr(common_alert, "tell", lambda *words, again: host.told.append((*words, again)) or ["webhook"])
-    assert program_main.main(["alert", "--test"]) == 0
+    assert main.main(["alert", "--test"]) == 0
     assert capsys.readouterr().out == "Told by webhook.\n"
-    assert program_main.main(["alert", "Disk", "is full", "--section", "backups"]) == 0
+    assert main.main(["alert", "Disk", "is full", "--section", "backups"]) == 0
     assert host.told[-1] == ("backups", "Disk", "is full", False)
-    assert program_main.main(["alert"]) == 2
+    assert main.main(["alert"]) == 2
 
 
 def test_where_nothing_can_be_written_down_the_next_steps_are_done_all_the_same(host, monkeypatch):

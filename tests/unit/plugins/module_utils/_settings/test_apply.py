@@ -17,8 +17,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Deadlock
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import apply as settings_apply
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo_data
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import apply, undo_data
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import (
     Application,
     Host,
@@ -454,7 +453,7 @@ def test_without_php_nothing_is_pinned(fake, portal, monkeypatch, tmp_path):
 
 
 def test_a_cache_that_takes_for_ever_is_not_waited_for(fake, portal, monkeypatch):
-    monkeypatch.setattr(settings_apply, "_CACHE_SECONDS", 0.2)
+    monkeypatch.setattr(apply, "_CACHE_SECONDS", 0.2)
     portal.php.write_text("#!/bin/sh\nexec sleep 60\n")
     with pytest.raises(SettingsError, match="did not end in 0.2 seconds"):
         pin(fake, portal, {CHECK: True})

@@ -12,8 +12,7 @@ import yaml
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo as settings_undo
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo_data
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo, undo_data
 from tests.unit.plugins.module_utils._settings.test_undo_data import CHECK, LOCK, NAME, portal_in
 
 
@@ -25,36 +24,36 @@ def portal(tmp_path):
 def test_undo_finds_the_portal_again(portal, monkeypatch):
     portal.set(settings={LOCK: 5})
     site = Site(domain="", root=portal.root, php=Php(user="www-data"), environment={"APP_ENV": "dev"})
-    monkeypatch.setattr(settings_undo, "discover", lambda _domain, root: site if root == portal.root else None)
-    monkeypatch.setattr(settings_undo.Reader, "of_site", lambda _site: type("R", (), {"account": Account("chamilo")}))
-    monkeypatch.setattr(settings_undo, "Host", lambda account, application, state: portal.host())
-    assert settings_undo.undo(NAME, portal.state) == [f"{LOCK} is not set again."]
-    assert settings_undo.names("passwords", portal.state) == []
+    monkeypatch.setattr(undo, "discover", lambda _domain, root: site if root == portal.root else None)
+    monkeypatch.setattr(undo.Reader, "of_site", lambda _site: type("R", (), {"account": Account("chamilo")}))
+    monkeypatch.setattr(undo, "Host", lambda account, application, state: portal.host())
+    assert undo.undo(NAME, portal.state) == [f"{LOCK} is not set again."]
+    assert undo.names("passwords", portal.state) == []
 
 
 def test_each_portal_of_a_section_is_told_of(portal):
     for tries, name in enumerate(("passwords:shop", "passwords:campus", "sessions:campus"), 3):
         portal.set(name, settings={LOCK: tries, CHECK: bool(tries % 2)})
-    found = settings_undo.names("passwords", portal.state)
+    found = undo.names("passwords", portal.state)
     assert found == ["passwords:campus", "passwords:shop"]
-    assert settings_undo.names("passwords:shop", portal.state) == ["passwords:shop"]
-    told = list(settings_undo.told(found, portal.state))
+    assert undo.names("passwords:shop", portal.state) == ["passwords:shop"]
+    told = list(undo.told(found, portal.state))
     assert told == [f"These settings of {portal.root} as well: {CHECK}, {LOCK}"] * 2
 
 
 def test_nothing_goes_back_where_nothing_was_kept(portal):
-    assert settings_undo.names("passwords", portal.state) == []
-    assert list(settings_undo.told([], portal.state)) == []
+    assert undo.names("passwords", portal.state) == []
+    assert list(undo.told([], portal.state)) == []
 
 
 def test_a_damaged_memory_is_said_before_anything_is_undone(portal):
     portal.set(settings={LOCK: 5})
     Path(portal.state, undo_data.FILE).write_text("{")
-    for ask in (settings_undo.names, settings_undo.undo):
+    for ask in (undo.names, undo.undo):
         with pytest.raises(StateError, match="is damaged"):
             ask(NAME, portal.state)
 
 
 def test_what_does_not_come_back_is_said_of_sections_that_there_are():
     table = yaml.safe_load((Path(__file__).parents[5] / "meta/controls.yml").read_text(encoding="utf-8"))
-    assert set(settings_undo.GONE) <= {control["section"] for control in table["controls"]}
+    assert set(undo.GONE) <= {control["section"] for control in table["controls"]}

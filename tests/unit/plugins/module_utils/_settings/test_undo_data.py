@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import overrides as portal_overrides
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import overrides
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo, undo_data
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, Host
@@ -161,7 +161,7 @@ def test_a_row_that_is_gone_is_not_brought_back_and_one_of_ours_goes(portal):
 
 def pinned(portal):
     with open(f"{portal.root}/config/settings_overrides.yaml", encoding="utf-8") as file:
-        return portal_overrides.parse(file.read(), "")
+        return overrides.parse(file.read(), "")
 
 
 def test_another_spelling_of_the_category_is_the_same_row(portal):

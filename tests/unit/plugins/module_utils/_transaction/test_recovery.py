@@ -15,13 +15,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import paths as common_paths
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import paths
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import store
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
-    TransactionError,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import TransactionError
 from tests.unit.plugins.module_utils._transaction.conftest import (
     Killed,
     World,
@@ -205,8 +203,8 @@ class Late:
         world.write(name, "old")
         self.fstab = world.state.parent / "fstab"
         self.fstab.write_text(f"# {self.disk} was elsewhere once\nstore:/srv /mnt nfs defaults 0 0\n")
-        monkeypatch.setattr(common_paths, "_FSTAB", str(self.fstab))
-        monkeypatch.setattr(common_paths, "mounts", lambda: self.mounts)
+        monkeypatch.setattr(paths, "_FSTAB", str(self.fstab))
+        monkeypatch.setattr(paths, "mounts", lambda: self.mounts)
         self.mounted()
         self.before = world.tree()
         with monkeypatch.context() as patch:
