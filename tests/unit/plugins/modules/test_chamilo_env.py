@@ -24,7 +24,11 @@ def root(tmp_path, monkeypatch):
     engine = Engine(str(tmp_path / "state"), Machine(lambda _argv, _seconds: (0, ""), systemd=False))
     monkeypatch.setattr(chamilo_env, "discover_environment", lambda *_place: (site, {}))
     monkeypatch.setattr(
-        chamilo_env, "Editor", lambda *found: env_file.Editor(*found, engine, lambda _site: "one uses it")
+        chamilo_env,
+        "Editor",
+        lambda *found: env_file.Editor(
+            *found, engine, lambda _site: "one uses it", end_logins=lambda *_place: (["All are logged out."], [])
+        ),
     )
     (tmp_path / "campus").mkdir()
     (tmp_path / "campus/.env").write_text("APP_ENV=dev\nAPP_SECRET=\n")

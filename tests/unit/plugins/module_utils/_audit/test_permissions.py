@@ -364,6 +364,37 @@ def test_a_key_that_opens(tree_look, project, passphrase, words):
     assert words in finding.evidence
 
 
+@pytest.mark.parametrize(
+    ("written", "age", "status"),
+    [
+        (("private.pem",), 3600, "fail"),
+        (("private.pem",), 5, "pass"),
+        (("private.pem", "public.pem"), 3600, "pass"),
+        ((), 3600, "pass"),
+        (None, 3600, "pass"),
+    ],
+)
+def test_a_pair_that_is_older_than_its_passphrase(tree_look, project, tmp_path, monkeypatch, written, age, status):
+    monkeypatch.setattr(permissions, "RECORDS", str(tmp_path))
+    private, public = project / "config/jwt/private.pem", project / "config/jwt/public.pem"
+    key(private, "a passphrase of its own")
+    public.write_text("")
+    os.utime(public, (private.stat().st_mtime - age,) * 2)
+    if written is not None:
+        known = [[os.path.realpath(private.parent / name), "0"] for name in written]
+        (tmp_path / "written.json").write_text(json.dumps(known))
+    finding = permissions.secrets(tree_look(environment=PROD))
+    assert finding.status == status and ("still signs tokens" in finding.evidence) == (status == "fail")
+
+
+def test_a_record_that_cannot_be_read_is_not_green(tree_look, project, tmp_path, monkeypatch):
+    monkeypatch.setattr(permissions, "RECORDS", str(tmp_path))
+    key(project / "config/jwt/private.pem", "a passphrase of its own")
+    (tmp_path / "written.json").write_text("{")
+    with pytest.raises(Unseen, match="older than their passphrase"):
+        permissions.secrets(tree_look(environment=PROD))
+
+
 def test_public_defaults_fail(tree_look, project):
     (project / "config/jwt/private.pem").unlink()
     finding = permissions.secrets(tree_look(environment=PROD, secrets_default=("APP_SECRET",)))

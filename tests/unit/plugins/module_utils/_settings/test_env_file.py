@@ -54,6 +54,7 @@ class App:
         self.remove = (0, "")
         self.php = Php(version="8.4", user="www-data")
         self.factors = ""
+        self.ended = []
         os.mkdir(self.root)
 
     def path(self, name):
@@ -79,11 +80,15 @@ class App:
             return self.code, self.fails
         return self.remove if "rm" in argv else (0, "")
 
+    def end_logins(self, _site, mode, check):
+        self.ended.append((mode, check))
+        return ["All are logged out."], []
+
     def set(self, given=None, check=False, **wish):
         site = Site("campus.test", root=self.root, php=self.php)
         engine = Engine(self.state, Machine(self.run, systemd=False))
         result = Result()
-        editor = Editor(site, given or {}, engine, lambda _site: self.factors)
+        editor = Editor(site, given or {}, engine, lambda _site: self.factors, end_logins=self.end_logins)
         try:
             editor.apply(Wish(**wish), result, check)
         except EnvError as problem:
@@ -537,8 +542,8 @@ def test_when_the_cache_cannot_be_cleared_all_is_as_before(portal, code):
 def test_no_copy_of_an_old_secret_is_kept(portal):
     portal.set(require=env_file.REQUIRED, generate=True)
     left = [name for _folder, _folders, names in os.walk(portal.state) for name in names]
-    # Checksums of what was written, and nothing of it.
-    assert sorted(left) == ["lock", "state.json", "written.json"]
+    # Checksums of what was written, and nothing of it; and the key that others may have.
+    assert [name for name in sorted(left) if "private" not in name] == ["lock", "state.json", "written.json"]
 
 
 # ------------------------------------------------------------------------------------------------------- secrets
@@ -653,25 +658,87 @@ def opens(path, passphrase):
     return done.stdout if done.returncode == 0 else b""
 
 
-@pytest.mark.parametrize("start", ["public", "plain", "left behind", "in another place"])
-def test_the_key_stays_the_same_and_opens_with_the_passphrase_alone(portal, key, plain_key, start):
+@pytest.mark.parametrize("start", ["public", "plain", "left behind", "in another place", "readable", "another half"])
+def test_a_key_that_others_may_have_is_replaced_once(portal, key, plain_key, start):
     path = portal.path("config/jwt/private.pem")
+    public = openssl("pkey", "-pubout", data=plain_key).stdout
     if start == "plain":
         portal.write("config/jwt/private.pem", plain_key, 0o600)
+    if start in ("readable", "another half"):
+        portal.write(".env", f"JWT_PASSPHRASE={OWN_SECRET}\nAPP_SECRET={OWN_SECRET}\n")
+        words = ["pkey", "-aes-256-cbc", "-passout", f"pass:{OWN_SECRET}"]
+        portal.write("config/jwt/private.pem", openssl(*words, data=plain_key).stdout, 0o600)
+    if start == "readable":
+        os.chmod(path, 0o777)
     if start == "left behind":  # somebody changed the passphrase and forgot the key
         portal.write(".env", "JWT_PASSPHRASE=\"own 'passphrase'\"\nAPP_SECRET=own\n")
     if start == "in another place":
         os.rename(path, portal.path("config/own.pem"))
         path = portal.path("config/own.pem")
         portal.write(".env", portal.read(".env") + "JWT_SECRET_KEY=%kernel.project_dir%/config/own.pem\n")
-    public = openssl("pkey", "-pubout", data=plain_key).stdout
+    planted = openssl("pkey", "-pubout", data=openssl("genpkey", "-algorithm", "RSA").stdout).stdout
+    portal.write("config/jwt/public.pem", planted if start == "another half" else public, 0o666)
+    predicted, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True, check=True)
+    assert problem == "" and portal.ended == [("prod" if start in ("public", "plain") else portal.ended[0][0], True)]
     result, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True)
-    assert problem == "" and path in result.files
+    assert problem == "" and {path, portal.path("config/jwt/public.pem")} <= set(result.files) == set(predicted.files)
     passphrase = portal.see().secret("JWT_PASSPHRASE")
-    assert opens(path, passphrase) == public
+    half = opens(path, passphrase)
+    assert half and half not in (public, planted) and portal.read("config/jwt/public.pem").encode() == half
     assert not opens(path, PUBLIC_PASSPHRASE) and not opens(path, "")
-    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(path).st_mode) == (0o640 if start == "readable" else 0o600)
+    assert start != "readable" or os.stat(path).st_gid == pwd.getpwnam("www-data").pw_gid
+    assert stat.S_IMODE(os.stat(portal.path("config/jwt/public.pem")).st_mode) == 0o644
+    assert "Tokens that were given out are refused" in result.consequences[0]
+    assert result.consequences[1:] == ["All are logged out."]
+    assert {entry["after"] for entry in result.diff if entry["before_header"] == path} == {"another key\n"}
+    # What it takes to serve the old one again, for root alone.
+    kept = {
+        name[19:]: os.path.join(f"{portal.state}/replaced-keys", name)
+        for name in os.listdir(f"{portal.state}/replaced-keys")
+    }
+    assert sorted(kept) == ["private.pem", "public.pem"]
+    assert (
+        opens(kept["private.pem"], passphrase) == public and stat.S_IMODE(os.stat(kept["private.pem"]).st_mode) == 0o600
+    )
     assert portal.set(require=["JWT_PASSPHRASE"], generate=True)[0] == Result()
+    assert len(portal.ended) == 2, "once"
+
+
+def test_a_key_that_an_earlier_release_kept_is_replaced(portal):
+    portal.write("config/jwt/public.pem", opens(portal.path("config/jwt/private.pem"), PUBLIC_PASSPHRASE))
+    result = portal.set(secret_values={"JWT_PASSPHRASE": OWN_SECRET})[0]
+    assert "Others may have the key" in result.notes[-1] and "is published" in result.notes[-1]
+    assert result.consequences == [] and portal.ended == []
+    again = portal.set(require=["JWT_PASSPHRASE"], generate=True)[0]
+    assert portal.path("config/jwt/public.pem") in again.files and "not replaced" in again.consequences[0]
+    assert portal.set(require=["JWT_PASSPHRASE"], generate=True)[0] == Result()
+
+
+def test_a_key_that_nobody_else_has_stays(portal, plain_key):
+    words = ["pkey", "-aes-256-cbc", "-passout", f"pass:{OWN_SECRET}"]
+    portal.write(".env", f"JWT_PASSPHRASE={OWN_SECRET}\nAPP_SECRET={OWN_SECRET}\n")
+    portal.write("config/jwt/private.pem", openssl(*words, data=plain_key).stdout, 0o640)
+    portal.write("config/jwt/public.pem", openssl("pkey", "-pubout", data=plain_key).stdout, 0o644)
+    assert portal.set(require=env_file.REQUIRED, generate=True) == (Result(), "")
+    result, problem = portal.set(secret_values={"JWT_PASSPHRASE": "four horses, a red door"})
+    assert problem == "" and portal.path("config/jwt/public.pem") not in result.files
+    assert "Others" not in " ".join(result.notes)
+    assert portal.set(require=["JWT_PASSPHRASE"], generate=True)[0] == Result()
+
+
+def test_when_the_new_key_cannot_be_laid_nobody_is_logged_out(portal):
+    before = portal.read("config/jwt/private.pem")
+    portal.fails = "it does not boot"
+    result, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True)
+    assert problem and portal.read("config/jwt/private.pem") == before
+    assert (result.consequences, portal.ended, os.path.exists(f"{portal.state}/replaced-keys")) == ([], [], False)
+
+
+def test_public_secrets_that_are_replaced_end_all_logins(portal):
+    os.unlink(portal.path("config/jwt/private.pem"))
+    result = portal.set(require=["APP_SECRET"], generate=True)[0]
+    assert result.consequences == ["All are logged out."] and portal.ended == [("prod", False)]
 
 
 def test_a_passphrase_that_is_given_takes_the_key_along(portal):

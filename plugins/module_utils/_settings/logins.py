@@ -1,0 +1,112 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Ends all logins of a portal: sessions that are open, and devices that are remembered.
+
+For the moment in which secrets are replaced because others may know them: who logged in with one stays logged in
+otherwise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import stat
+from collections.abc import Callable
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import php_fpm, symfony_sessions
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.remembered import forget
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+
+_SAVE_PATH = "/var/lib/php/sessions"
+# What stands in the session of somebody who is logged in to Chamilo, and in no session of another application.
+_MARKS = (b"_security_", b"Chamilo\\")
+_LONGEST = 4 << 20
+
+# A site, its APP_ENV, whether to count alone -> what was ended, what could not be
+EndLogins = Callable[[Site, str, bool], "tuple[list[str], list[str]]"]
+
+
+def end_logins(site: Site, mode: str, check: bool = False) -> tuple[list[str], list[str]]:
+    """What was ended, and what could not be, each in sentences."""
+    told, notes = [], []
+    directory, store = _directory(site, mode)
+    stay = "Who was logged in before stays so until you delete them there."
+    if directory:
+        try:
+            ended = _end_sessions(directory, pwd.getpwnam(site.php.user).pw_uid, check)
+        except (KeyError, OSError) as problem:
+            notes.append(f"The sessions in {directory} were not ended: {problem}. {stay}")
+        else:
+            told.append(f"All sessions of people who were logged in are ended ({ended}): everybody logs in once more.")
+    else:
+        notes.append(f"The sessions were not ended: {store} keeps them. {stay}")
+    try:
+        kept = forget(Reader.of_site(site), check)
+    except DatabaseError as problem:
+        notes.append(f'The devices of "Remember me" were not forgotten. {problem}')
+    else:
+        told += [f'{kept} devices of "Remember me" are forgotten.'] if kept else []
+    return told, notes
+
+
+def _directory(site: Site, mode: str) -> tuple[str, str]:
+    """Where the files of the sessions lie; else nothing, and what keeps them instead."""
+    tree, php = Tree(), site.php
+    own = {} if site.sessions_in_php else symfony_sessions.options(tree, site.root, mode, php.user)
+    handler = own.get("handler_id", "")
+    kind, is_address, place = handler.partition("://")
+    if is_address and kind == "file" and place.startswith("/"):
+        return place, ""
+    if handler not in ("", "null", "NULL", "~", "session.handler.native_file"):
+        return "", kind if is_address else handler  # an address can hold a password
+    if not php.version:
+        return "", "a PHP that was not found"
+    pools = [pool for pool in php_fpm.pools(tree)[0] if pool.file == php.pool_file and pool.user == php.user]
+    face = f"/etc/php/{php.version}/{'fpm' if php.sapi == 'fpm' else 'apache2'}"
+    said = php_fpm.settings(tree, face, site.root, pools[0] if pools else None)
+    keeper = said.get("session.save_handler", "files")
+    if keeper != "files":
+        return "", keeper
+    path = own.get("save_path", "") or said.get("session.save_path", "")
+    path = path.replace("%kernel.project_dir%", site.root).replace("%kernel.environment%", mode)
+    path = path.rpartition(";")[2].strip("'\"") or _SAVE_PATH
+    return (path, "") if path.startswith("/") and "%" not in path else ("", path)
+
+
+def _end_sessions(directory: str, owner: int, check: bool) -> int:
+    """How many were ended. Nothing but session files of PHP's user goes, and no link is followed."""
+    ended = 0
+
+    def stop(problem: OSError) -> None:
+        raise problem
+
+    for _path, _directories, names, handle in os.fwalk(directory, onerror=stop):
+        for name in names:
+            if name.startswith("sess_") and _is_login(name, handle, owner):
+                ended += 1
+                if not check:
+                    with contextlib.suppress(FileNotFoundError):  # PHP ended it
+                        os.unlink(name, dir_fd=handle)
+    return ended
+
+
+def _is_login(name: str, directory: int, owner: int) -> bool:
+    try:
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+    except OSError:  # ended meanwhile, or a link
+        return False
+    try:
+        status = os.fstat(file)
+        if status.st_uid != owner or not stat.S_ISREG(status.st_mode):
+            return False
+        if status.st_size > _LONGEST:
+            return True
+        content = os.read(file, _LONGEST)
+        return all(mark in content for mark in _MARKS)
+    finally:
+        os.close(file)

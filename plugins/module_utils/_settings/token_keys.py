@@ -1,0 +1,188 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""The key pair that signs the tokens of the API: whether others may have a copy, the same one encrypted, or a new one.
+
+A key that others have signs tokens of any account, whatever passphrase its file has later.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
+    Item,
+    file_item,
+    now,
+    replace_file,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import known_secrets
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import secret_file
+
+SHIPPED_PASSPHRASE = "your_secret_passphrase"  # of the key in the sources of Chamilo
+_OTHERS = 0o006  # read or write
+_FEWEST_BITS = 2048
+_REPLACED = "replaced-keys"  # in the state directory
+_CONSEQUENCE = (
+    "The key pair of the API's tokens is replaced, for others may have the old one: {}. Tokens that were given out are "
+    "refused, so clients of the API log in once more. The old pair, which is served no more, is kept for root alone in "
+    f"/var/lib/chamilo-hardening/{_REPLACED}."
+)
+_SHARED = (
+    "Others may have the key of the API's tokens, {}: {}. It was encrypted again and not replaced, for several nodes "
+    "may share it. Replace it on one of them (bin/console lexik:jwt:generate-keypair --overwrite), and copy both files "
+    "to the others."
+)
+
+# ("pkey", ...), the key, the passphrases -> exit code, what came out
+OpenSsl = Callable[[Sequence[str], bytes, Sequence[str]], "tuple[int, bytes]"]
+
+
+class TokenKeyError(HardeningError):
+    """The pair cannot be used or made. The text is a sentence without a secret."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A key pair as it lies on the disk. ``rewritten``: we encrypted it when others could have it, and made none."""
+
+    path: str
+    public_path: str
+    private: Item
+    public: Item
+    openssl: OpenSsl
+    rewritten: bool = False
+
+    def fits(self, passphrase: str) -> bool:
+        """Whether the key is encrypted, with this passphrase."""
+        return b"ENCRYPTED" in self.private.data and bool(self._opens(self.private.data, passphrase))
+
+    def exposed(self, passphrases: Sequence[str]) -> str:
+        """Why others may have a copy of the key, or an empty text. The passphrases are those it may have."""
+        if b"ENCRYPTED" not in self.private.data:
+            return "it was not encrypted"
+        passphrase, half = self._opened(passphrases)
+        fault = known_secrets.fault(passphrase)
+        if fault:
+            return f"its passphrase {fault}"
+        if self.private.mode & _OTHERS:
+            return f"every account of this host could read it (mode {self.private.mode & 0o7777:04o})"
+        if self.public.kind == "file" and self._normal(self.public.data) != half:
+            return "the public half belongs to another key"
+        return "it was encrypted again when others could have it, and not replaced" if self.rewritten else ""
+
+    def encrypted(self, passphrases: Sequence[str], new: str) -> bytes:
+        """The same key, encrypted with another passphrase and no other."""
+        old, half = self._opened(passphrases)
+        words = ["-aes-256-cbc", "-passin", "@0", "-passout", "@1"]
+        code, made = self.openssl(["pkey", *words], self.private.data, [old, new])
+        if code == 0 and b"ENCRYPTED" in made and self._opens(made, new) == half:
+            return made
+        raise TokenKeyError(f"{self.path} could not be encrypted with another passphrase: openssl answers {code}.")
+
+    def renewed(self, passphrases: Sequence[str], new: str, user: int, group: int) -> tuple[Item, Item]:
+        """Another pair of the same kind: the private half for its owner and for PHP, the public half for all."""
+        kind = self._kind(self._opened(passphrases)[1])
+        code, made = self.openssl(["genpkey", *kind, "-aes-256-cbc", "-pass", "@0"], b"", [new])
+        half = self._opens(made, new) if code == 0 and b"ENCRYPTED" in made else b""
+        if not half:
+            raise TokenKeyError(f"No new key pair could be made for {self.path}: openssl answers {code}.")
+        old = self.private
+        private = file_item(made, old.uid, old.gid, old.mode & 0o640)
+        if old.mode & 0o004 and user not in (old.uid, -1) and old.gid != group:  # PHP read it as one of the others
+            private = file_item(made, old.uid, group, 0o640)
+        here = self.public if self.public.kind == "file" else private
+        return private, file_item(half, here.uid, here.gid, (here.mode & 0o644) | 0o044)
+
+    def _opened(self, passphrases: Sequence[str]) -> tuple[str, bytes]:
+        for passphrase in dict.fromkeys([*passphrases, SHIPPED_PASSPHRASE]):
+            half = self._opens(self.private.data, passphrase)
+            if half:
+                return passphrase, half
+        raise TokenKeyError(
+            f"{self.path} does not open with JWT_PASSPHRASE, nor with the passphrase Chamilo ships: no token can be "
+            "made. Make new keys with `bin/console lexik:jwt:generate-keypair --overwrite`."
+        )
+
+    def _opens(self, key: bytes, passphrase: str) -> bytes:
+        """The public half of a key, or nothing where the passphrase is not the right one."""
+        code, public = self.openssl(["pkey", "-passin", "@0", "-pubout"], key, [passphrase])
+        if code == 127:
+            raise TokenKeyError("The JWT key cannot be looked at without the program openssl. Install it.")
+        return public if code == 0 else b""
+
+    def _normal(self, public: bytes) -> bytes:
+        code, normal = self.openssl(["pkey", "-pubin", "-pubout"], public, [])
+        return normal if code == 0 else b""
+
+    def _kind(self, half: bytes) -> list[str]:
+        """The words for a key of the same kind: its configuration names the algorithm."""
+        _code, text = self.openssl(["pkey", "-pubin", "-noout", "-text"], half, [])
+        curve = re.search(rb"ASN1 OID: (\w+)", text)
+        if curve:
+            return ["-algorithm", "EC", "-pkeyopt", f"ec_paramgen_curve:{curve[1].decode()}"]
+        bits = re.search(rb"\((\d+) bit\)", text)
+        return ["-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{max(_FEWEST_BITS, int(bits[1]) if bits else 0)}"]
+
+
+@dataclass(frozen=True)
+class PairPlan:
+    """What is to become of a pair. ``items``: what is written, the private half first; ``kept``: the old pair."""
+
+    items: tuple[Item, ...] = ()
+    kept: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    sound: tuple[str, ...] = ()  # the public half of a key that nobody else has
+    consequences: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def keep(self, state: str) -> None:
+        """Keep the old pair where root alone reads it: for a client that has to be served with it once more."""
+        moment = now().replace(":", "")
+        for name, key in self.kept.items():
+            replace_file(f"{state}/{_REPLACED}/{moment}-{name}", key.decode("ascii", "replace"))
+
+
+def planned(pair: Pair, old: str, new: str, alone: bool, reader: tuple[int, int]) -> PairPlan:
+    """A pair that opens with the passphrase ``new``: another one where others may have it and no node shares it."""
+    if re.search(r"[\r\n]", new):
+        raise TokenKeyError("JWT_PASSPHRASE has a line break, which openssl does not take.")
+    known = (old, new)
+    fits = pair.fits(new)
+    why = pair.exposed(known) if alone or not fits else ""
+    if why and alone:
+        kept = {"private.pem": pair.encrypted(known, new), "public.pem": pair.public.data}
+        items = pair.renewed(known, new, *reader)
+        return PairPlan(
+            items, {name: key for name, key in kept.items() if key}, consequences=(_CONSEQUENCE.format(why),)
+        )
+    if fits:
+        return PairPlan()
+    made = pair.encrypted(known, new)
+    item = replace(pair.private, data=made, sha256=file_item(made, 0, 0, 0).sha256, mtime_ns=0)
+    if why:
+        return PairPlan((item,), notes=(_SHARED.format(pair.path, why),))
+    return PairPlan((item,), sound=(pair.public_path,))
+
+
+def run_openssl(words: Sequence[str], key: bytes, passphrases: Sequence[str]) -> tuple[int, bytes]:
+    """openssl with a key on its input. ``@0`` stands for the first passphrase."""
+    files = [secret_file(each.encode("utf-8", "surrogateescape") + b"\n") for each in passphrases]
+    try:
+        argv = [f"fd:{files[int(word[1:])]}" if word.startswith("@") else word for word in words]
+        done = subprocess.run(
+            ["openssl", *argv], input=key, capture_output=True, pass_fds=files, timeout=60, check=False
+        )
+    except FileNotFoundError:
+        return 127, b""
+    except subprocess.TimeoutExpired:
+        return 124, b""
+    finally:
+        for file in files:
+            os.close(file)
+    return done.returncode, done.stdout

@@ -1,0 +1,99 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import pwd
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import logins
+
+ADMIN = b'_sf2_attributes|a:1:{s:14:"_security_main";s:44:"O:30:"Chamilo\\CoreBundle\\Entity\\User":1:{}";}'
+OTHER = b'_sf2_attributes|a:1:{s:14:"_security_main";s:21:"O:13:"Shop\\Customer":";}'
+VISITOR = b'_sf2_attributes|a:1:{s:7:"schemas";s:7:"Chamilo\\";}'
+
+
+@pytest.fixture
+def sessions(tmp_path, monkeypatch):
+    """The sessions of a portal and of others, some in a directory of their own; what is asked of PHP's files."""
+    folder = tmp_path / "sessions"
+    (folder / "deep").mkdir(parents=True)
+    for name, content in (("sess_a", ADMIN), ("sess_b", OTHER), ("sess_c", VISITOR), ("deep/sess_d", ADMIN)):
+        (folder / name).write_bytes(content)
+    (folder / "notes").write_bytes(ADMIN)
+    os.symlink("notes", folder / "sess_link")
+    said = {"session.save_path": f"1;0600;{folder}"}
+    monkeypatch.setattr(logins.php_fpm, "pools", lambda _tree: ([], []))
+    monkeypatch.setattr(logins.php_fpm, "settings", lambda *_where: said)
+    monkeypatch.setattr(logins.symfony_sessions, "options", lambda *_where: {})
+    monkeypatch.setattr(logins, "forget", lambda _reader, _check: 3)
+    monkeypatch.setattr(logins.Reader, "of_site", classmethod(lambda *_site: None))
+    return folder, said
+
+
+def site(user="", in_php=True):
+    php = Php(version="8.4", sapi="fpm", user=user or pwd.getpwuid(os.getuid()).pw_name)
+    return Site("campus.test", root="/srv/campus", php=php, sessions_in_php=in_php)
+
+
+def left(folder):
+    return sorted(name for _path, _folders, names in os.walk(folder) for name in names)
+
+
+def test_all_logins_of_the_portal_end_and_nothing_else(sessions):
+    folder, _said = sessions
+    told, notes = logins.end_logins(site(), "prod", check=True)
+    assert "are ended (2)" in told[0] and len(left(folder)) == 6
+    assert (told, notes) == logins.end_logins(site(), "prod")
+    assert (told[1], notes) == ('3 devices of "Remember me" are forgotten.', [])
+    assert left(folder) == ["notes", "sess_b", "sess_c", "sess_link"]
+
+
+def test_sessions_of_another_user_stay(sessions):
+    folder, _said = sessions
+    assert "are ended (0)" in logins.end_logins(site("nobody"), "prod")[0][0]
+    assert len(left(folder)) == 6
+
+
+@pytest.mark.parametrize(
+    ("own", "said", "store"),
+    [
+        ({"handler_id": "redis://:canary@10.0.0.5"}, {}, "redis keeps them"),
+        ({"handler_id": "App\\Sessions"}, {}, "App\\Sessions keeps them"),
+        ({"save_path": "%env(SESSIONS)%"}, {}, "%env(SESSIONS)% keeps them"),
+        ({}, {"session.save_handler": "memcached"}, "memcached keeps them"),
+        ({}, {"session.save_path": "/nowhere/at/all"}, "in /nowhere/at/all were not ended"),
+    ],
+)
+def test_what_cannot_be_ended_is_said(sessions, monkeypatch, own, said, store):
+    monkeypatch.setattr(logins.symfony_sessions, "options", lambda *_where: own)
+    sessions[1].update(said)
+    told, notes = logins.end_logins(site(in_php=False), "prod")
+    assert len(told) == 1 and store in notes[0] and "canary" not in notes[0]
+    assert len(left(sessions[0])) == 6
+
+
+@pytest.mark.parametrize(
+    "own", [{"handler_id": "file://{}"}, {"handler_id": "session.handler.native_file", "save_path": "'{}'"}]
+)
+def test_the_directory_that_the_application_names_counts(sessions, monkeypatch, own):
+    folder, said = sessions
+    said["session.save_path"] = "/nowhere"
+    own = {name: value.format(folder) for name, value in own.items()}
+    monkeypatch.setattr(logins.symfony_sessions, "options", lambda *_where: own)
+    assert "are ended (2)" in logins.end_logins(site(in_php=False), "prod")[0][0]
+
+
+def test_a_database_that_does_not_answer_is_said(sessions, monkeypatch):
+    def refuse(_reader, _check):
+        raise DatabaseError("It is down.")
+
+    monkeypatch.setattr(logins, "forget", refuse)
+    told, notes = logins.end_logins(site(), "prod")
+    assert len(told) == 1 and notes == ['The devices of "Remember me" were not forgotten. It is down.']
+    assert "PHP that was not found" in logins.end_logins(Site("campus.test"), "prod")[1][0]
