@@ -41,6 +41,10 @@ def test_everything_in_the_way_is_said_at_once_and_nothing_changes(
         "chamilo_alert_mail": "root@campus.test",
         "chamilo_https_certificate_file": "/etc/ssl/testbed/none.pem",
         "chamilo_web_user": "www-date",
+        "chamilo_group": "users",
+        "chamilo_database_bind_address": "192.0.2.99",
+        "chamilo_backups_repository": "/var/www/chamilo/public/backups",
+        "chamilo_backups_scratch": "/etc/passwd",
     }
     for options in (("--tags", "preflight"), ("--check",), ()):
         message = refusal(playbook, host, *options, **wrong)
@@ -50,10 +54,18 @@ def test_everything_in_the_way_is_said_at_once_and_nothing_changes(
             'chamilo_https_certificate_file is "/etc/ssl/testbed/none.pem", which cannot be read',
             "dpkg --configure -a",
             "mount /var/www/chamilo/var/upload",
+            "chamilo_web_user: www-date. PHP of this portal runs as www-data",
+            "chamilo_group: users. PHP's user www-data is no member of it",
             "obstacles. Nothing was changed.",
         ):
             assert part in message, part
-        assert ("chamilo_web_user is 'www-date'" in message) is ("preflight" in options)
+        for part in (
+            "chamilo_web_user is 'www-date'",
+            "chamilo_database_bind_address: 192.0.2.99. This host has no such address",
+            "chamilo_backups_repository: /var/www/chamilo/public/backups. The web server serves /var/www/chamilo,",
+            "chamilo_backups_scratch: /etc/passwd. This host has no such directory",
+        ):
+            assert (part in message) is ("preflight" in options), part
     assert not before.changes(host.snapshot(), TRACES)
     assert host.http("/").status == 200
 

@@ -88,6 +88,15 @@ def test_the_audit_judges_by_the_defaults_of_the_roles() -> None:
     ] == []
 
 
+@pytest.mark.parametrize("path", YAML_FILES + sorted(ROOT.glob("roles/*/templates/**/*.j2")), ids=str)
+def test_the_domain_is_read_in_lower_case_alone(path: Path) -> None:
+    """Web servers and browsers write it so, whatever the inventory says: https://Campus.Test is no redirect to it."""
+    read = re.findall(r"\bchamilo_domain\b(?!')[^}]*", path.read_text(encoding="utf-8"))
+    assert [
+        one for one in read if not re.match(r"chamilo_domain (?:\| default\(inventory_hostname\) )?\| lower\b", one)
+    ] == []
+
+
 def test_roles_and_playbooks_make_the_word_of_a_domain_as_modules_do() -> None:
     rule = "lower | replace('-', '__') | regex_replace('[^a-z0-9_]', '_')"
     assert rule in load(ROOT / "roles" / "common" / "defaults" / "main.yml")["chamilo_site"]
@@ -233,7 +242,7 @@ def test_a_change_is_probed_at_every_name_of_a_virtual_host_that_stays(
     texts = load(ROOT / "roles/https/vars/main.yml")
     wanted = ("_chamilo_https_other_names", "_chamilo_https_others")
     given = {
-        "chamilo_domain": "Campus.test",
+        "_chamilo_common_domain": "campus.test",
         "_chamilo_https_managed": managed,
         "_chamilo_https_serving": [{"names": names}, {"names": names[:1]}],
         "_chamilo_https_door": {"url": "https://Campus.test/"},

@@ -128,7 +128,7 @@ def test_it_counts_what_the_filter_of_the_role_counts(pytestconfig):
         environment = jinja2.Environment(trim_blocks=True)
         environment.filters["to_json"] = __import__("json").dumps
         text = environment.from_string(template.read_text()).render(
-            chamilo_domain="campus.test",
+            _chamilo_common_domain="campus.test",
             _chamilo_brute_force_formats=formats,
             _chamilo_common_site={"serving": [1]},
         )

@@ -43,7 +43,7 @@ def test_what_cannot_be_looked_at_is_no_alarm(monkeypatch, tmp_path, capsys):
 @pytest.mark.parametrize("enforced", [True, False])
 def test_who_waived_the_count_is_not_told_that_it_is_not_made(enforced):
     off = dict.fromkeys(("_chamilo_monitoring_resources", "_chamilo_monitoring_app_log"), False)
-    names = {"chamilo_site": "campus", "chamilo_domain": "campus.test", "_chamilo_monitoring_auth": enforced}
+    names = {"chamilo_site": "campus", "_chamilo_common_domain": "campus.test", "_chamilo_monitoring_auth": enforced}
     text = jinja2.Template(MONIT.read_text(), undefined=jinja2.StrictUndefined).render(**off, **names)
     assert [words in text for words in ("if status = 1 for 3 cycles", "if status = 10")] == [enforced, enforced]
     assert "watch logins campus" in text, "the daily work sees by it that monit runs"
@@ -53,7 +53,7 @@ def test_monit_tries_each_alert_again():
     """By itself it tries once, and an alert that did not go out then would never be told."""
     known = {
         "chamilo_site": "campus",
-        "chamilo_domain": "campus.test",
+        "_chamilo_common_domain": "campus.test",
         "chamilo_monitoring_disk_percent": 90,
         "_chamilo_monitoring_services": [{"name": "php", "pid": "/run/php.pid"}],
         "_chamilo_monitoring_log": "/srv/campus/var/log/prod.log",

@@ -93,7 +93,7 @@ def test_it_counts_what_the_jail_of_section_brute_force_counts(host, pytestconfi
     environment.filters["to_json"] = json.dumps
     lines = []
     for formats in ([""], ["vhost_combined"]):
-        known = {"chamilo_domain": "campus.test", "_chamilo_brute_force_formats": formats}
+        known = {"_chamilo_common_domain": "campus.test", "_chamilo_brute_force_formats": formats}
         # Whoever else shares the log is counted here: which names are the portal's is not known.
         known["_chamilo_common_site"] = {"serving": []}
         samples = yaml.safe_load(environment.from_string(template).render(known))
