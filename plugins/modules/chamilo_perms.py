@@ -389,7 +389,8 @@ window:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import PROFILES, diff
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import diff
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PROFILES
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import TREE, apply
 
 PROBE = {

@@ -712,7 +712,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._https.acme import refusal
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import PermsError, order
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError, order
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.active import held, inactive
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.obstacles import (

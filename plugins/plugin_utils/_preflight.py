@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy as permissions_policy
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import word
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _forms, _keys
 
@@ -322,17 +322,17 @@ def permissions(spec: Spec, values: Mapping[str, Any]) -> list[str]:
     def judge(judged: Callable[[str, Any], object], where: str, value: Any) -> None:
         try:
             judged(where, value)
-        except walk.PermsError as problem:
+        except permissions_policy.PermsError as problem:
             said.append(str(problem))
 
     for number, rule in enumerate(values.get(policy, []), 1):
         where = f"{policy}, rule {number}"
-        judge(walk.below_path, where, str(rule["path"]))
+        judge(permissions_policy.below_path, where, str(rule["path"]))
         for name in ("directory_mode", "file_mode"):
-            judge(walk.octal, f"{where}: {name}", rule.get(name))
+            judge(permissions_policy.octal, f"{where}: {name}", rule.get(name))
     for name in paths:
         for pattern in values.get(name, []):
-            judge(walk.below_path, name, pattern)
+            judge(permissions_policy.below_path, name, pattern)
     return said
 
 

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy, walk
 from tests.testbed import engine
 
 # Parts of a Chamilo tree, and their share of its files.
@@ -38,9 +38,9 @@ TRACED = 3000  # files
 # A process of its own each, so that nothing else is in its memory or its trace.
 ENGINE = """
 import json, resource, sys
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy, walk
 peak = lambda who: resource.getrusage(who).ru_maxrss // 1024
-order = walk.order(json.loads(sys.argv[1]), "production")
+order = policy.order(json.loads(sys.argv[1]), "production")
 before = peak(resource.RUSAGE_SELF)
 found = walk.run(order)
 print(json.dumps([found.entries, before, peak(resource.RUSAGE_SELF), peak(resource.RUSAGE_CHILDREN)]))
@@ -90,7 +90,7 @@ class Bench:
         self.root, self.walk = folder / "chamilo", folder / "walk"
         subprocess.run(["gcc", "-O2", "-o", self.walk, Path(__file__).with_name("walk.c")], check=True)
         build(self.root, files)
-        self.order = walk.order(given(self.root), "production")
+        self.order = policy.order(given(self.root), "production")
         self.bad = False
 
     def c(self, what: str, owner: int = 0, group: int = 0, directories: str = "0777", files: str = "0666") -> None:
@@ -132,7 +132,7 @@ class Bench:
         """Both with nothing to change."""
         self.c("fix", 0, 0, "0755", "0644")
         rule = {"path": "**", "owner": "root", "group": "root", "directory_mode": "0755", "file_mode": "0644"}
-        order = walk.order({**given(self.root), "policy": [rule]}, "production")
+        order = policy.order({**given(self.root), "policy": [rule]}, "production")
         values = {"path": str(self.root), "owner": "root", "group": "root", "mode": "u=rwX,g=rX,o=rX"}
         start = seconds(lambda: python(FILE, {**values, "state": "directory"}))
         pairs = []

@@ -35,7 +35,17 @@ PYTHON = ROOT / ".cache/main/bin/python"
 UTILS = "plugins/module_utils"
 UNIT = "tests/unit/plugins"
 ENGINES = {
-    "chamilo_perms": ("_permissions/walk", "_permissions/release", "_permissions/window"),
+    "chamilo_perms": (
+        "_permissions/walk",
+        "_permissions/policy",
+        "_permissions/tree",
+        "_permissions/entries",
+        "_permissions/change",
+        "_permissions/quarantine",
+        "_permissions/found",
+        "_permissions/release",
+        "_permissions/window",
+    ),
     "chamilo_settings": (
         "_settings/plan",
         "_settings/apply",

@@ -25,7 +25,7 @@ RENAMED = {
     "_common/files.py": "the writer itself",
     "_permissions/compiled.py": "compiled files of the web user go aside as they are",
     "_permissions/journal.py": "a suspect file gets its own name back, in a directory that is open",
-    "_permissions/walk.py": "a suspect file goes aside, and a list of them grows while the tree is walked",
+    "_permissions/quarantine.py": "a suspect file goes aside, and a list of them grows while the tree is walked",
     "_backups/restore.py": "whole trees change places",
     "_backups/restore_swaps.py": "whole trees change places",
 }
@@ -34,7 +34,7 @@ WRITTEN = {
     "_common/files.py": "the writer itself",
     "_common/locks.py": "the name of a lock's holder: only words",
     "_https/acme.py": "a new file for the authority, below the webroot by a directory that is open",
-    "_permissions/walk.py": "a pipe, and a list that grows while the tree is walked",
+    "_permissions/walk.py": "a pipe to the processes that walk",
     "_portal/obstacles.py": "the lock of the package manager is asked for; nothing is written",
     "_portal/database.py": "a file without a name, in memory",
     "_uploads/antivirus.py": "a copy of a file of any size; what is known of it is written behind it",

@@ -28,8 +28,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import mounts
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import PermsError, open_trusted
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import rights
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
 
 _FILES = ("var", "config", "public/plugin")  # and the environment files
 _LEFT = (".git", "node_modules")  # in no backup
@@ -335,7 +336,7 @@ def _open_roots_alone(path: str) -> int:
             shared = status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX
             if shared or status.st_uid not in (0, os.geteuid()):
                 raise BackupError(
-                    f"{way} can be written by others than root ({walk.rights(status)}): they could lead what is "
+                    f"{way} can be written by others than root ({rights(status)}): they could lead what is "
                     f"fetched to elsewhere. Nothing was changed. Give it to root first: chown root:root {way} && "
                     f"chmod go-w {way}"
                 )

@@ -19,7 +19,8 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import PermsError, open_trusted
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
 
 _EXCHANGE = 2
 _HERE = -100

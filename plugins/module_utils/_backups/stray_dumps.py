@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import dump_detection
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import open_trusted
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
 
 _COPIES = re.compile(r"(?i)\.(?:sql|dump|zip|tar|t[gbx]z|tar\.\w{1,4}|7z|rar)(?:\.(?:gz|xz|bz2|zst))?$")
 _LIKE_COPIES = re.compile(

@@ -22,7 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import a
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular, shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import integrity, watch
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch, walk, window
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import quarantine, vouch, window
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
@@ -453,7 +453,7 @@ def accept(site: str) -> str:
 
 
 def _runs_on(root: str, path: str) -> bool:
-    return walk.waits(path, os.lstat(os.path.join(root, path))) == walk.DOUBTFUL
+    return quarantine.waits(path, os.lstat(os.path.join(root, path))) == quarantine.DOUBTFUL
 
 
 def _edited(day: _Day) -> None:

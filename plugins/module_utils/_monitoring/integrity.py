@@ -19,7 +19,7 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import quarantine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 # What the application writes by itself, and what only a developer's copy has.
@@ -99,12 +99,12 @@ def _walk(root: str, unvouched: list[str]) -> Iterator[tuple[str, str]]:
 
 def _waits(path: str, entry: os.DirEntry[str]) -> bool:
     try:
-        marked = walk.waits(path, entry.stat(follow_symlinks=False))
+        marked = quarantine.waits(path, entry.stat(follow_symlinks=False))
     except FileNotFoundError:  # it went meanwhile
         return False
     # A file of root's own looks like one that cannot run; what is that has a name below public/, or another one.
-    held = path.startswith("public/") or path.endswith(walk.ASIDE_NAME)
-    return marked == walk.DOUBTFUL or marked == walk.QUARANTINED and held
+    held = path.startswith("public/") or path.endswith(quarantine.ASIDE_NAME)
+    return marked == quarantine.DOUBTFUL or marked == quarantine.QUARANTINED and held
 
 
 def _target(path: str) -> str:

@@ -32,15 +32,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.compiled import renew
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import Found
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pages import Pages
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import (
-    Found,
-    Order,
-    PermsError,
-    open_trusted,
-    order,
-    run,
-)
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import Order, PermsError, order
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import LOCK_SECONDS

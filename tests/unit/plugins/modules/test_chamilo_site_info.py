@@ -14,7 +14,7 @@ import yaml
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import PermsError
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Place,
     Takeover,

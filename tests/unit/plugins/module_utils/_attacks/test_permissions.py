@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import permissions
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 
 PAGE = {"/": Answer("", 200, (), b"welcome")}
@@ -96,7 +96,7 @@ def test_from_inside_it_gets_through_and_leaves_nothing(attack, site):
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_from_inside_it_is_held_off_by_the_module(attack, site):
     given = {"path": str(site), "owner": "root", "web_user": "www-data"}
-    walk.run(walk.order(given, "production"))
+    walk.run(policy.order(given, "production"))
     found = attack(Inside(Site("campus.test", root=str(site), php=Php(user="www-data"))))
     assert found.status == "pass", found.evidence
 

@@ -12,7 +12,7 @@ import stat
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import compiled, walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import compiled, policy, walk
 
 WEB = pwd.getpwnam("www-data")
 CONSOLE = ["php", "bin/console", "cache:warmup"]
@@ -99,7 +99,7 @@ def site(tmp_path, owner):
 
 
 def order(root, **given):
-    return walk.order({"path": str(root), "owner": "root", "web_user": "www-data", **given}, "production")
+    return policy.order({"path": str(root), "owner": "root", "web_user": "www-data", **given}, "production")
 
 
 @pytest.mark.parametrize("roots", [[], ["var"]])

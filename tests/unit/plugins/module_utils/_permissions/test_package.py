@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package, vouch, walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package, policy, vouch, walk
 from tests.unit.plugins.module_utils._permissions.test_vouch import IMPLANTS, NEUTRALISED, RELEASE, lay, site
 
 __all__ = ["site"]
@@ -44,7 +44,7 @@ def test_a_package_vouches_for_its_files_whatever_their_times_say(site, tmp_path
         lay(site, name, text, days=-30)  # older than the release, as `touch` makes it
     lay(site, "config/packages/framework.yaml", days=90)  # newer, and as in the package
     lists = [str(path) for path in state.glob("release-*.json")]
-    order = walk.order({"path": str(site), "owner": "root", "web_user": "www-data"}, "production")
+    order = policy.order({"path": str(site), "owner": "root", "web_user": "www-data"}, "production")
     found = walk.run(order, lists=lists)
     assert (found.quarantined, found.doubtful) == (NEUTRALISED, sorted(set(IMPLANTS) - set(NEUTRALISED)))
     assert not walk.run(order, lists=lists).changed
@@ -95,6 +95,6 @@ def test_the_package_of_another_release_is_refused_and_an_old_one_counts_no_long
     assert not vouch.Lists(str(site), lists).release
     with pytest.raises(vouch.ArchiveError, match="of another release: 40 of 122 files differ"):
         package.learn(archive, "", str(site), str(state))
-    order = walk.order({"path": str(site), "owner": "root", "web_user": "www-data"}, "production")
+    order = policy.order({"path": str(site), "owner": "root", "web_user": "www-data"}, "production")
     found = walk.run(order, lists=lists)
     assert (found.quarantined, found.doubtful) == ([], [])

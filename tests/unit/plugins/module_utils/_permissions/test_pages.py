@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import journal, walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import journal, policy, walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import pages as permissions_pages
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pages import Pages
 
@@ -80,7 +80,7 @@ class Portal:
 def harden(site, portal, **given):
     tree = {"path": str(site), "owner": "root", "web_user": "www-data", **given}
     listing = str(site.parent / "state/planted.txt")
-    return walk.run(walk.order(tree, "production"), listing=listing, pages=portal.pages())
+    return walk.run(policy.order(tree, "production"), listing=listing, pages=portal.pages())
 
 
 def picture(site):
@@ -119,7 +119,7 @@ def test_a_page_that_is_quarantined_and_needed_is_rolled_back_and_named(site):
     planted(site, "public/shell.php")
     planted(site, "shell.php")
     before, portal = picture(site), Portal(site)
-    with pytest.raises(walk.PermsError) as failed:
+    with pytest.raises(policy.PermsError) as failed:
         harden(site, portal)
     assert picture(site) == before
     words = str(failed.value)
@@ -135,7 +135,7 @@ def test_a_page_that_is_quarantined_and_needed_is_rolled_back_and_named(site):
 def test_another_harmful_change_is_rolled_back_too(site):
     """Here a group in which PHP is not, so that it cannot read its .env."""
     before = picture(site)
-    with pytest.raises(walk.PermsError) as failed:
+    with pytest.raises(policy.PermsError) as failed:
         harden(site, Portal(site), group="games")
     assert picture(site) == before
     assert "Check web_user, group and policy" in str(failed.value) and "root:games" in str(failed.value)
@@ -150,7 +150,7 @@ def test_all_that_several_processes_changed_is_rolled_back(site, monkeypatch, pr
     shared = walk._share
     monkeypatch.setattr(walk, "_share", lambda running, jobs, _processes: shared(running, jobs, processes))
     before = picture(site)
-    with pytest.raises(walk.PermsError, match=r"rolled back\. It had changed"):
+    with pytest.raises(policy.PermsError, match=r"rolled back\. It had changed"):
         harden(site, Portal(site), group="games")
     assert picture(site) == before
 
@@ -170,7 +170,7 @@ def test_an_outage_for_another_reason_is_told_as_such(site):
         return answer
 
     portal.fetch = dying
-    with pytest.raises(walk.PermsError, match="look for another cause as well"):
+    with pytest.raises(policy.PermsError, match="look for another cause as well"):
         harden(site, portal)
 
 
@@ -180,7 +180,7 @@ def test_a_page_that_leads_elsewhere_is_not_answered_as_before(site):
     portal.fetch = lambda probe: Answer(
         probe.url, 302, (("Location", "/login" if readable(site / ".env") else "/main/install/index.php"),)
     )
-    with pytest.raises(walk.PermsError, match="answers 302 to '/main/install/index.php'"):
+    with pytest.raises(policy.PermsError, match="answers 302 to '/main/install/index.php'"):
         harden(site, portal, group="games")
 
 
@@ -189,7 +189,7 @@ def test_nothing_of_the_web_user_s_becomes_root_s_or_runs_as_another(site):
     program = site / "public/setuid"
     program.write_text("")
     program.chmod(0o4755)
-    with pytest.raises(walk.PermsError):
+    with pytest.raises(policy.PermsError):
         harden(site, Portal(site), group="games")
     assert (site / "var/log/root.log").stat().st_uid == WEB.pw_uid
     assert stat.S_IMODE(program.stat().st_mode) == 0o755
@@ -206,7 +206,7 @@ def test_what_another_changed_since_stays_as_it_is(site):
         return fetch(probe)
 
     portal.fetch = busy
-    with pytest.raises(walk.PermsError, match=r"Not so src/Kernel\.php: No such file"):
+    with pytest.raises(policy.PermsError, match=r"Not so src/Kernel\.php: No such file"):
         harden(site, portal, group="games")
     assert stat.S_IMODE((site / "public/.htaccess").stat().st_mode) == 0o640
 
@@ -223,7 +223,7 @@ def test_a_full_disk_keeps_no_file_as_it_was_and_is_told_when_it_matters(site, m
             return os.open("/dev/null", os.O_RDONLY)
 
     monkeypatch.setattr(journal.tempfile, "TemporaryFile", lambda **_options: Full())
-    with pytest.raises(walk.PermsError, match="not all changes could be noted: No space left on device"):
+    with pytest.raises(policy.PermsError, match="not all changes could be noted: No space left on device"):
         harden(site, Portal(site), group="games")
     assert harden(site, Portal(site)).changed
 
@@ -232,7 +232,7 @@ def test_a_service_that_does_not_reload_is_no_success(site):
     planted(site, "public/build/shell.php")
     portal = Portal(site)
     portal.run = lambda argv, _seconds: (1, "no") if "reload" in argv else (0, "active")
-    with pytest.raises(walk.PermsError, match="PHP goes on with what it compiled"):
+    with pytest.raises(policy.PermsError, match="PHP goes on with what it compiled"):
         harden(site, portal)
 
 

@@ -17,8 +17,11 @@ import time
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy as permissions_policy
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import quarantine as permissions_quarantine
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import release as permissions_release
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk as permissions_walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.entries import Entries
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.release import Release
 
 WEB = pwd.getpwnam("www-data")
@@ -74,7 +77,7 @@ def tree(site, **given):
 
 
 def order(site, profile="production", **given):
-    return permissions_walk.order(tree(site, **given), profile)
+    return permissions_policy.order(tree(site, **given), profile)
 
 
 def state(path):
@@ -314,7 +317,7 @@ def test_an_open_tree_forgets_no_doubt(site, listing, name, profile):
         found = permissions_walk.run(order(site, profile), listing=str(listing))
         assert (found.doubtful, listing.read_text()) == ([name], f"doubtful {name}\n")
         assert state(path) == (0, WEB.pw_gid, opened)
-    for closing in (permissions_walk.order(tree(site), "production", began), order(site)):
+    for closing in (permissions_policy.order(tree(site), "production", began), order(site)):
         found = permissions_walk.run(closing, listing=str(listing))
         assert (found.doubtful, listing.read_text()) == ([name], f"doubtful {name}\n")
         assert state(path) == (0, WEB.pw_gid, production)
@@ -473,7 +476,7 @@ def test_a_disk_that_becomes_full_leaves_what_was_named(site, listing, monkeypat
 
 
 def test_a_list_has_an_end_and_says_how_many_more_there_are(site, listing, monkeypatch):
-    monkeypatch.setattr(permissions_walk, "_LIST", 100)
+    monkeypatch.setattr(permissions_quarantine, "_LIST", 100)
     names = crowd(site, 1, 10)
     for _again in range(2):
         found = permissions_walk.run(order(site), listing=str(listing))
@@ -511,14 +514,14 @@ def another_run(site, listing):
     told, tell = os.pipe(), os.pipe()
     child = os.fork()
     if not child:
-        settle = permissions_walk._Walk.settle_links
+        settle = Entries.settle_links
 
         def wait(walk):
             os.write(told[1], b"x")
             os.read(tell[0], 1)
             settle(walk)
 
-        permissions_walk._Walk.settle_links = wait
+        Entries.settle_links = wait
         try:
             permissions_walk.run(order(site), listing=str(listing))
         finally:
@@ -536,7 +539,7 @@ def test_two_runs_over_one_tree_wait_for_each_other(site, listing):
     put(site, "public/build/shell.php")
     with another_run(site, listing) as end:
         put(site, "public/build/other.php")
-        with pytest.raises(permissions_walk.PermsError, match=r"Another run .* has .*/planted\.txt\.new\. Run again"):
+        with pytest.raises(permissions_policy.PermsError, match=r"Another run .* has .*/planted\.txt\.new\. Run again"):
             permissions_walk.run(order(site), listing=str(listing), patience=0)
         assert state(site / "public/build/other.php")[0] == WEB.pw_uid
         assert permissions_walk.run(order(site), check=True, listing=str(listing), patience=0.1).quarantined_total == 2
@@ -561,7 +564,7 @@ def test_a_run_that_ends_early_keeps_what_the_last_one_named(site, listing, monk
     permissions_walk.run(order(site), listing=str(listing))
     old = listing.read_text()
     put(site, "public/build/other.php")
-    monkeypatch.setattr(permissions_walk._Walk, "settle_links", lambda _walk: 1 / 0)
+    monkeypatch.setattr(Entries, "settle_links", lambda _walk: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         permissions_walk.run(order(site), listing=str(listing))
     monkeypatch.undo()

@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch, walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy, tree, vouch, walk
 
 WEB = pwd.getpwnam("www-data")
 DAY = 86400
@@ -175,7 +175,7 @@ def site(tmp_path):
 
 def harden(site, **given):
     order = {"path": str(site), "owner": "root", "web_user": "www-data", "roots": ["var", "config"], **given}
-    return walk.run(walk.order(order, "production"))
+    return walk.run(policy.order(order, "production"))
 
 
 def mode(path):
@@ -310,7 +310,7 @@ def test_a_new_file_is_known_however_old_it_says_it_is(site, monkeypatch):
 
 
 def test_where_no_file_has_a_time_of_birth_a_later_change_counts(site, monkeypatch):
-    monkeypatch.setattr(walk, "born", lambda _handle: None)
+    monkeypatch.setattr(tree, "born", lambda _handle: None)
     now_later(monkeypatch)
     (site / "public/main/page3.php").chmod(0o755)
     assert harden(site).quarantined == ["public/main/page3.php"]

@@ -23,7 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, paths, services
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import PermsError
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import Site, WindowError, Windows
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine

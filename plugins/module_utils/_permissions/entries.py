@@ -1,0 +1,234 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""One entry of a directory that is not as it should be: a file, a link, or what has no business there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import FILE, shown
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.change import Changes, Work, gain
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import LISTED, rights, words
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import COMPILED, Place, Want
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.quarantine import (
+    QUARANTINE,
+    Quarantine,
+    waits,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import Root
+
+_LINKS = 100_000  # files with several names that are remembered
+_NAMELESS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFBLK: "a device",
+    stat.S_IFCHR: "a device",
+}
+
+
+class Entries:
+    def __init__(self, work: Work) -> None:
+        self._at = work
+        self.changes = Changes(work)
+        self.quarantine = Quarantine(work)
+
+    def wrong(self, handle: int, name: str, folder: str, place: Place, status: os.stat_result, root: Root) -> bool:
+        kind = stat.S_IFMT(status.st_mode)
+        if kind == stat.S_IFREG:
+            return self.file(handle, name, folder, place, root)
+        path = f"{folder}/{name}" if folder else name
+        if kind == stat.S_IFLNK:
+            self._link(handle, name, path, place, status)
+        else:
+            self._special(path, place, status, kind)
+        return False
+
+    def file(self, handle: int, name: str, folder: str, place: Place, root: Root) -> bool:
+        """Open a file and make it right. False when it was, or is no longer there."""
+        try:
+            opened = os.open(name, FILE, dir_fd=handle)
+        except OSError as problem:
+            self.moved(f"{folder}/{name}" if folder else name, problem)
+            return False
+        try:
+            status = os.fstat(opened)
+            if status[0] in place.modes and status[3:6] == place.owned and not place.private:
+                return False
+            plain = status[3] == 1 and status[2] == root.device and stat.S_ISREG(status[0])
+            path = f"{folder}/{name}" if folder else name
+            if not (plain and place.simple and not self._at.check and self._simply(opened, path, place, status)):
+                self.opened(opened, path, place, status, root.device, handle)
+            return True
+        finally:
+            os.close(opened)
+
+    def _simply(self, handle: int, path: str, place: Place, status: os.stat_result) -> bool:
+        """What nearly every wrong file needs, in as few steps as can be right. False when that is not enough."""
+        if (
+            place.want is None
+            or len(self._at.found.samples) < LISTED
+            or (status[2], status[1]) in self._at.tree.mounted
+        ):
+            return False
+        if place.kind and (
+            self._at.tree.planted(status, handle) or not status[0] & stat.S_IRUSR or status[0] == QUARANTINE
+        ):
+            return False
+        if self._at.tree.compares and place.kind:
+            return False
+        owner, group, mode = place.want.owner, place.want.group, place.want.file_mode
+        was = status[0] & 0o7777
+        given = status[4] != owner or status[5] != group
+        try:
+            if given:
+                if gain(was, mode):
+                    os.fchmod(handle, was & mode)
+                os.fchown(handle, owner, group)
+            if was != mode:
+                os.fchmod(handle, mode)
+        except OSError:  # said by what comes after this
+            return False
+        if self._at.tree.journal:
+            self._at.tree.journal.changed(path, status, (owner, group, mode))
+        kinds = self._at.found.fixed
+        if status[4] != owner:
+            kinds["owner"] += 1
+            self._at.found.taken += place.kind in COMPILED
+        if status[5] != group:
+            kinds["group"] += 1
+        if was != mode:
+            kinds["mode"] += 1
+            if was & 0o6000:
+                kinds["setuid"] += 1
+        if place.private or self.changes.had_more(place.want, mode, was):
+            self.changes.lift_acls(handle, path, place.want, mode, status)
+        return True
+
+    def _open_now(self, handle: int, place: Place) -> bool:
+        """Whether the web user can still move names in this directory. A check asks what would be."""
+        if self._at.check:
+            if place.want is None:
+                raise AssertionError("only what has a rule is opened")
+            want = place.want
+            web = self._at.tree.order.web
+            mode = want.directory_mode
+            return want.owner == web or bool(
+                mode & 0o002 or (mode & 0o020 and want.group in self._at.tree.order.web_groups)
+            )
+        return self._at.tree.loose(os.fstat(handle), handle)
+
+    def _link(self, handle: int, name: str, path: str, place: Place, status: os.stat_result) -> None:
+        """Its owner and mode mean nothing; where the web user's leads may be a trap."""
+        web = self._at.tree.order.web
+        if status.st_uid != web:
+            return
+        try:
+            target = os.readlink(name, dir_fd=handle)
+        except OSError:
+            return
+        leads = os.path.normpath(os.path.join("/", os.path.dirname(path), target))
+        # Within the tree a path cannot climb above it.
+        depth = 0
+        for part in (os.path.dirname(path) + "/" + target).split("/"):
+            depth += {"": 0, ".": 0, "..": -1}.get(part, 1)
+            if depth < 0:
+                break
+        top = self._at.tree.order.path.rstrip("/") + "/"
+        if target.startswith("/") or depth < 0:
+            whole = os.path.normpath(target) if target.startswith("/") else f"..{leads}"
+            if not f"{whole}/".startswith(top):
+                self._at.found.refuse(path, f"a link of the web user's that leads out of the tree, to {shown(target)}")
+                return
+            leads = whole[len(top) - 1 :]
+        want, there = place.want, self._at.tree.policy.of(leads.strip("/")).want
+        if want and there and want.owner != web and there.owner == web:
+            why = f"a link of the web user's that leads to what it can change, {shown(target)}"
+            self._at.found.refuse(path, f"{why}; remove it, or, if it is right, chown -h root")
+
+    def _special(self, path: str, place: Place, status: os.stat_result, kind: int) -> None:
+        what = _NAMELESS.get(kind, "no file")
+        want = place.want
+        if want is None:
+            raise AssertionError("only what has a rule is looked at")
+        right = (status.st_uid, status.st_gid) == (want.owner, want.group)
+        if kind in (stat.S_IFBLK, stat.S_IFCHR):
+            self._at.found.refuse(path, "a device has no business here; remove it")
+        elif not right or stat.S_IMODE(status.st_mode) & ~want.file_mode:
+            self._at.found.refuse(path, f"{what}, left as it is ({rights(status)}); remove it if no program needs it")
+
+    def opened(
+        self, handle: int, path: str, place: Place, status: os.stat_result, device: int, folder: int = -1
+    ) -> None:
+        """A file, through its descriptor."""
+        want = place.want
+        if want is None:
+            return
+        if not stat.S_ISREG(status.st_mode):
+            self._at.found.refuse(path, "was exchanged while it was looked at")
+            return
+        if status.st_dev != device or (status.st_dev, status.st_ino) in self._at.tree.mounted:
+            self._at.found.refuse(path, "another file is mounted here; left as it is")
+            return
+        if status.st_nlink != 1:
+            key = (status.st_dev, status.st_ino)
+            if status.st_nlink and (key in self._at.found.links or len(self._at.found.links) < _LINKS):
+                movable = folder >= 0 and self._open_now(folder, place)
+                kind = place.kind if self.quarantine.suspect(handle, path, place.kind, status) else ""
+                self._at.found.link(key, [status.st_nlink, 1, movable, [place.index], path, kind])
+            elif status.st_nlink:
+                self._at.found.refuse(path, "has several names, and too many files here have; left as it is")
+            return
+        what = self.quarantine.suspect(handle, path, place.kind, status)
+        if what:
+            want = self.quarantine.held(handle, path, place.kind, what, want, status)
+        self._at.found.taken += place.kind in COMPILED and status.st_uid != want.owner
+        self.changes.change(handle, path, want, status)
+
+    def moved(self, path: str, problem: OSError) -> None:
+        """What has gone is no fault. What was exchanged is left alone, and said."""
+        if problem.errno == errno.ENOENT:
+            return
+        exchanged = problem.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO)
+        self._at.found.refuse(path, "was exchanged while it was looked at" if exchanged else words(problem))
+
+    def settle_links(self) -> None:
+        """Files with several names, once all names have been counted."""
+        wants = list(self._at.tree.policy.wants)
+        for key, (there, met, movable, indexes, path, kind) in sorted(self._at.found.links.items()):
+            if met != there:
+                self._at.found.refuse(path, f"has {there} names, and {there - met} of them not in this tree")
+                continue
+            if kind:
+                indexes = indexes[:1]
+            if len(indexes) > 1:
+                self._at.found.refuse(path, "has several names, for which different rules hold")
+                continue
+            self._settle(key, there, movable, wants[indexes[0]], path, kind)
+
+    def _settle(self, key: tuple[int, int], there: int, movable: bool, want: Want, path: str, kind: str) -> None:
+        try:
+            handle = self._at.tree.open_below(path)
+        except OSError as problem:
+            self.moved(path, problem)
+            return
+        try:
+            status = os.fstat(handle)
+            if (status.st_dev, status.st_ino) != key or status.st_nlink != there:
+                self._at.found.refuse(path, "was exchanged while it was looked at")
+            elif movable and status.st_uid != self._at.tree.order.web and not (kind and waits(path, status)):
+                # Whoever can move a name can have it counted twice, and hide one that is elsewhere.
+                self._at.found.refuse(path, "has several names where the web user can move them")
+            else:
+                if kind:
+                    what = vouch.runs(path, handle)
+                    want = self.quarantine.held(handle, path, kind, what, want, status, alone=False)
+                self.changes.change(handle, path, want, status)
+        except OSError as problem:
+            self.moved(path, problem)
+        finally:
+            os.close(handle)

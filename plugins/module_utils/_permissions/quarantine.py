@@ -1,0 +1,239 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""What the web user could have written and can run: it waits, marked or out of action, for an administrator."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import locks
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.change import Work
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import LISTED, Found, words
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import (
+    COMPILED,
+    GIT,
+    PermsError,
+    Want,
+    executable,
+)
+
+_LIST = 16 << 20  # bytes of the list of suspect PHP: whoever plants it must not fill the disk with its names
+# What waits for somebody to look at it is root's, with a mode that nothing else has, so that each run knows it again.
+QUARANTINE = stat.S_IFREG | 0o600
+_ASIDE = stat.S_IFREG | 0o200  # outside public/, where a file that cannot be read would keep the portal from starting:
+ASIDE_NAME = ".quarantined"  # it gets another name
+_MARKS = ((QUARANTINE, 0, 0), (_ASIDE, 0, 0))
+_UNREAD = 0o400  # what the owner of a doubtful file lacks; root reads it all the same
+# Every page goes through one of them, so the portal would be down.
+_FRONT = ("public/index.php", "public/main/inc/global.inc.php")
+_HTACCESS = ".htaccess"
+DOUBTFUL, QUARANTINED = "doubtful", "quarantined"
+
+
+class Listing:
+    """Suspect PHP, where an attacker makes too much of it to be told: each is named before it changes its owner.
+
+    Each process appends. An empty path is nowhere. What cannot be named is counted, and nothing else waits for it.
+    Whoever holds the list is alone with the tree: one run would take what another is about to put aside for root's own.
+    """
+
+    def __init__(self, path: str, patience: float) -> None:
+        self.path = path
+        self.new = f"{path}.new"  # until the whole tree was looked at, what the last run named is not lost
+        self.problem = ""  # why nothing more can be named
+        self._handle = -1
+        if path:
+            try:
+                os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+                self._handle = locks.acquire(self.new, patience, self._busy)
+                os.ftruncate(self._handle, 0)  # of a run that was killed
+            except OSError as problem:
+                self.problem = words(problem)
+
+    def _busy(self, _holder: str) -> PermsError:
+        return PermsError(f"Another run is at the same tree and has {self.new}. Run again when it has ended.")
+
+    def name(self, what: str, path: str) -> bool:
+        """False for what could not be named."""
+        if not self.path:
+            return True
+        line = f"{what} {shown(path)}\n".encode()
+        try:
+            if not self.problem and os.fstat(self._handle).st_size + len(line) > _LIST:
+                self.problem = f"the list ends at {_LIST >> 20} MB"
+            if not self.problem and os.write(self._handle, line) != len(line):
+                self.problem = os.strerror(errno.ENOSPC)
+        except OSError as problem:
+            self.problem = words(problem)
+        return not self.problem
+
+    def done(self, found: Found) -> None:
+        """The whole tree was looked at: the list takes the place of the last one."""
+        total = found.quarantined_total + found.doubtful_total
+        if self.path and not total:
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
+        if not self.path or found.unnamed == total:  # what the last run named is better than nothing
+            return
+        if found.unnamed:
+            with contextlib.suppress(OSError):  # it is told as well
+                os.write(self._handle, f"\nand {found.unnamed} more: {found.unnamed_why}\n".encode())
+        try:
+            os.replace(self.new, self.path)
+        except OSError as problem:
+            found.unnamed, found.unnamed_why = total, words(problem)
+            return
+        os.close(self._handle)
+        self._handle = -1  # what is called new from here on is another run's
+        found.listing = self.path
+
+    def close(self) -> None:
+        if self._handle >= 0:
+            with contextlib.suppress(OSError):
+                os.unlink(self.new)
+            os.close(self._handle)
+
+
+class Quarantine:
+    def __init__(self, work: Work) -> None:
+        self._at = work
+        self._renames: list[tuple[str, str, str]] = []  # of one directory: path, name, name to be
+
+    def forget(self) -> None:
+        """Of a directory that could not be looked at to its end."""
+        self._renames.clear()
+
+    def suspect(self, handle: int, path: str, kind: str, status: os.stat_result) -> str:
+        """What a file runs that the web user could have written, or that waits for somebody to look at it already.
+
+        Empty for what is data, and for what something vouches for.
+        """
+        if _is_aside(path, status):  # whatever glob fits it by its new name
+            return vouch.PHP
+        if not kind or f"/{GIT}/" in f"/{path}":  # what Git runs is looked at by itself
+            return ""
+        doubted = _is_doubted(status)
+        waits = doubted or _mark(status) == ((_ASIDE if kind == "code" else QUARANTINE), 0, 0)
+        if not waits:
+            if not self._at.tree.order.opened:
+                return ""
+            where_none_belongs = (
+                kind == "foreign" and vouch.PHP_NAME.search(path) and self._at.tree.loose(status, handle)
+            )
+            if not where_none_belongs and not self._unvouched(handle, path, status):
+                return ""
+        what = vouch.runs(path, handle) or (vouch.STEERS if doubted else "")
+        # What cannot run is given back by its path in acknowledged alone.
+        return "" if what and (doubted or not waits) and self._at.tree.lists.vouch(path, handle) else what
+
+    def _unvouched(self, handle: int, path: str, status: os.stat_result) -> bool:
+        """Could the web user have written it, and does neither the release's package nor its history vouch for it?"""
+        release = self._at.tree.lists.release if self._at.tree.loose(status, handle) else {}
+        if release and status[9] < self._at.tree.order.opened:
+            if path in release:
+                return not self._at.tree.lists.vouch(path, handle)
+            return not self._at.tree.has_own_history(path, status)
+        return self._at.tree.planted(status, handle) and not self._at.tree.has_own_history(path, status)
+
+    def held(
+        self, handle: int, path: str, kind: str, what: str, want: Want, status: os.stat_result, alone: bool = True
+    ) -> Want:
+        """What is done with such a file. ``alone``: it has one name."""
+        if _is_aside(path, status):
+            name, path = os.path.basename(path), path.removesuffix(ASIDE_NAME)
+            if not self._at.tree.policy.of(path).kind:  # acknowledged
+                self._renames.append((path, name, os.path.basename(path)))
+                return want
+            self._tell_held(path)
+            return Want(0, 0, 0, stat.S_IMODE(_ASIDE))
+        if self._is_needed(handle, path, kind, what, status):
+            # Without one of its classes or templates the portal would be down, and no URL calls it: it is told only.
+            self._name("doubtful", path)
+            self._at.found.doubtful_total += 1
+            if len(self._at.found.doubtful) < LISTED:
+                self._at.found.doubtful.append(shown(path))
+            mode = want.file_mode
+            if want.keep_x and status.st_mode & 0o100:
+                mode = executable(mode)
+            return Want(0, want.group, 0, mode & ~_UNREAD)
+        if not waits(path, status) and len(self._at.found.held) < LISTED:
+            self._at.found.held.append(shown(path))
+        if kind != "code" and not path.endswith(_HTACCESS):
+            self._tell_held(path)
+            return Want(0, 0, 0, stat.S_IMODE(QUARANTINE))
+        if alone:
+            name = os.path.basename(path)
+            self._renames.append((path, name, name + ASIDE_NAME))
+        self._tell_held(path)
+        return Want(0, 0, 0, stat.S_IMODE(_ASIDE))
+
+    def _is_needed(self, handle: int, path: str, kind: str, what: str, status: os.stat_result) -> bool:
+        """Could the portal be down without this file? What waits as such a one already goes on to."""
+        if _is_doubted(status):
+            return True
+        if _mark(status) in _MARKS:
+            return False
+        if path in _FRONT or (kind in COMPILED and self._at.tree.is_weak(handle, status)):
+            return True
+        if what == vouch.HANDLER:
+            return path == f"public/{_HTACCESS}"  # the addresses of Chamilo rest on it
+        if what == vouch.PHP and kind == "code":
+            return not vouch.PHP_NAME.search(path) or self._at.tree.release.needs(path, status)
+        if what != vouch.PHP or path.endswith((".tpl", ".twig")):
+            return True
+        return kind == "program" and self._at.tree.is_tracked(path, handle)
+
+    def _tell_held(self, path: str) -> None:
+        self._name("quarantined", path)
+        self._at.found.quarantined_total += 1
+        if len(self._at.found.quarantined) < LISTED:
+            self._at.found.quarantined.append(shown(path))
+
+    def _name(self, what: str, path: str) -> None:
+        """By its mark the next run knows it all the same, and names it then."""
+        if not self._at.listing.name(what, path):
+            self._at.found.unnamed += 1
+            self._at.found.unnamed_why = self._at.listing.problem
+
+    def rename(self, handle: int) -> None:
+        """In a directory that was looked at. A name that is taken meanwhile is left to whoever took it."""
+        for path, old, new in self._renames if not self._at.check else ():
+            try:
+                if old.endswith(ASIDE_NAME):
+                    os.link(old, new, src_dir_fd=handle, dst_dir_fd=handle, follow_symlinks=False)
+                    os.unlink(old, dir_fd=handle)
+                else:
+                    os.rename(old, new, src_dir_fd=handle, dst_dir_fd=handle)
+                if self._at.tree.journal:
+                    self._at.tree.journal.renamed(path, old, new)
+            except OSError as problem:
+                self._at.found.refuse(path, f"cannot be renamed to {shown(new)}: {words(problem)}")
+        self._renames.clear()
+
+
+def _is_aside(path: str, status: os.stat_result) -> bool:
+    return _mark(status) == (_ASIDE, 0, 0) and path.endswith(ASIDE_NAME)
+
+
+def waits(path: str, status: os.stat_result) -> str:
+    """What a file is marked as until somebody has looked at it; empty where it is not."""
+    if _is_doubted(status):
+        return DOUBTFUL
+    held = _is_aside(path, status) or _mark(status) == (QUARANTINE, 0, 0)
+    return QUARANTINED if held else ""
+
+
+def _mark(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_mode, status.st_uid, status.st_gid
+
+
+def _is_doubted(status: os.stat_result) -> bool:
+    """The mark of PHP that runs on and waits for somebody to look at it, in whatever profile it got it."""
+    return status.st_uid == 0 and status.st_mode & 0o7600 == 0o200 and _mark(status) != (_ASIDE, 0, 0)

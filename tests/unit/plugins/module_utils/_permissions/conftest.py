@@ -1,0 +1,145 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Trees for the tests of owners and modes, as root. The web user is www-data."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+import struct
+import subprocess
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy as permissions_policy
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import Order, built_in
+
+WEB = pwd.getpwnam("www-data")
+
+
+PROGRAMS = ("public/index.php", "public/main", "public/plugin")
+
+
+def order(root, profile="production", policy=(), **options):
+    rules = (*policy, *built_in(profile, 0, WEB.pw_gid, WEB.pw_uid))
+    return Order(str(root), rules, WEB.pw_uid, frozenset({WEB.pw_gid}), programs=PROGRAMS, **options)
+
+
+@pytest.fixture(autouse=True)
+def same_umask():
+    old = os.umask(0o022)
+    yield
+    os.umask(old)
+
+
+@pytest.fixture
+def site(tmp_path):
+    return sloppy(tmp_path / "chamilo")
+
+
+def sloppy(root):
+    """A portal after `chown -R www-data` and `chmod -R 777`."""
+    for path in (
+        ".env",
+        ".env.local",
+        "bin/console",
+        "config/authentication.yaml",
+        "config/jwt/private.pem",
+        "public/index.php",
+        "public/main/admin/index.php",
+        "public/build/app.js",
+        "src/Kernel.php",
+        "var/cache/prod/x.php",
+        "var/log/prod.log",
+        "vendor/bin/doctrine",
+        "vendor/a/b/bin/tool",
+        "vendor/autoload.php",
+    ):
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(path)
+    subprocess.run(["chown", "-R", "www-data:www-data", root], check=True)
+    subprocess.run(["chmod", "-R", "777", root], check=True)
+    return root
+
+
+def state(path):
+    status = os.lstat(path)
+    return status.st_uid, status.st_gid, f"{stat.S_IMODE(status.st_mode):04o}"
+
+
+def picture(folder):
+    """Owner, group, mode and content of everything."""
+    found = {}
+    for where, folders, files in os.walk(os.fsencode(folder)):
+        for name in [b".", *folders, *files]:
+            path = os.path.join(where, name)
+            found[path] = state(path)
+    return found
+
+
+def give(path, mode, owner="www-data"):
+    account = pwd.getpwnam(owner)
+    os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
+    if not os.path.islink(path):
+        os.chmod(path, mode)
+
+
+def reasons(found):
+    return {one["path"]: one["why"] for one in found.refused}
+
+
+def at_the_moment(monkeypatch, name, exchange, turn=1):
+    """Right before this name is opened for the first time, or the second."""
+    openly = os.open
+    seen = []
+
+    def opened(path, *given, **options):
+        if path == name:
+            seen.append(name)
+            if len(seen) == turn:
+                exchange()
+        return openly(path, *given, **options)
+
+    monkeypatch.setattr(os, "open", opened)
+
+
+def acl(user=1, rights=4):
+    """user::rw- user:1:r-- group::r-- mask::r-- other::---"""
+    entries = [(1, 6, 0xFFFFFFFF), (2, rights, user), (4, 4, 0xFFFFFFFF), (0x10, rights, 0xFFFFFFFF)]
+    entries.append((0x20, 0, 0xFFFFFFFF))
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+ACCESS, DEFAULT = "system.posix_acl_access", "system.posix_acl_default"
+
+
+@pytest.fixture
+def mount(tmp_path):
+    """``mount(*words)``; skipping is no answer, so where mounts are forbidden the test fails."""
+    done = []
+
+    def mounted(*words):
+        subprocess.run(["mount", *map(str, words)], check=True)
+        if "remount" not in str(words):
+            done.append(words[-1])
+
+    yield mounted
+    for target in reversed(done):
+        subprocess.run(["umount", "-l", target], check=True)
+
+
+def given(site):
+    """As the module gets it, with the parts that the role names."""
+    tree = {"path": str(site), "owner": "root", "group": None, "web_user": WEB.pw_name, "roots": ["var", "config"]}
+    return permissions_policy.order(tree, "production")
+
+
+def fill(site, folders=400, files=5):
+    for folder in range(folders):
+        path = site / f"var/upload/{folder % 20}/{folder}"
+        path.mkdir(parents=True)
+        for file in range(files):
+            (path / str(file)).write_text("")

@@ -1,0 +1,251 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a file or directory gets its rights, in whole runs as root. The web user is www-data."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import subprocess
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import change as permissions_change
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import entries as permissions_entries
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import found as permissions_found
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import quarantine as permissions_quarantine
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk as permissions_walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.change import Changes
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.entries import Entries
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
+from tests.unit.plugins.module_utils._permissions.conftest import (
+    ACCESS,
+    DEFAULT,
+    WEB,
+    acl,
+    give,
+    order,
+    picture,
+    reasons,
+    state,
+)
+
+
+def test_setuid_goes_and_is_counted(site):
+    give(site / "bin/console", 0o4755)
+    give(site / "var/log/prod.log", 0o6770)
+    found = run(order(site))
+    assert found.fixed["setuid"] == 2
+    assert state(site / "bin/console")[2] == "0755"
+
+
+def test_a_folder_for_a_group_is_no_program_that_runs_as_one(site):
+    give(site / "src", 0o2777)
+    found = run(order(site))
+    assert state(site / "src")[2] == "0755"
+    assert found.fixed["setuid"] == 0
+
+
+def test_each_kind_of_change_is_counted_by_itself(site):
+    run(order(site))
+    os.chown(site / "src/Kernel.php", 1, WEB.pw_gid)
+    os.chown(site / "vendor/autoload.php", 0, 1)
+    os.chown(site / "bin", 1, 1)
+    (site / ".env").chmod(0o600)
+    found = run(order(site), check=True)
+    assert dict(found.fixed) == {"owner": 2, "group": 2, "mode": 1, "setuid": 0}
+    assert found.result()["fixed"] == {"owner": 2, "group": 2, "mode": 1, "setuid": 0, "acl": 0}
+    assert found.samples == [
+        {"path": ".env", "before": "root:www-data 0600", "after": "root:www-data 0640"},
+        {"path": "bin", "before": "daemon:daemon 0755", "after": "root:www-data 0755"},
+        {"path": "src/Kernel.php", "before": "daemon:www-data 0644", "after": "root:www-data 0644"},
+        {"path": "vendor/autoload.php", "before": "root:daemon 0644", "after": "root:www-data 0644"},
+    ]
+
+
+def various(site):
+    """Files of each kind beside each other, right and wrong, so that each follows each."""
+    owners = [(0, 0), (0, WEB.pw_gid), (WEB.pw_uid, WEB.pw_gid), (WEB.pw_uid, 0)]
+    number = 0
+    for folder in ("src", "public/main", "public/build", "vendor/bin", "config", "var/upload"):
+        (site / folder).mkdir(parents=True, exist_ok=True)
+        for mode in (0o644, 0o640, 0o660, 0o666, 0o600, 0o755, 0o777, 0o4755, 0o2644, 0o6644):
+            for owner in owners:
+                number += 1
+                file = site / folder / f"{number * 7919 % 1000:03}.{'txt' if number % 3 else 'php'}"
+                file.write_text("")
+                os.chown(file, *owner)
+                file.chmod(mode)
+        os.symlink("000.php", site / folder / "link.php")
+        os.mkfifo(site / folder / "fifo.php")
+        os.setxattr(site / folder / file.name, "system.posix_acl_access", acl())
+    os.link(site / "src/Kernel.php", site / "src/again.php")
+
+
+def test_what_is_told_of_the_first_is_done_to_all(site, tmp_path, monkeypatch):
+    """Once enough is told, most files are set right in a shorter way. It has to end the same."""
+    various(site)
+    twin = tmp_path / "twin"
+    subprocess.run(["cp", "-a", site, twin], check=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(Entries, "_simply", lambda *given: False)
+        listed = run(order(site))
+    for part in (permissions_change, permissions_entries, permissions_found, permissions_quarantine, permissions_walk):
+        monkeypatch.setattr(part, "LISTED", 0)
+    calls = []
+    change = Changes.give
+    monkeypatch.setattr(Changes, "give", lambda walk, *given: calls.append(given[1]) or change(walk, *given))
+    short = run(order(twin))
+    ours, theirs = (
+        {os.path.relpath(path, os.fsencode(top)): what for path, what in picture(top).items()} for top in (site, twin)
+    )
+    assert ours == theirs
+    plain = {what for path, what in ours.items() if path.startswith(b"src/") and path.endswith(b".txt")}
+    assert plain == {(0, WEB.pw_gid, "0644")}
+    for name in ("entries", "fixed", "refused_total", "quarantined_total", "doubtful_total"):
+        assert (name, getattr(short, name)) == (name, getattr(listed, name))
+    assert len(calls) < short.fixed["mode"] / 2, "the short way was not taken"
+    assert not run(order(twin)).changed
+
+
+@pytest.mark.parametrize("listed", [0, 20])
+@pytest.mark.parametrize(
+    ("was", "between"),
+    [
+        (0o660, 0o640),
+        (0o600, 0o600),
+        (0o700, 0o600),
+        (0o020, 0o000),
+        # Everybody had it, so the group gains nothing.
+        (0o666, 0o666),
+        (0o662, 0o662),
+        (0o664, 0o640),
+    ],
+)
+def test_nobody_may_hold_for_a_moment_what_only_others_had(site, monkeypatch, was, between, listed):
+    """A group that is new must not open for writing what it may only read in the end."""
+    for part in (permissions_change, permissions_entries, permissions_found, permissions_quarantine, permissions_walk):
+        monkeypatch.setattr(part, "LISTED", listed)
+    give(site / ".env", was, "root")
+    seen = []
+    change = os.fchown
+
+    def fchown(handle, owner, group):
+        if os.readlink(f"/proc/self/fd/{handle}").endswith("/.env"):
+            seen.append(stat.S_IMODE(os.fstat(handle).st_mode))
+        change(handle, owner, group)
+
+    monkeypatch.setattr(os, "fchown", fchown)
+    run(order(site))
+    assert seen == [between]
+    assert state(site / ".env") == (0, WEB.pw_gid, "0640")
+
+
+def test_an_immutable_file_is_told_in_a_check_too(site):
+    file = site / "src/Kernel.php"
+    subprocess.run(["chattr", "+i", file], check=True)
+    try:
+        for check in (True, False):
+            assert "immutable" in reasons(run(order(site), check=check))["src/Kernel.php"]
+        assert state(file)[2] == "0777"
+    finally:
+        subprocess.run(["chattr", "-i", file], check=True)
+
+
+def test_a_change_that_the_system_forbids_for_another_reason_is_told_with_its_words(site, monkeypatch):
+    change = os.fchown
+
+    def fchown(handle, *owner):
+        if os.readlink(f"/proc/self/fd/{handle}").endswith("/Kernel.php"):
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+        change(handle, *owner)
+
+    monkeypatch.setattr(os, "fchown", fchown)
+    assert reasons(run(order(site))) == {"src/Kernel.php": "Operation not permitted"}
+
+
+def acls(site):
+    return sorted(
+        str(path.relative_to(site))
+        for path in [site, *site.rglob("*")]
+        if not path.is_symlink() and set(os.listxattr(path)) & {ACCESS, DEFAULT}
+    )
+
+
+def test_an_acl_on_data_is_told_whether_or_not_the_mode_was_right(site):
+    os.setxattr(site / "var/log/prod.log", ACCESS, acl())
+    for _again in range(2):
+        assert "ACL" in reasons(run(order(site)))["var/log/prod.log"]
+    assert acls(site) == ["var/log/prod.log"]
+
+
+@pytest.mark.parametrize("hardened", [False, True])
+def test_an_acl_in_the_program_that_gives_more_than_its_mode_is_removed(site, hardened):
+    if hardened:
+        run(order(site))
+    secrets = [".env", "config/jwt/private.pem"]
+    folders = [".", "config", "public/main", "src"]
+    for name in secrets:
+        os.setxattr(site / name, ACCESS, acl())
+    for name in folders:
+        for kind in (ACCESS, DEFAULT):
+            os.setxattr(site / name, kind, acl(WEB.pw_uid, 7))
+    if not hardened:  # nothing is let by an ACL that a mode of 0644 does not show
+        os.setxattr(site / "src/Kernel.php", ACCESS, acl(WEB.pw_uid, 6))
+    predicted = run(order(site), check=True)
+    assert acls(site) == sorted([*secrets, *folders, *([] if hardened else ["src/Kernel.php"])])
+    found = run(order(site))
+    assert (predicted.result(), found.fixed["acl"]) == (found.result(), len(acls_of(secrets, folders)) + (not hardened))
+    assert acls(site) == [] and not found.refused
+    (site / "public/main/new.php").write_text("")
+    assert state(site / "public/main") == (0, WEB.pw_gid, "0755")
+    assert state(site / "public/main/new.php")[2] == "0644", "what root makes is root's to write"
+    assert run(order(site)).fixed["acl"] == 0
+
+
+def acls_of(secrets, folders):
+    return [*secrets, *folders, *folders]
+
+
+def test_what_is_no_acl_or_lets_nobody_more_in_stays(site):
+    os.setxattr(site / ".env", "user.note", b"x")
+    os.setxattr(site / "src", DEFAULT, acl())  # everybody can read it anyway
+    for _again in range(2):
+        assert not run(order(site)).refused_total
+    assert acls(site) == ["src"]
+
+
+def test_an_acl_that_cannot_be_removed_is_told(site, monkeypatch):
+    os.setxattr(site / "src", DEFAULT, acl(WEB.pw_uid, 7))
+
+    def refuse(_handle, _name):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "removexattr", refuse)
+    assert reasons(run(order(site))) == {"src": "has an ACL that cannot be removed: Operation not permitted"}
+
+
+@pytest.mark.parametrize(("number", "asked_again"), [(errno.ENOTSUP, False), (errno.EIO, True)])
+def test_a_file_system_that_knows_no_acl_is_asked_once(site, monkeypatch, number, asked_again):
+    asked = []
+
+    def listxattr(file, **options):
+        asked.append(file)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "listxattr", listxattr)
+    run(order(site))
+    found = run(order(site))
+    assert (found.refused_total, found.changed) == (0, False)
+    assert (len(asked) > 2) is asked_again
+
+
+def test_a_read_only_file_system_is_said_once(site, mount):
+    mount("--bind", site, site)
+    mount("-o", "remount,ro,bind", site)
+    for check in (True, False):
+        with pytest.raises(PermsError, match="read-only"):
+            run(order(site), check=check)

@@ -1,0 +1,312 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Links, files with several names, and what is exchanged meanwhile. Real files, as root; the web user is www-data."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import change as permissions_change
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import entries as permissions_entries
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import found as permissions_found
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import quarantine as permissions_quarantine
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk as permissions_walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.entries import Entries
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
+from tests.unit.plugins.module_utils._permissions.conftest import (
+    WEB,
+    at_the_moment,
+    give,
+    order,
+    reasons,
+    state,
+)
+
+
+@pytest.fixture
+def outside(tmp_path):
+    """What must never change."""
+    file = tmp_path / "shadow"
+    file.write_text("root:secret")
+    file.chmod(0o600)
+    return file
+
+
+def test_no_link_is_followed(site, outside, tmp_path):
+    os.symlink(outside, site / "var/link")
+    os.symlink(tmp_path, site / "src/folder")
+    before = state(outside), state(tmp_path)
+    run(order(site))
+    assert (state(outside), state(tmp_path)) == before
+
+
+def test_a_link_of_the_web_user_s_that_leads_out_is_told(site, outside):
+    for path, target in {"var/out": outside, "var/in": "../src", "var/up": "../../shadow"}.items():
+        os.symlink(target, site / path)
+        give(site / path, 0)
+    assert list(reasons(run(order(site)))) == ["var/out", "var/up"]
+
+
+@pytest.mark.parametrize(
+    ("target", "leads_out"),
+    [
+        ("/etc/passwd", True),
+        ("../../../..", True),
+        ("../../../chamilo", True),  # out of it, and in again by another name
+        ("a/../../../../etc", True),
+        ("../..", False),
+        ("./../log/./prod.log", False),
+        ("../../src//Kernel.php", False),
+        ("nowhere", False),
+    ],
+)
+def test_where_a_link_of_the_web_user_s_leads(site, target, leads_out):
+    for name in ("theirs", "roots"):
+        os.symlink(target, site / f"var/log/{name}")
+    give(site / "var/log/theirs", 0)
+    said = reasons(run(order(site)))
+    assert list(said) == ["var/log/theirs"] * leads_out
+    assert all("leads out of the tree" in why for why in said.values())
+
+
+def test_a_link_of_the_web_user_s_with_the_tree_s_own_path_stays_in_it(site):
+    os.symlink(site / "src/Kernel.php", site / "var/whole")
+    os.symlink(f"{site}-other/src", site / "var/beside")
+    os.symlink(f"{site}/../{site.name}/src", site / "var/again")
+    os.symlink(f"{site}/../elsewhere", site / "var/above")
+    for name in ("whole", "beside", "again", "above"):
+        give(site / f"var/{name}", 0)
+    assert sorted(reasons(run(order(site)))) == ["var/above", "var/beside"]
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "told"),
+    [
+        ("src/Later.php", "../var/log/prod.log", True),
+        (".env.prod", "var/log/prod.log", True),
+        (".env.prod", "{site}/var/log/prod.log", True),
+        ("src/Later.php", "Kernel.php", False),
+        ("var/Later.php", "log/prod.log", False),
+    ],
+)
+def test_a_link_of_the_web_user_s_from_the_program_to_what_it_can_change_is_told(site, link, target, told):
+    os.symlink(target.format(site=site), site / link)
+    assert reasons(run(order(site))) == {}, "root's own"
+    give(site / link, 0)
+    said = reasons(run(order(site)))
+    assert list(said) == [link] * told
+    assert all("leads to what it can change" in why for why in said.values())
+
+
+def test_a_hard_link_to_a_file_elsewhere_is_left_alone(site, outside):
+    os.link(outside, site / "var/log/shadow")
+    os.link(outside, site / "src/shadow.php")
+    before = state(outside)
+    found = run(order(site))
+    assert state(outside) == before
+    assert [*reasons(found).values()] == ["has 3 names, and 1 of them not in this tree"]
+
+
+def test_one_of_the_web_user_s_own_as_well(site, tmp_path):
+    own = tmp_path / "own"
+    own.write_text("")
+    give(own, 0o666)
+    os.link(own, site / "var/own")
+    found = run(order(site))
+    assert state(own)[2] == "0666"
+    assert "1 of them not in this tree" in reasons(found)["var/own"]
+
+
+def test_names_that_are_all_in_the_tree_are_set_once(site):
+    os.link(site / "src/Kernel.php", site / "src/Again.php")
+    found = run(order(site))
+    assert state(site / "src/Again.php") == (0, WEB.pw_gid, "0644")
+    assert not found.refused_total
+
+
+@pytest.mark.parametrize(
+    ("profile", "folder", "movable"),
+    [
+        ("production", "src", False),  # PHP may read there
+        ("production", "config", False),
+        ("production", "var/log", True),
+        ("upgrade", "src", True),  # its group may write there
+        ("install", "src", False),
+    ],
+)
+def test_a_check_knows_where_names_could_be_moved(site, profile, folder, movable):
+    for name in ("one", "two"):
+        (site / folder / name).mkdir()
+    (site / folder / "one/file").write_text("")  # root's, so a name may hide one that is elsewhere
+    os.link(site / folder / "one/file", site / folder / "two/file")
+    predicted = run(order(site, profile), check=True)
+    done = run(order(site, profile))
+    for found in (predicted, done):
+        assert list(reasons(found)) == [f"{folder}/one/file"] * movable
+
+
+def by_a_link(path, outside):
+    os.unlink(path)
+    os.symlink(outside, path)
+
+
+def by_a_name_of_a_file_of_root_s(path, outside):
+    os.unlink(path)
+    os.link(outside, path)
+
+
+def by_a_fifo(path, outside):
+    os.unlink(path)
+    os.mkfifo(path)
+
+
+def by_a_folder(path, outside):
+    os.unlink(path)
+    os.mkdir(path)
+
+
+@pytest.mark.parametrize("exchange", [by_a_link, by_a_name_of_a_file_of_root_s, by_a_fifo, by_a_folder])
+def test_a_file_that_is_exchanged_at_the_very_moment(site, outside, monkeypatch, exchange):
+    """Between the look at it and its opening: nothing outside changes, and the walk does not wait."""
+    file = site / "src/Kernel.php"
+    before = state(outside)
+    at_the_moment(monkeypatch, file.name, lambda: exchange(file, outside))
+    said = reasons(run(order(site)))
+    assert state(outside) == before
+    assert list(said) == ["src/Kernel.php"]
+    assert "exchanged" in said["src/Kernel.php"] or "not in this tree" in said["src/Kernel.php"]
+
+
+def of_another_file(site, outside):
+    os.unlink(site / "src/Again.php")
+    os.link(outside, site / "src/Again.php")
+
+
+def with_a_name_less(site, _outside):
+    os.unlink(site / "src/Kernel.php")
+
+
+def by_a_link_on_the_way(site, outside):
+    os.rename(site / "src", site / "gone")
+    os.symlink(outside.parent, site / "src")
+
+
+@pytest.mark.parametrize("exchange", [of_another_file, with_a_name_less, by_a_link_on_the_way])
+def test_names_that_are_exchanged_after_they_were_counted(site, outside, monkeypatch, exchange):
+    os.link(site / "src/Kernel.php", site / "src/Again.php")
+    os.link(site / "src/Kernel.php", site / "src/Last.php")
+    before = state(outside)
+    settle = Entries.settle_links
+
+    def late(walk):
+        exchange(site, outside)
+        settle(walk)
+
+    monkeypatch.setattr(Entries, "settle_links", late)
+    said = [*reasons(run(order(site))).values()]
+    assert state(outside) == before
+    assert said == ["was exchanged while it was looked at"]
+
+
+def test_a_name_that_was_counted_twice_is_not_believed(site, monkeypatch):
+    """Somebody moved it ahead of the walk: then one more is hidden somewhere else."""
+    os.link(site / "src/Kernel.php", site / "src/Again.php")
+    look = Entries.opened
+
+    def twice(walk, handle, path, *given):
+        look(walk, handle, path, *given)
+        if path == "src/Again.php":
+            look(walk, handle, path, *given)
+
+    monkeypatch.setattr(Entries, "opened", twice)
+    assert [*reasons(run(order(site))).values()] == ["has 2 names, and -1 of them not in this tree"]
+    assert state(site / "src/Kernel.php")[2] == "0777"
+
+
+def test_more_files_with_several_names_than_can_be_remembered_are_told(site, monkeypatch):
+    monkeypatch.setattr(permissions_entries, "_LINKS", 2)
+    for number in range(3):
+        (site / f"src/{number}").write_text("")
+        (site / f"src/{number}").chmod(0o666)
+        os.link(site / f"src/{number}", site / f"vendor/{number}")
+    said = reasons(run(order(site)))
+    assert len(said) == 2 and all("too many files" in why for why in said.values())
+    assert sorted(state(site / f"src/{number}")[2] for number in range(3)) == ["0644", "0644", "0666"]
+
+
+def test_several_names_in_a_declared_part_beside_one_that_is_called_alike(site, tmp_path):
+    """var is a root of its own, and various is not below it."""
+    (site / "various").mkdir()
+    for folder in ("var/log", "various"):
+        (site / folder / "first").write_text("")
+        give(site / folder / "first", 0o777)
+        os.link(site / folder / "first", site / folder / "second")
+    os.rename(site / "var", tmp_path / "shared")
+    os.symlink(tmp_path / "shared", site / "var")
+    os.chown(site, 0, 0)
+    site.chmod(0o755)
+    assert not run(order(site, roots=("var",))).refused_total
+    assert state(tmp_path / "shared/log/second") == (WEB.pw_uid, WEB.pw_gid, "0660")
+    assert state(site / "various/second") == (0, WEB.pw_gid, "0644")
+
+
+def test_names_for_which_different_rules_hold_are_left_alone(site):
+    give(site / ".env", 0o640, "root")
+    os.link(site / ".env", site / "var/env")
+    found = run(order(site))
+    assert state(site / ".env") == (0, 0, "0640")
+    assert "different rules" in reasons(found)[".env"]
+
+
+def test_a_count_of_names_that_can_be_moved_is_not_believed(site):
+    os.link(outside_of_the_web_user(site), site / "var/log/second")
+    found = run(order(site))
+    assert "move them" in [*reasons(found).values()][0]
+
+
+def outside_of_the_web_user(site):
+    file = site / "var/log/root.log"
+    file.write_text("")
+    give(file, 0o600, "root")
+    return file
+
+
+def test_fifo_socket_and_device_are_told_and_left(site):
+    os.mkfifo(site / "var/fifo", 0o666)
+    listener = socket.socket(socket.AF_UNIX)
+    os.chdir(site / "var")
+    listener.bind("socket")
+    os.chdir("/")
+    os.mknod(site / "public/null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    before = {name: state(site / name) for name in ("var/fifo", "var/socket", "public/null")}
+    said = reasons(run(order(site)))
+    assert {name: state(site / name) for name in before} == before
+    assert "a FIFO" in said["var/fifo"] and "a socket" in said["var/socket"] and "a device" in said["public/null"]
+    listener.close()
+
+
+def test_a_fifo_that_is_as_a_file_there_would_be_is_not_told(site):
+    for name, mode, owner in (("right", 0o660, "www-data"), ("open", 0o666, "www-data"), ("roots", 0o660, "root")):
+        os.mkfifo(site / f"var/{name}")
+        give(site / f"var/{name}", mode, owner)
+    os.chown(site / "var/roots", 0, WEB.pw_gid)
+    said = reasons(run(order(site)))
+    assert sorted(said) == ["var/open", "var/roots"]
+    assert "www-data:www-data 0666" in said["var/open"]
+
+
+@pytest.mark.parametrize("listed", [0, 20])
+def test_a_bind_mount_over_a_file_is_not_changed(site, outside, mount, monkeypatch, listed):
+    for part in (permissions_change, permissions_entries, permissions_found, permissions_quarantine, permissions_walk):
+        monkeypatch.setattr(part, "LISTED", listed)
+    mount("--bind", outside, site / "src/Kernel.php")
+    before = state(outside)
+    found = run(order(site))
+    assert state(outside) == before
+    assert found.refused_total == 1
+    assert listed == 0 or "mounted" in reasons(found)["src/Kernel.php"]

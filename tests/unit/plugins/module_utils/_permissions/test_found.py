@@ -1,0 +1,72 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run tells of what it saw and did. Real files, as root; the web user is www-data."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import pwd
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import found as permissions_found
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import Found
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
+from tests.unit.plugins.module_utils._permissions.conftest import give, order
+
+
+def test_twenty_are_told_one_by_one_and_all_are_counted(site):
+    """Of what is changed, of what is left alone and of what cannot run any more."""
+    (site / "public/build/shells").mkdir()
+    for number in range(23):
+        os.symlink("/etc/shadow", site / f"var/log/{number:02}")
+        give(site / f"var/log/{number:02}", 0)
+        shell = site / f"public/build/shells/{number:02}.php"
+        shell.write_text("<?php")
+        give(shell, 0o644)
+    found = run(order(site), check=True)
+    assert (found.refused_total, found.quarantined_total) == (23, 23)
+    for told in ([one["path"] for one in found.refused], found.quarantined, [one["path"] for one in found.samples]):
+        assert len(told) == len(set(told)) == 20
+        assert told == sorted(told)
+    owners, groups, modes = (found.fixed[kind] for kind in ("owner", "group", "mode"))
+    told = permissions_found.diff(str(site), found)["after"].splitlines()
+    assert told[20:] == [f"and others: {owners} owners, {groups} groups, {modes} modes"]
+
+
+def test_a_number_that_is_nobody_s_is_told_as_it_is(site):
+    os.chown(site / "src/Kernel.php", 54321, 54322)
+    told = {one["path"]: one["before"] for one in run(order(site), check=True).samples}
+    assert told["src/Kernel.php"] == "54321:54322 0777"
+
+
+def test_whose_something_is_is_asked_once_however_much_of_it_there_is(site, monkeypatch):
+    """Users may be in a directory on another host, and nothing limits what the web user makes."""
+    for number in range(30):
+        os.mkfifo(site / f"var/{number}")
+        os.chown(site / f"var/{number}", 54323, 54323)
+    asked = []
+    user, group = pwd.getpwuid, grp.getgrgid
+    monkeypatch.setattr(pwd, "getpwuid", lambda number: asked.append(("user", number)) or user(number))
+    monkeypatch.setattr(grp, "getgrgid", lambda number: asked.append(("group", number)) or group(number))
+    assert run(order(site), check=True).refused_total == 30
+    assert asked.count(("user", 54323)) == asked.count(("group", 54323)) == 1
+
+
+def test_names_are_never_raw_in_what_is_told(site):
+    names = [b"line\nbreak", b"esc\x1b[31m", b"latin\xe9", b"\xff\xfe"]
+    for name in names:
+        with open(os.path.join(os.fsencode(site / "var"), name), "w"):
+            pass
+        os.link(os.path.join(os.fsencode(site / "var"), name), os.path.join(os.fsencode(site.parent), name))
+    told = run(order(site))
+    assert told.refused_total == 4
+    text = json.dumps([told.refused, told.samples], ensure_ascii=False)
+    text.encode()
+    assert "\\u001b" not in text and "\x1b" not in text and "\\n" not in text.replace("\\\\n", "")
+
+
+def test_what_was_found_travels_between_processes(site):
+    found = run(order(site))
+    assert vars(Found.from_json(found.to_json())) == vars(found)

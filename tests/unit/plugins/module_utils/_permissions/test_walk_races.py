@@ -1,0 +1,313 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The web user changes the tree while it is walked. Real files, as root; the web user is www-data."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import stat
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk as permissions_walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
+from tests.unit.plugins.module_utils._permissions.conftest import (
+    WEB,
+    fill,
+    give,
+    order,
+    reasons,
+    sloppy,
+    state,
+)
+
+# Each makes anew what is to be changed: what is right is not touched, and could not be led astray.
+ATTACKS = {
+    "exchanges a folder and a link": """
+        mkdir('d'); open('d/secret','w').close()
+        while True:
+            chmod('d', 0o777); chmod('d/secret', 0o666)
+            rename('d', 'kept'); symlink(OUT, 'd'); os.unlink('d'); rename('kept', 'd')
+    """,
+    "exchanges a file and a link": """
+        open('f','w').close()
+        while True:
+            chmod('f', 0o666)
+            rename('f', 'kept'); symlink(OUT + '/secret', 'f'); os.unlink('f'); rename('kept', 'f')
+    """,
+    "moves a folder out and back": """
+        mkdir('d'); open('d/f','w').close()
+        while True:
+            chmod('d', 0o777); chmod('d/f', 0o666)
+            rename('d', OUT + '/open/d'); rename(OUT + '/open/d', 'd')
+    """,
+    "moves the names of a hard link about": """
+        while True:
+            rename('hard', 'a0/hard'); rename('a0/hard', 'z9/hard'); rename('z9/hard', 'hard')
+    """,
+    "makes files without end": """
+        n = 0
+        while True:
+            n += 1
+            open(f'n{n}','w').close()
+            if n % 2000 == 0:
+                for k in range(n - 1999, n + 1): os.unlink(f'n{k}')
+    """,
+}
+
+
+@contextlib.contextmanager
+def attacker(code, here, out):
+    """A process of the web user's that does not rest."""
+    lines = "\n".join(line[8:] for line in code.strip("\n").splitlines())
+    start = f"import os\nfrom os import chmod, mkdir, rename, symlink\nos.chdir({str(here)!r}); OUT = {str(out)!r}\n"
+    program = f"{start}{lines}\n"
+    process = subprocess.Popen(
+        ["/usr/bin/python3", "-c", program], user="www-data", group="www-data", extra_groups=[], stderr=subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.fixture
+def arena():
+    """A folder that others may pass, in memory, where an attacker is fastest. Those of pytest are closed to them."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+def battlefield(arena):
+    site, out = sloppy(arena / "chamilo"), arena / "out"
+    here = site / "var/upload"
+    (out / "open").mkdir(parents=True)
+    watched = [out / "secret", out / "open/roots"]
+    for name in ("a0", "z9", *(f"m{number}" for number in range(30))):
+        (here / name).mkdir(parents=True)
+        (here / name / "f").write_text("")
+        watched.append(out / "open" / name)  # for whoever thinks to be in upload/ still
+    for path in watched:
+        path.write_text("")
+        path.chmod(0o600)
+    give(out / "open", 0o777)
+    os.link(out / "secret", here / "hard")
+    subprocess.run(["chown", "-R", "www-data:", here / "a0", here / "z9"], check=True)
+    give(here, 0o777)
+    return site, here, out, [out, *watched]
+
+
+def by_name(root):
+    """A walk as one writes it in a minute."""
+    for where, folders, files in os.walk(root):
+        for name in [*folders, *files]:
+            with contextlib.suppress(OSError):
+                path = os.path.join(where, name)
+                if not os.path.islink(path):
+                    os.chown(path, WEB.pw_uid, WEB.pw_gid)
+
+
+def by_going_there(root):
+    """Into each folder and back, so that no path is long."""
+    back = os.getcwd()
+    os.chdir(root)
+    try:
+        for name in sorted(os.listdir(".")):
+            with contextlib.suppress(OSError):
+                os.chown(name, WEB.pw_uid, WEB.pw_gid, follow_symlinks=False)
+                os.chdir(name)
+                for file in os.listdir("."):
+                    os.chown(file, WEB.pw_uid, WEB.pw_gid, follow_symlinks=False)
+                os.chdir("..")
+    finally:
+        os.chdir(back)
+
+
+def by_counting_names(root):
+    """A file with several names is changed when as many were met as it has."""
+    met = {}
+    for where, _folders, files in os.walk(root):
+        for path in (os.path.join(where, name) for name in files):
+            with contextlib.suppress(OSError):
+                status = os.lstat(path)
+                met.setdefault((status.st_dev, status.st_ino, status.st_nlink), []).append(path)
+    for (_device, _inode, names), paths in met.items():
+        for path in paths if len(paths) >= names else ():
+            with contextlib.suppress(OSError):
+                os.chown(path, WEB.pw_uid, WEB.pw_gid, follow_symlinks=False)
+
+
+def all_right(root):
+    """One pass, and whether it had nothing to do. As somebody writes it who goes on until that is so."""
+    right = True
+    for entry in os.scandir(root):
+        with contextlib.suppress(FileNotFoundError):
+            if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_mode & 0o777 != 0o600:
+                os.chmod(entry.path, 0o600)
+                right = False
+    return right
+
+
+# What each attack gets through to.
+NAIVE = {
+    "exchanges a folder and a link": by_name,
+    "exchanges a file and a link": by_name,
+    "moves a folder out and back": by_going_there,
+    "moves the names of a hard link about": by_counting_names,
+}
+
+
+@pytest.mark.parametrize(("attack", "walk"), NAIVE.items())
+def test_the_attacks_get_through_to_a_naive_walk(attack, walk, arena):
+    _site, here, out, watched = battlefield(arena)
+    if walk is not by_counting_names:
+        os.unlink(here / "hard")
+    before = [state(path) for path in watched]
+    for _round in range(3):
+        walk(here)
+    assert [state(path) for path in watched] == before, "without the attack it does no harm"
+    with attacker(ATTACKS[attack], here, out):
+        until = time.monotonic() + 60
+        while [state(path) for path in watched] == before:
+            assert time.monotonic() < until, "this attack is none"
+            walk(here)
+
+
+def test_files_without_end_keep_whoever_goes_on_until_all_is_right(arena):
+    _site, here, out, _watched = battlefield(arena)
+    all_right(here)
+    assert all_right(here)
+    with attacker(ATTACKS["makes files without end"], here, out):
+        filled(here, 100)
+        clean = 0  # now and then it has just emptied the folder, and another process has its turn
+        for _pass in range(20):
+            clean += all_right(here)
+            time.sleep(0.1)
+        assert clean <= 5, "this attack is none"
+
+
+def filled(folder, files):
+    until = time.monotonic() + 60
+    while len(os.listdir(folder)) < files:
+        assert time.monotonic() < until, "nobody fills it"
+        time.sleep(0.05)
+
+
+def walked(site):
+    """What is wrong in a tree that nobody changes, by another walk: entries, how much, where, and what is refused."""
+    entries, fixed, wrong, refused = 0, Counter(), set(), set()
+    for where, folders, files in os.walk(site):
+        for path in [where, *(os.path.join(where, name) for name in files)] + [
+            path for path in (os.path.join(where, name) for name in folders) if os.path.islink(path)
+        ]:
+            entries += 1
+            name, status = os.path.relpath(path, site), os.lstat(path)
+            if stat.S_ISLNK(status.st_mode):
+                if status.st_uid == WEB.pw_uid and not os.path.realpath(path).startswith(f"{site}/"):
+                    refused.add(name)
+                continue
+            if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+                refused.add(name)
+                continue
+            want = by_hand(name, stat.S_ISDIR(status.st_mode), bool(status.st_mode & 0o100))
+            differs = [one != other for one, other in zip(state(path), want, strict=True)]
+            fixed.update(kind for kind, yes in zip(("owner", "group", "mode"), differs, strict=True) if yes)
+            if any(differs):
+                wrong.add(name)
+    return entries, fixed, wrong, refused
+
+
+def by_hand(name, is_folder, runs):
+    """The guide's rules once more, as a person reads them."""
+    if name == "var" or name.startswith("var/"):
+        return WEB.pw_uid, WEB.pw_gid, "0770" if is_folder else "0660"
+    if name == "config" or name.startswith(("config/", ".env")):
+        return 0, WEB.pw_gid, "0750" if is_folder else "0640"
+    keeps = runs and name.startswith(("bin/", "vendor/bin/", "vendor/a/b/bin/"))
+    return 0, WEB.pw_gid, "0755" if is_folder or keeps else "0644"
+
+
+def tells_the_truth(site, found):
+    """As another walk has it."""
+    entries, fixed, wrong, refused = walked(site)
+    assert found.entries == entries
+    assert {kind: found.fixed[kind] for kind in ("owner", "group", "mode")} == {
+        kind: fixed[kind] for kind in ("owner", "group", "mode")
+    }
+    assert set(reasons(found)) == refused and found.refused_total == len(refused)
+    told = {one["path"] for one in found.samples}
+    assert told == wrong if len(wrong) <= 20 else len(told) == 20 and told < wrong
+    return wrong
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_nothing_outside_changes_while_somebody_attacks(attack, arena):
+    site, here, out, watched = battlefield(arena)
+    before = [state(path) for path in watched]
+    with attacker(ATTACKS[attack], here, out) as process:
+        time.sleep(0.2)
+        for round_ in range(100):
+            # Something to do in each round, in the attacked folder.
+            os.chmod(here, 0o777)
+            os.chmod(site / "src", 0o777)
+            found = run(order(site), processes=2)
+            assert [state(path) for path in watched] == before, f"round {round_}"
+            assert state(site / "src")[2] == "0755"
+            assert all(one["path"].startswith("var/upload/") and one["why"] for one in found.refused)
+        assert process.poll() is None, process.stderr.read().decode()
+    os.chmod(here, 0o777)
+    os.chown(site / "src", 1, 1)
+    os.chown(here / "m3/f", 1, 1)
+    predicted = run(order(site), check=True, processes=2)
+    assert tells_the_truth(site, predicted) >= {"var/upload", "src", "var/upload/m3/f"}
+    done = run(order(site), processes=2)
+    assert done.result() == predicted.result()
+    assert tells_the_truth(site, run(order(site))) == set()
+    assert [state(path) for path in watched] == before
+
+
+def test_a_folder_that_only_grows_is_left_in_time_and_looked_at_whole_afterwards(arena, monkeypatch):
+    site, here, out, watched = battlefield(arena)
+    before = [state(path) for path in watched]
+    run(order(site))
+
+    def done():
+        with os.scandir(here) as listing:
+            yield from (entry for entry in listing if entry.is_file() and entry.stat().st_mode & 0o777 == 0o660)
+
+    def clock():
+        """Time runs out as soon as anything here was done: it is not gone through to its end, if it has one."""
+        return 20.0 if state(here)[2] == "0770" and any(done()) else 0.0
+
+    grow = ATTACKS["makes files without end"].partition("if n % 2000")[0]
+    with attacker(grow, here, out) as process:
+        filled(here, 6000)
+        os.chmod(here, 0o777)
+        monkeypatch.setattr(permissions_walk, "time", SimpleNamespace(monotonic=clock))
+        with pytest.raises(PermsError, match="not wholly looked at in time"):
+            run(order(site), processes=2, patience=10)
+        assert 0 < len(list(done())) <= 4096
+        assert process.poll() is None, process.stderr.read().decode()
+    monkeypatch.undo()
+    tells_the_truth(site, run(order(site), check=True, processes=2))
+    run(order(site), processes=2)
+    assert tells_the_truth(site, run(order(site))) == set()
+    assert [state(path) for path in watched] == before
+
+
+def test_somebody_who_fills_the_tree_cannot_hold_it_for_ever(site):
+    fill(site, 50)
+    with pytest.raises(PermsError, match="not wholly looked at in time"):
+        run(order(site), patience=-1)
