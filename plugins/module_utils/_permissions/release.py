@@ -28,6 +28,7 @@ _FEW = 20  # files of a part in the maps: fewer say nothing about the others
 _SAMPLE = 200
 _NEARLY_ALL = 0.95  # an attacker touches some files, not that many
 _AT_EMPTY_PATH, _STATX_BTIME, _BTIME_AT = 0x1000, 0x800, 80  # linux/stat.h
+_OVERLAY = 0x794C7630  # linux/magic.h
 _LAID = 3600  # seconds: a release is laid in one go
 
 
@@ -90,11 +91,17 @@ def seen(top: int, path: str) -> os.stat_result | None:
 
 
 def born(handle: int) -> float | None:
-    """When an open file was made, which no user can set; None where its file system does not keep that."""
+    """When an open file was made, which no user can set; None where its file system does not keep that.
+
+    Nor does an image's: there a file is made anew when it is first touched.
+    """
     import ctypes  # most runs have nothing to ask, and it takes memory in each process of theirs
 
-    statx = getattr(ctypes.CDLL(None), "statx", None)  # Python has no name for it
+    system = ctypes.CDLL(None)
     told = ctypes.create_string_buffer(256)
+    if system.fstatfs(handle, told) or struct.unpack_from("@l", told)[0] == _OVERLAY:
+        return None
+    statx = getattr(system, "statx", None)  # Python has no name for it
     if statx is None or statx(handle, b"", _AT_EMPTY_PATH, _STATX_BTIME, told):
         return None
     (mask,) = struct.unpack_from("=I", told)

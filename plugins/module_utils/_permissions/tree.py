@@ -213,13 +213,13 @@ class Tree:
     def is_weak(self, handle: int, status: os.stat_result) -> bool:
         """Is its change time all that came later? A mode, an owner or a second name changes that one as well.
 
-        A file that was made later is a new one, whatever date its owner gave it.
+        A file that was made later is a new one, whatever date its owner gave it, where that is known.
         """
         theirs = status.st_uid == self.order.web and not self.laid.web
         if theirs or status.st_mtime > self.laid.written or self.lists.release:
             return False
         birth = born(handle)
-        return birth is not None and birth <= self.laid.changed
+        return birth is None or birth <= self.laid.changed
 
     def has_own_history(self, path: str, status: os.stat_result) -> bool:
         """Did it come together with the rest of its plugin or theme, which is no part of the release?"""

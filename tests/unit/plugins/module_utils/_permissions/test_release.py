@@ -571,3 +571,17 @@ def test_a_run_that_ends_early_keeps_what_the_last_one_named(site, listing, monk
     assert listing.read_text() == old
     assert os.listdir(listing.parent) == ["planted.txt"]
     assert permissions_walk.run(order(site), listing=str(listing)).quarantined_total == 2
+
+
+def test_when_a_file_was_made_is_what_no_user_can_set(tmp_path):
+    path = tmp_path / "x"
+    before = time.time() - 1
+    path.write_text("")
+    os.utime(path, (1, 1))
+    handle = os.open(path, os.O_RDONLY)
+    made = permissions_release.born(handle)
+    os.close(handle)
+    system = subprocess.run(["stat", "-f", "-c", "%T", path], capture_output=True, text=True, check=True).stdout.strip()
+    assert made is None if system == "overlayfs" else before <= made <= time.time()
+    with open("/proc/self/status", "rb") as never:
+        assert permissions_release.born(never.fileno()) is None

@@ -303,17 +303,14 @@ def test_a_second_name_puts_no_page_out_of_action(site, monkeypatch):
     assert (again.changed, again.doubtful, again.refused) == (False, found.doubtful, [])
 
 
-def test_a_new_file_is_known_however_old_it_says_it_is(site, monkeypatch):
+@pytest.mark.parametrize(("made", "is_new"), [(None, False), (-60, False), (60, True)])
+def test_a_new_file_is_known_however_old_it_says_it_is(site, monkeypatch, made, is_new):
+    """By its time of birth. Where there is none, a later change time alone puts no page out of action."""
     now_later(monkeypatch)
     lay(site, "public/main/ws.php", "<?php system($_GET[0]);")
-    assert harden(site).quarantined == ["public/main/ws.php"]
-
-
-def test_where_no_file_has_a_time_of_birth_a_later_change_counts(site, monkeypatch):
-    monkeypatch.setattr(tree, "born", lambda _handle: None)
-    now_later(monkeypatch)
-    (site / "public/main/page3.php").chmod(0o755)
-    assert harden(site).quarantined == ["public/main/page3.php"]
+    monkeypatch.setattr(tree, "born", lambda _handle: None if made is None else time.time() + made)
+    found = harden(site)
+    assert (found.quarantined, found.doubtful)[not is_new] == ["public/main/ws.php"]
 
 
 @pytest.mark.parametrize("name", ["public/index.php", "public/main/inc/global.inc.php"])
