@@ -112,7 +112,8 @@ def demo(options: argparse.Namespace, network: str) -> None:
     copies = {"chamilo_backups_offsite_repository": store.REPOSITORY}
     told = {"chamilo_alert_mail": "admin@school.example", "chamilo_alert_webhook": mail.HOOK}
     told["chamilo_monitoring_smtp_host"] = mail.NAME
-    variables = {**host.inventory(), **VARIABLES, **copies, **told}
+    release = {"chamilo_release_archive": str(images.application())}
+    variables = {**host.inventory(), **VARIABLES, **release, **copies, **told}
     inventory.write_text(json.dumps({"chamilo": {"hosts": {host.domain: variables}}}))
     try:
         say(f"What a visitor gets before:\n{wire(host)}")
@@ -122,6 +123,7 @@ def demo(options: argparse.Namespace, network: str) -> None:
         say(table(before))
 
         say(f"2. harden: {', '.join(ROLES)} (certificate from the testbed's own authority, HSTS for a year)")
+        say("    The program is compared with the package of its release: it was the web user's to write.")
         first = play("harden", inventory)
         say(f"    changed={first.changed[host.domain]} ({first.seconds:.0f} s)")
 

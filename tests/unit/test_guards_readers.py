@@ -33,7 +33,7 @@ REVIEWED = {
         _https/renewal.py:configurations _settings/undo_data.py:recall _common/locks.py:acquire
         _common/locks.py:holder _common/files.py:noted _transaction/store.py:load _transaction/store.py:peek
         _brute_force/unlock.py:sites _updates/releases.py:step _monitoring/watch.py:configuration
-        _permissions/vouch.py:_read _permissions/vouch.py:listed _permissions/vouch.py:noted
+        _permissions/vouch.py:_read _permissions/vouch.py:listed _permissions/basis.py:_noted
         _monitoring/watch.py:pulse _permissions/window.py:known _permissions/window.py:sites
     """,
     "the package of the release, which an administrator names": "_permissions/package.py:learn",
@@ -57,7 +57,7 @@ REVIEWED = {
     """,
     "a directory to begin with, from which names are followed step by step": """
         _https/acme.py:_challenge _uploads/antivirus.py:_tops _common/paths.py:open_path _permissions/walk.py:_walked
-        _monitoring/unvouched.py:__init__ _monitoring/daily.py:_could_run _permissions/vouch.py:unlike
+        _monitoring/unvouched.py:__init__ _monitoring/provenance.py:_could_run _permissions/vouch.py:unlike
         _backups/restore_staging.py:_open_roots_alone
     """,
     "a checksum alone is made of it, and the last link is not followed": "_monitoring/integrity.py:_checksum",

@@ -230,6 +230,11 @@ def _environment(look: Look, found: Trace) -> None:
         for name in vouch.environment_steers(text, look.root):
             steered.append(f"{os.path.relpath(path, look.root)} ({name})")
     found.add("an environment file that has code loaded from outside var/", steered)
+    for name in ("APP_BUILD_DIR", "APP_CACHE_DIR"):
+        value, source = look.site.environment.get(name, ""), look.site.environment_source.get(name, "")
+        by_server = not source.startswith(f"{look.root}/.env")
+        if value and by_server and vouch.environment_steers(f"{name}={value}", look.root):
+            found.gaps.append(f"{source} has code compiled into {shown(value)} ({name}), where nothing is searched")
     found.seen.append("the environment files")
 
 

@@ -21,8 +21,10 @@ from typing import Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records, services
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular, shown
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import integrity, watch
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import quarantine, vouch, window
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import integrity, provenance, watch
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, web_users
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis as permissions_basis
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import quarantine, window
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
@@ -51,8 +53,6 @@ OPTIONS: dict[str, Any] = {
 MARK = "chamilo-hardening:log-test"
 _NOBODY = "Nobody is told: set chamilo_alert_mail or chamilo_alert_webhook."
 _DAY = 86400
-# Parts of a package that a portal need not have: data, and the installer, which section updates shuts.
-_NOT_COMPARED = ("var/", ".git", "node_modules/", "public/main/install/", "tests/")
 _MONTH, _WEEK = 27 * _DAY, 7 * _DAY  # a little before the audit asks
 _PATIENCE = 30.0  # seconds until monit asks for the first time after it was started
 _SEARCH = 60.0  # seconds for each walk of the search for signs: nobody waits for it
@@ -291,7 +291,7 @@ def _told(title: str, text: str, again: bool = False) -> list[str]:
 def _compared(day: _Day, portal: Portal) -> None:
     manifest = integrity.Manifest(portal.site, portal.look.root)
     try:
-        changes, present, known = manifest.look()
+        changes, present, known = _observed(manifest, _users(portal.look))
     except integrity.IntegrityError as problem:
         day.job("integrity", False, str(problem))
         day.lines.append(str(problem))
@@ -299,7 +299,7 @@ def _compared(day: _Day, portal: Portal) -> None:
         return
     basis = str((known or {}).get("basis", ""))
     if known is None:
-        basis = vouch.basis(portal.look.root, files.STATE)
+        basis = permissions_basis.read(portal.look.root, files.STATE).words
         value = manifest.accept(present, "first list", basis, changes.unvouched)
         day.lines.append(f"A list of {len(present):,} files of {portal.domain} was made, based on {basis}.")
     if changes:
@@ -307,11 +307,16 @@ def _compared(day: _Day, portal: Portal) -> None:
             f"{changes.told()}\n\nAfter an update, or when you changed them: chamilo-hardening integrity accept\n"
             "Else somebody else did: see `chamilo-hardening daily monitoring` for signs of a break-in."
         )
-        ways = _told(f"Files of {portal.domain} were changed", text)
+        title = f"Files of {portal.domain} were changed"
+        if not changes.differs:
+            title = f"Nothing vouches for {'the program' if changes.unproven else 'plugins'} of {portal.domain}"
+            text = changes.told()
+        ways = _told(title, text)
         day.lines += changes.told().splitlines()
         first = changes.told(3).replace("\n", ", ")
         rests = f" The first list was based on {basis}." if basis else ""
-        told = f"Files of {portal.domain} differ from the list: {first}. Told by {ways or 'nobody'}.{rests}"
+        what = f"Files of {portal.domain} differ from the list" if changes.differs else "Not accepted yet"
+        told = f"{what}: {first}. Told by {ways or 'nobody'}.{rests}"
         day.job("integrity", False, told)
         return
     if known and known["files"] != present:
@@ -329,6 +334,25 @@ def _compared(day: _Day, portal: Portal) -> None:
     else:
         lacks = "no copy of the list is off this host: run the playbook harden from another machine."
         day.job("integrity", False, f"{words}, but {lacks}")
+
+
+def _users(look: Look) -> tuple[Identity, ...]:
+    return web_users(look) if look.site.php.user or look.site.web.user else ()
+
+
+def _observed(
+    manifest: integrity.Manifest, users: tuple[Identity, ...] = ()
+) -> tuple[integrity.Changes, dict[str, str], dict[str, Any] | None]:
+    """What differs from the list, with what nobody answered for yet; what is there; and the list.
+
+    ``users``: who could have written what a first list has.
+    """
+    changes, present, known = manifest.look()
+    if known is None:
+        found = provenance.writable(manifest.root, present, users)
+        permissions_basis.taken(manifest.root, files.STATE, found, {})
+    provenance.open_questions(manifest.root, present, changes)
+    return changes, present, known
 
 
 def copies() -> dict[str, Any]:
@@ -379,7 +403,7 @@ def compare(site: str, against: str = "") -> integrity.Changes:
     """What differs now: from the list of this host, or from a copy of it."""
     manifest = integrity.Manifest(site, str(watch.configuration(site)["root"]))
     if not against:
-        return manifest.look()[0]
+        return _observed(manifest)[0]
     manifest.path = against
     known = manifest.read()
     if known is None:
@@ -395,35 +419,11 @@ def compare_release(site: str, archive: str, sha256: str = "") -> integrity.Chan
     root = str(watch.configuration(site)["root"])
     packed = package.learn(archive, sha256, root)
     present = integrity.files(root)
-    changes = integrity.compare(packed, {path: value.partition(" ")[0] for path, value in present.items()})
-    ours = integrity.written()
-    real = os.path.realpath(root)
-
-    def own(path: str) -> bool:
-        return present.get(path, "") in ours.get(os.path.join(real, path), set())
-
-    changes.changed = [path for path in changes.changed if not own(path)]
-    changes.gone = [path for path in changes.gone if not path.startswith(_NOT_COMPARED) and not own(path)]
-    changes.added = [path for path in changes.added if not own(path) and _could_run(real, path)]
-    return changes
-
-
-def _could_run(root: str, path: str) -> bool:
-    top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        handle = vouch.open_below(top, path)
-    except OSError:  # a link, whose target is looked at where it lies; or it went meanwhile
-        return os.path.islink(os.path.join(root, path))
-    finally:
-        os.close(top)
-    try:
-        return vouch.runs(path, handle) != ""
-    finally:
-        os.close(handle)
+    return provenance.differences(root, packed, present)
 
 
 def compared_with(site: str) -> str:
-    return vouch.basis(str(watch.configuration(site)["root"]), files.STATE)
+    return permissions_basis.read(str(watch.configuration(site)["root"]), files.STATE).words
 
 
 def based_on(site: str) -> str:
@@ -440,20 +440,22 @@ def accept(site: str) -> str:
     """The files as they are now are the ones that are expected."""
     portal = _portal(site)
     manifest = integrity.Manifest(site, portal.look.root)
-    changes, present, known = manifest.look()
+    changes, present, known = _observed(manifest)
     # What cannot run is not accepted in passing: it is removed, or listed in chamilo_permissions_acknowledged.
-    held = [path for path in changes.unvouched if not _runs_on(portal.look.root, path)]
-    basis = str((known or {}).get("basis", "")) or vouch.basis(portal.look.root, files.STATE)
+    waits = {path: _waits(portal.look.root, path) for path in changes.unvouched}
+    held = [path for path, mark in waits.items() if mark == quarantine.QUARANTINED]
+    basis = str((known or {}).get("basis", "")) or compared_with(site)
     manifest.accept(present, "accepted by hand", basis, held)
     tree = window.sites().get(site)
-    if tree and len(held) < len(changes.unvouched):
+    if tree and quarantine.DOUBTFUL in waits.values():
         window.apply(tree.tree, "production", None, False)  # what was doubtful is vouched for now
+    permissions_basis.accepted(portal.look.root, files.STATE)
     _compare_all()
     return changes.told() or "Nothing differed."
 
 
-def _runs_on(root: str, path: str) -> bool:
-    return quarantine.waits(path, os.lstat(os.path.join(root, path))) == quarantine.DOUBTFUL
+def _waits(root: str, path: str) -> str:
+    return quarantine.waits(path, os.lstat(os.path.join(root, path)))
 
 
 def _edited(day: _Day) -> None:

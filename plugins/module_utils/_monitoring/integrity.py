@@ -32,6 +32,11 @@ _MEND = (
     "Compare the files with the copy off this host (chamilo-hardening integrity check --against COPY), then remove the "
     "damaged list and run the playbook harden, which makes a new one"
 )
+_UNPROVEN = (
+    "nothing vouches for the program: {:,} of its files were the web user's to write, and no package of the release "
+    "was compared. Name it in chamilo_release_archive and run the playbook harden; or compare the files yourself, then "
+    "run: chamilo-hardening integrity accept"
+)
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -47,13 +52,21 @@ class Changes:
     changed: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     unvouched: list[str] = field(default_factory=list)  # whether or not they are listed
+    foreign: list[str] = field(default_factory=list)  # plugins and themes that are no part of the release
+    unproven: int = 0  # files that the web user could write before, and that were compared with nothing
 
     def __bool__(self) -> bool:
+        return self.differs or bool(self.foreign or self.unproven)
+
+    @property
+    def differs(self) -> bool:
         return bool(self.added or self.changed or self.gone or self.unvouched)
 
     def told(self, most: int = 30) -> str:
         """One line for each, cut where it gets long."""
-        lines = [f"new: {path}" for path in self.added]
+        lines = [_UNPROVEN.format(self.unproven)] if self.unproven else []
+        lines += [f"no part of the release: {path}" for path in self.foreign]
+        lines += [f"new: {path}" for path in self.added]
         lines += [f"changed: {path}" for path in self.changed]
         lines += [f"gone: {path}" for path in self.gone]
         lines += [f"nothing vouches for: {path}" for path in self.unvouched]

@@ -88,7 +88,18 @@ class Unvouched:
         if folder not in self._own:
             self._own[folder] = vouch.own_history(self._top, folder)
         own = self._own[folder]
-        return own is vouch.NOT_THERE or own.later(status)
+        return own is vouch.NOT_THERE or own.later(status) or self._is_shell(path)
+
+    def _is_shell(self, path: str) -> bool:
+        try:
+            handle = vouch.open_below(self._top, path)
+        except OSError:
+            self.unread += 1
+            return False
+        try:
+            return vouch.is_shell(path, handle)
+        finally:
+            os.close(handle)
 
     def _runs(self, path: str, ask: bool = False) -> str:
         """What it runs; with ``ask``, empty where a list vouches for it."""

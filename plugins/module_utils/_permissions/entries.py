@@ -84,6 +84,7 @@ class Entries:
         owner, group, mode = place.want.owner, place.want.group, place.want.file_mode
         was = status[0] & 0o7777
         given = status[4] != owner or status[5] != group
+        writable = self._at.tree.is_writable(handle, path, place.kind, status)
         try:
             if given:
                 if gain(was, mode):
@@ -96,6 +97,7 @@ class Entries:
         if self._at.tree.journal:
             self._at.tree.journal.changed(path, status, (owner, group, mode))
         kinds = self._at.found.fixed
+        self._at.found.writable += writable
         if status[4] != owner:
             kinds["owner"] += 1
             self._at.found.taken += place.kind in COMPILED
@@ -187,6 +189,7 @@ class Entries:
         if what:
             want = self.quarantine.held(handle, path, place.kind, what, want, status)
         self._at.found.taken += place.kind in COMPILED and status.st_uid != want.owner
+        self._at.found.writable += self._at.tree.is_writable(handle, path, place.kind, status)
         self.changes.change(handle, path, want, status)
 
     def moved(self, path: str, problem: OSError) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
 
 LISTED = 20  # samples, and things refused, that are told one by one
-_INTERNAL = ("held", "links", "taken", "unfinished", "unnoted")  # of what was found
+_INTERNAL = ("held", "links", "plugins", "taken", "unfinished", "unnoted", "writable")  # of what was found
 
 
 @dataclass
@@ -40,6 +40,8 @@ class Found:
     unnamed_why: str = ""
     unfinished: str = ""  # why not all was looked at
     taken: int = 0  # files of the program that got another owner
+    writable: int = 0  # files of the program that the web user could write, but for environment files
+    plugins: dict[str, str] = field(default_factory=dict)  # those with a history of their own -> owner and date
     held: list[str] = field(default_factory=list)  # quarantined in this run
     unnoted: str = ""  # why not every change can be rolled back
     # (device, inode) -> names there are, names found, could one have been moved meanwhile, wants, path, suspect PHP
@@ -64,6 +66,8 @@ class Found:
         self.unnamed_why = self.unnamed_why or other.unnamed_why
         self.unfinished = self.unfinished or other.unfinished
         self.taken += other.taken
+        self.writable += other.writable
+        self.plugins.update(other.plugins)
         self.held += other.held
         self.unnoted = self.unnoted or other.unnoted
         for key, link in other.links.items():

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from typing import IO, BinaryIO
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, vouch
 
 _CHUNK = 1 << 20
 _ENTRIES, _UNPACKED = 500_000, 8 << 30
@@ -38,8 +38,7 @@ def learn(archive: str, sha256: str, root: str, state: str = "") -> Mapping[str,
                     f"{archive} has the sha256 {found}, not {sha256}. Nothing was compared: fetch it again."
                 )
             path = os.path.join(state, f"release-{hashlib.sha256(os.fsencode(real)).hexdigest()[:16]}.json")
-            noted = vouch.noted(state)
-            known = vouch.listed(path) if noted.get(real, {}).get("sha256") == found else {}
+            known = vouch.listed(path) if basis.read(real, state).sha256 == found else {}
             files = known or _packed(archive, stream)
     except OSError as problem:
         raise vouch.ArchiveError(f"{archive} cannot be read: {problem.strerror}.") from problem
@@ -53,8 +52,7 @@ def learn(archive: str, sha256: str, root: str, state: str = "") -> Mapping[str,
         return known
     words = f"{os.path.basename(archive)} (sha256 {found})"
     common_files.replace_file(path, json.dumps({"root": real, "sha256": found, "files": files}, indent=0) + "\n")
-    noted[real] = {"basis": f"the package {words}", "sha256": found}
-    common_files.replace_file(os.path.join(state, vouch.BASIS), json.dumps(noted, indent=1) + "\n")
+    basis.compared(real, state, f"the package {words}", found)
     return files
 
 

@@ -10,12 +10,13 @@ import contextlib
 import errno
 import os
 import stat
+import time
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import locks
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.change import Work
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import LISTED, Found, words
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import LISTED, Found, who, words
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import (
     COMPILED,
     GIT,
@@ -139,8 +140,16 @@ class Quarantine:
         if release and status[9] < self._at.tree.order.opened:
             if path in release:
                 return not self._at.tree.lists.vouch(path, handle)
-            return not self._at.tree.has_own_history(path, status)
-        return self._at.tree.planted(status, handle) and not self._at.tree.has_own_history(path, status)
+            return not self._is_of_a_plugin(handle, path, status)
+        return self._at.tree.planted(status, handle) and not self._is_of_a_plugin(handle, path, status)
+
+    def _is_of_a_plugin(self, handle: int, path: str, status: os.stat_result) -> bool:
+        """Did it come with a plugin or theme that is no part of the release, which is written down then?"""
+        if not self._at.tree.has_own_history(path, status):
+            return False
+        owner, came = who(status.st_uid, status.st_gid).partition(":")[0], time.gmtime(self._at.tree.came(path))
+        self._at.found.plugins.setdefault(vouch.own_folder(path), f"{owner}, {time.strftime('%Y-%m-%d', came)}")
+        return not vouch.is_shell(path, handle)
 
     def held(
         self, handle: int, path: str, kind: str, what: str, want: Want, status: os.stat_result, alone: bool = True

@@ -226,6 +226,14 @@ class Tree:
         own = self._own.get(vouch.own_folder(path), vouch.NOT_THERE)
         return own is not vouch.NOT_THERE and not own.later(status)
 
+    def came(self, path: str) -> float:
+        """When the plugin or theme came."""
+        return self._own[vouch.own_folder(path)].changed - vouch.LAID
+
+    def is_writable(self, handle: int, path: str, kind: str, status: os.stat_result) -> bool:
+        """Could the web user write this file of the program? What environment files say is judged by itself."""
+        return kind != "" and not path.startswith(".env") and self.loose(status, handle)
+
     def loose(self, status: os.stat_result, handle: int = -1) -> bool:
         """Can the web user write to it? An ACL counts where ``handle`` is given: the mode's group is its mask then."""
         mode = status[0]

@@ -21,9 +21,9 @@ import stat
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import shells
 
 LAID = 3600  # seconds: within them all of a release is laid
 _NEARLY_ALL = 0.95  # an attacker touches some files, not that many
@@ -213,6 +213,11 @@ def _text(handle: int) -> tuple[bytes, bool]:
         parts.append(part)
         size += len(part)
     return b"".join(parts), os.fstat(handle).st_size <= size
+
+
+def is_shell(path: str, handle: int) -> bool:
+    """Whether a page runs what a request names: no history vouches for such a one."""
+    return PHP_NAME.search(path) is not None and shells.obeys(_text(handle)[0])
 
 
 def checksum(handle: int) -> str:
@@ -491,6 +496,10 @@ class Lists:
                 self._known.append(files)
         return self._known
 
+    def __bool__(self) -> bool:
+        """Whether there is one of this tree."""
+        return any(self._look())
+
     @property
     def release(self) -> Mapping[str, str]:
         """The files of the release's own package, where an administrator named it."""
@@ -513,8 +522,6 @@ class Lists:
 
 # -------------------------------------------------------------------------------------------- the release's package
 
-BASIS = "vouched.json"
-_BY_EVIDENCE = "owners, modes and times, for no package of the release was named"
 _ASKED, _OTHER = 300, 0.1  # files of a package that are compared at once, and the part that an attacker does not change
 
 
@@ -542,21 +549,6 @@ def unlike(root: str, files: Mapping[str, str]) -> str:
     finally:
         os.close(top)
     return f"{differ} of {len(asked)} files differ from it" if differ > len(asked) * _OTHER else ""
-
-
-def noted(state: str) -> dict[str, Any]:
-    try:
-        with open(os.path.join(state, BASIS), encoding="utf-8") as stream:
-            known = json.load(stream)
-    except (OSError, ValueError):  # nothing was written down, or not whole
-        return {}
-    return known if isinstance(known, dict) else {}
-
-
-def basis(root: str, state: str) -> str:
-    """What the files of this tree were compared with, in words."""
-    known = noted(state).get(os.path.realpath(root))
-    return str(known["basis"]) if isinstance(known, dict) and "basis" in known else _BY_EVIDENCE
 
 
 def listed(path: str) -> Mapping[str, str]:

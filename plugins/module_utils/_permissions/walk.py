@@ -62,6 +62,7 @@ def run(
     lists: Sequence[str] = (),
     renew: Callable[[int], str] | None = None,
     pages: Pages | None = None,
+    seen_before: Callable[[Found], None] | None = None,
 ) -> Found:
     """Make the tree what the order says, or with ``check`` say what would be done.
 
@@ -69,7 +70,8 @@ def run(
     is wrong with one of the roots is raised after the others were looked at, and not before anything changes.
     ``lists``: files with checksums, which root alone can write, that vouch for what is in the tree. ``renew``: is given
     var/cache, open, where code got another owner, and returns what went wrong. ``pages``: of the portal; where one does
-    not work any more, all is rolled back.
+    not work any more, all is rolled back. ``seen_before``: is given what was found also where the run ends before its
+    time, for nobody can see it again.
     """
     if os.geteuid() != 0:
         raise PermsError("Only root can give files to somebody else; run it as root (become: true).")
@@ -85,7 +87,12 @@ def run(
             pages.look()
         with contextlib.closing(Tree(order, partly, check, lists, journal)) as tree:
             until = time.monotonic() + patience
-            found = _walked(_Walk(Work(tree, check, until, suspects)), processes)
+            work = Work(tree, check, until, suspects)
+            try:
+                found = _walked(_Walk(work), processes)
+            finally:
+                if seen_before and not check:
+                    seen_before(work.found)
             if any(root.squashed for root in tree.roots):
                 with as_web(order):
                     found.add(_walked(_Walk(Work(tree, check, until, suspects), squashed=True), 1))

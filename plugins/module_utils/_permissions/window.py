@@ -30,7 +30,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
     not_mounted,
     shown,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.compiled import renew
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import Found
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pages import Pages
@@ -387,10 +387,23 @@ def apply(
             return windows.close(window).found, ""
         again = partial(renew, console=console, run=windows.engine.machine.run) if console else None
         pages = Pages(probe, service, windows.engine.machine, windows.engine.fetch)
+        note = partial(_note, tree["path"], windows) if profile == "production" else None
         listing, lists = windows.listing(tree["path"]), windows.lists()
-        return run(wanted, check, listing=listing, lists=lists, renew=again, pages=pages), ""
+        found = run(wanted, check, listing=listing, lists=lists, renew=again, pages=pages, seen_before=note)
+        return found, ""
     done = windows.open(tree, profile, until)
     return done.found, done.window.told()
+
+
+def _note(path: str, windows: Windows, found: Found) -> None:
+    """Write down what the web user could have changed: nobody sees it any more once the files are root's.
+
+    A list of files that is there already shows what is not in it.
+    """
+    packages = [name for name in windows.lists() if os.path.basename(name).startswith("release-")]
+    if not vouch.Lists(path, [name for name in windows.lists() if name not in packages]):
+        compared = bool(vouch.Lists(path, packages))
+        basis.taken(path, windows.engine.store.root, 0 if compared else found.writable, found.plugins)
 
 
 def _transaction(window: Window) -> str:

@@ -17,7 +17,8 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise, daily, integrity, watch
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.daily import MonitoringError
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import identity
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, package, vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
@@ -243,6 +244,61 @@ def test_what_nothing_vouches_for_is_red_and_no_part_of_the_list_until_it_is_acc
     assert set(integrity.Manifest("campus", "").read()["files"]) & {"bin/console", "public/shell.inc"} == {
         "bin/console"
     }
+
+
+def test_a_program_that_the_web_user_could_write_is_red_until_it_was_compared_or_accepted(host):
+    basis.taken(str(host.root), files.STATE, 1234, {})
+    for _day in range(2):
+        step()
+        assert not host.record()["integrity"]
+        for words in ("1,234 of its files", "chamilo_release_archive", "chamilo-hardening integrity accept"):
+            assert words in host.detail("integrity")
+        assert host.titles()[-1] == "Nothing vouches for the program of campus.test"
+    daily.accept("campus")
+    assert not daily.compare("campus") and "as listed" in host.detail("integrity")
+
+
+def test_a_first_list_of_files_that_the_web_user_can_write_proves_nothing(host, monkeypatch):
+    monkeypatch.setattr(daily, "_users", lambda look: (identity("www-data"),))
+    (host.root / "public/index.php").chmod(0o666)
+    (host.root / ".env").write_text("APP_ENV=prod")
+    (host.root / ".env").chmod(0o666)
+    step()
+    assert daily.compare("campus").unproven == 1
+
+
+def test_plugins_that_are_no_part_of_the_release_are_listed_until_they_are_accepted(host):
+    (host.root / "public/plugin/Weather").mkdir(parents=True)
+    gone = {"public/plugin/Weather": "www-data, 2026-11-01", "public/plugin/Gone": "www-data, 2026-11-01"}
+    basis.taken(str(host.root), files.STATE, 0, gone)
+    step()
+    assert host.detail("integrity").startswith(
+        "Not accepted yet: no part of the release: public/plugin/Weather (www-data, 2026-11-01)."
+    )
+    daily.accept("campus")
+    assert not daily.compare("campus")
+
+
+def test_a_package_that_is_named_later_has_each_file_compared(host, tmp_path):
+    root, sources = host.root, {f"src/C{number}.php": "<?php" for number in range(20)}
+    archive = tmp_path / "chamilo.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for path, text in {**sources, "public/index.php": "<?php", "public/main/a.js": "a()"}.items():
+            packed.writestr(f"chamilo/{path}", text)
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(text)
+    basis.taken(str(root), files.STATE, 22, {})
+    (root / "public/main/ws.php").write_text("<?php system($_GET['x']);")
+    (root / "public/main/a.js").write_text("evil()")
+    (root / "public/logo.gif").write_text("GIF")
+    step()
+    assert daily.compare("campus").unproven == 22
+    package.learn(str(archive), "", str(root))
+    found = daily.compare("campus")
+    assert (found.unproven, found.unvouched) == (0, ["public/main/a.js", "public/main/ws.php"])
+    (root / "public/main/a.js").write_text("a()")
+    daily.accept("campus")
+    assert not daily.compare("campus")
 
 
 def test_what_differs_from_the_package_of_the_release_is_named(host, tmp_path):

@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import package, policy, vouch, walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, package, policy, vouch, walk
 from tests.unit.plugins.module_utils._permissions.test_vouch import IMPLANTS, NEUTRALISED, RELEASE, lay, site
 
 __all__ = ["site"]
@@ -37,9 +37,9 @@ def test_a_package_vouches_for_its_files_whatever_their_times_say(site, tmp_path
     known = package.learn(archive, "", str(site), str(state))
     assert sorted(known) == sorted(set(RELEASE) - {".env"})
     assert package.learn(archive, "", str(site), str(state)) == known  # what was written down
-    told = vouch.basis(str(site), str(state))
+    told = basis.read(str(site), str(state)).words
     assert told.startswith("the package 2.0.1 (sha256 ") and len(told) > 64
-    assert "no package" in vouch.basis(str(tmp_path), str(state))
+    assert "no package" in basis.read(str(tmp_path), str(state)).words
     for name, text in IMPLANTS.items():
         lay(site, name, text, days=-30)  # older than the release, as `touch` makes it
     lay(site, "config/packages/framework.yaml", days=90)  # newer, and as in the package

