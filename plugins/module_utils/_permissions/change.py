@@ -45,6 +45,8 @@ class Work:
 
 
 class Changes:
+    """Makes each change through an open descriptor, and counts it."""
+
     def __init__(self, work: Work) -> None:
         self._at = work
         self.no_xattrs: set[int] = set()  # devices

@@ -32,6 +32,8 @@ _NAMELESS = {
 
 
 class Entries:
+    """Judges what is not right at the first look, and what several names lead to."""
+
     def __init__(self, work: Work) -> None:
         self._at = work
         self.changes = Changes(work)

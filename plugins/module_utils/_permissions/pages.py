@@ -43,7 +43,7 @@ class Pages:
         self._fetch = fetch
         self._before: dict[Probe, Seen] = {}
 
-    def look(self) -> None:
+    def probe(self) -> None:
         """How they are answered now. Of those that are broken already nothing is known."""
         asset: Probe | None = None
         for probe in self._probes:

@@ -103,6 +103,8 @@ class Listing:
 
 
 class Quarantine:
+    """Says of each file whether it waits, and what owner, mode and name it has until then."""
+
     def __init__(self, work: Work) -> None:
         self._at = work
         self._renames: list[tuple[str, str, str]] = []  # of one directory: path, name, name to be

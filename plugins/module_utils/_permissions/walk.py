@@ -84,7 +84,7 @@ def run(
         journal = None
         if pages and not check:
             journal = open_now.enter_context(contextlib.closing(Journal(os.path.dirname(listing), order.web)))
-            pages.look()
+            pages.probe()
         with contextlib.closing(Tree(order, partly, check, lists, journal)) as tree:
             until = time.monotonic() + patience
             work = Work(tree, check, until, suspects)
@@ -119,7 +119,9 @@ def _prove(tree: Tree, found: Found, pages: Pages, journal: Journal, renewed: bo
     forgets = renewed or found.quarantined_total > 0
     problem = pages.reload() if forgets else ""
     if problem:
-        raise PermsError(f"{shown(tree.order.path)}: PHP goes on with what it compiled. {problem}")
+        raise PermsError(
+            f"{shown(tree.order.path)}: PHP could not be reloaded and still runs what it compiled. {problem}"
+        )
     broken = pages.broken()
     if not broken:
         return
@@ -127,18 +129,17 @@ def _prove(tree: Tree, found: Found, pages: Pages, journal: Journal, renewed: bo
     failed = journal.roll_back(tree.open_below)
     problem = pages.reload() if forgets else ""
     still = pages.broken()
-    told = [f"The portal is not answered as before: {broken}. The owners and modes of this run were rolled back."]
-    told += [f"Not so {'; '.join(failed[:_FEW])}."] if failed else []
+    told = [f"The portal's health check failed: {broken}. The owners and modes of this run were rolled back."]
+    told += [f"Could not be rolled back: {'; '.join(failed[:_FEW])}."] if failed else []
     told += [problem] if problem else []
-    told += [f"It is not answered as before even so, so look for another cause as well: {still}."] if still else []
+    told += [f"The check fails even so: {still}. Look for another cause as well."] if still else []
     if found.held:
         told.append(
             f"This run had quarantined {', '.join(sorted(found.held)[:LISTED])}. Compare each with the release. "
-            "Remove what is not part of it, list what the portal needs as acknowledged, and run again."
+            "Remove what is not part of it, and list what the portal needs as acknowledged."
         )
-    else:
-        some = "; ".join(f"{one['path']} ({one['before']} to {one['after']})" for one in found.samples[:_FEW])
-        told.append(f"It had changed {some}. Check web_user, group and policy, and run again.")
+    some = "; ".join(f"{one['path']} ({one['before']} to {one['after']})" for one in found.samples[:_FEW])
+    told.append(f"It had changed {some}. Check web_user, group and policy, and run again.")
     raise PermsError(" ".join(told))
 
 

@@ -125,7 +125,7 @@ def test_a_page_that_is_quarantined_and_needed_is_rolled_back_and_named(site):
     words = str(failed.value)
     assert f"{FRONT} answers 500, and 200 before" in words and "were rolled back" in words
     assert "had quarantined public/main/inc/lib/api.lib.php, public/shell.php, shell.php" in words
-    assert "Not so" not in words and "another cause" not in words
+    assert "Could not" not in words and "another cause" not in words
     assert portal.commands.count("systemctl reload php8.4-fpm") == 2, "PHP has to forget, and once more"
     path.unlink()
     portal.needs = (".env",)
@@ -170,7 +170,7 @@ def test_an_outage_for_another_reason_is_told_as_such(site):
         return answer
 
     portal.fetch = dying
-    with pytest.raises(policy.PermsError, match="look for another cause as well"):
+    with pytest.raises(policy.PermsError, match="Look for another cause as well"):
         harden(site, portal)
 
 
@@ -206,7 +206,7 @@ def test_what_another_changed_since_stays_as_it_is(site):
         return fetch(probe)
 
     portal.fetch = busy
-    with pytest.raises(policy.PermsError, match=r"Not so src/Kernel\.php: No such file"):
+    with pytest.raises(policy.PermsError, match=r"Could not be rolled back: src/Kernel\.php: No such file"):
         harden(site, portal, group="games")
     assert stat.S_IMODE((site / "public/.htaccess").stat().st_mode) == 0o640
 
@@ -232,7 +232,7 @@ def test_a_service_that_does_not_reload_is_no_success(site):
     planted(site, "public/build/shell.php")
     portal = Portal(site)
     portal.run = lambda argv, _seconds: (1, "no") if "reload" in argv else (0, "active")
-    with pytest.raises(policy.PermsError, match="PHP goes on with what it compiled"):
+    with pytest.raises(policy.PermsError, match="PHP could not be reloaded"):
         harden(site, portal)
 
 
