@@ -50,7 +50,6 @@ _AGENTS = (
     "prometheus-node node_exporter zabbix_agentd zabbix_agent2 munin-node telegraf netdata collectd nrpe icinga2 "
     "glances newrelic-infra check_mk_agent cmk-agent-ctl metricbeat alloy datadog-agent wazuh-agentd ossec-agentd"
 ).split()
-_READERS = "promtail alloy filebeat vector fluent-bit fluentd rsyslogd syslog-ng swatchdog wazuh-logcollector".split()
 _CONFIGURATION = {
     _MONIT: ("/etc/monit/monitrc", "/etc/monit/conf.d/*", "/etc/monit/conf-enabled/*", "/etc/monitrc"),
     "logcheck": ("/etc/logcheck/logcheck.logfiles", "/etc/logcheck/logcheck.logfiles.d/*"),

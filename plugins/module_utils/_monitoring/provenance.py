@@ -10,7 +10,7 @@ import glob
 import os
 from collections.abc import Mapping
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import integrity
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, vouch
@@ -21,13 +21,13 @@ _NOT_COMPARED = ("var/", ".git", "node_modules/", "public/main/install/", "tests
 
 def open_questions(root: str, present: Mapping[str, str], changes: integrity.Changes) -> None:
     """Add what nobody answered for since the program became root's: all of it, or what differs from the release."""
-    known = basis.read(root, common_files.STATE)
+    known = basis.read(root, files.STATE)
     changes.foreign = [
         f"{path} ({who})" for path, who in sorted(known.plugins.items()) if os.path.isdir(f"{root}/{path}")
     ]
     if not known.writable:
         return
-    release = vouch.Lists(root, sorted(glob.glob(f"{glob.escape(common_files.STATE)}/release-*.json"))).release
+    release = vouch.Lists(root, sorted(glob.glob(f"{glob.escape(files.STATE)}/release-*.json"))).release
     if not release:
         changes.unproven = known.writable
         return

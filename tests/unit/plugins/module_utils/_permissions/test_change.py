@@ -13,9 +13,8 @@ import subprocess
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import change as permissions_change
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import entries as permissions_entries
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import entries, quarantine
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import found as permissions_found
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import quarantine as permissions_quarantine
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk as permissions_walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.change import Changes
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.entries import Entries
@@ -93,7 +92,7 @@ def test_what_is_told_of_the_first_is_done_to_all(site, tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(Entries, "_simply", lambda *given: False)
         listed = run(order(site))
-    for part in (permissions_change, permissions_entries, permissions_found, permissions_quarantine, permissions_walk):
+    for part in (permissions_change, entries, permissions_found, quarantine, permissions_walk):
         monkeypatch.setattr(part, "LISTED", 0)
     calls = []
     change = Changes.give
@@ -127,7 +126,7 @@ def test_what_is_told_of_the_first_is_done_to_all(site, tmp_path, monkeypatch):
 )
 def test_nobody_may_hold_for_a_moment_what_only_others_had(site, monkeypatch, was, between, listed):
     """A group that is new must not open for writing what it may only read in the end."""
-    for part in (permissions_change, permissions_entries, permissions_found, permissions_quarantine, permissions_walk):
+    for part in (permissions_change, entries, permissions_found, quarantine, permissions_walk):
         monkeypatch.setattr(part, "LISTED", listed)
     give(site / ".env", was, "root")
     seen = []

@@ -11,21 +11,12 @@ import stat
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import change as permissions_change
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import entries as permissions_entries
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import change, entries, quarantine
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import found as permissions_found
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import quarantine as permissions_quarantine
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk as permissions_walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.entries import Entries
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
-from tests.unit.plugins.module_utils._permissions.conftest import (
-    WEB,
-    at_the_moment,
-    give,
-    order,
-    reasons,
-    state,
-)
+from tests.unit.plugins.module_utils._permissions.conftest import WEB, at_the_moment, give, order, reasons, state
 
 
 @pytest.fixture
@@ -229,7 +220,7 @@ def test_a_name_that_was_counted_twice_is_not_believed(site, monkeypatch):
 
 
 def test_more_files_with_several_names_than_can_be_remembered_are_told(site, monkeypatch):
-    monkeypatch.setattr(permissions_entries, "_LINKS", 2)
+    monkeypatch.setattr(entries, "_LINKS", 2)
     for number in range(3):
         (site / f"src/{number}").write_text("")
         (site / f"src/{number}").chmod(0o666)
@@ -302,7 +293,7 @@ def test_a_fifo_that_is_as_a_file_there_would_be_is_not_told(site):
 
 @pytest.mark.parametrize("listed", [0, 20])
 def test_a_bind_mount_over_a_file_is_not_changed(site, outside, mount, monkeypatch, listed):
-    for part in (permissions_change, permissions_entries, permissions_found, permissions_quarantine, permissions_walk):
+    for part in (change, entries, permissions_found, quarantine, permissions_walk):
         monkeypatch.setattr(part, "LISTED", listed)
     mount("--bind", outside, site / "src/Kernel.php")
     before = state(outside)

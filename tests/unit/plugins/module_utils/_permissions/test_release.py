@@ -17,8 +17,7 @@ import time
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy as permissions_policy
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import quarantine as permissions_quarantine
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy, quarantine
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import release as permissions_release
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk as permissions_walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.entries import Entries
@@ -77,7 +76,7 @@ def tree(site, **given):
 
 
 def order(site, profile="production", **given):
-    return permissions_policy.order(tree(site, **given), profile)
+    return policy.order(tree(site, **given), profile)
 
 
 def state(path):
@@ -317,7 +316,7 @@ def test_an_open_tree_forgets_no_doubt(site, listing, name, profile):
         found = permissions_walk.run(order(site, profile), listing=str(listing))
         assert (found.doubtful, listing.read_text()) == ([name], f"doubtful {name}\n")
         assert state(path) == (0, WEB.pw_gid, opened)
-    for closing in (permissions_policy.order(tree(site), "production", began), order(site)):
+    for closing in (policy.order(tree(site), "production", began), order(site)):
         found = permissions_walk.run(closing, listing=str(listing))
         assert (found.doubtful, listing.read_text()) == ([name], f"doubtful {name}\n")
         assert state(path) == (0, WEB.pw_gid, production)
@@ -476,7 +475,7 @@ def test_a_disk_that_becomes_full_leaves_what_was_named(site, listing, monkeypat
 
 
 def test_a_list_has_an_end_and_says_how_many_more_there_are(site, listing, monkeypatch):
-    monkeypatch.setattr(permissions_quarantine, "_LIST", 100)
+    monkeypatch.setattr(quarantine, "_LIST", 100)
     names = crowd(site, 1, 10)
     for _again in range(2):
         found = permissions_walk.run(order(site), listing=str(listing))
@@ -539,7 +538,7 @@ def test_two_runs_over_one_tree_wait_for_each_other(site, listing):
     put(site, "public/build/shell.php")
     with another_run(site, listing) as end:
         put(site, "public/build/other.php")
-        with pytest.raises(permissions_policy.PermsError, match=r"Another run .* has .*/planted\.txt\.new\. Run again"):
+        with pytest.raises(policy.PermsError, match=r"Another run .* has .*/planted\.txt\.new\. Run again"):
             permissions_walk.run(order(site), listing=str(listing), patience=0)
         assert state(site / "public/build/other.php")[0] == WEB.pw_uid
         assert permissions_walk.run(order(site), check=True, listing=str(listing), patience=0.1).quarantined_total == 2

@@ -10,18 +10,11 @@ import os
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy as permissions_policy
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import walk as permissions_walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
-from tests.unit.plugins.module_utils._permissions.conftest import (
-    WEB,
-    give,
-    given,
-    order,
-    reasons,
-    state,
-)
+from tests.unit.plugins.module_utils._permissions.conftest import WEB, give, given, order, reasons, state
 
 
 def test_a_declared_part_may_be_a_file_system_of_its_own(site, mount):
@@ -65,7 +58,7 @@ def test_a_disk_behind_the_link_of_var_is_discovered(site, tmp_path, mount):
 def test_what_a_user_serves_is_not_asked(site, mount, monkeypatch):
     (site / "var/upload").mkdir()
     mount("-t", "tmpfs", "-o", "mode=777", "tmpfs", site / "var/upload")
-    monkeypatch.setattr(permissions_policy, "served_by_users", lambda: {str(site / "var/upload")})
+    monkeypatch.setattr(policy, "served_by_users", lambda: {str(site / "var/upload")})
     assert "another file system" in reasons(run(given(site)))["var/upload"]
 
 
