@@ -58,7 +58,7 @@ class NeedsALook(BackupError):
 
 
 def backup(portal: Portal, accept: bool = False) -> list[str]:
-    """Save the portal. Everything that is wrong is written down and told; then it is raised."""
+    """Save the portal. Everything that is wrong is recorded and reported; then it is raised."""
     problems: list[str] = []
     lines: list[str] = []
     less: list[str] = []
@@ -69,13 +69,13 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
         try:
             for line in stray_dumps.put_away(portal, alike):
                 found.append(line)
-        except Exception as problem:  # whatever ended it is told, and no reason to make no backup
+        except Exception as problem:  # whatever ended it is reported, and no reason to make no backup
             problems.append(f"The search for copies of data did not see all: {_words(problem)}")
         if found:
             try:
-                # They are away now, so nobody hears of these tomorrow.
+                # They are away now, so no run reports them tomorrow.
                 jobs.tell(portal, "Copies of data lay in the portal's folder", " ".join(found), again=True)
-            except BackupError as problem:  # nobody could be told: no reason to make no backup
+            except BackupError as problem:  # it could not be reported: no reason to make no backup
                 problems.append(str(problem))
         lines += found
         lines += _left(portal, memory, alike, problems)
@@ -84,7 +84,7 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
         try:
             strange = saved_files.strange_links(portal)
             last = _pair(portal, memory)
-        except Exception as problem:  # whatever it was, somebody is told
+        except Exception as problem:  # whatever it was, it is reported
             jobs.failed(portal, ("database", "files"), "The backup failed", _words(problem))
             raise BackupError(_words(problem)) from problem
         size = f"{last['dump_bytes'] / 1e6:.1f} MB"
@@ -265,7 +265,7 @@ def _leads_here(name: str) -> bool:
     """Whether a name or an address is one of this host."""
     try:
         found = {str(entry[4][0]).partition("%")[0] for entry in socket.getaddrinfo(name, None)}
-    except (OSError, UnicodeError):  # a name of ssh's own configuration, or nobody to ask
+    except (OSError, UnicodeError):  # a name of ssh's own configuration, or no server to ask
         return False
     own = set(host.addresses(Tree()))
     return any(address in own or ipaddress.ip_address(address).is_loopback for address in found)

@@ -43,7 +43,7 @@ _FILES, _BYTES, _LARGEST = 200, 1 << 30, 200 << 20  # of the sample
 _READ_ALL = 2 << 30  # a repository of this size is read whole each time, a larger one in turn
 _BASE = 300 << 20  # a database server without data, and the cache of the application
 _KEPT = 100  # results
-_LONGEST = 3900  # bytes of a path that comes back also in a scratch folder: the kernel takes 4095
+_LONGEST = 3900  # bytes of a path that comes back also in a scratch directory: the kernel takes 4095
 _EVERY, _PATIENCE = ".drills", 6 * 3600.0  # the name of their lock; seconds for the restore test of another portal
 _BULK = ("var/upload", "var/courses", "var/log")  # of these only a sample comes back
 _DEFINER = re.compile(rb"(?:/\*!\d+ )?(?:CREATE\b[^`']*?)?\bDEFINER=(`(?:[^`]|``)*`@`(?:[^`]|``)*`)")
@@ -59,7 +59,7 @@ def drill(portal: Portal, accept: bool = False) -> list[str]:
         problem = ""
         try:
             attempt.run()
-        except Exception as stopped:  # whatever it was, somebody is told
+        except Exception as stopped:  # whatever it was, it is reported
             problem = str(stopped) or type(stopped).__name__
         words = problem or " ".join(attempt.lines)
         result = {"began": began, "seconds": time.time() - began, "ok": not problem, "detail": words}
@@ -271,7 +271,7 @@ class _RestoreTest:
 
     def _fetch_files(self, pair: Pair, scratch: str, sample: Sequence[File]) -> None:
         target = f"{scratch}/files"
-        # Patterns: what lies in the bulky folders stays away, the folders themselves do not.
+        # Patterns: what lies in the bulky directories stays away, the directories themselves do not.
         bulk = [f"--exclude={restic.literal(path)}/*" for path in self.bulk]
         if self.place.fetch(pair.files.id, target, *bulk):
             self.lines.append("files whose paths are too long did not come back;")

@@ -4,7 +4,7 @@
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
 # pylint: disable=ansible-bad-function
-"""What backup, drill and restore of a portal have in common: one at a time, and what goes wrong is reported."""
+"""What backup, restore test and restore of a portal have in common: one at a time, and what goes wrong is reported."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _NAMED = 5
 
 
 class Busy(BackupError):
-    """Another backup, drill or restore of this portal is going on."""
+    """Another backup, restore test or restore of this portal is running."""
 
 
 def tell(portal: Portal, title: str, text: str, again: bool = False) -> None:
-    """Tell somebody. That nobody could be told must not hide what was to be told: it is added."""
+    """Alert the administrator. An alert that cannot be sent must not hide its text: the reason is added to it."""
     try:
         alert.tell("backups", f"{title} ({portal.domain})", text, again=again)
     except alert.AlertError as problem:
@@ -76,7 +76,7 @@ def _lock(portal: Portal) -> str:
 
 
 def late() -> list[str]:
-    """A step of the daily work: a backup or drill that did not even start tells nobody by itself."""
+    """A step of the daily work: a backup or restore test that did not even start cannot report it itself."""
     lines = []
     for portal in portals():
         known = records.read(f"backups-{portal.site}.json")

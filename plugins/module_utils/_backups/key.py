@@ -4,7 +4,7 @@
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
 # pylint: disable=ansible-bad-function
-"""The key of the backups: there is one, it stays the same, and somebody else holds a copy."""
+"""The key of the backups: there is one, it stays the same, and there is a copy elsewhere."""
 
 from __future__ import annotations
 

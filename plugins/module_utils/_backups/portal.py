@@ -25,7 +25,7 @@ RECORD = "backups.json"
 
 
 class BackupError(HardeningError):
-    """A backup, drill or restore that did not go well. The text says why, without a secret."""
+    """A backup, restore test or restore that failed. The text says why, without a secret."""
 
     complaint = ""  # all that restic said
 
@@ -78,7 +78,7 @@ class Portal:
 
     @property
     def farthest(self) -> str:
-        """The one a drill and a restore read, if nothing else is said."""
+        """The one that a restore test and a restore read by default."""
         if not self.places:
             raise BackupError(f"No repository is configured for {self.domain}: set chamilo_backups_repository.")
         return self.places[-1]

@@ -47,7 +47,7 @@ def environment() -> dict[str, str]:
 
 
 def on_tree(*command: str) -> None:
-    """Have a program do something to a whole tree: the web user's folders may be deeper than Python's ways stand."""
+    """Run a program on a whole tree: the web user's directories may be nested deeper than Python's functions allow."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment(), check=False)
     if done.returncode:
         raise BackupError(f"{command[0]} failed: {done.stderr.decode(errors='replace').strip()[-300:]}")
@@ -117,7 +117,7 @@ class Repository:
         return problem
 
     def identity(self) -> str:
-        """Its number. restic itself would go on trying for a quarter of an hour where nobody answers."""
+        """Its number. restic itself would go on trying for a quarter of an hour where there is no answer."""
         told, _complaint = self.run("cat", "config", seconds=_PATIENCE)
         return str(json.loads(told)["id"])
 
@@ -140,7 +140,7 @@ class Repository:
                 os.makedirs(self.url, 0o700, exist_ok=True)
             alike = ("--copy-chunker-params",) if source else ()
             try:
-                # Where a repository is after all, or nobody answers, this fails and changes nothing.
+                # Where a repository is after all, or there is no answer, this fails and changes nothing.
                 self.run("init", *alike, source=source, seconds=300)
             except BackupError as problem:
                 raise BackupError(f"{absent} {problem}") from problem
@@ -163,7 +163,7 @@ class Repository:
                     yield node
 
     def fetch(self, snapshot: str, folder: str, *arguments: str) -> bool:
-        """Bring files back to a folder. Whether some stayed away because their paths are too long there.
+        """Bring files back to a directory. Whether some stayed away because their paths are too long there.
 
         The web user may lay such ones: they are no reason to bring back nothing.
         """

@@ -80,7 +80,7 @@ class Staging:
         backups_portal.reach(self.portal, self.journal, phase)
 
     def stage_files(self, everything: bool) -> None:
-        """Fetch the whole folder, or what the application writes and is configured by."""
+        """Fetch the whole directory, or what the application writes and is configured by."""
         self._refuse_mounts(everything)
         self._room(everything)
         chosen = [self.saved] if everything else [f"{self.saved}/{name}" for name in (*_FILES, ".env", ".env.*")]
@@ -144,7 +144,7 @@ class Staging:
         return [path for path in self.pair.files.paths if path not in ours]
 
     def stage_file(self, path: str) -> None:
-        """Fetch one file, or one folder, also of what links lead to."""
+        """Fetch one file, or one directory, also of what links lead to."""
         live = os.path.normpath(os.path.join(self.root, path))
         if live.startswith(f"{self.saved}/"):  # as the backup calls it
             live = self.root + live.removeprefix(self.saved)
@@ -280,7 +280,7 @@ class Staging:
 
 
 def _directory(portal: Portal, files: bool = True) -> str:
-    """Beside the portal's folder, inside where that is a file system of its own, or else where our records are.
+    """Beside the portal's directory, inside where that is a file system of its own, or else where our records are.
 
     From there ``files`` can change places with the portal's, and nobody else can lead them elsewhere. No pattern
     matches a dot.
@@ -328,7 +328,7 @@ def _refuse_mount(path: str, mounted: Sequence[str]) -> None:
 
 
 def _open_roots_alone(path: str) -> int:
-    """Open a folder, or the nearest above it, on a way on which root alone can move or exchange anything."""
+    """Open a directory, or the nearest above it, on a way on which root alone can move or exchange anything."""
     here, way = os.open("/", os.O_DIRECTORY | os.O_CLOEXEC), "/"
     try:
         for name in [*filter(None, path.split("/")), ""]:

@@ -105,7 +105,7 @@ def change_places(fetched: str, live: str, inode: int) -> None:
 
 @contextlib.contextmanager
 def _open(fetched: str, live: str) -> Iterator[str]:
-    """The way to a folder that is open: the web user, who may own it, can lay no link into that way any more."""
+    """The way to a directory that is open: the web user, who may own it, can lay no link into that way any more."""
     handle = _make_way(fetched, live)
     try:
         yield f"/proc/self/fd/{handle}"
@@ -114,7 +114,7 @@ def _open(fetched: str, live: str) -> Iterator[str]:
 
 
 def _make_way(fetched: str, live: str) -> int:
-    """Open a folder; make it, and those above, as they were in the backup."""
+    """Open a directory; make it, and those above, as they were in the backup."""
     if os.path.lexists(live):
         return open_trusted(live)
     with _open(os.path.dirname(fetched), os.path.dirname(live)) as above:

@@ -144,7 +144,7 @@ def return_tables(portal: Portal, names: Mapping[str, str], base: str, moved: bo
 
 
 def _lost(problem: BackupError) -> bool:
-    """Whether the client lost the server, so that nobody knows whether it still does what it was asked."""
+    """Whether the client lost the server, so that it may still be executing the statement."""
     return bool(re.search(r"\bERROR 2\d{3} ", str(problem)))
 
 
@@ -243,7 +243,7 @@ def may_restore(portal: Portal) -> bool:
 
 
 def client_options(portal: Portal) -> list[str]:
-    """How the programs of the server log in: as root of the one on this host, or as told on another."""
+    """How the programs of the server log in: as root of the one on this host, or by the given login on another."""
     if portal.local:
         return ["--no-defaults", "--user=root", f"--socket={_socket(portal)}"]
     there = [f"--defaults-file={login_file(portal)}", f"--host={portal.host}", f"--port={portal.port}"]

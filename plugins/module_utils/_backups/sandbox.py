@@ -32,7 +32,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_tables import DISCREET, complaint
 
-# In the range that Debian keeps for nobody at all. Whatever runs as it, or belongs to it, is of a restore test.
+# In the range that Debian assigns to no account. Whatever runs as it, or belongs to it, is of a restore test.
 UID = 65300
 _PORT = 8765
 _BOOT_SECONDS, _START_SECONDS = 120.0, 60.0
@@ -71,7 +71,7 @@ def end_all() -> None:
 
 
 def users(pid: int) -> set[int]:
-    """As whom a process runs. Who owns its folder in /proc says less: it can make that root."""
+    """As whom a process runs. Who owns its directory in /proc says less: it can make that root."""
     with open(f"/proc/{pid}/status", "rb") as stream:
         return {int(word) for line in stream if line.startswith(b"Uid:") for word in line.split()[1:]}
 
@@ -106,7 +106,7 @@ class Server:
 
 @contextlib.contextmanager
 def started(scratch: str) -> Iterator[Server]:
-    """Start one on an empty folder."""
+    """Start one on an empty directory."""
     program = shutil.which("mariadbd", path=restic.environment()["PATH"])
     if program is None:
         raise BackupError("A drill needs the program of the database server: install mariadb-server-core.")
@@ -163,7 +163,7 @@ def _listens(path: str) -> bool:
 
 
 def boot(portal: Portal, root: str, database: str) -> str:
-    """Start the restored portal where it reaches nobody. Returns why it showed no login page, or an empty text."""
+    """Start the restored portal where it has no network. Returns why it showed no login page, or an empty text."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -196,7 +196,7 @@ def _in_private(portal: Portal, root: str, database: str) -> str:
         "mysqli.default_socket": database,
         "sendmail_path": "/bin/false",
         "opcache.enable_cli": "0",
-        "auto_prepend_file": "none",  # the guard of section uploads lets nothing run outside the portal's own folder
+        "auto_prepend_file": "none",  # the guard of section uploads lets nothing run outside the portal's own directory
     }
     options = [word for name, value in settings.items() for word in ("-d", f"{name}={value}")]
     served = ["-S", f"127.0.0.1:{_PORT}", "-t", f"{root}/public", f"{root}/public/index.php"]

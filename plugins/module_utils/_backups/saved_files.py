@@ -26,7 +26,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
 
 
 def saved_root(portal: Portal, place: Repository, files: Snapshot) -> str:
-    """Where the portal lay when it was saved. A link may lead to another folder since, as to that of a new release."""
+    """Where the portal lay when it was saved. Since then a link may lead elsewhere, as to a new release."""
     known = [path for path in files.paths if path != path_of(portal.site)]
     if portal.folder in known or not known:
         return portal.folder
@@ -42,7 +42,7 @@ def saved_root(portal: Portal, place: Repository, files: Snapshot) -> str:
     )
 
 
-# Below the portal's folder. No links are looked for there: it comes from elsewhere, or is not saved.
+# Below the portal's directory. No links are looked for there: it comes from elsewhere, or is not saved.
 _MADE_ANEW = ("var/cache", "vendor", "node_modules", ".git")
 _OF_THE_KERNEL = ("/proc/", "/sys/", "/dev/")
 # Directories of the host's own; those that hold many things are whole, what is in them may be the portal's.
@@ -56,7 +56,7 @@ _ANYTHING = os.O_PATH | os.O_CLOEXEC  # also a FIFO, which then does not make us
 
 
 def contents(portal: Portal) -> list[str]:
-    """What is saved: the portal's folder, what links inside it lead to, and how it is backed up."""
+    """What is saved: the portal's directory, what links inside it lead to, and how it is backed up."""
     linked = {target for _link, target in links(portal) if target}
     # What lies in one of these is not named again: restic knows by the paths which snapshot came before.
     found = {path for path in linked if linked.isdisjoint(map(str, PurePosixPath(path).parents))} | {portal.folder}
@@ -78,10 +78,10 @@ def strange_links(portal: Portal) -> list[str]:
 
 
 def links(portal: Portal) -> Iterator[tuple[str, str]]:
-    """Links that lead out of the portal's folder, and where to; to nowhere where it is not for the web user to say.
+    """Links that lead out of the portal's directory, and where to; to nowhere where it is not for the web user to say.
 
-    Whoever is the web user could have the whole host saved, or what never ends. It may exchange its folders while we
-    look: what lies in them, and what a link leads to, is asked of what is open. Links in what is found count as well.
+    The web user could have the whole host saved, or what never ends. It may exchange its directories while we look:
+    what lies in them, and what a link leads to, is asked of what is open. Links in what is found count as well.
     A link is followed to what the web user can change, which is data of the portal's; and where root laid it and the
     web user cannot have moved it, to what is none of the host's own directories.
     """
@@ -124,7 +124,7 @@ def links(portal: Portal) -> Iterator[tuple[str, str]]:
 
 @contextlib.contextmanager
 def _opened(path: str, flags: int, folder: int | None = None) -> Iterator[tuple[int, str]]:
-    """The descriptor of a path, in an open folder where one is given, and where what is open lies."""
+    """The descriptor of a path, in an open directory where one is given, and where what is open lies."""
     handle = os.open(path, flags, dir_fd=folder)
     try:
         yield handle, os.readlink(f"/proc/self/fd/{handle}")

@@ -36,7 +36,7 @@ def put_away(portal: Portal, alike: list[str]) -> Iterator[str]:
 
     What is one only by its name, as a plugin's slides-2024.zip may be, stays, and its path goes into ``alike``.
 
-    The web user may exchange folders and files while we look: all is reached through what is open already.
+    The web user may exchange directories and files while we look: all is reached through what is open already.
     """
     kept = os.path.join(files.STATE, "kept", "backups", portal.site)
     deep: list[str] = []
@@ -62,7 +62,7 @@ def put_away(portal: Portal, alike: list[str]) -> Iterator[str]:
 
 
 def _folders(handle: int, path: str, level: int, deep: list[str]) -> Iterator[tuple[str, list[str], int]]:
-    """An open folder and those below it: path, names of files, descriptor. Too ``deep`` ones are only named."""
+    """An open directory and those below it: path, names of files, descriptor. Too ``deep`` ones are only named."""
     try:
         with os.scandir(handle) as entries:
             kinds = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
@@ -84,7 +84,7 @@ def _folders(handle: int, path: str, level: int, deep: list[str]) -> Iterator[tu
 
 
 def _put_away(name: str, folder: int, kept: str) -> str | None:
-    """Where a file of this name in an open folder is now, if it was a copy of data; None where it stays.
+    """Where a file of this name in an open directory is now, if it was a copy of data; None where it stays.
 
     An empty text: it is no file.
     """

@@ -7,8 +7,8 @@
 """The accounts with which one portal, its upgrades and its backups log in to the database.
 
 The application is moved to an account of its own in steps, and the site serves after each of them: the new account is
-made and proved before the environment names it, and the old one loses its rights when nobody needs them any more. What
-is going on is written down first, so a run that was killed is gone on with, or taken back, by the next one.
+made and proved before the environment names it, and the old one loses its rights when they are no longer needed. What
+is going on is recorded first, so a run that was killed is resumed, or undone, by the next one.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class AccountManager:
             if self.wish.application:
                 self.application.apply(result, check)
                 self.old.lock_namesakes(result, check)
-            # After it: a move that is taken back leaves nothing. Alone, it is somebody's express wish and may fail.
+            # After it: a move that is undone leaves nothing. Alone, it was asked for explicitly and may fail.
             if self.wish.backup and (self.context.has_admin or not self.wish.application):
                 self.extra.make("backup", BACKUP, result, check)
             if self.wish.application and not self.wish.split:
@@ -147,7 +147,7 @@ class AccountManager:
             yield
             return
         with self.context.engine.store.lock("database", LOCK_SECONDS):
-            pass  # this makes the folder
+            pass  # this makes the directory
 
         def busy(_holder: str) -> Busy:
             return Busy("Another run changes the accounts of the database. No account was changed.")

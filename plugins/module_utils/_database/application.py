@@ -181,7 +181,7 @@ class Application:
                 server.give(seen.who, wanted, where)
                 self.context.probe(dict.fromkeys(before))
                 self.old.leave(server, move, account, before, result)
-            except Exception as problem:  # whatever broke the move, it is taken back and told
+            except Exception as problem:  # whatever broke the move, it is undone and reported
                 self._take_back(server, move, result)
                 raise AccountError(f"{sentence(problem)} Everything is as it was before.") from problem
             self._moved(move, Who(*move["old"]["who"]), result)

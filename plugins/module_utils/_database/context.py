@@ -132,7 +132,7 @@ class Context:
 
     @property
     def has_admin(self) -> bool:
-        """Whether somebody may change accounts, now or when ``elsewhere`` is asked."""
+        """Whether accounts can be changed, now or when ``elsewhere`` is asked."""
         return self.reachable or self.wish.elsewhere
 
     def _admin(self) -> Account:

@@ -95,7 +95,7 @@ def hashed(password: str) -> str:
 
 
 def parse(lines: Iterable[str]) -> list[Grant]:
-    """The rights in the lines of SHOW GRANTS. That somebody may log in (USAGE) is none."""
+    """The rights in the lines of SHOW GRANTS. That an account may log in (USAGE) is none."""
     found = []
     for line in lines:
         right = _GRANT.match(line)

@@ -4,7 +4,7 @@
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
 # pylint: disable=ansible-bad-function
-"""Accounts that the application used before, and whether somebody else still uses them."""
+"""Accounts that the application used before, and whether other applications still use them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _MOST = 1 << 20  # bytes of such a file
 
 
 class OldAccounts:
-    """Accounts that the application used before: they lose their rights, or are locked, when nobody needs them."""
+    """Accounts that the application used before: they lose their rights, or are locked, when no longer needed."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -50,7 +50,7 @@ class OldAccounts:
     def leave(
         self, server: Server, move: Mapping[str, Any], account: Account, before: Mapping[Probe, Any], result: Result
     ) -> None:
-        """Take the rights of the old account, which nobody needs any more. Whoever is somebody else's stays."""
+        """Revoke the rights of the old account, which is no longer needed. One that others use keeps them."""
         old = Who(*move["old"]["who"])
         if old.user in PEOPLE:
             return
@@ -59,7 +59,7 @@ class OldAccounts:
             result.notes.append(f"{old} keeps its rights: {why}.")
             return
         self.undo.remember_old(old, [one.give(old) for one in server.grants(old)])
-        # A lock shows whether somebody still needs it, and is taken off in a moment.
+        # A lock shows whether it is still needed, and is removed in a moment.
         server.lock(old, True)
         self.context.step("locked")
         self.context.probe(before)
@@ -88,7 +88,7 @@ class OldAccounts:
                         self.leave(
                             server, {"old": {"who": [old.user, old.host]}}, account, self.context.ask_portal(), result
                         )
-                    except Exception as problem:  # whatever it was, the old rights come back and it is told
+                    except Exception as problem:  # whatever it was, the old rights are restored and it is reported
                         self.undo.give_back(server, old)
                         raise AccountError(f"{sentence(problem)} {old} has its old rights again.") from problem
         if restored and not check:

@@ -23,7 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
     Reader,
 )
 
-# Accounts of the server itself or of those who look after it: never changed, whoever uses them.
+# Accounts of the server itself or of its administrators: never changed, whatever uses them.
 PEOPLE = ("root", "admin", "administrator", "dba", "mysql", "mariadb.sys", "debian-sys-maint", "phpmyadmin")
 
 

@@ -36,7 +36,7 @@ class UndoData:
             raise AccountError(f"{self.path} is damaged ({problem}). Restore it from a backup.") from problem
 
     def remember(self, **parts: Any) -> None:
-        """Durably, before what it tells of is done."""
+        """Durably, before what it records is done."""
         known = {name: part for name, part in {**self.known, **parts}.items() if part}
         with Tree() as tree:
             data = json.dumps(known, indent=1, sort_keys=True).encode()
