@@ -29,9 +29,10 @@ CALLS = (
 
 def apply(path: str) -> dict[str, Any]:
     sys.path.insert(0, PROGRAM)
-    from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, services
+    from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
+    from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
     from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import engine
-    from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, TransactionError
+    from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
     from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan as planned
 
     with open(path, encoding="utf-8") as stream:
@@ -42,7 +43,7 @@ def apply(path: str) -> dict[str, Any]:
     outcome, failure = Outcome(), ""
     try:
         engine.Engine().apply(planned(plan), outcome)
-    except (TransactionError, files.StateError, OSError) as problem:
+    except (HardeningError, OSError) as problem:
         failure = str(problem)
     return {**vars(outcome), "failure": failure}
 
