@@ -86,3 +86,11 @@ def test_names_of_tasks_keep_to_the_words_of_the_field(path: Path) -> None:
 def test_what_is_noticed_and_what_is_not() -> None:
     text = 'It tells `folder` nobody.\n\n    look\n\nA restore; "put back".\n'
     assert [one.split(":")[0] for one in avoided(prose(text))] == ["nobody", "tells"]
+
+
+def test_tasks_that_tests_on_hosts_name_exist() -> None:
+    """Such a test would pass for ever: a task of another name is not among those that changed something."""
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("tests/hosts/*.py"))
+    named = set(re.findall(r'"(\w+) : ([A-Z][^"{}]+)"', tests))
+    known = {(path.parts[-3], task) for path in TASKS for task in names(yaml.safe_load(path.read_text("utf-8")))}
+    assert len(named) > 5 and named - known == set()
