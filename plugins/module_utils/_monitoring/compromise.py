@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.persistence import planted
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.stored_code import stored_code
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import (
     Budget,
     head,
@@ -27,6 +28,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.trac
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, shown, web_users
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.unvouched import Unvouched
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import ADMINISTERS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Row
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 
@@ -140,6 +142,7 @@ def trace(look: Look, seconds: float = 0.0) -> Trace:
     found.gaps += left.gaps
     found.seen += ["cron jobs, keys, units and startup files of the web user", "its processes", "what root runs"]
     _accounts(look, found)
+    _settings(look, found)
     _requests(look, found)
     found.gaps += found.cut
     return found
@@ -324,7 +327,7 @@ def _is_shell(text: bytes) -> bool:
 def administrators(look: Look) -> list[Row]:
     return look.database.query(
         "SELECT username, status, active, created_at > NOW() - INTERVAL %s DAY AS late FROM `user`"
-        " WHERE (roles LIKE '%ROLE_ADMIN%' OR roles LIKE '%ROLE_GLOBAL_ADMIN%') AND active <> -2 ORDER BY id",
+        f" WHERE {ADMINISTERS} AND active <> -2 ORDER BY id",
         (_LATELY,),
     )
 
@@ -340,6 +343,21 @@ def _accounts(look: Look, found: Trace) -> None:
     found.add("pupils with an administrator's rights", pupils)
     found.add(f"administrators made in the last {_LATELY} days", late)
     found.seen.append(f"{len(rows)} administrators")
+
+
+def _settings(look: Look, found: Trace) -> None:
+    try:
+        stored = stored_code(look.database, look.site)
+    except (DatabaseError, OSError, ValueError) as problem:
+        found.gaps.append(f"the settings could not be checked for commands and scripts: {problem}")
+        return
+    found.add(
+        "settings that run a command, or a script in the browser of each visitor (one of yours goes into "
+        "config/settings_overrides.yaml)",
+        stored,
+        _NAMED,
+    )
+    found.seen.append("settings")
 
 
 def _requests(look: Look, found: Trace) -> None:

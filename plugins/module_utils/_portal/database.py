@@ -143,7 +143,11 @@ class Reader:
     def settings(self) -> dict[str, str]:
         """Effective settings of the main portal: ``category.variable`` to text."""
         found = {key: rows[1][0] for key, rows in self._stored.items() if 1 in rows}
-        return {**DEFAULTS, **found, **self._overrides.get("default", {}), **self._overrides.get("1", {})}
+        return {**DEFAULTS, **found, **self.pinned(1)}
+
+    def pinned(self, portal: int) -> dict[str, str]:
+        """What the application's overrides file has for a portal. It wins over the settings."""
+        return {**self._overrides.get("default", {}), **self._overrides.get(str(portal), {})}
 
     def effective(self, variable: str, category: str) -> dict[str, str]:
         """What each active portal really uses, by the portal's URL.
@@ -156,9 +160,7 @@ class Reader:
         for portal, url in self._portals.items():
             main, changeable = rows.get(1, (DEFAULTS.get(key, ""), True))
             value = rows[portal][0] if portal in rows and changeable else main
-            for scope in ("default", str(portal)):
-                value = self._overrides.get(scope, {}).get(key, value)
-            values[url] = value
+            values[url] = self.pinned(portal).get(key, value)
         return values
 
     def hosts(self) -> list[str]:

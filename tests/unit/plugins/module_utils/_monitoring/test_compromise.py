@@ -84,6 +84,10 @@ def request(line, client="192.0.2.66"):
     return add
 
 
+def stored(value):
+    return lambda host: host.stored.append(("mail", "mailer_dsn", "1", value))
+
+
 def admin(**values):
     return lambda host: host.admins.append({"username": "eve", "status": "1", "active": "1", "late": "0", **values})
 
@@ -115,6 +119,7 @@ def admin(**values):
         (marked("config/packages/x.yaml", 0o240), "which nothing vouches for: config/packages/x.yaml"),
         (marked("public/x.inc", 0o600), "cannot run until somebody looked at them: public/x.inc"),
         (marked("src/X.php.quarantined", 0o200), "cannot run until somebody looked at them: src/X.php"),
+        (stored("<script src=//x.test/a.js></script>"), "mail.mailer_dsn of portal 1 (<script in the page)"),
         (admin(status="5"), "pupils with an administrator's rights: eve"),
         (admin(late="1"), "administrators made in the last 30 days: eve"),
         (request('"GET /.env HTTP/1.1"'), "the environment file answered a stranger once"),

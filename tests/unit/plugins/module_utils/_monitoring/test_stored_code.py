@@ -1,0 +1,58 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.stored_code import runs, stored_code
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        ("sendmail://default?command=/tmp/x%20-t", "the command /tmp/x -t"),
+        ("failover(smtp://u:canary@mail sendmail://default?a=1&command=sh%20-c%20id)", "the command sh -c id"),
+        ("sendmail://default?command=/usr/sbin/sendmail%20-oi%20-t", ""),
+        ("sendmail://default?command=/usr/sbin/sendmail%20-t%20-C/tmp/x", "the command /usr/sbin/sendmail -t -C/tmp/x"),
+        ("sendmail://default", ""),
+        ("smtp://u:p@mail.example.org:587", ""),
+        ("<SCRIPT src=//x>", "<SCRIPT in the page"),
+        ('<img src=x onerror="x()">', "<img src=x onerror= in the page"),
+        ("<a href='javascript:x()'>", "javascript: in the page"),
+        ('<meta http-equiv="refresh" content="0">', '<meta http-equiv="refresh in the page'),
+        ('<meta name="keywords" content="school"><b>One</b> & two', ""),
+        ('{"min":{"length":12}}', ""),
+    ],
+)
+def test_what_a_value_runs(value, what):
+    assert runs(value) == what
+
+
+ROWS = [
+    {
+        "category": "Tracking",
+        "variable": "header_extra_content",
+        "access_url": url,
+        "selected_value": "<script>x</script>",
+    }
+    for url in ("1", "2")
+]
+
+
+def test_what_is_pinned_is_the_administrator_s(tmp_path):
+    config = tmp_path / "config"
+    config.mkdir()
+    (tmp_path / ".env").write_text("MAILER_DSN='sendmail://default?command=/tmp/x'\n")
+    site, reader = Site("campus.test", root=str(tmp_path)), Reader(Account("app"), str(tmp_path), ask=lambda _sql: ROWS)
+    mine = "tracking.header_extra_content of portal {} (<script in the page)".format
+    sent = "MAILER_DSN in the environment (the command /tmp/x)"
+    assert stored_code(reader, site) == [mine(1), mine(2), sent]
+    (config / "settings_overrides.yaml").write_text(
+        "parameters:\n  settings_overrides:\n    2:\n      tracking.header_extra_content: '<script>mine</script>'\n"
+    )
+    reader = Reader(Account("app"), str(tmp_path), ask=lambda _sql: ROWS)
+    assert stored_code(reader, site) == [mine(1), sent]
