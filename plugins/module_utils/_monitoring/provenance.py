@@ -60,7 +60,7 @@ def _could_run(root: str, path: str) -> bool:
     finally:
         os.close(top)
     try:
-        return vouch.runs(path, handle) != ""
+        return vouch.runs(path, handle) != "" or vouch.runs_in_browsers(path)
     finally:
         os.close(handle)
 

@@ -132,7 +132,8 @@ class Quarantine:
             )
             if not where_none_belongs and not self._unvouched(handle, path, status):
                 return ""
-        what = vouch.runs(path, handle) or (vouch.STEERS if doubted else "")
+        compared = doubted or (self._at.tree.lists.release and vouch.runs_in_browsers(path))
+        what = vouch.runs(path, handle) or (vouch.STEERS if compared else "")
         # What cannot run is given back by its path in acknowledged alone.
         return "" if what and (doubted or not waits) and self._at.tree.lists.vouch(path, handle) else what
 

@@ -147,6 +147,12 @@ def open_below(top: int, path: str, flags: int = 0) -> int:
 # ------------------------------------------------------------------------------------------------ what can run
 
 PHP, HANDLER, STEERS = "php", "handler", "steers"
+_IN_BROWSERS = re.compile(r"(?i)^public/.*\.(?:m?js|x?html?|svgz?|swf|wasm|css|xml)$")
+
+
+def runs_in_browsers(path: str) -> bool:
+    """Whether visitors' browsers run the file as the portal's own: it is compared with a package where there is one."""
+    return bool(_IN_BROWSERS.search(path))
 
 
 def runs(path: str, handle: int) -> str:

@@ -313,9 +313,10 @@ def test_what_differs_from_the_package_of_the_release_is_named(host, tmp_path):
         packed.writestr("chamilo/public/main/install/index.php", "<?php")
     (host.root / "public/shell.gif").write_text("GIF<?php")
     (host.root / "public/logo.gif").write_text("GIF")
+    (host.root / "public/sw.js").write_text("fetch('//x.test')")
     changes = daily.compare_release("campus", str(archive))
     assert changes.changed == ["public/index.php"] and changes.gone == ["public/gone.php"]
-    assert "public/shell.gif" in changes.added and "public/logo.gif" not in changes.added
+    assert {"public/shell.gif", "public/sw.js"} <= set(changes.added) and "public/logo.gif" not in changes.added
     assert daily.compared_with("campus").startswith("the package chamilo.zip (sha256 ")
     for number in range(20):
         (host.root / f"src/C{number}.php").write_text("<?php // of the next release")

@@ -16,8 +16,8 @@ from tests.unit.plugins.module_utils._permissions.test_vouch import IMPLANTS, NE
 __all__ = ["site"]
 
 
-def packed(site, path, kind="zip", top="chamilo-2.0.1/"):
-    names = [name for name in RELEASE if name != ".env"]
+def packed(site, path, kind="zip", top="chamilo-2.0.1/", more=()):
+    names = [name for name in (*RELEASE, *more) if name != ".env"]
     if kind == "zip":
         with zipfile.ZipFile(path, "w") as archive:
             for name in names:
@@ -98,3 +98,23 @@ def test_the_package_of_another_release_is_refused_and_an_old_one_counts_no_long
     order = policy.order({"path": str(site), "owner": "root", "web_user": "www-data"}, "production")
     found = walk.run(order, lists=lists)
     assert (found.quarantined, found.doubtful) == ([], [])
+
+
+def test_what_visitors_browsers_run_is_compared_as_well(site, tmp_path):
+    state = tmp_path / "state"
+    state.mkdir()
+    assets = ("public/build/app.js", "public/build/same.js", "public/img/logo.svg", "public/build/font.woff2")
+    for name in assets:
+        lay(site, name, "as published")
+    package.learn(packed(site, tmp_path / "2.0.1.zip", more=assets), "", str(site), str(state))
+    for name in ("public/build/app.js", "public/img/logo.svg", "public/build/font.woff2", "public/sw.js"):
+        lay(site, name, "fetch('//x.test')")
+    for name in ("public/login2.html", "public/photo.jpg", "var/upload/page.html"):
+        lay(site, name, "<script src=//x.test>")
+    order = policy.order({"path": str(site), "owner": "root", "web_user": "www-data"}, "production")
+    lists = [str(path) for path in state.glob("release-*.json")]
+    named = ["public/build/app.js", "public/img/logo.svg", "public/login2.html", "public/sw.js"]
+    assert sorted(walk.run(order, lists=lists).doubtful) == named
+    assert sorted(walk.run(order, lists=lists).doubtful) == named, "until somebody has compared them"
+    lay(site, "public/build/app.js", "as published", owner=0, mode=0o644)
+    assert walk.run(order, lists=lists).doubtful == named[1:]
