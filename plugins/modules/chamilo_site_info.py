@@ -116,6 +116,14 @@ options:
     description: The value of C(chamilo_monitoring_smtp_host).
     type: str
     default: ""
+  install:
+    description:
+      - Those of O(packages) that the run installs where they are missing.
+      - Fail when one is missing and this host cannot reach the mirror that has it, for want of a DNS or a route. Where
+        apt goes by a proxy, that is not tried.
+    type: list
+    elements: str
+    default: []
   variables:
     description:
       - Values of variables that only the host can judge, by the names of the variables. Each is a text, empty where
@@ -772,6 +780,7 @@ def main() -> None:
             "acme": {"type": "str", "choices": ["", "auto", "certbot"], "default": ""},
             "alert_mail": {"type": "str", "default": ""},
             "smtp_host": {"type": "str", "default": ""},
+            "install": {"type": "list", "elements": "str", "default": []},
             "variables": {"type": "dict", "default": {}},
             "controller_time": {"type": "float", "default": 0},
             "active": {"type": "bool", "default": False},

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import file_systems
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
@@ -39,6 +40,7 @@ _DATABASE = "/run/mysqld/mysqld.sock"
 # Variables of directories: those that no visitor may ever reach, and those that have to be there.
 _KEPT_APART = ("chamilo_backups_repository", "chamilo_backups_scratch")
 _DIRECTORIES = ("chamilo_backups_scratch",)
+_SECONDS = 20.0  # for a question to apt or the DNS
 _FLOCK = "hhqqi"
 _NEAR = 0.8  # 1 is the same
 NOT_ROOT = (
@@ -58,6 +60,7 @@ class Desired:
     acme: str = ""  # auto or certbot, where this run may have Certbot ask for a certificate
     alert_mail: str = ""
     smtp_host: str = ""
+    install: Sequence[str] = ()  # packages that it installs where they are missing
     variables: Mapping[str, str] = field(default_factory=dict)  # whose values only the host can judge
     controller_time: float = 0  # seconds; 0: not known
 
@@ -72,6 +75,7 @@ class Host:
     not_mounted: tuple[str, ...] = ()  # mount points of /etc/fstab on the way to the portal, or in it
     interrupted: bool = False  # dpkg did not finish
     lock_holder: str = ""  # the program that has dpkg's lock
+    mirror: str = ""  # why packages that are missing could not be fetched
     unreachable: str = ""  # why no authority could reach the name
     access_urls: tuple[str, ...] = ()  # the names in the addresses of the application's portals
     web_groups: Mapping[int, str] = field(default_factory=dict)  # of PHP's user: number -> name
@@ -134,6 +138,11 @@ def _host(host: Host) -> list[str]:
         found.append(
             f"Package manager: locked by {host.lock_holder}. Packages are missing and could not be installed. Run "
             "again when that is done."
+        )
+    if host.mirror:
+        found.append(
+            f"Package mirror {host.mirror}. Packages are missing and could not be installed. Mend the DNS or the "
+            "default route of this host, or have apt go by a proxy (Acquire::http::Proxy)."
         )
     return found
 
@@ -243,6 +252,7 @@ def observe(site: Site, desired: Desired, refusal: Callable[[str], str], tree: T
         not_mounted=_not_mounted(tree, site.root, mounted),
         interrupted=any(name.isdigit() for name in _names("/var/lib/dpkg/updates")),
         lock_holder=_lock_holder() if packages else "",
+        mirror=_mirror(sorted(packages & set(desired.install))),
         unreachable=refusal(site.domain) if wants and not site.lineage.good else "",
         access_urls=() if named(site) else _access_urls(site),
         web_groups=_groups(site.php.user, site.php.group) if desired.variables.get("chamilo_group") else {},
@@ -341,6 +351,34 @@ def _lock_holder() -> str:
         if kind != fcntl.F_UNLCK:
             return f"{_program(process)} (process {process})"
     return ""
+
+
+def _mirror(packages: Sequence[str]) -> str:
+    """The first mirror of these packages that this host cannot reach, and why. Nothing is sent to it."""
+    if not packages:
+        return ""
+    status, found = services.run(["apt-config", "dump", "Acquire::http::Proxy", "Acquire::https::Proxy"], _SECONDS)
+    if status != 0 or re.search(r'"[^"]+"', found):
+        return ""  # what a proxy reaches is not known here
+    status, found = services.run(["apt-get", "-qq", "-y", "--print-uris", "install", *packages], _SECONDS)
+    names = re.findall(r"^'https?://(?:[^/@']*@)?([a-zA-Z0-9.-]+)", found, re.MULTILINE) if status == 0 else []
+    for name in dict.fromkeys(names):
+        status, found = services.run(["getent", "ahosts", name], _SECONDS)
+        addresses = [line.split()[0] for line in found.splitlines() if line.split()] if status == 0 else []
+        if not addresses:
+            return f"{name}: not found in the DNS"
+        if not any(map(_has_route, dict.fromkeys(addresses))):
+            return f"{name}: no route to {addresses[0]}"
+    return ""
+
+
+def _has_route(address: str) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((address, 80))
+        except OSError:
+            return False
+    return True
 
 
 def _program(process: int) -> str:
