@@ -251,7 +251,9 @@ def _login(user: str, host: str, priv: Mapping[str, Any]) -> _Login:
     passwords = {way["authentication_string"] or "" for way in ways if way["plugin"] in _BY_PASSWORD}
     # Newer servers take a Unix account of another name, where one is written there.
     others = {
-        "its own" if way["plugin"] == "unix_socket" and way["authentication_string"] in ("", user) else way["plugin"]
+        "its own"
+        if way["plugin"] == "unix_socket" and way["authentication_string"] in (None, "", user)
+        else way["plugin"]
         for way in ways
         if way["plugin"] not in _BY_PASSWORD
     }

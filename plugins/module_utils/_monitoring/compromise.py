@@ -352,8 +352,8 @@ def _settings(look: Look, found: Trace) -> None:
         found.gaps.append(f"the settings could not be checked for commands and scripts: {problem}")
         return
     found.add(
-        "settings that run a command, or a script in the browser of each visitor (one of yours goes into "
-        "config/settings_overrides.yaml)",
+        "settings that run a command, or a script in the browser of each visitor (pin your own ones in the application's "
+        "overrides)",
         stored,
         _NAMED,
     )
