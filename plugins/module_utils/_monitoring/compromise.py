@@ -352,7 +352,7 @@ def _settings(look: Look, found: Trace) -> None:
         found.gaps.append(f"the settings could not be checked for commands and scripts: {problem}")
         return
     found.add(
-        "settings that run a command, or a script in the browser of each visitor (pin your own ones in the application's "
+        "settings that run a command, or a script in the browser of each visitor (pin your own in the application's "
         "overrides)",
         stored,
         _NAMED,
