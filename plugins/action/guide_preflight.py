@@ -13,15 +13,15 @@ from typing import Any
 from ansible import context
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import EncryptedString
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _preflight
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import CollectionAction
 
 HARDEN_NAME = "chamilo.hardening.harden"
 HARDEN = Path(__file__).resolve().parents[2] / "playbooks/harden.yml"
 
 
-class ActionModule(ActionBase):
+class ActionModule(CollectionAction):
     _requires_connection = False
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _report
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import CollectionAction
 
 
-class ActionModule(ActionBase):
+class ActionModule(CollectionAction):
     _requires_connection = False
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:

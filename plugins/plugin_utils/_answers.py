@@ -22,6 +22,8 @@ from typing import Any, Union
 
 import yaml
 
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _facts
+
 MODULES = Path(__file__).resolve().parents[1] / "modules"
 MOST_TEXT = 1_000_000
 MOST_OF_ALL = 4_000_000  # characters of all texts together
@@ -148,6 +150,8 @@ INTERNAL: dict[str, Table] = {
 # What only the action plugin reads besides the documented results, some of which it adds itself.
 MORE: dict[str, dict[str, Shape]] = {
     "backup_key": {"key": Text(r"[0-9A-Za-z_=+/-]{1,512}"), "fingerprint": Text(HEX)},
+    # On the host a file is named after the job.
+    "foreign_module": {"ansible_job_id": Text(r"[0-9A-Za-z.]{1,64}"), "finished": Plain()},
 }
 # What the host program prints, by its command.
 PRINTED: dict[str, Table] = {
@@ -291,9 +295,12 @@ def shape(module: str) -> Table:
     return Table(entries, needed)
 
 
-def read(module: str, answer: Mapping[str, Any]) -> dict[str, Any]:
+def read(module: str, answer: Mapping[str, Any], asked: str = "") -> dict[str, Any]:
     """The answer of a module of this collection as the controller may use it."""
-    reader = _Reader(module)
+    reader = _Reader(asked or module)
+    taken = _facts.reserved(answer.get("ansible_facts"))
+    if taken:
+        raise reader._error(f"it sets variables of the controller as facts ({', '.join(taken)[:1000]})")
     read_: dict[str, Any] = {}
     for name, value in answer.items():
         if name in _EVALUATED:

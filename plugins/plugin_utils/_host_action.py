@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _facts
 
 # The messages of ansible-core's connection and become plugins for a failed privilege escalation.
 _ESCALATION = re.compile(
@@ -50,11 +50,28 @@ def reason(answer: Mapping[str, Any]) -> str:
     return str(answer.get("msg") or (f"the module crashed: {crash}" if crash else "the module gave no reason")).strip()
 
 
-class HostAction(ActionBase):
+class CollectionAction(ActionBase):
+    """The base of each action plugin of this collection: it runs with no variable that a host has set."""
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        refused = _facts.refusal(task_vars or {}, self._connection)
+        if refused:
+            raise AnsibleActionFail(_answers.printable(refused))
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        return result
+
+
+class HostAction(CollectionAction):
     # All options but one are passed on as they came, whatever ansible-core calls them.
     def _execute_module(self, module_name: str | None = None, **options: Any) -> dict[str, Any]:  # type: ignore[override]
+        execute = super()._execute_module
+        module = (module_name or self._task.action).rpartition(".")[2]
+        return self._answer(module, lambda: execute(module_name=module_name, **options))
+
+    def _answer(self, module: str, ask: Callable[[], dict[str, Any]], asked: str = "") -> dict[str, Any]:
+        """What the host answers, as the documentation of this module has it."""
         try:
-            answer = super()._execute_module(module_name=module_name, **options)
+            answer = ask()
         except AnsibleConnectionFailure:
             raise
         except AnsibleError as error:
@@ -68,7 +85,7 @@ class HostAction(ActionBase):
         if isinstance(answer.get("warnings"), list):
             answer["warnings"] = [_message(warning) for warning in answer["warnings"]]
         try:
-            return _answers.read((module_name or self._task.action).rpartition(".")[2], answer)
+            return _answers.read(module, answer, asked)
         except _answers.AnswerError as error:
             raise AnsibleActionFail(str(error)) from None
 

@@ -5,24 +5,39 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import jinja2
 import pytest
 import yaml
-from jinja2 import nodes
+from ansible.errors import AnsibleActionFail
+from jinja2 import meta, nodes
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
+from ansible_collections.chamilo.hardening.plugins.action import foreign_module
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _facts
 
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = sorted([*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml")])
 VARIABLES = sorted([*ROOT.glob("roles/*/vars/*.yml"), *ROOT.glob("roles/*/defaults/*.yml")])
 TEMPLATES = sorted(path for path in ROOT.glob("roles/*/templates/**/*") if path.is_file())
 OURS = "chamilo.hardening."
+# Runs a module of ansible-core or another collection, and takes over no facts.
+FOREIGN = "chamilo.hardening.foreign_module"
+# These ask no host.
+ASKS_NOBODY = {
+    *("assert", "debug", "fail", "set_fact", "import_role", "include_role", "import_tasks", "include_tasks"),
+}
+# What ansible-core sets itself, above any fact or after them. It takes ansible_connection from none.
+ABOVE_FACTS = {
+    *("ansible_check_mode", "ansible_connection", "ansible_failed_result", "ansible_play_hosts_all"),
+    *("ansible_play_role_names", "ansible_run_tags", "ansible_skip_tags", "groups", "hostvars", "item", "omit"),
+}
 
 # What a form in plugins/plugin_utils/_answers.py makes harmless as a name, a path or a part of a command.
 FORMED = {
@@ -81,7 +96,11 @@ def tasks(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def action(task: dict[str, Any]) -> tuple[str, Any]:
-    return next((key, task[key]) for key in task if re.fullmatch(r"\w+\.\w+\.\w+", key))
+    name, given = next((key, task[key]) for key in task if re.fullmatch(r"\w+\.\w+\.\w+", key))
+    if name != FOREIGN:
+        return name, given
+    [(module, options)] = given.items()
+    return foreign_module.MODULES[module], options
 
 
 REGISTERED = {
@@ -90,6 +109,27 @@ REGISTERED = {
     for task in tasks(load(path))
     if "register" in task
 }
+
+
+class Known(dict[str, Any]):
+    """The filters or tests of Ansible, whatever their names."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __getitem__(self, name: str) -> Any:
+        return len
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return len
+
+
+def variables(text: str, bare: bool = False) -> set[str]:
+    """The variables that a template takes from outside."""
+    tree = parsed(text, bare)
+    environment = jinja2.Environment()
+    environment.filters = environment.tests = Known()
+    return meta.find_undeclared_variables(tree.set_environment(environment))
 
 
 def parsed(text: str, bare: bool = False) -> nodes.Template:
@@ -262,3 +302,39 @@ def test_every_module_that_runs_on_a_host_has_its_answer_looked_at(path: Path) -
     text = (ROOT / "plugins/action" / path.name).read_text(encoding="utf-8")
     assert re.search(r"^class ActionModule\((?:Host|Module)Action\):$", text, re.MULTILINE)
     assert "super()._execute_module" not in text
+
+
+@pytest.mark.parametrize("path", TASKS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_task_takes_over_facts(path: Path) -> None:
+    """Any module may return facts, and facts override the inventory: so each that asks a host is run by ours."""
+    names = {key for task in tasks(load(path)) for key in task if re.fullmatch(r"\w+\.\w+\.\w+", key)}
+    assert {name for name in names if not name.startswith(OURS)} <= {f"ansible.builtin.{one}" for one in ASKS_NOBODY}
+    assert [
+        task["name"] for task in tasks(load(path)) if task.get("poll") or ("async" in task) != ("poll" in task)
+    ] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "plugins/action").glob("*.py")), ids=lambda path: path.stem)
+def test_every_action_plugin_refuses_facts_that_are_variables_of_the_controller(path: Path) -> None:
+    plugin = importlib.import_module(f"ansible_collections.chamilo.hardening.plugins.action.{path.stem}").ActionModule
+    action_ = plugin(Mock(args={}), Mock(), Mock(), Mock(), Mock(), Mock())
+    for variables in (
+        {"ansible_facts": {"chamilo_report_dir": "/"}},
+        {"ansible_delegated_vars": {"db.test": {"ansible_facts": {"chamilo_report_dir": "/"}}}},
+    ):
+        with pytest.raises(AnsibleActionFail, match=r"Facts of (?:this host|db\.test) .*: chamilo_report_dir\."):
+            action_.run(task_vars=variables)
+
+
+@pytest.mark.parametrize("path", [*TASKS, *VARIABLES, *TEMPLATES], ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_fact_is_a_variable_of_ours(path: Path) -> None:
+    whole = [path.read_text(encoding="utf-8")] if path in TEMPLATES else list(texts(load(path)))
+    names = {name for text in whole for name in variables(text)}
+    for task in tasks(load(path)) if path in TASKS else ():
+        for key in ("when", "changed_when", "failed_when", "that"):
+            of = {**action(task)[1], **task} if isinstance(action(task)[1], dict) else task
+            conditions = of.get(key, []) if isinstance(of.get(key), list) else [of.get(key, "")]
+            for one in filter(None, map(str, conditions)):
+                names |= variables(one, bare=True)
+    names -= {*LOOKUPS, "now", "undef"}
+    assert names - ABOVE_FACTS - set(_facts.reserved(dict.fromkeys(names))) == set()

@@ -29,6 +29,7 @@ options:
     default: /dev/null
     vars:
       - name: hostile_sent
+      - name: ansible_hostile_sent
   calls:
     description: Where to write which modules it is to run, with what, as a line of JSON each.
     type: path
@@ -66,6 +67,8 @@ class Connection(ConnectionBase):
     def put_file(self, in_path: str, out_path: str) -> None:
         super().put_file(in_path, out_path)
         self._look_for_a_module(Path(in_path).read_bytes())
+        with open(self.get_option("sent"), "ab") as sent:
+            sent.write(Path(in_path).read_bytes())
 
     def fetch_file(self, in_path: str, out_path: str) -> None:
         super().fetch_file(in_path, out_path)

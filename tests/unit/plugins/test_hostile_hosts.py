@@ -30,8 +30,8 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers,
 
 ROOT = Path(__file__).resolve().parents[3]
 PLAYBOOKS = ("audit", "harden", "prove", "restore")
-# Where a run may write: reports with the copies of the lists of files, and keys.
-WRITTEN = ("work/chamilo-report/", "work/chamilo-keys/")
+# Where a run may write: reports with the copies of the lists of files, keys, and the cache of facts.
+WRITTEN = ("work/chamilo-report/", "work/chamilo-keys/", "work/facts/")
 DIGEST = "5f" * 32
 
 
@@ -40,7 +40,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("home", "work", "work/group_vars", "tmp", "answers"):
+        for name in ("home", "work", "work/facts", "work/group_vars", "tmp", "answers"):
             (folder / name).mkdir()
         (folder / "home/.profile").write_text("# mine\n")
         (folder / "work/ansible.cfg").write_text("[defaults]\n")
@@ -60,7 +60,7 @@ class World:
     def play(
         self, playbook: str, hosts: dict[str, dict[str, Any]], *options: str, groups: Any = None, **variables: Any
     ) -> str:
-        """Run it over hosts, given as what they answer to each module. Returns what it printed."""
+        """Run one of ours, or a file, over hosts, given as what they answer to each module. Returns what it printed."""
         inventory: dict[str, Any] = {}
         for name, answers in hosts.items():
             path = self.folder / "answers" / f"{name}.json"
@@ -79,6 +79,8 @@ class World:
             "TMPDIR": str(self.folder / "tmp"),
             "ANSIBLE_COLLECTIONS_PATH": f"{ROOT / '.collections'}:{ROOT / '.cache/collections'}",
             "ANSIBLE_CONFIG": "ansible.cfg",
+            "ANSIBLE_CACHE_PLUGIN": "jsonfile",
+            "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(self.folder / "work/facts"),
             "ANSIBLE_CONNECTION_PLUGINS": str(ROOT / "tests/tools/connection"),
             "ANSIBLE_FORKS": "10",
             "ANSIBLE_NOCOLOR": "1",
@@ -86,7 +88,7 @@ class World:
         }
         command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "hosts.json"]
         done = subprocess.run(
-            [*command, f"chamilo.hardening.{playbook}", *options],
+            [*command, playbook if playbook.endswith(".yml") else f"chamilo.hardening.{playbook}", *options],
             cwd=self.folder / "work",
             env=environment,
             capture_output=True,
@@ -296,10 +298,106 @@ def test_hosts_that_lie_harm_nobody_but_themselves(world: World, good: dict[str,
     hosts = crowd(world, good, 1)
     output = world.play(playbook, hosts, chamilo_prove_address="127.0.0.1")
     assert "Traceback" not in output
-    if playbook != "restore":  # which begins with a module of ansible-core's, and that prints what it hears
-        assert not OBEYED.search(output)
+    assert not OBEYED.search(output)
     if playbook == "audit":
         check_report(world.folder / "work/chamilo-report", hosts)
+
+
+# What a host may return as facts: variables of ours that are names of files of the controller, in each way in which the
+# controller might take them, and what ansible-core leaves of the variables of connections.
+SECRET = "a file of the controller, which is nobody else's business"
+
+
+def steering(world: World) -> dict[str, Any]:
+    elsewhere, program = str(world.folder / "home/elsewhere"), str(world.folder / "home/program")
+    Path(program).write_text(f"#!/bin/sh\ntouch {world.executed}\n")
+    Path(program).chmod(0o755)
+    (world.folder / "home/secret").write_text(SECRET)
+    return {
+        "chamilo_release_archive": str(world.folder / "home/secret"),
+        "chamilo_report_dir": elsewhere,
+        "chamilo_backups_key_folder": elsewhere,
+        "chamilo_backups_environment": {"X": "{{ lookup('pipe', 'touch " + str(world.executed) + "') }}"},
+        "_chamilo_each_once": True,
+        "__chamilo_prove": {"attacks": []},
+        "ansible_connection": "local",
+        "ansible_python_interpreter": program,
+        "ansible_sftp_executable": program,
+        "ansible_scp_executable": program,
+        "ansible_remote_tmp": elsewhere,
+        "ansible_facts": {},
+    }
+
+
+# The modules that answer on a host, by what runs them.
+ASKED = {
+    ("audit",): ("guide_audit",),
+    ("prove",): ("guide_prove",),
+    ("restore",): ("backup_key", "apt", "host_program", "copy", "async_wrapper", "async_status", "file"),
+    ("harden", "--tags", "permissions"): ("chamilo_site_info", "apt", "chamilo_env"),
+    ("harden", "--tags", "monitoring"): ("config_transaction", "command"),
+}
+
+
+@pytest.fixture
+def busy(good: dict[str, Any]) -> dict[str, Any]:
+    """What a host answers on which the modules of ansible-core have work, that of a restore included."""
+    site = good["chamilo_site_info"]["site"]
+    site["missing_packages"], site["database"]["client"] = ["monit"], ""
+    ours = {path.stem: {"changed": False, **empty(_answers.shape(path.stem))} for path in _answers.MODULES.glob("*.py")}
+    return {
+        **ours,
+        **good,
+        "backup_key": {"changed": True, "due": [], "held": True},
+        "async_wrapper": {"changed": True, "started": True, "finished": False, "ansible_job_id": "j7.7"},
+        "async_status": {"changed": True, "finished": True, "rc": 0, "stdout": "It is back."},
+    }
+
+
+@pytest.mark.parametrize(("run", "module"), [(run, module) for run in ASKED for module in ASKED[run]])
+def test_facts_set_no_variable_of_the_controller(
+    world: World, busy: dict[str, Any], run: tuple[str, ...], module: str
+) -> None:
+    """Whichever answer carries them: files and connections of the controller stay as they are, and the run ends."""
+    facts = steering(world)
+    if run[-1] != "monitoring":  # where a file is fetched
+        busy["stat"] = {"changed": False, "stat": {"exists": False}}
+    sent = world.folder.parent / "sent"
+    hosts = {"campus.test": {**busy, module: {**busy.get(module, busy["*"]), "ansible_facts": facts}}}
+    output = world.play(*run[:1], hosts, *run[1:], hostile_sent=str(sent), chamilo_backups_password="x")
+    assert SECRET not in sent.read_text(errors="replace")
+    asked = "command" if module.startswith("async_") else module
+    assert f"Invalid answer of the host to {asked}: it sets variables of the controller as facts (" in output
+    assert "(__chamilo_prove, _chamilo_each_once, chamilo_" in output
+
+
+REFUSED = "Facts of this host are named like variables of the controller: "
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_no_fact_of_an_earlier_run_sets_a_variable_of_the_controller(
+    world: World, busy: dict[str, Any], playbook: str
+) -> None:
+    """A cache holds what a host answered when somebody else gathered facts."""
+    names = ("chamilo_report_dir", "inventory_hostname", "ansible_hostile_sent")
+    facts = {"ansible_distribution": "Debian", **dict.fromkeys(names, str(world.folder / "home/elsewhere"))}
+    hosts = {"campus.test": {**busy, "setup": {"changed": False, "ansible_facts": facts}}}
+    (world.folder / "work/site.yml").write_text(json.dumps([{"hosts": "all"}]))
+    assert "failed=0" in world.play("site.yml", hosts)
+    output = world.play(playbook, hosts, chamilo_backups_password="x")
+    assert f"{REFUSED}chamilo_report_dir, hostile_sent, inventory_hostname." in output, output[-2000:]
+
+
+def test_gathered_facts_set_no_variable_of_the_controller(world: World, busy: dict[str, Any]) -> None:
+    """In a play of somebody else, with the roles: Ansible gathers facts there."""
+    roles = ["chamilo.hardening.permissions", "chamilo.hardening.monitoring"]
+    (world.folder / "work/site.yml").write_text(json.dumps([{"hosts": "all", "become": True, "roles": roles}]))
+    facts = {"ansible_distribution": "Debian", "ansible_service_mgr": "systemd"}
+    honest = {**busy, "setup": {"changed": False, "ansible_facts": facts}}
+    assert "failed=0" in world.play("site.yml", {"campus.test": honest})
+    hostile = {**busy, "setup": {"changed": False, "ansible_facts": {**facts, **steering(world)}}}
+    output = world.play("site.yml", {"campus.test": hostile}, "--flush-cache")
+    assert f"{REFUSED}__chamilo_prove, _chamilo_each_once, chamilo_backups_environment, " in output, output[-2000:]
 
 
 def test_what_a_restore_says_is_safe_to_print(world: World) -> None:

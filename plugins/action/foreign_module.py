@@ -1,0 +1,88 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs a module of ansible-core or of another collection, and keeps its answer from setting variables.
+
+Any module may return facts. ansible-core takes them over after the action plugin, and those of async_status where it
+polls a job: so this plugin stands in for that of the module, and polls.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
+
+CORE = ("apt", "command", "copy", "fetch", "file", "get_url", "service", "slurp")
+MODULES = {**{name: f"ansible.builtin.{name}" for name in CORE}, "mariadb_user": "ansible.mariadb.mariadb_user"}
+POLL_SECONDS = 2
+SILENT_SECONDS = 600  # at most, while the host cannot say how its job is
+
+
+class ActionModule(HostAction):
+    _supports_async = True
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        name, options = next(iter(self._task.args.items()), ("", None))
+        if name not in MODULES or len(self._task.args) != 1 or not isinstance(options, dict):
+            raise AnsibleActionFail(
+                f"foreign_module takes one of {', '.join(MODULES)}, with the options of that module."
+            )
+        seconds = self._task.async_val
+        if seconds and self._task.poll:
+            raise AnsibleActionFail("foreign_module waits for the end of its job. Set poll to 0.")
+        answer = self._ask(name, self._plugin(MODULES[name], options, seconds), task_vars)
+        if seconds and not answer.get("failed"):
+            answer = self._wait(name, answer.get("ansible_job_id", ""), task_vars)
+        result.update(answer)
+        return result
+
+    def _plugin(self, module: str, options: dict[str, Any], seconds: int = 0) -> ActionBase:
+        """The action plugin of that module, for this task."""
+        task = self._task.copy()
+        task.action, task.args, task.async_val = module, dict(options), seconds
+        loader = self._shared_loader_obj.action_loader
+        plugin: ActionBase = loader.get(
+            task.action if loader.has_plugin(task.action) else "ansible.builtin.normal",
+            task=task,
+            connection=self._connection,
+            play_context=self._play_context,
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
+        return plugin
+
+    def _ask(self, name: str, plugin: ActionBase, task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        try:
+            return self._answer("foreign_module", lambda: plugin.run(task_vars=task_vars), asked=name)
+        finally:
+            plugin.cleanup()
+
+    def _wait(self, name: str, job: str, task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        """The answer of a job that was started. The connection may be lost in the meantime."""
+        started = heard = time.monotonic()
+        while True:
+            time.sleep(POLL_SECONDS)
+            status = self._plugin("ansible.builtin.async_status", {"jid": job})
+            try:
+                answer = self._ask(name, status, task_vars)
+            except AnsibleConnectionFailure as error:
+                answer = {"failed": True, "msg": str(error)}
+                reset = getattr(self._connection, "reset", None)
+                if reset:
+                    reset()
+            if answer.get("finished"):
+                break
+            now = time.monotonic()
+            heard = heard if answer.get("failed") else now
+            if now > started + self._task.async_val or now > heard + SILENT_SECONDS:
+                why = f" {answer['msg']}" if answer.get("msg") else ""
+                raise AnsibleActionFail(f"The job of {name} did not report its end: {job}.{why} Look at the host.")
+        self._ask(name, self._plugin("ansible.builtin.async_status", {"jid": job, "mode": "cleanup"}), task_vars)
+        return answer
