@@ -15,7 +15,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, printed
 
 CORE = ("apt", "command", "copy", "fetch", "file", "get_url", "service", "slurp")
 MODULES = {**{name: f"ansible.builtin.{name}" for name in CORE}, "mariadb_user": "ansible.mariadb.mariadb_user"}
@@ -56,6 +56,8 @@ class ActionModule(HostAction):
             templar=self._templar,
             shared_loader_obj=self._shared_loader_obj,
         )
+        parse = plugin._parse_returned_data
+        plugin._parse_returned_data = lambda res, profile: parse(printed(res), profile)
         return plugin
 
     def _ask(self, name: str, plugin: ActionBase, task_vars: dict[str, Any] | None) -> dict[str, Any]:

@@ -174,6 +174,24 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", "".join(text))
 
 
+# In JSON: a backslash with what it escapes.
+_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|r\\n|.)", re.DOTALL)
+
+
+def without_controls(text: str) -> str:
+    """JSON, or what was to be JSON, without control characters, written as they are or escaped.
+
+    ansible-core prints the warnings in an answer, and what is around the JSON, before anybody can look at the answer.
+    """
+
+    def escape(found: re.Match[str]) -> str:
+        character = json.loads(f'"{found[0]}"') if re.fullmatch(r"\\(?:u\w{4}|[bfr])", found[0]) else ""
+        surrogate = "\ud800" <= character <= "\udfff"  # half of a character
+        return found[0] if surrogate or printable(character) == character else "\\ufffd"
+
+    return _ESCAPE.sub(escape, printable(text))
+
+
 def displayable(value: Any) -> Any:
     """Bounded and safe to display. A value of another type than text, list or map stays as it is."""
     if isinstance(value, str):

@@ -50,6 +50,12 @@ def reason(answer: Mapping[str, Any]) -> str:
     return str(answer.get("msg") or (f"the module crashed: {crash}" if crash else "the module gave no reason")).strip()
 
 
+def printed(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What a module printed, without control characters."""
+    texts = {name: _answers.without_controls(answer[name]) for name in ("stdout", "stderr") if name in answer}
+    return {**answer, **texts}
+
+
 class CollectionAction(ActionBase):
     """The base of each action plugin of this collection: it runs with no variable that a host has set."""
 
@@ -67,6 +73,9 @@ class HostAction(CollectionAction):
         execute = super()._execute_module
         module = (module_name or self._task.action).rpartition(".")[2]
         return self._answer(module, lambda: execute(module_name=module_name, **options))
+
+    def _parse_returned_data(self, res: Any, profile: str) -> Any:
+        return super()._parse_returned_data(printed(res), profile)
 
     def _answer(self, module: str, ask: Callable[[], dict[str, Any]], asked: str = "") -> dict[str, Any]:
         """What the host answers, as the documentation of this module has it."""

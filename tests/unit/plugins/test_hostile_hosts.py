@@ -209,6 +209,8 @@ def everywhere(words: str) -> dict[str, Any]:
     for module in _answers.MODULES.glob("*.py"):
         shape = _answers.shape(module.stem)
         answers[module.stem] = {"changed": True, "msg": words, **filled(shape, words)}
+    for answer in answers.values():
+        answer.update(warnings=[words], deprecations=[{"msg": words, "version": "9"}], diff=[{"before": words}])
     observed = {control.id: {"status": "fail", "evidence": words} for control in _controls.load().controls}
     answers["guide_audit"]["observed"] = observed
     answers["setup"] = {"ansible_facts": {"ansible_service_mgr": words, "chamilo_report_dir": "/nowhere", "x": words}}

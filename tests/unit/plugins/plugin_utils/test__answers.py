@@ -124,3 +124,19 @@ def test_a_certificate_is_one() -> None:
     for value in (pem, None, [], 7):
         with pytest.raises(_answers.AnswerError):
             read(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ('a\tb\nc\r\nd\\e"f/ä€\N{GRINNING FACE}', True),
+        ("\\u001b", True),  # a backslash and letters
+        *((f"a{character}b", False) for character in "\x00\x08\x0c\x1b\x7f\x9b\r\u202e\u2028"),
+    ],
+)
+def test_json_is_without_control_characters_before_it_is_read(text: str, left: bool) -> None:
+    for ascii_ in (True, False):
+        written = json.dumps({"warnings": [text]}, ensure_ascii=ascii_)
+        read = json.loads(_answers.without_controls(written))["warnings"][0]
+        assert read == (text if left else "a\N{REPLACEMENT CHARACTER}b")
+    assert _answers.without_controls("no JSON\x1b[2J\\") == "no JSON\N{REPLACEMENT CHARACTER}[2J\\"
