@@ -131,7 +131,7 @@ options:
         (C(vendor/composer/autoload_classmap.php)) has, or that was laid with nearly all of C(src/) or C(vendor/).
         RV(doubtful) names it, and it runs on. So does each class where that map does not have the classes of that part.
         The same goes for PHP of the program of which only the change time is later than the release, as after C(chmod),
-        unless its file system says that it was made later.
+        unless its file system says that it was made later, or it runs what a request names.
       - What Git has in its index as it is is in RV(doubtful) too, where the web user can change neither the index nor
         the folders it lies in.
       - A plugin in C(public/plugin/), or theme, that came in one go and says what it is (C(plugin.php),

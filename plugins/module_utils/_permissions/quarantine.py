@@ -192,7 +192,9 @@ class Quarantine:
             return True
         if _mark(status) in _MARKS:
             return False
-        if path in _FRONT or (kind in COMPILED and self._at.tree.is_weak(handle, status)):
+        if path in _FRONT:
+            return True
+        if kind in COMPILED and self._at.tree.is_weak(handle, status) and not vouch.is_shell(path, handle):
             return True
         if what == vouch.HANDLER:
             return path == f"public/{_HTACCESS}"  # the addresses of Chamilo rest on it

@@ -334,10 +334,16 @@ def test_a_second_name_puts_no_page_out_of_action(site, monkeypatch):
 def test_a_new_file_is_known_however_old_it_says_it_is(site, monkeypatch, made, is_new):
     """By its time of birth. Where there is none, a later change time alone puts no page out of action."""
     now_later(monkeypatch)
-    lay(site, "public/main/ws.php", "<?php system($_GET[0]);")
+    lay(site, "public/main/ws.php")
     monkeypatch.setattr(tree, "born", lambda _handle: None if made is None else time.time() + made)
     found = harden(site)
     assert (found.quarantined, found.doubtful)[not is_new] == ["public/main/ws.php"]
+
+
+def test_a_page_that_obeys_its_visitors_is_held_however_old_it_says_it_is(site, monkeypatch):
+    now_later(monkeypatch)
+    lay(site, "public/main/page3.php", "<?php system($_GET[0]);")
+    assert harden(site).quarantined == ["public/main/page3.php"]
 
 
 @pytest.mark.parametrize("name", ["public/index.php", "public/main/inc/global.inc.php"])
