@@ -302,9 +302,10 @@ def test_php_that_the_web_user_planted_is_named_and_cannot_run_until_it_is_ackno
     assert "2 files of the program could have been changed" in said and f"{FRONT}, {CHANGED}" in said
     owners = "".join(sorted(f"www-data {ROOT}/{path}\n" for path in PLANTED))
     assert fresh.run(f"stat -c '%U %n' {' '.join(f'{ROOT}/{path}' for path in sorted(PLANTED))}").stdout == owners
-    # A group in which PHP is not: no page would be there any more.
+    # PHP could not read its secrets: no page would be there any more.
+    harmful = [{"path": ".env*", "file_mode": "0600"}]
     with pytest.raises(PlayError, match=r"answers 500, and 200 before\. The owners and modes of this run were rolled"):
-        playbook.harden(fresh, *ONLY, chamilo_group="games")
+        playbook.harden(fresh, *ONLY, chamilo_permissions_policy=harmful)
     assert missing_from_the_portal(fresh, "https") == []
     assert fresh.run(f"stat -c '%U %n' {' '.join(f'{ROOT}/{path}' for path in sorted(PLANTED))}").stdout == owners
     playbook.harden(fresh, *ONLY)
