@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, word
-
 DOCUMENTATION = r"""
 module: chamilo_site_info
 short_description: Find the Chamilo portal on a host, and what serves it
@@ -731,6 +729,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.obstacle
     obstacles,
     report,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, word
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import seen as installed_program
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import in_force as settings_in_force
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_undo import recall

@@ -5,14 +5,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.access_log import log_summary
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_attacks import Sample
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_file import (
-    DIRECTORY,
-    Definition,
-    File,
-)
-
 DOCUMENTATION = r"""
 module: fail2ban_filter
 short_description: Install a filter of fail2ban that was proved first
@@ -338,7 +330,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.access_log import log_summary
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import is_installed
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_attacks import Sample
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_file import (
+    DIRECTORY,
+    Definition,
+    File,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.filter_proof import check, prove
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import SiteError
-
 DOCUMENTATION = r"""
 module: guide_audit
 short_description: Look whether what the Chamilo Security Guide asks for is true on a host
@@ -304,6 +302,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import SiteError
 
 SECTIONS = {
     "updates": updates,

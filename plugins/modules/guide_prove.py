@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import SiteError
-
 DOCUMENTATION = r"""
 module: guide_prove
 short_description: Try harmless attacks against a portal of your own
@@ -143,6 +141,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import TESTBED, Inside
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import attacks, inside_attacks, observe
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import SiteError
 
 
 def main() -> None:

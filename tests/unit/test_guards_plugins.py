@@ -56,6 +56,13 @@ def test_every_module_is_documented_with_examples_that_parse(path: Path) -> None
     assert isinstance(yaml.safe_load(found["RETURN"]), dict)
 
 
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_the_documentation_of_a_module_comes_before_what_it_imports(path: Path) -> None:
+    future, documentation = ast.parse(path.read_text(encoding="utf-8")).body[:2]
+    assert isinstance(future, ast.ImportFrom) and future.module == "__future__"
+    assert isinstance(documentation, ast.Assign), ast.unparse(documentation)
+
+
 def test_every_file_has_unit_tests_in_the_same_place() -> None:
     """But texts for documentation, and modules whose work is that of the action plugin of their name."""
     controller = {f"modules/{name}.py" for name in ("foreign_module", "guide_preflight", "guide_report")}
