@@ -19,6 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers,
 _ESCALATION = re.compile(
     r"become (?:success|password)|privilege escalation|(?:Incorrect|Missing) \S+ password|password is required"
 )
+_INTERPRETER = re.compile(r"/usr/(?:local/)?bin/python3(?:\.\d{1,2})?")
 _NO_PASSWORD = re.compile(r"Missing \S+ password|password is required|a terminal is required")
 _WRONG_PASSWORD = re.compile(r"Duplicate become password|Incorrect \S+ password|incorrect password|try again")
 
@@ -72,7 +73,12 @@ class HostAction(CollectionAction):
     def _execute_module(self, module_name: str | None = None, **options: Any) -> dict[str, Any]:  # type: ignore[override]
         execute = super()._execute_module
         module = (module_name or self._task.action).rpartition(".")[2]
-        return self._answer(module, lambda: execute(module_name=module_name, **options))
+        answer = self._answer(module, lambda: execute(module_name=module_name, **options))
+        # Found by ansible-core itself. Without it each task would search the host for Python again.
+        key, path = self._discovered_interpreter_key, str(self._discovered_interpreter)
+        if key == "discovered_interpreter_python" and _INTERPRETER.fullmatch(path):
+            answer["ansible_facts"] = {key: path}
+        return answer
 
     def _parse_returned_data(self, res: Any, profile: str) -> Any:
         return super()._parse_returned_data(printed(res), profile)

@@ -29,6 +29,25 @@ def test_the_answer_of_the_module_is_the_result(monkeypatch: pytest.MonkeyPatch)
     assert found == {"changed": True, "forgotten": 3, "_ansible_verbose": 1}
 
 
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [("/usr/bin/python3.13", True), ("/usr/bin/python3", True), (None, False), ("/tmp/python3", False), ("a;b", False)],
+)
+def test_the_python_that_was_found_is_kept_for_the_next_task(
+    monkeypatch: pytest.MonkeyPatch, path: str | None, kept: bool
+) -> None:
+    """Or each task would ask the host for it again: a round trip more, and a warning."""
+
+    def execute(action: Any, **_options: Any) -> dict[str, Any]:
+        action._discovered_interpreter_key, action._discovered_interpreter = "discovered_interpreter_python", path
+        return {"changed": True, "forgotten": 3, "ansible_facts": {"discovered_interpreter_python": path, "a": 1}}
+
+    monkeypatch.setattr(ActionBase, "_execute_module", execute)
+    task = Mock(action="chamilo.hardening.chamilo_remembered", args={}, async_val=0)
+    found = _host_action.ModuleAction(task, Mock(), Mock(), Mock(), Mock(), Mock()).run(task_vars={})
+    assert found.get("ansible_facts") == ({"discovered_interpreter_python": path} if kept else None)
+
+
 def test_what_cannot_be_an_answer_ends_with_a_sentence_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AnsibleActionFail, match="Invalid answer of the host to chamilo_remembered") as refused:
         run(monkeypatch, {"changed": True, "forgotten": {}})
