@@ -12,15 +12,15 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, printed
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, InvalidAnswer, printed
 
 CORE = ("apt", "command", "copy", "fetch", "file", "get_url", "service", "slurp")
 MODULES = {**{name: f"ansible.builtin.{name}" for name in CORE}, "mariadb_user": "ansible.mariadb.mariadb_user"}
 POLL_SECONDS = 2
-SILENT_SECONDS = 600  # at most, while the host cannot say how its job is
+SILENT_SECONDS = 3600  # at most, while the host cannot say how its job is
 
 
 class ActionModule(HostAction):
@@ -74,7 +74,9 @@ class ActionModule(HostAction):
             status = self._plugin("ansible.builtin.async_status", {"jid": job})
             try:
                 answer = self._ask(name, status, task_vars)
-            except AnsibleConnectionFailure as error:
+            except InvalidAnswer:
+                raise
+            except AnsibleError as error:  # the job goes on: a disk without room, or sudo that is out of reach
                 answer = {"failed": True, "msg": str(error)}
                 reset = getattr(self._connection, "reset", None)
                 if reset:

@@ -34,7 +34,7 @@ _UNSAFE_IN_POLICY = re.compile(r"[;,\s\"\\$%]|[^\x20-\x7e]")
 _XSS = re.compile(r"0|1(?:; ?mode=block)?(?:; ?report=[^\s;,\"\\$%]+)?")
 # The backends of restic: https://restic.readthedocs.io/en/stable/030_preparing_a_new_repo.html
 _REPOSITORY = re.compile(
-    r"(?:local:)?/.*|sftp:(?://[^\s/]+/.*|[^\s/]+:.+)|rest:(?:https?://[^\s/]+.*|http\+unix://.+)|s3:.+/.+"
+    r"/.*|sftp:(?://[^\s/]+/.*|[^\s/]+:.+)|rest:(?:https?://[^\s/]+.*|http\+unix://.+)|s3:.+/.+"
     r"|(?:swift|azure|gs|rclone):[^:]+:.*|b2:.+"
 )
 # What a repository in it, or below it, would fill or lose, and the directories that hold those of others.

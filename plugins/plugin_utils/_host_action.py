@@ -57,6 +57,10 @@ def printed(answer: Mapping[str, Any]) -> dict[str, Any]:
     return {**answer, **texts}
 
 
+class InvalidAnswer(AnsibleActionFail):
+    """The host answered what no module answers."""
+
+
 class CollectionAction(ActionBase):
     """The base of each action plugin of this collection: it runs with no variable that a host has set."""
 
@@ -102,7 +106,7 @@ class HostAction(CollectionAction):
         try:
             return _answers.read(module, answer, asked)
         except _answers.AnswerError as error:
-            raise AnsibleActionFail(str(error)) from None
+            raise InvalidAnswer(str(error)) from None
 
 
 class ModuleAction(HostAction):

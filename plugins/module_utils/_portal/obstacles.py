@@ -276,7 +276,15 @@ def _groups(user: str, group: str) -> dict[int, str]:
     except KeyError:
         return {}  # that PHP runs as nobody whom the host knows is found elsewhere
     numbers = {first, *os.getgrouplist(user, first)}
-    return {each.gr_gid: each.gr_name for each in grp.getgrall() if each.gr_gid in numbers}
+    return {number: _group_name(number) for number in numbers}
+
+
+def _group_name(number: int) -> str:
+    """One by one: a directory service does not list all of its groups."""
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
 
 
 def _foreign(listen: str) -> tuple[str, ...]:
@@ -353,12 +361,20 @@ def _lock_holder() -> str:
     return ""
 
 
+_PROXIES = [
+    f"Acquire::{scheme}::{name}"
+    for scheme in ("http", "https")
+    for name in ("Proxy", "Proxy-Auto-Detect", "ProxyAutoDetect")
+]
+_PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+
 def _mirror(packages: Sequence[str]) -> str:
     """The first mirror of these packages that this host cannot reach, and why. Nothing is sent to it."""
     if not packages:
         return ""
-    status, found = services.run(["apt-config", "dump", "Acquire::http::Proxy", "Acquire::https::Proxy"], _SECONDS)
-    if status != 0 or re.search(r'"[^"]+"', found):
+    status, found = services.run(["apt-config", "dump", *_PROXIES], _SECONDS)
+    if status != 0 or re.search(r'"[^"]+"', found) or any(os.environ.get(name) for name in _PROXY_VARIABLES):
         return ""  # what a proxy reaches is not known here
     status, found = services.run(["apt-get", "-qq", "-y", "--print-uris", "install", *packages], _SECONDS)
     names = re.findall(r"^'https?://(?:[^/@']*@)?([a-zA-Z0-9.-]+)", found, re.MULTILINE) if status == 0 else []

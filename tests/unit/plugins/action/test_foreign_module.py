@@ -11,7 +11,7 @@ from unittest.mock import Mock
 
 import pytest
 import yaml
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 
 from ansible_collections.chamilo.hardening.plugins.action import foreign_module
 
@@ -137,12 +137,14 @@ def test_a_job_that_failed_says_so() -> None:
     ("answer", "seconds", "times"),
     [
         ({"finished": False}, 60, 31),
-        ({"failed": True, "msg": "cut"}, 86400, 301),
-        (AnsibleConnectionFailure("cut"), 86400, 301),
+        ({"failed": True, "msg": "cut"}, 86400, 1801),
+        (AnsibleConnectionFailure("cut"), 86400, 1801),
+        (AnsibleError("failed to transfer file"), 86400, 1801),  # a disk without room
+        (AnsibleError("Incorrect sudo password"), 86400, 1801),  # a directory service that is out of reach
     ],
 )
 def test_a_job_that_never_ends_is_left(answer: Any, seconds: int, times: int) -> None:
-    core = Core(STARTED, *[answer] * 1000)
+    core = Core(STARTED, *[answer] * 2000)
     with pytest.raises(
         AnsibleActionFail, match=r"The job of command did not report its end: j7\.7\. ?.* Look at the host\."
     ):

@@ -124,6 +124,12 @@ def test_where_no_host_is_meant_a_playbook_ends_with_an_error(
         assert "Put your hosts into the group chamilo" in " ".join(outcome.output.split())
 
 
+def test_a_group_without_hosts_is_none_that_is_misspelt(ansible: Any) -> None:
+    """In a site.yml over several inventories the later plays go on."""
+    outcome = ansible.play("chamilo.hardening.harden", {"campus.test": {}}, "-e", "chamilo_hosts=ungrouped")
+    assert outcome.code == 0, outcome.output
+
+
 def test_the_playbooks_own_variables_are_refused_by_name(ansible: Any) -> None:
     away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
     hosts = {"campus.test": {**away, "chamilo_restore": "all", "chamilo_restore_run": "{{ '--x' }}"}}

@@ -77,7 +77,7 @@ GOOD: dict[str, list[Any]] = {
     ],
     "chamilo_backups_offsite_repository": [
         *("", "sftp:backup@store.example:/campus", "sftp:backup@store.example:campus", "sftp:nas:campus", "/mnt/nas"),
-        *("sftp://backup@store.example:2222//campus", "sftp://backup@[2001:db8::1]:22/campus", "local:/mnt/nas"),
+        *("sftp://backup@store.example:2222//campus", "sftp://backup@[2001:db8::1]:22/campus"),
         *("rest:https://campus:s3cret@store.example/campus", "rest:http://127.0.0.1:8000/", "rest:https://store:8000"),
         *("s3:s3.example.org/campus", "s3:https://minio.example:9000/campus/x", "s3://s3.amazonaws.com/bucket"),
         *("b2:bucket", "b2:bucket:path/x", "azure:container:/", "gs:bucket:/x", "swift:container:/x"),
@@ -191,7 +191,7 @@ BAD: dict[str, list[Any]] = {
             "sftp:store",
             "rest:store.example/x",
         ),
-        *("https://store.example/x", "s3:", "rclone:remote", "local:x", "/mnt/nas\n", "file:/x"),
+        *("https://store.example/x", "s3:", "rclone:remote", "local:x", "local:/etc", "/mnt/nas\n", "file:/x"),
     ],
     "chamilo_backups_environment": [
         *(

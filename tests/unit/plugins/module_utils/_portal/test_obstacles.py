@@ -361,9 +361,13 @@ def test_a_mirror_that_cannot_be_reached(monkeypatch, packages, proxy, uris, kno
             return (0, known[argv[-1]]) if argv[-1] in known else (2, "")
         return (0, proxy) if argv[0] == "apt-config" else uris
 
+    for name in portal_obstacles._PROXY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(portal_obstacles.services, "run", run)
     monkeypatch.setattr(portal_obstacles, "_has_route", lambda address: not address.startswith("240."))
     assert portal_obstacles._mirror(packages) == words
+    monkeypatch.setenv("https_proxy", "http://proxy.school.example:3128")  # apt goes by it as well
+    assert portal_obstacles._mirror(packages) == ""
 
 
 def test_where_nothing_is_to_be_installed_no_mirror_is_asked(monkeypatch, host):
@@ -387,3 +391,10 @@ def test_who_has_the_package_manager_to_himself(monkeypatch, tmp_path):
     other.communicate(b"\n")
     assert portal_obstacles._lock_holder() == ""
     assert fcntl.F_UNLCK != fcntl.F_WRLCK
+
+
+def test_groups_are_those_that_no_directory_service_lists(monkeypatch):
+    """As sssd does it: it answers for a number, and lists nothing."""
+    monkeypatch.setattr(portal_obstacles.grp, "getgrall", list)
+    monkeypatch.setattr(portal_obstacles.os, "getgrouplist", lambda _user, first: [first, 54321])
+    assert portal_obstacles._groups("root", "") == {0: "root", 54321: "54321"}
