@@ -17,6 +17,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import xml.etree.ElementTree as ET
 from dataclasses import asdict
 from html.parser import HTMLParser
@@ -40,12 +41,13 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("home", "work", "work/facts", "work/group_vars", "tmp", "answers"):
+        for name in ("home", "work", "work/facts", "work/group_vars", "answers"):
             (folder / name).mkdir()
         (folder / "home/.profile").write_text("# mine\n")
         (folder / "work/ansible.cfg").write_text("[defaults]\n")
         (folder / "work/group_vars/all.yml").write_text("mine: true\n")
         self.executed = folder / "executed"
+        self.temporary = tempfile.TemporaryDirectory(prefix="w-")  # short: the path of a socket has 107 characters
 
     @property
     def words(self) -> str:
@@ -76,7 +78,7 @@ class World:
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
             "HOME": str(self.folder / "home"),
-            "TMPDIR": str(self.folder / "tmp"),
+            "TMPDIR": self.temporary.name,
             "ANSIBLE_COLLECTIONS_PATH": f"{ROOT / '.collections'}:{ROOT / '.cache/collections'}",
             "ANSIBLE_CONFIG": "ansible.cfg",
             "ANSIBLE_CACHE_PLUGIN": "jsonfile",
@@ -104,8 +106,8 @@ class World:
     def seen(self) -> dict[str, str]:
         """Each file and its content, but those that a run may write."""
         found = {}
-        for path in sorted(self.folder.rglob("*")):
-            name = str(path.relative_to(self.folder))
+        for path in sorted([*self.folder.rglob("*"), *Path(self.temporary.name).rglob("*")]):
+            name = str(path).removeprefix(f"{self.folder}/")
             if path.is_dir() or name.startswith(WRITTEN):
                 continue
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else os.readlink(path)
