@@ -109,7 +109,8 @@ class Tree:
         self.compares = any(os.path.basename(path).startswith("release-") for path in lists)
         self._laid: vouch.Release | None = None
         # Before anything changes: what a run changes is root's then.
-        self._tracked: dict[str, bytes] | None = None if self._index_is_sound(top) else {}
+        self._index_is_sound = self._is_sound(top)
+        self._tracked: dict[str, bytes] | None = None
         self._own: dict[str, vouch.Release] = {}
         if not all(self._is_right(top, part) for part in _TAKEN):
             # Before anything changes: what a run changes has another owner and another time then.
@@ -187,8 +188,8 @@ class Tree:
                 os.close(handle)
             self._own.update((folder, vouch.own_history(top, folder)) for folder in folders)
 
-    def _index_is_sound(self, top: int) -> bool:
-        """Was the index written by somebody else than the web user, and could that user not have exchanged it?"""
+    def _is_sound(self, top: int) -> bool:
+        """Was Git's index written by somebody else than the web user, and could that user not have exchanged it?"""
         way = [os.fstat(top), seen(top, GIT), seen(top, f"{GIT}/index")]
         # Behind the rights of a group may be those of an ACL.
         return not any(status is None or self.loose(status) or status.st_mode & 0o020 for status in way)
@@ -196,11 +197,14 @@ class Tree:
     def is_tracked(self, path: str, handle: int) -> bool:
         """Does Git have it as it is? An update by Git changes few files, and later than the others were laid.
 
-        An index that the web user could write vouches for nothing.
+        An index that the web user could write vouches for no web shell. Many a portal is updated as that user, though,
+        and would lose the pages of its last update.
         """
         if self._tracked is None:
             self._tracked = vouch.tracked(self.roots[0].handle)
-        return path in self._tracked and self._tracked[path] == vouch.blob(handle)
+        if path not in self._tracked or self._tracked[path] != vouch.blob(handle):
+            return False
+        return self._index_is_sound or not vouch.is_shell(path, handle)
 
     def planted(self, status: os.stat_result, handle: int) -> bool:
         """Could the web user have put this file here, or changed it, since the release was laid?"""

@@ -428,12 +428,16 @@ def test_what_git_has_as_it_is_runs_on_and_is_named(site, version):
 
 
 @pytest.mark.parametrize("loose", [".", ".git", ".git/index"])
-def test_an_index_that_the_web_user_could_write_vouches_for_nothing(site, loose):
+def test_an_index_that_the_web_user_could_write_vouches_for_no_shell(site, loose):
+    """Nor does it take from a portal the pages of an update that was made as that user."""
     lay(site, "public/main/auth/ws.php", "<?php system($_GET[0]);", days=30)
-    index(site, ["public/main/auth/ws.php"])
+    lay(site, "public/main/auth/updated.php", "<?php echo 'a page';", days=30)
+    lay(site, "public/main/auth/unknown.php", "<?php echo 'a page';", days=30)
+    index(site, ["public/main/auth/ws.php", "public/main/auth/updated.php"])
     os.chown(site / loose, WEB.pw_uid, WEB.pw_gid)
     found = harden(site)
-    assert (found.quarantined, found.doubtful) == (["public/main/auth/ws.php"], [])
+    assert sorted(found.quarantined) == ["public/main/auth/unknown.php", "public/main/auth/ws.php"]
+    assert found.doubtful == ["public/main/auth/updated.php"]
     assert harden(site).quarantined == found.quarantined  # the index is root's by now
 
 
