@@ -266,8 +266,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database.contex
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover_environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe
 if sys.argv[1] == "cache":  # while it is cleared, with the new account in the environment
-    from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import _Writer
-    _Writer._test = lambda *unused: os.kill(os.getpid(), signal.SIGKILL)
+    from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_transaction import Writer
+    Writer._test = lambda *unused: os.kill(os.getpid(), signal.SIGKILL)
     sys.argv[1] = "0"
 left, steps = int(sys.argv[1]), []
 def step(name):

@@ -63,7 +63,7 @@ ENGINES = {
         "_brute_force/access_log",
         "_brute_force/fail2ban",
     ),
-    "chamilo_env": ("_settings/env_file", "_portal/dotenv"),
+    "chamilo_env": ("_settings/env_file", "_settings/env_transaction", "_portal/dotenv"),
 }
 ENOUGH = 0.85
 # A mistake planted in an engine that changes owners as root must not reach this machine: all but the tree is read-only.

@@ -12,7 +12,6 @@ all files, the private key of the tokens among them, change in one transaction o
 
 from __future__ import annotations
 
-import copy
 import os
 import posixpath
 import pwd
@@ -20,7 +19,6 @@ import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
@@ -35,6 +33,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import d
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_transaction import (
+    CACHE_SECONDS,
+    OWED,
+    Writer,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.logins import EndLogins, end_logins
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.token_keys import (
     OpenSsl,
@@ -47,18 +50,13 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings.token_
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
     Change,
-    Job,
     Outcome,
-    Refused,
-    TransactionError,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import LOCK_SECONDS
 
 REQUIRED = dotenv.SECRETS
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BARE = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
 _ROUNDS = 5  # one file may bring another into play; then it has to be settled
-_CACHE_SECONDS = 300.0
 _SHORTEST = 4  # characters: a shorter value would be found in any text
 _KEYS = {"JWT_SECRET_KEY": "config/jwt/private.pem", "JWT_PUBLIC_KEY": "config/jwt/public.pem"}
 
@@ -223,10 +221,16 @@ class Editor:
         if work and not check:
             self._carry_out(work, wish, before, after, result)
         result.notes += self._pair.notes
-        if result.generated or self._pair.kept:
+        result.consequences += self._pair.consequences
+        # A run that was killed behind its commit left them to this one.
+        if self._ends_logins(result) or self.site.root in self.engine.store.peek().get(OWED, ()):
             ended, notes = self.end_logins(self.site, after.get("APP_ENV") or "prod", check)
-            result.consequences += [*self._pair.consequences, *ended]
-            result.notes += notes
+            result.changed = True
+            result.consequences += ended
+            result.notes += notes if check else [*notes, *Writer(self.engine).logins_ended(self.site.root)]
+
+    def _ends_logins(self, result: Result) -> bool:
+        return bool(result.generated or self._pair.kept)
 
     # -- what is wanted ----------------------------------------------------------------------------------------------
 
@@ -415,15 +419,17 @@ class Editor:
             raise EnvError("It is not known as whom PHP runs here, so its cache cannot be cleared: set web_user.")
         outcome = Outcome()
         try:
-            _Writer(self.engine).write(work, commands, outcome)
-            self._pair.keep(self.engine.store.root)
-            for path in [*(change.path for change in work), *self._pair.sound]:
-                note_written(path, self.engine.store.root)
+            with self._pair.keeping(self.engine.store):
+                owing = self.site.root if self._ends_logins(result) else ""
+                Writer(self.engine).write(work, commands, outcome, owing)
         except (HardeningError, OSError) as problem:
             result.changed = False
-            raise EnvError(self._without_secrets(str(problem), before, after)) from problem
+            raise EnvError(_without_secrets(str(problem), before, after)) from problem
         finally:
             result.notes += [*outcome.recovered, *outcome.notes]
+        # The public half of a key that stays comes first: a private one that is known alone counts as old.
+        for path in [*self._pair.sound, *(change.path for change in work)]:
+            result.notes += _noted(path, self.engine.store.root)
         result.cache_cleared = bool(commands)
         old, new = before.get("APP_ENV"), after.get("APP_ENV")
         if commands and old != new and re.fullmatch(r"\w+", old):
@@ -449,51 +455,12 @@ class Editor:
         if not os.path.isdir(folder):
             return []
         # As the web user: it can replace any folder on the way by a link.
-        code, said = self.engine.machine.run(["runuser", "-u", user, "--", "rm", "-rf", "--", folder], _CACHE_SECONDS)
+        code, said = self.engine.machine.run(["runuser", "-u", user, "--", "rm", "-rf", "--", folder], CACHE_SECONDS)
         return (
             [f"{folder} is of no use any more and could not be removed: {said.splitlines()[-1]}"]
             if code and said
             else []
         )
-
-    @staticmethod
-    def _without_secrets(text: str, *environments: dotenv.Environment) -> str:
-        """A command that failed may have shown one."""
-        for environment in environments:
-            for name in environment.sources:
-                value = environment.secret(name)
-                if dotenv.is_secret(name) and len(value) >= _SHORTEST:
-                    text = text.replace(value, "***")
-        return text
-
-
-class _Writer(Engine):
-    """The transaction of this module: nothing of it is kept, for no secret of yesterday may come back by an undo."""
-
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine.store.root, engine.machine, engine.fetch)
-
-    def write(self, work: Sequence[Change], test: Sequence[Sequence[str]], outcome: Outcome) -> None:
-        job = Job("environment", work, {}, test, None, (), (), lambda _probe, _was, _answer: "", lambda *_nothing: None)
-        with self.store.lock("environment", LOCK_SECONDS):
-            state: dict[str, Any] = copy.deepcopy(self.store.peek())
-            self._recover(state, outcome.recovered)
-            with Disk() as disk:
-                moved = [change.path for change in work if not disk.look(change.path).same(change.old)]
-            if moved:
-                raise TransactionError(
-                    f"{' and '.join(moved)} changed while it was looked at. No file was changed; run again."
-                )
-            self._carry_out(state, job, outcome)
-
-    def _test(self, commands: Sequence[Sequence[str]], left_out: list[str] | None = None) -> None:
-        for argv in commands:
-            code, said = self.machine.command(argv, _CACHE_SECONDS)
-            if code != 0:
-                said = said or "it said nothing"
-                if "cache:clear" not in argv:
-                    raise Refused(f"`{' '.join(argv)}` failed (exit code {code}): {said}")
-                raise Refused(f"The cache could not be cleared as {argv[2]} (exit code {code}): {said}")
 
 
 def checked(wish: Wish) -> dict[str, str | None]:
@@ -519,6 +486,25 @@ def checked(wish: Wish) -> dict[str, str | None]:
                 "such as `openssl rand -hex 32` prints."
             )
     return wanted
+
+
+def _without_secrets(text: str, *environments: dotenv.Environment) -> str:
+    """A command that failed may have shown one."""
+    for environment in environments:
+        for name in environment.sources:
+            value = environment.secret(name)
+            if dotenv.is_secret(name) and len(value) >= _SHORTEST:
+                text = text.replace(value, "***")
+    return text
+
+
+def _noted(path: str, state: str) -> list[str]:
+    """Remember that a file is ours. The files have changed by now, so a failure is a note."""
+    try:
+        note_written(path, state)
+    except (HardeningError, OSError) as problem:
+        return [f"{path} is written, but that could not be noted: {problem}. The daily comparison will report it."]
+    return []
 
 
 def _with(old: Item, data: bytes) -> Item:

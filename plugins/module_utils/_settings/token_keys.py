@@ -11,21 +11,24 @@ A key that others have signs tokens of any account, whatever passphrase its file
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
     Item,
+    Tree,
     file_item,
     now,
     replace_file,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import known_secrets
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import secret_file
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 SHIPPED_PASSPHRASE = "your_secret_passphrase"  # of the key in the sources of Chamilo
 _OTHERS = 0o006  # read or write
@@ -143,11 +146,25 @@ class PairPlan:
     consequences: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def keep(self, state: str) -> None:
-        """Keep the old pair where root alone reads it: for a client that has to be served with it once more."""
-        moment = now().replace(":", "")
-        for name, key in self.kept.items():
-            replace_file(f"{state}/{_REPLACED}/{moment}-{name}", key.decode("ascii", "replace"))
+    @contextlib.contextmanager
+    def keeping(self, store: Store) -> Iterator[None]:
+        """Keep the old pair where root alone reads it, in case a client has to be served with it once more.
+
+        It is kept before it is replaced. A copy of a pair that then stays where it is goes again.
+        """
+        moment, folder = now().replace(":", ""), f"{store.root}/{_REPLACED}"
+        try:
+            for name, key in self.kept.items():
+                replace_file(f"{folder}/{moment}-{name}", key.decode("ascii", "replace"))
+            yield
+        except (HardeningError, OSError):
+            if self.kept and not store.peek()["open"]:
+                for name in self.kept:
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(f"{folder}/{moment}-{name}")
+                with Tree() as tree:
+                    tree.remove_directory(folder)
+            raise
 
 
 def planned(pair: Pair, old: str, new: str, alone: bool, reader: tuple[int, int]) -> PairPlan:

@@ -19,9 +19,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import d
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_file
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_file, token_keys
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Editor, EnvError, Result, Wish
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 PUBLIC_SECRET = "141af65f23c7935a37b504c422f113b0"
 OWN_SECRET = "6f1c0b7e94d25a83c1f0e7b2a9d46358"
@@ -733,6 +734,78 @@ def test_when_the_new_key_cannot_be_laid_nobody_is_logged_out(portal):
     result, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True)
     assert problem and portal.read("config/jwt/private.pem") == before
     assert (result.consequences, portal.ended, os.path.exists(f"{portal.state}/replaced-keys")) == ([], [], False)
+
+
+class Killed(BaseException):
+    """What a process can do nothing about."""
+
+
+def unwritable(*_unused):
+    raise OSError(28, "No space left on device")
+
+
+def test_the_old_pair_is_kept_before_it_is_replaced(portal, monkeypatch):
+    before = {name: portal.read(name) for name in (".env", "config/jwt/private.pem")}
+    monkeypatch.setattr(token_keys, "replace_file", unwritable)
+    result, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True)
+    assert "No space left" in problem and not result.changed
+    assert {name: portal.read(name) for name in before} == before and portal.ended == []
+
+
+def test_what_cannot_be_noted_after_the_commit_is_a_note(portal, monkeypatch):
+    monkeypatch.setattr(env_file, "note_written", unwritable)
+    result, problem = portal.set(require=env_file.REQUIRED, generate=True)
+    assert problem == "" and result.changed and portal.ended == [("prod", False)]
+    assert any("could not be noted" in note and "No space left" in note for note in result.notes)
+    assert portal.set(require=env_file.REQUIRED, generate=True)[0] == Result()
+
+
+@pytest.mark.parametrize("place", ["note_written", "end_logins"])
+def test_logins_end_once_also_when_the_run_is_killed_behind_its_commit(portal, monkeypatch, place):
+    def killed(*_unused):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*((env_file, place) if place == "note_written" else (portal, place)), killed)
+        with pytest.raises(Killed):
+            portal.set(require=env_file.REQUIRED, generate=True)
+    made = portal.read(".env")
+    assert portal.set(require=env_file.REQUIRED, generate=True, check=True)[0].consequences == ["All are logged out."]
+    result, problem = portal.set(require=env_file.REQUIRED, generate=True)
+    assert (problem, result.changed, result.consequences) == ("", True, ["All are logged out."])
+    assert portal.set(require=env_file.REQUIRED, generate=True)[0] == Result()
+    assert portal.ended == [("prod", True), ("prod", False)] and portal.read(".env") == made
+
+
+def test_a_run_that_is_killed_before_its_commit_owes_nothing(portal, monkeypatch):
+    def killed(*_unused):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(portal, "run", killed)
+        with pytest.raises(Killed):
+            portal.set(require=env_file.REQUIRED, generate=True)
+    Engine(portal.state, Machine(portal.run, systemd=False)).recover()
+    assert portal.set(values={"APP_ENV": "prod"}) == (Result(), "") and portal.ended == []
+    assert portal.set(require=env_file.REQUIRED, generate=True)[0].changed
+    assert portal.ended == [("prod", False)]
+
+
+def test_that_the_logins_are_ended_cannot_be_noted(portal, monkeypatch):
+    commits = []
+
+    def commit(store, state, before=Store.commit):
+        commits.append(state)
+        if "logins" in commits[max(len(commits) - 2, 0)] and "logins" not in state:
+            unwritable()
+        before(store, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "commit", commit)
+        result, problem = portal.set(require=env_file.REQUIRED, generate=True)
+    assert problem == "" and "The next run ends them once more" in result.notes[-1]
+    assert portal.set(require=env_file.REQUIRED, generate=True)[0].consequences == ["All are logged out."]
+    assert portal.set(require=env_file.REQUIRED, generate=True)[0] == Result()
 
 
 def test_public_secrets_that_are_replaced_end_all_logins(portal):
