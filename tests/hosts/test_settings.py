@@ -42,9 +42,9 @@ PROGRAM = f"""
 import json, sys
 sys.path.insert(0, "{FOLDER}")
 sys.dont_write_bytecode = True
-from {PACKAGE.replace("/", ".")}._database import Account, DatabaseError
-from {PACKAGE.replace("/", ".")}._settings import wish
-from {PACKAGE.replace("/", ".")}._settings_host import Host, result
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Host, result
 given = json.load(sys.stdin)
 try:
     outcome = Host(Account(**given["account"])).apply(wish(**given["wish"]), check=given["check"])
