@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
+    ABSENT,
     Item,
     file_item,
     note_written,
@@ -58,6 +59,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BARE = re.compile(r"[A-Za-z0-9_./:@%+,=-]*")
 _ROUNDS = 5  # one file may bring another into play; then it has to be settled
 _SHORTEST = 4  # characters: a shorter value would be found in any text
+_TOGETHER_NS = 60 * 10**9  # within which the two halves of a key pair are written
 _KEYS = {"JWT_SECRET_KEY": "config/jwt/private.pem", "JWT_PUBLIC_KEY": "config/jwt/public.pem"}
 
 
@@ -344,24 +346,34 @@ class Editor:
 
     def _keys(self, disk: Disk, wish: Wish, before: dotenv.Environment, after: dotenv.Environment) -> dict[str, Item]:
         """The key pair of the tokens, encrypted with the wanted passphrase; another one where others may have it."""
-        private, public = (self._target(disk, self._below_root(before, name)) for name in _KEYS)
-        if self._old[private].kind != "file":
+        paths = [self._named(before, name) for name in _KEYS]
+        if not self._below_root(paths[0]):
+            raise EnvError(
+                f"JWT_SECRET_KEY names {paths[0]}, which is not below {self.site.root}. No file was changed."
+            )
+        # A public half outside is neither read nor written.
+        private, public = (self._target(disk, path) if self._below_root(path) else "" for path in paths)
+        old, half = self._old[private], self._old.get(public, ABSENT)
+        if old.kind != "file":
             return {}  # no tokens are made here
-        ours = {path for path, _checksum in noted(self.engine.store.root)}
-        rewritten = private in ours and public not in ours
-        pair = Pair(private, public, self._old[private], self._old[public], self.openssl, rewritten)
+        written = noted(self.engine.store.root)
+        # One that was made by hand since has another checksum. The halves of a new pair are written together.
+        ours = (private, old.sha256) in written
+        apart = half.kind == "file" and old.mtime_ns - half.mtime_ns >= _TOGETHER_NS
+        rewritten = ours and apart and public not in {path for path, _checksum in written}
+        pair = Pair(private, public, old, half, self.openssl, rewritten, ours, _reachable(private))
         # Several nodes share a pair: none makes one of its own where the passphrase is given to it.
         alone = wish.generate and "JWT_PASSPHRASE" in wish.require
         reader = _ids(wish.web_user or self.site.php.user)
         self._pair = planned(pair, before.secret("JWT_PASSPHRASE"), after.secret("JWT_PASSPHRASE"), alone, reader)
         return dict(zip((private, public), self._pair.items))
 
-    def _below_root(self, environment: dotenv.Environment, name: str) -> str:
+    def _named(self, environment: dotenv.Environment, name: str) -> str:
         root, named = self.site.root, environment.get(name) or _KEYS[name]
-        path = posixpath.normpath(posixpath.join(root, named.replace("%kernel.project_dir%", root)))
-        if not path.startswith(f"{root}/"):
-            raise EnvError(f"{name} names {path}, which is not below {root}. No file was changed.")
-        return path
+        return posixpath.normpath(posixpath.join(root, named.replace("%kernel.project_dir%", root)))
+
+    def _below_root(self, path: str) -> bool:
+        return path.startswith(f"{self.site.root}/")
 
     # -- doing it ----------------------------------------------------------------------------------------------------
 
@@ -510,6 +522,15 @@ def _noted(path: str, state: str) -> list[str]:
 def _with(old: Item, data: bytes) -> Item:
     """A file with another content, and all else as it is."""
     return replace(old, data=data, sha256=file_item(data, 0, 0, 0).sha256, mtime_ns=0)
+
+
+def _reachable(path: str) -> bool:
+    """Whether every account of the host can get to a file: each directory above it lets others through."""
+    while path != "/":
+        path = posixpath.dirname(path)
+        if not os.stat(path).st_mode & 0o001:
+            return False
+    return True
 
 
 def _ids(user: str) -> tuple[int, int]:

@@ -14,7 +14,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import struct
 import subprocess
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -33,6 +35,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.sto
 SHIPPED_PASSPHRASE = "your_secret_passphrase"  # of the key in the sources of Chamilo
 _OTHERS = 0o006  # read or write
 _FEWEST_BITS = 2048
+# As the kernel writes an ACL (linux/posix_acl_xattr.h): a version, then kind, rights and number of each entry.
+_ACL, _HEADER, _ENTRY = "system.posix_acl_access", 4, "<HHI"
+_MOST_RIGHTS = {0x01: 6, 0x20: 0}  # of the owner, and of all others; who else is named may read
 _REPLACED = "replaced-keys"  # in the state directory
 _CONSEQUENCE = (
     "The key pair of the API's tokens is replaced, for others may have the old one: {}. Tokens that were given out are "
@@ -45,6 +50,16 @@ _SHARED = (
     "to the others."
 )
 
+_ELSEWHERE = (
+    "Others may have the key of the API's tokens, {}: {}. It was not replaced, because JWT_PUBLIC_KEY names a file "
+    "outside of the portal's directory. Replace both halves (bin/console lexik:jwt:generate-keypair --overwrite)."
+)
+_OPEN = (
+    "Every account of this host can read {}, the key of the API's tokens (mode {:04o}). It was not replaced again, "
+    "because this collection made it, with a passphrase of its own. Take that right away (chmod o= FILE), and out of "
+    "chamilo_permissions_policy where that gives it."
+)
+
 # ("pkey", ...), the key, the passphrases -> exit code, what came out
 OpenSsl = Callable[[Sequence[str], bytes, Sequence[str]], "tuple[int, bytes]"]
 
@@ -55,7 +70,12 @@ class TokenKeyError(HardeningError):
 
 @dataclass(frozen=True)
 class Pair:
-    """A key pair as it lies on the disk. ``rewritten``: we encrypted it when others could have it, and made none."""
+    """A key pair as it lies on the disk.
+
+    ``rewritten``: we encrypted it when others could have it, and made none. ``ours``: the private half is as we wrote
+    it. ``reachable``: every account of the host can get to its directory. An empty ``public_path``: the public half
+    is not ours to write.
+    """
 
     path: str
     public_path: str
@@ -63,6 +83,13 @@ class Pair:
     public: Item
     openssl: OpenSsl
     rewritten: bool = False
+    ours: bool = False
+    reachable: bool = True
+
+    @property
+    def open(self) -> bool:
+        """Whether every account of the host can read or write the private half."""
+        return bool(self.private.mode & _OTHERS) and self.reachable
 
     def fits(self, passphrase: str) -> bool:
         """Whether the key is encrypted, with this passphrase."""
@@ -76,9 +103,9 @@ class Pair:
         fault = known_secrets.fault(passphrase)
         if fault:
             return f"its passphrase {fault}"
-        if self.private.mode & _OTHERS:
+        if self.open and not self.ours:
             return f"every account of this host could read it (mode {self.private.mode & 0o7777:04o})"
-        if self.public.kind == "file" and self._normal(self.public.data) != half:
+        if self.public.kind == "file" and self._normal(self.public.data) not in (b"", half):
             return "the public half belongs to another key"
         return "it was encrypted again when others could have it, and not replaced" if self.rewritten else ""
 
@@ -99,7 +126,7 @@ class Pair:
         if not half:
             raise TokenKeyError(f"No new key pair could be made for {self.path}: openssl answers {code}.")
         old = self.private
-        private = file_item(made, old.uid, old.gid, old.mode & 0o640)
+        private = replace(file_item(made, old.uid, old.gid, old.mode & 0o640), xattrs=_narrowed(old.xattrs))
         if old.mode & 0o004 and user not in (old.uid, -1) and old.gid != group:  # PHP read it as one of the others
             private = file_item(made, old.uid, group, 0o640)
         here = self.public if self.public.kind == "file" else private
@@ -123,8 +150,12 @@ class Pair:
         return public if code == 0 else b""
 
     def _normal(self, public: bytes) -> bytes:
-        code, normal = self.openssl(["pkey", "-pubin", "-pubout"], public, [])
-        return normal if code == 0 else b""
+        """The public half in the form that openssl gives it, also out of a certificate; nothing where it is neither."""
+        for words in (["pkey", "-pubin", "-pubout"], ["x509", "-noout", "-pubkey"]):
+            code, normal = self.openssl(words, public, [])
+            if code == 0:
+                return normal
+        return b""
 
     def _kind(self, half: bytes) -> list[str]:
         """The words for a key of the same kind: its configuration names the algorithm."""
@@ -134,6 +165,18 @@ class Pair:
             return ["-algorithm", "EC", "-pkeyopt", f"ec_paramgen_curve:{curve[1].decode()}"]
         bits = re.search(rb"\((\d+) bit\)", text)
         return ["-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{max(_FEWEST_BITS, int(bits[1]) if bits else 0)}"]
+
+
+def _narrowed(xattrs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """The attributes of a key for another one. An ACL gives nobody more than to read it, and all others nothing."""
+    return tuple((name, _read_alone(value) if name == _ACL else value) for name, value in xattrs)
+
+
+def _read_alone(acl: str) -> str:
+    value = b64decode(acl)
+    entries = struct.iter_unpack(_ENTRY, value[_HEADER:])
+    packed = [struct.pack(_ENTRY, kind, rights & _MOST_RIGHTS.get(kind, 4), who) for kind, rights, who in entries]
+    return b64encode(value[:_HEADER] + b"".join(packed)).decode()
 
 
 @dataclass(frozen=True)
@@ -174,19 +217,22 @@ def planned(pair: Pair, old: str, new: str, alone: bool, reader: tuple[int, int]
     known = (old, new)
     fits = pair.fits(new)
     why = pair.exposed(known) if alone or not fits else ""
-    if why and alone:
+    if why and alone and pair.public_path:
         kept = {"private.pem": pair.encrypted(known, new), "public.pem": pair.public.data}
         items = pair.renewed(known, new, *reader)
         return PairPlan(
             items, {name: key for name, key in kept.items() if key}, consequences=(_CONSEQUENCE.format(why),)
         )
+    left_open = (_OPEN.format(pair.path, pair.private.mode & 0o7777),) if pair.open and pair.ours else ()
+    if why and not pair.public_path:
+        left_open = (_ELSEWHERE.format(pair.path, why),)
     if fits:
-        return PairPlan()
+        return PairPlan(notes=left_open)
     made = pair.encrypted(known, new)
     item = replace(pair.private, data=made, sha256=file_item(made, 0, 0, 0).sha256, mtime_ns=0)
     if why:
-        return PairPlan((item,), notes=(_SHARED.format(pair.path, why),))
-    return PairPlan((item,), sound=(pair.public_path,))
+        return PairPlan((item,), notes=left_open if not pair.public_path else (_SHARED.format(pair.path, why),))
+    return PairPlan((item,), sound=(pair.public_path,) if pair.public_path else (), notes=left_open)
 
 
 def run_openssl(words: Sequence[str], key: bytes, passphrases: Sequence[str]) -> tuple[int, bytes]:

@@ -9,11 +9,13 @@ import os
 import pwd
 import random
 import stat
+import struct
 import subprocess
 from dataclasses import replace
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import note_written
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place, Tree
@@ -660,7 +662,8 @@ def opens(path, passphrase):
 
 
 @pytest.mark.parametrize("start", ["public", "plain", "left behind", "in another place", "readable", "another half"])
-def test_a_key_that_others_may_have_is_replaced_once(portal, key, plain_key, start):
+def test_a_key_that_others_may_have_is_replaced_once(portal, key, plain_key, start, monkeypatch):
+    monkeypatch.setattr(env_file, "_reachable", lambda _path: True)  # pytest keeps others out of its directories
     path = portal.path("config/jwt/private.pem")
     public = openssl("pkey", "-pubout", data=plain_key).stdout
     if start == "plain":
@@ -706,8 +709,71 @@ def test_a_key_that_others_may_have_is_replaced_once(portal, key, plain_key, sta
     assert len(portal.ended) == 2, "once"
 
 
+def lay_own(portal, mode=0o640):
+    """A pair that an administrator makes, with a passphrase that nobody else knows."""
+    key = openssl("genpkey", "-algorithm", "RSA", "-aes-256-cbc", "-pass", f"pass:{OWN_SECRET}").stdout
+    portal.write(".env", f"JWT_PASSPHRASE={OWN_SECRET}\nAPP_SECRET={OWN_SECRET}\n")
+    portal.write("config/jwt/private.pem", key, mode)
+    portal.write("config/jwt/public.pem", opens(portal.path("config/jwt/private.pem"), OWN_SECRET), 0o644)
+
+
+def age(portal, name="config/jwt/public.pem", seconds=3600):
+    os.utime(portal.path(name), (os.stat(portal.path(name)).st_mtime - seconds,) * 2)
+
+
+def test_only_what_every_account_gets_to_is_exposed_by_its_mode(portal, tmp_path):
+    os.chmod(tmp_path, 0o750)
+    lay_own(portal, 0o644)  # as lexik:jwt:generate-keypair makes it
+    assert portal.set(require=env_file.REQUIRED, generate=True) == (Result(), "") and portal.ended == []
+    assert env_file._reachable("/usr/bin/env") and not env_file._reachable(portal.path(".env"))
+
+
+def test_a_mode_that_something_sets_again_and_again_is_told_and_ends_no_logins(portal, monkeypatch):
+    monkeypatch.setattr(env_file, "_reachable", lambda _path: True)
+    lay_own(portal, 0o644)
+    assert portal.set(require=env_file.REQUIRED, generate=True)[0].changed and len(portal.ended) == 1
+    os.chmod(portal.path("config/jwt/private.pem"), 0o644)
+    result, problem = portal.set(require=env_file.REQUIRED, generate=True)
+    assert (problem, result.changed, len(portal.ended)) == ("", False, 1)
+    assert "Every account of this host can read" in result.notes[0]
+
+
+def test_a_pair_that_was_made_by_hand_since_stays(portal):
+    portal.set(secret_values={"JWT_PASSPHRASE": OWN_SECRET})  # the private half alone is noted
+    lay_own(portal)
+    age(portal)
+    assert portal.set(require=env_file.REQUIRED, generate=True) == (Result(), "") and portal.ended == []
+
+
+def test_halves_that_were_written_together_are_one_pair(portal):
+    lay_own(portal)
+    note_written(portal.path("config/jwt/private.pem"), portal.state)
+    assert portal.set(require=env_file.REQUIRED, generate=True) == (Result(), "") and portal.ended == []
+
+
+def test_a_new_key_keeps_the_acl_of_the_old_one(portal):
+    path = portal.path("config/jwt/private.pem")
+    entries = ((1, 6, 2**32 - 1), (2, 4, 33), (4, 0, 2**32 - 1), (0x10, 4, 2**32 - 1), (0x20, 0, 2**32 - 1))
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *each) for each in entries)
+    os.setxattr(path, "system.posix_acl_access", acl)
+    result, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True)
+    assert problem == "" and path in result.files and result.consequences
+    assert os.getxattr(path, "system.posix_acl_access") == acl
+
+
+def test_a_public_half_outside_of_the_project_is_left_alone(portal, tmp_path):
+    (tmp_path / "public.pem").write_text("canary")
+    portal.write(".env", portal.read(".env") + "JWT_PUBLIC_KEY=../public.pem\n")
+    result, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True)
+    assert problem == "" and "JWT_PUBLIC_KEY names a file outside" in result.notes[-1]
+    assert opens(portal.path("config/jwt/private.pem"), portal.see().secret("JWT_PASSPHRASE"))
+    assert (tmp_path / "public.pem").read_text() == "canary"
+    assert portal.set(require=["JWT_PASSPHRASE"], generate=True) == (Result(), "")
+
+
 def test_a_key_that_an_earlier_release_kept_is_replaced(portal):
     portal.write("config/jwt/public.pem", opens(portal.path("config/jwt/private.pem"), PUBLIC_PASSPHRASE))
+    age(portal)
     result = portal.set(secret_values={"JWT_PASSPHRASE": OWN_SECRET})[0]
     assert "Others may have the key" in result.notes[-1] and "is published" in result.notes[-1]
     assert result.consequences == [] and portal.ended == []

@@ -5,11 +5,18 @@
 
 from __future__ import annotations
 
+import base64
+import struct
+import subprocess
+import tempfile
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import ABSENT, file_item
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.token_keys import (
     Pair,
+    PairPlan,
     TokenKeyError,
     planned,
     run_openssl,
@@ -59,3 +66,58 @@ def test_a_key_that_openssl_does_not_make_is_not_taken():
 
 def test_a_plan_shows_no_key():
     assert "PRIVATE" not in repr(planned(pair(mode=0o604), OWN, OWN, True, READER))
+
+
+def test_a_pair_of_ours_that_all_can_read_is_told_and_stays():
+    plan = planned(pair(mode=0o644, ours=True), OWN, OWN, True, READER)
+    assert plan.items == () and "Every account" in plan.notes[0] and "mode 0644" in plan.notes[0]
+    assert planned(pair(mode=0o644, ours=True), "your_secret_passphrase", OWN, True, READER).kept == {}
+
+
+def test_what_nobody_gets_to_is_not_exposed_by_its_mode():
+    assert planned(pair(mode=0o644, reachable=False), OWN, OWN, True, READER) == PairPlan()
+
+
+def certificate(item, passphrase=OWN):
+    """What some give the library of the tokens for a public half."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(item.data)
+        file.flush()
+        words = ["openssl", "req", "-new", "-x509", "-subj", "/CN=campus", "-key", file.name]
+        return subprocess.run([*words, "-passin", f"pass:{passphrase}"], capture_output=True, check=True).stdout
+
+
+def test_a_public_half_may_be_a_certificate():
+    mine, other = pair(), pair()
+    for half in (certificate(mine.private), b"nothing openssl knows"):
+        assert planned(replace(mine, public=file_item(half, 0, 0, 0o644)), OWN, OWN, True, READER) == PairPlan()
+    of_another = replace(mine, public=file_item(certificate(other.private), 0, 0, 0o644))
+    assert "belongs to another key" in planned(of_another, OWN, OWN, True, READER).consequences[0]
+
+
+def acl(*entries):
+    value = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *each) for each in entries)
+    return (("system.posix_acl_access", base64.b64encode(value).decode()), ("user.label", "eA=="))
+
+
+NOBODY = 0xFFFFFFFF
+
+
+def test_a_new_key_keeps_what_an_acl_lets_one_read():
+    """The owner, user 33, the group, the mask, all others."""
+    given = acl((1, 7, NOBODY), (2, 6, 33), (4, 0, NOBODY), (0x10, 6, NOBODY), (0x20, 4, NOBODY))
+    kept = acl((1, 6, NOBODY), (2, 4, 33), (4, 0, NOBODY), (0x10, 4, NOBODY), (0x20, 0, NOBODY))
+    old = pair(mode=0o664)
+    old = replace(old, private=replace(old.private, xattrs=given))
+    new = planned(old, OWN, OWN, True, READER).items[0]
+    assert (new.mode, new.xattrs) == (0o640, kept)
+    # PHP read it as one of the others: its group gets the file, and the ACL does not stand in the way.
+    assert planned(old, OWN, OWN, True, (33, 33)).items[0].xattrs == ()
+
+
+def test_a_public_half_outside_of_the_portal_keeps_the_key():
+    for passphrase, fits in ((OWN, True), ("your_secret_passphrase", False)):
+        old = replace(pair(mode=0o604, passphrase=passphrase), public_path="")
+        plan = planned(old, passphrase, OWN, True, READER)
+        assert "was not replaced, because JWT_PUBLIC_KEY" in plan.notes[0]
+        assert (len(plan.items), plan.kept, plan.sound) == (0 if fits else 1, {}, ())
