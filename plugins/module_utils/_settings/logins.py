@@ -16,6 +16,7 @@ import pwd
 import stat
 from collections.abc import Callable
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path, untrusted
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import php_fpm, symfony_sessions
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
@@ -34,17 +35,17 @@ EndLogins = Callable[[Site, str, bool], "tuple[list[str], list[str]]"]
 def end_logins(site: Site, mode: str, check: bool = False) -> tuple[list[str], list[str]]:
     """What was ended, and what could not be, each in sentences."""
     told, notes = [], []
-    directory, store = _directory(site, mode)
+    directory = store = ""
     stay = "Who was logged in before stays so until you delete them there."
-    if directory:
-        try:
-            ended = _end_sessions(directory, pwd.getpwnam(site.php.user).pw_uid, check)
-        except (KeyError, OSError) as problem:
-            notes.append(f"The sessions in {directory} were not ended: {problem}. {stay}")
-        else:
+    try:
+        directory, store = _directory(site, mode)
+        if directory:
+            ended = _end_sessions(directory, site.php.user, check)
             told.append(f"All sessions of people who were logged in are ended ({ended}): everybody logs in once more.")
-    else:
-        notes.append(f"The sessions were not ended: {store} keeps them. {stay}")
+        else:
+            notes.append(f"The sessions were not ended: {store} keeps them. {stay}")
+    except (KeyError, OSError) as problem:
+        notes.append(f"The sessions{f' in {directory}' if directory else ''} were not ended: {problem}. {stay}")
     try:
         kept = forget(Reader.of_site(site), check)
     except DatabaseError as problem:
@@ -58,10 +59,10 @@ def _directory(site: Site, mode: str) -> tuple[str, str]:
     """Where the files of the sessions lie; else nothing, and what keeps them instead."""
     tree, php = Tree(), site.php
     own = {} if site.sessions_in_php else symfony_sessions.options(tree, site.root, mode, php.user)
-    handler = own.get("handler_id", "")
+    handler = _resolved(own.get("handler_id", ""), site, mode)
     kind, is_address, place = handler.partition("://")
-    if is_address and kind == "file" and place.startswith("/"):
-        return place, ""
+    if is_address and kind == "file":
+        return (place, "") if _is_path(place) else ("", handler)
     if handler not in ("", "null", "NULL", "~", "session.handler.native_file"):
         return "", kind if is_address else handler  # an address can hold a password
     if not php.version:
@@ -72,26 +73,39 @@ def _directory(site: Site, mode: str) -> tuple[str, str]:
     keeper = said.get("session.save_handler", "files")
     if keeper != "files":
         return "", keeper
-    path = own.get("save_path", "") or said.get("session.save_path", "")
-    path = path.replace("%kernel.project_dir%", site.root).replace("%kernel.environment%", mode)
+    path = _resolved(own.get("save_path", "") or said.get("session.save_path", ""), site, mode)
     path = path.rpartition(";")[2].strip("'\"") or _SAVE_PATH
-    return (path, "") if path.startswith("/") and "%" not in path else ("", path)
+    return (path, "") if _is_path(path) else ("", path)
 
 
-def _end_sessions(directory: str, owner: int, check: bool) -> int:
-    """How many were ended. Nothing but session files of PHP's user goes, and no link is followed."""
-    ended = 0
+def _resolved(text: str, site: Site, mode: str) -> str:
+    return text.replace("%kernel.project_dir%", site.root).replace("%kernel.environment%", mode)
+
+
+def _is_path(text: str) -> bool:
+    return text.startswith("/") and "%" not in text
+
+
+def _end_sessions(directory: str, user: str, check: bool) -> int:
+    """How many were ended. Nothing but session files of PHP's user goes, and no link that it laid is followed."""
+    ended, owner = 0, pwd.getpwnam(user).pw_uid
 
     def stop(problem: OSError) -> None:
         raise problem
 
-    for _path, _directories, names, handle in os.fwalk(directory, onerror=stop):
-        for name in names:
-            if name.startswith("sess_") and _is_login(name, handle, owner):
-                ended += 1
-                if not check:
-                    with contextlib.suppress(FileNotFoundError):  # PHP ended it
-                        os.unlink(name, dir_fd=handle)
+    # By its name it would be no directory to os.fwalk where it is a link, and nothing would end.
+    refusal = untrusted(user)
+    top = open_path(directory, refusal)[0]
+    try:
+        for _path, _directories, names, handle in os.fwalk(".", onerror=stop, dir_fd=top):
+            for name in names:
+                if name.startswith("sess_") and _is_login(name, handle, owner):
+                    ended += 1
+                    if not check:
+                        with contextlib.suppress(FileNotFoundError):  # PHP ended it
+                            os.unlink(name, dir_fd=handle)
+    finally:
+        os.close(top)
     return ended
 
 

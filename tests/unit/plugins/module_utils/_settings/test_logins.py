@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from dataclasses import replace
 
 import pytest
 
@@ -66,6 +67,7 @@ def test_sessions_of_another_user_stay(sessions):
         ({"handler_id": "redis://:canary@10.0.0.5"}, {}, "redis keeps them"),
         ({"handler_id": "App\\Sessions"}, {}, "App\\Sessions keeps them"),
         ({"save_path": "%env(SESSIONS)%"}, {}, "%env(SESSIONS)% keeps them"),
+        ({"handler_id": "file://%env(SESSIONS)%"}, {}, "file://%env(SESSIONS)% keeps them"),
         ({}, {"session.save_handler": "memcached"}, "memcached keeps them"),
         ({}, {"session.save_path": "/nowhere/at/all"}, "in /nowhere/at/all were not ended"),
     ],
@@ -87,6 +89,41 @@ def test_the_directory_that_the_application_names_counts(sessions, monkeypatch, 
     own = {name: value.format(folder) for name, value in own.items()}
     monkeypatch.setattr(logins.symfony_sessions, "options", lambda *_where: own)
     assert "are ended (2)" in logins.end_logins(site(in_php=False), "prod")[0][0]
+
+
+def test_placeholders_in_the_handler_are_replaced(sessions, monkeypatch):
+    folder, _said = sessions
+    own = {"handler_id": "file://%kernel.project_dir%/%kernel.environment%"}
+    monkeypatch.setattr(logins.symfony_sessions, "options", lambda *_where: own)
+    portal = replace(site(in_php=False), root=str(folder.parent))
+    assert "are ended (2)" in logins.end_logins(portal, folder.name)[0][0]
+
+
+def test_what_php_is_set_to_cannot_be_read(sessions, monkeypatch):
+    def refuse(*_where):
+        raise PermissionError(13, "Permission denied", "/etc/php")
+
+    monkeypatch.setattr(logins.php_fpm, "settings", refuse)
+    told, notes = logins.end_logins(site(), "prod")
+    assert told == ['3 devices of "Remember me" are forgotten.']
+    assert "were not ended" in notes[0] and "Permission denied" in notes[0] and "delete them there" in notes[0]
+
+
+def test_a_directory_that_an_administrator_linked_is_followed(sessions):
+    folder, said = sessions
+    os.symlink(folder, folder.parent / "link")
+    said["session.save_path"] = str(folder.parent / "link")
+    assert "are ended (2)" in logins.end_logins(site(), "prod")[0][0]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a link to another account")
+def test_a_directory_that_the_web_user_linked_is_told(sessions):
+    folder, said = sessions
+    os.symlink(folder, folder.parent / "link")
+    os.lchown(folder.parent / "link", pwd.getpwnam("www-data").pw_uid, -1)
+    said["session.save_path"] = str(folder.parent / "link")
+    told, notes = logins.end_logins(site("www-data"), "prod")
+    assert len(told) == 1 and "www-data could have laid it" in notes[0] and len(left(folder)) == 6
 
 
 def test_a_database_that_does_not_answer_is_said(sessions, monkeypatch):
