@@ -19,14 +19,13 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import quarantine
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import quarantine, vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 # What the application writes by itself, and what only a developer's copy has.
 _LEFT_OUT = ("var", ".git", "node_modules")
 _CHUNK = 1 << 20
-_MOST = 64 << 20  # bytes that are read of what the web user decides how large it is
-_PACKED = 16 * 512  # bytes of a file that a block of the disk stands for, at most; else it is sparse, and has no end
+_MOST = vouch.MOST
 # Without the list nobody can say what was changed since: only a copy that no intruder could reach can.
 _MEND = (
     "Compare the files with the copy off this host (chamilo-hardening integrity check --against COPY), then remove the "
@@ -145,7 +144,7 @@ def _checksum(path: str, most: int = sys.maxsize) -> str:
         if not stat.S_ISREG(info.st_mode):
             return "neither file nor folder"
         digest = hashlib.sha256()
-        most = min(most, max(_MOST, info.st_blocks * _PACKED))
+        most = min(most, max(_MOST, info.st_blocks * vouch.PACKED))
         while most > 0 and (part := os.read(handle, _CHUNK)):
             digest.update(part)
             most -= len(part)

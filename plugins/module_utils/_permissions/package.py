@@ -33,6 +33,8 @@ def learn(archive: str, sha256: str, root: str, state: str = "") -> Mapping[str,
     try:
         with open(archive, "rb") as stream:
             found = vouch.checksum(stream.fileno())
+            if not found:
+                raise vouch.ArchiveError(f"{archive} is no file, or a sparse one. Name the package of the release.")
             if sha256 and found != sha256.lower():
                 raise vouch.ArchiveError(
                     f"{archive} has the sha256 {found}, not {sha256}. Nothing was compared: fetch it again."

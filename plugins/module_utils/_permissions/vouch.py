@@ -21,9 +21,13 @@ import stat
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import shells
+
+if TYPE_CHECKING:
+    import hashlib
 
 LAID = 3600  # seconds: within them all of a release is laid
 _NEARLY_ALL = 0.95  # an attacker touches some files, not that many
@@ -31,6 +35,8 @@ _SAMPLED = ("public/main", "src", "vendor")
 _FILES, _FOLDERS, _IN_ONE = 1200, 300, 50  # of a sample
 _READ = 8 << 20  # bytes of a file that are searched
 _CHUNK = 1 << 20
+MOST = 64 << 20  # bytes that are compared of what the web user decides how large it is
+PACKED = 16 * 512  # bytes of a file that a block of the disk stands for, at most; else it is sparse, and has no end
 _NOT_FOLLOWED = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 PHP_NAME = re.compile(r"(?i)\.(?:php\d?|phtml|phar|pht)$")
@@ -171,7 +177,7 @@ def runs(path: str, handle: int) -> str:
     if _PHP_TEXT.search(text):
         return PHP
     if re.fullmatch(r"\.env(?:\.\w+)*", name):
-        return STEERS if any(map(_env_runs, text.decode("utf-8", "replace").splitlines())) else ""
+        return STEERS if not whole or any(map(_env_runs, text.decode("utf-8", "replace").splitlines())) else ""
     if not whole or text.startswith(b"#!"):
         return STEERS
     data = _DATA_ANYWHERE.search(name) or _DATA.search(name) and not _TEMPLATES.search(path)
@@ -209,7 +215,9 @@ def _is_below_var(name: str, value: str, root: str) -> bool:
 
 
 def _text(handle: int) -> tuple[bytes, bool]:
-    """The beginning of a file, and whether it is all of it."""
+    """The beginning of a file, and whether it is all of it. Of what is no file nothing is known."""
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        return b"", False
     parts: list[bytes] = []
     size = 0
     while size < _READ:
@@ -226,14 +234,24 @@ def is_shell(path: str, handle: int) -> bool:
     return PHP_NAME.search(path) is not None and shells.obeys(_text(handle)[0])
 
 
-def checksum(handle: int) -> str:
-    import hashlib  # most runs have nothing to compare, and it takes memory in each process of theirs
-
-    digest, size = hashlib.sha256(), 0
-    while part := os.pread(handle, _CHUNK, size):
+def _read(handle: int, digest: hashlib._Hash) -> bool:
+    """False for what is no file, and for one that is longer than what lies on the disk can be."""
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
+        return False
+    most, size = max(MOST, status.st_blocks * PACKED), 0
+    while size <= most and (part := os.pread(handle, _CHUNK, size)):
         digest.update(part)
         size += len(part)
-    return digest.hexdigest()
+    return size <= most
+
+
+def checksum(handle: int) -> str:
+    """Empty for what cannot be compared, which differs from all."""
+    import hashlib  # most runs have nothing to compare, and it takes memory in each process of theirs
+
+    digest = hashlib.sha256()
+    return digest.hexdigest() if _read(handle, digest) else ""
 
 
 # ----------------------------------------------------------------------------------------------------------- Git
@@ -427,15 +445,11 @@ def _length(text: bytes, at: int) -> tuple[int, int]:
 
 
 def blob(handle: int) -> bytes:
-    """The checksum that Git gives a file."""
+    """The checksum that Git gives a file; empty for what cannot be compared."""
     import hashlib  # as above
 
-    length = os.fstat(handle).st_size
-    digest, size = hashlib.sha1(b"blob %d\0" % length), 0
-    while part := os.pread(handle, _CHUNK, size):
-        digest.update(part)
-        size += len(part)
-    return digest.digest()
+    digest = hashlib.sha1(b"blob %d\0" % os.fstat(handle).st_size)
+    return digest.digest() if _read(handle, digest) else b""
 
 
 # --------------------------------------------------------------------------------------- a history of its own

@@ -59,6 +59,13 @@ def test_all_of_it_is_open_until_there_is_a_package(site):
     assert not found.added and not found.changed
 
 
+def test_a_pipe_does_not_keep_the_others_from_being_compared(site):
+    basis.taken(str(site), common_files.STATE, 22, {})
+    os.mkfifo(site / "public/pipe")
+    lay(site, "public/shell.php", "<?php")
+    assert named(site).unvouched == ["public/pipe", "public/shell.php"]
+
+
 def test_a_package_of_another_release_answers_for_nothing(site):
     basis.taken(str(site), common_files.STATE, 22, {})
     for number in range(20):

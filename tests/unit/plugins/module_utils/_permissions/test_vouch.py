@@ -451,6 +451,51 @@ def test_an_index_that_is_none_says_nothing(site, text):
     os.close(handle)
 
 
+def test_what_has_no_end_is_not_read_to_it(tmp_path, monkeypatch):
+    """Whoever makes a sparse file decides how long it is."""
+    with (tmp_path / "Kernel.php").open("wb") as file:
+        file.truncate(1 << 40)
+
+    def pread(_handle, size, at):
+        assert at < 1 << 28
+        return bytes(size)
+
+    monkeypatch.setattr(vouch.os, "pread", pread)
+    with open(tmp_path / "Kernel.php", "rb") as file:
+        assert vouch.checksum(file.fileno()) == ""
+        assert vouch.blob(file.fileno()) == b""
+
+
+@pytest.fixture
+def no_files(tmp_path):
+    """What the web user may lay in the place of a file."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "src").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["pipe", "directory"])
+def test_what_is_no_file_is_like_none(no_files, name):
+    handle = os.open(no_files / name, os.O_RDONLY | os.O_NONBLOCK)
+    assert (vouch.checksum(handle), vouch.blob(handle)) == ("", b"")
+    for path in ("public/notes.txt", "public/logo.gif", ".env", "public/.htaccess"):
+        assert vouch.runs(path, handle) == "steers"
+    assert not vouch.is_shell("public/x.php", handle)
+    os.close(handle)
+
+
+def test_one_that_is_no_file_makes_no_other_release(no_files):
+    files = {}
+    for number in range(40):
+        (no_files / f"src/C{number}.php").write_text("<?php")
+        files[f"src/C{number}.php"] = hashlib.sha256(b"<?php").hexdigest()
+    for name, make in (("src/C1.php", os.mkfifo), ("src/C2.php", os.mkdir)):
+        (no_files / name).unlink()
+        make(no_files / name)
+    assert vouch.unlike(str(no_files), files) == ""
+
+
 def test_a_list_of_root_s_vouches_by_checksum(site, tmp_path):
     handle = os.open(site / "bin/console", os.O_RDONLY)
     known = {"root": str(site), "files": {"bin/console": vouch.checksum(handle) + " setuid"}}
