@@ -10,8 +10,10 @@ somebody else.
 
 from __future__ import annotations
 
+import array
 import contextlib
 import errno
+import itertools
 import json
 import os
 import stat
@@ -80,7 +82,7 @@ class Journal:
         failed = [f"not all changes could be noted: {self.problem}"] if self.problem else []
         # What was renamed has its old name in the other entries, and an ACL sets the mode of its file as well.
         for turn, back in (("name", self._rename), ("rights", self._give), ("acl", self._grant)):
-            for kind, path, *change in self._changes():
+            for kind, path, *change in self._changes(latest_first=turn == "rights"):  # some are changed twice
                 if kind == turn:
                     try:
                         with _opened(open_below(path)) as handle:
@@ -89,11 +91,16 @@ class Journal:
                         failed.append(f"{shown(path)}: {problem.strerror or problem}")
         return failed
 
-    def _changes(self) -> Iterator[list[Any]]:
+    def _changes(self, latest_first: bool) -> Iterator[list[Any]]:
         if self._file:
             with os.fdopen(os.dup(self._file.fileno()), "rb") as lines:
                 lines.seek(0)
-                yield from (json.loads(line) for line in lines if line.endswith(b"\n"))
+                begins = array.array("Q", itertools.accumulate(map(len, lines), initial=0))  # and where the last ends
+                for begin in reversed(begins) if latest_first else begins:
+                    lines.seek(begin)
+                    line = lines.readline()
+                    if line.endswith(b"\n"):
+                        yield json.loads(line)
 
     @staticmethod
     def _rename(folder: int, old: str, new: str) -> None:

@@ -48,6 +48,17 @@ def test_a_file_that_was_renamed_gets_its_name_and_its_rights(tmp_path, journal)
     assert not (tmp_path / aside).exists()
 
 
+def test_what_was_changed_twice_is_as_it_was_before_the_first(tmp_path, journal):
+    path = tmp_path / ".git"
+    path.mkdir(0o775)
+    path.chmod(0o775)
+    before = rights_of(path.stat())
+    change(journal, path, 0, WEB, 0o755)
+    change(journal, path, 0, 0, 0o700)
+    assert journal.roll_back(opened) == []
+    assert rights_of(path.stat()) == before
+
+
 def test_a_name_that_is_taken_is_left(tmp_path, journal):
     for name in ("x.php", "x.php.quarantined"):
         (tmp_path / name).write_text(name)
