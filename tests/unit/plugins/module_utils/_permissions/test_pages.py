@@ -174,6 +174,23 @@ def test_an_outage_for_another_reason_is_told_as_such(site):
         harden(site, portal)
 
 
+def test_each_page_that_is_slow_once_is_asked_again(site):
+    """As with nothing compiled after the reload; the time of one page is not that of the others."""
+    portal = Portal(site)
+    fetch, slow = portal.fetch, set()
+
+    def once(probe):
+        answer = fetch(probe)
+        if readable(site / "var/log/prod.log") and probe.url not in slow and site.stat().st_uid == 0:
+            slow.add(probe.url)
+            return Answer(probe.url, 0, (), b"", "timed out")
+        return answer
+
+    portal.fetch = once
+    assert harden(site, portal).changed
+    assert len(slow) == 3
+
+
 def test_a_page_that_leads_elsewhere_is_not_answered_as_before(site):
     """As to the installer, where the configuration cannot be read."""
     portal = Portal(site)
@@ -202,7 +219,7 @@ def test_what_another_changed_since_stays_as_it_is(site):
     def busy(probe):
         if not readable(site / ".env"):
             (site / "public/.htaccess").chmod(0o640)
-            (site / "src/Kernel.php").unlink()
+            (site / "src/Kernel.php").unlink(missing_ok=True)
         return fetch(probe)
 
     portal.fetch = busy
