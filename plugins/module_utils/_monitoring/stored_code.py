@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
+from urllib.parse import unquote_plus
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
@@ -23,8 +23,8 @@ _SCRIPT = re.compile(
     re.I,
 )
 _COMMAND = re.compile(r"sendmail://[^\s?]*\?(?:[^\s&]*&)*command=([^&\s)]+)", re.I)
-# The mail program of the system, as manuals have it.
-_USUAL = re.compile(r"/usr/(?:s?bin|lib)/sendmail(?: -(?:bs|t|i|oi))*")
+# The mail program of the system, as manuals have it; an envelope's sender runs nothing.
+_USUAL = re.compile(r"/usr/(?:s?bin|lib)/(?:sendmail|msmtp)(?: -(?:bs|t|i|oi|f ?\w[\w.+-]*@\w[\w.-]*))*", re.A)
 
 
 def stored_code(reader: Reader, site: Site) -> list[str]:
@@ -43,8 +43,8 @@ def stored_code(reader: Reader, site: Site) -> list[str]:
 
 def runs(value: str) -> str:
     """What a value runs, in words; never all of it: there may be a password beside."""
-    for command in map(unquote, _COMMAND.findall(value)):
-        if not _USUAL.fullmatch(command.replace("+", " ")):
+    for command in map(unquote_plus, _COMMAND.findall(value)):
+        if not _USUAL.fullmatch(command):
             return f"the command {command[:60]}"
     script = _SCRIPT.search(value)
     return f"{script[0][:30].strip()} in the page" if script else ""
