@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import json
 import os
 import re
@@ -313,7 +314,7 @@ def secrets(look: Look) -> Finding:
     faults = [f"{name} has a value that everybody can look up or guess" for name in look.site.secrets_default]
     key = os.path.join(root, "config", "jwt", "private.pem")
     if os.access(key, os.R_OK):
-        faults += filter(None, [_key_fault(key, look.site.php.user), _age_fault(key)])
+        faults += filter(None, [_key_fault(key, look.site.php.user), _age_fault(key, look.site.php.user)])
     if faults:
         return failed(f"{'; '.join(faults)}.")
     if not look.site.environment:
@@ -341,21 +342,23 @@ def _key_fault(key: str, web_user: str) -> str:
     return "config/jwt/private.pem opens with the passphrase that Chamilo ships" if opened else ""
 
 
-def _age_fault(key: str) -> str:
+def _age_fault(key: str, web_user: str) -> str:
     """Whether our own record says that the key got another passphrase when others could have it, and no other pair.
 
-    The public half is written with each new pair, and not with a new passphrase.
+    The public half is written with each new pair, and not with a new passphrase. A key that was made by hand since has
+    another checksum.
     """
     public = os.path.join(os.path.dirname(key), "public.pem")
     try:
         record = read_guarded(os.path.join(RECORDS, "written.json"), "", _RECORD_BYTES)
-        written = {str(entry[0]) for entry in json.loads(record)}
+        written = {str(entry[0]): str(entry[1]) for entry in json.loads(record)}
+        present = hashlib.sha256(read_guarded(key, web_user, _RECORD_BYTES)).hexdigest()
         age = os.stat(key).st_mtime - os.stat(public).st_mtime
     except FileNotFoundError:
         return ""
     except (OSError, ValueError, LookupError, TypeError) as problem:
         raise Unseen(f"whether the JWT keys are older than their passphrase could not be seen: {problem}") from problem
-    if os.path.realpath(key) not in written or os.path.realpath(public) in written or age < _TOGETHER:
+    if written.get(os.path.realpath(key)) != present or os.path.realpath(public) in written or age < _TOGETHER:
         return ""
     return (
         "the key pair in config/jwt is older than its passphrase, which was public before: a copy of that time still "
