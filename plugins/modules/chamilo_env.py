@@ -93,9 +93,9 @@ options:
       - Give a key in O(require) that has such a value a random one, 32 bytes in hexadecimal.
       - With C(JWT_PASSPHRASE) in O(require), also replace the key pair of the API's tokens where others may have it.
         That is the case when its passphrase was published or guessable, when every account of the host could get to its
-        file and the pair is none that this module made, when the public half belongs to another key, or when it was encrypted again and not replaced in such a
-        case. Tokens that were given out are refused then. The old pair is kept in
-        C(/var/lib/chamilo-hardening/replaced-keys), for root alone, encrypted with the new passphrase.
+        file and the pair is none that this module made, when the public half belongs to another key, or when it was
+        encrypted again and not replaced in such a case. Tokens that were given out are refused then. The old pair is
+        kept in C(/var/lib/chamilo-hardening/replaced-keys), for root alone, encrypted with the new passphrase.
       - Where a secret or the key pair is replaced that way, all sessions of people who are logged in to Chamilo are
         ended, and all devices of "Remember me" are forgotten (see RV(consequences)). Where a run is killed before that,
         the next one does it.
