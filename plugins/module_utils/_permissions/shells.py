@@ -88,9 +88,9 @@ _SENT = (
     rb"|\$(?:http)?request\s*->|\b(?:getallheaders|apache_request_headers|filter_input(?:_array)?)\s*\(|php://input)"
 )
 _INDEX = rb"(?:\s*\[[^\]\n]{0,80}\])*"
-# A closure, an object or an array that has a value is not the value.
+# A closure or an object that has a value is not the value.
 _ASSIGNED = re.compile(
-    rb"\$(\w+)\s*(?:\.|\?\?)?=(?![=>])(?!\s*(?:static\s+)?(?:function|fn|new)\b)\s*([^;{}]{0,500})",
+    rb"\$(\w+)\s*((?:\[[^\]\n]{0,80}\]\s*)*)(?:\.|\?\?)?=(?![=>])(?!\s*(?:static\s+)?(?:function|fn|new)\b)\s*([^;{}]{0,500})",
     re.I,
 )
 _EACH = re.compile(rb"\bforeach\s*\(([^;{]{0,300}?)\bas\s+(?:&?\$(\w+)\s*=>\s*)?&?\$(\w+)", re.I)
@@ -126,9 +126,9 @@ _CHOSEN = re.compile(
 Steps = list[tuple[list[bytes], bytes]]
 
 
-def _steps(code: bytes) -> Steps:
-    """Which variables get which value."""
-    steps: Steps = [([found[1]], found[2]) for found in _ASSIGNED.finditer(code)]
+def _steps(code: bytes, arrays: bool = False) -> Steps:
+    """Which variables get which value. ``arrays``: also those that get one among others."""
+    steps: Steps = [([found[1]], found[3]) for found in _ASSIGNED.finditer(code) if arrays or not found[2]]
     steps += [([name for name in found.groups()[1:] if name], found[1]) for found in _EACH.finditer(code)]
     steps += [(_NAMES.findall(found[1]), found[2]) for found in _SEVERAL.finditer(code)]
     steps += [([found[2]], found[1]) for found in _PARSED.finditer(code)]
@@ -184,8 +184,7 @@ def _obeys(code: bytes) -> bool:
         return False
     chosen = {b"this", *(name for found in _CHOSEN.finditer(code) for name in found.groups() if name)}
     code = _ASKED.sub(b" 0 ", code)
-    steps = _steps(code)
-    whole = _sent(code, [step for step in steps if not _OWN.match(step[1])], chosen)
+    whole = _sent(code, [step for step in _steps(code) if not _OWN.match(step[1])], chosen)
     direct = (
         _NO_METHOD + rb"(?:include|require)(?:_once)?\b[\s(@\"']*" + whole,
         rb"\bnew\s+" + _SENT,
@@ -194,10 +193,8 @@ def _obeys(code: bytes) -> bool:
     )
     if re.search(b"|".join(direct), code, re.I):
         return True
-    anywhere, begins = (
-        re.compile(_sent(code, steps, chosen), re.I),
-        re.compile(rb"[\s\[(@&]*" + whole + rb"(?!\s*(?:->|::))", re.I),
-    )
+    anywhere = re.compile(_sent(code, _steps(code, arrays=True), chosen), re.I)
+    begins = re.compile(rb"[\s\[(@&]*" + whole + rb"(?!\s*(?:->|::))", re.I)
     for call in _CALL.finditer(code):
         given = list(_arguments(code, call.end()))
         if call["all"]:

@@ -47,6 +47,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions imp
         "$h = array_change_key_case(getallheaders()); isset($h['f']) && call_user_func($h['f'], $h['a']);",
         "$f = $_GET['f']; function a() { if (true) { show(); } } $f($_GET['a']);",
         "class A { function a() { show(); } function b() { if (true) { $x = $_GET['a']; } eval($x); } }",
+        "$data['c'] = $_GET['c']; system($data['c']);",
         "array_udiff([1], [2], $_GET['c']);",
     ],
 )
