@@ -161,7 +161,10 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
         ["chamilo_https_certificate_file", "other.pem", "campus.test"],
     ),
     ({"chamilo_domain": "campus test"}, ["chamilo_domain", "campus test"]),
-    ({"chamilo_headers_xss_protection": 'x" always; #'}, ["chamilo_headers_xss_protection", "quotes"]),
+    (
+        {"chamilo_headers_xss_protection": 'x" always; #'},
+        ["chamilo_headers_xss_protection", "Valid: 0, 1 or 1; mode=block"],
+    ),
     ({"chamilo_web_server": "lighttpd"}, ["chamilo_web_server", "lighttpd", "nginx"]),
     (
         {"chamilo_permissions_policy": [{"path": "/etc", "file_mode": "0777"}]},
@@ -188,7 +191,7 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
             "chamilo_brute_force_captcha is 'perhaps', a text, but must be true or false",
             "Invalid value for chamilo_brute_force_captcha_mistakes: -5. Valid: a number from 1",
             "chamilo_friends is '10.0.0.0/8', a text, but must be a list",
-            "chamilo_trusted_proxies holds 'proxy'",
+            "Invalid value for chamilo_trusted_proxies: 'proxy'. Valid: an address or a network",
         ],
     ),
 ]

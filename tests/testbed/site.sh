@@ -56,3 +56,4 @@ install -d -o shop -g shop -m 0755 /var/www/shop/uploads
 chown -R shop:shop /var/www/shop
 mv /var/tmp/shop-pool.conf /etc/php/@PHP@/fpm/pool.d/shop.conf
 rm -rf /var/tmp/application.tar /var/tmp/schema.sql /run/mysqld
+chmod 1777 /var/tmp  # docker cp gave it the mode of our own directory

@@ -227,8 +227,12 @@ class Tree:
 
     def has_own_history(self, path: str, status: os.stat_result) -> bool:
         """Did it come together with the rest of its plugin or theme, which is no part of the release?"""
-        own = self._own.get(vouch.own_folder(path), vouch.NOT_THERE)
-        return own is not vouch.NOT_THERE and not own.later(status)
+        folder = vouch.own_folder(path)
+        own = self._own.get(folder, vouch.NOT_THERE)
+        if own is vouch.NOT_THERE or own.later(status):
+            return False
+        # What its package does not have came later, whatever the times say.
+        return not self.lists.release or folder not in self.lists.own_folders
 
     def came(self, path: str) -> float:
         """When the plugin or theme came."""

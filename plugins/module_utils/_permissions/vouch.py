@@ -503,6 +503,7 @@ class Lists:
         self._paths = paths
         self._known: list[Mapping[str, str]] | None = None
         self._release: Mapping[str, str] = {}
+        self.own_folders: frozenset[str] = frozenset()  # the plugins and themes of the release
 
     def _look(self) -> list[Mapping[str, str]]:
         if self._known is None:
@@ -513,6 +514,7 @@ class Lists:
                     if not files or unlike(self._root, files):  # the portal was updated since
                         continue
                     self._release = files
+                    self.own_folders = frozenset(filter(None, map(own_folder, files)))
                 self._known.append(files)
         return self._known
 

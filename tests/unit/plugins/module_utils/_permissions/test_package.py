@@ -50,6 +50,19 @@ def test_a_package_vouches_for_its_files_whatever_their_times_say(site, tmp_path
     assert not walk.run(order, lists=lists).changed
 
 
+def test_what_a_plugin_of_the_release_does_not_have_came_later_whatever_its_times_say(site, tmp_path):
+    state = tmp_path / "state"
+    state.mkdir()
+    plugin = [f"public/plugin/Theirs/{name}" for name in ("plugin.php", "composer.json", "src/a.php", "view/b.tpl")]
+    for name in plugin:
+        lay(site, name)
+    package.learn(packed(site, tmp_path / "2.0.1.zip", more=plugin), "", str(site), str(state))
+    lay(site, "public/plugin/Theirs/src/more.php", "<?php include 'x';")
+    order = policy.order({"path": str(site), "owner": "root", "web_user": "www-data"}, "production")
+    found = walk.run(order, lists=[str(path) for path in state.glob("release-*.json")])
+    assert found.quarantined == ["public/plugin/Theirs/src/more.php"]
+
+
 def test_another_package_is_refused_before_anything_is_written(site, tmp_path):
     archive = packed(site, tmp_path / "chamilo.zip")
     with pytest.raises(vouch.ArchiveError, match="has the sha256 .*, not 00"):
