@@ -205,7 +205,7 @@ def test_folders_without_end_hide_no_copy_and_end_no_backup(
         backup.backup(portal(folders, repository="/repository"))
     assert "levels deep, and not looked into" in str(raised.value)
     assert len(str(raised.value)) < 1000
-    assert [title for title, _text in told] == ["Copies of data lay in the portal's folder", "The backup needs a look"]
+    assert [title for title, _text in told] == ["Copies of data lay in the portal's directory", "Check the backup"]
     assert "zz/dump.sql could be downloaded" in told[0][1]
     assert json.loads((folders / "state" / "backups.json").read_text())["files"]["ok"] is True
 
@@ -300,7 +300,7 @@ def test_a_backup_that_was_made_and_needs_a_look_is_told_from_one_that_failed(
     monkeypatch.setattr(restic.Repository, "prepare", nobody)
     with pytest.raises(backup.NeedsALook, match="store.example is not there"):
         backup.backup(there)
-    assert told == [("The backup needs a look", "store.example is not there")]
+    assert told == [("Check the backup", "store.example is not there")]
     # Nobody can be told, and the key is another one than that of which there is a copy.
     backups_portal.note(there, "encrypted", True, "", salt="s", fingerprint="another")
     monkeypatch.setattr(jobs, "tell", nobody)

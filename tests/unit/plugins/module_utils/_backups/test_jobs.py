@@ -73,7 +73,7 @@ def test_another_problem_of_the_same_day_and_the_same_of_the_next_night_are_told
     monkeypatch.setattr(alert, "addressee", lambda: alert.Addressee("admin@school.example"))
     monkeypatch.setattr(alert, "_mail", lambda _to, _section, title, text: mails.append(f"{title}: {text}") or "")
     monkeypatch.setattr(alert.time, "time", lambda: moment)
-    look = "The backup needs a look"
+    look = "Check the backup"
     jobs.tell(portal(folders), look, "/store is not there (attempt 1).")
     jobs.tell(portal(folders), look, "/store is not there (attempt 2).")
     assert mails == [f"{look} (campus.test): /store is not there (attempt 1)."]

@@ -27,49 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups import 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Repository, Snapshot
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
-
-
-@pytest.fixture
-def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
-    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
-    (tmp_path / "state" / "backups").mkdir(parents=True)
-    root = tmp_path / "chamilo"
-    (root / "var").mkdir(parents=True)
-    (root / "var" / "lesson").write_text("spoilt")
-    (root / "later").write_text("came after the backup")
-    return Portal("campus", "campus.test", str(root), host="db.example.org")
-
-
-def work(portal: Portal) -> restore_staging.Staging:
-    half = Snapshot("id", "tree", 0, "run", ())
-    made = restore_staging.Staging(portal, None, Pair("run", half, half))  # type: ignore[arg-type]  # fetches nothing here
-    made.clear()
-    assert os.stat(made.staging).st_mode & 0o777 == 0o700
-    fetched = Path(f"{made.staging}{portal.folder}")
-    (fetched / "var").mkdir(parents=True)
-    (fetched / "var" / "lesson").write_text("as it was")
-    (fetched / "new" / "deep").mkdir(parents=True)
-    (fetched / "new").chmod(0o750)
-    (fetched / "new" / "deep" / "file").write_text("gone since")
-    return made
-
-
-def planned(portal: Portal) -> restore_staging.Staging:
-    made = work(portal)
-    for name in ("var", "later", "new/deep/file"):
-        made._swap(f"{made.staging}{portal.folder}/{name}", f"{portal.folder}/{name}")
-    made.write_down()
-    return made
-
-
-def looks_right(portal: Portal, kept: str) -> None:
-    root, old = Path(portal.folder), Path(f"{kept}{portal.folder}")
-    assert (root / "var" / "lesson").read_text() == "as it was"
-    assert (root / "new" / "deep" / "file").read_text() == "gone since"
-    assert not (root / "later").exists()
-    assert (old / "var" / "lesson").read_text() == "spoilt"
-    assert (old / "later").read_text() == "came after the backup"
+from tests.unit.plugins.module_utils._backups.conftest import looks_right, planned, work
 
 
 def test_what_was_fetched_comes_in_and_what_was_there_is_kept(portal: Portal) -> None:

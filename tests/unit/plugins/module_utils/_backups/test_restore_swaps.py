@@ -12,35 +12,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore, restore_staging, restore_swaps
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore, restore_swaps
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Snapshot
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
-
-
-@pytest.fixture
-def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
-    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
-    (tmp_path / "state" / "backups").mkdir(parents=True)
-    root = tmp_path / "chamilo"
-    (root / "var").mkdir(parents=True)
-    (root / "var" / "lesson").write_text("spoilt")
-    (root / "later").write_text("came after the backup")
-    return Portal("campus", "campus.test", str(root), host="db.example.org")
-
-
-def work(portal: Portal) -> restore_staging.Staging:
-    half = Snapshot("id", "tree", 0, "run", ())
-    made = restore_staging.Staging(portal, None, Pair("run", half, half))  # type: ignore[arg-type]  # fetches nothing here
-    made.clear()
-    assert os.stat(made.staging).st_mode & 0o777 == 0o700
-    fetched = Path(f"{made.staging}{portal.folder}")
-    (fetched / "var").mkdir(parents=True)
-    (fetched / "var" / "lesson").write_text("as it was")
-    (fetched / "new" / "deep").mkdir(parents=True)
-    (fetched / "new").chmod(0o750)
-    (fetched / "new" / "deep" / "file").write_text("gone since")
-    return made
+from tests.unit.plugins.module_utils._backups.conftest import work
 
 
 def test_two_paths_change_places_also_where_the_kernel_cannot_do_it_in_one_step(

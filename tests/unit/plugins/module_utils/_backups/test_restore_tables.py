@@ -14,19 +14,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import restore_tables
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database as portal_database
-
-
-@pytest.fixture
-def portal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Portal:
-    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
-    (tmp_path / "state" / "backups").mkdir(parents=True)
-    root = tmp_path / "chamilo"
-    (root / "var").mkdir(parents=True)
-    (root / "var" / "lesson").write_text("spoilt")
-    (root / "later").write_text("came after the backup")
-    return Portal("campus", "campus.test", str(root), host="db.example.org")
 
 
 def test_a_database_elsewhere_is_asked_over_tls_where_the_portal_does(
