@@ -35,7 +35,7 @@ def _spans(texts: Iterable[str]) -> dict[int, list[tuple[int, int]]]:
 
 
 def much_of_the_internet(texts: Iterable[str]) -> str:
-    """The share of all addresses that these hold together, where nobody has so many; else an empty text."""
+    """The share of all addresses that these hold together, where no site has so many; else an empty text."""
     ignored = _spans(_NOT_ROUTED)
     for version, spans in _spans(texts).items():
         total, end = 0, -1

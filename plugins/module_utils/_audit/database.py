@@ -324,8 +324,8 @@ def _with_a_password(login: _Login) -> str:
     usual = f"ALTER USER {login.name} IDENTIFIED VIA mysql_native_password USING 'invalid' OR unix_socket;"
     statement = usual if by_socket else _lock(login)
     return (
-        f"{login.name} takes a password, or a system account, of somebody's choice ({statement} or, where the password "
-        f"is yours, keep it in {_ROOT_KEEPS[0]}, mode 0600)"
+        f"{login.name} takes a password, or a system account, that an attacker can choose ({statement} or, where the "
+        f"password is yours, keep it in {_ROOT_KEEPS[0]}, mode 0600)"
     )
 
 

@@ -239,7 +239,7 @@ def trusted_proxies(look: Look) -> Finding:
     if much := much_of_the_internet([*words, *declared]):
         return failed(
             f"X-Forwarded-* headers are trusted from {', '.join(dict.fromkeys([*words, *declared]))}, which is {much}: "
-            "nobody has that many proxies. Name your own in chamilo_trusted_proxies."
+            "no site has that many proxies. Name your own in chamilo_trusted_proxies."
         )
     # A request from an address that is trusted by right shows nothing.
     doors = [door for door in look.all_doors if not _is_trusted(door.address, (*words, *declared))]

@@ -74,7 +74,7 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
         if found:
             try:
                 # They are away now, so no run reports them tomorrow.
-                jobs.tell(portal, "Copies of data lay in the portal's folder", " ".join(found), again=True)
+                jobs.tell(portal, "Copies of data lay in the portal's directory", " ".join(found), again=True)
             except BackupError as problem:  # it could not be reported: no reason to make no backup
                 problems.append(str(problem))
         lines += found
@@ -117,7 +117,7 @@ def backup(portal: Portal, accept: bool = False) -> list[str]:
     if problems:
         words = " ".join(problems)
         try:
-            jobs.tell(portal, "The backup needs a look", words)
+            jobs.tell(portal, "Check the backup", words)
         except BackupError as problem:
             words = str(problem)
         raise BackupError(words) if doubtful else NeedsALook(words)
