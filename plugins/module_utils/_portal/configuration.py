@@ -31,11 +31,11 @@ class Tree:
     """The files of this host. With a prefix, the files below it stand for them; links there must be relative."""
 
     def __init__(self, prefix: str = "") -> None:
-        self._prefix = os.path.realpath(prefix) if prefix else ""
+        self.prefix = os.path.realpath(prefix) if prefix else ""
         self.denied: list[str] = []  # what this user may not even look at
 
     def _at(self, path: str) -> str:
-        return self._prefix + path
+        return self.prefix + path
 
     def read(self, path: str, web_user: str | None = None) -> str:
         """A text. The application's user may have put a pipe, a device or a giant in its place: those are refused.
@@ -92,12 +92,12 @@ class Tree:
         return status.st_mtime if status else 0
 
     def glob(self, pattern: str) -> list[str]:
-        found = glob.glob(glob.escape(self._prefix) + pattern)
-        return sorted(path[len(self._prefix) :] for path in found)
+        found = glob.glob(glob.escape(self.prefix) + pattern)
+        return sorted(path[len(self.prefix) :] for path in found)
 
     def real(self, path: str) -> str:
         """The path without links."""
-        return os.path.realpath(self._at(path))[len(self._prefix) :]
+        return os.path.realpath(self._at(path))[len(self.prefix) :]
 
 
 @dataclass(frozen=True)

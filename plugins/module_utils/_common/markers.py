@@ -1,0 +1,150 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Our lines in a file that stays its owner's, and the way back to the file without them, byte for byte.
+
+What is added stands between two comments, which name the site it belongs to. What is set aside stands there too, as a
+comment. Marks of other sites are text like any other.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Union
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+
+# A line of ours without its newline, or a span of the owner's text that is written a second time.
+Piece = Union[str, "tuple[int, int]"]
+
+_ASIDE = "# set aside:"
+_BLANK = re.compile(r"[ \t]*(?:#[^\n]*)?\r?\n")
+_INDENT = re.compile(r"[ \t]*")
+
+
+class MarkerError(HardeningError):
+    """The marks do not fit the text, or somebody edited between them."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One change to a text without marks of its site.
+
+    ``at``: where, as a number of characters. ``lines``: what is added there. ``until``: the end of what is set aside,
+    from ``at`` on; nothing is, where it is not greater.
+    """
+
+    at: int
+    lines: tuple[Piece, ...] = ()
+    until: int = -1
+
+    @property
+    def end(self) -> int:
+        return max(self.at, self.until)
+
+
+def apply(text: str, marks: Sequence[Mark], site: str) -> str:
+    """The text with the marks in it."""
+    if next(_marked(text, site), None):
+        raise MarkerError(f"There are lines of {site} in this text already.")
+    result, done = [], 0
+    for mark in sorted(marks, key=lambda one: (one.at, one.end)):
+        start, end, within = _place(text, mark)
+        if start < done or end > len(text) or mark.at < 0:
+            raise MarkerError(f"A change at character {mark.at} is out of place.")
+        result += [text[done:start], _block(text, mark, start, end, within, site)]
+        done = end
+    return "".join([*result, text[done:]])
+
+
+def strip(text: str, site: str) -> str:
+    """The text without the marks of a site, and with what was set aside."""
+    result, done = [], 0
+    for found in _marked(text, site):
+        body, within = found["body"], bool(found["within"])
+        line = text.count("\n", 0, found.start("begin")) + 1
+        if found["sum"] != _sum(body):
+            raise MarkerError(
+                f"line {line}: what stands between the marks of chamilo.hardening was changed. Move lines of your own "
+                f"to outside of them, and bring back what was there, or remove all of it with both marks."
+            )
+        start = found.start("begin")
+        if within and text[:start].endswith("\n"):
+            start -= 1
+        result += [text[done:start], _aside(body, within)]
+        done = found.end()
+    rest = "".join([*result, text[done:]])
+    left = re.search(rf"^[ \t]*# (?:BEGIN|END) chamilo\.hardening {re.escape(site)}(?=[, \r\n]|$)", rest, re.MULTILINE)
+    if left:
+        line = rest.count("\n", 0, left.start()) + 1
+        raise MarkerError(f"line {line}: one of the two marks of chamilo.hardening is missing or damaged.")
+    return rest
+
+
+def _marked(text: str, site: str) -> Iterator[re.Match[str]]:
+    name = rf"chamilo\.hardening {re.escape(site)}"
+    return re.finditer(
+        rf"^(?P<begin>[ \t]*)# BEGIN {name}(?P<within>, within a line)?\n"
+        rf"(?P<body>(?:(?![ \t]*# (?:BEGIN|END) {name}(?=[, \n])).*\n)*)"
+        rf"[ \t]*# END {name} (?P<sum>[0-9a-f]{{8}})\n",
+        text,
+        re.MULTILINE,
+    )
+
+
+def _sum(body: str) -> str:
+    return f"{zlib.crc32(body.encode('utf-8', 'surrogateescape')):08x}"
+
+
+def _place(text: str, mark: Mark) -> tuple[int, int, bool]:
+    """Where it begins and ends, on whole lines if nothing else stands on them, and whether it is within a line."""
+    start, end = mark.at, mark.end
+    behind = _BLANK.match(text, end)
+    if start == end:
+        if start == 0 or text[start - 1] == "\n":
+            return start, start, False
+        return (behind.end(), behind.end(), False) if behind else (start, start, True)
+    first = text.rfind("\n", 0, start) + 1
+    if behind and "#" not in behind[0] and not text[first:start].strip(" \t"):
+        return first, behind.end(), False
+    return start, end, True
+
+
+def _block(text: str, mark: Mark, start: int, end: int, within: bool, site: str) -> str:
+    indent = _indent(text, start, end)
+    body = ""
+    for piece in mark.lines:
+        body += indent + piece + "\n" if isinstance(piece, str) else _whole(text[piece[0] : piece[1]])
+    if start < end:
+        aside = text[start:end] if within else text[start : end - 1]
+        body += f"{indent}{_ASIDE}\n" + "".join(f"# {line}\n" for line in aside.split("\n"))
+    begin = f"# BEGIN chamilo.hardening {site}{', within a line' if within else ''}"
+    block = f"{indent}{begin}\n{body}{indent}# END chamilo.hardening {site} {_sum(body)}\n"
+    return "\n" + block if within else block
+
+
+def _indent(text: str, start: int, end: int) -> str:
+    """That of the line it stands before or replaces; before a closing brace or tag, that of the line above."""
+    first = text.rfind("\n", 0, start) + 1
+    here = _INDENT.match(text, first)
+    line = text[first : text.find("\n", first) if "\n" in text[first:] else len(text)].strip()
+    if start == end and (not line or line.startswith(("}", "</"))) and first:
+        above = text.rfind("\n", 0, first - 1) + 1
+        here = _INDENT.match(text, above)
+    return here[0] if here else ""
+
+
+def _whole(span: str) -> str:
+    return span if span.endswith("\n") or not span else span + "\n"
+
+
+def _aside(body: str, within: bool) -> str:
+    before, found, behind = body.rpartition(f"{_ASIDE}\n")
+    if not found or before.rpartition("\n")[2].strip(" \t"):
+        return ""
+    lines = [line[2:] for line in behind.split("\n")[:-1]]
+    return "\n".join(lines) + ("" if within else "\n")

@@ -1,0 +1,113 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""What is written into the virtual hosts of a portal that stay their owner's: the model that both web servers share.
+
+A plan says which lines go where. The text of its owner, which may hold secrets, is no part of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, MarkerError, strip
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the virtual hosts of a portal have to do."""
+
+    site: str  # the word in the names of our files, and in the marks
+    domain: str  # the portal's first name, in lower case
+    names: frozenset[str]  # all names that are the portal's as far as they are declared or in the application's table
+    roots: frozenset[str]  # what leads to its document root, or to the project directory
+    drop_ins: str  # the directory of our files for this portal, such as /etc/nginx/sites-available/chamilo-campus.d
+    headers: frozenset[str]  # names, in lower case, of the headers that have one sender: ours
+    tls: bool  # this host is to speak https for the portal, where it does not yet
+
+
+@dataclass(frozen=True)
+class Edited:
+    """A file of an owner with what is written into it."""
+
+    file: str  # the file itself, no link
+    digest: str  # of its text without marks of this site, see ``digest``
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A virtual host that answers for the portal."""
+
+    file: str
+    line: int
+    names: tuple[str, ...]  # as written
+    kind: str  # portal: it serves pages; redirect: it only leads to where they are, and is left alone
+    tls: bool
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Why a virtual host cannot be edited, with one complete instruction."""
+
+    file: str
+    line: int
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """An address that the owner wrote into a virtual host: it answers afterwards as it did before."""
+
+    scheme: str
+    name: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """Another program under the portal's name: PHP outside of the places of Chamilo, or an address handed on."""
+
+    file: str
+    line: int
+    path: str  # as visitors see it, such as /phpmyadmin/
+    what: str
+
+
+@dataclass(frozen=True)
+class InPlace:
+    """The whole plan. With an obstacle nothing of it is carried out."""
+
+    files: tuple[Edited, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    pages: tuple[Page, ...] = ()
+    programs: tuple[Program, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()
+
+
+def digest(text: str) -> str:
+    """SHA-256 of a text as it is on disk."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+class Unmarked(Tree):
+    """The files of this host as they would be without the marks of a site. Damaged marks are kept in ``damaged``."""
+
+    def __init__(self, tree: Tree, site: str) -> None:
+        super().__init__(tree.prefix)
+        self._site = site
+        self.damaged: dict[str, str] = {}
+
+    def read(self, path: str, web_user: str | None = None) -> str:
+        text = super().read(path, web_user)
+        if "chamilo.hardening" not in text:
+            return text
+        try:
+            return strip(text, self._site)
+        except MarkerError as problem:
+            self.damaged[path] = str(problem)
+            return text

@@ -1,0 +1,34 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The model of the edits in place, and the virtual hosts it is held against."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, apply
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Unmarked
+from tests.vhosts import Case, cases
+
+
+def test_the_files_are_read_as_they_were_before_our_marks(tmp_path: Path) -> None:
+    (tmp_path / "campus").write_text(apply("a;\n", [Mark(0, ("x;",))], "campus"))
+    (tmp_path / "other").write_text(apply("a;\n", [Mark(0, ("x;",))], "other"))
+    (tmp_path / "damaged").write_text("# BEGIN chamilo.hardening campus\na;\n")
+    unmarked = Unmarked(Tree(str(tmp_path)), "campus")
+    assert unmarked.read("/campus") == "a;\n"
+    assert "x;" in unmarked.read("/other")
+    assert unmarked.read("/damaged").endswith("a;\n")
+    assert list(unmarked.damaged) == ["/damaged"]
+
+
+@pytest.mark.parametrize("case", [*cases("nginx"), *cases("apache")], ids=lambda case: case.name)
+def test_every_case_is_a_whole_host(case: Case, tmp_path: Path) -> None:
+    assert case.expected in ("take_over", "carry", "in_place", "refuse")
+    case.lay(tmp_path)
+    assert all((tmp_path / link.lstrip("/")).resolve().is_file() for link in case.links)
+    assert {"source", "kind", "family", "why"} <= case.head.keys()
