@@ -13,6 +13,7 @@ import fnmatch
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
@@ -65,6 +66,16 @@ def environment(tree: Tree) -> dict[str, str]:
     return variables
 
 
+@dataclass(frozen=True)
+class _Line:
+    """A line with those that continue it, without white space around it."""
+
+    number: int  # of the first one
+    written: str
+    start: int  # in characters of its file
+    end: int
+
+
 class _Reader:
     def __init__(self, tree: Tree, version: str) -> None:
         self.tree = tree
@@ -104,32 +115,46 @@ class _Reader:
     def lines(self, text: str, file: str) -> list[Directive]:
         """The directives of one file. A section is a condition (followed or left out) or a block."""
         top: list[Directive] = []
-        # Of each open section: its name, arguments, text, line, the level around it, and what its condition says.
-        outer: list[tuple[str, list[str], str, int, list[Directive], bool | None]] = []
+        # Of each open section: its name, arguments, first line, the level around it, and what its condition says.
+        outer: list[tuple[str, list[str], _Line, list[Directive], bool | None]] = []
         level, dead = top, 0  # dead: how many sections are open whose condition does not hold
-        for line, written in _logical_lines(text):
+        for at in _logical_lines(text):
+            written, line = at.written, at.number
             if written.startswith("</"):
                 closed = written[2:].rstrip("> \t").lower()
                 if not outer or outer[-1][0] != closed:
                     raise _SyntaxError(f"{file}:{line}: unexpected {written}")
-                name, arguments, opened, start, around, condition = outer.pop()
+                name, arguments, opening, around, condition = outer.pop()
                 if condition is False:
                     dead -= 1
                 elif condition is None and not dead:
-                    around.append(Directive(name, tuple(arguments), file, start, tuple(level), opened))
+                    around.append(
+                        Directive(
+                            name,
+                            tuple(arguments),
+                            file,
+                            opening.number,
+                            tuple(level),
+                            opening.written,
+                            start=opening.start,
+                            end=at.end,
+                            opened=opening.end,
+                            closed=at.start,
+                        )
+                    )
                 level = around
             elif written.startswith("<"):
                 name, arguments = self.words(written[1:].rstrip().removesuffix(">"))
                 condition = self.holds(name, arguments) if name in _CONDITIONS and not dead else None
-                outer.append((name, arguments, written, line, level, condition))
+                outer.append((name, arguments, at, level, condition))
                 if condition is False:
                     dead += 1
                 elif condition is None:
                     level = []
             elif not dead:
-                self.directive(written, file, line, level)
+                self.directive(at, file, level)
         if outer:
-            raise _SyntaxError(f"{file}:{outer[-1][3]}: <{outer[-1][0]}> is never closed")
+            raise _SyntaxError(f"{file}:{outer[-1][2].number}: <{outer[-1][0]}> is never closed")
         return top
 
     def words(self, written: str) -> tuple[str, list[str]]:
@@ -140,9 +165,9 @@ class _Reader:
         ]
         return (words[0].lower(), words[1:]) if words else ("", [])
 
-    def directive(self, written: str, file: str, line: int, level: list[Directive]) -> None:
-        name, arguments = self.words(written)
-        level.append(Directive(name, tuple(arguments), file, line, None, written))
+    def directive(self, at: _Line, file: str, level: list[Directive]) -> None:
+        name, arguments = self.words(at.written)
+        level.append(Directive(name, tuple(arguments), file, at.number, None, at.written, start=at.start, end=at.end))
         if not arguments:
             return
         if name == "loadmodule":
@@ -159,7 +184,9 @@ class _Reader:
             for path in self.included(arguments[0], optional=name == "includeoptional"):
                 level += self.file(path)
         elif name == "use":
-            self.configuration.problems.append(f'Apache: {file}:{line}: the macro in "{written}" is not followed.')
+            self.configuration.problems.append(
+                f'Apache: {file}:{at.number}: the macro in "{at.written}" is not followed.'
+            )
 
     def included(self, argument: str, optional: bool) -> list[str]:
         pattern = posixpath.join(self.root, argument)
@@ -201,26 +228,30 @@ class _AccessFileReader(_Reader):
         self.modules = set(modules)
         self.defined = {}
 
-    def directive(self, written: str, file: str, line: int, level: list[Directive]) -> None:
-        name, arguments = self.words(written)
-        level.append(Directive(name, tuple(arguments), file, line, None, written))
+    def directive(self, at: _Line, file: str, level: list[Directive]) -> None:
+        name, arguments = self.words(at.written)
+        level.append(Directive(name, tuple(arguments), file, at.number, None, at.written))
 
     def holds(self, name: str, arguments: Sequence[str]) -> bool:
         return name != "ifmodule" or super().holds(name, arguments)
 
 
-def _logical_lines(text: str) -> Iterable[tuple[int, str]]:
-    """Lines with continuations joined, without comments and empty ones, with the number of their first line."""
-    start, joined = 0, ""
-    for number, line in enumerate(text.splitlines(), 1):
-        start = start or number
-        if line.endswith("\\"):
-            joined += line[:-1]
+def _logical_lines(text: str) -> Iterable[_Line]:
+    """Lines with continuations joined, without comments and empty ones."""
+    number = start = position = 0
+    joined = ""
+    for count, line in enumerate(text.split("\n"), 1):
+        if not number:
+            number, start = count, position + len(line) - len(line.lstrip())
+        position += len(line) + 1
+        bare = line[:-1] if line.endswith("\r") else line
+        if bare.endswith("\\"):
+            joined += bare[:-1]
             continue
-        joined = (joined + line).strip()
-        if joined and not joined.startswith("#"):
-            yield start, joined
-        start, joined = 0, ""
+        joined += bare
+        if joined.strip() and not joined.lstrip().startswith("#"):
+            yield _Line(number, joined.strip(), start, position - 1 - len(line) + len(line.rstrip()))
+        number, joined = 0, ""
 
 
 def parse(tree: Tree, version: str = "") -> Configuration:

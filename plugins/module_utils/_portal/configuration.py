@@ -176,6 +176,12 @@ class Directive:
     line: int
     block: tuple[Directive, ...] | None = None
     written: str = ""  # as its author wrote it
+    # In characters of its file; -1 where it stands in none. From its first one to behind its last one, and of its block
+    # from behind what opens it to before what closes it.
+    start: int = field(default=-1, compare=False)
+    end: int = field(default=-1, compare=False)
+    opened: int = field(default=-1, compare=False)
+    closed: int = field(default=-1, compare=False)
 
     @property
     def rest(self) -> str:

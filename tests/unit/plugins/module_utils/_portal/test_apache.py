@@ -362,3 +362,19 @@ def test_mod_php(host):
 def test_what_php_is_given(host):
     (server,) = servers(host, "<VirtualHost *:80>\n  SetEnv APP_ENV prod\n</VirtualHost>\n")
     assert apache.real_environment(server) == {"APP_ENV": Place(CAMPUS, 2, "prod")}
+
+
+def test_directives_know_where_they_stand(host):
+    text = (
+        "# a comment \\\n that goes on\n<IfModule alias_module>\r\n"
+        "  <VirtualHost \\\n    *:80>  \n\tServerName one.test \r\n"
+        "    SetEnv A \\\n  b\n  </VirtualHost  >\n</IfModule>\nDefine LAST x"
+    )
+    (server,) = servers(host, text)
+    block = server.block
+    assert text[block.start : block.opened] == "<VirtualHost \\\n    *:80>"
+    assert text[block.closed : block.end] == "</VirtualHost  >"
+    assert [text[item.start : item.end] for item in block.block] == ["ServerName one.test", "SetEnv A \\\n  b"]
+    assert [(item.written, item.line) for item in block.block] == [("ServerName one.test", 6), ("SetEnv A   b", 7)]
+    last = apache.parse(host.tree).directives
+    assert [text[item.start : item.end] for item in last if item.name == "define"] == ["Define LAST x"]
