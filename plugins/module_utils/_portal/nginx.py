@@ -47,6 +47,9 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_LUA = re.compile(
+    r"""--\[(=*)\[.*?\]\1\]|--[^\n]*|\[(=*)\[.*?\]\2\]|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[{}]""", re.DOTALL
+)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"t": "\t", "r": "\r", "n": "\n", '"': '"', "'": "'", "\\": "\\"}
 
@@ -63,10 +66,10 @@ def parse_text(text: str, file: str) -> list[Directive]:
     """The directives of one file; ``include`` stays as it is."""
     top: list[Directive] = []
     level = top
-    outer: list[tuple[list[Directive], list[str], str, int]] = []
+    outer: list[tuple[list[Directive], list[str], str, int, int, int]] = []
     words: list[str] = []
     written: list[str] = []
-    position = counted = 0
+    position = counted = begin = 0
     line = start = 1
     while position < len(text):
         found = _TOKEN.match(text, position)
@@ -78,26 +81,41 @@ def parse_text(text: str, file: str) -> list[Directive]:
             continue
         if found["mark"] is None:
             if not words:
-                start = line
+                start, begin = line, found.start()
             written = [*written, found[0]] if words else [found[0]]
             words.append(_plain(found["quoted"][1:-1] if found["quoted"] else found["word"]))
         elif found["mark"] == "}":
             if words or not outer:
                 raise _SyntaxError(f'{file}:{line}: unexpected "}}"')
-            block, (level, words, opened, start) = tuple(level), outer.pop()
-            level.append(Directive(words[0], tuple(words[1:]), file, start, block, opened))
+            block, (level, words, head, start, begin, opened) = tuple(level), outer.pop()
+            span = (begin, found.end(), opened, found.start())
+            level.append(Directive(words[0], tuple(words[1:]), file, start, block, head, *span))
             words = []
         elif not words:
             raise _SyntaxError(f'{file}:{line}: unexpected "{found["mark"]}"')
         elif found["mark"] == ";":
-            level.append(Directive(words[0], tuple(words[1:]), file, start, None, " ".join(written)))
+            level.append(Directive(words[0], tuple(words[1:]), file, start, None, " ".join(written), begin, position))
+            words = []
+        elif words[0].endswith("_by_lua_block"):
+            position = _behind_lua(text, position, file, line)
+            level.append(Directive(words[0], tuple(words[1:]), file, start, None, " ".join(written), begin, position))
             words = []
         else:
-            outer.append((level, words, " ".join(written), start))
+            outer.append((level, words, " ".join(written), start, begin, position))
             level, words = [], []
     if words or outer:
         raise _SyntaxError(f'{file}:{line}: the file ends within "{(words or outer[-1][1])[0]}"')
     return top
+
+
+def _behind_lua(text: str, position: int, file: str, line: int) -> int:
+    """Where a program of Lua ends, whose braces and quotes are its own."""
+    depth = 1
+    for found in _LUA.finditer(text, position):
+        depth += {"{": 1, "}": -1}.get(found[0], 0)
+        if depth == 0:
+            return found.end()
+    raise _SyntaxError(f"{file}:{line}: the file ends within a program of Lua")
 
 
 def parse(tree: Tree, main: str = MAIN) -> Configuration:
@@ -206,7 +224,7 @@ def _host(
         listens=tuple(
             parse_listen(arguments, legacy_tls, http2) for arguments in written or [("80",)] if "quic" not in arguments
         ),
-        root=value("root"),
+        root=_root(level) or first(http, "root"),
         certificate=value("ssl_certificate"),
         certificate_key=value("ssl_certificate_key"),
         enabled_by=links[0] if links else "",
@@ -231,6 +249,21 @@ def _host(
         php=upstreams.get(php, php),
         ours=configuration.is_ours(block.file),
     )
+
+
+def _root(level: Sequence[Directive]) -> str:
+    """The document root, with what the server block itself sets as variables."""
+    front = (item.block or () for item in every(level, "location") if item.arguments[-1:] == ("/",))
+    return with_variables(first(level, "root") or next((first(block, "root") for block in front), ""), level)
+
+
+def with_variables(text: str, level: Sequence[Directive]) -> str:
+    """A text with the variables that ``set`` gives a value of its own in this level."""
+    given = {item.arguments[0]: item.arguments[1] for item in every(level, "set") if len(item.arguments) == 2}
+    for name, value in given.items():
+        word = re.escape(name[1:])
+        text = re.sub(rf"\$(?:{word}\b|\{{{word}\}})", value.replace("\\", r"\\"), text)
+    return text
 
 
 def _headers(level: Sequence[Directive], http: Sequence[Directive]) -> list[Directive]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import nginx
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, Place
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, Place, walk
 
 
 def servers(host, text):
@@ -36,7 +36,52 @@ server { set $v "a\\"b${host}"; return 200 x${v}y#z; }
     assert server.block[1].written == "return 200 x${v}y#z"
 
 
-@pytest.mark.parametrize("text", ["server {", "a b", "}", "a b; }", "; ", "{ }", 'a "b;', "a b\\"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a b;server{listen 80;location ~ \\.php$ {deny all;}}",
+        "server\r\n{\r\n\tset $a 'b;}'; # } {\r\n\tlocation / { try_files $uri \"x\ny\"; }\r\n}\r\n",
+        "# server {\nserver { # {\n}",
+    ],
+    ids=["one line", "CRLF", "comments"],
+)
+def test_each_directive_knows_its_characters(text):
+    found = list(walk(nginx.parse_text(text, "f")))
+    for item in found:
+        assert text[item.start :].startswith(item.name)
+        assert text[item.end - 1] == (";" if item.block is None else "}")
+        if item.block is not None:
+            assert text[item.opened - 1] + text[item.closed] == "{}"
+            assert all(item.opened <= inner.start < inner.end <= item.closed for inner in walk(item.block))
+    assert [item.name for item in found if item.block is not None][0] == "server"
+
+
+def test_a_program_of_lua_has_braces_and_quotes_of_its_own():
+    text = """server {
+    content_by_lua_block {
+        -- it's no { brace
+        local t = {a = "}", b = '{', c = [[ } ]]} --[==[ { ]==]
+        ngx.say("it's; # here")
+    }
+    listen 80;
+}
+"""
+    (server,) = nginx.parse_text(text, "f")
+    lua, listen = server.block
+    assert (lua.name, lua.block, listen.arguments, listen.line) == ("content_by_lua_block", None, ("80",), 7)
+    assert text[lua.start : lua.end].endswith("\n    }")
+
+
+def test_a_root_may_be_that_of_the_front_or_made_of_variables(host):
+    text = (
+        "server { set $base /srv/a; root ${base}/public; } server { location / { root /srv/b; } } server { root $b/c; }"
+    )
+    assert [one.host.root for one in servers(host, text)] == ["/srv/a/public", "/srv/b", "$b/c"]
+
+
+@pytest.mark.parametrize(
+    "text", ["server {", "a_by_lua_block { '", "a b", "}", "a b; }", "; ", "{ }", 'a "b;', "a b\\"]
+)
 def test_what_nginx_refuses_is_a_problem_with_its_place(host, text):
     host.install("nginx")
     host.site("nginx", "\n" + text)
