@@ -175,6 +175,15 @@ options:
         description: Names and values of headers that go with the request.
         type: dict
         default: {}
+      same:
+        description:
+          - The page that visitors get has to be the same before and after, whatever it is. O(probe[].status) and
+            O(probe[].headers) are not looked at.
+          - The same is the status, and where a redirect leads. A page that was answered by plain http may be answered
+            by https afterwards, behind a redirect to the same path. A page with status 500 or above, or with no answer
+            before, is not compared.
+        type: bool
+        default: false
       ca:
         description: File with the authority that must have signed the certificate. Without it any certificate is taken.
         type: path
@@ -296,6 +305,7 @@ PROBE = {
     "status": {"type": "list", "elements": "int", "default": [200]},
     "headers": {"type": "dict", "default": {}},
     "send": {"type": "dict", "default": {}},
+    "same": {"type": "bool", "default": False},
     "ca": {"type": "path"},
 }
 LOAD = {

@@ -6,17 +6,23 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import read_probe
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe, ask
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import (
+    Probe,
+    ask,
+    ask_until,
+    changed,
+    visit,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import ANSWER_SECONDS
 
 if TYPE_CHECKING:
@@ -24,8 +30,6 @@ if TYPE_CHECKING:
 
 # A page names the files it cannot be shown without; one of them stands for all.
 _ASSET = re.compile(rb"""(?:src|href)=["']?(/(?!/)[\w./%~+@,-]+\.(?:css|js))\b""")
-
-Seen = tuple[int, str]  # status, and where to
 
 
 class Pages:
@@ -38,38 +42,37 @@ class Pages:
         machine: Machine,
         fetch: Callable[[Probe], Answer] = ask,
     ) -> None:
-        self._probes = [read_probe(one, "") for one in given]
+        self._probes = [read_probe({**one, "same": True}, "") for one in given]
         self._service = service
         self._machine = machine
         self._fetch = fetch
-        self._before: dict[Probe, Seen] = {}
+        self._before: dict[Probe, Answer] = {}
 
     def probe(self) -> None:
         """How they are answered now. Of those that are broken already nothing is known."""
         asset: Probe | None = None
         for probe in self._probes:
-            answer = self._fetch(probe)
+            answer = visit(probe, self._fetch)
             self._note(probe, answer)
             asset = asset or _asset(probe, answer)
         if asset:
-            self._note(asset, self._fetch(asset))
+            self._note(asset, visit(asset, self._fetch))
 
     def _note(self, probe: Probe, answer: Answer) -> None:
         if 200 <= answer.status < 400:
-            self._before[probe] = _seen(answer)
+            self._before[probe] = answer
 
     def broken(self) -> str:
         """Which of them is not answered as it was, in words; empty where all are."""
         end = time.monotonic() + ANSWER_SECONDS
         for probe, before in self._before.items():
-            for asked in itertools.count(1):
-                answer = self._fetch(probe)
-                if _seen(answer) == before:
-                    break
-                if asked > 1 and time.monotonic() >= end:  # one that timed out took the time of all
-                    return f"{probe.where} answers {_words(answer)}, and {before[0]} before"
-                time.sleep(0.2)
+            problem = ask_until(partial(self._fault, probe, before), end)
+            if problem:
+                return problem
         return ""
+
+    def _fault(self, probe: Probe, before: Answer) -> str:
+        return changed(probe, before, visit(probe, self._fetch))
 
     def reload(self) -> str:
         """Have PHP forget what it compiled. Returns why that failed. What does not run has nothing to forget."""
@@ -84,12 +87,3 @@ def _asset(probe: Probe, answer: Answer) -> Probe | None:
         return None
     parts = urlsplit(probe.url)
     return replace(probe, url=f"{parts.scheme}://{parts.netloc}{named[1].decode('ascii')}")
-
-
-def _seen(answer: Answer) -> Seen:
-    return answer.status, answer.value("Location").partition("?")[0]
-
-
-def _words(answer: Answer) -> str:
-    where = answer.value("Location")
-    return f"{answer.status} to {where!r}" if where else str(answer.status or answer.error)

@@ -47,9 +47,16 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pla
     as_seen,
     owed,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Before, Probe, judge, plain
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import (
+    Before,
+    Probe,
+    answers,
+    judge,
+    plain,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import (
     LOCK_SECONDS,
+    PAGES_SECONDS,
     Recovery,
     sentence,
 )
@@ -220,7 +227,12 @@ class Engine(Recovery):
         # Without a service the commands of the test bring the files into force, if anything does.
         asks = not service or running == "active"
         asked = [each for each in job.probe if not each.generation] if asks else []
-        before = {each: self._before(each) for each in asked}
+        before = answers(asked, self.fetch, PAGES_SECONDS)
+        if len(before) < len(asked):
+            outcome.notes.append(
+                f"{len(asked) - len(before)} pages could not be compared with what they were before: the others took "
+                f"{PAGES_SECONDS:.0f} seconds."
+            )
         for address in job.listen:
             problem = self.machine.occupied(address, service)
             if problem:
@@ -241,15 +253,6 @@ class Engine(Recovery):
                 self._forget(state, outcome)
                 if service not in state["pending"]:
                     self.machine.disarm(token)
-
-    def _before(self, probe: Probe) -> Before:
-        """The answer as it is now, at ``was`` if it is not right at ``url`` itself."""
-        here = replace(probe, was="")
-        answer = self.fetch(here)
-        if probe.was and probe.faults(answer):
-            there = replace(here, url=probe.was)
-            return Before(there, self.fetch(there))
-        return Before(here, answer)
 
     def _change(
         self,

@@ -202,6 +202,7 @@ def read_probe(given: Mapping[str, Any], generation: str) -> Probe:
         given.get("ca") or "",
         any(GENERATION in str(value) for value in headers.values()),
         tuple((name, str(value)) for name, value in sorted((given.get("send") or {}).items())),
+        bool(given.get("same")),
     )
 
 

@@ -6,12 +6,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+import itertools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+
+PAUSE_SECONDS = 0.1
+_MOVED = (301, 302, 303, 307, 308)
 
 
 @dataclass(frozen=True)
@@ -19,7 +25,7 @@ class Probe:
     """One request and the answer that is right. ``generation``: a header carries this generation's token.
 
     ``was``: where the same answer came from before the change, if that is another URL.
-    ``send``: headers that go with the request.
+    ``send``: headers that go with the request. ``same``: right is what was answered before the change.
     """
 
     url: str
@@ -31,6 +37,7 @@ class Probe:
     ca: str = ""
     generation: bool = False
     send: tuple[tuple[str, str], ...] = ()
+    same: bool = False
 
     def faults(self, answer: Answer) -> dict[str, str]:
         """What is wrong with an answer, by the part of it that is."""
@@ -68,8 +75,6 @@ Judge = Callable[[Probe, "Answer | None", "Answer"], str]
 def ask(probe: Probe) -> Answer:
     """Send the request of a probe."""
     # Here, because an unchanged run never needs it, and TLS takes its time to import.
-    from urllib.parse import urlsplit
-
     from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer, fetch
 
     parts = urlsplit(probe.url)
@@ -86,8 +91,84 @@ def ask(probe: Probe) -> Answer:
         return Answer(url, error=f"the file of the authority, {probe.ca}, cannot be used: {problem}")
 
 
+def visit(probe: Probe, fetch: Callable[[Probe], Answer]) -> Answer:
+    """The answer to a probe; for a page that is to stay the same the one behind a redirect to https."""
+    answer = fetch(probe)
+    where = answer.value("Location")
+    if not probe.same or not _by_https(probe, answer.status, where):
+        return answer
+    return fetch(replace(probe, url=where, address=probe.address or urlsplit(probe.url).hostname or ""))
+
+
+def _by_https(probe: Probe, status: int, where: str) -> bool:
+    """Whether this answer sends a visitor to the same page by https."""
+    asked, sent = urlsplit(probe.url), urlsplit(where)
+    if (asked.scheme, sent.scheme) != ("http", "https") or status not in _MOVED:
+        return False
+    name = (probe.host or asked.hostname or "").lower()
+    return (name, asked.path or "/", asked.query) == (sent.hostname, sent.path or "/", sent.query)
+
+
+def answers(probes: Sequence[Probe], fetch: Callable[[Probe], Answer], seconds: float) -> dict[Probe, Before]:
+    """The answers as they are now. ``seconds``: for all pages that are to stay the same; the rest is left out."""
+    found = {probe: _answered(probe, fetch) for probe in probes if not probe.same}
+    end = time.monotonic() + seconds
+    for probe in (probe for probe in probes if probe.same):
+        if time.monotonic() >= end:
+            break
+        found[probe] = Before(probe, visit(probe, fetch))
+    return found
+
+
+def _answered(probe: Probe, fetch: Callable[[Probe], Answer]) -> Before:
+    """The answer as it is now, at ``was`` if it is not right at ``url`` itself."""
+    here = replace(probe, was="")
+    answer = fetch(here)
+    if probe.was and probe.faults(answer):
+        there = replace(here, url=probe.was)
+        return Before(there, fetch(there))
+    return Before(here, answer)
+
+
+def changed(probe: Probe, before: Answer, after: Answer) -> str:
+    """Why visitors do not get the same page any more, in words; empty where they do, or got none before."""
+    if not 0 < before.status < 500:
+        return ""
+    was, now = (answer.value("Location").partition("?")[0] for answer in (before, after))
+    unencrypted = before.url.startswith("https:") and not after.url.startswith("https:")
+    if before.status == after.status and now in (was, _upgraded(was)) and not unencrypted:
+        return ""
+    loop = ", a redirect loop" if after.url.partition("?")[0] in (now, _upgraded(now)) else ""
+    plain_now, by_https = (" by plain http", " by https") if unencrypted else ("", "")
+    return f"{probe.where} answers {_words(after)}{plain_now}{loop}, and {_words(before)}{by_https} before"
+
+
+def _upgraded(url: str) -> str:
+    return f"https:{url[5:]}" if url.startswith("http:") else url
+
+
+def _words(answer: Answer) -> str:
+    where = answer.value("Location")
+    return f"{answer.status} to {where!r}" if where else str(answer.status or answer.error)
+
+
+def ask_until(right: Callable[[], str], end: float) -> str:
+    """Ask until the answer is right or time is up. Returns what is wrong with the last one.
+
+    Twice at least: one that timed out may have taken the time of all.
+    """
+    for asked in itertools.count(1):
+        problem = right()
+        if not problem or (asked > 1 and time.monotonic() >= end):
+            return problem
+        time.sleep(PAUSE_SECONDS)
+    return ""
+
+
 def judge(probe: Probe, before: Answer | None, after: Answer) -> str:
     """Why the change must go back: the token of this generation is missing, or something that was green is not."""
+    if probe.same:
+        return changed(probe, before, after) if before else ""
     faults = probe.faults(after)
     if probe.generation:
         told = "; ".join(faults.values())

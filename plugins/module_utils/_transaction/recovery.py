@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE, Item, StateError, Tree
@@ -27,7 +28,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pro
     Judge,
     Probe,
     ask,
+    ask_until,
     judge,
+    visit,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store, copies, held
 
@@ -40,6 +43,7 @@ _NOT_THERE = (5, 125, 127)  # systemctl knows no such unit, env no such folder, 
 AGAIN_SECONDS = 300.0  # as a cache may need that the application makes anew
 TOKEN_SECONDS = 10.0
 ANSWER_SECONDS = 5.0
+PAGES_SECONDS = 15.0  # for all that are to stay the same, before the change
 LEAVE_SECONDS = 0.2  # nginx: for up to half of it old workers take connections beside the new ones after a reload
 
 
@@ -107,21 +111,22 @@ class Recovery:
 
     def _probe(self, probes: Sequence[Probe], before: Mapping[Probe, Before], judge: Judge) -> None:
         """Ask until the answer is right or time is up. The generation first: it tells old workers from new ones."""
-        told = False
-        for probe in sorted(probes, key=lambda probe: not probe.generation):
+        told, pages, end = False, False, 0.0
+        for probe in sorted(probes, key=lambda probe: (not probe.generation, probe.same)):
             if told and not probe.generation:
                 # The token came from a new worker; an old one could still take the next question.
                 time.sleep(LEAVE_SECONDS)
             told = probe.generation
-            end = time.monotonic() + (TOKEN_SECONDS if probe.generation else ANSWER_SECONDS)
-            while True:
-                was = before.get(probe)
-                problem = judge(probe, was.answer if was else None, self.fetch(probe))
-                if not problem:
-                    break
-                if time.monotonic() >= end:
-                    raise TransactionError(problem)
-                time.sleep(0.1)
+            if not probe.same or not pages:
+                end = time.monotonic() + (TOKEN_SECONDS if probe.generation else ANSWER_SECONDS)
+                pages = probe.same  # which have that time together
+            was = before.get(probe)
+            problem = ask_until(partial(self._fault, probe, was.answer if was else None, judge), end)
+            if problem:
+                raise TransactionError(problem)
+
+    def _fault(self, probe: Probe, before: Answer | None, judge: Judge) -> str:
+        return judge(probe, before, visit(probe, self.fetch))
 
     def _roll_back(
         self,

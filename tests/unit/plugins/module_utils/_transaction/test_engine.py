@@ -207,6 +207,43 @@ def test_an_old_workers_answer_proves_nothing(world: World) -> None:
     assert world.apply().changed
 
 
+PAGES = [{"url": f"http://host/{number}", "same": True} for number in range(3)]
+
+
+def test_a_page_that_is_not_the_same_for_visitors_is_rolled_back(world: World) -> None:
+    world.site = lambda loaded: 403 if "open" in "".join(loaded.values()) else 404
+    failure = failing(world, files=one("open"), probe=PAGES)
+    assert failure.rolled_back == "http://host/0 answers 403, and 404 before"
+    assert str(failure).endswith("The old configuration is back and in force.")
+    before = world.tree()
+    assert world.apply(files=one("closed"), probe=PAGES).changed, "whatever it is"
+    assert not world.apply(files=one("closed"), probe=PAGES).changed
+    world.undo()
+    assert world.tree() == before
+
+
+def test_pages_that_take_long_are_compared_as_far_as_time_allows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    fetch = world.fetch
+    monkeypatch.setattr(recovery.time, "monotonic", lambda: now)
+    monkeypatch.setattr(recovery.time, "sleep", lambda seconds: None)
+
+    def slow(probe: Probe) -> Answer:
+        nonlocal now
+        now += 10
+        return fetch(probe)
+
+    monkeypatch.setattr(world, "fetch", slow)
+    done = world.apply(files=one("new"), probe=PAGES)
+    assert done.changed and world.asked == 5, "three after it"
+    assert done.notes == ["1 pages could not be compared with what they were before: the others took 15 seconds."]
+    world.asked = 0
+    world.site = lambda loaded: 500 if "crash" in "".join(loaded.values()) else 200
+    with pytest.raises(TransactionError, match="http://host/0 answers 500, and 200 before"):
+        world.apply(files=one("crash"), probe=PAGES)
+    assert world.asked == 6, "two before, two after, two of what is back"
+
+
 def test_old_workers_may_leave_between_the_token_and_the_first_question(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

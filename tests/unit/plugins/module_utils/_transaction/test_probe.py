@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe, ask
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import (
+    Probe,
+    ask,
+    changed,
+    visit,
+)
 
 
 def test_a_probe_asks_for_its_host_at_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,3 +47,66 @@ def test_a_header_must_come_exactly_once() -> None:
     twice = Answer("http://x/", 200, (("X-A", "1"), ("x-a", "1")))
     assert probe.faults(twice) == {"X-A": "http://x/ sends '1' and '1' as X-A instead of '1'"}
     assert probe.faults(Answer("http://x/", 200, (("x-a", "1"),))) == {}
+
+
+class Server:
+    """Answers by name and path: a status, or where a redirect leads."""
+
+    def __init__(self, **pages: int | str) -> None:
+        self.pages = pages
+
+    def __call__(self, probe: Probe) -> Answer:
+        assert probe.host == "campus.test" and (probe.address or "127.0.0.1" in probe.url)
+        page = self.pages.get(probe.url.partition(":")[0], 0)
+        url = f"{probe.url.partition(':')[0]}://campus.test/a?b=1"
+        if isinstance(page, str):
+            return Answer(url, 301, (("Location", page),))
+        return Answer(url, page, error="" if page else "refused")
+
+
+PAGE = Probe("http://127.0.0.1/a?b=1", host="campus.test", same=True)
+SECURE = "https://campus.test/a?b=1"
+WWW = "http://www.campus.test/a"
+SAME = {
+    "as it was": (Server(http=200), Server(http=200)),
+    "https instead": (Server(http=200), Server(http=SECURE, https=200)),
+    "https instead, and the application says so": (Server(http=WWW), Server(http=SECURE, https=f"https{WWW[4:]}")),
+    "a denial": (Server(http=403), Server(http=SECURE, https=403)),
+    "by https already": (Server(http=SECURE, https=404), Server(http=SECURE, https=404)),
+    "no answer before": (Server(), Server(http=404)),
+    "an error before": (Server(http=502), Server(http=200)),
+    "a loop before": (Server(http=SECURE, https=PAGE.url), Server(http=SECURE, https=PAGE.url)),
+}
+OTHER = {
+    "another status": (Server(http=200), Server(http=404), "404, and 200 before"),
+    "no answer": (Server(http=200), Server(), "refused, and 200 before"),
+    "open now": (Server(http=401), Server(http=200), "200, and 401 before"),
+    "open now by https": (Server(http=401), Server(http=SECURE, https=200), "200, and 401 before"),
+    "another place": (Server(http=WWW), Server(http=f"{WWW}b"), f"301 to '{WWW}b', and 301 to '{WWW}' before"),
+    "another name": (Server(http=200), Server(http=WWW), f"301 to '{WWW}', and 200 before"),
+    "another path": (Server(http=200), Server(http=f"{SECURE}2"), f"301 to '{SECURE}2', and 200 before"),
+    "nothing by https": (Server(http=200), Server(http=SECURE), "refused, and 200 before"),
+    "in a loop": (
+        Server(http=200),
+        Server(http=SECURE, https="http://campus.test/a"),
+        "301 to 'http://campus.test/a', a redirect loop, and 200 before",
+    ),
+    "plain again": (
+        Server(http=SECURE, https=200),
+        Server(http=200, https=200),
+        "200 by plain http, and 200 by https before",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SAME)
+def test_a_page_is_the_same_for_visitors(case: str) -> None:
+    before, after = SAME[case]
+    assert changed(PAGE, visit(PAGE, before), visit(PAGE, after)) == ""
+
+
+@pytest.mark.parametrize("case", OTHER)
+def test_a_page_is_not_the_same_any_more(case: str) -> None:
+    before, after, told = OTHER[case]
+    where = "http://127.0.0.1/a?b=1 as campus.test answers"
+    assert changed(PAGE, visit(PAGE, before), visit(PAGE, after)) == f"{where} {told}"
