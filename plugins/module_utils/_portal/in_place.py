@@ -10,6 +10,9 @@ A plan says which lines go where. The text of its owner, which may hold secrets,
 from __future__ import annotations
 
 import hashlib
+import os
+import posixpath
+import stat
 from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, MarkerError, strip
@@ -87,11 +90,29 @@ class InPlace:
     pages: tuple[Page, ...] = ()
     programs: tuple[Program, ...] = ()
     obstacles: tuple[Obstacle, ...] = ()
+    tls: bool = False  # a block includes what has it speak https
 
 
 def digest(text: str) -> str:
     """SHA-256 of a text as it is on disk."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def exposed(tree: Tree, file: str) -> str:
+    """Why root cannot go by a file, which others than root could have changed; an empty text where it can."""
+    users, groups = {0, os.geteuid()}, {0, os.getegid()}
+    path, form = file, stat.S_ISREG
+    while True:
+        status = tree.status(path)
+        if status is None or not form(status.st_mode):
+            return f"{path} is no regular file" if path == file else f"{path} cannot be looked at"
+        if status.st_uid not in users:
+            return f"{path} belongs to another user than root"
+        if status.st_mode & stat.S_IWOTH or (status.st_mode & stat.S_IWGRP and status.st_gid not in groups):
+            return f"{path} can be written by others than root"
+        if path == "/":
+            return ""
+        path, form = posixpath.dirname(path), stat.S_ISDIR
 
 
 class Unmarked(Tree):

@@ -1,0 +1,487 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Apache: what is written into the VirtualHost sections of a portal that stay their owner's.
+
+Our files are included twice. Rules of mod_rewrite run in the order in which they are read, so ours come first; of
+settings and of sections with access rules the last one counts, so they come again at the end. Header lines stand in
+a <Location> there: it is merged behind every <Directory>, <Files> and .htaccess.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, Piece
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, panels
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+    Configuration,
+    Directive,
+    Server,
+    Tree,
+    every,
+    in_order,
+    is_public,
+    walk,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (
+    Block,
+    Edited,
+    InPlace,
+    Obstacle,
+    Page,
+    Program,
+    Wanted,
+    digest,
+    exposed,
+)
+
+_TEST = "apache2ctl configtest"
+_MOST_PAGES = 60
+# What a copy of a VirtualHost for another port leaves out: what belongs to the port, and what Apache takes once.
+_OF_TLS = frozenset(
+    {"sslengine", "sslcertificatefile", "sslcertificatekeyfile", "sslcertificatechainfile", "sslcacertificatefile"}
+)
+_ONCE = frozenset({"wsgidaemonprocess"})
+_LITERAL = re.compile(r"/[\w./@~+-]*", re.ASCII)
+_EVERYTHING = re.compile(r"\^?(?:/\?)?(?:\(?\.[*+]?\)?)?\$?|\^?/\(\.\*\)\$?")
+_REDIRECTS = re.compile(r"[\[,]\s*(?:R|redirect)(?:=(?:30[12378]|permanent|temp|seeother))?\s*[\],]", re.IGNORECASE)
+_STATUSES = frozenset({"permanent", "temp", "seeother", "301", "302", "303", "307", "308"})
+_NAME_CONDITION = re.compile(r"%\{(?:SERVER_NAME|HTTP_HOST)\}", re.IGNORECASE)
+_PLAIN_CONDITION = re.compile(r"%\{(?:HTTPS|REQUEST_SCHEME|SERVER_PORT)\}", re.IGNORECASE)
+
+
+def plan(tree: Tree, configuration: Configuration, wanted: Wanted) -> InPlace:
+    """What is written where, or why it is not. ``configuration``: as it is without marks of this site."""
+    return _Planner(tree, configuration, wanted).plan()
+
+
+class _Planner:
+    def __init__(self, tree: Tree, configuration: Configuration, wanted: Wanted) -> None:
+        self.tree, self.configuration, self.wanted = tree, configuration, wanted
+        self.servers = [server for server in apache.servers(configuration) if not server.host.ours]
+        self.marks: dict[str, list[Mark]] = {}
+        self.obstacles: list[Obstacle] = []
+
+    def plan(self) -> InPlace:
+        self.obstacles += [
+            Obstacle(apache.MAIN, 1, problem.removeprefix("Apache: ").rstrip("."), f"Mend it; {_TEST} shows the place")
+            for problem in self.configuration.problems
+        ]
+        own = self.portal()
+        blocks = [(server, _kind(server, self.names(server))) for server in own]
+        serving = [server for server, kind in blocks if kind == "portal"]
+        if not serving:
+            self.nobody_serves(own)
+        for server in serving:
+            self.edit(server)
+        secured = [server for server in serving if self.add_siblings(server, own)]
+        edited = [
+            Edited(file, digest(self.configuration.texts[file]), tuple(marks))
+            for file, marks in sorted(self.marks.items())
+        ]
+        return InPlace(
+            files=() if self.obstacles else tuple(edited),
+            blocks=tuple(
+                Block(server.host.file, server.host.line, self.names(server), kind, _is_tls(server))
+                for server, kind in blocks
+            ),
+            pages=tuple(self.pages(own)),
+            programs=tuple(_programs(self.tree, self.configuration, serving, self.wanted)),
+            obstacles=tuple(dict.fromkeys(self.obstacles)),
+            tls=bool(secured),
+        )
+
+    def names(self, server: Server) -> tuple[str, ...]:
+        """The names that are written in a VirtualHost; what it has of the host itself is none."""
+        return server.host.names if any(every(_level(server), "servername", "serveralias")) else ()
+
+    def is_root(self, server: Server) -> bool:
+        return server.host.root.rstrip("/") in self.wanted.roots
+
+    def portal(self) -> list[Server]:
+        """The VirtualHost sections that answer for the portal: by its names, or with its pages."""
+        chosen: list[Server] = []
+        for name in sorted({self.wanted.domain, *self.wanted.names}):
+            named, fallback = apache.answering(self.servers, name)
+            chosen += [server for server in named if self.is_root(server) or name in server.host.names]
+            chosen += [server for server in fallback if self.is_root(server) and name == self.wanted.domain]
+        chosen += [server for server in self.servers if self.is_root(server)]
+        unique: dict[tuple[str, int, int], Server] = {}
+        for server in in_order(self.servers, chosen):
+            unique.setdefault((server.host.file, server.host.line, server.block.start), server)
+        return list(unique.values())
+
+    def nobody_serves(self, own: Sequence[Server]) -> None:
+        if own:
+            host = own[0].host
+            what = f"{self.wanted.domain} is only led elsewhere here, and no virtual host serves its pages"
+            self.obstacles.append(
+                Obstacle(host.file, host.line, what, "Activate the virtual host to which it leads, or remove this one")
+            )
+        else:
+            what = f"no virtual host serves {self.wanted.domain}"
+            self.obstacles.append(
+                Obstacle(apache.MAIN, 1, what, f'Write "ServerName {self.wanted.domain}" into the one of the portal')
+            )
+
+    # What is written into one VirtualHost
+
+    def edit(self, server: Server) -> None:
+        block, file = server.block, server.host.file
+        elsewhere = _hands_all_on(server)
+        if elsewhere:
+            what = f"all requests are handed on to {elsewhere}, which is another host"
+            self.refuse(server, what, "Harden the portal on that host, under the name it has there")
+            return
+        by_panel = panels.rewritten("apache", server, self.configuration, self.wanted)
+        if by_panel:
+            if not panels.includes(block, self.wanted.drop_ins):
+                self.obstacles.append(by_panel)
+            return
+        if block.start < 0:
+            what = "this virtual host is made by a macro, which may make others as well"
+            self.refuse(server, what, "Write it out as a section of its own")
+            return
+        problem = exposed(self.tree, file)
+        if problem:
+            self.refuse(server, problem, "Make it root's own: chown root: and chmod go-w, then run this again")
+            return
+        text = self.configuration.texts[file]
+        marks = self.marks.setdefault(file, [])
+        top = [*self.naming(server)]
+        if not panels.includes(block, self.wanted.drop_ins):
+            top.append(self.include)
+        if top:
+            marks.append(Mark(_behind(text, block.opened), tuple(top)))
+        marks.append(Mark(_line(text, block.closed), self.last()))
+        marks += [Mark(item.start, (), item.end) for item in self.late_headers(block)]
+
+    def refuse(self, server: Server, what: str, remedy: str) -> None:
+        self.obstacles.append(Obstacle(server.host.file, server.host.line, what, remedy))
+
+    @property
+    def include(self) -> str:
+        return f"IncludeOptional {self.wanted.drop_ins}/*.conf"
+
+    def last(self) -> tuple[str, ...]:
+        location = f"    IncludeOptional {self.wanted.drop_ins}/location/*.conf"
+        return (self.include, '<Location "/">', location, "</Location>")
+
+    def naming(self, server: Server) -> Iterator[str]:
+        """The name, where a VirtualHost answers to it for being the first one alone."""
+        _named, fallback = apache.answering(self.servers, self.wanted.domain)
+        if any(one.block is server.block for one in fallback):
+            named = any(every(_level(server), "servername"))
+            yield f"{'ServerAlias' if named else 'ServerName'} {self.wanted.domain}"
+
+    def late_headers(self, block: Directive) -> Iterator[Directive]:
+        """Lines with headers of ours in an <If>, which is merged behind every <Location>."""
+        for section in walk(block.block or ()):
+            if section.name in ("if", "elseif", "else"):
+                for item in walk(section.block or ()):
+                    words = [word.lower() for word in item.arguments if word.lower() not in ("always", "onsuccess")]
+                    ours = item.name == "header" and len(words) > 1 and words[1] in self.wanted.headers
+                    if ours and item.file == block.file:
+                        yield item
+
+    # Another VirtualHost beside it, for the port that the portal does not have yet
+
+    def add_siblings(self, server: Server, own: Sequence[Server]) -> bool:
+        """Whether https was added."""
+        block, file = server.block, server.host.file
+        if self.obstacles or block.start < 0 or file not in self.marks:
+            return False
+        tls = _is_tls(server)
+        if tls:
+            if self.answered(server, own, tls=False) or not self.listens(80):
+                return False
+            lines, port = self.plain_sibling(server), 80
+        else:
+            if not self.wanted.tls or self.answered(server, own, tls=True):
+                return False
+            lines, port = self.tls_sibling(server), 443
+        if not lines or self.displaces(server, port):
+            return False
+        self.marks[file].append(Mark(_behind(self.configuration.texts[file], block.end), lines))
+        return not tls
+
+    def answered(self, server: Server, own: Sequence[Server], tls: bool) -> bool:
+        """Whether a VirtualHost answers to one of its names on the usual port, with or without TLS."""
+        names = self.names(server) or (self.wanted.domain,)
+        port = 443 if tls else 80
+        return any(
+            is_public(listen.address, listen.port) and listen.port == port
+            for other in self.servers
+            if any(apache.is_named(other.host.names, name) for name in names if "*" not in name)
+            or (other in own and not self.names(other))
+            for listen in other.host.listens
+        )
+
+    def listens(self, port: int) -> bool:
+        return any(listen.port == port for listen in apache.listening(self.configuration))
+
+    def tls_sibling(self, server: Server) -> tuple[Piece, ...]:
+        """The same again on port 443."""
+        addresses = self.addresses(server, 80, 443)
+        if not addresses:
+            return ()
+        tls = f"    IncludeOptional {self.wanted.drop_ins}/tls/*.conf"
+        named = [*self.naming(server)]
+        written = list(every(_level(server), "servername"))
+        again = [item for item in written if re.search(r":\d+$|^\w+://", "".join(item.arguments[:1]))]
+        if again and again[-1] is written[-1]:
+            named.append(f"ServerName {server.host.names[0]}")
+        left_out = [*again, *self.only_once(server)]
+        return (
+            f"<VirtualHost {' '.join(addresses)}>",
+            *(f"    {line}" for line in named),
+            f"    {self.include}",
+            *_but(self.configuration.texts[server.host.file], server.block, left_out),
+            tls,
+            *(f"    {line}" for line in self.last()),
+            "</VirtualHost>",
+        )
+
+    def plain_sibling(self, server: Server) -> tuple[Piece, ...]:
+        """On port 80 nothing but what leads to https, and the files by which an authority knows the host."""
+        addresses = self.addresses(server, 443, 80)
+        root = next((item for item in every(_level(server), "documentroot") if item.file == server.host.file), None)
+        names = [name for name in self.names(server) if _is_host_name(name.replace("*.", "", 1))]
+        if not addresses or not names:
+            return ()
+        text = self.configuration.texts[server.host.file]
+        lines: list[Piece] = [f"<VirtualHost {' '.join(addresses)}>", f"    ServerName {names[0]}"]
+        lines += [f"    ServerAlias {name}" for name in names[1:]]
+        lines += [(_line(text, root.start), root.end)] if root else []
+        lines += [
+            f"    {self.include}",
+            '    RedirectMatch permanent "^/(?!\\.well-known/acme-challenge/)(.*)$" '
+            f'"https://{self.wanted.domain if self.wanted.domain in names else names[0]}/$1"',
+            '    <Location "/.well-known/acme-challenge/">',
+            "        Require all granted",
+            "    </Location>",
+            *(f"    {line}" for line in self.last()),
+            "</VirtualHost>",
+        ]
+        return tuple(lines)
+
+    def addresses(self, server: Server, port: int, wanted: int) -> list[str]:
+        """Those of a VirtualHost on one port, as they are written for another one."""
+        found = []
+        for argument in server.block.arguments:
+            split = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[\w.*-]+)(?::(\d+|\*))?", argument, re.ASCII)
+            if split and split[2] in (None, "*", str(port)):
+                found.append(f"{split[1]}:{wanted}")
+        return list(dict.fromkeys(found))
+
+    def only_once(self, server: Server) -> Iterator[Directive]:
+        """What a copy leaves out: a line of the port itself, and an include of a file that has such a line."""
+        for level in (_level(server), *(item.block for item in walk(_level(server)) if item.block is not None)):
+            include: Directive | None = None
+            for item in level:
+                if item.file == server.host.file:
+                    include = item if item.name in ("include", "includeoptional") else None
+                if item.name in _OF_TLS or item.name in _ONCE:
+                    if item.file == server.host.file:
+                        yield item
+                    elif include is not None:
+                        yield include
+                        include = None
+
+    def displaces(self, server: Server, port: int) -> bool:
+        """Whether a site without a name answered so far for being the first one, and no longer would."""
+        here = next(index for index, one in enumerate(self.servers) if one.block is server.block)
+        for index, other in enumerate(self.servers):
+            if any(listen.port == port for listen in other.host.listens):
+                if index > here and not self.names(other):
+                    what = (
+                        f"the virtual host without a name in {other.host.file} would no longer be the first on {port}"
+                    )
+                    self.refuse(
+                        server, what, f'Give that one a name: add the line "ServerName ..." to {other.host.file}'
+                    )
+                    return True
+                return False
+        return False
+
+    # What is compared before and after
+
+    def pages(self, own: Iterable[Server]) -> Iterator[Page]:
+        found: dict[Page, None] = {}
+        for server in own:
+            names = [name for name in self.names(server) or (self.wanted.domain,) if _is_host_name(name)]
+            schemes = {"https" if listen.tls else "http" for listen in server.host.listens if listen.port in (80, 443)}
+            for name in names:
+                for scheme in sorted(schemes):
+                    for path in dict.fromkeys(("/", *_paths(_level(server)))):
+                        found[Page(scheme, name, path)] = None
+        return iter(list(found)[:_MOST_PAGES])
+
+
+def _level(server: Server) -> tuple[Directive, ...]:
+    return server.block.block or ()
+
+
+def _is_tls(server: Server) -> bool:
+    return any(listen.tls for listen in server.host.listens)
+
+
+def _is_host_name(name: str) -> bool:
+    return re.fullmatch(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?\.)+[a-z0-9-]*[a-z][a-z0-9-]*", name) is not None
+
+
+def _line(text: str, position: int) -> int:
+    """Where its line begins."""
+    return text.rfind("\n", 0, position) + 1
+
+
+def _behind(text: str, position: int) -> int:
+    """Where the next line begins."""
+    found = text.find("\n", position)
+    return found + 1 if found >= 0 else len(text)
+
+
+def _but(text: str, block: Directive, left_out: Iterable[Directive]) -> list[Piece]:
+    """The lines of a block without those of some directives."""
+    pieces: list[Piece] = []
+    done = _behind(text, block.opened)
+    for item in sorted(left_out, key=lambda item: item.start):
+        start = _line(text, item.start)
+        if start > done:
+            pieces.append((done, start))
+        done = max(done, _behind(text, item.end))
+    last = _line(text, block.closed)
+    return [*pieces, (done, last)] if done < last else pieces
+
+
+# Redirects
+
+
+def _kind(server: Server, names: Sequence[str]) -> str:
+    """portal, or redirect where a VirtualHost does nothing but lead elsewhere."""
+    level = _level(server)
+    for item in level:
+        if item.name in ("redirect", "redirectpermanent", "redirecttemp", "redirectmatch") and _is_redirect(item):
+            return "redirect"
+    if not any(item.name == "rewriteengine" and item.arguments[:1] == ("on",) for item in _lower(level)):
+        return "portal"
+    conditions: list[Directive] = []
+    left = set(names)
+    for item in level:
+        if item.name == "rewritecond":
+            conditions.append(item)
+        elif item.name == "rewriterule":
+            if _leads_all(item):
+                left = {name for name in left if not _hold(conditions, name, _is_tls(server))}
+                if not left and (names or _hold(conditions, "", _is_tls(server))):
+                    return "redirect"
+            conditions = []
+    return "portal"
+
+
+def _lower(level: Iterable[Directive]) -> Iterator[Directive]:
+    for item in level:
+        yield Directive(item.name, tuple(map(str.lower, item.arguments)), item.file, item.line)
+
+
+def _is_redirect(item: Directive) -> bool:
+    words = list(item.arguments)
+    if item.name in ("redirect", "redirectmatch") and len(words) == 3:
+        if words.pop(0).lower() not in _STATUSES:
+            return False
+    if len(words) != 2 or not re.match(r"https?://", words[1], re.IGNORECASE):
+        return False
+    if item.name == "redirectmatch":
+        return _EVERYTHING.fullmatch(words[0]) is not None or "acme-challenge" in words[0]
+    return words[0] == "/"
+
+
+def _leads_all(rule: Directive) -> bool:
+    pattern, target, flags = (*rule.arguments, "", "", "")[:3]
+    return (
+        _EVERYTHING.fullmatch(pattern) is not None
+        and re.match(r"https?://", target, re.IGNORECASE) is not None
+        and _REDIRECTS.search(flags) is not None
+    )
+
+
+def _hold(conditions: Sequence[Directive], name: str, tls: bool) -> bool:
+    """Whether conditions hold for every visit under a name. Those that are joined by OR are one."""
+    joined: list[bool] = []
+    for item in conditions:
+        test, pattern, flags = (*item.arguments, "", "", "")[:3]
+        joined.append(_holds(test, pattern, "nc" in flags.lower(), name, tls))
+        if not re.search(r"[\[,]\s*(?:or|ornext)\s*[\],]", flags, re.IGNORECASE):
+            if not any(joined):
+                return False
+            joined = []
+    return not joined or any(joined)
+
+
+def _holds(test: str, pattern: str, any_case: bool, name: str, tls: bool) -> bool:
+    wanted, pattern = not pattern.startswith("!"), pattern.lstrip("!")
+    if _PLAIN_CONDITION.fullmatch(test):
+        value = {"%{https}": "on" if tls else "off", "%{server_port}": "443" if tls else "80"}.get(
+            test.lower(), "https" if tls else "http"
+        )
+    elif _NAME_CONDITION.fullmatch(test) and name:
+        value = name.replace("*", "any", 1)
+    else:
+        return test.upper() == "%{REQUEST_URI}" and not wanted and "well-known" in pattern
+    if pattern.startswith("="):
+        found = value.lower() == pattern[1:].strip('"').lower()
+    else:
+        try:
+            found = re.search(pattern, value, re.IGNORECASE if any_case else 0) is not None
+        except re.error:
+            return False
+    return found == wanted
+
+
+# What else there is
+
+
+def _hands_all_on(server: Server) -> str:
+    """The other host to which a VirtualHost hands all requests on, or an empty text."""
+    for item in _level(server):
+        if item.name == "proxypass" and len(item.arguments) > 1 and item.arguments[0] == "/":
+            found = re.match(r"(?:https?|wss?|h2c?|ajp)://(\[[^\]]*\]|[^/:]+)", item.arguments[1])
+            if found and not re.fullmatch(r"localhost|127\.[\d.]+|\[::1\]|[\w-]+", found[1]):
+                return found[1]
+    return ""
+
+
+def _paths(level: Iterable[Directive]) -> Iterator[str]:
+    """Addresses that are written as they are."""
+    for item in walk(level):
+        words = [word for word in item.arguments if word.startswith(("/", "^/"))]
+        if item.name in ("location", "alias", "scriptalias", "proxypass", "redirect", "redirectpermanent"):
+            words = words[:1]
+        elif item.name == "rewriterule":
+            words = [re.sub(r"^\^?/?", "/", item.arguments[0])] if item.arguments else []
+            words = [re.split(r"[?]?\$?$", words[0])[0]] if words else []
+        else:
+            continue
+        for path in words:
+            if _LITERAL.fullmatch(path) and path != "/":
+                yield path
+
+
+def _programs(tree: Tree, configuration: Configuration, serving: Sequence[Server], wanted: Wanted) -> Iterator[Program]:
+    """What answers under the portal's name beside it."""
+    outside = [item for item in configuration.directives if item.name in ("alias", "scriptalias")]
+    for item in (*(item for server in serving for item in walk(_level(server))), *outside):
+        if item.name in ("alias", "scriptalias") and len(item.arguments) > 1:
+            path, target = item.arguments[:2]
+            target = target.rstrip("/")
+            inside = any(f"{target}/".startswith(f"{root}/") for root in wanted.roots)
+            runs = item.name == "scriptalias" or any(tree.glob(f"{target}/{each}") for each in ("*.php", "*/*.php"))
+            if not inside and runs and _LITERAL.fullmatch(path):
+                yield Program(item.file, item.line, path, item.written)
+        elif item.name == "proxypass" and len(item.arguments) > 1:
+            path = item.arguments[0]
+            if path != "/" and _LITERAL.fullmatch(path) and item.arguments[1] != "!":
+                yield Program(item.file, item.line, path, item.written)
