@@ -211,7 +211,7 @@ def _get(params: dict, outcome: Outcome, check: bool) -> Got:
             served if params["service"] else None,
         )
     wish = Wish(
-        domain=params["domain"].lower(),
+        names=(params["domain"].lower(),),
         site=params["site"],
         webroot=params["webroot"],
         email=params["email"],

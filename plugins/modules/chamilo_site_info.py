@@ -14,7 +14,8 @@ author:
 description:
   - Finds the project folder and the version of Chamilo, the web server and the virtual hosts that answer to the domain,
     the PHP behind them, the environment of the application, and what is known of the host around it.
-  - Changes nothing. All of RV(site) is read from files alone.
+  - Changes nothing. All of RV(site) but RV(site.access_urls) is read from files alone; these the application's database
+    is asked for.
   - As root, on a host where sections have set platform settings, it also asks the application's database whether they
     still hold (RV(settings_in_force)).
   - Works without root; RV(site.problems) then says what could not be read.
@@ -46,6 +47,13 @@ options:
       - With it RV(site.serving[].includes_ours) can be told.
     type: str
     default: ""
+  names:
+    description:
+      - Further names of the portal, and those that are none of it, each behind a C(!).
+      - The value of C(chamilo_names).
+    type: list
+    elements: str
+    default: []
   packages:
     description:
       - Debian packages to look for. Those that are not installed are in RV(site.missing_packages).
@@ -527,6 +535,21 @@ site:
       type: list
       elements: str
       sample: [campus.example.org, www.campus.example.org]
+    portal_names:
+      description:
+        - All names of the portal, O(domain) first. These are O(names), RV(site.names), those of virtual hosts that only
+          redirect to one of them, and RV(site.access_urls), without the ones that O(names) leaves out.
+        - C(*.example.org) is a wildcard. Other patterns are not among them.
+      type: list
+      elements: str
+      sample: [campus.example.org, www.campus.example.org]
+    access_urls:
+      description:
+        - The names in the access URLs of the application, as its database has them.
+        - Empty where the database cannot be read.
+      type: list
+      elements: str
+      sample: [campus.example.org]
     nameless:
       description: Whether O(domain) is answered by a virtual host of the project folder that has no name.
       type: bool
@@ -627,12 +650,22 @@ site:
           description: The name Certbot has for it, if it is one of Certbot's.
           type: str
         settled:
-          description: Whether Certbot renews it the way this collection wants it.
+          description: Whether Certbot renews it the way this collection wants it, for all of RV(site.portal_names).
           type: bool
         webroot:
           description: The folder where Certbot puts the challenges of O(domain), where that is none of the portal's.
           type: str
           sample: /var/www/letsencrypt
+        names:
+          description: The DNS names that the certificate is for.
+          type: list
+          elements: str
+          sample: [campus.example.org]
+        lacks:
+          description: Those of RV(site.portal_names) that the certificate is not for.
+          type: list
+          elements: str
+          sample: [www.campus.example.org]
     lineage:
       description: What Certbot has for O(domain).
       type: dict
@@ -769,6 +802,7 @@ def main() -> None:
             "root": {"type": "str", "default": ""},
             "web_server": {"type": "str", "choices": ["", "nginx", "apache"], "default": ""},
             "site": {"type": "str", "default": ""},
+            "names": {"type": "list", "elements": "str", "default": []},
             "packages": {"type": "list", "elements": "str", "default": []},
             "certificate_file": {"type": "path", "default": ""},
             "certificate_key_file": {"type": "path", "default": ""},

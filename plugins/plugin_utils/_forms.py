@@ -125,6 +125,11 @@ def too_wide(entries: Iterable[str]) -> str:
     return ""
 
 
+def _is_portal_name(text: str) -> bool:
+    name = text.removeprefix("!").removeprefix("*.")
+    return "." in name and "_" not in name and is_host_name(name)
+
+
 def _is_mail(text: str) -> bool:
     box, at, host = text.rpartition("@")
     return bool(at and _MAILBOX.fullmatch(box)) and (host == "localhost" or ("." in host and is_host_name(host)))
@@ -229,6 +234,11 @@ DAYS = between(0, _CENTURY)
 
 # Which variable has which form. Whatever is not here has choices, or a reason in the guard test.
 FORMS: dict[str, Form] = {
+    "chamilo_names": Form(
+        "a name without scheme, port and path, such as www.campus.example.org, *.campus.example.org; with ! before it "
+        "it is left out",
+        _is_portal_name,
+    ),
     "chamilo_root": optional(ABSOLUTE),
     "chamilo_site": SITE,
     "chamilo_owner": ACCOUNT,

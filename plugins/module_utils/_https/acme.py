@@ -58,7 +58,7 @@ class AcmeError(HardeningError):
 class Wish:
     """What certificate is to be had, and how."""
 
-    domain: str
+    names: tuple[str, ...]  # of the portal, its domain first; *.example.org is a wildcard
     site: str
     webroot: str
     email: str = ""
@@ -66,6 +66,10 @@ class Wish:
     ca_file: str = ""
     arguments: tuple[str, ...] = ()  # of Certbot, in place of the challenge over http
     served: str = ""  # the certificate that is served now
+
+    @property
+    def domain(self) -> str:
+        return self.names[0]
 
 
 @dataclass
@@ -235,7 +239,7 @@ def obtain(wish: Wish, engine: Engine, outcome: Outcome, check: bool = False, re
     """A certificate by Certbot: a lineage that is there is adopted, else one is asked for."""
     tree = Tree()
     root = os.path.dirname(wish.webroot)
-    found = certbot.for_domain(tree, wish.domain, time.time(), root, wish.served)
+    found = certbot.for_names(tree, wish.names, time.time(), root, wish.served)
     if found.lineage and found.good:
         return Got(_adopt(found, wish, engine, outcome, check), found)
     if check:
@@ -266,7 +270,7 @@ def obtain(wish: Wish, engine: Engine, outcome: Outcome, check: bool = False, re
             f"Certbot could not get a certificate for {wish.domain}: {why} Its log is "
             "/var/log/letsencrypt/letsencrypt.log."
         )
-    found = certbot.for_domain(tree, wish.domain, time.time(), root)
+    found = certbot.for_names(tree, wish.names, time.time(), root)
     if not found.good:
         raise AcmeError(f"Certbot says it was successful, but there is no certificate for {wish.domain}.")
     return Got(True, found)
@@ -297,10 +301,10 @@ def _adopt(found: certbot.Pair, wish: Wish, engine: Engine, outcome: Outcome, ch
     with open(found.file, encoding="ascii") as stream:
         names = x509.first_of(stream.read()).names
     stopped_by = certbot.stopper(Tree(), text)
-    wanted = certbot.adopted(text, names, wish.domain, wish.webroot, stopped_by)
+    wanted = certbot.adopted(text, names, wish.names, wish.webroot, stopped_by)
     if wanted == text:
         return False
-    if stopped_by and list(names) == [wish.domain]:
+    if stopped_by and set(names) <= set(wish.names):
         outcome.notes.append(
             f"{path} still says standalone: {stopped_by} stops the web server before a renewal, so it could not answer "
             f"for {wish.domain}. Take that line out and run this again, and the web server goes on during renewals."
@@ -351,7 +355,7 @@ def self_sign(
     load: Mapping[str, Any] | None = None,
 ) -> Got:
     """A certificate that no browser trusts. ``load``: who serves the one that is there, and its test."""
-    found = certbot.pair(Tree(), file, key, domain, time.time())
+    found = certbot.pair(Tree(), file, key, [domain], time.time())
     if found.covers and found.days >= RENEWED_AT:
         return Got(False, found)
     if check:
@@ -376,4 +380,4 @@ def self_sign(
     if load and found.there:
         params.update(load)
     engine.apply(plan(params), outcome)
-    return Got(True, certbot.pair(Tree(), file, key, domain, time.time()))
+    return Got(True, certbot.pair(Tree(), file, key, [domain], time.time()))

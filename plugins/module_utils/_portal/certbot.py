@@ -40,7 +40,10 @@ _STOPPED_IN = {
 
 @dataclass(frozen=True)
 class Pair:
-    """A certificate with its key. ``covers``: it is for the name. ``good``: in date too, and not signed by itself."""
+    """A certificate with its key. ``covers``: it is for the portal's first name, its domain.
+
+    ``good``: in date too, and not signed by itself.
+    """
 
     file: str = ""
     key: str = ""
@@ -49,33 +52,49 @@ class Pair:
     covers: bool = False
     good: bool = False
     lineage: str = ""  # Certbot's name for it
-    settled: bool = False  # Certbot renews it as we want it
+    settled: bool = False  # Certbot renews it as we want it, for all names of the portal
     webroot: str = ""  # the folder where it has the domain's challenges, where that is none of the portal's
+    names: tuple[str, ...] = ()  # the DNS names it is for
+    lacks: tuple[str, ...] = ()  # names of the portal that it is not for
 
 
 def program(tree: Tree) -> str:
     return next((path for path in PROGRAMS if tree.exists(path)), "")
 
 
-def pair(tree: Tree, file: str, key: str, domain: str, now: float, root: str = "") -> Pair:
-    """What a certificate file is good for. One that is not there, or is none, is good for nothing."""
+def pair(tree: Tree, file: str, key: str, names: Sequence[str], now: float, root: str = "") -> Pair:
+    """What a certificate file is good for. One that is not there, or is none, is good for nothing.
+
+    ``names``: all of the portal's, its domain first.
+    """
     if not file or not tree.exists(file):
-        return Pair(file, key)
+        return Pair(file, key, lacks=tuple(names))
     try:
         found = x509.first_of(tree.read(file))
     except x509.CertificateError:
-        return Pair(file, key)
-    days = int((found.not_after - now) // 86400)
-    covers = found.covers(domain)
-    good = covers and not found.self_issued and found.not_before <= now < found.not_after
+        return Pair(file, key, lacks=tuple(names))
+    lacks = tuple(name for name in names if not found.covers(name))
+    covers = names[0] not in lacks
     name = lineage_of(file)
     settled, webroot = False, ""
     conf = f"{FOLDER}/renewal/{name}.conf"
     if name and tree.exists(conf):
         text = tree.read(conf)
-        settled = adopted(text, found.names, domain, f"{root}/public", stopper(tree, text)) == text
-        webroot = _webroot(text.splitlines(), domain)
-    return Pair(file, key, True, days, covers, good, name, settled, "" if webroot == f"{root}/public" else webroot)
+        settled = not lacks and adopted(text, found.names, names, f"{root}/public", stopper(tree, text)) == text
+        webroot = _webroot(text.splitlines(), names[0])
+    return Pair(
+        file,
+        key,
+        there=True,
+        days=int((found.not_after - now) // 86400),
+        covers=covers,
+        good=covers and not found.self_issued and found.not_before <= now < found.not_after,
+        lineage=name,
+        settled=settled,
+        webroot="" if webroot == f"{root}/public" else webroot,
+        names=found.names,
+        lacks=lacks,
+    )
 
 
 def lineage_of(file: str) -> str:
@@ -84,24 +103,18 @@ def lineage_of(file: str) -> str:
     return found[1] if found else ""
 
 
-def for_domain(tree: Tree, domain: str, now: float, root: str, served: str = "") -> Pair:
-    """The lineage that covers the domain: the one that is served, if it is good, else the one that lasts longest."""
-    best = pair(tree, served, f"{served.rpartition('/')[0]}/privkey.pem", domain, now, root)
-    if best.good and best.lineage:
-        return best
-    best = Pair()
+def for_names(tree: Tree, names: Sequence[str], now: float, root: str, served: str = "") -> Pair:
+    """The lineage that covers the domain, the first of the names, best.
+
+    That is one in date, and of several the one that lacks the fewest names, then the one that is served, then the one
+    that lasts longest.
+    """
+    best = Pair(lacks=tuple(names))
     for conf in tree.glob(f"{FOLDER}/renewal/*.conf"):
         live = f"{FOLDER}/live/{conf.rpartition('/')[2][: -len('.conf')]}"
-        file = f"{live}/fullchain.pem"
-        if not tree.exists(file):
-            continue
-        try:
-            covers = x509.first_of(tree.read(file)).covers(domain)
-        except x509.CertificateError:
-            continue
-        if covers:
-            found = pair(tree, file, f"{live}/privkey.pem", domain, now, root)
-            best = found if not best.there else max(best, found, key=lambda each: each.days)
+        found = pair(tree, f"{live}/fullchain.pem", f"{live}/privkey.pem", names, now, root)
+        if found.covers:
+            best = max(best, found, key=lambda each: (each.good, -len(each.lacks), each.file == served, each.days))
     return best
 
 
@@ -124,11 +137,13 @@ def stopper(tree: Tree, text: str) -> str:
     return ""
 
 
-def adopted(text: str, names: Sequence[str], domain: str, webroot: str, stopped_by: str = "", hook: str = HOOK) -> str:
+def adopted(
+    text: str, names: Sequence[str], portal: Sequence[str], webroot: str, stopped_by: str = "", hook: str = HOOK
+) -> str:
     """A lineage's renewal file as we want it: our hook behind its own, and no plugin that edits the web server.
 
-    The way in which a lineage proves its names is changed only where it holds this one name, and nobody stops the web
-    server for it: see ``stopper``.
+    The way in which a lineage proves its names is changed only where all of them are the portal's, and the web server
+    is not stopped for it: see ``stopper``.
     """
     lines = text.splitlines()
     start = next((number for number, line in enumerate(lines) if line.strip() == "[renewalparams]"), None)
@@ -139,12 +154,12 @@ def adopted(text: str, names: Sequence[str], domain: str, webroot: str, stopped_
     own = _value(options, "renew_hook")
     if hook not in own:
         _set(options, "renew_hook", _behind(own, hook))
-    if _value(options, "authenticator") in _REPLACED and list(names) == [domain] and not stopped_by:
+    if _value(options, "authenticator") in _REPLACED and set(names) <= set(portal) and not stopped_by:
         _set(options, "authenticator", "webroot")
         _set(options, "webroot_path", f"{webroot},")
         # Who stopped the web server for Certbot's own one would stop what has to answer now.
         options = [line for line in options if not re.match(r"\s*(installer\s*=|pre_hook\s*=.*\bstop\b)", line)]
-        rest = [*_without(rest, "webroot_map"), "[[webroot_map]]", f"{domain} = {webroot}"]
+        rest = [*_without(rest, "webroot_map"), "[[webroot_map]]", *(f"{name} = {webroot}" for name in names)]
     return "\n".join([*head, *options, *rest]) + "\n"
 
 

@@ -35,11 +35,16 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
     Takeover,
     Tree,
     VirtualHost,
-    every,
     first,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import Environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import read as read_environment
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.names import (
+    access_urls,
+    portal_names,
+    redirected,
+    visitors_names,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.project import Findings, Projects
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import (
     Database,
@@ -83,11 +88,13 @@ def discover(
     certificate_key_file: str = "",
     require: bool = False,
     tree: Tree | None = None,
+    names: Sequence[str] | None = None,
 ) -> Site:
     """Look at this host once.
 
     ``root`` and ``web_server``: what the administrator says; otherwise they are found. ``site``: the word in the names
-    of our files. What every section needs and is not there is a ``SiteError`` when it is required, else a problem.
+    of our files. ``names``: chamilo_names; with it the application's database is asked for its access URLs too. What
+    every section needs and is not there is a ``SiteError`` when it is required, else a problem.
     """
     look = _Discovery(tree or Tree(), domain.lower(), site or word(domain))
     if certificate_file or certificate_key_file:
@@ -95,7 +102,7 @@ def discover(
         from ansible_collections.chamilo.hardening.plugins.module_utils._portal.certificate import complaint
 
         look.errors += filter(None, [complaint(certificate_file, certificate_key_file, domain)])
-    found = look.all(root, web_server, packages)
+    found = look.all(root, web_server, packages, names)
     if require and look.errors:
         raise SiteError(" ".join(look.errors))
     return found
@@ -145,7 +152,7 @@ class _Discovery(Findings):
         self.site = site
         self.given: dict[str, Place] = {}  # what PHP is given by the server: it wins over the environment files
 
-    def all(self, root: str, web_server: str, packages: Sequence[str]) -> Site:
+    def all(self, root: str, web_server: str, packages: Sequence[str], declared: Sequence[str] | None = None) -> Site:
         tree = self.tree
         release = portal_host.release(tree)
         installed = portal_host.packages(tree, {*packages, "nginx", "apache2", *_OTHER_CRONS})
@@ -160,7 +167,6 @@ class _Discovery(Findings):
         pools, unread = php_fpm.pools(tree)
         self.problems += unread
         php, pool = self.php(web, serving, fallback, pools, root, configuration)
-        served, lineage, self_signed = self.certificates(root, [server.host for server in serving])
         php = self.attempt(lambda: self.set_in_php(php, pool, root), php)
         environment = self.environment(root, web, serving, pool, php.user)
         rotated = self.attempt(partial(self.rotation, web, php, servers), portal_rotation.Rotation("", {}))
@@ -171,7 +177,7 @@ class _Discovery(Findings):
         takeover, access_files = self.takeover(
             root, php, web, configuration, servers, [hosts[id(server)] for server in serving]
         )
-        return Site(
+        site = Site(
             domain=self.domain,
             root=root,
             installed=environment.get("APP_INSTALLED") == "1",
@@ -194,9 +200,6 @@ class _Discovery(Findings):
             addresses=portal_host.addresses(tree),
             listening=portal_host.listening(tree),
             hsts_since=self.hsts_since(),
-            served=served,
-            lineage=lineage,
-            self_signed=self_signed,
             certbot=certbot.program(tree),
             missing_packages=tuple(name for name in packages if name not in installed),
             systemd=tree.is_directory("/run/systemd/system"),
@@ -218,8 +221,34 @@ class _Discovery(Findings):
                 if portal_rotation.exposed(tree, php.user, log)
             },
             managed_from=portal_host.managed_from(tree),
-            errors=tuple(self.errors),
-            problems=(*self.errors, *self.problems, *self.denied()),
+        )
+        site = self.named(site, () if declared is None else declared, servers, asked=declared is not None)
+        return replace(site, errors=tuple(self.errors), problems=(*self.errors, *self.problems, *self.denied()))
+
+    def named(self, site: Site, declared: Sequence[str], servers: Sequence[Server], asked: bool) -> Site:
+        """With all names of the portal, and the certificates for them: served, of Certbot, and signed by itself."""
+        addresses = access_urls(site) if asked and site.root else ()
+        names = portal_names(self.domain, declared, site.names, addresses)
+        more = redirected(servers, names)
+        names, now = portal_names(self.domain, declared, (*site.names, *more), addresses), time.time()
+        host = next((host for host in site.serving if host.certificate), None)
+        served = (host.certificate, host.certificate_key) if host else ("", "")
+        ours = f"/etc/ssl/certs/chamilo-{self.site}.pem", f"/etc/ssl/private/chamilo-{self.site}.key"
+
+        def pair(file: str, key: str) -> certbot.Pair:
+            return self.attempt(
+                lambda: certbot.pair(self.tree, file, key, names, now, site.root), certbot.Pair(file, key, lacks=names)
+            )
+
+        return replace(
+            site,
+            portal_names=names,
+            access_urls=addresses,
+            served=pair(*served),
+            lineage=self.attempt(
+                lambda: certbot.for_names(self.tree, names, now, site.root, served[0]), certbot.Pair(lacks=names)
+            ),
+            self_signed=pair(*ours),
         )
 
     def denied(self) -> list[str]:
@@ -289,19 +318,6 @@ class _Discovery(Findings):
         except (ValueError, AttributeError):
             self.problems.append(f"{path} is damaged.")
             return ""
-
-    def certificates(self, root: str, serving: Sequence[VirtualHost]) -> tuple[certbot.Pair, ...]:
-        """The one that is served for the domain, what Certbot has for it, and the one we signed."""
-        tree, now = self.tree, time.time()
-        host = next((host for host in serving if host.certificate), None)
-        ours = f"/etc/ssl/certs/chamilo-{self.site}.pem", f"/etc/ssl/private/chamilo-{self.site}.key"
-        served = (host.certificate, host.certificate_key) if host else ("", "")
-
-        def pair(file: str, key: str) -> certbot.Pair:
-            return self.attempt(lambda: certbot.pair(tree, file, key, self.domain, now, root), certbot.Pair(file, key))
-
-        found = self.attempt(lambda: certbot.for_domain(tree, self.domain, now, root, served[0]), certbot.Pair())
-        return pair(*served), found, pair(*ours)
 
     def php(
         self,
@@ -422,13 +438,6 @@ class _Discovery(Findings):
             user=environment.get("DATABASE_USER"),
             client=next((path for path in _DATABASE_CLIENTS if self.tree.exists(path)), ""),
         )
-
-
-def visitors_names(server: Server) -> tuple[str, ...]:
-    """The names that are written in a virtual host and that a visitor could type. Wildcards stay as they are."""
-    if not any(every(server.block.block or (), "server_name", "servername", "serveralias")):
-        return ()  # Apache gives it the name of the host
-    return tuple(name for name in server.host.names if "." in name and re.search(r"[a-z]", name) and name[0] != "_")
 
 
 def unused_drop_ins(paths: Iterable[str], tree: Tree | None = None) -> set[str]:

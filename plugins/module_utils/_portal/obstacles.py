@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import grp
-import ipaddress
 import os
 import pwd
 import re
@@ -23,8 +22,8 @@ from dataclasses import dataclass, field
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import file_systems
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import unfit
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.names import HOST_NAME
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.takeover import twice
 
@@ -47,7 +46,6 @@ NOT_ROOT = (
     "The task does not run as root. What the guide asks for only root can read and change. Leave out -e "
     "ansible_become=false, use -K where sudo asks for a password, or connect as root."
 )
-_HOST_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]*[a-z][a-z0-9-]*")
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,6 @@ class Host:
     lock_holder: str = ""  # the program that has dpkg's lock
     mirror: str = ""  # why packages that are missing could not be fetched
     unreachable: str = ""  # why no authority could reach the name
-    access_urls: tuple[str, ...] = ()  # the names in the addresses of the application's portals
     web_groups: Mapping[int, str] = field(default_factory=dict)  # of PHP's user: number -> name
     foreign_addresses: tuple[str, ...] = ()  # on which the database is to listen, and which are none of this host
     served: Mapping[str, str] = field(default_factory=dict)  # variable of a directory -> what the web server serves
@@ -93,7 +90,7 @@ def obstacles(site: Site, host: Host, desired: Desired) -> list[str]:
         found += _mail(site, desired)
         found += _variables(site, host, desired.variables)
     if set(desired.sections) - {"database"}:
-        found += filter(None, [misnamed(site, host.access_urls)])
+        found += filter(None, [misnamed(site)])
     if desired.takeover in site.takeover.refused:
         found.append(site.takeover.refused[desired.takeover])
     found += filter(None, [twice(site.domain, site.serving, desired.takeover, desired.once)])
@@ -206,13 +203,13 @@ def _variables(site: Site, host: Host, values: Mapping[str, str]) -> list[str]:
     return found
 
 
-def misnamed(site: Site, access_urls: Sequence[str]) -> str:
+def misnamed(site: Site) -> str:
     """Why the name of the portal cannot be meant: it is served, and under other names alone. Else an empty text."""
-    if not site.root or site.serving or site.domain in access_urls:
+    if not site.root or site.serving or site.domain in site.access_urls:
         return ""
     import difflib  # rarely needed
 
-    known = [name for name in (*site.names, *access_urls) if _HOST_NAME.fullmatch(name)]
+    known = [name for name in (*site.names, *site.access_urls) if HOST_NAME.fullmatch(name)]
     near = difflib.get_close_matches(site.domain, known, 1, _NEAR)
     # What answers to every name answers to this one. Only a slip of the pen is refused there.
     if not site.names or site.nameless:
@@ -220,17 +217,12 @@ def misnamed(site: Site, access_urls: Sequence[str]) -> str:
             return ""
     nearest = near or difflib.get_close_matches(site.domain, known, 1, 0)
     meant = f" Did you mean {nearest[0]}?" if nearest else ""
-    names = ", ".join(dict.fromkeys((*site.names, *filter(_HOST_NAME.fullmatch, access_urls))))
+    names = ", ".join(dict.fromkeys((*site.names, *site.access_urls)))
     return (
         f"chamilo_domain: {site.domain} is not served here.{meant} The portal in {site.root} is known as {names}, and "
         "visitors would be sent to a name that leads nowhere. Set chamilo_domain, or the host's name in the inventory, "
         f"to the name that visitors type. If {site.domain} is to be a new name, have a virtual host serve it first."
     )
-
-
-def named(site: Site) -> bool:
-    """Whether a virtual host of the portal has this name, so that nothing else has to be asked."""
-    return bool(site.serving) or not site.root
 
 
 def observe(site: Site, desired: Desired, refusal: Callable[[str], str], tree: Tree | None = None) -> Host:
@@ -254,7 +246,6 @@ def observe(site: Site, desired: Desired, refusal: Callable[[str], str], tree: T
         lock_holder=_lock_holder() if packages else "",
         mirror=_mirror(sorted(packages & set(desired.install))),
         unreachable=refusal(site.domain) if wants and not site.lineage.good else "",
-        access_urls=() if named(site) else _access_urls(site),
         web_groups=_groups(site.php.user, site.php.group) if desired.variables.get("chamilo_group") else {},
         foreign_addresses=_foreign(desired.variables.get("chamilo_database_bind_address", "")) if database else (),
         served=_served(site, desired.variables),
@@ -403,22 +394,6 @@ def _program(process: int) -> str:
             return file.read().strip()
     except OSError:
         return "another program"
-
-
-def _access_urls(site: Site) -> tuple[str, ...]:
-    """As the application's own database has them. Without it nothing is known."""
-    try:
-        return tuple(name for name in Reader.of_site(site).hosts() if _is_name(name))
-    except DatabaseError:
-        return ()
-
-
-def _is_name(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return _HOST_NAME.fullmatch(text) is not None
-    return False
 
 
 def _date(moment: float) -> str:

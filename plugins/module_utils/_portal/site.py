@@ -84,6 +84,8 @@ class Site:
     serving: tuple[VirtualHost, ...] = ()  # those that answer to the domain by name
     fallback: tuple[VirtualHost, ...] = ()  # those that answer to it on ports 80 and 443 for want of a better
     names: tuple[str, ...] = ()  # as virtual hosts that serve the project folder name it
+    portal_names: tuple[str, ...] = ()  # all of the portal's, the domain first; *.example.org is a wildcard
+    access_urls: tuple[str, ...] = ()  # the names in the addresses that the application has for its portals
     nameless: bool = False  # a virtual host that serves the project folder answers to every name that no other has
     takeover: Takeover = field(default_factory=lambda: Takeover(False, (), (), ()))
     access_files: tuple[

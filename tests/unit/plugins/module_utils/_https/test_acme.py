@@ -213,6 +213,6 @@ def test_who_stops_the_web_server_is_told_where_standalone_stays(
     monkeypatch.setattr(certbot, "stopper", lambda _tree, _text: stopped_by)
     found = certbot.Pair(f"{folder}/live/x/fullchain.pem", lineage="x")
     outcome, engine = Outcome(), Engine(str(host.root / "state"))
-    wish = acme.Wish("campus.test", "campus", "/var/www/chamilo/public")
+    wish = acme.Wish(("campus.test",), "campus", "/var/www/chamilo/public")
     assert acme._adopt(found, wish, engine, outcome, check=True)
     assert len([note for note in outcome.notes if "/etc/cron.d/certbot line 3" in note]) == told

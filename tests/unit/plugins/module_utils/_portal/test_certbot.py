@@ -44,7 +44,7 @@ campus.test = /var/www/chamilo/public
 
 
 def adopted(text: str, *names: str) -> str:
-    return certbot.adopted(text, names or ("campus.test",), "campus.test", WEBROOT)
+    return certbot.adopted(text, names or ("campus.test",), ["campus.test"], WEBROOT)
 
 
 @pytest.mark.parametrize("plugin", ["nginx", "apache", "standalone"])
@@ -90,13 +90,13 @@ def test_standalone_stays_where_a_hook_for_all_stops_the_web_server(
     host.link("/etc/systemd/system/masked.service", "/dev/null")
     found = certbot.stopper(host.tree, STANDALONE)
     assert found == path + place
-    kept = certbot.adopted(STANDALONE, ["campus.test"], "campus.test", WEBROOT, found)
+    kept = certbot.adopted(STANDALONE, ["campus.test"], ["campus.test"], WEBROOT, found)
     assert kept == f"{STANDALONE}renew_hook = /usr/local/sbin/chamilo-hardening renewed\n"
     assert certbot.stopper(host.tree, NGINX) == "", "its plugin needs no hook that stops it"
     file = put(host, "campus.test", "campus.test", conf=kept)
-    assert certbot.pair(host.tree, file, "", "campus.test", NOW, "/var/www/chamilo").settled
+    assert certbot.pair(host.tree, file, "", ["campus.test"], NOW, "/var/www/chamilo").settled
     (host.root / path.lstrip("/")).unlink()
-    assert not certbot.pair(host.tree, file, "", "campus.test", NOW, "/var/www/chamilo").settled
+    assert not certbot.pair(host.tree, file, "", ["campus.test"], NOW, "/var/www/chamilo").settled
 
 
 @pytest.mark.parametrize(
@@ -150,14 +150,14 @@ def put(host: Files, name: str, *names: str, days: int = 90, conf: str = NGINX) 
 
 def test_of_several_lineages_the_one_that_lasts_longest_counts(host: Files) -> None:
     put(host, "old", "campus.test", days=-3)
-    assert certbot.for_domain(host.tree, "campus.test", NOW, "/var/www/chamilo").lineage == "old"
+    assert certbot.for_names(host.tree, ["campus.test"], NOW, "/var/www/chamilo").lineage == "old"
     file = put(host, "campus.test-0001", "www.campus.test", "campus.test", days=40)
     put(host, "shop.test", "shop.test")
-    found = certbot.for_domain(host.tree, "campus.test", NOW, "/var/www/chamilo")
+    found = certbot.for_names(host.tree, ["campus.test"], NOW, "/var/www/chamilo")
     assert (found.file, found.lineage, found.good, found.settled) == (file, "campus.test-0001", True, False)
     other = put(host, "zz", "campus.test", days=9)
-    assert certbot.for_domain(host.tree, "campus.test", NOW, "", other).lineage == "zz", "the one that is served"
-    assert certbot.for_domain(host.tree, "campus.test", NOW, "", "/etc/ssl/none.pem").lineage == "campus.test-0001"
+    assert certbot.for_names(host.tree, ["campus.test"], NOW, "", other).lineage == "zz", "the one that is served"
+    assert certbot.for_names(host.tree, ["campus.test"], NOW, "", "/etc/ssl/none.pem").lineage == "campus.test-0001"
 
 
 @pytest.mark.parametrize(
@@ -165,19 +165,19 @@ def test_of_several_lineages_the_one_that_lasts_longest_counts(host: Files) -> N
 )
 def test_what_a_certificate_is_good_for(host: Files, names: list[str], days: int, good: bool) -> None:
     host.write("/etc/ssl/x.pem", authority.issue(*names, days=days)[0])
-    found = certbot.pair(host.tree, "/etc/ssl/x.pem", "/etc/ssl/x.key", "campus.test", NOW)
+    found = certbot.pair(host.tree, "/etc/ssl/x.pem", "/etc/ssl/x.key", ["campus.test"], NOW)
     assert (found.there, found.good, found.lineage) == (True, good, "")
 
 
 def test_a_file_that_is_no_certificate_is_good_for_nothing(host: Files) -> None:
     host.write("/etc/ssl/x.pem", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n")
-    assert not certbot.pair(host.tree, "/etc/ssl/x.pem", "", "campus.test", NOW).there
-    assert not certbot.pair(host.tree, "/etc/ssl/none.pem", "", "campus.test", NOW).there
+    assert not certbot.pair(host.tree, "/etc/ssl/x.pem", "", ["campus.test"], NOW).there
+    assert not certbot.pair(host.tree, "/etc/ssl/none.pem", "", ["campus.test"], NOW).there
 
 
 def test_an_adopted_lineage_is_settled(host: Files) -> None:
     file = put(host, "campus.test", "campus.test", conf=ADOPTED)
-    assert certbot.pair(host.tree, file, "", "campus.test", NOW, "/var/www/chamilo").settled
+    assert certbot.pair(host.tree, file, "", ["campus.test"], NOW, "/var/www/chamilo").settled
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_an_adopted_lineage_is_settled(host: Files) -> None:
 )
 def test_another_folder_for_challenges_is_known(host: Files, conf: str, webroot: str) -> None:
     put(host, "campus.test", "campus.test", conf=conf)
-    assert certbot.for_domain(host.tree, "campus.test", NOW, "/var/www/chamilo").webroot == webroot
+    assert certbot.for_names(host.tree, ["campus.test"], NOW, "/var/www/chamilo").webroot == webroot
 
 
 def test_the_program_is_found_wherever_it_came_from(host: Files) -> None:

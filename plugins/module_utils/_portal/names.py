@@ -1,0 +1,87 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+"""All names of a portal: of its virtual hosts, of the application's access URLs, and those that are declared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Directive, Server, every
+
+if TYPE_CHECKING:
+    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+
+HOST_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]*[a-z][a-z0-9-]*")
+# What a whole virtual host is redirected by, and the pattern of a rewrite that every address fits.
+_REDIRECTS = ("return", "rewrite", "redirect", "redirectpermanent", "redirectmatch", "rewriterule")
+_EVERYTHING = re.compile(r"/|\^?(?:/\??)?\(?(?:\.[*+])?\)?\$?")
+_TARGET = re.compile(r"https?://([a-z0-9.-]+)(?::\d+)?(?:[/$%].*)?", re.IGNORECASE)
+
+
+def is_name(text: str) -> bool:
+    """Whether it is a name of the DNS in lower case, perhaps a wildcard for one label."""
+    return len(text) <= 253 and HOST_NAME.fullmatch(text.removeprefix("*.")) is not None
+
+
+def visitors_names(server: Server) -> tuple[str, ...]:
+    """The names that are written in a virtual host and that a visitor could type. Wildcards stay as they are."""
+    if not any(every(server.block.block or (), "server_name", "servername", "serveralias")):
+        return ()  # Apache gives it the name of the host
+    return tuple(name for name in server.host.names if "." in name and re.search(r"[a-z]", name) and name[0] != "_")
+
+
+def portal_names(
+    domain: str, declared: Iterable[str], virtual_hosts: Iterable[str], access_urls: Iterable[str]
+) -> tuple[str, ...]:
+    """Each name once, the domain first. A declared ``!name`` is left out, wherever it comes from."""
+    declared = [name.lower() for name in declared]
+    found = [domain, *(name for name in declared if name[:1] != "!")]
+    for name in (*virtual_hosts, *access_urls):
+        # nginx's .example.org is the name and all below it.
+        found += [name[1:], f"*{name}"] if name[:1] == "." else [name]
+    excluded = {name[1:] for name in declared if name[:1] == "!"} - {domain}
+    return tuple(name for name in dict.fromkeys(found) if name == domain or (is_name(name) and name not in excluded))
+
+
+def redirected(servers: Iterable[Server], names: Sequence[str]) -> list[str]:
+    """The names of virtual hosts that do nothing but lead to one of the portal's names."""
+    return [name for server in servers if _leads_to(server) & {*names} for name in visitors_names(server)]
+
+
+def _leads_to(server: Server) -> set[str]:
+    """The names to which a virtual host redirects every address."""
+    level = list(server.block.block or ())
+    for item in every(server.block.block or (), "location"):
+        if item.arguments in (("/",), ("^~", "/")):
+            level += item.block or ()
+    conditional = {"rewriterule"} if any(every(level, "rewritecond")) else set()
+    found = (_target(item) for item in every(level, *_REDIRECTS) if item.name not in conditional)
+    return {name for name in found if name}
+
+
+def _target(item: Directive) -> str:
+    """The name that a directive redirects every path to; empty where there is none, or it is the requested one."""
+    words = item.arguments
+    if item.name == "return":
+        words = words[-1:] if re.fullmatch(r"30[12378]", words[0] if words else "") or len(words) == 1 else ()
+    elif item.name in ("rewrite", "rewriterule"):
+        words = words[1:2] if words and _EVERYTHING.fullmatch(words[0]) else ()
+    else:  # an optional status, the path, the URL
+        words = words[-1:] if len(words) > 1 and _EVERYTHING.fullmatch(words[-2]) else ()
+    found = _TARGET.fullmatch(words[0]) if words else None
+    return found[1].lower() if found else ""
+
+
+def access_urls(site: Site) -> tuple[str, ...]:
+    """The names in the application's access URLs, as its own database has them. Without it none is known."""
+    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
+
+    try:
+        return tuple(dict.fromkeys(filter(is_name, Reader.of_site(site).hosts())))
+    except DatabaseError:
+        return ()
