@@ -53,7 +53,7 @@ def test_the_defaults_have_their_forms() -> None:
 
 
 GOOD: dict[str, list[Any]] = {
-    "chamilo_names": ["www.campus.test", "*.campus.test", "!old.test", "!*.campus.test", "xn--hoch-5qa.test"],
+    "chamilo_names": [["www.campus.test"], ["*.campus.test"], ["!old.test"], ["!*.campus.test"], ["xn--hoch-5qa.test"]],
     "chamilo_root": ["", "/var/www/chamilo", "/srv/my campus"],
     "chamilo_site": ["campus", "campus_example_org", "a-b.c"],
     "chamilo_owner": ["root", "deploy", "DOM\\deploy", "deploy@school.example", "1000"],
@@ -144,16 +144,16 @@ GOOD: dict[str, list[Any]] = {
 
 BAD: dict[str, list[Any]] = {
     "chamilo_names": [
-        "",
-        "!",
-        "campus",
-        "10.0.0.1",
-        "https://a.test",
-        "a.test/",
-        "a.*",
-        "*.*.a.test",
-        "a_b.test",
-        "a .test",
+        [""],
+        ["!"],
+        ["campus"],
+        ["10.0.0.1"],
+        ["https://a.test"],
+        ["a.test/"],
+        ["a.*"],
+        ["*.*.a.test"],
+        ["a_b.test"],
+        ["a .test"],
     ],
     "chamilo_root": ["var/www/chamilo", "~/chamilo", "/srv\n/x"],
     "chamilo_site": ["", "../../tmp/x", "a b", "a;b", "-x", "x" * 65],
