@@ -59,6 +59,7 @@ OF_THEMSELVES = {
     "permissions_no_777",
     "permissions_links",
     "permissions_web_user",
+    "permissions_php_user",
     "brute_force_forgery",
     "brute_force_friends",
     "brute_force_unlock",

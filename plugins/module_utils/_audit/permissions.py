@@ -21,6 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     Finding,
     check,
     failed,
+    not_applicable,
     not_assessed,
     passed,
 )
@@ -32,6 +33,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree
     Identity,
     Seen,
     group_name,
+    identity,
     owners,
     php_user,
     shown,
@@ -39,10 +41,16 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree
     user_name,
     web_users,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import php_fpm
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import is_on, settings
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process, processes, said
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import (
+    Process,
+    processes,
+    said,
+    scripts,
+)
 
 PUBLIC_PASSPHRASE = "your_secret_passphrase"  # Chamilo ships it; everybody knows it
 _FAULTS = 4  # in one piece of evidence
@@ -265,6 +273,60 @@ def _php_is_idle(look: Look, serving: Sequence[Process], workers: Sequence[Proce
     known = [process for process in serving if process.name.startswith("php-fpm")]
     own = [process for process in known if process.name == f"php-fpm{look.site.php.version}"] or known
     return bool(own) and not any(process in workers for process in own)
+
+
+@check("permissions_php_user")
+def php_user_of_its_own(look: Look) -> Finding:
+    php, user = look.site.php, php_user(look)
+    if php.sapi == "mod_php":
+        return not_applicable(
+            f"Apache runs PHP within itself (mod_php), as {user.name} for all sites. Only PHP-FPM can run a portal as "
+            "a user of its own."
+        )
+    pools, problems = php_fpm.pools(Tree())
+    if problems:
+        raise Unseen(" ".join(problems))
+    faults = [fault for host in _other_sites(look) if (fault := _shares(host, pools, user, php.socket))]
+    root = os.path.realpath(look.root)
+    faults += [
+        f"{process.name} (process {process.pid}) runs {shown(script)} as {user.name}"
+        for process, script in look.once(scripts)
+        if process.user == user.user and not f"{os.path.realpath(script)}/".startswith(f"{root}/")
+    ]
+    return _verdict(dict.fromkeys(faults), f"PHP runs as {user.name}, and no other site of this host does.")
+
+
+def _other_sites(look: Look) -> list[VirtualHost]:
+    """The virtual hosts with PHP that serve something outside of the portal."""
+    root = os.path.realpath(look.root)
+    return [
+        host
+        for host in look.site.virtual_hosts
+        if host.php and not f"{os.path.realpath(host.root or '/')}/".startswith(f"{root}/")
+    ]
+
+
+def _shares(host: VirtualHost, pools: list[php_fpm.Pool], user: Identity, address: str) -> str:
+    """How the PHP of another site comes to what is the portal's."""
+    pool = php_fpm.pool_behind(Tree(), pools, host.php)
+    if pool is None:
+        return ""  # not the PHP of this host
+    site = f"{' '.join(host.names) or host.root} ({host.file} line {host.line})"
+    if pool.user == user.name:
+        return f"{site} runs its PHP as {user.name}, too"
+    if _may_connect(identity(pool.user), address):
+        return f"{site} runs its PHP as {pool.user}, which may connect to {address} and run scripts as {user.name}"
+    return ""
+
+
+def _may_connect(other: Identity, address: str) -> bool:
+    if not address.startswith("unix:"):
+        return bool(address)
+    try:
+        status = os.stat(address[len("unix:") :])
+    except OSError:  # PHP does not run
+        return False
+    return other.may(2, status.st_mode, status.st_uid, status.st_gid)
 
 
 @check("permissions_production")

@@ -68,6 +68,24 @@ def processes(_look: Look) -> tuple[Process, ...]:
     return tuple(found)
 
 
+def scripts(_look: Look) -> tuple[tuple[Process, str], ...]:
+    """Every PHP that runs a script of the command line, with the script. Only root sees all of them."""
+    found = []
+    for process in processes(_look):
+        if re.fullmatch(r"php(?:\d[\d.]*)?", process.name):
+            try:
+                with open(f"/proc/{process.pid}/cmdline", encoding="utf-8", errors="surrogateescape") as file:
+                    words = file.read().split("\0")[1:]
+                place = os.readlink(f"/proc/{process.pid}/cwd")
+            except OSError:  # it ended meanwhile, or somebody else's
+                continue
+            paths = (os.path.join(place, word) for word in words if word and not word.startswith("-"))
+            script = next((path for path in paths if os.path.isfile(path)), "")
+            if script:
+                found.append((process, os.path.normpath(script)))
+    return tuple(found)
+
+
 def jobs(look: Look) -> tuple[Job, ...]:
     """Every timer of systemd and every line of cron. Users' own crontabs only as root."""
     return jobs_of(look.site.systemd)

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -15,6 +17,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._attacks import 
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy, walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_fpm import Pool
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 
 PAGE = {"/": Answer("", 200, (), b"welcome")}
@@ -99,6 +103,52 @@ def test_from_inside_it_is_held_off_by_the_module(attack, site):
     walk.run(policy.order(given, "production"))
     found = attack(Inside(Site("campus.test", root=str(site), php=Php(user="www-data"))))
     assert found.status == "pass", found.evidence
+
+
+@pytest.fixture
+def next_door(site, monkeypatch):
+    """The portal as nobody's PHP serves it, beside a shop of www-data's; and the socket of the portal's pool."""
+    path = str(site.parent / "campus.sock")
+    pools = [
+        Pool("campus", "8.4", "/campus.conf", f"unix:{path}", "nobody", "nogroup"),
+        Pool("www", "8.4", "/www.conf", "unix:/run/php/www.sock", "www-data", "www-data"),
+    ]
+    monkeypatch.setattr(permissions.php_fpm, "pools", lambda tree: (pools, []))
+
+    def host(name, root, php):
+        return VirtualHost(f"/etc/{name}", 1, (name,), (Listen("*", 80, tls=False),), root, php=php)
+
+    hosts = (
+        host("campus.test", f"{site}/public", pools[0].address),
+        host("shop.test", "/srv/shop", pools[1].address),
+    )
+    walk.run(policy.order({"path": str(site), "owner": "root", "web_user": "nobody"}, "production"))
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        server.listen()
+        os.chmod(path, 0o600)
+        yield Site("campus.test", str(site), php=Php(user="nobody", socket=pools[0].address), virtual_hosts=hosts), path
+
+
+def test_php_of_another_site_that_is_no_other_user_reads_the_secrets(next_door):
+    site, _socket = next_door
+    assert permissions.come_from_next_door(Inside(site)).status == "pass"
+    shutil.chown(f"{site.root}/.env", group="www-data")
+    found = permissions.come_from_next_door(Inside(site))
+    assert found.status == "fail" and found.evidence == "The PHP of shop.test (www-data) can read .env."
+
+
+def test_php_of_another_site_that_may_use_the_socket_runs_what_it_wants(next_door):
+    site, path = next_door
+    shutil.chown(path, "www-data")  # as every tutorial has it for nginx
+    found = permissions.come_from_next_door(Inside(site))
+    assert found.status == "fail" and f"run any script (unix:{path})" in found.evidence
+
+
+def test_without_another_site_nobody_comes_from_next_door(next_door):
+    site, _socket = next_door
+    alone = Site(site.domain, site.root, php=site.php, virtual_hosts=site.virtual_hosts[:1])
+    assert permissions.come_from_next_door(Inside(alone)).evidence == "No other site of this host runs PHP."
 
 
 def test_a_secret_that_can_be_looked_up_is_no_secret(site):

@@ -18,8 +18,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_fpm import Pool
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting, settings
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process, processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process, processes, scripts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, WebServer
 
 HTTP = Listen("*", 80, tls=False)
@@ -201,6 +202,72 @@ def test_without_chamilo_nothing_is_assessed(look_at):
 def test_a_user_that_is_not_there_is_said(tree_look):
     with pytest.raises(Unseen, match="no-such-user"):
         permissions.code(tree_look(php=Php("8.4", "fpm", user="no-such-user")))
+
+
+# --------------------------------------------------------------------------------------------- a user of its own
+
+
+@pytest.fixture
+def two_sites(tree_look, project, tmp_path, monkeypatch):
+    """The portal beside a shop, each with a pool. ``portal`` and ``shop``: as whom each of them runs."""
+    path = tmp_path / "campus.sock"
+    path.touch(0o600)
+
+    def make(portal, shop, *running, sapi="fpm"):
+        pools = [
+            Pool("campus", "8.4", "/campus.conf", f"unix:{path}", portal, portal),
+            Pool("www", "8.4", "/www.conf", "unix:/run/php/www.sock", shop, shop),
+        ]
+        monkeypatch.setattr(permissions.php_fpm, "pools", lambda tree: (pools, []))
+        hosts = (
+            VirtualHost("/etc/campus", 1, ("campus.test",), (HTTP,), f"{project}/public", php=pools[0].address),
+            VirtualHost("/etc/shop", 3, ("shop.test",), (HTTP,), "/srv/shop", php=pools[1].address),
+        )
+        look = tree_look(hosts=hosts, php=Php("8.4", sapi, socket=pools[0].address, user=portal))
+        look._known[scripts] = tuple(
+            (Process(7, 1, "php8.4", pwd.getpwnam(user).pw_uid), file) for user, file in running
+        )
+        return permissions.php_user_of_its_own(look), path
+
+    return make
+
+
+def test_php_that_no_other_site_shares_passes(two_sites, project):
+    finding, _socket = two_sites(
+        "www-data", "nobody", ("www-data", f"{project}/bin/console"), ("nobody", "/srv/shop/x")
+    )
+    assert finding.status == "pass", finding.evidence
+
+
+def test_a_site_whose_php_is_the_portals_user_is_named(two_sites):
+    finding, _socket = two_sites("www-data", "www-data")
+    assert finding.status == "fail"
+    assert finding.evidence == "shop.test (/etc/shop line 3) runs its PHP as www-data, too."
+
+
+def test_a_site_whose_php_may_connect_to_the_portals_is_named(two_sites):
+    _finding, path = two_sites("nobody", "www-data")
+    shutil.chown(path, "www-data")
+    finding, _socket = two_sites("nobody", "www-data")
+    assert finding.status == "fail"
+    assert f"runs its PHP as www-data, which may connect to unix:{path} and run scripts as nobody" in finding.evidence
+
+
+def test_a_script_of_another_site_that_runs_as_the_portals_user_is_named(two_sites):
+    finding, _socket = two_sites("www-data", "nobody", ("www-data", "/srv/shop/artisan"))
+    assert finding.status == "fail"
+    assert finding.evidence == "php8.4 (process 7) runs /srv/shop/artisan as www-data."
+
+
+def test_mod_php_has_one_user_for_all_sites(two_sites):
+    finding, _socket = two_sites("www-data", "www-data", sapi="mod_php")
+    assert finding.status == "not_applicable" and "mod_php" in finding.evidence
+
+
+def test_pools_that_cannot_be_read_are_not_green(two_sites, tree_look, monkeypatch):
+    monkeypatch.setattr(permissions.php_fpm, "pools", lambda tree: ([], ["/etc/php/x.conf cannot be read: denied."]))
+    with pytest.raises(Unseen, match="cannot be read"):
+        permissions.php_user_of_its_own(tree_look())
 
 
 # ----------------------------------------------------------------------------------------------------- processes

@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import os
+import pathlib
+import subprocess
+import time
 
 import pytest
 
@@ -123,3 +126,16 @@ def test_processes_of_this_host():
 )
 def test_what_a_command_says(argv, printed):
     assert processes.said(argv, seconds=0.5 if argv[0] == "sleep" else 5) == printed
+
+
+def test_a_php_that_runs_a_script_is_seen_with_it(tmp_path):
+    script = tmp_path / "artisan"
+    (tmp_path / "php8.4").symlink_to("/bin/sh")
+    command = ["./php8.4", "-u", "artisan"]
+    script.write_text("read line\n")
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE) as child:
+        while pathlib.Path(f"/proc/{child.pid}/comm").read_text() != "php8.4\n":
+            time.sleep(0.01)
+        found = processes.scripts(Look(Site("campus.test"), {}))
+        child.kill()
+    assert (child.pid, str(script)) in [(process.pid, path) for process, path in found]
