@@ -12,8 +12,8 @@ from __future__ import annotations
 import fnmatch
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
@@ -85,6 +85,7 @@ class _Reader:
         self.defined: dict[str, str] = {}
         self.modules = set(_BUILT_IN)
         self.depth = 0
+        self.macros: dict[str, tuple[list[str], list[_Line]]] = {}
         try:
             self.defined.update(environment(tree))
         except OSError as problem:
@@ -103,7 +104,7 @@ class _Reader:
         self.depth += 1
         try:
             text = self.configuration.texts[file] = self.tree.read(path)
-            return self.lines(text, file)
+            return self.lines(_logical_lines(text), file)
         except OSError as problem:
             self.configuration.problems.append(f"Apache: {path} cannot be read: {problem.strerror}.")
         except _SyntaxError as problem:
@@ -112,13 +113,14 @@ class _Reader:
             self.depth -= 1
         return []
 
-    def lines(self, text: str, file: str) -> list[Directive]:
-        """The directives of one file. A section is a condition (followed or left out) or a block."""
+    def lines(self, text: Iterable[_Line], file: str) -> list[Directive]:
+        """The directives of some lines. A section is a condition (followed or left out) or a block."""
         top: list[Directive] = []
         # Of each open section: its name, arguments, first line, the level around it, and what its condition says.
         outer: list[tuple[str, list[str], _Line, list[Directive], bool | None]] = []
         level, dead = top, 0  # dead: how many sections are open whose condition does not hold
-        for at in _logical_lines(text):
+        text = iter(text)
+        for at in text:
             written, line = at.written, at.number
             if written.startswith("</"):
                 closed = written[2:].rstrip("> \t").lower()
@@ -146,6 +148,12 @@ class _Reader:
             elif written.startswith("<"):
                 name, arguments = self.words(written[1:].rstrip().removesuffix(">"))
                 condition = self.holds(name, arguments) if name in _CONDITIONS and not dead else None
+                if name == "macro" and arguments and not dead:
+                    end = self.macro(at, arguments, text, file)
+                    level.append(
+                        Directive(name, tuple(arguments), file, line, (), written, at.start, end.end, at.end, end.start)
+                    )
+                    continue
                 outer.append((name, arguments, at, level, condition))
                 if condition is False:
                     dead += 1
@@ -184,9 +192,34 @@ class _Reader:
             for path in self.included(arguments[0], optional=name == "includeoptional"):
                 level += self.file(path)
         elif name == "use":
+            level += self.used(at, arguments, file)
+
+    def macro(self, opening: _Line, arguments: Sequence[str], text: Iterator[_Line], file: str) -> _Line:
+        """Keep the lines of a macro, which say something where it is used. The line that closes it."""
+        kept: list[_Line] = []
+        for at in text:
+            if re.fullmatch(r"</macro\s*>", at.written, re.IGNORECASE):
+                self.macros[arguments[0].lower()] = [*arguments[1:]], kept
+                return at
+            kept.append(replace(at, start=-1, end=-1))
+        raise _SyntaxError(f"{file}:{opening.number}: <macro> is never closed")
+
+    def used(self, at: _Line, arguments: Sequence[str], file: str) -> list[Directive]:
+        """What a macro says with these values. Its lines have a place in its file, and no characters there."""
+        names, kept = self.macros.get(arguments[0].lower(), ([], []))
+        if not kept or len(names) != len(arguments) - 1 or self.depth > _DEPTH:
             self.configuration.problems.append(
                 f'Apache: {file}:{at.number}: the macro in "{at.written}" is not followed.'
             )
+            return []
+        values = dict(zip(names, arguments[1:]))
+        form = re.compile("|".join(map(re.escape, sorted(names, key=len, reverse=True))) or r"(?!)")
+        self.depth += 1
+        try:
+            said = [replace(one, written=form.sub(lambda name: values[name[0]], one.written)) for one in kept]
+            return self.lines(said, file)
+        finally:
+            self.depth -= 1
 
     def included(self, argument: str, optional: bool) -> list[str]:
         pattern = posixpath.join(self.root, argument)
@@ -227,6 +260,7 @@ class _AccessFileReader(_Reader):
     def __init__(self, modules: Iterable[str]) -> None:
         self.modules = set(modules)
         self.defined = {}
+        self.macros = {}
 
     def directive(self, at: _Line, file: str, level: list[Directive]) -> None:
         name, arguments = self.words(at.written)
@@ -236,7 +270,7 @@ class _AccessFileReader(_Reader):
         return name != "ifmodule" or super().holds(name, arguments)
 
 
-def _logical_lines(text: str) -> Iterable[_Line]:
+def _logical_lines(text: str) -> Iterator[_Line]:
     """Lines with continuations joined, without comments and empty ones."""
     number = start = position = 0
     joined = ""
@@ -265,7 +299,7 @@ def parse(tree: Tree, version: str = "") -> Configuration:
 def access_file(text: str, file: str, configuration: Configuration) -> list[Directive]:
     """The directives of a .htaccess file. ValueError where Apache would refuse it."""
     try:
-        return _AccessFileReader(configuration.modules).lines(text, file)
+        return _AccessFileReader(configuration.modules).lines(_logical_lines(text), file)
     except _SyntaxError as problem:
         raise ValueError(str(problem)) from problem
 

@@ -46,7 +46,7 @@ _OF_TLS = frozenset(
 )
 _ONCE = frozenset({"wsgidaemonprocess"})
 _LITERAL = re.compile(r"/[\w./@~+-]*", re.ASCII)
-_EVERYTHING = re.compile(r"\^?(?:/\?)?(?:\(?\.[*+]?\)?)?\$?|\^?/\(\.\*\)\$?")
+_EVERYTHING = re.compile(r"\^?/?|\^?(?:/\??)?(?:\(\.[*+]\)|\.[*+?]?)\$?")
 _REDIRECTS = re.compile(r"[\[,]\s*(?:R|redirect)(?:=(?:30[12378]|permanent|temp|seeother))?\s*[\],]", re.IGNORECASE)
 _STATUSES = frozenset({"permanent", "temp", "seeother", "301", "302", "303", "307", "308"})
 _NAME_CONDITION = re.compile(r"%\{(?:SERVER_NAME|HTTP_HOST)\}", re.IGNORECASE)
@@ -213,7 +213,7 @@ class _Planner:
         names = self.names(server) or (self.wanted.domain,)
         port = 443 if tls else 80
         return any(
-            is_public(listen.address, listen.port) and listen.port == port
+            is_public(listen.address, listen.port) and listen.port == port and (listen.tls or not tls)
             for other in self.servers
             if any(apache.is_named(other.host.names, name) for name in names if "*" not in name)
             or (other in own and not self.names(other))
@@ -462,7 +462,7 @@ def _paths(level: Iterable[Directive]) -> Iterator[str]:
             words = words[:1]
         elif item.name == "rewriterule":
             words = [re.sub(r"^\^?/?", "/", item.arguments[0])] if item.arguments else []
-            words = [re.split(r"[?]?\$?$", words[0])[0]] if words else []
+            words = [re.sub(r"(?:.\?)?\$?$", "", word) for word in words]
         else:
             continue
         for path in words:

@@ -378,3 +378,17 @@ def test_directives_know_where_they_stand(host):
     assert [(item.written, item.line) for item in block.block] == [("ServerName one.test", 6), ("SetEnv A   b", 7)]
     last = apache.parse(host.tree).directives
     assert [text[item.start : item.end] for item in last if item.name == "define"] == ["Define LAST x"]
+
+
+def test_a_macro_says_what_it_says_where_it_is_used(host):
+    found = servers(
+        host,
+        "<Macro Campus $name $name2 @root>\n  <VirtualHost *:80>\n    ServerName $name2.$name\n    DocumentRoot @root\n"
+        "  </VirtualHost>\n</Macro>\nUse campus example.org www /srv/one\nUSE Campus example.org new /srv/two\n"
+        "<VirtualHost *:80>\n</VirtualHost>",
+    )
+    assert [(one.host.names, one.host.root, one.host.line, one.block.start) for one in found[:2]] == [
+        (("www.example.org",), "/srv/one", 2, -1),
+        (("new.example.org",), "/srv/two", 2, -1),
+    ]
+    assert found[2].block.start > 0

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import apply, strip
@@ -75,3 +77,325 @@ def test_every_virtual_host_of_the_world(host, case):
     assert {server.host.line for server in named} == {server.host.line for server in serving} | {
         line for _file, line in redirects
     }
+
+
+def lay(host, text, file=SITE, enabled=True, modules=("ssl",)):
+    """One virtual host of the portal's owner, beside Debian's own configuration."""
+    host.install("apache")
+    for module in modules:
+        host.write(f"/etc/apache2/mods-enabled/{module}.load", f"LoadModule {module}_module x.so\n")
+    host.write(file, text)
+    if enabled:
+        host.link(
+            f"/etc/apache2/sites-enabled/{file.rsplit('/', 1)[1]}", f"../sites-available/{file.rsplit('/', 1)[1]}"
+        )
+
+
+def served(marked):
+    """What answers to the portal's name: for each, its ports, and whether it includes our files and those of TLS."""
+    named, _fallback = apache.answering(apache.servers(marked), WANTED.domain)
+    return [
+        (
+            [listen.port for listen in server.host.listens],
+            f"{DROP_INS}/*.conf" in server.host.includes,
+            f"{DROP_INS}/tls/*.conf" in server.host.includes,
+        )
+        for server in named
+    ]
+
+
+PLAIN_AND_TLS = [([80], True, False), ([443], True, True)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param((HEAD + "</VirtualHost>\n").replace("\n", "\r\n"), PLAIN_AND_TLS, id="CRLF"),
+        pytest.param(HEAD + "</VirtualHost>", PLAIN_AND_TLS, id="no newline at the end"),
+        pytest.param(
+            HEAD.replace("*:80", "\\\n  *:80") + "SetEnv A \\\n  b\n</VirtualHost>\n", PLAIN_AND_TLS, id="continued"
+        ),
+        pytest.param(
+            "Define NAME campus.example.org\n" + HEAD.replace("campus.example.org", "${NAME}") + "</VirtualHost>\n",
+            PLAIN_AND_TLS,
+            id="defined",
+        ),
+        pytest.param(f"<IfModule mod_alias.c>\n{HEAD}</VirtualHost>\n</IfModule>\n", PLAIN_AND_TLS, id="condition"),
+        pytest.param(HEAD.replace("*:80", "*") + "</VirtualHost>\n", PLAIN_AND_TLS, id="no port"),
+        pytest.param(
+            HEAD.replace("*:80", "*:80 [::]:80") + "</VirtualHost>\n",
+            [([80, 80], True, False), ([443, 443], True, True)],
+            id="two addresses",
+        ),
+        pytest.param(
+            HEAD.replace("*:80", "*:80 *:8080") + "</VirtualHost>\n",
+            [([80, 8080], True, False), ([443], True, True)],
+            id="two ports",
+        ),
+        pytest.param(HEAD.replace("*:80", "203.0.113.10:80") + "</VirtualHost>\n", PLAIN_AND_TLS, id="one address"),
+        pytest.param(HEAD.replace("*:80", "_default_:80") + "</VirtualHost>\n", PLAIN_AND_TLS, id="default"),
+        pytest.param(
+            HEAD.replace("ServerName campus.example.org\n", "") + "</VirtualHost>\n", PLAIN_AND_TLS, id="nameless"
+        ),
+        pytest.param(
+            HEAD.replace("campus.example.org", "localhost") + "</VirtualHost>\n", PLAIN_AND_TLS, id="other name"
+        ),
+        pytest.param(
+            HEAD.replace("ServerName", "UseCanonicalName On\n servername") + "</VIRTUALHOST>\n",
+            PLAIN_AND_TLS,
+            id="canonical",
+        ),
+        pytest.param(
+            HEAD.replace("campus.example.org", "HTTP://Campus.example.org:80") + "</VirtualHost>\n",
+            PLAIN_AND_TLS,
+            id="port in the name",
+        ),
+        pytest.param(
+            HEAD + "# a comment \\\n</VirtualHost>\n</VirtualHost>\n# the end \\", PLAIN_AND_TLS, id="comments"
+        ),
+    ],
+)
+def test_odd_virtual_hosts(host, text, expected):
+    lay(host, text)
+    (host.root / "etc/apache2/sites-available/000-default.conf").unlink()
+    plan, _texts, marked = planned(host)
+    assert plan.obstacles == ()
+    assert served(marked) == expected
+    assert plan.tls
+
+
+def test_a_name_is_given_once_and_on_both_ports(host):
+    lay(host, HEAD.replace("ServerName campus.example.org\n", "") + "</VirtualHost>\n")
+    (host.root / "etc/apache2/sites-available/000-default.conf").unlink()
+    _plan, texts, marked = planned(host)
+    assert texts[SITE].count("ServerName campus.example.org") == 2
+    assert [server.host.names for server in apache.servers(marked)] == [("campus.example.org",)] * 2
+
+
+def test_two_portals_in_one_file(host):
+    lay(
+        host,
+        f"{HEAD}</VirtualHost>\n{HEAD.replace('campus.', 'library.').replace('chamilo', 'library')}</VirtualHost>\n",
+    )
+    first, texts, _marked = planned(host)
+    library = replace(
+        WANTED,
+        site="library",
+        domain="library.example.org",
+        roots=frozenset({"/var/www/library/public"}),
+        drop_ins=DROP_INS.replace("campus", "library"),
+    )
+    second, both, marked = planned(host, library)
+    assert strip(both[SITE], "library") == texts[SITE]
+    assert [block.names for block in (*first.blocks, *second.blocks)] == [
+        ("campus.example.org",),
+        ("library.example.org",),
+    ]
+    for wanted in (WANTED, library):
+        named, _fallback = apache.answering(apache.servers(marked), wanted.domain)
+        assert [f"{wanted.drop_ins}/*.conf" in server.host.includes for server in named] == [True, True]
+    own = strip(both[SITE], "campus")
+    assert "library" in own
+    assert "chamilo-campus" not in own
+
+
+@pytest.mark.parametrize(
+    ("file", "enabled"),
+    [
+        ("/etc/apache2/apache2.conf", False),
+        ("/etc/apache2/sites-enabled/campus.conf", False),
+        ("/etc/apache2/conf-enabled/campus.conf", False),
+        (SITE, True),
+    ],
+)
+def test_wherever_it_stands(host, file, enabled):
+    lay(host, "", enabled=enabled)
+    text = f"{HEAD}</VirtualHost>\n"
+    if file == apache.MAIN:
+        text = (host.root / file.lstrip("/")).read_text() + text
+    host.write(file, text)
+    plan, _texts, marked = planned(host)
+    assert [edited.file for edited in plan.files] == [file]
+    assert served(marked) == PLAIN_AND_TLS
+
+
+def test_certbots_redirect_is_left_alone_and_one_of_some_visitors_is_not(host):
+    lay(
+        host,
+        f"{HEAD}RewriteEngine On\nRewriteCond %{{SERVER_NAME}} =campus.example.org\n"
+        "RewriteRule ^ https://%{SERVER_NAME}%{REQUEST_URI} [END,NE,R=permanent]\n</VirtualHost>\n"
+        f"{HEAD.replace('80', '443')}ServerAlias www.campus.example.org\nSSLEngine on\nRewriteEngine On\n"
+        "RewriteCond %{HTTP_HOST} ^www\\. [NC]\nRewriteRule ^ https://campus.example.org%{REQUEST_URI} [R=301,L]\n"
+        "</VirtualHost>\n",
+    )
+    plan, texts, _marked = planned(host)
+    assert [(block.kind, block.tls) for block in plan.blocks] == [("redirect", False), ("portal", True)]
+    assert not plan.tls
+    assert texts[SITE].index("# BEGIN") > texts[SITE].index("443")
+    assert texts[SITE].count("# BEGIN") == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Redirect permanent / https://campus.example.org/",
+        "Redirect / https://campus.example.org/",
+        "RedirectPermanent / https://campus.example.org/",
+        "RedirectMatch 301 ^(.*)$ https://campus.example.org$1",
+        "RedirectMatch permanent ^/(?!\\.well-known/acme-challenge/)(.*) https://campus.example.org/$1",
+        "RewriteEngine On\nRewriteRule ^(.*)$ https://%{HTTP_HOST}$1 [R=301,L]",
+        "RewriteEngine on\nRewriteCond %{HTTPS} off\nRewriteRule (.*) https://%{HTTP_HOST}%{REQUEST_URI} [L,R]",
+        "RewriteEngine On\nRewriteCond %{HTTPS} !=on\nRewriteRule ^/?(.*) https://%{SERVER_NAME}/$1 [R,L]",
+        "RewriteEngine On\nRewriteCond %{SERVER_PORT} !^443$\nRewriteRule ^.*$ https://%{SERVER_NAME}/ [L,R]",
+        "RewriteEngine On\nRewriteCond %{REQUEST_URI} !^/\\.well-known\nRewriteRule ^ https://%{HTTP_HOST}/ [R,L]",
+        "RewriteEngine On\nRewriteCond %{HTTP_HOST} =no.test [OR]\nRewriteCond %{HTTP_HOST} ^CAMPUS [NC]\n"
+        "RewriteRule ^ https://campus.example.org/ [R]",
+    ],
+)
+def test_a_virtual_host_that_leads_all_visitors_elsewhere_is_no_portal(host, line):
+    lay(host, f"{HEAD}{line}\n</VirtualHost>\n")
+    plan, _texts, _marked = planned(host)
+    assert [block.kind for block in plan.blocks] == ["redirect"]
+    assert "is only led elsewhere" in plan.obstacles[0].what
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Redirect permanent /old https://campus.example.org/",
+        "Redirect 404 /",
+        "RedirectMatch 301 ^/old(.*)$ https://campus.example.org$1",
+        "RewriteRule ^ https://%{HTTP_HOST}/ [R]",
+        "RewriteEngine Off\nRewriteRule ^ https://%{HTTP_HOST}/ [R]",
+        "RewriteEngine On\nRewriteRule ^ https://%{HTTP_HOST}/ [P]",
+        "RewriteEngine On\nRewriteRule ^/?$ https://%{HTTP_HOST}/start [R]",
+        "RewriteEngine On\nRewriteCond %{HTTP:X-Forwarded-Proto} !https\nRewriteRule ^ https://%{HTTP_HOST}/ [R]",
+        "RewriteEngine On\nRewriteCond %{HTTP_HOST} ^www\nRewriteRule ^ https://campus.example.org/ [R]",
+        "RewriteEngine On\nRewriteCond %{HTTPS} on\nRewriteRule ^ https://campus.example.org/ [R]",
+    ],
+)
+def test_a_redirect_of_some_requests_makes_no_redirect_of_it(host, line):
+    lay(host, f"{HEAD}{line}\n</VirtualHost>\n")
+    plan, _texts, _marked = planned(host)
+    assert [block.kind for block in plan.blocks] == ["portal"]
+    assert plan.obstacles == ()
+
+
+def test_what_a_copy_must_not_say_again_is_left_out(host):
+    lay(
+        host,
+        f"{HEAD}SSLCertificateFile /old.pem\nWSGIDaemonProcess x\n<IfModule ssl_module>\n  SSLEngine off\n"
+        "  SSLOptions x\n</IfModule>\nInclude /etc/apache2/of-tls.conf\nSetEnv LAST 1\n</VirtualHost>\n",
+    )
+    host.write("/etc/apache2/of-tls.conf", "SetEnv A b\nSSLCertificateKeyFile /old.key\n")
+    plan, texts, marked = planned(host)
+    copy = texts[SITE].split("<VirtualHost *:443>")[1]
+    for gone in ("/old.pem", "WSGI", "SSLEngine off", "of-tls.conf"):
+        assert gone not in copy
+        assert gone in texts[SITE]
+    assert "SSLOptions x" in copy
+    assert "SetEnv LAST 1" in copy
+    assert served(marked) == PLAIN_AND_TLS
+
+
+def test_header_lines_in_a_section_that_is_merged_last_are_set_aside(host):
+    lay(
+        host,
+        f"{HEAD}Header set X-Frame-Options DENY\n<If \"%{{HTTPS}} == 'on'\">\n  Header set Own 1\n"
+        "  Header always set Strict-Transport-Security x\n</If>\n</VirtualHost>\n",
+    )
+    _plan, texts, marked = planned(host)
+    (block, *_copy) = (server.block for server in apache.servers(marked) if server.host.names)
+    (section,) = (item for item in block.block if item.name == "if")
+    assert [item.written for item in section.block] == ["Header set Own 1"]
+
+
+def test_where_nothing_speaks_http_it_only_leads_to_https(host):
+    lay(host, f"{HEAD.replace('80', '443')}ServerAlias *.campus.example.org\nSSLEngine on\n</VirtualHost>\n")
+    plan, texts, marked = planned(host)
+    assert not plan.tls
+    assert served(marked) == [([443], True, False), ([80], True, False)]
+    assert "ServerAlias *.campus.example.org" in texts[SITE].split("<VirtualHost *:80>")[1]
+    host.write("/etc/apache2/ports.conf", "Listen 443\n")
+    host.write(SITE, strip(texts[SITE], "campus"))
+    plan, _texts, marked = planned(host)
+    assert served(marked) == [([443], True, False)]
+
+
+def test_without_tls_nothing_is_copied(host):
+    lay(host, f"{HEAD}</VirtualHost>\n")
+    plan, _texts, marked = planned(host, replace(WANTED, tls=False))
+    assert served(marked) == [([80], True, False)]
+    assert not plan.tls
+
+
+def test_a_site_without_a_name_stays_the_first_one(host):
+    lay(host, f"{HEAD}</VirtualHost>\n")
+    other = "<VirtualHost *:443>\nSSLEngine on\n</VirtualHost>\n"
+    host.write("/etc/apache2/sites-enabled/zeta.conf", other)
+    plan, _texts, _marked = planned(host)
+    (obstacle,) = plan.obstacles
+    assert "the virtual host without a name in /etc/apache2/sites-enabled/zeta.conf" in obstacle.what
+    host.write(
+        "/etc/apache2/sites-enabled/zeta.conf", "<VirtualHost *:443>\nServerName z.test\nSSLEngine on\n</VirtualHost>\n"
+    )
+    assert planned(host)[0].obstacles == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("<VirtualHost *:80>\n", "never closed"),
+        ("<Directory /x>\n", "no virtual host serves campus.example.org"),
+        (f"{HEAD}ProxyPass / http://other.example.org/\n</VirtualHost>\n", "handed on to other.example.org"),
+        (f"<Macro Site $name>\n{HEAD}</VirtualHost>\n</Macro>\nUse Site x\n", "made by a macro"),
+        ("", "no virtual host serves campus.example.org"),
+    ],
+)
+def test_what_cannot_be_edited_is_said_with_its_file(host, text, what):
+    lay(host, text)
+    plan, _texts, _marked = planned(host)
+    assert plan.files == ()
+    assert what in " ".join(obstacle.what for obstacle in plan.obstacles)
+    assert all(obstacle.file and obstacle.line and obstacle.remedy for obstacle in plan.obstacles)
+
+
+def test_a_file_that_others_may_write_is_not_gone_by(host):
+    lay(host, f"{HEAD}</VirtualHost>\n")
+    (host.root / SITE.lstrip("/")).chmod(0o666)
+    plan, _texts, _marked = planned(host)
+    assert "can be written by others" in plan.obstacles[0].what
+    (host.root / SITE.lstrip("/")).chmod(0o644)
+    (host.root / "etc/apache2/sites-available").chmod(0o777)
+    plan, _texts, _marked = planned(host)
+    assert plan.obstacles[0].what == "/etc/apache2/sites-available can be written by others than root"
+
+
+def test_a_line_of_the_owner_that_includes_ours_is_enough_at_the_top(host):
+    lay(host, f"{HEAD}{INCLUDE}\n</VirtualHost>\n")
+    _plan, texts, _marked = planned(host, replace(WANTED, tls=False))
+    assert texts[SITE].startswith(f"{HEAD}{INCLUDE}\n# BEGIN")
+
+
+def test_addresses_and_programs_of_the_owner(host):
+    lay(
+        host,
+        f"{HEAD}ServerAlias www.campus.example.org *.campus.example.org\nAlias /forum /srv/forum\n"
+        "Alias /files /srv/files\nProxyPass /office/ http://127.0.0.1:9000/\n<Location /admin>\nRequire ip ::1\n"
+        "</Location>\n<LocationMatch ^/x>\n</LocationMatch>\nRedirect 301 /old /new\nRewriteRule ^/shop/?$ /s [R]\n"
+        "RewriteRule ^/a(.*)$ /b\n</VirtualHost>\nAlias /phpmyadmin /usr/share/phpmyadmin\n",
+    )
+    host.write("/srv/forum/index.php", "")
+    host.write("/srv/files/x.txt", "")
+    host.write("/usr/share/phpmyadmin/index.php", "")
+    plan, _texts, _marked = planned(host)
+    assert {(page.scheme, page.name, page.path) for page in plan.pages} == {
+        ("http", name, path)
+        for name in ("campus.example.org", "www.campus.example.org")
+        for path in ("/", "/forum", "/files", "/office/", "/admin", "/old", "/shop")
+    }
+    assert [(program.path, program.line) for program in plan.programs] == [
+        ("/forum", 5),
+        ("/office/", 7),
+        ("/phpmyadmin", 17),
+    ]
