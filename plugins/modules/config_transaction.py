@@ -32,7 +32,7 @@ attributes:
     support: full
     description:
       - Shows each file, but no O(files[].secret_content), and no old content of a file that not everybody may read,
-        unless this module wrote it as O(files[].content).
+        unless this module wrote it as O(files[].content). Of a file with O(files[].marks), only the lines around them.
   idempotent:
     support: full
     description: A second run with the same input changes nothing and loads nothing.
@@ -81,6 +81,37 @@ options:
         type: str
       target:
         description: Where the link leads, with O(files[].state=link).
+        type: str
+      marks:
+        description:
+          - Lines that are added to a file that is there already and stays its owner's. The rest of it, its owner and
+            its mode stay as they are. The lines stand between two comments, which carry the site in O(name).
+          - The file has to belong to root, and nobody else may be able to write to it. A link of root's is followed.
+          - The way back, and a later transaction that does not list the file any more, remove these lines and nothing
+            else, whatever was edited around them. What was edited between the two comments is left alone then, and
+            RV(notes) says so.
+        type: list
+        elements: dict
+        suboptions:
+          at:
+            description: Where, as a number of characters of the file without lines of this site.
+            type: int
+            required: true
+          lines:
+            description:
+              - What is added there. Each is a line, or a list of two numbers, which stand for the file's own characters
+                from the first up to the second.
+            type: list
+            elements: raw
+            default: []
+          until:
+            description: Up to where the file's own text, from O(files[].marks[].at) on, is set aside as a comment.
+            type: int
+            default: -1
+      digest:
+        description:
+          - With O(files[].marks), the SHA-256 checksum of the file without lines of this site that they were made for.
+            The module fails when it is another one by now.
         type: str
       owner:
         description: Name or number of the owner.
@@ -241,6 +272,24 @@ EXAMPLES = r"""
       - 0.0.0.0:443
       - "[::]:443"
 
+- name: Add one line to a virtual host that stays its owner's
+  chamilo.hardening.config_transaction:
+    name: https:campus
+    files:
+      - path: /etc/nginx/sites-enabled/campus
+        digest: 5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03
+        marks:
+          - at: 9
+            lines: ['include /etc/nginx/sites-available/chamilo-campus.d/*.conf;']
+    test:
+      - [nginx, -t]
+    load:
+      service: nginx
+    probe:
+      - url: http://127.0.0.1/course/
+        host: campus.example.org
+        same: true
+
 - name: Bring back what was there before the section
   chamilo.hardening.config_transaction:
     name: headers
@@ -287,12 +336,19 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
 
+MARK = {
+    "at": {"type": "int", "required": True},
+    "lines": {"type": "list", "elements": "raw", "default": []},
+    "until": {"type": "int", "default": -1},
+}
 FILE = {
     "path": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["file", "link", "absent"], "default": "file"},
     "content": {"type": "str"},
     "secret_content": {"type": "str", "no_log": True},
     "target": {"type": "str"},
+    "marks": {"type": "list", "elements": "dict", "options": MARK},
+    "digest": {"type": "str"},
     "owner": {"type": "str", "default": "root"},
     "group": {"type": "str", "default": "root"},
     "mode": {"type": "raw", "default": "0644"},

@@ -131,6 +131,28 @@ class Tree:
         finally:
             os.close(handle)
 
+    def file_of_root(self, path: str) -> str:
+        """The file itself, where a path or a link of root leads: a regular one that nobody but root may write."""
+        try:
+            handle = open_path(path, of_root)[0]
+        except OSError as problem:
+            if problem.errno not in (errno.ELOOP, errno.ENXIO, errno.ENOTDIR):
+                raise
+            raise StateError(f"{path} is not used: {problem.strerror}.") from problem
+        try:
+            info, real = os.fstat(handle), os.readlink(f"/proc/self/fd/{handle}")
+            _must_be_file(real, info)
+            # An access list shows in the bits of the group.
+            writers = 0o002 | (0o020 if info.st_gid not in (0, os.getegid()) or _has_acl(handle) else 0)
+            if info.st_uid not in (0, os.geteuid()) or info.st_mode & writers:
+                raise StateError(
+                    f"{real} is not changed: others than root can write to it. Give it to root, if it is right: "
+                    f"chown root {real} && chmod go-w {real}"
+                )
+            return real
+        finally:
+            os.close(handle)
+
     def missing_parents(self, path: str) -> list[str]:
         """The directories above ``path`` that do not exist, outermost first."""
         missing: list[str] = []
@@ -280,6 +302,10 @@ def _xattrs(handle: int) -> tuple[tuple[str, str], ...]:
             return ()
         raise
     return tuple((name, b64encode(os.getxattr(handle, name)).decode()) for name in sorted(names))
+
+
+def _has_acl(handle: int) -> bool:
+    return any(name == "system.posix_acl_access" for name, _value in _xattrs(handle))
 
 
 def _set_xattr(handle: int, name: str, value: bytes) -> None:

@@ -53,8 +53,8 @@ def apply(text: str, marks: Sequence[Mark], site: str) -> str:
         raise MarkerError(f"There are lines of {site} in this text already.")
     result, done = [], 0
     for mark in sorted(marks, key=lambda one: (one.at, one.end)):
-        start, end, within = _place(text, mark)
-        if start < done or end > len(text) or mark.at < 0:
+        start, end, within = _place(text, mark) if 0 <= mark.at <= mark.end <= len(text) else (-1, -1, False)
+        if start < done:
             raise MarkerError(f"A change at character {mark.at} is out of place.")
         result += [text[done:start], _block(text, mark, start, end, within, site)]
         done = end
@@ -83,6 +83,11 @@ def strip(text: str, site: str) -> str:
         line = rest.count("\n", 0, left.start()) + 1
         raise MarkerError(f"line {line}: one of the two marks of chamilo.hardening is missing or damaged.")
     return rest
+
+
+def sums(text: str, site: str) -> list[str]:
+    """What stands between the marks of a site, in order, each as a checksum."""
+    return [found["sum"] for found in _marked(text, site)]
 
 
 def _marked(text: str, site: str) -> Iterator[re.Match[str]]:

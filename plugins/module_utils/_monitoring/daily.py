@@ -28,7 +28,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 Render = Callable[[str, Look], str]  # the figures of a site, as node-exporter reads them
@@ -459,13 +459,21 @@ def _waits(root: str, path: str) -> str:
 
 
 def _edited(day: _Day) -> None:
-    """Files of ours that somebody changed by hand since."""
-    found = Engine.edited(Store(files.STATE).peek())
-    edited = [path for paths in found.values() for path in paths]
+    """Files of ours that somebody changed by hand since, and lines of ours that are gone from files of others."""
+    state = Store(files.STATE).peek()
+    edited = [path for paths in observed.edited(state).values() for path in paths]
     if edited:
         text = "\n".join([*edited, "", "The next run of the playbook harden writes them again."])
         _told("Files of this collection were edited by hand", text)
         day.lines += [f"Edited by hand: {path}" for path in edited]
+    lost = [sentence for sentences in observed.lost(state).values() for sentence in sentences]
+    if lost:
+        remedy = (
+            "A panel, Certbot or a person removed them, and what they include is not active. Look at who writes the "
+            "file. The next run of the playbook harden adds them again."
+        )
+        _told("Lines of this collection are gone from a virtual host", "\n".join([*lost, "", remedy]))
+        day.lines += lost
 
 
 # -------------------------------------------------------------------------------------------------- signs

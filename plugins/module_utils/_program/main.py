@@ -35,6 +35,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import daily as program_daily
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_undo, undo_data
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo as settings_undo
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import marked, observed
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
 from ansible_collections.chamilo.hardening.plugins.module_utils._uploads import antivirus
@@ -221,6 +222,9 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
         paths = sorted({path for name in names for path in records[name]["files"]})
         if paths:
             print("These files go back to what they were before:", *paths, sep="\n  ")
+        theirs = sorted({known["file"] for name in names for known in marked.of(records[name]).values()})
+        if theirs:
+            print("From these only the lines of this collection go:", *theirs, sep="\n  ")
         told = [*settings_undo.told(settings, engine.store.root), *env_undo.told(environment, engine.store.root)]
         print(*(f"{line}\n" for line in told), sep="", end="")
         if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
@@ -406,7 +410,7 @@ def _window_closed(options: argparse.Namespace, engine: Engine) -> int:
 
 def _say_what_differs(engine: Engine, alone: bool) -> None:
     """An update may have changed files of ours. ``alone``: nobody reads what is printed here."""
-    edited = [path for paths in engine.edited(engine.store.peek()).values() for path in paths]
+    edited = [path for paths in observed.edited(engine.store.peek()).values() for path in paths]
     for path in edited:
         _say(f"No longer as this collection wrote it: {path}")
     again = "Harden again from where you run the playbook: ansible-playbook chamilo.hardening.harden"
@@ -476,6 +480,7 @@ def _active(known: Mapping[str, Any]) -> tuple[list[str], list[str]]:
             since = section["since"].replace("T", " ").replace("Z", " UTC")
             active.append(f"{name:<20} since {since}   {number} file{'s' * (number != 1)}")
         active += [f"  edited by hand since: {path}" for path in section["edited"] if path not in section["unused"]]
+        active += [f"  {sentence}" for sentence in section["lost"]]
         idle += [f"{name:<20} no virtual host includes {path}" for path in section["unused"]]
     for what, kind in (("settings", "settings of Chamilo"), ("environment", "keys of the environment")):
         active += [f"{name:<20} {kind}: {', '.join(keys)}" for name, keys in known[what].items()]
@@ -487,13 +492,14 @@ def status(engine: Engine, version: str) -> dict[str, Any]:
     state = engine.store.peek()
     sections = {}
     unused = unused_drop_ins({path for record in state["records"].values() for path in record["files"]})
-    edited = engine.edited(state)
+    edited, lost = observed.edited(state), observed.lost(state)
     for name, record in state["records"].items():
         sections[name] = {
             "since": record["at"],
             "generation": record["generation"],
-            "files": sorted(record["files"]),
+            "files": sorted([*record["files"], *marked.of(record)]),
             "edited": edited[name],
+            "lost": lost[name],
             "unused": [path for path in sorted(record["files"]) if path in unused],
         }
     running = engine.store.holder()

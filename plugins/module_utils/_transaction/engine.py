@@ -27,11 +27,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
     now,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import mounts_on_the_way
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import marked, observed
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.difference import compare, given_back
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.ownership import (
     give_up,
     given_up,
-    last_owner,
     shared,
     written_by_another,
 )
@@ -44,7 +44,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pla
     Refused,
     TransactionError,
     as_item,
-    as_seen,
     owed,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import (
@@ -78,7 +77,8 @@ class Engine(Recovery):
             entries = interrupted["entries"] if interrupted else []
             old = {each["path"]: self.store.load(Item.from_json(each["old"])) for each in entries}
             changes, _kept = compare(state, plan, outcome, old)
-            changes += given_back(self.store, state, plan, outcome, old)
+            edits, _known = marked.compare(state, plan, outcome, old)
+            changes += [*edits, *given_back(self.store, state, plan, outcome, old)]
             if interrupted:
                 outcome.notes.append(f"A run of {interrupted['name']} did not finish; its files would be put back.")
             outcome.changed = bool(changes or interrupted or state["pending"])
@@ -88,15 +88,17 @@ class Engine(Recovery):
             settled = self._recover(state, outcome.recovered)
             outcome.changed = bool(outcome.recovered)
             changes, keep = compare(state, plan, outcome, {})
+            edits, known = marked.compare(state, plan, outcome, {})
             back = given_back(self.store, state, plan, outcome, {})
-            job = self._job(state, plan, changes, back, keep)
+            job = self._job(state, plan, [*changes, *edits], back, keep, known)
             if job.changes:
                 self._carry_out(state, job, outcome)
                 outcome.changed = True
                 if back:
                     self._sweep(state)
                 return
-            if given_up(state, plan) or shared(state, plan) or written_by_another(state, plan):
+            edited = known != marked.of(state["records"].get(plan.name, {}))
+            if given_up(state, plan) or shared(state, plan) or written_by_another(state, plan) or edited:
                 # No file moves, but who wants which does.
                 after = copy.deepcopy(state)
                 job.commit(after, self._keep(state, job), {})
@@ -110,44 +112,12 @@ class Engine(Recovery):
                 outcome.loaded = True
 
     def in_force(self) -> dict[str, dict[str, Any]]:
-        """All transactions, and what ``asks_for_nothing`` wants to know of each.
-
-        None has a generation while something is owed to a service, or a run was cut off; nor has one with a file that
-        is not as it was written.
-        """
-        state = self.store.peek()
-        settled = not state["open"] and not state["pending"]
-        found: dict[str, dict[str, Any]] = {}
-        with Tree() as tree:
-            for name, record in state["records"].items():
-                items = {path: Item.from_json(known["after"]) for path, known in record["files"].items()}
-                whole = settled and all(tree.look(path).same(item) for path, item in items.items())
-                files = {path: as_seen(item.kind, item.target) for path, item in items.items()}
-                found[name] = {"generation": record["generation"] if whole else "", "files": files}
-        return found
+        """All transactions, and what ``asks_for_nothing`` wants to know of each."""
+        return observed.in_force(self.store.peek())
 
     def names(self, section: str) -> list[str]:
         """The transactions that ``undo SECTION`` takes back, or those of one portal: ``undo SECTION:SITE``."""
         return names(self.store.peek()["records"], section)
-
-    @staticmethod
-    def owner(state: Mapping[str, Any], path: str) -> str:
-        """The section that touched a path last."""
-        return last_owner(state, path)
-
-    @staticmethod
-    def edited(state: Mapping[str, Any]) -> dict[str, list[str]]:
-        """The files of each section that somebody changed since we wrote them."""
-        found = {}
-        with Tree() as tree:
-            for name, record in state["records"].items():
-                found[name] = [
-                    path
-                    for path, known in sorted(record["files"].items())
-                    # A file that a later section has taken over is that section's to compare.
-                    if Engine.owner(state, path) == name and not tree.look(path).same(Item.from_json(known["after"]))
-                ]
-        return found
 
     def undo(self, name: str, outcome: Outcome) -> None:
         """Bring back what was there before the first transaction of this name."""
@@ -183,13 +153,14 @@ class Engine(Recovery):
         changes: Sequence[Change],
         back: Sequence[Change],
         found: Mapping[str, Item],
+        edited: Mapping[str, marked.Known],
     ) -> Job:
         test, load = plan.test, plan.load
-        known = state["records"].get(plan.name, {})
-        if back and not load and known["load"]:
+        last = state["records"].get(plan.name, {})
+        if (back or len(edited) < len(marked.of(last))) and not load and last["load"]:
             # What goes is taken out of force as it was brought in.
-            load = Load(**known["load"])
-            written = [tuple(argv) for argv in known["test"]]
+            load = Load(**last["load"])
+            written = [tuple(argv) for argv in last["test"]]
             test = (*test, *(argv for argv in written if argv not in test))
 
         def commit(state: dict[str, Any], kept: Mapping[str, Item], before: Mapping[Probe, Before]) -> None:
@@ -211,6 +182,8 @@ class Engine(Recovery):
                 known = record["files"][want.path]
                 known["after"] = as_item(want).to_json()
                 known["secret"] = want.secret
+            if edited or marked.of(record):
+                record["marked"] = dict(edited)
             give_up(state, plan)
 
         return Job(plan.name, [*changes, *back], found, test, load, plan.listen, plan.probe, judge, commit)

@@ -74,5 +74,5 @@ def give_up(state: dict[str, Any], plan: Plan) -> None:
         if over:
             state["records"][over]["files"][path]["before"] = known["before"]
         del record["files"][path]
-    if not record["files"]:
+    if not record["files"] and not record.get("marked"):
         del state["records"][plan.name]

@@ -18,6 +18,7 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import ABSENT, Item, file_item
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, Piece
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import split_address
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Before, Judge, Probe
 
@@ -52,6 +53,21 @@ class Want:
 
 
 @dataclass(frozen=True)
+class Marked:
+    """One file of its owner's, with our lines. ``digest``: SHA-256 of the text without them that the marks are for."""
+
+    path: str
+    digest: str
+    marks: tuple[Mark, ...]
+
+    @property
+    def seen(self) -> str:
+        """What is asked for, in a word: see ``as_seen``."""
+        asked = json.dumps([self.digest, *map(asdict, self.marks)], sort_keys=True)
+        return f"marked {hashlib.sha256(asked.encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True)
 class Load:
     """The service that reads the files, and how it is told to."""
 
@@ -71,6 +87,7 @@ class Plan:
     probe: tuple[Probe, ...] = ()
     generation: str = ""
     complete: bool = True  # what the transaction wrote before and ``files`` no longer names is given back
+    marked: tuple[Marked, ...] = ()
 
 
 @dataclass
@@ -118,8 +135,11 @@ def plan(params: Mapping[str, Any]) -> Plan:
     name = params["name"]
     if not NAME.fullmatch(name):
         raise TransactionError(f"name: {name!r} is no section with an optional site, such as headers or https:campus.")
-    files = tuple(_want(each) for each in params["files"])
-    paths = [each.path for each in files]
+    files = tuple(_want(each) for each in params["files"] if each.get("marks") is None)
+    marked = tuple(_marked(each) for each in params["files"] if each.get("marks") is not None)
+    if marked and not site_of(name):
+        raise TransactionError(f"files: {marked[0].path} has marks, which carry the site: {name} has none.")
+    paths = [*(each.path for each in files), *(each.path for each in marked)]
     for path in paths:
         if paths.count(path) > 1:
             raise TransactionError(f"files: {path} is there twice.")
@@ -131,7 +151,7 @@ def plan(params: Mapping[str, Any]) -> Plan:
     test = tuple(tuple(argv) for argv in params.get("test") or ())
     if not all(test):
         raise TransactionError("test: an empty command.")
-    generation = _generation(files)
+    generation = _generation(files, marked)
     load = params.get("load")
     return Plan(
         name,
@@ -142,13 +162,49 @@ def plan(params: Mapping[str, Any]) -> Plan:
         tuple(read_probe(each, generation) for each in params.get("probe") or ()),
         generation,
         params.get("complete", True),
+        marked,
     )
 
 
-def _want(given: Mapping[str, Any]) -> Want:
-    path, state = given["path"], given.get("state") or "file"
+def site_of(name: str) -> str:
+    """The site in the name of a transaction; empty where it is one of the host."""
+    return name.partition(":")[2]
+
+
+def _path(given: Mapping[str, Any]) -> str:
+    path = str(given["path"])
     if not path.startswith("/") or os.path.normpath(path) != path or path == "/":
         raise TransactionError(f"files: {path!r} is no plain absolute path.")
+    return path
+
+
+def _marked(given: Mapping[str, Any]) -> Marked:
+    path, digest = _path(given), given.get("digest") or ""
+    if any(given.get(name) is not None for name in ("content", "secret_content", "target")):
+        raise TransactionError(f"files: {path} has marks, and so no content or target.")
+    if (given.get("state") or "file") != "file" or not re.fullmatch(r"[0-9a-f]{64}", digest):
+        raise TransactionError(f"files: {path} has marks, and so needs its digest, and no other state than file.")
+    try:
+        marks = tuple(
+            Mark(int(each["at"]), tuple(map(_piece, each.get("lines") or ())), int(each.get("until") or -1))
+            for each in given["marks"]
+        )
+    except (TypeError, ValueError) as problem:
+        raise TransactionError(f"files: {path}: marks are not in their form ({problem}).") from problem
+    return Marked(path, digest, marks)
+
+
+def _piece(given: Any) -> Piece:
+    if isinstance(given, str):
+        if "\n" in given or "\r" in given:
+            raise ValueError("a line has an end of a line in it")
+        return given
+    start, end = given
+    return int(start), int(end)
+
+
+def _want(given: Mapping[str, Any]) -> Want:
+    path, state = _path(given), given.get("state") or "file"
     content, secret, target = given.get("content"), given.get("secret_content"), given.get("target")
     if (content is not None or secret is not None) != (state == "file"):
         wrong = "needs content or secret_content" if state == "file" else f"takes no content when state is {state}"
@@ -206,16 +262,20 @@ def read_probe(given: Mapping[str, Any], generation: str) -> Probe:
     )
 
 
-def _generation(files: Iterable[Want]) -> str:
+def _generation(files: Iterable[Want], marked: Iterable[Marked] = ()) -> str:
     """The same files have the same generation, in whatever order they come.
 
-    Links and absent files do not count: what had to go the first time is not asked for again the second time.
+    Links and absent files do not count: what had to go the first time is not asked for again the second time. Nor does
+    where our lines stand in a file of its owner's, who may edit around them.
     """
     known = [
         {**asdict(each), "content": hashlib.sha256(each.content).hexdigest()}
         for each in sorted(files, key=lambda each: each.path)
         if each.state == "file"
     ]
+    for each in sorted(marked, key=lambda each: each.path):
+        ours = ([piece for piece in mark.lines if isinstance(piece, str)] for mark in each.marks)
+        known.append({"path": each.path, "marks": sorted(ours)})
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -229,13 +289,14 @@ def asks_for_nothing(plan: Plan, known: Mapping[str, Any]) -> bool:
     return (
         known.get("generation") == plan.generation
         and all(files.get(want.path) == as_seen(want.state, want.target) for want in plan.files)
+        and all(files.get(want.path) == want.seen for want in plan.marked)
         and not no_longer_named(plan, (path for path, seen in files.items() if seen != "absent"))
     )
 
 
 def no_longer_named(plan: Plan, held: Iterable[str]) -> list[str]:
     """What the transaction holds and gives back. What it removed is not asked for again: see ``_generation``."""
-    named = {want.path for want in plan.files}
+    named = {*(want.path for want in plan.files), *(want.path for want in plan.marked)}
     return sorted(path for path in held if path not in named) if plan.complete else []
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item, Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import marked
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.difference import diff, private
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.ownership import last_owner, next_owner
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Change, Job, Load, Outcome
@@ -55,6 +56,7 @@ def way_back(store: Store, state: Mapping[str, Any], name: str, outcome: Outcome
             before = store.load(before)
             changes.append(Change(path, current, before))
             outcome.diff.extend(diff(path, current, before, private(current), private(before)))
+    changes += marked.without(state, name, outcome)
 
     seen = {revive(each): each["seen"] for each in record["seen"]}
     tokens = [probe for probe in map(revive, record["probe"]) if probe.generation]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -91,4 +92,19 @@ def test_each_example_is_a_plan_that_can_be_meant() -> None:
     tasks = [task["chamilo.hardening.config_transaction"] for task in yaml.safe_load(config_transaction.EXAMPLES)]
     for task in (task for task in tasks if task.get("state") != "absent"):
         plan = transaction_plan.plan(task)
-        assert plan.files and plan.load
+        assert (plan.files or plan.marked) and plan.load
+
+
+@pytest.mark.usefixtures("engine")
+def test_lines_go_into_a_file_that_stays_its_owners(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "site.conf"
+    path.write_text("server {\n}\n")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    marks = [{"at": 9, "lines": ["include x;", [0, 9]]}]
+    arguments = {"name": "https:campus", "files": [{"path": str(path), "digest": digest, "marks": marks}]}
+    done = run(config_transaction, capsys, **arguments, _ansible_diff=True)
+    assert done["changed"] and "+include x;" in done["diff"][0]["prepared"]
+    assert path.read_text().splitlines()[1:4] == ["# BEGIN chamilo.hardening campus", "include x;", "server {"]
+    assert not run(config_transaction, capsys, **arguments)["changed"]
+    assert run(config_transaction, capsys, name="https:campus", state="absent")["changed"]
+    assert path.read_text() == "server {\n}\n"

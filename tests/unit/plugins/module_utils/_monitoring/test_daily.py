@@ -464,6 +464,20 @@ def test_files_of_ours_that_were_edited_are_told(host, tmp_path):
     ]
 
 
+def test_lines_of_ours_that_a_panel_removed_are_told(host, tmp_path):
+    path = str(tmp_path / "etc/campus.conf")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("server {\n}\n")
+    marked = {path: {"file": path, "seen": "", "sha256": "", "blocks": ["01234567"]}}
+    record = {"at": "", "generation": "", "files": {}, "marked": marked}
+    files.replace_file(f"{files.STATE}/state.json", json.dumps({"records": {"https:campus": record}}))
+    lines = step()
+    lost = f"{path}: lines of https:campus are gone, in 1 of 1 places."
+    assert lost in lines
+    ((title, text),) = ((title, text) for title, text in host.told if lost in text)
+    assert title == "Lines of this collection are gone from a virtual host" and "adds them again" in text
+
+
 def test_a_host_without_the_section_has_nothing_to_do(host, tmp_path):
     (tmp_path / "etc/monitoring-campus.json").unlink()
     assert step() == [] and host.record() == {}

@@ -460,7 +460,7 @@ def test_nobody_to_tell_does_not_keep_a_window_open(desk, monkeypatch):
         raise alert.AlertError("no mail")
 
     monkeypatch.setattr(alert, "tell", tell)
-    monkeypatch.setattr(desk.engine, "edited", lambda state: {"sessions": ["/etc/x"]})
+    monkeypatch.setattr(main.observed, "edited", lambda state: {"sessions": ["/etc/x"]})
     desk.open()
     desk.now += 60 * 60
     assert main.main(("window", "close", "--due"), "1", desk.engine) == 0

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -91,6 +92,27 @@ def test_status_shows_sections_and_edited_files(desk: Desk) -> None:
     assert known["sections"]["headers"]["generation"] not in out
     assert known["sections"]["headers"]["edited"] == [f"{desk.root}/etc/a.conf"]
     assert (known["version"], known["interrupted"], known["pending"], known["running"]) == ("1.2.3", None, [], "")
+
+
+def test_lines_of_ours_that_are_gone_are_shown_and_undo_removes_the_others(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = desk.root / "etc/a.conf"
+    digest = hashlib.sha256(b"old").hexdigest()
+    marks = [{"at": 0, "lines": ["one"]}, {"at": 3, "lines": ["two"]}]
+    wanted = {"name": "https:campus", "files": [{"path": str(path), "marks": marks, "digest": digest}]}
+    desk.engine().apply(plan(wanted), Outcome())
+    assert "https:campus         since " in desk.type("status")[1] and "gone" not in desk.type("status")[1]
+    path.write_text(path.read_text().partition("old")[0] + "old\n# mine\n")
+    lost = f"{path}: lines of https:campus are gone, in 1 of 2 places."
+    assert f"\n    {lost}\n" in desk.type("status")[1]
+    section = json.loads(desk.type("status", "--json")[1])["sections"]["https:campus"]
+    assert section["lost"] == [lost] and section["files"] == [str(path)] and section["edited"] == []
+    monkeypatch.setattr(program_main.sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _question: "y")
+    out = desk.type("undo", "https")[1]
+    assert f"From these only the lines of this collection go:\n  {path}\n" in out and "go back" not in out
+    assert path.read_text() == "old\n# mine\n"
 
 
 def test_status_lists_nothing_as_active_that_is_not(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

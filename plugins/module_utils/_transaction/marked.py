@@ -1,0 +1,211 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Files that stay their owner's, with lines of ours between marks: how these come in, and how they go again."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypedDict
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item, StateError, Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import (
+    MarkerError,
+    apply,
+    strip,
+    sums,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
+    Change,
+    Marked,
+    Outcome,
+    Plan,
+    TransactionError,
+    site_of,
+)
+
+_CONTEXT = 2  # lines around each change that a diff shows
+
+
+class Known(TypedDict):
+    """What is remembered of a file, by the path it was named by."""
+
+    file: str  # where that led
+    seen: str  # what was asked for
+    sha256: str  # of the whole file as it was then
+    blocks: list[str]  # what stood between our marks, as checksums
+
+
+def of(record: Mapping[str, Any]) -> Mapping[str, Known]:
+    """The marked files of a transaction. What an older version wrote down knows of none."""
+    found: Mapping[str, Known] = record.get("marked", {})
+    return found
+
+
+def compare(
+    state: Mapping[str, Any], plan: Plan, outcome: Outcome, overlay: Mapping[str, Item]
+) -> tuple[list[Change], dict[str, Known]]:
+    """How files get the marks that are wanted and lose those that are not, and what is to be remembered of them."""
+    changes: list[Change] = []
+    record = state["records"].get(plan.name, {})
+    kept = {} if plan.complete else dict(of(record))
+    _not_as_a_whole(state, plan)
+    with Tree() as tree:
+        for want in plan.marked:
+            file = _file(tree, want)
+            if file in [known["file"] for path, known in kept.items() if path != want.path]:
+                raise TransactionError(f"files: {want.path} and another path lead to {file}. No file was changed.")
+            _no_file_of_ours(state, file)
+            old = overlay[file] if file in overlay else tree.look(file)
+            new = _with(old, _edited(want, file, _text(old), site_of(plan.name)))
+            kept[want.path] = {
+                "file": file,
+                "seen": want.seen,
+                "sha256": new.sha256,
+                "blocks": sums(_text(new), site_of(plan.name)),
+            }
+            if not old.same(new):
+                changes.append(Change(file, old, new))
+                outcome.diff.append(diff(file, old, new))
+        gone = {path: known for path, known in of(record).items() if path not in kept}
+        used = {known["file"] for known in kept.values()}
+        places = [file for file in _places(tree, gone) if file not in used]
+        changes += _without(tree, plan.name, places, outcome, overlay)
+    return changes, kept
+
+
+def without(state: Mapping[str, Any], name: str, outcome: Outcome) -> list[Change]:
+    """How the files of a transaction lose its marks, and nothing else."""
+    with Tree() as tree:
+        return list(_without(tree, name, _places(tree, of(state["records"][name])), outcome, {}))
+
+
+def as_written(tree: Tree, path: str, known: Known) -> bool:
+    """Whether a file is as it was when its marks were written."""
+    try:
+        return tree.file_of_root(path) == known["file"] and tree.look(known["file"]).sha256 == known["sha256"]
+    except (StateError, OSError):
+        return False  # the transaction itself says what is wrong with it
+
+
+def lost(name: str, record: Mapping[str, Any]) -> list[str]:
+    """What is gone of our lines, or damaged. Where between the owner's lines they stand is for the owner to decide."""
+    found = []
+    with Tree() as tree:
+        for _path, known in sorted(of(record).items()):
+            try:
+                item = tree.look(known["file"])
+                if item.kind != "file":
+                    found.append(f"{known['file']} is not there any more.")
+                    continue
+                text = _text(item)
+                strip(text, site_of(name))
+            except (MarkerError, StateError, OSError) as problem:
+                found.append(f"{known['file']} {problem}")
+                continue
+            missing = Counter(known["blocks"]) - Counter(sums(text, site_of(name)))
+            if missing:
+                number, total = sum(missing.values()), len(known["blocks"])
+                found.append(f"{known['file']}: lines of {name} are gone, in {number} of {total} places.")
+    return found
+
+
+def diff(path: str, old: Item, new: Item) -> dict[str, str]:
+    """The lines that change, with a few around them. Of a file that not everybody may read, nothing."""
+    if not old.mode & 0o004:
+        return {"prepared": f"--- before: {path}\n+++ after: {path}\n(not shown: not everybody may read this file)\n"}
+    before, after = (_text(item).splitlines(keepends=True) for item in (old, new))
+    lines = difflib.unified_diff(before, after, f"before: {path}", f"after: {path}", n=_CONTEXT)
+    shown = "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+    return {"prepared": shown.encode("utf-8", "surrogateescape").decode("utf-8", "replace")}
+
+
+def _file(tree: Tree, want: Marked) -> str:
+    try:
+        return tree.file_of_root(want.path)
+    except FileNotFoundError as problem:
+        raise TransactionError(f"{want.path} is not there any more. No file was changed. Run again.") from problem
+
+
+def _no_file_of_ours(state: Mapping[str, Any], file: str) -> None:
+    for name, record in state["records"].items():
+        if record["files"].get(file, {}).get("after", {}).get("kind") == "file":
+            raise TransactionError(
+                f"{file} was written by {name} as a whole, so nothing is added to it. No file was changed. Undo that "
+                f"first: chamilo-hardening undo {name}"
+            )
+
+
+def _not_as_a_whole(state: Mapping[str, Any], plan: Plan) -> None:
+    wanted = {want.path for want in plan.files}
+    for name, record in state["records"].items():
+        for file in sorted(wanted & {known["file"] for known in of(record).values()}):
+            raise TransactionError(
+                f"{file} has lines of {name}, so it is not written as a whole. No file was changed. Undo that first: "
+                f"chamilo-hardening undo {name}"
+            )
+
+
+def _edited(want: Marked, file: str, text: str, site: str) -> str:
+    try:
+        bare = strip(text, site)
+        if _sha256(bare) != want.digest:
+            raise TransactionError(f"{file} was changed since it was read. No file was changed. Run again.")
+        return apply(bare, want.marks, site)
+    except MarkerError as problem:
+        raise TransactionError(f"{file} {problem} No file was changed.") from problem
+
+
+def _without(
+    tree: Tree, name: str, places: Sequence[str], outcome: Outcome, overlay: Mapping[str, Item]
+) -> Iterator[Change]:
+    """A file that its owner removed or renamed is no error, and damaged marks are left alone."""
+    for file in places:
+        old = overlay[file] if file in overlay else tree.look(file)
+        if old.kind != "file":
+            outcome.notes.append(
+                f"{file} is not there any more. If it has another name now, remove from it what stands between the "
+                f'lines "# BEGIN chamilo.hardening {site_of(name)}" and "# END", and these lines.'
+            )
+            continue
+        try:
+            new = _with(old, strip(_text(old), site_of(name)))
+        except MarkerError as problem:
+            outcome.notes.append(f"{file} {problem} It was left as it is.")
+            continue
+        if not old.same(new):
+            outcome.diff.append(diff(file, old, new))
+            yield Change(file, old, new)
+
+
+def _places(tree: Tree, files: Mapping[str, Known]) -> list[str]:
+    """Where these files are. A link may lead elsewhere by now: what it leads to may have been copied."""
+    found = []
+    for path, known in files.items():
+        try:
+            there = tree.file_of_root(path)
+        except (StateError, OSError):
+            there = known["file"]
+        gone = tree.look(known["file"]).kind == "absent"
+        found += [there] if gone else [known["file"], there]
+    return sorted({*found})
+
+
+def _text(item: Item) -> str:
+    return item.data.decode("utf-8", "surrogateescape")
+
+
+def _with(old: Item, text: str) -> Item:
+    """The same file, owner, mode and access list, with another text."""
+    data = text.encode("utf-8", "surrogateescape")
+    same = data == old.data
+    return old if same else replace(old, data=data, sha256=hashlib.sha256(data).hexdigest(), mtime_ns=0)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

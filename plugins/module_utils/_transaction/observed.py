@@ -1,0 +1,53 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""What is on this host of what the transactions wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item, Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import marked
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.ownership import last_owner
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import as_seen
+
+
+def in_force(state: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """All transactions, and what ``asks_for_nothing`` wants to know of each.
+
+    None has a generation while something is owed to a service, or a run was cut off; nor has one with a file that is
+    not as it was written.
+    """
+    settled = not state["open"] and not state["pending"]
+    found: dict[str, dict[str, Any]] = {}
+    with Tree() as tree:
+        for name, record in state["records"].items():
+            items = {path: Item.from_json(known["after"]) for path, known in record["files"].items()}
+            whole = settled and all(tree.look(path).same(item) for path, item in items.items())
+            whole = whole and all(marked.as_written(tree, path, known) for path, known in marked.of(record).items())
+            files = {path: as_seen(item.kind, item.target) for path, item in items.items()}
+            files.update({path: known["seen"] for path, known in marked.of(record).items()})
+            found[name] = {"generation": record["generation"] if whole else "", "files": files}
+    return found
+
+
+def edited(state: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The files of each section that somebody changed since we wrote them."""
+    found = {}
+    with Tree() as tree:
+        for name, record in state["records"].items():
+            found[name] = [
+                path
+                for path, known in sorted(record["files"].items())
+                # A file that a later section has taken over is that section's to compare.
+                if last_owner(state, path) == name and not tree.look(path).same(Item.from_json(known["after"]))
+            ]
+    return found
+
+
+def lost(state: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What is gone or damaged of the lines of each section in files that are their owner's, in sentences."""
+    return {name: marked.lost(name, record) for name, record in state["records"].items()}

@@ -1,0 +1,440 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lines of ours in files that stay their owner's: in, tested, rolled back, and out again, byte for byte."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, MarkerError, apply, strip
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
+    TransactionError,
+    plan,
+)
+from tests.unit.plugins.module_utils._transaction.conftest import (
+    World,
+    interrupted,
+    kill_points,
+    nothing_to_do,
+    one,
+)
+
+HOST = 'server {\n    server_name campus;\n    add_header X-Mine "1";\n    root /var/www/chamilo;\n}\n'
+INSIDE = HOST.index("    server_name")
+HEADER = HOST.index("    add_header")
+MARKS = [
+    {"at": INSIDE, "lines": ["include ours/*.conf;"]},
+    {"at": HEADER, "until": HOST.index("    root"), "lines": []},
+]
+NAME = "https:campus"
+INCLUDE = "    # BEGIN chamilo.hardening campus\n    include ours/*.conf;\n"
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def owners(text: str = HOST, path: str = "enabled/campus", marks: Any = None) -> list[dict[str, Any]]:
+    return [{"path": path, "marks": MARKS if marks is None else marks, "digest": digest(text)}]
+
+
+def wanted(text: str = HOST, **more: Any) -> dict[str, Any]:
+    return {"name": NAME, "files": [*owners(text), *one("ours", "ours/https.conf")], **more}
+
+
+def read(world: World, name: str = "campus.conf") -> str:
+    return (world.etc / name).read_bytes().decode("utf-8", "surrogateescape")
+
+
+@pytest.fixture
+def host(world: World) -> World:
+    """The owner's virtual host, active by a link as Debian has it."""
+    world.write("campus.conf", HOST, 0o664)
+    (world.etc / "enabled/campus").symlink_to("../campus.conf")
+    return world
+
+
+def test_a_file_gets_its_lines_and_loses_them(host: World) -> None:
+    before = host.tree()
+    predicted = host.apply(check=True, **wanted())
+    assert host.tree() == before and predicted.changed
+    done = host.apply(**wanted())
+    assert done.changed and done.loaded and predicted.diff == done.diff
+    assert INCLUDE in read(host) and "# # set aside" not in read(host) and '#     add_header X-Mine "1";' in read(host)
+    assert host.tree()["campus.conf"][1:] == before["campus.conf"][1:], "owner and mode"
+    assert host.tree()["enabled/campus"] == before["enabled/campus"], "the link stays"
+    assert not host.apply(**wanted()).changed and nothing_to_do(host, **wanted())
+    undone = host.undo(NAME)
+    assert host.tree() == before and undone.loaded and not undone.notes and host.untouched()
+
+
+ACL = "system.posix_acl_access"
+
+
+def access(mask: int) -> bytes:
+    """An access list that gives nobody that much."""
+    none = 0xFFFFFFFF
+    entries = [(1, 6, none), (2, mask, 65534), (4, 4, none), (16, mask, none), (32, 4, none)]
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+def test_an_access_list_stays(host: World) -> None:
+    path = host.etc / "campus.conf"
+    path.chmod(0o644)
+    os.setxattr(path, ACL, access(4))
+    host.apply(**wanted())
+    assert os.getxattr(path, ACL) == access(4) and INCLUDE in read(host)
+    host.undo(NAME)
+    assert os.getxattr(path, ACL) == access(4) and read(host) == HOST
+    os.setxattr(path, ACL, access(6))
+    with pytest.raises(StateError, match="others than root can write to it"):
+        host.apply(**wanted())
+
+
+def test_a_diff_shows_the_changed_lines_and_no_more(host: World) -> None:
+    long = HOST.replace("    root", "    ssl_password secret;\n" * 9 + "    root")
+    host.write("campus.conf", long)
+    (shown,) = (each for each in host.apply(check=True, **wanted(long)).diff if "prepared" in each)
+    assert "+    include ours/*.conf;" in shown["prepared"] and '-    add_header X-Mine "1";' in shown["prepared"]
+    assert shown["prepared"].count("secret") == 2, "two lines around"
+    host.write("campus.conf", long, 0o640)
+    (shown,) = (each for each in host.apply(**wanted(long)).diff if "prepared" in each)
+    assert "not shown" in shown["prepared"] and "secret" not in shown["prepared"]
+    assert "server_name" not in json.dumps(host.journal()), "nor is the text written down"
+
+
+def test_what_was_edited_around_our_lines_stays(host: World) -> None:
+    host.apply(**wanted())
+    mine = HOST.replace("server_name campus;", "server_name campus www;").replace("}", "    # mine, ü\n}") + "# end\r\n"
+    (host.etc / "campus.conf").write_bytes(apply(mine, _shifted(mine), "campus").encode())
+    assert observed.edited(host.journal())[NAME] == observed.lost(host.journal())[NAME] == []
+    assert not nothing_to_do(host, **wanted(mine)), "the host is asked once"
+    again = {**wanted(mine), "files": [*owners(mine, marks=_data(_shifted(mine))), *wanted()["files"][1:]]}
+    done = host.apply(**again)
+    assert not done.changed and not host.loads()
+    assert nothing_to_do(host, **again)
+    host.undo(NAME)
+    assert read(host) == mine
+
+
+def _shifted(text: str) -> list[Mark]:
+    header = text.index("    add_header")
+    return [
+        Mark(text.index("    server_name"), ("include ours/*.conf;",)),
+        Mark(header, (), text.index("    root")),
+    ]
+
+
+def _data(marks: Sequence[Mark]) -> list[dict[str, Any]]:
+    return [{"at": mark.at, "lines": [*mark.lines], "until": mark.until} for mark in marks]
+
+
+def test_a_file_that_changed_since_it_was_read_is_not_touched(host: World) -> None:
+    host.write("campus.conf", HOST + "# late\n")
+    before = host.tree()
+    with pytest.raises(TransactionError, match=r"campus.conf was changed since it was read\. No file was changed\."):
+        host.apply(**wanted())
+    assert host.tree() == before
+    (host.etc / "campus.conf").unlink()
+    with pytest.raises(TransactionError, match="enabled/campus is not there any more"):
+        host.apply(**wanted())
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_file_that_others_can_write_is_refused(host: World, check: bool) -> None:
+    (host.etc / "campus.conf").chmod(0o666)
+    with pytest.raises(StateError, match="campus.conf is not changed: others than root can write to it"):
+        host.apply(check=check, **wanted())
+    (host.etc / "campus.conf").chmod(0o664)
+    os.chown(host.etc / "campus.conf", 0, 33)
+    with pytest.raises(StateError, match="chmod go-w"):
+        host.apply(check=check, **wanted())
+    os.chown(host.etc / "campus.conf", 33, 0)
+    with pytest.raises(StateError, match="chown root"):
+        host.apply(check=check, **wanted())
+    os.chown(host.etc / "campus.conf", 0, 0)
+    os.chown(host.etc / "enabled/campus", 33, 33, follow_symlinks=False)
+    with pytest.raises(StateError, match="an account other than root could have made"):
+        host.apply(check=check, **wanted())
+    (host.etc / "enabled/campus").unlink()
+    (host.etc / "enabled/campus").mkdir()
+    with pytest.raises(StateError, match="neither a file"):
+        host.apply(check=check, **wanted())
+
+
+def test_lines_out_of_place_are_refused_before_any_change(host: World) -> None:
+    before = host.tree()
+    with pytest.raises(TransactionError, match=r"campus.conf A change at character 9999 is out of place\. No file was"):
+        host.apply(name=NAME, files=owners(marks=[{"at": 9999, "lines": ["x"]}]))
+    with pytest.raises(TransactionError, match="lead to"):
+        host.apply(name=NAME, files=[*owners(), *owners(path="campus.conf")])
+    assert host.tree() == before
+
+
+def test_a_file_that_we_wrote_as_a_whole_gets_no_lines(host: World) -> None:
+    host.apply(name="headers:campus", files=one(HOST, "campus.conf"))
+    with pytest.raises(TransactionError, match=r"Undo that first: chamilo-hardening undo headers:campus"):
+        host.apply(**wanted())
+
+
+def test_a_file_with_our_lines_is_not_written_as_a_whole(host: World) -> None:
+    host.apply(**wanted())
+    before = host.tree()
+    for name in (NAME, "headers:school"):
+        with pytest.raises(TransactionError, match="has lines of https:campus, so it is not written as a whole"):
+            host.apply(name=name, files=one("whole", "campus.conf"))
+    assert host.tree() == before
+
+
+def test_what_is_listed_no_more_loses_its_lines(host: World) -> None:
+    before = host.tree()
+    host.apply(**wanted())
+    rest = {"name": NAME, "files": one("ours", "ours/https.conf")}
+    assert not host.apply(**rest, complete=False).changed
+    assert INCLUDE in read(host) and not nothing_to_do(host, **rest)
+    done = host.apply(**rest, load=None, test=[], probe=[])
+    assert done.changed and done.loaded, "as it was brought into force"
+    assert host.tree()["campus.conf"] == before["campus.conf"]
+    assert nothing_to_do(host, **rest)
+    host.apply(**wanted())
+    host.apply(name=NAME, files=[])
+    assert host.tree() == before and not host.journal()["records"]
+
+
+@pytest.mark.parametrize("how", ["gone", "renamed"])
+def test_a_file_that_its_owner_removed_is_no_error(host: World, how: str) -> None:
+    host.apply(**wanted())
+    if how == "gone":
+        (host.etc / "campus.conf").unlink()
+        (host.etc / "enabled/campus").unlink()
+        assert observed.lost(host.journal())[NAME] == [f"{host.etc}/campus.conf is not there any more."]
+        done = host.undo(NAME)
+        assert f"{host.etc}/campus.conf is not there any more. If it has another name now" in done.notes[0]
+        assert "campus.conf" not in host.tree()
+    else:
+        (host.etc / "campus.conf").rename(host.etc / "school.conf")
+        (host.etc / "enabled/campus").unlink()
+        (host.etc / "enabled/campus").symlink_to("../school.conf")
+        assert not host.undo(NAME).notes
+        assert read(host, "school.conf") == HOST
+    assert "ours" not in host.tree() and not host.journal()["records"]
+
+
+def test_a_renamed_file_is_found_by_the_next_run(host: World) -> None:
+    host.apply(**wanted())
+    (host.etc / "campus.conf").rename(host.etc / "school.conf")
+    (host.etc / "enabled/campus").rename(host.etc / "enabled/school")
+    (host.etc / "enabled/school").unlink()
+    (host.etc / "enabled/school").symlink_to("../school.conf")
+    renamed = {"name": NAME, "files": [*owners(path="enabled/school"), *wanted()["files"][1:]]}
+    assert not host.apply(**renamed).changed
+    host.undo(NAME)
+    assert read(host, "school.conf") == HOST
+
+
+def test_damaged_marks_are_left_alone_and_named(host: World) -> None:
+    host.apply(**wanted())
+    damaged = read(host).replace("include ours/*.conf;", "include theirs/*.conf;")
+    host.write("campus.conf", damaged)
+    (told,) = observed.lost(host.journal())[NAME]
+    assert told.startswith(f"{host.etc}/campus.conf line 2: ")
+    with pytest.raises(TransactionError, match=r"campus.conf line 2: .* No file was changed\."):
+        host.apply(**wanted(damaged))
+    done = host.undo(NAME)
+    assert read(host) == damaged and "ours" not in host.tree()
+    (note,) = done.notes
+    assert note.startswith(f"{host.etc}/campus.conf line 2: ") and note.endswith("It was left as it is.")
+    assert not host.journal()["records"]
+
+
+def test_a_line_that_was_removed_is_reported_and_one_that_was_moved_is_not(host: World) -> None:
+    host.apply(**wanted())
+    text = read(host)
+    block = text[text.index("    # BEGIN") : text.index("    server_name")]
+    moved = text.replace(block, "").replace("    root", f"{block}    root")
+    host.write("campus.conf", moved)
+    assert observed.lost(host.journal())[NAME] == []
+    removed = text.replace(block, "")
+    host.write("campus.conf", removed)
+    assert observed.lost(host.journal())[NAME] == [
+        f"{host.etc}/campus.conf: lines of {NAME} are gone, in 1 of 2 places."
+    ]
+    assert host.apply(**wanted()).changed and read(host) == text
+
+
+def test_two_portals_have_their_lines_in_one_file(host: World) -> None:
+    both = HOST + HOST.replace("campus", "school")
+    host.write("campus.conf", both)
+    host.apply(name="https:campus", files=owners(both))
+    now = read(host)
+    at = now.index("    server_name school")
+    school = {"name": "https:school", "files": owners(now, marks=[{"at": at, "lines": ["include theirs/*.conf;"]}])}
+    host.apply(**school)
+    assert nothing_to_do(host, **school)
+    assert observed.lost(host.journal()) == {"https:campus": [], "https:school": []}
+    with_both = read(host)
+    host.undo("https:campus")
+    assert read(host) == apply(
+        both, [Mark(both.index("    server_name school"), ("include theirs/*.conf;",))], "school"
+    )
+    host.undo("https:school")
+    assert read(host) == both and with_both != both
+
+
+def test_killed_while_the_second_portal_is_edited_the_first_keeps_its_lines(
+    host: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.apply(**wanted())
+    first = host.tree()
+    school = {"name": "https:school", "files": owners(read(host), marks=[{"at": 0, "lines": ["include x;"]}])}
+    for number, _stopped in kill_points(host, monkeypatch, lambda: host.apply(**school)):
+        host.engine().recover()
+        if "https:school" in host.journal()["records"]:
+            host.undo("https:school")
+        assert host.tree() == first and not host.journal()["open"], number
+    host.undo(NAME)
+    assert read(host) == HOST
+
+
+@pytest.mark.parametrize("step", ["test", "load", "probe", "page"])
+def test_a_step_that_fails_brings_back_the_exact_bytes(host: World, step: str) -> None:
+    odd = (HOST + "# \udcff no UTF-8, and no newline at its end").encode("utf-8", "surrogateescape")
+    path = host.etc / "campus.conf"
+    path.write_bytes(odd)
+    text = odd.decode("utf-8", "surrogateescape")
+    mtime = path.stat().st_mtime_ns
+    host.texts = lambda: {"campus.conf": read(host)}  # type: ignore[method-assign] # others are no UTF-8
+    host.loaded = host.texts()
+    more: dict[str, Any] = {"files": owners(text)}
+    host.reload_fails = int(step == "load")
+    if step == "test":
+        more["test"] = [["false"]]
+        run = host.machine.run
+
+        def refuse(argv: Sequence[str], seconds: float) -> tuple[int, str]:
+            return (1, "no") if argv[0] == "false" and b"BEGIN" in path.read_bytes() else run(argv, seconds)
+
+        host.machine.run = refuse
+    else:
+        host.site = lambda loaded: 404 if "BEGIN" in loaded["campus.conf"] and step != "load" else 200
+        more["probe"] = [{"url": "http://host/course/", "same": step == "page"}]
+    with pytest.raises(TransactionError) as caught:
+        host.apply(name=NAME, **more)
+    assert caught.value.rolled_back
+    assert path.read_bytes() == odd and path.stat().st_mtime_ns == mtime and host.untouched()
+    assert host.loaded == host.texts() and not host.journal()["records"]
+
+
+def test_killed_at_any_change_the_owners_bytes_come_back(host: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = host.tree()
+    for number, _stopped in kill_points(host, monkeypatch, lambda: host.apply(**wanted())):
+        host.engine().recover()
+        if host.journal()["records"]:
+            assert strip(read(host), "campus") == HOST != read(host), number
+            host.undo(NAME)
+        assert host.tree() == before and host.untouched(), number
+
+
+def test_killed_at_any_change_an_undo_keeps_what_its_owner_edited(host: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.apply(**wanted())
+    host.write("campus.conf", read(host) + "# mine\n")
+    hardened = host.tree()
+    for number, _stopped in kill_points(host, monkeypatch, lambda: host.undo(NAME)):
+        host.engine().recover()
+        if host.journal()["records"]:
+            assert host.tree() == hardened, number
+            continue
+        assert read(host) == HOST + "# mine\n" and host.untouched(), number
+        break
+
+
+def test_a_run_that_was_cut_off_does_not_count_as_edited(host: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.apply(**wanted())
+    interrupted(host, monkeypatch)
+    assert not nothing_to_do(host, **wanted())
+    assert host.apply(**wanted(), check=True).changed and not host.apply(**wanted()).diff
+
+
+def test_random_texts_come_back_byte_for_byte(host: World) -> None:
+    source = random.Random(28)
+    parts = [
+        "server {\n",
+        "}\n",
+        "    a b;\n",
+        "\t# c\r\n",
+        "\n",
+        "x",
+        "ü",
+        "\udcfe",
+        "\r",
+        "    add_header X 1;",
+        "# BEGIN ",
+    ]
+    for _turn in range(60):
+        text = "".join(source.choices(parts, k=source.randrange(40)))
+        marks: list[dict[str, Any]] = []
+        for _number in range(source.randrange(4)):
+            at = source.randrange(len(text) + 1)
+            lines: list[Any] = [source.choice(["include x;", "# y", ""]) for _ in range(source.randrange(3))]
+            if source.random() < 0.3:
+                lines.append(sorted(source.choices(range(len(text) + 1), k=2)))
+            until = source.randrange(at, len(text) + 1) if source.random() < 0.4 else -1
+            marks.append({"at": at, "lines": lines, "until": until})
+        (host.etc / "campus.conf").write_bytes(text.encode("utf-8", "surrogateescape"))
+        before = host.tree()
+        try:
+            apply(text, plan({"name": NAME, "files": owners(text, "/x", marks)}).marked[0].marks, "campus")
+        except MarkerError:
+            continue
+        files = owners(text, marks=marks)
+        host.texts = dict  # type: ignore[method-assign] # some are no UTF-8
+        assert host.apply(name=NAME, files=files, probe=[]).changed is bool(marks), (text, marks)
+        assert nothing_to_do(host, name=NAME, files=files, probe=[])
+        assert not host.apply(name=NAME, files=files, probe=[]).changed
+        added = source.choice(["", "# at its end\n"]) if read(host).endswith("\n") else ""
+        (host.etc / "campus.conf").write_bytes((read(host) + added).encode("utf-8", "surrogateescape"))
+        host.undo(NAME)
+        assert read(host) == text + added, (text, marks)
+        if not added:
+            assert host.tree() == before
+
+
+FORMS = {
+    "a digest": ({"digest": "abc"}, "needs its digest"),
+    "no content": ({"content": "x"}, "no content or target"),
+    "one kind of file": ({"state": "absent"}, "no other state than file"),
+    "lines": ({"marks": [{"at": 1, "lines": ["a\nb"]}]}, "an end of a line"),
+    "spans": ({"marks": [{"at": 1, "lines": [[1, 2, 3]]}]}, "not in their form"),
+    "a place": ({"marks": [{"at": "x"}]}, "not in their form"),
+}
+
+
+@pytest.mark.parametrize("case", FORMS)
+def test_what_cannot_be_meant_is_refused(case: str) -> None:
+    different, why = FORMS[case]
+    with pytest.raises(TransactionError, match=why):
+        plan({"name": NAME, "files": [{**owners(path="/x")[0], **different}]})
+
+
+def test_lines_need_a_site() -> None:
+    with pytest.raises(TransactionError, match="carry the site: https has none"):
+        plan({"name": "https", "files": owners(path="/x")})
+
+
+def test_where_lines_stand_is_no_other_generation() -> None:
+    def generation(marks: list[dict[str, Any]], text: str = HOST) -> str:
+        return plan({"name": NAME, "files": owners(text, "/x", marks)}).generation
+
+    assert generation(MARKS) == generation([{**MARKS[0], "at": 1}, MARKS[1]], "other")
+    assert generation(MARKS) != generation([{**MARKS[0], "lines": ["other"]}, MARKS[1]])
