@@ -122,6 +122,10 @@ class Listen:
     default: bool = False
     http2: bool = False
 
+    @property
+    def socket(self) -> tuple[str, int]:
+        return self.address, self.port
+
 
 @dataclass(frozen=True)
 class VirtualHost:

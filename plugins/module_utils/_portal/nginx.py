@@ -172,7 +172,8 @@ def servers(configuration: Configuration) -> list[Server]:
     for http in every(configuration.directives, "http"):
         level = http.block or ()
         upstreams = _upstreams(level)
-        result += [Server(_host(block, level, upstreams, configuration), block) for block in every(level, "server")]
+        around = [item for item in level if item.name != "server"]  # there may be thousands of these
+        result += [Server(_host(block, around, upstreams, configuration), block) for block in every(level, "server")]
     return result
 
 

@@ -1,0 +1,255 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Plans what is written into the server blocks of a portal that stay their owner's. Nothing is changed here.
+
+What a server block needs beside the line that includes our drop-ins follows from nginx's own rules: a location with
+lines of its own for headers, or for parameters of PHP, inherits none of them, and of two parameters the last one wins.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, Piece
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import nginx, server_blocks
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+    Configuration,
+    Directive,
+    Server,
+    every,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (
+    Block,
+    Edited,
+    InPlace,
+    Obstacle,
+    Unmarked,
+    Wanted,
+    digest,
+)
+
+# What an inner level does not inherit as soon as it has a line of its own: what our drop-ins say is repeated there.
+_HIDES = ("fastcgi_hide_header", "proxy_hide_header")
+# A level of these has headers of its own.
+_LEVELS = ("location", "if", "limit_except")
+_MORE = {"more_set_headers": re.compile(r"([\w-]+)\s*(?::|$)"), "more_clear_headers": re.compile(r"([\w-]+)$")}
+
+
+def plan(tree: Unmarked, configuration: Configuration, wanted: Wanted) -> InPlace:
+    """What is written where. ``configuration``: parsed from ``tree``, so without the marks of this site."""
+    found = server_blocks.classify(tree, configuration, wanted)
+    made = _Plan(configuration, wanted, found)
+    for server in found.portal:
+        made.server(server)
+    obstacles = [*_unreadable(tree, configuration), *found.obstacles, *made.obstacles]
+    if not found.obstacles:
+        obstacles += server_blocks.unsafe(tree, made.files())
+    return InPlace(
+        files=() if obstacles else made.edited(),
+        blocks=tuple(
+            Block(one.host.file, one.host.line, one.host.names, kind, any(listen.tls for listen in one.host.listens))
+            for kind, servers in (("portal", found.portal), ("redirect", found.redirect))
+            for one in servers
+        ),
+        pages=tuple(dict.fromkeys(server_blocks.pages(found, wanted))),
+        programs=tuple(
+            dict.fromkeys(program for one in found.portal for program in server_blocks.programs(one, wanted))
+        ),
+        obstacles=tuple(dict.fromkeys(obstacles)),
+    )
+
+
+def _unreadable(tree: Unmarked, configuration: Configuration) -> Iterator[Obstacle]:
+    for problem in configuration.problems:
+        place = re.match(r"nginx: (/[^:]+):(\d+): ", problem)
+        yield Obstacle(
+            place[1] if place else nginx.MAIN,
+            int(place[2]) if place else 1,
+            problem,
+            "Correct it until nginx -t accepts the configuration.",
+        )
+    for file, problem in tree.damaged.items():
+        line = re.match(r"line (\d+): ", problem)
+        yield Obstacle(file, int(line[1]) if line else 1, "damaged marks of chamilo.hardening", problem)
+
+
+@dataclass
+class _Changes:
+    """What is written into one file: lines by their place, and spans that are set aside with what stands for them."""
+
+    added: dict[int, list[Piece]] = field(default_factory=dict)
+    aside: dict[tuple[int, int], tuple[Piece, ...]] = field(default_factory=dict)
+
+
+class _Plan:
+    """Gathers the changes of all server blocks of the portal. One that two of them ask for is made once."""
+
+    def __init__(self, configuration: Configuration, wanted: Wanted, found: server_blocks.Found) -> None:
+        self.configuration = configuration
+        self.wanted = wanted
+        self.found = found
+        self.obstacles: list[Obstacle] = []
+        self._changes: dict[str, _Changes] = {}
+        own = {id(server.block) for server in (*found.portal, *found.redirect)}
+        self._foreign = {(item.file, item.start) for item in _outside(configuration.directives, own)}
+        self._http = next((http.block or () for http in every(configuration.directives, "http")), ())
+
+    def files(self) -> list[str]:
+        return list(self._changes)
+
+    def edited(self) -> tuple[Edited, ...]:
+        result = []
+        for file, changes in self._changes.items():
+            marks = [Mark(at, tuple(lines)) for at, lines in changes.added.items()]
+            marks += [Mark(start, lines, end) for (start, end), lines in changes.aside.items()]
+            marks.sort(key=lambda mark: (mark.at, mark.end))
+            result.append(Edited(file, digest(self.configuration.texts[file]), tuple(marks)))
+        return tuple(result)
+
+    def server(self, server: Server) -> None:
+        level = server.block.block or ()
+        self._add(server.block, server.block.opened, [*self._first(server), *self._inherited(level)])
+        self._headers(level)
+        for inner in every(level, *_LEVELS):
+            self._level(inner, [server.block])
+
+    def _first(self, server: Server) -> Iterator[str]:
+        drop_ins = self.wanted.drop_ins
+        written = (posixpath.join(posixpath.dirname(nginx.MAIN), path) for path in server.host.includes)
+        if f"{drop_ins}/*.conf" not in written:  # its owner may have added the line
+            yield f"include {drop_ins}/*.conf;"
+        if self.found.needs_tls(server):
+            yield f"include {drop_ins}/tls/*.conf;"
+        names = self.found.unnamed(server)
+        if names:
+            yield f"server_name {' '.join(names)};"
+        for address in self.found.missing_listens(server):
+            yield f"listen {address};"
+
+    def _inherited(self, level: Sequence[Directive]) -> Iterator[str]:
+        """What holds for all of http, and would no longer hold here as our drop-ins have such lines too."""
+        for name in ("add_header", "error_page", *_HIDES):
+            if any(every(level, name)):
+                continue
+            for item in every(self._http, name):
+                if self.configuration.is_ours(item.file) or self._is_wanted(item):
+                    continue
+                if "\n" in item.written:
+                    self._refuse(item, "a line of several lines that holds for all of http", "Write it in one line.")
+                yield f"{item.written};"
+
+    def _is_wanted(self, item: Directive) -> bool:
+        return item.name == "add_header" and item.arguments[0].lower() in self.wanted.headers
+
+    def _level(self, block: Directive, around: Sequence[Directive]) -> None:
+        """A location, or an ``if`` within the server block or a location. ``around``: what it lies in, inside out."""
+        level = block.block or ()
+        lines = []
+        if self._headers(level):
+            lines.append(f"include {self.wanted.drop_ins}/location/*.conf;")
+        if block.name == "location" and any(every(level, *_HIDES)):
+            lines.append(f"include {self.wanted.drop_ins}/hide/*.conf;")
+        self._add(block, self._end(block), lines)
+        if block.name == "location" and any(item.name == "fastcgi_pass" for item in _of_location(level)):
+            self._php(block, around)
+        for inner in every(level, *_LEVELS):
+            self._level(inner, [block, *around])
+
+    def _php(self, block: Directive, around: Sequence[Directive]) -> None:
+        """The parameters of our sections stand behind those of the owner, at the level that gives them to PHP."""
+        for one in (block, *around):
+            if any(every(one.block or (), "fastcgi_param")):
+                self._add(one, self._end(one), [f"include {self.wanted.drop_ins}/php/*.conf;"])
+                return
+        if any(every(self._http, "fastcgi_param")):
+            self._refuse(
+                block,
+                "PHP gets its parameters from lines that hold for all of http",
+                'Write "include fastcgi_params;" and the other fastcgi_param lines into this location as well.',
+            )
+
+    def _headers(self, level: Sequence[Directive]) -> bool:
+        """Set aside what would send one of our headers a second time. Whether other headers of its own are left."""
+        own = False
+        for item in level:
+            if self.configuration.is_ours(item.file) or not item.arguments:
+                continue
+            if self._is_wanted(item):
+                self._aside(item)
+            elif item.name == "add_header":
+                own = True
+            elif item.name in _MORE:
+                self._more(item)
+        return own
+
+    def _more(self, item: Directive) -> None:
+        """The lines of the module headers-more name several headers at once."""
+        names = [_MORE[item.name].match(argument) for argument in item.arguments]
+        ours = [bool(name) and name[1].lower() in self.wanted.headers for name in names if name is not None]
+        if not any(ours):
+            return
+        if all(name is not None for name in names) and all(ours):
+            self._aside(item)
+            return
+        self._refuse(
+            item,
+            f"{item.name} for headers that chamilo.hardening sends, and for others or under conditions",
+            "Give each header a line of its own.",
+        )
+
+    def _end(self, block: Directive) -> int:
+        """Before its last brace, on a line of its own where the brace has one."""
+        text = self.configuration.texts[block.file]
+        first = text.rfind("\n", 0, block.closed) + 1
+        return block.closed if text[first : block.closed].strip(" \t") else max(first, block.opened)
+
+    def _add(self, block: Directive, at: int, lines: Iterable[Piece]) -> None:
+        lines = list(lines)
+        if not lines or not self._editable(block):
+            return
+        there = self._changes.setdefault(block.file, _Changes()).added.setdefault(at, [])
+        there += [line for line in lines if line not in there]
+
+    def _aside(self, item: Directive) -> None:
+        if self._editable(item):
+            self._changes.setdefault(item.file, _Changes()).aside[item.start, item.end] = ()
+
+    def _editable(self, item: Directive) -> bool:
+        if (item.file, item.start) not in self._foreign:
+            return True
+        self._refuse(
+            item,
+            f"{_shown(item)} stands in a file that other sites include too",
+            f"Copy {item.file} to a file of the portal's own, and include that one in its server server_blocks.",
+        )
+        return False
+
+    def _refuse(self, item: Directive, what: str, remedy: str) -> None:
+        self.obstacles.append(Obstacle(item.file, item.line, what, remedy))
+
+
+def _shown(item: Directive) -> str:
+    """A directive without what may be a secret."""
+    return f"{item.name} {item.arguments[0]}" if item.name in ("add_header", "location") else item.name
+
+
+def _of_location(level: Iterable[Directive]) -> Iterator[Directive]:
+    """The directives that belong to a location itself: those of ``if`` too, but not those of locations within it."""
+    for item in level:
+        yield item
+        if item.name != "location":
+            yield from _of_location(item.block or ())
+
+
+def _outside(directives: Iterable[Directive], own: set[int]) -> Iterator[Directive]:
+    """All directives, but those of the portal's server server_blocks."""
+    for item in directives:
+        if id(item) in own:
+            continue
+        yield item
+        yield from _outside(item.block or (), own)

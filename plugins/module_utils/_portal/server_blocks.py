@@ -1,0 +1,336 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Which server blocks of nginx serve a portal, which lead to it alone, and what else is under its name."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import nginx
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+    Configuration,
+    Directive,
+    Listen,
+    Server,
+    Tree,
+    every,
+    is_public,
+    walk,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (
+    Obstacle,
+    Page,
+    Program,
+    Wanted,
+)
+
+_LOCAL = ("127.0.0.1", "localhost", "[::1]")
+_PASSES = ("fastcgi_pass", "proxy_pass", "uwsgi_pass", "scgi_pass", "grpc_pass")
+_FRONT = (("/",), ("^~", "/"), ("~", "^"), ("~", ".*"), ("~", "^/"), ("~*", ".*"))
+_NAME = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
+_PATH = re.compile(r"/[\w./-]*")
+# Where Chamilo has programs, and what nginx or an authority asks for.
+_CHAMILO = re.compile(r"/(?:index\.php.*|main/.*|plugin/.*|certificates/.*|\.well-known/.*)?")
+
+
+@dataclass
+class Found:
+    """The server blocks that have to do with a portal."""
+
+    wanted: Wanted
+    servers: Sequence[Server]
+    portal: list[Server] = field(default_factory=list)
+    redirect: list[Server] = field(default_factory=list)
+    obstacles: list[Obstacle] = field(default_factory=list)
+    sockets: dict[tuple[str, int], list[tuple[Server, Listen]]] = field(default_factory=dict)
+
+    def names(self, server: Server) -> list[str]:
+        """The names under which visitors reach it, as far as they are words."""
+        written = [name for name in server.host.names if _NAME.fullmatch(name)]
+        more = [name for name in _all_names(self.wanted) if nginx.by_name([server], name)]
+        return list(dict.fromkeys([*written, *more, *self.unnamed(server)]))
+
+    def unnamed(self, server: Server) -> list[str]:
+        """Names of the portal that it answers for want of a server block that has them."""
+        there = [self.sockets[one.socket] for one in server.host.listens if one.port]
+        if not any(_default(one) is server and is_public(*one[0][1].socket) for one in there):
+            return []
+        return [name for name in _all_names(self.wanted) if not any(_by_name(one, name) for one in there)]
+
+    def needs_tls(self, server: Server) -> bool:
+        """Whether it is to speak https from here on: its names are asked for by http alone."""
+        plain = any(is_public(one.address, one.port) and not one.tls for one in server.host.listens)
+        return self.wanted.tls and plain and any(not self._speaks_tls(name) for name in self.names(server))
+
+    def _speaks_tls(self, name: str) -> bool:
+        return any(
+            self._answers(there, name)
+            for socket, there in self.sockets.items()
+            if is_public(*socket) and any(listen.tls for _server, listen in there)
+        )
+
+    def _answers(self, there: Sequence[tuple[Server, Listen]], name: str) -> bool:
+        """Whether the portal, or what leads to it, has the name there or is going to get it."""
+        found = _by_name(there, name)
+        if found is None and there and name in self.unnamed(_default(there)):
+            found = _default(there)
+        return found is not None and _is_in(found, [*self.portal, *self.redirect])
+
+    def missing_listens(self, server: Server) -> list[str]:
+        """Where it has to answer by http too, so that visitors who type the name are led to https."""
+        result = []
+        for listen in server.host.listens:
+            if not listen.tls or not is_public(listen.address, listen.port):
+                continue
+            socket = self._plain(listen.address)
+            if not all(self._answers(self.sockets.get(socket, []), name) for name in self.names(server)):
+                result.append("80" if socket[0] == "*" else f"{socket[0]}:80")
+        return list(dict.fromkeys(result))
+
+    def _plain(self, address: str) -> tuple[str, int]:
+        """The socket that gets the requests for port 80 of an address."""
+        around = "[::]" if address.startswith("[") else "*"
+        return (around, 80) if (address, 80) not in self.sockets and (around, 80) in self.sockets else (address, 80)
+
+    def displaced(self, server: Server) -> Iterator[tuple[Server, str]]:
+        """Other sites that answer for being read first, and no longer would once this one listens there too."""
+        plain = [one.address for one in server.host.listens if is_public(one.address, one.port) and not one.tls]
+        new = [(address, 443) for address in plain] if self.needs_tls(server) else []
+        new += [_listen(word).socket for word in self.missing_listens(server)]
+        order = {id(one): number for number, one in enumerate(self.servers)}
+        for socket in new:
+            there = self.sockets.get(socket, [])
+            if not there or any(listen.default for _server, listen in there):
+                continue
+            first = _default(there)
+            named = any(_NAME.fullmatch(name) for name in first.host.names)
+            if order[id(server)] < order[id(first)] and not named and not _is_in(first, self.portal):
+                yield first, f"{socket[0]}:{socket[1]}"
+
+
+def _listen(word: str) -> Listen:
+    return nginx.parse_listen([word])
+
+
+def _all_names(wanted: Wanted) -> list[str]:
+    return [wanted.domain, *sorted(name for name in wanted.names - {wanted.domain} if _NAME.fullmatch(name))]
+
+
+def _by_name(there: Sequence[tuple[Server, Listen]], name: str) -> Server | None:
+    return nginx.by_name([server for server, _listen in there], name)
+
+
+def _default(there: Sequence[tuple[Server, Listen]]) -> Server:
+    return next((server for server, listen in there if listen.default), there[0][0])
+
+
+def _is_in(server: Server, servers: Iterable[Server]) -> bool:
+    return any(one is server for one in servers)
+
+
+def classify(tree: Tree, configuration: Configuration, wanted: Wanted) -> Found:
+    """All server blocks with the document root of the portal, and those that answer to its names."""
+    servers = nginx.servers(configuration)
+    found = Found(wanted, servers)
+    for server in servers:
+        for listen in server.host.listens:
+            if listen.port:
+                found.sockets.setdefault(listen.socket, []).append((server, listen))
+    roots = {tree.real(root.rstrip("/")) for root in wanted.roots}
+    own = [server for server in servers if not server.host.ours]
+    found.portal = [server for server in own if not leads(server) and _has_root(tree, server, roots)]
+    named = {id(one) for name in _all_names(wanted) for one in nginx.answering(servers, name)[0]}
+    answering = [server for server in own if id(server) in named]
+    found.redirect = [server for server in answering if leads(server)]
+    fronts = [server for server in answering if _is_front(server, found)]
+    found.portal = [server for server in own if _is_in(server, found.portal) or _is_in(server, fronts)]
+    for server in answering:
+        public = any(is_public(listen.address, listen.port) for listen in server.host.listens)
+        if public and not _is_in(server, [*found.portal, *found.redirect]):
+            found.obstacles.append(_elsewhere(server, wanted))
+    found.obstacles += _behind_another_server(found)
+    for server in found.portal:
+        root = server.host.root.rstrip("/")
+        if tree.real(f"{root}/public") in roots and server.host.root:
+            found.obstacles.append(
+                Obstacle(
+                    server.host.file,
+                    server.host.line,
+                    f"root is {root}, the project directory with its secrets and programs",
+                    f"Set root to {root}/public there, or chamilo_https_vhost to managed.",
+                )
+            )
+        for other, socket in found.displaced(server):
+            found.obstacles.append(
+                Obstacle(
+                    other.host.file,
+                    other.host.line,
+                    f"this site answers on {socket} to every name that no other has, because it is read first; the "
+                    "portal would be read before it",
+                    'Write default_server behind "listen" in this server block.',
+                )
+            )
+    return found
+
+
+def leads(server: Server) -> bool:
+    """Whether it serves nothing: all requests are answered by a redirect or a status."""
+    level = server.block.block or ()
+    if _ends(level):
+        return True
+    if any(item.name in _PASSES for item in walk(level)):
+        return False
+    return any(_ends(item.block or ()) for item in every(level, "location") if item.arguments in _FRONT)
+
+
+def _ends(level: Iterable[Directive]) -> bool:
+    """Whether every request that comes here is answered here."""
+    for item in level:
+        if item.name == "return":
+            return True
+        if item.name == "rewrite" and len(item.arguments) > 1:
+            away = item.arguments[1].startswith(("http://", "https://", "$scheme://"))
+            if (away or item.arguments[2:] in (("permanent",), ("redirect",))) and _everything(item.arguments[0]):
+                return True
+    return False
+
+
+def _everything(pattern: str) -> bool:
+    try:
+        return all(re.search(pattern, path) for path in ("/", "/any/where"))
+    except re.error:
+        return False  # a form only PCRE knows
+
+
+def _has_root(tree: Tree, server: Server, roots: set[str]) -> bool:
+    level = server.block.block or ()
+    found = [server.host.root]
+    found += [nginx.with_variables(item.arguments[0], level) for item in every(walk(level), "root") if item.arguments]
+    return any(tree.real(path.rstrip("/")) in roots for path in found if path.startswith("/"))
+
+
+def _handed_on(server: Server) -> str:
+    """The address to which the whole site is handed on, or an empty text."""
+    level = server.block.block or ()
+    fronts = (item.block or () for item in every(level, "location") if item.arguments in _FRONT)
+    return next((item.arguments[0] for front in fronts for item in every(front, "proxy_pass") if item.arguments), "")
+
+
+def _is_front(server: Server, found: Found) -> bool:
+    """Whether it hands on to a server block of this nginx that serves the portal, such as by way of a cache."""
+    target = re.match(r"https?://([^/:]+|\[[^]]*\]):(\d+)", _handed_on(server))
+    return (
+        target is not None
+        and target[1] in _LOCAL
+        and any(
+            listen.port == int(target[2]) and listen.address in ("*", "[::]", *_LOCAL)
+            for one in found.portal
+            for listen in one.host.listens
+        )
+    )
+
+
+def _elsewhere(server: Server, wanted: Wanted) -> Obstacle:
+    target, host = _handed_on(server), server.host
+    if target:
+        return _another_server(server, target)
+    return Obstacle(
+        host.file,
+        host.line,
+        f"{wanted.domain} is served from {host.root or 'no directory'}, where no portal is",
+        "Set root to the directory public of the portal, or chamilo_root to where the portal is.",
+    )
+
+
+def _another_server(server: Server, target: str) -> Obstacle:
+    return Obstacle(
+        server.host.file,
+        server.host.line,
+        f"the portal is handed on to {re.sub(r'(?<=://)[^/@]*@', '', target)}: nothing of PHP is here",
+        "Run chamilo.hardening against the host and web server that run its PHP, with chamilo_trusted_proxies and "
+        "chamilo_https_terminated_elsewhere for this one.",
+    )
+
+
+def _behind_another_server(found: Found) -> Iterator[Obstacle]:
+    if any(item.name == "fastcgi_pass" for server in found.portal for item in walk(server.block.block or ())):
+        return
+    for server in found.portal:
+        target = _handed_on(server)
+        if target:
+            yield _another_server(server, target)
+
+
+def pages(found: Found, wanted: Wanted) -> Iterator[Page]:
+    """The addresses that the owner wrote down, under each name and scheme."""
+    for server in (*found.portal, *found.redirect):
+        paths = ["/"]
+        if _is_in(server, found.portal):
+            paths += [path for path in _paths(server.block.block or ()) if not path.startswith("/.well-known")]
+        schemes = sorted(
+            {"https" if one.tls else "http" for one in server.host.listens if is_public(one.address, one.port)}
+        )
+        for name in found.names(server) or [wanted.domain]:
+            for scheme in schemes:
+                yield from (Page(scheme, name, path) for path in dict.fromkeys(paths))
+
+
+def _paths(level: Iterable[Directive]) -> Iterator[str]:
+    for item in every(walk(level), "location"):
+        if item.arguments and item.arguments[0] not in ("~", "~*") and _PATH.fullmatch(item.arguments[-1]):
+            internal = any(every(item.block or (), "internal"))
+            if not internal:
+                yield item.arguments[-1]
+
+
+def programs(server: Server, wanted: Wanted) -> Iterator[Program]:
+    """Addresses under which another program answers than Chamilo's own."""
+    roots = {root.rstrip("/") for root in wanted.roots}
+    for path, location in _prefixes(server.block.block or (), ""):
+        if _CHAMILO.fullmatch(path):
+            continue
+        inner = location.block or ()
+        to = next((item for item in walk(inner) if item.name in _PASSES and item.arguments), None)
+        if to is None:
+            continue
+        place = next((item.arguments[0] for item in every(walk(inner), "root", "alias") if item.arguments), "")
+        where = "" if place.rstrip("/") in roots else place
+        what = f"PHP in {where or 'the portal'}" if to.name == "fastcgi_pass" else f"handed on by {to.name}"
+        yield Program(location.file, location.line, path, what)
+
+
+def _prefixes(level: Iterable[Directive], around: str) -> Iterator[tuple[str, Directive]]:
+    """The outermost locations that are for one directory or address, with what all their addresses begin with."""
+    for item in every(level, "location"):
+        kind, pattern = (*item.arguments, "")[0], item.arguments[-1] if item.arguments else ""
+        if kind in ("~", "~*"):
+            literal = re.match(r"\^((?:/[\w-]+)*/)", pattern)
+            pattern = literal[1] if literal else ""
+        if pattern.startswith("/") and pattern != "/" and not pattern.startswith("/@"):
+            yield pattern, item
+        elif not around:
+            yield from _prefixes(item.block or (), pattern)
+
+
+def unsafe(tree: Tree, files: Iterable[str]) -> Iterator[Obstacle]:
+    """Files that an account other than root can change: what is written there would not stay."""
+    for file in files:
+        status = tree.status(file)
+        if status is None or not stat.S_ISREG(status.st_mode):
+            what = "no regular file"
+        elif status.st_uid != 0 or status.st_mode & 0o022:
+            what = "an account other than root can change it"
+        else:
+            continue
+        yield Obstacle(
+            file,
+            1,
+            f"{posixpath.basename(file)}: {what}",
+            f"Move it to a directory of root, or give it to root: chown root:root {file}; chmod 644 {file}.",
+        )

@@ -1,0 +1,437 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is written into the server blocks of an owner, and what stays as it is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, apply, strip
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import in_place_nginx, nginx
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import walk
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (
+    InPlace,
+    Unmarked,
+    Wanted,
+)
+from tests.vhosts import DOMAIN, ROOT, cases
+
+SITE = "campus"
+DROP_INS = f"/etc/nginx/sites-available/chamilo-{SITE}.d"
+HEADERS = frozenset(
+    {
+        "content-security-policy",
+        "referrer-policy",
+        "strict-transport-security",
+        "x-content-type-options",
+        "x-frame-options",
+        "x-xss-protection",
+    }
+)
+OURS, TLS, PHP, LOCATION = (f"include {DROP_INS}/{part}*.conf;" for part in ("", "tls/", "php/", "location/"))
+BOTH = "listen 80; listen 443 ssl;"
+SERVED = f"root {ROOT}/public; location ~ \\.php$ {{ include fastcgi_params; fastcgi_pass unix:/run/php/x.sock; }}"
+
+
+def wanted(*names: str, tls: bool = True) -> Wanted:
+    roots = frozenset({ROOT, f"{ROOT}/public"})
+    return Wanted(SITE, DOMAIN, frozenset({DOMAIN, *names}), roots, DROP_INS, HEADERS, tls)
+
+
+@dataclass
+class Planned:
+    """A plan with the files of its owner, before and after."""
+
+    plan: InPlace
+    before: dict[str, str]
+    after: dict[str, str]
+
+    def lines(self, file: str = "") -> list[str]:
+        """Our own lines, in order."""
+        text = self.after[file] if file else "\n".join(self.after.values())
+        found = re.findall(r"# BEGIN chamilo[^\n]*\n((?:(?! *\t*# END).*\n)*)", text)
+        return [line.strip() for body in found for line in body.split("# set aside:")[0].splitlines() if line.strip()]
+
+    def aside(self) -> list[str]:
+        """What is set aside."""
+        found = re.findall(r"# set aside:\n((?:# (?!END).*\n)+)", "".join(self.after.values()))
+        return [" ".join(body.replace("\n# ", " ").lstrip("# ").split()) for body in found]
+
+
+def planned(host, names: tuple[str, ...] = (), tls: bool = True) -> Planned:
+    tree = Unmarked(host.tree, SITE)
+    configuration = nginx.parse(tree)
+    plan = in_place_nginx.plan(tree, configuration, wanted(*names, tls=tls))
+    before = {edited.file: configuration.texts[edited.file] for edited in plan.files}
+    after = {edited.file: apply(before[edited.file], edited.marks, SITE) for edited in plan.files}
+    assert {file: strip(text, SITE) for file, text in after.items()} == before
+    for file, text in after.items():
+        (host.root / file.lstrip("/")).write_bytes(text.encode("utf-8", "surrogateescape"))
+    again = Unmarked(host.tree, SITE)
+    assert in_place_nginx.plan(again, nginx.parse(again), wanted(*names, tls=tls)) == plan
+    assert nginx.parse(host.tree).problems == configuration.problems
+    return Planned(plan, before, after)
+
+
+def site(host, text: str, more: dict[str, str] | None = None, **options) -> Planned:
+    host.install("nginx")
+    host.site("nginx", text)
+    for path, content in (more or {}).items():
+        host.write(path, content)
+    return planned(host, **options)
+
+
+def lay(host, name: str) -> Planned:
+    host.install("nginx")
+    (case,) = [case for case in cases("nginx") if case.name == name]
+    case.lay(host.root)
+    return planned(host)
+
+
+def refusals(found: Planned) -> list[str]:
+    assert found.plan.files == ()
+    return [f"{one.file}:{one.line}: {one.what}. {one.remedy}" for one in found.plan.obstacles]
+
+
+@pytest.mark.parametrize("case", [case for case in cases("nginx") if not case.panel], ids=lambda case: case.name)
+def test_what_stands_in_the_world_is_planned(host, case):
+    found = lay(host, case.name)
+    assert found.plan.obstacles == ()
+    portal = [block for block in found.plan.blocks if block.kind == "portal"]
+    assert portal
+    assert found.lines().count(OURS) == len(portal)
+    answers = nginx.answering(nginx.servers(nginx.parse(host.tree)), DOMAIN)[0]
+    assert {listen.port for server in answers for listen in server.host.listens} >= {80}
+    assert any(block.tls for block in found.plan.blocks) or found.lines().count(TLS) == len(portal)
+    parameters = [
+        item
+        for server in answers
+        for level in walk([server.block])
+        for item in level.block or ()
+        if level.name == "location" and item.name == "include" and item.arguments == (f"{DROP_INS}/php/*.conf",)
+    ]
+    assert len(parameters) >= len(portal)
+
+
+@pytest.mark.parametrize("case", [case for case in cases("nginx") if not case.panel], ids=lambda case: case.name)
+def test_each_header_has_one_sender(host, case):
+    """Where a level has headers, it has ours from one place and none of the same names."""
+    lay(host, case.name)
+    for path, text in ((f"{DROP_INS}/h.conf", True), (f"{DROP_INS}/location/h.conf", True)):
+        host.write(path, "".join(f"add_header {name} ours;\n" for name in sorted(HEADERS)) if text else "")
+    for server in nginx.servers(nginx.parse(host.tree)):
+        if server.host.root.rstrip("/") != f"{ROOT}/public" or f"{DROP_INS}/*.conf" not in server.host.includes:
+            continue
+        for level in walk([server.block]):
+            names = [item.arguments[0].lower() for item in level.block or () if item.name == "add_header"]
+            if names:
+                assert [names.count(name) for name in HEADERS] == [1] * len(HEADERS)
+
+
+def test_redirects_are_left_alone(host):
+    found = lay(host, "n21-certbot-www")
+    assert [(block.kind, block.line, block.tls) for block in found.plan.blocks] == [
+        ("portal", 16, True),
+        ("redirect", 1, False),
+    ]
+    assert found.lines() == [OURS, PHP]
+
+
+def test_a_block_whose_owner_keeps_other_subdomains_away_is_left_alone(host):
+    found = lay(host, "n25-nginxconfig-io")
+    assert [block.kind for block in found.plan.blocks] == ["portal", "redirect"]
+    assert found.aside() == [
+        'add_header X-XSS-Protection "1; mode=block" always;',
+        'add_header X-Content-Type-Options "nosniff" always;',
+        'add_header Referrer-Policy "no-referrer-when-downgrade" always;',
+        "add_header Content-Security-Policy \"default-src 'self' http: https: ws: wss: data: blob: 'unsafe-inline'; "
+        "frame-ancestors 'self';\" always;",
+        'add_header Strict-Transport-Security "max-age=31536000; includeSubDomains" always;',
+    ]
+    assert found.lines("/etc/nginx/nginxconfig.io/general.conf") == [LOCATION]
+
+
+def test_tls_is_added_where_there_is_none_and_only_there(host):
+    plain = site(host, f"server {{ listen 80; server_name {DOMAIN}; {SERVED} }}")
+    assert plain.lines() == [OURS, TLS, PHP]
+
+
+def test_no_tls_where_it_ends_elsewhere(host):
+    assert site(host, f"server {{ listen 80; server_name {DOMAIN}; {SERVED} }}", tls=False).lines() == [OURS, PHP]
+
+
+def test_a_name_without_tls_beside_one_that_has_it(host):
+    found = site(
+        host,
+        f"server {{ listen 443 ssl; listen 80; server_name {DOMAIN}; {SERVED} }}\n"
+        f"server {{ listen 80; server_name www.{DOMAIN}; {SERVED} }}\n",
+    )
+    assert found.lines() == [OURS, PHP, OURS, TLS, PHP]
+
+
+@pytest.mark.parametrize("name", ["", "server_name _;", "server_name localhost;", 'server_name "" 203.0.113.7;'])
+def test_a_block_without_the_name_gets_it(host, name):
+    found = site(host, f"server {{ listen 80 default_server; {name} {SERVED} }}", names=(f"www.{DOMAIN}",))
+    assert found.lines() == [OURS, TLS, f"server_name {DOMAIN} www.{DOMAIN};", PHP]
+
+
+def test_a_name_that_another_block_has_is_not_given_away(host):
+    found = site(
+        host,
+        f"server {{ listen 80; server_name www.{DOMAIN}; return 301 http://{DOMAIN}$request_uri; }}\n"
+        f"server {{ listen 80 default_server; {SERVED} }}\n",
+        names=(f"www.{DOMAIN}",),
+    )
+    assert found.lines() == [OURS, TLS, f"server_name {DOMAIN};", PHP]
+
+
+def test_several_blocks_of_several_names(host):
+    found = site(
+        host,
+        f"server {{ listen 80; server_name {DOMAIN} www.{DOMAIN}; return 301 https://$host$request_uri; }}\n"
+        f"server {{ listen 443 ssl; server_name {DOMAIN}; {SERVED} }}\n"
+        f"server {{ listen 443 ssl; server_name www.{DOMAIN}; {SERVED} }}\n"
+        "server { listen 80; server_name library.example.org; root /srv/library; add_header X-Frame-Options DENY; }\n",
+    )
+    assert found.lines() == [OURS, PHP, OURS, PHP]
+    assert found.aside() == []
+
+
+@pytest.mark.parametrize(
+    ("listens", "expected"),
+    [
+        ("listen 443 ssl;", ["listen 80;"]),
+        ("listen 443 ssl; listen [::]:443 ssl;", ["listen 80;", "listen [::]:80;"]),
+        ("listen 203.0.113.7:443 ssl;", ["listen 203.0.113.7:80;"]),
+        ("listen 443 ssl; listen 80;", []),
+    ],
+)
+def test_a_missing_port_80_is_added(host, listens, expected):
+    found = site(host, f"server {{ {listens} server_name {DOMAIN}; {SERVED} }}")
+    assert found.lines() == [OURS, *expected, PHP]
+
+
+def test_a_missing_port_80_beside_the_default_site(host):
+    found = site(
+        host,
+        f"server {{ listen 203.0.113.7:443 ssl; server_name {DOMAIN}; {SERVED} }}\n"
+        "server { listen 80 default_server; server_name _; root /var/www/html; }\n",
+    )
+    assert found.lines() == [OURS, "listen 80;", PHP]
+
+
+@pytest.mark.parametrize("listen", ["443 ssl", "80"])
+def test_a_site_without_a_name_is_not_displaced(host, listen):
+    other = {"443 ssl": "80", "80": "443 ssl"}[listen]
+    found = site(
+        host,
+        f"server {{ listen {listen}; server_name {DOMAIN}; {SERVED} }}\n"
+        f"server {{ listen {other}; root /srv/other; }}\n",
+    )
+    (refusal,) = refusals(found)
+    assert refusal.startswith("/etc/nginx/sites-available/campus.conf:2: this site answers on *:")
+    assert refusal.endswith('Write default_server behind "listen" in this server block.')
+
+
+def test_headers_of_a_location_bring_ours_along(host):
+    found = site(
+        host,
+        f"""server {{
+    listen 80; listen 443 ssl;
+    server_name {DOMAIN};
+    {SERVED}
+    location /a {{ add_header X-Frame-Options DENY; }}
+    location /b {{
+        add_header Cache-Control public;
+        location /b/c {{ expires 1d; }}
+        if ($arg_x) {{ add_header X-B 1; add_header x-content-type-options nosniff; }}
+    }}
+    location /d {{ include snippets/more.conf; }}
+}}
+""",
+        {"/etc/nginx/snippets/more.conf": "add_header X-More 1;\nadd_header Referrer-Policy origin;\n"},
+    )
+    assert found.aside() == [
+        "add_header X-Frame-Options DENY;",
+        "add_header x-content-type-options nosniff;",
+        "add_header Referrer-Policy origin;",
+    ]
+    assert found.lines("/etc/nginx/sites-available/campus.conf") == [OURS, PHP, LOCATION, LOCATION, LOCATION]
+
+
+def test_lines_of_the_module_headers_more(host):
+    head = f"server {{ listen 80; listen 443 ssl; server_name {DOMAIN}; {SERVED} "
+    found = site(
+        host, f"{head} more_set_headers 'X-Frame-Options: DENY' 'Referrer-Policy: x'; more_set_headers 'A: b'; }}"
+    )
+    assert found.aside() == ["more_set_headers 'X-Frame-Options: DENY' 'Referrer-Policy: x';"]
+
+
+@pytest.mark.parametrize("line", ["'X-Frame-Options: DENY' 'A: b'", "-s 404 'X-Frame-Options: DENY'"])
+def test_lines_of_the_module_headers_more_that_say_more(host, line):
+    head = f"server {{ listen 80; listen 443 ssl; server_name {DOMAIN}; {SERVED} "
+    (refusal,) = refusals(site(host, f"{head} more_set_headers {line}; }}"))
+    assert refusal.endswith("Give each header a line of its own.")
+
+
+def test_what_holds_for_all_sites_holds_on(host):
+    """A level with a line of its own inherits none: as our drop-ins have such lines, they are repeated."""
+    found = site(
+        host,
+        f"server {{ listen 80; listen 443 ssl; server_name {DOMAIN}; {SERVED} proxy_hide_header B; }}",
+        {
+            "/etc/nginx/conf.d/all.conf": "add_header X-Served-By web1;\nadd_header X-Frame-Options DENY;\n"
+            "error_page 404 /lost.html;\nfastcgi_hide_header X-A;\nproxy_hide_header X-B;\n"
+        },
+    )
+    assert found.lines() == [
+        OURS,
+        "add_header X-Served-By web1;",
+        "error_page 404 /lost.html;",
+        "fastcgi_hide_header X-A;",
+        PHP,
+    ]
+
+
+def test_the_parameters_of_php_stand_where_they_count(host):
+    found = site(
+        host,
+        f"""server {{
+    listen 80; listen 443 ssl; server_name {DOMAIN}; root {ROOT}/public;
+    include fastcgi_params;
+    location ~ \\.php$ {{
+        fastcgi_pass unix:/run/php/x.sock;
+    }}
+    location ~ ^/plugin/x/.+\\.php$ {{
+        fastcgi_param A b;
+        if ($arg_y) {{
+            fastcgi_pass unix:/run/php/y.sock;
+        }}
+    }}
+}}
+""",
+    )
+    (text,) = found.after.values()
+    assert found.lines() == [OURS, PHP, PHP]
+    assert text.index("sock;\n        }\n        # BEGIN") < text.index("    }\n    # BEGIN")
+
+
+def test_parameters_of_php_for_all_of_http_are_refused(host):
+    found = site(
+        host,
+        f"server {{ listen 80; server_name {DOMAIN}; root {ROOT}/public; location ~ \\.php$ {{ fastcgi_pass x:9; }} }}",
+        {"/etc/nginx/conf.d/p.conf": "fastcgi_param SECRET word;\n"},
+    )
+    (refusal,) = refusals(found)
+    assert "fastcgi_params" in refusal
+    assert "word" not in refusal
+
+
+def test_hidden_headers_of_a_location_bring_ours_along(host):
+    found = lay(host, "n19-laravel-docs-school")
+    assert found.lines() == [OURS, TLS, f"include {DROP_INS}/hide/*.conf;", PHP]
+
+
+SHARED = "location ~ \\.php$ { include fastcgi_params; fastcgi_pass unix:/run/php/x.sock; }\n"
+OTHER = "server { listen 80; server_name library.example.org; root /srv/library; include snippets/php.conf; }\n"
+
+
+def test_a_snippet_of_the_portal_alone_is_edited(host):
+    text = f"server {{ {BOTH} server_name {DOMAIN}; root {ROOT}/public; include snippets/php.conf; }}\n"
+    found = site(host, text + text.replace(DOMAIN, f"www.{DOMAIN}"), {"/etc/nginx/snippets/php.conf": SHARED})
+    assert found.lines("/etc/nginx/snippets/php.conf") == [PHP]
+
+
+def test_a_server_block_whose_lines_stand_in_a_snippet(host):
+    found = site(
+        host,
+        "server { include snippets/body.conf; }\n",
+        {"/etc/nginx/snippets/body.conf": f"listen 80;\nlisten 443 ssl;\nserver_name {DOMAIN};\n{SERVED}\n"},
+    )
+    assert found.lines("/etc/nginx/sites-available/campus.conf") == [OURS]
+    assert found.lines("/etc/nginx/snippets/body.conf") == [PHP]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"server {{ listen 80; listen 443 ssl; server_name {DOMAIN}; {SERVED} }}",
+        f"server {{\r\n\tlisten 80;\r\n\tlisten 443 ssl;\r\n\tserver_name {DOMAIN};\r\n\t{SERVED}\r\n}}\r\n",
+        f"# server {{\nserver # {{\n{{ # }} of the portal\n listen 80; listen 443 ssl; # {{\n server_name {DOMAIN};\n"
+        f" set $a 'x;}}'; {SERVED} # }}\n # }}\n}} # end",
+        f"server{{{BOTH}server_name {DOMAIN};{SERVED}access_by_lua_block {{ if a then b = '}}' end }}}}",
+        f"map $a $b {{ default 0; }}\ngeo $c {{ default 1; }}\nupstream u {{ server 127.0.0.1:9; }}\n"
+        f"server {{ listen 80; listen 443 ssl; server_name {DOMAIN}; {SERVED} }}\n# \udcff",
+    ],
+    ids=["one line without an end", "CRLF", "comments", "Lua", "beside others"],
+)
+def test_odd_files(host, text):
+    host.install("nginx")
+    host.site("nginx", "")
+    (host.root / "etc/nginx/sites-available/campus.conf").write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert planned(host).lines() == [OURS, PHP]
+
+
+def test_a_large_file(host):
+    old = "".join(f"    /courses/{n}/document/file-{n}.html /resources/{n};\n" for n in range(20000))
+    others = "".join(f"server {{ listen 80; server_name s{n}.example.org; root /srv/{n}; }}\n" for n in range(1000))
+    portal = f"server {{ {BOTH} server_name {DOMAIN}; {SERVED} }}\n"
+    text = f"map $uri $old {{\n{old}}}\n{others}{portal}"
+    assert len(text) > 1 << 20
+    assert site(host, text).lines() == [OURS, PHP]
+
+
+def test_the_owners_own_line_is_not_repeated(host):
+    found = site(host, f"server {{ listen 80; listen 443 ssl; server_name {DOMAIN}; {OURS} {SERVED} }}")
+    assert found.lines() == [PHP]
+
+
+def test_marks_of_another_portal_are_text(host):
+    text = f"server {{\n {BOTH}\n server_name {DOMAIN};\n {SERVED}\n}}\n"
+    other = text.replace(DOMAIN, "school.example.org").replace(ROOT, "/var/www/school")
+    marked = apply(other, [Mark(8, ("gzip on;",))], "school") + text
+    assert site(host, marked).before == {"/etc/nginx/sites-available/campus.conf": marked}
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (f"server {{ listen 80; server_name {DOMAIN}; location / {{ proxy_pass http://10.0.0.2; }} }}", "handed on to"),
+        (
+            f"server {{ server_name {DOMAIN}; root {ROOT}/public; location / {{ proxy_pass http://[::1]:81; }} }}",
+            "handed on to",
+        ),
+        (f"server {{ listen 80; server_name {DOMAIN}; root /srv/other; }}", "/srv/other, where no portal is"),
+        (f"server {{ listen 80; server_name {DOMAIN}; root {ROOT}; }}", "the project directory"),
+        (f"server {{ listen 80; server_name {DOMAIN}; {SERVED}", "the file ends within"),
+        (
+            f"# BEGIN chamilo.hardening {SITE}\nserver {{ listen 80; server_name {DOMAIN}; {SERVED} }}\n",
+            "damaged marks",
+        ),
+    ],
+)
+def test_what_is_refused_names_its_place(host, text, what):
+    (refusal,) = refusals(site(host, text))
+    assert re.match(r"/etc/nginx/sites-(available|enabled)/campus\.conf:1: ", refusal)
+    assert what in refusal
+
+
+def test_a_file_that_others_can_change_is_refused(host):
+    host.install("nginx")
+    file = host.site("nginx", f"server {{ listen 80; server_name {DOMAIN}; {SERVED} }}")
+    (host.root / file.lstrip("/")).chmod(0o666)
+    (refusal,) = refusals(planned(host))
+    assert "an account other than root can change it" in refusal
+
+
+def test_a_cache_before_the_portal_is_part_of_it(host):
+    found = site(
+        host,
+        f"server {{ {BOTH} server_name {DOMAIN}; location / {{ proxy_pass http://127.0.0.1:8080; }} }}\n"
+        f"server {{ listen 127.0.0.1:8080; server_name {DOMAIN}; {SERVED} }}\n",
+    )
+    assert found.lines() == [OURS, OURS, PHP]

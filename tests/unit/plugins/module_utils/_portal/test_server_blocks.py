@@ -1,0 +1,71 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which server blocks serve a portal, which lead to it, and what else is under its name."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import nginx, server_blocks
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Wanted
+from tests.vhosts import DOMAIN, ROOT, cases
+
+WANTED = Wanted(
+    "campus", DOMAIN, frozenset({DOMAIN}), frozenset({ROOT, f"{ROOT}/public"}), "/etc/nginx/d", frozenset(), True
+)
+
+
+def classified(host, text: str = "", name: str = "") -> server_blocks.Found:
+    host.install("nginx")
+    if text:
+        host.site("nginx", text)
+    for case in cases("nginx"):
+        if case.name == name:
+            case.lay(host.root)
+    return server_blocks.classify(host.tree, nginx.parse(host.tree), WANTED)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ("return 301 https://$host$request_uri;", "redirect"),
+        ("return 404;", "redirect"),
+        ("rewrite ^ https://$host$uri permanent;", "redirect"),
+        ("rewrite ^/(.*)$ https://other.example.org/$1;", "redirect"),
+        ("location / { return 302 https://x/; } location /.well-known/ { root /srv/acme; }", "redirect"),
+        (f"root {ROOT}/public; if ($host = a) {{ return 301 https://b; }}", "portal"),
+        (f"root {ROOT}/public; rewrite ^/old$ https://x/new permanent;", "portal"),
+        (f"root {ROOT}/public; rewrite ^/(.*)$ /index.php?$1;", "portal"),
+        (f"root {ROOT}/public; location / {{ return 301 https://x; }} location ~ php {{ fastcgi_pass x; }}", "portal"),
+        (f"set $base {ROOT}; root $base/public/;", "portal"),
+        (f"location / {{ root {ROOT}/public; }}", "portal"),
+        (f"root /srv/x; location /lms {{ root {ROOT}/public; }}", "portal"),
+    ],
+)
+def test_what_only_leads_on_is_told_from_what_serves(host, body, kind):
+    found = classified(host, f"server {{ listen 80; server_name {DOMAIN}; {body} }}")
+    assert (len(found.portal), len(found.redirect)) == {"portal": (1, 0), "redirect": (0, 1)}[kind]
+    assert found.obstacles == []
+
+
+@pytest.mark.parametrize(
+    ("name", "program"),
+    [
+        ("n07-chamilo-touchbase-production", ("/touchbase", "PHP in /var/www/chamilo/public/plugin/touchbase/public")),
+        ("n29-phpmyadmin-beside", ("/phpmyadmin", "PHP in /usr/share/")),
+        ("n43-onlyoffice-beside", ("/ds-vpath/", "handed on by proxy_pass")),
+        ("n01-chamilo111-guide-rewrites", None),
+    ],
+)
+def test_other_programs_under_the_name(host, name, program):
+    found = [program for one in classified(host, name=name).portal for program in server_blocks.programs(one, WANTED)]
+    assert [(one.path, one.what) for one in found] == ([program] if program else [])
+
+
+def test_the_pages_of_the_owner(host):
+    found = server_blocks.pages(classified(host, name="n29-phpmyadmin-beside"), WANTED)
+    assert [(page.scheme, page.name, page.path) for page in found] == [
+        ("http", DOMAIN, "/"),
+        ("http", DOMAIN, "/phpmyadmin"),
+    ]
