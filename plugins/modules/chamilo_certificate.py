@@ -13,9 +13,10 @@ author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 description:
   - With O(source=certbot), a certificate that Certbot has for the name already is adopted, whoever had Certbot make it.
-    The module adds its own deploy hook behind that of the owner, and a lineage that holds this one name is no longer
-    renewed by a plugin that edits or stops the web server. Where a hook for all renewals stops the web server, one of
-    Certbot's own server stays as it is, and a warning names the file and line. Nothing is issued again.
+    The module adds its own deploy hook behind that of the owner, and a lineage that holds names of the portal alone is
+    no longer renewed by a plugin that edits or stops the web server. Where a hook for all renewals stops the web
+    server, one of Certbot's own server stays as it is, and a warning names the file and line. Nothing is issued again,
+    unless it lacks a name of O(names).
   - When there is none, the module first puts a challenge of its own where Certbot will put that of the authority, and
     asks for it under the public name, at every address of it. Only when it is found there, the authority is asked. A
     count of the attempts is kept on the host, so that the limits of an authority are not used up.
@@ -36,6 +37,16 @@ options:
     description: The public name of the portal.
     type: str
     required: true
+  names:
+    description:
+      - All names of the portal, wildcards such as C(*.campus.example.org) among them. O(domain) is always one of them.
+      - A name that cannot be proved is left out of the certificate with a warning that names it, and the next run tries
+        it again. A wildcard needs O(arguments) for a challenge over the DNS. Without O(domain) there is no certificate.
+      - A lineage that lacks one is expanded under its own name, where all of its names are the portal's and it is
+        proved by files or with O(arguments).
+    type: list
+    elements: str
+    default: []
   site:
     description: The word that is in the names of the files this collection writes for the portal.
     type: str
@@ -97,6 +108,7 @@ EXAMPLES = r"""
 - name: Have a certificate of Let's Encrypt
   chamilo.hardening.chamilo_certificate:
     domain: campus.example.org
+    names: [www.campus.example.org]
     site: campus
     webroot: /var/www/chamilo/public
     email: admin@example.org
@@ -130,6 +142,12 @@ certificate_key:
   returned: when there is one
   type: str
   sample: /etc/letsencrypt/live/campus.example.org/privkey.pem
+names:
+  description: The names that it is for.
+  returned: when there is one
+  type: list
+  elements: str
+  sample: [campus.example.org, www.campus.example.org]
 days_left:
   description: How many days are left until it runs out.
   returned: when there is one
@@ -148,6 +166,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme
 from ansible_collections.chamilo.hardening.plugins.module_utils._https.acme import AcmeError, Got, Wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.names import is_name
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
 
@@ -156,6 +175,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "domain": {"type": "str", "required": True},
+            "names": {"type": "list", "elements": "str", "default": []},
             "site": {"type": "str", "required": True},
             "source": {"type": "str", "choices": ["certbot", "self_signed", "look"], "default": "certbot"},
             "webroot": {"type": "path"},
@@ -183,10 +203,21 @@ def main() -> None:
         module.warn(note)
     result = {"changed": got.changed}
     if got.pair.there:
-        result.update(certificate=got.pair.file, certificate_key=got.pair.key, days_left=got.pair.days)
+        result.update(
+            certificate=got.pair.file, certificate_key=got.pair.key, days_left=got.pair.days, names=list(got.pair.names)
+        )
     if module._diff:
         result["diff"] = outcome.diff
     module.exit_json(**result)
+
+
+def _names(params: dict) -> tuple[str, ...]:
+    """The domain first. Each becomes an argument of a program, so it has to be a name."""
+    names = tuple(dict.fromkeys(name.lower() for name in (params["domain"], *params["names"])))
+    wrong = [name for name in names[1:] if not is_name(name)]
+    if wrong:
+        raise AcmeError(f"Invalid value for names: {wrong[0]!r}. Valid: names of the DNS, such as www.example.org.")
+    return names
 
 
 def _get(params: dict, outcome: Outcome, check: bool) -> Got:
@@ -201,7 +232,7 @@ def _get(params: dict, outcome: Outcome, check: bool) -> Got:
     if params["source"] == "self_signed":
         served = {"test": params["test"], "load": {"service": params["service"], "action": "reload"}}
         return acme.self_sign(
-            params["domain"],
+            _names(params),
             params["site"],
             params["certificate"],
             params["certificate_key"],
@@ -211,7 +242,7 @@ def _get(params: dict, outcome: Outcome, check: bool) -> Got:
             served if params["service"] else None,
         )
     wish = Wish(
-        names=(params["domain"].lower(),),
+        names=_names(params),
         site=params["site"],
         webroot=params["webroot"],
         email=params["email"],

@@ -48,7 +48,7 @@ REVIEWED = {
         _backups/restore_staging.py:stage_database guide_prove.py:main
     """,
     "configuration, packages and certificates of the host, in directories of root's": """
-        _https/acme.py:_adopt _https/acme.py:self_sign _audit/https.py:_from_file _audit/https.py:_lineage
+        _https/acme.py:self_sign _audit/https.py:_from_file _audit/https.py:_lineage
         _audit/updates.py:_versions _portal/certificate.py:complaint _brute_force/fail2ban.py:interpreter
         _brute_force/filter_file.py:read _common/paths.py:_in_fstab _common/paths.py:file_systems
         _common/paths.py:mounts _common/paths.py:served_by_users _common/services.py:_listening

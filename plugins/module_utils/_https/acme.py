@@ -17,11 +17,10 @@ import secrets
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import x509
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE, replace_file
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import of_root, open_path
@@ -235,45 +234,192 @@ class Budget:
 # -- certificates ----------------------------------------------------------------------------------------------------
 
 
-def obtain(wish: Wish, engine: Engine, outcome: Outcome, check: bool = False, resolver: Resolve = resolve) -> Got:
-    """A certificate by Certbot: a lineage that is there is adopted, else one is asked for."""
-    tree = Tree()
-    root = os.path.dirname(wish.webroot)
-    found = certbot.for_names(tree, wish.names, time.time(), root, wish.served)
-    if found.lineage and found.good:
-        return Got(_adopt(found, wish, engine, outcome, check), found)
+def obtain(
+    wish: Wish,
+    engine: Engine,
+    outcome: Outcome,
+    check: bool = False,
+    resolver: Resolve = resolve,
+    fetch: Fetch | None = None,
+) -> Got:
+    """A certificate by Certbot for all names of the portal: a lineage that is there is adopted, else one is asked for.
+
+    A name that cannot be proved is left out, and a note says why. The domain cannot: without it there is none.
+    """
+    ask = _Rehearsal(wish, resolver, fetch)
+    found = certbot.for_names(Tree(), wish.names, time.time(), os.path.dirname(wish.webroot), wish.served)
+    lineage = _Lineage(found, wish.names) if found.lineage else None
+    adopted = False
+    if lineage and found.good:
+        adopted = _adopt(lineage, wish, engine, outcome, check, ask)
+    if found.good and not found.lacks:
+        return Got(adopted, found)
     if check:
-        return Got(True, found)
-    program = certbot.program(tree)
+        return Got(adopted or not found.good or any(not ask.hopeless(name) for name in found.lacks), found)
+    try:
+        if lineage and found.good:
+            request = lineage.expansion(wish, ask, outcome)
+            if not request:
+                return Got(adopted, found)
+        elif lineage:
+            _proved(ask, wish, lineage.webroots(wish))
+            _adopt(lineage, wish, engine, outcome, check, ask)
+            request = lineage.renewal(wish, ask, outcome)
+        else:
+            _proved(ask, wish, [wish.webroot])
+            request = _request(wish, ask.places(wish.names, [wish.webroot], outcome))
+        _run(request, wish, engine, outcome)
+    except AcmeError as problem:
+        if not found.good:
+            raise
+        outcome.notes.append(f"The certificate {found.lineage} still lacks {', '.join(found.lacks)}. {problem}")
+        return Got(adopted, found)
+    found = certbot.for_names(Tree(), wish.names, time.time(), os.path.dirname(wish.webroot))
+    if not found.good:
+        raise AcmeError(f"Certbot says it was successful, but there is no certificate for {wish.domain}.")
+    return Got(True, found)
+
+
+class _Rehearsal:
+    """Which names can be proved, each asked once."""
+
+    def __init__(self, wish: Wish, resolver: Resolve, fetch: Fetch | None) -> None:
+        self.wish = wish
+        self._resolver, self._fetch = resolver, fetch
+        self._known: dict[tuple[str, str], str] = {}
+
+    def refusal(self, name: str, webroot: str) -> str:
+        """Why a name cannot be proved with files in that directory; empty where it can."""
+        if self.wish.arguments:
+            return ""  # in another way, which is not rehearsed
+        if name[:2] == "*.":
+            return (
+                "A wildcard is proved in the DNS alone. Set chamilo_https_acme_arguments to options of Certbot's DNS "
+                "plugin, or chamilo_https_certificate_file to a certificate that has it."
+            )
+        if (name, webroot) not in self._known:
+            self._known[name, webroot] = rehearse(name, webroot, self._resolver, self._fetch)
+        return self._known[name, webroot]
+
+    def hopeless(self, name: str) -> bool:
+        """Whether a name cannot be proved, as far as that is known without asking this host."""
+        return not self.wish.arguments and (name[:2] == "*." or not self._resolver(name))
+
+    def place(self, name: str, webroots: Sequence[str]) -> tuple[str, str]:
+        """The directory where its challenge is found, or why it is in none."""
+        whys = {webroot: self.refusal(name, webroot) for webroot in webroots}
+        found = next((webroot for webroot, why in whys.items() if not why), "")
+        return found, "" if found else whys[webroots[0]]
+
+    def places(self, names: Sequence[str], webroots: Sequence[str], outcome: Outcome) -> dict[str, str]:
+        """The names that can be proved, with the directory for the challenges of each. A note says why one cannot."""
+        found = {}
+        for name in names:
+            place, why = self.place(name, webroots)
+            if place:
+                found[name] = place
+            else:
+                outcome.notes.append(_left_out(name, why))
+        return found
+
+
+def _left_out(name: str, why: str) -> str:
+    return (
+        f"{name} is not in the certificate. {why} If it is no name of the portal, leave it out: chamilo_names: "
+        f'["!{name}"]'
+    )
+
+
+def _proved(ask: _Rehearsal, wish: Wish, webroots: Sequence[str]) -> None:
+    """Raise the reason where not even the domain can be proved."""
+    why = Budget(wish.site, wish.directory).refusal() or ask.place(wish.domain, webroots)[1]
+    if why:
+        raise AcmeError(f"No certificate was asked for. {why}")
+
+
+class _Lineage:
+    """A lineage that Certbot has, whoever had Certbot make it."""
+
+    def __init__(self, pair: certbot.Pair, portal: Sequence[str]) -> None:
+        self.pair = pair
+        self.path = f"{certbot.FOLDER}/renewal/{pair.lineage}.conf"
+        self.text = Tree().read(self.path)
+        self.foreign = [name for name in pair.names if name not in portal]
+
+    @property
+    def fixed(self) -> str:
+        """Why its names stay as they are; empty where they may change."""
+        way = certbot.value(self.text, "authenticator")
+        if self.foreign:
+            return f"it is for {', '.join(self.foreign)} as well"
+        return "" if way == "webroot" else f"it proves its names by {way or 'what is not known'}"
+
+    def webroots(self, wish: Wish) -> list[str]:
+        return list(dict.fromkeys((self.pair.webroot or wish.webroot, wish.webroot)))
+
+    def expansion(self, wish: Wish, ask: _Rehearsal, outcome: Outcome) -> list[str]:
+        """How Certbot is asked for the names that it lacks; empty, with a note, where it cannot have them."""
+        if self.fixed and (self.foreign or not wish.arguments):
+            names = ",".join((*self.pair.names, *self.pair.lacks))
+            outcome.notes.append(
+                f"The certificate {self.pair.lineage} lacks {', '.join(self.pair.lacks)}, and is left as it is: "
+                f"{self.fixed}. Add them the way it was made: certbot certonly --cert-name {self.pair.lineage} "
+                f"--expand -d {names}"
+            )
+            return []
+        webroots = self.webroots(wish)
+        more = ask.places(self.pair.lacks, webroots, outcome)
+        if not more:
+            return []
+        own = {name: ask.place(name, webroots) for name in self.pair.names}
+        # What it has is not given up: it stays as it is until each of its names can be proved again.
+        why = next((why for _place, why in own.values() if why), "")
+        if why:
+            raise AcmeError(f"No certificate was asked for. {why}")
+        return _request(wish, {**{name: place for name, (place, _why) in own.items()}, **more}, self)
+
+    def renewal(self, wish: Wish, ask: _Rehearsal, outcome: Outcome) -> list[str]:
+        """How Certbot is asked for it again: by its own file, where its names stay."""
+        names = tuple(dict.fromkeys((wish.domain, *self.pair.names, *self.pair.lacks)))
+        if not self.fixed:
+            places = ask.places(names, self.webroots(wish), outcome)
+            if places.keys() != {*self.pair.names}:
+                return _request(wish, places, self)
+        return ["renew", "--cert-name", self.pair.lineage, "--no-random-sleep-on-renew", "--non-interactive"]
+
+    def options(self) -> dict[str, str]:
+        """What its own file says of Certbot's options; a new request would leave it out."""
+        names = ("server", "account", "key_type", "pre_hook", "post_hook", "renew_hook")
+        known = {name: certbot.value(self.text, name).strip("'\"") for name in names}
+        return {name.replace("renew", "deploy").replace("_", "-"): text for name, text in known.items() if text}
+
+
+def _run(request: Sequence[str], wish: Wish, engine: Engine, outcome: Outcome) -> None:
+    """Have Certbot ask. Names that the authority cannot prove are left out once, if the domain is not among them."""
+    program = certbot.program(Tree())
     if not program:
         raise AcmeError("Certbot is not installed.")
     budget = Budget(wish.site, wish.directory)
-    why = budget.refusal()
-    if not why and not wish.arguments:
-        why = rehearse(wish.domain, found.webroot or wish.webroot, resolver)
+    request, why, code = list(request), budget.refusal(), 1
     if why:
         raise AcmeError(f"No certificate was asked for. {why}")
-    if found.lineage:
-        # It has run out. What it is for, and how it proves that, is in its own file.
-        _adopt(found, wish, engine, outcome, check)
-        command = [program, "renew", "--cert-name", found.lineage, "--no-random-sleep-on-renew", "--non-interactive"]
-    else:
-        command = [program, *_request(wish)]
-    with engine.store.lock("a certificate", _LOCK_SECONDS):
-        budget.begin()
-    code, said = engine.machine.run([*_trusting([wish.ca_file]), *command], CERTBOT_SECONDS)
-    why = "" if code == 0 else _reason(said)
-    with engine.store.lock("a certificate", _LOCK_SECONDS):
-        budget.end("issued" if code == 0 else "failed", why)
+    for _attempt in range(2):
+        with engine.store.lock("a certificate", _LOCK_SECONDS):
+            budget.begin()
+        code, said = engine.machine.run([*_trusting([wish.ca_file]), program, *request], CERTBOT_SECONDS)
+        why = "" if code == 0 else _reason(said)
+        with engine.store.lock("a certificate", _LOCK_SECONDS):
+            budget.end("issued" if code == 0 else "failed", why)
+        failed = {*re.findall(r"^\s*(?:Domain|Identifier): (\S+)$", said, re.MULTILINE)}
+        if code == 0 or not failed or not failed <= {*wish.names[1:]} or budget.refusal():
+            break
+        request = _without(request, failed)
+        outcome.notes += [_left_out(name, f"The authority could not prove it: {why}") for name in sorted(failed)]
     if code != 0:
         raise AcmeError(
             f"Certbot could not get a certificate for {wish.domain}: {why} Its log is "
             "/var/log/letsencrypt/letsencrypt.log."
         )
-    found = certbot.for_names(tree, wish.names, time.time(), root)
-    if not found.good:
-        raise AcmeError(f"Certbot says it was successful, but there is no certificate for {wish.domain}.")
-    return Got(True, found)
 
 
 def owners(systemd: bool) -> str:
@@ -286,34 +432,61 @@ def owners(systemd: bool) -> str:
     return ""
 
 
-def _request(wish: Wish) -> list[str]:
-    words = ["certonly", "--non-interactive", "--agree-tos", "--cert-name", wish.domain, "-d", wish.domain]
-    words += ["--key-type", "ecdsa", "--deploy-hook", certbot.HOOK]
+def _request(wish: Wish, places: Mapping[str, str], lineage: _Lineage | None = None) -> list[str]:
+    """``places``: the directory for the challenges of each name. Of a lineage its own options stay."""
+    name = lineage.pair.lineage if lineage else wish.domain
+    words = ["certonly", "--non-interactive", "--agree-tos", "--cert-name", name]
+    options = {"key-type": "ecdsa", "deploy-hook": certbot.HOOK}
+    options.update({"server": wish.directory} if wish.directory else {})
+    options.update(lineage.options() if lineage else {})
+    words += [word for option, text in options.items() for word in (f"--{option}", text)]
     words += ["--email", wish.email] if wish.email else ["--register-unsafely-without-email"]
-    words += ["--server", wish.directory] if wish.directory else []
-    return words + (list(wish.arguments) or ["--webroot", "--webroot-path", wish.webroot])
+    if lineage:
+        words.append("--expand")
+    if wish.arguments:
+        return [*words, *wish.arguments, *(word for name in places for word in ("-d", name))]
+    return [*words, "--webroot", *(word for name, place in places.items() for word in ("-w", place, "-d", name))]
 
 
-def _adopt(found: certbot.Pair, wish: Wish, engine: Engine, outcome: Outcome, check: bool) -> bool:
-    path = f"{certbot.FOLDER}/renewal/{found.lineage}.conf"
-    with open(path, encoding="utf-8") as stream:
-        text = stream.read()
-    with open(found.file, encoding="ascii") as stream:
-        names = x509.first_of(stream.read()).names
+def _without(request: Sequence[str], names: Collection[str]) -> list[str]:
+    """The request without some names, each of which stands behind a -d."""
+    left: list[str] = []
+    for word in request:
+        if word in names and left[-1:] == ["-d"]:
+            left.pop()
+        else:
+            left.append(word)
+    return left
+
+
+def _adopt(lineage: _Lineage, wish: Wish, engine: Engine, outcome: Outcome, check: bool, ask: _Rehearsal) -> bool:
+    """Have Certbot renew a lineage with our hook, and by files where all of its names are the portal's."""
+    names, text = lineage.pair.names, lineage.text
     stopped_by = certbot.stopper(Tree(), text)
     wanted = certbot.adopted(text, names, wish.names, wish.webroot, stopped_by)
     if wanted == text:
         return False
-    if stopped_by and set(names) <= set(wish.names):
+    changed = certbot.value(wanted, "authenticator") != certbot.value(text, "authenticator")
+    if changed and len(names) > 1 and not check:
+        whys = (ask.refusal(name, wish.webroot) for name in names)
+        why = next(filter(None, whys), "")
+        if why:
+            outcome.notes.append(f"{lineage.path} still says {certbot.value(text, 'authenticator')}. {why}")
+            wanted = certbot.adopted(text, names, (), wish.webroot)
+    if stopped_by and not lineage.foreign:
         outcome.notes.append(
-            f"{path} still says standalone: {stopped_by} stops the web server before a renewal, so it could not answer "
-            f"for {wish.domain}. Take that line out and run this again, and the web server goes on during renewals."
+            f"{lineage.path} still says standalone: {stopped_by} stops the web server before a renewal, so it could "
+            f"not answer for {wish.domain}. Take that line out and run this again, and the web server goes on during "
+            "renewals."
         )
-    mode = f"{os.stat(path).st_mode & 0o7777:04o}"
-    file = {"path": path, "content": wanted, "mode": mode}
+    if wanted == text:
+        return False
+    mode = f"{os.stat(lineage.path).st_mode & 0o7777:04o}"
+    file = {"path": lineage.path, "content": wanted, "mode": mode}
     # Another lineage that was adopted before stays as it is.
     wanted_files = {"name": f"https:{wish.site}.renewal", "files": [file], "complete": False}
     engine.apply(plan(wanted_files), outcome, check)
+    lineage.text = wanted
     return outcome.changed
 
 
@@ -345,7 +518,7 @@ def _reason(said: str) -> str:
 
 
 def self_sign(
-    domain: str,
+    names: Sequence[str],
     site: str,
     file: str,
     key: str,
@@ -355,15 +528,20 @@ def self_sign(
     load: Mapping[str, Any] | None = None,
 ) -> Got:
     """A certificate that no browser trusts. ``load``: who serves the one that is there, and its test."""
-    found = certbot.pair(Tree(), file, key, [domain], time.time())
-    if found.covers and found.days >= RENEWED_AT:
+    found = certbot.pair(Tree(), file, key, names, time.time())
+    if found.there and not found.lacks and found.days >= RENEWED_AT:
         return Got(False, found)
     if check:
         return Got(True, found)
     with tempfile.TemporaryDirectory() as folder:
         files = {"-keyout": f"{folder}/key", "-out": f"{folder}/certificate"}
         argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        argv += ["-subj", "/CN=chamilo-hardening", "-addext", f"subjectAltName=DNS:{domain}"]
+        argv += [
+            "-subj",
+            "/CN=chamilo-hardening",
+            "-addext",
+            f"subjectAltName={','.join(f'DNS:{name}' for name in names)}",
+        ]
         argv += ["-days", str(SELF_SIGNED_DAYS), *(word for option in files.items() for word in option)]
         code, said = engine.machine.run(argv, 60)
         if code != 0:
@@ -380,4 +558,4 @@ def self_sign(
     if load and found.there:
         params.update(load)
     engine.apply(plan(params), outcome)
-    return Got(True, certbot.pair(Tree(), file, key, [domain], time.time()))
+    return Got(True, certbot.pair(Tree(), file, key, names, time.time()))

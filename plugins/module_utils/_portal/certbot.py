@@ -123,7 +123,7 @@ def stopper(tree: Tree, text: str) -> str:
 
     Empty where nothing does, or where the lineage is not proved by Certbot's own server.
     """
-    if _value(text.splitlines(), "authenticator") != "standalone":
+    if value(text, "authenticator") != "standalone":
         return ""
     for pattern, stops in _STOPPED_IN.items():
         for path in tree.glob(pattern):
@@ -161,6 +161,11 @@ def adopted(
         options = [line for line in options if not re.match(r"\s*(installer\s*=|pre_hook\s*=.*\bstop\b)", line)]
         rest = [*_without(rest, "webroot_map"), "[[webroot_map]]", *(f"{name} = {webroot}" for name in names)]
     return "\n".join([*head, *options, *rest]) + "\n"
+
+
+def value(text: str, name: str) -> str:
+    """What a renewal file says of an option; empty where it says nothing."""
+    return _value(text.splitlines(), name)
 
 
 def _value(lines: Sequence[str], name: str) -> str:

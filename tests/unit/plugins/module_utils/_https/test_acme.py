@@ -8,13 +8,17 @@ from __future__ import annotations
 import datetime
 import os
 import pwd
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import acme
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import certbot
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
 from tests.testbed import authority
@@ -211,8 +215,164 @@ def test_who_stops_the_web_server_is_told_where_standalone_stays(
     host.write("/etc/letsencrypt/live/x/fullchain.pem", authority.issue(*names, days=60)[0])
     host.write("/etc/letsencrypt/renewal/x.conf", "[renewalparams]\nauthenticator = standalone\n")
     monkeypatch.setattr(certbot, "stopper", lambda _tree, _text: stopped_by)
-    found = certbot.Pair(f"{folder}/live/x/fullchain.pem", lineage="x")
     outcome, engine = Outcome(), Engine(str(host.root / "state"))
     wish = acme.Wish(("campus.test",), "campus", "/var/www/chamilo/public")
-    assert acme._adopt(found, wish, engine, outcome, check=True)
+    assert acme.obtain(wish, engine, outcome, check=True).changed
     assert len([note for note in outcome.notes if "/etc/cron.d/certbot line 3" in note]) == told
+
+
+class Certbot:
+    """Does what Certbot would: makes a certificate for the names it is asked for, but for those it cannot prove."""
+
+    def __init__(self, host: Files) -> None:
+        self.host = host
+        self.unproved: set[str] = set()
+        self.asked: list[list[str]] = []
+
+    def run(self, argv: Sequence[str], timeout: float = 60) -> tuple[int, str]:
+        words = list(argv)[list(argv).index("/usr/bin/certbot") + 1 :]
+        self.asked.append(words)
+        names = [name for option, name in zip(words, words[1:]) if option == "-d"]
+        failed = [name for name in names if name in self.unproved]
+        if failed:
+            return 1, "".join(f"  Domain: {name}\n  Type: dns\n  Detail: no such name\n" for name in failed)
+        lineage(self.host, words[words.index("--cert-name") + 1], *names)
+        return 0, ""
+
+
+def lineage(host: Files, name: str, *names: str, days: int = 60, conf: str = "authenticator = webroot\n") -> None:
+    host.write(f"/etc/letsencrypt/live/{name}/fullchain.pem", authority.issue(*names, days=days)[0])
+    conf = conf if "renew_hook" in conf else f"{conf}renew_hook = {certbot.HOOK}\n"
+    host.write(f"/etc/letsencrypt/renewal/{name}.conf", f"[renewalparams]\n{conf}")
+
+
+@pytest.fixture
+def ask(host: Files, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[acme.Got, list[str], list[list[str]]]]:
+    """The names of a portal become a certificate. Those of ``gone`` have no address, ``astray`` are somebody else's."""
+    monkeypatch.setattr(certbot, "FOLDER", str(host.root / "etc/letsencrypt"))
+    monkeypatch.setattr(certbot, "program", lambda _tree: "/usr/bin/certbot")
+    monkeypatch.setattr(acme, "STATE", str(host.root / "state"))
+    monkeypatch.setattr(plan, "_user", lambda _name: os.geteuid())
+    monkeypatch.setattr(plan, "_group", lambda _name: os.getegid())
+    webroot = host.root / "public"
+    webroot.mkdir()
+    program = Certbot(host)
+    engine = Engine(str(host.root / "state"), Machine(program.run, systemd=False))
+
+    def call(
+        *names: str, gone: Sequence[str] = (), astray: Sequence[str] = (), unproved: Sequence[str] = (), **options: Any
+    ) -> tuple[acme.Got, list[str], list[list[str]]]:
+        def fetch(url: str, _address: str) -> Answer:
+            name = url.split("/")[2]
+            file = webroot / url.split("/", 3)[3]
+            return (
+                Answer(url, 200, body=file.read_bytes()) if name not in astray and file.exists() else Answer(url, 404)
+            )
+
+        program.asked, program.unproved = [], {*unproved}
+        check = bool(options.pop("check", False))
+        wish = acme.Wish(names, "campus", str(webroot), **options)
+        outcome = Outcome()
+        got = acme.obtain(wish, engine, outcome, check, lambda name: [] if name in gone else ["192.0.2.1"], fetch)
+        notes = [note for note in outcome.notes if "systemd" not in note]
+        return got, notes, program.asked
+
+    return call
+
+
+WWW, LIBRARY = "www.campus.test", "library.test"
+
+
+def test_one_certificate_for_all_names(ask) -> None:
+    got, notes, (request,) = ask("campus.test", WWW, LIBRARY)
+    assert got.changed and got.pair.good and {*got.pair.names} == {"campus.test", WWW, LIBRARY} and notes == []
+    assert request[request.index("--cert-name") + 1] == "campus.test" and request.count("-d") == 3
+    got, notes, asked = ask("campus.test", WWW, LIBRARY)
+    assert (got.changed, notes, asked) == (False, [], [])
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ({"gone": [WWW]}, "has no address in the DNS"),
+        ({"astray": [WWW]}, "gives 404 where the challenge should be"),
+        ({"unproved": [WWW]}, "The authority could not prove it"),
+    ],
+)
+def test_a_name_that_cannot_be_proved_is_left_out_and_named(ask, how: dict[str, list[str]], why: str) -> None:
+    got, notes, _asked = ask("campus.test", WWW, LIBRARY, **how)
+    assert {*got.pair.names} == {"campus.test", LIBRARY} and got.pair.lacks == (WWW,)
+    (note,) = notes
+    assert note.startswith(f"{WWW} is not in the certificate. ") and why in note and f'["!{WWW}"]' in note
+
+
+@pytest.mark.parametrize("how", ["gone", "astray", "unproved"])
+def test_without_the_domain_there_is_no_certificate(ask, how: str) -> None:
+    with pytest.raises(acme.AcmeError, match="campus.test"):
+        ask("campus.test", WWW, **{how: ["campus.test"]})
+
+
+def test_a_wildcard_needs_the_dns(ask) -> None:
+    got, notes, _asked = ask("campus.test", "*.campus.test")
+    assert got.pair.names == ("campus.test",)
+    assert "*.campus.test is not in the certificate. A wildcard is proved in the DNS alone." in notes[0]
+    got, notes, (request,) = ask("campus.test", "*.campus.test", arguments=("--dns-rfc2136",))
+    assert {*got.pair.names} == {"campus.test", "*.campus.test"} and notes == []
+    assert "--dns-rfc2136" in request and "--webroot" not in request and "--expand" in request
+
+
+def test_a_lineage_is_expanded_under_its_name_and_keeps_its_options(host: Files, ask) -> None:
+    conf = "authenticator = webroot\nserver = https://acme.test/dir\nkey_type = rsa\npre_hook = ufw allow 80\n"
+    lineage(host, "owners", "campus.test", conf=f"{conf}renew_hook = 'cp a, b; {certbot.HOOK}'\n")
+    assert ask("campus.test", WWW, check=True)[0].changed
+    got, notes, (request,) = ask("campus.test", WWW)
+    assert got.changed and got.pair.lineage == "owners" and got.pair.lacks == () and notes == []
+    pairs = set(zip(request, request[1:]))
+    assert {("--key-type", "rsa"), ("--pre-hook", "ufw allow 80"), ("--server", "https://acme.test/dir")} <= pairs
+    assert ("--deploy-hook", f"cp a, b; {certbot.HOOK}") in pairs and "--expand" in request
+
+
+@pytest.mark.parametrize(
+    ("names", "conf", "how", "why"),
+    [
+        (["campus.test", "shop.test"], "authenticator = webroot\n", {}, "it is for shop.test as well"),
+        (["campus.test"], "authenticator = dns-rfc2136\n", {}, "it proves its names by dns-rfc2136"),
+        (["campus.test"], "authenticator = webroot\n", {"gone": [WWW]}, "has no address in the DNS"),
+        (["campus.test"], "authenticator = webroot\n", {"gone": ["campus.test"]}, "campus.test has no address"),
+        (["campus.test", LIBRARY], "authenticator = webroot\n", {"astray": [LIBRARY]}, "http://library.test/"),
+    ],
+)
+def test_a_good_certificate_stays_where_it_cannot_be_expanded(
+    host: Files, ask, names: list[str], conf: str, how: dict[str, list[str]], why: str
+) -> None:
+    lineage(host, "owners", *names, conf=conf)
+    got, notes, asked = ask("campus.test", WWW, LIBRARY, **how) if LIBRARY in names else ask("campus.test", WWW, **how)
+    assert (got.changed, asked) == (False, []) and got.pair.good and got.pair.lacks == (WWW,)
+    assert why in " ".join(notes) and WWW in " ".join(notes)
+
+
+def test_a_certificate_that_has_run_out_comes_again_without_the_name_that_is_gone(host: Files, ask) -> None:
+    lineage(host, "campus.test", "campus.test", WWW, days=-1)
+    got, notes, (request,) = ask("campus.test", WWW, gone=[WWW])
+    assert got.pair.names == ("campus.test",) and request[0] == "certonly" and WWW in notes[0]
+
+
+def test_names_that_cannot_be_proved_by_files_keep_their_way(host: Files, ask) -> None:
+    lineage(host, "campus.test", "campus.test", WWW, conf="authenticator = nginx\ninstaller = nginx\n")
+    _got, notes, _asked = ask("campus.test", WWW, astray=[WWW])
+    conf = (host.root / "etc/letsencrypt/renewal/campus.test.conf").read_text()
+    assert "authenticator = nginx" in conf and "still says nginx" in notes[0]
+    got, notes, _asked = ask("campus.test", WWW)
+    conf = (host.root / "etc/letsencrypt/renewal/campus.test.conf").read_text()
+    assert got.changed and "authenticator = webroot" in conf and f"{WWW} = " in conf and notes == []
+
+
+def test_a_certificate_signed_by_itself_has_all_names(host: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "_user", lambda _name: os.geteuid())
+    monkeypatch.setattr(plan, "_group", lambda _name: os.getegid())
+    engine = Engine(str(host.root / "state"), Machine(systemd=False))
+    where = str(host.root / "x.pem"), str(host.root / "x.key")
+    assert acme.self_sign(["campus.test"], "campus", *where, engine, Outcome()).changed
+    assert acme.self_sign(["campus.test", "*.campus.test"], "campus", *where, engine, Outcome()).changed
+    again = acme.self_sign(["campus.test", "*.campus.test"], "campus", *where, engine, Outcome())
+    assert not again.changed and {*again.pair.names} == {"campus.test", "*.campus.test"}
