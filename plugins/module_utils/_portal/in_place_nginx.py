@@ -10,13 +10,12 @@ lines of its own for headers, or for parameters of PHP, inherits none of them, a
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, Piece
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import nginx, server_blocks
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import nginx, panels, server_blocks
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Configuration,
     Directive,
@@ -31,6 +30,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place
     Unmarked,
     Wanted,
     digest,
+    exposed,
 )
 
 # What an inner level does not inherit as soon as it has a line of its own: what our drop-ins say is repeated there.
@@ -44,11 +44,24 @@ def plan(tree: Unmarked, configuration: Configuration, wanted: Wanted) -> InPlac
     """What is written where. ``configuration``: parsed from ``tree``, so without the marks of this site."""
     found = server_blocks.classify(tree, configuration, wanted)
     made = _Plan(configuration, wanted, found)
+    obstacles = [*_unreadable(tree, configuration)]
+    by_panels = set()
+    for server in (*found.portal, *found.elsewhere):
+        by_panel = panels.rewritten("nginx", server, configuration, wanted)
+        if by_panel:
+            by_panels.add(server.host.file)
+            if not panels.includes(server.block, wanted.drop_ins):
+                obstacles.append(by_panel)
     for server in found.portal:
-        made.server(server)
-    obstacles = [*_unreadable(tree, configuration), *found.obstacles, *made.obstacles]
-    if not found.obstacles:
-        obstacles += server_blocks.unsafe(tree, made.files())
+        if server.host.file not in by_panels:
+            made.server(server)
+    obstacles += [obstacle for obstacle in server_blocks.obstacles(tree, found) if obstacle.file not in by_panels]
+    obstacles += made.obstacles
+    obstacles += [
+        Obstacle(file, 1, problem, "Make it root's own: chown root: and chmod go-w, then run this again")
+        for file, problem in ((file, exposed(tree, file)) for file in made.files())
+        if problem
+    ]
     return InPlace(
         files=() if obstacles else made.edited(),
         blocks=tuple(
@@ -61,6 +74,7 @@ def plan(tree: Unmarked, configuration: Configuration, wanted: Wanted) -> InPlac
             dict.fromkeys(program for one in found.portal for program in server_blocks.programs(one, wanted))
         ),
         obstacles=tuple(dict.fromkeys(obstacles)),
+        tls=any(found.needs_tls(server) for server in found.portal),
     )
 
 
@@ -71,7 +85,7 @@ def _unreadable(tree: Unmarked, configuration: Configuration) -> Iterator[Obstac
             place[1] if place else nginx.MAIN,
             int(place[2]) if place else 1,
             problem,
-            "Correct it until nginx -t accepts the configuration.",
+            "Correct it until nginx -t accepts the configuration",
         )
     for file, problem in tree.damaged.items():
         line = re.match(r"line (\d+): ", problem)
@@ -120,8 +134,7 @@ class _Plan:
 
     def _first(self, server: Server) -> Iterator[str]:
         drop_ins = self.wanted.drop_ins
-        written = (posixpath.join(posixpath.dirname(nginx.MAIN), path) for path in server.host.includes)
-        if f"{drop_ins}/*.conf" not in written:  # its owner may have added the line
+        if not panels.includes(server.block, drop_ins):  # its owner may have added the line
             yield f"include {drop_ins}/*.conf;"
         if self.found.needs_tls(server):
             yield f"include {drop_ins}/tls/*.conf;"
@@ -140,7 +153,7 @@ class _Plan:
                 if self.configuration.is_ours(item.file) or self._is_wanted(item):
                     continue
                 if "\n" in item.written:
-                    self._refuse(item, "a line of several lines that holds for all of http", "Write it in one line.")
+                    self._refuse(item, "a line of several lines that holds for all of http", "Write it in one line")
                 yield f"{item.written};"
 
     def _is_wanted(self, item: Directive) -> bool:
@@ -170,7 +183,7 @@ class _Plan:
             self._refuse(
                 block,
                 "PHP gets its parameters from lines that hold for all of http",
-                'Write "include fastcgi_params;" and the other fastcgi_param lines into this location as well.',
+                'Write "include fastcgi_params;" and the other fastcgi_param lines into this location as well',
             )
 
     def _headers(self, level: Sequence[Directive]) -> bool:
@@ -199,7 +212,7 @@ class _Plan:
         self._refuse(
             item,
             f"{item.name} for headers that chamilo.hardening sends, and for others or under conditions",
-            "Give each header a line of its own.",
+            "Give each header a line of its own",
         )
 
     def _end(self, block: Directive) -> int:

@@ -6,9 +6,7 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
-import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -47,7 +45,7 @@ class Found:
     servers: Sequence[Server]
     portal: list[Server] = field(default_factory=list)
     redirect: list[Server] = field(default_factory=list)
-    obstacles: list[Obstacle] = field(default_factory=list)
+    elsewhere: list[Server] = field(default_factory=list)  # they answer to its name, and serve something else
     sockets: dict[tuple[str, int], list[tuple[Server, Listen]]] = field(default_factory=dict)
 
     def names(self, server: Server) -> list[str]:
@@ -65,7 +63,7 @@ class Found:
 
     def needs_tls(self, server: Server) -> bool:
         """Whether it is to speak https from here on: its names are asked for by http alone."""
-        plain = any(is_public(one.address, one.port) and not one.tls for one in server.host.listens)
+        plain = any(is_public(*one.socket) and not one.tls for one in server.host.listens)
         return self.wanted.tls and plain and any(not self._speaks_tls(name) for name in self.names(server))
 
     def _speaks_tls(self, name: str) -> bool:
@@ -86,7 +84,7 @@ class Found:
         """Where it has to answer by http too, so that visitors who type the name are led to https."""
         result = []
         for listen in server.host.listens:
-            if not listen.tls or not is_public(listen.address, listen.port):
+            if not listen.tls or not is_public(*listen.socket):
                 continue
             socket = self._plain(listen.address)
             if not all(self._answers(self.sockets.get(socket, []), name) for name in self.names(server)):
@@ -100,7 +98,7 @@ class Found:
 
     def displaced(self, server: Server) -> Iterator[tuple[Server, str]]:
         """Other sites that answer for being read first, and no longer would once this one listens there too."""
-        plain = [one.address for one in server.host.listens if is_public(one.address, one.port) and not one.tls]
+        plain = [one.address for one in server.host.listens if is_public(*one.socket) and not one.tls]
         new = [(address, 443) for address in plain] if self.needs_tls(server) else []
         new += [_listen(word).socket for word in self.missing_listens(server)]
         order = {id(one): number for number, one in enumerate(self.servers)}
@@ -150,33 +148,35 @@ def classify(tree: Tree, configuration: Configuration, wanted: Wanted) -> Found:
     found.redirect = [server for server in answering if leads(server)]
     fronts = [server for server in answering if _is_front(server, found)]
     found.portal = [server for server in own if _is_in(server, found.portal) or _is_in(server, fronts)]
-    for server in answering:
-        public = any(is_public(listen.address, listen.port) for listen in server.host.listens)
-        if public and not _is_in(server, [*found.portal, *found.redirect]):
-            found.obstacles.append(_elsewhere(server, wanted))
-    found.obstacles += _behind_another_server(found)
+    known = [*found.portal, *found.redirect]
+    public = [one for one in answering if any(is_public(*listen.socket) for listen in one.host.listens)]
+    found.elsewhere = [server for server in public if not _is_in(server, known)]
+    return found
+
+
+def obstacles(tree: Tree, found: Found) -> Iterator[Obstacle]:
+    """Why the server blocks cannot be edited so that the portal is served well."""
+    roots = {tree.real(root.rstrip("/")) for root in found.wanted.roots}
+    for server in found.elsewhere:
+        yield _elsewhere(server, found.wanted)
+    yield from _behind_another_server(found)
     for server in found.portal:
-        root = server.host.root.rstrip("/")
-        if tree.real(f"{root}/public") in roots and server.host.root:
-            found.obstacles.append(
-                Obstacle(
-                    server.host.file,
-                    server.host.line,
-                    f"root is {root}, the project directory with its secrets and programs",
-                    f"Set root to {root}/public there, or chamilo_https_vhost to managed.",
-                )
+        host, root = server.host, server.host.root.rstrip("/")
+        if root and tree.real(f"{root}/public") in roots:
+            yield Obstacle(
+                host.file,
+                host.line,
+                f"root is {root}, the project directory with its secrets and programs",
+                f"Set root to {root}/public there, or chamilo_https_vhost to managed",
             )
         for other, socket in found.displaced(server):
-            found.obstacles.append(
-                Obstacle(
-                    other.host.file,
-                    other.host.line,
-                    f"this site answers on {socket} to every name that no other has, because it is read first; the "
-                    "portal would be read before it",
-                    'Write default_server behind "listen" in this server block.',
-                )
+            yield Obstacle(
+                other.host.file,
+                other.host.line,
+                f"this site answers on {socket} to every name that no other has, because it is read first; the portal "
+                "would be read before it",
+                'Write default_server behind "listen" in this server block',
             )
-    return found
 
 
 def leads(server: Server) -> bool:
@@ -244,7 +244,7 @@ def _elsewhere(server: Server, wanted: Wanted) -> Obstacle:
         host.file,
         host.line,
         f"{wanted.domain} is served from {host.root or 'no directory'}, where no portal is",
-        "Set root to the directory public of the portal, or chamilo_root to where the portal is.",
+        "Set root to the directory public of the portal, or chamilo_root to where the portal is",
     )
 
 
@@ -254,7 +254,7 @@ def _another_server(server: Server, target: str) -> Obstacle:
         server.host.line,
         f"the portal is handed on to {re.sub(r'(?<=://)[^/@]*@', '', target)}: nothing of PHP is here",
         "Run chamilo.hardening against the host and web server that run its PHP, with chamilo_trusted_proxies and "
-        "chamilo_https_terminated_elsewhere for this one.",
+        "chamilo_https_terminated_elsewhere for this one",
     )
 
 
@@ -273,9 +273,7 @@ def pages(found: Found, wanted: Wanted) -> Iterator[Page]:
         paths = ["/"]
         if _is_in(server, found.portal):
             paths += [path for path in _paths(server.block.block or ()) if not path.startswith("/.well-known")]
-        schemes = sorted(
-            {"https" if one.tls else "http" for one in server.host.listens if is_public(one.address, one.port)}
-        )
+        schemes = sorted({"https" if one.tls else "http" for one in server.host.listens if is_public(*one.socket)})
         for name in found.names(server) or [wanted.domain]:
             for scheme in schemes:
                 yield from (Page(scheme, name, path) for path in dict.fromkeys(paths))
@@ -316,21 +314,3 @@ def _prefixes(level: Iterable[Directive], around: str) -> Iterator[tuple[str, Di
             yield pattern, item
         elif not around:
             yield from _prefixes(item.block or (), pattern)
-
-
-def unsafe(tree: Tree, files: Iterable[str]) -> Iterator[Obstacle]:
-    """Files that an account other than root can change: what is written there would not stay."""
-    for file in files:
-        status = tree.status(file)
-        if status is None or not stat.S_ISREG(status.st_mode):
-            what = "no regular file"
-        elif status.st_uid != 0 or status.st_mode & 0o022:
-            what = "an account other than root can change it"
-        else:
-            continue
-        yield Obstacle(
-            file,
-            1,
-            f"{posixpath.basename(file)}: {what}",
-            f"Move it to a directory of root, or give it to root: chown root:root {file}; chmod 644 {file}.",
-        )

@@ -132,6 +132,30 @@ def test_each_header_has_one_sender(host, case):
                 assert [names.count(name) for name in HEADERS] == [1] * len(HEADERS)
 
 
+@pytest.mark.parametrize(
+    ("name", "places"),
+    [
+        ("n09-chamilo2-cloudpanel", ["CloudPanel", "CloudPanel"]),
+        ("n11-hestia-symfony", ["nginx.conf_chamilo", "nginx.ssl.conf_chamilo"]),
+        ("n13-aapanel", ["aaPanel"]),
+        ("n15-plesk-nginx-before-apache", ["Additional nginx directives"]),
+    ],
+)
+def test_what_a_panel_writes_is_never_edited(host, name, places):
+    """Its own place is named, and with the line there all is well."""
+    found = lay(host, name)
+    for refusal, place in zip(refusals(found), places):
+        assert place in refusal
+        assert f'Add the line "{OURS}"' in refusal
+    assert len(found.plan.obstacles) == len(places)
+    for obstacle in found.plan.obstacles:
+        file = host.root / obstacle.file.lstrip("/")
+        file.write_text(re.sub(r"(?m)^server\s*{", f"server {{ {OURS}", file.read_text()))
+    tree = Unmarked(host.tree, SITE)
+    accepted = in_place_nginx.plan(tree, nginx.parse(tree), wanted())
+    assert (accepted.files, accepted.obstacles) == ((), ())
+
+
 def test_redirects_are_left_alone(host):
     found = lay(host, "n21-certbot-www")
     assert [(block.kind, block.line, block.tls) for block in found.plan.blocks] == [
@@ -234,7 +258,7 @@ def test_a_site_without_a_name_is_not_displaced(host, listen):
     )
     (refusal,) = refusals(found)
     assert refusal.startswith("/etc/nginx/sites-available/campus.conf:2: this site answers on *:")
-    assert refusal.endswith('Write default_server behind "listen" in this server block.')
+    assert refusal.endswith('Write default_server behind "listen" in this server block')
 
 
 def test_headers_of_a_location_bring_ours_along(host):
@@ -275,7 +299,7 @@ def test_lines_of_the_module_headers_more(host):
 def test_lines_of_the_module_headers_more_that_say_more(host, line):
     head = f"server {{ listen 80; listen 443 ssl; server_name {DOMAIN}; {SERVED} "
     (refusal,) = refusals(site(host, f"{head} more_set_headers {line}; }}"))
-    assert refusal.endswith("Give each header a line of its own.")
+    assert refusal.endswith("Give each header a line of its own")
 
 
 def test_what_holds_for_all_sites_holds_on(host):
@@ -425,7 +449,7 @@ def test_a_file_that_others_can_change_is_refused(host):
     file = host.site("nginx", f"server {{ listen 80; server_name {DOMAIN}; {SERVED} }}")
     (host.root / file.lstrip("/")).chmod(0o666)
     (refusal,) = refusals(planned(host))
-    assert "an account other than root can change it" in refusal
+    assert "can be written by others than root" in refusal
 
 
 def test_a_cache_before_the_portal_is_part_of_it(host):
