@@ -2,13 +2,16 @@
 
 Four workers take one step after another: tests on hosts often wait, for a ban to end or a window to close. A step is a
 command with a time limit; its output goes to .cache/logs/. It fails by its exit code, or when Ansible printed a warning
-or a deprecation.
+or a deprecation. What takes long comes first, so that the workers end together: how long a step took is kept in
+.cache/durations.json, and for a new checkout in tests/durations.json, a copy of that.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -18,12 +21,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from tests.selection import SECTIONS, changed_since, sections_of, stems_of
 from tests.testbed import hosts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,9 +37,9 @@ LOGS = CACHE / "logs"
 TREE = CACHE / "tree"  # a real copy of the collection: ansible-test does not accept a link
 # What ansible-test needs beside that: without .gitignore it also looks at the environment it makes in tests/output.
 OF_ANSIBLE_TEST = ("tests/config.yml", ".gitignore")
-SECTIONS = (
-    "updates https permissions passwords brute_force sessions headers uploads database backups monitoring".split()
-)
+DURATIONS = CACHE / "durations.json"
+KNOWN_DURATIONS = ROOT / "tests/durations.json"
+VERIFIED = ROOT / "tests/verified.json"  # by step: of which content of its files it is known to pass
 WARNING = re.compile(r"\[(WARNING|DEPRECATION WARNING)\]")
 PYTEST_LINE = re.compile(r"^=* ?(\d+ (?:passed|failed|error).*?) in [\d.]+s", re.MULTILINE)
 
@@ -47,6 +52,7 @@ class Step:
     cwd: Path = ROOT
     env: dict[str, str] = field(default_factory=dict)
     needs: str = ""  # another step of this run that comes first: when it failed, this one cannot run and fails too
+    verifies: tuple[str, ...] = ()  # all that it depends on: once it passed, only a change of these makes it run again
 
 
 class Run:
@@ -57,6 +63,7 @@ class Run:
         self.names = {step.name for step in steps}
         self.ended = threading.Condition()
         self.results: dict[str, bool] = {}
+        self.seconds: dict[str, int] = {}
         self.running: set[subprocess.Popen[bytes]] = set()
 
     def say(self, text: str) -> None:
@@ -87,6 +94,7 @@ class Run:
 
     def step(self, step: Step) -> bool:
         log = LOGS / (re.sub(r"\W+", "-", step.name) + ".log")
+        verified = fingerprint(step)
         began = time.monotonic()
         self.say(f"start  {step.name}")
         with log.open("wb") as out:
@@ -116,6 +124,10 @@ class Run:
                 print(f"--- {step.name}: {' '.join(step.command)}\n{text.rstrip()}\n--- end of {step.name}")
             self.say(f"FAILED {step.name} ({seconds:.0f} s): {why}; log: {log.relative_to(ROOT)}")
             return False
+        with self.lock:
+            self.seconds[step.name] = round(seconds)
+            if verified and verified == fingerprint(step):  # nobody edited the files meanwhile
+                write(VERIFIED, {**read(VERIFIED), step.name: verified})
         tests = PYTEST_LINE.findall(text)
         self.say(f"ok     {step.name} ({seconds:.0f} s)" + (f": {tests[-1]}" if tests else ""))
         return True
@@ -177,9 +189,37 @@ def home_of_ansible_test() -> Path:
     return home
 
 
-# Real hosts on a small, busy machine: a test that fails is tried once more, and the closing line counts it as "rerun".
-# What looks for a race is marked flaky(reruns=0): what is lost in half of the runs is lost.
-ON_HOSTS = ["pytest", "-v", "--durations=20", "--reruns=1"]
+def read(path: Path) -> dict[str, Any]:
+    """What was recorded; nothing where nothing was."""
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def write(path: Path, values: dict[str, Any]) -> None:
+    path.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n")
+
+
+def fingerprint(step: Step) -> str:
+    """Of the names and contents of what the step verifies; empty for a step that always runs."""
+    digest = hashlib.sha256()
+    for name in listed(*step.verifies) if step.verifies else ():
+        path = ROOT / name
+        content = os.readlink(path).encode() if path.is_symlink() else path.read_bytes()
+        digest.update(f"{name}\0{hashlib.sha256(content).hexdigest()}\0".encode())
+    return digest.hexdigest() if step.verifies else ""
+
+
+def is_verified(step: Step) -> bool:
+    return bool(step.verifies) and read(VERIFIED).get(step.name) == fingerprint(step)
+
+
+def longest_first(steps: Sequence[Step]) -> list[Step]:
+    """In the order of how long they took. What never ran comes first: it may take long."""
+    known = read(KNOWN_DURATIONS) | read(DURATIONS)
+    return sorted(steps, key=lambda step: (-known.get(step.name, 3600), step.name))
+
+
+# What fails now and then is mended: no test is tried once more.
+ON_HOSTS = ["pytest", "-v", "--durations=20", "--reruns=0"]
 
 
 def fast_steps() -> list[Step]:
@@ -238,10 +278,13 @@ LONG = re.compile(r"^pytestmark = pytest\.mark\.long$", re.MULTILINE)  # a file 
 WIRE = re.compile(r"\bpytest\.mark\.wire$", re.MULTILINE)  # a file with tests for the second cell
 
 
-# Many runs of a playbook in few tests, or a minute to wait in each.
-LITTLE_TEXT = ("test_proxy", "test_secrets", "test_window")
 # The attacks of test_prove go at the host that test_harden hardened: one process, in this order.
-TOGETHER = {"test_harden": ["test_prove"]}
+TOGETHER = {"harden": ["prove"]}
+# Tests of the testbed itself, by what they see of it.
+OF_TESTBED = {
+    stem: ("tests/testbed", "tests/hosts/conftest.py", f"tests/hosts/test_{stem}.py")
+    for stem in ("application", "testbed")
+}
 
 
 def host_steps(full: bool) -> list[Step]:
@@ -256,24 +299,38 @@ def host_steps(full: bool) -> list[Step]:
     of = {} if full else {"TESTBED_INVENTORY": "apache.yml"}
     steps.append(Step("molecule", molecule("--all"), 30, env=of, needs="images"))
     second = ["-m", "wire", "--matrix", "bookworm-apache"]
-    stems = {file.stem for file in (ROOT / "tests/hosts").glob("test_*.py")}
-    together = {}
-    for first in stems - {stem for others in TOGETHER.values() for stem in others}:
-        files = [f"tests/hosts/{stem}.py" for stem in (first, *TOGETHER.get(first, []))]
-        together[first] = files, "\n".join((ROOT / file).read_text() for file in files)
-    # What takes long comes first, and the workers end together. Much text takes long, by and large.
-    for first, (files, text) in sorted(
-        together.items(), key=lambda item: (item[0] not in LITTLE_TEXT, -len(item[1][1]), item[0])
-    ):
-        name = f"hosts {first.removeprefix('test_')}"
-        command = [*ON_HOSTS, *files]
+    for first in host_stems() - {stem for others in TOGETHER.values() for stem in others}:
+        files = [f"tests/hosts/test_{stem}.py" for stem in (first, *TOGETHER.get(first, []))]
+        text = "\n".join((ROOT / file).read_text() for file in files)
+        name, command = f"hosts {first}", [*ON_HOSTS, *files]
+        verifies = OF_TESTBED.get(first, ())
         if full:
             steps.append(Step(name, [*command, "--full"], 120, needs="images"))
         elif not LONG.search(text):
-            steps.append(Step(name, command, 30, needs="images"))
+            steps.append(Step(name, command, 30, needs="images", verifies=verifies))
             if WIRE.search(text):
                 steps.append(Step(f"{name}, second cell", [*command, *second], 30, needs="images"))
-    return [images, *steps]
+    return [images, *longest_first([step for step in steps if not is_verified(step)])]
+
+
+def host_stems() -> set[str]:
+    return {file.stem.removeprefix("test_") for file in (ROOT / "tests/hosts").glob("test_*.py")}
+
+
+def changed_steps(base: str) -> list[Step]:
+    """What needs no host, and of the tests on hosts those that the changes since this base may make fail."""
+    chosen = sections_of(changed_since(base))
+    images, *on_hosts = host_steps(full=False)
+    if chosen is None:
+        return [images, *fast_steps(), *package_steps(), *on_hosts]
+    sections, stems = chosen
+    names = {f"hosts {stem}{cell}" for stem in stems_of(sections, stems) for cell in ("", ", second cell")}
+    on_hosts = [step for step in on_hosts if step.name in names]
+    scenarios = [section for section in sorted(sections) if (ROOT / "molecule" / section).is_dir()]
+    if scenarios:
+        command = molecule(" ".join(f"-s {section}" for section in scenarios))
+        on_hosts.append(Step("molecule", command, 30, env={"TESTBED_INVENTORY": "apache.yml"}, needs="images"))
+    return [*([images] if on_hosts else []), *fast_steps(), *package_steps(), *on_hosts]
 
 
 def alone_steps() -> list[Step]:
@@ -305,7 +362,8 @@ def main() -> int:
         prog="bin/test", description="The tests of this collection. Without an argument: all that CI runs."
     )
     one = parser.add_mutually_exclusive_group()
-    one.add_argument("--fast", action="store_true", help="three minutes, no Docker")
+    one.add_argument("--fast", action="store_true", help="a minute and a half; neither root nor Docker")
+    one.add_argument("--changed", metavar="BASE", help="as CI, but only the sections that changed since a commit")
     one.add_argument("--full", action="store_true", help="the whole matrix and the long ones")
     one.add_argument("section", nargs="?", choices=SECTIONS, metavar="SECTION", help="only the tests of this section")
     args = parser.parse_args()
@@ -313,9 +371,13 @@ def main() -> int:
         return execute(section_steps(args.section))
     if args.fast:
         return execute(fast_steps())
-    images, *on_hosts = host_steps(args.full)  # images come first: most of the others wait for them
+    if args.changed:
+        steps = changed_steps(args.changed)
+    else:
+        images, *on_hosts = host_steps(args.full)  # images come first: most of the others wait for them
+        steps = [images, *fast_steps(), *package_steps(), *on_hosts]
     with shared_stages():
-        code = execute([images, *fast_steps(), *package_steps(), *on_hosts])
+        code = execute(steps)
     return execute(alone_steps(), 1) or code if args.full else code
 
 
@@ -348,6 +410,7 @@ def execute(steps: list[Step], workers: int = 4) -> int:
             run.stop(process)
         print("stopped")
         return 130
+    write(DURATIONS, read(DURATIONS) | run.seconds)
     names = [step.name for step in steps]
     failed = [name for name in names if not run.results.get(name)]
     if failed:

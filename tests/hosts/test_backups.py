@@ -780,7 +780,6 @@ def unmounted(host: Host) -> None:
     host.run(f"umount {ROOT}/var/upload 2>/dev/null; rm -rf /var/www/.chamilo.*; true")
 
 
-@pytest.mark.flaky(reruns=0)  # a moment at which it must not be killed is one too many
 @pytest.mark.parametrize(
     ("moments", "disks"),
     [
@@ -910,7 +909,6 @@ def test_a_sparse_file_comes_back_sparse_and_a_clock_that_was_ahead_is_not_belie
 
 
 @pytest.mark.long
-@pytest.mark.flaky(reruns=0)  # a moment at which it must not be killed is one too many
 @pytest.mark.parametrize("job", ["backup", "restore", "drill"])
 def test_killed_at_twenty_random_moments(saved: Saved, job: str) -> None:
     host, chance = saved.host, random.Random(f"6 {job}")

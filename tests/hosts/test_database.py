@@ -301,7 +301,6 @@ def test_a_run_that_is_killed_while_the_cache_is_cleared_is_put_back_by_the_next
 
 
 @pytest.mark.long
-@pytest.mark.flaky(reruns=0)  # a moment at which it must not be killed is one too many
 def test_a_run_that_is_killed_anywhere_leaves_the_portal_serving_and_the_next_one_goes_through(fresh: Host) -> None:
     install(fresh)
     known, untouched = fresh.get(f"{ROOT}/.env"), accounts(fresh)

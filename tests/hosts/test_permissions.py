@@ -338,7 +338,6 @@ def test_php_that_the_web_user_planted_is_named_and_cannot_run_until_it_is_ackno
     assert fresh.run(["stat", "-c", "%U %a", listing]).stdout == "root 600\n"
 
 
-@pytest.mark.flaky(reruns=0)  # a race that is lost now and then is lost
 def test_the_web_user_attacks_while_it_runs(fresh: Host, playbook: Playbook) -> None:
     """Folders and links are exchanged on the host itself, in the worst tree there is."""
     fresh.run(f"chmod -R 777 {ROOT}; mkdir /srv/out; echo secret >/srv/out/shadow; chmod 600 /srv/out/shadow")

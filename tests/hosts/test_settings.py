@@ -239,7 +239,6 @@ def test_a_connection_that_drops_in_the_middle_leaves_nothing_behind(way: Way) -
     assert not way.apply({CHECK: True, "security.allow_captcha": True})["changed"]
 
 
-@pytest.mark.flaky(reruns=0)  # an update that is lost now and then is lost
 @pytest.mark.parametrize("way", ["pymysql"], indirect=True)
 def test_fifty_rounds_beside_others_lose_nothing(way: Way) -> None:
     """Two runs at once that find no row, and somebody who counts in a row that both of them lock."""

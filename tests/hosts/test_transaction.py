@@ -386,7 +386,6 @@ def test_a_service_that_is_stopped_stays_so(lab: Lab) -> None:
     lab.undo()
 
 
-@pytest.mark.flaky(reruns=0)  # a moment at which it must not be killed is one too many
 def test_killed_before_each_system_call(lab: Lab, pytestconfig: pytest.Config) -> None:
     # All of them with --full; else every eighth, not the same ones on each server.
     step = 1 if pytestconfig.getoption("--full") else 8

@@ -1,7 +1,8 @@
-"""The engine of bin/test: order, failure, and what a failure takes with it."""
+"""The engine of bin/test: order, failure, and what a failure takes with it; which tests run at all."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import run
+from tests import run, selection
 from tests.run import Step
 
 
@@ -17,6 +18,8 @@ from tests.run import Step
 def logs(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "LOGS", tmp_path)
     monkeypatch.setattr(run, "ROOT", tmp_path)
+    monkeypatch.setattr(run, "DURATIONS", tmp_path / "durations.json")
+    monkeypatch.setattr(run, "VERIFIED", tmp_path / "verified.json")
     return tmp_path
 
 
@@ -71,24 +74,154 @@ def test_a_need_that_is_no_part_of_this_run_holds_nobody_up():
     assert run.execute([shell("alone", "true", needs="images")]) == 0
 
 
-LOST_ONCE = """import pytest
-host, race = [0, 1], [0, 1]
-
-def test_host():
-    assert not host.pop()
-
-@pytest.mark.flaky(reruns=0)
-def test_race():
-    assert not race.pop()
-"""
-
-
-def test_what_looks_for_a_race_is_not_tried_once_more(tmp_path):
-    """The marker wins over the option of the command line."""
-    (tmp_path / "test_it.py").write_text(LOST_ONCE)
+def test_what_fails_is_not_tried_once_more(tmp_path):
+    (tmp_path / "test_it.py").write_text("runs = [0, 1]\n\ndef test_host():\n    assert not runs.pop()\n")
     command = [sys.executable, "-m", *run.ON_HOSTS, "-c", "/dev/null", f"--rootdir={tmp_path}", str(tmp_path)]
     said = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path).stdout
-    assert "1 failed, 1 passed, 1 rerun" in said and "FAILED test_it.py::test_race" in said
+    assert "= 1 failed in" in said
+
+
+def test_what_took_long_comes_first(logs, monkeypatch):
+    """By the last run here, else by the one that was recorded; what never ran may take long."""
+    monkeypatch.setattr(run, "KNOWN_DURATIONS", logs / "known.json")
+    run.write(run.KNOWN_DURATIONS, {"slow": 3, "quick": 400})
+    assert run.execute([shell("quick", "true")]) == 0
+    assert run.read(run.DURATIONS) == {"quick": 0}
+    steps = run.longest_first([shell(name, "true") for name in ("quick", "slow", "new")])
+    assert [step.name for step in steps] == ["new", "slow", "quick"]
+
+
+@pytest.fixture
+def verifying(logs):
+    """A step that passes while the file of its tests says so."""
+    subprocess.run(["git", "init", "--quiet"], cwd=logs, check=True)
+    (logs / "its").mkdir()
+    (logs / "its/test").write_text("true")
+    return Step("own", ["sh", str(logs / "its/test")], 1, verifies=("its",))
+
+
+def test_only_a_passing_run_makes_a_step_verified(verifying, logs):
+    assert not run.is_verified(verifying)
+    (logs / "its/test").write_text("exit 1")
+    assert run.execute([verifying]) == 1 and not run.VERIFIED.exists()
+    (logs / "its/test").write_text(f"echo '# edited meanwhile' >>{logs}/its/test")
+    assert run.execute([verifying]) == 0 and not run.VERIFIED.exists()
+    (logs / "its/test").write_text("true")
+    assert run.execute([verifying]) == 0 and run.is_verified(verifying)
+
+
+@pytest.mark.parametrize("change", ["echo : >>its/test", ": >its/more", "mv its/test its/other"])
+def test_what_changed_since_is_not_verified(verifying, logs, change):
+    assert run.execute([verifying]) == 0 and run.is_verified(verifying)
+    subprocess.run(["sh", "-c", change], cwd=logs, check=True)
+    assert not run.is_verified(verifying)
+
+
+def test_a_step_that_verifies_nothing_always_runs(logs):
+    step = shell("always", "true")
+    assert run.execute([step]) == 0 and not run.VERIFIED.exists() and not run.is_verified(step)
+
+
+@pytest.fixture
+def checkout(monkeypatch):
+    monkeypatch.setattr(run, "ROOT", selection.ROOT)
+
+
+def test_the_tests_of_the_testbed_are_left_out_where_it_is_verified(checkout, monkeypatch):
+    own = {f"hosts {stem}" for stem in run.OF_TESTBED}
+    known = {step.name: run.fingerprint(step) for step in run.host_steps(full=False) if step.name in own}
+    assert known.keys() == own and len(set(known.values())) == len(own)
+    run.write(run.VERIFIED, known)
+    assert not own & {step.name for step in run.host_steps(full=False)}
+    assert own <= {step.name for step in run.host_steps(full=True)}
+
+
+def test_the_record_of_the_testbed_depends_on_all_of_it(checkout):
+    """What such a test imports of the tests is what it verifies."""
+    for stem, paths in run.OF_TESTBED.items():
+        imported = re.findall(
+            r"^from (tests[.\w]*)", (selection.ROOT / f"tests/hosts/test_{stem}.py").read_text(), re.M
+        )
+        assert imported and all(
+            module.replace(".", "/").startswith(("tests/testbed", "tests/hosts/conftest")) for module in imported
+        )
+        assert {"tests/testbed", "tests/hosts/conftest.py", f"tests/hosts/test_{stem}.py"} == set(paths)
+
+
+def test_each_test_on_hosts_belongs_to_a_section_or_to_what_is_common(checkout):
+    of_sections = {stem for stems in selection.OF_SECTION.values() for stem in stems.split()}
+    assert selection.OF_SECTION.keys() == set(selection.SECTIONS)
+    assert of_sections | selection.ALWAYS | selection.COMMON == run.host_stems()
+    assert not of_sections & selection.COMMON and not selection.ALWAYS & (of_sections | selection.COMMON)
+
+
+@pytest.mark.parametrize(
+    ("path", "sections"),
+    [
+        ("roles/headers/tasks/main.yml", {"headers"}),
+        ("molecule/headers/tests/test_headers.py", {"headers"}),
+        ("plugins/module_utils/_attacks/sessions.py", {"sessions"}),
+        ("plugins/module_utils/_audit/sessions.py", {"sessions"}),
+        ("plugins/module_utils/_monitoring/daily.py", {"monitoring"}),
+        ("docs/recipes.md", set()),
+        ("README.md", set()),
+        ("tests/unit/test_run.py", set()),
+        ("plugins/module_utils/_common/files.py", None),
+        ("plugins/module_utils/_audit/_server.py", None),
+        ("plugins/modules/chamilo_perms.py", None),
+        ("playbooks/harden.yml", None),
+        ("roles/common/tasks/main.yml", None),
+        ("tests/testbed/hosts.py", None),
+        ("bin/env", None),
+    ],
+)
+def test_a_changed_file_selects_its_section_or_everything(path, sections):
+    chosen = selection.sections_of([path])
+    assert chosen == (None if sections is None else (sections, set()))
+
+
+def test_a_changed_engine_selects_the_sections_that_import_it():
+    """The monitor asks the permissions' engine which files are the release's own."""
+    assert selection.importers("permissions") >= {"permissions", "monitoring"}
+    chosen = selection.sections_of(["plugins/module_utils/_permissions/walk.py"])
+    assert chosen and chosen[0] >= {"permissions", "monitoring"}
+
+
+def test_a_changed_test_on_hosts_selects_itself(checkout, monkeypatch):
+    monkeypatch.setattr(run, "changed_since", lambda base: ["tests/hosts/test_headers.py", "docs/recipes.md"])
+    monkeypatch.setattr(run, "fast_steps", lambda: [shell("fast", "true")])
+    monkeypatch.setattr(run, "package_steps", list)
+    steps = run.changed_steps("main")
+    assert {step.name for step in steps} == {"images", "fast", "hosts headers", "hosts headers, second cell"}
+
+
+def test_a_changed_role_selects_its_tests_its_scenario_and_the_whole_playbook(checkout, monkeypatch):
+    monkeypatch.setattr(run, "changed_since", lambda base: ["roles/headers/tasks/main.yml"])
+    monkeypatch.setattr(run, "fast_steps", list)
+    monkeypatch.setattr(run, "package_steps", list)
+    steps = {step.name: step for step in run.changed_steps("main")}
+    assert steps.keys() >= {"images", "hosts headers", "hosts harden", "hosts audit", "molecule"}
+    assert "hosts database" not in steps and "-s headers" in steps["molecule"].command[2]
+
+
+def test_what_changed_is_seen_committed_or_not(logs, monkeypatch):
+    monkeypatch.setattr(selection, "ROOT", logs)
+
+    def git(*words):
+        identity = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+        subprocess.run(["git", *identity, *words], cwd=logs, check=True, capture_output=True)
+
+    git("init", "--initial-branch=main")
+    git("commit", "--allow-empty", "--message=base")
+    git("checkout", "-b", "topic")
+    (logs / "committed").touch()
+    git("add", ".")
+    git("commit", "--message=mine")
+    (logs / "new").touch()
+    git("checkout", "main")
+    git("commit", "--allow-empty", "--message=theirs")
+    git("checkout", "topic")
+    assert sorted(selection.changed_since("main")) == ["committed", "new"]
 
 
 def test_no_step_of_the_package_reads_what_another_one_writes(logs, monkeypatch):
