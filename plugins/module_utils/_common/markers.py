@@ -90,6 +90,40 @@ def sums(text: str, site: str) -> list[str]:
     return [found["sum"] for found in _marked(text, site)]
 
 
+def sites(text: str) -> list[str]:
+    """The sites that have marks in a text."""
+    return sorted({*re.findall(r"^[ \t]*# BEGIN chamilo\.hardening ([^\s,]+)", text, re.MULTILINE)})
+
+
+def shift(text: str, site: str, marks: Sequence[Mark]) -> tuple[Mark, ...]:
+    """Marks for a text that has marks of another site, from the same for the text without those of that site."""
+    blocks, taken = [], 0
+    for found in _marked(text, site):
+        start = found.start("begin")
+        within = bool(found["within"])
+        if within and text[:start].endswith("\n"):
+            start -= 1
+        aside = len(_aside(found["body"], within))
+        blocks.append((start - taken, aside, found.end() - start))
+        taken += found.end() - start - aside
+
+    def moved(offset: int) -> int:
+        result = offset
+        for start, aside, length in blocks:
+            if start < offset < start + aside:
+                raise MarkerError(f"Character {offset} is within what {site} set aside.")
+            result += length - aside if start + aside <= offset else 0
+        return result
+
+    def piece(given: Piece) -> Piece:
+        return given if isinstance(given, str) else (moved(given[0]), moved(given[1]))
+
+    return tuple(
+        Mark(moved(mark.at), tuple(map(piece, mark.lines)), moved(mark.until) if mark.until > mark.at else -1)
+        for mark in marks
+    )
+
+
 def _marked(text: str, site: str) -> Iterator[re.Match[str]]:
     name = rf"chamilo\.hardening {re.escape(site)}"
     return re.finditer(

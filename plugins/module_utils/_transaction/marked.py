@@ -11,12 +11,16 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import Any, TypedDict
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Item, StateError, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import (
+    Mark,
     MarkerError,
     apply,
+    shift,
+    sites,
     strip,
     sums,
 )
@@ -154,11 +158,31 @@ def _not_as_a_whole(state: Mapping[str, Any], plan: Plan) -> None:
 def _edited(want: Marked, file: str, text: str, site: str) -> str:
     try:
         bare = strip(text, site)
-        if _sha256(bare) != want.digest:
+        new = apply(bare, want.marks, site) if _sha256(bare) == want.digest else _beside(bare, want, site)
+        if new is None:
             raise TransactionError(f"{file} was changed since it was read. No file was changed. Run again.")
-        return apply(bare, want.marks, site)
+        return new
     except MarkerError as problem:
         raise TransactionError(f"{file} {problem} No file was changed.") from problem
+
+
+def _beside(bare: str, want: Marked, site: str) -> str | None:
+    """The file with its lines, where only other portals got theirs since it was read, as in one and the same run."""
+    others = sites(bare)
+    for since in (chosen for number in range(1, len(others) + 1) for chosen in combinations(others, number)):
+        texts = [bare]
+        for other in since:
+            texts.append(strip(texts[-1], other))
+        if _sha256(texts[-1]) == want.digest:
+            marks: Sequence[Mark] = want.marks
+            for text, other in reversed([*zip(texts, since)]):
+                marks = shift(text, other, marks)
+            new = apply(bare, marks, site)
+            alone = new
+            for other in since:
+                alone = strip(alone, other)
+            return new if alone == apply(texts[-1], want.marks, site) else None
+    return None
 
 
 def _without(

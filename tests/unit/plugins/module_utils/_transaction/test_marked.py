@@ -35,7 +35,7 @@ INSIDE = HOST.index("    server_name")
 HEADER = HOST.index("    add_header")
 MARKS = [
     {"at": INSIDE, "lines": ["include ours/*.conf;"]},
-    {"at": HEADER, "until": HOST.index("    root"), "lines": []},
+    {"at": HEADER, "until": HOST.index("\n    root"), "lines": []},
 ]
 NAME = "https:campus"
 INCLUDE = "    # BEGIN chamilo.hardening campus\n    include ours/*.conf;\n"
@@ -132,7 +132,7 @@ def _shifted(text: str) -> list[Mark]:
     header = text.index("    add_header")
     return [
         Mark(text.index("    server_name"), ("include ours/*.conf;",)),
-        Mark(header, (), text.index("    root")),
+        Mark(header, (), text.index("\n    root")),
     ]
 
 
@@ -290,6 +290,48 @@ def test_two_portals_have_their_lines_in_one_file(host: World) -> None:
     )
     host.undo("https:school")
     assert read(host) == both and with_both != both
+
+
+def test_portals_that_were_read_at_the_same_time_do_not_stop_each_other(host: World) -> None:
+    """Discovery looks at all of them before the first is edited."""
+    names = ("campus", "school", "museum")
+    whole = "# café\n" + "".join(HOST.replace("campus", name) for name in names)
+    host.write("campus.conf", whole)
+    texts = {}
+    for name in names:
+        begin = whole.index(f"    server_name {name}")
+        header, root = whole.index("    add_header", begin), whole.index("\n    root", begin)
+        marks = [
+            {"at": begin, "lines": [f"include {name}/*.conf;"]},
+            {"at": header, "until": root, "lines": [[begin, header]]},
+        ]
+        texts[name] = {"name": f"https:{name}", "files": owners(whole, marks=marks)}
+    for name in ("school", "campus", "museum"):
+        assert host.apply(**texts[name]).changed
+    text = read(host)
+    for name in names:
+        assert f"server_name {name};\n    # BEGIN" in text and text.count(f"    include {name}/*.conf;\n") == 1
+    for name in names:
+        text = strip(text, name)
+    assert text == whole
+    host.write("campus.conf", read(host) + "# late\n")
+    with pytest.raises(TransactionError, match="was changed since it was read"):
+        host.apply(**texts["campus"])
+    for name in names:
+        host.undo(f"https:{name}")
+    assert read(host) == whole + "# late\n"
+
+
+def test_what_another_portal_set_aside_since_is_not_edited(host: World) -> None:
+    host.apply(**wanted())
+    before = read(host)
+    within = [{"at": HEADER + 6, "until": HEADER + 9, "lines": []}]
+    with pytest.raises(TransactionError, match=r"is within what campus set aside\. No file was changed"):
+        host.apply(name="https:school", files=owners(marks=within))
+    across = [{"at": INSIDE, "until": HOST.index("}"), "lines": []}]
+    with pytest.raises(TransactionError, match="was changed since it was read"):
+        host.apply(name="https:school", files=owners(marks=across))
+    assert read(host) == before
 
 
 def test_killed_while_the_second_portal_is_edited_the_first_keeps_its_lines(
