@@ -590,7 +590,9 @@ site:
           description: Why it is not replaced, for each value of C(chamilo_https_vhost) that asks for it in vain.
           type: dict
     access_files:
-      description: The C(.htaccess) files of a portal under Apache that close something to visitors now.
+      description: >-
+        The C(.htaccess) files of a portal under Apache that close something to visitors now, or lead them elsewhere and
+        would no longer.
       type: list
       elements: dict
       contains:
@@ -602,6 +604,10 @@ site:
           description: The C(AllowOverride) with which it goes on; empty where nothing of this collection ends it.
           type: str
           sample: AuthConfig Nonfatal=Override
+        listed:
+          description: The C(AllowOverrideList) with its lines that lead visitors elsewhere.
+          type: str
+          sample: Redirect RewriteRule
         lost:
           description: Whether something of this collection would end it, and no C(AllowOverride) can be written for it.
           type: bool

@@ -14,7 +14,7 @@ import os
 import posixpath
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -44,22 +44,32 @@ _CLASSES = {name.lower(): name for name in _ALL}
 _AUTH = frozenset({"require", "satisfy", "sslrequire", "sslrequiressl", "sslverifyclient"})
 _CONDITIONS = ("setenvif", "setenvifnocase", "setenvifexpr", "browsermatch", "browsermatchnocase")
 _REFUSES = re.compile(r"[\[,]\s*(?:F|forbidden|G|gone|(?:R|redirect)=4\d\d)\s*[\],]", re.IGNORECASE)
+# What says where visitors end up, each with its class of AllowOverride. By name, for their classes allow far more.
+_LEADS = {
+    **dict.fromkeys(("RewriteEngine", "RewriteBase", "RewriteCond", "RewriteRule", "RewriteOptions"), "FileInfo"),
+    **dict.fromkeys(("Redirect", "RedirectMatch", "RedirectPermanent", "RedirectTemp", "ErrorDocument"), "FileInfo"),
+    **dict.fromkeys(("DirectoryIndex", "FallbackResource"), "Indexes"),
+}
+_LEADING = {name.lower(): name for name in _LEADS}
+# A rule that makes a program of a file, or says that it is another kind of file.
+_HANDLES = re.compile(r"[\[,]\s*(?:H|handler|T|type)\s*=", re.IGNORECASE)
 # What can stand in the argument of a <Directory> as it is.
 _WRITABLE = re.compile(r"[\w./@+~ -]+", re.ASCII)
 
 
 @dataclass(frozen=True)
 class AccessFile:
-    """A directory whose .htaccess closes something now.
+    """A directory whose .htaccess closes something now, or leads visitors on.
 
     ``keep``: the AllowOverride with which it goes on doing so; empty where nothing of this collection would end it.
-    ``lost``: something would, and no AllowOverride can be written for it.
+    ``lost``: something would, and no AllowOverride can be written for it. ``listed``: directives that close nothing.
     """
 
     directory: str  # as Apache sees it
     rules: tuple[Place, ...]
     keep: str = ""
     lost: bool = False
+    listed: str = ""  # the AllowOverrideList
 
 
 def needed(item: Directive) -> str:
@@ -88,6 +98,18 @@ def rules(level: Sequence[Directive]) -> Iterator[tuple[Directive, str]]:
             yield item, "Limit"  # by itself it refuses everybody
         elif need := needed(item):
             yield item, need
+
+
+def leading(level: Sequence[Directive], may: Collection[str]) -> list[str]:
+    """The directives of a .htaccess that say where visitors end up; none, where one of them could run a program."""
+    names = set()
+    for item in walk(level):
+        name = _LEADING.get(item.name)
+        if item.name == "rewriterule" and _HANDLES.search("".join(item.arguments[2:])):
+            return []
+        if name and _LEADS[name] in may:
+            names.add(name)
+    return sorted(names) if names - {"RewriteEngine", "RewriteOptions", "RewriteBase", "RewriteCond"} else []
 
 
 def above(configuration: Configuration, servers: Iterable[Server]) -> list[Place]:
@@ -146,7 +168,8 @@ def _allowed(block: Directive) -> frozenset[str] | None:
     for item in every(block.block or (), "allowoverride", "allowoverridelist"):
         words = [word.lower().partition("=")[0] for word in item.arguments]
         if item.name == "allowoverridelist":  # single directives: as if their whole class were allowed
-            more = _ALL if words != ["none"] else frozenset[str]()
+            classes = frozenset(_LEADS[_LEADING[word]] for word in words if word in _LEADING)
+            more = classes if all(word in _LEADING or word == "none" for word in words) else _ALL
         else:
             more = _ALL if "all" in words else frozenset(_CLASSES[word] for word in words if word in _CLASSES)
         said = more if said is None else said | more
@@ -293,21 +316,34 @@ class _Reader:
             self._unseen(path, f"Apache refuses what this file closes, for it cannot be parsed: {problem}", directory)
             return
         count = [(item, need) for item, need in rules(level) if need in may]
-        if count:
+        listed = leading(level, may)
+        if listed and not count:
+            self._found(directory, (), "Nonfatal=Override", kept, listed)
+        elif count:
             needs = {need for _item, need in count}
             needs.update({"FileInfo"} & may if any(item.name in _CONDITIONS for item in walk(level)) else ())
             places = [Place(shown(path), item.line, _short(item.written)) for item, _need in count]
-            self._found(directory, places, " ".join([*sorted(needs), "Nonfatal=Override"]), kept)
+            self._found(directory, places, " ".join([*sorted(needs), "Nonfatal=Override"]), kept, listed)
 
     def _unseen(self, path: str, why: str, directory: str = "") -> None:
         """It may close anything, and let anything run: no AllowOverride is written for it."""
         self._found(directory or path, [Place(shown(path), 1, why)], "")
 
-    def _found(self, directory: str, places: Sequence[Place], keep: str, kept: bool = False) -> None:
+    def _found(
+        self, directory: str, places: Sequence[Place], keep: str, kept: bool = False, listed: Sequence[str] = ()
+    ) -> None:
         ends = not kept and self._tree.real(directory) not in self._kept
         writable = bool(keep) and _WRITABLE.fullmatch(directory) is not None
+        if not places and not (ends and writable):
+            return
         self.found.append(
-            AccessFile(shown(directory), tuple(places), keep if ends and writable else "", ends and not writable)
+            AccessFile(
+                shown(directory),
+                tuple(places),
+                keep if ends and writable else "",
+                ends and not writable,
+                " ".join(listed) if ends and writable else "",
+            )
         )
 
 

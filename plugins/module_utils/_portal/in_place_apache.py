@@ -234,7 +234,7 @@ class _Planner:
         again = [item for item in written if re.search(r":\d+$|^\w+://", "".join(item.arguments[:1]))]
         if again and again[-1] is written[-1]:
             named.append(f"ServerName {server.host.names[0]}")
-        left_out = [*again, *self.only_once(server)]
+        left_out = [*again, *self.only_once(server), *self.late_headers(server.block)]
         return (
             f"<VirtualHost {' '.join(addresses)}>",
             *(f"    {line}" for line in named),

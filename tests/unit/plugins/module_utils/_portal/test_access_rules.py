@@ -239,3 +239,31 @@ def test_what_is_shown_of_a_hostile_line_is_short_and_harms_no_terminal(portal):
     portal.write(f"{PUBLIC}/reports/.htaccess", f"Require ip \x1b[31m{'x' * 9000}\n")
     what = closed(portal)[0][2]
     assert what.isprintable() and len(what) < 300
+
+
+@pytest.mark.parametrize(
+    ("text", "keep", "listed"),
+    [
+        ("RewriteEngine On\nRewriteRule ^(.*)$ index.php [L]\n", "Nonfatal=Override", "RewriteEngine RewriteRule"),
+        ("redirect 301 /old /new\nErrorDocument 404 /x\n", "Nonfatal=Override", "ErrorDocument Redirect"),
+        ("DirectoryIndex start.html\nRequire ip ::1\n", "AuthConfig Nonfatal=Override", "DirectoryIndex"),
+        ("<IfModule mod_rewrite.c>\nRewriteRule ^ - [F]\n</IfModule>\n", "FileInfo Nonfatal=Override", "RewriteRule"),
+        # What runs a program is no rule of the owner's that is worth keeping, nor is what leads nowhere.
+        ("RewriteRule \\.jpg$ - [H=application/x-httpd-php]\n", None, ""),
+        ("RewriteRule \\.jpg$ - [L,T=application/x-httpd-php]\nRedirect /a /b\n", None, ""),
+        ("AddHandler application/x-httpd-php .jpg\nphp_flag engine on\nOptions +ExecCGI\n", None, ""),
+        ("RewriteEngine On\nRewriteBase /\n", None, ""),
+    ],
+)
+def test_where_a_directory_leads_its_visitors_is_kept_and_nothing_more(portal, text, keep, listed):
+    portal.write(f"{PUBLIC}/forum/.htaccess", text)
+    found = site(portal)
+    assert [(file.keep, file.listed) for file in found.access_files] == ([(keep, listed)] if keep else [])
+    assert found.takeover.possible is not any(file.rules for file in found.access_files)
+    if keep:  # what is written then leads to the same once more
+        ours = f"<Directory {PUBLIC}/*>\nAllowOverride None\n</Directory>\n<Directory {PUBLIC}/forum>\n"
+        ours += f"AllowOverride {keep}\nAllowOverrideList {listed}\n</Directory>\n"
+        portal.write("/etc/apache2/conf-enabled/chamilo-campus-uploads.conf", ours)
+        assert site(portal).access_files == found.access_files
+        portal.write(f"{PUBLIC}/img/.htaccess", text)
+        assert site(portal).access_files == found.access_files

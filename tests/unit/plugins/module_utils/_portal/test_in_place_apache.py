@@ -305,9 +305,9 @@ def test_header_lines_in_a_section_that_is_merged_last_are_set_aside(host):
         "  Header always set Strict-Transport-Security x\n</If>\n</VirtualHost>\n",
     )
     _plan, texts, marked = planned(host)
-    (block, *_copy) = (server.block for server in apache.servers(marked) if server.host.names)
-    (section,) = (item for item in block.block if item.name == "if")
-    assert [item.written for item in section.block] == ["Header set Own 1"]
+    blocks = [server.block for server in apache.servers(marked) if server.host.names]
+    sections = [item for block in blocks for item in block.block if item.name == "if"]
+    assert [[item.written for item in section.block] for section in sections] == [["Header set Own 1"]] * 2
 
 
 def test_where_nothing_speaks_http_it_only_leads_to_https(host):

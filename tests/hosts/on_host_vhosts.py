@@ -1,0 +1,297 @@
+"""What tests/hosts/test_vhosts.py runs on a host with Apache: each virtual host with our lines in it, and without.
+
+on_host_vhosts.py DIRECTORY OWN    cases below DIRECTORY, and OWN (JSON): name -> text of a virtual host
+
+The drop-ins are simple ones that do what the sections do: rules of mod_rewrite, a section that denies, header lines. A
+line of JSON for each case says what was seen.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import shutil
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+SITE, DOMAIN = "campus", "campus.example.org"
+APACHE = Path("/etc/apache2")
+DROP_INS = APACHE / "sites-available/chamilo-campus.d"
+PUBLIC = Path("/var/www/chamilo/public")
+HEADERS = ("X-Frame-Options", "Strict-Transport-Security", "X-Content-Type-Options")
+SET = "".join(
+    f"Header onsuccess unset {name}\nHeader always unset {name}\nHeader always set {name} ours\n" for name in HEADERS
+)
+PROBE = "/.well-known/chamilo-hardening/probe"
+DENIED = "/main/install/index.php"
+RULES = f"""RewriteEngine On
+RewriteRule ^{re.escape(PROBE)}$ - [E=PROBE:1,R=204,L]
+Header always set X-Chamilo-Generation "@generation@" env=PROBE
+{SET}<LocationMatch "(?i)^/+main/install(?:/|$)">
+    Require all denied
+</LocationMatch>
+"""
+CERTIFICATE = """SSLEngine on
+SSLCertificateFile /etc/ssl/testbed/fullchain.pem
+SSLCertificateKeyFile /etc/ssl/testbed/privkey.pem
+"""
+# A page of PHP, a file, what is not there, what is forbidden, and what a directory is led on to.
+USUAL = ("/", "/robots.txt", "/no/such/page", "/.git/config", "/img", "/private/x.txt", "/main/index.php")
+PASSWORD = "Basic cGlsb3Q6cGFzc3dvcmQ="  # pilot:password
+# Modules that Debian's package of Apache has not: their directives mean nothing here.
+FOREIGN = re.compile(r"^([ \t]*)(php_\w+|ShibRequestSetting|AuthType shibboleth|SetHandler shib)\b", re.MULTILINE)
+
+
+@dataclass
+class Report:
+    case: str
+    valid_before: bool = False
+    obstacles: list[str] = field(default_factory=list)
+    valid: bool = False
+    active: bool = False
+    once: list[str] = field(default_factory=list)  # where a header came twice, or another than ours
+    changed: list[str] = field(default_factory=list)  # addresses that were answered otherwise before
+    closed: list[str] = field(default_factory=list)  # what our rules deny, and was not denied
+    undone: bool = False
+    statuses: list[int] = field(default_factory=list)
+    error: str = ""
+
+    @property
+    def right(self) -> bool:
+        return self.valid and self.active and self.undone and not (self.once or self.changed or self.closed)
+
+
+class Host:
+    def __init__(self, directory: str) -> None:
+        sys.path.insert(0, directory)
+        self.number = 0
+        self.first = Path(directory) / "apache2"
+        if not self.first.exists():
+            shutil.copytree(APACHE, self.first, symlinks=True)
+
+    def clean(self) -> None:
+        shutil.rmtree(APACHE)
+        shutil.copytree(self.first, APACHE, symlinks=True)
+        for link in (APACHE / "sites-enabled").iterdir():
+            link.unlink()
+
+    def load(self) -> bool:
+        """Whether Apache takes the configuration, which is in force then."""
+        self.number += 1
+        (APACHE / "conf-enabled/zz-number.conf").write_text(f"Header always set X-Number {self.number}\n")
+        if subprocess.run(["apache2ctl", "graceful"], capture_output=True, check=False).returncode:  # tests it first
+            return False
+        ports = [int(port) for port in re.findall(r"^Listen (\d+)", (APACHE / "ports.conf").read_text(), re.MULTILINE)]
+        for _attempt in range(100):
+            answers = [ask("http", ports[0], "number.test", "/no-such-number") for _each in range(2)]
+            if all(answer.headers.get_all("X-Number") == [str(self.number)] for answer in answers if answer):
+                return True
+            time.sleep(0.03)
+        raise SystemExit("Apache does not reload")
+
+
+def ask(scheme: str, port: int, name: str, path: str, user: str = "") -> http.client.HTTPResponse | None:
+    try:
+        if scheme == "https":
+            context = ssl._create_unverified_context()
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                "127.0.0.1", port, timeout=20, context=context
+            )
+        else:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        usual = (scheme, port) in (("http", 80), ("https", 443))
+        headers = {"Host": name if usual else f"{name}:{port}", "Connection": "close"}
+        connection.request("GET", path, headers={**headers, **({"Authorization": user} if user else {})})
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+        return answer
+    except (OSError, http.client.HTTPException):
+        return None
+
+
+def seen(answer: http.client.HTTPResponse | None) -> list[Any]:
+    """What must be the same. What an application makes anew for each visit is none of it."""
+    if answer is None:
+        return [0, "", ""]
+    return [answer.status, answer.headers.get("Location", ""), answer.headers.get("WWW-Authenticate", "")]
+
+
+def all_seen(asked: list[Any]) -> dict[Any, list[Any]]:
+    with ThreadPoolExecutor(8) as pool:
+        return dict(zip(asked, pool.map(lambda each: seen(ask(*each)), asked)))
+
+
+def adapted(text: str) -> str:
+    """A virtual host as it can stand on this host."""
+    text = FOREIGN.sub(r"\1# \2", text)
+    text = re.sub(r"(ErrorLog|CustomLog) /dev/std\w+", r"\1 /var/log/apache2/std.log", text)
+    for path in re.findall(r"^\s*SSLCertificate\w*File\s+(\S+)", text, re.MULTILINE):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        if not Path(path).exists():
+            name = "privkey.pem" if re.search(r"key", path, re.IGNORECASE) else "fullchain.pem"
+            Path(path).symlink_to(f"/etc/ssl/testbed/{name}")
+    for path in re.findall(r"^\s*AuthUserFile\s+(\S+)", text, re.MULTILINE):
+        Path(path).write_text("pilot:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n")
+    return text
+
+
+def enable(*modules: str) -> None:
+    for module in modules:
+        for path in (APACHE / "mods-available").glob(f"{module}.*"):
+            link = APACHE / "mods-enabled" / path.name
+            if not link.is_symlink():
+                link.symlink_to(f"../mods-available/{path.name}")
+
+
+def wanted(tls: bool) -> Any:
+    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Wanted
+
+    known: dict[str, Any] = {
+        "site": SITE,
+        "domain": DOMAIN,
+        "names": frozenset(),
+        "roots": frozenset({"/var/www/chamilo", str(PUBLIC)}),
+        "drop_ins": str(DROP_INS),
+        "headers": frozenset(map(str.lower, HEADERS)),
+        "tls": tls,
+        "once": frozenset(),
+    }
+    return Wanted(**{name: value for name, value in known.items() if name in Wanted.__dataclass_fields__})
+
+
+def questions(plan: Any, servers: Any, users: Sequence[str]) -> list[Any]:
+    """Every name, scheme and port of the portal, with the usual addresses and its owner's own."""
+    paths = list(dict.fromkeys((*USUAL, *(page.path for page in plan.pages))))
+    places = {(block.file, block.line) for block in plan.blocks}
+    found: dict[tuple[str, int, str, str, str], None] = {}
+    for server in servers:
+        if (server.host.file, server.host.line) in places:
+            names = [name for name in server.host.names if "." in name] or [DOMAIN]
+            for listen in server.host.listens:
+                for name in names:
+                    for path in paths:
+                        for user in users:
+                            scheme = "https" if listen.tls else "http"
+                            found[scheme, listen.port, name.replace("*", "any"), path, user] = None
+    return list(found)
+
+
+def try_one(host: Host, name: str, modules: list[str]) -> Report:
+    from ansible_collections.chamilo.hardening.plugins.module_utils._common import markers
+    from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, in_place_apache
+    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Unmarked
+
+    report = Report(name)
+    enable(*modules)
+    report.valid_before = host.load()
+    if not report.valid_before:
+        return report
+    tree = Unmarked(Tree(), SITE)
+    configuration = apache.parse(tree)
+    plan = in_place_apache.plan(tree, configuration, wanted(tls=True))
+    report.obstacles = [f"{one.file}:{one.line}: {one.what}. {one.remedy}." for one in plan.obstacles]
+    if report.obstacles:
+        return report
+    users = ("", PASSWORD) if any("AuthUserFile" in text for text in configuration.texts.values()) else ("",)
+    asked = questions(plan, apache.servers(configuration), users)
+    before = all_seen(asked)
+    # Written as a transaction does it.
+    originals = {}
+    for edited in plan.files:
+        file = Path(getattr(edited, "path", "") or edited.file)
+        originals[file] = file.read_bytes()
+        text = originals[file].decode("utf-8", "surrogateescape")
+        file.write_bytes(markers.apply(text, edited.marks, SITE).encode("utf-8", "surrogateescape"))
+    for kind, text in (("", RULES.replace("@generation@", name)), ("location", SET), ("tls", CERTIFICATE)):
+        (DROP_INS / kind).mkdir(parents=True, exist_ok=True)
+        (DROP_INS / kind / "probe.conf").write_text(text)
+    enable("rewrite", "headers", *(["ssl", "socache_shmcb"] if plan.tls else []))
+    report.valid = host.load()
+    if report.valid:
+        judge(report, plan, before, name)
+    for file in originals:
+        text = markers.strip(file.read_bytes().decode("utf-8", "surrogateescape"), SITE)
+        file.write_bytes(text.encode("utf-8", "surrogateescape"))
+    report.undone = all(file.read_bytes() == data for file, data in originals.items())
+    return report
+
+
+def judge(report: Report, plan: Any, before: dict[Any, Any], generation: str) -> None:
+    from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache
+    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+
+    for each, answer in all_seen(list(before)).items():
+        if answer != before[each]:
+            report.changed.append(f"{' '.join(map(str, each))}: {before[each]} -> {answer}")
+    named, _fallback = apache.answering(apache.servers(apache.parse(Tree())), DOMAIN)
+    redirects = {(block.file, block.line) for block in plan.blocks if block.kind == "redirect"}
+    probed = []
+    statuses = set()
+    for server in named:
+        edited = f"{DROP_INS}/*.conf" in server.host.includes
+        if not edited:
+            continue
+        for listen in server.host.listens:
+            scheme = "https" if listen.tls else "http"
+            answer = ask(scheme, listen.port, DOMAIN, PROBE)
+            probed.append(bool(answer and answer.headers.get_all("X-Chamilo-Generation") == [generation]))
+            for path in USUAL:
+                one = ask(scheme, listen.port, DOMAIN, path)
+                counts = {header: (one.headers.get_all(header) if one else None) for header in HEADERS}
+                statuses.add(one.status if one else 0)
+                report.once += [
+                    f"{scheme} {path} {one.status if one else 0} {header}: {values}"
+                    for header, values in counts.items()
+                    if values != ["ours"]
+                ]
+            for user in ("", PASSWORD):
+                one = ask(scheme, listen.port, DOMAIN, DENIED, user)
+                if not one or one.status not in ((401, 403) if not user else (403,)):
+                    leads = one and one.status in (301, 302) and listen.port == 80
+                    report.closed += [] if leads else [f"{scheme} {DENIED}: {one.status if one else 0}"]
+    report.active = bool(probed) and all(probed) and len(named) >= len(redirects)
+    report.statuses = sorted(statuses)
+
+
+def main(directory: str, own: str) -> None:
+    host = Host(directory)
+    from tests.vhosts import cases
+
+    (PUBLIC / "private").mkdir(exist_ok=True)
+    (PUBLIC / "private/x.txt").write_text("x\n")
+    for path in ("/srv/recordings",):
+        Path(path).mkdir(exist_ok=True)
+    todo: list[tuple[str, Any]] = [(case.name, case) for case in cases("apache") if not case.panel]
+    todo += list(json.loads(Path(own).read_text()).items())
+    for name, case in todo:
+        host.clean()
+        access = PUBLIC / "private/.htaccess"
+        access.unlink(missing_ok=True)
+        if isinstance(case, dict):
+            (APACHE / "sites-available/campus.conf").write_bytes(adapted(case["text"]).encode())
+            (APACHE / "sites-enabled/campus.conf").symlink_to("../sites-available/campus.conf")
+            if case.get("htaccess"):
+                access.write_text(adapted(case["htaccess"]))
+            modules = case.get("modules", "").split()
+        else:
+            case.lay(Path("/"))
+            for file in case.files:
+                Path(file).write_text(adapted(Path(file).read_text()))
+            modules = case.head.get("modules", "").split()
+        modules += ["socache_shmcb"] if "ssl" in modules else []
+        report = try_one(host, name, modules)
+        print(json.dumps({**asdict(report), "right": report.right}), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

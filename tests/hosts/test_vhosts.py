@@ -1,0 +1,67 @@
+"""Virtual hosts as they stand in the world, on a real web server: ours work in them, and all else is as before."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import vhosts
+from tests.testbed.hosts import Host
+
+ROOT = Path(__file__).resolve().parents[2]
+THERE = "/root/vhosts"
+OPEN = """<VirtualHost *:80>
+  ServerName campus.example.org
+  DocumentRoot /var/www/chamilo/public
+  <Directory /var/www/chamilo/public>
+    AllowOverride All
+    Require all granted
+  </Directory>
+"""
+PASSWORD = "AuthType Basic\nAuthName x\nAuthUserFile /etc/apache2/pilot\nRequire valid-user\n"
+# What no tutorial shows: name -> the virtual host, and the .htaccess of a directory of the portal.
+ODD: dict[str, dict[str, str]] = {
+    "closed by .htaccess": {"text": f"{OPEN}</VirtualHost>\n", "htaccess": PASSWORD},
+    "closed by .htaccess, with a header of ours": {
+        "text": f"{OPEN}</VirtualHost>\n",
+        "htaccess": "Require ip 192.0.2.7\nHeader set X-Frame-Options DENY\n",
+    },
+    "closed by a password": {"text": f'{OPEN}<Location "/">\n{PASSWORD}</Location>\n</VirtualHost>\n'},
+    "headers everywhere": {
+        "text": OPEN.replace("granted", "granted\nHeader set X-Frame-Options a\nHeader always append X-Frame-Options b")
+        + "Header add Strict-Transport-Security x\n<Location /main>\nHeader always add X-Frame-Options y\n</Location>\n"
+        '<If "true">\nHeader set X-Frame-Options z\n</If>\n</VirtualHost>\n'
+    },
+    "no name, CRLF, no end of line": {
+        "text": f"{OPEN.replace('ServerName campus.example.org', '')}</VirtualHost>".replace("\n", "\r\n")
+    },
+    "port in the name": {"text": f"{OPEN.replace('example.org', 'example.org:80')}</VirtualHost>\n"},
+    "rules of the owner": {
+        "text": f"{OPEN}RewriteEngine On\nRewriteRule ^/old/(.*)$ /new/$1 [R=301,L]\n"
+        "RewriteRule ^/(?!index.php|robots|img|private|main|\\.git)(.*)$ /index.php [PT]\n</VirtualHost>\n"
+    },
+    "comments that go on": {"text": f"{OPEN}# a comment \\\n</VirtualHost>\n</VirtualHost>\n# the end \\"},
+}
+
+
+@pytest.mark.wire
+@pytest.mark.cells("trixie-apache")
+def test_the_owners_virtual_host_of_apache_stays_and_ours_works_in_it(fresh: Host) -> None:
+    fresh.put_tree(ROOT / "plugins/module_utils", f"{THERE}/ansible_collections/chamilo/hardening/plugins/module_utils")
+    fresh.put_tree(ROOT / "tests/vhosts", f"{THERE}/tests/vhosts")
+    fresh.put(f"{THERE}/run.py", Path(__file__).with_name("on_host_vhosts.py").read_text(encoding="utf-8"))
+    fresh.put(f"{THERE}/odd.json", json.dumps(ODD))
+    lines = fresh.run(f"python3 -B {THERE}/run.py {THERE} {THERE}/odd.json").stdout.splitlines()
+    reports: dict[str, dict[str, Any]] = {(report := json.loads(line))["case"]: report for line in lines}
+    table = "\n".join(
+        f"{name:45} {'right' if report['right'] else 'WRONG'} "
+        f"{' '.join(key for key in ('valid_before', 'valid', 'active', 'undone') if report[key])} {report['statuses']}"
+        for name, report in reports.items()
+    )
+    print(table)
+    assert set(reports) == {case.name for case in vhosts.cases("apache") if not case.panel} | set(ODD)
+    wrong = {name: report for name, report in reports.items() if not report["right"]}
+    assert not wrong, f"{table}\n{json.dumps(wrong, indent=1)}"
