@@ -33,6 +33,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place
     Obstacle,
     Page,
     Program,
+    Unmarked,
     Wanted,
     digest,
     exposed,
@@ -53,23 +54,21 @@ _NAME_CONDITION = re.compile(r"%\{(?:SERVER_NAME|HTTP_HOST)\}", re.IGNORECASE)
 _PLAIN_CONDITION = re.compile(r"%\{(?:HTTPS|REQUEST_SCHEME|SERVER_PORT)\}", re.IGNORECASE)
 
 
-def plan(tree: Tree, configuration: Configuration, wanted: Wanted) -> InPlace:
-    """What is written where, or why it is not. ``configuration``: as it is without marks of this site."""
+def plan(tree: Unmarked, configuration: Configuration, wanted: Wanted) -> InPlace:
+    """What is written where, or why it is not. ``configuration``: parsed from ``tree``, without marks of this site."""
     return _Planner(tree, configuration, wanted).plan()
 
 
 class _Planner:
-    def __init__(self, tree: Tree, configuration: Configuration, wanted: Wanted) -> None:
+    def __init__(self, tree: Unmarked, configuration: Configuration, wanted: Wanted) -> None:
         self.tree, self.configuration, self.wanted = tree, configuration, wanted
         self.servers = [server for server in apache.servers(configuration) if not server.host.ours]
+        self.roots = {tree.real(root) for root in wanted.roots}
         self.marks: dict[str, list[Mark]] = {}
         self.obstacles: list[Obstacle] = []
 
     def plan(self) -> InPlace:
-        self.obstacles += [
-            Obstacle(apache.MAIN, 1, problem.removeprefix("Apache: ").rstrip("."), f"Mend it; {_TEST} shows the place")
-            for problem in self.configuration.problems
-        ]
+        self.obstacles += self.unreadable()
         own = self.portal()
         blocks = [(server, _kind(server, self.names(server))) for server in own]
         serving = [server for server, kind in blocks if kind == "portal"]
@@ -94,12 +93,21 @@ class _Planner:
             tls=bool(secured),
         )
 
+    def unreadable(self) -> Iterator[Obstacle]:
+        for problem in self.configuration.problems:
+            place = re.match(r"Apache: (/[^:]+):(\d+): ", problem)
+            file, line = (place[1], int(place[2])) if place else (apache.MAIN, 1)
+            yield Obstacle(file, line, problem, f"Correct it until {_TEST} accepts the configuration")
+        for file, problem in self.tree.damaged.items():
+            found = re.match(r"line (\d+): ", problem)
+            yield Obstacle(file, int(found[1]) if found else 1, "damaged marks of chamilo.hardening", problem)
+
     def names(self, server: Server) -> tuple[str, ...]:
         """The names that are written in a VirtualHost; what it has of the host itself is none."""
         return server.host.names if any(every(_level(server), "servername", "serveralias")) else ()
 
     def is_root(self, server: Server) -> bool:
-        return server.host.root.rstrip("/") in self.wanted.roots
+        return bool(server.host.root) and self.tree.real(server.host.root) in self.roots
 
     def portal(self) -> list[Server]:
         """The VirtualHost sections that answer for the portal: by its names, or with its pages."""

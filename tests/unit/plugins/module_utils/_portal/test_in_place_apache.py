@@ -399,3 +399,23 @@ def test_addresses_and_programs_of_the_owner(host):
         ("/office/", 7),
         ("/phpmyadmin", 17),
     ]
+
+
+def test_damaged_marks_are_an_obstacle(host):
+    lay(host, f"{HEAD}</VirtualHost>\n")
+    _plan, texts, _marked = planned(host)
+    host.write(SITE, texts[SITE].replace("# END chamilo.hardening campus", "#", 1))
+    plan, _texts, _marked = planned(host)
+    assert plan.files == ()
+    assert (plan.obstacles[0].file, plan.obstacles[0].what) == (
+        "/etc/apache2/sites-enabled/campus.conf",
+        "damaged marks of chamilo.hardening",
+    )
+
+
+def test_a_root_behind_a_link_is_the_same_root(host):
+    lay(host, f"{HEAD.replace('campus.example', 'www.example').replace('/chamilo/', '/current/')}</VirtualHost>\n")
+    (host.root / "var/www/chamilo/public").mkdir(parents=True)
+    host.link("/var/www/current", "chamilo")
+    plan, _texts, _marked = planned(host)
+    assert [block.names for block in plan.blocks] == [("www.example.org",)]
