@@ -272,8 +272,9 @@ chamilo_version:
   sample: 2.0.1
 """
 
+import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -293,6 +294,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit import (
     uploads,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import Log, Rules, forecast
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     FAIL,
     NOT_ASSESSED,
@@ -300,9 +302,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     checks,
     observe,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import SiteError
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 SECTIONS = {
     "updates": updates,
@@ -319,12 +324,12 @@ SECTIONS = {
 }
 
 
-def foretold(look: Look, observed: Mapping[str, Finding]) -> dict[str, Any]:
+def foretold(look: Look, findings: Mapping[str, Finding]) -> dict[str, Any]:
     """Whom the rules that were not seen in force would have met last week."""
     options, site = look.options, look.site
     hosts = site.serving or site.fallback
     rules = Rules(
-        missing=frozenset(name for name, one in observed.items() if one.status in (FAIL, NOT_ASSESSED)),
+        missing=frozenset(name for name, one in findings.items() if one.status in (FAIL, NOT_ASSESSED)),
         attempts=options["attempts"],
         find_seconds=options["find_seconds"],
         ban_seconds=options["ban_seconds"],
@@ -336,6 +341,21 @@ def foretold(look: Look, observed: Mapping[str, Finding]) -> dict[str, Any]:
         return forecast([Log(file, form) for file, form in known.items()], rules, look.now)
     except Exception as problem:  # what strangers write into a log must not end the audit; it is told instead
         return {"said": [f"Last week's log could not be looked at: {type(problem).__name__}: {problem}."]}
+
+
+def explained(site: str, findings: Mapping[str, Finding]) -> dict[str, Finding]:
+    """The findings; what fails for lines of ours that are gone from a virtual host says so."""
+    try:
+        lost = observed.lost(Store(files.STATE).peek()) if os.geteuid() == 0 else {}
+        told = [sentence for name, sentences in lost.items() if name.endswith(f":{site}") for sentence in sentences]
+    except (HardeningError, OSError) as problem:
+        told = [str(problem)]
+    return {
+        control: replace(found, evidence=" ".join([found.evidence, *told]))
+        if found.status == FAIL and control.startswith(("https_", "headers_"))
+        else found
+        for control, found in findings.items()
+    }
 
 
 def main() -> None:
@@ -387,12 +407,12 @@ def main() -> None:
     wanted = tuple(f"{section}_" for section in options["sections"])
     chosen = {name: function for name, function in checks.items() if not wanted or name.startswith(wanted)}
     look = Look(site, options)
-    observed = observe(chosen, look)
-    broken_in = observed.get("monitoring_compromise")
+    findings = explained(options["site"], observe(chosen, look))
+    broken_in = findings.get("monitoring_compromise")
     module.exit_json(
         changed=False,
-        forecast=foretold(look, observed),
-        observed={name: asdict(finding) for name, finding in observed.items()},
+        forecast=foretold(look, findings),
+        observed={name: asdict(finding) for name, finding in findings.items()},
         chamilo_version=site.version,
         signs=monitoring.signs(look) if broken_in and broken_in.status == FAIL else [],
     )

@@ -75,6 +75,26 @@ def test_a_check_that_breaks_off_is_not_assessed_and_the_others_go_on(empty, cap
     assert set(observed) == {control.id for control in _controls.load().of("headers") if not control.unchecked}
 
 
+def test_what_fails_for_lines_of_ours_that_are_gone_says_so(empty, capsys, monkeypatch, tmp_path):
+    path = tmp_path / "campus.conf"
+    marked = {str(path): {"file": str(path), "seen": "", "sha256": "", "blocks": ["01234567"]}}
+    record = {"at": "", "generation": "", "files": {}, "marked": marked}
+    (tmp_path / "state.json").write_text(json.dumps({"records": {"https:campus": record}}))
+    monkeypatch.setattr(guide_audit.files, "STATE", str(tmp_path))
+    monkeypatch.setitem(checks, "headers_nosniff", lambda look: failed("Not sent."))
+    monkeypatch.setitem(checks, "headers_csp", lambda look: not_assessed("Unseen."))
+
+    def evidence(site):
+        observed = run(capsys, sections=["headers"], site=site)["observed"]
+        return observed["headers_nosniff"]["evidence"], observed["headers_csp"]["evidence"]
+
+    gone = f"{path} is not there any more."
+    assert evidence("campus") == (f"Not sent. {gone}", "Unseen.")
+    assert evidence("school") == ("Not sent.", "Unseen.")
+    (tmp_path / "state.json").write_text("{")
+    assert "state.json is damaged" in evidence("campus")[0]
+
+
 def test_signs_of_a_break_in_stand_by_themselves(empty, capsys, monkeypatch):
     monkeypatch.setattr(guide_audit.monitoring, "signs", lambda look: ["a shell in public/build"])
     monkeypatch.setitem(checks, "monitoring_compromise", lambda look: failed("1 sign"))
