@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import combinations
 from typing import Any, TypedDict
@@ -33,6 +35,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pla
     site_of,
 )
 
+Overlay = Mapping[str, Item]  # files as they would be, by the file itself
+_FEW = 500  # files of a directory that are searched for one that was renamed
 _CONTEXT = 2  # lines around each change that a diff shows
 
 
@@ -52,7 +56,7 @@ def of(record: Mapping[str, Any]) -> Mapping[str, Known]:
 
 
 def compare(
-    state: Mapping[str, Any], plan: Plan, outcome: Outcome, overlay: Mapping[str, Item]
+    state: Mapping[str, Any], plan: Plan, outcome: Outcome, overlay: Overlay
 ) -> tuple[list[Change], dict[str, Known]]:
     """How files get the marks that are wanted and lose those that are not, and what is to be remembered of them."""
     changes: list[Change] = []
@@ -78,15 +82,14 @@ def compare(
                 outcome.diff.append(diff(file, old, new))
         gone = {path: known for path, known in of(record).items() if path not in kept}
         used = {known["file"] for known in kept.values()}
-        places = [file for file in _places(tree, gone) if file not in used]
-        changes += _without(tree, plan.name, places, outcome, overlay)
+        changes += _without(tree, plan.name, gone, used, outcome, overlay)
     return changes, kept
 
 
 def without(state: Mapping[str, Any], name: str, outcome: Outcome) -> list[Change]:
     """How the files of a transaction lose its marks, and nothing else."""
     with Tree() as tree:
-        return list(_without(tree, name, _places(tree, of(state["records"][name])), outcome, {}))
+        return list(_without(tree, name, of(state["records"][name]), (), outcome, {}))
 
 
 def as_written(tree: Tree, path: str, known: Known) -> bool:
@@ -101,19 +104,26 @@ def lost(name: str, record: Mapping[str, Any]) -> list[str]:
     """What is gone of our lines, or damaged. Where between the owner's lines they stand is for the owner to decide."""
     found = []
     with Tree() as tree:
-        for _path, known in sorted(of(record).items()):
+        for path, known in sorted(of(record).items()):
             try:
-                item = tree.look(known["file"])
-                if item.kind != "file":
-                    found.append(f"{known['file']} is not there any more.")
-                    continue
-                text = _text(item)
-                strip(text, site_of(name))
-            except (MarkerError, StateError, OSError) as problem:
-                found.append(f"{known['file']} {problem}")
+                places = _places(tree, path, known, site_of(name))
+            except StateError as problem:
+                found.append(str(problem))
                 continue
-            missing = Counter(known["blocks"]) - Counter(sums(text, site_of(name)))
-            if missing:
+            there: Counter[str] = Counter()
+            damaged = []
+            for file in places:
+                text = _text(tree.look(file))
+                there |= Counter(sums(text, site_of(name)))
+                try:
+                    strip(text, site_of(name))
+                except MarkerError as problem:
+                    damaged.append(f"{file} {problem}")
+            missing = Counter(known["blocks"]) - there
+            found += damaged
+            if not places:
+                found.append(f"{known['file']} is not there any more.")
+            elif missing and not damaged:
                 number, total = sum(missing.values()), len(known["blocks"])
                 found.append(f"{known['file']}: lines of {name} are gone, in {number} of {total} places.")
     return found
@@ -186,37 +196,46 @@ def _beside(bare: str, want: Marked, site: str) -> str | None:
 
 
 def _without(
-    tree: Tree, name: str, places: Sequence[str], outcome: Outcome, overlay: Mapping[str, Item]
+    tree: Tree, name: str, files: Mapping[str, Known], used: Container[str], outcome: Outcome, overlay: Overlay
 ) -> Iterator[Change]:
     """A file that its owner removed or renamed is no error, and damaged marks are left alone."""
-    for file in places:
-        old = overlay[file] if file in overlay else tree.look(file)
-        if old.kind != "file":
-            outcome.notes.append(
-                f"{file} is not there any more. If it has another name now, remove from it what stands between the "
-                f'lines "# BEGIN chamilo.hardening {site_of(name)}" and "# END", and these lines.'
-            )
-            continue
+    done = set()
+    for path, known in sorted(files.items()):
         try:
-            new = _with(old, strip(_text(old), site_of(name)))
-        except MarkerError as problem:
-            outcome.notes.append(f"{file} {problem} It was left as it is.")
+            places = _places(tree, path, known, site_of(name))
+        except StateError as problem:
+            outcome.notes.append(f"{problem} Lines of {name} were in that file.")
             continue
-        if not old.same(new):
-            outcome.diff.append(diff(file, old, new))
-            yield Change(file, old, new)
+        if not places:
+            outcome.notes.append(f"{known['file']} is not there any more, and so are the lines of {name} in it.")
+        for file in places:
+            if file in used or file in done:
+                continue
+            done.add(file)
+            old = overlay[file] if file in overlay else tree.look(file)
+            try:
+                new = _with(old, strip(_text(old), site_of(name)))
+            except MarkerError as problem:
+                outcome.notes.append(f"{file} {problem} It was left as it is.")
+                continue
+            if not old.same(new):
+                outcome.diff.append(diff(file, old, new))
+                yield Change(file, old, new)
 
 
-def _places(tree: Tree, files: Mapping[str, Known]) -> list[str]:
-    """Where these files are. A link may lead elsewhere by now: what it leads to may have been copied."""
-    found = []
-    for path, known in files.items():
-        try:
-            there = tree.file_of_root(path)
-        except (StateError, OSError):
-            there = known["file"]
-        gone = tree.look(known["file"]).kind == "absent"
-        found += [there] if gone else [known["file"], there]
+def _places(tree: Tree, path: str, known: Known, site: str) -> list[str]:
+    """Where a file is now: where it was, where its link leads, or under another name in its directory."""
+    found = [known["file"]] if tree.look(known["file"]).kind == "file" else []
+    with suppress(StateError, OSError):
+        found.append(tree.file_of_root(path))
+    if found:
+        return sorted({*found})
+    folder = os.path.dirname(known["file"])
+    for name in sorted(os.listdir(folder))[:_FEW] if os.path.isdir(folder) else ():
+        with suppress(StateError, OSError):  # it is no file of root's
+            file = tree.file_of_root(os.path.join(folder, name))
+            if site in sites(_text(tree.look(file))):
+                found.append(file)
     return sorted({*found})
 
 

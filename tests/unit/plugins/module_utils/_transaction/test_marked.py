@@ -212,23 +212,37 @@ def test_what_is_listed_no_more_loses_its_lines(host: World) -> None:
     assert host.tree() == before and not host.journal()["records"]
 
 
-@pytest.mark.parametrize("how", ["gone", "renamed"])
-def test_a_file_that_its_owner_removed_is_no_error(host: World, how: str) -> None:
+def test_a_file_that_its_owner_removed_is_no_error(host: World) -> None:
     host.apply(**wanted())
-    if how == "gone":
-        (host.etc / "campus.conf").unlink()
-        (host.etc / "enabled/campus").unlink()
-        assert observed.lost(host.journal())[NAME] == [f"{host.etc}/campus.conf is not there any more."]
-        done = host.undo(NAME)
-        assert f"{host.etc}/campus.conf is not there any more. If it has another name now" in done.notes[0]
-        assert "campus.conf" not in host.tree()
-    else:
-        (host.etc / "campus.conf").rename(host.etc / "school.conf")
-        (host.etc / "enabled/campus").unlink()
-        (host.etc / "enabled/campus").symlink_to("../school.conf")
-        assert not host.undo(NAME).notes
-        assert read(host, "school.conf") == HOST
+    (host.etc / "campus.conf").unlink()
+    (host.etc / "enabled/campus").unlink()
+    assert observed.lost(host.journal())[NAME] == [f"{host.etc}/campus.conf is not there any more."]
+    done = host.undo(NAME)
+    assert done.notes == [f"{host.etc}/campus.conf is not there any more, and so are the lines of {NAME} in it."]
+    assert "campus.conf" not in host.tree() and "ours" not in host.tree() and not host.journal()["records"]
+
+
+def test_a_directory_in_its_place_is_none_either(host: World) -> None:
+    host.apply(**wanted())
+    (host.etc / "campus.conf").unlink()
+    (host.etc / "campus.conf").mkdir()
+    assert "neither a file nor a link" in host.undo(NAME).notes[0]
     assert "ours" not in host.tree() and not host.journal()["records"]
+
+
+@pytest.mark.parametrize("linked", [True, False], ids=["and its link", "alone"])
+def test_a_file_that_its_owner_renamed_loses_its_lines_too(host: World, linked: bool) -> None:
+    host.apply(**wanted())
+    (host.etc / "campus.conf").rename(host.etc / "school.conf")
+    (host.etc / "enabled/campus").unlink()
+    if linked:
+        (host.etc / "enabled/campus").symlink_to("../school.conf")
+    (host.etc / "stranger.conf").write_text(read(host, "school.conf"))
+    os.chown(host.etc / "stranger.conf", 33, 33)
+    assert observed.lost(host.journal())[NAME] == []
+    assert not host.undo(NAME).notes
+    assert read(host, "school.conf") == HOST and not host.journal()["records"]
+    assert read(host, "stranger.conf") != HOST, "it is not root's"
 
 
 def test_a_renamed_file_is_found_by_the_next_run(host: World) -> None:
@@ -238,7 +252,8 @@ def test_a_renamed_file_is_found_by_the_next_run(host: World) -> None:
     (host.etc / "enabled/school").unlink()
     (host.etc / "enabled/school").symlink_to("../school.conf")
     renamed = {"name": NAME, "files": [*owners(path="enabled/school"), *wanted()["files"][1:]]}
-    assert not host.apply(**renamed).changed
+    done = host.apply(**renamed)
+    assert not done.changed and not done.notes
     host.undo(NAME)
     assert read(host, "school.conf") == HOST
 
