@@ -26,7 +26,8 @@ def parse(text: str) -> Version:
     found = _FORM.match(text.strip()) if len(text) <= _LONGEST else None
     if not found:
         raise VersionError(f"{text[:_LONGEST]!r} is no version that could be compared")
-    stage = _STAGES[found[4].lower()] if found[4] else 9
+    # What follows a dash comes before the release, by the rules of semantic versions: 3.0.2-dev is not 3.0.2.
+    stage = _STAGES[found[4].lower()] if found[4] else 0 if text.strip()[found.end() :].startswith("-") else 9
     return int(found[1]), int(found[2]), int(found[3] or 0), stage, int(found[5] or 0)
 
 

@@ -35,7 +35,12 @@ def test_one_version_is_written_in_many_ways(text):
 
 
 def test_a_release_is_stable():
-    assert stable("v2.0.1") and stable("2.0")
+    assert stable("v2.0.1") and stable("2.0") and stable("2.0.1+build.7")
+
+
+@pytest.mark.parametrize("text", ["3.0.2-dev", "3.0.2-dev.4", "3.0.2-SNAPSHOT"])
+def test_what_follows_a_dash_comes_before_the_release(text):
+    assert parse("3.0.1") < parse(text) < parse("3.0.2") and not stable(text)
 
 
 @pytest.mark.parametrize("text", ["", "2", "two", "-2.0", "Chamilo 2.0", "2." + "9" * 5000, "2.0.0-RC." + "9" * 5000])
