@@ -260,9 +260,22 @@ site:
       description: Whether the application says that its installation is done.
       type: bool
     version:
-      description: The version in C(public/main/install/version.php), which is gone where the installer was deleted.
+      description:
+        - The installed version, as C(version.php) of the project folder names it, else
+          C(public/main/install/version.php), else Composer. Empty where none does, or where the file holds more than a
+          plain list of values.
       type: str
-      sample: 2.0.1
+      sample: 3.0.2
+    version_source:
+      description: The file that names the version; else why a file that should name it was refused.
+      type: str
+      sample: version.php
+    branch:
+      description:
+        - The branch of the code itself, by its migrations, else by the framework it is built on. Empty where nothing
+          shows it.
+      type: str
+      sample: '3.0'
     environment:
       description:
         - The effective environment of the application, by Symfony's rules, without values that may be secret.

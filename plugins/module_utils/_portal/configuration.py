@@ -37,20 +37,21 @@ class Tree:
     def _at(self, path: str) -> str:
         return self.prefix + path
 
-    def read(self, path: str, web_user: str | None = None) -> str:
+    def read(self, path: str, web_user: str | None = None, most: int = 0) -> str:
         """A text. The application's user may have put a pipe, a device or a giant in its place: those are refused.
 
         A link that PHP's user could have laid is refused as well. ``web_user``: whom PHP runs as, for a file of the
         application's that root goes by or shows, which this user shall not have led elsewhere by root's own links
-        either; an empty one is Debian's.
+        either; an empty one is Debian's. ``most``: bytes that it may have.
         """
+        most = most or MOST
         if web_user is None:
             with open(open_regular(self._at(path)), "rb") as file:
-                data = file.read(MOST + 1)
+                data = file.read(most + 1)
         else:
-            data = read_guarded(self._at(path), web_user, MOST + 1)
-        if len(data) > MOST:
-            raise OSError(errno.EFBIG, f"larger than {MOST} bytes", path)
+            data = read_guarded(self._at(path), web_user, most + 1)
+        if len(data) > most:
+            raise OSError(errno.EFBIG, f"larger than {most} bytes", path)
         return data.decode("utf-8", "surrogateescape")
 
     def directory(self, path: str, refusal: Refusal) -> int:

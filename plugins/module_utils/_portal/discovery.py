@@ -172,6 +172,7 @@ class _Discovery(Findings):
         rotated = self.attempt(partial(self.rotation, web, php, servers), portal_rotation.Rotation("", {}))
         logs = {server.host.access_log_file for server in serving or fallback}
         self.problems += configuration.problems
+        code = self.projects.release(root, php.user)
         own = [server for server in servers if root and self.projects.is_project(server.host.root, root)]
         names = tuple(dict.fromkeys(name for server in own for name in visitors_names(server)))
         takeover, access_files = self.takeover(
@@ -181,7 +182,9 @@ class _Discovery(Findings):
             domain=self.domain,
             root=root,
             installed=environment.get("APP_INSTALLED") == "1",
-            version=self.projects.version(root, php.user),
+            version=code.version,
+            version_source=code.source,
+            branch=code.branch,
             environment=environment.visible,
             environment_source=environment.sources,
             secrets_default=environment.public_secrets,

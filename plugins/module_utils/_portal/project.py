@@ -8,11 +8,10 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TypeVar
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree, VirtualHost
 
 # Where people put web applications, most usual first.
@@ -96,25 +95,12 @@ class Projects:
             lambda: self.tree.read(composer, ""), ""
         )
 
-    def version(self, root: str, web_user: str) -> str:
-        """What the installer says; where that was deleted, the newest entry of the changelog.
-
-        PHP's user may have written either, or a link in its place: what is no short version is none.
-        """
-        for path, form in (
-            ("public/main/install/version.php", r"new_version['\"]?\s{0,9}(?:=>|=)\s{0,9}['\"](\d[\w.+ -]{0,30})['\"]"),
-            (
-                "public/documentation/changelog.html",
-                r"Chamilo (?:LMS )?v?(\d{1,4}\.\d{1,4}\.\d{1,4}(?:-\w{1,9}(?:\.\d{1,4})?)?)",
-            ),
-        ):
-            file = posixpath.join(root, path)
-            if root and self.tree.exists(file):
-                text = self.findings.attempt(partial(self.tree.read, file, web_user), "")
-                found = re.search(form, text, re.ASCII)
-                if found:
-                    return found[1]
-        return ""
+    def release(self, root: str, web_user: str) -> release.Release:
+        """Which release it is. A file of it that cannot be read, or is no plain list of values, is a problem."""
+        found = release.installed(self.tree, root, web_user)
+        if found.source and not found.version:
+            self.findings.problems.append(f"The version of Chamilo is not known: {found.source}.")
+        return found
 
     def real_root(self, root: str) -> str:
         """current -> releases/7: the next release is the portal as well."""

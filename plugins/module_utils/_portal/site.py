@@ -72,6 +72,8 @@ class Site:
     root: str = ""  # the project folder; its public/ is the document root
     installed: bool = False
     version: str = ""
+    version_source: str = ""  # the file that names it; else why one that should was refused
+    branch: str = ""  # of the code itself, such as 3.0: by its migrations, or the framework that it is built on
     environment: dict[str, str] = field(default_factory=dict)  # effective values that are no secrets
     environment_source: dict[str, str] = field(default_factory=dict)  # name -> file that wins
     secrets_default: tuple[str, ...] = ()  # names whose value is published or guessable

@@ -59,7 +59,7 @@ class Files:
 
     def chamilo(self, root: str = "/var/www/chamilo", env: str = "APP_ENV=prod\n") -> None:
         self.write(f"{root}/public/main/index.php")
-        self.write(f"{root}/public/main/install/version.php", "<?php\nreturn ['new_version' => '2.0.1'];\n")
+        self.write(f"{root}/public/main/install/version.php", "<?php\nreturn ['new_version' => '2.0.4'];\n")
         self.write(f"{root}/bin/console")
         self.write(f"{root}/.env", env)
 

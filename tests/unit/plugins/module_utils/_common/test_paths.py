@@ -212,19 +212,17 @@ def test_mounts_whose_names_hold_spaces_and_the_last_one_on_a_folder(tmp_path: P
 
 
 @pytest.mark.parametrize("laid_by", [WEB.pw_uid, 0])  # before the tree is given to root, and after that
-@pytest.mark.parametrize("name", ["public/documentation/changelog.html", "public/main/install/version.php"])
+@pytest.mark.parametrize("name", ["version.php", "public/main/install/version.php", "composer.json"])
 def test_a_planted_link_puts_nothing_of_a_root_only_file_into_the_report(host, laid_by: int, name: str) -> None:
     host.install("nginx")
     host.chamilo()
     host.testbed_site("nginx", "plain")
     secret = host.root / "root/key"
     secret.parent.mkdir()
-    secret.write_text("Chamilo 9.8.7-s3cret 'new_version' => '9.8.7 s3cret'")
+    secret.write_text('{"version": "9.8.7"}' if "json" in name else "<?php return ['new_version' => '9.8.7-s3cret'];")
     secret.chmod(0o600)
     root = host.root / "var/www/chamilo"
-    for known in ("public/documentation/changelog.html", "public/main/install/version.php"):
-        (root / known).unlink(missing_ok=True)
-        (root / known).parent.mkdir(parents=True, exist_ok=True)
+    (root / "public/main/install/version.php").unlink()
     (root / name).symlink_to(os.path.relpath(secret, (root / name).parent))
     give(root / name, laid_by)
     found = discover("campus.test", tree=host.tree)
@@ -235,13 +233,24 @@ def test_a_planted_link_puts_nothing_of_a_root_only_file_into_the_report(host, l
 @pytest.mark.parametrize(
     ("text", "version"),
     [
-        ("'new_version' => '2.0.1',", "2.0.1"),
+        ("return ['new_version' => '2.0.1'];", "2.0.1"),
+        ("return array('new_version' => '2.0.1',);", "2.0.1"),
         ("$new_version = '2.0.0-RC.3';", "2.0.0-RC.3"),
-        ("'new_version' => '<script>alert(1)</script>',", ""),
-        ("'new_version' => '2\x1b[2J',", ""),
-        ("'new_version' => '2.0\n2.1',", ""),
-        (f"'new_version' => '{'2' * 100_000}',", ""),
-        (f"{'new_version ' * 50_000}", ""),
+        ("declare(strict_types=1); return ['new_version' => '3.0.2']; ?>\n", "3.0.2"),
+        ("return ['new_version' => '<script>alert(1)</script>'];", ""),
+        ("return ['new_version' => '2\x1b[2J'];", ""),
+        ("return ['new_version' => '2.0\n2.1'];", ""),
+        ("return ['new_version' => '\N{ARABIC-INDIC DIGIT TWO}.0.4'];", ""),
+        (f"return ['new_version' => '{'2' * 50_000}'];", ""),
+        (f"return ['new_version' => '2.0.4', {'[' * 50_000}];", ""),
+        (f"{'/*' * 30_000} return ['new_version' => '2.0.4'];", ""),
+        (f"{'new_version ' * 5_000}", ""),
+        ("return ['new_version' => '2.0.4']; phpinfo();", ""),
+        ("return ['new_version' => '2.0.4']; #[Attribute] 'x'", ""),
+        ("return ['new_version' => '2.0.4'", ""),
+        ("return ['new_version' '2.0.4'];", ""),
+        ("$new_version = '2.0.3'; return ['new_version' => '2.0.4'];", ""),
+        ("", ""),
     ],
 )
 def test_a_version_is_short_and_plain(host, text: str, version: str) -> None:
@@ -249,8 +258,7 @@ def test_a_version_is_short_and_plain(host, text: str, version: str) -> None:
     host.testbed_site("nginx", "plain")
     path = host.root / "var/www/chamilo/public/main/install/version.php"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    (host.root / "var/www/chamilo/public/documentation/changelog.html").unlink(missing_ok=True)
+    path.write_text(f"<?php\n{text}")
     assert discover("campus.test", tree=host.tree).version == version
 
 

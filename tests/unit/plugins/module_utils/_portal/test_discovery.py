@@ -45,7 +45,7 @@ def test_nginx(host):
     runs(host, "nginx")
     site = site_of(host, packages=["nginx", "fail2ban"])
     assert site.problems == ()
-    assert (site.root, site.version, site.installed) == ("/var/www/chamilo", "2.0.1", True)
+    assert (site.root, site.version, site.installed) == ("/var/www/chamilo", "2.0.4", True)
     assert (site.distribution, site.codename, site.systemd) == ("Debian 13", "trixie", True)
     assert site.web == WebServer("nginx", False, "1.26.3", "www-data", "nginx", running=True)
     assert (site.php.version, site.php.sapi, site.php.service) == ("8.4", "fpm", "php8.4-fpm")

@@ -88,7 +88,7 @@ def test_a_project_without_console_is_known_by_its_composer_file(host):
 @pytest.mark.parametrize(
     "text, version",
     [
-        ("<?php\nreturn ['new_version' => '2.0.0', 'new_version_status' => 'RC'];", "2.0.0"),
+        ("<?php\nreturn ['new_version' => '2.0.0', 'new_version_status' => 'RC'];", "2.0.0-RC"),
         ("<?php\n$new_version = '2.0.1';\n$new_version_status = '';", "2.0.1"),
         ('<?php\n$new_version_status = "stable";', ""),
     ],
