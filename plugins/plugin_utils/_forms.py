@@ -292,6 +292,7 @@ FORMS: dict[str, Form] = {
     "chamilo_passwords_rotation_days": DAYS,
     "chamilo_sessions_lifetime": between(60),  # Debian's cleaner counts whole minutes
     "chamilo_updates_feed": optional(HTTPS),
+    "chamilo_updates_osv": optional(HTTPS),
     "chamilo_uploads_blocked_extensions": EXTENSION,
     "chamilo_uploads_maximum_size": optional(SIZE),
     "chamilo_host_timeout": between(1),

@@ -10,7 +10,7 @@ import pytest
 
 from tests.hosts.hardening import Playbook
 from tests.testbed.hosts import Host
-from tests.testbed.mail import FEED, HOOK, Sink
+from tests.testbed.mail import FEED, HOOK, OSV, Sink
 
 ATOM = "<feed>" + "".join("<entry><id>tag:github.com,2008:Repository/1/v{}</id></entry>" for _ in range(2)) + "</feed>"
 RECORD = "/var/lib/chamilo-hardening/updates.json"
@@ -30,8 +30,9 @@ def watch(host: Host) -> dict[str, Any]:
 def test_security_fixes_install_themselves_and_a_new_release_is_told(
     fresh: Host, sink: Sink, playbook: Playbook
 ) -> None:
-    sink.feed(ATOM.format("2.0.1", "2.1.0-RC.1"))
-    known = {"chamilo_alert_webhook": HOOK, "chamilo_updates_feed": FEED}
+    sink.feed(ATOM.format("2.0.4", "2.1.0-RC.1"))
+    sink.feed('{"vulns": [{"id": "CVE-2026-45143", "aliases": []}]}', "osv")
+    known = {"chamilo_alert_webhook": HOOK, "chamilo_updates_feed": FEED, "chamilo_updates_osv": OSV}
     fresh.put("/etc/apt/apt.conf.d/20auto-upgrades", 'APT::Periodic::Unattended-Upgrade "0";\n')
     before = audited(playbook, fresh)
     assert (before["updates_os"][0], before["updates_watch"][0]) == ("fail", "fail")
@@ -47,15 +48,20 @@ def test_security_fixes_install_themselves_and_a_new_release_is_told(
     assert "Debian-Security" in tried.stdout + tried.stderr
     assert fresh.run(["systemctl", "is-enabled", "apt-daily-upgrade.timer"]).stdout == "enabled\n"
 
-    assert sink.titles() == [], "2.0.1 is installed, and a release candidate is no release"
-    sink.feed(ATOM.format("2.0.1", "2.0.2"))
+    assert sink.titles() == [], (
+        "2.0.4 is installed, a release candidate is no release, and the list knows better than OSV"
+    )
+    assert sink.asked()[0] == {"package": {"ecosystem": "Packagist", "name": "chamilo/chamilo-lms"}, "version": "2.0.4"}
+    assert re.search(r"feed of releases read 20\d\d-.*OSV read 20\d\d-", after["updates_version"][1])
+    sink.feed(ATOM.format("2.0.4", "2.0.5"))
     fresh.run(["chamilo-hardening", "daily", "updates"])
     fresh.run(["chamilo-hardening", "daily", "updates"])
     (told,) = sink.hooks()
     assert (told["title"], told["text"]) == (
         "A new Chamilo is out: campus.test",
-        "Chamilo 2.0.2 is out; 2.0.1 is installed.",
+        "Chamilo 2.0.5 is out; 2.0.4 is installed.",
     )
+    assert re.search(r"campus\.test: .*feed of releases read 20", fresh.run("chamilo-hardening status").stdout)
 
     # Away on the first day: nobody is woken. On the third somebody hears that nobody would hear.
     sink.forget()
@@ -67,20 +73,23 @@ def test_security_fixes_install_themselves_and_a_new_release_is_told(
     fresh.run(["chamilo-hardening", "daily", "updates"])
     assert sink.titles() == ["No look for new releases at campus.test"] and not watch(fresh)["ok"]
 
-    # Without the installer's file the version is still known, and an old one is a hole.
+    # The project's own file comes before the installer's, and an old version has vulnerabilities.
     sink.forget()
-    sink.feed(ATOM.format("2.0.1", "2.0.2"))
-    root = "/var/www/chamilo/public"
-    fresh.run(f"rm -r {root}/main/install && sed -i 's/2.0.1/2.0.0/' {root}/documentation/changelog.html")
+    sink.feed(ATOM.format("2.0.4", "2.0.5"))
+    root = "/var/www/chamilo"
+    fresh.run(f"sed s/2.0.4/3.0.0/ {root}/public/main/install/version.php >{root}/version.php")
     fresh.run(["chamilo-hardening", "daily", "updates"])
     (told,) = sink.hooks()
-    assert told["title"] == "Update Chamilo now: campus.test" and "CVE-2026-45140" in told["text"]
+    assert told["title"] == "Update Chamilo now: campus.test" and "fixed in 3.0.2" in told["text"]
     status, evidence = audited(playbook, fresh)["updates_version"]
-    assert status == "fail" and "uploads_no_exec" in evidence
+    assert status == "fail" and "CVE-2026-61532" in evidence and "uploads_no_exec" in evidence
 
-    # Switched off is said.
+    # Disabled is said, and what was read before still counts.
+    fresh.run(f"rm {root}/version.php")
     playbook.harden(fresh, "--tags", "updates", **{**known, "chamilo_updates_feed": ""})
-    assert "switched off" in audited(playbook, fresh)["updates_watch"][1]
+    last = audited(playbook, fresh)
+    assert "disabled" in last["updates_watch"][1]
+    assert last["updates_version"][0] == "fail" and "2.0.5 is the newest release" in last["updates_version"][1]
 
 
 # What goes on by itself, what Ansible leaves, and the program with what it remembers: that stays.

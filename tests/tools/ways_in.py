@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 README = Path(__file__).resolve().parents[2] / "roles/updates/README.md"
+HOLE = re.compile(r"CVE-[\d-]+|GHSA(?:-\w{4}){3}")
 ROW = re.compile(r"^\| `(/[^`]+)` \| (closed|answers) \| ((?:`\w+`(?:, )?)+) \| (.+) \|$")
 
 
@@ -27,7 +28,12 @@ def table() -> list[Way]:
     found = [ROW.match(row) for row in rows]
     assert rows and all(found), f"not of the form of this table: {[row for row, one in zip(rows, found) if not one]}"
     return [
-        Way(one[1], one[2] == "closed", tuple(re.findall(r"\w+", one[3])), tuple(re.findall(r"CVE-[\d-]+", one[4])))
+        Way(
+            one[1],
+            one[2] == "closed",
+            tuple(re.findall(r"\w+", one[3])),
+            tuple(HOLE.findall(one[4])),
+        )
         for one in found
         if one
     ]

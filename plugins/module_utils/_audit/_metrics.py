@@ -30,7 +30,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import checks, observe
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import parse
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import releases
 
 
 def render(site: str, look: Look) -> str:
@@ -41,6 +43,8 @@ def render(site: str, look: Look) -> str:
         # A moment, not an age: one that is not written any more must be seen to grow old.
         ("chamilo_job_timestamp_seconds", "When a job of this host last ran, in seconds since 1970", _jobs()),
         ("chamilo_job_ok", "1 when it succeeded", _results()),
+        ("chamilo_updates_read_timestamp_seconds", "When a source of updates was last read; 0 for never", _read(look)),
+        ("chamilo_update_available", "1 when a newer release of the branch is known", _available(look)),
         ("chamilo_bans", "Addresses that are shut out now, by jail", _bans()),
     )
     lines = []
@@ -92,6 +96,16 @@ def _jobs() -> Iterable[tuple[dict[str, str], float]]:
 
 def _results() -> Iterable[tuple[dict[str, str], float]]:
     return [({"job": name}, float(entry["ok"] is True)) for name, entry in _entries()]
+
+
+def _read(look: Look) -> Iterable[tuple[dict[str, str], float]]:
+    return [({"source": name}, moment) for name, moment in releases.moments(look.site.domain).items()]
+
+
+def _available(look: Look) -> Iterable[tuple[dict[str, str], float]]:
+    newest = releases.newest_of_branch(look.site.domain, look.site.version)
+    if newest:
+        yield {"release": newest}, float(parse(newest) > parse(look.site.version))
 
 
 def _bans() -> Iterable[tuple[dict[str, str], float]]:

@@ -11,6 +11,7 @@ import glob
 import os
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
@@ -23,9 +24,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import parse as parse_version
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import head, job_of_ours
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, said
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, releases
 
 DAY = 86400
 INSTALLER = (
@@ -46,44 +48,58 @@ OURS = "updates.json"
 
 @check("updates_version")
 def version(look: Look) -> Finding:
-    here, source = look.site.version, f"is installed in {look.root}"
+    site, root = look.site, look.root
+    here, known = site.version, known_by(look)
     if not here:
-        # The row in the database can be older than the code, never newer.
-        here = look.settings.get("platform.chamilo_database_version", "")
-        source = "is what the database says; the code no longer names its version"
-    if not here:
-        return not_assessed("The installed version could be read neither from the code nor from the database.")
-    own, least = parse_version(here), advisories.LEAST
-    branch = next((each for each in advisories.BRANCHES if parse_version(each.fixed)[:2] == own[:2]), None)
-    for known in filter(None, (least, branch)):
-        if own < parse_version(known.fixed):
-            words = f"Chamilo {here} {source}. {known.advisory}: {known.hole}; fixed in {known.fixed}.{_more(here)}"
-            return failed(words) if look.site.version else not_assessed(words)
-    known_on = datetime.date.fromisoformat(advisories.DATED)
-    today = datetime.datetime.fromtimestamp(look.now, datetime.timezone.utc).date()
-    if (today - known_on).days > advisories.DAYS:
+        why = site.version_source or f"no file below {root} names it"
+        code = f" The code is of the branch {site.branch}." if site.branch else ""
         return not_assessed(
-            f"Chamilo {here} {source}, and no hole in it was known on {advisories.DATED}. "
-            f"That list is too old to say so today; install a newer version of this collection."
+            f"The installed version is not known: {why}.{code} Restore {release.OWN} (before 3.0: {release.INSTALLER}) "
+            f"from the package of your release. {known}"
         )
-    if branch is None:
+    installed = f"Chamilo {here} is installed in {root} ({site.version_source})"
+    why = advisories.behind(here)
+    if why:
+        return failed(f"{installed}. {why}{_controls_of(here)} {known}")
+    if site.branch and site.branch.partition(".")[0] != here.partition(".")[0]:
         return not_assessed(
-            f"Chamilo {here} {source}, above {least.fixed}, but the list of {advisories.DATED} "
-            f"knows nothing of the branch {own[0]}.{own[1]}."
+            f"{installed}, but the code is of the branch {site.branch}: an update stopped half way, or the file is of "
+            f"another release. Install the release again."
         )
-    return passed(f"Chamilo {here} {source}, at or above {branch.fixed}, the newest known fix ({advisories.DATED}).")
+    branch, read = advisories.of(here), releases.last_read(site.domain)
+    newest = releases.newest_of_branch(site.domain, here)
+    if newest and parse_version(newest) > parse_version(here):
+        return failed(f"{installed}. {newest} is the newest release of its branch: install it. {known}")
+    osv = read.get("osv", {})
+    others = advisories.unknown(osv.get("ids", []), here) if osv.get("version") == here else []
+    if others:
+        return failed(f"{installed}. OSV names vulnerabilities of it: {', '.join(others[:5])}. {known}")
+    if advisories.age(_today(look)) > advisories.DAYS and not releases.fresh(read, look.now):
+        return not_assessed(
+            f"{installed}, and no vulnerability in it was known. The list is too old to be proof today, and the feed "
+            f"of releases was not read in the last days. Install a newer version of this collection. {known}"
+        )
+    if branch not in advisories.BRANCHES:
+        return not_assessed(f"{installed}, but the list knows nothing of the branch {branch}. {known}")
+    remark = advisories.BRANCHES[branch].remark
+    return passed(f"{installed}, the newest known release of its branch.{f' {remark}.' if remark else ''} {known}")
 
 
-def _more(here: str) -> str:
-    """How many holes it has, and what stands in their way on this host where it is hardened."""
-    known = advisories.open_in(here)
-    controls = sorted({control for each in known for control in each.controls})
+def known_by(look: Look) -> str:
+    """Of which day the list is, and when the daily check last read what is newer."""
+    return releases.known_by(look.site.domain, look.now)
+
+
+def _today(look: Look) -> datetime.date:
+    return datetime.datetime.fromtimestamp(look.now, datetime.timezone.utc).date()
+
+
+def _controls_of(here: str) -> str:
+    """What stands in the way of its vulnerabilities on this host where it is hardened."""
+    controls = advisories.controls(advisories.open_in(here))
     if not controls:
         return ""
-    return (
-        f" It has {len(known)} published holes or kinds of them; what stands in their way are the controls "
-        f"{', '.join(controls)}, where they are green. Only the update closes them."
-    )
+    return f" In the way of some stand {', '.join(controls)}, where they are green; only the update closes them all."
 
 
 @check("updates_installer")
@@ -256,7 +272,7 @@ def watch(look: Look) -> Finding:
     root = look.root
     ours = job_of_ours(look, OURS, "watch", "The look for a newer release", 26, "daily")
     if ours:
-        return ours
+        return replace(ours, evidence=f"{ours.evidence} {known_by(look)}")
     watching = named(look.once(jobs), r"chamilo:update:check|chamilo-hardening daily|updates\.chamilo\.org")
     if not watching:
         return failed(f"No timer and no cron job on this host looks for a newer release than the one in {root}.")

@@ -37,14 +37,17 @@ class Tree:
     def _at(self, path: str) -> str:
         return self.prefix + path
 
-    def read(self, path: str, web_user: str | None = None, most: int = 0) -> str:
+    def read(self, path: str, web_user: str | None = None) -> str:
         """A text. The application's user may have put a pipe, a device or a giant in its place: those are refused.
 
         A link that PHP's user could have laid is refused as well. ``web_user``: whom PHP runs as, for a file of the
         application's that root goes by or shows, which this user shall not have led elsewhere by root's own links
-        either; an empty one is Debian's. ``most``: bytes that it may have.
+        either; an empty one is Debian's.
         """
-        most = most or MOST
+        return self.read_bounded(path, web_user, MOST)
+
+    def read_bounded(self, path: str, web_user: str | None, most: int) -> str:
+        """A text of at most so many bytes, by the rules of ``read``."""
         if web_user is None:
             with open(open_regular(self._at(path)), "rb") as file:
                 data = file.read(most + 1)

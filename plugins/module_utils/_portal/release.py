@@ -79,9 +79,9 @@ def installed(tree: Tree, root: str, web_user: str) -> Release:
 def _named(tree: Tree, file: str, path: str, web_user: str) -> str:
     """The version that a file names; empty where Chamilo would ask the next one."""
     if path == _PACKAGES:
-        found = _ROOT_PACKAGE.match(tree.read(file, web_user, _LARGE))
+        found = _ROOT_PACKAGE.match(tree.read_bounded(file, web_user, _LARGE))
         return _version(found[1]) if found else ""
-    text = tree.read(file, web_user, _SMALL)
+    text = tree.read_bounded(file, web_user, _SMALL)
     if path == _PROJECT:
         return _version(_of_project(text))
     known = values(text)
@@ -169,7 +169,7 @@ def _branch(tree: Tree, root: str, web_user: str) -> str:
         return f"{digits[1]}.{digits[2]}"
     file = posixpath.join(root, _LOCK)
     try:
-        found = _FRAMEWORK.search(tree.read(file, web_user, _LARGE)) if tree.exists(file) else None
+        found = _FRAMEWORK.search(tree.read_bounded(file, web_user, _LARGE)) if tree.exists(file) else None
     except OSError:  # it would only have been evidence beside what the version's own file says
         return ""
     return _BUILT_ON.get(found[1], "") if found else ""

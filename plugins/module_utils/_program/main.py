@@ -38,6 +38,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings import
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import marked, observed
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import releases
 from ansible_collections.chamilo.hardening.plugins.module_utils._uploads import antivirus
 
 ABOUT = """\
@@ -53,7 +54,8 @@ status` shows it (headers:campus_example_org)."""
 
 STATUS = """\
 Shows which sections are active, since when, which of their files were edited by hand since, which are not because
-no virtual host includes them, and whether a run was interrupted or the web server still has to load something."""
+no virtual host includes them, whether a run was interrupted or the web server still has to load something, how old the
+list of vulnerabilities is, and when the feed of releases and OSV were last read."""
 
 UNLOCK = """\
 Brings back an account that too many wrong passwords have locked, or lets an address in again that fail2ban has shut
@@ -466,6 +468,8 @@ def _status(options: argparse.Namespace, engine: Engine) -> int:
         print(f"\nRESTORE: {restore}")
     for window in known["windows"]:
         print(f"\nOPEN: {window}. To close it: chamilo-hardening window close")
+    if known["updates"]:
+        print("\nUpdates:", *(f"  {domain}: {words}" for domain, words in known["updates"].items()), sep="\n")
     if active or idle:
         print("\nTo bring back what was there before: chamilo-hardening undo SECTION")
     return 0
@@ -513,6 +517,7 @@ def status(engine: Engine, version: str) -> dict[str, Any]:
         "interrupted": {key: interrupted[key] for key in ("name", "since")} if interrupted else None,
         "pending": sorted(state["pending"]),
         "restores": _restores(),
+        "updates": releases.states(),
         "windows": [window.told() for window in permissions_window.Windows(engine).known()],
     }
 

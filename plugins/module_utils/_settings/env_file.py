@@ -106,8 +106,8 @@ class Draft(Tree):
         self._texts: dict[str, str] = {}
         self.hidden = ""
 
-    def read(self, path: str, web_user: str | None = None, most: int = 0) -> str:
-        return self._texts[path] if path in self._texts else self._base.read(path, web_user, most)
+    def read(self, path: str, web_user: str | None = None) -> str:
+        return self._texts[path] if path in self._texts else self._base.read(path, web_user)
 
     def exists(self, path: str) -> bool:
         return path != self.hidden and self._base.exists(path)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""The daily look for a newer Chamilo: at the feed of releases, and at the list of published holes."""
+"""The daily check for a newer Chamilo: the feed of releases, OSV, and the list of published vulnerabilities."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import json
 import re
 import time
 import urllib.parse
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, http, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
@@ -24,7 +26,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.version 
     parse,
     stable,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 
@@ -35,53 +36,118 @@ _BYTES = 4 << 20
 _DAY = 86400
 _PATIENCE = 3 * _DAY  # how long a feed may be away before a person is told
 _WEEK = 7 * _DAY  # between two reminders of the same release
+_LONGEST = 200  # characters of a name in a feed
+_BRANCHES = 20  # that are written down
+_SECURITY = re.compile(r"vulnerabilit|security (?:fix|hole|issue|patch|release|update)|CVE-\d|GHSA-", re.IGNORECASE)
+_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9]{1,15}-[A-Za-z0-9-]{1,40}")
+_PACKAGE = {"ecosystem": "Packagist", "name": "chamilo/chamilo-lms"}
 
 
 class FeedError(HardeningError):
-    """The feed cannot be read; the text says why."""
+    """A feed, or OSV, cannot be read; the text says why."""
+
+
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True)
+class Published:
+    """A release in a feed."""
+
+    version: str
+    security: bool = False  # what is written about it speaks of vulnerabilities
 
 
 def step() -> list[str]:
     """Look once for every portal."""
     lines: list[str] = []
+    domains: list[str] = []
     outcomes: list[tuple[bool, str]] = []
     last = records.read(RECORD).get("watch", {})
-    more: dict[str, Any] = {"told": dict(last.get("told", {})), "away": dict(last.get("away", {}))}
-    for path in sorted(glob.glob(f"{FOLDER}/updates-*.json")):
-        with open(path, encoding="utf-8") as stream:
-            known = json.load(stream)
+    more: dict[str, Any] = {key: dict(last.get(key, {})) for key in ("told", "away", "read")}
+    for known in _watched():
         lines += _portal(known, more, outcomes)
+        domains.append(str(known["domain"]))
+    more["read"] = {domain: more["read"][domain] for domain in domains}
     if outcomes:
         words = " ".join(dict.fromkeys(detail for _done, detail in outcomes))
         records.note(RECORD, "watch", all(done for done, _detail in outcomes), words, **more)
     return lines
 
 
+def _watched() -> Iterator[Mapping[str, Any]]:
+    for path in sorted(glob.glob(f"{FOLDER}/updates-*.json")):
+        with open(path, encoding="utf-8") as stream:
+            yield json.load(stream)
+
+
 def _portal(known: Mapping[str, Any], more: Mapping[str, Any], outcomes: list[tuple[bool, str]]) -> list[str]:
-    domain, feed = str(known["domain"]), str(known["feed"])
+    domain, feed, source = str(known["domain"]), str(known["feed"]), str(known.get("osv") or "")
     here = installed(domain, str(known["root"]))
-    urgent = advisories.open_in(here) if here else []
-    news = [f"Chamilo {here} has a published hole: {each.ids}, {each.hole}; fixed in {each.fixed}." for each in urgent]
-    age = (datetime.date.today() - datetime.date.fromisoformat(advisories.DATED)).days
-    if age > advisories.DAYS:
-        news.append(
-            f"The list of published holes is of {advisories.DATED}. Install a newer chamilo.hardening and harden."
-        )
-    reached = True
-    if not feed:
-        outcomes.append((False, "The look at the feed of releases is switched off (chamilo_updates_feed)."))
+    read = more["read"].setdefault(domain, {})
+    with ThreadPoolExecutor(2) as pool:  # both may keep one waiting
+        asked = pool.submit(_attempt, _listed, source, here) if source and here else None
+        answer = _attempt(_published, feed, here) if feed else None
+        listed = asked.result() if asked else None
+    urgent = _list(here)
+    news: list[str] = []
+    if isinstance(listed, FeedError):
+        read["osv"] = {**read.get("osv", {}), "problem": str(listed)}
+    elif listed is not None:
+        read["osv"] = {"at": round(time.time()), "version": here, "ids": listed}
+        others = advisories.unknown(listed, here)
+        urgent += [f"OSV names vulnerabilities of Chamilo {here}: {', '.join(others)}."] if others else []
+    if isinstance(answer, FeedError):
+        read["feed"] = {**read.get("feed", {}), "problem": str(answer)}
+        reached = _away(domain, feed, str(answer), more, outcomes)
+    elif answer is None:
+        reached = False
+        outcomes.append((False, "The check of the feed of releases is disabled (chamilo_updates_feed)."))
     else:
-        try:
-            newest = newer(here, releases(fetch(feed)))
-        except FeedError as problem:
-            reached = _away(domain, feed, str(problem), more, outcomes)
-        else:
-            more["away"].pop(domain, None)
-            news += [f"Chamilo {version} is out; {here or 'an unknown version'} is installed." for version in newest]
-    told = _tell(domain, news, more)
-    if feed and reached:
-        outcomes.append((told, " ".join(news) or f"Chamilo {here} is the newest release of its feed."))
-    return news
+        reached = True
+        more["away"].pop(domain, None)
+        read["feed"] = {"at": round(time.time()), "newest": newest(answer)}
+        for each in newer(here, answer):
+            fixes = "It fixes vulnerabilities." if each.security else ""
+            text = f"Chamilo {each.version} is out; {here or 'an unknown version'} is installed. {fixes}".strip()
+            (urgent if each.security else news).append(text)
+    if advisories.age(datetime.date.today()) > advisories.DAYS and not (reached and isinstance(listed, list)):
+        dated = f"The list of published vulnerabilities is of {advisories.DATED}."
+        news.append(f"{dated} Install a newer chamilo.hardening and harden.")
+    told = _tell(domain, [*urgent, *news], bool(urgent), more)
+    if reached:
+        outcomes.append((told, " ".join([*urgent, *news]) or f"Chamilo {here} is the newest release of its feed."))
+    return [*urgent, *news]
+
+
+def _list(here: str) -> list[str]:
+    """What the list says of the installed version."""
+    why = advisories.behind(here) if here and _is_version(here) else ""
+    return [f"Chamilo {here} is installed. {why}"] if why else []
+
+
+def _attempt(question: Callable[[str, str], _Answer], address: str, here: str) -> _Answer | FeedError:
+    try:
+        return question(address, here)
+    except FeedError as problem:
+        return problem
+
+
+def _published(feed: str, _here: str) -> list[Published]:
+    return releases(fetch(feed))
+
+
+def _listed(source: str, here: str) -> list[str]:
+    """The identifiers of the vulnerabilities that OSV knows in a version, one for each."""
+    body = json.dumps({"package": _PACKAGE, "version": here}).encode()
+    try:
+        known = json.loads(fetch(source, body)).get("vulns", [])
+        found = [[one["id"], *one.get("aliases", [])] for one in known if "withdrawn" not in one]
+    except (ValueError, RecursionError, AttributeError, TypeError, KeyError):
+        raise FeedError("the answer of OSV is none of its form.") from None
+    reviewed = {name for each in advisories.ADVISORIES for name in each.ids}
+    ids = (next((name for name in names if name in reviewed), names[0]) for names in found)
+    return sorted({name for name in ids if isinstance(name, str) and _IDENTIFIER.fullmatch(name)})
 
 
 def _away(domain: str, feed: str, problem: str, more: Mapping[str, Any], outcomes: list[tuple[bool, str]]) -> bool:
@@ -99,15 +165,14 @@ def _away(domain: str, feed: str, problem: str, more: Mapping[str, Any], outcome
     return False
 
 
-def _tell(domain: str, news: Sequence[str], more: Mapping[str, Any]) -> bool:
-    """Tell what is new, and again each week. Returns whether somebody would hear it, as far as is known."""
+def _tell(domain: str, news: Sequence[str], urgent: bool, more: Mapping[str, Any]) -> bool:
+    """Report what is new, and again each week. Returns whether a person would receive it, as far as is known."""
     who = alert.addressee()
     text = "\n".join(news)
     last = more["told"].get(domain, {})
     if not news:
         more["told"].pop(domain, None)
     elif last.get("text") != text or time.time() - float(last.get("at", 0)) >= _WEEK:
-        urgent = any("hole" in line for line in news)
         title = f"{'Update Chamilo now' if urgent else 'A new Chamilo is out'}: {domain}"
         try:
             ways = alert.tell("updates", title, text, again=True)
@@ -119,22 +184,25 @@ def _tell(domain: str, news: Sequence[str], more: Mapping[str, Any]) -> bool:
 
 
 def installed(domain: str, root: str) -> str:
-    """The installed version: what the code says, else what the database remembers; empty when neither is known."""
-    site = discover(domain, root)
-    if site.version:
-        return site.version
-    try:
-        return Reader.of_site(site).settings().get("platform.chamilo_database_version", "")
-    except DatabaseError:
-        return ""
+    """The installed version, as the code names it; empty when it is not known."""
+    return discover(domain, root).version
 
 
-def fetch(address: str) -> str:
-    """The text behind an https address, not more than a feed can be."""
+def fetch(address: str, body: bytes = b"") -> str:
+    """The text behind an https address, not more than a feed can be. With a body it is asked by POST."""
+    headers = {"Accept": "*/*", **({"Content-Type": "application/json"} if body else {})}
     location = address
     for _hop in range(4):
         address, host = _https(address, location)
-        answer = http.fetch(address, headers={"Accept": "*/*"}, verify=True, timeout=SECONDS, limit=_BYTES)
+        answer = http.fetch(
+            address,
+            method="POST" if body else "GET",
+            headers=headers,
+            body=body,
+            verify=True,
+            timeout=SECONDS,
+            limit=_BYTES,
+        )
         if answer.error:
             raise FeedError(f"{host} could not be reached: {answer.error}.")
         if answer.status in (301, 302, 303, 307, 308):
@@ -158,18 +226,32 @@ def _https(base: str, location: str) -> tuple[str, str]:
     raise FeedError(f"{location} is no address that begins with https://.")
 
 
-def releases(text: str) -> list[str]:
-    """The versions in a feed: GitHub's Atom of releases, its JSON, or a manifest that names a version."""
-    if text.lstrip()[:1] in "[{":
-        found = re.findall(r'"(?:tag_name|version|new_version)"\s*:\s*"([^"]{1,40})"', text)
+def releases(text: str) -> list[Published]:
+    """The releases in a feed: GitHub's Atom of releases, its JSON, or a manifest that names a version."""
+    if text.lstrip()[:1] in ("[", "{"):
+        found = list(_in_json(text))
     else:
         # Whoever answers chooses the text: nothing here may look at it again and again.
-        entries = " ".join(re.split(r"<entry[\s>]", text)[1:])
-        found = [html.unescape(one).rpartition("/")[2] for one in re.findall(r"<id>([^<]+)</id>", entries)]
-    versions = [each for each in found if _is_version(each)]
-    if not versions:
+        found = []
+        for entry in re.split(r"<entry[\s>]", text)[1:]:
+            begin, _sign, rest = entry.partition("<id>")
+            name = html.unescape(rest.partition("<")[0][:_LONGEST]).rpartition("/")[2]
+            found.append(Published(name, bool(_SECURITY.search(begin) or _SECURITY.search(rest))))
+    known = [each for each in found if _is_version(each.version)]
+    if not known:
         raise FeedError("the answer names no release, so it is no feed of releases.")
-    return versions
+    return known
+
+
+def _in_json(text: str) -> Iterator[Published]:
+    try:
+        known = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    for one in known if isinstance(known, list) else [known]:
+        if isinstance(one, dict) and not (one.get("draft") or one.get("prerelease")):
+            names = [one[key] for key in ("tag_name", "version", "new_version") if isinstance(one.get(key), str)]
+            yield from (Published(name[:_LONGEST], bool(_SECURITY.search(str(one.get("body"))))) for name in names[:1])
 
 
 def _is_version(text: str) -> bool:
@@ -180,18 +262,73 @@ def _is_version(text: str) -> bool:
     return True
 
 
-def newer(here: str, known: Sequence[str]) -> list[str]:
-    """The newest release of the installed branch and the newest of all, where they are newer. Tests are no releases."""
+def newer(here: str, known: Sequence[Published]) -> list[Published]:
+    """The newest release of the installed branch and the newest of all, where they are newer. Tests are no releases.
+
+    Each fixes vulnerabilities where any does that was published since the installed one.
+    """
     own: Version | None = parse(here) if here and _is_version(here) else None
-    ready = sorted((parse(each), each.lstrip("v")) for each in known if stable(each))
+    ready = sorted(
+        (parse(each.version), each.version.lstrip("v"), each.security) for each in known if stable(each.version)
+    )
     if own is None:
-        return [ready[-1][1]] if ready else []
-    later = [(version, text) for version, text in ready if version > own]
-    branch = [text for version, text in later if version[:2] == own[:2]][-1:]
-    return list(dict.fromkeys([*branch, *(text for _version, text in later[-1:])]))
+        return [Published(*ready[-1][1:])] if ready else []
+    later = [each for each in ready if each[0] > own]
+    branch = [each for each in later if each[0][:2] == own[:2]]
+    found = [Published(some[-1][1], any(each[2] for each in some)) for some in (branch, later) if some]
+    return list({each.version: each for each in reversed(found)}.values())[::-1]
 
 
-def figures() -> Mapping[str, Any]:
-    """What was last seen, for others to show."""
-    known: dict[str, Any] = records.read(RECORD).get("watch", {})
-    return known
+def newest(known: Sequence[Published]) -> dict[str, str]:
+    """The newest release of each of the newest branches."""
+    ready = sorted((parse(each.version), each.version.lstrip("v")) for each in known if stable(each.version))
+    found = {advisories.of(version): version for _number, version in ready}
+    return dict(list(found.items())[-_BRANCHES:])
+
+
+def last_read(domain: str) -> Mapping[str, Any]:
+    """What the daily check last read for a portal: ``feed`` and ``osv``, each with the moment; empty before that."""
+    try:
+        known = records.read(RECORD).get("watch", {}).get("read", {}).get(domain, {})
+    except PermissionError:  # for root alone
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def newest_of_branch(domain: str, here: str) -> str:
+    """The newest release of the branch of ``here``, by the list and the feed; empty where none is known."""
+    if not _is_version(here):
+        return ""
+    branch = advisories.of(here)
+    known = [advisories.newest(branch), str(last_read(domain).get("feed", {}).get("newest", {}).get(branch, ""))]
+    return max(filter(_is_version, known), key=parse, default="")
+
+
+def moments(domain: str) -> dict[str, float]:
+    """When each source was last read, in seconds since 1970; 0 for never."""
+    dated = datetime.datetime.fromisoformat(f"{advisories.DATED}T00:00:00+00:00").timestamp()
+    read = last_read(domain)
+    return {"list": dated, **{name: float(read.get(name, {}).get("at", 0)) for name in ("feed", "osv")}}
+
+
+def fresh(read: Mapping[str, Any], now: float) -> bool:
+    """Whether the feed of releases was read in the last days."""
+    return now - float(read.get("feed", {}).get("at", 0)) < _PATIENCE
+
+
+def known_by(domain: str, now: float) -> str:
+    """Of which day the list is, and when the daily check last read the feed and OSV, as a sentence."""
+    read, read_at = last_read(domain), moments(domain)
+    today = datetime.datetime.fromtimestamp(now, datetime.timezone.utc).date()
+    days = advisories.age(today)
+    states = [f"list of vulnerabilities of {advisories.DATED} ({days} day{'s' * (days != 1)} old)"]
+    for name, title in (("feed", "feed of releases"), ("osv", "OSV")):
+        moment = datetime.datetime.fromtimestamp(read_at[name], datetime.timezone.utc)
+        words = f"read {moment:%Y-%m-%d %H:%M} UTC" if read_at[name] else "not read yet"
+        states.append(f"{title} {words}{', not reached since' if read.get(name, {}).get('problem') else ''}")
+    return f"Known by: {', '.join(states)}."
+
+
+def states() -> dict[str, str]:
+    """``known_by`` for every portal that is watched."""
+    return {str(known["domain"]): known_by(str(known["domain"]), time.time()) for known in _watched()}

@@ -278,7 +278,7 @@ INSERT INTO settings (access_url, variable, category, selected_value, title, sco
   (1, 'institution', 'platform', 'Test School', 'Institution', '', 1, 0),
   (1, 'institution_url', 'platform', 'http://localhost/', 'Institution url', '', 1, 0),
   (1, 'server_type', 'platform', 'prod', 'Server type', '', 1, 1),
-  (1, 'chamilo_database_version', 'platform', '2.0.1', 'Chamilo database version', '', 1, 1),
+  (1, 'chamilo_database_version', 'platform', '2.0.4', 'Chamilo database version', '', 1, 1),
   (1, 'use_custom_pages', 'platform', 'false', 'Use custom pages', '', 1, 0),
   (1, 'timezone', 'platform', 'UTC', 'Timezone', '', 1, 0),
   (1, 'login_max_attempt_before_blocking_account', 'security', '0', 'Login max attempt before blocking account', '', 1, 1),

@@ -134,6 +134,7 @@ GOOD: dict[str, list[Any]] = {
     ],
     "chamilo_monitoring_smtp_port": [25, 465, 587, 65535],
     "chamilo_passwords_minimum_length": [8, 12, 72],
+    "chamilo_updates_osv": ["", "https://api.osv.dev/v1/query"],
     "chamilo_updates_feed": ["", "https://github.com/chamilo/chamilo-lms/releases.atom", "https://mirror:8443/feed"],
     "chamilo_uploads_blocked_extensions": [[*GUIDE, "PHP", "c++", "tar-gz", "7z"]],
     "chamilo_uploads_maximum_size": ["", "500M", "2G", "1048576", "1T"],
@@ -262,6 +263,7 @@ BAD: dict[str, list[Any]] = {
     "chamilo_monitoring_smtp_from": ["x"],
     "chamilo_passwords_minimum_length": [4, 200],
     "chamilo_passwords_rotation_days": [-5],
+    "chamilo_updates_osv": ["http://api.osv.dev/v1/query"],
     "chamilo_updates_feed": ["github.com/chamilo", "http://github.com/chamilo"],
     "chamilo_uploads_blocked_extensions": [
         [],

@@ -30,7 +30,7 @@ def host(monkeypatch):
     monkeypatch.setattr(_metrics.records, "read", lambda file: host.records.get(file, {}))
     monkeypatch.setattr(_metrics.fail2ban, "running", lambda: [SimpleNamespace(name=name) for name in host.jails])
     monkeypatch.setattr(_metrics.fail2ban, "banned", lambda: host.banned)
-    host.look = SimpleNamespace(doors={}, now=AT)
+    host.look = SimpleNamespace(doors={}, now=AT, site=SimpleNamespace(domain="campus.test", version="2.0.4"))
     return host
 
 
@@ -62,6 +62,20 @@ def test_when_a_job_ran_is_told_to_the_second_and_how_it_ended(host):
             'chamilo_job_ok{site="campus",job="updates_watch"}': "1",
         }.items()
     )
+
+
+def test_when_the_sources_of_updates_were_read_and_what_is_newer(host):
+    read = {"feed": {"at": AT, "newest": {"2.0": "2.0.5"}}, "osv": {"problem": "away"}}
+    host.records["updates.json"] = {"watch": {"at": AT, "ok": True, "read": {"campus.test": read}}}
+    name = 'chamilo_updates_read_timestamp_seconds{site="campus",source='
+    found = figures(host)
+    assert (found[f'{name}"feed"}}'], found[f'{name}"osv"}}']) == ("1790000123", "0")
+    assert float(found[f'{name}"list"}}']) > 1.79e9
+    assert found['chamilo_update_available{site="campus",release="2.0.5"}'] == "1"
+    host.look.site.version = "2.0.5"
+    assert figures(host)['chamilo_update_available{site="campus",release="2.0.5"}'] == "0"
+    host.look.site.version = ""
+    assert not [each for each in figures(host) if each.startswith("chamilo_update_available")]
 
 
 def test_bans_are_counted_by_jail_and_one_without_any_is_zero(host):
@@ -108,7 +122,7 @@ DAYS = 'chamilo_certificate_days{site="campus"}'
 
 
 def test_the_days_of_the_served_certificate_are_counted(host, door, monkeypatch):
-    host.look = SimpleNamespace(doors={"https": door}, now=time.time())
+    host.look = SimpleNamespace(doors={"https": door}, now=time.time(), site=host.look.site)
     assert figures(host)[DAYS] == "0", "nobody believes in it"
     monkeypatch.setenv("SSL_CERT_FILE", door.certificate)
     assert 29.9 < float(figures(host)[DAYS]) <= 30

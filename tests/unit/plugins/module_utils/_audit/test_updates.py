@@ -4,57 +4,15 @@
 
 from __future__ import annotations
 
-import datetime
 import itertools
 import os
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import updates
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import VersionError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
-
-LISTED = datetime.datetime.fromisoformat(f"{advisories.DATED}T12:00:00+00:00").timestamp()
-
-
-def installed(look_at, version, days=1, database=""):
-    look = look_at(root="/srv/campus", version=version)
-    look.now = LISTED + days * 86400
-    look.settings = {"platform.chamilo_database_version": database}
-    return updates.version(look)
-
-
-@pytest.mark.parametrize(
-    ("version", "days", "status", "words"),
-    [
-        ("2.0.1", 1, "pass", "at or above 2.0.1"),
-        ("2.0.4", 119, "pass", "2.0.4"),
-        ("2.0.0", 1, "fail", "CVE-2026-45140"),
-        ("2.0.1-RC.1", 1, "fail", "fixed in 2.0.1"),
-        ("2.0.0-RC.3", 1, "fail", "fixed in 2.0.1"),
-        ("1.11.40", 1, "fail", "without a login"),
-        ("2.0.0", 500, "fail", "CVE-2026-45140"),  # old news are still true
-        ("2.0.1", 121, "not_assessed", "too old"),
-        ("3.0.0", 1, "not_assessed", "knows nothing of the branch 3.0"),
-    ],
-)
-def test_version(look_at, version, days, status, words):
-    finding = installed(look_at, version, days)
-    assert finding.status == status
-    assert words in finding.evidence
-
-
-@pytest.mark.parametrize(("database", "status"), [("2.0.1", "pass"), ("2.0.0", "not_assessed"), ("", "not_assessed")])
-def test_without_a_version_in_the_code_the_database_can_only_lag(look_at, database, status):
-    assert installed(look_at, "", database=database).status == status
-
-
-def test_a_version_that_is_none(look_at):
-    with pytest.raises(VersionError, match="no version"):
-        installed(look_at, "trunk")
 
 
 def test_versions_are_in_order():

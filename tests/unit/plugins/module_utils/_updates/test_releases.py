@@ -13,28 +13,36 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import releases as updates_releases
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates.releases import (
     FeedError,
+    Published,
     newer,
+    newest,
     releases,
     step,
 )
 
 ATOM = """<?xml version="1.0"?><feed><id>tag:github.com,2008:https://github.com/chamilo/chamilo-lms/releases</id>
 <entry><id>tag:github.com,2008:Repository/1/v2.1.0-RC.1</id></entry>
-<entry><id>tag:github.com,2008:Repository/1/v2.0.3</id></entry>
-<entry><id>tag:github.com,2008:Repository/1/v2.0.1</id></entry></feed>"""
-JSON = '[{"tag_name": "v2.0.3", "name": "x"}, {"tag_name": "v2.0.1"}]'
-MANIFEST = '{"channel": "stable", "version": "2.0.3"}'
+<entry><id>tag:github.com,2008:Repository/1/v2.0.6</id><content>&lt;p&gt;Prettier pages.&lt;/p&gt;</content></entry>
+<entry><id>tag:github.com,2008:Repository/1/v2.0.4</id><content>Seventy security fixes.</content></entry></feed>"""
+SECURITY = ATOM.replace("Prettier pages.", "Closes several vulnerabilities.")
+JSON = '[{"tag_name": "v2.0.6", "body": null}, {"tag_name": "v2.0.9", "draft": true}, {"tag_name": "v2.0.4"}]'
+MANIFEST = '{"channel": "stable", "version": "2.0.6"}'
 
 
 @pytest.mark.parametrize("text", [ATOM, JSON, MANIFEST])
 def test_feeds_in_each_form(text):
-    assert "2.0.3" in [each.lstrip("v") for each in releases(text)]
+    known = releases(text)
+    assert newest(known)["2.0"] == "2.0.6"
+    assert {each.version.lstrip("v") for each in known if each.security} == ({"2.0.4"} if text == ATOM else set())
 
 
-@pytest.mark.parametrize("text", ["", "<html>404</html>", "[]", '{"version": "soon"}'])
+@pytest.mark.parametrize(
+    "text", ["", "<html>404</html>", "[]", '{"version": "soon"}', "[" * 100_000, "[1, [2]]", '{"version": 3.0}']
+)
 def test_what_is_no_feed(text):
     with pytest.raises(FeedError, match="no feed of releases"):
         releases(text)
@@ -47,34 +55,51 @@ def test_what_is_no_feed(text):
         ("2.0.3", ["v2.0.3", "v2.1.0-RC.1"], []),
         ("2.0.1", ["2.0.2", "2.0.10", "3.0.0", "2.1.0"], ["2.0.10", "3.0.0"]),
         ("2.0.0-RC.3", ["2.0.0"], ["2.0.0"]),
+        ("3.0.2", ["3.0.3-dev", "3.0.2"], []),
         ("", ["2.0.3"], ["2.0.3"]),
+        ("trunk", ["2.0.3"], ["2.0.3"]),
     ],
 )
 def test_newer(here, known, wanted):
-    assert newer(here, known) == wanted
+    assert [each.version for each in newer(here, [Published(each) for each in known])] == wanted
+
+
+def test_a_release_counts_as_urgent_for_what_any_since_the_installed_one_fixed():
+    urgent = [Published(version, True) for version in ("2.0.3", "2.0.5", "3.0.3")]
+    known = [*urgent, Published("2.0.6"), Published("3.0.4")]
+    assert newer("2.0.4", known) == [Published("2.0.6", True), Published("3.0.4", True)]
+    assert newer("2.0.5", known) == [Published("2.0.6"), Published("3.0.4", True)]
+    assert newer("3.0.3", known) == [Published("3.0.4")]
+
+
+NOON = 1_795_953_600  # on 2026-11-29
 
 
 @pytest.fixture
 def host(monkeypatch, tmp_path):
-    """A host with one portal. ``feed``: what the feed says, or the error; ``told``: the alerts."""
-    host = SimpleNamespace(feed=ATOM, version="2.0.1", told=[], moment=1_795_626_000.0, ways=["webhook"])
+    """A host with one portal. ``feed`` and ``osv``: what they answer, or the error; ``told``: the alerts."""
+    host = SimpleNamespace(feed=ATOM, osv='{"vulns": []}', version="2.0.4", days=1, moment=float(NOON))
+    host.asked, host.told, host.ways = [], [], ["webhook"]
 
-    def fetch(address):
-        if isinstance(host.feed, FeedError):
-            raise host.feed
-        return host.feed
+    def fetch(address, body=b""):
+        host.asked.append((address, body))
+        answer = host.osv if body else host.feed
+        if isinstance(answer, FeedError):
+            raise answer
+        return answer
 
-    def configure(feed="https://feed.example/"):
-        known = {"domain": "campus.test", "root": "/srv/campus", "feed": feed}
+    def configure(feed="https://feed.example/", **more):
+        known = {"domain": "campus.test", "root": "/srv/campus", "feed": feed, **more}
         (tmp_path / "updates-campus.json").write_text(json.dumps(known))
 
     host.configure = configure
-    configure()
+    configure(osv="https://osv.example/v1/query")
     monkeypatch.setattr(updates_releases, "FOLDER", str(tmp_path))
     monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
     monkeypatch.setattr(updates_releases, "fetch", fetch)
     monkeypatch.setattr(updates_releases, "installed", lambda domain, root: host.version)
     monkeypatch.setattr(updates_releases.time, "time", lambda: host.moment)
+    monkeypatch.setattr(advisories, "age", lambda _today: host.days)
     monkeypatch.setattr(alert, "addressee", lambda: alert.Addressee("", "https://hook.example/" if host.ways else ""))
     monkeypatch.setattr(alert, "tell", lambda *words, again=False: host.told.append(words) or host.ways)
     host.watch = lambda: records.read("updates.json")["watch"]
@@ -86,24 +111,91 @@ def test_a_new_release_is_told_and_told_again_after_a_week(host):
         step()
         host.moment += 86400
     assert [words[1] for words in host.told] == ["A new Chamilo is out: campus.test"] * 2
-    assert host.told[0][2] == "Chamilo 2.0.3 is out; 2.0.1 is installed."
+    assert host.told[0][2] == "Chamilo 2.0.6 is out; 2.0.4 is installed."
     assert host.watch()["ok"] is True
 
 
-def test_a_hole_is_urgent(host):
-    host.version = "2.0.0"
+def test_a_release_that_fixes_vulnerabilities_is_urgent(host):
+    host.feed = SECURITY
     step()
-    assert host.told[0][1] == "Update Chamilo now: campus.test" and "CVE-2026-45140" in host.told[0][2]
+    assert host.told[0][1:] == (
+        "Update Chamilo now: campus.test",
+        "Chamilo 2.0.6 is out; 2.0.4 is installed. It fixes vulnerabilities.",
+    )
+
+
+@pytest.mark.parametrize("version", ["2.0.0", "2.0.3", "2.1.0", "3.0.1"])
+def test_a_version_with_vulnerabilities_of_the_list_is_urgent(host, version):
+    host.version = version
+    step()
+    title, text = host.told[0][1:]
+    assert title == "Update Chamilo now: campus.test" and f"Chamilo {version} is installed. " in text
+    assert ("CVE-2026-45140" in text) is (version == "2.0.0")
+
+
+def test_osv_is_asked_for_the_installed_version_and_what_it_alone_knows_is_urgent(host):
+    host.version = "2.0.6"
+    host.osv = json.dumps(
+        {
+            "vulns": [
+                {"id": "GHSA-2222-2222-2222", "aliases": ["CVE-2030-1234"]},
+                {"id": "GHSA-x88v-rg6r-vqq6", "aliases": ["CVE-2026-45143"]},
+                {"id": "GHSA-3333-3333-3333", "withdrawn": "2026-11-30T00:00:00Z"},
+                {"id": "<script>"},
+            ]
+        }
+    )
+    step()
+    (body,) = [json.loads(body) for address, body in host.asked if address == "https://osv.example/v1/query"]
+    assert body == {"package": {"ecosystem": "Packagist", "name": "chamilo/chamilo-lms"}, "version": "2.0.6"}
+    assert host.told[0][1:] == (
+        "Update Chamilo now: campus.test",
+        "OSV names vulnerabilities of Chamilo 2.0.6: GHSA-2222-2222-2222.",
+    )
+    read = updates_releases.last_read("campus.test")
+    assert read["osv"] == {"at": NOON, "version": "2.0.6", "ids": ["GHSA-2222-2222-2222", "GHSA-x88v-rg6r-vqq6"]}
+    assert read["feed"]["newest"] == {"2.0": "2.0.6"}
+
+
+@pytest.mark.parametrize(
+    "answer", [FeedError("osv.example answered 502."), "", "[]", '{"vulns": [1]}', '{"vulns": [{}]}', "[" * 100_000]
+)
+def test_without_osv_the_check_goes_on_and_what_was_read_stays_known(host, answer):
+    host.version = "2.0.6"
+    step()
+    host.moment += 86400
+    host.osv = answer
+    step()
+    read = updates_releases.last_read("campus.test")
+    assert host.told == [] and host.watch()["ok"] is True
+    assert read["osv"]["at"] == NOON and "problem" in read["osv"] and "problem" not in read["feed"]
+    assert "OSV read 2026-11-29 12:00 UTC, not reached since" in updates_releases.states()["campus.test"]
+
+
+def test_a_portal_that_went_is_forgotten(host, tmp_path):
+    step()
+    known = {"domain": "other.test", "root": "/srv/x", "feed": "https://feed.example/"}
+    (tmp_path / "updates-campus.json").write_text(json.dumps(known))
+    step()
+    assert set(host.watch()["read"]) == {"other.test"} == set(updates_releases.states())
 
 
 def test_the_newest_release_is_no_news(host):
-    host.version = "2.0.3"
+    host.version = "2.0.6"
     assert step() == [] and host.told == []
     assert host.watch()["ok"] and "newest release" in host.watch()["detail"]
 
 
+def test_an_old_list_is_said_while_a_source_is_not_read(host):
+    host.version, host.days = "2.0.6", 61
+    assert step() == []
+    host.osv = FeedError("osv.example answered 502.")
+    assert [words[:47] for words in step()] == ["The list of published vulnerabilities is of 202"]
+    assert host.told[0][1] == "A new Chamilo is out: campus.test"
+
+
 def test_a_feed_that_is_away_is_no_alarm_on_the_first_day(host):
-    host.feed = FeedError("feed.example answered 502.")
+    host.version, host.feed = "2.0.6", FeedError("feed.example answered 502.")
     step()
     assert host.told == [] and host.watch()["ok"] is True and "502" in host.watch()["detail"]
     host.moment += 3 * 86400
@@ -117,7 +209,7 @@ def test_a_feed_that_is_away_is_no_alarm_on_the_first_day(host):
 def test_without_a_feed_or_without_anybody_to_tell_it_is_no_watch(host):
     host.configure("")
     step()
-    assert not host.watch()["ok"] and "switched off" in host.watch()["detail"]
+    assert not host.watch()["ok"] and "disabled" in host.watch()["detail"]
     host.configure()
     host.ways = []
     step()

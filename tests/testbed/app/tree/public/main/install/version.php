@@ -4,7 +4,7 @@
  * The version of this package. Overwritten by each upgrade.
  */
 return [
-    'new_version' => '2.0.1',
+    'new_version' => '2.0.4',
     'new_version_status' => 'stable',
     'new_version_last_id' => '0',
     'new_version_stable' => true,

@@ -1,0 +1,505 @@
+"""Brings meta/advisories.yml up to date from the public records, and renders from it what the engines carry.
+
+Without arguments it asks OSV, the project's advisories and releases on GitHub, and the CVE records. What the list
+says of a vulnerability already stays, for it was reviewed; where a record differs, that is printed. A new record is
+taken over as it is published, with ``unreviewed`` set: the controls that stand in its way are for a person to add.
+
+With --render it only renders, with --check it compares.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / ".collections")]
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import (  # noqa: E402 (needs the path)
+    VersionError,
+    parse,
+    stable,
+)
+
+LIST = ROOT / "meta/advisories.yml"
+MODULE = ROOT / "plugins/module_utils/_updates/advisory_data.py"
+PACKAGE = {"ecosystem": "Packagist", "name": "chamilo/chamilo-lms"}
+OSV = "https://api.osv.dev/v1/query"
+REPOSITORY = "https://api.github.com/repos/chamilo/chamilo-lms"
+GHSA = f"{REPOSITORY}/security-advisories?state=published&per_page=100"
+RELEASES = f"{REPOSITORY}/releases?per_page=100"
+CVE = "https://cveawg.mitre.org/api/cve/"
+_BYTES = 32 << 20
+_HEAD = """---
+# What is known of the releases of Chamilo and of the vulnerabilities in them, as read on the day `dated`.
+# Data: no code decides anything that stands here. Each entry of `advisories` is a record in the terms of OSV's schema
+# (https://ossf.github.io/osv-schema/); what that has no field for is below its `database_specific`: the way in, the
+# controls that stand in it on a hardened host, the signs that it was used, and a remark.
+# The first release of a branch without a known vulnerability is the newest one marked `security`.
+# Written by: bin/env python -m tests.tools.advisories
+"""
+_SECURITY = re.compile(r"vulnerabilit|security (?:fix|hole|issue|patch|release|update)|CVE-\d|GHSA-", re.IGNORECASE)
+
+_TEXT = {"type": "string", "minLength": 1}
+_ID = {"type": "string", "pattern": r"^(CVE-\d{4}-\d{4,}|GHSA(-[23456789cfghjmpqrvwx]{4}){3})$"}
+_TIME = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$"}
+_VERSION = {"type": "string", "pattern": r"^(0|\d+\.\d+(\.\d+)?(-[A-Za-z]+\.?\d*)?)$"}
+_REFERENCES = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["type", "url"],
+        "properties": {
+            "type": {
+                "enum": [
+                    "ADVISORY",
+                    "ARTICLE",
+                    "DETECTION",
+                    "DISCUSSION",
+                    "EVIDENCE",
+                    "FIX",
+                    "PACKAGE",
+                    "REPORT",
+                    "WEB",
+                ]
+            },
+            "url": {"type": "string", "pattern": "^https://"},
+        },
+    },
+}
+_EVENT = {
+    "type": "object",
+    "additionalProperties": False,
+    "minProperties": 1,
+    "maxProperties": 1,
+    "properties": dict.fromkeys(("introduced", "fixed", "last_affected"), _VERSION),
+}
+# OSV's schema, as far as the list uses it: a name that OSV has means here what it means there, and none is added.
+RECORD: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["id", "modified", "summary", "affected"],
+    "properties": {
+        "id": _ID,
+        "modified": _TIME,
+        "published": _TIME,
+        "aliases": {"type": "array", "items": _ID, "uniqueItems": True, "minItems": 1},
+        "summary": {**_TEXT, "maxLength": 100},
+        "details": _TEXT,
+        "severity": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["type", "score"],
+                "properties": {
+                    "type": {"enum": ["CVSS_V2", "CVSS_V3", "CVSS_V4"]},
+                    "score": {"type": "string", "pattern": r"^(CVSS:[34]\.\d/)?[A-Z]+:"},
+                },
+            },
+        },
+        "affected": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 1,
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["package", "ranges"],
+                "properties": {
+                    "package": {"const": PACKAGE},
+                    "ranges": {
+                        "type": "array",
+                        "minItems": 1,
+                        "maxItems": 1,
+                        "items": {
+                            "type": "object",
+                            "additionalProperties": False,
+                            "required": ["type", "events"],
+                            "properties": {
+                                "type": {"const": "ECOSYSTEM"},
+                                "events": {"type": "array", "minItems": 1, "items": _EVENT},
+                            },
+                        },
+                    },
+                },
+            },
+        },
+        "references": _REFERENCES,
+        "database_specific": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "severity": {"enum": ["CRITICAL", "HIGH", "MODERATE", "LOW"]},
+                "way_in": _TEXT,
+                "controls": {"type": "array", "items": _TEXT, "uniqueItems": True},
+                "indicators": {"type": "array", "items": _TEXT},
+                "remark": _TEXT,
+                "unreviewed": {"const": True},
+            },
+        },
+    },
+}
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["dated", "branches", "releases", "advisories"],
+    "properties": {
+        "dated": {"type": "string", "format": "date", "pattern": r"^\d{4}-\d\d-\d\d$"},
+        "branches": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["name", "supported"],
+                "properties": {
+                    "name": {"type": "string", "pattern": r"^\d+\.\d+$"},
+                    "supported": {"type": "boolean"},
+                    "remark": _TEXT,
+                    "references": _REFERENCES,
+                },
+            },
+        },
+        "releases": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["version", "security"],
+                "properties": {
+                    "version": _VERSION,
+                    "published": {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d$"},
+                    "security": {"type": "boolean"},
+                    "summary": {**_TEXT, "maxLength": 100},
+                    "after": {"type": "array", "items": _TEXT},
+                    "references": _REFERENCES,
+                },
+            },
+        },
+        "advisories": {"type": "array", "items": RECORD},
+    },
+}
+
+Known = dict[str, Any]
+Fetch = Callable[[str, Mapping[str, Any]], Any]
+
+
+def load(path: Path = LIST) -> Known:
+    """The list, its form validated."""
+    known: Known = yaml.safe_load(path.read_text(encoding="utf-8"))
+    validate(known)
+    return known
+
+
+def validate(known: Known) -> None:
+    jsonschema.validate(known, SCHEMA)
+    names = [name for record in known["advisories"] for name in (record["id"], *record.get("aliases", []))]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SystemExit(f"meta/advisories.yml: {', '.join(twice)} is listed twice. Merge the records.")
+
+
+# ------------------------------------------------------------------------------------------------------- written form
+
+
+class _Dumper(yaml.SafeDumper):
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+class _Flow(dict[str, Any]):
+    pass
+
+
+class _FlowList(list[Any]):
+    pass
+
+
+_Dumper.add_representer(_Flow, lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data, True))
+_Dumper.add_representer(_FlowList, lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, True))
+_ON_ONE_LINE = ("package", "aliases", "controls")
+_EACH_ON_ONE_LINE = ("events", "references", "severity")
+
+
+def dump(known: Known) -> str:
+    """The text of the list."""
+
+    def form(value: Any, name: str = "") -> Any:
+        if isinstance(value, dict):
+            kind = _Flow if name in (*_ON_ONE_LINE, *_EACH_ON_ONE_LINE) else dict
+            return kind((key, form(one, key)) for key, one in value.items())
+        if isinstance(value, list):
+            kind = _FlowList if name in _ON_ONE_LINE else list
+            return kind(form(one, name) for one in value)
+        return value
+
+    text = yaml.dump(form(known), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+    return _HEAD + text
+
+
+def render(known: Known) -> str:
+    """What the engines carry of it, as Python."""
+    releases = [(one["version"], one["security"], one.get("summary", "")) for one in known["releases"]]
+    branches = [(one["name"], one["supported"], one.get("remark", "")) for one in known["branches"]]
+    advisories = [
+        (
+            (one["id"], *one.get("aliases", [])),
+            one["summary"],
+            tuple(tuple(sorted(event.items())[0]) for event in _events(one)),
+            tuple(one.get("database_specific", {}).get("controls", [])),
+        )
+        for one in known["advisories"]
+    ]
+    license_lines = MODULE.with_name("advisories.py").read_text(encoding="utf-8").splitlines()[:3]
+    text = "\n".join(
+        [
+            *license_lines,
+            "# Private to this collection: it can change at any time.",
+            '"""Rendered from meta/advisories.yml by tests/tools/advisories.py: that file stays on the controller."""',
+            "",
+            "from __future__ import annotations",
+            "",
+            f"DATED = {known['dated']!r}",
+            "# Branch, whether it is supported, remark.",
+            f"BRANCHES: tuple[tuple[str, bool, str], ...] = {tuple(branches)!r}",
+            "# Release, whether it fixes vulnerabilities, what of them.",
+            f"RELEASES: tuple[tuple[str, bool, str], ...] = {tuple(releases)!r}",
+            "# Identifiers, summary, events of OSV's ranges, controls that stand in its way.",
+            "ADVISORIES: tuple[",
+            "tuple[tuple[str, ...], str, tuple[tuple[str, str], ...], tuple[str, ...]], ...",
+            f"] = {tuple(advisories)!r}",
+            "",
+        ]
+    )
+    command = ["ruff", "format", "--config", str(ROOT / "ruff.toml"), "--stdin-filename", str(MODULE), "-"]
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
+
+
+def _events(record: Mapping[str, Any]) -> list[dict[str, str]]:
+    events: list[dict[str, str]] = record["affected"][0]["ranges"][0]["events"]
+    return events
+
+
+# ------------------------------------------------------------------------------------------------------------ records
+
+
+def fetch(address: str, body: Mapping[str, Any]) -> Any:
+    """JSON from an address; with a body it is asked by POST."""
+    data = json.dumps(body).encode() if body else None
+    request = urllib.request.Request(address, data, {"Accept": "application/json", "User-Agent": "chamilo.hardening"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.loads(answer.read(_BYTES))
+
+
+def records(fetch: Fetch) -> list[dict[str, Any]]:
+    """What OSV and GitHub have published of the application, one record for each vulnerability, in OSV's terms."""
+    found: list[dict[str, Any]] = []
+    for one in [*_of_osv(fetch), *map(_of_ghsa, fetch(GHSA, {}))]:
+        names = {one["id"], *one["aliases"]}
+        same = next((other for other in found if names & {other["id"], *other["aliases"]}), None)
+        if same is None:
+            found.append(one)
+        else:
+            same["aliases"] = sorted({*same["aliases"], *names} - {same["id"]})
+            for key, value in one.items():
+                same[key] = same.get(key) or value
+    for one in found:
+        name = next((name for name in (one["id"], *one["aliases"]) if name.startswith("CVE-")), "")
+        if name and not (one["severity"] and one["events"]):
+            published = _of_cve(fetch(f"{CVE}{name}", {}))
+            one.update((key, one.get(key) or value) for key, value in published.items())
+    return found
+
+
+def _of_osv(fetch: Fetch) -> Iterator[dict[str, Any]]:
+    answer = fetch(OSV, {"package": PACKAGE})
+    while True:
+        for one in answer.get("vulns", []):
+            if "withdrawn" not in one:
+                own = [
+                    each for each in one.get("affected", []) if each.get("package", {}).get("name") == PACKAGE["name"]
+                ]
+                ranges = [range_ for each in own for range_ in each.get("ranges", []) if range_["type"] != "GIT"]
+                yield {
+                    "id": one["id"],
+                    "aliases": one.get("aliases", []),
+                    "published": one.get("published", ""),
+                    "summary": one.get("summary", ""),
+                    "severity": [each for each in one.get("severity", []) if each["type"].startswith("CVSS_")],
+                    "level": one.get("database_specific", {}).get("severity", ""),
+                    "events": [event for each in ranges for event in each["events"]],
+                }
+        if not answer.get("next_page_token"):
+            return
+        answer = fetch(OSV, {"package": PACKAGE, "page_token": answer["next_page_token"]})
+
+
+def _of_ghsa(one: Mapping[str, Any]) -> dict[str, Any]:
+    vector = (one.get("cvss") or {}).get("vector_string") or ""
+    level = (one.get("severity") or "").upper()
+    return {
+        "id": one["ghsa_id"],
+        "aliases": [one["cve_id"]] if one.get("cve_id") else [],
+        "published": one.get("published_at") or "",
+        "summary": one.get("summary") or "",
+        "severity": _severity(vector),
+        "level": {"MEDIUM": "MODERATE"}.get(level, level),
+        "events": [
+            event
+            for each in one.get("vulnerabilities") or []
+            for event in _range(str(each.get("vulnerable_version_range") or ""))
+        ],
+    }
+
+
+def _of_cve(record: Mapping[str, Any]) -> dict[str, Any]:
+    own = record["containers"]["cna"]
+    metrics = [value for each in own.get("metrics", []) for name, value in each.items() if name.startswith("cvssV")]
+    versions = [each for one in own.get("affected", []) for each in one.get("versions", [])]
+    events: list[dict[str, str]] = []
+    for each in versions:
+        if each.get("status") == "affected" and "lessThan" in each:
+            events += [{"introduced": _plain(each["version"]) or "0"}, {"fixed": _plain(each["lessThan"])}]
+        elif each.get("status") == "affected":
+            events += _range(str(each.get("version", "")))
+    return {
+        "published": record["cveMetadata"].get("datePublished", ""),
+        "severity": _severity(metrics[0].get("vectorString", "")) if metrics else [],
+        "level": {"MEDIUM": "MODERATE"}.get(metrics[0].get("baseSeverity", ""), metrics[0].get("baseSeverity", ""))
+        if metrics
+        else "",
+        "events": [event for event in events if all(event.values())],
+    }
+
+
+def _severity(vector: str) -> list[dict[str, str]]:
+    return [{"type": f"CVSS_V{vector[5]}", "score": vector}] if re.match(r"CVSS:[34]\.\d/", vector) else []
+
+
+def _range(text: str) -> list[dict[str, str]]:
+    """``>= 2.0.0, < 2.0.4`` as OSV's events."""
+    events, begin = [], "0"
+    for sign, number in re.findall(r"(<=|>=|<|>|=)?\s*v?(\d[\w.-]*)", text):
+        version = _plain(number)
+        if sign in (">=", ">"):
+            begin = version
+        elif sign in ("<", "<=", "=", "") and version:
+            first = version if sign in ("=", "") else begin
+            events += [{"introduced": first}, {"fixed" if sign == "<" else "last_affected": version}]
+            begin = "0"
+    return events
+
+
+def _plain(text: str) -> str:
+    """A version as the list writes it; empty where it is none."""
+    text = text.removeprefix("v").strip()
+    try:
+        parse(text)
+    except VersionError:
+        return ""
+    return text
+
+
+def refresh(known: Known, fetch: Fetch, today: datetime.date, say: Callable[[str], None] = print) -> Known:
+    """The list with what was published since."""
+    advisories = [dict(one) for one in known["advisories"]]
+    moment = f"{today.isoformat()}T00:00:00Z"
+    for record in records(fetch):
+        names = {record["id"], *record["aliases"]}
+        mine = next((one for one in advisories if names & {one["id"], *one.get("aliases", [])}), None)
+        if mine is None:
+            say(f"{record['id']} is new: {record['summary']}")
+            advisories.append(_new(record, moment))
+            continue
+        if record["events"] and record["events"] != _events(mine):
+            say(f"{mine['id']}: the record says {record['events']}, the list {_events(mine)}; left as it is")
+        more = {
+            "aliases": sorted({*mine.get("aliases", []), *names} - {mine["id"]}),
+            "published": mine.get("published") or record["published"],
+            "severity": mine.get("severity") or record["severity"],
+        }
+        changed = {key: value for key, value in more.items() if value and value != mine.get(key)}
+        if changed:
+            mine.update(changed, modified=moment)
+    result = {
+        **known,
+        "dated": today.isoformat(),
+        "releases": [*known["releases"], *_new_releases(known, fetch(RELEASES, {}), say)],
+        "advisories": [_ordered(one) for one in advisories],
+    }
+    validate(result)
+    return result
+
+
+def _new(record: Mapping[str, Any], moment: str) -> dict[str, Any]:
+    specific = {"severity": record["level"]} if record["level"] in ("CRITICAL", "HIGH", "MODERATE", "LOW") else {}
+    events = record["events"] or [{"introduced": "0"}]
+    return {
+        "id": record["id"],
+        "aliases": sorted({*record["aliases"]} - {record["id"]}),
+        "modified": moment,
+        "published": record["published"],
+        "summary": (record["summary"] or "no summary")[:100],
+        "severity": record["severity"],
+        "affected": [{"package": PACKAGE, "ranges": [{"type": "ECOSYSTEM", "events": events}]}],
+        "references": [{"type": "ADVISORY", "url": f"https://osv.dev/vulnerability/{record['id']}"}],
+        "database_specific": {**specific, "unreviewed": True},
+    }
+
+
+def _ordered(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: record[key] for key in RECORD["properties"] if record.get(key)}
+
+
+def _new_releases(
+    known: Known, published: Iterable[Mapping[str, Any]], say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    listed = {one["version"] for one in known["releases"]}
+    oldest = min((parse(one["version"]) for one in known["releases"]), default=parse("0.0"))
+    found = []
+    for one in published:
+        version = _plain(str(one.get("tag_name") or ""))
+        if version and stable(version) and version not in listed and parse(version) > oldest:
+            security = bool(_SECURITY.search(str(one.get("body") or "")))
+            say(f"{version} is a new release{', which fixes vulnerabilities' if security else ''}")
+            found.append(
+                {
+                    "version": version,
+                    "published": str(one.get("published_at") or "")[:10],
+                    "security": security,
+                    "references": [{"type": "WEB", "url": str(one["html_url"])}],
+                }
+            )
+    return sorted(found, key=lambda one: parse(str(one["version"])))
+
+
+def main(arguments: Sequence[str] = (), fetch: Fetch = fetch) -> int:
+    known = load()
+    if "--check" in arguments:
+        same = (LIST.read_text(encoding="utf-8"), MODULE.read_text(encoding="utf-8")) == (dump(known), render(known))
+        if not same:
+            print(
+                "meta/advisories.yml is not in its form, or the engines carry another list: "
+                "run bin/env python -m tests.tools.advisories --render"
+            )
+        return 0 if same else 1
+    if "--render" not in arguments:
+        known = refresh(known, fetch, datetime.date.today())
+    LIST.write_text(dump(known), encoding="utf-8")
+    MODULE.write_text(render(known), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
