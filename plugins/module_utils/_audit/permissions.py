@@ -81,7 +81,7 @@ def code(look: Look) -> Finding:
     seen = look.once(tree)
     users = web_users(look)
     names = " or ".join(user.name for user in users)
-    faults = _opened(look, "upgrade")
+    faults = opened(look, "upgrade")
     if seen.code_writable.count:
         faults.append(seen.code_writable.say(f"of the program can be changed by {names}"))
     faults += [_parent(folder, users) for folder in _parents(look.root)]
@@ -94,7 +94,7 @@ def code(look: Look) -> Finding:
     return _verdict(faults, f"{seen.entries:,} entries looked at; {names} can change none of the program.", seen)
 
 
-def _opened(look: Look, *profiles: str) -> list[str]:
+def opened(look: Look, *profiles: str) -> list[str]:
     """What PHP may write for a while because somebody said so, and until when. Only root can see it."""
     try:
         with open(os.path.join(RECORDS, "windows.json"), encoding="utf-8") as file:
@@ -157,7 +157,7 @@ def env(look: Look) -> Finding:
     files = [path for path in sorted(glob.glob(os.path.join(glob.escape(look.root), ".env*"))) if os.path.isfile(path)]
     if not files:
         return not_assessed(f"No .env file can be seen in {look.root}.")
-    faults = _opened(look, "upgrade", "install") + [_led_astray(look, path) for path in files]
+    faults = opened(look, "upgrade", "install") + [_led_astray(look, path) for path in files]
     faults += [fault for path in files for fault in _private(look, path, 0o640)]
     return _verdict(faults, f"{', '.join(_described(path) for path in files[:_FEW])}.")
 
@@ -167,7 +167,7 @@ def config(look: Look) -> Finding:
     folder = os.path.join(look.root, "config")
     if not os.path.isdir(folder):
         return not_assessed(f"{folder} is not there.")
-    faults = _opened(look, "upgrade", "install") + _private(look, folder, 0o750)
+    faults = opened(look, "upgrade", "install") + _private(look, folder, 0o750)
     seen = look.once(tree)
     if seen.config_writable.count:
         faults.append(seen.config_writable.say("in config/ can be changed by the web user"))

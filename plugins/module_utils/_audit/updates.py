@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit.permissions import opened
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     Finding,
     check,
@@ -119,9 +120,17 @@ def installer(look: Look) -> Finding:
             return failed(f"{_called(reached)} {look.closing(side.host)}")
         aside += asked
     _all_answered(aside)
-    return passed(
+    refused = (
         f"{len(answers)} ways to the installer and to check.php are refused, {answers[0].url} with {answers[0].status}."
     )
+    flag = os.path.join(look.site.root or "/nonexistent", release.UPGRADES)
+    if os.path.isfile(flag) and not opened(look, "upgrade", "install"):
+        look.needs_root(f"see whether a maintenance window is open, for which {flag} may be there")
+        return failed(
+            f"{flag} is there outside of a maintenance window: the installer upgrades for any visitor who reaches it. "
+            f"Remove it. {refused}"
+        )
+    return passed(refused)
 
 
 def _installer_behind(look: Look, door: Door, start: str = "") -> tuple[list[Answer], list[Answer]]:

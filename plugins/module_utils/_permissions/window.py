@@ -37,6 +37,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pag
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import Order, PermsError, order
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.walk import run
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.release import UPGRADES
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.recovery import LOCK_SECONDS
@@ -281,6 +282,7 @@ class Windows:
 
     def _close(self, window: Window, done: Done, problems: list[str]) -> None:
         try:
+            done.notes += _revoke(window.path)
             wanted = order(window.tree, "production", window.opened)
             # The web user may lay a link in the place of a root: all else is closed, and no longer its own to lay.
             done.found = run(wanted, listing=self.listing(window.path), partly=True, lists=self.lists())
@@ -404,6 +406,22 @@ def _note(path: str, windows: Windows, found: Found) -> None:
     if not vouch.Lists(path, [name for name in windows.lists() if name not in packages]):
         compared = bool(vouch.Lists(path, packages))
         basis.taken(path, windows.engine.store.root, 0 if compared else found.writable, found.plugins)
+
+
+def _revoke(path: str) -> list[str]:
+    """Remove what authorises an upgrade by the installer, which cannot do so itself in a read-only tree."""
+    folder = open_trusted(path)
+    try:
+        os.unlink(UPGRADES, dir_fd=folder)
+    except (FileNotFoundError, IsADirectoryError):  # Chamilo looks for a file
+        return []
+    except OSError as problem:
+        raise PermsError(f"{shown(os.path.join(path, UPGRADES))} cannot be removed: {problem.strerror}.") from problem
+    finally:
+        os.close(folder)
+    return [
+        f"{UPGRADES} was removed: with it, the installer would start the next upgrade for any visitor who reaches it."
+    ]
 
 
 def _transaction(window: Window) -> str:

@@ -20,6 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 
 OWN = "version.php"  # since 3.0; the installer's file only includes this one there
 INSTALLER = "public/main/install/version.php"
+UPGRADES = "UPGRADE_ENABLED"  # since 3.0: while it is there, the installer upgrades for any visitor who reaches it
 _PACKAGES = "vendor/composer/installed.php"
 _PROJECT = "composer.json"
 _LOCK = "composer.lock"

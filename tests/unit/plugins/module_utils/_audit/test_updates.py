@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import updates
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import permissions, updates
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job
@@ -36,6 +37,35 @@ def test_one_way_to_the_installer_is_enough(look_at, path):
     finding = updates.installer(look_at(lambda door, asked, _: (200 if asked == path else 403, {}, b"wizard")))
     assert finding.status == "fail"
     assert path in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("flag", "window", "root", "status"),
+    [
+        (True, "", True, "fail"),
+        (True, "upgrade", True, "pass"),
+        (True, "other", True, "fail"),
+        (False, "", True, "pass"),
+        (True, "", False, "not seen"),
+    ],
+)
+def test_an_upgrade_that_stays_authorised(look_at, tmp_path, monkeypatch, flag, window, root, status):
+    """Chamilo 3.0: with this file its installer upgrades for whoever reaches it."""
+    look = look_at(lambda *_: (403, {}, b""), root=str(tmp_path / "campus"))
+    (tmp_path / "campus").mkdir()
+    if flag:
+        (tmp_path / "campus/UPGRADE_ENABLED").touch()
+    path = str(tmp_path / "campus") if window == "upgrade" else "/srv/other"
+    known = [{"tree": {"path": path}, "profile": "upgrade", "until": look.now + 60}] if window else []
+    (tmp_path / "windows.json").write_text(json.dumps(known))
+    monkeypatch.setattr(permissions, "RECORDS", str(tmp_path))
+    look.as_root = root
+    if status == "not seen":
+        with pytest.raises(Unseen, match="needs root to see whether a maintenance window is open"):
+            updates.installer(look)
+    else:
+        finding = updates.installer(look)
+        assert (finding.status, "UPGRADE_ENABLED" in finding.evidence) == (status, status == "fail")
 
 
 def test_a_page_that_answers_to_everything_is_no_installer(look_at):

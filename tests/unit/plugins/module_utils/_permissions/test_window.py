@@ -93,6 +93,36 @@ def test_open_and_close_and_nothing_is_left(host):
     assert "systemctl disable --now chamilo-hardening-window.timer" in host.commands
 
 
+@pytest.mark.parametrize("what", ["file", "link", "directory", "nothing"])
+def test_closing_takes_away_what_authorises_an_upgrade(host, what):
+    """Chamilo's own wizard cannot remove it from a tree that is no longer PHP's to write."""
+    host.open()
+    flag, elsewhere = host.root / "UPGRADE_ENABLED", host.folder / "elsewhere"
+    elsewhere.write_text("kept")
+    {
+        "file": flag.touch,
+        "link": lambda: flag.symlink_to(elsewhere),
+        "directory": flag.mkdir,
+        "nothing": lambda: None,
+    }[what]()
+    done = host.windows.close(host.windows.at(host.tree["path"]))
+    assert os.path.lexists(flag) is (what == "directory") and elsewhere.read_text() == "kept"
+    assert any("UPGRADE_ENABLED was removed" in note for note in done.notes) is (what in ("file", "link"))
+
+
+def test_a_window_is_not_closed_while_an_upgrade_stays_authorised(host, monkeypatch):
+    host.open()
+    (host.root / "UPGRADE_ENABLED").touch()
+
+    def kept(*_arguments, **_more):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(permissions_window.os, "unlink", kept)
+    with pytest.raises(WindowError, match="UPGRADE_ENABLED cannot be removed: Operation not permitted"):
+        host.windows.close(host.windows.at(host.tree["path"]))
+    assert host.windows.at(host.tree["path"])
+
+
 @pytest.mark.parametrize("name", ["disk", "disk/chamilo", "disk/chamilo/public"])
 def test_a_tree_on_a_disk_that_comes_late_is_closed_when_it_is_there(host, monkeypatch, name):
     """The disk is the folder above the tree, the tree itself, or a part of it that was named."""
