@@ -125,9 +125,13 @@ def seen(answer: http.client.HTTPResponse | None) -> list[Any]:
     return [answer.status, answer.headers.get("Location", ""), answer.headers.get("WWW-Authenticate", "")]
 
 
-def all_seen(asked: list[Any]) -> dict[Any, list[Any]]:
+def at_once(asked: list[Any]) -> list[http.client.HTTPResponse | None]:
     with ThreadPoolExecutor(8) as pool:
-        return dict(zip(asked, pool.map(lambda each: seen(ask(*each)), asked)))
+        return list(pool.map(lambda each: ask(*each), asked))
+
+
+def all_seen(asked: list[Any]) -> dict[Any, list[Any]]:
+    return dict(zip(asked, map(seen, at_once(asked))))
 
 
 def adapted(text: str) -> str:
@@ -178,7 +182,7 @@ def questions(plan: Any, servers: Any, users: Sequence[str]) -> list[Any]:
             names = [name for name in server.host.names if "." in name] or [DOMAIN]
             for listen in server.host.listens:
                 for name in names:
-                    for path in paths:
+                    for path in paths if name == names[0] else paths[:2]:
                         for user in users:
                             scheme = "https" if listen.tls else "http"
                             found[scheme, listen.port, name.replace("*", "any"), path, user] = None
@@ -234,19 +238,20 @@ def judge(report: Report, plan: Any, before: dict[Any, Any], generation: str) ->
         if answer != before[each]:
             report.changed.append(f"{' '.join(map(str, each))}: {before[each]} -> {answer}")
     named, _fallback = apache.answering(apache.servers(apache.parse(Tree())), DOMAIN)
-    redirects = {(block.file, block.line) for block in plan.blocks if block.kind == "redirect"}
+    portal = [block for block in plan.blocks if block.kind == "portal"]
     probed = []
+    count = 0
     statuses = set()
     for server in named:
         edited = f"{DROP_INS}/*.conf" in server.host.includes
         if not edited:
             continue
+        count += 1
         for listen in server.host.listens:
             scheme = "https" if listen.tls else "http"
             answer = ask(scheme, listen.port, DOMAIN, PROBE)
             probed.append(bool(answer and answer.headers.get_all("X-Chamilo-Generation") == [generation]))
-            for path in USUAL:
-                one = ask(scheme, listen.port, DOMAIN, path)
+            for path, one in zip(USUAL, at_once([(scheme, listen.port, DOMAIN, path) for path in USUAL])):
                 counts = {header: (one.headers.get_all(header) if one else None) for header in HEADERS}
                 statuses.add(one.status if one else 0)
                 report.once += [
@@ -259,7 +264,7 @@ def judge(report: Report, plan: Any, before: dict[Any, Any], generation: str) ->
                 if not one or one.status not in ((401, 403) if not user else (403,)):
                     leads = one and one.status in (301, 302) and listen.port == 80
                     report.closed += [] if leads else [f"{scheme} {DENIED}: {one.status if one else 0}"]
-    report.active = bool(probed) and all(probed) and len(named) >= len(redirects)
+    report.active = bool(probed) and all(probed) and count >= len(portal)
     report.statuses = sorted(statuses)
 
 

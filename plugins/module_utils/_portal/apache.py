@@ -288,9 +288,13 @@ def _logical_lines(text: str) -> Iterator[_Line]:
         number, joined = 0, ""
 
 
-def parse(tree: Tree, version: str = "") -> Configuration:
-    """The configuration in force. What cannot be read is a problem, not an exception."""
+def parse(tree: Tree, version: str = "", modules: Iterable[str] = ()) -> Configuration:
+    """The configuration in force. What cannot be read is a problem, not an exception.
+
+    ``modules``: more of them, which are about to be loaded.
+    """
     reader = _Reader(tree, version)
+    reader.modules.update(modules)
     reader.configuration.directives = (*_own_name(tree), *reader.file(MAIN))
     reader.configuration.modules = tuple(sorted(reader.modules))
     return reader.configuration

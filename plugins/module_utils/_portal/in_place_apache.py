@@ -56,6 +56,8 @@ _PLAIN_CONDITION = re.compile(r"%\{(?:HTTPS|REQUEST_SCHEME|SERVER_PORT)\}", re.I
 
 def plan(tree: Unmarked, configuration: Configuration, wanted: Wanted) -> InPlace:
     """What is written where, or why it is not. ``configuration``: parsed from ``tree``, without marks of this site."""
+    if wanted.tls and "ssl" not in configuration.modules:  # what waits for the module counts as soon as it is there
+        configuration = apache.parse(tree, modules=("ssl",))
     return _Planner(tree, configuration, wanted).plan()
 
 
@@ -244,6 +246,7 @@ class _Planner:
             named.append(f"ServerName {server.host.names[0]}")
         left_out = [*again, *self.only_once(server), *self.late_headers(server.block)]
         return (
+            *([] if self.listens(443) else ["Listen 443"]),
             f"<VirtualHost {' '.join(addresses)}>",
             *(f"    {line}" for line in named),
             f"    {self.include}",
@@ -277,12 +280,22 @@ class _Planner:
         return tuple(lines)
 
     def addresses(self, server: Server, port: int, wanted: int) -> list[str]:
-        """Those of a VirtualHost on one port, as they are written for another one."""
+        """Those of a VirtualHost on one port, as they are written for another one.
+
+        Of a VirtualHost for all addresses, those as well that others have for themselves: Apache would ask only these.
+        """
         found = []
         for argument in server.block.arguments:
             split = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[\w.*-]+)(?::(\d+|\*))?", argument, re.ASCII)
             if split and split[2] in (None, "*", str(port)):
                 found.append(f"{split[1]}:{wanted}")
+        if any(address.startswith(("*:", "_default_:")) for address in found):
+            listens = [listen for other in self.servers for listen in other.host.listens if listen.port == wanted]
+            found += [
+                f"{listen.address}:{wanted}"
+                for listen in listens
+                if listen.address != "*" and is_public(listen.address, wanted)
+            ]
         return list(dict.fromkeys(found))
 
     def only_once(self, server: Server) -> Iterator[Directive]:

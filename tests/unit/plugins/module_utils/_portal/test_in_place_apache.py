@@ -419,3 +419,30 @@ def test_a_root_behind_a_link_is_the_same_root(host):
     host.link("/var/www/current", "chamilo")
     plan, _texts, _marked = planned(host)
     assert [block.names for block in plan.blocks] == [("www.example.org",)]
+
+
+def test_what_waits_for_the_module_of_tls_counts(host):
+    secure = f"<IfModule mod_ssl.c>\n{HEAD.replace('80', '443')}SSLEngine on\n</VirtualHost>\n</IfModule>\n"
+    lay(host, f"{HEAD}</VirtualHost>\n{secure}", modules=())
+    plan, texts, _marked = planned(host)
+    assert [block.tls for block in plan.blocks] == [False, True]
+    assert "tls/*.conf" not in texts[SITE]
+
+
+@pytest.mark.parametrize(
+    ("ports", "said"),
+    [("Listen 80\n", True), ("Listen 80\n<IfModule ssl_module>\nListen 443\n</IfModule>\n", False)],
+)
+def test_a_port_that_nothing_listens_on_is_opened(host, ports, said):
+    lay(host, f"{HEAD}</VirtualHost>\n", modules=())
+    host.write("/etc/apache2/ports.conf", ports)
+    _plan, texts, _marked = planned(host)
+    assert ("Listen 443\n<VirtualHost *:443>" in texts[SITE]) is said
+
+
+def test_an_address_that_others_have_for_themselves_is_ours_too(host):
+    lay(host, f"{HEAD}</VirtualHost>\n")
+    other = "<VirtualHost 203.0.113.10:443 127.0.0.1:443>\nServerName z.test\nSSLEngine on\n</VirtualHost>\n"
+    host.write("/etc/apache2/sites-enabled/zeta.conf", other)
+    _plan, texts, _marked = planned(host)
+    assert "<VirtualHost *:443 203.0.113.10:443>\n" in texts[SITE]
