@@ -211,8 +211,8 @@ options:
           - The page that visitors get has to be the same before and after, whatever it is. O(probe[].status) and
             O(probe[].headers) are not looked at.
           - The same is the status, and where a redirect leads. A page that was answered by plain http may be answered
-            by https afterwards, behind a redirect to the same path. A page with status 500 or above, or with no answer
-            before, is not compared.
+            by https afterwards, behind a redirect to the same path. A page with status 500 or above, with no answer, or
+            not the same twice before the change, is not compared.
         type: bool
         default: false
       ca:

@@ -201,10 +201,11 @@ class Engine(Recovery):
         asks = not service or running == "active"
         asked = [each for each in job.probe if not each.generation] if asks else []
         before = answers(asked, self.fetch, PAGES_SECONDS)
-        if len(before) < len(asked):
+        left = len(asked) - len(before)
+        if left:
             outcome.notes.append(
-                f"{len(asked) - len(before)} pages could not be compared with what they were before: the others took "
-                f"{PAGES_SECONDS:.0f} seconds."
+                f"{left} of {len(asked)} pages are not compared with what they were before: they are "
+                f"not the same twice, or the others took {PAGES_SECONDS:.0f} seconds."
             )
         for address in job.listen:
             problem = self.machine.occupied(address, service)

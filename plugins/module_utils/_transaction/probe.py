@@ -110,14 +110,22 @@ def _by_https(probe: Probe, status: int, where: str) -> bool:
 
 
 def answers(probes: Sequence[Probe], fetch: Callable[[Probe], Answer], seconds: float) -> dict[Probe, Before]:
-    """The answers as they are now. ``seconds``: for all pages that are to stay the same; the rest is left out."""
+    """The answers as they are now.
+
+    ``seconds``: for all pages that are to stay the same. What is not asked by then is left out, and what is not the
+    same twice, such as where its owner limits the number of requests.
+    """
     found = {probe: _answered(probe, fetch) for probe in probes if not probe.same}
     end = time.monotonic() + seconds
+    pages: dict[Probe, Before] = {}
     for probe in (probe for probe in probes if probe.same):
         if time.monotonic() >= end:
             break
-        found[probe] = Before(probe, visit(probe, fetch))
-    return found
+        pages[probe] = Before(probe, visit(probe, fetch))
+    for probe, before in [*pages.items()]:
+        if time.monotonic() < end and changed(probe, before.answer, visit(probe, fetch)):
+            del pages[probe]
+    return {**found, **pages}
 
 
 def _answered(probe: Probe, fetch: Callable[[Probe], Answer]) -> Before:

@@ -112,7 +112,8 @@ class Recovery:
     def _probe(self, probes: Sequence[Probe], before: Mapping[Probe, Before], judge: Judge) -> None:
         """Ask until the answer is right or time is up. The generation first: it tells old workers from new ones."""
         told, pages, end = False, False, 0.0
-        for probe in sorted(probes, key=lambda probe: (not probe.generation, probe.same)):
+        known = [probe for probe in probes if not probe.same or probe in before]
+        for probe in sorted(known, key=lambda probe: (not probe.generation, probe.same)):
             if told and not probe.generation:
                 # The token came from a new worker; an old one could still take the next question.
                 time.sleep(LEAVE_SECONDS)

@@ -235,13 +235,31 @@ def test_pages_that_take_long_are_compared_as_far_as_time_allows(world: World, m
 
     monkeypatch.setattr(world, "fetch", slow)
     done = world.apply(files=one("new"), probe=PAGES)
-    assert done.changed and world.asked == 5, "three after it"
-    assert done.notes == ["1 pages could not be compared with what they were before: the others took 15 seconds."]
+    assert done.changed and world.asked == 4
+    assert done.notes == [
+        "1 of 3 pages are not compared with what they were before: they are not the same twice, or the others took 15 "
+        "seconds."
+    ]
     world.asked = 0
     world.site = lambda loaded: 500 if "crash" in "".join(loaded.values()) else 200
     with pytest.raises(TransactionError, match="http://host/0 answers 500, and 200 before"):
         world.apply(files=one("crash"), probe=PAGES)
     assert world.asked == 6, "two before, two after, two of what is back"
+
+
+def test_a_page_whose_owner_limits_requests_is_not_compared(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch = world.fetch
+    asked = 0
+
+    def limited(probe: Probe) -> Answer:
+        nonlocal asked
+        asked += probe.url.endswith("/1")
+        return Answer(probe.url, 503) if probe.url.endswith("/1") and asked > 1 else fetch(probe)
+
+    monkeypatch.setattr(world, "fetch", limited)
+    done = world.apply(files=one("new"), probe=PAGES)
+    assert done.changed and done.notes[0].startswith("1 of 3 pages are not compared with what they were before")
+    assert asked == 2, "and not after it"
 
 
 def test_old_workers_may_leave_between_the_token_and_the_first_question(
