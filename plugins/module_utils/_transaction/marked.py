@@ -63,25 +63,25 @@ def compare(
     record = state["records"].get(plan.name, {})
     kept = {} if plan.complete else dict(of(record))
     _not_as_a_whole(state, plan)
+    used: set[str] = set()
     with Tree() as tree:
         for want in plan.marked:
             file = _file(tree, want)
-            if file in [known["file"] for path, known in kept.items() if path != want.path]:
+            kept.pop(want.path, None)
+            if file in used or file in [known["file"] for known in kept.values()]:
                 raise TransactionError(f"files: {want.path} and another path lead to {file}. No file was changed.")
+            used.add(file)
             _no_file_of_ours(state, file)
             old = overlay[file] if file in overlay else tree.look(file)
             new = _with(old, _edited(want, file, _text(old), site_of(plan.name)))
-            kept[want.path] = {
-                "file": file,
-                "seen": want.seen,
-                "sha256": new.sha256,
-                "blocks": sums(_text(new), site_of(plan.name)),
-            }
+            if want.marks:
+                blocks = sums(_text(new), site_of(plan.name))
+                kept[want.path] = {"file": file, "seen": want.seen, "sha256": new.sha256, "blocks": blocks}
             if not old.same(new):
                 changes.append(Change(file, old, new))
                 outcome.diff.append(diff(file, old, new))
         gone = {path: known for path, known in of(record).items() if path not in kept}
-        used = {known["file"] for known in kept.values()}
+        used |= {known["file"] for known in kept.values()}
         changes += _without(tree, plan.name, gone, used, outcome, overlay)
     return changes, kept
 

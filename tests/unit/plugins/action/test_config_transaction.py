@@ -17,7 +17,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pla
 
 NAME, PATH = "headers:campus", "/etc/nginx/headers.conf"
 FILES = [{"path": PATH, "content": "# @generation@\n"}, {"path": "/etc/nginx/old.conf", "state": "absent"}]
-SEEN = {
+MARK: dict[str, Any] = {"at": 9, "lines": ["include x;", [0, 9]]}
+OWNERS: dict[str, Any] = {"path": "/etc/nginx/campus.conf", "digest": "0" * 64, "marks": [MARK]}
+IN_PLACE = plan({"name": NAME, "files": [*FILES, OWNERS]})
+SEEN: dict[str, Any] = {
     "generation": plan({"name": NAME, "files": FILES}).generation,
     "files": {PATH: "file", "/etc/nginx/old.conf": "absent", "/etc/nginx/older.conf": "absent"},
 }
@@ -38,7 +41,20 @@ QUESTIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (known(SEEN), {"files": [{**FILES[0], "mode": "a+r"}, FILES[1]]}),
     (known(SEEN), {"files": "none"}),
 ]
-ANSWERED = [(known(SEEN), {"test": [["nginx", "-t"]], "load": {"service": "nginx"}})]
+SEEN_IN_PLACE = {
+    "generation": IN_PLACE.generation,
+    "files": {**SEEN["files"], "/etc/nginx/campus.conf": IN_PLACE.marked[0].seen},
+}
+QUESTIONS += [
+    (known({**SEEN, "generation": IN_PLACE.generation}), {"files": [*FILES, OWNERS]}),
+    (known(SEEN_IN_PLACE), {"files": FILES}),
+    (known(SEEN_IN_PLACE), {"files": [*FILES, {**OWNERS, "digest": "1" * 64}]}),
+    (known(SEEN_IN_PLACE), {"files": [*FILES, {**OWNERS, "marks": [{**MARK, "at": 8}]}]}),
+]
+ANSWERED = [
+    (known(SEEN), {"test": [["nginx", "-t"]], "load": {"service": "nginx"}}),
+    (known(SEEN_IN_PLACE), {"files": [*FILES, OWNERS]}),
+]
 
 
 def test_only_what_discovery_found_in_force_is_not_asked_for_again(ansible: Any) -> None:
@@ -46,7 +62,7 @@ def test_only_what_discovery_found_in_force_is_not_asked_for_again(ansible: Any)
         (variables, {"chamilo.hardening.config_transaction": {"name": NAME, "files": FILES, **options}})
         for variables, options in [*QUESTIONS, *ANSWERED]
     ]
-    assert ansible.ask(questions) == [(0, 0, 1)] * len(QUESTIONS) + [(1, 0, 0)]
+    assert ansible.ask(questions) == [(0, 0, 1)] * len(QUESTIONS) + [(1, 0, 0)] * len(ANSWERED)
 
 
 def sent(**arguments: Any) -> dict[str, Any]:
