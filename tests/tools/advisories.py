@@ -250,7 +250,10 @@ def dump(known: Known) -> str:
 
 def render(known: Known) -> str:
     """What the engines carry of it, as Python."""
-    releases = [(one["version"], one["security"], one.get("summary", "")) for one in known["releases"]]
+    releases = [
+        (one["version"], one["security"], one.get("summary", ""), tuple(one.get("after", [])))
+        for one in known["releases"]
+    ]
     branches = [(one["name"], one["supported"], one.get("remark", "")) for one in known["branches"]]
     advisories = [
         (
@@ -273,8 +276,8 @@ def render(known: Known) -> str:
             f"DATED = {known['dated']!r}",
             "# Branch, whether it is supported, remark.",
             f"BRANCHES: tuple[tuple[str, bool, str], ...] = {tuple(branches)!r}",
-            "# Release, whether it fixes vulnerabilities, what of them.",
-            f"RELEASES: tuple[tuple[str, bool, str], ...] = {tuple(releases)!r}",
+            "# Release, whether it fixes vulnerabilities, what of them, what to do after the update.",
+            f"RELEASES: tuple[tuple[str, bool, str, tuple[str, ...]], ...] = {tuple(releases)!r}",
             "# Identifiers, summary, events of OSV's ranges, controls that stand in its way.",
             "ADVISORIES: tuple[",
             "tuple[tuple[str, ...], str, tuple[tuple[str, str], ...], tuple[str, ...]], ...",

@@ -32,7 +32,7 @@ REVIEWED = {
         _https/hsts.py:bound _monitoring/integrity.py:read _database/migrate.py:migrate _common/records.py:read
         _https/renewal.py:configurations _settings/undo_data.py:recall _common/locks.py:acquire
         _common/locks.py:holder _common/files.py:noted _transaction/store.py:load _transaction/store.py:peek
-        _brute_force/unlock.py:sites _updates/releases.py:_watched _monitoring/watch.py:configuration
+        _brute_force/unlock.py:sites _updates/releases.py:watched _monitoring/watch.py:configuration
         _permissions/vouch.py:_read _permissions/vouch.py:listed _permissions/basis.py:_noted
         _monitoring/watch.py:pulse _permissions/window.py:known _permissions/window.py:sites
     """,

@@ -38,7 +38,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings import
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import marked, observed
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import releases
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import aftermath, releases
 from ansible_collections.chamilo.hardening.plugins.module_utils._uploads import antivirus
 
 ABOUT = """\
@@ -138,6 +138,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     migrate.add(commands, _say)
 
     backups_commands.add(commands, _say)
+    aftermath.add(commands, _say)
 
     daily = commands.add_parser("daily", help="do the daily work now", description=DAILY)
     daily.add_argument("steps", metavar="STEP", nargs="*", help="only these, such as monitoring")

@@ -57,7 +57,7 @@ def _order(text: str) -> Version:
 def _branch(name: str, supported: bool, remark: str) -> Branch:
     own = [
         (parse(version), version, summary)
-        for version, security, summary in advisory_data.RELEASES
+        for version, security, summary, _after in advisory_data.RELEASES
         if security and of(version) == name
     ]
     _number, floor, fixes = max(own, default=((), "", ""))
@@ -71,7 +71,7 @@ def of(version: str) -> str:
 
 def newest(branch: str) -> str:
     """The newest release of a branch that the list knows; empty where it knows none."""
-    own = [version for version, _security, _summary in advisory_data.RELEASES if of(version) == branch]
+    own = [version for version, _security, _summary, _after in advisory_data.RELEASES if of(version) == branch]
     return max(own, key=parse, default="")
 
 
@@ -102,6 +102,16 @@ def behind(version: str) -> str:
     first, more = "; ".join(f"{each.ids[0]} ({each.summary})" for each in holes[:3]), len(holes) - 3
     listed = f" {first}{f'; and {more} more' if more > 0 else ''}." if holes else ""
     return f"It has published vulnerabilities, fixed in {branch.floor}.{listed}{fixed if branch.fixes else ''}"
+
+
+def after(version: str) -> tuple[str, ...]:
+    """What the releases of a branch ask to be done after the update to them, up to a version; the newest first."""
+    try:
+        here = parse(version)
+    except VersionError:
+        return ()
+    own = [each for each in advisory_data.RELEASES if of(each[0]) == of(version) and parse(each[0]) <= here]
+    return tuple(dict.fromkeys(step for each in sorted(own, key=lambda one: parse(one[0]))[::-1] for step in each[3]))
 
 
 def unknown(ids: Iterable[str], version: str) -> list[str]:

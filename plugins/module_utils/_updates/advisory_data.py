@@ -18,18 +18,35 @@ BRANCHES: tuple[tuple[str, bool, str], ...] = (
     ("2.1", False, "2.1 was never released; it is a snapshot on the way to 3.0"),
     ("3.0", True, ""),
 )
-# Release, whether it fixes vulnerabilities, what of them.
-RELEASES: tuple[tuple[str, bool, str], ...] = (
-    ("1.11.38", True, ""),
-    ("1.11.40", True, ""),
-    ("1.11.42", True, "at least 35 vulnerabilities, two of them critical"),
-    ("2.0.1", True, "several vulnerabilities, code without a login and the installer among them"),
-    ("2.0.2", False, ""),
-    ("2.0.3", True, "critical vulnerabilities"),
-    ("2.0.4", True, "about seventy vulnerabilities, guessable tokens of password resets and SQL injection among them"),
-    ("3.0.0", False, ""),
-    ("3.0.1", True, "critical vulnerabilities of the installer"),
-    ("3.0.2", True, "a bypass of two-factor authentication by the JWT login and takeovers of accounts, among others"),
+# Release, whether it fixes vulnerabilities, what of them, what to do after the update.
+RELEASES: tuple[tuple[str, bool, str, tuple[str, ...]], ...] = (
+    ("1.11.38", True, "", ()),
+    ("1.11.40", True, "", ()),
+    ("1.11.42", True, "at least 35 vulnerabilities, two of them critical", ()),
+    ("2.0.1", True, "several vulnerabilities, code without a login and the installer among them", ()),
+    ("2.0.2", False, "", ()),
+    ("2.0.3", True, "critical vulnerabilities", ()),
+    (
+        "2.0.4",
+        True,
+        "about seventy vulnerabilities, guessable tokens of password resets and SQL injection among them",
+        (
+            "Invalidate open tokens of password resets and confirmations; search the log for resets of administrators.",
+            "Have accounts made by SSO or SCIM set a new password: theirs was not random.",
+            "Set the JWT secret of OnlyOffice where it is used.",
+        ),
+    ),
+    ("3.0.0", False, "", ()),
+    ("3.0.1", True, "critical vulnerabilities of the installer", ()),
+    (
+        "3.0.2",
+        True,
+        "a bypass of two-factor authentication by the JWT login and takeovers of accounts, among others",
+        (
+            "Invalidate open tokens of password resets and confirmations.",
+            "List the accounts made by LTI, SSO and SCIM.",
+        ),
+    ),
 )
 # Identifiers, summary, events of OSV's ranges, controls that stand in its way.
 ADVISORIES: tuple[tuple[tuple[str, ...], str, tuple[tuple[str, str], ...], tuple[str, ...]], ...] = (

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import glob
 import html
@@ -65,7 +66,7 @@ def step() -> list[str]:
     outcomes: list[tuple[bool, str]] = []
     last = records.read(RECORD).get("watch", {})
     more: dict[str, Any] = {key: dict(last.get(key, {})) for key in ("told", "away", "read")}
-    for known in _watched():
+    for known in watched():
         lines += _portal(known, more, outcomes)
         domains.append(str(known["domain"]))
     more["read"] = {domain: more["read"][domain] for domain in domains}
@@ -75,7 +76,8 @@ def step() -> list[str]:
     return lines
 
 
-def _watched() -> Iterator[Mapping[str, Any]]:
+def watched() -> Iterator[Mapping[str, Any]]:
+    """What the role wrote down about each portal."""
     for path in sorted(glob.glob(f"{FOLDER}/updates-*.json")):
         with open(path, encoding="utf-8") as stream:
             yield json.load(stream)
@@ -85,6 +87,8 @@ def _portal(known: Mapping[str, Any], more: Mapping[str, Any], outcomes: list[tu
     domain, feed, source = str(known["domain"]), str(known["feed"]), str(known.get("osv") or "")
     here = installed(domain, str(known["root"]))
     read = more["read"].setdefault(domain, {})
+    left = _left(domain, str(read.get("installed") or ""), here)
+    read["installed"] = here or read.get("installed", "")
     with ThreadPoolExecutor(2) as pool:  # both may keep one waiting
         asked = pool.submit(_attempt, _listed, source, here) if source and here else None
         answer = _attempt(_published, feed, here) if feed else None
@@ -117,7 +121,20 @@ def _portal(known: Mapping[str, Any], more: Mapping[str, Any], outcomes: list[tu
     told = _tell(domain, [*urgent, *news], bool(urgent), more)
     if reached:
         outcomes.append((told, " ".join([*urgent, *news]) or f"Chamilo {here} is the newest release of its feed."))
-    return [*urgent, *news]
+    return [*left, *urgent, *news]
+
+
+def _left(domain: str, before: str, here: str) -> list[str]:
+    """What to do after an update from a version with published vulnerabilities. Reported once."""
+    if not here or before == here or not _list(before) or _list(here):
+        return []
+    text = (
+        f"Chamilo was updated from {before}, which had published vulnerabilities, to {here}. An update takes nothing "
+        f"back that an attacker did before. Run: chamilo-hardening aftermath"
+    )
+    with contextlib.suppress(alert.AlertError):  # it is in the journal, and the test alert says why
+        alert.tell("updates", f"After the update: {domain}", text)
+    return [text]
 
 
 def _list(here: str) -> list[str]:
@@ -331,4 +348,4 @@ def known_by(domain: str, now: float) -> str:
 
 def states() -> dict[str, str]:
     """``known_by`` for every portal that is watched."""
-    return {str(known["domain"]): known_by(str(known["domain"]), time.time()) for known in _watched()}
+    return {str(known["domain"]): known_by(str(known["domain"]), time.time()) for known in watched()}

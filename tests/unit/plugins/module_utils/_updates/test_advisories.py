@@ -75,6 +75,12 @@ def test_what_the_list_knows_is_judged_by_the_list():
     assert advisories.unknown(["CVE-2026-45140", "GHSA-g4c3-4g96-6g4m", "CVE-2030-1"], "2.0.4") == ["CVE-2030-1"]
 
 
+def test_what_is_to_be_done_after_an_update():
+    assert [words[:10] for words in advisories.after("2.0.4")] == ["Invalidate", "Have accou", "Set the JW"]
+    assert advisories.after("2.0.9") == advisories.after("2.0.4")
+    assert advisories.after("2.0.3") == advisories.after("") == ()
+
+
 @pytest.mark.parametrize(
     ("version", "words"),
     [

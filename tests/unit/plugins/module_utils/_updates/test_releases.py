@@ -172,6 +172,18 @@ def test_without_osv_the_check_goes_on_and_what_was_read_stays_known(host, answe
     assert "OSV read 2026-11-29 12:00 UTC, not reached since" in updates_releases.states()["campus.test"]
 
 
+def test_after_an_update_from_a_version_with_vulnerabilities_there_is_more_to_do_and_that_is_told_once(host):
+    host.version = "2.0.3"
+    step()
+    host.told.clear()
+    host.version = "2.0.6"
+    assert "Run: chamilo-hardening aftermath" in step()[0]
+    assert [words[1] for words in host.told] == ["After the update: campus.test"]
+    assert step() == []
+    host.version = "2.0.7"
+    assert step() == [] and len(host.told) == 1
+
+
 def test_a_portal_that_went_is_forgotten(host, tmp_path):
     step()
     known = {"domain": "other.test", "root": "/srv/x", "feed": "https://feed.example/"}

@@ -1,0 +1,138 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""What an update leaves to do where the version before had published vulnerabilities: an update takes nothing back."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import syslog
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import harmless
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import ADMINISTERS
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader, writing
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, releases
+
+ABOUT = """\
+Shows what an update leaves to do where the version before had published vulnerabilities: what the releases ask for, how
+many tokens of password resets and confirmations are open (an attacker may have guessed one), and which accounts LTI,
+LDAP, SCIM or another service made. With --invalidate the open tokens no longer work; a person who waits for such a mail
+asks for another."""
+_MOST = 20  # names that are shown
+_OPEN = "FROM `user` WHERE confirmation_token IS NOT NULL AND confirmation_token <> ''"
+_INVALIDATE = (
+    "UPDATE `user` SET confirmation_token = NULL, password_requested_at = NULL WHERE confirmation_token IS NOT NULL"
+)
+_PROVISIONED = (
+    "SELECT authentication AS source, COUNT(DISTINCT user_id) AS number FROM user_auth_source "
+    "WHERE authentication <> 'platform' GROUP BY authentication ORDER BY authentication"
+)
+_OF_THEM = (
+    "SELECT DISTINCT username FROM `user` JOIN user_auth_source ON user_auth_source.user_id = `user`.id "
+    f"WHERE authentication = %s ORDER BY `user`.id DESC LIMIT {_MOST}"
+)
+
+
+class AftermathError(HardeningError):
+    """There is no portal to look at."""
+
+
+@dataclass
+class Aftermath:
+    """Of one portal. ``provisioned``: by the service that made them, how many, and the newest names."""
+
+    domain: str
+    version: str
+    account: Account
+    steps: tuple[str, ...]
+    tokens: int
+    administrators: list[str]
+    provisioned: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
+    unseen: str = ""
+
+    def told(self) -> Iterator[str]:
+        yield f"{self.domain}, Chamilo {self.version or 'of an unknown version'}"
+        yield from (f"  To do: {step}" for step in self.steps)
+        of_whom = f", of administrators: {', '.join(self.administrators)}" if self.administrators else ""
+        yield f"  Open tokens of password resets and confirmations: {self.tokens or 'none'}{of_whom}"
+        for source, (number, names) in self.provisioned.items():
+            more = f" and {number - len(names)} more" if number > len(names) else ""
+            yield f"  Accounts made by {source}: {number} (newest first: {', '.join(names)}{more})"
+        if not self.provisioned:
+            yield f"  Accounts made by other services: {self.unseen or 'none'}"
+        yield "  Signs of an attacker: monitoring_compromise of the audit, and chamilo-hardening integrity check"
+
+
+def add(commands: Any, say: Callable[..., None]) -> None:
+    """Add the command. ``say`` speaks to the administrator, and to the journal."""
+    command = commands.add_parser(
+        "aftermath", help="what an update leaves to do after a vulnerability", description=ABOUT
+    )
+    command.add_argument("--domain", default="", help="which portal, where there are several")
+    command.add_argument("--invalidate", action="store_true", help="invalidate the open tokens")
+    command.add_argument("--yes", action="store_true", help="do not ask")
+    command.set_defaults(run=lambda options, _engine: _run(options, say))
+
+
+def _run(options: argparse.Namespace, say: Callable[..., None]) -> int:
+    known = look(options.domain)
+    for each in known:
+        print(*(harmless(line) for line in each.told()), sep="\n")
+    tokens = [each for each in known if each.tokens]
+    if not options.invalidate or not tokens:
+        return 0
+    if sys.stdin.isatty() and not options.yes and input("Invalidate them? [y/N] ").strip().lower() not in ("y", "yes"):
+        print("No token was invalidated.")
+        return 1
+    for each in tokens:
+        say(f"aftermath {each.domain}: {invalidate(each)} tokens no longer work.", syslog.LOG_INFO)
+    return 0
+
+
+def look(domain: str = "") -> list[Aftermath]:
+    """What is left to do, of the portals that are watched for updates."""
+    watched = [(str(known["domain"]), str(known["root"])) for known in releases.watched()]
+    found = [_of(*each) for each in watched if domain in ("", each[0])]
+    if not found:
+        names = ", ".join(each[0] for each in watched) or "none"
+        raise AftermathError(f"There is no portal {domain or 'here'}. Known by the section updates: {names}.")
+    return found
+
+
+def _of(domain: str, root: str) -> Aftermath:
+    site = discover(domain, root)
+    reader = Reader.of_site(site)
+    count = reader.query(f"SELECT COUNT(*) AS number {_OPEN}")[0]["number"]
+    admins = reader.query(f"SELECT username {_OPEN} AND {ADMINISTERS} ORDER BY username LIMIT {_MOST}")
+    found = Aftermath(
+        domain,
+        site.version,
+        reader.account,
+        advisories.after(site.version),
+        int(count or 0),
+        [row["username"] or "" for row in admins],
+    )
+    if not reader.query("SHOW TABLES LIKE 'user\\_auth\\_source'"):
+        found.unseen = "not known, since this release keeps no table user_auth_source"
+        return found
+    for row in reader.query(_PROVISIONED):
+        source = row["source"] or ""
+        names = [each["username"] or "" for each in reader.query(_OF_THEM, (source,))]
+        found.provisioned[source] = (int(row["number"] or 0), names)
+    return found
+
+
+def invalidate(portal: Aftermath) -> int:
+    """Have the open tokens work no longer. Returns how many there were."""
+    with writing(portal.account) as ask:
+        ask(_INVALIDATE, ())
+    return portal.tokens

@@ -1,0 +1,96 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is left to do after an update from a version with vulnerabilities."""
+
+from __future__ import annotations
+
+import contextlib
+from types import SimpleNamespace
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import aftermath
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates.aftermath import AftermathError
+
+
+@pytest.fixture
+def host(monkeypatch):
+    """Two portals. ``tokens``: who has an open one; ``sources``: whose accounts those are, None without a table."""
+    host = SimpleNamespace(tokens=["root", "ann"], sources={"azure": ["eve", "bob"], "platform": ["ann"]}, done=[])
+
+    class Reader:
+        account = "the account"
+
+        @staticmethod
+        def of_site(site):
+            return Reader()
+
+        def query(self, sql, params=()):
+            if sql.startswith("SHOW TABLES"):
+                return [{"x": "user_auth_source"}] if host.sources is not None else []
+            if sql.startswith("SELECT COUNT(*)"):
+                return [{"number": str(len(host.tokens))}]
+            if "confirmation_token" in sql:
+                return [{"username": name} for name in host.tokens if name == "root"]
+            if "GROUP BY authentication" in sql:
+                others = {name: users for name, users in host.sources.items() if name != "platform"}
+                return [{"source": name, "number": str(len(users))} for name, users in others.items()]
+            return [{"username": name} for name in host.sources[params[0]]]
+
+    @contextlib.contextmanager
+    def writing(account):
+        assert account == "the account"
+        yield lambda sql, params: host.done.append(sql) or host.tokens.clear()
+
+    watched = [{"domain": "a.test", "root": "/srv/a"}, {"domain": "b.test", "root": "/srv/b"}]
+    monkeypatch.setattr(aftermath.releases, "watched", lambda: iter(watched))
+    monkeypatch.setattr(aftermath, "discover", lambda domain, root: SimpleNamespace(version="2.0.4"))
+    monkeypatch.setattr(aftermath, "Reader", Reader)
+    monkeypatch.setattr(aftermath, "writing", writing)
+    return host
+
+
+def test_what_is_left_is_shown_and_nothing_is_changed(host, capsys):
+    assert main.main(["aftermath", "--domain", "a.test"], version="1") == 0
+    said = capsys.readouterr().out
+    assert "a.test, Chamilo 2.0.4\n" in said and "b.test" not in said
+    assert "  To do: Invalidate open tokens" in said and "SSO or SCIM" in said
+    assert "confirmations: 2, of administrators: root\n" in said
+    assert "Accounts made by azure: 2 (newest first: eve, bob)" in said and "platform" not in said
+    assert host.done == []
+
+
+def test_open_tokens_are_invalidated_once(host, capsys):
+    for _time in range(2):
+        assert main.main(["aftermath", "--domain", "a.test", "--invalidate", "--yes"], version="1") == 0
+    assert "aftermath a.test: 2 tokens no longer work." in capsys.readouterr().out
+    (sql,) = host.done
+    assert sql.startswith("UPDATE `user` SET confirmation_token = NULL, password_requested_at = NULL")
+
+
+def test_a_person_is_asked_before(host, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("builtins.input", lambda _words: "")
+    assert main.main(["aftermath", "--invalidate"], version="1") == 1
+    assert host.done == [] and "No token was invalidated." in capsys.readouterr().out
+
+
+def test_what_cannot_be_seen_is_said(host, capsys):
+    host.sources, host.tokens = None, []
+    assert main.main(["aftermath"], version="1") == 0
+    said = capsys.readouterr().out
+    assert said.count("other services: not known, since this release keeps no table user_auth_source") == 2
+    assert "confirmations: none\n" in said
+
+
+def test_names_harm_no_terminal(host, capsys):
+    host.sources = {"azure": ["e\x1b[2Jve"]}
+    main.main(["aftermath"], version="1")
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_portal_that_is_not_watched_is_refused(host):
+    with pytest.raises(AftermathError, match="no portal c.test. Known by the section updates: a.test, b.test"):
+        aftermath.look("c.test")
