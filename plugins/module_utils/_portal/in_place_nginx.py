@@ -141,7 +141,10 @@ class _Plan:
         names = self.found.unnamed(server)
         if names:
             yield f"server_name {' '.join(names)};"
-        for address in self.found.missing_listens(server):
+        added = self.found.missing_listens(server)
+        if self.found.needs_tls(server) and not any(every(server.block.block or (), "listen")):
+            added.append("80")  # what nginx does without any such line, and no longer with one
+        for address in added:
             yield f"listen {address};"
 
     def _inherited(self, level: Sequence[Directive]) -> Iterator[str]:

@@ -160,6 +160,7 @@ def obstacles(tree: Tree, found: Found) -> Iterator[Obstacle]:
     for server in found.elsewhere:
         yield _elsewhere(server, found.wanted)
     yield from _behind_another_server(found)
+    yield from _behind_a_proxy(found)
     for server in found.portal:
         host, root = server.host, server.host.root.rstrip("/")
         if root and tree.real(f"{root}/public") in roots:
@@ -265,6 +266,19 @@ def _behind_another_server(found: Found) -> Iterator[Obstacle]:
         target = _handed_on(server)
         if target:
             yield _another_server(server, target)
+
+
+def _behind_a_proxy(found: Found) -> Iterator[Obstacle]:
+    public = [one for one in (*found.portal, *found.redirect) if any(is_public(*it.socket) for it in one.host.listens)]
+    if found.wanted.tls and found.portal and not public:
+        host = found.portal[0].host
+        yield Obstacle(
+            host.file,
+            host.line,
+            "no server block of the portal listens on port 80 or 443 of an address that visitors reach",
+            "If a proxy speaks https for it, set chamilo_https_terminated_elsewhere and chamilo_trusted_proxies; else "
+            'write "listen 80;" into this server block',
+        )
 
 
 def pages(found: Found, wanted: Wanted) -> Iterator[Page]:

@@ -239,6 +239,12 @@ def test_a_missing_port_80_is_added(host, listens, expected):
     assert found.lines() == [OURS, *expected, PHP]
 
 
+def test_a_block_that_listens_by_default_still_does(host):
+    """nginx takes a server block without ``listen`` for one on port 80, but not once there is any."""
+    assert site(host, f"server {{ server_name {DOMAIN}; {SERVED} }}").lines() == [OURS, TLS, "listen 80;", PHP]
+    assert planned(host, tls=False).lines() == [OURS, PHP]
+
+
 def test_a_missing_port_80_beside_the_default_site(host):
     found = site(
         host,
@@ -431,6 +437,10 @@ def test_marks_of_another_portal_are_text(host):
         ),
         (f"server {{ listen 80; server_name {DOMAIN}; root /srv/other; }}", "/srv/other, where no portal is"),
         (f"server {{ listen 80; server_name {DOMAIN}; root {ROOT}; }}", "the project directory"),
+        (
+            f"server {{ listen 8080; listen 127.0.0.1:80; server_name {DOMAIN}; {SERVED} }}",
+            "no server block of the portal",
+        ),
         (f"server {{ listen 80; server_name {DOMAIN}; {SERVED}", "the file ends within"),
         (
             f"# BEGIN chamilo.hardening {SITE}\nserver {{ listen 80; server_name {DOMAIN}; {SERVED} }}\n",

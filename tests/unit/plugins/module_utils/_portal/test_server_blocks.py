@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import nginx, server_blocks
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Wanted
 from tests.vhosts import DOMAIN, ROOT, cases
 
+TESTBED = sorted((Path(__file__).parents[4] / "testbed/vhosts/nginx").glob("*.conf"))
 WANTED = Wanted(
     "campus", DOMAIN, frozenset({DOMAIN}), frozenset({ROOT, f"{ROOT}/public"}), "/etc/nginx/d", frozenset(), True
 )
@@ -47,6 +51,23 @@ def test_what_only_leads_on_is_told_from_what_serves(host, body, kind):
     found = classified(host, f"server {{ listen 80; server_name {DOMAIN}; {body} }}")
     assert (len(found.portal), len(found.redirect)) == {"portal": (1, 0), "redirect": (0, 1)}[kind]
     assert list(server_blocks.obstacles(host.tree, found)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "obstacles"),
+    [
+        (path.stem, {"other-port": 1, "wrong-docroot": 1, "old-docroot": 1}.get(path.stem, 0))
+        for path in TESTBED
+        if path.stem != "shop"
+    ],
+)
+def test_the_virtual_hosts_of_the_testbed(host, name, obstacles):
+    host.install("nginx")
+    host.testbed_site("nginx", name)
+    wanted = replace(WANTED, domain="campus.test", names=frozenset({"campus.test"}))
+    found = server_blocks.classify(host.tree, nginx.parse(host.tree), wanted)
+    assert found.portal
+    assert len(list(server_blocks.obstacles(host.tree, found))) == obstacles
 
 
 @pytest.mark.parametrize(

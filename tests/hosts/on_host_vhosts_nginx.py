@@ -1,0 +1,366 @@
+"""What tests/hosts/test_vhosts_nginx.py runs on a host with nginx: each virtual host with our lines in it, and without.
+
+on_host_vhosts_nginx.py DIRECTORY OWN    cases below DIRECTORY, and OWN (JSON): name -> text of a virtual host
+
+The drop-ins are simple ones that do what the sections do: a rule that denies, header lines, a parameter of PHP. A line
+of JSON for each case says what was seen.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import shutil
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+SITE, DOMAIN = "campus", "campus.example.org"
+NGINX = Path("/etc/nginx")
+DROP_INS = NGINX / "sites-available/chamilo-campus.d"
+PUBLIC = Path("/var/www/chamilo/public")
+HEADERS = ("X-Frame-Options", "Strict-Transport-Security", "X-Content-Type-Options", "Referrer-Policy")
+SENT = "".join(f"add_header {name} ours always;\n" for name in HEADERS)
+HIDDEN = "".join(f"fastcgi_hide_header {name};\nproxy_hide_header {name};\n" for name in HEADERS)
+PROBE = "/.well-known/chamilo-hardening/probe"
+DENIED = "/img/evil.php"
+RULES = f"""location = {PROBE} {{
+    add_header X-Chamilo-Generation @generation@ always;
+    return 204;
+}}
+if ($uri ~* "\\.php(?:/|$)") {{
+    rewrite "^/img/" /.well-known/chamilo-hardening/refused last;
+}}
+location = /.well-known/chamilo-hardening/refused {{
+    return 403;
+}}
+location ~ /\\.(?!well-known(?:/|$)) {{
+    return 403;
+}}
+include {DROP_INS}/hide/*.conf;
+include {DROP_INS}/location/*.conf;
+location @chamilo_range {{
+    add_header X-Chamilo-Range "";
+    return 416;
+}}
+error_page 416 = @chamilo_range;
+"""
+TLS = """listen 443 ssl;
+listen [::]:443 ssl;
+ssl_certificate /etc/ssl/testbed/fullchain.pem;
+ssl_certificate_key /etc/ssl/testbed/privkey.pem;
+"""
+DROPPED = {"": RULES, "location/": SENT, "hide/": HIDDEN, "tls/": TLS, "php/": "fastcgi_param HTTP_COOKIE ours;\n"}
+# A page of PHP that says which cookie came, one that fails and sends headers itself, a file, a redirect of a directory,
+# and what is not there or forbidden.
+USUAL = (
+    "/",
+    "/index.php",
+    "/seen.php",
+    "/robots.txt",
+    "/img/x.png",
+    "/no/such/page",
+    "/none.css",
+    "/.git/config",
+    "/img",
+)
+SEEN = """<?php
+header('X-Frame-Options: DENY');
+header('Referrer-Policy: origin');
+http_response_code((int) ($_GET['status'] ?? 200));
+echo $_SERVER['HTTP_COOKIE'] ?? '', '|', $_SERVER['SCRIPT_NAME'] ?? '';
+"""
+PASSWORD = "Basic cGlsb3Q6cGFzc3dvcmQ="  # pilot:password
+POOL = "[port]\nuser = www-data\ngroup = www-data\nlisten = 127.0.0.1:9000\npm = ondemand\npm.max_children = 2\n"
+# Directives that have a file behind them.
+FILES = re.compile(
+    r"^\s*(ssl_certificate_key|ssl_certificate|ssl_trusted_certificate|ssl_dhparam|auth_basic_user_file)\s+([^;\s]+)",
+    re.M,
+)
+
+
+@dataclass
+class Report:
+    case: str
+    valid_before: bool = False
+    obstacles: list[str] = field(default_factory=list)
+    valid: bool = False
+    active: bool = False
+    once: list[str] = field(default_factory=list)  # where a header came twice, or another than ours
+    changed: list[str] = field(default_factory=list)  # addresses that were answered otherwise before
+    closed: list[str] = field(default_factory=list)  # what our rules deny, and was not denied
+    told: list[str] = field(default_factory=list)  # where PHP did not get our parameter
+    undone: bool = False
+    statuses: list[int] = field(default_factory=list)
+    error: str = ""
+
+    @property
+    def right(self) -> bool:
+        return (
+            self.valid and self.active and self.undone and not (self.once or self.changed or self.closed or self.told)
+        )
+
+
+@dataclass
+class Seen:
+    status: int
+    location: str
+    challenge: str
+    body: bytes
+    headers: http.client.HTTPMessage
+
+    @property
+    def same(self) -> list[Any]:
+        """What must be as before. What an application makes anew for each visit is none of it."""
+        return [self.status, self.location, self.challenge]
+
+
+class Host:
+    def __init__(self, directory: str) -> None:
+        sys.path.insert(0, directory)
+        self.number = 0
+        self.first = Path(directory) / "nginx"
+        if not self.first.exists():
+            shutil.copytree(NGINX, self.first, symlinks=True)
+        self.laid: list[Path] = []
+
+    def clean(self) -> None:
+        shutil.rmtree(NGINX)
+        shutil.copytree(self.first, NGINX, symlinks=True)
+        for link in (NGINX / "sites-enabled").iterdir():
+            link.unlink()
+
+    def load(self) -> str:
+        """Why nginx does not take the configuration; an empty text once it is in force."""
+        self.number += 1
+        # Found by no request of a case: it has an address of its own.
+        (NGINX / "conf.d/zz-number.conf").write_text(
+            f"server {{ listen 127.0.0.9:8999; server_name number.test; return 200 {self.number}; }}\n"
+        )
+        tested = subprocess.run(["nginx", "-t"], capture_output=True, text=True, check=False)
+        if tested.returncode:
+            return tested.stderr
+        subprocess.run(["systemctl", "reload-or-restart", "nginx"], check=True)
+        for _attempt in range(200):
+            answers = [ask("http", 8999, "number.test", "/", address="127.0.0.9") for _each in range(2)]
+            if all(answer and answer.body == str(self.number).encode() for answer in answers):
+                return ""
+            time.sleep(0.02)
+        return "nginx does not reload"
+
+
+def ask(scheme: str, port: int, name: str, path: str, user: str = "", address: str = "127.0.0.1") -> Seen | None:
+    try:
+        if scheme == "https":
+            context = ssl._create_unverified_context()
+            connection: http.client.HTTPConnection = Named(address, port, name, context)
+        else:
+            connection = http.client.HTTPConnection(address, port, timeout=20)
+        headers = {"Host": name, "Connection": "close", "Cookie": "theirs=1"}
+        connection.request("GET", path, headers={**headers, **({"Authorization": user} if user else {})})
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        found = answer.headers
+        return Seen(answer.status, found.get("Location", ""), found.get("WWW-Authenticate", ""), body, found)
+    except (OSError, http.client.HTTPException):
+        return None
+
+
+class Named(http.client.HTTPSConnection):
+    """Names the site in the TLS handshake, whatever the address."""
+
+    def __init__(self, address: str, port: int, name: str, context: ssl.SSLContext) -> None:
+        super().__init__(address, port, timeout=20, context=context)
+        self._name, self._its = name, context
+
+    def connect(self) -> None:
+        http.client.HTTPConnection.connect(self)
+        self.sock = self._its.wrap_socket(self.sock, server_hostname=self._name)
+
+
+def all_seen(asked: Iterable[Any]) -> dict[Any, Seen | None]:
+    asked = list(asked)
+    with ThreadPoolExecutor(8) as pool:
+        return dict(zip(asked, pool.map(lambda each: ask(*each), asked)))
+
+
+def adapted(text: str) -> str:
+    """A virtual host as it can stand on this host."""
+    for name, path in FILES.findall(text):
+        file = Path(path if path.startswith("/") else NGINX / path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if name == "auth_basic_user_file":
+            file.write_text("pilot:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n")
+        elif not file.exists():
+            file.symlink_to(f"/etc/ssl/testbed/{'privkey' if name.endswith('key') else 'fullchain'}.pem")
+    text = re.sub(r"^\s*ssl_dhparam [^;]*;", "", text, flags=re.M)  # takes long to make
+    for path in re.findall(r"(?:access|error)_log\s+(/[^;\s]+)", text):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    return text
+
+
+def wanted(tls: bool) -> Any:
+    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Wanted
+
+    return Wanted(
+        site=SITE,
+        domain=DOMAIN,
+        names=frozenset(),
+        roots=frozenset({"/var/www/chamilo", str(PUBLIC)}),
+        drop_ins=str(DROP_INS),
+        headers=frozenset(map(str.lower, HEADERS)),
+        tls=tls,
+    )
+
+
+def questions(plan: Any, servers: Any, users: Sequence[str]) -> list[Any]:
+    """Every name, scheme and port of the portal, with the usual addresses and its owner's own."""
+    paths = list(dict.fromkeys((*USUAL, *(page.path for page in plan.pages))))
+    places = {(block.file, block.line) for block in plan.blocks}
+    found: dict[tuple[str, int, str, str, str], None] = {}
+    for server in servers:
+        if (server.host.file, server.host.line) in places:
+            names = [name for name in server.host.names if "." in name] or [DOMAIN]
+            for listen in server.host.listens:
+                for name in names:
+                    for path in paths:
+                        for user in users:
+                            scheme = "https" if listen.tls else "http"
+                            found[scheme, listen.port, re.sub(r"^(\*|)\.", "any.", name), path, user] = None
+    return list(found)
+
+
+def try_one(host: Host, name: str) -> Report:
+    from ansible_collections.chamilo.hardening.plugins.module_utils._common import markers
+    from ansible_collections.chamilo.hardening.plugins.module_utils._portal import in_place_nginx, nginx
+    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Unmarked
+
+    report = Report(name)
+    report.error = host.load()
+    report.valid_before = not report.error
+    if report.error:
+        return report
+    tree = Unmarked(Tree(), SITE)
+    configuration = nginx.parse(tree)
+    plan = in_place_nginx.plan(tree, configuration, wanted(tls=True))
+    report.obstacles = [f"{one.file}:{one.line}: {one.what}. {one.remedy}." for one in plan.obstacles]
+    if report.obstacles:
+        return report
+    closed = any("auth_basic" in configuration.texts[edited.file] for edited in plan.files)
+    users = ("", PASSWORD) if closed else ("",)
+    before = all_seen(questions(plan, nginx.servers(configuration), users))
+    # Written as a transaction does it.
+    originals = {}
+    for edited in plan.files:
+        file = Path(edited.file)
+        originals[file] = file.read_bytes()
+        text = originals[file].decode("utf-8", "surrogateescape")
+        file.write_bytes(markers.apply(text, edited.marks, SITE).encode("utf-8", "surrogateescape"))
+    for kind, text in DROPPED.items():
+        (DROP_INS / kind).mkdir(parents=True, exist_ok=True)
+        (DROP_INS / kind / "probe.conf").write_text(text.replace("@generation@", name.replace(" ", "-")))
+    report.error = host.load()
+    report.valid = not report.error
+    if report.valid:
+        judge(report, before, name.replace(" ", "-"), users)
+    for file in originals:
+        text = markers.strip(file.read_bytes().decode("utf-8", "surrogateescape"), SITE)
+        file.write_bytes(text.encode("utf-8", "surrogateescape"))
+    report.undone = all(file.read_bytes() == data for file, data in originals.items())
+    return report
+
+
+def judge(report: Report, before: dict[Any, Seen | None], generation: str, users: Sequence[str]) -> None:
+    from ansible_collections.chamilo.hardening.plugins.module_utils._portal import nginx
+    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+
+    servers = nginx.servers(nginx.parse(Tree()))
+    ours = [server for server in servers if f"{DROP_INS}/*.conf" in server.host.includes]
+    doors = dict.fromkeys(
+        ("https" if listen.tls else "http", listen.port, name)
+        for server in ours
+        for listen in server.host.listens
+        for name in [name for name in server.host.names if re.fullmatch(r"[\w-]+(\.[\w-]+)+", name)] or [DOMAIN]
+    )
+    paths = (*USUAL, *(f"/seen.php?status={status}" for status in (403, 404, 500)), DENIED, PROBE)
+    asked = [(*door, path, user) for door in doors for path in paths for user in users]
+    after = all_seen(dict.fromkeys([*before, *asked]))
+    for each, was in before.items():
+        answer = after[each]
+        if (answer.same if answer else None) != (was.same if was else None) and not denied(each[3], answer):
+            report.changed.append(f"{' '.join(map(str, each))}: {was and was.same} -> {answer and answer.same}")
+    probed = [after[(*door, PROBE, users[-1])] for door in doors]
+    report.active = any(door[0] == "https" for door in doors) and all(
+        one is not None and one.headers.get_all("X-Chamilo-Generation") == [generation] for one in probed
+    )
+    statuses = set()
+    for each, one in after.items():
+        if each[:3] not in doors or each[3] == PROBE:
+            continue
+        where, status = " ".join(map(str, each)), one.status if one else 0
+        statuses.add(status)
+        report.once += [
+            f"{where} {status} {header}: {values}"
+            for header, values in ((header, one.headers.get_all(header) if one else None) for header in HEADERS)
+            if values != ["ours"]
+        ]
+        if each[3] == DENIED and status not in (401, 403):
+            report.closed.append(f"{where}: {status}")
+        if one and status == 200 and b"|" in one.body[:20] and not one.body.startswith(b"ours|"):
+            report.told.append(f"{where}: {one.body[:60]!r}")
+    report.statuses = sorted(statuses)
+
+
+def denied(path: str, answer: Seen | None) -> bool:
+    """Our own rules answer there, as they shall."""
+    return path.startswith("/.git") and answer is not None and answer.status == 403
+
+
+def main(directory: str, own: str) -> None:
+    host = Host(directory)
+    from tests.vhosts import cases
+
+    (PUBLIC / "seen.php").write_text(SEEN)
+    (PUBLIC / "img").mkdir(exist_ok=True)
+    (PUBLIC / "img/x.png").write_bytes(b"x")
+    (PUBLIC / "img/evil.php").write_text("<?php echo 'evil';\n")
+    (PUBLIC / "plugin/touchbase/public").mkdir(parents=True, exist_ok=True)
+    (PUBLIC / "plugin/touchbase/public/index.php").write_text(SEEN)
+    Path("/usr/share/phpmyadmin").mkdir(exist_ok=True)
+    Path("/usr/share/phpmyadmin/index.php").write_text(SEEN)
+    (pools,) = Path("/etc/php").glob("*/fpm/pool.d")
+    (pools / "zz.conf").write_text(POOL)
+    subprocess.run(["systemctl", "restart", f"php{pools.parts[3]}-fpm"], check=True)
+    host.clean()
+    host.load()  # none of the workers of before is left then
+    todo: list[tuple[str, Any]] = [(case.name, case) for case in cases("nginx") if not case.panel]
+    todo += list(json.loads(Path(own).read_text()).items())
+    for name, case in todo:
+        host.clean()
+        if isinstance(case, dict):
+            for path, text in case.items():
+                file = NGINX / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(adapted(text).replace("@PHP@", pools.parts[3]).encode("utf-8", "surrogateescape"))
+            (NGINX / "sites-enabled/campus.conf").symlink_to("../sites-available/campus.conf")
+        else:
+            case.lay(Path("/"))
+            for path in case.files:
+                Path(path).write_text(adapted(Path(path).read_text()).replace("php8.4", f"php{pools.parts[3]}"))
+            for path in NGINX.glob("nginxconfig.io/*"):
+                adapted(path.read_text())
+        report = try_one(host, name)
+        print(json.dumps({**asdict(report), "right": report.right}), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

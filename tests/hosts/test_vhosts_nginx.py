@@ -1,0 +1,95 @@
+"""Virtual hosts as they stand in the world, on a real nginx: ours work in them, and all else is as before."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import vhosts
+from tests.testbed.hosts import Host
+
+ROOT = Path(__file__).resolve().parents[2]
+THERE = "/root/vhosts"
+FPM = "unix:/run/php/php@PHP@-fpm.sock"
+NAMED = "listen 80; listen [::]:80; server_name campus.example.org;"
+SCRIPT = "include fastcgi_params; fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;"
+ROOTED = "root /var/www/chamilo/public; index index.php;"
+FRONT = "location / { try_files $uri /index.php$is_args$args; }"
+BODY = f"{ROOTED} {FRONT} location ~ \\.php$ {{ {SCRIPT} fastcgi_pass {FPM}; }}"
+# What no tutorial shows: name -> files below /etc/nginx.
+ODD: dict[str, dict[str, str]] = {
+    "one line": {"sites-available/campus.conf": f"server {{ {NAMED} {BODY} }}"},
+    "CRLF": {"sites-available/campus.conf": f"server {{\r\n\t{NAMED}\r\n\t{BODY}\r\n}}"},
+    "no name": {"sites-available/campus.conf": f"server {{ listen 80 default_server; {BODY} }}\n"},
+    "the name _": {"sites-available/campus.conf": f"server {{\n listen 80;\n server_name _;\n {BODY}\n}}\n"},
+    "comments": {
+        "sites-available/campus.conf": f"# server {{\nserver # {{\n{{ # }} portal\n {NAMED} # }}\n set $a 'b;}}';\n"
+        f" {BODY} # }}\n}}#"
+    },
+    "locations in a snippet": {
+        "sites-available/campus.conf": f"server {{\n {NAMED}\n include snippets/portal.conf;\n}}\n",
+        "snippets/portal.conf": BODY,
+    },
+    "parameters of the server block": {
+        "sites-available/campus.conf": f"server {{\n {NAMED}\n {ROOTED}\n {SCRIPT}\n {FRONT}\n"
+        f" location ~ \\.php$ {{ fastcgi_pass {FPM}; }}\n}}\n"
+    },
+    "headers everywhere": {
+        "conf.d/all.conf": "add_header X-All 1 always;\nadd_header X-Frame-Options ALL always;\n",
+        "sites-available/campus.conf": f"server {{\n {NAMED}\n add_header X-Frame-Options DENY always;\n {BODY}\n"
+        " location /img { add_header Cache-Control public; if ($arg_x) { add_header Referrer-Policy x always; } }\n"
+        " location = /robots.txt { add_header Strict-Transport-Security x always; expires 1d; }\n}\n",
+    },
+    "pages of errors for all sites": {
+        "conf.d/all.conf": "error_page 404 =410 /robots.txt;\n",
+        "sites-available/campus.conf": f"server {{\n {NAMED}\n {BODY}\n"
+        " location /none { try_files $uri =404; }\n}\n",
+    },
+    "port 80 is missing, beside Debian's default": {
+        "sites-available/campus.conf": "server {\n listen 443 ssl;\n server_name campus.example.org;\n"
+        " ssl_certificate /etc/ssl/testbed/fullchain.pem;\n ssl_certificate_key /etc/ssl/testbed/privkey.pem;\n"
+        f" {BODY}\n}}\nserver {{ listen 80 default_server; listen [::]:80 default_server; root /var/www/html; }}\n",
+    },
+    "a name without TLS beside one that has it": {
+        "sites-available/campus.conf": "server {\n listen 443 ssl; listen 80;\n server_name campus.example.org;\n"
+        " ssl_certificate /etc/ssl/testbed/fullchain.pem;\n ssl_certificate_key /etc/ssl/testbed/privkey.pem;\n"
+        f" {BODY}\n}}\nserver {{\n listen 80;\n server_name www.campus.example.org;\n {BODY}\n}}\n",
+    },
+    "rewrites and conditions of the owner": {
+        "sites-available/campus.conf": f"server {{\n {NAMED}\n rewrite ^/old/(.*)$ /new/$1 permanent;\n"
+        " if ($http_user_agent ~ bad) { return 444; }\n location = /old-page { return 302 /index.php; }\n"
+        f" location ^~ /img/ {{ expires 1d; }}\n {BODY}\n}}\n",
+    },
+    "a cache before it": {
+        "sites-available/campus.conf": f"server {{\n {NAMED}\n location / {{ proxy_pass http://127.0.0.1:8088; "
+        "proxy_set_header Host $host; }\n}\nserver {\n listen 127.0.0.1:8088;\n"
+        f" server_name campus.example.org;\n {BODY}\n}}\n",
+    },
+    "two portals in a file": {
+        "sites-available/campus.conf": f"server {{\n {NAMED}\n {BODY}\n}}\nserver {{\n listen 80;\n"
+        " server_name school.example.org;\n root /var/www/html;\n add_header X-Frame-Options DENY;\n}\n",
+    },
+}
+
+
+@pytest.mark.wire
+@pytest.mark.cells("trixie-nginx")
+def test_the_owners_server_block_stays_and_ours_works_in_it(fresh: Host) -> None:
+    fresh.put_tree(ROOT / "plugins/module_utils", f"{THERE}/ansible_collections/chamilo/hardening/plugins/module_utils")
+    fresh.put_tree(ROOT / "tests/vhosts", f"{THERE}/tests/vhosts")
+    fresh.put(f"{THERE}/run.py", Path(__file__).with_name("on_host_vhosts_nginx.py").read_text(encoding="utf-8"))
+    fresh.put(f"{THERE}/odd.json", json.dumps(ODD))
+    lines = fresh.run(f"python3 -B {THERE}/run.py {THERE} {THERE}/odd.json").stdout.splitlines()
+    reports: dict[str, dict[str, Any]] = {(report := json.loads(line))["case"]: report for line in lines}
+    table = "\n".join(
+        f"{name:45} {'right' if report['right'] else 'WRONG'} "
+        f"{' '.join(key for key in ('valid_before', 'valid', 'active', 'undone') if report[key])} {report['statuses']}"
+        for name, report in reports.items()
+    )
+    print(table)
+    assert set(reports) == {case.name for case in vhosts.cases("nginx") if not case.panel} | set(ODD)
+    wrong = {name: report for name, report in reports.items() if not report["right"]}
+    assert not wrong, f"{table}\n{json.dumps(wrong, indent=1)}"
