@@ -166,6 +166,7 @@ SCHEMA: dict[str, Any] = {
                 "properties": {
                     "name": {"type": "string", "pattern": r"^\d+\.\d+$"},
                     "supported": {"type": "boolean"},
+                    "php": {"type": "string", "pattern": r"^\d\.\d+$"},
                     "remark": _TEXT,
                     "references": _REFERENCES,
                 },
@@ -254,7 +255,7 @@ def render(known: Known) -> str:
         (one["version"], one["security"], one.get("summary", ""), tuple(one.get("after", [])))
         for one in known["releases"]
     ]
-    branches = [(one["name"], one["supported"], one.get("remark", "")) for one in known["branches"]]
+    branches = [(one["name"], one["supported"], one.get("php", ""), one.get("remark", "")) for one in known["branches"]]
     advisories = [
         (
             (one["id"], *one.get("aliases", [])),
@@ -274,8 +275,8 @@ def render(known: Known) -> str:
             "from __future__ import annotations",
             "",
             f"DATED = {known['dated']!r}",
-            "# Branch, whether it is supported, remark.",
-            f"BRANCHES: tuple[tuple[str, bool, str], ...] = {tuple(branches)!r}",
+            "# Branch, whether it is supported, the least PHP, remark.",
+            f"BRANCHES: tuple[tuple[str, bool, str, str], ...] = {tuple(branches)!r}",
             "# Release, whether it fixes vulnerabilities, what of them, what to do after the update.",
             f"RELEASES: tuple[tuple[str, bool, str, tuple[str, ...]], ...] = {tuple(releases)!r}",
             "# Identifiers, summary, events of OSV's ranges, controls that stand in its way.",

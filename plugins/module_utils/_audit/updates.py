@@ -82,8 +82,8 @@ def version(look: Look) -> Finding:
         )
     if branch not in advisories.BRANCHES:
         return not_assessed(f"{installed}, but the list knows nothing of the branch {branch}. {known}")
-    remark = advisories.BRANCHES[branch].remark
-    return passed(f"{installed}, the newest known release of its branch.{f' {remark}.' if remark else ''} {known}")
+    move = advisories.move(here, site.php.version)
+    return passed(f"{installed}, the newest known release of its branch. {move}{' ' if move else ''}{known}")
 
 
 def known_by(look: Look) -> str:

@@ -42,6 +42,7 @@ class Branch:
 
     name: str  # the first two numbers of its versions
     supported: bool
+    php: str  # the least version of PHP; empty where it is not known
     remark: str
     floor: str
     fixes: str
@@ -54,14 +55,14 @@ def _order(text: str) -> Version:
     return parse(text) if text != "0" else (0, 0, 0, 0, 0)
 
 
-def _branch(name: str, supported: bool, remark: str) -> Branch:
+def _branch(name: str, supported: bool, php: str, remark: str) -> Branch:
     own = [
         (parse(version), version, summary)
         for version, security, summary, _after in advisory_data.RELEASES
         if security and of(version) == name
     ]
     _number, floor, fixes = max(own, default=((), "", ""))
-    return Branch(name, supported, remark, floor, fixes)
+    return Branch(name, supported, php, remark, floor, fixes)
 
 
 def of(version: str) -> str:
@@ -75,7 +76,7 @@ def newest(branch: str) -> str:
     return max(own, key=parse, default="")
 
 
-BRANCHES = {name: _branch(name, supported, remark) for name, supported, remark in advisory_data.BRANCHES}
+BRANCHES = {branch[0]: _branch(*branch) for branch in advisory_data.BRANCHES}
 
 
 def open_in(version: str) -> list[Advisory]:
@@ -112,6 +113,21 @@ def after(version: str) -> tuple[str, ...]:
         return ()
     own = [each for each in advisory_data.RELEASES if of(each[0]) == of(version) and parse(each[0]) <= here]
     return tuple(dict.fromkeys(step for each in sorted(own, key=lambda one: parse(one[0]))[::-1] for step in each[3]))
+
+
+def move(version: str, php: str) -> str:
+    """What to do about a branch that is no longer supported, and whether this PHP is in the way; empty where it is."""
+    branch = BRANCHES.get(of(version))
+    if branch is None or branch.supported:
+        return ""
+    newest = max((each for each in BRANCHES.values() if each.supported), key=lambda each: parse(each.name))
+    old = php and newest.php and parse(php) < parse(newest.php)
+    needs = (
+        f" {newest.name} needs PHP {newest.php}, and this host has {php}: upgrade the system first (Debian 13)."
+        if old
+        else ""
+    )
+    return f"{branch.remark}.{needs}"
 
 
 def unknown(ids: Iterable[str], version: str) -> list[str]:

@@ -7,16 +7,17 @@
 from __future__ import annotations
 
 DATED = "2026-11-29"
-# Branch, whether it is supported, remark.
-BRANCHES: tuple[tuple[str, bool, str], ...] = (
-    ("1.11", True, ""),
+# Branch, whether it is supported, the least PHP, remark.
+BRANCHES: tuple[tuple[str, bool, str, str], ...] = (
+    ("1.11", True, "", ""),
     (
         "2.0",
         False,
+        "8.2",
         "The branch 2.0 is no longer supported, so 2.0.4 is probably its last release: plan the move to 3.0",
     ),
-    ("2.1", False, "2.1 was never released; it is a snapshot on the way to 3.0"),
-    ("3.0", True, ""),
+    ("2.1", False, "", "2.1 was never released; it is a snapshot on the way to 3.0"),
+    ("3.0", True, "8.3", ""),
 )
 # Release, whether it fixes vulnerabilities, what of them, what to do after the update.
 RELEASES: tuple[tuple[str, bool, str, tuple[str, ...]], ...] = (

@@ -75,6 +75,26 @@ def test_what_the_list_knows_is_judged_by_the_list():
     assert advisories.unknown(["CVE-2026-45140", "GHSA-g4c3-4g96-6g4m", "CVE-2030-1"], "2.0.4") == ["CVE-2030-1"]
 
 
+@pytest.mark.parametrize(
+    ("version", "php", "words"),
+    [
+        (
+            "2.0.4",
+            "8.2",
+            "move to 3.0. 3.0 needs PHP 8.3, and this host has 8.2: upgrade the system first (Debian 13).",
+        ),
+        ("2.0.4", "8.3", "move to 3.0."),
+        ("2.0.4", "8.10", "move to 3.0."),
+        ("2.0.4", "", "move to 3.0."),
+        ("3.0.2", "8.2", ""),
+        ("3.1.0", "8.2", ""),
+    ],
+)
+def test_what_stands_in_the_way_of_a_supported_branch(version, php, words):
+    said = advisories.move(version, php)
+    assert said.endswith(words) and bool(said) is bool(words)
+
+
 def test_what_is_to_be_done_after_an_update():
     assert [words[:10] for words in advisories.after("2.0.4")] == ["Invalidate", "Have accou", "Set the JW"]
     assert advisories.after("2.0.9") == advisories.after("2.0.4")
