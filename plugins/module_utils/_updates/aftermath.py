@@ -94,7 +94,7 @@ def _run(options: argparse.Namespace, say: Callable[..., None]) -> int:
         print("No token was invalidated.")
         return 1
     for each in tokens:
-        say(f"aftermath {each.domain}: {invalidate(each)} tokens no longer work.", syslog.LOG_INFO)
+        say(f"aftermath {each.domain}: open tokens invalidated: {invalidate(each)}.", syslog.LOG_INFO)
     return 0
 
 
