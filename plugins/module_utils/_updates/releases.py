@@ -329,8 +329,8 @@ def moments(domain: str) -> dict[str, float]:
 
 
 def fresh(read: Mapping[str, Any], now: float) -> bool:
-    """Whether the feed of releases was read in the last days."""
-    return now - float(read.get("feed", {}).get("at", 0)) < _PATIENCE
+    """Whether the feed of releases was read in the last days. A moment to come is that of a wrong clock."""
+    return -_DAY < now - float(read.get("feed", {}).get("at", 0)) < _PATIENCE
 
 
 def known_by(domain: str, now: float) -> str:

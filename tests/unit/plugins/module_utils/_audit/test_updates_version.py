@@ -233,6 +233,7 @@ DAY = 86400
         (61, {"at": LISTED + 60 * DAY, "newest": {"2.0": "2.0.4"}}, "pass"),
         (61, {"at": LISTED + 60 * DAY, "newest": {"2.0": "2.0.4"}, "problem": "away since this night"}, "pass"),
         (61, {"at": LISTED + 57 * DAY, "newest": {"2.0": "2.0.4"}, "problem": "away"}, "not_assessed"),
+        (61, {"at": LISTED + 90 * DAY, "newest": {"2.0": "2.0.4"}}, "not_assessed"),  # the clock was wrong
         (61, {"problem": "it was never reached"}, "not_assessed"),
     ],
 )
