@@ -13,12 +13,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
-    TransactionError,
-    asks_for_nothing,
-    plan,
-)
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import seen
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _discovered
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
 
 
@@ -45,7 +40,7 @@ class ActionModule(HostAction):
         result: dict[str, Any] = super().run(tmp, task_vars)
         if "secrets" in self._task.args:
             raise AnsibleActionFail("config_transaction: secrets is made by the collection and cannot be given.")
-        generation = self._in_force(task_vars or {})
+        generation = _discovered.generation(_discovered.seen(self._task, task_vars or {}), self._task.args)
         if generation:
             result.update(changed=False, generation=generation, loaded=False, recovered=[], notes=[])
             if self._task.diff:
@@ -54,15 +49,3 @@ class ActionModule(HostAction):
         arguments = with_secrets_apart(self._task.args)
         result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
         return result
-
-    def _in_force(self, task_vars: Mapping[str, Any]) -> str:
-        """The generation that is in force already; empty when the host has to be asked."""
-        given = self._task.args
-        known = seen(self._task, task_vars).get("in_force", {}).get(given.get("name"))
-        if not known or given.get("state", "present") != "present":
-            return ""
-        try:
-            wanted = plan(given)
-        except (TransactionError, AttributeError, KeyError, TypeError):
-            return ""  # the module says what is wrong with its options
-        return wanted.generation if asks_for_nothing(wanted, known) else ""

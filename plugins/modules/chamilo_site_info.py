@@ -141,6 +141,12 @@ options:
       - Fail when one is not, with all else that is in the way, where O(sections) are given.
     type: dict
     default: {}
+  visits:
+    description:
+      - Whom to look for in the access log of the portal, C(proxies) and C(friends), each a list of addresses and
+        networks, for RV(recurring.proxies).
+    type: dict
+    default: {}
   controller_time:
     description:
       - The time on the controller, in seconds since 1970.
@@ -242,6 +248,27 @@ environment_kept:
   type: list
   elements: str
   sample: [https:campus]
+recurring:
+  description:
+    - What sections do again in each run, and whether it is due.
+    - Without root it is due.
+  returned: success
+  type: dict
+  contains:
+    daily:
+      description: Whether the daily work of updates and monitoring succeeded as it is configured.
+      type: bool
+    copied:
+      description: Whether the list of files of O(site) was copied off this host since it was written.
+      type: bool
+    spared:
+      description: Whether RV(site.managed_from) was noted within the last ten minutes as an address not to ban.
+      type: bool
+    proxies:
+      description:
+        - Who visits, if that is nobody but proxies (see M(chamilo.hardening.fail2ban_filter)). Only with O(visits).
+      type: list
+      elements: str
 site:
   description:
     - What was found. Empty texts and lists mean that it was not.
@@ -768,6 +795,8 @@ from dataclasses import asdict, fields, replace
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.access_log import log_summary
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import recurring
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._https.acme import refusal
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError, order
@@ -788,6 +817,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_un
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import recall as recall_settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 
+NOT_SEEN = {"daily": False, "copied": False, "spared": False, "proxies": []}
 # Options of chamilo_perms, as the role permissions knows them.
 VARIABLES = {
     "owner": "chamilo_owner",
@@ -814,6 +844,19 @@ def _settings(site: Site) -> tuple[dict, list[str]]:
         return {}, kept  # nothing is known to hold, so chamilo_settings asks again, and says what is wrong
 
 
+def _recurring(site: Site, portal: str, visits: dict) -> dict:
+    hosts = site.serving or site.fallback
+    log = hosts[0].access_log_file if hosts and visits else ""
+    there = log.startswith("/") and os.path.exists(log)
+    seen = log_summary(log, visits.get("proxies") or [], visits.get("friends") or []) if there else {"proxies": []}
+    return {
+        "daily": recurring.settled("updates") and recurring.settled("monitoring"),
+        "copied": recurring.copied(portal),
+        "spared": bool(site.managed_from) and recurring.spared(site.managed_from),
+        "proxies": seen["proxies"],
+    }
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -834,6 +877,7 @@ def main() -> None:
             "smtp_host": {"type": "str", "default": ""},
             "install": {"type": "list", "elements": "str", "default": []},
             "variables": {"type": "dict", "default": {}},
+            "visits": {"type": "dict", "default": {}},
             "controller_time": {"type": "float", "default": 0},
             "active": {"type": "bool", "default": False},
             "require": {"type": "bool", "default": False},
@@ -841,7 +885,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     wanted = dict(module.params)
-    tree, require, active = (wanted.pop(name) for name in ("tree", "require", "active"))
+    tree, visits, require, active = (wanted.pop(name) for name in ("tree", "visits", "require", "active"))
     desired = Desired(**{each.name: wanted.pop(each.name) for each in fields(Desired)})
     if desired.sections and os.geteuid() != 0:  # what else is in the way could not be seen
         module.fail_json(msg=report(wanted["domain"], [NOT_ROOT]))
@@ -858,6 +902,7 @@ def main() -> None:
         program = installed_program() if os.geteuid() == 0 else {}
         settings, settings_kept = _settings(site) if os.geteuid() == 0 else ({}, [])
         kept = sorted(recall()) if os.geteuid() == 0 else []
+        recurring_ = _recurring(site, wanted["site"] or word(site.domain), visits) if os.geteuid() == 0 else NOT_SEEN
         around = observe(site, desired, refusal) if desired.sections else Host()
     except (HardeningError, OSError) as problem:
         module.fail_json(msg=str(problem))
@@ -874,6 +919,7 @@ def main() -> None:
         "program": program,
         "in_force": in_force,
         "settings_in_force": settings,
+        "recurring": recurring_,
     }
     module.exit_json(changed=False, **found, settings_kept=settings_kept, environment_kept=kept)
 

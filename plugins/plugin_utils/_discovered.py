@@ -9,16 +9,59 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError, wish
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
+    TransactionError,
+    asks_for_nothing,
+    plan,
+)
+
 if TYPE_CHECKING:
     from ansible.playbook.task import Task
 
+# The options of chamilo_settings that say what is wanted, and what stands for each that is left out.
+WANTED: Mapping[str, Any] = {
+    "settings": {},
+    "secret_settings": {},
+    "reset": (),
+    "access_url": ("all",),
+    "lock": None,
+    "pin": None,
+}
+ELSE = {"chamilo_root", "web_user", "section"}
 
-def seen(task: Task, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+
+def seen(task: Task | None, variables: Mapping[str, Any]) -> Mapping[str, Any]:
     """What chamilo_site_info returned; empty when the host has to be asked.
 
     Only the playbook harden says that no section comes twice. In any other play a task in between may have changed what
     discovery saw.
     """
-    if variables.get("_chamilo_each_once") is not True or task.delegate_to:
+    if variables.get("_chamilo_each_once") is not True or (task and task.delegate_to):
         return {}
     return variables.get("__chamilo_common_info") or {}
+
+
+def generation(info: Mapping[str, Any], given: Mapping[str, Any]) -> str:
+    """The generation of a transaction that is active already, with these options; empty: the host has to be asked."""
+    known = info.get("in_force", {}).get(given.get("name"))
+    if not known or given.get("state", "present") != "present":
+        return ""
+    try:
+        wanted = plan(given)
+    except (TransactionError, AttributeError, KeyError, TypeError):
+        return ""  # the module says what is wrong with its options
+    return wanted.generation if asks_for_nothing(wanted, known) else ""
+
+
+def holds(info: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
+    """Whether platform settings are as these options of chamilo_settings ask for. Whoever gives more asks the host."""
+    given = {"state": "present", **options}
+    known = info.get("settings_in_force", {}).get(given.get("section", ""))
+    if not known or given.pop("state") != "present" or not set(given) <= {*WANTED, *ELSE}:
+        return False
+    try:
+        asked = wish(**{name: given.get(name, default) for name, default in WANTED.items()})
+    except (SettingsError, AttributeError, TypeError):
+        return False  # the module says what is wrong with its options
+    return bool(given.get("chamilo_root") == info["site"]["root"] and asked.to_json() == known)

@@ -136,10 +136,10 @@ def test_variables_carry_the_name_of_the_collection_and_the_role(role: str) -> N
 
 
 def test_the_parts_of_a_section_are_those_that_undo_knows() -> None:
-    files = [*(ROOT / "roles").glob("*/tasks/*.yml"), *(ROOT / "plugins/module_utils").rglob("*.py")]
+    files = [*(ROOT / "roles").glob("*/tasks/*.yml"), *(ROOT / "plugins").rglob("*.py")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
-    # name: "https:{{ chamilo_site }}.part", or f"https:{site}.part"
-    found = re.findall(r'"[a-z_]+:\{+ ?[a-z_.]*site ?\}+\.(\w+)"', text)
+    # name: "https:{{ chamilo_site }}.part", or f"https:{site}.part", or f"https:{portal.word}.part"
+    found = re.findall(r'"[a-z_]+:\{+ ?[a-z_.]*(?:site|word) ?\}+\.(\w+)"', text)
     assert sorted(set(found)) == sorted(PARTS)
 
 

@@ -7,8 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import glob
-import hashlib
 import os
 import syslog
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -16,15 +14,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, locks, records
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, locks, records, recurring
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import renewal
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import releases
 from ansible_collections.chamilo.hardening.plugins.module_utils._uploads import antivirus
-
-RECORD = "daily.json"
 
 Step = tuple[str, Callable[[], "list[str]"]]
 
@@ -77,19 +73,17 @@ def run(only: Collection[str] = (), due: bool = False, steps: Sequence[Step] | N
 
 
 def _once(name: str, function: Callable[[], list[str]], due: bool) -> Done | None:
-    present = configuration(name)
-    known = records.read(RECORD).get(name, {})
-    before = _outcomes(name)
-    same = known.get("ok") is True and known.get("configuration") == present
-    # Where nobody is to be told, a job that fails for that fails again.
-    if due and same and (all(before.values()) or alert.addressee() == alert.Addressee()):
+    if due and recurring.settled(name):
         return None
+    same, before, present = recurring.same(name), recurring.outcomes(name), recurring.configuration(name)
     done = _step(name, function)
     try:
-        records.note(RECORD, name, not done.problem, done.problem or " ".join(done.lines), configuration=present)
+        records.note(
+            recurring.DAILY, name, not done.problem, done.problem or " ".join(done.lines), configuration=present
+        )
     except OSError as problem:  # a full disk is no reason to leave the next steps out
         done = replace(done, problem=done.problem or f"what was done cannot be written down: {problem}")
-    return replace(done, changed=not same or _outcomes(name) != before)
+    return replace(done, changed=not same or recurring.outcomes(name) != before)
 
 
 @contextlib.contextmanager
@@ -102,12 +96,6 @@ def _alone(name: str) -> Iterator[None]:
         yield
 
 
-def _outcomes(name: str) -> dict[str, bool]:
-    """Which jobs of a step succeeded, of those that it keeps a record of."""
-    known = records.read(f"{name}.json")
-    return {job: entry["ok"] is True for job, entry in known.items() if isinstance(entry, dict) and "ok" in entry}
-
-
 def _step(name: str, function: Callable[[], list[str]]) -> Done:
     try:
         return Done(name, function())
@@ -118,13 +106,3 @@ def _step(name: str, function: Callable[[], list[str]]) -> Done:
     except alert.AlertError as problem:
         syslog.syslog(syslog.LOG_ERR, f"{name}: {problem}")
     return Done(name, problem=words)
-
-
-def configuration(name: str) -> str:
-    """A digest of what a step works by: its own files, and who is told."""
-    folder = os.path.dirname(alert.CONFIGURATION)
-    digest = hashlib.sha256()
-    for path in [*sorted(glob.glob(f"{folder}/{name}-*.json")), alert.CONFIGURATION]:
-        with files.Tree() as tree:
-            digest.update(f"{path} {tree.look(path).sha256}\n".encode())
-    return digest.hexdigest()[:16]

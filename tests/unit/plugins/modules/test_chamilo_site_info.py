@@ -208,3 +208,20 @@ def same(documented, dataclass, path=""):
 
 def test_every_field_is_described():
     same(described(yaml.safe_load(chamilo_site_info.RETURN)["site"]), Site)
+
+
+def test_what_recurs_is_due_without_root(capsys, monkeypatch):
+    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 1000)
+    assert run(capsys, domain="campus.test")["recurring"] == chamilo_site_info.NOT_SEEN
+
+
+@pytest.mark.parametrize(("visits", "proxies"), [({}, []), ({"proxies": ["10.0.0.0/8"], "friends": []}, ["10.0.0.5"])])
+def test_who_visits_is_read_from_the_log_of_the_portal(capsys, monkeypatch, tmp_path, visits, proxies):
+    log = tmp_path / "campus.log"
+    log.write_text('10.0.0.5 - - [25/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"\n')
+    serving = VirtualHost("campus", 1, ("campus.test",), (), "", access_log=str(log), access_log_file=str(log))
+    found = Site("campus.test", serving=(serving,))
+    monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: found)
+    recurring = run(capsys, domain="campus.test", visits=visits)["recurring"]
+    assert recurring["proxies"] == proxies and not recurring["spared"]

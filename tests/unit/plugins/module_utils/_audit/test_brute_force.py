@@ -8,10 +8,8 @@ import os
 import pwd
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-import yaml
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import brute_force
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
@@ -22,6 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Process
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site, WebServer
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import brute_force as plan
 
 PATHS = "login_json|login/ldap/check|api/authentication_token"
 GOOD = rf'^<ADDR> \S+ [^\[]*\[\] "POST /(?:{PATHS})(?:\?\S*)? HTTP/[^"]+" (?:401|403|429) '
@@ -523,8 +522,7 @@ def test_the_machine_that_manages_the_host_is_one_of_them(host, tmp_path, monkey
 
 
 def test_the_folder_of_friends_is_that_of_the_role():
-    role = Path(__file__).parents[5] / "roles/brute_force/vars/main.yml"
-    assert yaml.safe_load(role.read_text())["_chamilo_brute_force_friends_folder"] == brute_force.FRIENDS
+    assert plan.FRIENDS == brute_force.FRIENDS
 
 
 HELP = "#!/bin/sh\ncase $1 in unlock) echo 'usage: unlock USER|ADDRESS';; *) exit 2;; esac\n"

@@ -22,6 +22,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.for
     Rules,
     forecast,
 )
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import brute_force
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 
 NOW = 1_795_600_000.0
 ALL = frozenset({BANS, *REFUSED})
@@ -119,20 +121,12 @@ def test_a_request_for_a_refused_page_says_which(tmp_path):
     )
 
 
-def test_it_counts_what_the_filter_of_the_role_counts(pytestconfig):
+def test_it_counts_what_the_filter_of_the_role_counts():
     """The role's own samples, which fail2ban proves: the same lines, the same addresses."""
-    import jinja2
-
-    template = pytestconfig.rootpath / "roles/brute_force/templates/samples.yml.j2"
-    for formats in ([""], ["vhost_combined"]):
-        environment = jinja2.Environment(trim_blocks=True)
-        environment.filters["to_json"] = __import__("json").dumps
-        text = environment.from_string(template.read_text()).render(
-            _chamilo_common_domain="campus.test",
-            _chamilo_brute_force_formats=formats,
-            _chamilo_common_site={"serving": [1]},
-        )
-        samples = yaml.safe_load(text)
+    for form in ("", "vhost_combined"):
+        site = {"serving": [{"access_log_file": "/x.log", "access_log_format": form}]}
+        known = {"_chamilo_common_domain": "campus.test", "__chamilo_common_info": {"site": site}}
+        samples = brute_force.samples(Portal(known))
         rules = Rules(frozenset({BANS}), names=("campus.test",))
         for sample in samples["match"]:
             reading, visitors = brute_force_forecast._Reading(), {}

@@ -42,27 +42,26 @@ def test_what_cannot_be_looked_at_is_no_alarm(monkeypatch, tmp_path, capsys):
 
 @pytest.mark.parametrize("enforced", [True, False])
 def test_who_waived_the_count_is_not_told_that_it_is_not_made(enforced):
-    off = dict.fromkeys(("_chamilo_monitoring_resources", "_chamilo_monitoring_app_log"), False)
-    names = {"chamilo_site": "campus", "_chamilo_common_domain": "campus.test", "_chamilo_monitoring_auth": enforced}
-    text = jinja2.Template(MONIT.read_text(), undefined=jinja2.StrictUndefined).render(**off, **names)
+    plan = {"resources": False, "app_log": False, "site": "campus", "domain": "campus.test", "auth": enforced}
+    text = jinja2.Template(MONIT.read_text(), undefined=jinja2.StrictUndefined).render(plan=plan)
     assert [words in text for words in ("if status = 1 for 3 cycles", "if status = 10")] == [enforced, enforced]
     assert "watch logins campus" in text, "the daily work sees by it that monit runs"
 
 
 def test_monit_tries_each_alert_again():
     """By itself it tries once, and an alert that did not go out then would never be told."""
-    known = {
-        "chamilo_site": "campus",
-        "_chamilo_common_domain": "campus.test",
-        "chamilo_monitoring_disk_percent": 90,
-        "_chamilo_monitoring_services": [{"name": "php", "pid": "/run/php.pid"}],
-        "_chamilo_monitoring_log": "/srv/campus/var/log/prod.log",
-        **{f"_chamilo_monitoring_{part}": True for part in ("app_log", "auth", "resources")},
+    plan = {
+        "site": "campus",
+        "domain": "campus.test",
+        "disk_percent": 90,
+        "services": [{"name": "php", "pid": "/run/php.pid"}],
+        "log": "/srv/campus/var/log/prod.log",
+        **dict.fromkeys(("app_log", "auth", "resources"), True),
     }
     lines = [
         line
         for path in MONIT.parent.iterdir()
-        for line in jinja2.Template(path.read_text(), undefined=jinja2.StrictUndefined).render(known).splitlines()
+        for line in jinja2.Template(path.read_text(), undefined=jinja2.StrictUndefined).render(plan=plan).splitlines()
         if " exec " in line
     ]
     assert len(lines) == 13 and [line for line in lines if not line.endswith('" repeat every 15 cycles')] == []
@@ -123,7 +122,7 @@ def test_the_checks_have_names_of_their_own():
 )
 def test_mail_comes_from_the_host_or_from_the_account_that_sends_it(given, account, sender):
     text = (MONIT.parents[1] / "msmtprc.j2").read_text()
-    known = {"chamilo_monitoring_smtp_from": given, "chamilo_monitoring_smtp_user": account}
+    known = {"plan": {"smtp": {"from": given, "user": account}}}
     lines = jinja2.Environment(trim_blocks=True).from_string(text).render(known).splitlines()
     assert [line for line in lines if line.startswith("from ")] == [f"from {sender}"] and lines[4].startswith("from ")
     assert ("set_from_header on" in lines) == (sender != "root@%C"), "what the reader sees is the same"

@@ -10,12 +10,12 @@ import os
 import time
 from types import SimpleNamespace
 
-import jinja2
 import pytest
-import yaml
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import watch
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.watch import WatchError, disks, logins
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import brute_force
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 
 NOW = 1795626000.0  # 25/Nov/2026:17:00:00 +0000
 FAILED = '{address} - - [{moment}] "POST {path} HTTP/1.1" {status} 25 "-" "curl"\n'
@@ -88,15 +88,13 @@ def test_each_way_to_log_in_counts(host, text):
 
 def test_it_counts_what_the_jail_of_section_brute_force_counts(host, pytestconfig):
     """That role's own samples, which fail2ban proves, and what real servers wrote: the same lines and addresses."""
-    template = (pytestconfig.rootpath / "roles/brute_force/templates/samples.yml.j2").read_text()
-    environment = jinja2.Environment(trim_blocks=True)
-    environment.filters["to_json"] = json.dumps
     lines = []
-    for formats in ([""], ["vhost_combined"]):
-        known = {"_chamilo_common_domain": "campus.test", "_chamilo_brute_force_formats": formats}
+    for form in ("", "vhost_combined"):
         # Whoever else shares the log is counted here: which names are the portal's is not known.
-        known["_chamilo_common_site"] = {"serving": []}
-        samples = yaml.safe_load(environment.from_string(template).render(known))
+        host_ = {"access_log_file": "/x.log", "access_log_format": form}
+        site = {"serving": [], "fallback": [host_]}
+        known = {"_chamilo_common_domain": "campus.test", "__chamilo_common_info": {"site": site}}
+        samples = brute_force.samples(Portal(known))
         lines += [(sample["line"], [sample["address"]]) for sample in samples["match"]]
         lines += [(sample, []) for sample in samples["no_match"]]
     for file in (pytestconfig.rootpath / "tests/unit/fixtures/logins").glob("*-*.json"):

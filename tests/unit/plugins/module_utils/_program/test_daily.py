@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert as common_alert
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, records
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, records, recurring
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import daily, main
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.daily import DailyError, run
 
@@ -46,7 +46,7 @@ def host(monkeypatch, tmp_path):
 def test_a_step_that_breaks_is_told_and_the_others_go_on(host):
     assert [(done.name, done.problem) for done in run()] == [("https", "no such file"), ("updates", "")]
     assert host.told == [("https", "The daily work of https failed", "no such file")]
-    record = records.read(daily.RECORD)
+    record = records.read(recurring.DAILY)
     assert record["https"]["ok"] is False and record["updates"]["ok"] is True
 
 

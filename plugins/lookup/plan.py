@@ -1,0 +1,106 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lookup plan."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: plan
+short_description: What a section of the security guide needs on this host
+version_added: 1.1.0
+author:
+  - The chamilo.hardening maintainers (@chamilo-hardening)
+description:
+  - The roles of this collection read from it which files, tests, reloads, probes, packages and platform settings their
+    section needs. It is computed from the variables of the host and from what the role P(chamilo.hardening.common#role)
+    discovered. No host is asked.
+  - Private to the roles of this collection. It can change at any time.
+options:
+  _terms:
+    description: The name of a section.
+    type: list
+    elements: str
+    required: true
+  due:
+    description:
+      - Return only whether anything of it remains to be done on this host.
+      - Always V(true) outside of the playbook P(chamilo.hardening.harden#playbook), because other tasks may have
+        changed what discovery observed.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Enforce the section
+  ansible.builtin.include_tasks: enforce.yml
+  when: lookup('chamilo.hardening.plan', 'brute_force', due=true)
+"""
+
+RETURN = r"""
+_raw:
+  description: The plan, or whether something of it remains to be done.
+  type: raw
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.lookup import LookupBase
+from ansible.template import trust_as_template
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import ControlError
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import seen
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import brute_force, monitoring
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import Plan, PlanError
+
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+SECTIONS: Mapping[str, Callable[[Portal, Mapping[str, Any]], Plan]] = {
+    "brute_force": brute_force.plan,
+    "monitoring": monitoring.plan,
+}
+
+
+class Variables(Mapping[str, Any]):
+    """The variables of a host: each one is templated when it is first read. What the host answered never is."""
+
+    def __init__(self, templar: Any, raw: Mapping[str, Any]) -> None:
+        self._templar, self._raw = templar, raw
+        self._known: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._known:
+            value = self._raw[name]
+            self._known[name] = value if name.startswith("__") else self._templar.template(value)
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+
+class LookupModule(LookupBase):
+    def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[Any]:
+        due, raw = bool(kwargs.get("due")), variables or {}
+        (section,) = terms
+        info = seen(None, raw)
+        if due and not info:
+            return [True]
+        known = Variables(self._templar, raw)
+        try:
+            plan = SECTIONS[section](Portal(known), known)
+            templar = self._templar.copy_with_new_env(available_variables={"plan": plan.values})
+
+            def render(name: str) -> str:
+                text = trust_as_template(self._loader.get_text_file_contents(str(ROLES / section / "templates" / name)))
+                # A backslash in a file is a backslash, as the module template has it.
+                return str(templar.template(text, escape_backslashes=False))
+
+            return [plan.due(info, render) if due else plan.options(render)]
+        except (ControlError, PlanError) as problem:
+            raise AnsibleError(str(problem)) from problem

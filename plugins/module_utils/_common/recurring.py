@@ -1,0 +1,62 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Whether recurring work is due: by what the host program wrote down, and by the times of files."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import time
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records
+
+DAILY = "daily.json"
+COPIES = "integrity.json"
+_RENEWED = 600.0  # seconds; the jail spares whom a note names for that much longer than a day
+
+
+def configuration(name: str) -> str:
+    """A digest of what a daily step works by: its own files, and who is told."""
+    folder = os.path.dirname(alert.CONFIGURATION)
+    digest = hashlib.sha256()
+    for path in [*sorted(glob.glob(f"{folder}/{name}-*.json")), alert.CONFIGURATION]:
+        with files.Tree() as tree:
+            digest.update(f"{path} {tree.look(path).sha256}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def outcomes(name: str) -> dict[str, bool]:
+    """Which jobs of a daily step succeeded, of those that it keeps a record of."""
+    known = records.read(f"{name}.json")
+    return {job: entry["ok"] is True for job, entry in known.items() if isinstance(entry, dict) and "ok" in entry}
+
+
+def same(name: str) -> bool:
+    """Whether a daily step succeeded as it is configured now."""
+    known = records.read(DAILY).get(name, {})
+    return known.get("ok") is True and known.get("configuration") == configuration(name)
+
+
+def settled(name: str) -> bool:
+    """Whether all jobs of it did. Where nobody is to be told, a job that fails for that fails again."""
+    return same(name) and (all(outcomes(name).values()) or alert.addressee() == alert.Addressee())
+
+
+def copied(site: str) -> bool:
+    """Whether the list of files of a portal has not been written since it was copied off this host."""
+    try:
+        written = os.stat(f"{files.STATE}/integrity-{site}.json").st_mtime
+    except FileNotFoundError:
+        return True  # there is nothing to copy
+    return bool(records.read(COPIES).get(site, {}).get("at", 0) >= written)
+
+
+def spared(address: str) -> bool:
+    """Whether whoever manages this host from there was noted a short while ago, so that no jail bans him for a day."""
+    try:
+        return os.stat(f"{files.STATE}/friends/{address}").st_mtime > time.time() - _RENEWED
+    except OSError:
+        return False

@@ -1,0 +1,127 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""What a plan is made of: files, transactions, platform settings. Pure data; Ansible's modules carry it out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _discovered
+
+Render = Callable[[str], str]  # the text of a template of the role
+
+
+class PlanError(Exception):
+    """The section cannot be enforced; the message gives the reason and what to do."""
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a transaction. Its text is ``content``, or what becomes of ``template``."""
+
+    path: str
+    template: str = ""
+    content: str = ""
+    target: str = ""  # of a link
+    owner: str = ""
+    group: str = ""
+    mode: str = ""
+    secret: bool = False
+    absent: bool = False
+
+    def options(self, render: Render) -> dict[str, Any]:
+        """As config_transaction takes it."""
+        known = {name: getattr(self, name) for name in ("path", "owner", "group", "mode") if getattr(self, name)}
+        if self.absent:
+            return {**known, "state": "absent"}
+        if self.target:
+            return {**known, "state": "link", "target": self.target}
+        text = render(self.template) if self.template else self.content
+        return {**known, "secret_content" if self.secret else "content": text}
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """Files that become active together. None are there any more when ``present`` is false."""
+
+    name: str
+    files: Sequence[File] = ()
+    test: Sequence[Sequence[str]] = ()
+    load: Mapping[str, str] | None = None
+    probe: Sequence[Mapping[str, Any]] = ()
+    present: bool = True
+
+    def options(self, render: Render) -> dict[str, Any]:
+        """As config_transaction takes them."""
+        return {
+            "name": self.name,
+            "state": "present" if self.present else "absent",
+            "files": [file.options(render) for file in self.files],
+            "test": [list(command) for command in self.test],
+            "load": dict(self.load or {}),
+            "probe": [dict(probe) for probe in self.probe],
+        }
+
+    def due(self, info: Mapping[str, Any], render: Render) -> bool:
+        if not self.present:
+            return self.name in info.get("in_force", {})
+        return not _discovered.generation(info, self.options(render))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Platform settings of Chamilo. Without values, what an earlier run set is reset."""
+
+    section: str
+    root: str
+    values: Mapping[str, Any]
+
+    def options(self, render: Render) -> dict[str, Any]:
+        """As chamilo_settings takes them."""
+        return {
+            "chamilo_root": self.root,
+            "settings": dict(self.values),
+            "section": self.section,
+            "state": "present" if self.values else "absent",
+            "lock": True,
+        }
+
+    def due(self, info: Mapping[str, Any], render: Render) -> bool:
+        return not _discovered.holds(info, self.options(render))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The base of each section's plan. A transaction or a setting that is None has nothing to do."""
+
+    values: Mapping[str, Any]  # what the templates of the role see as ``plan``
+
+    @property
+    def more(self) -> bool:
+        """Whether something has to be done besides transactions and settings."""
+        return False
+
+    def due(self, info: Mapping[str, Any], render: Render) -> bool:
+        """Whether a host with this discovery needs a task at all."""
+        steps = [getattr(self, one.name) for one in fields(self)]
+        return self.more or any(step.due(info, render) for step in steps if isinstance(step, (Transaction, Settings)))
+
+    def options(self, render: Render) -> dict[str, Any]:
+        """The whole plan as the tasks of the role read it."""
+        return {one.name: _plain(getattr(self, one.name), render) for one in fields(self) if one.name != "values"}
+
+
+def _plain(value: Any, render: Render) -> Any:
+    if isinstance(value, (Transaction, Settings)):
+        return value.options(render)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {one.name: _plain(getattr(value, one.name), render) for one in fields(value)}
+    if isinstance(value, Mapping):
+        return {name: _plain(item, render) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, render) for item in value]
+    return value

@@ -1,0 +1,53 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan of a section for a host that is not there, with the defaults of the roles."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+from ansible_collections.chamilo.hardening.plugins.lookup.plan import LookupModule
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
+
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+
+
+def trusted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: trusted(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [trusted(each) for each in value]
+    return trust_as_template(value) if isinstance(value, str) else value
+
+
+def discovered(host: Any, **changes: Any) -> dict[str, Any]:
+    """The site as its module answers it."""
+    found: dict[str, Any] = json.loads(json.dumps(asdict(discover("campus.test", site="campus_test", tree=host.tree))))
+    return {**found, **changes}
+
+
+def variables(host: Any, *roles: str, **given: Any) -> dict[str, Any]:
+    """Those of these roles and of common, on this host."""
+    known: dict[str, Any] = {"inventory_hostname": "campus.test", "group_names": ["chamilo"], "groups": {}}
+    for name in ("common", *roles):
+        for part in ("defaults", "vars"):
+            path = ROLES / name / part / "main.yml"
+            known |= trusted(yaml.safe_load(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    known |= {"__chamilo_common_info": {"site": discovered(host)}, "ansible_play_hosts_all": [], "hostvars": {}}
+    return {**known, **given}
+
+
+def planned(host: Any, section: str, due: bool = False, **given: Any) -> Any:
+    """What the lookup plan gives to the tasks of the role."""
+    known = variables(host, section, **given)
+    loader = DataLoader()
+    (plan,) = LookupModule(loader=loader, templar=Templar(loader, variables=known)).run([section], known, due=due)
+    return plan

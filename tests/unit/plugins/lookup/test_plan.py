@@ -1,0 +1,81 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plans of sections, as the roles read them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+from ansible_collections.chamilo.hardening.plugins.lookup.plan import SECTIONS, Variables
+from tests.tools.plans import ROLES, discovered, planned
+
+# Each portal's own: what its files are called, what lies below its directory, and what is in its name.
+OWN = re.compile(r"campus|shop|/srv/|/var/www/")
+PATHS = re.compile(r'"path": "([^"]+)"')
+
+
+@pytest.fixture
+def site(host: Any) -> dict[str, Any]:
+    host.install("nginx")
+    host.chamilo()
+    host.testbed_site("nginx", "plain")
+    host.write("/etc/php/8.4/fpm/pool.d/www.conf", "[www]\nuser = www-data\nlisten = /run/php/php8.4-fpm.sock\n")
+    return discovered(host)
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_section_that_was_not_discovered_in_this_play_is_always_due(host, section, site):
+    info = {"site": {}}
+    assert planned(host, section, due=True, __chamilo_common_info=info) is True
+    given = {"_chamilo_each_once": True, "__chamilo_common_info": {"site": site, "in_force": {}}}
+    assert planned(host, section, due=True, **given) is True
+
+
+def shared(value: Any) -> dict[str, str]:
+    """The files of a plan that are not one portal's own, by their paths."""
+    found: dict[str, str] = {}
+    if isinstance(value, dict) and "path" in value:
+        return {} if OWN.search(value["path"]) else {value["path"]: str(value)}
+    if isinstance(value, (dict, list)):
+        for item in value.values() if isinstance(value, dict) else value:
+            found |= shared(item)
+    return found
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_file_of_the_whole_host_says_the_same_whichever_portal_it_is_written_for(host, section, site):
+    """Two portals on one host would write it anew in each run, each with its own name in it."""
+    first = shared(planned(host, section, __chamilo_common_info={"site": site}))
+    other = {**site, "domain": "shop.test", "root": "/srv/shop", "real_root": "/srv/shop", "spellings": ["/srv/shop"]}
+    given = {"chamilo_domain": "shop.test", "chamilo_site": "shop_test"}
+    second = shared(planned(host, section, __chamilo_common_info={"site": other}, **given))
+    assert first == second
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_role_reads_its_plan_and_no_private_variable_of_another_role(section):
+    files = [path for path in (ROLES / section).rglob("*") if path.suffix in (".yml", ".j2")]
+    names = {name for path in files for name in re.findall(r"(?<!\w)__?chamilo_\w+", path.read_text(encoding="utf-8"))}
+    known = (f"_chamilo_{section}_", f"__chamilo_{section}_")
+    # By the playbook, by discovery, and to the role that writes virtual hosts.
+    passed = {"_chamilo_each_once", "__chamilo_common_info", "_chamilo_https_policy"}
+    assert sorted(name for name in names - passed if not name.startswith(known)) == []
+
+
+def test_what_is_wrong_is_named(host, site):
+    waived = [{"control": "brute", "reason": "x", "owner": "x", "until": "2999-12-31"}]
+    with pytest.raises(AnsibleError, match="no such control"):
+        planned(host, "brute_force", __chamilo_common_info={"site": site}, chamilo_waivers=waived)
+
+
+def test_a_variable_is_worked_out_once_and_an_answer_never():
+    raw = {"a": trust_as_template("{{ b }}"), "b": "x", "__c": trust_as_template("{{ b }}")}
+    known = Variables(Templar(DataLoader(), variables=raw), raw)
+    assert [known["a"], known["__c"], len(known), list(known)] == ["x", "{{ b }}", 3, ["a", "b", "__c"]]

@@ -1,0 +1,68 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What sections share: worked out when it is asked for, and no more than that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import ControlError
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
+
+WAIVER = {"control": "brute_force_lock", "reason": "A test.", "owner": "Ada", "until": "2999-12-31"}
+
+
+def portal(site: dict[str, Any] | None = None, **variables: Any) -> Portal:
+    info = {"site": site or {}, "in_force": {"headers:campus": {}}, "settings_kept": ["uploads:campus"]}
+    return Portal({"__chamilo_common_info": info, "chamilo_level": "should", "chamilo_waivers": [], **variables})
+
+
+@pytest.mark.parametrize(
+    ("given", "level", "enforced"),
+    [
+        ({}, "", True),
+        ({"chamilo_waivers": [WAIVER]}, "", False),
+        ({"chamilo_waivers": [{**WAIVER, "until": "2020-01-01"}]}, "", True),
+    ],
+)
+def test_a_control_is_enforced_unless_it_is_waived(given: dict[str, Any], level: str, enforced: bool) -> None:
+    assert portal(**given).enforced("brute_force_lock", level) is enforced
+
+
+def test_a_control_is_enforced_at_the_level_that_is_asked_for() -> None:
+    assert [portal().enforced("sessions_remember_me", level) for level in ("", "consider")] == [False, True]
+    with pytest.raises(ControlError, match="no such control"):
+        portal(chamilo_waivers=[{**WAIVER, "control": "brute"}]).enforced("brute_force_lock")
+
+
+def test_what_is_on_the_host_is_known_by_its_name() -> None:
+    assert [portal().active(name) for name in ("headers:campus", "headers:shop")] == [True, False]
+    assert [portal().kept(name) for name in ("uploads:campus", "headers:campus")] == [True, False]
+
+
+def test_the_virtual_host_that_answers_for_want_of_a_better_counts_where_none_has_the_name() -> None:
+    assert portal({"serving": [], "fallback": [{"file": "default"}]}).hosts == [{"file": "default"}]
+    assert portal({"serving": [{"file": "campus"}], "fallback": [{"file": "default"}]}).hosts == [{"file": "campus"}]
+
+
+def test_the_generation_is_probed_where_something_will_answer() -> None:
+    known = {"_chamilo_common_probe_base": "http://campus.test", "_chamilo_common_probe_address": "127.0.0.1"}
+    (probe,) = portal(**known, _chamilo_common_answers=True).token("headers")
+    assert probe["url"] == "http://campus.test/.well-known/chamilo-hardening/headers"
+    assert portal(_chamilo_common_answers=False).token("headers") == []
+
+
+@pytest.mark.parametrize(
+    ("active", "written", "due"), [(True, False, False), (False, True, False), (False, False, True)]
+)
+def test_a_virtual_host_is_needed_once(active: bool, written: bool, due: bool) -> None:
+    known = {"_chamilo_common_in_force": active, "_chamilo_common_vhost_written": written}
+    assert portal(**known).vhost_due is due
+
+
+def test_packages_that_are_there_are_not_asked_for() -> None:
+    known = portal({"missing_packages": ["monit"]}, _chamilo_common_packages={"monitoring": ["monit", "logrotate"]})
+    assert known.missing("monitoring") == ["monit"]

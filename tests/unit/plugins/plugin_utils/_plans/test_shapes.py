@@ -1,0 +1,97 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plan as options of modules, and whether a host has to be asked for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan as parsed
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, Settings, Transaction
+
+
+@dataclass(frozen=True)
+class Example(Plan):
+    web: Transaction | None
+    settings: Settings | None
+    files: tuple[File, ...] = ()
+    first: bool = False
+
+    @property
+    def more(self) -> bool:
+        return self.first
+
+
+def render(name: str) -> str:
+    return f"the text of {name}\n"
+
+
+WEB = Transaction("headers:campus", [File("/etc/x.conf", "x.j2")], [["nginx", "-t"]], {"service": "nginx"})
+SETTINGS = Settings("headers:campus", "/var/www/chamilo", {"security.check_password": True})
+WHOLE = Example({"word": "x"}, WEB, SETTINGS)
+ACTIVE = {
+    "site": {"root": "/var/www/chamilo"},
+    "in_force": {
+        "headers:campus": {
+            "generation": parsed(WEB.options(render)).generation,
+            "files": {"/etc/x.conf": "file"},
+        }
+    },
+    "settings_in_force": {
+        "headers:campus": {
+            "values": {"security.check_password": "true"},
+            "reset": [],
+            "portals": None,
+            "lock": True,
+            "pin": None,
+        }
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "options"),
+    [
+        (File("/a", "a.j2"), {"path": "/a", "content": "the text of a.j2\n"}),
+        (File("/a", content="a", mode="0600"), {"path": "/a", "content": "a", "mode": "0600"}),
+        (File("/a", "a.j2", secret=True), {"path": "/a", "secret_content": "the text of a.j2\n"}),
+        (File("/a", target="b"), {"path": "/a", "state": "link", "target": "b"}),
+        (File("/a", absent=True), {"path": "/a", "state": "absent"}),
+    ],
+)
+def test_a_file_has_the_options_that_it_needs(file: File, options: dict[str, Any]) -> None:
+    assert file.options(render) == options
+
+
+def test_a_host_on_which_all_is_as_planned_is_not_asked() -> None:
+    assert not WHOLE.due(ACTIVE, render)
+    assert not replace(WHOLE, web=None, settings=None).due({}, render)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(WHOLE, web=replace(WEB, files=[File("/etc/x.conf", "y.j2")])),
+        replace(WHOLE, web=replace(WEB, present=False)),
+        replace(WHOLE, settings=replace(SETTINGS, values={"security.check_password": False})),
+        replace(WHOLE, settings=replace(SETTINGS, values={})),
+        replace(WHOLE, first=True),
+    ],
+)
+def test_a_host_is_asked_for_whatever_differs(changed: Example) -> None:
+    assert changed.due(ACTIVE, render)
+
+
+def test_a_host_is_asked_where_nothing_is_known_of_it() -> None:
+    assert WHOLE.due({}, render)
+
+
+def test_tasks_see_plain_values_and_templates_what_is_for_them() -> None:
+    found = replace(WHOLE, settings=None, files=(File("/a"),)).options(render)
+    assert set(found) == {"web", "settings", "files", "first"} and found["settings"] is None
+    assert found["web"]["files"] == [{"path": "/etc/x.conf", "content": "the text of x.j2\n"}]
+    assert found["files"] == [{**vars(File("/a"))}]
