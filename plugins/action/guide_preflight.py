@@ -15,6 +15,7 @@ from ansible.errors import AnsibleError
 from ansible.parsing.vault import EncryptedString
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _preflight
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import refusal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import CollectionAction
 
 HARDEN_NAME = "chamilo.hardening.harden"
@@ -37,6 +38,7 @@ class ActionModule(CollectionAction):
                     "choices": [section.id for section in _controls.load().sections],
                 },
                 "found_domain": {"type": "str"},
+                "discovered": {"type": "bool", "default": False},
             }
         )
         result["changed"] = False
@@ -45,6 +47,11 @@ class ActionModule(CollectionAction):
         )
         if unknown and self._only_harden():
             return {**result, "failed": True, "msg": "\n".join([*unknown, "Nothing was changed."])}
+        if arguments["discovered"]:
+            refused = refusal(task_vars or {})
+            domain = ((task_vars or {}).get("__chamilo_common_info") or {}).get("site", {}).get("domain")
+            said = refused or f"{domain}: no obstacle was found. Nothing was changed."
+            return {**result, "failed": bool(refused), "msg": said, "_ansible_verbose_always": True}
         if not arguments["sections"]:
             specs = _preflight.specs()
             said = _preflight.unknown(variables, [name for spec in specs.values() for name in spec])
@@ -64,7 +71,9 @@ class ActionModule(CollectionAction):
         said += _preflight.errors(_preflight.specs(), arguments["sections"], values)
         host = variables["inventory_hostname"]
         domain = values.get("chamilo_domain", host)
-        said += _preflight.domain(domain, host) + _preflight.subdomains(domain, values)
+        said += (
+            _preflight.domain(domain, host) + _preflight.subdomains(domain, values) + _preflight.names(domain, values)
+        )
         said += _preflight.key_copy(arguments["sections"], values, variables)
         if arguments["found_domain"] not in (None, str(domain).lower()):
             said.append(

@@ -14,7 +14,7 @@ from ansible.errors import AnsibleActionFail
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import Addressee
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import asks_for_nothing
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import seen
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import refusal, seen
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._program import Program, build
 
@@ -25,6 +25,9 @@ class ActionModule(HostAction):
         for name in ("content", "version"):
             if name in self._task.args:
                 raise AnsibleActionFail(f"host_program: {name} is made by the collection and cannot be given.")
+        refused = refusal(task_vars or {})
+        if refused:  # the first task that changes something, and discovery is done on every host
+            raise AnsibleActionFail(refused)
         program = build()
         if self._is_there(program, task_vars or {}):
             result.update(changed=False, version=program.version, **({"diff": []} if self._task.diff else {}))

@@ -47,6 +47,7 @@ options:
     type: list
     elements: str
     default: []
+    version_added: 1.1.0
   site:
     description: The word that is in the names of the files this collection writes for the portal.
     type: str

@@ -54,6 +54,7 @@ options:
     type: list
     elements: str
     default: []
+    version_added: 1.1.0
   packages:
     description:
       - Debian packages to look for. Those that are not installed are in RV(site.missing_packages).
@@ -744,6 +745,11 @@ site:
       description: The project folder without links; C(/srv/campus/releases/*) where a link leads to one of several.
       type: str
       sample: /var/www/chamilo
+    fingerprint:
+      description:
+        - A fingerprint of the project folder on this machine. By it two inventory names of one portal are known.
+      type: str
+      sample: 1f0c5d3b8a1e4f6f9d0a2b7c3e5f6a1b
     sessions_in_php:
       description:
         - Whether the application leaves its sessions to PHP, so that C(php.ini) says who keeps them and where.

@@ -55,6 +55,13 @@ options:
       - Ansible runs the role C(common), which looks for the portal, once for each host of a play.
     type: str
     version_added: 1.0.0
+  discovered:
+    description:
+      - Whether discovery was done on every host of the play.
+      - Two inventory names of one portal are refused then, and otherwise RV(msg) reports that there is no obstacle.
+    type: bool
+    default: false
+    version_added: 1.1.0
 """
 
 EXAMPLES = r"""

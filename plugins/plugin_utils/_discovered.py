@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""What discovery saw on a host in this run: action plugins that can answer from it spare the host a task."""
+"""What discovery saw in this run. Action plugins that can answer from it spare the host a task."""
 
 from __future__ import annotations
 
@@ -65,3 +65,30 @@ def holds(info: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
     except (SettingsError, AttributeError, TypeError):
         return False  # the module says what is wrong with its options
     return bool(given.get("chamilo_root") == info["site"]["root"] and asked.to_json() == known)
+
+
+def refusal(variables: Mapping[str, Any]) -> str:
+    """Why a host is not hardened: another inventory name of the play is the same portal. Empty where none is."""
+    own = _web_site(variables)
+    if not own.get("fingerprint"):
+        return ""
+    host, hosts = variables.get("inventory_hostname"), variables.get("hostvars") or {}
+    others = (name for name in variables.get("ansible_play_hosts_all") or () if name != host and name in hosts)
+    same = [str(name) for name in others if _web_site(hosts[name]).get("fingerprint") == own["fingerprint"]]
+    if not same:
+        return ""
+    names = sorted([str(host), *same])
+    return (
+        f"Inventory names {', '.join(names)}: one portal. They lead to {own.get('root')} on the same machine, and each "
+        "would undo what the other one configures. Nothing was changed. Keep one of them, and list names of the "
+        "portal that are in no virtual host and no access URL in its chamilo_names."
+    )
+
+
+def _web_site(variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The discovered site of a host that serves it; empty for a host of the database alone."""
+    groups = variables.get("group_names") or ()
+    if "chamilo_db" in groups and "chamilo_web" not in groups:
+        return {}
+    site = (variables.get("__chamilo_common_info") or {}).get("site")
+    return site if isinstance(site, Mapping) else {}

@@ -270,6 +270,21 @@ def subdomains(domain_name: Any, values: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def names(domain_name: Any, values: Mapping[str, Any]) -> list[str]:
+    """Whether the portal is to do without the name that the administrator gave it."""
+    entries = values.get("chamilo_names")
+    wrong = [
+        entry
+        for entry in (entries if isinstance(entries, (list, tuple)) else [])
+        if isinstance(entry, str) and entry.lower() == f"!{domain_name}".lower()
+    ]
+    return [
+        f"Invalid value for chamilo_names: {entry!r}. {domain_name} is the portal's first name, and is never left out. "
+        "Valid: another name, or another chamilo_domain."
+        for entry in wrong
+    ]
+
+
 def certificate(values: Mapping[str, Any]) -> list[str]:
     """Whether a certificate that is given as files is whole."""
     names = ("chamilo_https_certificate_file", "chamilo_https_certificate_key_file")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.hosts.conftest import Cell
 from tests.hosts.hardening import QUIET, Playbook, include_line, paste
-from tests.playbook import PlayError
+from tests.playbook import PlayError, play
 from tests.testbed.hosts import Host
 
 # A run leaves no more on a host than that Ansible was there.
@@ -73,6 +74,15 @@ def test_everything_in_the_way_is_said_at_once_and_nothing_changes(
     before = host.snapshot()
     done = playbook.run("harden", host, "--tags", "preflight")
     assert "no obstacle was found. Nothing was changed." in done.output
+    assert not before.changes(host.snapshot(), TRACES)
+
+    twice = {name: {**host.quick_inventory(), "chamilo_domain": host.domain} for name in (host.domain, "www1")}
+    hosts = playbook.write("twice.json", json.dumps({"chamilo": {"hosts": twice}}))
+    for options in (("--tags", "preflight"), ()):
+        with pytest.raises(PlayError) as refused:
+            play("harden", Path(hosts), *options)
+        said = " ".join(str(refused.value).split())
+        assert said.count("Inventory names campus.test, www1: one portal. They lead to /var/www/chamilo") == 2
     assert not before.changes(host.snapshot(), TRACES)
 
 

@@ -209,6 +209,7 @@ class _Discovery(Findings):
             php_folders=tuple(posixpath.dirname(path) for path in tree.glob("/etc/php/*/*/php.ini")),
             spellings=self.projects.spellings(root, [server.host.root for server in servers]),
             real_root=self.projects.real_root(root),
+            fingerprint=self.projects.fingerprint(root),
             sessions_in_php=bool(root)
             and symfony_sessions.in_php(tree, root, environment.get("APP_ENV") or "prod", php.user),
             memory=self.attempt(lambda: portal_host.memory(tree), 0),

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -16,6 +17,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 
 # Where people put web applications, most usual first.
 _PLACES = ("/var/www/*", "/var/www", "/var/www/*/current", "/var/www/*/htdocs", "/srv/*", "/srv/www/*", "/opt/*")
+BOOT = "/proc/sys/kernel/random/boot_id"
 _Answer = TypeVar("_Answer")
 
 
@@ -110,6 +112,19 @@ class Projects:
         above = posixpath.dirname(real)
         many = real != root and f"{posixpath.dirname(above)}/" == f"{posixpath.dirname(root)}/" != "//"
         return f"{above}/*" if many else real
+
+    def fingerprint(self, root: str) -> str:
+        """The same for whoever comes to this directory of this machine, by whichever name and path; it says no more.
+
+        Machines that are copies of each other have each their own boot, and containers of one machine their own root.
+        """
+        found = [self.tree.status(path) for path in ("/", root)]
+        if not root or None in found:
+            return ""
+        # The kernel refuses to read such a file in one large piece.
+        boot = self.tree.read_bounded(BOOT, None, 64) if self.tree.exists(BOOT) else ""
+        parts = [boot.strip(), *(f"{status.st_dev}:{status.st_ino}" for status in found if status)]
+        return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:32]
 
     def spellings(self, root: str, document_roots: Sequence[str]) -> tuple[str, ...]:
         """The project folder as its scripts may be named to PHP: each virtual host has its own way to it."""

@@ -109,6 +109,7 @@ class Site:
     php_folders: tuple[str, ...] = ()  # of every php.ini: one for each version and face of PHP
     spellings: tuple[str, ...] = ()  # every way in which the project folder is written, links and wrong roots included
     real_root: str = ""  # the project folder without links; /srv/campus/releases/* where a link leads to one of many
+    fingerprint: str = ""  # of the project folder on this machine: the same by every inventory name of this host
     sessions_in_php: bool = False  # the application leaves them to php.ini; also not where that cannot be told
     memory: int = 0  # bytes of this host
     clamd_own: bool = False  # somebody wrote a clamd.conf of his own

@@ -74,3 +74,11 @@ def test_the_module_gets_the_program_and_its_version() -> None:
 def test_nobody_else_makes_the_program(name: str) -> None:
     with pytest.raises(AnsibleActionFail, match=f"{name} is made by the collection"):
         run({}, **{name: "x"})
+
+
+def test_a_second_inventory_name_of_the_portal_is_refused_before_any_change() -> None:
+    info = {"site": {"fingerprint": "x", "root": "/var/www/chamilo"}}
+    hosts = {name: {"__chamilo_common_info": info} for name in ("campus.test", "library.test")}
+    play = {"ansible_play_hosts_all": list(hosts), "hostvars": hosts, "inventory_hostname": "library.test"}
+    with pytest.raises(AnsibleActionFail, match="Inventory names campus.test, library.test: one portal"):
+        run({**hosts["library.test"], **play})

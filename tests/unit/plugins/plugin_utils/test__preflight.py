@@ -388,3 +388,12 @@ def test_a_package_of_the_release_is_known_before_anything_changes(
 ) -> None:
     said = _preflight.release({"chamilo_release_archive": archive, "chamilo_release_sha256": checksum})
     assert len(said) == len(words) and all(word in sentence for word, sentence in zip(words, said))
+
+
+@pytest.mark.parametrize(
+    ("entry", "refused"), [("!Campus.test", True), ("!www.campus.test", False), ("campus.test", False)]
+)
+def test_the_first_name_is_never_left_out(entry: str, refused: bool) -> None:
+    said = _preflight.names("campus.test", {"chamilo_names": [entry]})
+    assert bool(said) is refused
+    assert all(each.startswith("Invalid value for chamilo_names: '!Campus.test'. ") for each in said)

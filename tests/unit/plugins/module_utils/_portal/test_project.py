@@ -108,3 +108,14 @@ def test_a_project_a_user_may_not_enter_is_said(open_host, nobody):
         site = site_of(open_host, root="/var/www/chamilo")
     (open_host.root / "var/www/chamilo").chmod(0o755)
     assert site.problems[-1].startswith("This user may not look at /var/www/chamilo/public/main")
+
+
+def test_one_directory_of_one_machine_has_one_fingerprint(host):
+    host.chamilo()
+    host.chamilo("/srv/second")
+    host.link("/srv/campus", "../var/www/chamilo")
+    host.write("/proc/sys/kernel/random/boot_id", "c0ffee\n")
+    one, again = site_of(host, root="/var/www/chamilo"), site_of(host, root="/srv/campus")
+    assert one.fingerprint == again.fingerprint != site_of(host, root="/srv/second").fingerprint
+    host.write("/proc/sys/kernel/random/boot_id", "a copy of the machine\n")
+    assert site_of(host, root="/srv/campus").fingerprint not in ("", one.fingerprint)
