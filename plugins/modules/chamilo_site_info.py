@@ -591,6 +591,20 @@ site:
       type: list
       elements: str
       sample: [campus.example.org]
+    answering:
+      description:
+        - RV(site.serving), and the virtual hosts of the project folder that answer to another one of
+          RV(site.portal_names).
+        - Made like RV(site.serving).
+      type: list
+      elements: dict
+    answered:
+      description:
+        - Those of RV(site.portal_names) to which a virtual host of the project folder answers. No wildcard is among
+          them.
+      type: list
+      elements: str
+      sample: [campus.example.org, www.campus.example.org]
     nameless:
       description: Whether O(domain) is answered by a virtual host of the project folder that has no name.
       type: bool

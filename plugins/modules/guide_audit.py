@@ -45,6 +45,15 @@ options:
     description: The word in the names of the files this collection writes for the portal.
     type: str
     default: ""
+  names:
+    description:
+      - The value of C(chamilo_names), further names of the portal, and those that are none of it behind a C(!).
+      - All names of the portal are asked, besides O(domain) at most 20 of them. A control that looks at each is
+        C(not_assessed) beyond that.
+    type: list
+    elements: str
+    default: []
+    version_added: 1.1.0
   sections:
     description:
       - The sections of the guide to look at.
@@ -265,6 +274,12 @@ forecast:
     whole:
       description: Whether that was all.
       type: bool
+names:
+  description: All names of the portal, O(domain) first.
+  returned: success
+  type: list
+  elements: str
+  sample: [campus.example.org, www.campus.example.org]
 chamilo_version:
   description: The version of Chamilo that is installed; empty when it is not known.
   returned: success
@@ -327,14 +342,14 @@ SECTIONS = {
 def foretold(look: Look, findings: Mapping[str, Finding]) -> dict[str, Any]:
     """Whom the rules that were not seen in force would have met last week."""
     options, site = look.options, look.site
-    hosts = site.serving or site.fallback
+    hosts = site.answering or site.fallback
     rules = Rules(
         missing=frozenset(name for name, one in findings.items() if one.status in (FAIL, NOT_ASSESSED)),
         attempts=options["attempts"],
         find_seconds=options["find_seconds"],
         ban_seconds=options["ban_seconds"],
         spared=("127.0.0.0/8", "::1", *site.addresses, *options["friends"], *options["trusted_proxies"]),
-        names=tuple({site.domain, *(name for host in site.serving for name in host.names)}) if site.serving else (),
+        names=tuple({*site.portal_names, *(name for host in hosts for name in host.names)}) if site.answering else (),
     )
     known = {host.access_log_file: host.access_log_format for host in hosts if host.access_log_file.startswith("/")}
     try:
@@ -365,6 +380,7 @@ def main() -> None:
             "root": {"type": "str", "default": ""},
             "web_server": {"type": "str", "choices": ["", "nginx", "apache"], "default": ""},
             "site": {"type": "str", "default": ""},
+            "names": {"type": "list", "elements": "str", "default": []},
             "sections": {"type": "list", "elements": "str", "choices": list(SECTIONS), "default": []},
             # These two mean something on the controller only, where the table is.
             "level": {"type": "str", "choices": ["must", "should", "consider"], "default": "should"},
@@ -401,7 +417,8 @@ def main() -> None:
     )
     options = module.params
     try:
-        site = discover(options["domain"], options["root"], options["web_server"], site=options["site"])
+        where = (options["domain"], options["root"], options["web_server"])
+        site = discover(*where, site=options["site"], names=options["names"])
     except SiteError as problem:
         module.fail_json(msg=str(problem))
     wanted = tuple(f"{section}_" for section in options["sections"])
@@ -414,6 +431,7 @@ def main() -> None:
         forecast=foretold(look, findings),
         observed={name: asdict(finding) for name, finding in findings.items()},
         chamilo_version=site.version,
+        names=list(site.portal_names),
         signs=monitoring.signs(look) if broken_in and broken_in.status == FAIL else [],
     )
 

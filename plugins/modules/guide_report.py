@@ -15,8 +15,8 @@ description:
   - In C(junit.xml) a control that is not met is a failure, and one that could not be assessed an error, because what
     was not seen must not look like success. Controls that are waived, advice, not applicable or for people are skipped.
   - C(report.json) holds C(collection) (the version), C(generated) and C(hosts); each host its C(name), C(reachable),
-    C(chamilo_version), C(controls), C(summary), C(signs) of an earlier break-in, C(forecast) of whom rules to come
-    would have met last week, and C(error) when the audit did not run on it. Each control has C(id), C(section),
+    C(chamilo_version), C(names), C(controls), C(summary), C(signs) of an earlier break-in, C(forecast) of whom rules to
+    come would have met last week, and C(error) when the audit did not run on it. Each control has C(id), C(section),
     C(level), C(title), C(status), C(evidence), C(fix), and C(waiver) when somebody waived it, now or earlier.
   - Hosts that were not reached, or on which the audit did not run, are in it with all controls not assessed. The last
     good result in the C(report.json) that is there already stays with them, in C(last), with the day it is of

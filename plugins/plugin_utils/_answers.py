@@ -90,6 +90,8 @@ class Table:
 
 Shape = Union[Text, Flag, Number, Plain, List, Each, Table]
 
+# A name of the portal, perhaps a wildcard.
+NAME = r"(?:\*\.)?[0-9a-z_](?:[0-9a-z_.-]{0,251}[0-9a-z])?"
 HEX = r"(?:[0-9a-f]{2})*"
 HOST = r"[][0-9A-Za-z.:%_/-]{0,255}"
 # It is granted privileges: no wildcard.
@@ -112,19 +114,21 @@ FORMS: dict[str, dict[str, Shape]] = {
         "site.database.host": Text(HOST),
         "site.hsts_since": Text(r"(?:\d{4}-\d\d-\d\d)?"),
         "site.managed_from": Text(HOST),
+        **{f"site.{each}": List(Text(NAME)) for each in ("portal_names", "access_urls", "answered")},
         "site.takeover.refused": Each(MESSAGE),
         "site.web.name": Text(r"nginx|apache|"),
         "site.web.version": Text(r"(?:\d[0-9A-Za-z.+~-]{0,63})?"),
     },
 }
 # Where the documentation says that one is made like the other.
-LIKE = {"chamilo_site_info": {"site.fallback": "site.serving", "site.virtual_hosts": "site.serving"}}
+LIKE = {"chamilo_site_info": dict.fromkeys(("site.answering", "site.fallback", "site.virtual_hosts"), "site.serving")}
 # What only the action plugin of the module reads, and so is not documented.
 INTERNAL: dict[str, Table] = {
     "guide_audit": Table(
         {
             "observed": Each(_FINDING),
             "chamilo_version": Text(r"[0-9A-Za-z.+~_ -]{0,64}"),
+            "names": List(Text(NAME)),
             "signs": List(EVIDENCE),
             "forecast": Table(
                 {

@@ -80,7 +80,7 @@ def refusal(variables: Mapping[str, Any]) -> str:
     names = sorted([str(host), *same])
     return (
         f"Inventory names {', '.join(names)}: one portal. They lead to {own.get('root')} on the same machine, and each "
-        "would undo what the other one configures. Nothing was changed. Keep one of them, and list names of the "
+        "would undo what the other one configures. Keep one of them, and list names of the "
         "portal that are in no virtual host and no access URL in its chamilo_names."
     )
 

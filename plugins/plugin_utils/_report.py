@@ -105,6 +105,7 @@ def host(name: str, audit: Mapping[str, Any] | None, table: Table) -> dict[str, 
         "name": name,
         "reachable": reachable,
         "chamilo_version": str(audit.get("chamilo_version") or ""),
+        "names": texts(audit.get("names")),
         "controls": controls,
         "summary": summary(controls),
         "signs": texts(audit.get("signs")) or break_in,
@@ -145,8 +146,9 @@ _RESULT: dict[str, _answers.Shape] = {
     "chamilo_version": _TEXT,
     "signs": _answers.List(_TEXT),
 }
-_LAST = _answers.Table({**_RESULT, "generated": _WHEN}, frozenset({*_RESULT, "generated"}))
-_HOST = _answers.Table({**_RESULT, "error": _TEXT, "last": _LAST}, frozenset(_RESULT))
+_NAMES = {"names": _answers.List(_TEXT)}  # which reports of 1.0.0 do not have
+_LAST = _answers.Table({**_RESULT, **_NAMES, "generated": _WHEN}, frozenset({*_RESULT, "generated"}))
+_HOST = _answers.Table({**_RESULT, **_NAMES, "error": _TEXT, "last": _LAST}, frozenset(_RESULT))
 
 
 def last_results(path: Path, names: Collection[str], table: Table) -> dict[str, dict[str, Any]]:
@@ -165,6 +167,7 @@ def last_results(path: Path, names: Collection[str], table: Table) -> dict[str, 
             if good:
                 controls = [row for row in good["controls"] if row["id"] in table.by_id]  # of another version
                 result = {name: good[name] for name in ("generated", "chamilo_version", "signs")}
+                result["names"] = good.get("names", [])
                 last[entry["name"]] = {**result, "controls": controls, "summary": summary(controls)}
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         why = error if isinstance(error, (OSError, ValueError)) else "it is made otherwise"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
@@ -71,6 +72,10 @@ def responses(look: Look) -> Mapping[str, Answer]:
     if not look.options.get("terminated_elsewhere"):
         announced = {"Content-Length": _FAR_TOO_MUCH}
         found["413"] = look.get(static or MISSING, method="POST", headers=announced, timeout=_SECONDS)
+    # Where a further name only leads to another one, it is none of the class.
+    secure = [door for door in look.further_doors if door.scheme == look.scheme]
+    for answer in look.ask_all([(door, PAGES[0]) for door in secure]):
+        found[f"200 {urlsplit(answer.url).hostname}"] = answer
     # A page that fails is an answer of its own class.
     broken = [answer for answer in found.values() if answer.status >= 500]
     kept = {label: answer for label, answer in found.items() if label.startswith(str(answer.status))}

@@ -87,7 +87,7 @@ def lock(look: Look) -> Finding:
 
 def shutting_out(look: Look) -> list[Jail]:
     """The jails that read the portal's access logs."""
-    files = {os.path.realpath(host.access_log_file) for host in look.site.serving or look.site.fallback}
+    files = {os.path.realpath(host.access_log_file) for host in look.site.answering or look.site.fallback}
     return [
         jail
         for jail in look.once(jails) or []
@@ -149,6 +149,10 @@ def logs(look: Look) -> list[Log]:
     files = _files(look)
     found = [_trace(look, door, files) for door in look.doors.values()]
     kept = [log for log in found if log is not None]
+    # A further name counts where its virtual host writes to another log.
+    for door in look.further_doors:
+        log = _trace(look, door, files)
+        kept += [log] if log and log.file not in [known.file for known in kept] else []
     if not kept:
         raise Unseen(f"nothing on this host serves {look.site.domain}, so no log of its visitors was found")
     return kept

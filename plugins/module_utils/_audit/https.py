@@ -13,6 +13,7 @@ import os
 import re
 import ssl
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Union
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._networks import much_of_the_internet
@@ -134,7 +135,26 @@ def certificate(look: Look) -> Finding:
             weak = f"a {own.weak_signature} signature" if own.weak_signature else f"a {own.described} key"
             return failed(f"{_called(door)}: the certificate has {weak}.")
         seen.append(f"{_called(door)}: {facts}")
-    return passed(f"The chain is trusted for {look.site.domain}. {'; '.join(seen)}.")
+    missing = _lacking(look, doors[0], context)
+    if missing:
+        return failed(
+            f"The certificate lacks names of the portal, whose visitors get a warning: {'; '.join(missing)}. What is "
+            "none of its names is left out by chamilo_names, behind a !."
+        )
+    if look.unasked:
+        return not_assessed(look.unasked)
+    further = f" and {', '.join(look.site.portal_names[1:])}" if look.site.portal_names[1:] else ""
+    return passed(f"The chain is trusted for {look.site.domain}{further}. {'; '.join(seen)}.")
+
+
+def _lacking(look: Look, door: Door, context: ssl.SSLContext) -> list[str]:
+    """The names of the portal that no trusted certificate is served for, each with the reason."""
+    own = _served(door)
+    missing = [f"{name} (a wildcard)" for name in look.site.portal_names if name[:2] == "*." and not own.covers(name)]
+    for name in look.further_names:
+        found = shake(replace(door, name=name), context)
+        missing += [f"{name} ({found.error.rstrip('.')})"] if found.error else []
+    return missing
 
 
 @check("https_redirect")
@@ -154,9 +174,11 @@ def redirect(look: Look) -> Finding:
         fault = "" if elsewhere else _believes(look, door)
         if fault:
             return failed(f"{fault}.")
-    aside = "" if elsewhere else _served_aside(look)
+    aside = "" if elsewhere else _served_aside(look) or _further(look)
     if aside:
         return failed(aside)
+    if look.unasked:
+        return not_assessed(look.unasked)
     if not plain:
         return passed(f"Nothing on this host serves plain http for {look.site.domain}.")
     last = look.ask(plain[0], _DEEP)
@@ -173,6 +195,16 @@ def _served_aside(look: Look) -> str:
     for _side, answer in asked:
         if not answer.status:
             raise Unseen(f"{answer.url} gave no answer: {answer.error}")
+    return ""
+
+
+def _further(look: Look) -> str:
+    """Whether http serves the portal under one of its further names."""
+    for door in look.further_doors:
+        answer = look.ask(door, "/") if door.scheme == "http" else None
+        if answer and 0 < answer.status < 400 and not answer.value("Location").startswith("https://"):
+            led = f" to {answer.value('Location')}" if answer.value("Location") else ""
+            return f"{answer.url} answers {answer.status}{led} instead of 301 to https://{door.name}/."
     return ""
 
 

@@ -14,7 +14,7 @@ import os
 import posixpath
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -40,7 +40,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import Environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import read as read_environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.names import (
+    Answering,
     access_urls,
+    answered,
     portal_names,
     redirected,
     visitors_names,
@@ -226,38 +228,22 @@ class _Discovery(Findings):
             },
             managed_from=portal_host.managed_from(tree),
         )
-        site = self.named(site, () if declared is None else declared, servers, asked=declared is not None)
+        site = self.named(site, declared, servers, own)
         return replace(site, errors=tuple(self.errors), problems=(*self.errors, *self.problems, *self.denied()))
 
-    def named(self, site: Site, declared: Sequence[str], servers: Sequence[Server], asked: bool) -> Site:
-        """With all names of the portal, and the certificates for them: served, of Certbot, and signed by itself."""
-        addresses = access_urls(site) if asked and site.root else ()
-        names = portal_names(self.domain, declared, site.names, addresses)
-        more = redirected(servers, names)
-        names, now = portal_names(self.domain, declared, (*site.names, *more), addresses), time.time()
-        host = next((host for host in site.serving if host.certificate), None)
-        served = (host.certificate, host.certificate_key) if host else ("", "")
-        ours = f"/etc/ssl/certs/chamilo-{self.site}.pem", f"/etc/ssl/private/chamilo-{self.site}.key"
-
-        def pair(file: str, key: str) -> certbot.Pair:
-            return self.attempt(
-                lambda: certbot.pair(self.tree, file, key, names, now, site.root), certbot.Pair(file, key, lacks=names)
-            )
-
-        return replace(
-            site,
-            portal_names=names,
-            access_urls=addresses,
-            served=pair(*served),
-            lineage=self.attempt(
-                lambda: certbot.for_names(self.tree, names, now, site.root, served[0]), certbot.Pair(lacks=names)
-            ),
-            self_signed=pair(*ours),
+    def named(
+        self, site: Site, declared: Sequence[str] | None, servers: Sequence[Server], own: Sequence[Server]
+    ) -> Site:
+        """With all names of the portal, and the virtual hosts that answer to them."""
+        addresses = access_urls(site) if declared is not None and site.root else ()
+        names = portal_names(self.domain, declared or (), site.names, addresses)
+        names = portal_names(self.domain, declared or (), (*site.names, *redirected(servers, names)), addresses)
+        found, known = answered(servers, own, names, _answering(site.web.name))
+        answering = tuple(
+            host for host, one in zip(site.virtual_hosts, servers) if one in found or host in site.serving
         )
-
-    def denied(self) -> list[str]:
-        paths = list(dict.fromkeys(self.tree.denied))
-        return [f"This user may not look at {', '.join(paths[:5])}. Run it as root to see them."] if paths else []
+        site = replace(site, portal_names=names, access_urls=addresses, answering=answering, answered=known)
+        return _certified(self, site, f"chamilo-{self.site}")
 
     def web(self, wanted: str, installed: dict[str, str]) -> tuple[Configuration, list[Server], WebServer]:
         """The web server that counts, with its configuration."""
@@ -444,6 +430,27 @@ class _Discovery(Findings):
         )
 
 
+def _certified(findings: Findings, site: Site, ours: str) -> Site:
+    """With the certificates for its names: the one that is served, what Certbot has, and what we signed."""
+    tree, names, now = findings.tree, site.portal_names, time.time()
+    host = next((host for host in site.serving if host.certificate), None)
+
+    def pair(file: str, key: str) -> certbot.Pair:
+        return findings.attempt(
+            lambda: certbot.pair(tree, file, key, names, now, site.root), certbot.Pair(file, key, lacks=names)
+        )
+
+    served = pair(host.certificate, host.certificate_key) if host else pair("", "")
+    return replace(
+        site,
+        served=served,
+        lineage=findings.attempt(
+            lambda: certbot.for_names(tree, names, now, site.root, served.file), certbot.Pair(lacks=names)
+        ),
+        self_signed=pair(f"/etc/ssl/certs/{ours}.pem", f"/etc/ssl/private/{ours}.key"),
+    )
+
+
 def unused_drop_ins(paths: Iterable[str], tree: Tree | None = None) -> set[str]:
     """Of the files of ours that virtual hosts include, those that none includes now."""
     tree = tree or Tree()
@@ -461,7 +468,7 @@ def unused_drop_ins(paths: Iterable[str], tree: Tree | None = None) -> set[str]:
     return found
 
 
-def _answering(web_server: str) -> Callable[[Sequence[Server], str], tuple[list[Server], list[Server]]]:
+def _answering(web_server: str) -> Answering:
     return nginx.answering if web_server == "nginx" else apache.answering
 
 

@@ -8,15 +8,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Directive, Server, every
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+    Directive,
+    Server,
+    every,
+    in_order,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 HOST_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]*[a-z][a-z0-9-]*")
+Answering = Callable[[Sequence[Server], str], tuple[list[Server], list[Server]]]
 # What a whole virtual host is redirected by, and the pattern of a rewrite that every address fits.
 _REDIRECTS = ("return", "rewrite", "redirect", "redirectpermanent", "redirectmatch", "rewriterule")
 _EVERYTHING = re.compile(r"/|\^?(?:/\??)?\(?(?:\.[*+])?\)?\$?")
@@ -51,6 +57,19 @@ def portal_names(
 def redirected(servers: Iterable[Server], names: Sequence[str]) -> list[str]:
     """The names of virtual hosts that do nothing but lead to one of the portal's names."""
     return [name for server in servers if _leads_to(server) & {*names} for name in visitors_names(server)]
+
+
+def answered(
+    servers: Sequence[Server], portal: Sequence[Server], names: Sequence[str], answering: Answering
+) -> tuple[list[Server], tuple[str, ...]]:
+    """The virtual hosts of the portal that answer to one of its names, and these names."""
+    found: list[Server] = []
+    known = []
+    for name in names:
+        own = [server for part in answering(servers, name) for server in part if server in portal]
+        found += own
+        known += [name] if own and name[:2] != "*." else []
+    return in_order(servers, found), tuple(known)
 
 
 def _leads_to(server: Server) -> set[str]:

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
@@ -22,6 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, include_line, word
 
 _T = TypeVar("_T")
+MOST_NAMES = 20  # that are asked besides the domain
 _PATIENCE = 3  # requests without an answer, then a door is left alone
 
 
@@ -120,6 +121,23 @@ class Look:
     def doors(self) -> dict[str, Door]:
         """The first door of each scheme."""
         return {door.scheme: door for door in reversed(self.all_doors)}
+
+    @functools.cached_property
+    def further_names(self) -> tuple[str, ...]:
+        """The names of the portal that are asked besides its domain. Not all of many, or an audit would take long."""
+        return tuple(name for name in self.site.portal_names[1:] if name[:2] != "*.")[:MOST_NAMES]
+
+    @functools.cached_property
+    def further_doors(self) -> tuple[Door, ...]:
+        """Where the portal answers to these names: at the doors of its domain."""
+        doors = [replace(door, name=name) for name in self.further_names for door in self.doors.values()]
+        return tuple(door for door in doors if door.name in self.site.answered or not door.address)
+
+    @property
+    def unasked(self) -> str:
+        """The names of the portal beyond those, as a sentence; empty when there is none."""
+        names = [name for name in self.site.portal_names[1:] if name[:2] != "*."][MOST_NAMES:]
+        return f"Not assessed, being more than {MOST_NAMES} names: {', '.join(names)}." if names else ""
 
     def doors_of(self, host: VirtualHost, name: str = "") -> list[Door]:
         """Where a virtual host answers. Without a name of its own it is called by its address."""

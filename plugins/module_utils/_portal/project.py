@@ -37,6 +37,10 @@ class Findings:
             self.problems.append(f"{problem.filename} cannot be read: {problem.strerror}.")
             return otherwise
 
+    def denied(self) -> list[str]:
+        paths = list(dict.fromkeys(self.tree.denied))
+        return [f"This user may not look at {', '.join(paths[:5])}. Run it as root to see them."] if paths else []
+
 
 class Projects:
     """The project directories of Chamilo on a host, and which one is that of a domain."""

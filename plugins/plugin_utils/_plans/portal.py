@@ -81,12 +81,12 @@ class Portal:
 
     @cached_property
     def listens(self) -> list[Mapping[str, Any]]:
-        return [listen for host in self.site["serving"] for listen in host["listens"]]
+        return [listen for host in self.site["answering"] for listen in host["listens"]]
 
     @cached_property
     def hosts(self) -> list[Mapping[str, Any]]:
-        """Its virtual hosts. Where none has its name, the one that answers for want of a better."""
-        return list(self.site["serving"] or self.site["fallback"])
+        """Its virtual hosts, by all of its names. Where none has one, those that answer for want of a better."""
+        return list(self.site["answering"] or self.site["fallback"])
 
     @cached_property
     def logs(self) -> list[str]:

@@ -60,7 +60,14 @@ def look_at() -> Callable[..., FakeLook]:
     ) -> FakeLook:
         serving = (virtual_host(f"{root or '/srv/campus'}/public"),) if hosts is None else hosts
         options = more.pop("options", {})
-        site = {"virtual_hosts": serving, "serving": serving, "addresses": ("192.0.2.7",), "root": root, **more}
+        site = {
+            "virtual_hosts": serving,
+            "serving": serving,
+            "answering": more.get("serving", serving),
+            "addresses": ("192.0.2.7",),
+            "root": root,
+            **more,
+        }
         return FakeLook(Site("campus.test", **site), options, server)
 
     return make

@@ -48,7 +48,7 @@ def test_an_empty_host_passes_nothing_and_breaks_nothing(empty, capsys):
 def test_sections_can_be_chosen(empty, capsys):
     observed = run(capsys, sections=["headers", "https"], root="/srv/campus", site="campus")["observed"]
     assert {name.split("_")[0] for name in observed} == {"headers", "https"}
-    assert empty == [(("campus.test", "/srv/campus", ""), {"site": "campus"})]
+    assert empty == [(("campus.test", "/srv/campus", ""), {"site": "campus", "names": []})]
 
 
 def test_an_unknown_section_is_refused(empty, capsys):
@@ -146,7 +146,7 @@ def test_last_week_is_looked_at_under_the_rules_that_were_not_seen_in_force(monk
         access_log_file="/var/log/a.log",
         access_log_format="vhost_combined",
     )
-    site = Site("campus.test", serving=(served, served), addresses=("192.0.2.7",))
+    site = Site("campus.test", answering=(served, served), portal_names=("campus.test",), addresses=("192.0.2.7",))
     monkeypatch.setattr(guide_audit, "discover", lambda *_given, **_more: site)
     monkeypatch.setattr(guide_audit, "forecast", lambda *told: given.append(told) or {"said": ["x"]})
     wanted = {"friends": ["10.0.0.0/8"], "trusted_proxies": ["10.1.1.1"], "attempts": 3, "ban_seconds": 60}

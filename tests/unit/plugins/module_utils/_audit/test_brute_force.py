@@ -77,7 +77,7 @@ def test_one_address_is_shut_out_before_an_account_is_locked(monkeypatch, jails,
     monkeypatch.setattr(fail2ban, "running", lambda: found)
     it = settings(login_max_attempt_before_blocking_account=value)
     host = VirtualHost("site.conf", 1, ("campus.test",), (), "", access_log_file="/var/log/nginx/access.log")
-    it.site, it.as_root = replace(it.site, serving=(host,)), True
+    it.site, it.as_root = replace(it.site, serving=(host,), answering=(host,)), True
     finding = brute_force.lock(it)
     assert finding.status == status, finding.evidence
     assert ("a stranger locks whomever he likes" in finding.evidence) == (status == "fail")

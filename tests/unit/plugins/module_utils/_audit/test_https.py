@@ -34,7 +34,7 @@ GUIDE = "max-age=31536000; includeSubDomains"
 
 def certify(name, key, issuer=None, issuer_key=None, days=90, digest=None):
     """A certificate; without an issuer it is an authority that signs itself."""
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -45,7 +45,9 @@ def certify(name, key, issuer=None, issuer_key=None, days=90, digest=None):
         .not_valid_after(NOW + days * DAY)
     )
     if issuer:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName(list(map(x509.DNSName, name.split()))), critical=False
+        )
         authority = issuer_key.public_key()
     else:
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
@@ -165,6 +167,38 @@ def test_a_certificate_that_is_not(serve, look_through, properties, words):
     assert words in finding.evidence
 
 
+@pytest.mark.parametrize(
+    ("certified", "names", "missing"),
+    [
+        ("campus.test www.campus.test", ["www.campus.test"], []),
+        (
+            "campus.test",
+            ["www.campus.test", "library.test"],
+            ["www.campus.test (certificate refused", "library.test ("],
+        ),
+        ("campus.test", ["*.campus.test"], ["*.campus.test (a wildcard)"]),
+        ("campus.test *.campus.test", ["*.campus.test", "www.campus.test"], []),
+    ],
+)
+def test_a_certificate_for_all_names(serve, look_at, authority, certified, names, missing):
+    host, _certificate = serve(name=certified)
+    portal = ("campus.test", *names)
+    finding = https.certificate(look_at(hosts=(host,), portal_names=portal, options={"ca_file": authority[2]}))
+    assert finding.status == ("fail" if missing else "pass"), finding.evidence
+    assert all(each in finding.evidence for each in missing or names)
+
+
+MANY = tuple(f"name{number}.test" for number in range(25))
+
+
+def test_more_names_than_are_asked_are_not_assessed(serve, look_at, authority):
+    host, _certificate = serve(name=" ".join(("campus.test", *MANY)))
+    portal = ("campus.test", *MANY)
+    finding = https.certificate(look_at(hosts=(host,), portal_names=portal, options={"ca_file": authority[2]}))
+    assert finding.status == "not_assessed"
+    assert "more than 20 names: name20.test, name21.test, name22.test, name23.test, name24.test." in finding.evidence
+
+
 def test_a_weak_key_is_refused(serve, look_through):
     host, _certificate = serve(
         key=rsa.generate_private_key(65537, 1024), setup=lambda context: context.set_ciphers("ALL:@SECLEVEL=0")
@@ -255,6 +289,39 @@ def test_every_url_is_redirected(look_at):
     assert https.redirect(look).status == "pass"
     assert {request.get("method", "GET") for _door, _path, request in look.asked} == {"GET", "POST"}
     assert not any("login" in path or "token" in path for _door, path, _request in look.asked)
+
+
+NAMES = {"portal_names": ("campus.test", "www.campus.test"), "answered": ("campus.test", "www.campus.test")}
+
+
+@pytest.mark.parametrize(
+    ("reply", "status"),
+    [
+        ((301, {"Location": "https://www.campus.test/"}, b""), "pass"),
+        ((301, {"Location": "https://campus.test/"}, b""), "pass"),
+        ((404, {}, b""), "pass"),
+        ((200, {}, b"page"), "fail"),
+        ((302, {"Location": "http://campus.test/"}, b""), "fail"),
+    ],
+)
+def test_every_name_is_redirected(look_at, reply, status):
+    look = look_at(but(lambda door, path, request: reply if door.name == "www.campus.test" else None), **NAMES)
+    finding = https.redirect(look)
+    assert finding.status == status, finding.evidence
+    assert status == "pass" or "http://www.campus.test/ answers" in finding.evidence
+
+
+def test_hsts_is_asked_of_every_name_that_serves_pages(look_at):
+    def answer(door, path, request):
+        header = {} if door.name == "www.campus.test" else {"Strict-Transport-Security": GUIDE}
+        return (301, {"Location": f"https://campus.test{path}"}, b"") if door.scheme == "http" else (200, header, b"")
+
+    finding = https.hsts(look_at(answer, **NAMES))
+    assert finding.status == "fail" and "https://www.campus.test/ (200 www.campus.test): not sent" in finding.evidence
+    led = but(
+        lambda door, path, request: (301, {"Location": "https://campus.test/"}, b"") if "www" in door.name else None
+    )
+    assert "www.campus.test" not in https.hsts(look_at(led, **NAMES)).evidence
 
 
 def test_for_good_has_two_numbers(look_at):

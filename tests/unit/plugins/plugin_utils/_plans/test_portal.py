@@ -44,8 +44,8 @@ def test_what_is_on_the_host_is_known_by_its_name() -> None:
 
 
 def test_the_virtual_host_that_answers_for_want_of_a_better_counts_where_none_has_the_name() -> None:
-    assert portal({"serving": [], "fallback": [{"file": "default"}]}).hosts == [{"file": "default"}]
-    assert portal({"serving": [{"file": "campus"}], "fallback": [{"file": "default"}]}).hosts == [{"file": "campus"}]
+    assert portal({"answering": [], "fallback": [{"file": "default"}]}).hosts == [{"file": "default"}]
+    assert portal({"answering": [{"file": "campus"}], "fallback": [{"file": "default"}]}).hosts == [{"file": "campus"}]
 
 
 def test_the_generation_is_probed_where_something_will_answer() -> None:
