@@ -1,4 +1,7 @@
-"""What needs no Docker, once more with Debian 12 as the controller (Python 3.11, ansible-core 2.19), in a container."""
+"""What needs no Docker, once more with Debian 12 as the controller (Python 3.11, ansible-core 2.19), in a container.
+
+And what an ordinary user can run, as one.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ STEPS = "from tests import run; raise SystemExit(run.execute([*run.fast_steps(),
 SCRIPT = f"""
 apt-get -qq update >/dev/null && apt-get -qq install --no-install-recommends git >/dev/null
 cd /checkout && git init --quiet && bin/env python -c '{STEPS}'
+useradd --create-home ada && chown -R ada . && runuser -u ada -- env HOME=/home/ada bin/test --fast
+chown -R root .
 """
 
 

@@ -222,7 +222,11 @@ def longest_first(steps: Sequence[Step]) -> list[Step]:
 ON_HOSTS = ["pytest", "-v", "--durations=20", "--reruns=0"]
 
 
-def fast_steps() -> list[Step]:
+UNIT_TESTS = ["pytest", "-q", "--numprocesses=2", "--dist=worksteal", "tests/unit"]
+
+
+def fast_steps(slow: bool = True) -> list[Step]:
+    """What needs no host. Unit tests that run whole playbooks or a crash at any moment are left out unless ``slow``."""
     documentation = "antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self --skip-rstcheck"
     return [
         Step("ruff", ["ruff", "check"], 1),
@@ -232,7 +236,7 @@ def fast_steps() -> list[Step]:
         Step("ansible-lint", ["ansible-lint", "--offline"], 3),
         Step("documentation", [*documentation.split(), "."], 2),
         Step("changelog", ["antsibull-changelog", "lint"], 1),
-        Step("unit tests", ["pytest", "-q", "--numprocesses=2", "--dist=worksteal", "tests/unit"], 12),
+        Step("unit tests", [*UNIT_TESTS, *([] if slow else ["-m", "not slow"])], 12),
     ]
 
 
@@ -370,7 +374,7 @@ def main() -> int:
     if args.section:
         return execute(section_steps(args.section))
     if args.fast:
-        return execute(fast_steps())
+        return execute(fast_steps(slow=False))
     if args.changed:
         steps = changed_steps(args.changed)
     else:

@@ -119,6 +119,7 @@ def grows_in_proportion(seconds: Callable[[str], float], start: str, filler: str
         assert longer < _GROWTH * took, told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "pattern"), PATTERNS, ids=[f"{n}-{name}" for n, (name, _p) in enumerate(PATTERNS)])
 def test_a_pattern_takes_as_long_as_its_line(name: str, pattern: re.Pattern[Any]) -> None:
     method = _METHODS.get(name, "finditer")

@@ -12,6 +12,7 @@ import pytest
 
 from tests import run, selection
 from tests.run import Step
+from tests.unit.conftest import needing_root
 
 
 @pytest.fixture(autouse=True)
@@ -151,7 +152,9 @@ def test_the_record_of_the_testbed_depends_on_all_of_it(checkout):
 def test_each_test_on_hosts_belongs_to_a_section_or_to_what_is_common(checkout):
     of_sections = {stem for stems in selection.OF_SECTION.values() for stem in stems.split()}
     assert selection.OF_SECTION.keys() == set(selection.SECTIONS)
-    assert of_sections | selection.ALWAYS | selection.COMMON == run.host_stems()
+    assert of_sections | selection.ALWAYS | selection.COMMON == run.host_stems(), (
+        "a new file of tests: see selection.py"
+    )
     assert not of_sections & selection.COMMON and not selection.ALWAYS & (of_sections | selection.COMMON)
 
 
@@ -222,6 +225,22 @@ def test_what_changed_is_seen_committed_or_not(logs, monkeypatch):
     git("commit", "--allow-empty", "--message=theirs")
     git("checkout", "topic")
     assert sorted(selection.changed_since("main")) == ["committed", "new"]
+
+
+def test_each_test_that_needs_root_is_there():
+    """Others than root leave these out: tests/unit/conftest.py."""
+    unit = Path(__file__).parent
+    for file, functions in needing_root().items():
+        there = set(re.findall(r"^ *def (test_\w+)", (unit / file).read_text(), re.MULTILINE))
+        assert functions <= there, (file, functions - there)
+
+
+def test_the_fast_run_leaves_out_what_is_slow_and_ci_does_not(checkout):
+    def unit_tests(steps):
+        return next(step.command for step in steps if step.name == "unit tests")
+
+    assert unit_tests(run.fast_steps(slow=False))[-2:] == ["-m", "not slow"]
+    assert "-m" not in unit_tests(run.fast_steps())
 
 
 def test_no_step_of_the_package_reads_what_another_one_writes(logs, monkeypatch):

@@ -29,6 +29,8 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _controls
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 PLAYBOOKS = ("audit", "harden", "prove", "restore")
 # Where a run may write: reports with the copies of the lists of files, keys, and the cache of facts.
@@ -60,14 +62,24 @@ class World:
         )
 
     def play(
-        self, playbook: str, hosts: dict[str, dict[str, Any]], *options: str, groups: Any = None, **variables: Any
+        self,
+        playbook: str,
+        hosts: dict[str, dict[str, Any]],
+        *options: str,
+        groups: Any = None,
+        of_hosts: dict[str, dict[str, Any]] | None = None,
+        **variables: Any,
     ) -> str:
-        """Run one of ours, or a file, over hosts, given as what they answer to each module. Returns what it printed."""
+        """Run one of ours, or a file, over hosts, given as what they answer to each module. Returns what it printed.
+
+        ``variables`` are those of all hosts, ``of_hosts`` those of each.
+        """
         inventory: dict[str, Any] = {}
         for name, answers in hosts.items():
             path = self.folder / "answers" / f"{name}.json"
             path.write_text(json.dumps(answers))
             inventory[name] = {"hostile_answers": str(path), "chamilo_restore_confirm": name, **variables}
+            inventory[name] |= (of_hosts or {}).get(name, {})
         shared = {"ansible_connection": "hostile", "ansible_python_interpreter": "/usr/bin/python3"}
         shared["chamilo_backups_key_folder"] = str(self.folder / "work/chamilo-keys")  # this may be a container
         path = self.folder / "work/hosts.json"

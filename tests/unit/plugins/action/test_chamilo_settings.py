@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 NAME, CHECK, ROOT = "passwords:campus", "security.check_password", "/var/www/chamilo"
 GIVEN = {"chamilo_root": ROOT, "web_user": "www-data", "settings": {CHECK: True}, "section": NAME, "lock": True}
 ASKED = {"values": {CHECK: "true"}, "reset": [], "portals": None, "lock": True, "pin": None}
@@ -41,6 +43,7 @@ SECTIONLESS = {"chamilo_root": ROOT, "settings": {TYPE: "prod"}}
 PRODUCTION = {"values": {TYPE: "prod"}, "reset": [], "portals": None, "lock": None, "pin": None}
 
 
+@pytest.mark.slow
 def test_only_what_discovery_found_in_force_is_not_asked_for_again(ansible: Any) -> None:
     questions = [
         (variables, {"chamilo.hardening.chamilo_settings": {**GIVEN, **options}})

@@ -149,6 +149,7 @@ def test_an_observation_that_is_none_is_refused() -> None:
         run({"observed": {"https_hsts": {"status": "ok", "evidence": ""}}})
 
 
+@pytest.mark.slow
 def test_the_playbook_looks_at_all_hosts_and_fails_for_none(ansible: Any) -> None:
     """The real module on this machine without root, whatever stands on it, beside a host that does not answer."""
     gone = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 9}
@@ -163,6 +164,7 @@ def test_the_playbook_looks_at_all_hosts_and_fails_for_none(ansible: Any) -> Non
     assert "gave no answer" not in json.dumps(by_name["here.test"])
 
 
+@pytest.mark.slow
 def test_what_keeps_one_host_from_being_audited_keeps_no_other(ansible: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Under a strategy of the user's that lets no host wait for another, and ends all with the first that fails."""
     monkeypatch.setenv("ANSIBLE_STRATEGY", "free")
@@ -198,6 +200,7 @@ def test_what_keeps_one_host_from_being_audited_keeps_no_other(ansible: Any, mon
         assert reason in found[name]["controls"][0]["evidence"]
 
 
+@pytest.mark.slow
 def test_a_report_is_written_where_no_host_could_be_audited(ansible: Any) -> None:
     outcome = ansible.play("chamilo.hardening.audit", {"misspelt.test": {"chamilo_headers_cps": "off"}})
     assert outcome.code == 2

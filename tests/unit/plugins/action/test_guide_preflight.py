@@ -14,6 +14,8 @@ import yaml
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 
+pytestmark = pytest.mark.slow
+
 HARDEN = "chamilo.hardening.harden"
 WAIVER = {"control": "headers_csp", "reason": "The editor breaks.", "owner": "Anna", "until": "2020-01-01"}
 

@@ -23,6 +23,7 @@ def prove(ansible, *arguments, **options):
     return ansible.play([{"hosts": "all", "gather_facts": False, "tasks": [task]}], {"campus.test": {}}, *arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["token", "state", "attacks"])
 def test_what_the_collection_makes_cannot_be_given(ansible, name):
     done = prove(ansible, **{name: "present"})
@@ -30,6 +31,7 @@ def test_what_the_collection_makes_cannot_be_given(ansible, name):
     assert f"{name} is made by the collection" in done.output
 
 
+@pytest.mark.slow
 def test_a_host_without_chamilo_is_not_attacked(ansible, tmp_path):
     done = prove(ansible, root=str(tmp_path))
     assert done.code != 0
@@ -37,6 +39,7 @@ def test_a_host_without_chamilo_is_not_attacked(ansible, tmp_path):
     assert "attacks" not in done.output
 
 
+@pytest.mark.slow
 def test_an_unknown_waiver_is_refused_before_anything(ansible):
     waiver = {"control": "headers_onze", "reason": "r", "owner": "o", "until": "2099-01-01"}
     done = prove(ansible, waivers=[waiver])
@@ -44,12 +47,14 @@ def test_an_unknown_waiver_is_refused_before_anything(ansible):
     assert "headers_once" in done.output
 
 
+@pytest.mark.slow
 def test_check_mode_skips_it(ansible):
     done = prove(ansible, "--check")
     assert done.code == 0
     assert done.recap("campus.test")["skipped"] == 1
 
 
+@pytest.mark.slow
 def test_the_playbook_is_silent_in_check_mode(ansible):
     done = ansible.play("chamilo.hardening.prove", {"campus.test": {}}, "--check")
     assert done.code == 0

@@ -52,6 +52,7 @@ def read(folder: Path) -> dict[str, Any]:
     return {host["name"]: host for host in json.loads((folder / "report.json").read_text())["hosts"]}
 
 
+@pytest.mark.slow
 def test_one_report_for_all_hosts_whatever_became_of_them(ansible: Any) -> None:
     hosts = {"bad.test": {"broken": True}, "gone.test": GONE, "good.test": {"given": audit(https_hsts="fail")}}
     outcome = ansible.play(plays(directory="out"), hosts, "-f", "1", "--check")
@@ -65,6 +66,7 @@ def test_one_report_for_all_hosts_whatever_became_of_them(ansible: Any) -> None:
     assert by_name["good.test"]["summary"]["pass"] == SEEN - 1
 
 
+@pytest.mark.slow
 def test_limit_keeps_the_other_hosts_out(ansible: Any) -> None:
     hosts = {"one.test": {"given": audit()}, "two.test": {"given": audit()}}
     outcome = ansible.play(plays(), hosts, "--limit", "two.test")
@@ -73,6 +75,7 @@ def test_limit_keeps_the_other_hosts_out(ansible: Any) -> None:
     assert list(read(ansible.folder / "chamilo-report")) == ["two.test"]
 
 
+@pytest.mark.slow
 def test_only_unreachable_hosts_are_no_failure_until_asked(ansible: Any) -> None:
     assert ansible.play(plays(), {"gone.test": GONE}).code == 0
     outcome = ansible.play(plays(fail_on="must"), {"gone.test": GONE})
@@ -126,6 +129,7 @@ def test_a_host_that_was_not_audited_keeps_its_last_good_result(tmp_path: Path) 
     assert "last" not in read(tmp_path)["one.test"]
 
 
+@pytest.mark.slow
 def test_a_run_that_reaches_nobody_leaves_the_last_results(ansible: Any) -> None:
     ansible.play(
         plays(directory="out"), {"one.test": {"given": audit(https_hsts="fail")}, "two.test": {"given": audit()}}

@@ -102,6 +102,7 @@ def test_a_page_that_uses_what_it_is_sent_as_data(text):
     assert not shells.obeys(f"<?php {text}".encode())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [

@@ -252,6 +252,7 @@ def tells_the_truth(site, found):
     return wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_nothing_outside_changes_while_somebody_attacks(attack, arena):
     site, here, out, watched = battlefield(arena)
@@ -278,6 +279,7 @@ def test_nothing_outside_changes_while_somebody_attacks(attack, arena):
     assert [state(path) for path in watched] == before
 
 
+@pytest.mark.slow
 def test_a_folder_that_only_grows_is_left_in_time_and_looked_at_whole_afterwards(arena, monkeypatch):
     site, here, out, watched = battlefield(arena)
     before = [state(path) for path in watched]

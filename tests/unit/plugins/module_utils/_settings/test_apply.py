@@ -137,6 +137,7 @@ def random_wish(chance, portals):
     return asked(settings, reset=reset, access_url=access_url, lock=lock)
 
 
+@pytest.mark.slow
 def test_from_any_state_the_check_is_the_run_and_a_second_run_does_nothing():
     chance = random.Random(2026)
     changed = refused = 0

@@ -31,6 +31,7 @@ from tests.unit.plugins.module_utils._transaction.conftest import (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("again", [False, True], ids=["once", "and the recovery killed too"])
 def test_killed_at_any_change_the_old_files_come_back(
     tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, again: bool
@@ -328,6 +329,7 @@ def test_early_at_boot_a_load_that_is_owed_waits_for_the_cache_that_goes_with_it
     assert not world.journal()["pending"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO])
 def test_an_error_at_any_change_puts_everything_back(
     world: World, monkeypatch: pytest.MonkeyPatch, number: int

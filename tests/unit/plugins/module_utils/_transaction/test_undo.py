@@ -160,6 +160,7 @@ def test_undo_waits_until_the_token_is_gone(world: World) -> None:
     world.undo()
 
 
+@pytest.mark.slow
 def test_killed_at_any_change_an_undo_is_whole_or_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     before = world.tree()
     world.apply()

@@ -1,0 +1,74 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who can run which unit tests, and what is done once for all processes that run them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import json
+import os
+import pwd
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+NEEDS_ROOT = HERE / "needs_root.txt"
+DEBIANS = ("www-data", "backup")  # accounts to which tests give files
+REASON = "gives files away, mounts, or acts as another user: needs root"
+
+
+def needing_root() -> dict[str, set[str]]:
+    """By file: the functions that need root; none where all of them do."""
+    lines = [line.split() for line in NEEDS_ROOT.read_text(encoding="utf-8").splitlines() if line[:1] != "#"]
+    return {file: set(functions) for file, *functions in lines}
+
+
+@functools.cache
+def is_debian() -> bool:
+    with contextlib.suppress(KeyError):
+        return all(pwd.getpwnam(name) for name in DEBIANS)
+    return False
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Where Debian's accounts are missing, what asks for them when it is imported cannot be."""
+    if is_debian() or collection_path == HERE:
+        return None
+    if collection_path.is_dir():
+        return collection_path.name == "_permissions" or None
+    return any(f'("{name}")' in collection_path.read_text(encoding="utf-8") for name in DEBIANS) or None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.geteuid() == 0:
+        return
+    known = needing_root()
+    for item in items:
+        functions = known.get(str(item.path.relative_to(HERE)), {""})
+        if not functions or getattr(item, "originalname", item.name) in functions:
+            item.add_marker(pytest.mark.skip(reason=REASON))
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[], Any]], Any]:
+    """``once(name, make)``: what ``make()`` returns, as JSON keeps it; with pytest-xdist the first process makes it."""
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+    def get(name: str, make: Callable[[], Any]) -> Any:
+        with (shared / f"{name}.json").open("a+", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            text = file.read()
+            if not text:
+                text = json.dumps(make())
+                file.write(text)
+            return json.loads(text)
+
+    return get
