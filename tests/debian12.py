@@ -13,7 +13,7 @@ from tests.run import CACHE, ROOT, listed
 from tests.testbed import images
 from tests.testbed.engine import LABEL
 
-STEPS = "from tests import run; raise SystemExit(run.execute([*run.fast_steps(), *run.package_steps()]))"
+STEPS = "from tests import run; raise SystemExit(run.execute([*run.fast_steps(), *run.package_steps(full=True)]))"
 SCRIPT = f"""
 apt-get -qq update >/dev/null && apt-get -qq install --no-install-recommends git >/dev/null
 cd /checkout && git init --quiet && bin/env python -c '{STEPS}'

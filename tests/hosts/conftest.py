@@ -187,11 +187,22 @@ def hardened(cell: Cell, make: Callable[..., Host], stages: Path, playbook: Play
     return host
 
 
-@pytest.fixture(scope="session")
-def served(cell: Cell, stages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    """A host with https and headers for tests that only look: one per cell, never changed by a test."""
-    network = f"{RUN}-{cell}-served"
-    playbook = Playbook(tmp_path_factory.mktemp("served"), "https,headers")
+def web_only(purpose: str, cell: Cell, stages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """A host with https and headers."""
+    network = f"{RUN}-{cell}-{purpose}"
+    playbook = Playbook(tmp_path_factory.mktemp(purpose), "https,headers")
     make = functools.partial(hosts.up, "campus", cell.release, cell.web, network=network)
     yield reach(stages / f"{cell} hardened {playbook.sections}", make, playbook.harden)
     hosts.down(network)
+
+
+@pytest.fixture(scope="session")
+def served(cell: Cell, stages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """A host with https and headers for tests that only look: one per cell, never changed by a test."""
+    yield from web_only("served", cell, stages, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def varied(cell: Cell, stages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """The same for tests that set the variables of one section, whose tag they give, one after another."""
+    yield from web_only("varied", cell, stages, tmp_path_factory)

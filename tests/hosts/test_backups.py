@@ -853,6 +853,7 @@ fcntl.ioctl(handle, 0x40086602, struct.pack("I", flags ^ 0x10) + bytes(4))
 """
 
 
+@pytest.mark.long
 def test_what_cannot_change_places_is_found_before_a_table_does(saved: Saved) -> None:
     host = saved.host
     program(host, "backup")
@@ -872,6 +873,7 @@ def test_what_cannot_change_places_is_found_before_a_table_does(saved: Saved) ->
     host.run("rm -rf /var/www/.chamilo.before-*")
 
 
+@pytest.mark.long
 def test_a_sparse_file_comes_back_sparse_and_a_clock_that_was_ahead_is_not_believed(saved: Saved) -> None:
     host = saved.host
     sparse = f"{ROOT}/var/upload/disk.img"

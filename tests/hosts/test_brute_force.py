@@ -361,6 +361,7 @@ def moment(host: Host, unit: str, what: str) -> int:
     return int(host.run(f"systemctl show --value --property={what}TimestampMonotonic {unit}").stdout)
 
 
+@pytest.mark.long
 def test_a_log_that_shows_only_a_proxy_arms_nothing(fresh: Host, playbook: Playbook) -> None:
     log = {"nginx": "/var/log/nginx/access.log", "apache": "/var/log/apache2/other_vhosts_access.log"}[fresh.web]
     front = "campus.test:80 " if fresh.web == "apache" else ""

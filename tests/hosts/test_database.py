@@ -327,6 +327,7 @@ def test_a_run_that_is_killed_anywhere_leaves_the_portal_serving_and_the_next_on
     print(f"\nkilled after each of {len(steps)} steps")
 
 
+@pytest.mark.long
 def test_a_remote_client_that_nobody_declared_is_not_cut_off(fresh: Host, playbook: Playbook) -> None:
     connection = pymysql.connect(host=fresh.address, user="chamilo", password=OLD_PASSWORD)
     with connection, pytest.raises(PlayError, match="chamilo_database_clients does not name: chamilo from"):
@@ -522,6 +523,7 @@ def test_a_database_on_another_host_is_used_with_an_account_of_its_own_and_over_
     assert "-- Dump completed" in web.run(f"mariadb-dump {options} chamilo").stdout
 
 
+@pytest.mark.long
 def test_a_web_node_without_a_client_gets_one_before_its_secrets_and_settings_change(
     make: Callable[..., Host], playbook: Playbook
 ) -> None:

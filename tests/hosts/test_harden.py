@@ -106,6 +106,7 @@ def test_only_the_section_that_is_asked_for_changes(fresh: Host, playbook: Playb
     assert fresh.http("/").status == 301
 
 
+@pytest.mark.long
 def test_only_the_host_that_is_asked_for_changes(make: Callable[..., Host], playbook: Playbook) -> None:
     one, other = make("campus"), make("second")
     done = play("harden", playbook.inventory(one, other), *TAGS, "--limit", one.domain, variables=CERTIFICATE)
@@ -129,6 +130,7 @@ def second_portal(host: Host) -> None:
     host.put("/etc/ssl/testbed/college.key", key, "0600")
 
 
+@pytest.mark.long
 def test_two_portals_on_one_machine_at_the_same_time(fresh: Host, playbook: Playbook) -> None:
     second_portal(fresh)
     inventory = playbook.inventory(fresh)
@@ -197,6 +199,7 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
 ]
 
 
+@pytest.mark.long
 def test_bad_input_is_refused_by_name_before_anything_changes(fresh: Host, playbook: Playbook) -> None:
     chain, key = authority.issue("other.test")
     fresh.put("/etc/ssl/other.pem", chain)
@@ -276,6 +279,7 @@ def test_over_ssh_as_an_ordinary_user_with_sudo(make: Callable[..., Host], cell:
     assert playbook.harden(host) == 0
 
 
+@pytest.mark.long
 def test_on_the_server_itself(make: Callable[..., Host]) -> None:
     """``-c local``, with the environment of this machine on a host of the same Debian release."""
     host = make(release=platform.freedesktop_os_release()["VERSION_CODENAME"])

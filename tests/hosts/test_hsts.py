@@ -94,6 +94,7 @@ def test_a_subdomain_without_https_holds_the_ramp_back(
     assert sent(ramping) == [HSTS], "what browsers know is not taken back"
 
 
+@pytest.mark.long
 def test_behind_a_proxy_the_ramp_looks_at_what_the_proxy_serves(
     fresh: Host, playbook: Playbook, make: Callable[..., Host]
 ) -> None:
@@ -164,6 +165,7 @@ def test_hsts_is_sent_with_what_nginx_answers_before_it_knows_the_address(rampin
     assert (bad.status, bad.values("Strict-Transport-Security")) == (400, [TRIAL])
 
 
+@pytest.mark.long
 def test_a_self_signed_certificate_is_renewed_in_time(fresh: Host, playbook: Playbook) -> None:
     variables = {"chamilo_https_certificate": "self_signed"}
     playbook.harden(fresh, **variables)

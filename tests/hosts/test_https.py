@@ -179,6 +179,7 @@ LIBRARY = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.wire
 def test_by_any_other_name_the_portal_leads_to_its_own(
     make: Callable[..., Host], cell: Cell, playbook: Playbook
@@ -245,6 +246,7 @@ def test_after_an_upgrade_of_php_the_next_run_brings_the_portal_back(fresh: Host
     assert playbook.harden(fresh) == 0
 
 
+@pytest.mark.long
 def test_how_long_a_replaced_virtual_host_waited_does_not_count(make: Callable[..., Host], playbook: Playbook) -> None:
     host = make(vhost="plain")
     folder = host.run("echo /etc/php/*/fpm/conf.d").stdout.strip()

@@ -257,6 +257,7 @@ def test_what_an_intruder_planted_is_named_or_cannot_run_and_nothing_else_is(
     assert not any(f"for: {path}\n" in accepted for path in NAMED) and "picture.gif" in accepted
 
 
+@pytest.mark.long
 def test_where_all_times_were_set_anew_nothing_is_green_until_the_release_was_compared(
     fresh: Host, playbook: Playbook, tmp_path: Path
 ) -> None:

@@ -107,6 +107,7 @@ def permitted(stage: Callable[..., Host], playbook: Playbook) -> Host:
     return stage("permissions", prepare)
 
 
+@pytest.mark.long
 def test_every_attack_gets_through_before_is_held_off_after_and_one_gets_through_again(
     fresh: Host, playbook: Playbook
 ) -> None:
@@ -118,6 +119,7 @@ def test_every_attack_gets_through_before_is_held_off_after_and_one_gets_through
     assert set(through(playbook, fresh)) >= {"permissions_code", "permissions_env", "permissions_var"}
 
 
+@pytest.mark.long
 def test_a_check_predicts_and_touches_nothing(fresh: Host, playbook: Playbook) -> None:
     before = fresh.snapshot()
     assert playbook.harden(fresh, *ONLY, "--check", "--diff") >= 4
@@ -139,6 +141,7 @@ def test_the_application_goes_on_and_what_it_writes_is_private(permitted: Host, 
     assert playbook.harden(permitted, *ONLY) == 0
 
 
+@pytest.mark.long
 def test_a_disk_for_uploads_gets_its_rights_and_what_cannot_be_set_is_red(permitted: Host, playbook: Playbook) -> None:
     """A server of NFS cannot be had here: that root may do nothing on a mount is tried by a unit test."""
     disk = f"{ROOT}/var/upload"
@@ -199,6 +202,7 @@ def test_what_is_nobodys_business_is_refused_and_pages_are_not(permitted: Host) 
     assert {path: permitted.http(f"{base}{path}").status for path in PUBLIC} == PUBLIC
 
 
+@pytest.mark.long
 def test_slashes_that_the_web_server_keeps_open_nothing(fresh: Host, playbook: Playbook) -> None:
     """Somebody tells it to, for another site."""
     file, text = {

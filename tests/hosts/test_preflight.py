@@ -28,7 +28,7 @@ def refusal(playbook: Playbook, host: Host, *options: str, **variables: object) 
     return " ".join(str(refused.value).split())
 
 
-@pytest.mark.parametrize("vhost", ["plain", "default-server"])
+@pytest.mark.parametrize("vhost", ["plain", pytest.param("default-server", marks=pytest.mark.long)])
 @pytest.mark.wire
 def test_everything_in_the_way_is_said_at_once_and_nothing_changes(
     make: Callable[..., Host], cell: Cell, playbook: Playbook, vhost: str

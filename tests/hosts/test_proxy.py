@@ -16,6 +16,9 @@ from tests.hosts.test_sessions import SCRIPT, flags
 from tests.playbook import PlayError
 from tests.testbed.hosts import Host
 
+# Ten runs. What a proxy does to bans is in test_brute_force too, its configuration in tests/unit/rendered.
+pytestmark = pytest.mark.long
+
 FORGED = "203.0.113.66"
 REFUSED = 423  # by the web server, for fail2ban
 INDEX = "/var/www/chamilo/public/index.php"

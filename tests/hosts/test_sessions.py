@@ -225,6 +225,7 @@ def test_the_attack_with_a_kept_cookie_is_held_off_by_this_section_alone(secured
     assert through(playbook, secured)
 
 
+@pytest.mark.long
 def test_nothing_else_changes_and_a_second_run_changes_nothing(fresh: Host, playbook: Playbook) -> None:
     before = neighbour(fresh)
     untouched = fresh.snapshot()
@@ -312,6 +313,7 @@ def test_undo_brings_back_what_was_there(secured: Host) -> None:
     assert not missing_from_the_portal(secured, "https")
 
 
+@pytest.mark.long
 @pytest.mark.wire
 def test_without_https_people_log_in_by_plain_http(secured: Host, playbook: Playbook) -> None:
     def logs_in() -> bool:

@@ -116,6 +116,7 @@ def test_a_backup_comes_first_and_without_one_it_stays_shut(closed: Host, playbo
     assert len(runs()) == len(before) + 1 and modes(closed) == CLOSED
 
 
+@pytest.mark.long
 def test_the_role_leaves_an_open_tree_alone(closed: Host, playbook: Playbook) -> None:
     closed.run("chamilo-hardening window open")
     played = playbook.run("harden", closed, *ONLY, "--diff")
@@ -164,6 +165,7 @@ def test_the_module_opens_until_a_deadline_and_the_audit_says_so(closed: Host, p
     assert playbook.harden(closed, *ONLY) == 0
 
 
+@pytest.mark.long
 def test_it_closes_after_a_restart(closed: Host) -> None:
     """Once the deadline is still to come, once it passed while the host was down."""
     closed.run("chamilo-hardening window open --minutes 60 --from 203.0.113.7")
