@@ -35,6 +35,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     inside_attacks,
     not_assessed,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import MOST_NAMES
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _controls
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
 
@@ -59,7 +60,7 @@ class ActionModule(HostAction):
         left = _controls.unenforced(table, level, waivers)
         aim = Aim(str(given["domain"]).lower(), str(given.get("address", "")), ca_file, proxied, left)
         # The same word for each call: the module does nothing without one.
-        place = {name: given[name] for name in ("domain", "root", "web_server") if name in given}
+        place = {name: given[name] for name in ("domain", "names", "root", "web_server") if name in given}
         place["token"] = secrets.token_hex(32)
         refused, testbed = self._prove_ownership(aim, place, task_vars or {})
         if refused:
@@ -94,7 +95,14 @@ class ActionModule(HostAction):
             return reason(placed), False
         try:
             # Asked for at once, and with a word that nobody can know.
-            answer = aim.get(placed.get("path", "/"))
+            path = placed.get("path", "/")
+            answer = aim.get(path)
+            # The host says which names it has; only where its word comes back they are its own.
+            aim.names = tuple(
+                name
+                for name in placed.get("names", [])[:MOST_NAMES]
+                if aim.under(name).get(path).body.decode("utf-8", "replace") == place["token"]
+            )
         finally:
             removed = self._module({**place, "state": "absent"}, task_vars)
         if removed.get("failed"):

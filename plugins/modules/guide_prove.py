@@ -26,6 +26,15 @@ options:
     description: The public name of the portal.
     type: str
     required: true
+  names:
+    description:
+      - The value of C(chamilo_names), further names of the portal, and those that are none of it behind a C(!).
+      - Certificate, redirect and HSTS are attacked under each further name of the portal, up to 20, under which the
+        word came back as well.
+    type: list
+    elements: str
+    default: []
+    version_added: 1.1.0
   root:
     description: The folder of Chamilo on the host. Empty means that it is found.
     type: str
@@ -148,6 +157,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "domain": {"type": "str", "required": True},
+            "names": {"type": "list", "elements": "str", "default": []},
             "root": {"type": "str", "default": ""},
             "web_server": {"type": "str", "choices": ["", "nginx", "apache"], "default": ""},
             "address": {"type": "str", "default": ""},
@@ -164,7 +174,8 @@ def main() -> None:
     if not given["token"].isalnum():
         module.fail_json(msg="token is made by the action plugin of this module; do not call the module alone.")
     try:
-        site = discover(given["domain"], given["root"], given["web_server"], require=True)
+        where = (given["domain"], given["root"], given["web_server"])
+        site = discover(*where, require=True, names=given["names"])
     except SiteError as problem:
         module.fail_json(msg=str(problem))
     if given["state"] == "attack":
@@ -192,7 +203,8 @@ def main() -> None:
         os.utime(root, ns=(times.st_atime_ns, times.st_mtime_ns))
     except OSError as problem:
         module.fail_json(msg=f"{path}: {problem.strerror}")
-    module.exit_json(changed=False, path=f"/{os.path.basename(path)}", testbed=os.path.exists(TESTBED))
+    names = [name for name in site.portal_names[1:] if name[:2] != "*."]
+    module.exit_json(changed=False, path=f"/{os.path.basename(path)}", testbed=os.path.exists(TESTBED), names=names)
 
 
 if __name__ == "__main__":

@@ -146,6 +146,7 @@ INTERNAL: dict[str, Table] = {
     "guide_prove": Table(
         {
             "path": Text(r"/chamilo-hardening-[0-9A-Za-z]{1,16}\.txt"),
+            "names": List(Text(NAME)),
             "testbed": Flag(),
             "findings": Each(_FINDING),
         }

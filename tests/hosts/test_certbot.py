@@ -336,6 +336,42 @@ def ask(playbook: Playbook, host: Host, **options: Any) -> str:
     return ""
 
 
+def certified(playbook: Playbook, host: Host) -> tuple[set[str], str]:
+    """The names of the certificate that the module has made for those that discovery found, and the output."""
+    found = {"chamilo.hardening.chamilo_site_info": {"domain": host.domain, "names": []}, "register": "found"}
+    arguments = {"domain": host.domain, "site": "campus", "webroot": "/var/www/chamilo/public"}
+    arguments.update(names="{{ found.site.portal_names }}", directory=acme.DIRECTORY)
+    tasks = [{"chamilo.hardening.host_program": {}}, found, {"chamilo.hardening.chamilo_certificate": arguments}]
+    play = playbook.write("names.yml", json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
+    output = " ".join(playbook.run(play, host).output.split())
+    return {*x509.first_of(host.get(f"{LIVE}/fullchain.pem")).names}, output
+
+
+@pytest.mark.wire
+def test_one_certificate_has_all_names_of_the_portal(sloppy: Host, authority: Acme, playbook: Playbook) -> None:
+    """An alias of the virtual host, an access URL of Chamilo, and one that leads nowhere."""
+    service, edit = {
+        "nginx": ("nginx", "s/server_name campus.test/& www.campus.test library.*/"),
+        "apache": ("apache2", "s/ServerName campus.test/&\\n    ServerAlias www.campus.test library.*/"),
+    }[sloppy.web]
+    sloppy.run(f"sed -i '{edit}' /etc/{service}/sites-available/chamilo* && systemctl reload {service}")
+    for name in ("www.campus.test", "library.test"):
+        authority.name(name, sloppy.address)
+        sloppy.run(f"echo '{sloppy.address} {name}' >>/etc/hosts")
+    assert certified(playbook, sloppy)[0] == {"campus.test", "www.campus.test"}
+    urls = "INSERT INTO access_url (id, url, description, active, created_by, tms) VALUES "
+    rows = ", ".join(
+        f"({number}, 'https://{name}.test/', '', 1, 1, NOW())" for number, name in ((2, "library"), (3, "gone"))
+    )
+    sloppy.run(["mariadb", "chamilo", "-e", urls + rows])
+    every, output = certified(playbook, sloppy)
+    assert every == {"campus.test", "www.campus.test", "library.test"}, "expanded, under its own name"
+    assert "gone.test is not in the certificate. gone.test has no address in the DNS" in output
+    asked = authority.orders()
+    again, output = certified(playbook, sloppy)
+    assert again == every and authority.orders() == asked and "gone.test is not in the certificate" in output
+
+
 @pytest.mark.long
 def test_an_authority_that_says_no_is_not_asked_for_ever(sloppy: Host, authority: Acme, playbook: Playbook) -> None:
     authority.name(sloppy.domain, authority.address)  # the world's DNS differs from the host's

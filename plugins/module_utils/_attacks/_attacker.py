@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import ssl
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import PASS, Finding, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer, Handshake, fetch, handshake
 
 MISSING = "/chamilo-hardening-asks-for-what-is-not-there"
@@ -21,8 +23,10 @@ class Aim:
 
     ``address``: where to connect, empty for what the name resolves to; ``ca_file``: whom to trust besides the system's;
     ``proxied``: whether the name leads to a proxy instead of the host; ``unenforced``: the controls that are waived or
-    that the level leaves out.
+    that the level leaves out. ``names``: further names under which this host was proved to serve the portal.
     """
+
+    names: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -37,6 +41,15 @@ class Aim:
         self.ca_file = ca_file
         self.proxied = proxied
         self.unenforced = unenforced
+
+    def under(self, name: str) -> Aim:
+        """The same portal by another one of its names."""
+        other = copy.copy(self)
+        for seen in ("scheme", "page", "missing"):
+            other.__dict__.pop(seen, None)
+        other.names = tuple(dict.fromkeys((self.domain, *self.names)))
+        other.domain = name
+        return other
 
     def ask(self, scheme: str, path: str, **request: Any) -> Answer:
         """Send a request. Its certificate is not looked at, unless ``verify`` is set."""
@@ -63,3 +76,20 @@ class Aim:
 
     def shake(self, context: ssl.SSLContext | None = None) -> Handshake:
         return handshake(self.domain, 443, self.address, context)
+
+
+def by_every_name(one: Callable[[Aim], Finding]) -> Callable[[Aim], Finding]:
+    """An attack that is tried under each name of the portal, until it gets through."""
+
+    @functools.wraps(one)
+    def each(aim: Aim) -> Finding:
+        first = one(aim)
+        if first.status != PASS or not aim.names:
+            return first
+        for name in aim.names:
+            found = one(aim.under(name))
+            if found.status != PASS:
+                return found
+        return passed(f"{first.evidence} The same holds for {', '.join(aim.names)}.")
+
+    return each

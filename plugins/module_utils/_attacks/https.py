@@ -10,7 +10,7 @@ import re
 import secrets
 import ssl
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim, by_every_name
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import MOVED, only, tls_context
 
@@ -19,6 +19,7 @@ _OLD = {"TLS 1.0": ssl.TLSVersion.TLSv1, "TLS 1.1": ssl.TLSVersion.TLSv1_1}
 
 
 @attack("https_certificate")
+@by_every_name
 def certificate(aim: Aim) -> Finding:
     answer = aim.ask("https", "/", verify=True)
     if answer.status:
@@ -30,13 +31,14 @@ def certificate(aim: Aim) -> Finding:
 
 
 @attack("https_redirect")
+@by_every_name
 def redirect(aim: Aim) -> Finding:
     # No account is named, so this is no login attempt; an application that reads it has read it in plain text.
     answer = aim.ask("http", "/login_json", method="POST", body=b"{}", headers={"Content-Type": "application/json"})
     if not answer.status:
         return passed(f"A login sent over plain http is not answered at all ({answer.error}).")
     target = answer.value("Location")
-    if answer.status in MOVED and target == f"https://{aim.domain}/login_json":
+    if answer.status in MOVED and target in [f"https://{name}/login_json" for name in (aim.domain, *aim.names)]:
         return passed(f"A login sent over plain http goes to https ({answer.status}) before the application sees it.")
     return failed(
         f"A login sent over plain http is answered with {answer.status}{f' to {target}' if target else ''}: whoever "
@@ -45,6 +47,7 @@ def redirect(aim: Aim) -> Finding:
 
 
 @attack("https_hsts")
+@by_every_name
 def strip(aim: Aim) -> Finding:
     # A browser takes the header only from a connection it trusts.
     answer = aim.ask("https", "/", verify=True)

@@ -15,6 +15,7 @@ from ansible_collections.chamilo.hardening.plugins.action import guide_prove
 from ansible_collections.chamilo.hardening.plugins.action.guide_prove import ActionModule
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import FAIL, NOT_ASSESSED, PASS, Finding
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 
 
@@ -108,3 +109,19 @@ def test_an_attack_that_breaks_off_ends_no_other(monkeypatch, problem, words):
 def test_what_is_not_enforced_fails_nothing(seen, enforced, status):
     control = _controls.load().controls[0]
     assert ActionModule._told(control, Finding(seen, "as it was seen"), enforced)["status"] == status
+
+
+def test_a_name_is_attacked_only_where_the_word_comes_back(monkeypatch):
+    """A host may say that it has the name of another one."""
+
+    class Portal(Aim):
+        def ask(self, scheme, path, **request):
+            return Answer("", 200, (), b"the word" if self.domain != "victim.test" else b"welcome")
+
+    placed = {"path": "/chamilo-hardening-x.txt", "names": ["www.campus.test", "victim.test"]}
+    monkeypatch.setattr(
+        ActionModule, "_module", lambda _self, told, _vars: placed if told["state"] == "present" else {}
+    )
+    aim = Portal("campus.test")
+    assert ActionModule.__new__(ActionModule)._prove_ownership(aim, {"token": "the word"}, {}) == ("", False)
+    assert aim.names == ("www.campus.test",)

@@ -120,3 +120,19 @@ def test_a_portal_that_does_not_answer_was_not_attacked(portal):
     silent.get = lambda path, **request: closed
     with pytest.raises(OSError, match="gave no answer"):
         https.poison(silent)
+
+
+def test_each_name_is_attacked(portal):
+    class Named(portal):
+        def ask(self, scheme, path, **request):
+            if self.domain == "www.campus.test" and scheme == "http":
+                return Answer("", 200, (), b"{}")
+            return super().ask(scheme, path, **request)
+
+    aim = Named({("http", "/login_json"): moved("https://campus.test/login_json"), "/": PAGE})
+    assert https.redirect(aim).status == "pass"
+    aim.names = ("library.test",)
+    assert https.redirect(aim).evidence.endswith("The same holds for library.test.")
+    aim.names = ("library.test", "www.campus.test")
+    assert https.redirect(aim).status == "fail"
+    assert https.certificate(aim).status == "pass" and aim.domain == "campus.test"
