@@ -394,8 +394,6 @@ def main() -> None:
         module.exit_json(changed=True, msg=f"needs python3-pymysql: {problem}")
     except (HardeningError, OSError) as problem:
         module.fail_json(msg=str(problem))
-    for warning in outcome.plan.warnings:
-        module.warn(warning)
     extra = {"diff": outcome.diff} if module._diff and outcome.changed else {}
     if outcome.said:
         extra["msg"] = " ".join(outcome.said)

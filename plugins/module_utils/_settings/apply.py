@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import glob
 import grp
 import os
@@ -26,6 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
     file_item,
     note_written,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import configuration, release
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import overrides as portal_overrides
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
     Account,
@@ -199,7 +201,15 @@ class Host:
                 if row["access_url"]  # a row of no portal is never read
             ],
             self._parsed(overrides),
+            self._version,
         )
+
+    @functools.cached_property
+    def _version(self) -> str:
+        """Of the code. What the database calls itself is older where an update did not say so."""
+        if self._application is None:
+            return ""
+        return release.installed(configuration.Tree(), self._application.root, self._application.web_user).version
 
     def _write(self, wish: Wish, overrides: Item) -> Plan:
         for attempt in range(_TRIES):

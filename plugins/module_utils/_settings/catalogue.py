@@ -25,8 +25,9 @@ class Setting:
     """One platform setting.
 
     ``type``: bool, int, list, json or text. ``choices``: all that a text may be. ``members``: the paths to the whole
-    numbers that a JSON map must hold. ``since``: the first version that knows it. ``at_once``: the application asks the
-    database each time; others are kept in the sessions of the main portal until those end.
+    numbers that a JSON map must hold. ``since``: the first version that knows it; ``until``: the first that no longer
+    does. ``at_once``: the application asks the database each time; others are kept in the sessions of the main portal
+    until those end.
     """
 
     category: str
@@ -37,6 +38,7 @@ class Setting:
     choices: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
     since: str = "2.0"
+    until: str = ""
     secret: bool = False
     at_once: bool = False
 
@@ -68,8 +70,12 @@ _ALL = (
     Setting("security", "security_session_cookie_samesite_none", "bool", "false", at_once=True),
     Setting("security", "session_expiration_warning_enabled", "bool", "false", since="3.0"),
     Setting("security", "session_expiration_warning_seconds", "int", since="3.0"),
-    Setting("security", "file_integrity_check_enabled", "bool", "false", since="2.1"),
-    Setting("security", "file_integrity_notify_admins", since="2.1"),
+    Setting("security", "file_integrity_check_enabled", "bool", "false", since="2.1", until="3.0"),
+    Setting("security", "file_integrity_notify_admins", since="2.1", until="3.0"),
+    Setting("security", "file_integrity_check_notify_admins", since="3.0"),
+    Setting("security", "mcp_enabled", "bool", "false", since="3.0"),
+    Setting("security", "oauth_server_enabled", "bool", "false", since="3.0"),
+    Setting("security", "external_api_enabled", "bool", "false", since="3.0"),
     Setting(
         "security",
         "security_strict_transport",

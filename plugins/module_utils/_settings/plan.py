@@ -27,7 +27,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalo
 
 MAIN = 1
 HIDDEN = "********"
-VERSION = "chamilo_database_version"
 Statement = tuple[str, list[Union[str, int]]]
 
 
@@ -54,6 +53,7 @@ class Seen:
     portals: Mapping[int, str]
     rows: Sequence[Row]
     overrides: Overrides
+    version: str = ""  # of the application; empty where it is not known
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Wish:
     @property
     def variables(self) -> list[str]:
         """All that has to be read from the table."""
-        return sorted({CATALOGUE[key].variable for key in self.values} | {VERSION})
+        return sorted({CATALOGUE[key].variable for key in self.values})
 
     @property
     def secret(self) -> bool:
@@ -95,7 +95,6 @@ class Plan:
     overrides: dict[str, dict[str, str | None]]
     settings: dict[str, dict[str, Any]]
     repaired: list[dict[str, Any]]
-    warnings: list[str]
     sessions_hold_old_values: bool
 
     @property
@@ -259,12 +258,14 @@ def plan(wish: Wish, seen: Seen) -> Plan:
     if unknown:
         there = ", ".join(f"{number} ({url})" for number, url in sorted(portals.items()))
         raise SettingsError(f"There is no portal {', '.join(unknown)}. There are: {there}. Nothing was written.")
+    strange = [words for key in sorted(wish.values) for words in _of_another(CATALOGUE[key], seen.version)]
+    if strange:
+        raise SettingsError(f"{' '.join(strange)} Remove {'it' if len(strange) == 1 else 'them'}. Nothing was written.")
     todo = [_one(CATALOGUE[key], wanted, wish, seen, portals) for key, wanted in sorted(wish.values.items())]
     overrides: dict[str, dict[str, str | None]] = {}
     for one in todo:
         for scope, value in one.overrides.items():
             overrides.setdefault(scope, {})[one.setting.key] = value
-    version = next((row.value for row in seen.rows if row.variable == VERSION and row.category == "platform"), "")
     return Plan(
         delete=tuple(row.id for one in todo for row in one.delete),
         update=tuple(row for one in todo for row in one.update),
@@ -272,7 +273,6 @@ def plan(wish: Wish, seen: Seen) -> Plan:
         overrides=overrides,
         settings={one.setting.key: one.result() for one in todo},
         repaired=[entry for one in todo for entry in one.repaired],
-        warnings=[warning for one in todo for warning in _too_new(one.setting, version)],
         sessions_hold_old_values=any(one.kept_by_sessions() for one in todo),
     )
 
@@ -464,13 +464,13 @@ def _in_force(after: View, wanted: str, portal: int) -> None:
         )
 
 
-def _too_new(setting: Setting, version: str) -> list[str]:
-    there, needed = _version(version), _version(setting.since)
-    if not there or there >= needed:
+def _of_another(setting: Setting, version: str) -> list[str]:
+    """Why a version does not know a setting, which it would silently ignore; nothing where it does."""
+    there = _version(version)
+    if not there or _version(setting.since) <= there < (_version(setting.until) or (there[0] + 1, 0)):
         return []
-    return [
-        f"{setting.key} is known from Chamilo {setting.since} on; this portal calls itself {version} and ignores it."
-    ]
+    known = f"from Chamilo {setting.since} on{f' and before {setting.until}' if setting.until else ''}"
+    return [f"{setting.key} is a setting {known}, and this is {version}."]
 
 
 def _version(text: str) -> tuple[int, ...]:

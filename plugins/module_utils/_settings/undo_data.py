@@ -140,7 +140,7 @@ def way_back(kept: Mapping[str, Kept], seen: Seen) -> tuple[Plan, list[str]]:
             there, wanted = seen.overrides.get(scope, {}).get(key), one.overrides.get(scope)
             if there != wanted and (there is None or one.made(key, there)):
                 overrides.setdefault(scope, {})[key] = wanted
-    return Plan(tuple(delete), tuple(update), (), overrides, {}, [], [], False), said
+    return Plan(tuple(delete), tuple(update), (), overrides, {}, [], False), said
 
 
 def _is_ours(key: str, one: Kept, portal: int, now: View, before: View) -> bool:

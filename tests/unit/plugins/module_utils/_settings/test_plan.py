@@ -10,7 +10,6 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import (
     HIDDEN,
-    VERSION,
     Row,
     Seen,
     SettingsError,
@@ -36,8 +35,8 @@ def row(number, portal, value, key=CHECK, category="", changeable=True):
     return Row(number, portal, category or known, variable, value, changeable)
 
 
-def planned(wanted, *rows, overrides=None, portals=PORTALS):
-    return plan(wanted, Seen(portals, rows, overrides or {}))
+def planned(wanted, *rows, overrides=None, portals=PORTALS, version=""):
+    return plan(wanted, Seen(portals, rows, overrides or {}, version))
 
 
 # ------------------------------------------------------------------------------------------------ what is asked for
@@ -398,23 +397,31 @@ def test_sessions_hold_what_the_application_does_not_ask_for_each_time():
     assert not second.sessions_hold_old_values, "secondary portals read each time"
 
 
-def test_a_setting_of_a_later_version_is_said():
-    version = row(1, 1, "2.0.1", f"platform.{VERSION}")
-    late = "security.file_integrity_check_enabled"
-    (warning,) = planned(asked({late: True}), version).warnings
-    assert warning == f"{late} is known from Chamilo 2.1 on; this portal calls itself 2.0.1 and ignores it."
-    for known in ("2.1.0", "2.1", "2.10.3", "3.0.0", "beta", "2", "2.x"):
-        assert planned(asked({late: True}), row(1, 1, known, f"platform.{VERSION}")).warnings == []
-    assert planned(asked({CHECK: True}), version).warnings == []
-    assert planned(asked({late: True}), row(1, 1, "2.0.1", f"other.{VERSION}")).warnings == []
-    assert planned(asked({late: True})).warnings == []
-
-
-def test_the_version_is_in_one_row_of_many():
-    late = "security.file_integrity_check_enabled"
-    others = row(1, 1, "false", "platform.allow_captcha"), row(2, 1, "prod", "platform.server_type")
-    found = planned(asked({late: True}), *others, row(3, 1, "2.0.1", f"platform.{VERSION}"))
-    assert len(found.warnings) == 1
+@pytest.mark.parametrize(
+    ("key", "version", "known"),
+    [
+        ("file_integrity_check_enabled", "2.0.4", "from Chamilo 2.1 on and before 3.0"),
+        ("file_integrity_check_enabled", "2.1.0", ""),
+        ("file_integrity_check_enabled", "3.0.2", "from Chamilo 2.1 on and before 3.0"),
+        ("file_integrity_check_notify_admins", "3.0.0-RC.1", ""),
+        ("file_integrity_check_notify_admins", "2.0.4", "from Chamilo 3.0 on"),
+        ("mcp_enabled", "2.10.3", "from Chamilo 3.0 on"),
+        ("mcp_enabled", "3.1.0", ""),
+        ("mcp_enabled", "10.0.0", ""),
+        ("check_password", "2.0.0", ""),
+        *(("mcp_enabled", version, "") for version in ("", "beta", "2", "2.x")),
+    ],
+)
+def test_a_setting_of_another_version_is_refused(key, version, known):
+    wanted = asked({f"security.{key}": "true" if "notify" not in key else "admin@campus.test"})
+    if known:
+        with pytest.raises(SettingsError) as refused:
+            planned(wanted, version=version)
+        assert str(refused.value) == (
+            f"security.{key} is a setting {known}, and this is {version}. Remove it. Nothing was written."
+        )
+    else:
+        assert planned(wanted, version=version).insert
 
 
 def test_many_settings_are_as_many_statements_as_one():
