@@ -25,7 +25,7 @@ options:
   due:
     description:
       - Return only whether anything of it remains to be done on this host.
-      - Always V(true) outside of the playbook P(chamilo.hardening.harden#playbook), because other tasks may have
+      - Always V(true) outside of the playbook C(chamilo.hardening.harden), because other tasks may have
         changed what discovery observed.
     type: bool
     default: false
