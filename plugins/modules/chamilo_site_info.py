@@ -83,7 +83,7 @@ options:
   takeover:
     description:
       - A value of C(chamilo_https_vhost).
-      - Fail when the virtual host of this collection would replace one by it that does more.
+      - Fail when that cannot be done here.
       - Otherwise that is in RV(site.takeover.refused).
     type: str
     choices: ["", auto, managed, include]
@@ -102,10 +102,21 @@ options:
   once:
     description:
       - Directives that nginx takes once in a server block, and what the files of this collection will say of each.
-      - Fail when the virtual host of its owner stays (see O(takeover)) and says something else, or says it in one of
-        its server blocks alone.
+      - Fail with O(takeover=include) when the virtual host says something else, or says it in one of its server blocks
+        alone. With V(auto), such lines are set aside.
     type: dict
     default: {}
+  headers:
+    description:
+      - Names of headers that have one sender in an owner's virtual host, too. His own lines for them are set aside, see
+        RV(site.in_place).
+    type: list
+    elements: str
+    default: []
+  tls:
+    description: Whether an owner's virtual host is to speak https where it does not.
+    type: bool
+    default: false
   acme:
     description:
       - A value of C(chamilo_https_certificate) by which Certbot may have to ask an authority for a certificate.
@@ -494,6 +505,9 @@ site:
         includes_ours:
           description: Whether the files of this collection for O(site) are among it.
           type: bool
+        leads_away:
+          description: Whether it serves nothing, and redirects to where it is.
+          type: bool
         add_headers:
           description: The header directives that count in it, at any level, apart from those of this collection.
           type: list
@@ -608,13 +622,117 @@ site:
     nameless:
       description: Whether O(domain) is answered by a virtual host of the project folder that has no name.
       type: bool
-    takeover:
-      description: Whether the virtual host of this collection can replace those that serve the domain now.
+    in_place:
+      description:
+        - What is written into the virtual hosts of an owner, with C(chamilo_https_vhost=auto). It is empty where none
+          serves the portal.
+        - The text of its owner is no part of it.
       type: dict
       contains:
-        possible:
-          description: Whether it can, without anything being lost.
+        files: &edited
+          description: The files, as M(chamilo.hardening.config_transaction) takes them.
+          type: list
+          elements: dict
+          contains:
+            path:
+              description: The file itself, no link.
+              type: str
+            digest:
+              description: The SHA-256 of its text without what is written into it.
+              type: str
+            marks:
+              description: Each change.
+              type: list
+              elements: dict
+              contains:
+                at:
+                  description: Where, as a number of characters in that text.
+                  type: int
+                lines:
+                  description: Lines that are added there. One with two numbers is a part of that text, from and to.
+                  type: list
+                until:
+                  description: Up to where its owner's text is set aside; nothing is where it is not greater.
+                  type: int
+        marked:
+          <<: *edited
+          description: Files into which something is written now, without any of it.
+        blocks:
+          description: The virtual hosts that answer for the portal.
+          type: list
+          elements: dict
+          contains:
+            file:
+              description: The file.
+              type: str
+            line:
+              description: The line.
+              type: int
+            names:
+              description: Its names, as they are written.
+              type: list
+              elements: str
+            kind:
+              description: V(redirect) only leads to where the portal is, and is left alone.
+              type: str
+            tls:
+              description: Whether it speaks https.
+              type: bool
+        pages:
+          description: Addresses that its owner wrote into it. They answer afterwards as they did before.
+          type: list
+          elements: dict
+          contains:
+            scheme:
+              description: V(http) or V(https).
+              type: str
+            name:
+              description: The name.
+              type: str
+            path:
+              description: The path.
+              type: str
+        programs:
+          description: Other programs under the portal's name.
+          type: list
+          elements: dict
+          contains:
+            file:
+              description: The file.
+              type: str
+            line:
+              description: The line.
+              type: int
+            path:
+              description: The path, as visitors see it.
+              type: str
+            what:
+              description: What stands there.
+              type: str
+        obstacles:
+          description: Why it cannot be done.
+          type: list
+          elements: dict
+          contains:
+            file:
+              description: The file.
+              type: str
+            line:
+              description: The line.
+              type: int
+            what:
+              description: What is in the way.
+              type: str
+            remedy:
+              description: What to do.
+              type: str
+        tls:
+          description: Whether a virtual host is to speak https that does not.
           type: bool
+    takeover:
+      description: What goes when the virtual host of this collection takes the place of an owner's, and why it may not.
+      type: dict
+      contains:
         files:
           description: The files whose virtual hosts it replaces.
           type: list
@@ -623,13 +741,8 @@ site:
           description: The links, or the files where there is no link, that must go.
           type: list
           elements: str
-        obstacles:
-          description: What would be lost.
-          type: list
-          elements: dict
-          contains: *place
         neighbours:
-          description: Those of the obstacles that are other sites. They would no longer be served.
+          description: Other sites, which would no longer be served.
           type: list
           elements: dict
           contains: *place
@@ -637,12 +750,15 @@ site:
           description: Whether visitors of http are sent to https now.
           type: bool
         closed:
-          description: Those of the obstacles that are access rules outside of the virtual host.
+          description: Access rules outside of the virtual host, which would be lost.
           type: list
           elements: dict
           contains: *place
+        unread:
+          description: Whether nginx would not read it.
+          type: bool
         refused:
-          description: Why it is not replaced, for each value of C(chamilo_https_vhost) that asks for it in vain.
+          description: Why it is not done, for each value of C(chamilo_https_vhost) that asks for it in vain.
           type: dict
     access_files:
       description: >-
@@ -733,6 +849,10 @@ site:
       contains: *pair
     self_signed:
       description: What this collection signed itself for O(site).
+      type: dict
+      contains: *pair
+    given:
+      description: That of O(certificate_file) and O(certificate_key_file).
       type: dict
       contains: *pair
     certbot:
@@ -892,6 +1012,8 @@ def main() -> None:
             "takeover": {"type": "str", "choices": ["", "auto", "managed", "include"], "default": ""},
             "sections": {"type": "list", "elements": "str", "default": []},
             "once": {"type": "dict", "default": {}},
+            "headers": {"type": "list", "elements": "str", "default": []},
+            "tls": {"type": "bool", "default": False},
             "acme": {"type": "str", "choices": ["", "auto", "certbot"], "default": ""},
             "alert_mail": {"type": "str", "default": ""},
             "smtp_host": {"type": "str", "default": ""},
@@ -911,7 +1033,7 @@ def main() -> None:
         module.fail_json(msg=report(wanted["domain"], [NOT_ROOT]))
     said: list[str] = []
     try:
-        site = discover(**wanted)
+        site = discover(**wanted, once=desired.once)
         try:
             if tree and site.root:
                 _judge(tree, site)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What harden sends to eight recorded sites: each module, each file with its mode, each test, reload and probe.
+"""What harden sends to nine recorded sites: each module, each file with its mode, each test, reload and probe.
 
 A connection stands in for the host: it takes down what each module is asked for, and answers as an honest host would.
 What came of it lies in tests/unit/rendered/, whole for nginx and Apache, and for the others as what differs from these.
@@ -84,6 +84,7 @@ SITES = {
         {"chamilo_https_terminated_elsewhere": True, "chamilo_trusted_proxies": ["10.0.0.2"]},
         base="nginx",
     ),
+    "managed": Recorded("nginx", {"chamilo_https_vhost": "managed"}, base="nginx"),
     "kept_virtual_host": Recorded("apache", {"chamilo_https_vhost": "include"}, base="apache"),
     "mod_php": Recorded("apache", {}, with_mod_php, base="apache"),
     "waivers": Recorded(
@@ -115,9 +116,9 @@ SITES = {
 }
 
 
-def answers(host: Files) -> dict[str, Any]:
+def answers(host: Files, tls: bool) -> dict[str, Any]:
     """What an honest host answers to each module."""
-    site = json.loads(json.dumps(asdict(discover("campus.test", site="campus_test", tree=host.tree))))
+    site = json.loads(json.dumps(asdict(discover("campus.test", site="campus_test", tree=host.tree, tls=tls))))
     site["web"]["version"], site["memory"] = "1.26.3", 4 << 30
     done: dict[str, Any] = {"changed": False}
     own = {path.stem: {**empty(_answers.shape(path.stem)), **done} for path in (ROOT / "plugins/modules").glob("*.py")}
@@ -177,7 +178,7 @@ def play_all(directory: Path) -> tuple[str, dict[str, list[Any]]]:
         host.chamilo()
         host.testbed_site(recorded.server, recorded.vhost)
         recorded.php(host)
-        hosts[site] = answers(host)
+        hosts[site] = answers(host, not recorded.variables.get("chamilo_https_terminated_elsewhere"))
         own = {"chamilo_domain": "campus.test", "hostile_calls": str(directory / f"{site}.calls")}
         variables[site] = {**CERTIFICATE, **own, **recorded.variables}
     (directory / "world").mkdir()

@@ -47,6 +47,11 @@ class Mark:
         return max(self.at, self.until)
 
 
+def has_marks(text: str, site: str) -> bool:
+    """Whether there is one of this site, whole or not."""
+    return _either(text, site) is not None
+
+
 def apply(text: str, marks: Sequence[Mark], site: str) -> str:
     """The text with the marks in it."""
     if next(_marked(text, site), None):
@@ -78,7 +83,7 @@ def strip(text: str, site: str) -> str:
         result += [text[done:start], _aside(body, within)]
         done = found.end()
     rest = "".join([*result, text[done:]])
-    left = re.search(rf"^[ \t]*# (?:BEGIN|END) chamilo\.hardening {re.escape(site)}(?=[, \r\n]|$)", rest, re.MULTILINE)
+    left = _either(rest, site)
     if left:
         line = rest.count("\n", 0, left.start()) + 1
         raise MarkerError(f"line {line}: one of the two marks of chamilo.hardening is missing or damaged.")
@@ -122,6 +127,11 @@ def shift(text: str, site: str, marks: Sequence[Mark]) -> tuple[Mark, ...]:
         Mark(moved(mark.at), tuple(map(piece, mark.lines)), moved(mark.until) if mark.until > mark.at else -1)
         for mark in marks
     )
+
+
+def _either(text: str, site: str) -> re.Match[str] | None:
+    name = rf"chamilo\.hardening {re.escape(site)}"
+    return re.search(rf"^[ \t]*# (?:BEGIN|END) {name}(?=[, \r\n]|$)", text, re.MULTILINE)
 
 
 def _marked(text: str, site: str) -> Iterator[re.Match[str]]:

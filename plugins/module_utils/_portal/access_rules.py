@@ -34,7 +34,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
     every,
     walk,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.takeover import AFTER_A_DOT, denies_hidden
 
 _DEPTH = 64  # directories in each other; a portal has a dozen
 _LONGEST = 1 << 20  # bytes of a .htaccess
@@ -53,6 +52,11 @@ _LEADS = {
 _LEADING = {name.lower(): name for name in _LEADS}
 # A rule that makes a program of a file, or says that it is another kind of file.
 _HANDLES = re.compile(r"[\[,]\s*(?:H|handler|T|type)\s*=", re.IGNORECASE)
+# One rule for names after a dot, without a second one for something else: that one would be lost.
+_AFTER_A_DOT = re.compile(
+    r"(?:\^?/?(?:\.\*)?|\((?:\?:)?\^\|/\))"  # anywhere, or where a name begins
+    r"\\\.(?:[^|()]|\((?:[^()]|\([^()]*\))*\))*"
+)
 # What can stand in the argument of a <Directory> as it is.
 _WRITABLE = re.compile(r"[\w./@+~ -]+", re.ASCII)
 
@@ -81,7 +85,7 @@ def needed(item: Directive) -> str:
         return "Limit"
     if item.name == "rewriterule":
         refuses = len(words) > 2 and _REFUSES.search(item.arguments[2]) is not None
-        return "FileInfo" if refuses and AFTER_A_DOT.fullmatch(item.arguments[0]) is None else ""
+        return "FileInfo" if refuses and _AFTER_A_DOT.fullmatch(item.arguments[0]) is None else ""
     if item.name in ("redirect", "redirectmatch") and words:
         return "FileInfo" if words[0] == "gone" or re.fullmatch(r"4\d\d", words[0]) else ""
     return ""
@@ -92,7 +96,7 @@ def rules(level: Sequence[Directive]) -> Iterator[tuple[Directive, str]]:
     allowed = any(item.name == "allow" and not needed(item) for item in level)
     for item in level:
         if item.block is not None:
-            if item.name not in ("files", "filesmatch") or not denies_hidden(item):
+            if item.name not in ("files", "filesmatch") or not _denies_hidden(item):
                 yield from rules(item.block)
         elif item.name == "order" and "".join(item.arguments).lower() == "allow,deny" and not allowed:
             yield item, "Limit"  # by itself it refuses everybody
@@ -110,6 +114,29 @@ def leading(level: Sequence[Directive], may: Collection[str]) -> list[str]:
         if name and _LEADS[name] in may:
             names.add(name)
     return sorted(names) if names - {"RewriteEngine", "RewriteOptions", "RewriteBase", "RewriteCond"} else []
+
+
+def _denies_hidden(section: Directive) -> bool:
+    """Whether a section denies nothing but what ours denies too."""
+    inner, pattern = section.block or (), section.arguments[-1] if section.arguments else ""
+    denies = all(
+        (item.name == "require" and tuple(map(str.lower, item.arguments)) == ("all", "denied"))
+        or (item.name == "deny" and tuple(map(str.lower, item.arguments)) == ("from", "all"))
+        or (item.name == "order" and item.arguments)
+        for item in inner
+    )
+    hidden = any(_matches(pattern, path) for path in (".htaccess", "/.htaccess", "/.git"))
+    return denies and (
+        (hidden and _AFTER_A_DOT.fullmatch(pattern) is not None)
+        or pattern in (".ht*", ".*", "/documentation", "^/documentation", "^/documentation(/|$)")
+    )
+
+
+def _matches(pattern: str, path: str) -> bool:
+    try:
+        return re.search(pattern, path, re.IGNORECASE) is not None
+    except re.error:
+        return False
 
 
 def above(configuration: Configuration, servers: Iterable[Server]) -> list[Place]:

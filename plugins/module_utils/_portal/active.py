@@ -52,7 +52,7 @@ def inactive(site: Site, word: str, sections: Mapping[str, str], ask: Ask | None
     Where the web server does not run, only its configuration can be read.
     """
     line = include_line(site.web, word)
-    without = [host for host in site.serving if not host.includes_ours]
+    without = [host for host in site.serving if not (host.includes_ours or host.leads_away)]
     reload = f"systemctl reload {site.web.service}"
     if without or not site.serving:
         if without:

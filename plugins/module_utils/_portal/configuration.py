@@ -145,6 +145,7 @@ class VirtualHost:
     enabled_by: str = ""  # the link in sites-enabled, when it is one
     includes: tuple[str, ...] = ()  # include arguments at server level, as written
     includes_ours: bool = False  # it includes the drop-ins of this site
+    leads_away: bool = False  # it serves nothing, and redirects to where it is
     add_headers: tuple[Place, ...] = ()  # header directives at any level of this virtual host that are not ours
     access_log: str = ""  # the first one, perhaps inherited: all that is written behind the directive
     access_log_file: str = ""
@@ -162,15 +163,14 @@ class VirtualHost:
 
 @dataclass(frozen=True)
 class Takeover:
-    """Whether our virtual host can stand in for what serves the name now without losing a directive."""
+    """What goes when our virtual host takes the place of what serves the name now, and why it may not."""
 
-    possible: bool
-    files: tuple[str, ...]  # the files whose virtual hosts ours replaces
-    disable: tuple[str, ...]  # the links (or regular files in sites-enabled) that must go
-    obstacles: tuple[Place, ...]  # what would be lost, file and line
-    neighbours: tuple[Place, ...] = ()  # those of them that are other sites: they would go off line
+    files: tuple[str, ...] = ()  # the files whose virtual hosts ours replaces
+    disable: tuple[str, ...] = ()  # the links (or regular files in sites-enabled) that must go
+    neighbours: tuple[Place, ...] = ()  # other sites, which would go off line
     redirected: bool = False  # visitors of http are sent to https now
-    closed: tuple[Place, ...] = ()  # those of the obstacles that are access rules outside of the virtual host
+    closed: tuple[Place, ...] = ()  # access rules outside of the virtual host
+    unread: bool = False  # nginx would not read ours
     refused: Mapping[str, str] = field(default_factory=dict)  # auto, managed, include -> why not, where it is not done
 
 

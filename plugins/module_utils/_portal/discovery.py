@@ -22,6 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
     access_rules,
     apache,
     certbot,
+    edits,
     nginx,
     php_fpm,
     symfony_sessions,
@@ -32,13 +33,13 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
     Configuration,
     Place,
     Server,
-    Takeover,
     Tree,
     VirtualHost,
     first,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import Environment
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import read as read_environment
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import InPlace, Wanted
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.names import (
     Answering,
     access_urls,
@@ -88,6 +89,9 @@ def discover(
     site: str = "",
     certificate_file: str = "",
     certificate_key_file: str = "",
+    once: Iterable[str] = (),
+    headers: Iterable[str] = (),
+    tls: bool = False,
     require: bool = False,
     tree: Tree | None = None,
     names: Sequence[str] | None = None,
@@ -95,15 +99,18 @@ def discover(
     """Look at this host once.
 
     ``root`` and ``web_server``: what the administrator says; otherwise they are found. ``site``: the word in the names
-    of our files. ``names``: chamilo_names; with it the application's database is asked for its access URLs too. What
-    every section needs and is not there is a ``SiteError`` when it is required, else a problem.
+    of our files. ``once``, ``headers`` and ``tls``: what is planned for an owner's virtual host, see ``Wanted``.
+    ``names``: chamilo_names; with it the application's database is asked for its access URLs too. What every section
+    needs and is not there is a ``SiteError`` when it is required, else a problem.
     """
     look = _Discovery(tree or Tree(), domain.lower(), site or word(domain))
+    look.once, look.headers, look.tls = frozenset(once), frozenset(map(str.lower, headers)), tls
     if certificate_file or certificate_key_file:
         # Loading TLS costs as much as all the rest: only when it is asked for.
         from ansible_collections.chamilo.hardening.plugins.module_utils._portal.certificate import complaint
 
         look.errors += filter(None, [complaint(certificate_file, certificate_key_file, domain)])
+        look.certificate = certificate_file, certificate_key_file
     found = look.all(root, web_server, packages, names)
     if require and look.errors:
         raise SiteError(" ".join(look.errors))
@@ -152,6 +159,10 @@ class _Discovery(Findings):
         self.projects = Projects(self, domain)
         self.domain = domain
         self.site = site
+        self.headers: frozenset[str] = frozenset()
+        self.once: frozenset[str] = frozenset()
+        self.tls = False
+        self.certificate = "", ""
         self.given: dict[str, Place] = {}  # what PHP is given by the server: it wins over the environment files
 
     def all(self, root: str, web_server: str, packages: Sequence[str], declared: Sequence[str] | None = None) -> Site:
@@ -162,7 +173,7 @@ class _Discovery(Findings):
             packages = [name for name in packages if name != "cron"]
         configuration, servers, web = self.web(web_server, installed)
         serving, fallback = _answering(web.name)(servers, self.domain)
-        hosts = {id(server): self.marked(server.host) for server in servers}
+        hosts = {id(server): self.marked(server, web.name) for server in servers}
         root = self.projects.root(
             root, [server.host for server in (*serving, *fallback)], [server.host for server in servers]
         )
@@ -177,9 +188,6 @@ class _Discovery(Findings):
         code = self.projects.release(root, php.user)
         own = [server for server in servers if root and self.projects.is_project(server.host.root, root)]
         names = tuple(dict.fromkeys(name for server in own for name in visitors_names(server)))
-        takeover, access_files = self.takeover(
-            root, php, web, configuration, servers, [hosts[id(server)] for server in serving]
-        )
         site = Site(
             domain=self.domain,
             root=root,
@@ -195,8 +203,6 @@ class _Discovery(Findings):
             web=web,
             php=php,
             database=self.database(environment),
-            takeover=takeover,
-            access_files=access_files,
             virtual_hosts=tuple(hosts.values()),
             serving=tuple(hosts[id(server)] for server in serving),
             fallback=tuple(hosts[id(server)] for server in fallback),
@@ -229,6 +235,8 @@ class _Discovery(Findings):
             managed_from=portal_host.managed_from(tree),
         )
         site = self.named(site, declared, servers, own)
+        site = replace(site, in_place=self.in_place(site, configuration, servers))
+        site = self.takeover(site, configuration, servers)
         return replace(site, errors=tuple(self.errors), problems=(*self.errors, *self.problems, *self.denied()))
 
     def named(
@@ -243,7 +251,7 @@ class _Discovery(Findings):
             host for host, one in zip(site.virtual_hosts, servers) if one in found or host in site.serving
         )
         site = replace(site, portal_names=names, access_urls=addresses, answering=answering, answered=known)
-        return _certified(self, site, f"chamilo-{self.site}")
+        return _certified(self, site, f"chamilo-{self.site}", self.certificate)
 
     def web(self, wanted: str, installed: dict[str, str]) -> tuple[Configuration, list[Server], WebServer]:
         """The web server that counts, with its configuration."""
@@ -288,10 +296,11 @@ class _Discovery(Findings):
         process = posixpath.basename(_PROGRAMS[name])
         return self.attempt(lambda: portal_host.is_running(self.tree, _PID_FILES[name], process), False)
 
-    def marked(self, host: VirtualHost) -> VirtualHost:
-        """The virtual host, with the word whether it includes our drop-ins."""
+    def marked(self, server: Server, web_server: str) -> VirtualHost:
+        """The virtual host, with the word whether it includes our drop-ins, or serves nothing."""
         folder = f"/sites-available/chamilo-{self.site}.d/"
-        return replace(host, includes_ours=bool(self.site) and any(folder in f"/{path}" for path in host.includes))
+        ours = bool(self.site) and any(folder in f"/{path}" for path in server.host.includes)
+        return replace(server.host, includes_ours=ours, leads_away=not ours and edits.leads(server, web_server))
 
     def clamd_own(self) -> bool:
         """Whether clamd.conf is neither ours nor as the package makes it."""
@@ -365,29 +374,45 @@ class _Discovery(Findings):
         logs = {server.host.access_log_file for server in servers}
         return portal_rotation.rotation(self.tree, web.user, sorted(log for log in logs if log.startswith("/")))
 
-    def takeover(
-        self,
-        root: str,
-        php: Php,
-        web: WebServer,
-        configuration: Configuration,
-        servers: Sequence[Server],
-        serving: Sequence[VirtualHost],
-    ) -> tuple[Takeover, tuple[access_rules.AccessFile, ...]]:
-        """Whether ours can stand in for what serves the portal now, and the .htaccess files that close something."""
-        if not web.name:
-            return Takeover(False, (), (), ()), ()
+    def roots(self, root: str, servers: Sequence[Server]) -> frozenset[str]:
+        """What leads to the document root of the portal, or to the project directory, as virtual hosts write it."""
         ours = {root, f"{root}/public"} if root else set()
         real = {self.tree.real(path) for path in ours}
         theirs = {server.host.root.rstrip("/") for server in servers if server.host.root}
-        roots = frozenset(ours | {path for path in theirs if self.tree.real(path) in real})
-        portal = Portal(self.domain, roots, php.socket or php.sapi, f"chamilo-{self.site}.conf")
+        return frozenset(ours | {path for path in theirs if self.tree.real(path) in real})
+
+    def takeover(self, site: Site, configuration: Configuration, servers: Sequence[Server]) -> Site:
+        """What goes when ours replaces what serves the portal now, and the .htaccess files that close something."""
+        web = site.web
+        if not web.name:
+            return site
+        roots = self.roots(site.root, servers)
+        portal = Portal(self.domain, roots, f"chamilo-{self.site}.conf")
         named, fallback = _answering(web.name)(servers, self.domain)
         own = [server for server in (*named, *fallback) if server.host.root.rstrip("/") in roots]
-        files, closed = self.closed(root, php, configuration, own) if web.name == "apache" else ((), ())
-        found = assess(portal, web.name, configuration, servers, named, fallback, closed)
+        files, closed = self.closed(site.root, site.php, configuration, own) if web.name == "apache" else ((), ())
+        found = assess(portal, web.name, configuration, servers, named, closed)
         include, lost = include_line(web, self.site), access_rules.unwritable(files)
-        return replace(found, refused=refused(self.domain, found, serving, include, lost)), files
+        why = refused(self.domain, found, site.in_place, include, lost)
+        return replace(site, takeover=replace(found, refused=why), access_files=files)
+
+    def in_place(self, site: Site, configuration: Configuration, servers: Sequence[Server]) -> InPlace:
+        """What is written into the virtual hosts of an owner. Our own are none, and so have none of it."""
+        if not site.web.name:
+            return InPlace()
+        drop_ins = posixpath.dirname(include_line(site.web, self.site).split()[1])
+        once, headers = edits.said(self.tree, drop_ins)
+        wanted = Wanted(
+            site=self.site,
+            domain=self.domain,
+            names=frozenset(site.portal_names),
+            roots=self.roots(site.root, servers),
+            drop_ins=drop_ins,
+            headers=self.headers | headers,
+            tls=self.tls,
+            once=self.once | once,
+        )
+        return edits.plan(self.tree, site.web.name, site.web.version, configuration, wanted)
 
     def closed(
         self, root: str, php: Php, configuration: Configuration, own: Sequence[Server]
@@ -430,8 +455,8 @@ class _Discovery(Findings):
         )
 
 
-def _certified(findings: Findings, site: Site, ours: str) -> Site:
-    """With the certificates for its names: the one that is served, what Certbot has, and what we signed."""
+def _certified(findings: Findings, site: Site, ours: str, given: tuple[str, str]) -> Site:
+    """With the certificates for its names: served, Certbot's, signed by this collection, and named by a variable."""
     tree, names, now = findings.tree, site.portal_names, time.time()
     host = next((host for host in site.serving if host.certificate), None)
 
@@ -448,6 +473,7 @@ def _certified(findings: Findings, site: Site, ours: str) -> Site:
             lambda: certbot.for_names(tree, names, now, site.root, served.file), certbot.Pair(lacks=names)
         ),
         self_signed=pair(f"/etc/ssl/certs/{ours}.pem", f"/etc/ssl/private/{ours}.key"),
+        given=pair(*given),
     )
 
 

@@ -30,13 +30,14 @@ class Wanted:
     drop_ins: str  # the directory of our files for this portal, such as /etc/nginx/sites-available/chamilo-campus.d
     headers: frozenset[str]  # names, in lower case, of the headers that have one sender: ours
     tls: bool  # this host is to speak https for the portal, where it does not yet
+    once: frozenset[str] = frozenset()  # directives that a server block of nginx may hold once, and our files say
 
 
 @dataclass(frozen=True)
 class Edited:
     """A file of an owner with what is written into it."""
 
-    file: str  # the file itself, no link
+    path: str  # the file itself, no link
     digest: str  # of its text without marks of this site, see ``digest``
     marks: tuple[Mark, ...]
 
@@ -86,6 +87,7 @@ class InPlace:
     """The whole plan. With an obstacle nothing of it is carried out."""
 
     files: tuple[Edited, ...] = ()
+    marked: tuple[Edited, ...] = ()  # files that hold marks of this site now: the same without any
     blocks: tuple[Block, ...] = ()
     pages: tuple[Page, ...] = ()
     programs: tuple[Program, ...] = ()

@@ -72,7 +72,7 @@ class _Planner:
     def plan(self) -> InPlace:
         self.obstacles += self.unreadable()
         own = self.portal()
-        blocks = [(server, _kind(server, self.names(server))) for server in own]
+        blocks = [(server, _kind(server, _names(server))) for server in own]
         serving = [server for server, kind in blocks if kind == "portal"]
         if not serving:
             self.nobody_serves(own)
@@ -86,7 +86,7 @@ class _Planner:
         return InPlace(
             files=() if self.obstacles else tuple(edited),
             blocks=tuple(
-                Block(server.host.file, server.host.line, self.names(server), kind, _is_tls(server))
+                Block(server.host.file, server.host.line, _names(server), kind, _is_tls(server))
                 for server, kind in blocks
             ),
             pages=tuple(self.pages(own)),
@@ -103,10 +103,6 @@ class _Planner:
         for file, problem in self.tree.damaged.items():
             found = re.match(r"line (\d+): ", problem)
             yield Obstacle(file, int(found[1]) if found else 1, "damaged marks of chamilo.hardening", problem)
-
-    def names(self, server: Server) -> tuple[str, ...]:
-        """The names that are written in a VirtualHost; what it has of the host itself is none."""
-        return server.host.names if any(every(_level(server), "servername", "serveralias")) else ()
 
     def is_root(self, server: Server) -> bool:
         return bool(server.host.root) and self.tree.real(server.host.root) in self.roots
@@ -130,11 +126,6 @@ class _Planner:
             what = f"{self.wanted.domain} is only led elsewhere here, and no virtual host serves its pages"
             self.obstacles.append(
                 Obstacle(host.file, host.line, what, "Activate the virtual host to which it leads, or remove this one")
-            )
-        else:
-            what = f"no virtual host serves {self.wanted.domain}"
-            self.obstacles.append(
-                Obstacle(apache.MAIN, 1, what, f'Write "ServerName {self.wanted.domain}" into the one of the portal')
             )
 
     # What is written into one VirtualHost
@@ -220,13 +211,13 @@ class _Planner:
 
     def answered(self, server: Server, own: Sequence[Server], tls: bool) -> bool:
         """Whether a VirtualHost answers to one of its names on the usual port, with or without TLS."""
-        names = self.names(server) or (self.wanted.domain,)
+        names = _names(server) or (self.wanted.domain,)
         port = 443 if tls else 80
         return any(
             is_public(listen.address, listen.port) and listen.port == port and (listen.tls or not tls)
             for other in self.servers
             if any(apache.is_named(other.host.names, name) for name in names if "*" not in name)
-            or (other in own and not self.names(other))
+            or (other in own and not _names(other))
             for listen in other.host.listens
         )
 
@@ -260,7 +251,7 @@ class _Planner:
         """On port 80 nothing but what leads to https, and the files by which an authority knows the host."""
         addresses = self.addresses(server, 443, 80)
         root = next((item for item in every(_level(server), "documentroot") if item.file == server.host.file), None)
-        names = [name for name in self.names(server) if _is_host_name(name.replace("*.", "", 1))]
+        names = [name for name in _names(server) if _is_host_name(name.replace("*.", "", 1))]
         if not addresses or not names:
             return ()
         text = self.configuration.texts[server.host.file]
@@ -317,7 +308,7 @@ class _Planner:
         here = next(index for index, one in enumerate(self.servers) if one.block is server.block)
         for index, other in enumerate(self.servers):
             if any(listen.port == port for listen in other.host.listens):
-                if index > here and not self.names(other):
+                if index > here and not _names(other):
                     what = (
                         f"the virtual host without a name in {other.host.file} would no longer be the first on {port}"
                     )
@@ -333,7 +324,7 @@ class _Planner:
     def pages(self, own: Iterable[Server]) -> Iterator[Page]:
         found: dict[Page, None] = {}
         for server in own:
-            names = [name for name in self.names(server) or (self.wanted.domain,) if _is_host_name(name)]
+            names = [name for name in _names(server) or (self.wanted.domain,) if _is_host_name(name)]
             schemes = {"https" if listen.tls else "http" for listen in server.host.listens if listen.port in (80, 443)}
             for name in names:
                 for scheme in sorted(schemes):
@@ -379,6 +370,16 @@ def _but(text: str, block: Directive, left_out: Iterable[Directive]) -> list[Pie
 
 
 # Redirects
+
+
+def leads(server: Server) -> bool:
+    """Whether a VirtualHost does nothing but lead elsewhere."""
+    return _kind(server, _names(server)) == "redirect"
+
+
+def _names(server: Server) -> tuple[str, ...]:
+    """The names that are written in a VirtualHost; what it has of the host itself is none."""
+    return server.host.names if any(every(_level(server), "servername", "serveralias")) else ()
 
 
 def _kind(server: Server, names: Sequence[str]) -> str:

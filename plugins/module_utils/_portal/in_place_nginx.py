@@ -129,6 +129,9 @@ class _Plan:
         level = server.block.block or ()
         self._add(server.block, server.block.opened, [*self._first(server), *self._inherited(level)])
         self._headers(level)
+        for item in every(level, *self.wanted.once):
+            if not self.configuration.is_ours(item.file):
+                self._aside(item)
         for inner in every(level, *_LEVELS):
             self._level(inner, [server.block])
 
@@ -138,6 +141,9 @@ class _Plan:
             yield f"include {drop_ins}/*.conf;"
         if self.found.needs_tls(server):
             yield f"include {drop_ins}/tls/*.conf;"
+        locations = every(server.block.block or (), "location")
+        if self.wanted.tls and not any("well-known" in word for item in locations for word in item.arguments):
+            yield f"include {drop_ins}/acme/*.conf;"
         names = self.found.unnamed(server)
         if names:
             yield f"server_name {' '.join(names)};"

@@ -14,6 +14,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import access_rules
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import certbot as portal_certbot
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Takeover, VirtualHost
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import InPlace
 
 
 class SiteError(HardeningError):
@@ -91,7 +92,8 @@ class Site:
     answering: tuple[VirtualHost, ...] = ()  # those in serving, and all of the portal that answer to one of its names
     answered: tuple[str, ...] = ()  # the names of the portal, without wildcards, to which one of its own answers
     nameless: bool = False  # a virtual host that serves the project folder answers to every name that no other has
-    takeover: Takeover = field(default_factory=lambda: Takeover(False, (), (), ()))
+    takeover: Takeover = field(default_factory=Takeover)
+    in_place: InPlace = field(default_factory=InPlace)  # what is written into the virtual hosts of an owner
     access_files: tuple[
         access_rules.AccessFile, ...
     ] = ()  # Apache: .htaccess files of the portal that close something now
@@ -105,6 +107,7 @@ class Site:
     self_signed: portal_certbot.Pair = field(
         default_factory=portal_certbot.Pair
     )  # what this collection made for want of a better
+    given: portal_certbot.Pair = field(default_factory=portal_certbot.Pair)  # what the administrator names
     certbot: str = ""  # the program
     missing_packages: tuple[str, ...] = ()  # of those asked for
     systemd: bool = False

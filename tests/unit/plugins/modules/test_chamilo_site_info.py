@@ -74,7 +74,7 @@ def test_where_there_is_no_portal_its_owner_is_nobody_s_business(capsys):
 
 @pytest.mark.parametrize(("takeover", "fails"), [("", False), ("auto", True), ("managed", False), ("include", False)])
 def test_a_virtual_host_that_cannot_be_replaced_fails_where_that_is_asked_for(capsys, monkeypatch, takeover, fails):
-    refused = Takeover(False, (), (), (), refused={"auto": "campus.conf line 3: X-School"})
+    refused = Takeover(refused={"auto": "campus.conf line 3: X-School"})
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: Site("campus.test", takeover=refused))
     monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 1000)
     result = run(capsys, domain="campus.test", takeover=takeover)

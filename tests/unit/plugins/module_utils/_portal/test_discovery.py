@@ -171,7 +171,7 @@ def test_an_empty_host(host):
     web, portal = site.problems
     assert web == "Neither nginx nor Apache is installed on this host. Install one to serve Chamilo."
     assert portal.startswith("No Chamilo was found: ")
-    assert not site.takeover.possible
+    assert site.takeover.refused == {} and site.in_place.blocks == ()
     with pytest.raises(SiteError, match="Neither nginx nor Apache.*No Chamilo was found"):
         site_of(host, require=True)
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -32,7 +32,9 @@ HEADERS = frozenset(
         "x-xss-protection",
     }
 )
-OURS, TLS, PHP, LOCATION = (f"include {DROP_INS}/{part}*.conf;" for part in ("", "tls/", "php/", "location/"))
+OURS, TLS, PHP, LOCATION, ACME = (
+    f"include {DROP_INS}/{part}*.conf;" for part in ("", "tls/", "php/", "location/", "acme/")
+)
 BOTH = "listen 80; listen 443 ssl;"
 SERVED = f"root {ROOT}/public; location ~ \\.php$ {{ include fastcgi_params; fastcgi_pass unix:/run/php/x.sock; }}"
 
@@ -51,10 +53,11 @@ class Planned:
     after: dict[str, str]
 
     def lines(self, file: str = "") -> list[str]:
-        """Our own lines, in order."""
+        """Our own lines, in order, but for the one by which an authority is answered."""
         text = self.after[file] if file else "\n".join(self.after.values())
         found = re.findall(r"# BEGIN chamilo[^\n]*\n((?:(?! *\t*# END).*\n)*)", text)
-        return [line.strip() for body in found for line in body.split("# set aside:")[0].splitlines() if line.strip()]
+        ours = [line.strip() for body in found for line in body.split("# set aside:")[0].splitlines()]
+        return [line for line in ours if line and line != ACME]
 
     def aside(self) -> list[str]:
         """What is set aside."""
@@ -66,8 +69,8 @@ def planned(host, names: tuple[str, ...] = (), tls: bool = True) -> Planned:
     tree = Unmarked(host.tree, SITE)
     configuration = nginx.parse(tree)
     plan = in_place_nginx.plan(tree, configuration, wanted(*names, tls=tls))
-    before = {edited.file: configuration.texts[edited.file] for edited in plan.files}
-    after = {edited.file: apply(before[edited.file], edited.marks, SITE) for edited in plan.files}
+    before = {edited.path: configuration.texts[edited.path] for edited in plan.files}
+    after = {edited.path: apply(before[edited.path], edited.marks, SITE) for edited in plan.files}
     assert {file: strip(text, SITE) for file, text in after.items()} == before
     for file, text in after.items():
         (host.root / file.lstrip("/")).write_bytes(text.encode("utf-8", "surrogateescape"))
@@ -469,3 +472,26 @@ def test_a_cache_before_the_portal_is_part_of_it(host):
         f"server {{ listen 127.0.0.1:8080; server_name {DOMAIN}; {SERVED} }}\n",
     )
     assert found.lines() == [OURS, OURS, PHP]
+
+
+@pytest.mark.parametrize(
+    ("location", "tls", "answered"),
+    [
+        ("", True, True),
+        ("location ~ /[.] { deny all; }", True, True),
+        ("location ^~ /.well-known/acme-challenge/ { root /srv/acme; }", True, False),
+        ("", False, False),  # https is made elsewhere
+    ],
+)
+def test_an_authority_is_answered_where_no_location_of_the_owner_does(host, location, tls, answered):
+    text = f"server {{ listen 80; server_name {DOMAIN}; root {ROOT}/public; {location} }}"
+    assert (ACME in "".join(site(host, text, tls=tls).after.values())) is answered
+
+
+def test_what_a_server_block_may_hold_once_is_set_aside(host):
+    host.install("nginx")
+    host.site("nginx", f"server {{ listen 80; server_name {DOMAIN}; root {ROOT}/public; server_tokens on; gzip on; }}")
+    tree = Unmarked(host.tree, SITE)
+    asked = replace(wanted(), once=frozenset({"server_tokens", "real_ip_header"}))
+    (edited,) = in_place_nginx.plan(tree, nginx.parse(tree), asked).files
+    assert "# server_tokens on;\n" in apply(nginx.parse(tree).texts[edited.path], edited.marks, SITE)

@@ -99,7 +99,7 @@ def test_all_of_them_are_in_one_message():
         errors=("No web server.",),
         sendmail=False,
         distribution="Debian 11",
-        takeover=Takeover(False, (), (), (), refused={"auto": "It would lose a line."}),
+        takeover=Takeover(refused={"auto": "It would lose a line."}),
     )
     host = Host(now=NOW, read_only=("/usr",), free={"/var": 1}, interrupted=True, lock_holder="apt")
     desired = Desired(**{**vars(ALL), "alert_mail": "a@example.org", "takeover": "auto"})

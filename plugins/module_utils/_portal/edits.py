@@ -1,0 +1,63 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""What is written into the virtual hosts of an owner: planned from the configuration as it would be without it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import has_marks
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
+    apache,
+    in_place_apache,
+    in_place_nginx,
+    nginx,
+    server_blocks,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Configuration, Server, Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (
+    Edited,
+    InPlace,
+    Unmarked,
+    Wanted,
+    digest,
+)
+
+_SENT = re.compile(r"^(?:add_header|Header always set) (\S+) ", re.MULTILINE)
+# Only this host sees them.
+_FOR_US = frozenset({"x-chamilo-generation"})
+
+
+def said(tree: Tree, drop_ins: str) -> tuple[frozenset[str], frozenset[str]]:
+    """What our drop-ins say now: directives that nginx takes once, and the names of headers in lower case."""
+    once: set[str] = set()
+    headers: set[str] = set()
+    for path in [*tree.glob(f"{drop_ins}/*.conf"), *tree.glob(f"{drop_ins}/location/*.conf")]:
+        try:
+            text = tree.read(path)
+        except OSError:  # only root may read it: the plan of anybody else is carried out by nobody
+            continue
+        once |= {name for name in nginx.ONCE if re.search(rf"^{name} ", text, re.MULTILINE)}
+        headers |= {name.lower() for name in _SENT.findall(text)}
+    return frozenset(once), frozenset(headers - _FOR_US)
+
+
+def leads(server: Server, web_server: str) -> bool:
+    """Whether a virtual host serves nothing: all requests are led elsewhere."""
+    return server_blocks.leads(server) if web_server == "nginx" else in_place_apache.leads(server)
+
+
+def plan(tree: Tree, web_server: str, version: str, configuration: Configuration, wanted: Wanted) -> InPlace:
+    """The edits, also of files that hold marks now and are to have none. ``configuration``: what is in force."""
+    unmarked = Unmarked(tree, wanted.site)
+    marked = [file for file, text in configuration.texts.items() if has_marks(text, wanted.site)]
+    if marked:
+        configuration = nginx.parse(unmarked) if web_server == "nginx" else apache.parse(unmarked, version)
+    planner = in_place_nginx.plan if web_server == "nginx" else in_place_apache.plan
+    found = planner(unmarked, configuration, wanted)
+    bare = {file: Edited(file, digest(configuration.texts.get(file, "")), ()) for file in marked}
+    edits = {**bare, **{edited.path: edited for edited in found.files}}
+    return replace(found, files=tuple(edits.values()), marked=tuple(bare.values()))
