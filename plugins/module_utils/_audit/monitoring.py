@@ -36,6 +36,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processe
 
 OURS = "monitoring.json"
 _DAY, _MONTH = 26, 31 * 24  # hours
+_SWITCH = "security.file_integrity_check_enabled"  # of Chamilo 2.1 alone
 _TEXT = 1 << 16  # bytes of one configuration file
 _FILES = 200  # of the configuration of one watcher
 _DORMANT = 90  # days
@@ -373,6 +374,11 @@ def delivery(look: Look) -> Finding:
 # ----------------------------------------------------------------------------------------------- integrity
 
 
+def _of_three(look: Look) -> bool:
+    """Chamilo 3.0 has no setting that turns its own scan on."""
+    return int((look.site.version or look.site.branch or "0").partition(".")[0]) >= 3
+
+
 @check("monitoring_integrity")
 def integrity(look: Look) -> Finding:
     what = "The comparison of the program's files with their list"
@@ -381,7 +387,7 @@ def integrity(look: Look) -> Finding:
         return ours
     foreign = named(look.once(jobs), r"\b(?:aide|dailyaidecheck|tripwire|samhain|afick|integrit)\b")
     scans = named(look.once(jobs), r"file-integrity:scan")
-    if foreign or (scans and look.settings.get("security.file_integrity_check_enabled") == "true"):
+    if foreign or (scans and (_of_three(look) or look.settings.get(_SWITCH) == "true")):
         tool = names(job.source for job in (foreign or scans))
         raise Unseen(
             f"{tool} compares files; whether with a list that is safe from an intruder does not show on this host"

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -378,6 +379,31 @@ def test_aide_may_keep_its_list_safe(host):
     host.jobs.append(Job("dailyaidecheck.timer", "/usr/share/aide/bin/dailyaidecheck"))
     with pytest.raises(Unseen, match=r"dailyaidecheck\.timer"):
         monitoring.integrity(host.look())
+
+
+@pytest.mark.parametrize(
+    ("version", "branch", "setting", "counts"),
+    [
+        ("2.1.0", "", "true", True),
+        ("2.1.0", "", "false", False),
+        ("", "2.0", "", False),
+        ("", "", "", False),
+        ("3.0.2", "", "", True),
+        ("", "3.1", "", True),
+    ],
+)
+def test_the_applications_own_scan_counts_by_its_version(host, version, branch, setting, counts):
+    """A setting turned it on in 2.1; 3.0 has the command alone."""
+    host.jobs.append(Job("/etc/cron.d/chamilo:1", "17 3 * * * www-data php bin/console app:file-integrity:scan"))
+    if setting:
+        host.stored.append(("security", "file_integrity_check_enabled", "1", setting))
+    look = host.look()
+    look.site = replace(look.site, version=version, branch=branch)
+    if counts:
+        with pytest.raises(Unseen, match=r"/etc/cron\.d/chamilo:1 compares files"):
+            monitoring.integrity(look)
+    else:
+        assert monitoring.integrity(look).status == "fail"
 
 
 # ------------------------------------------------------------------------------------------------- break-ins
