@@ -58,8 +58,7 @@ ssl_certificate /etc/ssl/testbed/fullchain.pem;
 ssl_certificate_key /etc/ssl/testbed/privkey.pem;
 """
 DROPPED = {"": RULES, "location/": SENT, "hide/": HIDDEN, "tls/": TLS, "php/": "fastcgi_param HTTP_COOKIE ours;\n"}
-# A page of PHP that says which cookie came, one that fails and sends headers itself, a file, a redirect of a directory,
-# and what is not there or forbidden.
+# The front, a page of PHP, a file, a redirect of a directory, and what is not there or forbidden.
 USUAL = (
     "/",
     "/index.php",
@@ -71,10 +70,11 @@ USUAL = (
     "/.git/config",
     "/img",
 )
+# In the place of the application, which takes longer: it says which cookie came, and sends headers itself.
 SEEN = """<?php
 header('X-Frame-Options: DENY');
 header('Referrer-Policy: origin');
-http_response_code((int) ($_GET['status'] ?? 200));
+http_response_code((int) ($_GET['status'] ?? (preg_match('~^/no~', $_SERVER['REQUEST_URI'] ?? '') ? 404 : 200)));
 echo $_SERVER['HTTP_COOKIE'] ?? '', '|', $_SERVER['SCRIPT_NAME'] ?? '';
 """
 PASSWORD = "Basic cGlsb3Q6cGFzc3dvcmQ="  # pilot:password
@@ -329,7 +329,8 @@ def main(directory: str, own: str) -> None:
     host = Host(directory)
     from tests.vhosts import cases
 
-    (PUBLIC / "seen.php").write_text(SEEN)
+    for name in ("index.php", "seen.php"):
+        (PUBLIC / name).write_text(SEEN)
     (PUBLIC / "img").mkdir(exist_ok=True)
     (PUBLIC / "img/x.png").write_bytes(b"x")
     (PUBLIC / "img/evil.php").write_text("<?php echo 'evil';\n")

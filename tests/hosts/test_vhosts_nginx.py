@@ -68,6 +68,17 @@ ODD: dict[str, dict[str, str]] = {
         "proxy_set_header Host $host; }\n}\nserver {\n listen 127.0.0.1:8088;\n"
         f" server_name campus.example.org;\n {BODY}\n}}\n",
     },
+    "a snippet that another site includes too": {
+        "snippets/php.conf": f"add_header X-Frame-Options DENY;\nadd_header X-More 1;\n"
+        f"location ~ \\.php$ {{ {SCRIPT} fastcgi_pass {FPM}; }}\n",
+        "sites-available/campus.conf": f"server {{\n {NAMED}\n {ROOTED}\n {FRONT}\n include snippets/php.conf;\n}}\n"
+        "server { listen 80; server_name other.example.org; root /var/www/html; include snippets/php.conf; }\n",
+    },
+    "redirect by a condition": {
+        "sites-available/campus.conf": f"server {{\n {NAMED}\n listen 443 ssl;\n"
+        " ssl_certificate /etc/ssl/testbed/fullchain.pem;\n ssl_certificate_key /etc/ssl/testbed/privkey.pem;\n"
+        f" if ($scheme = http) {{ return 301 https://$host$request_uri; }}\n {BODY}\n}}\n",
+    },
     "two portals in a file": {
         "sites-available/campus.conf": f"server {{\n {NAMED}\n {BODY}\n}}\nserver {{\n listen 80;\n"
         " server_name school.example.org;\n root /var/www/html;\n add_header X-Frame-Options DENY;\n}\n",

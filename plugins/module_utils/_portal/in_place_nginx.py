@@ -21,6 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
     Directive,
     Server,
     every,
+    walk,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (
     Block,
@@ -109,6 +110,7 @@ class _Plan:
         self.found = found
         self.obstacles: list[Obstacle] = []
         self._changes: dict[str, _Changes] = {}
+        self._pending: dict[int, list[Piece]] = {}  # what cannot be written where it belongs, by the directive
         own = {id(server.block) for server in (*found.portal, *found.redirect)}
         self._foreign = {(item.file, item.start) for item in _outside(configuration.directives, own)}
         self._http = next((http.block or () for http in every(configuration.directives, "http")), ())
@@ -134,6 +136,9 @@ class _Plan:
                 self._aside(item)
         for inner in every(level, *_LEVELS):
             self._level(inner, [server.block])
+        if self._pending:
+            self._write_out(level, server.block.file)
+            self._pending.clear()
 
     def _first(self, server: Server) -> Iterator[str]:
         drop_ins = self.wanted.drop_ins
@@ -232,24 +237,65 @@ class _Plan:
 
     def _add(self, block: Directive, at: int, lines: Iterable[Piece]) -> None:
         lines = list(lines)
-        if not lines or not self._editable(block):
+        if not lines:
             return
-        there = self._changes.setdefault(block.file, _Changes()).added.setdefault(at, [])
+        if self._is_foreign(block):
+            there = self._pending.setdefault(id(block), [])
+        else:
+            there = self._changes.setdefault(block.file, _Changes()).added.setdefault(at, [])
         there += [line for line in lines if line not in there]
 
     def _aside(self, item: Directive) -> None:
-        if self._editable(item):
+        if self._is_foreign(item):
+            self._pending[id(item)] = []
+        else:
             self._changes.setdefault(item.file, _Changes()).aside[item.start, item.end] = ()
 
-    def _editable(self, item: Directive) -> bool:
-        if (item.file, item.start) not in self._foreign:
-            return True
-        self._refuse(
-            item,
-            f"{_shown(item)} stands in a file that other sites include too",
-            f"Copy {item.file} to a file of the portal's own, and include that one in its server server_blocks.",
-        )
-        return False
+    def _is_foreign(self, item: Directive) -> bool:
+        """Whether it stands in a file that other sites include too, which is not edited."""
+        return (item.file, item.start) in self._foreign
+
+    # What stands in a file that other sites include too is written into the portal's own instead of the include line.
+
+    def _write_out(self, level: Sequence[Directive], file: str) -> None:
+        for item, included in _included(level, file):
+            if any(id(each) in self._pending for each in walk(included)):
+                if not self._is_foreign(included[0]):
+                    self._write_out(included, included[0].file)
+                    continue
+                lines = self._text(included)
+                if lines is not None:
+                    named = f"# {included[0].file}, which other sites include too:"
+                    self._changes.setdefault(item.file, _Changes()).aside[item.start, item.end] = (named, *lines)
+            elif item.block and not self._is_foreign(item):
+                self._write_out(item.block, item.file)
+
+    def _text(self, level: Sequence[Directive], indent: str = "") -> list[Piece] | None:
+        """The lines of a level with our changes, or nothing where they might hold a secret, which is refused."""
+        lines: list[Piece] = []
+        for item, included in _included(level, level[0].file if level else ""):
+            inner: list[Piece] | None = []
+            if included and any(id(each) in self._pending for each in walk(included)):
+                inner = self._text(included, indent)
+            elif item.block is not None:
+                inner = self._text(item.block, f"{indent}    ")
+            elif id(item) in self._pending:
+                continue
+            elif _may_be_secret(item):
+                inner = None
+                self._refuse(
+                    item,
+                    f"{_shown(item)} stands in a file that other sites include too",
+                    f"Copy {item.file} to a file of the portal's own, and include that one in its server blocks",
+                )
+            if inner is None:
+                return None
+            if item.block is not None:
+                ours = [f"{indent}    {line}" for line in self._pending.get(id(item), [])]
+                lines += [f"{indent}{item.written} {{", *inner, *ours, f"{indent}}}"]
+            else:
+                lines += inner or [f"{indent}{item.written};"]
+        return lines
 
     def _refuse(self, item: Directive, what: str, remedy: str) -> None:
         self.obstacles.append(Obstacle(item.file, item.line, what, remedy))
@@ -258,6 +304,27 @@ class _Plan:
 def _shown(item: Directive) -> str:
     """A directive without what may be a secret."""
     return f"{item.name} {item.arguments[0]}" if item.name in ("add_header", "location") else item.name
+
+
+def _may_be_secret(item: Directive) -> bool:
+    """Whether its text must stay on the host, or is not known."""
+    if "\n" in item.written or item.name.endswith("_by_lua_block"):
+        return True
+    if item.name in ("fastcgi_param", "proxy_set_header", "set") and len(item.arguments) > 1:
+        request = item.arguments[0] in nginx.REQUEST_PARAMS
+        return not request and re.fullmatch(r"(?:\$\{?\w+\}?|[/.:-])*", item.arguments[1]) is None
+    return item.name.startswith(("proxy_ssl", "secure_link", "auth_", "perl", "js_"))
+
+
+def _included(level: Sequence[Directive], file: str) -> Iterator[tuple[Directive, list[Directive]]]:
+    """The directives of a file in a level, each with what it includes there."""
+    number = 0
+    while number < len(level):
+        behind = number + 1
+        while behind < len(level) and level[behind].file != file:
+            behind += 1
+        yield level[number], list(level[number + 1 : behind])
+        number = behind
 
 
 def _of_location(level: Iterable[Directive]) -> Iterator[Directive]:

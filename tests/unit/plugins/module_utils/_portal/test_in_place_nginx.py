@@ -379,6 +379,70 @@ def test_a_snippet_of_the_portal_alone_is_edited(host):
     assert found.lines("/etc/nginx/snippets/php.conf") == [PHP]
 
 
+def test_a_snippet_that_other_sites_include_too_is_written_out(host):
+    """Their file stays as it is, and what it says stands in the portal's own block, with our lines in it."""
+    php = (
+        "add_header X-Frame-Options DENY;\nadd_header X-Other 1;\ninclude snippets/more.conf;\n"
+        "location ~ \\.php$ {\n    if ($arg_x) { set $y $arg_x; }\n    include snippets/fpm.conf;\n"
+        "    fastcgi_param HTTPS on;\n    fastcgi_pass unix:/run/php/x.sock;\n}\n"
+    )
+    found = site(
+        host,
+        f"server {{\n {BOTH}\n server_name {DOMAIN};\n root {ROOT}/public;\n include snippets/php.conf;\n}}\n{OTHER}",
+        {
+            "/etc/nginx/snippets/php.conf": php,
+            "/etc/nginx/snippets/more.conf": "expires 1d;\n",
+            "/etc/nginx/snippets/fpm.conf": "fastcgi_param SECRET word;\n",
+        },
+    )
+    assert list(found.after) == ["/etc/nginx/sites-available/campus.conf"]
+    assert found.aside() == ["include snippets/php.conf;"]
+    assert found.lines() == [
+        OURS,
+        "# /etc/nginx/snippets/php.conf, which other sites include too:",
+        "add_header X-Other 1;",
+        "include snippets/more.conf;",
+        "location ~ \\.php$ {",
+        "if ($arg_x) {",
+        "set $y $arg_x;",
+        "}",
+        "include snippets/fpm.conf;",
+        "fastcgi_param HTTPS on;",
+        "fastcgi_pass unix:/run/php/x.sock;",
+        PHP,
+        "}",
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["fastcgi_param SECRET word;", "content_by_lua_block { word }", 'set $a "word";', "auth_basic_user_file /word;"],
+)
+def test_a_snippet_of_other_sites_with_what_may_be_a_secret_is_refused(host, line):
+    found = site(
+        host,
+        f"server {{\n {BOTH}\n server_name {DOMAIN};\n root {ROOT}/public;\n include snippets/php.conf;\n}}\n{OTHER}",
+        {"/etc/nginx/snippets/php.conf": SHARED.replace("}", f"{line} }}")},
+    )
+    (refusal,) = refusals(found)
+    assert refusal.startswith("/etc/nginx/snippets/php.conf:1: ")
+    assert "Copy /etc/nginx/snippets/php.conf to a file of the portal's own" in refusal
+    assert "word" not in str(found.plan)
+
+
+def test_a_shared_snippet_within_one_of_the_portal_alone(host):
+    found = site(
+        host,
+        f"server {{ {BOTH} server_name {DOMAIN}; root {ROOT}/public; include snippets/own.conf; }}\n{OTHER}",
+        {
+            "/etc/nginx/snippets/own.conf": "gzip on;\ninclude snippets/php.conf;\n",
+            "/etc/nginx/snippets/php.conf": SHARED,
+        },
+    )
+    assert found.aside() == ["include snippets/php.conf;"]
+    assert set(found.after) == {"/etc/nginx/sites-available/campus.conf", "/etc/nginx/snippets/own.conf"}
+
+
 def test_a_server_block_whose_lines_stand_in_a_snippet(host):
     found = site(
         host,
