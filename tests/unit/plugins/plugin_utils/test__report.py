@@ -302,3 +302,17 @@ def test_the_page_of_three_hosts_is_the_reviewed_one() -> None:
     if os.environ.get("UPDATE"):
         golden.write_text(page, encoding="utf-8")
     assert page == golden.read_text(encoding="utf-8")
+
+
+def test_all_names_of_a_portal_are_shown(tmp_path: Path) -> None:
+    named = audit(names=["campus.test", "www.campus.test", "library.test"])
+    assert "Chamilo 2.0.1, known as campus.test, www.campus.test, library.test" in page(named).text
+    assert "known as" not in page(audit(names=["campus.test"]), audit()).text
+    file = tmp_path / "report.json"
+    for before, kept in ((named, named["names"]), (audit(), [])):
+        file.write_text(_report.to_json(document(before)))
+        assert _report.last_results(file, ["host0.test"], TABLE)["host0.test"]["names"] == kept
+    old = json.loads(file.read_text())
+    del old["hosts"][0]["names"]  # as release 1.0.0 wrote it
+    file.write_text(json.dumps(old))
+    assert _report.last_results(file, ["host0.test"], TABLE)["host0.test"]["names"] == []

@@ -306,3 +306,33 @@ def test_who_manages_the_host_is_noted_where_discovery_looks(host):
         f"{files.STATE}/friends",
         f"{files.STATE}/friends/192.0.2.7",
     ]
+
+
+ALIAS = {
+    "nginx": "server {{ listen 80; server_name library.test; root {root}; access_log {log} combined; }}\n",
+    "apache": "<VirtualHost *:80>\nServerName library.test\nDocumentRoot {root}\nCustomLog {log} vhost_combined\n"
+    "</VirtualHost>\n",
+}
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+def test_the_jail_reads_the_logs_of_all_names(host: Any, server: str) -> None:
+    served(host, server)
+    before = logs(host)
+    log = f"/var/log/{'nginx' if server == 'nginx' else 'apache2'}/library.log"
+    host.site(server, ALIAS[server].format(root="/var/www/chamilo/public", log=log), "library.conf")
+    assert logs(host) == [*before, log]
+    host.site(
+        server, ALIAS[server].format(root="/var/www/shop", log="/srv/shop.log").replace("library", "shop"), "shop.conf"
+    )
+    assert logs(host) == [*before, log], "another site's log is none of the portal's"
+    if server == "apache":
+        patterns = planned(host, "brute_force")["filter"]["failregex"]
+        for name, counts in (
+            ("library.test", True),
+            ("campus.test", True),
+            ("shop.test", False),
+            ("forged.test", False),
+        ):
+            line = f'{name}:80 203.0.113.7 - - [] "POST /login_json HTTP/1.1" 401 43 "-" "-"'
+            assert any(re.search(each.replace("<ADDR>", r"[\d.]+"), line) for each in patterns) is counts, name
