@@ -395,10 +395,9 @@ def test_aide_may_keep_its_list_safe(host):
 def test_the_applications_own_scan_counts_by_its_version(host, version, branch, setting, counts):
     """A setting turned it on in 2.1; 3.0 has the command alone."""
     host.jobs.append(Job("/etc/cron.d/chamilo:1", "17 3 * * * www-data php bin/console app:file-integrity:scan"))
-    if setting:
-        host.stored.append(("security", "file_integrity_check_enabled", "1", setting))
     look = host.look()
     look.site = replace(look.site, version=version, branch=branch)
+    look.settings = {"security.file_integrity_check_enabled": setting} if setting else {}
     if counts:
         with pytest.raises(Unseen, match=r"/etc/cron\.d/chamilo:1 compares files"):
             monitoring.integrity(look)
