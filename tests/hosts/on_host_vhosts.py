@@ -83,16 +83,19 @@ class Host:
         for link in (APACHE / "sites-enabled").iterdir():
             link.unlink()
 
-    def load(self) -> bool:
-        """Whether Apache takes the configuration, which is in force then."""
+    def load(self, anew: bool = False) -> bool:
+        """Whether Apache takes the configuration, which is in force then. Modules go with a start alone."""
         self.number += 1
         (APACHE / "conf-enabled/zz-number.conf").write_text(f"Header always set X-Number {self.number}\n")
-        if subprocess.run(["apache2ctl", "graceful"], capture_output=True, check=False).returncode:  # tests it first
+        if subprocess.run(["apache2ctl", "configtest" if anew else "graceful"], capture_output=True).returncode:
             return False
+        if anew:
+            subprocess.run(["systemctl", "reset-failed", "apache2"], check=True)
+            subprocess.run(["systemctl", "restart", "apache2"], check=True)
         ports = [int(port) for port in re.findall(r"^Listen (\d+)", (APACHE / "ports.conf").read_text(), re.MULTILINE)]
-        for _attempt in range(100):
+        for _attempt in range(200):
             answers = [ask("http", ports[0], "number.test", "/no-such-number") for _each in range(2)]
-            if all(answer.headers.get_all("X-Number") == [str(self.number)] for answer in answers if answer):
+            if all(answer and answer.headers.get_all("X-Number") == [str(self.number)] for answer in answers):
                 return True
             time.sleep(0.03)
         raise SystemExit("Apache does not reload")
@@ -197,7 +200,7 @@ def try_one(host: Host, name: str, modules: list[str]) -> Report:
 
     report = Report(name)
     enable(*modules)
-    report.valid_before = host.load()
+    report.valid_before = host.load(anew=True)
     if not report.valid_before:
         return report
     tree = Unmarked(Tree(), SITE)

@@ -179,14 +179,12 @@ class _Planner:
             yield f"{'ServerAlias' if named else 'ServerName'} {self.wanted.domain}"
 
     def late_headers(self, block: Directive) -> Iterator[Directive]:
-        """Lines with headers of ours in an <If>, which is merged behind every <Location>."""
-        for section in walk(block.block or ()):
-            if section.name in ("if", "elseif", "else"):
-                for item in walk(section.block or ()):
-                    words = [word.lower() for word in item.arguments if word.lower() not in ("always", "onsuccess")]
-                    ours = item.name == "header" and len(words) > 1 and words[1] in self.wanted.headers
-                    if ours and item.file == block.file:
-                        yield item
+        """Lines with headers of ours that no <Location> has the last word on: in an <If>, and early ones."""
+        for item, late in _sections(block.block or ()):
+            words = [word.lower() for word in item.arguments if word.lower() not in ("always", "onsuccess")]
+            ours = item.name == "header" and len(words) > 1 and words[1] in self.wanted.headers
+            if ours and item.file == block.file and (late or words[-1] == "early"):
+                yield item
 
     # Another VirtualHost beside it, for the port that the portal does not have yet
 
@@ -331,6 +329,13 @@ class _Planner:
                     for path in dict.fromkeys(("/", *_paths(_level(server)))):
                         found[Page(scheme, name, path)] = None
         return iter(list(found)[:_MOST_PAGES])
+
+
+def _sections(level: Iterable[Directive], late: bool = False) -> Iterator[tuple[Directive, bool]]:
+    """All directives, each with whether it is in an <If>, which is merged behind every <Location>."""
+    for item in level:
+        yield item, late
+        yield from _sections(item.block or (), late or item.name in ("if", "elseif", "else"))
 
 
 def _level(server: Server) -> tuple[Directive, ...]:

@@ -301,13 +301,15 @@ def test_what_a_copy_must_not_say_again_is_left_out(host):
 def test_header_lines_in_a_section_that_is_merged_last_are_set_aside(host):
     lay(
         host,
-        f"{HEAD}Header set X-Frame-Options DENY\n<If \"%{{HTTPS}} == 'on'\">\n  Header set Own 1\n"
+        f"{HEAD}Header set X-Frame-Options DENY\nHeader set X-Frame-Options DENY early\n"
+        f"<If \"%{{HTTPS}} == 'on'\">\n  Header set Own 1\n"
         "  Header always set Strict-Transport-Security x\n</If>\n</VirtualHost>\n",
     )
     _plan, texts, marked = planned(host)
-    blocks = [server.block for server in apache.servers(marked) if server.host.names]
-    sections = [item for block in blocks for item in block.block if item.name == "if"]
+    blocks = [server.block.block for server in apache.servers(marked) if server.host.names]
+    sections = [item for block in blocks for item in block if item.name == "if"]
     assert [[item.written for item in section.block] for section in sections] == [["Header set Own 1"]] * 2
+    assert [[item.arguments[-1] for item in block if item.name == "header"] for block in blocks] == [["DENY"]] * 2
 
 
 def test_where_nothing_speaks_http_it_only_leads_to_https(host):
