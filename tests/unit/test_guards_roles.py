@@ -228,21 +228,21 @@ def test_only_where_there_are_backups_one_is_taken_first(given: dict[str, Any], 
 
 
 @pytest.mark.parametrize(
-    ("managed", "names", "probed"),
+    ("vhost", "names", "probed"),
     [
-        (False, ["campus.test", "www.campus.test", "*.campus.test", "~^x", "_", ".y.test"], ["www.campus.test"]),
-        (True, ["campus.test", "www.campus.test"], []),
-        (False, ["campus.test"], []),
+        ("include", ["campus.test", "www.campus.test", "*.campus.test", "~^x", "_", ".y.test"], ["www.campus.test"]),
+        ("managed", ["campus.test", "www.campus.test"], []),
+        ("include", ["campus.test"], []),
     ],
 )
 def test_a_change_is_probed_at_every_name_of_a_virtual_host_that_stays(
-    managed: bool, names: list[str], probed: list[str]
+    vhost: str, names: list[str], probed: list[str]
 ) -> None:
     texts = load(ROOT / "roles/https/vars/main.yml")
     wanted = ("_chamilo_https_other_names", "_chamilo_https_others")
     given = {
         "_chamilo_common_domain": "campus.test",
-        "_chamilo_https_managed": managed,
+        "chamilo_https_vhost": vhost,
         "_chamilo_https_serving": [{"names": names}, {"names": names[:1]}],
         "_chamilo_https_door": {"url": "https://Campus.test/"},
         "_chamilo_common_probe_base": "http://Campus.test",

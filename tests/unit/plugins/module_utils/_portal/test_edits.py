@@ -1,0 +1,92 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What discovery plans for the virtual hosts of an owner, first and again."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import apply, strip
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
+
+SITE = "campus_test"
+DROP_INS = {
+    "nginx": f"/etc/nginx/sites-available/chamilo-{SITE}.d",
+    "apache": f"/etc/apache2/sites-available/chamilo-{SITE}.d",
+}
+
+
+def planned(host, **options):
+    return discover("campus.test", site=SITE, tree=host.tree, **{"tls": True, **options})
+
+
+def carry_out(host, plan) -> dict[str, str]:
+    """As config_transaction does. Returns what was there before."""
+    before = {}
+    for edited in plan.files:
+        path = host.root / edited.path.lstrip("/")
+        before[edited.path] = strip(path.read_text(), SITE)
+        path.write_text(apply(before[edited.path], edited.marks, SITE))
+    return before
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+@pytest.mark.parametrize("vhost", ["plain", "https", "two-names", "foreign-headers", "default-server"])
+def test_a_second_run_plans_the_same(host, server, vhost):
+    host.install(server)
+    host.chamilo()
+    host.testbed_site(server, vhost)
+    first = planned(host).in_place
+    assert first.blocks and first.files and not first.obstacles and not first.marked
+    before = carry_out(host, first)
+    again = planned(host)
+    assert again.in_place.files == first.files
+    assert [(bare.path, bare.digest, bare.marks) for bare in again.in_place.marked] == [
+        (edited.path, edited.digest, ()) for edited in first.files
+    ]
+    assert all(one.includes_ours or one.leads_away for one in again.serving)
+    assert {path: strip((host.root / path.lstrip("/")).read_text(), SITE) for path in before} == before
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+def test_a_virtual_host_of_ours_is_not_edited(host, server):
+    host.install(server)
+    host.chamilo()
+    header = "# Managed by Ansible: chamilo.hardening, section https. Changes here are lost.\n"
+    host.testbed_site(server, "plain")
+    (path,) = (host.root / DROP_INS[server].lstrip("/")).parent.glob("campus*")
+    path.write_text(header + path.read_text())
+    assert planned(host).in_place.blocks == ()
+
+
+def test_the_headers_of_an_earlier_run_have_one_sender_still(host):
+    host.install("nginx")
+    host.chamilo()
+    host.site(
+        "nginx",
+        "server { listen 80; server_name campus.test; root /var/www/chamilo/public;\n"
+        "add_header X-Frame-Options DENY;\nadd_header X-School x;\nserver_tokens on;\n}\n",
+    )
+
+    def aside() -> str:
+        carry_out(host, planned(host).in_place)
+        (path,) = (host.root / "etc/nginx/sites-available").glob("campus*")
+        return "".join(line for line in path.read_text().splitlines(True) if line.startswith("# "))
+
+    assert "add_header" not in aside(), "nothing of ours is sent yet"
+    host.write(f"{DROP_INS['nginx']}/headers.conf", "server_tokens off;\n")
+    host.write(f"{DROP_INS['nginx']}/location/headers.conf", 'add_header X-Frame-Options "SAMEORIGIN" always;\n')
+    said = aside()
+    assert "# add_header X-Frame-Options DENY;" in said and "# server_tokens on;" in said and "X-School" not in said
+
+
+def test_a_virtual_host_that_leads_elsewhere_needs_no_line(host):
+    host.install("nginx")
+    host.chamilo()
+    host.site(
+        "nginx",
+        "server { listen 80; server_name campus.test; return 301 https://$host$request_uri; }\n"
+        "server { listen 443 ssl; server_name campus.test; root /var/www/chamilo/public; }\n",
+    )
+    assert [one.leads_away for one in planned(host).serving] == [True, False]
