@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hosts.hardening import QUIET, Playbook, include_line, paste
+from tests.hosts.hardening import HSTS, QUIET, Playbook
 from tests.playbook import PlayError
 from tests.testbed.hosts import Host
 
@@ -17,6 +17,8 @@ AuthName "Pilot"
 AuthUserFile /etc/apache2/pilot.htpasswd
 Require valid-user
 """
+FORUM = "RewriteEngine On\nRewriteRule ^old$ /img/ [R=302,L]\nSatisfy Any\nRequire all granted\n"
+VIRTUAL_HOST = "/etc/apache2/sites-available/chamilo.conf"
 # Asked for before and after: the directory with a rule of its own, and a page that needs the password.
 CLOSED = {"/reports/list.txt": 403, "/main/index.php": 401, "/": 401}
 
@@ -37,25 +39,33 @@ def closed(host: Host) -> dict[str, int]:
 
 @pytest.mark.cells("trixie-apache")
 def test_what_htaccess_files_close_stays_closed(fresh: Host, playbook: Playbook) -> None:
-    fresh.run(f"install -d {PUBLIC}/reports && echo rows >{PUBLIC}/reports/list.txt")
+    fresh.run(f"install -d {PUBLIC}/reports {PUBLIC}/forum && echo rows >{PUBLIC}/reports/list.txt")
     fresh.put(f"{PUBLIC}/reports/.htaccess", "Require ip 192.0.2.7\n")
+    fresh.put(f"{PUBLIC}/forum/.htaccess", FORUM)
     fresh.run(f"cat >>{PUBLIC}/.htaccess <<'END'\n{PASSWORD}END\n")
     fresh.put("/etc/apache2/pilot.htpasswd", "pilot:{SHA}nU4eI71bcnBGqeO0t9tXvY1u5oQ=\n", "0644")
     assert closed(fresh) == CLOSED
-    before = fresh.snapshot()
-    for mode in ("auto", "managed"):
-        with pytest.raises(PlayError) as refused:
-            playbook.harden(fresh, chamilo_https_vhost=mode)
-        message = " ".join(str(refused.value).split())
-        assert f"{PUBLIC}/reports/.htaccess line 1: Require ip 192.0.2.7" in message
-        assert f"{PUBLIC}/.htaccess line 19: AuthType Basic" in message
-        assert not before.changes(fresh.snapshot(), QUIET), "nothing was changed"
-        assert closed(fresh) == CLOSED, mode
-    paste(fresh, include_line(fresh))
-    fresh.run("systemctl reload apache2")
-    playbook.harden(fresh, chamilo_https_vhost="include")
+    before, owners = fresh.snapshot(), fresh.get(VIRTUAL_HOST)
+    with pytest.raises(PlayError) as refused:
+        playbook.harden(fresh, chamilo_https_vhost="managed")
+    message = " ".join(str(refused.value).split())
+    assert f"{PUBLIC}/reports/.htaccess line 1: Require ip 192.0.2.7" in message
+    assert f"{PUBLIC}/.htaccess line 19: AuthType Basic" in message
+    assert not before.changes(fresh.snapshot(), QUIET), "nothing was changed"
     assert closed(fresh) == CLOSED
-    assert playbook.harden(fresh, chamilo_https_vhost="include") == 0
+    # The owner's virtual host stays, and with it all that it obeys.
+    playbook.harden(fresh)
+    assert closed(fresh) == CLOSED
+    assert playbook.harden(fresh) == 0
+    page = fresh.http(f"https://{fresh.domain}/main/index.php")
+    assert [page.values(name) for name in ("X-Frame-Options", "Strict-Transport-Security")] == [["SAMEORIGIN"], [HSTS]]
+    assert fresh.http(f"https://{fresh.domain}/forum/old").value("Location").endswith("/img/")
     # What an attacker drops elsewhere has no effect all the same.
     fresh.put(f"{PUBLIC}/img/.htaccess", "Redirect 402 /img/\n")
-    assert fresh.http("/img/").status != 402
+    assert fresh.http(f"https://{fresh.domain}/img/").status != 402
+    assert playbook.harden(fresh) == 0
+    playbook.harden(
+        fresh, **dict.fromkeys(("chamilo_https_state", "chamilo_headers_state", "chamilo_uploads_state"), "absent")
+    )
+    assert fresh.get(VIRTUAL_HOST) == owners
+    assert closed(fresh) == CLOSED

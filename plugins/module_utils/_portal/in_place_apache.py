@@ -67,6 +67,7 @@ class _Planner:
         self.servers = [server for server in apache.servers(configuration) if not server.host.ours]
         self.roots = {tree.real(root) for root in wanted.roots}
         self.marks: dict[str, list[Mark]] = {}
+        self.guarded = False
         self.obstacles: list[Obstacle] = []
 
     def plan(self) -> InPlace:
@@ -201,7 +202,7 @@ class _Planner:
         else:
             if not self.wanted.tls or self.answered(server, own, tls=True):
                 return False
-            lines, port = self.tls_sibling(server), 443
+            lines, port = self.tls_sibling(server, own), 443
         if not lines or self.displaces(server, port):
             return False
         self.marks[file].append(Mark(_behind(self.configuration.texts[file], block.end), lines))
@@ -222,7 +223,24 @@ class _Planner:
     def listens(self, port: int) -> bool:
         return any(listen.port == port for listen in apache.listening(self.configuration))
 
-    def tls_sibling(self, server: Server) -> tuple[Piece, ...]:
+    def for_other_names(self, addresses: Sequence[str], own: Sequence[Server]) -> Iterator[str]:
+        """Leads visitors of other sites back. Where nobody else speaks https, the portal would answer to all names."""
+        taken = any(is_public("", listen.port) and listen.tls for one in self.servers for listen in one.host.listens)
+        if taken or self.guarded or all(server in own for server in self.servers):
+            return
+        self.guarded = True
+        yield f"<VirtualHost {' '.join(addresses)}>"
+        yield "    ServerName other-names.invalid"
+        yield f"    IncludeOptional {self.wanted.drop_ins}/tls/*.conf"
+        yield "    RewriteEngine On"
+        yield '    RewriteCond %{THE_REQUEST} "^\\S+ (/[^?\\s]*)"'
+        yield "    RewriteRule ^ http://%{SERVER_NAME}%1 [R=302,L,NE]"
+        yield '    <Location "/">'
+        yield "        Require all denied"
+        yield "    </Location>"
+        yield "</VirtualHost>"
+
+    def tls_sibling(self, server: Server, own: Sequence[Server]) -> tuple[Piece, ...]:
         """The same again on port 443."""
         addresses = self.addresses(server, 80, 443)
         if not addresses:
@@ -236,6 +254,7 @@ class _Planner:
         left_out = [*again, *self.only_once(server), *self.late_headers(server.block)]
         return (
             *([] if self.listens(443) else ["Listen 443"]),
+            *self.for_other_names(addresses, own),
             f"<VirtualHost {' '.join(addresses)}>",
             *(f"    {line}" for line in named),
             f"    {self.include}",

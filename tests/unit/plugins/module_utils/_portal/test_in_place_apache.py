@@ -447,3 +447,16 @@ def test_an_address_that_others_have_for_themselves_is_ours_too(host):
     host.write("/etc/apache2/sites-enabled/zeta.conf", other)
     _plan, texts, _marked = planned(host)
     assert "<VirtualHost *:443 203.0.113.10:443>\n" in texts[SITE]
+
+
+def test_visitors_of_other_sites_do_not_end_at_the_portal(host):
+    lay(host, f"{HEAD}</VirtualHost>\n")
+    assert planned(host)[1][SITE].count("<VirtualHost *:443>") == 1
+    host.write(SITE, f"{HEAD}</VirtualHost>\n{HEAD.replace('campus.', 'www.')}</VirtualHost>\n")
+    host.write("/etc/apache2/sites-enabled/zeta.conf", "<VirtualHost *:80>\nServerName z.test\n</VirtualHost>\n")
+    _plan, texts, marked = planned(host)
+    assert texts[SITE].count("other-names.invalid") == 1
+    for name in ("z.test", "203.0.113.10"):
+        named, fallback = apache.answering(apache.servers(marked), name)
+        (answering,) = [one for one in (*named, *fallback) if one.host.listens[0].port == 443]
+        assert answering.host.names == ("other-names.invalid",)
