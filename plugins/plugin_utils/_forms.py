@@ -295,6 +295,10 @@ FORMS: dict[str, Form] = {
     "chamilo_updates_osv": optional(HTTPS),
     "chamilo_uploads_blocked_extensions": EXTENSION,
     "chamilo_uploads_maximum_size": optional(SIZE),
+    "chamilo_uploads_other_programs": matching(
+        r"!?/[A-Za-z0-9_~.-][A-Za-z0-9_~./-]*",
+        "a path below the portal's name, such as /forum/; with ! before it is closed",
+    ),
     "chamilo_host_timeout": between(1),
     "chamilo_audit_fail_on": optional(one_of("must", "should")),
     "chamilo_prove_address": optional(HOST),

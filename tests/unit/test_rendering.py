@@ -96,7 +96,7 @@ SITES = {
         },
         base="nginx",
     ),
-    "tls_already": Recorded("nginx", vhost="https", base="nginx"),
+    "tls_already": Recorded("nginx", {"chamilo_uploads_other_programs": ["/old.forum/"]}, vhost="https", base="nginx"),
     "everything": Recorded(
         "apache",
         {
@@ -109,6 +109,7 @@ SITES = {
             "chamilo_backups_offsite_repository": "sftp:backup@vault.test:/srv/campus",
             "chamilo_database_audit_log": True,
             "chamilo_uploads_antivirus": True,
+            "chamilo_uploads_other_programs": ["/forum/", "!/phpmyadmin"],
             "chamilo_monitoring_node_exporter": True,
         },
         base="apache",

@@ -324,7 +324,7 @@ def _prefixes(level: Iterable[Directive], around: str) -> Iterator[tuple[str, Di
         if kind in ("~", "~*"):
             literal = re.match(r"\^((?:/[\w-]+)*/)", pattern)
             pattern = literal[1] if literal else ""
-        if pattern.startswith("/") and pattern != "/" and not pattern.startswith("/@"):
+        if _PATH.fullmatch(pattern) and pattern != "/":
             yield pattern, item
         elif not around:
             yield from _prefixes(item.block or (), pattern)
