@@ -120,7 +120,10 @@ def refused(
     if reasons:
         why["managed"] = " ".join(reasons)
     if in_place.blocks or in_place.obstacles:
-        obstacles = [f"{one.file} line {one.line}: {one.what}. {one.remedy}" for one in in_place.obstacles]
+        obstacles = [
+            f"{one.file} line {one.line}: {one.what.rstrip('.')}. {one.remedy.rstrip('.')}."
+            for one in in_place.obstacles
+        ]
         obstacles += [why["include"]] if unwritable else []
         if obstacles:
             why["auto"] = " ".join(obstacles)

@@ -8,6 +8,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.takeover import twice
+from tests.vhosts import DOMAIN, cases
 
 OTHER = {"nginx": "apache", "apache": "nginx"}
 FOLDER = {"nginx": "/etc/nginx", "apache": "/etc/apache2"}
@@ -269,3 +270,16 @@ def test_a_virtual_host_that_ours_replaces_may_say_what_it_likes(host, wish, ask
     host.site("nginx", SERVERS.format("server_tokens on;", "server_tokens on;"))
     said = twice("campus.test", discover("campus.test", tree=host.tree).serving, wish, OURS)
     assert ('our files say "server_tokens off;"' in said) is asked
+
+
+def test_each_obstacle_in_an_owners_virtual_host_is_said_with_its_place_and_remedy(host):
+    host.install("nginx")
+    host.chamilo()
+    next(case for case in cases("nginx") if "hestia" in case.name).lay(host.root)
+    text = discover(DOMAIN, tree=host.tree).takeover.refused["auto"]
+    for file, ssl in (("campus.example.org.conf", ""), ("campus.example.org.ssl.conf", ".ssl")):
+        assert (
+            f"/etc/nginx/conf.d/domains/{file} line 1: HestiaCP writes this file again, and lines of ours would be lost"
+            ' with it. Add the line "include /etc/nginx/sites-available/chamilo-campus_example_org.d/*.conf;" to'
+            f" the file /home/school/conf/web/campus.example.org/nginx{ssl}.conf_chamilo, which HestiaCP includes and keeps."
+        ) in text
