@@ -11,17 +11,31 @@ import os
 import random
 import struct
 from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, MarkerError, apply, strip
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
+    apache,
+    in_place_apache,
+    in_place_nginx,
+    nginx,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Unmarked, Wanted
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import marked, observed
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
+    Outcome,
     TransactionError,
+    asks_for_nothing,
     plan,
 )
+from tests.unit.plugins.conftest import Files
 from tests.unit.plugins.module_utils._transaction.conftest import (
     World,
     interrupted,
@@ -29,6 +43,7 @@ from tests.unit.plugins.module_utils._transaction.conftest import (
     nothing_to_do,
     one,
 )
+from tests.vhosts import DOMAIN, ROOT, Case, cases
 
 HOST = 'server {\n    server_name campus;\n    add_header X-Mine "1";\n    root /var/www/chamilo;\n}\n'
 INSIDE = HOST.index("    server_name")
@@ -508,3 +523,68 @@ def test_where_lines_stand_is_no_other_generation() -> None:
 
     assert generation(MARKS) == generation([{**MARKS[0], "at": 1}, MARKS[1]], "other")
     assert generation(MARKS) != generation([{**MARKS[0], "lines": ["other"]}, MARKS[1]])
+
+
+CASES = [case for server in ("nginx", "apache") for case in cases(server) if not case.panel]
+
+
+class Owner:
+    """The host of a case."""
+
+    def __init__(self, host: Files, case: Case) -> None:
+        self.host, self.case = host, case
+        host.install(case.server)
+        case.lay(host.root)
+        self.engine = Engine(str(host.root / "state"), Machine(lambda argv, seconds: (0, ""), systemd=False))
+
+    def texts(self) -> dict[str, bytes]:
+        return {name: (self.host.root / name.lstrip("/")).read_bytes() for name in self.case.files}
+
+    def edit(self) -> None:
+        """A line of the owner's at both ends of each file."""
+        for name, text in self.texts().items():
+            (self.host.root / name.lstrip("/")).write_bytes(
+                b"# first\n" + text + (b"" if text.endswith(b"\n") else b"\n") + b"# last\n"
+            )
+
+    def params(self) -> dict[str, Any]:
+        tree = Unmarked(self.host.tree, "campus")
+        names, roots = frozenset({DOMAIN}), frozenset({ROOT, f"{ROOT}/public"})
+        headers = frozenset({"x-frame-options", "strict-transport-security"})
+        folder = {"nginx": "/etc/nginx", "apache": "/etc/apache2"}[self.case.server]
+        wanted = Wanted("campus", DOMAIN, names, roots, f"{folder}/sites-available/chamilo-campus.d", headers, True)
+        if self.case.server == "nginx":
+            found = in_place_nginx.plan(tree, nginx.parse(tree), wanted)
+        else:
+            found = in_place_apache.plan(tree, apache.parse(tree, "2.4.62"), wanted)
+        assert not found.obstacles and found.files
+        files = [{**asdict(one), "path": f"{self.host.root}{one.path}"} for one in found.files]
+        return {"name": NAME, "files": files, "complete": False}
+
+    def apply(self, params: dict[str, Any]) -> Outcome:
+        outcome = Outcome()
+        self.engine.apply(plan(params), outcome)
+        return outcome
+
+    def nothing_to_do(self, params: dict[str, Any]) -> bool:
+        return asks_for_nothing(plan(params), self.engine.in_force()[NAME])
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.server}-{case.name}")
+def test_each_file_of_the_world_comes_back_as_its_owner_left_it(tmp_path: Path, case: Case) -> None:
+    owner = Owner(Files(tmp_path), case)
+    first = owner.params()
+    assert owner.apply(first).changed
+    assert owner.nothing_to_do(owner.params()) and owner.params() == first
+    owner.edit()
+    assert observed.lost(owner.engine.store.peek()) == {NAME: []}
+    later = owner.params()
+    assert not owner.nothing_to_do(later)
+    done = owner.apply(later)
+    assert not done.changed
+    assert owner.nothing_to_do(later)
+    owner.engine.undo(NAME, Outcome())
+    now = owner.texts()
+    again = Owner(Files(tmp_path / "fresh"), case)
+    again.edit()
+    assert now == again.texts()
