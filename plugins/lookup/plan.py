@@ -51,16 +51,28 @@ from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 from ansible.template import trust_as_template
 
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._answers import AnswerError
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import ControlError
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import seen
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import brute_force, monitoring
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import (
+    backups,
+    brute_force,
+    database,
+    monitoring,
+    passwords,
+    sessions,
+)
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import Plan, PlanError
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 SECTIONS: Mapping[str, Callable[[Portal, Mapping[str, Any]], Plan]] = {
+    "backups": backups.plan,
     "brute_force": brute_force.plan,
+    "database": database.plan,
     "monitoring": monitoring.plan,
+    "passwords": passwords.plan,
+    "sessions": sessions.plan,
 }
 
 
@@ -85,22 +97,34 @@ class Variables(Mapping[str, Any]):
 
 
 class LookupModule(LookupBase):
+    # Each option of a task reads the plan once more, from the same variables.
+    _last: tuple[str, Mapping[str, Any], dict[str, Any]] = ("", {}, {})
+
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[Any]:
         due, raw = bool(kwargs.get("due")), variables or {}
         (section,) = terms
         info = seen(None, raw)
         if due and not info:
             return [True]
-        known = Variables(self._templar, raw)
+        if not due and self._last[0] == section and self._last[1] is raw:
+            return [self._last[2]]
         try:
-            plan = SECTIONS[section](Portal(known), known)
-            templar = self._templar.copy_with_new_env(available_variables={"plan": plan.values})
-
-            def render(name: str) -> str:
-                text = trust_as_template(self._loader.get_text_file_contents(str(ROLES / section / "templates" / name)))
-                # A backslash in a file is a backslash, as the module template has it.
-                return str(templar.template(text, escape_backslashes=False))
-
-            return [plan.due(info, render) if due else plan.options(render)]
-        except (ControlError, PlanError) as problem:
+            found = self._planned(section, raw, info if due else None)
+        except (AnswerError, ControlError, PlanError) as problem:
             raise AnsibleError(str(problem)) from problem
+        if not due:
+            LookupModule._last = (section, raw, found)
+        return [found]
+
+    def _planned(self, section: str, raw: Mapping[str, Any], info: Mapping[str, Any] | None) -> Any:
+        """The plan; with what discovery observed, whether it is due."""
+        known = Variables(self._templar, raw)
+        plan = SECTIONS[section](Portal(known), known)
+        templar = self._templar.copy_with_new_env(available_variables={"plan": plan.values})
+
+        def render(name: str) -> str:
+            text = trust_as_template(self._loader.get_text_file_contents(str(ROLES / section / "templates" / name)))
+            # A backslash in a file is a backslash, as the module template has it.
+            return str(templar.template(text, escape_backslashes=False))
+
+        return plan.options(render) if info is None else plan.due(info, render)

@@ -106,7 +106,7 @@ def doings(role: str, waived: list[str], log_format: str = "", web: str = "nginx
                     perform(task["block"])
                     continue
                 included = task.get("ansible.builtin.include_tasks", "")
-                if included == "enforce.yml":
+                if included in ("enforce.yml", "configure.yml", "prepare.yml"):
                     perform(loader.load_from_file(str(ROLES / role / "tasks" / included), trusted_as_template=True))
                     continue
                 loop = templar.template(task.get("loop", [None]))

@@ -205,26 +205,20 @@ def test_discovery_is_told_what_this_run_may_do(
 
 
 @pytest.mark.parametrize(
-    ("given", "first", "now"),
+    ("given", "first"),
     [
-        ({"chamilo_backups_first": True}, True, ["backup"]),
-        ({"chamilo_backups_first": True, "chamilo_backups_state": "present"}, True, ["backup"]),
-        ({"chamilo_backups_first": True, "chamilo_backups_state": "absent"}, False, []),
-        ({}, False, ["backup"]),
+        ({"chamilo_backups_first": True}, True),
+        ({"chamilo_backups_first": True, "chamilo_backups_state": "present"}, True),
+        ({"chamilo_backups_first": True, "chamilo_backups_state": "absent"}, False),
+        ({}, False),
     ],
 )
-def test_only_where_there_are_backups_one_is_taken_first(given: dict[str, Any], first: bool, now: list[str]) -> None:
+def test_only_where_there_are_backups_one_is_taken_first(given: dict[str, Any], first: bool) -> None:
     play = load(ROOT / "playbooks/harden.yml")[1]
     task = next(task for task in play["pre_tasks"] if task["name"].startswith("Run a backup"))
-    texts = {key: text for key, text in load(ROOT / "roles/backups/vars/main.yml").items() if isinstance(text, str)}
-    ours = {key: trust_as_template(text) for key, text in texts.items()}
     run = {"_chamilo_is_web": True, "ansible_run_tags": ["all"]}
-    templar = Templar(DataLoader(), variables={**ours, **run, **given})
+    templar = Templar(DataLoader(), variables={**run, **given})
     assert all(templar.evaluate_conditional(trust_as_template(one)) for one in task["when"]) is first
-    before = {"_chamilo_backups_before": True, "chamilo_backups_state": given.get("chamilo_backups_state", "present")}
-    skipped = {"_chamilo_backups_jobs": ["backup", "drill"], "__chamilo_backups_key": {"skipped": True}}
-    templar = Templar(DataLoader(), variables={**ours, **before, **skipped})
-    assert templar.template(trust_as_template("{{ _chamilo_backups_now }}")) == now
 
 
 @pytest.mark.parametrize(
@@ -253,14 +247,6 @@ def test_a_change_is_probed_at_every_name_of_a_virtual_host_that_stays(
     expected = [{"url": f"https://{name}/", "was": f"http://{name}/", **front} for name in probed]
     assert templar.template(trust_as_template("{{ _chamilo_https_others }}")) == expected
     assert "_chamilo_https_others" in texts["_chamilo_https_probe"]
-
-
-@pytest.mark.parametrize("drills", [True, False])
-def test_the_host_knows_whether_drills_are_made(drills: bool) -> None:
-    """Where a waiver ended them, it would else be told each day that one is late."""
-    configuration = load(ROOT / "roles/backups/vars/main.yml")["_chamilo_backups_configuration"]
-    templar = Templar(DataLoader(), variables={"_chamilo_backups_drills": drills})
-    assert templar.template(trust_as_template(configuration["drills"])) is drills
 
 
 @pytest.mark.parametrize("role", ROLES)

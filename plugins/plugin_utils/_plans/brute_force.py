@@ -42,7 +42,6 @@ DATE = r'\[(%d/%b/%Y:%H:%M:%S %z)\] "'
 FRIENDS = "/var/lib/chamilo-hardening/friends"
 # logrotate leaves an empty log as it is.
 ROTATE = 'file=$1; shift; for log; do test -s "$log" || echo >>"$log"; done; exec logrotate --force "$file"'
-APACHE_MODULES = ("rewrite", "headers")
 
 
 @dataclass(frozen=True)
@@ -316,15 +315,10 @@ def _rotate(exposed: Mapping[str, str]) -> list[list[str]]:
 
 
 def _web(portal: Portal, bans: bool) -> Transaction:
-    files = [File(f"{portal.drop_ins}/brute_force.conf", f"{portal.web}/brute_force.conf.j2")]
-    if portal.apache:
-        files += [
-            File(f"/etc/apache2/mods-enabled/{module}.load", target=f"../mods-available/{module}.load")
-            for module in APACHE_MODULES
-        ]
+    drop_in = File(f"{portal.drop_ins}/brute_force.conf", f"{portal.web}/brute_force.conf.j2")
     return Transaction(
         f"brute_force:{portal.word}.web",
-        files if bans else [],
+        [drop_in, *portal.apache_modules("rewrite", "headers")] if bans else [],
         portal.test,
         {"service": portal.service, "action": "reload"},
         portal.token("brute_force"),

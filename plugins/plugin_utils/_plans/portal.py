@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _discovered
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File
 
 
@@ -37,6 +37,11 @@ class Portal:
     def word(self) -> str:
         """chamilo_site: its word in names of files."""
         return str(self.variables["chamilo_site"])
+
+    @property
+    def is_web(self) -> bool:
+        """Whether this host serves it, and is not there for its database alone."""
+        return bool(self.variables["_chamilo_common_is_web"])
 
     @cached_property
     def domain(self) -> str:
@@ -112,6 +117,22 @@ class Portal:
         return found
 
     @cached_property
+    def encrypted(self) -> bool:
+        """Whether visitors reach it by https, from this run on at the latest."""
+        ours = self.variables["_chamilo_common_bound"] or self.variables["_chamilo_common_in_force"]
+        return bool(self.variables["_chamilo_common_tls"] or (self.elsewhere and ours))
+
+    @cached_property
+    def prepend(self) -> list[File]:
+        """What makes PHP run the parts that sections put into prepend.d."""
+        return [File(each["path"], content=each["content"]) for each in self.variables["_chamilo_common_prepend_files"]]
+
+    def apache_modules(self, *names: str) -> list[File]:
+        """The links that load these modules of Apache; none for nginx."""
+        links = ((f"/etc/apache2/mods-enabled/{name}.load", f"../mods-available/{name}.load") for name in names)
+        return [File(path, target=target) for path, target in links] if self.apache else []
+
+    @cached_property
     def front(self) -> Mapping[str, Any]:
         """The probe of everything that must not break a page."""
         found: Mapping[str, Any] = self.variables["_chamilo_common_front"]
@@ -153,6 +174,12 @@ class Portal:
         """The files of that transaction on the host."""
         found: Mapping[str, str] = self.info.get("in_force", {}).get(transaction, {}).get("files", {})
         return found
+
+    def settings(self, section: str) -> Mapping[str, Any]:
+        """The platform settings of that section that hold, as discovery saw them in this run."""
+        found: Mapping[str, Any] = _discovered.seen(None, self.variables).get("settings_in_force", {})
+        values: Mapping[str, Any] = found.get(section, {}).get("values", {})
+        return values
 
     def kept(self, section: str) -> bool:
         """Whether platform settings of that section are on the host."""

@@ -54,6 +54,7 @@ class Transaction:
     load: Mapping[str, str] | None = None
     probe: Sequence[Mapping[str, Any]] = ()
     present: bool = True
+    listen: Sequence[str] = ()
 
     def options(self, render: Render) -> dict[str, Any]:
         """As config_transaction takes them."""
@@ -63,6 +64,7 @@ class Transaction:
             "files": [file.options(render) for file in self.files],
             "test": [list(command) for command in self.test],
             "load": dict(self.load or {}),
+            "listen": list(self.listen),
             "probe": [dict(probe) for probe in self.probe],
         }
 
@@ -79,11 +81,13 @@ class Settings:
     section: str
     root: str
     values: Mapping[str, Any]
+    web_user: str = ""
 
     def options(self, render: Render) -> dict[str, Any]:
         """As chamilo_settings takes them."""
         return {
             "chamilo_root": self.root,
+            **({"web_user": self.web_user} if self.web_user else {}),
             "settings": dict(self.values),
             "section": self.section,
             "state": "present" if self.values else "absent",

@@ -26,20 +26,6 @@ def rendered(host: Any, role: str, template: str, **given: Any) -> str:
     return str(made(host, role, (ROLES / role / "templates" / template).read_text(encoding="utf-8"), **given))
 
 
-@pytest.mark.parametrize("handler", ["null", "'redis://10.0.0.5'"])
-def test_cookies_are_dropped_only_where_php_keeps_the_sessions(host, handler):
-    host.install("nginx")
-    host.chamilo()
-    host.write("/var/www/chamilo/config/packages/framework.yaml", f"framework:\n session:\n  handler_id: {handler}\n")
-    host.write("/etc/php/8.4/fpm/php.ini")
-    host.write("/etc/php/8.4/fpm/pool.d/www.conf", "[www]\nuser = www-data\nlisten = /run/php/php8.4-fpm.sock\n")
-    given = {"_chamilo_sessions_idle": False, "_chamilo_sessions_strict": True}
-    found = made(host, "sessions", "{{ _chamilo_sessions_php_files | map(attribute='path') }}", **given)
-    parts = [path for path in found if path.startswith("/usr/local/share/chamilo-hardening/prepend.d/sessions")]
-    assert [path.rsplit("/", 1)[1] for path in parts] == ["sessions.php", "sessions-campus_test"] * (handler == "null")
-    assert "/etc/php/8.4/fpm/conf.d/91-chamilo-campus_test-sessions.ini" in found
-
-
 PORTAL = """server {{
 {}
 server_name campus.test;

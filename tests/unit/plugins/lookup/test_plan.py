@@ -13,6 +13,7 @@ from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
+from ansible_collections.chamilo.hardening.plugins.lookup import plan
 from ansible_collections.chamilo.hardening.plugins.lookup.plan import SECTIONS, Variables
 from tests.tools.plans import ROLES, discovered, planned
 
@@ -79,3 +80,16 @@ def test_a_variable_is_worked_out_once_and_an_answer_never():
     raw = {"a": trust_as_template("{{ b }}"), "b": "x", "__c": trust_as_template("{{ b }}")}
     known = Variables(Templar(DataLoader(), variables=raw), raw)
     assert [known["a"], known["__c"], len(known), list(known)] == ["x", "{{ b }}", 3, ["a", "b", "__c"]]
+
+
+def test_the_options_of_one_task_read_one_plan(host, site, monkeypatch):
+    made = []
+    monkeypatch.setattr(plan.LookupModule, "_planned", lambda *_given: made.append(1) or {"made": len(made)})
+    loader = DataLoader()
+    first, second = {"chamilo_site": "a"}, {"chamilo_site": "a"}
+
+    def ask(variables: dict[str, Any], section: str = "headers") -> Any:
+        (found,) = plan.LookupModule(loader=loader, templar=None).run([section], variables)
+        return found["made"]
+
+    assert [ask(first), ask(first), ask(second), ask(second, "uploads"), ask(second, "uploads")] == [1, 1, 2, 3, 3]

@@ -13,7 +13,7 @@ import pytest
 from ansible.errors import AnsibleError
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
-from tests.tools.plans import discovered, planned
+from tests.tools.plans import discovered, planned, waived
 
 
 def served(host: Any, server: str) -> None:
@@ -234,7 +234,7 @@ def portal(host: Any, log: str = "/var/log/nginx/campus.log", **changes: Any) ->
     return discovered(host, fail2ban=True, **changes)
 
 
-WAIVED = [{"control": "brute_force_fail2ban", "reason": "A test.", "owner": "Ada", "until": "2999-12-31"}]
+WAIVED = waived("brute_force_fail2ban")
 
 
 def test_the_filter_that_is_written_is_the_one_that_is_proved(host):

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.tools.plans import discovered, planned
+from tests.tools.plans import discovered, planned, waived
 
 
 @pytest.fixture
@@ -19,10 +19,6 @@ def site(host: Any) -> dict[str, Any]:
     host.chamilo()
     host.testbed_site("nginx", "plain")
     return discovered(host, missing_packages=["monit", "msmtp-mta"], sendmail=True)
-
-
-def waived(*controls: str) -> list[dict[str, str]]:
-    return [{"control": one, "reason": "A test.", "owner": "Ada", "until": "2999-12-31"} for one in controls]
 
 
 def paths(plan: dict[str, Any]) -> list[str]:

@@ -1,0 +1,111 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Section database: an account of Chamilo's own, and a server that listens only where its clients are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible.module_utils.parsing.convert_bool import boolean
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, PlanError, Transaction
+
+CERTIFICATE = "/etc/mysql/chamilo-hardening.pem"
+AUTHORITY = "/usr/local/share/chamilo-hardening/database.pem"
+
+
+@dataclass(frozen=True)
+class Database(Plan):
+    domain: str
+    account: bool  # the application gets an account of its own
+    split: bool  # and another one for upgrades
+    backup: bool  # and backups get one
+    bind: bool  # where the server listens is enforced
+    addresses: Sequence[str]  # on which it listens
+    serves: bool  # this host is there for the database alone
+    elsewhere: bool  # another host of the inventory may run the database of this web node
+    main: Transaction
+    tls: Transaction | None  # of a web node, as soon as the certificate of that host was fetched
+    probe: Sequence[Mapping[str, Any]]
+
+
+def plan(portal: Portal, given: Mapping[str, Any]) -> Database:
+    web, present = portal.is_web, given["chamilo_database_state"] == "present"
+    # A host in chamilo_db alone has no Chamilo, so no account of it either.
+    account = web and portal.enforced("database_account") and portal.enforced("database_privileges")
+    hosts = given["groups"].get("chamilo_db", [])
+    backups = present and given.get("chamilo_backups_state", "present") == "present"
+    bind = portal.enforced("database_bind")
+    asked = given["chamilo_level"] == "consider" or boolean(given["chamilo_database_audit_log"])
+    audit = asked and portal.enforced("database_audit_log", "consider")
+    address = _address(portal, given) if bind else ""
+    addresses = [one.strip() for one in address.split(",")] if address else []
+    probe = [portal.front] if web else []
+    # Read after all others in the directory. A host that is there for the database speaks TLS, with a certificate for
+    # the names by which it is called. It does so without chamilo_database_tls as well: a web node that was told to
+    # insist on it would be cut off.
+    file = "/etc/mysql/mariadb.conf.d/zz-chamilo-hardening.cnf"
+    wanted = present and (bind or audit or not web)
+    return Database(
+        domain=portal.domain,
+        account=account,
+        split=account and boolean(given["chamilo_database_split"]),
+        # Whoever has no backups here needs no account for them.
+        backup=web and backups and (account or bool(hosts)),
+        bind=bind,
+        addresses=addresses,
+        serves=not web,
+        elsewhere=web and present and bool(hosts),
+        main=Transaction(
+            "database",
+            [File(file, "mariadb.cnf.j2") if wanted else File(file, absent=True)],
+            [["mariadbd", "--verbose", "--help"]],
+            {"service": "mariadb", "action": "restart"},
+            probe,
+            # Tried before anything is changed: a database that cannot listen there would not start.
+            listen=[f"[{one}]:3306" if ":" in one else f"{one}:3306" for one in addresses] if present else [],
+        ),
+        tls=_tls(portal, given, probe),
+        probe=probe,
+        values={
+            "address": address,
+            "bind": bind,
+            "audit": audit,
+            "serves": not web,
+            "certificate": CERTIFICATE,
+            "authority": AUTHORITY,
+        },
+    )
+
+
+def _address(portal: Portal, given: Mapping[str, Any]) -> str:
+    address = given["chamilo_database_bind_address"] or ("127.0.0.1" if portal.is_web else "")
+    if not address:  # with loopback alone, a host that is there for the database would serve nobody
+        raise PlanError(
+            f"Set chamilo_database_bind_address to the private address on which {given['inventory_hostname']} is to "
+            "serve the database to the web nodes."
+        )
+    return str(address)
+
+
+def _tls(portal: Portal, given: Mapping[str, Any], probe: Sequence[Mapping[str, Any]]) -> Transaction | None:
+    """Chamilo insists on the certificate of its database, which another host answered."""
+    fetched = given.get("__chamilo_database_certificate", {}).get("content")
+    if fetched is None:
+        return None
+    path = f"{portal.root}/config/packages/prod/zz_chamilo_hardening_database.yaml"
+    return Transaction(
+        f"database:{portal.word}.application",
+        [
+            File(AUTHORITY, content=_answers.KINDS["certificate"](fetched)),
+            portal.configuration(path, "application.yaml.j2"),
+        ],
+        portal.rebuild,
+        probe=probe,
+    )

@@ -1,0 +1,68 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Section passwords: how long and how mixed they are, and how long they last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.filter.password_rules import password_rules
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import Plan, Settings
+
+RULES, DAYS = "security.password_requirements", "security.password_rotation_days"
+
+
+@dataclass(frozen=True)
+class Passwords(Plan):
+    root: str
+    client: bool  # no client of the database is there
+    unknown: Sequence[str]  # settings whose present value has to be read first: what is stricter stays
+    settings: Settings | None
+
+    @property
+    def more(self) -> bool:
+        return self.client or bool(self.unknown)
+
+
+def plan(portal: Portal, given: Mapping[str, Any]) -> Passwords:
+    name, days = f"passwords:{portal.word}", int(given["chamilo_passwords_rotation_days"])
+    length, mix = portal.enforced("passwords_length"), portal.enforced("passwords_mix")
+    # A number of days is a wish of its own, whatever the level; only a waiver stands against it.
+    expiry = portal.enforced("passwords_expiry", "consider" if days > 0 else "")
+    held = portal.settings(name)
+    unknown = [one for one in (RULES, *((DAYS,) if expiry else ())) if one not in held]
+    stored = {**held, **_seen(given, unknown)}
+    wanted: dict[str, Any] = {}
+    if length or mix:
+        # Both demands stand in one setting. The one that is not enforced keeps what the main portal has.
+        minimum = int(given["chamilo_passwords_minimum_length"]) if length else 0
+        wanted[RULES] = password_rules(stored.get(RULES) or "", minimum, mix)
+    if portal.enforced("passwords_enforced"):
+        wanted["security.check_password"] = True
+    if expiry:
+        wanted[DAYS] = days or _days(stored.get(DAYS)) or 365
+    return Passwords(
+        root=portal.root,
+        client=not portal.site["database"]["client"],
+        unknown=unknown,
+        settings=Settings(name, portal.root, wanted, portal.site["php"]["user"])
+        if wanted or portal.kept(name)
+        else None,
+        values={},
+    )
+
+
+def _seen(given: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """What the main portal has, once it was read."""
+    read = given.get("__chamilo_passwords_seen", {}).get("settings", {})
+    return {name: read[name]["before"]["effective"]["1"] for name in names if name in read}
+
+
+def _days(value: Any) -> int:
+    text = str(value or "").strip()
+    return int(text) if text.isascii() and text.isdigit() else 0

@@ -1,0 +1,159 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Section sessions: how long they live, and with which cookies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible.module_utils.parsing.convert_bool import boolean
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, PlanError, Transaction
+
+PREPEND = "/usr/local/share/chamilo-hardening/prepend.d"
+MARK = """\
+Managed by Ansible: chamilo.hardening, section sessions. While this file is here, sessions.php minds this portal.
+"""
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One property of the cookie, as PHP and the application write it."""
+
+    control: str
+    flag: str
+    php: str
+    application: str
+
+
+SECURE = Flag("sessions_cookie_secure", "cookie_secure", "1", "true")
+OTHER = (
+    Flag("sessions_cookie_httponly", "cookie_httponly", "1", "true"),
+    Flag("sessions_cookie_samesite", "cookie_samesite", "Lax", "lax"),
+)
+
+
+@dataclass(frozen=True)
+class Sessions(Plan):
+    vhost: bool  # a virtual host has to include the drop-ins first
+    php: Transaction
+    application: Transaction | None
+    web: Transaction | None
+    client: bool  # no client of the database is there to delete stored logins
+    forget: Mapping[str, str] | None  # the portal whose stored logins of "Remember me" are deleted
+
+    @property
+    def more(self) -> bool:
+        return self.vhost or self.forget is not None
+
+
+def plan(portal: Portal, given: Mapping[str, Any]) -> Sessions:
+    site, name, php = portal.site, f"sessions:{portal.word}", _php(portal)
+    idle, strict = portal.enforced("sessions_lifetime"), portal.enforced("sessions_strict")
+    asked = given["chamilo_level"] == "consider" or not boolean(given["chamilo_sessions_remember_me"])
+    forget = asked and portal.enforced("sessions_remember_me", "consider")
+    # On a portal that is reached by plain http, nobody could log in with a Secure cookie.
+    flags = [one for one in ((SECURE,) if portal.encrypted else ()) + OTHER if portal.enforced(one.control)]
+    fpm = php["sapi"] == "fpm"
+    in_web = forget or php["sapi"] == "mod_php"  # only what cannot be said elsewhere is said to the web server
+    application = _application(portal, idle, bool(idle or flags))
+    web = Transaction(
+        name,
+        _web(portal, forget),
+        portal.test,
+        {"service": portal.service, "action": "reload"},
+        [*portal.token("sessions"), portal.front],
+        in_web,
+    )
+    return Sessions(
+        vhost=in_web and portal.vhost_due,
+        php=Transaction(
+            f"sessions:{portal.word}.php",
+            _host(portal, idle) + _part(portal, strict) + (_fpm(portal) if fpm else []),
+            [[f"php-fpm{php['version']}", "-t"]] if fpm else portal.test,
+            {"service": php["service"], "action": "reload"},
+            [portal.front],
+        ),
+        # Without a wish, only to take away what a run before the waivers put there.
+        application=application if application.present or portal.active(application.name) else None,
+        web=web if in_web or portal.active(name) else None,
+        client=forget and not site["database"]["client"],
+        forget={"domain": portal.domain, "root": portal.root, "web_server": portal.web} if forget else None,
+        values={
+            "lifetime": given["chamilo_sessions_lifetime"],
+            "idle": idle,
+            "strict": strict,
+            "forget": forget,
+            "flags": [vars(one) for one in flags],
+            "mod_php": php["sapi"] == "mod_php",
+            "spellings": site["spellings"],
+        },
+    )
+
+
+def _php(portal: Portal) -> Mapping[str, Any]:
+    php: Mapping[str, Any] = portal.site["php"]
+    if not (php["version"] and php["user"]):
+        why = " ".join(portal.site["problems"]) or "its virtual host hands requests on to no pool of this host."
+        raise PlanError(
+            f"The PHP that serves {portal.domain} was not found, so nothing of this section can be made true: {why}"
+        )
+    return php
+
+
+def _host(portal: Portal, idle: bool) -> list[File]:
+    """Debian's cleaner asks every version and face of PHP, and takes the longest time it hears."""
+    faces = portal.site["php_folders"] if idle else []
+    return [File(f"{face}/conf.d/90-chamilo-hardening-sessions.ini", "php/host.ini.j2") for face in faces]
+
+
+def _part(portal: Portal, strict: bool) -> Sequence[File]:
+    # It looks for sessions where php.ini says. Where the application keeps them elsewhere, nobody would stay logged in.
+    if not (strict and portal.site["sessions_in_php"]):
+        return []
+    return [
+        *portal.prepend,
+        File(f"{PREPEND}/sessions.php", "php/part.php.j2"),
+        # Another portal of this host may keep its sessions elsewhere.
+        File(
+            f"{PREPEND}/sessions-{portal.word}",
+            content=f"Managed by Ansible: chamilo.hardening, section sessions. {MARK}\n",
+        ),
+    ]
+
+
+def _fpm(portal: Portal) -> list[File]:
+    etc = f"/etc/php/{portal.site['php']['version']}/fpm"
+    return [
+        File(f"{etc}/conf.d/91-chamilo-{portal.word}-sessions.ini", "php/site.ini.j2"),
+        # Read after the pools, and part of none.
+        File(f"{etc}/pool.d/zz-chamilo-hardening.conf", "php/fpm.conf.j2"),
+    ]
+
+
+def _application(portal: Portal, idle: bool, told: bool) -> Transaction:
+    """The application needs no service of its own to load it, so it goes together with the timer of PHP's cleaner."""
+    timer = "/etc/systemd/system/phpsessionclean.timer.d/chamilo-hardening.conf"
+    cleaner = [File(timer, "timer.conf.j2")] if idle and portal.site["systemd"] else []
+    # In the directory that no update touches, read after one that an administrator may have there.
+    path = f"{portal.root}/config/packages/prod/zz_chamilo_hardening.yaml"
+    return Transaction(
+        f"sessions:{portal.word}.application",
+        [*cleaner, portal.configuration(path, "application.yaml.j2")],
+        [*([["systemctl", "daemon-reload"]] if cleaner else []), *portal.rebuild],
+        {"service": "phpsessionclean.timer", "action": "restart"} if cleaner else None,
+        [portal.front],
+        told,
+    )
+
+
+def _web(portal: Portal, forget: bool) -> list[File]:
+    files = [File(f"{portal.drop_ins}/sessions.conf", f"{portal.web}/sessions.conf.j2")]
+    if forget and not portal.apache:
+        files.append(File(f"{portal.drop_ins}/php/sessions.conf", "nginx/php.conf.j2"))
+    return files + portal.apache_modules("rewrite", "headers")

@@ -1,0 +1,98 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the lifetime and the cookies of sessions are configured, and where they are left alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleError
+
+from tests.tools.plans import discovered, planned, waived
+
+PHP = {"version": "8.4", "sapi": "fpm", "service": "php8.4-fpm", "user": "www-data", "group": "www-data"}
+
+
+def portal(host: Any, vhost: str = "https") -> dict[str, Any]:
+    host.install("nginx")
+    host.chamilo()
+    host.testbed_site("nginx", vhost)
+    found = discovered(host, systemd=True, php_folders=["/etc/php/8.4/cli", "/etc/php/8.4/fpm"])
+    return {**found, "php": {**found["php"], **PHP}}
+
+
+def text(plan: dict[str, Any], transaction: str, name: str) -> str:
+    return "".join(file.get("content", "") for file in plan[transaction]["files"] if name in file["path"])
+
+
+@pytest.mark.parametrize("handler", ["null", "'redis://10.0.0.5'"])
+def test_cookies_are_dropped_only_where_php_keeps_the_sessions(host, handler):
+    host.install("nginx")
+    host.chamilo()
+    host.write("/var/www/chamilo/config/packages/framework.yaml", f"framework:\n session:\n  handler_id: {handler}\n")
+    host.write("/etc/php/8.4/fpm/php.ini")
+    host.write("/etc/php/8.4/fpm/pool.d/www.conf", "[www]\nuser = www-data\nlisten = /run/php/php8.4-fpm.sock\n")
+    host.testbed_site("nginx", "plain")
+    found = [file["path"] for file in planned(host, "sessions")["php"]["files"]]
+    parts = [path for path in found if path.startswith("/usr/local/share/chamilo-hardening/prepend.d/sessions")]
+    assert [path.rsplit("/", 1)[1] for path in parts] == ["sessions.php", "sessions-campus_test"] * (handler == "null")
+    assert "/etc/php/8.4/fpm/conf.d/91-chamilo-campus_test-sessions.ini" in found
+
+
+def test_a_php_that_was_not_found_is_reported(host):
+    site = portal(host)
+    site = {**site, "php": {**site["php"], "user": ""}, "problems": ["There is no pool."]}
+    with pytest.raises(AnsibleError, match=r"The PHP that serves campus\.test was not found.*There is no pool\."):
+        planned(host, "sessions", __chamilo_common_info={"site": site})
+
+
+@pytest.mark.parametrize(("vhost", "secure"), [("plain", False), ("https", True)])
+def test_a_secure_cookie_goes_to_a_portal_that_is_reached_by_https(host, vhost, secure):
+    plan = planned(host, "sessions", __chamilo_common_info={"site": portal(host, vhost)})
+    assert ("session.cookie_secure = 1" in text(plan, "php", "91-chamilo-campus_test")) is secure
+    assert ("cookie_secure: true" in text(plan, "application", "zz_chamilo_hardening")) is secure
+    assert "session.cookie_samesite = Lax" in text(plan, "php", "91-chamilo-campus_test")
+
+
+def test_with_a_waived_lifetime_the_cleaner_stays_as_it_is(host):
+    info = {"site": portal(host)}
+    plan = planned(host, "sessions", __chamilo_common_info=info)
+    assert plan["application"]["load"] == {"service": "phpsessionclean.timer", "action": "restart"}
+    assert "gc_maxlifetime = 3600" in text(plan, "php", "90-chamilo-hardening-sessions")
+    plan = planned(host, "sessions", __chamilo_common_info=info, chamilo_waivers=waived("sessions_lifetime"))
+    assert plan["application"]["load"] == {} and "gc_maxlifetime" not in str(plan)
+
+
+FLAGS = ("sessions_cookie_secure", "sessions_cookie_httponly", "sessions_cookie_samesite")
+
+
+def test_an_application_of_which_nothing_is_asked_is_left_alone(host):
+    info: dict[str, Any] = {"site": portal(host)}
+    given = {"__chamilo_common_info": info, "chamilo_waivers": waived("sessions_lifetime", *FLAGS)}
+    assert planned(host, "sessions", **given)["application"] is None
+    info["in_force"] = {"sessions:campus_test.application": {}}
+    assert planned(host, "sessions", **given)["application"]["state"] == "absent"
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+@pytest.mark.parametrize(
+    ("given", "forget"),
+    [
+        ({}, False),
+        ({"chamilo_level": "consider"}, True),
+        ({"chamilo_sessions_remember_me": False}, True),
+        ({"chamilo_sessions_remember_me": "false"}, True),  # as -e gives it
+        ({"chamilo_sessions_remember_me": False, "chamilo_waivers": waived("sessions_remember_me")}, False),
+    ],
+)
+def test_remember_me_is_dropped_where_that_is_asked_for(host, server, given, forget):
+    site = portal(host)
+    site = {**site, "web": {**site["web"], "name": server}}
+    plan = planned(host, "sessions", __chamilo_common_info={"site": site}, **given)
+    assert (plan["forget"] is not None, plan["web"] is not None, plan["client"]) == (forget, forget, forget)
+    if forget:
+        paths = [file["path"] for file in plan["web"]["files"]]
+        assert any(path.endswith("/php/sessions.conf") for path in paths) is (server == "nginx")
+        assert any(path.endswith("/rewrite.load") for path in paths) is (server == "apache")
