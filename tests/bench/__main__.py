@@ -65,15 +65,18 @@ def measured(inventory: Path) -> tuple[float, dict[str, float]]:
     }
 
 
-def executions(output: str) -> Counter[str]:
-    """How many tasks each role carried out on the host. What is skipped costs little."""
+CARRIED_OUT, STARTED = r"(?:ok|changed): \[", r"(?:ok|changed|skipping|included): "
+
+
+def executions(output: str, outcome: str = CARRIED_OUT) -> Counter[str]:
+    """How many tasks of each role had such an outcome on the host. What is skipped costs the controller alone."""
     counted: Counter[str] = Counter()
     role = ""
     for line in output.splitlines():
         task = re.match(r"(?:TASK|RUNNING HANDLER) \[(?:chamilo\.hardening\.(\w+) : )?", line)
         if task:
             role = task[1] or "the play"
-        elif re.match(r"(?:ok|changed): \[", line):
+        elif re.match(outcome, line):
             counted[role] += 1
     return counted
 
@@ -102,7 +105,7 @@ def main() -> int:
         variables = {**host.inventory(), **VARIABLES, **whole}
         inventory.write_text(json.dumps({"chamilo": {"hosts": {host.domain: variables}}}))
         play("harden", inventory)
-        counted = executions(play("harden", inventory).output)
+        second = play("harden", inventory).output
         play(written("transaction-1", [TRANSACTION]), inventory)  # the first one writes
         rounds = [measured(inventory) for _ in range(options.rounds)]
     except KeyboardInterrupt:
@@ -115,7 +118,10 @@ def main() -> int:
         hosts.down(network)
     unit = statistics.median(unit for unit, _taken in rounds)
     print(f"A task that does nothing: {unit * 1000:.0f} ms ({options.web}, Debian {options.release})")
-    print(f"Tasks in the second harden run: {', '.join(f'{role} {number}' for role, number in counted.items())}")
+    for what, outcome in (("carried out", CARRIED_OUT), ("started", STARTED)):
+        counted = executions(second, outcome)
+        roles = ", ".join(f"{role} {number}" for role, number in counted.items())
+        print(f"Tasks {what} in the second harden run: {counted.total()} ({roles})")
     slow = False
     for name, limit in LIMITS.items():
         took = statistics.median(taken[name] for _unit, taken in rounds)
