@@ -985,7 +985,7 @@ def _settings(site: Site) -> tuple[dict, list[str]]:
 
 
 def _recurring(site: Site, portal: str, visits: dict) -> dict:
-    hosts = site.serving or site.fallback
+    hosts = site.answering or site.fallback
     log = hosts[0].access_log_file if hosts and visits else ""
     there = log.startswith("/") and os.path.exists(log)
     seen = log_summary(log, visits.get("proxies") or [], visits.get("friends") or []) if there else {"proxies": []}

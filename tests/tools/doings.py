@@ -52,6 +52,8 @@ def site(log_format: str, web: str) -> dict[str, Any]:
         php=portal_site.Php("8.4", "fpm", "php8.4-fpm", user="www-data", group="www-data"),
         database=portal_site.Database("localhost", name="chamilo", client="mariadb"),
         serving=(serving,),
+        answering=(serving,),
+        portal_names=("campus.test",),
         php_folders=("/etc/php/8.4/fpm", "/etc/php/8.4/cli"),
         missing_packages=("fail2ban",),
     )

@@ -220,7 +220,7 @@ def test_who_visits_is_read_from_the_log_of_the_portal(capsys, monkeypatch, tmp_
     log = tmp_path / "campus.log"
     log.write_text('10.0.0.5 - - [25/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl"\n')
     serving = VirtualHost("campus", 1, ("campus.test",), (), "", access_log=str(log), access_log_file=str(log))
-    found = Site("campus.test", serving=(serving,))
+    found = Site("campus.test", answering=(serving,))
     monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)
     monkeypatch.setattr(chamilo_site_info, "discover", lambda **_wanted: found)
     recurring = run(capsys, domain="campus.test", visits=visits)["recurring"]
