@@ -436,7 +436,7 @@ def _request(wish: Wish, places: Mapping[str, str], lineage: _Lineage | None = N
     """``places``: the directory for the challenges of each name. Of a lineage its own options stay."""
     name = lineage.pair.lineage if lineage else wish.domain
     words = ["certonly", "--non-interactive", "--agree-tos", "--cert-name", name]
-    options = {"key-type": "ecdsa", "deploy-hook": certbot.HOOK}
+    options = {"deploy-hook": certbot.HOOK, **({} if lineage else {"key-type": "ecdsa"})}
     options.update({"server": wish.directory} if wish.directory else {})
     options.update(lineage.options() if lineage else {})
     words += [word for option, text in options.items() for word in (f"--{option}", text)]
