@@ -340,7 +340,7 @@ class _Discovery(Findings):
             version = versions[-1].split("/")[3] if versions else ""
             return Php(version, "mod_php", web.service, user=web.user, group=web.user), None
         pool = php_fpm.pool_behind(self.tree, pools, address)
-        gone = named and configuration.is_ours(named.file) and php_fpm.DEBIANS_OWN.fullmatch(address)
+        gone = named and configuration.is_ours(named.file) and php_fpm.KNOWN_SOCKETS.fullmatch(address)
         if pool is None and (gone or not named):
             standard = [one for one in pools if one.name == "www"]
             pool = standard[0] if len(standard) == 1 else pools[0] if len(pools) == 1 else None

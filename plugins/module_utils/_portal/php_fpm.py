@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place, Tree
 
-DEBIANS_OWN = re.compile(r"unix:/run/php/php[\d.]+-fpm\.sock")  # of the pool www
+# Of the pool www, and of a pool of ours: with the PHP that it is for, each goes when Debian is upgraded.
+KNOWN_SOCKETS = re.compile(r"unix:/run/(?:php/php[\d.]+-fpm|chamilo-[\w.-]+)\.sock")
 _PROGRAM = "/usr/sbin/php-fpm"
 _SECTION = re.compile(r"\[([^\]]+)\]")
 _ENTRY = re.compile(r"([\w.]+)(?:\[([^\]]*)\])?\s*=\s*(.*)")

@@ -248,6 +248,21 @@ def test_after_an_upgrade_our_virtual_host_gets_the_php_that_is_there(host, ours
         assert site.problems == (f"PHP goes to {old}, but no pool below /etc/php listens there.",)
 
 
+def test_after_an_upgrade_php_is_no_user_of_its_own_until_it_gets_one_again(host):
+    host.install("nginx")
+    host.chamilo()
+    host.write("/etc/php/8.2/fpm/pool.d/chamilo-campus_test.conf", POOL.format("8.2").replace("[www]", "[chamilo]"))
+    host.write("/etc/php/8.4/fpm/pool.d/www.conf", POOL.format("8.4"))
+    host.write("/usr/sbin/php-fpm8.4")
+    host.site(
+        "nginx",
+        "# Managed by Ansible: chamilo.hardening, section https.\n"
+        "server {\n server_name campus.test;\n fastcgi_pass unix:/run/chamilo-campus_test.sock;\n}\n",
+    )
+    site = site_of(host)
+    assert (site.php.socket, site.php.user) == ("unix:/run/php/php8.4-fpm.sock", "www-data")
+
+
 def test_a_socket_that_no_pool_serves(host):
     host.install("nginx")
     host.chamilo()
