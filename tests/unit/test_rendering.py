@@ -130,6 +130,15 @@ def answers(host: Files, tls: bool) -> dict[str, Any]:
         "*": done,
         "chamilo_site_info": {**own["chamilo_site_info"], "site": site, "active": True},
         "command": {**done, "rc": 0, "stdout": json.dumps(daily), "stderr": "", "cmd": [], "stdout_lines": [""]},
+        "chamilo_php_user": {
+            **own["chamilo_php_user"],
+            "php": {
+                "user": "chamilo-campus_test",
+                "group": "chamilo-campus_test",
+                "socket": "unix:/run/chamilo-campus_test.sock",
+                "pool_file": "/etc/php/8.4/fpm/pool.d/chamilo-campus_test.conf",
+            },
+        },
         "config_transaction": {**done, "generation": "5f", "loaded": False, "recovered": [], "notes": []},
         "host_program": {**done, "version": "1.0.0"},
         "backup_key": {**own["backup_key"], "key": "k" * 43},

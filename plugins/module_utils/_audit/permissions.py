@@ -316,6 +316,8 @@ def _shares(host: VirtualHost, pools: list[php_fpm.Pool], user: Identity, addres
         return f"{site} runs its PHP as {user.name}, too"
     if _may_connect(identity(pool.user), address):
         return f"{site} runs its PHP as {pool.user}, which may connect to {address} and run scripts as {user.name}"
+    if _may_replace(identity(pool.user), address):
+        return f"{site} runs its PHP as {pool.user}, which may put a socket of its own in the place of {address}"
     return ""
 
 
@@ -327,6 +329,18 @@ def _may_connect(other: Identity, address: str) -> bool:
     except OSError:  # PHP does not run
         return False
     return other.may(2, status.st_mode, status.st_uid, status.st_gid)
+
+
+def _may_replace(other: Identity, address: str) -> bool:
+    """What the web server sends there are passwords and sessions."""
+    if not address.startswith("unix:"):
+        return False
+    folder = os.path.dirname(address[len("unix:") :])
+    try:
+        status = os.stat(folder)
+    except OSError:  # PHP does not run
+        return False
+    return status.st_uid == other.user or (not status.st_mode & stat.S_ISVTX and other.changes(folder, status))
 
 
 @check("permissions_production")

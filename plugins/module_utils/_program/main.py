@@ -30,6 +30,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._database import
 from ansible_collections.chamilo.hardening.plugins.module_utils._https import renewal
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import commands as monitoring_commands
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily as monitoring_daily
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import php_files, php_user
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover, unused_drop_ins
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import daily as program_daily
@@ -233,6 +234,9 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
         if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
             print("Nothing was changed.")
             return 1
+    if not _php_is_back(options.section, engine):
+        return 1
+    names = engine.names(options.section)
     encrypted = _encrypted(names)
     worst = 0
     for name in names:
@@ -258,6 +262,29 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
     for line in settings_undo.GONE.get(options.section.partition(":")[0], ()):
         _say(f"undo {options.section}: {line}")
     return worst
+
+
+def _php_is_back(section: str, engine: Engine) -> bool:
+    """PHP of the portals of the section as the user it had before. Only then the files of the section can go."""
+    name, _colon, one = section.partition(":")
+    for site in php_files.held(engine):
+        if name not in ("permissions", "https") or one not in ("", site):
+            continue
+        if name == "https":
+            why = "its virtual host leads to PHP as a user of its own. First run: chamilo-hardening undo permissions"
+            _say(f"undo {section}: refused for {site}: {why}", syslog.LOG_ERR)
+            return False
+        try:
+            done = php_user.back(site, engine)
+        except (HardeningError, OSError) as problem:
+            _say(f"undo {section}: {problem}", syslog.LOG_ERR)
+            return False
+        for line in done.told:
+            _say(f"undo {section}: {line}")
+        if site in php_files.held(engine):  # its owner has to change a line first
+            return False
+        _say(f"undo {section}: PHP of {done.site.domain} runs as {done.site.php.user} again.")
+    return True
 
 
 def _undone(engine: Engine, name: str) -> int:

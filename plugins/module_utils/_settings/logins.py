@@ -14,7 +14,7 @@ import contextlib
 import os
 import pwd
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_path, untrusted
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import php_fpm, symfony_sessions
@@ -26,6 +26,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site imp
 _SAVE_PATH = "/var/lib/php/sessions"
 # What stands in the session of somebody who is logged in to Chamilo, and in no session of another application.
 _MARKS = (b"_security_", b"Chamilo\\")
+_ITS_OWN = (b"hamilo",)  # a session of a visitor as well: with settings of the platform, or a name of a class
 _LONGEST = 4 << 20
 
 # A site, its APP_ENV, whether to count alone -> what was ended, what could not be
@@ -53,6 +54,21 @@ def end_logins(site: Site, mode: str, check: bool = False) -> tuple[list[str], l
     else:
         told += [f'{kept} devices of "Remember me" are forgotten.'] if kept else []
     return told, notes
+
+
+def hand_over(site: Site, mode: str, old: str, new: str) -> None:
+    """Give the sessions of the portal to another user of PHP, which opens no others: nobody has to log in again."""
+    directory = _directory(site, mode)[0]
+    if not os.path.isdir(directory):
+        return
+    owner, taker = pwd.getpwnam(old), pwd.getpwnam(new)
+    top = open_path(directory, untrusted(old))[0]
+    try:
+        for name in os.listdir(top):
+            if name.startswith("sess_"):
+                _is_login(name, top, owner.pw_uid, _ITS_OWN, (taker.pw_uid, taker.pw_gid))
+    finally:
+        os.close(top)
 
 
 def _directory(site: Site, mode: str) -> tuple[str, str]:
@@ -109,7 +125,10 @@ def _end_sessions(directory: str, user: str, check: bool) -> int:
     return ended
 
 
-def _is_login(name: str, directory: int, owner: int) -> bool:
+def _is_login(
+    name: str, directory: int, owner: int, marks: Sequence[bytes] = _MARKS, taker: tuple[int, int] | None = None
+) -> bool:
+    """``taker``: the user and the group that get it then."""
     try:
         file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
     except OSError:  # ended meanwhile, or a link
@@ -121,6 +140,9 @@ def _is_login(name: str, directory: int, owner: int) -> bool:
         if status.st_size > _LONGEST:
             return True
         content = os.read(file, _LONGEST)
-        return all(mark in content for mark in _MARKS)
+        found = all(mark in content for mark in marks)
+        if found and taker:
+            os.fchown(file, *taker)
+        return found
     finally:
         os.close(file)

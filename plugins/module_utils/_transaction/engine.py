@@ -138,6 +138,17 @@ class Engine(Recovery):
                 self._forget(state, outcome)
             self._sweep(state)
 
+    def forget(self, name: str) -> None:
+        """Let go of a transaction whose files are as they shall be without it."""
+        with self.store.lock(f"forget {name}", LOCK_SECONDS):
+            state = self.store.peek()
+            self._recover(state, [])
+            without = copy.deepcopy(state)
+            if without["records"].pop(name, None):
+                self._commit(state, without)
+                self.store.prune(copies(state))
+                self._sweep(state)
+
     def withdraw(self, name: str, outcome: Outcome, check: bool = False) -> None:
         """The same, and nothing where there is nothing to bring back."""
         outcome.changed = name in self.store.peek()["records"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 
 # A section may need several for one portal: SECTION:SITE and SECTION:SITE.PART. A site's name may have dots as well.
-PARTS = ("antivirus", "application", "certificate", "host", "hsts", "php", "renewal", "web", "window")
+PARTS = ("antivirus", "application", "certificate", "host", "hsts", "php", "pool", "renewal", "web", "window")
 
 
 def names(records: Iterable[str], section: str) -> list[str]:

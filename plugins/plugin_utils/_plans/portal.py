@@ -28,10 +28,15 @@ class Portal:
         found: Mapping[str, Any] = self.variables["__chamilo_common_info"]
         return found
 
-    @property
+    @cached_property
     def site(self) -> Mapping[str, Any]:
+        """With what the section permissions made of it in this run, where it gave PHP another user."""
         found: Mapping[str, Any] = self.info["site"]
-        return found
+        now = self.variables.get("__chamilo_common_php_user") or {}
+        if "php" not in now:
+            return found
+        changed = {name: now[name] for name in ("log_rotation", "exposed_logs")}
+        return {**found, **changed, "php": {**found["php"], **now["php"]}}
 
     @cached_property
     def word(self) -> str:

@@ -145,6 +145,13 @@ def test_php_of_another_site_that_may_use_the_socket_runs_what_it_wants(next_doo
     assert found.status == "fail" and f"run any script (unix:{path})" in found.evidence
 
 
+def test_php_of_another_site_that_may_exchange_the_socket_stands_in_for_the_portals(next_door):
+    site, path = next_door
+    shutil.chown(os.path.dirname(path), "www-data")  # as /run/php is on Debian
+    found = permissions.come_from_next_door(Inside(site))
+    assert found.status == "fail" and "can stand in for the portal's" in found.evidence
+
+
 def test_without_another_site_nobody_comes_from_next_door(next_door):
     site, _socket = next_door
     alone = Site(site.domain, site.root, php=site.php, virtual_hosts=site.virtual_hosts[:1])

@@ -253,6 +253,14 @@ def test_a_site_whose_php_may_connect_to_the_portals_is_named(two_sites):
     assert f"runs its PHP as www-data, which may connect to unix:{path} and run scripts as nobody" in finding.evidence
 
 
+def test_a_site_whose_php_may_exchange_the_socket_is_named(two_sites):
+    _finding, path = two_sites("nobody", "www-data")
+    shutil.chown(path.parent, "www-data")  # as /run/php is on Debian
+    finding, _socket = two_sites("nobody", "www-data")
+    assert finding.status == "fail"
+    assert f"may put a socket of its own in the place of unix:{path}" in finding.evidence
+
+
 def test_a_script_of_another_site_that_runs_as_the_portals_user_is_named(two_sites):
     finding, _socket = two_sites("www-data", "nobody", ("www-data", "/srv/shop/artisan"))
     assert finding.status == "fail"

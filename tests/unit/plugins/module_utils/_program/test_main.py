@@ -20,8 +20,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import php_user
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main as program_main
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.main import main
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
@@ -213,6 +214,36 @@ def test_undo_goes_on_behind_what_cannot_go_back_now(desk: Desk, monkeypatch: py
     code, out, err = desk.type("undo", "https")
     assert (code, err) == (1, "undo https:campus: The database does not answer.\n")
     assert out == "undo https:campus: again.\n"
+
+
+def test_undo_of_permissions_gives_php_its_old_user_first(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site("campus.test", php=Php(user="www-data"))
+    stays: list[str] = []
+
+    def back(name: str, engine: Engine) -> php_user.Done:
+        if "fails" in stays:
+            raise HardeningError("PHP could not be reloaded.")
+        if not stays:
+            engine.forget(f"permissions:{name}.pool")
+        return php_user.Done(site, True, ["Change line 7."] if stays else [])
+
+    monkeypatch.setattr(program_main.php_user, "back", back)
+    desk.harden("permissions:campus.pool", text="chamilo-campus")
+    desk.harden("permissions:campus", "etc/b.conf")
+    code, _out, err = desk.type("undo", "https:campus")
+    assert code == 1 and "Nothing of https:campus is active" in err
+    desk.harden("https:campus", "etc/c.conf")
+    code, _out, err = desk.type("undo", "https")
+    assert code == 1 and err.endswith("First run: chamilo-hardening undo permissions\n")
+    stays.append("fails")
+    assert desk.type("undo", "permissions")[::2] == (1, "undo permissions: PHP could not be reloaded.\n")
+    stays[:] = ["a line"]
+    assert desk.type("undo", "permissions")[:2] == (1, "undo permissions: Change line 7.\n")
+    assert desk.text() == "chamilo-campus" and desk.text("etc/b.conf") == "by permissions:campus"
+    stays.clear()
+    code, out, _err = desk.type("undo", "permissions")
+    assert code == 0 and out.startswith("undo permissions: PHP of campus.test runs as www-data again.\n")
+    assert not (desk.root / "etc/b.conf").exists() and desk.text() == "chamilo-campus"
 
 
 def test_undo_of_what_is_not_there_names_what_is(desk: Desk) -> None:

@@ -61,6 +61,22 @@ def test_sessions_of_another_user_stay(sessions):
     assert len(left(folder)) == 6
 
 
+def test_another_user_of_php_gets_the_sessions_of_the_portal_alone(sessions):
+    folder, _said = sessions
+    (folder / "sess_b").write_bytes(OTHER)
+    (folder / "sess_c").write_bytes(
+        b'_sf2_attributes|a:1:{s:7:"schemas";a:1:{s:24:"chamilo_database_version";s:1:"2";}}'
+    )
+    us, taker = pwd.getpwuid(os.getuid()).pw_name, pwd.getpwnam("nobody")
+    logins.hand_over(site(), "prod", us, "nobody")
+    given = sorted(path.name for path in folder.iterdir() if path.lstat().st_uid == taker.pw_uid)
+    assert given == ["sess_a", "sess_c"]
+    logins.hand_over(site(), "prod", "nobody", us)
+    assert {path.lstat().st_uid for path in folder.iterdir()} == {os.getuid()}
+    sessions[1]["session.save_path"] = "tcp://redis:6379"
+    logins.hand_over(site(), "prod", us, "nobody")
+
+
 @pytest.mark.parametrize(
     ("own", "said", "store"),
     [
