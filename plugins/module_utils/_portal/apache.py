@@ -297,6 +297,7 @@ def parse(tree: Tree, version: str = "", modules: Iterable[str] = ()) -> Configu
     reader.modules.update(modules)
     reader.configuration.directives = (*_own_name(tree), *reader.file(MAIN))
     reader.configuration.modules = tuple(sorted(reader.modules))
+    reader.configuration.version = version
     return reader.configuration
 
 

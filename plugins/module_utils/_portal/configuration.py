@@ -210,6 +210,7 @@ class Configuration:
     texts: dict[str, str] = field(default_factory=dict)  # file -> what it holds
     problems: list[str] = field(default_factory=list)
     modules: tuple[str, ...] = ()  # Apache only
+    version: str = ""  # Apache only
 
     def is_ours(self, file: str) -> bool:
         return self.texts.get(file, "").startswith(OURS)
