@@ -172,3 +172,12 @@ def test_an_answer_that_is_of_no_form_changes_no_file(monkeypatch: pytest.Monkey
     with pytest.raises(Exception, match="does not match"):
         advisories.main([], broken)
     assert not advisories.MODULE.exists()
+
+
+def test_the_scheduled_job_runs_this_tool_and_compares_its_list() -> None:
+    job = yaml.safe_load((advisories.ROOT / ".github/workflows/advisories.yml").read_text(encoding="utf-8"))
+    commands = [step["run"] for step in job["jobs"]["refresh"]["steps"] if "run" in step]
+    assert commands[0].startswith(f"bin/env python -m {advisories.__name__} ")
+    assert f"-- {advisories.LIST.relative_to(advisories.ROOT)} " in commands[1]
+    lines = advisories.LIST.read_text(encoding="utf-8").splitlines()
+    assert len([line for line in lines if line.startswith("dated:")]) == 1, "what the job leaves aside is the day alone"
