@@ -255,13 +255,13 @@ def try_one(host: Host, name: str) -> Report:
     report.obstacles = [f"{one.file}:{one.line}: {one.what}. {one.remedy}." for one in plan.obstacles]
     if report.obstacles:
         return report
-    closed = any("auth_basic" in configuration.texts[edited.file] for edited in plan.files)
+    closed = any("auth_basic" in configuration.texts[edited.path] for edited in plan.files)
     users = ("", PASSWORD) if closed else ("",)
     before = all_seen(questions(plan, nginx.servers(configuration), users))
     # Written as a transaction does it.
     originals = {}
     for edited in plan.files:
-        file = Path(edited.file)
+        file = Path(edited.path)
         originals[file] = file.read_bytes()
         text = originals[file].decode("utf-8", "surrogateescape")
         file.write_bytes(markers.apply(text, edited.marks, SITE).encode("utf-8", "surrogateescape"))

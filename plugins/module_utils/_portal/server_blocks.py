@@ -87,9 +87,20 @@ class Found:
             if not listen.tls or not is_public(*listen.socket):
                 continue
             socket = self._plain(listen.address)
-            if not all(self._answers(self.sockets.get(socket, []), name) for name in self.names(server)):
+            there = self.sockets.get(socket, [])
+            if there:
+                missing = not all(self._answers(there, name) for name in self.names(server))
+            else:
+                missing = not self._is_shared(socket[1])
+            if missing:
                 result.append("80" if socket[0] == "*" else f"{socket[0]}:80")
         return list(dict.fromkeys(result))
+
+    def _is_shared(self, port: int) -> bool:
+        """Whether other sites listen there on all addresses: by a further one, their visitors would come here."""
+        known = [*self.portal, *self.redirect]
+        there = [one for address in ("*", "[::]") for one, _listen in self.sockets.get((address, port), [])]
+        return any(not _is_in(one, known) for one in there)
 
     def _plain(self, address: str) -> tuple[str, int]:
         """The socket that gets the requests for port 80 of an address."""

@@ -257,6 +257,15 @@ def test_a_missing_port_80_beside_the_default_site(host):
     assert found.lines() == [OURS, "listen 80;", PHP]
 
 
+def test_visitors_of_other_sites_do_not_come_to_the_portal_by_another_address(host):
+    found = site(
+        host,
+        f"server {{ listen 443 ssl; listen [::]:443 ssl; server_name {DOMAIN}; {SERVED} }}\n"
+        "server { listen 80 default_server; server_name library.example.org; root /srv/library; }\n",
+    )
+    assert found.lines() == [OURS, "listen 80;", PHP]
+
+
 @pytest.mark.parametrize("listen", ["443 ssl", "80"])
 def test_a_site_without_a_name_is_not_displaced(host, listen):
     other = {"443 ssl": "80", "80": "443 ssl"}[listen]
