@@ -144,7 +144,7 @@ certificate_key:
   type: str
   sample: /etc/letsencrypt/live/campus.example.org/privkey.pem
 names:
-  description: The names that it is for.
+  description: Those of O(names) and O(domain) that it is for, by their own names or by a wildcard.
   returned: when there is one
   type: list
   elements: str
@@ -204,9 +204,8 @@ def main() -> None:
         module.warn(note)
     result = {"changed": got.changed}
     if got.pair.there:
-        result.update(
-            certificate=got.pair.file, certificate_key=got.pair.key, days_left=got.pair.days, names=list(got.pair.names)
-        )
+        names = [name for name in _names(module.params) if name not in got.pair.lacks]
+        result.update(certificate=got.pair.file, certificate_key=got.pair.key, days_left=got.pair.days, names=names)
     if module._diff:
         result["diff"] = outcome.diff
     module.exit_json(**result)

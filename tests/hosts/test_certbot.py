@@ -348,7 +348,9 @@ def certified(playbook: Playbook, host: Host) -> tuple[set[str], str]:
 
 
 @pytest.mark.wire
-def test_one_certificate_has_all_names_of_the_portal(sloppy: Host, authority: Acme, playbook: Playbook) -> None:
+def test_one_certificate_has_all_names_of_the_portal(
+    sloppy: Host, authority: Acme, playbook: Playbook, tmp_path: Path
+) -> None:
     """An alias of the virtual host, an access URL of Chamilo, and one that leads nowhere."""
     service, edit = {
         "nginx": ("nginx", "s/server_name campus.test/& www.campus.test library.*/"),
@@ -370,6 +372,19 @@ def test_one_certificate_has_all_names_of_the_portal(sloppy: Host, authority: Ac
     asked = authority.orders()
     again, output = certified(playbook, sloppy)
     assert again == every and authority.orders() == asked and "gone.test is not in the certificate" in output
+
+    variables = {**CERTBOT, "chamilo_names": ["!gone.test"]}
+    playbook.harden(sloppy, **variables)
+    (tmp_path / "roots.pem").write_text(authority.roots)
+    for name in sorted(every):
+        page = sloppy.http(f"https://{name}/login", verify=True, ca_file=str(tmp_path / "roots.pem"))
+        assert page.status == 200 and len(page.values("Strict-Transport-Security")) == 1, (
+            name,
+            page.error,
+            page.headers,
+        )
+        assert sloppy.http(f"http://{name}/login").value("Location") == f"https://{name}/login"
+    assert playbook.harden(sloppy, **variables) == 0 and authority.orders() == asked
 
 
 @pytest.mark.long

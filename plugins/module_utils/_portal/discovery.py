@@ -183,10 +183,10 @@ class _Discovery(Findings):
         php = self.attempt(lambda: self.set_in_php(php, pool, root), php)
         environment = self.environment(root, web, serving, pool, php.user)
         rotated = self.attempt(partial(self.rotation, web, php, servers), portal_rotation.Rotation("", {}))
-        logs = {server.host.access_log_file for server in serving or fallback}
         self.problems += configuration.problems
         code = self.projects.release(root, php.user)
         own = [server for server in servers if root and self.projects.is_project(server.host.root, root)]
+        logs = {server.host.access_log_file for server in (*(serving or fallback), *own)}
         names = tuple(dict.fromkeys(name for server in own for name in visitors_names(server)))
         site = Site(
             domain=self.domain,

@@ -58,3 +58,17 @@ def test_what_is_refused_fails_with_the_reason(run, monkeypatch):
     monkeypatch.setattr(acme, "refusal", lambda domain: f"{domain} has no address.")
     assert run(source="look")["msg"].startswith("campus.test has no address. Set chamilo_https_certificate to files")
     assert "webroot" in run()["msg"]
+
+
+def test_a_name_that_a_wildcard_covers_is_among_the_names(run, tmp_path):
+    where = {"source": "self_signed", **files(tmp_path)}
+    (tmp_path / "x.pem").write_text(authority.issue("campus.test", "*.campus.test", days=90)[0])
+    found = run(**where, names=["www.Campus.test", "*.campus.test"])
+    assert (found["changed"], found["names"]) == (False, ["campus.test", "www.campus.test", "*.campus.test"])
+    assert set(run(**where, names=["library.test"])["names"]) == {"campus.test", "library.test"}
+
+
+def test_what_is_no_name_becomes_no_argument(run, tmp_path):
+    where = {"source": "self_signed", **files(tmp_path)}
+    for name in ("--help.x", "a.test,dns:b.test", "localhost", "*.*.a.test"):
+        assert run(**where, names=[name])["msg"].startswith(f"Invalid value for names: {name!r}.")

@@ -94,6 +94,13 @@ def test_who_may_write_what_the_web_server_logs(host):
     assert " create 0640 root adm\n" in site.log_rotation and site.exposed_logs == {}
     (host.root / log[1:]).chmod(0o646)
     assert site_of(host).exposed_logs == {log: file}
+    alias = log.replace("access", "alias")  # of another name of the portal
+    host.write(alias, "")
+    (host.root / alias[1:]).chmod(0o646)
+    server = f"server {{ server_name library.test; root /var/www/chamilo/public; access_log {alias}; }}"
+    host.site("nginx", server, "alias.conf")
+    assert site_of(host).exposed_logs == {alias: file, log: file}
+    (host.root / "etc/nginx/sites-enabled/alias.conf").unlink()
     (host.root / log[1:]).parent.chmod(0o777)
     assert site_of(host).exposed_logs == {log: ""}, "he would put another one in its place"
     host.write("/etc/php/8.4/fpm/pool.d/www.conf", pool.format("nobody"))
