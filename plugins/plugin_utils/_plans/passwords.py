@@ -35,7 +35,8 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Passwords:
     # A number of days is a wish of its own, whatever the level; only a waiver stands against it.
     expiry = portal.enforced("passwords_expiry", "consider" if days > 0 else "")
     held = portal.settings(name)
-    unknown = [one for one in (RULES, *((DAYS,) if expiry else ())) if one not in held]
+    compared = [*([RULES] if length or mix else []), *([DAYS] if expiry else [])]
+    unknown = [one for one in compared if one not in held]
     stored = {**held, **_seen(given, unknown)}
     wanted: dict[str, Any] = {}
     if length or mix:
