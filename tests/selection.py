@@ -14,7 +14,7 @@ SECTIONS = (
 # The tests on hosts of each section (tests/hosts/test_NAME.py).
 OF_SECTION = {
     "updates": "updates window",
-    "https": "access_rules certbot hsts https portals vhosts",
+    "https": "access_rules certbot hsts https portals vhosts vhosts_nginx",
     "permissions": "access_rules chamilo_env intruder permissions window",
     "passwords": "passwords settings",
     "brute_force": "brute_force fail2ban_filter forecast proxy",

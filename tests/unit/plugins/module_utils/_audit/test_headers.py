@@ -70,7 +70,7 @@ def sent_with():
             if "chamilo.hardening.config_transaction" in task
         ]
         (content,) = (
-            file["content"] for one in done for file in one["files"] if file["path"].endswith(".d/headers.conf")
+            file["content"] for one in done for file in one["files"] if file["path"].endswith("/location/headers.conf")
         )
         found = re.findall(r'^add_header (\S+) (?:"(.*)"|\$\S+_policy) always;$', content, re.MULTILINE)
         return {"Server": "nginx", **{name: value or "default-src 'self'" for name, value in found}}
