@@ -29,7 +29,7 @@ from typing import Any
 
 import yaml
 
-from tests.selection import SECTIONS, changed_since, sections_of, stems_of
+from tests.selection import SECTIONS, changed_since, host_stems, sections_of, stems_of
 from tests.testbed import hosts
 from tests.testbed import images as testbed_images
 
@@ -323,10 +323,6 @@ def host_steps(full: bool) -> list[Step]:
             if first in SECOND_CELL:
                 steps.append(Step(f"{name}, second cell", [*command, *second], 30, needs="images"))
     return [images, *longest_first([step for step in steps if not is_verified(step)])]
-
-
-def host_stems() -> set[str]:
-    return {file.stem.removeprefix("test_") for file in (ROOT / "tests/hosts").glob("test_*.py")}
 
 
 def changed_steps(base: str) -> list[Step]:

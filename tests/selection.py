@@ -25,8 +25,7 @@ OF_SECTION = {
     "backups": "backups window",
     "monitoring": "intruder monitoring",
 }
-# Those that every change of a section needs; and those that no section has: they run when something common changed.
-ALWAYS = {"audit", "harden"}
+# Those that see nothing of one section: they run when something common changed. What is in neither table always runs.
 COMMON = set("application audit_data judges package preflight prove school secrets taking_back testbed".split())
 COMMON |= {"transaction", "waivers"}
 # What tests on hosts cannot notice; bin/test --fast checks it, and runs anyway.
@@ -69,10 +68,17 @@ def sections_of(paths: Iterable[str]) -> tuple[set[str], set[str]] | None:
     return sections, stems
 
 
+def host_stems() -> set[str]:
+    return {file.stem.removeprefix("test_") for file in (ROOT / "tests/hosts").glob("test_*.py")}
+
+
 def stems_of(sections: set[str], stems: set[str]) -> set[str]:
     """The tests on hosts that these sections need, beside those that changed themselves."""
+    if not sections:
+        return stems
+    others = {stem for section in set(SECTIONS) - sections for stem in OF_SECTION[section].split()}
     found = {stem for section in sections for stem in OF_SECTION[section].split()}
-    return found | stems | (ALWAYS if sections else set())
+    return found | stems | (host_stems() - others - COMMON)
 
 
 def changed_since(base: str) -> list[str]:
