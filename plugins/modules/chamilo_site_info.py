@@ -629,11 +629,11 @@ site:
         - The text of its owner is no part of it.
       type: dict
       contains:
-        files: &edited
+        files:
           description: The files, as M(chamilo.hardening.config_transaction) takes them.
           type: list
           elements: dict
-          contains:
+          contains: &edited
             path:
               description: The file itself, no link.
               type: str
@@ -655,8 +655,10 @@ site:
                   description: Up to where its owner's text is set aside; nothing is where it is not greater.
                   type: int
         marked:
-          <<: *edited
           description: Files into which something is written now, without any of it.
+          type: list
+          elements: dict
+          contains: *edited
         blocks:
           description: The virtual hosts that answer for the portal.
           type: list
