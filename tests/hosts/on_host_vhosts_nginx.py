@@ -298,9 +298,15 @@ def judge(report: Report, before: dict[Any, Seen | None], generation: str, users
         answer = after[each]
         if (answer.same if answer else None) != (was.same if was else None) and not denied(each[3], answer):
             report.changed.append(f"{' '.join(map(str, each))}: {was and was.same} -> {answer and answer.same}")
-    probed = [after[(*door, PROBE, users[-1])] for door in doors]
+    # By http, a condition of the owner's may lead to https before anything else is asked.
+    probed = {door: after[(*door, PROBE, users[-1])] for door in doors}
     report.active = any(door[0] == "https" for door in doors) and all(
-        one is not None and one.headers.get_all("X-Chamilo-Generation") == [generation] for one in probed
+        one is not None
+        and (
+            one.headers.get_all("X-Chamilo-Generation") == [generation]
+            or (door[0] == "http" and one.location == f"https://{door[2]}{PROBE}")
+        )
+        for door, one in probed.items()
     )
     statuses = set()
     for each, one in after.items():
