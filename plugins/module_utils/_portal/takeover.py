@@ -73,6 +73,7 @@ def assess(
         for item in server.block.block or ()
         if item.name != "if" or web_server != "nginx" or _IF_FOR_HTTPS.match(" ".join(item.arguments))
         for directive in walk([item])
+        if not configuration.is_ours(directive.file)  # by these, this host itself is let through
         for argument in directive.arguments
     )
     unread = web_server == "nginx" and not (configuration.problems or _reads_ours(configuration))

@@ -284,3 +284,16 @@ def test_each_obstacle_in_an_owners_virtual_host_is_said_with_its_place_and_reme
             f" the file /home/school/conf/web/campus.example.org/nginx{ssl}.conf_chamilo, which HestiaCP includes and"
             " keeps."
         ) in text
+
+
+def test_our_own_redirect_in_an_owners_virtual_host_is_none_of_his(host):
+    ready(host, "apache")
+    drop_ins = "/etc/apache2/sites-available/chamilo-campus_test.d"
+    host.site(
+        "apache", f"<VirtualHost *:80>\nServerName campus.test\nIncludeOptional {drop_ins}/*.conf\n</VirtualHost>\n"
+    )
+    rule = "RewriteEngine On\nRewriteRule ^ https://%{SERVER_NAME}%1 [R=301,L,NE]\n"
+    host.write(f"{drop_ins}/https.conf", rule)
+    assert takeover(host).redirected
+    host.write(f"{drop_ins}/https.conf", f"# Managed by Ansible: chamilo.hardening, section https.\n{rule}")
+    assert not takeover(host).redirected
