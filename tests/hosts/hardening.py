@@ -68,10 +68,12 @@ class Playbook:
     """Runs playbooks on hosts of the testbed.
 
     ``folder`` holds inventories and plays. ``sections``: those that harden makes true, as tags; empty for all.
+    ``vhost``: whose virtual host serves the portal; with auto it stays its owner's.
     """
 
     folder: Path
     sections: str = ""
+    vhost: str = "managed"
 
     @property
     def keys(self) -> Path:
@@ -88,9 +90,9 @@ class Playbook:
         if playbook == "harden" and self.sections and not {"--tags", "--skip-tags"} & set(options):
             options = ("--tags", self.sections, *options)
         report = {"chamilo_report_dir": str(self.folder / "report")} if playbook == "audit" else {}
-        keys = {"chamilo_backups_key_folder": str(self.keys)}
+        own = {"chamilo_backups_key_folder": str(self.keys), "chamilo_https_vhost": self.vhost}
         return play(
-            playbook, self.inventory(host), *options, variables={**CERTIFICATE, **SPARED, **keys, **report, **variables}
+            playbook, self.inventory(host), *options, variables={**CERTIFICATE, **SPARED, **own, **report, **variables}
         )
 
     def harden(self, host: Host, *options: str, **variables: Any) -> int:

@@ -26,7 +26,7 @@ CLOSED = {"/reports/list.txt": 403, "/main/index.php": 401, "/": 401}
 
 @pytest.fixture
 def playbook(tmp_path: Path) -> Playbook:
-    return Playbook(tmp_path, "https,headers,uploads")
+    return Playbook(tmp_path, "https,headers,uploads", "auto")
 
 
 def closed(host: Host) -> dict[str, int]:

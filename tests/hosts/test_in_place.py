@@ -1,0 +1,75 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The virtual host of its owner stays: hardened by marked lines, and the same bytes as before without them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.hosts.hardening import HSTS, Playbook, missing_from_the_portal, neighbour
+from tests.testbed.hosts import Host
+
+SENT = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "Strict-Transport-Security": HSTS,
+}
+SECTIONS = ("https", "permissions", "headers", "uploads")
+
+
+def virtual_host(host: Host) -> str:
+    return {"nginx": "/etc/nginx/sites-available/chamilo", "apache": "/etc/apache2/sites-available/chamilo.conf"}[
+        host.web
+    ]
+
+
+@pytest.fixture
+def playbook(tmp_path: Path) -> Playbook:
+    return Playbook(tmp_path, ",".join(SECTIONS), "auto")
+
+
+def red(host: Host, playbook: Playbook) -> list[str]:
+    """What the audit shows red of the sections."""
+    playbook.run("audit", host)
+    report = json.loads((playbook.folder / "report/report.json").read_text())
+    return [
+        f"{one['id']}: {one['evidence']}"
+        for one in report["hosts"][0]["controls"]
+        if one["section"] in SECTIONS and one["level"] in ("must", "should") and one["status"] == "fail"
+    ]
+
+
+@pytest.mark.wire
+@pytest.mark.parametrize("vhost", ["foreign-headers", pytest.param("two-names", marks=pytest.mark.long)])
+def test_a_virtual_host_stays_its_owners(make: Callable[..., Host], playbook: Playbook, vhost: str) -> None:
+    host = make(vhost=vhost)
+    file, web = virtual_host(host), {"nginx": "nginx", "apache": "apache2"}[host.web]
+    before, beside = host.get(file), neighbour(host)
+    playbook.harden(host)
+    assert red(host, playbook) == []
+    assert not missing_from_the_portal(host, "https")
+    for path in ("/", "/build/app.css", "/nothing-here", "/api/users"):
+        answer = host.http(f"https://{host.domain}{path}")
+        assert {name: answer.values(name) for name in SENT} == {name: [value] for name, value in SENT.items()}, path
+    if vhost == "foreign-headers":
+        assert host.http(f"https://{host.domain}/").values("X-School") == ["Example High School"]
+    host.put("/var/www/chamilo/public/upload/x.php", "<?php echo 6*7;", "0644")
+    assert host.http(f"https://{host.domain}/upload/x.php").status == 403
+    assert neighbour(host) == beside
+    assert playbook.harden(host) == 0
+
+    # Its owner goes on editing it.
+    first, rest = host.get(file).split("\n", 1)
+    host.put(file, f"# Mine.\n{first}\n{rest}")
+    assert playbook.harden(host) == 0
+    for section in SECTIONS[::-1]:
+        host.run(["chamilo-hardening", "undo", section, "--yes"])
+    assert host.get(file) == f"# Mine.\n{before}"
+    host.run(["systemctl", "reload", web])
+    assert not missing_from_the_portal(host, "http")
