@@ -90,3 +90,23 @@ def test_a_virtual_host_that_leads_elsewhere_needs_no_line(host):
         "server { listen 443 ssl; server_name campus.test; root /var/www/chamilo/public; }\n",
     )
     assert [one.leads_away for one in planned(host).serving] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("server", "redirect"),
+    [
+        ("nginx", "if ($scheme = http) { return 301 https://$host$request_uri; }\n"),
+        ("apache", "RewriteEngine On\nRewriteRule ^ https://%{SERVER_NAME}%{REQUEST_URI} [R=301,L]\n"),
+    ],
+)
+def test_our_redirect_is_not_its_owners(host, server, redirect):
+    """What is asked after a change would else be asked by https in the next run, which is a change."""
+    host.install(server)
+    host.chamilo()
+    host.testbed_site(server, "plain")
+    carry_out(host, planned(host).in_place)
+    assert not planned(host).takeover.redirected
+    host.write(f"{DROP_INS[server]}/https.conf", f"# Managed by Ansible: chamilo.hardening, section https.\n{redirect}")
+    assert not planned(host).takeover.redirected
+    host.write(f"{DROP_INS[server]}/https.conf", redirect)
+    assert planned(host).takeover.redirected
