@@ -376,7 +376,7 @@ def test_one_certificate_has_all_names_of_the_portal(
     again, output = certified(playbook, sloppy)
     assert again == every and authority.orders() == asked and "gone.test is not in the certificate" in output
 
-    variables = {**CERTBOT, "chamilo_names": ["!gone.test"]}
+    variables = {**CERTBOT, "chamilo_names": ["!gone.test"], "chamilo_https_hsts": "ramp"}
     playbook.harden(sloppy, **variables)
     (tmp_path / "roots.pem").write_text(authority.roots)
     for name in sorted(every):
