@@ -22,6 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 Piece = Union[str, "tuple[int, int]"]
 
 _ASIDE = "# set aside:"
+_IS_ASIDE = re.compile(rf"^[ \t]*{_ASIDE}\n", re.MULTILINE)
 _BLANK = re.compile(r"[ \t]*(?:#[^\n]*)?\r?\n")
 _INDENT = re.compile(r"[ \t]*")
 
@@ -63,7 +64,10 @@ def apply(text: str, marks: Sequence[Mark], site: str) -> str:
             raise MarkerError(f"A change at character {mark.at} is out of place.")
         result += [text[done:start], _block(text, mark, start, end, within, site)]
         done = end
-    return "".join([*result, text[done:]])
+    marked = "".join([*result, text[done:]])
+    if strip(marked, site) != text:  # such as where the text has words of ours itself
+        raise MarkerError("These changes could not be undone: the text has a line like those of chamilo.hardening.")
+    return marked
 
 
 def strip(text: str, site: str) -> str:
@@ -192,8 +196,9 @@ def _whole(span: str) -> str:
 
 
 def _aside(body: str, within: bool) -> str:
-    before, found, behind = body.rpartition(f"{_ASIDE}\n")
-    if not found or before.rpartition("\n")[2].strip(" \t"):
+    found = [*_IS_ASIDE.finditer(body)]
+    if not found:
         return ""
+    behind = body[found[-1].end() :]
     lines = [line[2:] for line in behind.split("\n")[:-1]]
     return "\n".join(lines) + ("" if within else "\n")

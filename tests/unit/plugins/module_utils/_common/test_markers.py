@@ -89,3 +89,15 @@ def test_what_was_changed_between_the_marks_is_never_lost() -> None:
         strip(marked.replace("    # BEGIN chamilo.hardening campus\n", ""), "campus")
     with pytest.raises(MarkerError, match="line 2: one of the two marks"):
         strip(marked.split("    # END")[0], "campus")
+
+
+LIKE_OURS = "a\n  # set aside:\nb c\n"
+
+
+def test_a_line_like_ours_is_set_aside_like_any_other() -> None:
+    assert strip(apply(LIKE_OURS, [Mark(0, ("end",), 19)], "campus"), "campus") == LIKE_OURS
+
+
+def test_no_mark_is_set_that_cannot_be_taken_out() -> None:
+    with pytest.raises(MarkerError, match="could not be undone"):
+        apply(LIKE_OURS, [Mark(0, ((2, 19),))], "campus")
