@@ -593,7 +593,8 @@ site:
     portal_names:
       description:
         - All names of the portal, O(domain) first. These are O(names), RV(site.names), those of virtual hosts that only
-          redirect to one of them, and RV(site.access_urls), without the ones that O(names) leaves out.
+          redirect to one of them, and RV(site.access_urls) but for what a virtual host of another site is called,
+          without the ones that O(names) leaves out.
         - C(*.example.org) is a wildcard. Other patterns are not among them.
       type: list
       elements: str

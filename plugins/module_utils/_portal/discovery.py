@@ -44,6 +44,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.names im
     Answering,
     access_urls,
     answered,
+    of_no_other_site,
     portal_names,
     redirected,
     visitors_names,
@@ -244,13 +245,13 @@ class _Discovery(Findings):
     ) -> Site:
         """With all names of the portal, and the virtual hosts that answer to them."""
         addresses = access_urls(site) if declared is not None and site.root else ()
-        names = portal_names(self.domain, declared or (), site.names, addresses)
-        names = portal_names(self.domain, declared or (), (*site.names, *redirected(servers, names)), addresses)
-        found, known = answered(servers, own, names, _answering(site.web.name))
-        answering = tuple(
-            host for host, one in zip(site.virtual_hosts, servers) if one in found or host in site.serving
-        )
-        site = replace(site, portal_names=names, access_urls=addresses, answering=answering, answered=known)
+        answering = _answering(site.web.name)
+        free = of_no_other_site(servers, own, (self.domain, *site.names), addresses, answering)
+        names = portal_names(self.domain, declared or (), site.names, free)
+        names = portal_names(self.domain, declared or (), (*site.names, *redirected(servers, names)), free)
+        found, known = answered(servers, own, names, answering)
+        hosts = tuple(host for host, one in zip(site.virtual_hosts, servers) if one in found or host in site.serving)
+        site = replace(site, portal_names=names, access_urls=addresses, answering=hosts, answered=known)
         return _certified(self, site, f"chamilo-{self.site}", self.certificate)
 
     def web(self, wanted: str, installed: dict[str, str]) -> tuple[Configuration, list[Server], WebServer]:

@@ -16,6 +16,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
     Server,
     every,
     in_order,
+    walk,
 )
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ Answering = Callable[[Sequence[Server], str], tuple[list[Server], list[Server]]]
 _REDIRECTS = ("return", "rewrite", "redirect", "redirectpermanent", "redirectmatch", "rewriterule")
 _EVERYTHING = re.compile(r"/|\^?(?:/\??)?\(?(?:\.[*+])?\)?\$?")
 _TARGET = re.compile(r"https?://([a-z0-9.-]+)(?::\d+)?(?:[/$%].*)?", re.IGNORECASE)
+
+_HERE = re.compile(r"https?://(?:127\.0\.0\.1|localhost|\[::1\]):(\d+)")
 
 
 def is_name(text: str) -> bool:
@@ -59,6 +62,25 @@ def redirected(servers: Iterable[Server], names: Sequence[str]) -> list[str]:
     return [name for server in servers if _leads_to(server) & {*names} for name in visitors_names(server)]
 
 
+def of_no_other_site(
+    servers: Sequence[Server],
+    portal: Sequence[Server],
+    names: Sequence[str],
+    addresses: Sequence[str],
+    answering: Answering,
+) -> list[str]:
+    """The addresses that no virtual host of another site has: who may write one does not get its visitors so.
+
+    One that leads to one of the portal's ``names``, or hands on to it, is none of another site.
+    """
+    ports = {listen.port for server in portal for listen in server.host.listens}
+
+    def foreign(server: Server) -> bool:
+        return not (server in portal or _leads_to(server) & {*names} or _handed_to(server) & ports)
+
+    return [name for name in addresses if not any(map(foreign, answering(servers, name)[0]))]
+
+
 def answered(
     servers: Sequence[Server], portal: Sequence[Server], names: Sequence[str], answering: Answering
 ) -> tuple[list[Server], tuple[str, ...]]:
@@ -81,6 +103,13 @@ def _leads_to(server: Server) -> set[str]:
     conditional = {"rewriterule"} if any(every(level, "rewritecond")) else set()
     found = (_target(item) for item in every(level, *_REDIRECTS) if item.name not in conditional)
     return {name for name in found if name}
+
+
+def _handed_to(server: Server) -> set[int]:
+    """The ports of this host to which a virtual host hands on requests."""
+    lines = every(walk(server.block.block or ()), "proxy_pass", "proxypass")
+    found = (_HERE.match(word) for item in lines for word in item.arguments)
+    return {int(one[1]) for one in found if one}
 
 
 def _target(item: Directive) -> str:

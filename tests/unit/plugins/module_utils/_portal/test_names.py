@@ -113,6 +113,41 @@ def test_the_applications_own_addresses_are_names_as_well(host, monkeypatch):
     assert names.access_urls(Site(CAMPUS, root="/srv/campus")) == ()
 
 
+OTHERS = {
+    "nginx": (
+        SERVING + "server {{ listen 8080; server_name campus.test; root {root}; }}\n"
+        "server {{ listen 80; server_name shop.test; root /srv/shop; }}\n"
+        "server {{ listen 80; server_name *.shop.test; location / {{ proxy_pass http://127.0.0.1:3000; }} }}\n"
+        "server {{ listen 80; server_name my.test; return 301 https://shop.test/; }}\n"
+        "server {{ listen 80; server_name old.test; return 301 https://campus.test/; }}\n"
+        "server {{ listen 80; server_name fast.test; location / {{ proxy_pass http://127.0.0.1:8080; }} }}\n"
+    ),
+    "apache": (
+        "<VirtualHost *:80 *:8080>\nServerName campus.test\nDocumentRoot {root}\n</VirtualHost>\n"
+        "<VirtualHost *:80>\nServerName shop.test\nServerAlias *.shop.test\nDocumentRoot /srv/shop\n</VirtualHost>\n"
+        "<VirtualHost *:80>\nServerName my.test\nRedirect / https://shop.test/\n</VirtualHost>\n"
+        "<VirtualHost *:80>\nServerName old.test\nRedirect permanent / https://campus.test/\n</VirtualHost>\n"
+        "<VirtualHost *:80>\nServerName fast.test\nProxyPass / http://127.0.0.1:8080/\n</VirtualHost>\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("web_server", OTHERS)
+def test_an_access_url_takes_no_name_of_another_site(host, monkeypatch, web_server):
+    """Who took over the application may write any address into its database."""
+    host.install(web_server)
+    host.chamilo()
+    host.site(web_server, OTHERS[web_server].replace("{{", "{").replace("}}", "}").replace("{root}", ROOT))
+    urls = ["shop.test", "www.shop.test", "my.test", "old.test", "fast.test", "library.test"]
+    monkeypatch.setattr(Reader, "of_site", lambda _site: type("Fake", (), {"hosts": lambda _self: urls})())
+    found = discover(CAMPUS, tree=host.tree, names=[])
+    assert found.access_urls == tuple(urls)
+    assert {*found.portal_names} & {*urls} == {"old.test", "fast.test", "library.test"}
+    assert "/srv/shop" not in str(found.in_place)
+    declared = discover(CAMPUS, tree=host.tree, names=["shop.test"])
+    assert "shop.test" in declared.portal_names, "its administrator says so"
+
+
 @pytest.mark.parametrize(
     ("certified", "lacks"),
     [
