@@ -14,8 +14,8 @@ from tests.testbed import authority
 from tests.testbed.hosts import Host
 
 ATTACKS = sum(control.attack.written for control in _controls.load().controls)
-# What nobody asked for at the usual level gets through, and is no failure. The other site of the testbed has a user of its
-# own: the rights of the files are enough to keep its PHP out.
+# What nobody asked for at the usual level gets through, and is no failure. The other site of the testbed has a user of
+# its own: the rights of the files are enough to keep its PHP out.
 CONSIDERED = {one.id for one in _controls.load().controls if one.attack.written and one.level == "consider"} - {
     "permissions_php_user"
 }
