@@ -530,4 +530,4 @@ def _programs(tree: Tree, configuration: Configuration, serving: Sequence[Server
         elif item.name == "proxypass" and len(item.arguments) > 1:
             path = item.arguments[0]
             if path != "/" and _LITERAL.fullmatch(path) and item.arguments[1] != "!":
-                yield Program(item.file, item.line, path, item.written)
+                yield Program(item.file, item.line, path, "handed on by ProxyPass")  # it may hold a password

@@ -40,6 +40,24 @@ _HIDES = ("fastcgi_hide_header", "proxy_hide_header")
 _LEVELS = ("location", "if", "limit_except")
 _MORE = {"more_set_headers": re.compile(r"([\w-]+)\s*(?::|$)"), "more_clear_headers": re.compile(r"([\w-]+)$")}
 
+# What may be written out, which the controller sees: how nginx works, and what visitors see.
+_PUBLIC = re.compile(
+    r"include|root|alias|index|try_files|internal|location|limit_except|rewrite|return|break|error_page|recursive_error_pages"
+    r"|allow|deny|satisfy|expires|etag|add_header|add_trailer|more_set_headers|more_clear_headers|valid_referers"
+    r"|access_log|error_log|log_not_found|log_subrequest|autoindex\w*|charset\w*|default_type|override_charset|server_tokens"
+    r"|fastcgi_(?!param|pass$|cache_key|store)\w+|proxy_(?:hide_header|ignore_headers|pass_header|http_version|redirect|\w*buffer\w*"
+    r"|\w*timeout|intercept_errors|next_upstream\w*|max_temp_file_size)|client_\w+|send_timeout|keepalive_\w+|resolver_timeout"
+    r"|gzip\w*|brotli\w*|zstd\w*|sendfile\w*|tcp_\w+|aio\w*|directio\w*|open_file_cache\w*|limit_(?:req|conn|rate)\w*"
+    r"|(?:min|max)_\w+|merge_slashes|absolute_redirect|\w+_in_redirect|disable_symlinks|if_modified_since|large_client_\w+"
+)
+_PASSES = ("fastcgi_pass", "proxy_pass")
+_VALUES = ("fastcgi_param", "proxy_set_header", "set")
+_FROM_THE_REQUEST = re.compile(r"(?:\$\{?\w+\}?|[/.:-])*")
+_PUBLIC_TEST = re.compile(
+    r"\( ?(?:!?-[fdex] |\$(?:request_method|uri|document_uri|request_uri|request_filename|host|scheme|https|server_port"
+    r"|server_name|remote_addr|http_user_agent|http_referer|invalid_referer|args|is_args) ?[!=~])"
+)
+
 
 def plan(tree: Unmarked, configuration: Configuration, wanted: Wanted) -> InPlace:
     """What is written where. ``configuration``: parsed from ``tree``, so without the marks of this site."""
@@ -277,9 +295,7 @@ class _Plan:
             inner: list[Piece] | None = []
             if included and any(id(each) in self._pending for each in walk(included)):
                 inner = self._text(included, indent)
-            elif item.block is not None:
-                inner = self._text(item.block, f"{indent}    ")
-            elif id(item) in self._pending:
+            elif item.block is None and id(item) in self._pending:
                 continue
             elif _may_be_secret(item):
                 inner = None
@@ -288,6 +304,8 @@ class _Plan:
                     f"{_shown(item)} stands in a file that other sites include too",
                     f"Copy {item.file} to a file of the portal's own, and include that one in its server blocks",
                 )
+            elif item.block is not None:
+                inner = self._text(item.block, f"{indent}    ")
             if inner is None:
                 return None
             if item.block is not None:
@@ -307,13 +325,17 @@ def _shown(item: Directive) -> str:
 
 
 def _may_be_secret(item: Directive) -> bool:
-    """Whether its text must stay on the host, or is not known."""
-    if "\n" in item.written or item.name.endswith("_by_lua_block"):
+    """Whether its text must stay on the host, for it may hold one or is not known."""
+    if "\n" in item.written:
         return True
-    if item.name in ("fastcgi_param", "proxy_set_header", "set") and len(item.arguments) > 1:
+    if item.name in _VALUES and len(item.arguments) > 1:
         request = item.arguments[0] in nginx.REQUEST_PARAMS
-        return not request and re.fullmatch(r"(?:\$\{?\w+\}?|[/.:-])*", item.arguments[1]) is None
-    return item.name.startswith(("proxy_ssl", "secure_link", "auth_", "perl", "js_"))
+        return not request and _FROM_THE_REQUEST.fullmatch(item.arguments[1]) is None
+    if item.name == "if":
+        return len(item.arguments) > 1 and _PUBLIC_TEST.match(" ".join(item.arguments)) is None
+    if item.name in _PASSES:
+        return any(mark in "".join(item.arguments) for mark in "@?")
+    return item.name not in _VALUES and _PUBLIC.fullmatch(item.name) is None
 
 
 def _included(level: Sequence[Directive], file: str) -> Iterator[tuple[Directive, list[Directive]]]:

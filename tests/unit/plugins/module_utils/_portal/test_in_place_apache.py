@@ -382,7 +382,8 @@ def test_addresses_and_programs_of_the_owner(host):
     lay(
         host,
         f"{HEAD}ServerAlias www.campus.example.org *.campus.example.org\nAlias /forum /srv/forum\n"
-        "Alias /files /srv/files\nProxyPass /office/ http://127.0.0.1:9000/\n<Location /admin>\nRequire ip ::1\n"
+        "Alias /files /srv/files\nProxyPass /office/ http://me:word@127.0.0.1:9000/ secret=word\n"
+        "<Location /admin>\nRequire ip ::1\n"
         "</Location>\n<LocationMatch ^/x>\n</LocationMatch>\nRedirect 301 /old /new\nRewriteRule ^/shop/?$ /s [R]\n"
         "RewriteRule ^/a(.*)$ /b\n</VirtualHost>\nAlias /phpmyadmin /usr/share/phpmyadmin\n",
     )
@@ -400,6 +401,7 @@ def test_addresses_and_programs_of_the_owner(host):
         ("/office/", 7),
         ("/phpmyadmin", 17),
     ]
+    assert "word" not in str(plan)
 
 
 def test_damaged_marks_are_an_obstacle(host):

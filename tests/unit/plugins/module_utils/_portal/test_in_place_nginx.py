@@ -425,7 +425,20 @@ def test_a_snippet_that_other_sites_include_too_is_written_out(host):
 
 @pytest.mark.parametrize(
     "line",
-    ["fastcgi_param SECRET word;", "content_by_lua_block { word }", 'set $a "word";', "auth_basic_user_file /word;"],
+    [
+        "fastcgi_param SECRET word;",
+        "content_by_lua_block { word }",
+        'set $a "word";',
+        "auth_basic_user_file /word;",
+        'if ($arg_key = "word") { return 200; }',
+        "if ($http_authorization !~ word) { return 403; }",
+        "proxy_pass http://me:word@127.0.0.1;",
+        "proxy_pass http://127.0.0.1/?key=word;",
+        "uwsgi_param SECRET word;",
+        'more_set_input_headers "Authorization: Basic word";',
+        "proxy_set_body word;",
+        "unheard_of word;",
+    ],
 )
 def test_a_snippet_of_other_sites_with_what_may_be_a_secret_is_refused(host, line):
     found = site(
@@ -437,6 +450,28 @@ def test_a_snippet_of_other_sites_with_what_may_be_a_secret_is_refused(host, lin
     assert refusal.startswith("/etc/nginx/snippets/php.conf:1: ")
     assert "Copy /etc/nginx/snippets/php.conf to a file of the portal's own" in refusal
     assert "word" not in str(found.plan)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "try_files $uri =404;",
+        "if ($request_method !~ ^(GET|POST)$) { return 405; }",
+        "if (!-f $request_filename) { return 404; }",
+        "if ($http_user_agent ~* bot) { return 403; }",
+        "location = /favicon.ico { access_log off; log_not_found off; }",
+        "limit_except GET { deny all; }",
+        "fastcgi_buffers 16 16k;",
+        "gzip on;",
+    ],
+)
+def test_what_a_snippet_of_other_sites_may_say(host, line):
+    found = site(
+        host,
+        f"server {{\n {BOTH}\n server_name {DOMAIN};\n root {ROOT}/public;\n include snippets/php.conf;\n}}\n{OTHER}",
+        {"/etc/nginx/snippets/php.conf": SHARED + line + "\n"},
+    )
+    assert line.partition("{")[0].strip(" ;") in " ".join(found.lines())
 
 
 def test_a_shared_snippet_within_one_of_the_portal_alone(host):
