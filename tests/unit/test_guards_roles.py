@@ -412,3 +412,45 @@ def test_only_what_comes_before_every_change_says_that_nothing_was_changed() -> 
     files = [*(ROOT / "plugins").rglob("*.py"), *YAML_FILES]
     found = {path for path in files if "othing was changed" in path.read_text(encoding="utf-8")}
     assert {str(path.relative_to(ROOT)) for path in found} <= first
+
+
+TLS_OF_OURS = ["/etc/nginx/sites-available/chamilo-%s.d/*.conf", "/etc/nginx/sites-available/chamilo-%s.d/tls/*.conf"]
+
+
+@pytest.mark.parametrize(
+    ("managed", "first", "more", "open_to_others"),
+    [
+        (False, "campus", [], False),
+        (False, "campus", [("www.campus.test", "campus")], False),
+        (False, "campus", [("library.test", "library")], False),
+        (False, "campus", [("shop.test", "")], True),
+        (False, "", [("www.campus.test", "campus")], True),
+        (True, "", [("shop.test", "")], True),
+        (True, "", [("library.test", "library")], False),
+        (True, "", [("learn.test", "")], False),
+    ],
+)
+def test_who_speaks_https_by_files_of_ours_is_nobody_else(
+    managed: bool, first: str, more: list[tuple[str, str]], open_to_others: bool
+) -> None:
+    """Where nobody else does, names that the host has no site for are refused, and go on being refused."""
+    variables = load(ROOT / "roles/https/vars/main.yml")
+    names = ("tls_others", "tls_lent", "tls_strangers", "tls_neighbours", "portals", "serving")
+    ours = {key: trust_as_template(variables[key]) for key in (f"_chamilo_https_{name}" for name in names)}
+    hosts = [
+        {
+            "names": [name],
+            "includes": [path % site for path in TLS_OF_OURS] if site else ["snippets/ssl.conf"],
+            "ours": False,
+            "listens": [{"address": "*", "port": 443, "tls": True}],
+        }
+        for name, site in [("campus.test", first), *more]
+    ]
+    given = {
+        "_chamilo_common_site": {"virtual_hosts": hosts, "serving": hosts[:1]},
+        "_chamilo_https_managed": managed,
+        "ansible_play_hosts_all": ["campus.test", "learn.test"],
+        "hostvars": {"campus.test": {}, "learn.test": {}},
+    }
+    templar = Templar(DataLoader(), variables={**ours, **given})
+    assert templar.template(trust_as_template("{{ _chamilo_https_tls_neighbours }}")) is open_to_others
