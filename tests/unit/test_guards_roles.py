@@ -454,3 +454,63 @@ def test_who_speaks_https_by_files_of_ours_is_nobody_else(
     }
     templar = Templar(DataLoader(), variables={**ours, **given})
     assert templar.template(trust_as_template("{{ _chamilo_https_tls_neighbours }}")) is open_to_others
+
+
+@pytest.mark.parametrize(
+    ("file", "ports", "left_out"),
+    [
+        ("/etc/nginx/sites-available/www", [80, 443], True),
+        ("/etc/nginx/sites-available/www", [80], False),
+        ("/etc/nginx/sites-available/www", [443], False),
+        ("/etc/nginx/sites-available/campus", [80, 443], False),
+    ],
+    ids=["stays", "stays by http alone", "stays by https alone", "is replaced"],
+)
+def test_a_name_that_another_virtual_host_keeps_is_not_written_twice(
+    file: str, ports: list[int], left_out: bool
+) -> None:
+    variables = load(ROOT / "roles/https/vars/main.yml")
+    names = ("beside", "left", "own_names")
+    texts = [path.read_text(encoding="utf-8") for path in ROOT.glob("roles/https/templates/*/vhost.conf.j2")]
+    assert len(texts) == 2
+    assert not [text for text in texts if "portal_names" in text]
+    ours = {key: trust_as_template(variables[key]) for key in (f"_chamilo_https_{name}" for name in names)}
+    site = {
+        "portal_names": ["campus.test", "www.campus.test", "library.test"],
+        "takeover": {"files": ["/etc/nginx/sites-available/campus"]},
+        "virtual_hosts": [
+            {"names": ["www.campus.test"], "file": file, "ours": False, "listens": [{"tls": port == 443}]}
+            for port in ports
+        ],
+    }
+    given = {"_chamilo_common_site": site, "_chamilo_common_domain": "campus.test"}
+    found = Templar(DataLoader(), variables={**ours, **given}).template(
+        trust_as_template("{{ _chamilo_https_own_names }}")
+    )
+    assert found == ["campus.test", *([] if left_out else ["www.campus.test"]), "library.test"]
+
+
+@pytest.mark.parametrize("issued", [False, True])
+def test_names_keep_their_order(issued: bool) -> None:
+    """Written in another one, they change files of the host in each run."""
+    names = [f"{letter}.campus.test" for letter in "sphinxofblackquartz"]
+    variables = load(ROOT / "roles/https/vars/main.yml")
+    certificate = {"lacks": ["h.campus.test"]}
+    given = {
+        "_chamilo_https_covered": trust_as_template(variables["_chamilo_https_covered"]),
+        "_chamilo_common_site": {
+            "portal_names": names,
+            "lineage": certificate,
+            "served": certificate,
+            "given": certificate,
+        },
+        "_chamilo_common_domain": "s.campus.test",
+        "_chamilo_https_source": "certbot",
+        **({"__chamilo_https_issued": {"names": sorted(set(names) - {"h.campus.test"})}} if issued else {}),
+    }
+    templar = Templar(DataLoader(), variables=given)
+    found = templar.template(trust_as_template("{{ _chamilo_https_covered }}"))
+    assert found == [name for name in names if name != "h.campus.test"]
+    certificate["lacks"] = names
+    if not issued:
+        assert templar.template(trust_as_template("{{ _chamilo_https_covered }}")) == ["s.campus.test"]
