@@ -514,3 +514,23 @@ def test_names_keep_their_order(issued: bool) -> None:
     certificate["lacks"] = names
     if not issued:
         assert templar.template(trust_as_template("{{ _chamilo_https_covered }}")) == ["s.campus.test"]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_nginx_takes_a_limit_once_in_each_server_block_of_the_portal(own: bool) -> None:
+    """Our files are included by all of them, also by those that answer to another name than the domain."""
+    uploads, https = (load(ROOT / f"roles/{role}/vars/main.yml") for role in ("uploads", "https"))
+    says = {"body_limit_own": own, "patience_own": own, "patience": -1, "patience_around": -1}
+    serving = {**dict.fromkeys(says, False), "patience": -1, "patience_around": -1}
+    given = {
+        "_chamilo_common_site": {"serving": [serving], "answering": [serving, says]},
+        "_chamilo_common_kept": True,
+        "_chamilo_common_web": "nginx",
+        "_chamilo_https_managed": False,
+        "_chamilo_https_patience": 330,
+        "_chamilo_https_waits": trust_as_template(https["_chamilo_https_waits"]),
+        "limited": trust_as_template(uploads["_chamilo_uploads_limited"]),
+        "impatient": trust_as_template(https["_chamilo_https_impatient"]),
+    }
+    templar = Templar(DataLoader(), variables=given)
+    assert templar.template(trust_as_template("{{ [limited, impatient] }}")) == [not own, not own]
