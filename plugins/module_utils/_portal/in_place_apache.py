@@ -143,6 +143,10 @@ class _Planner:
             if not panels.includes(block, self.wanted.drop_ins):
                 self.obstacles.append(by_panel)
             return
+        misplaced = _misplaced(server, self.tree, self.roots, self.wanted.domain)
+        if misplaced:
+            self.refuse(server, *misplaced)
+            return
         if block.start < 0:
             what = "this virtual host is made by a macro, which may make others as well"
             self.refuse(server, what, "Write it out as a section of its own")
@@ -488,6 +492,34 @@ def _holds(test: str, pattern: str, any_case: bool, name: str, tls: bool) -> boo
 
 
 # What else there is
+
+
+def _misplaced(server: Server, tree: Tree, roots: set[str], domain: str) -> tuple[str, str] | None:
+    """Why its document root is not the portal's, and what to do: our rules would break another program there."""
+    root = server.host.root.rstrip("/")
+    if root and tree.real(f"{root}/public") in roots:
+        return (
+            f"DocumentRoot is {root}, the project directory with its secrets and programs",
+            f"Set DocumentRoot to {root}/public there, or chamilo_https_vhost to managed",
+        )
+    if root and tree.real(root) not in roots and not _reaches(server, tree, roots):
+        return (
+            f"{domain} is served from {root}, where no portal is",
+            "Set DocumentRoot to the directory public of the portal, or chamilo_root to where the portal is",
+        )
+    return None
+
+
+def _reaches(server: Server, tree: Tree, roots: set[str]) -> bool:
+    """Whether the portal is reached by another way than the document root."""
+    for item in walk(_level(server)):
+        if item.name in ("proxypass", "proxypassmatch", "virtualdocumentroot"):
+            return True
+        if item.name == "rewriterule" and re.search(r"[\[,]\s*(?:P|proxy)\s*[\],]", item.arguments[-1]):
+            return True
+        if item.name in ("alias", "aliasmatch") and tree.real(item.arguments[-1].rstrip("/")) in roots:
+            return True
+    return False
 
 
 def _hands_all_on(server: Server) -> str:

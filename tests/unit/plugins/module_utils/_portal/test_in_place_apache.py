@@ -378,6 +378,31 @@ def test_a_line_of_the_owner_that_includes_ours_is_enough_at_the_top(host):
     assert texts[SITE].startswith(f"{HEAD}{INCLUDE}\n# BEGIN")
 
 
+@pytest.mark.parametrize(
+    ("root", "lines", "refusal"),
+    [
+        (
+            "/var/www/chamilo",
+            "",
+            "DocumentRoot is /var/www/chamilo, the project directory with its secrets and programs",
+        ),
+        ("/srv/lms", "", "campus.example.org is served from /srv/lms, where no portal is"),
+        ("/srv/lms", "Alias /lms /srv/lms", "campus.example.org is served from /srv/lms, where no portal is"),
+        ("/srv/lms", "Alias /lms /var/www/chamilo/public/\n", ""),
+        ("/srv/lms", "ProxyPass / http://127.0.0.1:8080/", ""),
+        ("/srv/lms", "RewriteRule ^/(.*)$ http://127.0.0.1:8080/$1 [P,L]", ""),
+    ],
+)
+def test_a_document_root_that_is_not_the_portals(host, root, lines, refusal):
+    """There, the rules about programs would close another one, or https would show the project's secrets."""
+    lay(host, HEAD.replace("/var/www/chamilo/public", root) + f"{lines}\n</VirtualHost>\n")
+    host.write("/srv/lms/index.php", "")
+    host.write("/var/www/chamilo/public/index.php", "")
+    plan, _texts, _marked = planned(host)
+    assert [obstacle.what for obstacle in plan.obstacles] == ([refusal] if refusal else [])
+    assert bool(plan.files) is not bool(refusal)
+
+
 def test_addresses_and_programs_of_the_owner(host):
     lay(
         host,
