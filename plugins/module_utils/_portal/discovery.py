@@ -247,7 +247,7 @@ class _Discovery(Findings):
         addresses = access_urls(site) if declared is not None and site.root else ()
         answering = _answering(site.web.name)
         free = of_no_other_site(servers, own, (self.domain, *site.names), addresses, answering)
-        names = portal_names(self.domain, declared or (), site.names, free)
+        names = portal_names(self.domain, declared or (), site.names, ())
         names = portal_names(self.domain, declared or (), (*site.names, *redirected(servers, names)), free)
         found, known = answered(servers, own, names, answering)
         hosts = tuple(host for host, one in zip(site.virtual_hosts, servers) if one in found or host in site.serving)

@@ -130,6 +130,7 @@ def access_urls(site: Site) -> tuple[str, ...]:
     from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
 
     try:
-        return tuple(dict.fromkeys(filter(is_name, Reader.of_site(site).hosts())))
+        hosts = dict.fromkeys(Reader.of_site(site).hosts())
     except DatabaseError:
         return ()
+    return tuple(name for name in hosts if is_name(name) and name[:1] != "*")  # a wildcard is for other sites as well
