@@ -1,0 +1,118 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Virtual hosts as they stand in the world through the whole way: harden, again, and undo, on a real host."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.hosts.hardening import HSTS, Playbook
+from tests.hosts.on_host_vhosts import FOREIGN
+from tests.playbook import PlayError
+from tests.testbed.hosts import Host
+from tests.vhosts import DOMAIN, Case, cases
+
+SECTIONS = ("https", "headers", "uploads", "brute_force")
+ONCE = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "SAMEORIGIN", "Strict-Transport-Security": HSTS}
+PATHS = ("/", "/index.php", "/img", "/robots.txt", "/no/such/page", "/main/auth/lostPassword.php")
+# What the cases name that a host of the testbed does not have.
+BESIDE = """
+mkdir -p /etc/letsencrypt /usr/share/phpmyadmin /var/www/chamilo/public/plugin/touchbase/public
+echo >/etc/letsencrypt/options-ssl-nginx.conf
+echo >/etc/letsencrypt/options-ssl-apache.conf
+echo 'pilot:{SHA}nU4eI71bcnBGqeO0t9tXvY1u5oQ=' | tee /etc/nginx/campus.htpasswd >/etc/apache2/campus.htpasswd || true
+echo '<?php echo 1;' | tee /usr/share/phpmyadmin/index.php >/var/www/chamilo/public/plugin/touchbase/public/index.php
+"""
+CERTIFICATES = re.compile(
+    r"(ssl_certificate_key|ssl_certificate|ssl_trusted_certificate|SSLCertificateKeyFile|SSLCertificateFile"
+    r"|SSLCertificateChainFile)\s+(/[^;\s]+)"
+)
+
+
+def lay(host: Host, case: Case) -> str:
+    """The configuration of a case instead of the own one of the testbed. Why the server does not take it, if so."""
+    directory = {"nginx": "/etc/nginx", "apache": "/etc/apache2"}[host.web]
+    host.run(
+        f"test -d /root/first || cp -a {directory} /root/first; rm -rf {directory}; cp -a /root/first {directory};"
+        f" rm -f {directory}/sites-enabled/*{BESIDE}"
+    )
+    for path, written in case.files.items():
+        text = written.replace(DOMAIN, host.domain).replace("example.org", "beside.test")
+        text = re.sub(r"^\s*ssl_dhparam [^;]*;", "", text, flags=re.MULTILINE)
+        text = FOREIGN.sub(r"\1# \2", text)
+        if "pool" in case.head:  # the testbed's own takes its place
+            text = text.replace(
+                case.head["pool"].split()[1], f"unix:{host.run('ls /run/php/php8*-fpm.sock').stdout.strip()}"
+            )
+        for name, file in CERTIFICATES.findall(text):
+            own = "privkey" if name.lower().endswith(("key", "keyfile")) else "fullchain"
+            host.run(f"mkdir -p $(dirname {file}) && ln -sf /etc/ssl/testbed/{own}.pem {file}")
+        for log in re.findall(r"(?i)(?:access_log|error_log|customlog|errorlog)\s+\"?(/[^;\s\"]+)", text):
+            host.run(f"mkdir -p $(dirname {log})")
+        host.put(path.replace(DOMAIN, host.domain), text)
+    for link, target in case.links.items():
+        host.run(["ln", "-sf", target.replace(DOMAIN, host.domain), link.replace(DOMAIN, host.domain)])
+    if host.web == "apache":
+        modules = {"rewrite", "headers", *case.head.get("modules", "").replace(",", " ").split()}
+        host.run("a2enmod --quiet " + " ".join(sorted(modules)), check=False)
+    test = {"nginx": "nginx -t", "apache": "apache2ctl configtest"}[host.web]
+    service = {"nginx": "nginx", "apache": "apache2"}[host.web]
+    tried = host.run(f"{test} && systemctl restart {service}", check=False)
+    return tried.stderr[-500:] if tried.returncode else ""
+
+
+def seen(host: Host) -> dict[str, tuple[int, str]]:
+    """How each address is answered: by https where http leads there under the same path."""
+    found = {}
+    for path in PATHS:
+        answer = host.http(f"http://{host.domain}{path}")
+        if answer.status in (301, 308) and answer.value("Location") == f"https://{host.domain}{path}":
+            answer = host.http(f"https://{host.domain}{path}")
+        found[path] = answer.status, answer.value("Location").removeprefix("https:").removeprefix("http:")
+    return found
+
+
+def whole_way(host: Host, playbook: Playbook, case: Case) -> list[str]:
+    """What is not as it should be."""
+    invalid = lay(host, case)
+    if invalid:
+        return [f"is not valid here: {invalid}"]
+    directory = {"nginx": "/etc/nginx", "apache": "/etc/apache2"}[host.web]
+    host.run(f"rm -rf /root/before && cp -a {directory} /root/before")
+    before = seen(host)
+    wrong = []
+    try:
+        playbook.harden(host)
+        after = seen(host)
+        wrong += [f"{path}: {before[path]}, then {after[path]}" for path in PATHS if before[path] != after[path]]
+        for path in ("/", "/robots.txt", "/no/such/page", "/img/x.phtml"):
+            answer = host.http(f"https://{host.domain}{path}")
+            sent = {name: answer.values(name) for name in ONCE}
+            wrong += [f"{path}: {name} is {value}" for name, value in sent.items() if value != [ONCE[name]]]
+        if host.http(f"https://{host.domain}/img/x.phtml").status not in (401, 403):
+            wrong.append("a program among the pictures is not refused")
+        again = playbook.harden(host)
+        wrong += [f"a second run changes {again}"] if again else []
+    except PlayError as failed:
+        wrong.append(f"harden: {' '.join(str(failed).split())[-900:]}")
+    for section in SECTIONS[::-1]:
+        host.run(["chamilo-hardening", "undo", section, "--yes"], check=False)
+    left = host.run(f"diff -r /root/before {directory}", check=False).stdout
+    return [*wrong, *([f"undo leaves: {left[:400]}"] if left else [])]
+
+
+@pytest.mark.long
+def test_virtual_hosts_of_the_world_are_hardened_in_place(fresh: Host, tmp_path: Path) -> None:
+    playbook = Playbook(tmp_path, ",".join(SECTIONS), "auto")
+    wrong: dict[str, list[str]] = {}
+    own = [case for case in cases(fresh.web) if not case.panel]
+    for case in own:
+        found = whole_way(fresh, playbook, case)
+        print(f"{case.name:45} {'; '.join(found) or 'right'}", flush=True)
+        if found:
+            wrong[case.name] = found
+    assert len(wrong) <= len(own) * 0.05, wrong
