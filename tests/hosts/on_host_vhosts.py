@@ -221,7 +221,7 @@ def try_one(host: Host, name: str, modules: list[str]) -> Report:
         file.write_bytes(markers.apply(text, edited.marks, SITE).encode("utf-8", "surrogateescape"))
     for kind, text in (("", RULES.replace("@generation@", name)), ("location", SET), ("tls", CERTIFICATE)):
         (DROP_INS / kind).mkdir(parents=True, exist_ok=True)
-        (DROP_INS / kind / "probe.conf").write_text(text)
+        (DROP_INS / kind / "https.conf").write_text(text)
     enable("rewrite", "headers", *(["ssl", "socache_shmcb"] if plan.tls else []))
     report.valid = host.load()
     if report.valid:

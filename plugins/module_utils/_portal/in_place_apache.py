@@ -206,11 +206,15 @@ class _Planner:
         else:
             if not self.wanted.tls or self.answered(server, own, tls=True):
                 return False
-            lines, port = self.tls_sibling(server, own), 443
+            lines, port = self.only_with_certificate(self.tls_sibling(server, own)), 443
         if not lines or self.displaces(server, port):
             return False
         self.marks[file].append(Mark(_behind(self.configuration.texts[file], block.end), lines))
         return not tls
+
+    def only_with_certificate(self, lines: Sequence[Piece]) -> tuple[Piece, ...]:
+        """Without one yet, the first VirtualHost of the port would have all sites there speak plain http."""
+        return (f"<IfFile {self.wanted.drop_ins}/tls/https.conf>", *lines, "</IfFile>") if lines else ()
 
     def answered(self, server: Server, own: Sequence[Server], tls: bool) -> bool:
         """Whether a VirtualHost answers to one of its names on the usual port, with or without TLS."""

@@ -44,6 +44,7 @@ def planned(host, wanted=WANTED):
         path.write_bytes(texts[edited.path].encode("utf-8", "surrogateescape"))
     again = in_place_apache.plan(tree, apache.parse(tree, "2.4.62"), wanted)
     assert again == first
+    host.write(f"{wanted.drop_ins}/tls/https.conf", "SSLEngine on\n")
     marked = apache.parse(Tree(host.tree.prefix), "2.4.62")
     assert marked.problems == apache.parse(tree, "2.4.62").problems
     return first, texts, marked
@@ -401,6 +402,22 @@ def test_a_document_root_that_is_not_the_portals(host, root, lines, refusal):
     plan, _texts, _marked = planned(host)
     assert [obstacle.what for obstacle in plan.obstacles] == ([refusal] if refusal else [])
     assert bool(plan.files) is not bool(refusal)
+
+
+def test_no_further_port_before_there_is_a_certificate(host):
+    """Of an address, Apache asks the first VirtualHost whether TLS is spoken: the other site's would be lost."""
+    lay(host, f"{HEAD}</VirtualHost>\n")
+    host.write(
+        "/etc/apache2/sites-enabled/zeta.conf", "<VirtualHost *:443>\nServerName z.test\nSSLEngine on\n</VirtualHost>\n"
+    )
+    planned(host)
+    file = host.root / f"{DROP_INS}/tls/https.conf".lstrip("/")
+    names = []
+    for _with in (True, False):
+        servers = apache.servers(apache.parse(Tree(host.tree.prefix), "2.4.62"))
+        names.append([one.host.names for one in servers if one.host.listens[0].port == 443])
+        file.unlink(missing_ok=True)
+    assert names == [[("campus.example.org",), ("z.test",)], [("z.test",)]]
 
 
 def test_addresses_and_programs_of_the_owner(host):
