@@ -419,6 +419,12 @@ site:
         prepended_cli:
           description: The one that somebody else set for the command line.
           type: str
+        confined:
+          description:
+            - Where an C(open_basedir) stands that keeps PHP from C(/usr/local/share/chamilo-hardening).
+            - Empty where there is none.
+          type: str
+          sample: /etc/php/8.4/fpm/pool.d/www.conf
     database:
       description: Where the application finds its database. The password stays where it is.
       type: dict

@@ -183,6 +183,7 @@ class _Discovery(Findings):
         php, pool = self.php(web, serving, fallback, pools, root, configuration)
         php = self.attempt(lambda: self.set_in_php(php, pool, root), php)
         environment = self.environment(root, web, serving, pool, php.user)
+        php = replace(php, confined=php_fpm.confined(self.given) or php.confined)
         rotated = self.attempt(partial(self.rotation, web, php, servers), portal_rotation.Rotation("", {}))
         self.problems += configuration.problems
         code = self.projects.release(root, php.user)
@@ -365,6 +366,7 @@ class _Discovery(Findings):
             post_limit=php_fpm.size(seen.get("post_max_size", ""), 8 << 20),
             time_limit=php_fpm.size(seen.get("max_execution_time", ""), 30),
             prepended=dict(pool.settings if pool else ()).get("auto_prepend_file", ""),
+            confined=(php.pool_file or faces) if php_fpm.confines(seen.get("open_basedir", "")) else "",
             prepended_cli=php_fpm.settings(self.tree, f"{faces}/cli", root).get("auto_prepend_file", ""),
         )
 
@@ -375,19 +377,12 @@ class _Discovery(Findings):
         logs = {server.host.access_log_file for server in servers}
         return portal_rotation.rotation(self.tree, web.user, sorted(log for log in logs if log.startswith("/")))
 
-    def roots(self, root: str, servers: Sequence[Server]) -> frozenset[str]:
-        """What leads to the document root of the portal, or to the project directory, as virtual hosts write it."""
-        ours = {root, f"{root}/public"} if root else set()
-        real = {self.tree.real(path) for path in ours}
-        theirs = {server.host.root.rstrip("/") for server in servers if server.host.root}
-        return frozenset(ours | {path for path in theirs if self.tree.real(path) in real})
-
     def takeover(self, site: Site, configuration: Configuration, servers: Sequence[Server]) -> Site:
         """What goes when ours replaces what serves the portal now, and the .htaccess files that close something."""
         web = site.web
         if not web.name:
             return site
-        roots = self.roots(site.root, servers)
+        roots = _roots(self.tree, site.root, servers)
         portal = Portal(self.domain, roots, f"chamilo-{self.site}.conf")
         named, fallback = _answering(web.name)(servers, self.domain)
         own = [server for server in (*named, *fallback) if server.host.root.rstrip("/") in roots]
@@ -407,7 +402,7 @@ class _Discovery(Findings):
             site=self.site,
             domain=self.domain,
             names=frozenset(site.portal_names),
-            roots=self.roots(site.root, servers),
+            roots=_roots(self.tree, site.root, servers),
             drop_ins=drop_ins,
             headers=self.headers | headers,
             tls=self.tls,
@@ -454,6 +449,14 @@ class _Discovery(Findings):
             user=environment.get("DATABASE_USER"),
             client=next((path for path in _DATABASE_CLIENTS if self.tree.exists(path)), ""),
         )
+
+
+def _roots(tree: Tree, root: str, servers: Sequence[Server]) -> frozenset[str]:
+    """What leads to the document root of the portal, or to the project directory, as virtual hosts write it."""
+    ours = {root, f"{root}/public"} if root else set()
+    real = {tree.real(path) for path in ours}
+    theirs = {server.host.root.rstrip("/") for server in servers if server.host.root}
+    return frozenset(ours | {path for path in theirs if tree.real(path) in real})
 
 
 def _certified(findings: Findings, site: Site, ours: str, given: tuple[str, str]) -> Site:

@@ -24,6 +24,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import unfit
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.names import HOST_NAME
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_fpm import PREPENDED
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.takeover import twice
 
@@ -91,6 +92,12 @@ def obstacles(site: Site, host: Host, desired: Desired) -> list[str]:
         found += _variables(site, host, desired.variables)
     if set(desired.sections) - {"database"}:
         found += filter(None, [misnamed(site)])
+    if site.php.confined and {"uploads", "permissions", "sessions"} & set(desired.sections):
+        found.append(
+            f"open_basedir in {site.php.confined}: it leaves out {PREPENDED}, which holds what the sections uploads, "
+            f"permissions and sessions have PHP run before each script of the portal. Every page would fail. Add "
+            f":{PREPENDED} to it there, and reload {site.php.service or site.web.service}."
+        )
     if desired.takeover in site.takeover.refused:
         found.append(site.takeover.refused[desired.takeover])
     found += filter(None, [twice(site.domain, site.serving, desired.takeover, desired.once)])

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Place, Tree
 
 # Of the pool www, and of a pool of ours: with the PHP that it is for, each goes when Debian is upgraded.
 KNOWN_SOCKETS = re.compile(r"unix:/run/(?:php/php[\d.]+-fpm|chamilo-[\w.-]+)\.sock")
+# What sections have PHP run before each script of a portal lies here.
+PREPENDED = "/usr/local/share/chamilo-hardening"
 _PROGRAM = "/usr/sbin/php-fpm"
 _SECTION = re.compile(r"\[([^\]]+)\]")
 _ENTRY = re.compile(r"([\w.]+)(?:\[([^\]]*)\])?\s*=\s*(.*)")
@@ -130,6 +133,22 @@ def settings(tree: Tree, folder: str, root: str, pool: Pool | None = None) -> di
             elif entry and entry[2] is None and here is not None and not (ours and entry[1] in _MADE):
                 here[entry[1]] = _value(entry[3])
     return {**found, **dict(pool.settings if pool else ()), **inside}
+
+
+def confines(open_basedir: str) -> bool:
+    """Whether it keeps PHP from what the sections have it run. Each entry is the beginning of what may be read."""
+    entries = [entry for entry in open_basedir.split(":") if entry]
+    return bool(entries) and not any(f"{PREPENDED}/".startswith(entry) for entry in entries)
+
+
+def confined(given: Mapping[str, Place]) -> str:
+    """The line of a virtual host that confines PHP so, by what it gives to PHP."""
+    for name in ("PHP_ADMIN_VALUE", "PHP_VALUE"):
+        place = given.get(name)
+        found = re.search(r"open_basedir\s*=\s*([^\s;]+)", place.what) if place else None
+        if place and found and confines(found[1]):
+            return f"{place.file} line {place.line}"
+    return ""
 
 
 def size(text: str, otherwise: int) -> int:

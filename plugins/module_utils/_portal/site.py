@@ -51,6 +51,7 @@ class Php:
     time_limit: int = 30  # seconds a script may take, max_execution_time; 0 without limit
     prepended: str = ""  # what somebody has its pool run before each script; what php.ini says, PHP itself knows
     prepended_cli: str = ""  # the same on the command line
+    confined: str = ""  # where an open_basedir stands that keeps it from what the sections have it run
 
 
 @dataclass(frozen=True)

@@ -382,3 +382,40 @@ def test_groups_are_those_that_no_directory_service_lists(monkeypatch):
     monkeypatch.setattr(portal_obstacles.grp, "getgrall", list)
     monkeypatch.setattr(portal_obstacles.os, "getgrouplist", lambda _user, first: [first, 54321])
     assert portal_obstacles._groups("root", "") == {0: "root", 54321: "54321"}
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"), [(["uploads"], True), (["sessions", "https"], True), (["https", "headers"], False)]
+)
+def test_an_open_basedir_that_leaves_out_what_sections_have_php_run(sections, said):
+    confined = site(php=Php(confined="/etc/php/8.4/fpm/pool.d/www.conf", service="php8.4-fpm"))
+    text = " ".join(obstacles(confined, Host(now=NOW), replace(ALL, sections=sections)))
+    assert ("open_basedir in /etc/php/8.4/fpm/pool.d/www.conf: it leaves out /usr/local/share" in text) is said
+
+
+@pytest.mark.parametrize(
+    ("value", "confined"),
+    [
+        ("/var/www/chamilo:/tmp", True),
+        ("$base/:/usr/lib/php/:/tmp/", True),
+        ("/var/www:/usr/local/share/chamilo-hardening", False),
+        ("/var/www:/usr/local/share", False),
+        ("/var/www:/usr/local/share/chamilo-hardening-2/", True),
+        ("/", False),
+    ],
+)
+@pytest.mark.parametrize("place", ["pool", "virtual host"])
+def test_where_an_open_basedir_stands(host, value, confined, place):
+    host.install("nginx")
+    host.chamilo()
+    pool = "[www]\nuser = www-data\ngroup = www-data\nlisten = /run/php/php8.4-fpm.sock\n"
+    pool += f"php_admin_value[open_basedir] = {value}\n" if place == "pool" else ""
+    host.write("/etc/php/8.4/fpm/pool.d/www.conf", pool)
+    given = f'fastcgi_param PHP_ADMIN_VALUE "open_basedir={value}";' if place == "virtual host" else ""
+    location = f"location ~ php {{ fastcgi_pass unix:/run/php/php8.4-fpm.sock;\n{given} }}"
+    host.site("nginx", f"server {{ server_name campus.test; root /var/www/chamilo/public;\n{location}\n}}\n")
+    where = {
+        "pool": "/etc/php/8.4/fpm/pool.d/www.conf",
+        "virtual host": "/etc/nginx/sites-available/campus.conf line 3",
+    }
+    assert discover("campus.test", tree=host.tree).php.confined == (where[place] if confined else "")
