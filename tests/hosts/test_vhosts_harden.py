@@ -14,7 +14,7 @@ from tests.hosts.hardening import HSTS, Playbook
 from tests.hosts.on_host_vhosts import FOREIGN
 from tests.playbook import PlayError
 from tests.testbed.hosts import Host
-from tests.vhosts import DOMAIN, Case, cases
+from tests.vhosts import DOMAIN, HERE, Case, cases
 
 SECTIONS = ("https", "headers", "uploads", "brute_force")
 ONCE = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "SAMEORIGIN", "Strict-Transport-Security": HSTS}
@@ -22,8 +22,6 @@ PATHS = ("/", "/index.php", "/img", "/robots.txt", "/no/such/page", "/main/auth/
 # What the cases name that a host of the testbed does not have.
 BESIDE = """
 mkdir -p /etc/letsencrypt /usr/share/phpmyadmin /var/www/chamilo/public/plugin/touchbase/public
-echo >/etc/letsencrypt/options-ssl-nginx.conf
-echo >/etc/letsencrypt/options-ssl-apache.conf
 echo 'pilot:{SHA}nU4eI71bcnBGqeO0t9tXvY1u5oQ=' | tee /etc/nginx/campus.htpasswd >/etc/apache2/campus.htpasswd || true
 echo '<?php echo 1;' | tee /usr/share/phpmyadmin/index.php >/var/www/chamilo/public/plugin/touchbase/public/index.php
 """
@@ -40,6 +38,9 @@ def lay(host: Host, case: Case) -> str:
         f"test -d /root/first || cp -a {directory} /root/first; rm -rf {directory}; cp -a /root/first {directory};"
         f" rm -f {directory}/sites-enabled/*{BESIDE}"
     )
+    for options in ("nginx", "apache"):  # Certbot's own
+        file = f"etc/letsencrypt/options-ssl-{options}.conf"
+        host.put(f"/{file}", (HERE / "host" / file).read_text(encoding="utf-8"))
     for path, written in case.files.items():
         text = written.replace(DOMAIN, host.domain).replace("example.org", "beside.test")
         text = re.sub(r"^\s*ssl_dhparam [^;]*;", "", text, flags=re.MULTILINE)
