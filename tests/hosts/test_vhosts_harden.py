@@ -16,6 +16,8 @@ from tests.playbook import PlayError
 from tests.testbed.hosts import Host
 from tests.vhosts import DOMAIN, HERE, Case, cases
 
+pytestmark = pytest.mark.long
+
 SECTIONS = ("https", "headers", "uploads", "brute_force")
 ONCE = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "SAMEORIGIN", "Strict-Transport-Security": HSTS}
 PATHS = ("/", "/index.php", "/img", "/robots.txt", "/no/such/page", "/main/auth/lostPassword.php")
@@ -106,7 +108,6 @@ def whole_way(host: Host, playbook: Playbook, case: Case) -> list[str]:
     return [*wrong, *([f"undo leaves: {left[:400]}"] if left else [])]
 
 
-@pytest.mark.long
 def test_virtual_hosts_of_the_world_are_hardened_in_place(fresh: Host, tmp_path: Path) -> None:
     playbook = Playbook(tmp_path, ",".join(SECTIONS), "auto")
     wrong: dict[str, list[str]] = {}
