@@ -24,7 +24,9 @@ PATHS = ("/", "/index.php", "/img", "/robots.txt", "/no/such/page", "/main/auth/
 # What the cases name that a host of the testbed does not have.
 BESIDE = """
 mkdir -p /etc/letsencrypt /usr/share/phpmyadmin /var/www/chamilo/public/plugin/touchbase/public
-echo 'pilot:{SHA}nU4eI71bcnBGqeO0t9tXvY1u5oQ=' | tee /etc/nginx/campus.htpasswd >/etc/apache2/campus.htpasswd || true
+for each in nginx apache2; do
+    test ! -d /etc/$each || echo 'pilot:{SHA}nU4eI71bcnBGqeO0t9tXvY1u5oQ=' >/etc/$each/campus.htpasswd
+done
 echo '<?php echo 1;' | tee /usr/share/phpmyadmin/index.php >/var/www/chamilo/public/plugin/touchbase/public/index.php
 """
 CERTIFICATES = re.compile(

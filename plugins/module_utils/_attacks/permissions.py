@@ -188,7 +188,7 @@ def _private(inside: Inside, root: str, files: Sequence[str]) -> Finding:
 @attack("permissions_php_user", inside=True)
 def come_from_next_door(inside: Inside) -> Finding:
     root, address = _root(inside), inside.site.php.socket
-    folder = os.path.dirname(address.removeprefix("unix:"))
+    directory = os.path.dirname(address.removeprefix("unix:"))
     users = _neighbours(inside, root)
     if not users:
         return passed("No other site of this host runs PHP.")
@@ -199,8 +199,8 @@ def come_from_next_door(inside: Inside) -> Finding:
             return failed(f"The PHP of {name} ({user}) can read {_named(root, read)}.")
         if address and _done(inside, user, lambda: _connects([address])):
             return failed(f"The PHP of {name} ({user}) can have the portal's run any script ({address}).")
-        if folder and _done(inside, user, lambda: _lays([folder])):
-            return failed(f"The PHP of {name} ({user}) can stand in for the portal's: it can change {folder}.")
+        if directory and _done(inside, user, lambda: _lays([directory])):
+            return failed(f"The PHP of {name} ({user}) can stand in for the portal's: it can change {directory}.")
     return passed(f"The PHP of {', '.join(users.values())} can neither read the portal's secrets nor use its PHP.")
 
 

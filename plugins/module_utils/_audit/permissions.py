@@ -335,12 +335,12 @@ def _may_replace(other: Identity, address: str) -> bool:
     """What the web server sends there are passwords and sessions."""
     if not address.startswith("unix:"):
         return False
-    folder = os.path.dirname(address[len("unix:") :])
+    directory = os.path.dirname(address[len("unix:") :])
     try:
-        status = os.stat(folder)
+        status = os.stat(directory)
     except OSError:  # PHP does not run
         return False
-    return status.st_uid == other.user or (not status.st_mode & stat.S_ISVTX and other.changes(folder, status))
+    return status.st_uid == other.user or (not status.st_mode & stat.S_ISVTX and other.changes(directory, status))
 
 
 @check("permissions_production")

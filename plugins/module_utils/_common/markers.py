@@ -28,7 +28,7 @@ _INDENT = re.compile(r"[ \t]*")
 
 
 class MarkerError(HardeningError):
-    """The marks do not fit the text, or somebody edited between them."""
+    """The marks do not fit the text, or what stands between them was edited."""
 
 
 @dataclass(frozen=True)
