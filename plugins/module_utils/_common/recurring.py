@@ -19,10 +19,10 @@ _RENEWED = 600.0  # seconds; the jail spares whom a note names for that much lon
 
 
 def configuration(name: str) -> str:
-    """A digest of what a daily step works by: its own files, and who is told."""
-    folder = os.path.dirname(alert.CONFIGURATION)
+    """A digest of what a daily step works by: its own files, and the recipients of alerts."""
+    directory = os.path.dirname(alert.CONFIGURATION)
     digest = hashlib.sha256()
-    for path in [*sorted(glob.glob(f"{folder}/{name}-*.json")), alert.CONFIGURATION]:
+    for path in [*sorted(glob.glob(f"{directory}/{name}-*.json")), alert.CONFIGURATION]:
         with files.Tree() as tree:
             digest.update(f"{path} {tree.look(path).sha256}\n".encode())
     return digest.hexdigest()[:16]
@@ -41,7 +41,7 @@ def same(name: str) -> bool:
 
 
 def settled(name: str) -> bool:
-    """Whether all jobs of it did. Where nobody is to be told, a job that fails for that fails again."""
+    """Whether all jobs of it did. Without a recipient of alerts, a job that fails for want of one fails again."""
     return same(name) and (all(outcomes(name).values()) or alert.addressee() == alert.Addressee())
 
 
@@ -55,7 +55,7 @@ def copied(site: str) -> bool:
 
 
 def spared(address: str) -> bool:
-    """Whether whoever manages this host from there was noted a short while ago, so that no jail bans him for a day."""
+    """Whether the administrator's address was noted a short while ago: no jail bans it for a day."""
     try:
         return os.stat(f"{files.STATE}/friends/{address}").st_mtime > time.time() - _RENEWED
     except OSError:

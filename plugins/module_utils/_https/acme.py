@@ -338,7 +338,7 @@ def _proved(ask: _Rehearsal, wish: Wish, webroots: Sequence[str]) -> None:
 
 
 class _Lineage:
-    """A lineage that Certbot has, whoever had Certbot make it."""
+    """A lineage of Certbot, made by this collection or not."""
 
     def __init__(self, pair: certbot.Pair, portal: Sequence[str]) -> None:
         self.pair = pair

@@ -107,7 +107,7 @@ _EXPLOITS: tuple[tuple[str, bytes, re.Pattern[bytes]], ...] = tuple(
         ("a template's source", b".tpl", rb"GET /main/template/[^\s?]*\.tpl"),
     )
 )
-# Whoever is logged in uses it as well, but only the first releases answered without a login.
+# Logged-in users request it as well, but only the first releases answered without a login.
 _CSTUDIO = "CVE-2026-45140"
 _BEFORE_ITS_FIX = (
     "an upload of CStudio, which this release takes without a login",
