@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import yaml
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv import parse_text
+from tests import vhosts
 from tests.playbook import Played, play
 from tests.testbed import authority
 from tests.testbed.app import selfcheck
@@ -182,3 +184,23 @@ def paste(host: Host, text: str) -> None:
         ("nginx", "server_name", "chamilo") if host.web == "nginx" else ("apache2", "ServerName", "chamilo.conf")
     )
     host.run(["sed", "-i", f"s|^ *{name} .*|&\\n{text}|", f"/etc/{service}/sites-available/{file}"])
+
+
+def world(host: Host, runner: str, odd: dict[str, Any]) -> None:
+    """Takes the virtual hosts of tests/vhosts, and odd ones, through a program of tests/hosts that runs on the host."""
+    root, there = Path(__file__).resolve().parents[2], "/root/vhosts"
+    host.put_tree(root / "plugins/module_utils", f"{there}/ansible_collections/chamilo/hardening/plugins/module_utils")
+    host.put_tree(root / "tests/vhosts", f"{there}/tests/vhosts")
+    host.put(f"{there}/run.py", Path(__file__).with_name(runner).read_text(encoding="utf-8"))
+    host.put(f"{there}/odd.json", json.dumps(odd))
+    lines = host.run(f"python3 -B {there}/run.py {there} {there}/odd.json").stdout.splitlines()
+    reports: dict[str, dict[str, Any]] = {(report := json.loads(line))["case"]: report for line in lines}
+    table = "\n".join(
+        f"{name:45} {'right' if report['right'] else 'WRONG'} "
+        f"{' '.join(key for key in ('valid_before', 'valid', 'active', 'undone') if report[key])} {report['statuses']}"
+        for name, report in reports.items()
+    )
+    print(table)
+    assert set(reports) == {case.name for case in vhosts.cases(host.web) if not case.panel} | set(odd)
+    wrong = {name: report for name, report in reports.items() if not report["right"]}
+    assert not wrong, f"{table}\n{json.dumps(wrong, indent=1)}"

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-from tests import vhosts
+from tests.hosts.hardening import world
 from tests.testbed.hosts import Host
 
-ROOT = Path(__file__).resolve().parents[2]
-THERE = "/root/vhosts"
 OPEN = """<VirtualHost *:80>
   ServerName campus.example.org
   DocumentRoot /var/www/chamilo/public
@@ -50,18 +44,4 @@ ODD: dict[str, dict[str, str]] = {
 @pytest.mark.wire
 @pytest.mark.cells("trixie-apache")
 def test_the_owners_virtual_host_of_apache_stays_and_ours_works_in_it(fresh: Host) -> None:
-    fresh.put_tree(ROOT / "plugins/module_utils", f"{THERE}/ansible_collections/chamilo/hardening/plugins/module_utils")
-    fresh.put_tree(ROOT / "tests/vhosts", f"{THERE}/tests/vhosts")
-    fresh.put(f"{THERE}/run.py", Path(__file__).with_name("on_host_vhosts.py").read_text(encoding="utf-8"))
-    fresh.put(f"{THERE}/odd.json", json.dumps(ODD))
-    lines = fresh.run(f"python3 -B {THERE}/run.py {THERE} {THERE}/odd.json").stdout.splitlines()
-    reports: dict[str, dict[str, Any]] = {(report := json.loads(line))["case"]: report for line in lines}
-    table = "\n".join(
-        f"{name:45} {'right' if report['right'] else 'WRONG'} "
-        f"{' '.join(key for key in ('valid_before', 'valid', 'active', 'undone') if report[key])} {report['statuses']}"
-        for name, report in reports.items()
-    )
-    print(table)
-    assert set(reports) == {case.name for case in vhosts.cases("apache") if not case.panel} | set(ODD)
-    wrong = {name: report for name, report in reports.items() if not report["right"]}
-    assert not wrong, f"{table}\n{json.dumps(wrong, indent=1)}"
+    world(fresh, "on_host_vhosts.py", ODD)
