@@ -150,3 +150,16 @@ def test_links_are_judged_by_one_set_of_rules() -> None:
                 found[str(path.relative_to(ROOT / "module_utils"))] = ast.unparse(call.args[1])
     own = {where: rule for where, rule in found.items() if rule not in ("of_root", "refusal", "self._refusal")}
     assert own == RULES
+
+
+def test_what_a_user_can_change_is_judged_with_its_acl():
+    """``Identity.controls`` knows the mode alone. ``Identity.changes`` reads the ACL, too."""
+    callers = [
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr == "controls" and isinstance(node.ctx, ast.Load)
+        if ast.unparse(node.value) in ("user", "self", "other", "php", "web")
+    ]
+    # Its walk judges by mode and by ACL apart, to name the ACL.
+    assert callers == ["module_utils/_monitoring/tree.py", "module_utils/_monitoring/tree.py"]

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import API, MISSING, PAGES
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
     Finding,
     check,
@@ -27,7 +28,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import read_guarded
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import acls
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import RECORDS, head
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import (
     Identity,
@@ -202,7 +202,7 @@ def _private(look: Look, path: str, most: int) -> list[str]:
     faults = []
     if stat.S_IMODE(status.st_mode) & 0o777 & ~most:
         faults.append(f"{here} allows more than {most:o}")
-    given = acls.access(path)
+    given = acl.access(path)
     if given and given.exceeds(most):
         faults.append(f"{here} has an ACL that gives more than {most:o}")
     php = php_user(look)

@@ -314,7 +314,7 @@ def _theirs(target: str, root: str, users: tuple[Identity, ...]) -> bool:
         status = os.stat(target)
     except OSError:
         return False
-    return any(user.controls(status.st_mode, status.st_uid, status.st_gid) for user in users)
+    return any(user.changes(target, status) for user in users)
 
 
 def _behind(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...]) -> None:

@@ -292,12 +292,13 @@ def _from(path: str, user: Identity) -> bool:
     try:
         status = os.lstat(path)
         if stat.S_ISLNK(status.st_mode) and status.st_uid != user.user:
-            status = os.stat(path)
+            path = os.path.realpath(path)
+            status = os.lstat(path)
     except OSError:
         return False
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):  # a masked unit is a link to /dev/null
         return status.st_uid == user.user
-    return user.controls(status.st_mode, status.st_uid, status.st_gid)
+    return user.changes(path, status)
 
 
 def _is_of_the_skeleton(path: str, top: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import glob
 import os
+import stat
 from collections.abc import Mapping
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
@@ -69,10 +70,11 @@ def writable(root: str, present: Mapping[str, str], users: tuple[Identity, ...])
     """How many files of the program the web user can write, but for environment files."""
     found = 0
     for path in present:
+        full = os.path.join(root, path)
         try:
-            status = os.lstat(os.path.join(root, path))
+            status = os.lstat(full)
         except FileNotFoundError:  # it went meanwhile
             continue
-        theirs = any(user.controls(status.st_mode, status.st_uid, status.st_gid) for user in users)
-        found += theirs and not path.startswith(".env") and not os.path.islink(os.path.join(root, path))
+        theirs = any(user.changes(full, status) for user in users)
+        found += theirs and not path.startswith(".env") and not stat.S_ISLNK(status.st_mode)
     return found

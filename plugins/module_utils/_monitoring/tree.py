@@ -16,7 +16,7 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import acls
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
 
 _SAMPLES = 3
@@ -45,14 +45,17 @@ class Identity:
         return bool((mode >> 3 if group in self.groups else mode) & bit)
 
     def controls(self, mode: int, owner: int, group: int) -> bool:
-        """May write, or give itself the right to."""
+        """May write by the mode alone, or give itself the right to."""
         return owner == self.user or self.may(2, mode, owner, group)
 
-    def changes(self, path: str, status: os.stat_result) -> bool:
-        """As ``controls``, and with what an ACL gives: the group's bits of the mode are the most that can be."""
+    def changes(self, where: int | str, status: os.stat_result) -> bool:
+        """As ``controls``, with what an ACL gives to an open file, or to what lies at a path.
+
+        The group's bits of the mode are the most that it can give.
+        """
         if self.controls(status.st_mode, status.st_uid, status.st_gid):
             return True
-        given = acls.access(path) if status.st_mode & 0o020 and not stat.S_ISLNK(status.st_mode) else None
+        given = acl.access(where) if status.st_mode & 0o020 and not stat.S_ISLNK(status.st_mode) else None
         return given is not None and given.writable_by(self.user, self.groups)
 
 
@@ -286,8 +289,8 @@ class _Walk:
             return
         allowed = 0o750 if secret else 0o755
         try:
-            given = acls.access(full) if secret or status.st_mode & 0o020 else None
-            passed_on = acls.inherited(full) if folder else None
+            given = acl.access(full) if secret or status.st_mode & 0o020 else None
+            passed_on = acl.inherited(full) if folder else None
         except OSError:
             self.seen.unread.add(path)
             return

@@ -49,8 +49,9 @@ class Unvouched:
             self.held.append(path.removesuffix(quarantine.ASIDE_NAME))
         elif waits and path.startswith("public/") and self._runs(path) in (vouch.PHP, vouch.HANDLER):
             self.held.append(path)
-        elif self._theirs(status) and self._later(path, status) and self._runs(path, ask=True):
-            self.doubtful.append(path)
+        elif self._theirs(os.path.join(self.root, path), status) and self._later(path, status):
+            if self._runs(path, ask=True):
+                self.doubtful.append(path)
 
     def git(self) -> list[str]:
         """What Git would run that the web user could have set, each with its folder."""
@@ -73,8 +74,8 @@ class Unvouched:
                 os.close(handle)
         return found
 
-    def _theirs(self, status: os.stat_result) -> bool:
-        return any(user.controls(status.st_mode, status.st_uid, status.st_gid) for user in self.users)
+    def _theirs(self, where: int | str, status: os.stat_result) -> bool:
+        return any(user.changes(where, status) for user in self.users)
 
     def _later(self, path: str, status: os.stat_result) -> bool:
         if self._release is None:

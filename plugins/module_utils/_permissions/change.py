@@ -12,8 +12,8 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.found import (
     LISTED,
     Found,
@@ -138,7 +138,7 @@ class Changes:
                 return
             try:
                 value = os.getxattr(handle, name)
-                if not acl.gives_more(value, mode):
+                if not acl.parse(value).could_exceed(mode):
                     continue
                 if self._at.check:
                     self._would(handle)

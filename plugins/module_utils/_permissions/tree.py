@@ -15,6 +15,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import (
     DIRECTORY,
     FILE,
@@ -23,7 +24,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
     open_path,
     shown,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import acl, vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.journal import Journal
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import (
     GIT,
@@ -242,15 +243,22 @@ class Tree:
         """Could the web user write this file of the program? What environment files say is judged by itself."""
         return kind != "" and not path.startswith(".env") and self.loose(status, handle)
 
-    def loose(self, status: os.stat_result, handle: int = -1) -> bool:
-        """Can the web user write to it? An ACL counts where ``handle`` is given: the mode's group is its mask then."""
+    def loose(self, status: os.stat_result, where: int | str = -1) -> bool:
+        """Can the web user write to it? An ACL counts where ``where`` is given, an open file or a path.
+
+        The group's bits of the mode are its mask then. One that cannot be read may let the web user write.
+        """
         mode = status[0]
         if status[4] == self.order.web or mode & 0o002:
             return True
-        return bool(mode & 0o020) and (
-            status[5] in self.order.web_groups
-            or (handle >= 0 and acl.lets(handle, self.order.web, self.order.web_groups))
-        )
+        return bool(mode & 0o020) and (status[5] in self.order.web_groups or (where != -1 and self._lets(where)))
+
+    def _lets(self, where: int | str) -> bool:
+        try:
+            given = acl.access(where)
+        except OSError:
+            return True
+        return given is not None and given.writable_by(self.order.web, self.order.web_groups)
 
     @staticmethod
     def _not_the_system(handle: int, path: str) -> None:

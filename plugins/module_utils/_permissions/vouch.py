@@ -19,7 +19,7 @@ import os
 import re
 import stat
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions imp
 
 if TYPE_CHECKING:
     import hashlib
+    from collections.abc import Callable
+
+    Theirs = Callable[["int | str", os.stat_result], bool]  # an open file or a path, and what it is like
 
 LAID = 3600  # seconds: within them all of a release is laid
 _NEARLY_ALL = 0.95  # an attacker touches some files, not that many
@@ -313,10 +316,10 @@ def _git_values(text: str) -> list[tuple[str, str, str, str]]:
     return values
 
 
-def git_runs(folder: int, theirs: Callable[[os.stat_result], bool]) -> list[str]:
+def git_runs(folder: int, theirs: Theirs) -> list[str]:
     """What Git would run out of this .git folder, which is open, and that the web user could have written."""
     found: list[str] = []
-    loose = theirs(os.fstat(folder))
+    loose = theirs(folder, os.fstat(folder))
     for name in ("config", "config.worktree"):
         found += _git_file(folder, name, theirs, loose)
     for name in ("commondir", "objects/info/alternates"):
@@ -331,7 +334,7 @@ def git_runs(folder: int, theirs: Callable[[os.stat_result], bool]) -> list[str]
     return found + _git_modules(folder, theirs, loose)
 
 
-def _git_file(folder: int, name: str, theirs: Callable[[os.stat_result], bool], loose: bool) -> list[str]:
+def _git_file(folder: int, name: str, theirs: Theirs, loose: bool) -> list[str]:
     try:
         handle = open_below(folder, name)
     except FileNotFoundError:
@@ -339,7 +342,7 @@ def _git_file(folder: int, name: str, theirs: Callable[[os.stat_result], bool], 
     except OSError as problem:
         return [f"{name}: {problem.strerror}"] if loose else []
     try:
-        if not loose and not theirs(os.fstat(handle)):
+        if not loose and not theirs(handle, os.fstat(handle)):
             return []
         text, whole = _text(handle)
     finally:
@@ -348,26 +351,27 @@ def _git_file(folder: int, name: str, theirs: Callable[[os.stat_result], bool], 
     return [*names, *([] if whole else [f"{name}, which is too long"])]
 
 
-def _git_hooks(folder: int, theirs: Callable[[os.stat_result], bool], loose: bool) -> list[str]:
+def _git_hooks(folder: int, theirs: Theirs, loose: bool) -> list[str]:
     try:
         hooks = open_below(folder, "hooks", os.O_DIRECTORY)
     except OSError as problem:
         return [] if isinstance(problem, FileNotFoundError) or not loose else [f"hooks: {problem.strerror}"]
     found = []
     try:
-        loose = loose or theirs(os.fstat(hooks))
+        loose = loose or theirs(hooks, os.fstat(hooks))
         with os.scandir(hooks) as entries:
             for entry in entries:
                 status = entry.stat(follow_symlinks=False)
                 active = stat.S_ISLNK(status.st_mode) or status.st_mode & 0o111 and stat.S_ISREG(status.st_mode)
-                if active and not entry.name.endswith(".sample") and (loose or theirs(status)):
+                path = f"/proc/self/fd/{hooks}/{entry.name}"
+                if active and not entry.name.endswith(".sample") and (loose or theirs(path, status)):
                     found.append(f"hooks/{entry.name}")
     finally:
         os.close(hooks)
     return sorted(found)[:20]
 
 
-def _git_modules(folder: int, theirs: Callable[[os.stat_result], bool], loose: bool, levels: int = 4) -> list[str]:
+def _git_modules(folder: int, theirs: Theirs, loose: bool, levels: int = 4) -> list[str]:
     """Git enters submodules by itself."""
     try:
         modules = open_below(folder, "modules", os.O_DIRECTORY)
@@ -378,7 +382,7 @@ def _git_modules(folder: int, theirs: Callable[[os.stat_result], bool], loose: b
         return ["modules, which are nested too deep"]
     found: list[str] = []
     try:
-        loose = loose or theirs(os.fstat(modules))
+        loose = loose or theirs(modules, os.fstat(modules))
         with os.scandir(modules) as entries:
             names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
         for name in sorted(names)[:200]:

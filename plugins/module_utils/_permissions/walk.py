@@ -387,8 +387,8 @@ class _Walk:
         """
         web = self.at.tree.order.web
 
-        def theirs(status: os.stat_result) -> bool:
-            return self.at.tree.loose(before if (status.st_dev, status.st_ino) == here else status)
+        def theirs(where: int | str, status: os.stat_result) -> bool:
+            return self.at.tree.loose(before if (status.st_dev, status.st_ino) == here else status, where)
 
         here = before.st_dev, before.st_ino
         try:

@@ -14,12 +14,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import struct
 import subprocess
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import (
     Item,
@@ -35,9 +35,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.sto
 SHIPPED_PASSPHRASE = "your_secret_passphrase"  # of the key in the sources of Chamilo
 _OTHERS = 0o006  # read or write
 _FEWEST_BITS = 2048
-# As the kernel writes an ACL (linux/posix_acl_xattr.h): a version, then kind, rights and number of each entry.
-_ACL, _HEADER, _ENTRY = "system.posix_acl_access", 4, "<HHI"
-_MOST_RIGHTS = {0x01: 6, 0x20: 0}  # of the owner, and of all others; who else is named may read
+_MOST_RIGHTS = {acl.OWNER: 6, acl.OTHERS: 0}  # who else is named may read
 _REPLACED = "replaced-keys"  # in the state directory
 _CONSEQUENCE = (
     "The key pair of the API's tokens is replaced, for others may have the old one: {}. Tokens that were given out are "
@@ -169,14 +167,13 @@ class Pair:
 
 def _narrowed(xattrs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     """The attributes of a key for another one. An ACL gives nobody more than to read it, and all others nothing."""
-    return tuple((name, _read_alone(value) if name == _ACL else value) for name, value in xattrs)
+    return tuple((name, _read_alone(value) if name == acl.ACCESS else value) for name, value in xattrs)
 
 
-def _read_alone(acl: str) -> str:
-    value = b64decode(acl)
-    entries = struct.iter_unpack(_ENTRY, value[_HEADER:])
-    packed = [struct.pack(_ENTRY, kind, rights & _MOST_RIGHTS.get(kind, 4), who) for kind, rights, who in entries]
-    return b64encode(value[:_HEADER] + b"".join(packed)).decode()
+def _read_alone(value: str) -> str:
+    entries = acl.parse(b64decode(value)).entries
+    bounded = ((kind, rights & _MOST_RIGHTS.get(kind, 4), who) for kind, rights, who in entries)
+    return b64encode(acl.packed(bounded)).decode()
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.comp
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process
 from tests.unit.plugins.module_utils._audit.test_monitoring import WEB, Host
+from tests.unit.plugins.module_utils._common.test_acl import let_write
 
 CRONTAB = "/var/spool/cron/crontabs/www-data:1"
 ROOT, OTHER = 0, 1000
@@ -186,6 +187,16 @@ def test_what_others_run_and_the_web_user_can_change(host, tmp_path, source, lin
     host.jobs.append(Job(source, line.format(www=www, root=host.root)))
     signs = [sign for sign in trace(host.look()).signs if not sign.endswith("vouches for: bin/console")]
     assert [sign.startswith("a cron job of another account") for sign in signs] == [True] * told
+
+
+def test_a_script_of_roots_that_an_acl_lets_the_web_user_write(host, tmp_path):
+    script = theirs(tmp_path / "shop/cron.php")
+    os.chown(script, 0, 0)
+    host.jobs.append(Job("/etc/cron.d/shop:1", f"* * * * * root php {script}"))
+    assert not trace(host.look()).signs
+    let_write(script, WEB)
+    (sign,) = trace(host.look()).signs
+    assert sign.startswith("a cron job of another account")
 
 
 # ------------------------------------------------------------------------------------------------- homes and places

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import struct
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import permissions
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl as common_acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, WebServer
@@ -266,7 +266,7 @@ def acl(*entries):
     given = sorted([*entries, (1, 6, 2**32 - 1), (4, 4, 2**32 - 1), (0x10, mask, 2**32 - 1)])
     if not any(kind == 0x20 for kind, _rights, _number in entries):
         given.append((0x20, 0, 2**32 - 1))
-    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in given)
+    return common_acl.packed(given)
 
 
 USER, OTHERS = 2, 0x20

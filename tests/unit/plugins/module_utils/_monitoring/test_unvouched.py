@@ -15,7 +15,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common import f
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import unvouched
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import identity
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.unvouched import Unvouched
-from tests.unit.plugins.module_utils._permissions.test_vouch import IMPLANTS, NEUTRALISED, git, harden, lay, site
+from tests.unit.plugins.module_utils._common.test_acl import let_write
+from tests.unit.plugins.module_utils._permissions.test_vouch import IMPLANTS, NEUTRALISED, WEB, git, harden, lay, site
 
 __all__ = ["site"]
 
@@ -65,6 +66,17 @@ def test_git_is_asked_in_the_project_and_in_plugins(site):
     (site / "public/plugin/Other").mkdir()
     (site / "public/plugin/Other/.git").write_text("gitdir: /elsewhere")
     assert seen(site)[2:] == ([".git: core.fsmonitor", "public/plugin/Shipped/.git: core.pager"], 0)
+
+
+def test_what_an_acl_lets_the_web_user_write_is_theirs(site):
+    lay(site, "public/img/logo.php", "<?php // theirs", days=30, owner=0, mode=0o644)
+    folder = git(site, "[core]\n\tfsmonitor = id\n", mode=0o644, owner=0)
+    os.chmod(folder, 0o755)
+    lay(site, ".git/hooks/pre-commit", "#!/bin/sh\n", mode=0o755, owner=0)
+    assert seen(site) == ([], [], [], 0)
+    for path in ("public/img/logo.php", ".git/config", ".git/hooks/pre-commit"):
+        let_write(site / path, WEB.pw_uid)
+    assert seen(site) == (["public/img/logo.php"], [], [".git: core.fsmonitor", ".git: hooks/pre-commit"], 0)
 
 
 def test_more_than_can_be_read_is_named_unread(site, monkeypatch):

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import pwd
 import stat
-import struct
 import subprocess
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl as common_acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy as permissions_policy
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import Order, built_in
 
@@ -110,7 +110,7 @@ def acl(user=1, rights=4):
     """user::rw- user:1:r-- group::r-- mask::r-- other::---"""
     entries = [(1, 6, 0xFFFFFFFF), (2, rights, user), (4, 4, 0xFFFFFFFF), (0x10, rights, 0xFFFFFFFF)]
     entries.append((0x20, 0, 0xFFFFFFFF))
-    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    return common_acl.packed(entries)
 
 
 ACCESS, DEFAULT = "system.posix_acl_access", "system.posix_acl_default"

@@ -16,6 +16,7 @@ import time
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy, tree, vouch, walk
+from tests.unit.plugins.module_utils._common.test_acl import let_write
 
 WEB = pwd.getpwnam("www-data")
 DAY = 86400
@@ -358,6 +359,15 @@ def git(site, text="[core]\n\tbare = false\n", mode=0o777, owner=WEB.pw_uid):
     lay(site, ".git/hooks/pre-commit.sample", "#!/bin/sh\n")
     os.chown(site / ".git", owner, WEB.pw_gid)
     return site / ".git"
+
+
+def test_git_that_runs_what_an_acl_lets_the_web_user_set(site):
+    folder = git(site, "[core]\n\tfsmonitor = touch /tmp/x\n", mode=0o644, owner=0)
+    os.chmod(folder, 0o755)
+    assert not harden(site).refused
+    let_write(folder / "config", WEB.pw_uid)
+    (refused,) = harden(site).refused
+    assert refused["path"] == ".git" and "core.fsmonitor" in refused["why"]
 
 
 def test_git_that_runs_what_the_web_user_set_never_becomes_root_s(site):

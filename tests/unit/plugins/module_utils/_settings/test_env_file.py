@@ -9,12 +9,12 @@ import os
 import pwd
 import random
 import stat
-import struct
 import subprocess
 from dataclasses import replace
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl as common_acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import note_written
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
@@ -754,7 +754,7 @@ def test_halves_that_were_written_together_are_one_pair(portal):
 def test_a_new_key_keeps_the_acl_of_the_old_one(portal):
     path = portal.path("config/jwt/private.pem")
     entries = ((1, 6, 2**32 - 1), (2, 4, 33), (4, 0, 2**32 - 1), (0x10, 4, 2**32 - 1), (0x20, 0, 2**32 - 1))
-    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *each) for each in entries)
+    acl = common_acl.packed(entries)
     os.setxattr(path, "system.posix_acl_access", acl)
     result, problem = portal.set(require=["JWT_PASSPHRASE"], generate=True)
     assert problem == "" and path in result.files and result.consequences

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import base64
-import struct
 import subprocess
 import tempfile
 from dataclasses import replace
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl as common_acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import ABSENT, file_item
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.token_keys import (
     Pair,
@@ -96,8 +96,7 @@ def test_a_public_half_may_be_a_certificate():
 
 
 def acl(*entries):
-    value = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *each) for each in entries)
-    return (("system.posix_acl_access", base64.b64encode(value).decode()), ("user.label", "eA=="))
+    return (("system.posix_acl_access", base64.b64encode(common_acl.packed(entries)).decode()), ("user.label", "eA=="))
 
 
 NOBODY = 0xFFFFFFFF

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import random
-import struct
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, MarkerError, apply, strip
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
@@ -101,7 +101,7 @@ def access(mask: int) -> bytes:
     """An access list that gives nobody that much."""
     none = 0xFFFFFFFF
     entries = [(1, 6, none), (2, mask, 65534), (4, 4, none), (16, mask, none), (32, 4, none)]
-    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    return acl.packed(entries)
 
 
 def test_an_access_list_stays(host: World) -> None:
