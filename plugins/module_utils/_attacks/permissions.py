@@ -211,7 +211,7 @@ def _neighbours(inside: Inside, root: str) -> dict[str, str]:
     for host in inside.site.virtual_hosts:
         pool = php_fpm.pool_behind(Tree(), pools, host.php)
         user = pool.user if pool else inside.web_user if host.php == "mod_php" else ""
-        if user and os.path.realpath(host.root or "/") != public:
+        if user and not host.leads_away and os.path.realpath(host.root or "/") != public:
             users.setdefault(user, " ".join(host.names) or host.root)
     return users
 

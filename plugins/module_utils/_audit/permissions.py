@@ -302,7 +302,7 @@ def _other_sites(look: Look) -> list[VirtualHost]:
     return [
         host
         for host in look.site.virtual_hosts
-        if host.php and not f"{os.path.realpath(host.root or '/')}/".startswith(f"{root}/")
+        if host.php and not host.leads_away and not f"{os.path.realpath(host.root or '/')}/".startswith(f"{root}/")
     ]
 
 

@@ -300,8 +300,8 @@ class _Discovery(Findings):
 
     def marked(self, server: Server, web_server: str) -> VirtualHost:
         """The virtual host, with the word whether it includes our drop-ins, or serves nothing."""
-        folder = f"/sites-available/chamilo-{self.site}.d/"
-        ours = bool(self.site) and any(folder in f"/{path}" for path in server.host.includes)
+        drop_in = re.compile(rf"/sites-available/chamilo-{re.escape(self.site)}\.d/[^/]*$")
+        ours = bool(self.site) and any(drop_in.search(f"/{path}") for path in server.host.includes)
         return replace(server.host, includes_ours=ours, leads_away=not ours and edits.leads(server, web_server))
 
     def clamd_own(self) -> bool:

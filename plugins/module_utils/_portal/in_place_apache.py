@@ -46,11 +46,13 @@ _OF_TLS = frozenset(
     {"sslengine", "sslcertificatefile", "sslcertificatekeyfile", "sslcertificatechainfile", "sslcacertificatefile"}
 )
 _ONCE = frozenset({"wsgidaemonprocess"})
+_OF_OURS = re.compile(r"/chamilo-[^/]+\.d/tls/")
 _LITERAL = re.compile(r"/[\w./@~+-]*", re.ASCII)
 _EVERYTHING = re.compile(r"\^?/?|\^?(?:/\??)?(?:\(\.[*+]\)|\.[*+?]?)\$?")
 _REDIRECTS = re.compile(r"[\[,]\s*(?:R|redirect)(?:=(?:30[12378]|permanent|temp|seeother))?\s*[\],]", re.IGNORECASE)
 _STATUSES = frozenset({"permanent", "temp", "seeother", "301", "302", "303", "307", "308"})
 _NAME_CONDITION = re.compile(r"%\{(?:SERVER_NAME|HTTP_HOST)\}", re.IGNORECASE)
+_ANY_REQUEST = ("GET /some/page?of=it HTTP/1.1", "POST / HTTP/2.0")
 _PLAIN_CONDITION = re.compile(r"%\{(?:HTTPS|REQUEST_SCHEME|SERVER_PORT)\}", re.IGNORECASE)
 
 
@@ -232,8 +234,12 @@ class _Planner:
         return any(listen.port == port for listen in apache.listening(self.configuration))
 
     def for_other_names(self, addresses: Sequence[str], own: Sequence[Server]) -> Iterator[str]:
-        """Leads visitors of other sites back. Where nobody else speaks https, the portal would answer to all names."""
-        taken = any(is_public("", listen.port) and listen.tls for one in self.servers for listen in one.host.listens)
+        """Leads visitors of other sites back. Where nobody else speaks https, the portal would answer to all names.
+
+        Another portal that speaks it by files of ours alone may stop: each has a section of its own for them.
+        """
+        others = [one for one in self.servers if not any(map(_OF_OURS.search, one.host.includes))]
+        taken = any(is_public("", listen.port) and listen.tls for one in others for listen in one.host.listens)
         if taken or self.guarded or all(server in own for server in self.servers):
             return
         self.guarded = True
@@ -477,6 +483,8 @@ def _hold(conditions: Sequence[Directive], name: str, tls: bool) -> bool:
 
 def _holds(test: str, pattern: str, any_case: bool, name: str, tls: bool) -> bool:
     wanted, pattern = not pattern.startswith("!"), pattern.lstrip("!")
+    if test.upper() == "%{THE_REQUEST}":
+        return all(_found(pattern, request, any_case) == wanted for request in _ANY_REQUEST)
     if _PLAIN_CONDITION.fullmatch(test):
         value = {"%{https}": "on" if tls else "off", "%{server_port}": "443" if tls else "80"}.get(
             test.lower(), "https" if tls else "http"
@@ -486,13 +494,16 @@ def _holds(test: str, pattern: str, any_case: bool, name: str, tls: bool) -> boo
     else:
         return test.upper() == "%{REQUEST_URI}" and not wanted and "well-known" in pattern
     if pattern.startswith("="):
-        found = value.lower() == pattern[1:].strip('"').lower()
-    else:
-        try:
-            found = re.search(pattern, value, re.IGNORECASE if any_case else 0) is not None
-        except re.error:
-            return False
-    return found == wanted
+        return (value.lower() == pattern[1:].strip('"').lower()) == wanted
+    return _found(pattern, value, any_case) == wanted
+
+
+def _found(pattern: str, value: str, any_case: bool) -> bool | None:
+    """None where the pattern is none that is understood here."""
+    try:
+        return re.search(pattern, value, re.IGNORECASE if any_case else 0) is not None
+    except re.error:
+        return None
 
 
 # What else there is

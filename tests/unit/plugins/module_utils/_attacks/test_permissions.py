@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,9 @@ def test_php_of_another_site_that_may_exchange_the_socket_stands_in_for_the_port
 def test_without_another_site_nobody_comes_from_next_door(next_door):
     site, _socket = next_door
     alone = Site(site.domain, site.root, php=site.php, virtual_hosts=site.virtual_hosts[:1])
+    assert permissions.come_from_next_door(Inside(alone)).evidence == "No other site of this host runs PHP."
+    leading = replace(site.virtual_hosts[1], leads_away=True)
+    alone = replace(alone, virtual_hosts=(*alone.virtual_hosts, leading))
     assert permissions.come_from_next_door(Inside(alone)).evidence == "No other site of this host runs PHP."
 
 

@@ -213,7 +213,7 @@ def two_sites(tree_look, project, tmp_path, monkeypatch):
     path = tmp_path / "campus.sock"
     path.touch(0o600)
 
-    def make(portal, shop, *running, sapi="fpm"):
+    def make(portal, shop, *running, sapi="fpm", leads_away=False):
         pools = [
             Pool("campus", "8.4", "/campus.conf", f"unix:{path}", portal, portal),
             Pool("www", "8.4", "/www.conf", "unix:/run/php/www.sock", shop, shop),
@@ -221,7 +221,9 @@ def two_sites(tree_look, project, tmp_path, monkeypatch):
         monkeypatch.setattr(permissions.php_fpm, "pools", lambda tree: (pools, []))
         hosts = (
             VirtualHost("/etc/campus", 1, ("campus.test",), (HTTP,), f"{project}/public", php=pools[0].address),
-            VirtualHost("/etc/shop", 3, ("shop.test",), (HTTP,), "/srv/shop", php=pools[1].address),
+            VirtualHost(
+                "/etc/shop", 3, ("shop.test",), (HTTP,), "/srv/shop", php=pools[1].address, leads_away=leads_away
+            ),
         )
         look = tree_look(hosts=hosts, php=Php("8.4", sapi, socket=pools[0].address, user=portal))
         look._known[scripts] = tuple(
@@ -243,6 +245,11 @@ def test_a_site_whose_php_is_the_portals_user_is_named(two_sites):
     finding, _socket = two_sites("www-data", "www-data")
     assert finding.status == "fail"
     assert finding.evidence == "shop.test (/etc/shop line 3) runs its PHP as www-data, too."
+
+
+def test_a_virtual_host_that_only_leads_elsewhere_runs_no_php(two_sites):
+    finding, _socket = two_sites("www-data", "www-data", leads_away=True)
+    assert finding.status == "pass", finding.evidence
 
 
 def test_a_site_whose_php_may_connect_to_the_portals_is_named(two_sites):

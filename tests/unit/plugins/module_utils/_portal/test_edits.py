@@ -92,6 +92,18 @@ def test_a_virtual_host_that_leads_elsewhere_needs_no_line(host):
     assert [one.leads_away for one in planned(host).serving] == [True, False]
 
 
+def test_what_leads_visitors_of_other_sites_back_serves_nothing(host):
+    host.install("apache")
+    host.chamilo()
+    host.testbed_site("apache", "plain")
+    host.write("/etc/apache2/sites-enabled/zeta.conf", "<VirtualHost *:80>\nServerName z.test\n</VirtualHost>\n")
+    host.write("/etc/apache2/conf-enabled/php.conf", 'SetHandler "proxy:unix:/run/php/php8.4-fpm.sock|fcgi://l"\n')
+    carry_out(host, planned(host).in_place)
+    host.write(f"{DROP_INS['apache']}/tls/https.conf", "SSLEngine on\n")
+    found = {one.names: one.leads_away for one in planned(host).virtual_hosts if one.php}
+    assert found == {("campus.test",): False, ("z.test",): False, ("other-names.invalid",): True}
+
+
 @pytest.mark.parametrize(
     ("server", "redirect"),
     [

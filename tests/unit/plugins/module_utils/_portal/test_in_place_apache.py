@@ -504,3 +504,28 @@ def test_visitors_of_other_sites_do_not_end_at_the_portal(host):
         named, fallback = apache.answering(apache.servers(marked), name)
         (answering,) = [one for one in (*named, *fallback) if one.host.listens[0].port == 443]
         assert answering.host.names == ("other-names.invalid",)
+
+
+def test_each_portal_of_a_host_has_visitors_of_other_sites_led_back_by_itself(host):
+    lay(host, f"{HEAD}</VirtualHost>\n")
+    path = "/etc/apache2/sites-available/learn.conf"
+    host.write(path, HEAD.replace("campus.", "learn.").replace("chamilo/", "learn/") + "</VirtualHost>\n")
+    (host.root / "etc/apache2/sites-enabled/learn.conf").symlink_to("../sites-available/learn.conf")
+    learn = replace(
+        WANTED,
+        site="learn",
+        domain="learn.example.org",
+        roots=frozenset({"/var/www/learn/public"}),
+        drop_ins=DROP_INS.replace("campus", "learn"),
+    )
+    of_campus = planned(host)[1][SITE]
+    of_learn = planned(host, learn)[1][path]
+    assert [text.count("other-names.invalid") for text in (of_campus, of_learn)] == [1, 1]
+    tree = Unmarked(Tree(host.tree.prefix), "campus")
+    (edited,) = in_place_apache.plan(tree, apache.parse(tree, "2.4.62"), WANTED).files
+    assert apply(strip(of_campus, "campus"), edited.marks, "campus") == of_campus, "the other changes nothing here"
+    (host.root / SITE.lstrip("/")).write_text(strip(of_campus, "campus"))
+    named, fallback = apache.answering(apache.servers(apache.parse(Tree(host.tree.prefix))), "z.test")
+    assert [one.host.names for one in (*named, *fallback) if one.host.listens[0].port == 443] == [
+        ("other-names.invalid",)
+    ]
