@@ -47,7 +47,8 @@ def lay(host: Host, case: Case) -> str:
         file = f"etc/letsencrypt/options-ssl-{options}.conf"
         host.put(f"/{file}", (HERE / "host" / file).read_text(encoding="utf-8"))
     for path, written in case.files.items():
-        text = written.replace(DOMAIN, host.domain).replace("example.org", "beside.test")
+        # A pattern for the portal's name and others, such as *.example.org, is one for them here too.
+        text = written.replace(DOMAIN, host.domain).replace("example.org", host.domain.partition(".")[2])
         text = re.sub(r"^\s*ssl_dhparam [^;]*;", "", text, flags=re.MULTILINE)
         text = FOREIGN.sub(r"\1# \2", text)
         for word in " ".join(NAMES.findall(text)).replace('"', "").split():

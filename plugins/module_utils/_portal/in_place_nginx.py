@@ -38,6 +38,18 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place
 _HIDES = ("fastcgi_hide_header", "proxy_hide_header")
 # A level of these has headers of its own.
 _LEVELS = ("location", "if", "limit_except")
+# What has a server block speak https that did not: our file says it, and nginx takes most of it once.
+TLS = (
+    "http2",
+    "ssl_certificate",
+    "ssl_certificate_key",
+    "ssl_ciphers",
+    "ssl_prefer_server_ciphers",
+    "ssl_protocols",
+    "ssl_session_cache",
+    "ssl_session_tickets",
+    "ssl_session_timeout",
+)
 _MORE = {"more_set_headers": re.compile(r"([\w-]+)\s*(?::|$)"), "more_clear_headers": re.compile(r"([\w-]+)$")}
 
 # What may be written out, which the controller sees: how nginx works, and what visitors see.
@@ -149,7 +161,7 @@ class _Plan:
         level = server.block.block or ()
         self._add(server.block, server.block.opened, [*self._first(server), *self._inherited(level)])
         self._headers(level)
-        for item in every(level, *self.wanted.once):
+        for item in every(level, *self.wanted.once, *(TLS if self.found.needs_tls(server) else ())):
             if not self.configuration.is_ours(item.file):
                 self._aside(item)
         for inner in every(level, *_LEVELS):

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
+import yaml
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, apply, strip
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import in_place_nginx, nginx
@@ -603,3 +605,26 @@ def test_what_a_server_block_may_hold_once_is_set_aside(host):
     asked = replace(wanted(), once=frozenset({"server_tokens", "real_ip_header"}))
     (edited,) = in_place_nginx.plan(tree, nginx.parse(tree), asked).files
     assert "# server_tokens on;\n" in apply(nginx.parse(tree).texts[edited.path], edited.marks, SITE)
+
+
+def test_what_an_owner_said_of_tls_stands_aside_where_a_server_block_gets_it_from_us(host):
+    own = "ssl_protocols TLSv1.2; ssl_session_cache shared:SSL:1m; http2 on;"
+    found = site(
+        host,
+        f"server {{ listen 80; server_name {DOMAIN}; {own} {SERVED} }}\n"
+        f"server {{ listen 443 ssl; server_name www.{DOMAIN}; {own} {SERVED} }}\n"
+        "server { listen 80 default_server; listen 443 ssl default_server; server_name other.example; root /srv; }\n",
+        names=(f"www.{DOMAIN}",),
+    )
+    assert found.lines().count(TLS) == 1
+    assert found.aside() == ["ssl_protocols TLSv1.2;", "ssl_session_cache shared:SSL:1m;", "http2 on;"]
+
+
+def test_the_file_for_tls_says_nothing_that_an_owner_could_say_beside_it():
+    role = Path(__file__).parents[5] / "roles/https"
+    profile = yaml.safe_load((role / "vars/main.yml").read_text())["_chamilo_https_profile"]
+    said = re.findall(r"^(\w+) ", (role / "templates/nginx/tls.conf.j2").read_text() + profile, re.MULTILINE)
+    assert {*said} - {"listen"} == {*in_place_nginx.TLS}
+    # What every server block of the portal includes, those that speak https as their owner says among them.
+    everywhere = (role / "templates/nginx/https.conf.j2").read_text()
+    assert re.findall(r"^(ssl_\w+|http2) ", everywhere, re.MULTILINE) == []
