@@ -18,7 +18,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.filter.core import regex_replace
 from ansible.template import Templar, trust_as_template
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database, nginx, site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database, said, site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.undo import PARTS
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _preflight
@@ -119,7 +119,7 @@ def test_restore_writes_a_login_as_the_clients_of_the_database_read_it(word: str
 def test_what_nginx_takes_once_is_looked_for_and_written_as_it_is_announced() -> None:
     rule = load(ROOT / "roles/common/vars/main.yml")["_chamilo_common_once"]
     announced = dict(re.findall(r"'([a-z_]+)': '([^']+)'", rule))
-    assert sorted(announced) == sorted(nginx.ONCE)
+    assert sorted(announced) == sorted(said.ONCE)
     text = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("roles/*/templates/nginx/*.j2"))
     for name, value in announced.items():
         assert f" '{name}' not in _chamilo_common_said %}}" in text

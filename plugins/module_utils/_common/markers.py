@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Union
 
@@ -22,7 +22,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 Piece = Union[str, "tuple[int, int]"]
 
 _ASIDE = "# set aside:"
+_WITHOUT = "# without: "
 _IS_ASIDE = re.compile(rf"^[ \t]*{_ASIDE}\n", re.MULTILINE)
+_IS_WITHOUT = re.compile(rf"^([ \t]*){_WITHOUT}(.*)\n", re.MULTILINE)
 _BLANK = re.compile(r"[ \t]*(?:#[^\n]*)?\r?\n")
 _INDENT = re.compile(r"[ \t]*")
 
@@ -92,6 +94,31 @@ def strip(text: str, site: str) -> str:
         line = rest.count("\n", 0, left.start()) + 1
         raise MarkerError(f"line {line}: one of the two marks of chamilo.hardening is missing or damaged.")
     return rest
+
+
+def without(line: str) -> str:
+    """A line of ours in place of one of its owner's, where the rest of its file is written out: see ``released``."""
+    return f"{_WITHOUT}{line}"
+
+
+def released(text: str, site: str, is_due: Callable[[str], bool]) -> str:
+    """The text with what was set aside back in its place where that is due. All other marks stay."""
+    result, done = [], 0
+    for found in _marked(text, site):
+        if found["sum"] != _sum(found["body"]):
+            continue
+        body = _IS_WITHOUT.sub(lambda one: f"{one[1]}{one[2]}\n" if is_due(one[2]) else one[0], found["body"])
+        within, start = bool(found["within"]), found.start("begin")
+        aside = _aside(body, within)
+        if aside and not _IS_ASIDE.split(body)[0].strip() and is_due(aside):
+            start -= within and text[:start].endswith("\n")
+            result += [text[done:start], aside]
+        else:
+            result += [text[done : found.start("body")], body]
+            behind = text[found.end("body") : found.end()]
+            result.append(behind.replace(found["sum"], _sum(body)))
+        done = found.end()
+    return "".join([*result, text[done:]])
 
 
 def sums(text: str, site: str) -> list[str]:

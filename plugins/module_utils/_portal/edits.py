@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import has_marks
@@ -17,6 +16,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
     nginx,
     server_blocks,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import said as portal_said
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Configuration, Server, Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (
     Edited,
@@ -26,23 +26,16 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place
     digest,
 )
 
-_SENT = re.compile(r"^(?:add_header|Header always set) (\S+) ", re.MULTILINE)
-# Only this host sees them.
-_FOR_US = frozenset({"x-chamilo-generation"})
-
 
 def said(tree: Tree, drop_ins: str) -> tuple[frozenset[str], frozenset[str]]:
     """What our drop-ins say now: directives that nginx takes once, and the names of headers in lower case."""
-    once: set[str] = set()
-    headers: set[str] = set()
+    texts = []
     for path in [*tree.glob(f"{drop_ins}/*.conf"), *tree.glob(f"{drop_ins}/location/*.conf")]:
         try:
-            text = tree.read(path)
+            texts.append(tree.read(path))
         except OSError:  # only root may read it: the plan of anybody else is carried out by nobody
             continue
-        once |= {name for name in nginx.ONCE if re.search(rf"^{name} ", text, re.MULTILINE)}
-        headers |= {name.lower() for name in _SENT.findall(text)}
-    return frozenset(once), frozenset(headers - _FOR_US)
+    return portal_said.once(texts), portal_said.headers(texts)
 
 
 def leads(server: Server, web_server: str) -> bool:

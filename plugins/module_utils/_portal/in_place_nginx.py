@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, Piece
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, Piece, without
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import nginx, panels, server_blocks
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Configuration,
@@ -308,6 +308,9 @@ class _Plan:
             if included and any(id(each) in self._pending for each in walk(included)):
                 inner = self._text(included, indent)
             elif item.block is None and id(item) in self._pending:
+                # A key, say, is nothing that the controller is to see.
+                if "\n" not in item.written and item.name not in TLS:
+                    lines.append(indent + without(f"{item.written};"))
                 continue
             elif _may_be_secret(item):
                 inner = None

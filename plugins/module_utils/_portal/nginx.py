@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import said
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Configuration,
     Directive,
@@ -34,8 +35,6 @@ FASTCGI_FILES = ("/etc/nginx/fastcgi_params", "/etc/nginx/fastcgi.conf", "/etc/n
 REQUEST_PARAMS = frozenset(
     {"SCRIPT_FILENAME", "SCRIPT_NAME", "DOCUMENT_ROOT", "PATH_INFO", "PATH_TRANSLATED", "HTTP_PROXY", "HTTPS"}
 )
-# What our drop-ins say in a server block that may hold it once.
-ONCE = ("server_tokens", "real_ip_header", "real_ip_recursive")
 _DEPTH = 20  # includes within includes; more is a loop
 
 _TOKEN = re.compile(
@@ -244,7 +243,7 @@ def _host(
         patience_around=next((seconds(item.arguments) for item in waits if item not in level), -1),
         once=tuple(
             Place(item.file, item.line, " ".join((item.name, *item.arguments)))
-            for item in every(level, *ONCE)
+            for item in every(level, *said.ONCE)
             if not configuration.is_ours(item.file)
         ),
         php=upstreams.get(php, php),

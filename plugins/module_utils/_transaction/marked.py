@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
+import re
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -21,11 +22,14 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers 
     Mark,
     MarkerError,
     apply,
+    released,
     shift,
     sites,
     strip,
     sums,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import said
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.said import mentions
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
     Change,
     Marked,
@@ -90,6 +94,57 @@ def without(state: Mapping[str, Any], name: str, outcome: Outcome) -> list[Chang
     """How the files of a transaction lose its marks, and nothing else."""
     with Tree() as tree:
         return list(_without(tree, name, of(state["records"][name]), (), outcome, {}))
+
+
+def given_back(
+    state: Mapping[str, Any], name: str, changes: Sequence[Change], outcome: Outcome
+) -> tuple[list[Change], dict[str, dict[str, Known]]]:
+    """How what other transactions of a site set aside comes back, where these changes take away what it stood for.
+
+    With what is to be remembered of those files, by transaction.
+    """
+    site = site_of(name)
+    holders = [other for other, record in state["records"].items() if site_of(other) == site and of(record)]
+    found: list[Change] = []
+    known: dict[str, dict[str, Known]] = {}
+    with Tree() as tree:
+        before, after = _said(tree, state, site, changes)
+        gone = before - after
+        for holder in holders if gone else ():
+            if holder == name:
+                continue
+            for path, last in of(state["records"][holder]).items():
+                try:
+                    places = _places(tree, path, last, site)
+                except StateError as problem:
+                    outcome.notes.append(f"{problem} What {holder} set aside there stays so.")
+                    continue
+                for file in places:
+                    old = tree.look(file)
+                    text = released(_text(old), site, lambda line: mentions(line, gone) and not mentions(line, after))
+                    new = _with(old, text)
+                    if old.same(new):
+                        continue
+                    found.append(Change(file, old, new))
+                    outcome.diff.append(diff(file, old, new))
+                    # Nobody asked for it in this form: the next run of its section looks at it again.
+                    kept: Known = {"file": file, "seen": "", "sha256": new.sha256, "blocks": sums(text, site)}
+                    known.setdefault(holder, {})[path] = kept
+    return found, known
+
+
+def _said(
+    tree: Tree, state: Mapping[str, Any], site: str, changes: Sequence[Change]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """What the files of a site say in its virtual hosts that is to be said once, before and after some changes."""
+    inside = re.compile(rf".*/chamilo-{re.escape(site)}\.d/(?:location/)?[^/]+\.conf")
+    files = {path for record in state["records"].values() for path in record["files"] if inside.fullmatch(path)}
+    old = {path: _text(tree.look(path)) for path in files}
+    new = {**old, **{change.path: _text(change.new) for change in changes if change.path in old}}
+    return (
+        said.once(old.values()) | said.headers(old.values()),
+        said.once(new.values()) | said.headers(new.values()),
+    )
 
 
 def as_written(tree: Tree, path: str, known: Known) -> bool:

@@ -57,6 +57,8 @@ def way_back(store: Store, state: Mapping[str, Any], name: str, outcome: Outcome
             changes.append(Change(path, current, before))
             outcome.diff.extend(diff(path, current, before, private(current), private(before)))
     changes += marked.without(state, name, outcome)
+    released, held = marked.given_back(state, name, changes, outcome)
+    changes += released
 
     seen = {revive(each): each["seen"] for each in record["seen"]}
     tokens = [probe for probe in map(revive, record["probe"]) if probe.generation]
@@ -73,6 +75,8 @@ def way_back(store: Store, state: Mapping[str, Any], name: str, outcome: Outcome
     def commit(after: dict[str, Any], _kept: Mapping[str, Item], _before: Mapping[Probe, Before]) -> None:
         for path, over in above.items():
             after["records"][over]["files"][path]["before"] = record["files"][path]["before"]
+        for other, files in held.items():
+            after["records"][other]["marked"].update(files)
         del after["records"][name]
 
     load = Load(**record["load"]) if record["load"] else None

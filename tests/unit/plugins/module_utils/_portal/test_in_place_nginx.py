@@ -411,6 +411,7 @@ def test_a_snippet_that_other_sites_include_too_is_written_out(host):
     assert found.lines() == [
         OURS,
         "# /etc/nginx/snippets/php.conf, which other sites include too:",
+        "# without: add_header X-Frame-Options DENY;",
         "add_header X-Other 1;",
         "include snippets/more.conf;",
         "location ~ \\.php$ {",

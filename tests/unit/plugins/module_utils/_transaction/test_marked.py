@@ -18,7 +18,13 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, MarkerError, apply, strip
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import (
+    Mark,
+    MarkerError,
+    apply,
+    strip,
+    without,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
     apache,
@@ -588,3 +594,43 @@ def test_each_file_of_the_world_comes_back_as_its_owner_left_it(tmp_path: Path, 
     again = Owner(Files(tmp_path / "fresh"), case)
     again.edit()
     assert now == again.texts()
+
+
+SENT = "server {\n    add_header X-Frame-Options a;\n    add_header Referrer-Policy b;\n    include shared.conf;\n}\n"
+
+
+def aside(what: str, *lines: str) -> dict[str, Any]:
+    start = SENT.index(what)
+    return {"at": start, "until": start + len(what), "lines": list(lines)}
+
+
+def test_what_was_set_aside_for_a_section_comes_back_with_its_undo(host: World) -> None:
+    host.write("campus.conf", SENT)
+    before = host.tree()
+    shared = ["# shared.conf:", "gzip on;", without("add_header X-Frame-Options c;")]
+    marks = [
+        aside("add_header X-Frame-Options a;"),
+        aside("add_header Referrer-Policy b;"),
+        aside("include shared.conf;", *shared),
+    ]
+    files = {
+        "https:campus": ("https.conf", "add_header Referrer-Policy ours;\n"),
+        "headers:campus": ("headers.conf", "add_header X-Frame-Options ours;\n"),
+    }
+    for name, (file, text) in files.items():
+        drop_in = one(text, f"sites-available/chamilo-campus.d/location/{file}")
+        host.apply(name=name, files=[*drop_in, *(owners(SENT, marks=marks) if name == NAME else [])])
+    held = read(host)
+    done = host.undo("headers:campus")
+    assert "\n    add_header X-Frame-Options a;\n" in read(host) and "#     add_header Referrer-Policy b;" in read(host)
+    assert "\n    add_header X-Frame-Options c;\n" in read(host) and "#     include shared.conf;" in read(host)
+    assert "add_header X-Frame-Options a;" in json.dumps(done.diff) and not done.notes
+    assert observed.lost(host.engine().store.peek())[NAME] == []
+    # The next run of the section asks for what it wants, whatever that is.
+    again = {"name": NAME, "files": [*one(files[NAME][1], "sites-available/chamilo-campus.d/location/https.conf")]}
+    again["files"] += owners(SENT, marks=marks)
+    assert not nothing_to_do(host, **again)
+    host.apply(**again)
+    assert read(host) == held
+    host.undo("https:campus")
+    assert host.tree() == before and host.untouched()
