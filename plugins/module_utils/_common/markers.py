@@ -92,7 +92,10 @@ def strip(text: str, site: str) -> str:
     left = _either(rest, site)
     if left:
         line = rest.count("\n", 0, left.start()) + 1
-        raise MarkerError(f"line {line}: one of the two marks of chamilo.hardening is missing or damaged.")
+        raise MarkerError(
+            f"line {line}: one of the two marks of chamilo.hardening is missing or damaged. Bring it back as it was, "
+            "or remove the other one with what stands there."
+        )
     return rest
 
 

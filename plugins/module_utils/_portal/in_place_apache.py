@@ -73,7 +73,7 @@ class _Planner:
         self.obstacles: list[Obstacle] = []
 
     def plan(self) -> InPlace:
-        self.obstacles += self.unreadable()
+        self.obstacles += _unreadable(self.tree, self.configuration)
         own = self.portal()
         blocks = [(server, _kind(server, _names(server))) for server in own]
         serving = [server for server, kind in blocks if kind == "portal"]
@@ -81,6 +81,8 @@ class _Planner:
             self.nobody_serves(own)
         for server in serving:
             self.edit(server)
+        if self.marks and self.wanted.tls:
+            self.nobody_comes(serving, own)
         secured = [server for server in serving if self.add_siblings(server, own)]
         edited = [
             Edited(file, digest(self.configuration.texts[file]), tuple(marks))
@@ -97,15 +99,6 @@ class _Planner:
             obstacles=tuple(dict.fromkeys(self.obstacles)),
             tls=bool(secured),
         )
-
-    def unreadable(self) -> Iterator[Obstacle]:
-        for problem in self.configuration.problems:
-            place = re.match(r"Apache: (/[^:]+):(\d+): ", problem)
-            file, line = (place[1], int(place[2])) if place else (apache.MAIN, 1)
-            yield Obstacle(file, line, problem, f"Correct it until {_TEST} accepts the configuration")
-        for file, problem in self.tree.damaged.items():
-            found = re.match(r"line (\d+): ", problem)
-            yield Obstacle(file, int(found[1]) if found else 1, "damaged marks of chamilo.hardening", problem)
 
     def is_root(self, server: Server) -> bool:
         return bool(server.host.root) and self.tree.real(server.host.root) in self.roots
@@ -129,6 +122,16 @@ class _Planner:
             what = f"{self.wanted.domain} is only led elsewhere here, and no virtual host serves its pages"
             self.obstacles.append(
                 Obstacle(host.file, host.line, what, "Activate the virtual host to which it leads, or remove this one")
+            )
+
+    def nobody_comes(self, serving: Sequence[Server], own: Sequence[Server]) -> None:
+        if not any(is_public(*listen.socket) for server in own for listen in server.host.listens):
+            what = "no virtual host of the portal answers on port 80 or 443 of an address that visitors reach"
+            self.refuse(
+                serving[0],
+                what,
+                "If a proxy speaks https for it, set chamilo_https_terminated_elsewhere and chamilo_trusted_proxies; "
+                "else have it answer on port 80: <VirtualHost *:80>",
             )
 
     # What is written into one VirtualHost
@@ -155,7 +158,7 @@ class _Planner:
             return
         problem = exposed(self.tree, file)
         if problem:
-            self.refuse(server, problem, "Make it root's own: chown root: and chmod go-w, then run this again")
+            self.refuse(server, problem, "Make it root's own: chown root: and chmod go-w")
             return
         text = self.configuration.texts[file]
         marks = self.marks.setdefault(file, [])
@@ -208,15 +211,11 @@ class _Planner:
         else:
             if not self.wanted.tls or self.answered(server, own, tls=True):
                 return False
-            lines, port = self.only_with_certificate(self.tls_sibling(server, own)), 443
+            lines, port = _only_with(f"{self.wanted.drop_ins}/tls/https.conf", self.tls_sibling(server, own)), 443
         if not lines or self.displaces(server, port):
             return False
         self.marks[file].append(Mark(_behind(self.configuration.texts[file], block.end), lines))
         return not tls
-
-    def only_with_certificate(self, lines: Sequence[Piece]) -> tuple[Piece, ...]:
-        """Without one yet, the first VirtualHost of the port would have all sites there speak plain http."""
-        return (f"<IfFile {self.wanted.drop_ins}/tls/https.conf>", *lines, "</IfFile>") if lines else ()
 
     def answered(self, server: Server, own: Sequence[Server], tls: bool) -> bool:
         """Whether a VirtualHost answers to one of its names on the usual port, with or without TLS."""
@@ -364,6 +363,16 @@ class _Planner:
         return iter(list(found)[:_MOST_PAGES])
 
 
+def _unreadable(tree: Unmarked, configuration: Configuration) -> Iterator[Obstacle]:
+    for problem in configuration.problems:
+        place = re.match(r"Apache: (/[^:]+):(\d+): ", problem)
+        file, line = (place[1], int(place[2])) if place else (apache.MAIN, 1)
+        yield Obstacle(file, line, problem, f"Correct it until {_TEST} accepts the configuration")
+    for file, problem in tree.damaged.items():
+        found = re.match(r"line (\d+): ", problem)
+        yield Obstacle(file, int(found[1]) if found else 1, "damaged marks of chamilo.hardening", problem)
+
+
 def _sections(level: Iterable[Directive], late: bool = False) -> Iterator[tuple[Directive, bool]]:
     """All directives, each with whether it is in an <If>, which is merged behind every <Location>."""
     for item in level:
@@ -373,6 +382,11 @@ def _sections(level: Iterable[Directive], late: bool = False) -> Iterator[tuple[
 
 def _level(server: Server) -> tuple[Directive, ...]:
     return server.block.block or ()
+
+
+def _only_with(certificate: str, lines: Sequence[Piece]) -> tuple[Piece, ...]:
+    """Without one yet, the first VirtualHost of the port would have all sites there speak plain http."""
+    return (f"<IfFile {certificate}>", *lines, "</IfFile>") if lines else ()
 
 
 def _is_tls(server: Server) -> bool:

@@ -89,7 +89,7 @@ def plan(tree: Unmarked, configuration: Configuration, wanted: Wanted) -> InPlac
     obstacles += [obstacle for obstacle in server_blocks.obstacles(tree, found) if obstacle.file not in by_panels]
     obstacles += made.obstacles
     obstacles += [
-        Obstacle(file, 1, problem, "Make it root's own: chown root: and chmod go-w, then run this again")
+        Obstacle(file, 1, problem, "Make it root's own: chown root: and chmod go-w")
         for file, problem in ((file, exposed(tree, file)) for file in made.files())
         if problem
     ]

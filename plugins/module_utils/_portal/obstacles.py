@@ -43,6 +43,7 @@ _DIRECTORIES = ("chamilo_backups_scratch",)
 _SECONDS = 20.0  # for a question to apt or the DNS
 _FLOCK = "hhqqi"
 _NEAR = 0.8  # 1 is the same
+_CONTINUES = "ansible-playbook chamilo.hardening.harden -i INVENTORY"
 NOT_ROOT = (
     "The task does not run as root. What the guide asks for only root can read and change. Leave out -e "
     "ansible_become=false, use -K where sudo asks for a password, or connect as root."
@@ -113,7 +114,8 @@ def obstacles(site: Site, host: Host, desired: Desired) -> list[str]:
 def report(domain: str, found: Sequence[str]) -> str:
     """All of them in one message."""
     count = f"{len(found)} obstacles" if len(found) > 1 else "1 obstacle"
-    return "\n".join([f"{domain}: {count}. Nothing was changed.", *(f"- {each}" for each in found)])
+    head = f"{domain}: {count}. Nothing was changed."
+    return "\n".join([head, *(f"- {each}" for each in found), f"Then continue with the same command: {_CONTINUES}"])
 
 
 def _host(host: Host) -> list[str]:

@@ -61,7 +61,8 @@ def test_every_virtual_host_of_the_world(host, case):
     host.install("apache")
     modules(host, case)
     case.lay(host.root)
-    plan, texts, marked = planned(host)
+    # Where another program has the ports of the web, it speaks https as well.
+    plan, texts, marked = planned(host, replace(WANTED, tls="proxy" not in case.head))
     if case.panel:
         assert plan.files == ()
         assert plan.obstacles
@@ -402,6 +403,19 @@ def test_a_document_root_that_is_not_the_portals(host, root, lines, refusal):
     plan, _texts, _marked = planned(host)
     assert [obstacle.what for obstacle in plan.obstacles] == ([refusal] if refusal else [])
     assert bool(plan.files) is not bool(refusal)
+
+
+@pytest.mark.parametrize("address", ["*:8080", "127.0.0.1:80"])
+def test_a_portal_behind_another_port_is_refused_unless_a_proxy_speaks_https(host, address):
+    """There, https could be spoken on no port of the portal, and nothing would say so."""
+    lay(host, HEAD.replace("*:80", address) + "</VirtualHost>\n")
+    host.write("/etc/apache2/ports.conf", "Listen 8080\nListen 127.0.0.1:80\n")
+    plan, _texts, _marked = planned(host)
+    (obstacle,) = plan.obstacles
+    assert (obstacle.file, obstacle.line) == (SITE, 1)
+    assert "port 80 or 443" in obstacle.what and "chamilo_https_terminated_elsewhere" in obstacle.remedy
+    plan, _texts, _marked = planned(host, replace(WANTED, tls=False))
+    assert plan.files and not plan.obstacles
 
 
 def test_no_further_port_before_there_is_a_certificate(host):

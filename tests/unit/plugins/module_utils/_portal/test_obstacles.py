@@ -106,7 +106,9 @@ def test_all_of_them_are_in_one_message():
     found = obstacles(dark, host, desired)
     text = report("campus.example.org", found)
     assert len(found) == 9 and text.startswith("campus.example.org: 9 obstacles. Nothing was changed.\n- ")
-    assert [line[:2] for line in text.splitlines()[1:]] == ["- "] * 9
+    *lines, last = text.splitlines()[1:]
+    assert [line[:2] for line in lines] == ["- "] * 9
+    assert last == "Then continue with the same command: ansible-playbook chamilo.hardening.harden -i INVENTORY"
     for part in (
         "No web server.",
         "Debian 11",
