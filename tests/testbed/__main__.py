@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from tests.testbed import hosts, images, vhosts
+from tests.testbed import flavours, hosts, images, vhosts
 from tests.testbed.engine import EngineError, ensure, say
 
 
@@ -25,6 +25,7 @@ def main() -> int:
     up.add_argument("--web", choices=images.SERVERS, default="nginx")
     up.add_argument("--state", choices=images.STATES, default="sloppy")
     up.add_argument("--vhost", choices=vhosts.FIXTURES, default="plain")
+    up.add_argument("--flavour", choices=flavours.VERSIONS, default=flavours.VERSIONS[0], help="version of Chamilo")
     up.add_argument("--ssh", action="store_true", help="with an ordinary account that is reached over ssh and has sudo")
 
     down = commands.add_parser("down", parents=[common], help="remove hosts")
@@ -46,7 +47,14 @@ def main() -> int:
     started = time.monotonic()
     if options.command == "up":
         host = hosts.up(
-            options.name, options.release, options.web, options.state, options.vhost, options.network, options.ssh
+            options.name,
+            options.release,
+            options.web,
+            options.state,
+            options.vhost,
+            options.network,
+            options.ssh,
+            flavour=options.flavour,
         )
         seconds = time.monotonic() - started
         say(f"{host.domain} is up at {host.address} after {seconds:.1f} s (container {host.container})")

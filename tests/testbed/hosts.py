@@ -15,7 +15,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.testbed import authority, images, vhosts
+from tests.testbed import authority, flavours, images, vhosts
 from tests.testbed.engine import AROUND, LABEL, ROOT, EngineError, boot_flags, cache, docker, ensure, lock, told, way_in
 
 if TYPE_CHECKING:
@@ -168,6 +168,18 @@ class Host:
         )
         self.ready()
 
+    def become(self, flavour: str) -> None:
+        """Put a later version over the application, in the state a sloppy host has."""
+        least = flavours.PHP[flavour]
+        if [int(part) for part in images.PHP[self.release].split(".")] < [int(part) for part in least.split(".")]:
+            raise EngineError(f"Chamilo {flavour} needs PHP {least}; {self.release} has {images.PHP[self.release]}")
+        root = "/var/www/chamilo"
+        with flavours.overlay(flavour) as folder:
+            self.put_tree(folder, root, "www-data:www-data")
+        self.run(["mariadb", "chamilo"], data=flavours.changes(flavour))
+        self.run(f"chmod -R 777 {root} && rm -rf {root}/var/cache/* && systemctl restart 'php*-fpm.service'")
+        self.wait(self.url)
+
     def save(self) -> str:
         """An image of the host as it is now, for ``up``. Whoever makes it removes it: see ``forget``."""
         image = f"{images.REPOSITORY}:saved-{uuid.uuid4().hex[:12]}"
@@ -230,8 +242,12 @@ def up(
     network: str = NETWORK,
     ssh: bool = False,
     image: str = "",
+    flavour: str = flavours.VERSIONS[0],
 ) -> Host:
-    """A fresh host of this name; one that is there already is replaced. ``image`` is one from ``Host.save``."""
+    """A fresh host of this name; one that is there already is replaced.
+
+    ``image`` is one from ``Host.save``; ``flavour`` is the version of the application, which such an image has already.
+    """
     ensure()
     host = Host(name, network, release, web, state, vhost, ssh)
     make_network(network)
@@ -242,6 +258,8 @@ def up(
     if state == "sloppy":
         portal = host.url.replace(":8080", "")
         host.run(["mariadb", "chamilo"], data=f"UPDATE access_url SET url = '{portal}' WHERE id = 1;")
+        if flavour != flavours.VERSIONS[0]:
+            host.become(flavour)
     return host
 
 

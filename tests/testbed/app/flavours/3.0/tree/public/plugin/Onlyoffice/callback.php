@@ -1,0 +1,5 @@
+<?php
+
+http_response_code(403);
+header('Content-Type: application/json');
+echo '{"error":1}';

@@ -1,0 +1,3 @@
+<?php
+
+// A file of the release before the update.

@@ -1,0 +1,3 @@
+<?php
+
+// A file of the release that the web updater has unpacked.
