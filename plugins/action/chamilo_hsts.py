@@ -29,7 +29,9 @@ class ActionModule(HostAction):
         known = seen(self._task, task_vars)
         if not known:
             return None
+        given = self._task.args
         try:
-            return settled(self._task.args["configuration"], known["site"]["hsts_since"], known["in_force"])
+            since, owner = known["site"]["hsts_since"], given.get("owner", "")
+            return settled(given["configuration"], since, known["in_force"], owner=owner)
         except (AttributeError, KeyError, TypeError):
             return None  # the module says what is wrong with its options

@@ -34,6 +34,12 @@ options:
         writes.
     type: dict
     required: true
+  owner:
+    description:
+      - What the owner of the virtual host has it send under this name, see M(chamilo.hardening.chamilo_site_info).
+      - Nothing that lasts shorter is sent, neither while the ramp lasts nor after it, but with the mode V(off).
+    type: str
+    default: ""
 seealso:
   - module: chamilo.hardening.config_transaction
 notes:
@@ -92,12 +98,17 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pla
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"configuration": {"type": "dict", "required": True}},
+        argument_spec={
+            "configuration": {"type": "dict", "required": True},
+            "owner": {"type": "str", "default": ""},
+        },
         supports_check_mode=True,
     )
     outcome = Outcome()
     try:
-        step = hsts.take(module.params["configuration"], Engine(), outcome, module.check_mode)
+        step = hsts.take(
+            module.params["configuration"], Engine(), outcome, module.check_mode, owner=module.params["owner"]
+        )
     except KeyError as problem:
         module.fail_json(msg=f"configuration: {problem} is missing.")
     except (HardeningError, OSError) as problem:

@@ -738,6 +738,9 @@ site:
         tls:
           description: Whether a virtual host is to speak https that does not.
           type: bool
+        bound:
+          description: What its owner has it send as C(Strict-Transport-Security) by https; the longest of several.
+          type: str
     takeover:
       description: What goes when the virtual host of this collection takes the place of an owner's, and why it may not.
       type: dict

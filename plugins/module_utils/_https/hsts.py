@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.bound import kept, longest, seconds
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import (
     Outcome,
@@ -53,17 +54,19 @@ class Ramp:
     since: str = ""
     full: bool = False
     answered: tuple[str, ...] = ()  # declared subdomains that answered https when it was decided
+    owner: str = ""  # what the owner of the virtual host sent, which browsers go by: none of it is taken back
 
     def value(self, declared: Sequence[str]) -> str:
         if self.mode == "off":
             return WITHDRAWN
-        if not self.full:
-            return TRIAL
-        return GUIDE if set(declared) <= set(self.answered) else ALONE
+        ours = TRIAL if not self.full else GUIDE if set(declared) <= set(self.answered) else ALONE
+        return kept(ours, self.owner)
 
     def text(self, declared: Sequence[str]) -> str:
         """The record. Its value is for those who only read it."""
         known = {**asdict(self), "answered": sorted(self.answered), "value": self.value(declared)}
+        if not self.owner:
+            del known["owner"]
         return json.dumps(known, sort_keys=True) + "\n"
 
 
@@ -87,7 +90,13 @@ def parse(text: str, path: str) -> Ramp:
         known = json.loads(text)
         if known["since"]:
             full_from(known["since"])
-        return Ramp(known["mode"], known["since"], known.get("full") is True, tuple(known.get("answered", ())))
+        return Ramp(
+            known["mode"],
+            known["since"],
+            known.get("full") is True,
+            tuple(known.get("answered", ())),
+            str(known.get("owner", "")),
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
         raise HstsError(f"{path} is damaged ({problem}). Remove it: the ramp begins again then.") from problem
 
@@ -99,17 +108,20 @@ def decide(
     today: datetime.date,
     portal: Callable[[], str],
     subdomain: Callable[[str], str],
+    owner: str = "",
 ) -> Step:
     """The next step. ``portal`` and ``subdomain`` say why a name must not be bound to https; empty: it may.
 
     A browser forgets a mistake after a day while the ramp lasts. What browsers were bound to is not taken back when a
-    name fails to answer later: that would be found out by the watch of the same names.
+    name fails to answer later: that would be found out by the watch of the same names. Nor is what the ``owner`` of the
+    virtual host had bound them to before.
     """
     begins = not known.since or (known.mode == "off") != (mode == "off")
     ramp = Ramp(mode, today.isoformat()) if begins else replace(known, mode=mode)
     if mode == "off":
-        ramp = replace(ramp, full=False, answered=())
+        ramp = replace(ramp, full=False, answered=(), owner="")
         return Step(WITHDRAWN, ramp)
+    ramp = replace(ramp, owner=longest(ramp.owner, owner))
     step = Step()
     if mode == "full" or ramp.full or today >= full_from(ramp.since):
         whys = {name: "" if name in ramp.answered else subdomain(name) for name in declared}
@@ -141,6 +153,7 @@ def take(
     check: bool = False,
     today: datetime.date | None = None,
     ask: Ask | None = None,
+    owner: str = "",
 ) -> Step:
     """Decide the next step for a site and put its value in force: header and record in one transaction."""
     site, domain, wanted = configuration["site"], configuration["domain"], configuration["hsts"]
@@ -160,8 +173,9 @@ def take(
             where = f" at {address}" if address else ""
             return f"https://{domain}/{where} does not answer a client that checks certificates: {_why(answer)}"
         sent = answer.values(HEADER)
-        if sent != [TRIAL]:
-            return f"https://{domain}/ sends {' and '.join(sent) or 'no value'} as {HEADER} instead of {TRIAL}"
+        trial = kept(TRIAL, longest(known.owner, owner))
+        if sent != [trial]:
+            return f"https://{domain}/ sends {' and '.join(sent) or 'no value'} as {HEADER} instead of {trial}"
         return ""
 
     step = decide(
@@ -171,13 +185,18 @@ def take(
         today or datetime.date.today(),
         portal,
         lambda name: unanswered(name, ask, authority),
+        owner,
     )
     engine.apply(plan(_transaction(configuration, step)), outcome, check)
     return step
 
 
 def settled(
-    configuration: Mapping[str, Any], since: str, in_force: Mapping[str, Any], today: datetime.date | None = None
+    configuration: Mapping[str, Any],
+    since: str,
+    in_force: Mapping[str, Any],
+    today: datetime.date | None = None,
+    owner: str = "",
 ) -> Step | None:
     """The step that is in force already, where that can be told without the host: ``since`` and ``in_force``
     (``Engine.in_force``) are what it has."""
@@ -189,9 +208,11 @@ def settled(
     def unknown(name: str = "") -> str:
         raise HstsError(f"somebody has to ask {name or 'the portal'}")
 
-    for ramp in (Ramp(wanted["mode"], since, True, tuple(wanted["subdomains"])), Ramp(wanted["mode"], since)):
+    declared, today = wanted["subdomains"], today or datetime.date.today()
+    full = Ramp(wanted["mode"], since, True, tuple(declared), owner)
+    for ramp in (full, Ramp(wanted["mode"], since, owner=owner)):
         with contextlib.suppress(HstsError, TransactionError):  # the host says what is wrong
-            step = decide(wanted["mode"], wanted["subdomains"], ramp, today or datetime.date.today(), unknown, unknown)
+            step = decide(wanted["mode"], declared, ramp, today, unknown, unknown, owner)
             # The record is one of the files, so it is this ramp that the host has.
             if asks_for_nothing(plan(_transaction(configuration, step)), known):
                 return step
@@ -237,12 +258,6 @@ def bound(site: str, domain: str) -> str:
         'reach the portal. To let them go first: set chamilo_https_hsts to "off", run harden, and wait until your '
         "visitors have been there."
     )
-
-
-def seconds(value: str) -> int:
-    """How long a browser that saw this value stays bound."""
-    ages = [part.strip()[8:].strip('"') for part in value.lower().split(";") if part.strip().startswith("max-age=")]
-    return int(ages[0]) if ages and ages[0].isdigit() else 0
 
 
 def _filled(text: str, texts: Mapping[str, str]) -> str:

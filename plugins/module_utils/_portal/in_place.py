@@ -93,6 +93,7 @@ class InPlace:
     programs: tuple[Program, ...] = ()
     obstacles: tuple[Obstacle, ...] = ()
     tls: bool = False  # a block includes what has it speak https
+    bound: str = ""  # what its owner had browsers go by as Strict-Transport-Security, by https
 
 
 def digest(text: str) -> str:

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, Piece
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, panels
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, bound, panels
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Configuration,
     Directive,
@@ -98,6 +98,7 @@ class _Planner:
             programs=tuple(_programs(self.tree, self.configuration, serving, self.wanted)),
             obstacles=tuple(dict.fromkeys(self.obstacles)),
             tls=bool(secured),
+            bound=bound.by_https(self.configuration, serving, everywhere=not self.wanted.tls),
         )
 
     def is_root(self, server: Server) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, Piece, without
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import nginx, panels, server_blocks
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import bound, nginx, panels, server_blocks
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Configuration,
     Directive,
@@ -106,7 +106,18 @@ def plan(tree: Unmarked, configuration: Configuration, wanted: Wanted) -> InPlac
         ),
         obstacles=tuple(dict.fromkeys(obstacles)),
         tls=any(found.needs_tls(server) for server in found.portal),
+        bound=bound.by_owner(configuration, _secure_levels(configuration, found)),
     )
+
+
+def _secure_levels(configuration: Configuration, found: server_blocks.Found) -> Iterator[Sequence[Directive]]:
+    """What visitors of the portal see by https: where TLS ends elsewhere, all of it."""
+    http = next((http.block or () for http in every(configuration.directives, "http")), ())
+    for server in found.portal:
+        if any(listen.tls for listen in server.host.listens) or not found.wanted.tls:
+            yield server.block.block or ()
+            if not any(every(server.block.block or (), "add_header")):
+                yield tuple(every(http, "add_header", "more_set_headers"))
 
 
 def _unreadable(tree: Unmarked, configuration: Configuration) -> Iterator[Obstacle]:

@@ -78,6 +78,32 @@ def test_after_off_the_ramp_begins_again() -> None:
     assert (again.value, again.ramp) == (TRIAL, Ramp("ramp", "2026-12-20"))
 
 
+TWO_YEARS = "max-age=63072000; includeSubDomains; preload"
+
+
+@pytest.mark.parametrize(
+    ("mode", "day", "known", "owner", "expected"),
+    [
+        ("ramp", BEGAN, Ramp(), ALONE, ALONE),
+        ("ramp", BEGAN, Ramp(), TWO_YEARS, TWO_YEARS),
+        ("ramp", BEGAN, Ramp(), "max-age=300; includeSubDomains", TRIAL),
+        ("ramp", "2026-12-02", Ramp("ramp", BEGAN, owner=ALONE), "", GUIDE),
+        ("ramp", "2026-12-02", Ramp("ramp", BEGAN, owner=TWO_YEARS), ALONE, TWO_YEARS),
+        ("full", BEGAN, Ramp("full", BEGAN, True), TWO_YEARS, TWO_YEARS),
+        ("off", "2026-12-02", Ramp("ramp", BEGAN, True, (), TWO_YEARS), TWO_YEARS, "max-age=0"),
+        ("ramp", "2026-12-20", Ramp("off", "2026-12-10"), "", TRIAL),
+    ],
+)
+def test_what_an_owner_bound_browsers_to_is_not_taken_back(
+    mode: str, day: str, known: Ramp, owner: str, expected: str
+) -> None:
+    today = datetime.date.fromisoformat(day)
+    step = hsts.decide(mode, [], known, today, lambda: "", lambda name: "", owner)
+    assert (step.value, step.waits) == (expected, [])
+    assert hsts.parse(step.ramp.text([]), "hsts.json") == step.ramp
+    assert hsts.decide(mode, [], step.ramp, today, lambda: "", lambda name: "").value == expected, "daily knows it too"
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"mode": "ramp", "since": "yesterday"}'])
 def test_a_damaged_record_is_named(text: str) -> None:
     with pytest.raises(hsts.HstsError, match="hsts-campus.json is damaged"):
@@ -166,6 +192,21 @@ def test_what_is_in_force_is_told_without_the_host(host: Host) -> None:
     assert host.settled("2027-01-01") == GUIDE
     (host.folder / "hsts.conf").write_text(TRIAL)
     assert host.settled("2027-01-01") == ""
+
+
+def test_an_owners_longer_value_is_in_force_from_the_first_day(host: Host) -> None:
+    def take(day: str, owner: str) -> bool:
+        outcome = Outcome()
+        today = datetime.date.fromisoformat(day)
+        hsts.take(host.configuration("ramp"), host.engine, outcome, False, today, host.ask, owner)
+        return outcome.changed
+
+    assert take(BEGAN, ALONE) and (host.folder / "hsts.conf").read_text() == ALONE
+    today = datetime.date.fromisoformat("2026-12-01")
+    step = hsts.settled(host.configuration("ramp"), BEGAN, host.engine.in_force(), today, ALONE)
+    assert step and step.value == ALONE
+    assert not take("2026-12-01", ""), "the line may be gone since"
+    assert take("2026-12-02", ALONE) and (host.folder / "hsts.conf").read_text() == GUIDE
 
 
 def test_a_subdomain_that_has_not_answered_yet_is_asked_by_the_host(host: Host) -> None:

@@ -629,3 +629,20 @@ def test_the_file_for_tls_says_nothing_that_an_owner_could_say_beside_it():
     # What every server block of the portal includes, those that speak https as their owner says among them.
     everywhere = (role / "templates/nginx/https.conf.j2").read_text()
     assert re.findall(r"^(ssl_\w+|http2) ", everywhere, re.MULTILINE) == []
+
+
+@pytest.mark.parametrize(
+    ("listen", "tls", "bound"),
+    [
+        (BOTH, True, "max-age=31536000"),
+        ("listen 80;", True, ""),  # browsers go by it when it comes by https
+        ("listen 80;", False, "max-age=31536000"),  # TLS ends elsewhere
+    ],
+)
+@pytest.mark.parametrize("inside", [True, False])
+def test_what_an_owner_bound_browsers_to_is_known_though_its_line_stands_aside(host, listen, tls, bound, inside):
+    line = "add_header Strict-Transport-Security max-age=31536000 always;"
+    host.write("/etc/nginx/conf.d/headers.conf", "" if inside else line)
+    found = site(host, f"server {{ {listen} server_name {DOMAIN}; {line if inside else ''} {SERVED} }}\n", tls=tls)
+    assert found.aside() == ([line] if inside else [])
+    assert found.plan.bound == bound
