@@ -40,6 +40,8 @@ _DATABASE = "/run/mysqld/mysqld.sock"
 # Variables of directories: those that no visitor may ever reach, and those that have to be there.
 _KEPT_APART = ("chamilo_backups_repository", "chamilo_backups_scratch")
 _DIRECTORIES = ("chamilo_backups_scratch",)
+# Sections that run PHP themselves, or write for its version or user.
+_RUN_PHP = ("brute_force", "passwords", "permissions", "sessions", "uploads")
 _SECONDS = 20.0  # for a question to apt or the DNS
 _FLOCK = "hhqqi"
 _NEAR = 0.8  # 1 is the same
@@ -99,6 +101,7 @@ def obstacles(site: Site, host: Host, desired: Desired) -> list[str]:
             f"permissions and sessions have PHP run before each script of the portal. Every page would fail. Add "
             f":{PREPENDED} to it there, and reload {site.php.service or site.web.service}."
         )
+    found += filter(None, [_without_pool(site, desired.sections)])
     if desired.takeover in site.takeover.refused:
         found.append(site.takeover.refused[desired.takeover])
     found += filter(None, [twice(site.domain, site.serving, desired.takeover, desired.once)])
@@ -210,6 +213,21 @@ def _variables(site: Site, host: Host, values: Mapping[str, str]) -> list[str]:
         for name in host.no_directories
     ]
     return found
+
+
+def _without_pool(site: Site, sections: Sequence[str]) -> str:
+    """Why nothing is known of the PHP that requests go to, where sections need it; else an empty text."""
+    needing = [section for section in sections if section in _RUN_PHP]
+    if not needing or not site.php.socket or site.php.user:
+        return ""
+    host = next((host for host in (*site.serving, *site.fallback) if host.php == site.php.socket), None)
+    place = f" ({host.file} line {host.line})" if host else ""
+    address = site.php.socket.partition("unix:")[2] or site.php.socket
+    return (
+        f"PHP of the portal: {site.php.socket}{place}. No pool of this host listens there, so its user and version are "
+        f"not known. Have one listen there (listen = {address} in a file of /etc/php/*/fpm/pool.d), or lead the "
+        f"virtual host to one that is there, or leave out what needs it: --skip-tags {','.join(needing)}"
+    )
 
 
 def misnamed(site: Site) -> str:

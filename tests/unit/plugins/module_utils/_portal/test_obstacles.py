@@ -396,6 +396,23 @@ def test_an_open_basedir_that_leaves_out_what_sections_have_php_run(sections, sa
 
 
 @pytest.mark.parametrize(
+    ("sections", "out"), [(["https", "uploads", "passwords"], "uploads,passwords"), (["https", "headers"], "")]
+)
+@pytest.mark.parametrize("address", ["127.0.0.1:9000", "unix:/run/php/php7.4-fpm.sock"])
+def test_php_that_no_pool_of_the_host_is(host, address, sections, out):
+    host.install("nginx")
+    host.chamilo()
+    host.write("/etc/php/8.4/fpm/pool.d/www.conf", "[www]\nuser = www-data\nlisten = /run/php/php8.4-fpm.sock\n")
+    location = f"location ~ php {{ fastcgi_pass {address}; }}"
+    host.site("nginx", f"server {{ server_name campus.test; root /var/www/chamilo/public; {location} }}\n")
+    found = obstacles(discover("campus.test", tree=host.tree), Host(now=NOW), Desired(sections))
+    said = [text for text in found if text.startswith(f"PHP of the portal: {address} (/etc/nginx/sites-available/")]
+    assert len(said) == bool(out)
+    assert all(f"listen = {address.replace('unix:', '')} in" in text for text in said)
+    assert all(text.endswith(f"--skip-tags {out}") for text in said)
+
+
+@pytest.mark.parametrize(
     ("value", "confined"),
     [
         ("/var/www/chamilo:/tmp", True),
