@@ -718,6 +718,9 @@ site:
             what:
               description: What stands there.
               type: str
+            directory:
+              description: Where its files are, outside of the portal.
+              type: str
         obstacles:
           description: Why it cannot be done.
           type: list

@@ -38,6 +38,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
     every,
     walk,
 )
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Program
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, processes, said
@@ -118,11 +119,19 @@ class Spot:
 
     host: VirtualHost
     folder: str  # below the real root, perhaps behind a link
+    program: Program | None = None  # whose directory it lies in, where that is outside of the root
 
     @property
     def below(self) -> str:
-        """Its path below the root of its virtual host; a dot for the root itself."""
-        return os.path.relpath(self.folder, os.path.realpath(self.host.root))
+        """Its path below the root of its virtual host, or the directory of a program; a dot for that itself."""
+        around = self.program.directory if self.program else self.host.root
+        return os.path.relpath(self.folder, os.path.realpath(around))
+
+    @property
+    def start(self) -> str:
+        """The beginning of the addresses of what lies in it."""
+        around = self.program.path.rstrip("/") if self.program else ""
+        return f"{around}/" if self.below == "." else f"{around}/{self.below}/"
 
 
 @dataclass(frozen=True)
@@ -157,6 +166,12 @@ def spots(look: Look) -> Spots:
         found += [Spot(host, folder) for folder in kept]
         if count > len(kept):
             left_out[root] = f"{len(kept)} of the {count} writable folders under {shown(root)}"
+    pages = [host for host in look.site.serving if not host.leads_away]
+    for program in look.site.in_place.programs if pages else ():
+        if os.path.isdir(program.directory):
+            folders, whole = writable_folders(os.path.realpath(program.directory), users)
+            found += [Spot(pages[0], folder, program) for folder in folders[:_FEW]]
+            unseen += [] if whole else [program.directory]
     return Spots(found, unseen, list(left_out.values()))
 
 
@@ -198,20 +213,40 @@ def no_exec(look: Look) -> Finding:
             "Chamilo. Correct the document root of that virtual host all the same."
         )
     if held:
-        return passed(f"{held} writable folders under {roots} web roots were asked for PHP files: each is refused.")
-    return passed(f"Under none of the {roots} web roots of this host is there a folder the web user can write to.")
+        asked = f"{held} writable folders under {roots} web roots were asked for PHP files: each is refused."
+        return passed(asked + _programs(look))
+    nowhere = f"Under none of the {roots} web roots of this host is there a folder the web user can write to."
+    return passed(nowhere + _programs(look))
 
 
 def _lets_php_through(look: Look, spot: Spot) -> str:
     """What the web server does with PHP names in a folder. Empty: it refuses them all, there or not."""
-    doors = look.doors_of(spot.host)
-    start = "/" if spot.below == "." else f"/{spot.below}/"
+    doors = sorted(look.doors_of(spot.host), key=lambda door: door.scheme != "https")  # http may lead there alone
     for door in doors[:1]:
         for name in _NAMES:
-            answer = look.ask(door, f"{start}chamilo-hardening-{name}")
+            answer = look.ask(door, f"{spot.start}chamilo-hardening-{name}")
             if answer.status != 403:
-                return f"{answer.url} answers {answer.status or answer.error} instead of 403"
+                return f"{answer.url} answers {answer.status or answer.error} instead of 403{_let_through(look, spot)}"
     return "" if doors else "it answers under no address of this host"
+
+
+def _let_through(look: Look, spot: Spot) -> str:
+    """Which other program under the portal's name it is that our rules leave alone, and what to do; else nothing."""
+    around = [each for each in look.site.in_place.programs if spot.start.startswith(f"{each.path.rstrip('/')}/")]
+    if spot.host not in look.site.serving or not around:
+        return ""
+    program = spot.program or around[0]
+    return (
+        f". {program.file}:{program.line} has PHP run below {program.path}: let nothing be written there, or remove "
+        f'that line, or set chamilo_uploads_other_programs to ["!{program.path}"] and run harden'
+    )
+
+
+def _programs(look: Look) -> str:
+    """What runs under the portal's name beside it, as a sentence."""
+    known = [f"{each.path} ({each.file}:{each.line})" for each in look.site.in_place.programs]
+    more = f" and {len(known) - _FEW} more" if len(known) > _FEW else ""
+    return f" Other programs under the portal's name: {', '.join(known[:_FEW])}{more}." if known else ""
 
 
 def _held_by_php(look: Look, host: VirtualHost) -> bool:
@@ -237,20 +272,19 @@ def no_override(look: Look) -> Finding:
     faults = []
     php = settings(look)
     name = php["user_ini.filename"].value if "user_ini.filename" in php else ".user.ini"
-    served = [spot for spot in known.found if spot.host.php and spot.host.php != "mod_php"]
+    found = [spot for spot in known.found if not spot.program]
+    served = [spot for spot in found if spot.host.php and spot.host.php != "mod_php"]
     if name and served:
         faults.append(f"PHP obeys {name} in {_place(served[0])}")
     if look.site.web.name == "apache":
-        faults += _overrides(known.found)
+        faults += _overrides(found)
     if faults:
         return failed(f"{'; '.join(faults[:_FEW])}.")
     if known.unseen:
         return not_assessed(f"Not all folders could be looked into: {', '.join(known.unseen[:_FEW])}.")
     if known.left_out and look.site.web.name == "apache":
         return not_assessed(f"Only {', '.join(known.left_out[:_FEW])} were looked at.")
-    return passed(
-        f"Neither .htaccess nor {name or '.user.ini'} has an effect in the {len(known.found)} writable folders."
-    )
+    return passed(f"Neither .htaccess nor {name or '.user.ini'} has an effect in the {len(found)} writable folders.")
 
 
 def _overrides(found: Iterable[Spot]) -> list[str]:

@@ -80,6 +80,7 @@ class Program:
     line: int
     path: str  # as visitors see it, such as /phpmyadmin/
     what: str
+    directory: str = ""  # where its files are, outside of the portal
 
 
 @dataclass(frozen=True)

@@ -588,7 +588,7 @@ def _programs(tree: Tree, configuration: Configuration, serving: Sequence[Server
             inside = any(f"{target}/".startswith(f"{root}/") for root in wanted.roots)
             runs = item.name == "scriptalias" or any(tree.glob(f"{target}/{each}") for each in ("*.php", "*/*.php"))
             if not inside and runs and _LITERAL.fullmatch(path):
-                yield Program(item.file, item.line, path, item.written)
+                yield Program(item.file, item.line, path, item.written, target)
         elif item.name == "proxypass" and len(item.arguments) > 1:
             path = item.arguments[0]
             if path != "/" and _LITERAL.fullmatch(path) and item.arguments[1] != "!":

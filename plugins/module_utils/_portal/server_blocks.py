@@ -322,10 +322,12 @@ def programs(server: Server, wanted: Wanted) -> Iterator[Program]:
         to = next((item for item in walk(inner) if item.name in _PASSES and item.arguments), None)
         if to is None:
             continue
-        place = next((item.arguments[0] for item in every(walk(inner), "root", "alias") if item.arguments), "")
-        where = "" if place.rstrip("/") in roots else place
+        said = next((item for item in every(walk(inner), "root", "alias") if item.arguments), None)
+        place = nginx.with_variables(said.arguments[0], server.block.block or ()).rstrip("/") if said else ""
+        where = "" if place in roots or to.name != "fastcgi_pass" else place
+        directory = f"{where}{path}".rstrip("/") if where and said and said.name == "root" else where
         what = f"PHP in {where or 'the portal'}" if to.name == "fastcgi_pass" else f"handed on by {to.name}"
-        yield Program(location.file, location.line, path, what)
+        yield Program(location.file, location.line, path, what, directory if directory.startswith("/") else "")
 
 
 def _prefixes(level: Iterable[Directive], around: str) -> Iterator[tuple[str, Directive]]:

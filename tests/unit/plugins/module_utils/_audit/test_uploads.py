@@ -18,6 +18,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
     VirtualHost,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import InPlace, Program
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.php_ini import Setting, settings
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import Job, Process
@@ -153,6 +154,37 @@ def test_many_folders_are_counted(seen, project, web_user):
     evidence = uploads.no_exec(seen(lambda *_: (404, {}, b""), hosts)).evidence
     assert evidence.endswith("; and 7 more.")
     assert evidence.count("instead of 403") == 3
+
+
+FORUM = "/etc/nginx/sites-enabled/campus"
+
+
+@pytest.mark.parametrize(
+    ("path", "directory", "asked"),
+    [("/upload/", "", "/upload/"), ("/forum", "forum", "/forum/files/")],
+)
+def test_a_location_that_our_rules_leave_alone_is_named(
+    seen, project, upload, tmp_path, web_user, path, directory, asked
+):
+    """PHP for a directory of the portal where uploads are, and for one of another program."""
+    if directory:
+        upload.rmdir()
+        (tmp_path / "forum/files").mkdir(parents=True)
+        shutil.chown(tmp_path / "forum/files", web_user)
+    program = Program(FORUM, 12, path, "PHP in the portal", f"{tmp_path}/forum" if directory else "")
+    in_place = InPlace(programs=(program,))
+    finding = uploads.no_exec(seen(lambda *_: (404, {}, b""), in_place=in_place))
+    assert (
+        finding.status == "fail"
+        and f"{asked}chamilo-hardening-a.php answers 404 instead of 403. {FORUM}:12" in finding.evidence
+    )
+    assert f'set chamilo_uploads_other_programs to ["!{path}"] and run harden' in finding.evidence
+    look = seen(refuse, in_place=in_place)
+    finding = uploads.no_exec(look)
+    assert finding.status == "pass"
+    assert finding.evidence.endswith(f" Other programs under the portal's name: {path} ({FORUM}:12).")
+    assert {each.rpartition("chamilo-hardening-")[0] for _door, each, _request in look.asked} == {asked}
+    assert uploads.no_override(seen(refuse, in_place=in_place, user_ini="")).status == "pass"
 
 
 @pytest.fixture

@@ -70,18 +70,21 @@ def test_the_virtual_hosts_of_the_testbed(host, name, obstacles):
     assert len(list(server_blocks.obstacles(host.tree, found))) == obstacles
 
 
+TOUCHBASE = "/var/www/chamilo/public/plugin/touchbase/public"
+
+
 @pytest.mark.parametrize(
     ("name", "program"),
     [
-        ("n07-chamilo-touchbase-production", ("/touchbase", "PHP in /var/www/chamilo/public/plugin/touchbase/public")),
-        ("n29-phpmyadmin-beside", ("/phpmyadmin", "PHP in /usr/share/")),
-        ("n43-onlyoffice-beside", ("/ds-vpath/", "handed on by proxy_pass")),
+        ("n07-chamilo-touchbase-production", ("/touchbase", f"PHP in {TOUCHBASE}", TOUCHBASE)),
+        ("n29-phpmyadmin-beside", ("/phpmyadmin", "PHP in /usr/share", "/usr/share/phpmyadmin")),
+        ("n43-onlyoffice-beside", ("/ds-vpath/", "handed on by proxy_pass", "")),
         ("n01-chamilo111-guide-rewrites", None),
     ],
 )
 def test_other_programs_under_the_name(host, name, program):
     found = [program for one in classified(host, name=name).portal for program in server_blocks.programs(one, WANTED)]
-    assert [(one.path, one.what) for one in found] == ([program] if program else [])
+    assert [(one.path, one.what, one.directory) for one in found] == ([program] if program else [])
 
 
 def test_the_pages_of_the_owner(host):
