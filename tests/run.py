@@ -276,6 +276,11 @@ def package_steps(full: bool = False) -> list[Step]:
             env={"GALAXY_IMPORTER_RUN_ANSIBLE_LINT": "false"},
             needs="build",
         ),
+        Step(
+            "documentation site",
+            [str(ROOT / "bin/env"), "--docs", "python", "-m", "tests.tools.documentation_site"],
+            5,
+        ),
     ]
 
 
