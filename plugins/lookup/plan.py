@@ -43,7 +43,7 @@ _raw:
   type: raw
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,8 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import (
 )
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import Plan, PlanError
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._portals import PortalError
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._variables import Variables
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 SECTIONS: Mapping[str, Callable[[Portal, Mapping[str, Any]], Plan]] = {
@@ -74,26 +76,6 @@ SECTIONS: Mapping[str, Callable[[Portal, Mapping[str, Any]], Plan]] = {
     "passwords": passwords.plan,
     "sessions": sessions.plan,
 }
-
-
-class Variables(Mapping[str, Any]):
-    """The variables of a host: each one is templated when it is first read. What the host answered never is."""
-
-    def __init__(self, templar: Any, raw: Mapping[str, Any]) -> None:
-        self._templar, self._raw = templar, raw
-        self._known: dict[str, Any] = {}
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._known:
-            value = self._raw[name]
-            self._known[name] = value if name.startswith("__") else self._templar.template(value)
-        return self._known[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._raw)
-
-    def __len__(self) -> int:
-        return len(self._raw)
 
 
 class LookupModule(LookupBase):
@@ -110,7 +92,7 @@ class LookupModule(LookupBase):
             return [self._last[2]]
         try:
             found = self._planned(section, raw, info if due else None)
-        except (AnswerError, ControlError, PlanError) as problem:
+        except (AnswerError, ControlError, PlanError, PortalError) as problem:
             raise AnsibleError(str(problem)) from problem
         if not due:
             LookupModule._last = (section, raw, found)

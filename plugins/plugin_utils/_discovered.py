@@ -15,6 +15,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.pla
     asks_for_nothing,
     plan,
 )
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _portals
 
 if TYPE_CHECKING:
     from ansible.playbook.task import Task
@@ -87,8 +88,7 @@ def refusal(variables: Mapping[str, Any]) -> str:
 
 def _web_site(variables: Mapping[str, Any]) -> Mapping[str, Any]:
     """The discovered site of a host that serves it; empty for a host of the database alone."""
-    groups = variables.get("group_names") or ()
-    if "chamilo_db" in groups and "chamilo_web" not in groups:
+    if not _portals.serves_web(variables):
         return {}
     site = (variables.get("__chamilo_common_info") or {}).get("site")
     return site if isinstance(site, Mapping) else {}

@@ -239,6 +239,11 @@ FORMS: dict[str, Form] = {
         "it is left out",
         _is_portal_name,
     ),
+    "chamilo_portal": matching(
+        r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?", "a name of letters, digits, dots, _ and -"
+    ),
+    "chamilo_node": one_of("web", "database"),
+    "chamilo_leader": LINE,
     "chamilo_root": optional(ABSOLUTE),
     "chamilo_site": SITE,
     "chamilo_owner": ACCOUNT,
@@ -300,6 +305,7 @@ FORMS: dict[str, Form] = {
         "a path below the portal's name, such as /forum/; with ! before it is closed",
     ),
     "chamilo_host_timeout": between(1),
+    "chamilo_serial": between(1),
     "chamilo_audit_fail_on": optional(one_of("must", "should")),
     "chamilo_prove_address": optional(HOST),
     "chamilo_restore": one_of("host", "database", "files", "file"),

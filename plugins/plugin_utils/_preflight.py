@@ -18,7 +18,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import policy as permissions_policy
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import word
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _forms, _keys
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _forms, _keys, _portals
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 
@@ -34,6 +34,7 @@ PLAYBOOK_VARIABLES: dict[str, dict[str, Any]] = {
     "chamilo_restore_confirm": {"type": "str"},
     "chamilo_restore_path": {"type": "str"},
     "chamilo_restore_run": {"type": "str"},
+    "chamilo_serial": {"type": "int"},
 }
 NETWORKS = ("chamilo_trusted_proxies", "chamilo_friends", "chamilo_database_clients")
 # Chamilo renames .php to .phps before it looks, and knows none of the others behind it.
@@ -356,12 +357,12 @@ def key_copy(sections: Sequence[str], values: Mapping[str, Any], variables: Mapp
 
     ``variables``: what Ansible itself knows of the host and of the run.
     """
-    groups, tags = variables.get("group_names") or (), variables.get("ansible_run_tags") or ("all",)
+    tags = variables.get("ansible_run_tags") or ("all",)
     if (
         "backups" not in sections
         or values.get("chamilo_backups_password")
         or values.get("chamilo_backups_state", "present") != "present"
-        or ("chamilo_db" in groups and "chamilo_web" not in groups)
+        or not _portals.serves_web({**values, "group_names": variables.get("group_names")})
         # The playbook harden asks about all sections, whichever will run.
         or (
             len(sections) > 1

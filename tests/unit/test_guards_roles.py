@@ -21,7 +21,7 @@ from ansible.template import Templar, trust_as_template
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database, said, site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.undo import PARTS
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _preflight
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _portals, _preflight
 from tests.tools import ways_in
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -169,6 +169,7 @@ def test_a_host_is_judged_by_what_this_run_makes_true(given: dict[str, Any], due
     magic = {"ansible_play_role_names": played, "ansible_run_tags": ["all"], "ansible_skip_tags": [], "group_names": []}
     texts = {key: value for key, value in load(ROOT / "roles/common/vars/main.yml").items() if isinstance(value, str)}
     ours = {key: trust_as_template(text.replace("ansible.builtin.vars", "vars")) for key, text in texts.items()}
+    ours["_chamilo_common_is_web"] = _portals.serves_web({**magic, **given})
     templar = Templar(DataLoader(), variables={**ours, **magic, **given})
     assert sorted(templar.template(trust_as_template("{{ _chamilo_common_due }}"))) == sorted(due)
 
@@ -198,6 +199,7 @@ def test_discovery_is_told_what_this_run_may_do(
     magic = {"ansible_play_role_names": played, "ansible_run_tags": ["all"], "ansible_skip_tags": [], "group_names": []}
     texts = {key: value for key, value in load(ROOT / "roles/common/vars/main.yml").items() if isinstance(value, str)}
     ours = {key: trust_as_template(text.replace("ansible.builtin.vars", "vars")) for key, text in texts.items()}
+    ours["_chamilo_common_is_web"] = _portals.serves_web({**magic, **given})
     templar = Templar(DataLoader(), variables={**ours, **magic, **given})
     names = ("takes_over", "needs_vhost", "acme", "only_checks")
     found = [templar.template(trust_as_template(f"{{{{ _chamilo_common_{name} }}}}")) for name in names]

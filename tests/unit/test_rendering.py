@@ -189,7 +189,11 @@ def play_all(directory: Path) -> tuple[str, dict[str, list[Any]]]:
         host.testbed_site(recorded.server, recorded.vhost)
         recorded.php(host)
         hosts[site] = answers(host, not recorded.variables.get("chamilo_https_terminated_elsewhere"))
-        own = {"chamilo_domain": "campus.test", "hostile_calls": str(directory / f"{site}.calls")}
+        own = {
+            "chamilo_domain": "campus.test",
+            "chamilo_portal": site,
+            "hostile_calls": str(directory / f"{site}.calls"),
+        }
         variables[site] = {**CERTIFICATE, **own, **recorded.variables}
     (directory / "world").mkdir()
     output = World(directory / "world").play("harden", hosts, of_hosts=variables)

@@ -30,7 +30,7 @@ class Backups(Plan):
 
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> Backups:
-    present = given["chamilo_backups_state"] == "present"
+    present = portal.leads and given["chamilo_backups_state"] == "present"
     drills = portal.enforced("backups_restore_tested")
     first = present and bool(given.get("_chamilo_backups_before"))  # the playbook harden sets it
     due = given.get("__chamilo_backups_key", {}).get("due", [])

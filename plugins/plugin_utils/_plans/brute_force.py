@@ -90,7 +90,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> BruteForce:
     jail = f"chamilo-{portal.word.replace('_', '-')}"
     packages = portal.missing("fail2ban") if bans else []
     filter_ = _filter(portal, given, jail) if bans else None
-    settings = _settings(portal, given, bans)
+    settings = _settings(portal, given, bans) if portal.leads else {}
     web = _web(portal, bans)
     return BruteForce(
         bans=bans,
@@ -108,7 +108,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> BruteForce:
         ),
         rotate=_rotate(site["exposed_logs"]) if bans else [],
         client=bool(settings) and not site["database"]["client"],
-        settings=Settings(name, portal.root, settings) if settings or portal.kept(name) else None,
+        settings=Settings(name, portal.root, settings) if portal.leads and (settings or portal.kept(name)) else None,
         vhost=bans and portal.vhost_due,
         # With fail2ban waived, only to take away what was there.
         again=bans and (bool(recurring.get("proxies")) or bool(site["managed_from"] and not recurring.get("spared"))),

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal im
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, PlanError, Transaction
 
 CERTIFICATE = "/etc/mysql/chamilo-hardening.pem"
+_CALLED = re.compile(r"[A-Za-z0-9:][A-Za-z0-9.:-]*\Z")
 AUTHORITY = "/usr/local/share/chamilo-hardening/database.pem"
 
 
@@ -29,7 +32,9 @@ class Database(Plan):
     bind: bool  # where the server listens is enforced
     addresses: Sequence[str]  # on which it listens
     serves: bool  # this host is there for the database alone
-    elsewhere: bool  # another host of the inventory may run the database of this web node
+    server: str  # the host of the inventory that may run the database of this web node
+    retire: bool  # the old account there is this node's alone
+    subject: str  # the names for which the certificate of this host is, where it serves the database
     main: Transaction
     tls: Transaction | None  # of a web node, as soon as the certificate of that host was fetched
     probe: Sequence[Mapping[str, Any]]
@@ -39,8 +44,8 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Database:
     web, present = portal.is_web, given["chamilo_database_state"] == "present"
     # A host in chamilo_db alone has no Chamilo, so no account of it either.
     account = web and portal.enforced("database_account") and portal.enforced("database_privileges")
-    hosts = given["groups"].get("chamilo_db", [])
-    backups = present and given.get("chamilo_backups_state", "present") == "present"
+    stores = portal.node["database"] if web else []
+    backups = present and portal.leads and given.get("chamilo_backups_state", "present") == "present"
     bind = portal.enforced("database_bind")
     asked = given["chamilo_level"] == "consider" or boolean(given["chamilo_database_audit_log"])
     audit = asked and portal.enforced("database_audit_log", "consider")
@@ -57,11 +62,13 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Database:
         account=account,
         split=account and boolean(given["chamilo_database_split"]),
         # Whoever has no backups here needs no account for them.
-        backup=web and backups and (account or bool(hosts)),
+        backup=web and backups and (account or bool(stores)),
         bind=bind,
         addresses=addresses,
         serves=not web,
-        elsewhere=web and present and bool(hosts),
+        server=stores[0] if present and stores else "",
+        retire=len(portal.node["web"]) < 2,
+        subject=_subject(portal, given) if not web else "",
         main=Transaction(
             "database",
             [File(file, "mariadb.cnf.j2") if wanted else File(file, absent=True)],
@@ -82,6 +89,25 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Database:
             "authority": AUTHORITY,
         },
     )
+
+
+def _subject(portal: Portal, given: Mapping[str, Any]) -> str:
+    """The names by which the web nodes call this host, as they answered them, and its own."""
+    names = [given["inventory_hostname"]]
+    for node in portal.node["web"]:
+        answered = given["hostvars"].get(node, {}).get("__chamilo_common_info") or {}
+        called = (answered.get("site") or {}).get("database", {}).get("host")
+        names += [called] if called and _CALLED.match(called) else []
+    known = [f"IP:{name}" if _is_address(name) else f"DNS:{name}" for name in dict.fromkeys(names)]
+    return f"subjectAltName={','.join(known)}"
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _address(portal: Portal, given: Mapping[str, Any]) -> str:

@@ -36,7 +36,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Passwords:
     expiry = portal.enforced("passwords_expiry", "consider" if days > 0 else "")
     held = portal.settings(name)
     compared = [*([RULES] if length or mix else []), *([DAYS] if expiry else [])]
-    unknown = [one for one in compared if one not in held]
+    unknown = [one for one in compared if one not in held and portal.leads]
     stored = {**held, **_seen(given, unknown)}
     wanted: dict[str, Any] = {}
     if length or mix:
@@ -49,10 +49,10 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Passwords:
         wanted[DAYS] = days or _days(stored.get(DAYS)) or 365
     return Passwords(
         root=portal.root,
-        client=not portal.site["database"]["client"],
+        client=portal.leads and not portal.site["database"]["client"],
         unknown=unknown,
         settings=Settings(name, portal.root, wanted, portal.site["php"]["user"])
-        if wanted or portal.kept(name)
+        if portal.leads and (wanted or portal.kept(name))
         else None,
         values={},
     )

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _discovered
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _discovered, _portals
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File
 
 
@@ -43,10 +43,20 @@ class Portal:
         """chamilo_site: its word in names of files."""
         return str(self.variables["chamilo_site"])
 
+    @cached_property
+    def node(self) -> Mapping[str, Any]:
+        """This host among the nodes of its portal, see _portals.Portal.of."""
+        return _portals.here(self.variables, self.variables["hostvars"])[1]
+
+    @property
+    def leads(self) -> bool:
+        """Whether this host does what is done once for all nodes of its portal."""
+        return bool(self.node["leads"])
+
     @property
     def is_web(self) -> bool:
         """Whether this host serves it, and is not there for its database alone."""
-        return bool(self.variables["_chamilo_common_is_web"])
+        return _portals.WEB in _portals.purposes(self.variables)
 
     @cached_property
     def domain(self) -> str:

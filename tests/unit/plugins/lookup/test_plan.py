@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
 
 from ansible_collections.chamilo.hardening.plugins.lookup import plan
-from ansible_collections.chamilo.hardening.plugins.lookup.plan import SECTIONS, Variables
+from ansible_collections.chamilo.hardening.plugins.lookup.plan import SECTIONS
 from tests.tools.plans import ROLES, discovered, planned
 
 # Each portal's own: what its files are called, what lies below its directory, and what is in its name.
@@ -74,12 +73,6 @@ def test_what_is_wrong_is_named(host, site):
     waived = [{"control": "brute", "reason": "x", "owner": "x", "until": "2999-12-31"}]
     with pytest.raises(AnsibleError, match="no such control"):
         planned(host, "brute_force", __chamilo_common_info={"site": site}, chamilo_waivers=waived)
-
-
-def test_a_variable_is_worked_out_once_and_an_answer_never():
-    raw = {"a": trust_as_template("{{ b }}"), "b": "x", "__c": trust_as_template("{{ b }}")}
-    known = Variables(Templar(DataLoader(), variables=raw), raw)
-    assert [known["a"], known["__c"], len(known), list(known)] == ["x", "{{ b }}", 3, ["a", "b", "__c"]]
 
 
 def test_the_options_of_one_task_read_one_plan(host, site, monkeypatch):

@@ -174,6 +174,13 @@ def test_a_log_behind_a_link_is_not_read(host):
     assert not host.record()["app_log"]
 
 
+def test_accounts_are_looked_through_by_one_node_of_a_portal(host):
+    host.configure(leader="web1")
+    host.admins = ["admin", "intruder"]
+    step()
+    assert host.titles() == ["Test alert"] and "accounts" not in host.record()
+
+
 def test_a_new_administrator_is_told_at_once_and_once(host):
     step()
     host.told.clear()

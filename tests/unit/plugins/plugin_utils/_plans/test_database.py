@@ -23,8 +23,9 @@ def site(host: Any) -> dict[str, Any]:
     return discovered(host)
 
 
-ALONE = {"group_names": ["chamilo", "chamilo_db"], "groups": {"chamilo_db": ["db.test"]}}
-WEB = {"group_names": ["chamilo", "chamilo_web"], "groups": {"chamilo_db": ["db.test"]}}
+ALONE = {"group_names": ["chamilo", "chamilo_db"], "groups": {"chamilo_db": ["campus.test"]}}
+STORE = {"db.test": {"group_names": ["chamilo_db"]}}
+WEB = {"group_names": ["chamilo", "chamilo_web"], "groups": {"chamilo_db": ["db.test"]}, "hostvars": STORE}
 BIND = {"chamilo_database_bind_address": "10.0.0.7"}
 
 
@@ -33,20 +34,20 @@ def of(host: Any, site: dict[str, Any], **given: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("given", "account", "backup", "elsewhere"),
+    ("given", "account", "backup", "server"),
     [
-        ({}, True, True, False),
-        (WEB, True, True, True),
-        ({**ALONE, **BIND}, False, False, False),
-        ({"chamilo_waivers": waived("database_account")}, False, False, False),
-        ({**WEB, "chamilo_waivers": waived("database_privileges")}, False, True, True),
-        ({"chamilo_backups_state": "absent"}, True, False, False),
-        ({**WEB, "chamilo_database_state": "absent"}, True, False, False),
+        ({}, True, True, ""),
+        (WEB, True, True, "db.test"),
+        ({**ALONE, **BIND}, False, False, ""),
+        ({"chamilo_waivers": waived("database_account")}, False, False, ""),
+        ({**WEB, "chamilo_waivers": waived("database_privileges")}, False, True, "db.test"),
+        ({"chamilo_backups_state": "absent"}, True, False, ""),
+        ({**WEB, "chamilo_database_state": "absent"}, True, False, ""),
     ],
 )
-def test_who_gets_an_account(host, site, given, account, backup, elsewhere):
+def test_who_gets_an_account(host, site, given, account, backup, server):
     plan = of(host, site, **given)
-    assert (plan["account"], plan["backup"], plan["elsewhere"]) == (account, backup, elsewhere)
+    assert (plan["account"], plan["backup"], plan["server"]) == (account, backup, server)
     assert plan["split"] is False
     assert of(host, site, chamilo_database_split=True, **given)["split"] is account
 

@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import ControlError
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
+from tests.tools.plans import planned
 
 WAIVER = {"control": "brute_force_lock", "reason": "A test.", "owner": "Ada", "until": "2999-12-31"}
 
@@ -80,3 +81,37 @@ def test_a_virtual_host_is_needed_once(active: bool, written: bool, due: bool) -
 def test_packages_that_are_there_are_not_asked_for() -> None:
     known = portal({"missing_packages": ["monit"]}, _chamilo_common_packages={"monitoring": ["monit", "logrotate"]})
     assert known.missing("monitoring") == ["monit"]
+
+
+BESIDE = {
+    "groups": {"all": ["web0", "campus.test"], "chamilo": ["web0", "campus.test"]},
+    "hostvars": {"web0": {"chamilo_domain": "campus.test"}},
+}
+
+
+def test_what_is_done_once_for_a_portal_is_done_by_its_leader(host: Any) -> None:
+    def plans(**given: Any) -> list[Any]:
+        names = ("backups", "passwords", "brute_force", "monitoring", "database")
+        return [planned(host, name, **given) for name in names]
+
+    host.install("nginx")
+    host.chamilo()
+    host.testbed_site("nginx", "plain")
+    found = []
+    for given in ({}, BESIDE, {**BESIDE, "chamilo_leader": "campus.test"}):
+        backups, passwords, bans, monitoring, database = plans(**given)
+        file = monitoring["main"]["files"][0]["content"]
+        found.append(
+            [
+                backups["present"],
+                backups["main"]["state"] == "present",
+                passwords["settings"] is not None,
+                bool(passwords["unknown"]),
+                bans["settings"] is not None,
+                database["backup"],
+                '"leader"' not in file,
+            ]
+        )
+        assert (bans["bans"], database["account"]) == (True, True), "each node has its own"
+    assert found == [[True] * 7, [False] * 7, [True] * 7]
+    assert '"leader": "web0"' in plans(**BESIDE)[3]["main"]["files"][0]["content"]

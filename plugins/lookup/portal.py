@@ -1,0 +1,85 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lookup portal."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: portal
+short_description: Which hosts of the inventory are nodes of which portal
+version_added: 1.1.0
+author:
+  - The chamilo.hardening maintainers (@chamilo-hardening)
+description:
+  - Hosts with the same C(chamilo_portal) are the nodes of a portal, and C(chamilo_node) is what a node is there for.
+  - Private to the playbooks and roles of this collection. It can change at any time. No host is asked.
+options:
+  _terms:
+    description:
+      - V(web) asks whether this host serves its portal, and is not there for its database alone.
+      - V(node) asks for this host's portal, the other nodes of it, and whether this one does what is done once.
+      - V(order) asks for the hosts that follow, in the order in which they are changed, V(serial) for the sizes of the
+        batches of that order, and V(several) for those of them whose portal has more than one node. What follows are
+        host names or patterns.
+    type: list
+    elements: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Work on a portal
+  hosts: "{{ query('chamilo.hardening.portal', 'order', 'chamilo') }}"
+  serial: "{{ query('chamilo.hardening.portal', 'serial', 'chamilo') }}"
+"""
+
+RETURN = r"""
+_raw:
+  description: True or false, names of hosts, or numbers.
+  type: list
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.loader import lookup_loader
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _portals
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._variables import Variables
+
+
+class LookupModule(LookupBase):
+    def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[Any]:
+        asked, *patterns = terms
+        raw = variables or {}
+        if asked in ("web", "node"):
+            own = Variables(self._templar, raw)
+            try:
+                web = _portals.WEB in _portals.purposes(own)
+                return [web if asked == "web" else _portals.here(own, raw["hostvars"])[1]]
+            except _portals.PortalError as problem:
+                raise AnsibleError(str(problem)) from problem
+        hosts = self._hosts(patterns, raw)
+        hostvars = raw.get("hostvars") or {}
+        nodes = _portals.known(raw, hostvars, hosts)
+        # Those that --limit leaves out have run no task.
+        begun = [host for host in hosts if host in hostvars and "__chamilo_preflight" in hostvars[host]]
+        hosts = begun or hosts
+        if asked == "several":
+            return _portals.several(nodes, hosts)
+        at_once = {host: self._at_once(hostvars[host]) for host in hosts if host in hostvars}
+        batches = _portals.order(nodes, hosts, at_once)
+        return [len(one) for one in batches] if asked == "serial" else [host for one in batches for host in one]
+
+    def _hosts(self, patterns: list[str], variables: dict[str, Any]) -> list[str]:
+        matcher = lookup_loader.get("ansible.builtin.inventory_hostnames", loader=self._loader, templar=self._templar)
+        return [str(name) for name in matcher.run(patterns, variables=variables)]
+
+    @staticmethod
+    def _at_once(variables: Mapping[str, Any]) -> int:
+        try:
+            return max(1, int(variables.get("chamilo_serial", 1)))
+        except (*_portals.NOT_WORKED_OUT, TypeError, ValueError):
+            return 1  # its preflight refuses the value

@@ -1,0 +1,264 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Which hosts of the inventory are nodes of which portal, and which node does what is done once per portal.
+
+Only variables of the inventory decide, and what the playbook sets. What a host answered never does: one with facts that
+are named like variables of this collection is nobody's node but its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible.errors import AnsibleError
+from jinja2.exceptions import UndefinedError
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _facts
+
+WEB, DATABASE = "web", "database"
+PURPOSES = (WEB, DATABASE)
+GROUPS = {"chamilo_web": WEB, "chamilo_db": DATABASE}
+NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\Z")
+
+
+# A variable that cannot be worked out: outside a template, and inside one.
+NOT_WORKED_OUT = (AnsibleError, UndefinedError)
+
+
+class PortalError(Exception):
+    """The hosts of a portal contradict each other; the message says what to set."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A host, from its own variables alone."""
+
+    host: str
+    portal: str
+    purposes: tuple[str, ...] = PURPOSES
+    named: bool = True  # whether its variables say which portal it belongs to
+    leader: str = ""  # which host its variables declare
+
+    @property
+    def web(self) -> bool:
+        return WEB in self.purposes
+
+
+@dataclass(frozen=True)
+class Portal:
+    """The nodes of one portal, in the order of the inventory."""
+
+    name: str
+    web: tuple[str, ...] = ()
+    database: tuple[str, ...] = ()  # there for the database alone
+    declared: str = ""
+    error: str = ""  # how its hosts contradict each other, and what to set
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return (*self.database, *self.web)
+
+    def leader(self, unreachable: Collection[str] = ()) -> str:
+        """The web node that does what is done once per portal; empty where there is none."""
+        order = ([self.declared] if self.declared else []) + [host for host in self.web if host != self.declared]
+        return next((host for host in order if host not in unreachable), "")
+
+    def waves(self, at_once: int, leader: str = "") -> list[tuple[str, ...]]:
+        """Its nodes in the order in which they are changed: its database, its leader, then so many at a time."""
+        first = leader or self.leader()
+        web = sorted(self.web, key=lambda host: host != first)
+        chunks = [tuple(web[start : start + at_once]) for start in range(0, len(web), at_once)]
+        return [*([self.database] if self.database else []), *chunks]
+
+    def of(self, host: str, unreachable: Collection[str] = ()) -> dict[str, Any]:
+        """What roles read about a host of this portal."""
+        leader = self.leader(unreachable)
+        return {
+            "portal": self.name,
+            "web": list(self.web),
+            "database": list(self.database),
+            "leader": leader,
+            "leads": host == leader,
+        }
+
+
+def purposes(variables: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a host is there for."""
+    declared = variables.get("chamilo_node")
+    if declared:
+        if not isinstance(declared, (list, tuple)) or not set(map(str, declared)) <= set(PURPOSES):
+            raise PortalError(
+                f"Invalid value for chamilo_node: {declared!r}. Valid: a list of {' and '.join(PURPOSES)}. An "
+                "empty one means both, or what its groups chamilo_web and chamilo_db say."
+            )
+        return tuple(one for one in PURPOSES if one in declared)
+    groups = variables.get("group_names") or ()
+    return tuple(purpose for group, purpose in GROUPS.items() if group in groups) or PURPOSES
+
+
+def serves_web(variables: Mapping[str, Any]) -> bool:
+    """Whether a host serves its portal. One of which that cannot be said is looked at as one that does."""
+    try:
+        return WEB in purposes(variables)
+    except (PortalError, *NOT_WORKED_OUT):
+        return True
+
+
+def read(host: str, variables: Mapping[str, Any]) -> Node:
+    """A host as its own variables declare it."""
+    domain, declared = variables.get("chamilo_domain"), variables.get("chamilo_portal")
+    portal = str(declared or domain or host).lower()
+    if not NAME.match(portal):
+        raise PortalError(
+            f"Invalid value for chamilo_portal: {portal!r}. It stands for the portal in reports. Valid: a name of "
+            "letters, digits, dots, _ and -."
+        )
+    named = bool(declared or domain) and portal != host.lower()
+    return Node(host, portal, purposes(variables), named, str(variables.get("chamilo_leader") or ""))
+
+
+def read_all(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> dict[str, Node]:
+    """The nodes among these hosts. One that cannot be read is left out: its own tasks give the reason."""
+    found: dict[str, Node] = {}
+    for host in hosts:
+        if host not in hostvars:
+            continue
+        variables = hostvars[host]
+        try:
+            if _facts.reserved(variables.get("ansible_facts")):
+                continue
+            found[host] = read(host, variables)
+        except (PortalError, *NOT_WORKED_OUT):
+            continue
+    return found
+
+
+def portals(nodes: Iterable[Node]) -> dict[str, Portal]:
+    """Each portal by its name.
+
+    A host that is there for the database alone, and whose variables name no portal, serves each portal that has web
+    nodes without a database and no other host for it.
+    """
+    web: dict[str, list[Node]] = {}
+    stores: dict[str, list[Node]] = {}
+    for node in nodes:
+        (web if node.web else stores).setdefault(node.portal, []).append(node)
+    anybody = [one.host for name, own in stores.items() for one in own if name not in web and not one.named]
+    without = [
+        name for name, own in web.items() if name not in stores and any(DATABASE not in one.purposes for one in own)
+    ]
+    found: dict[str, Portal] = {}
+    for name, own in web.items():
+        database = [one.host for one in stores.get(name, ())] or (anybody if name in without else [])
+        serving = tuple(one.host for one in own)
+        declared = list(dict.fromkeys(one.leader for one in [*own, *stores.get(name, ())] if one.leader))
+        error = ""
+        if name in without and len(anybody) > 1 and len(without) > 1:
+            error = (
+                f"The portals {', '.join(sorted(without))} have no database of their own, and {', '.join(anybody)} "
+                "belong to no portal. Set chamilo_portal for each of these hosts to the portal whose database it runs."
+            )
+        elif len(declared) > 1:
+            error = (
+                f"The nodes of {name} declare several leaders: {', '.join(declared)}. Set chamilo_leader to one of "
+                "them, for the whole portal."
+            )
+        elif declared and declared[0] not in serving:
+            error = (
+                f"Invalid value for chamilo_leader: {declared[0]!r}, which is no web node of {name}. Valid: "
+                f"{', '.join(serving)}."
+            )
+        found[name] = Portal(name, serving, tuple(database), declared[0] if declared and not error else "", error)
+    for name, own in stores.items():
+        left = tuple(one.host for one in own if not any(one.host in portal.database for portal in found.values()))
+        if left and name not in found:
+            found[name] = Portal(name, (), left)
+    return found
+
+
+def of_host(host: str, nodes: Mapping[str, Node]) -> Portal:
+    """The portal of a host; of one that is there for the databases of several, with all of their nodes."""
+    name, known_portals = nodes[host].portal, portals(nodes.values())
+    if name in known_portals:
+        return known_portals[name]
+    served = [portal for portal in known_portals.values() if host in portal.database]
+    web = tuple(dict.fromkeys(node for portal in served for node in portal.web))
+    errors = [portal.error for portal in served if portal.error]
+    return Portal(served[0].name if len(served) == 1 else name, web, (host,), error=errors[0] if errors else "")
+
+
+def order(nodes: Mapping[str, Node], hosts: Sequence[str], at_once: Mapping[str, int]) -> list[list[str]]:
+    """These hosts in batches: in each, of every portal the nodes that may be changed at the same time."""
+    batch: dict[str, int] = {}
+    for portal in portals(nodes.values()).values():
+        size = min((at_once[host] for host in portal.web if host in at_once), default=1)
+        waves = [[host for host in wave if host in hosts] for wave in portal.waves(size)]
+        for number, wave in enumerate(wave for wave in waves if wave):
+            for host in wave:
+                batch[host] = max(batch.get(host, 0), number)
+    batches: list[list[str]] = [[] for _ in range(max(batch.values(), default=0) + 1)]
+    for host in hosts:
+        batches[batch.get(host, 0)].append(host)
+    return [one for one in batches if one]
+
+
+def several(nodes: Mapping[str, Node], hosts: Sequence[str]) -> list[str]:
+    """Those of these hosts whose portal has more than one node."""
+    of_several = [portal.hosts for portal in portals(nodes.values()).values() if len(portal.hosts) > 1]
+    together = {host for one in of_several for host in one}
+    return [host for host in hosts if host in together]
+
+
+def considered(variables: Mapping[str, Any], more: Iterable[str] = ()) -> tuple[str, ...]:
+    """The hosts that may be nodes of a portal, in the order of the inventory. ``--limit`` leaves none out."""
+    groups = variables.get("groups") or {}
+    ours = {host for name in ("chamilo", *GROUPS) for host in groups.get(name) or ()}
+    ours.update(variables.get("ansible_play_hosts_all") or (), more)
+    every = [host for host in groups.get("all") or () if host in ours]
+    return (*every, *sorted(ours.difference(every)))
+
+
+class _Known:
+    """The nodes that this process has read. Ansible works out the hosts of a play before it forks for their tasks."""
+
+    hostvars: Any = None
+    nodes: Mapping[str, Node] = {}
+    names: frozenset[str] = frozenset()
+
+
+def known(variables: Mapping[str, Any], hostvars: Mapping[str, Any], more: Iterable[str] = ()) -> dict[str, Node]:
+    """All nodes, as their hosts declare them."""
+    names = considered(variables, more)
+    if _Known.hostvars is not hostvars or not _Known.names.issuperset(names):
+        _Known.hostvars, _Known.names, _Known.nodes = hostvars, frozenset(names), read_all(names, hostvars)
+    return dict(_Known.nodes)
+
+
+def _answer(hostvars: Mapping[str, Any], host: str) -> Any:
+    """What a host answered to its discovery, as it came."""
+    raw = getattr(hostvars, "raw_get", hostvars.__getitem__)
+    return raw(host).get("__chamilo_common_info")
+
+
+def unreachable(variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> list[str]:
+    """The hosts of this play that could not be reached."""
+    left = set(variables.get("ansible_play_hosts") or ())
+    away = [host for host in variables.get("ansible_play_hosts_all") or () if host not in left]
+    answers = ((host, _answer(hostvars, host)) for host in away if host in hostvars)
+    return [host for host, answer in answers if isinstance(answer, Mapping) and answer.get("unreachable") is True]
+
+
+def here(variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> tuple[Portal, dict[str, Any]]:
+    """The portal of this host, and what roles read about the host in it."""
+    host = str(variables["inventory_hostname"])
+    nodes = known(variables, hostvars)
+    nodes[host] = read(host, variables)
+    portal = of_host(host, nodes)
+    if portal.error:
+        raise PortalError(portal.error)
+    return portal, portal.of(host, unreachable(variables, hostvars))

@@ -1,0 +1,33 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""The variables of a host, as plugins read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# What ansible-core made: no text in it is a template, and whatever is below hostvars is templated where it is read.
+AS_IT_IS = ("hostvars", "groups", "group_names", "inventory_hostname", "ansible_play_hosts", "ansible_play_hosts_all")
+
+
+class Variables(Mapping[str, Any]):
+    """The variables of a host: each one is templated when it is first read. What a host answered never is."""
+
+    def __init__(self, templar: Any, raw: Mapping[str, Any]) -> None:
+        self._templar, self._raw = templar, raw
+        self._known: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._known:
+            value = self._raw[name]
+            self._known[name] = value if name.startswith("__") or name in AS_IT_IS else self._templar.template(value)
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
