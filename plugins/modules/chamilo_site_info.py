@@ -741,6 +741,11 @@ site:
         tls:
           description: Whether a virtual host is to speak https that does not.
           type: bool
+        widened:
+          description:
+            - Lines that confine PHP, as C(FILE line NUMBER). The place of what sections have it run is added to them.
+          type: list
+          elements: str
         bound:
           description: What its owner has it send as C(Strict-Transport-Security) by https; the longest of several.
           type: str

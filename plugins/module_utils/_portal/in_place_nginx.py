@@ -15,7 +15,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, Piece, without
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import bound, nginx, panels, server_blocks
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
+    bound,
+    nginx,
+    panels,
+    php_fpm,
+    server_blocks,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Configuration,
     Directive,
@@ -51,6 +57,8 @@ TLS = (
     "ssl_session_timeout",
 )
 _MORE = {"more_set_headers": re.compile(r"([\w-]+)\s*(?::|$)"), "more_clear_headers": re.compile(r"([\w-]+)$")}
+
+_BASEDIR = re.compile(r"open_basedir *= *([\w./:${}~-]+)")  # and nothing else, which the controller might see
 
 # What may be written out, which the controller sees: how nginx works, and what visitors see.
 _PUBLIC = re.compile(
@@ -106,6 +114,7 @@ def plan(tree: Unmarked, configuration: Configuration, wanted: Wanted) -> InPlac
         ),
         obstacles=tuple(dict.fromkeys(obstacles)),
         tls=any(found.needs_tls(server) for server in found.portal),
+        widened=tuple(dict.fromkeys(made.widened)),
         bound=bound.by_owner(configuration, _secure_levels(configuration, found)),
     )
 
@@ -150,6 +159,7 @@ class _Plan:
         self.wanted = wanted
         self.found = found
         self.obstacles: list[Obstacle] = []
+        self.widened: list[str] = []
         self._changes: dict[str, _Changes] = {}
         self._pending: dict[int, list[Piece]] = {}  # what cannot be written where it belongs, by the directive
         own = {id(server.block) for server in (*found.portal, *found.redirect)}
@@ -175,6 +185,11 @@ class _Plan:
         for item in every(level, *self.wanted.once, *(TLS if self.found.needs_tls(server) else ())):
             if not self.configuration.is_ours(item.file):
                 self._aside(item)
+        for item in walk(level):
+            wider = _wider(item)
+            if wider:
+                self._aside(item, wider)
+                self.widened.append(f"{item.file} line {item.line}")
         for inner in every(level, *_LEVELS):
             self._level(inner, [server.block])
         if self._pending:
@@ -286,11 +301,11 @@ class _Plan:
             there = self._changes.setdefault(block.file, _Changes()).added.setdefault(at, [])
         there += [line for line in lines if line not in there]
 
-    def _aside(self, item: Directive) -> None:
+    def _aside(self, item: Directive, *instead: Piece) -> None:
         if self._is_foreign(item):
-            self._pending[id(item)] = []
+            self._pending[id(item)] = list(instead)
         else:
-            self._changes.setdefault(item.file, _Changes()).aside[item.start, item.end] = ()
+            self._changes.setdefault(item.file, _Changes()).aside[item.start, item.end] = instead
 
     def _is_foreign(self, item: Directive) -> bool:
         """Whether it stands in a file that other sites include too, which is not edited."""
@@ -319,9 +334,11 @@ class _Plan:
             if included and any(id(each) in self._pending for each in walk(included)):
                 inner = self._text(included, indent)
             elif item.block is None and id(item) in self._pending:
+                instead = [f"{indent}{line}" for line in self._pending[id(item)]]
                 # A key, say, is nothing that the controller is to see.
-                if "\n" not in item.written and item.name not in TLS:
-                    lines.append(indent + without(f"{item.written};"))
+                if not instead and "\n" not in item.written and item.name not in TLS:
+                    instead = [indent + without(f"{item.written};")]
+                lines += instead
                 continue
             elif _may_be_secret(item):
                 inner = None
@@ -343,6 +360,16 @@ class _Plan:
 
     def _refuse(self, item: Directive, what: str, remedy: str) -> None:
         self.obstacles.append(Obstacle(item.file, item.line, what, remedy))
+
+
+def _wider(item: Directive) -> str:
+    """A line that confines PHP so that no section can have it run anything, with the place of that; else nothing."""
+    if item.name != "fastcgi_param" or len(item.arguments) < 2 or item.arguments[0] not in php_fpm.GIVEN:
+        return ""
+    value = _BASEDIR.fullmatch(item.arguments[1])
+    if value is None or not php_fpm.confines(value[1]):
+        return ""
+    return item.written.replace(value[1], f"{value[1].rstrip(':')}:{php_fpm.PREPENDED}") + ";"
 
 
 def _shown(item: Directive) -> str:

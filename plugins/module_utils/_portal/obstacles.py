@@ -95,7 +95,8 @@ def obstacles(site: Site, host: Host, desired: Desired) -> list[str]:
         found += _variables(site, host, desired.variables)
     if set(desired.sections) - {"database"}:
         found += filter(None, [misnamed(site)])
-    if site.php.confined and {"uploads", "permissions", "sessions"} & set(desired.sections):
+    widened = desired.takeover == "auto" and site.php.confined in site.in_place.widened
+    if site.php.confined and not widened and {"uploads", "permissions", "sessions"} & set(desired.sections):
         found.append(
             f"open_basedir in {site.php.confined}: it leaves out {PREPENDED}, which holds what the sections uploads, "
             f"permissions and sessions have PHP run before each script of the portal. Every page would fail. Add "

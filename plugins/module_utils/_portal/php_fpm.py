@@ -17,6 +17,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 KNOWN_SOCKETS = re.compile(r"unix:/run/(?:php/php[\d.]+-fpm|chamilo-[\w.-]+)\.sock")
 # What sections have PHP run before each script of a portal lies here.
 PREPENDED = "/usr/local/share/chamilo-hardening"
+GIVEN = ("PHP_ADMIN_VALUE", "PHP_VALUE")  # settings that a virtual host gives to PHP
 _PROGRAM = "/usr/sbin/php-fpm"
 _SECTION = re.compile(r"\[([^\]]+)\]")
 _ENTRY = re.compile(r"([\w.]+)(?:\[([^\]]*)\])?\s*=\s*(.*)")
@@ -143,7 +144,7 @@ def confines(open_basedir: str) -> bool:
 
 def confined(given: Mapping[str, Place]) -> str:
     """The line of a virtual host that confines PHP so, by what it gives to PHP."""
-    for name in ("PHP_ADMIN_VALUE", "PHP_VALUE"):
+    for name in GIVEN:
         place = given.get(name)
         found = re.search(r"open_basedir\s*=\s*([^\s;]+)", place.what) if place else None
         if place and found and confines(found[1]):

@@ -180,6 +180,7 @@ def test_a_block_whose_owner_keeps_other_subdomains_away_is_left_alone(host):
         "add_header Content-Security-Policy \"default-src 'self' http: https: ws: wss: data: blob: 'unsafe-inline'; "
         "frame-ancestors 'self';\" always;",
         'add_header Strict-Transport-Security "max-age=31536000; includeSubDomains" always;',
+        'fastcgi_param PHP_ADMIN_VALUE "open_basedir=$base/:/usr/lib/php/:/tmp/";',
     ]
     assert found.lines("/etc/nginx/nginxconfig.io/general.conf") == [LOCATION]
 
@@ -646,3 +647,34 @@ def test_what_an_owner_bound_browsers_to_is_known_though_its_line_stands_aside(h
     found = site(host, f"server {{ {listen} server_name {DOMAIN}; {line if inside else ''} {SERVED} }}\n", tls=tls)
     assert found.aside() == ([line] if inside else [])
     assert found.plan.bound == bound
+
+
+CONFINED = 'fastcgi_param PHP_ADMIN_VALUE "open_basedir=$base/:/tmp/"'
+WIDER = 'fastcgi_param PHP_ADMIN_VALUE "open_basedir=$base/:/tmp/:/usr/local/share/chamilo-hardening";'
+
+
+@pytest.mark.parametrize(
+    ("line", "wider"),
+    [
+        (CONFINED, WIDER),
+        (CONFINED.replace("/tmp/", "/usr/local/share/"), ""),
+        (CONFINED.replace("/tmp/", "/tmp/\nsecret=1"), ""),
+        (CONFINED.replace("PHP_ADMIN_VALUE", "X"), ""),
+    ],
+)
+def test_php_that_is_confined_may_read_what_sections_have_it_run(host, line, wider):
+    found = site(host, f"server {{ {BOTH} server_name {DOMAIN}; {SERVED[:-1]} {line}; }} }}\n")
+    assert (wider in found.lines()) is bool(wider)
+    assert found.aside() == ([f"{line};"] if wider else [])
+    assert found.plan.widened == (("/etc/nginx/sites-available/campus.conf line 1",) if wider else ())
+
+
+def test_a_snippet_of_several_sites_that_confines_php(host):
+    php, snippet = "location ~ php {\n include snippets/php.conf;\n }\n", "/etc/nginx/snippets/php.conf"
+    found = site(
+        host,
+        f"server {{\n {BOTH}\n server_name {DOMAIN};\n root {ROOT}/public;\n {php}}}\n"
+        f"server {{ server_name other.example; {php}}}\n",
+        {snippet: f"include fastcgi_params;\n{CONFINED};\nfastcgi_pass unix:/run/php/x.sock;\n"},
+    )
+    assert WIDER in found.lines() and list(found.after) == ["/etc/nginx/sites-available/campus.conf"]

@@ -18,6 +18,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import o
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Takeover, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import InPlace
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.obstacles import (
     Desired,
     Host,
@@ -410,6 +411,14 @@ def test_php_that_no_pool_of_the_host_is(host, address, sections, out):
     assert len(said) == bool(out)
     assert all(f"listen = {address.replace('unix:', '')} in" in text for text in said)
     assert all(text.endswith(f"--skip-tags {out}") for text in said)
+
+
+@pytest.mark.parametrize(("takeover", "said"), [("auto", False), ("managed", True), ("include", True), ("", True)])
+def test_an_open_basedir_that_this_run_widens(takeover, said):
+    place = "/etc/nginx/sites-available/campus line 3"
+    confined = site(php=Php(confined=place), in_place=InPlace(widened=(place,)))
+    text = " ".join(obstacles(confined, Host(now=NOW), Desired(["uploads"], takeover=takeover)))
+    assert (f"open_basedir in {place}" in text) is said
 
 
 @pytest.mark.parametrize(
