@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover, unfit
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Database, SiteError, WebServer
+from tests.testbed import authority
 
 
 def site_of(host, **options):
@@ -306,6 +307,25 @@ def test_certificate_files_are_looked_at_when_they_are_given(host):
     host.chamilo()
     with pytest.raises(SiteError, match='^chamilo_https_certificate_file is "/none.pem"'):
         site_of(host, certificate_file="/none.pem", certificate_key_file="/none.key", require=True)
+
+
+@pytest.mark.parametrize(
+    ("names", "lacks"),
+    [
+        (("campus.test", "*.campus.test"), ()),
+        (("*.campus.test",), ("campus.test",)),  # a wildcard is for one label more
+        (("campus.test", "*.test"), ("*.campus.test", "www.campus.test", "de.campus.test", "a.b.campus.test")),
+    ],
+)
+def test_a_wildcard_certificate_that_is_given_as_files_is_for_all_names_it_covers(host, names, lacks):
+    host.install("nginx")
+    host.chamilo()
+    written = ".campus.test www.campus.test de.campus.test" + (" a.b.campus.test" if "*.test" in names else "")
+    host.site("nginx", f"server {{ listen 443 ssl; server_name {written}; root /var/www/chamilo/public; }}\n")
+    host.write("/etc/ssl/given.pem", authority.issue(*names)[0])
+    site = site_of(host, certificate_file="/etc/ssl/given.pem", certificate_key_file="/etc/ssl/given.key")
+    assert site.portal_names[0] == "campus.test" and "*.campus.test" in site.portal_names
+    assert site.given.names == names and {*site.given.lacks} == {*lacks}
 
 
 def test_what_a_user_may_not_read_is_said(open_host, nobody):
