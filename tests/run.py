@@ -262,10 +262,8 @@ def package_steps(full: bool = False) -> list[Step]:
         ),
         Step(
             "build",
-            ["ansible-galaxy", "collection", "build", "--force", "--output-path", str(package.parent)],
+            ["python", "-m", "tests.tools.package", str(package.parent)],
             2,
-            # Not the checkout: the build walks all of it, .cache too, where other steps add and remove files meanwhile.
-            cwd=copy_checkout(CACHE / "source"),
         ),
         Step(
             "galaxy-importer",

@@ -56,6 +56,7 @@ README
 docs/recipes
 docs/troubleshooting
 docs/tested
+docs/releases
 CHANGELOG
 ```
 
@@ -81,6 +82,7 @@ collections/index
 :caption: Change it
 
 CONTRIBUTING
+CODE_OF_CONDUCT
 docs/architecture
 tests/testbed/README
 ```

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 
 from tests import run, selection
 from tests.run import Step
+from tests.tools import package
 from tests.unit.conftest import needing_root
 
 
@@ -260,8 +263,12 @@ def test_no_step_of_the_package_reads_what_another_one_writes(logs, monkeypatch)
     monkeypatch.setattr(run, "CACHE", checkout / ".cache")
     monkeypatch.setattr(run, "TREE", checkout / ".cache/tree")
     steps = {step.name: step for step in run.package_steps()}
-    source = steps["build"].cwd
-    assert {path.name for path in source.iterdir()} == {".gitignore", "README.md", "galaxy.yml"}
-    assert (source / "README.md").is_symlink()
-    others = [step.cwd for name, step in steps.items() if name != "build"]
-    assert not any(source in (one, *one.parents) or one in source.parents for one in others)
+    assert steps["build"].command[2] == "tests.tools.package"
+    galaxy = logs / "bin/ansible-galaxy"
+    galaxy.parent.mkdir()
+    galaxy.write_text('#!/bin/sh\nfor last; do :; done\ntar --exclude .git -czf "$last/built.tar.gz" .\n')
+    galaxy.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{galaxy.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(package, "committed", lambda: 5)
+    with tarfile.open(package.build(logs / "dist")) as built:
+        assert set(built.getnames()) == {".", "./.gitignore", "./README.md", "./galaxy.yml"}
