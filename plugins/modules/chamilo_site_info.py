@@ -777,6 +777,19 @@ site:
         unread:
           description: Whether nginx would not read it.
           type: bool
+        carried:
+          description: Lines for timeouts, logs and PHP with which it goes on.
+          type: list
+          elements: str
+        carried_php:
+          description: Those that nginx has where it hands requests to PHP.
+          type: list
+          elements: str
+        uncarried:
+          description: Such lines that it cannot go on with.
+          type: list
+          elements: dict
+          contains: *place
         refused:
           description: Why it is not done, for each value of C(chamilo_https_vhost) that asks for it in vain.
           type: dict

@@ -96,6 +96,8 @@ HEX = r"(?:[0-9a-f]{2})*"
 HOST = r"[][0-9A-Za-z.:%_/-]{0,255}"
 # It is granted privileges: no wildcard.
 ONE_HOST = r"[0-9A-Za-z.:_-]{0,255}"
+# A line of a virtual host, which no template takes for its own.
+LINE = r"(?!.*\{[{%#])[ -~]+"
 MESSAGE = Text(most=MOST_DISPLAYED, cut=True)
 EVIDENCE = Text(most=4_000, cut=True)
 _STATUS = Text(r"pass|fail|not_applicable|not_assessed")
@@ -116,6 +118,7 @@ FORMS: dict[str, dict[str, Shape]] = {
         "site.managed_from": Text(HOST),
         **{f"site.{each}": List(Text(NAME)) for each in ("portal_names", "access_urls", "answered")},
         "site.takeover.refused": Each(MESSAGE),
+        **{f"site.takeover.{each}": List(Text(LINE)) for each in ("carried", "carried_php")},
         "site.web.name": Text(r"nginx|apache|"),
         "site.web.version": Text(r"(?:\d[0-9A-Za-z.+~-]{0,63})?"),
     },

@@ -34,7 +34,7 @@ def as_shipped(host: Host) -> None:
     host.run(
         "a2disconf -q 'php*-fpm'; a2dismod -q mpm_event proxy_fcgi 2>/dev/null;"
         " a2enmod -q mpm_prefork $(ls /etc/apache2/mods-available | grep -o '^php[0-9.]*[0-9]')"
-        " && systemctl disable --now 'php*-fpm.service'"
+        " && systemctl disable -q --now $(cd /usr/lib/systemd/system; ls php*-fpm.service)"
     )
     (case,) = [case for case in cases("apache") if case.name.startswith("a01-")]
     (text,) = case.files.values()
@@ -77,3 +77,9 @@ def test_chamilos_own_set_up_for_apache_is_hardened_whole(fresh: Host, tmp_path:
     assert host.get(FILE) == owners
     assert told(host, "http") == before
     assert not missing_from_the_portal(host, "http")
+
+    # By choice, the one of this collection takes its place, and PHP still does what its owner has it do.
+    managed = Playbook(tmp_path, "https", "managed")
+    managed.harden(host)
+    assert told(host, "https") == before
+    assert managed.harden(host) == 0

@@ -48,6 +48,15 @@ def with_fpm(host: Files) -> None:
     host.write("/etc/php/8.4/fpm/pool.d/www.conf", POOL)
 
 
+def with_lines(host: Files) -> None:
+    """Of the owner, for timeouts, logs and PHP."""
+    with_fpm(host)
+    (path,) = (host.root / "etc/nginx/sites-available").glob("campus*")
+    logs = "access_log /var/log/nginx/one.log;\naccess_log /var/log/nginx/two.log;\n"
+    lines = f'{logs}fastcgi_read_timeout 600;\nfastcgi_param PHP_VALUE "memory_limit=1G\npost_max_size=2G";\n'
+    path.write_text(path.read_text().replace("server {\n", f"server {{\n{lines}", 1))
+
+
 def with_mod_php(host: Files) -> None:
     host.write("/etc/php/8.4/apache2/php.ini")
     (host.root / "etc/apache2/conf-enabled/php8.4-fpm.conf").unlink()
@@ -84,7 +93,7 @@ SITES = {
         {"chamilo_https_terminated_elsewhere": True, "chamilo_trusted_proxies": ["10.0.0.2"]},
         base="nginx",
     ),
-    "managed": Recorded("nginx", {"chamilo_https_vhost": "managed"}, base="nginx"),
+    "managed": Recorded("nginx", {"chamilo_https_vhost": "managed"}, with_lines, base="nginx"),
     "kept_virtual_host": Recorded("apache", {"chamilo_https_vhost": "include"}, base="apache"),
     "mod_php": Recorded("apache", {}, with_mod_php, base="apache"),
     "waivers": Recorded(

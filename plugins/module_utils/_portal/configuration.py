@@ -171,6 +171,9 @@ class Takeover:
     redirected: bool = False  # visitors of http are sent to https now
     closed: tuple[Place, ...] = ()  # access rules outside of the virtual host
     unread: bool = False  # nginx would not read ours
+    carried: tuple[str, ...] = ()  # lines that ours goes on with, see ``carried``
+    carried_php: tuple[str, ...] = ()  # those that nginx has where it hands requests to PHP
+    uncarried: tuple[Place, ...] = ()  # such lines that it cannot go on with
     refused: Mapping[str, str] = field(default_factory=dict)  # auto, managed, include -> why not, where it is not done
 
 
@@ -194,7 +197,7 @@ class Directive:
     @property
     def rest(self) -> str:
         """What is written behind the name."""
-        return self.written.partition(" ")[2].strip()
+        return "".join(self.written.split(maxsplit=1)[1:]).strip()
 
     @property
     def place(self) -> Place:

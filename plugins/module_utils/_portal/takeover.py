@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, nginx
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.carried import carried
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Configuration,
     Listen,
@@ -76,8 +77,19 @@ def assess(
         if not configuration.is_ours(directive.file)  # by these, this host itself is let through
         for argument in directive.arguments
     )
-    unread = web_server == "nginx" and not (configuration.problems or _reads_ours(configuration))
-    return Takeover(files, tuple(dict.fromkeys(enabled)), _sorted(neighbours), redirected, tuple(closed), unread)
+    own = [server for server in servers if server in serving or _is_root(server.host.root, portal)]
+    kept = carried(web_server, configuration, own)
+    return Takeover(
+        files,
+        tuple(dict.fromkeys(enabled)),
+        _sorted(neighbours),
+        redirected,
+        tuple(closed),
+        unread=web_server == "nginx" and not (configuration.problems or _reads_ours(configuration)),
+        carried=kept.lines,
+        carried_php=kept.php,
+        uncarried=kept.lost,
+    )
 
 
 def refused(
@@ -112,6 +124,14 @@ def refused(
             f"{domain} was left as it is, because another site would go dark: {_written(found.neighbours)}. {remedy} "
             f"Or keep the portal's own virtual host: set chamilo_https_vhost to include and add the line "
             f'"{include}" to it.'
+        )
+    if found.uncarried:
+        reasons.append(
+            f"Lines of the virtual host of {domain} would be lost: {_written(found.uncarried)}. The one of this "
+            "collection goes on with settings of PHP, timeouts and logs whose values are plain, and none that may be a "
+            "secret. "
+            "Move these lines to PHP's own configuration, or set chamilo_https_vhost to auto, which keeps the portal's "
+            "own virtual host."
         )
     if found.unread:
         reasons.append(
