@@ -47,6 +47,8 @@ _OF_TLS = frozenset(
 )
 _ONCE = frozenset({"wsgidaemonprocess"})
 _OF_OURS = re.compile(r"/chamilo-[^/]+\.d/tls/")
+# What one that only leads to https has of it: its visitors are counted in the same logs.
+_KEPT_ON_80 = ("documentroot", "customlog", "errorlog", "logformat", "transferlog")
 _LITERAL = re.compile(r"/[\w./@~+-]*", re.ASCII)
 _EVERYTHING = re.compile(r"\^?/?|\^?(?:/\??)?(?:\(\.[*+]\)|\.[*+?]?)\$?")
 _REDIRECTS = re.compile(r"[\[,]\s*(?:R|redirect)(?:=(?:30[12378]|permanent|temp|seeother))?\s*[\],]", re.IGNORECASE)
@@ -281,14 +283,14 @@ class _Planner:
     def plain_sibling(self, server: Server) -> tuple[Piece, ...]:
         """On port 80 nothing but what leads to https, and the files by which an authority knows the host."""
         addresses = self.addresses(server, 443, 80)
-        root = next((item for item in every(_level(server), "documentroot") if item.file == server.host.file), None)
+        kept = [item for item in every(_level(server), *_KEPT_ON_80) if item.file == server.host.file]
         names = [name for name in _names(server) if _is_host_name(name.replace("*.", "", 1))]
         if not addresses or not names:
             return ()
         text = self.configuration.texts[server.host.file]
         lines: list[Piece] = [f"<VirtualHost {' '.join(addresses)}>", f"    ServerName {names[0]}"]
         lines += [f"    ServerAlias {name}" for name in names[1:]]
-        lines += [(_line(text, root.start), root.end)] if root else []
+        lines += [(_line(text, item.start), item.end) for item in kept]
         lines += [
             f"    {self.include}",
             '    RedirectMatch permanent "^/(?!\\.well-known/acme-challenge/)(.*)$" '

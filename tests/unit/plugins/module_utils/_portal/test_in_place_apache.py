@@ -418,6 +418,17 @@ def test_a_portal_behind_another_port_is_refused_unless_a_proxy_speaks_https(hos
     assert plan.files and not plan.obstacles
 
 
+def test_what_leads_to_https_writes_the_same_logs(host):
+    """Else the jail would have another log to read in the next run, which is a change."""
+    logs = "LogFormat %h own\nCustomLog /var/log/campus own\nErrorLog /var/log/campus.error\n"
+    lay(host, f"{HEAD.replace('80', '443')}SSLEngine on\n{logs}</VirtualHost>\n")
+    host.write("/etc/apache2/ports.conf", "Listen 80\nListen 443\n")
+    _plan, _texts, marked = planned(host)
+    assert [(one.host.listens[0].port, one.host.access_log, one.host.error_log) for one in apache.servers(marked)] == [
+        (port, "/var/log/campus own", "/var/log/campus.error") for port in (443, 80)
+    ]
+
+
 def test_no_further_port_before_there_is_a_certificate(host):
     """Of an address, Apache asks the first VirtualHost whether TLS is spoken: the other site's would be lost."""
     lay(host, f"{HEAD}</VirtualHost>\n")
