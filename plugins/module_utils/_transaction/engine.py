@@ -78,7 +78,8 @@ class Engine(Recovery):
             old = {each["path"]: self.store.load(Item.from_json(each["old"])) for each in entries}
             changes, _kept = compare(state, plan, outcome, old)
             edits, _known = marked.compare(state, plan, outcome, old)
-            changes += [*edits, *given_back(self.store, state, plan, outcome, old)]
+            changes += given_back(self.store, state, plan, outcome, old)
+            changes += [*edits, *marked.given_back(state, plan.name, changes, outcome)[0]]
             if interrupted:
                 outcome.notes.append(f"A run of {interrupted['name']} did not finish; its files would be put back.")
             outcome.changed = bool(changes or interrupted or state["pending"])
@@ -90,7 +91,8 @@ class Engine(Recovery):
             changes, keep = compare(state, plan, outcome, {})
             edits, known = marked.compare(state, plan, outcome, {})
             back = given_back(self.store, state, plan, outcome, {})
-            job = self._job(state, plan, [*changes, *edits], back, keep, known)
+            freed, held = marked.given_back(state, plan.name, [*changes, *back], outcome)
+            job = self._job(state, plan, [*changes, *edits, *freed], back, keep, known, held)
             if job.changes:
                 self._carry_out(state, job, outcome)
                 outcome.changed = True
@@ -165,6 +167,7 @@ class Engine(Recovery):
         back: Sequence[Change],
         found: Mapping[str, Item],
         edited: Mapping[str, marked.Known],
+        held: Mapping[str, Mapping[str, marked.Known]],
     ) -> Job:
         test, load = plan.test, plan.load
         last = state["records"].get(plan.name, {})
@@ -195,6 +198,7 @@ class Engine(Recovery):
                 known["secret"] = want.secret
             if edited or marked.of(record):
                 record["marked"] = dict(edited)
+            marked.remember(state, held)
             give_up(state, plan)
 
         return Job(plan.name, [*changes, *back], found, test, load, plan.listen, plan.probe, judge, commit)

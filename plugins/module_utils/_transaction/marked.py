@@ -133,6 +133,12 @@ def given_back(
     return found, known
 
 
+def remember(state: Mapping[str, Any], held: Mapping[str, Mapping[str, Known]]) -> None:
+    """Files of other transactions as ``given_back`` leaves them."""
+    for name, files in held.items():
+        state["records"][name]["marked"].update(files)
+
+
 def _said(
     tree: Tree, state: Mapping[str, Any], site: str, changes: Sequence[Change]
 ) -> tuple[frozenset[str], frozenset[str]]:

@@ -75,8 +75,7 @@ def way_back(store: Store, state: Mapping[str, Any], name: str, outcome: Outcome
     def commit(after: dict[str, Any], _kept: Mapping[str, Item], _before: Mapping[Probe, Before]) -> None:
         for path, over in above.items():
             after["records"][over]["files"][path]["before"] = record["files"][path]["before"]
-        for other, files in held.items():
-            after["records"][other]["marked"].update(files)
+        marked.remember(after, held)
         del after["records"][name]
 
     load = Load(**record["load"]) if record["load"] else None
