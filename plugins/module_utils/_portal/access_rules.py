@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Access rules of Apache outside of the portal's virtual host: in .htaccess files, and in <Directory> sections.
+"""Access rules: in .htaccess files, in <Directory> sections outside of the portal's virtual host, and within it.
 
-A virtual host of this collection, or its AllowOverride None, would open what they close now.
+A virtual host of this collection would open what they close now, and its AllowOverride None what .htaccess files do.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ _SHOWN = 200  # characters of a line
 _ALL = frozenset({"AuthConfig", "FileInfo", "Indexes", "Limit", "Options"})
 _CLASSES = {name.lower(): name for name in _ALL}
 _AUTH = frozenset({"require", "satisfy", "sslrequire", "sslrequiressl", "sslverifyclient"})
+_OPEN = frozenset({("require", "all", "granted"), ("sslverifyclient", "none")})
 _CONDITIONS = ("setenvif", "setenvifnocase", "setenvifexpr", "browsermatch", "browsermatchnocase")
 _REFUSES = re.compile(r"[\[,]\s*(?:F|forbidden|G|gone|(?:R|redirect)=4\d\d)\s*[\],]", re.IGNORECASE)
 # What says where visitors end up, each with its class of AllowOverride. By name, for their classes allow far more.
@@ -57,6 +58,8 @@ _AFTER_A_DOT = re.compile(
     r"(?:\^?/?(?:\.\*)?|\((?:\?:)?\^\|/\))"  # anywhere, or where a name begins
     r"\\\.(?:[^|()]|\((?:[^()]|\([^()]*\))*\))*"
 )
+# Locations of nginx for programs and hidden files.
+_OURS_TOO = re.compile(r"\\\.(?:\(\?:|\()?(?:ph|ht|git|env|svn|\?!well)|/\\?\.|^/documentation")
 # What can stand in the argument of a <Directory> as it is.
 _WRITABLE = re.compile(r"[\w./@+~ -]+", re.ASCII)
 
@@ -80,7 +83,7 @@ def needed(item: Directive) -> str:
     """The class of AllowOverride that an access rule needs; empty for what is no access rule."""
     words = tuple(map(str.lower, item.arguments))
     if item.name in _AUTH or item.name.startswith("auth"):
-        return "" if item.name == "require" and words == ("all", "granted") else "AuthConfig"
+        return "" if (item.name, *words) in _OPEN else "AuthConfig"
     if item.name == "deny" or (item.name == "allow" and words != ("from", "all")):
         return "Limit"
     if item.name == "rewriterule":
@@ -128,8 +131,50 @@ def _denies_hidden(section: Directive) -> bool:
     hidden = any(_matches(pattern, path) for path in (".htaccess", "/.htaccess", "/.git"))
     return denies and (
         (hidden and _AFTER_A_DOT.fullmatch(pattern) is not None)
-        or pattern in (".ht*", ".*", "/documentation", "^/documentation", "^/documentation(/|$)")
+        or pattern in (".ht*", ".*", "/.git", "/documentation", "^/documentation", "^/documentation(/|$)")
     )
+
+
+def within(web_server: str, servers: Iterable[Server]) -> list[Place]:
+    """Access rules for the portal in virtual hosts that ours would take the place of."""
+    found: list[Directive] = []
+    for server in servers:
+        level = server.block.block or ()
+        found += _closes(level) if web_server == "nginx" else (item for item, _need in rules(_inside(level, server)))
+    return list(dict.fromkeys(Place(item.file, item.line, _short(item.written)) for item in found))
+
+
+def _inside(level: Sequence[Directive], server: Server) -> list[Directive]:
+    """Without what is for directories of other programs, and what denies that which ours denies too."""
+    project = posixpath.dirname(server.host.root)
+    return [
+        item
+        for item in level
+        if not (item.name == "directory" and not f"{_argument(item)}/".startswith(f"{project}/"))
+        and not (item.name in ("location", "locationmatch", "directorymatch") and _denies_hidden(item))
+    ]
+
+
+def _argument(item: Directive) -> str:
+    return item.arguments[-1].rstrip("/") if item.arguments else ""
+
+
+def _closes(level: Iterable[Directive], inner: bool = False) -> Iterator[Directive]:
+    """What refuses visitors in a server block of nginx, other than programs and hidden files, which ours refuses too.
+
+    A status that a whole server block ends with is for what its redirects leave over.
+    """
+    for item in level:
+        if item.block is not None:
+            if item.name != "location" or not _OURS_TOO.search(_argument(item)):
+                yield from _closes(item.block, inner=True)
+        elif (
+            (item.name in ("auth_basic", "auth_request") and item.arguments != ("off",))
+            or item.name in ("deny", "auth_jwt")
+            or (item.name == "ssl_verify_client" and item.arguments[:1] != ("off",))
+            or (inner and item.name == "return" and re.fullmatch(r"4\d\d", _argument(item)))
+        ):
+            yield item
 
 
 def _matches(pattern: str, path: str) -> bool:

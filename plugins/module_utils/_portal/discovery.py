@@ -387,6 +387,8 @@ class _Discovery(Findings):
         named, fallback = _answering(web.name)(servers, self.domain)
         own = [server for server in (*named, *fallback) if server.host.root.rstrip("/") in roots]
         files, closed = self.closed(site.root, site.php, configuration, own) if web.name == "apache" else ((), ())
+        replaced = [server for server in named if not server.host.ours]
+        closed = [*closed, *access_rules.within(web.name, replaced)]
         found = assess(portal, web.name, configuration, servers, named, closed)
         include, lost = include_line(web, self.site), access_rules.unwritable(files)
         why = refused(self.domain, found, site.in_place, include, lost)

@@ -265,3 +265,39 @@ def test_where_a_directory_leads_its_visitors_is_kept_and_nothing_more(portal, t
         assert site(portal).access_files == found.access_files
         portal.write(f"{PUBLIC}/img/.htaccess", text)
         assert site(portal).access_files == found.access_files
+
+
+# ------------------------------------------------------------------------------------------ within the virtual host
+
+
+PASSWORD = "AuthType Basic\nAuthName x\nAuthUserFile /x\nRequire valid-user\n"
+
+
+@pytest.mark.parametrize(
+    ("server", "lines", "what"),
+    [
+        ("apache", f'<Location "/">\n{PASSWORD}</Location>\n', [*PASSWORD.splitlines()]),
+        ("apache", f"<Directory {PUBLIC}>\nRequire ip 192.0.2.7\n</Directory>\n", ["Require ip 192.0.2.7"]),
+        ("apache", "<Location /main/admin>\nOrder deny,allow\nDeny from all\n</Location>\n", ["Deny from all"]),
+        ("apache", "RewriteEngine On\nRewriteRule ^/tests - [F]\n", ["RewriteRule ^/tests - [F]"]),
+        ("apache", f"<Directory {PUBLIC}>\nRequire all granted\n</Directory>\nSSLVerifyClient none\n", []),
+        ("apache", '<LocationMatch "/.git">\nRequire all denied\n</LocationMatch>\n', []),
+        ("apache", f"<Directory /usr/share/adminer>\n{PASSWORD}</Directory>\n", []),
+        ("nginx", "auth_basic x;\nauth_basic_user_file /x;\n", ["auth_basic x"]),
+        ("nginx", "location /main/admin { allow 192.0.2.7; deny all; }\n", ["deny all"]),
+        ("nginx", "location /main/admin { auth_request /who; }\n", ["auth_request /who"]),
+        ("nginx", "if ($http_user_agent ~ bot) { return 403; }\n", ["return 403"]),
+        ("nginx", "location ~ /\\.(?!well-known) { deny all; }\nlocation ~ \\.php$ { return 404; }\n", []),
+        ("nginx", "location = /ping { auth_basic off; }\nreturn 404;\n", []),
+    ],
+)
+def test_what_a_virtual_host_closes_is_not_opened_by_ours(host, server, lines, what):
+    host.install(server)
+    host.chamilo()
+    nginx = f"server {{\nlisten 80;\nserver_name campus.test;\nroot {PUBLIC};\n{lines}}}\n"
+    apache = f"<VirtualHost *:80>\nServerName campus.test\nDocumentRoot {PUBLIC}\n{lines}</VirtualHost>\n"
+    file = host.site(server, {"nginx": nginx, "apache": apache}[server])
+    found = discover("campus.test", tree=host.tree).takeover
+    assert [(place.file, place.what) for place in found.closed] == [(file, each) for each in what]
+    assert ("managed" in found.refused) is bool(what)
+    assert "auto" not in found.refused
