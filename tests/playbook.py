@@ -30,14 +30,24 @@ class Played:
 
 
 def play(
-    playbook: str, inventory: Path, *options: str, variables: Mapping[str, Any] | None = None, minutes: float = 10
+    playbook: str,
+    inventory: Path,
+    *options: str,
+    variables: Mapping[str, Any] | None = None,
+    minutes: float = 10,
+    details: bool = True,
 ) -> Played:
-    """Run playbooks/<playbook>.yml (or the file that is named) on all hosts of an inventory."""
+    """Run playbooks/<playbook>.yml (or the file that is named) on all hosts of an inventory.
+
+    ``details``: print each task with its outcome, also where it changed nothing, which users do not get.
+    """
     path = ROOT / f"playbooks/{playbook}.yml"
     command = ["ansible-playbook", str(path if path.is_file() else playbook), "-i", str(inventory), *options]
     if variables:
         command += ["-e", json.dumps(variables)]
     own = {"NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONNECTION_PLUGINS": str(CONNECTION)}
+    if details:
+        own |= {"ANSIBLE_DISPLAY_OK_HOSTS": "1", "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "1"}
     own["ANSIBLE_INVENTORY_ENABLED"] = "yaml"  # to load those for other formats takes time in each run
     began = time.monotonic()
     done = subprocess.run(

@@ -14,7 +14,7 @@ from ansible import context
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import EncryptedString
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _preflight
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _actions, _controls, _preflight
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import refusal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import CollectionAction
 
@@ -88,8 +88,22 @@ class ActionModule(CollectionAction):
             return result
         run_out = _preflight.waivers(values.get("chamilo_waivers", []), datetime.date.today())[1]
         result["msg"] = run_out or "All variables are as they must be."
+        present = [
+            name for name in arguments["sections"] if values.get(f"chamilo_{name}_state", "present") == "present"
+        ]
+        result["enforces"] = present
+        result["causes"] = self._lacking(present, values)
         result["_ansible_verbose_always"] = bool(run_out)
         return result
+
+    @staticmethod
+    def _lacking(sections: list[str], values: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """What stays open for want of a variable."""
+        table, today = _controls.load(), datetime.date.today()
+        level = _controls.parse_level(values.get("chamilo_level", "should"))
+        waivers = _controls.parse_waivers(values.get("chamilo_waivers", []), table)
+        asked = [one for one in table.controls if _controls.enforced(one, level, waivers, today)]
+        return _actions.lacking([one for one in asked if one.fixer.role in sections], values)
 
     @staticmethod
     def _only_harden() -> bool:

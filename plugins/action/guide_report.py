@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _report
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _history, _report
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import CollectionAction
 
 
@@ -35,38 +35,53 @@ class ActionModule(CollectionAction):
             table = _controls.load()
         except _controls.ControlError as error:
             raise AnsibleActionFail(str(error)) from error
-        hosts = [_report.host(name, answered(name).get(arguments["register"]), table) for name in arguments["hosts"]]
-        now = datetime.datetime.now(datetime.timezone.utc)
+        generated = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         directory = Path(os.path.abspath(arguments["directory"]))
         try:
+            before = _history.last(directory, arguments["hosts"])
+            hosts = [
+                _report.host(
+                    name,
+                    answered(name).get(arguments["register"]),
+                    table,
+                    answered(name),
+                    before.get(name),
+                    generated,
+                )
+                for name in arguments["hosts"]
+            ]
             failed = {entry["name"] for entry in hosts if entry.get("error")}
             earlier = _report.last_results(directory / "report.json", failed, table)
-            report = _report.document(hosts, now.strftime("%Y-%m-%dT%H:%M:%SZ"), earlier)
+            report = _report.document(hosts, generated, earlier)
             _report.write(
                 directory,
                 {
                     "report.html": _report.to_html(report, table),
                     "report.json": _report.to_json(report),
                     "junit.xml": _report.to_junit(report),
+                    _history.name(generated): _history.entry(report, before),
                 },
             )
-        except _report.ReportError as error:
+            _history.prune(directory)
+        except (_report.ReportError, _history.HistoryError) as error:
             raise AnsibleActionFail(str(error)) from None
         except OSError as error:
             raise AnsibleActionFail(
-                f"The report could not be written to {directory}: {error}. Set chamilo_report_dir to a folder you may "
-                "write to."
+                f"The report could not be written to {directory}: {error}. Set chamilo_report_dir to a directory "
+                "you may write to."
             ) from error
 
         # Nothing on a host changes, so that a report never counts as a change.
         result["changed"] = False
         result["report"] = str(directory / "report.html")
+        result["causes"] = {entry["name"]: entry["causes"] for entry in report["hosts"]}
+        result["lines"] = [_report.overview(entry) for entry in report["hosts"]]
         place = f"The report is {result['report']}"
         objections = _report.objections(report["hosts"], arguments["fail_on"])
         if objections:
             result["failed"] = True
             result["msg"] = "\n".join([*objections, place])
         else:
-            result["msg"] = [*(_report.overview(entry) for entry in report["hosts"]), place]
+            result["msg"] = [*result["lines"], place]
             result["_ansible_verbose_always"] = True
         return result

@@ -280,6 +280,12 @@ names:
   type: list
   elements: str
   sample: [campus.example.org, www.campus.example.org]
+active:
+  description: The sections of which the roles left something on the host. Empty without root.
+  returned: success
+  type: list
+  elements: str
+  sample: [headers, https]
 chamilo_version:
   description: The version of Chamilo that is installed; empty when it is not known.
   returned: success
@@ -288,7 +294,7 @@ chamilo_version:
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -321,6 +327,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import SiteError
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo_data
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
@@ -371,6 +378,18 @@ def explained(site: str, findings: Mapping[str, Finding]) -> dict[str, Finding]:
         else found
         for control, found in findings.items()
     }
+
+
+def active(warn: Callable[[str], None]) -> list[str]:
+    """The sections that were enforced here before, by the undo data that they left."""
+    if os.geteuid() != 0:
+        return []
+    try:
+        names = [*Store(files.STATE).peek()["records"], *undo_data.recall(files.STATE)]
+    except (HardeningError, OSError) as problem:
+        warn(str(problem))
+        return []
+    return sorted({name.partition(":")[0] for name in names} & set(SECTIONS))
 
 
 def main() -> None:
@@ -432,6 +451,7 @@ def main() -> None:
         observed={name: asdict(finding) for name, finding in findings.items()},
         chamilo_version=site.version,
         names=list(site.portal_names),
+        active=active(module.warn),
         signs=monitoring.signs(look) if broken_in and broken_in.status == FAIL else [],
     )
 

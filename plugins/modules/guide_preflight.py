@@ -77,4 +77,20 @@ msg:
     - On failure a text with what is wrong, a line for each.
   returned: always
   type: raw
+enforces:
+  description: Those of O(sections) that are enforced, and not undone.
+  returned: success
+  type: list
+  elements: str
+  sample: [https, headers]
+causes:
+  description: The controls of these sections that stay open for want of a variable, by that variable.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - kind: variable
+      severity: high
+      text: "Set chamilo_alert_mail or chamilo_alert_webhook, for example chamilo_alert_mail: admin@school.example"
+      controls: [monitoring_auth, monitoring_delivery]
 """

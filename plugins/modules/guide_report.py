@@ -76,4 +76,20 @@ report:
   returned: always
   type: str
   sample: /home/anna/chamilo-report/report.html
+lines:
+  description: One line for each host.
+  returned: always
+  type: list
+  elements: str
+  sample: ["campus.example.org: 7 not met, 2 for people, 54 met (3 better than on 2026-11-28)"]
+causes:
+  description: For each host its open controls by what closes them, the most severe first.
+  returned: always
+  type: dict
+  sample:
+    campus.example.org:
+      - kind: variable
+        severity: high
+        text: "Set chamilo_alert_mail or chamilo_alert_webhook, for example chamilo_alert_mail: admin@school.example"
+        controls: [monitoring_auth, monitoring_delivery]
 """

@@ -101,7 +101,7 @@ LINE = r"(?!.*\{[{%#])[ -~]+"
 MESSAGE = Text(most=MOST_DISPLAYED, cut=True)
 EVIDENCE = Text(most=4_000, cut=True)
 _STATUS = Text(r"pass|fail|not_applicable|not_assessed")
-_FINDING = Table({"status": _STATUS, "evidence": EVIDENCE}, frozenset({"status", "evidence"}))
+_FINDING = Table({"status": _STATUS, "evidence": EVIDENCE, "waits": EVIDENCE}, frozenset({"status", "evidence"}))
 
 # Where the documentation is not precise enough: what becomes part of a name, a path or a command, or is parsed here.
 FORMS: dict[str, dict[str, Shape]] = {
@@ -133,6 +133,7 @@ INTERNAL: dict[str, Table] = {
             "chamilo_version": Text(r"[0-9A-Za-z.+~_ -]{0,64}"),
             "names": List(Text(NAME)),
             "signs": List(EVIDENCE),
+            "active": List(Text(r"[a-z_]{1,32}")),
             "forecast": Table(
                 {
                     "said": List(EVIDENCE),

@@ -33,6 +33,9 @@ STATUSES = ("fail", "not_assessed", "advice", "waived", "people", "not_applicabl
 OBSERVED = (PASS, FAIL, NOT_APPLICABLE, NOT_ASSESSED)
 WHERE = ("prove", "testbed")
 VANTAGE = ("wire", "web_user", "local_user", "database")
+# Worst first. critical: an attacker without a login gets in, or reads what only an administrator may read.
+SEVERITIES = ("critical", "high", "medium", "low")
+_SEVERITY = {"must": "high", "should": "medium", "consider": "low", "people": "low"}
 
 
 class ControlError(Exception):
@@ -59,6 +62,8 @@ class Fixer:
 
     role: str = ""
     variables: tuple[str, ...] = ()
+    # Without one of these variables the role cannot enforce it, each with an example of its value.
+    needs: Mapping[str, str] = field(default_factory=dict, compare=False, hash=False)
     pending: str = ""
     none: str = ""
 
@@ -75,6 +80,11 @@ class Control:
     fixer: Fixer
     note: str = ""
     unchecked: str = ""  # why nothing on the host can show it
+    critical: bool = False  # without it an attacker without a login gets in
+
+    @property
+    def severity(self) -> str:
+        return "critical" if self.critical else _SEVERITY[self.level]
 
     @property
     def fix(self) -> str:
@@ -172,7 +182,7 @@ def _attack(value: Any, where: str) -> Attack:
 
 
 def _fixer(value: Any, where: str) -> Fixer:
-    entry = _entry(value, {"role", "variables", "pending", "none"}, where)
+    entry = _entry(value, {"role", "variables", "needs", "pending", "none"}, where)
     if "none" in entry or "pending" in entry:
         if len(entry) > 1:
             raise ControlError(f"{where}: none and pending stand alone.")
@@ -183,11 +193,14 @@ def _fixer(value: Any, where: str) -> Fixer:
     variables = entry.get("variables", [])
     if not isinstance(variables, list) or not all(isinstance(name, str) for name in variables):
         raise ControlError(f"{where}: variables must be a list of names.")
-    return Fixer(role=_text(entry, "role", where), variables=tuple(variables))
+    needs = entry.get("needs", {})
+    if not isinstance(needs, Mapping) or not all(isinstance(text, str) for pair in needs.items() for text in pair):
+        raise ControlError(f"{where}: needs must be a map of variables and examples of their values.")
+    return Fixer(role=_text(entry, "role", where), variables=tuple(variables), needs=dict(needs))
 
 
 def _control(value: Any, sections: Sequence[str], number: int) -> Control:
-    keys = {"id", "section", "level", "title", "guide", "why", "note", "attack", "check", "fixer"}
+    keys = {"id", "section", "level", "title", "guide", "why", "note", "attack", "check", "fixer", "critical"}
     entry = _entry(value, keys, f"control number {number}")
     name = _text(entry, "id", f"control number {number}")
     section = _choice(_text(entry, "section", name), sections, "section", name)
@@ -204,7 +217,14 @@ def _control(value: Any, sections: Sequence[str], number: int) -> Control:
         attack=_attack(entry.get("attack"), f"{name}, attack"),
         fixer=_fixer(entry.get("fixer"), f"{name}, fixer"),
         unchecked=_text(_entry(entry["check"], {"none"}, f"{name}, check"), "none", name) if "check" in entry else "",
+        critical=_flag(entry, "critical", name),
     )
+
+
+def _flag(entry: Mapping[str, Any], key: str, where: str) -> bool:
+    if entry.get(key, False) not in (True, False):
+        raise ControlError(f"{where}: {key} must be true or false.")
+    return bool(entry.get(key, False))
 
 
 def parse(data: Any) -> Table:
@@ -346,6 +366,8 @@ def rows(
             "evidence": control.unchecked or seen["evidence"],
             "fix": control.fix,
         }
+        if seen.get("waits") and row["status"] == FAIL:
+            row["waits"] = seen["waits"]
         for waiver in waivers:
             if waiver.control == control.id:
                 row["waiver"] = {

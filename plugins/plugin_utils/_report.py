@@ -20,10 +20,11 @@ from typing import Any
 import jinja2
 import yaml
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _actions, _answers, _history
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import (
     ENFORCEABLE,
     LEVELS,
+    SEVERITIES,
     STATUSES,
     Table,
     rows,
@@ -91,8 +92,18 @@ def _reason(audit: Mapping[str, Any]) -> str:
     return str(audit.get("msg") or "An earlier task failed on this host.").removeprefix("Task failed: ").strip()
 
 
-def host(name: str, audit: Mapping[str, Any] | None, table: Table) -> dict[str, Any]:
-    """One host of the document, out of what guide_audit registered for it, which may be nothing."""
+def host(
+    name: str,
+    audit: Mapping[str, Any] | None,
+    table: Table,
+    variables: Mapping[str, Any] | None = None,
+    earlier: Mapping[str, Any] | None = None,
+    generated: str = "",
+) -> dict[str, Any]:
+    """One host of the document, out of what guide_audit registered for it, which may be nothing.
+
+    ``variables``: those of the host. ``earlier``: what the history has of it.
+    """
     audit = audit or {}
     reachable = not audit.get("unreachable", False)
     error = str(audit.get("error", ""))
@@ -100,6 +111,10 @@ def host(name: str, audit: Mapping[str, Any] | None, table: Table) -> dict[str, 
     if controls is None:
         error = _reason(audit)
         controls = rows(table, {}, _unknown(reachable, error))
+    controls = [dict(row) for row in controls]
+    changes = _history.annotate(controls, earlier, generated) if generated and not error else {}
+    known = (earlier or {}).get("controls", {})
+    _actions.annotate(controls, table, variables or {}, audit.get("active") or (), known)
     break_in = [row["evidence"] for row in controls if row["id"] == SIGNS_OF_BREAK_IN and row["status"] == "fail"]
     entry: dict[str, Any] = {
         "name": name,
@@ -108,6 +123,8 @@ def host(name: str, audit: Mapping[str, Any] | None, table: Table) -> dict[str, 
         "names": texts(audit.get("names")),
         "controls": controls,
         "summary": summary(controls),
+        "causes": [] if error else _actions.causes(controls),
+        "changes": changes,
         "signs": texts(audit.get("signs")) or break_in,
         "forecast": audit.get("forecast") or {},
     }
@@ -137,12 +154,17 @@ _ROW = {
     **dict.fromkeys(("id", "section", "title", "evidence", "fix"), _TEXT),
     "level": _answers.Text("|".join(LEVELS)),
     "status": _answers.Text("|".join(STATUSES)),
+    "severity": _answers.Text("|".join(SEVERITIES)),
+    "since": _WHEN,
+    "waits": _TEXT,
+    "next": _answers.Table(
+        {"kind": _answers.Text("|".join(_actions.KINDS)), "text": _TEXT}, frozenset({"kind", "text"})
+    ),
 }
+_ALWAYS = frozenset({"id", "section", "level", "title", "status", "evidence", "fix"})
 _WAIVER = {**dict.fromkeys(("reason", "owner", "until"), _TEXT), "holds": _answers.Flag()}
 _RESULT: dict[str, _answers.Shape] = {
-    "controls": _answers.List(
-        _answers.Table({**_ROW, "waiver": _answers.Table(_WAIVER, frozenset(_WAIVER))}, frozenset(_ROW))
-    ),
+    "controls": _answers.List(_answers.Table({**_ROW, "waiver": _answers.Table(_WAIVER, frozenset(_WAIVER))}, _ALWAYS)),
     "chamilo_version": _TEXT,
     "signs": _answers.List(_TEXT),
 }
@@ -213,8 +235,15 @@ def overview(entry: Mapping[str, Any]) -> str:
     counts = ", ".join(
         f"{entry['summary'][status]} {LABELS[status].lower()}" for status in STATUSES if entry["summary"][status]
     )
-    signs = f"; signs that somebody was in here: {len(entry['signs'])}" if entry["signs"] else ""
-    return f"{entry['name']}: {counts}{signs}"
+    signs = f"; indicators of compromise: {len(entry['signs'])}" if entry["signs"] else ""
+    return f"{entry['name']}: {counts}{signs}{changed(entry)}"
+
+
+def changed(entry: Mapping[str, Any]) -> str:
+    """What became better or worse since the audit before, for the end of a line; empty where nothing did."""
+    changes = entry.get("changes") or {}
+    parts = [f"{len(changes[word])} {word}" for word in ("better", "worse") if changes.get(word)]
+    return f" ({', '.join(parts)} than on {changes['before'][:10]})" if parts else ""
 
 
 # -- JSON and JUnit ----------------------------------------------------------------------------------------------------
@@ -320,9 +349,10 @@ def to_html(report: Mapping[str, Any], table: Table) -> str:
 
 def write(directory: Path, files: Mapping[str, str]) -> None:
     """Each file whole or not at all. Readable by their owner alone: they tell where the hosts are weak."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, content in files.items():
-        descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=f".{name}.")
+        place = (directory / name).parent
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=place, prefix=f".{Path(name).name}.")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
                 stream.write(content)

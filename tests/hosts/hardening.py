@@ -85,6 +85,7 @@ class Playbook:
     folder: Path
     sections: str = ""
     vhost: str = "managed"
+    details: bool = True
 
     @property
     def keys(self) -> Path:
@@ -102,9 +103,8 @@ class Playbook:
             options = ("--tags", self.sections, *options)
         report = {"chamilo_report_dir": str(self.folder / "report")} if playbook == "audit" else {}
         own = {"chamilo_backups_key_folder": str(self.keys), "chamilo_https_vhost": self.vhost}
-        return play(
-            playbook, self.inventory(host), *options, variables={**CERTIFICATE, **SPARED, **own, **report, **variables}
-        )
+        given = {**CERTIFICATE, **SPARED, **own, **report, **variables}
+        return play(playbook, self.inventory(host), *options, variables=given, details=self.details)
 
     def harden(self, host: Host, *options: str, **variables: Any) -> int:
         """Harden and return how many tasks changed something."""

@@ -71,8 +71,13 @@ def test_check_mode_predicts_what_the_run_changes_and_a_second_one_does_nothing(
     assert changed(predicted.output) == changed(done.output) - JOBS
 
     running = workers(fresh)
-    assert whole.harden(fresh) == 0
+    whole.details = False
+    again = whole.run("harden", fresh)
+    assert again.changed[fresh.domain] == 0, again.output
     assert workers(fresh) == running, "nothing was loaded"
+    assert len(again.output.splitlines()) <= 40, again.output
+    assert f"{fresh.domain}: nothing to change. All sections are active." in again.output
+    assert "chamilo_backups_offsite_repository" in again.output, "what is open for want of a variable"
     keep(whole, fresh)
 
 

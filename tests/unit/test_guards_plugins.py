@@ -20,6 +20,7 @@ from ansible.module_utils.testing import patch_module_args
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted((ROOT / "plugins" / "modules").glob("*.py"))
 SOURCES = sorted((ROOT / "plugins").rglob("*.py"))
+CALLBACKS = sorted((ROOT / "playbooks" / "callback_plugins").glob("*.py"))
 TESTS = ROOT / "tests" / "unit" / "plugins"
 HEADER = [
     "# Copyright (c) 2026, the chamilo.hardening maintainers",
@@ -78,7 +79,7 @@ def test_the_action_group_holds_every_module() -> None:
     assert runtime["action_groups"]["all"] == [path.stem for path in MODULES]
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", [*SOURCES, *CALLBACKS], ids=lambda path: str(path.relative_to(ROOT)))
 def test_sources_say_whose_they_are_and_under_which_licence(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     if path.name == "__init__.py":
@@ -104,13 +105,13 @@ def test_everything_is_shipped(folder: str) -> None:
 
 def test_every_function_is_called_from_somewhere() -> None:
     """But those that a decorator registers, and methods, which others may call by their name."""
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in [*SOURCES, *CALLBACKS]]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     used = {node.id for node in nodes if isinstance(node, ast.Name)}
     used |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     kinds = (ast.FunctionDef, ast.ClassDef)
     made = [node for tree in trees for node in tree.body if isinstance(node, kinds) and not node.decorator_list]
-    loaded = {"ActionModule", "FilterModule", "LookupModule", "ModuleDocFragment"}  # by Ansible
+    loaded = {"ActionModule", "CallbackModule", "FilterModule", "LookupModule", "ModuleDocFragment"}  # by Ansible
     assert [node.name for node in made if node.name not in used | loaded] == []
 
 

@@ -27,6 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
     not_applicable,
     not_assessed,
     passed,
+    waiting,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import (
     ANY_CIPHER,
@@ -329,7 +330,8 @@ def hsts(look: Look) -> Finding:
     if look.options.get("hsts") == "off":
         return failed(f"{HSTS} is switched off here: chamilo_https_hsts is off. {wrong[0]}.")
     ramp = _ramp(look) if short and not several and not missing else ""
-    return failed(f"{HSTS} should be {wanted!r}. {'; '.join(wrong[:3])}.{ramp}")
+    evidence = f"{HSTS} should be {wanted!r}. {'; '.join(wrong[:3])}.{ramp and f' {ramp}'}"
+    return waiting(evidence, ramp) if ramp.startswith("The ramp") else failed(evidence)
 
 
 def _full(value: str) -> bool:
@@ -344,8 +346,8 @@ def _ramp(look: Look) -> str:
     if not since:
         return ""
     if _day(look.now) < full_from(since).isoformat():
-        return f" The ramp began on {since}; the full value is due on {full_from(since)}."
-    return f" The full value was due on {full_from(since)}; `chamilo-hardening daily https` says what it waits for."
+        return f"The ramp began on {since}; the full value is due on {full_from(since)}."
+    return f"The full value was due on {full_from(since)}; `chamilo-hardening daily https` says what it waits for."
 
 
 @check("https_protocols")

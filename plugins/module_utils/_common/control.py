@@ -29,10 +29,12 @@ class Finding:
 
     ``status``: pass, fail, not_applicable or not_assessed; of an attack, pass means that it was held off.
     ``evidence``: what was seen, with the value, in words an administrator understands; never a secret.
+    ``waits``: what a failure waits for where nothing has to be done, with the date; empty otherwise.
     """
 
     status: str
     evidence: str
+    waits: str = ""
 
 
 def passed(evidence: str) -> Finding:
@@ -41,6 +43,11 @@ def passed(evidence: str) -> Finding:
 
 def failed(evidence: str) -> Finding:
     return Finding(FAIL, evidence)
+
+
+def waiting(evidence: str, waits: str) -> Finding:
+    """A failure that ends by itself, or by somebody else's doing."""
+    return Finding(FAIL, evidence, waits)
 
 
 def not_applicable(evidence: str) -> Finding:
@@ -84,7 +91,7 @@ def observe(register: Mapping[str, Callable[..., Finding]], subject: object) -> 
 def _observed(function: Callable[..., Finding], subject: object) -> Finding:
     try:
         found = function(subject)
-        return Finding(found.status, _legible(found.evidence))
+        return Finding(found.status, _legible(found.evidence), _legible(found.waits))
     except Exception as problem:  # whatever broke one check is told as its finding, and the others go on
         ours = type(problem).__module__.startswith("ansible_collections.chamilo.")
         words = str(problem) if ours else ": ".join(filter(None, (type(problem).__name__, str(problem))))

@@ -1,0 +1,198 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the playbooks of this collection print: progress of long steps, and one screen at the end.
+
+ansible-core loads it by itself for the playbooks beside it. Tasks that were skipped or changed nothing are left out,
+unless -v is given or the user's own settings (display_skipped_hosts, display_ok_hosts, result_format) decide otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible import constants as C
+from ansible import context
+from ansible.executor.task_queue_manager import TaskQueueManager
+from ansible.plugins.callback import CallbackBase
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _screen
+
+PLAYBOOKS = Path(__file__).resolve().parents[1]
+QUIET = {"display_skipped_hosts": False, "display_ok_hosts": False, "result_format": "yaml"}
+FIRST, EACH = 10, 30  # seconds until a running task is reported, and between two reports
+
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "chamilo_screen"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._run: _screen.Run | None = None
+        self._quiet = False
+        self._running: dict[tuple[str, str], tuple[str, float, float]] = {}
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+
+    # -- which playbook, and how it is shown
+
+    def v2_playbook_on_start(self, playbook: Any) -> None:
+        plays = [self._place(play) for play in playbook.get_plays()]
+        ours = [place for place in plays if place and place.parent == PLAYBOOKS]
+        if not ours:
+            return
+        self._run = _screen.Run(ours[-1].stem, check=bool(context.CLIARGS.get("check")))
+        # Beside plays of somebody else nothing of theirs is hidden.
+        if len(ours) == len(plays) and not self._display.verbosity:
+            self._quiet = self._hide(sys._getframe(1))
+        self._ended.clear()
+        threading.Thread(target=self._report_progress, daemon=True).start()
+
+    @staticmethod
+    def _place(play: Any) -> Path | None:
+        path = str(play.get_path() or "").rpartition(":")[0]
+        return Path(path).resolve() if path else None
+
+    @staticmethod
+    def _hide(frame: Any) -> bool:
+        """Have the callback that prints leave out what is not worth a line; whether it does.
+
+        ansible-core hands a callback no reference to the one that prints: its caller has one.
+        """
+        while frame is not None and not isinstance(frame.f_locals.get("self"), TaskQueueManager):
+            frame = frame.f_back
+        printing = frame.f_locals["self"]._callback_plugins[0] if frame else None
+        if printing is None or printing._load_name.rpartition(".")[2] != "default":
+            return False
+        for name, value in QUIET.items():
+            if printing.get_option_and_origin(name)[1] == "default":
+                printing.set_option(name, value)
+        return not printing.get_option("display_ok_hosts")
+
+    # -- what happens
+
+    def v2_runner_on_start(self, host: Any, task: Any) -> None:
+        if self._run is None:
+            return
+        now = time.monotonic()
+        with self._lock:
+            self._running[(host.get_name(), task._uuid)] = (self._name(task), now, now + FIRST)
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        host = self._over(result)
+        if host is None or self._run is None:
+            return
+        answer, role = self._answer(result), self._section(result)
+        if role and role not in host.sections and role != "common":
+            host.sections.append(role)
+        if answer.get("changed"):
+            name = role or "other"
+            host.changed[name] = host.changed.get(name, 0) + 1
+        self._take(result, answer)
+        if self._quiet and not answer.get("changed"):
+            self._show_hidden(result, answer)
+
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        host, role = self._over(result), self._section(result)
+        if host is not None and role and role not in host.sections and role != "common":
+            host.sections.append(role)
+
+    def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
+        host = self._over(result)
+        if host is None:
+            return
+        self._take(result, self._answer(result))
+        if not ignore_errors:
+            host.failed = self._name(self._task(result))
+
+    def v2_runner_on_unreachable(self, result: Any) -> None:
+        host = self._over(result)
+        if host is not None:
+            host.unreachable = True
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        self._ended.set()
+        run, self._run = self._run, None
+        if run is None:
+            return
+        for name, host in run.hosts.items():
+            summary = stats.summarize(name)
+            host.failed = host.failed if summary["failures"] else ""  # or it was rescued
+            host.unreachable = bool(summary["unreachable"])
+        called = context.CLIARGS
+        defaults = {
+            "inventory": C.DEFAULT_HOST_LIST,
+            "connection": C.DEFAULT_TRANSPORT,
+            "remote_user": C.DEFAULT_REMOTE_USER,
+            "private_key_file": C.DEFAULT_PRIVATE_KEY_FILE,
+        }
+        why, command = _screen.next_command(run, called, defaults, os.getcwd())
+        for line in _screen.lines(run, why, command):
+            self._display.display(line)
+
+    # -- parts
+
+    def _take(self, result: Any, answer: dict[str, Any]) -> None:
+        """What an action of this collection has for the last screen."""
+        action = str(self._task(result).action)
+        if self._run is None or action.rpartition(".")[0] != _screen.COLLECTION:
+            return
+        name = action.rpartition(".")[2]
+        if name == "guide_report":
+            self._run.lines = list(answer.get("lines", []))
+            self._run.causes = dict(answer.get("causes", {}))
+            self._run.report = str(answer.get("report", ""))
+        elif name == "guide_preflight" and "enforces" in answer:
+            host = result.host.get_name()
+            self._run.causes[host] = answer["causes"]
+            self._run.host(host).enforces = answer["enforces"]
+
+    def _show_hidden(self, result: Any, answer: dict[str, Any]) -> None:
+        """What the callback that prints would have shown of a task that changed nothing."""
+        for warning in answer.get("warnings") or ():
+            self._display.warning(_answers.printable(str(getattr(getattr(warning, "event", None), "msg", warning))))
+        if answer.get("_ansible_verbose_always") and self._task(result).action.rpartition(".")[2] != "guide_report":
+            said = answer.get("msg", "")
+            for line in [said] if isinstance(said, str) else said:
+                self._display.display(_answers.without_controls(str(line)))
+
+    def _over(self, result: Any) -> _screen.HostRun | None:
+        name, task = result.host.get_name(), self._task(result)
+        with self._lock:
+            self._running.pop((name, task._uuid), None)
+        return self._run.host(name) if self._run else None
+
+    @staticmethod
+    def _task(result: Any) -> Any:
+        return result.task
+
+    @staticmethod
+    def _answer(result: Any) -> dict[str, Any]:
+        return dict(result.result)
+
+    @staticmethod
+    def _name(task: Any) -> str:
+        return str(task.get_name()).rpartition(" : ")[2].strip()
+
+    def _section(self, result: Any) -> str:
+        role = self._task(result)._role
+        name = str(role.get_name()) if role else ""
+        collection, _dot, section = name.rpartition(".")
+        return section if collection == _screen.COLLECTION else ""
+
+    def _report_progress(self) -> None:
+        while not self._ended.wait(1):
+            now = time.monotonic()
+            with self._lock:
+                due = {key: one for key, one in self._running.items() if one[2] <= now}
+                for key, (name, since, _next) in due.items():
+                    self._running[key] = (name, since, now + EACH)
+            for (host, _task), (name, since, _next) in due.items():
+                self._display.display(f"  {host}: {name}: {now - since:.0f} s so far")

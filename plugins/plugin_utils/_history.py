@@ -1,0 +1,105 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""What earlier audits saw: since when a control has its status, and what changed since the audit before.
+
+One small file for each audit lies beside the report, in the directory history; the oldest are removed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import STATUSES
+
+DIRECTORY = "history"
+MOST = 50  # files
+MET = ("pass", "not_applicable")
+
+_WHEN = _answers.Text(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_CONTROL = _answers.Table(
+    {"status": _answers.Text("|".join(STATUSES)), "since": _WHEN, "met": _answers.Flag()},
+    frozenset({"status", "since"}),
+)
+_ENTRY = _answers.Table(
+    {"generated": _WHEN, "hosts": _answers.Each(_answers.Each(_CONTROL))}, frozenset({"generated", "hosts"})
+)
+
+
+class HistoryError(Exception):
+    """A file of the history is not what was written there."""
+
+
+def files(directory: Path) -> list[Path]:
+    """The newest first."""
+    return sorted((directory / DIRECTORY).glob("*.json"), reverse=True)
+
+
+def read(path: Path) -> dict[str, Any]:
+    try:
+        entry: dict[str, Any] = _answers.validate(_ENTRY, json.loads(path.read_text(encoding="utf-8")), path.name)
+    except (OSError, ValueError, RecursionError) as error:
+        raise HistoryError(f"{path} cannot be read as a result of an audit: {error}. Move it away.") from error
+    return entry
+
+
+def last(directory: Path, hosts: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Of each host its newest entry: ``generated`` and ``controls``. An audit may have been limited to other hosts."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in files(directory):
+        if all(name in found for name in hosts):
+            break
+        entry = read(path)
+        for name in hosts:
+            if name in entry["hosts"] and name not in found:
+                found[name] = {"generated": entry["generated"], "controls": entry["hosts"][name]}
+    return found
+
+
+def annotate(rows: Iterable[dict[str, Any]], earlier: Mapping[str, Any] | None, generated: str) -> dict[str, Any]:
+    """Give each row the day since when it has its status. Returns what changed since the audit before."""
+    known = (earlier or {}).get("controls", {})
+    better, worse = [], []
+    for row in rows:
+        before = known.get(row["id"])
+        same = before is not None and before["status"] == row["status"]
+        row["since"] = before["since"] if same else generated
+        if before is None or same:
+            continue
+        if row["status"] in MET and before["status"] not in MET:
+            better.append(row["id"])
+        elif before["status"] in MET and row["status"] in ("fail", "not_assessed"):
+            worse.append(row["id"])
+    return {"before": earlier["generated"], "better": better, "worse": worse} if earlier else {}
+
+
+def entry(report: Mapping[str, Any], earlier: Mapping[str, Mapping[str, Any]]) -> str:
+    """The file of this audit. A host that was not audited has none. ``met``: it was met before it was not."""
+    hosts = {}
+    for host in report["hosts"]:
+        if host.get("error"):
+            continue
+        known = earlier.get(host["name"], {}).get("controls", {})
+        hosts[host["name"]] = {
+            row["id"]: {
+                "status": row["status"],
+                "since": row["since"],
+                "met": row["status"] in MET or bool(known.get(row["id"], {}).get("met")),
+            }
+            for row in host["controls"]
+        }
+    return json.dumps({"generated": report["generated"], "hosts": hosts}) + "\n"
+
+
+def name(generated: str) -> str:
+    return f"{DIRECTORY}/{generated.replace(':', '')}.json"
+
+
+def prune(directory: Path) -> None:
+    for path in files(directory)[MOST:]:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,225 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""The last screen of a playbook: what changed, what is active, what is open, and the next command."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _actions, _answers
+
+LINES = 20
+WIDTH = 80
+COLLECTION = "chamilo.hardening"
+_LABELS = {
+    _actions.ROLE: "harden enforces",
+    _actions.VARIABLE: "variable missing",
+    _actions.HAND: "by hand",
+    _actions.WAITING: "waiting",
+    _actions.UNSEEN: "not assessed",
+}
+# What a command of the next playbook may repeat from the command line of this one. A value can be a password.
+_HARMLESS = re.compile(r"(?:chamilo_\w+|ansible_become)=[\w./,-]*")
+_SECRET = re.compile(r"password|secret|key|token|webhook|repository|environment|arguments")
+
+
+@dataclass
+class HostRun:
+    """What became of one host."""
+
+    changed: dict[str, int] = field(default_factory=dict)  # section (or "other") -> number of tasks
+    sections: list[str] = field(default_factory=list)  # whose role ran
+    enforces: list[str] = field(default_factory=list)  # and which of them are not to be undone
+    failed: str = ""  # the task
+    unreachable: bool = False
+
+
+@dataclass
+class Run:
+    """What became of one playbook. ``lines``, ``causes``, ``report``: what its actions have to say."""
+
+    playbook: str
+    check: bool = False
+    hosts: dict[str, HostRun] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    causes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    report: str = ""
+
+    def host(self, name: str) -> HostRun:
+        return self.hosts.setdefault(name, HostRun())
+
+    @property
+    def failed(self) -> bool:
+        return any(host.failed or host.unreachable for host in self.hosts.values())
+
+
+# -- the next command --------------------------------------------------------------------------------------------------
+
+
+def next_command(run: Run, called: Mapping[str, Any], defaults: Mapping[str, Any], directory: str) -> tuple[str, str]:
+    """Why, and the whole command. ``called``: the options of ansible-playbook; ``defaults``: those of its settings."""
+    kinds = {cause["kind"] for causes in run.causes.values() for cause in causes}
+    again = (run.playbook, _again(called))
+    if run.failed and run.playbook != "audit":
+        why, (name, more) = "When the error above is mended", again
+    elif run.playbook == "harden" and "preflight" in (called.get("tags") or ()):
+        why, (name, more) = "Next", ("harden", ["--check", "--diff"])
+    elif run.playbook == "harden" and run.check:
+        why, (name, more) = (
+            "To apply it",
+            ("harden", [one for one in _again(called) if one not in ("--check", "--diff")]),
+        )
+    elif run.playbook in ("harden", "restore"):
+        why, (name, more) = "Next, check what is open", ("audit", [])
+    elif run.playbook == "prove":
+        why, (name, more) = "Next", ("audit", [])
+    elif _actions.ROLE in kinds:
+        why, (name, more) = "Next, see what harden would change", ("harden", ["--check", "--diff"])
+    elif _actions.VARIABLE in kinds:
+        why, (name, more) = "When the variables are set", ("harden", [])
+    elif run.failed or _actions.UNSEEN in kinds:
+        why, (name, more) = "When that is mended", again
+    else:
+        why, (name, more) = "Next, attack it harmlessly", ("prove", [])
+    return why, shlex.join(["ansible-playbook", _playbook(called, name), *_options(called, defaults, directory), *more])
+
+
+def _playbook(called: Mapping[str, Any], name: str) -> str:
+    """As it was called: by the name of the collection, or by a path."""
+    for argument in called.get("args") or ():
+        if Path(argument).parent.name == "playbooks" and Path(argument).suffix == ".yml":
+            return str(Path(argument).with_name(f"{name}.yml"))
+    return f"{COLLECTION}.{name}"
+
+
+def _again(called: Mapping[str, Any]) -> list[str]:
+    words = [word for name, word in (("check", "--check"), ("diff", "--diff")) if called.get(name)]
+    if list(called.get("tags") or ()) not in ([], ["all"]):
+        words += ["--tags", ",".join(called["tags"])]
+    if called.get("skip_tags"):
+        words += ["--skip-tags", ",".join(called["skip_tags"])]
+    return words
+
+
+def _options(called: Mapping[str, Any], defaults: Mapping[str, Any], directory: str) -> list[str]:
+    """The options that say which hosts, how they are reached, and what their variables are."""
+    words: list[str] = []
+    for source in called.get("inventory") or ():
+        if source not in (defaults.get("inventory") or ()):
+            words += ["-i", source if "," in source else _relative(source, directory)]
+    for name, option in (("subset", "--limit"), ("connection", "-c"), ("remote_user", "-u")):
+        value = called.get(name)
+        if value and value != defaults.get(name):
+            words += [option, str(value)]
+    if called.get("private_key_file") and called["private_key_file"] != defaults.get("private_key_file"):
+        words += ["--private-key", _relative(str(called["private_key_file"]), directory)]
+    words += [option for name, option in (("ask_pass", "-k"), ("become_ask_pass", "-K")) if called.get(name)]
+    if called.get("ask_vault_pass"):
+        words.append("--ask-vault-pass")
+    for path in called.get("vault_password_files") or ():
+        words += ["--vault-password-file", _relative(str(path), directory)]
+    for given in called.get("extra_vars") or ():
+        if given.startswith("@") or (_HARMLESS.fullmatch(given) and not _SECRET.search(given.partition("=")[0])):
+            if not given.startswith(("chamilo_restore", "chamilo_audit_fail_on")):
+                words += ["-e", given]
+        else:
+            words += ["-e", "..."]
+    return words
+
+
+def _relative(path: str, directory: str) -> str:
+    """The path as it is written in that directory."""
+    relative = os.path.relpath(path, directory)
+    return path if relative.startswith("..") else relative
+
+
+# -- the lines ---------------------------------------------------------------------------------------------------------
+
+
+def lines(run: Run, why: str, command: str) -> list[str]:
+    """At most 20 lines. The command is one line, however long: so it can be copied."""
+    top = [_limited(line) for line in _top(run)]
+    end = [*([f"Report: {run.report}"] if run.report else []), f"{why}:", f"  {command}"]
+    causes = _actions.merge(run.causes)
+    room = LINES - len(end) - bool(causes)
+    if len(top) > room // 2 and len(top) + 2 * len(causes) > room:
+        keep = max(1, room // 2 - 1)
+        top = [*top[:keep], f"... and {len(top) - keep} more hosts."]
+    room -= len(top)
+    middle = _open(causes, room, len(run.causes))
+    return [*top, *middle, *end]
+
+
+def _top(run: Run) -> Iterable[str]:
+    if run.lines:
+        yield from run.lines
+        return
+    # The worst first.
+    for name, host in sorted(run.hosts.items(), key=lambda item: not (item[1].failed or item[1].unreachable)):
+        if host.unreachable:
+            yield f"{name}: could not be reached. Nothing was done."
+        elif host.failed:
+            yield f'{name}: FAILED at "{host.failed}".{_changes(run, host)}'
+        elif run.playbook in ("harden", "restore"):
+            yield f"{name}:{_changes(run, host) or ' nothing to change.'}{_active(host)}"
+
+
+def _changes(run: Run, host: HostRun) -> str:
+    number = sum(host.changed.values())
+    if not number:
+        return ""
+    where = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in host.changed.items())
+    return f" {number} change{'s' * (number != 1)}{' to make' if run.check else ''}: {where}."
+
+
+def _active(host: HostRun) -> str:
+    active = [name for name in host.sections if name in host.enforces]
+    if not active:
+        return ""
+    return " All sections are active." if active == host.enforces else f" Active: {', '.join(active)}."
+
+
+def _open(causes: Sequence[Mapping[str, Any]], room: int, hosts: int) -> list[str]:
+    if not causes:
+        return []
+    told: list[list[str]] = []
+    for cause in causes:
+        where = f" [{len(cause['hosts'])} of {hosts} hosts]" if hosts > 1 else ""
+        number = f" ({len(cause['controls'])})" if len(cause["controls"]) > 1 else ""
+        text = ", ".join(cause["controls"]) if cause["kind"] == _actions.ROLE else cause["text"]
+        words = _answers.printable(f"{cause['severity']:<8} {_LABELS[cause['kind']]}{number}{where}: {text}")
+        told.append(_wrapped(words, 2 if len(causes) <= room // 2 else 1))
+    shown: list[str] = []
+    for number, block in enumerate(told):
+        left = len(told) - number
+        if len(shown) + len(block) + (left > 1) > room:
+            return ["Open, the most severe first:", *shown, f"  ... and {left} more: see the report."]
+        shown += block
+    return ["Open, the most severe first:", *shown]
+
+
+def _wrapped(text: str, most: int) -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent="  ",
+        subsequent_indent=" " * 11,
+        max_lines=most,
+        placeholder=" ...",
+        break_on_hyphens=False,
+        break_long_words=True,
+    )
+
+
+def _limited(text: str) -> str:
+    text = _answers.printable(" ".join(text.split()))
+    return text if len(text) <= 2 * WIDTH else f"{text[: 2 * WIDTH - 4]} ..."

@@ -1,0 +1,108 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _screen
+
+DEFAULTS = {"inventory": ["/etc/ansible/hosts"], "connection": "ssh", "remote_user": None, "private_key_file": None}
+NAMED = {
+    "args": ["chamilo.hardening.harden"],
+    "inventory": ["/home/anna/hosts.yml"],
+    "connection": "ssh",
+    "tags": ["all"],
+}
+
+
+def run(playbook: str = "harden", **options: Any) -> _screen.Run:
+    hosts = options.pop("hosts", {"a.test": _screen.HostRun()})
+    return _screen.Run(playbook, hosts=hosts, **options)
+
+
+def command(of: _screen.Run, **called: Any) -> str:
+    return _screen.next_command(of, {**NAMED, **called}, DEFAULTS, "/home/anna")[1]
+
+
+def cause(kind: str, number: int = 1, severity: str = "high") -> dict[str, Any]:
+    return {"kind": kind, "text": f"Text {number}. " * 20, "severity": severity, "controls": ["headers_csp"] * number}
+
+
+def test_the_next_command_is_complete_with_the_inventory_as_it_was_named() -> None:
+    assert command(run()) == "ansible-playbook chamilo.hardening.audit -i hosts.yml"
+    assert command(run(), inventory=["/etc/ansible/hosts"]) == "ansible-playbook chamilo.hardening.audit"
+    assert command(run(), inventory=["/srv/hosts.yml", "a.test,"]) == (
+        "ansible-playbook chamilo.hardening.audit -i /srv/hosts.yml -i a.test,"
+    )
+    path = command(run(), args=["playbooks/harden.yml"], subset="a.test", become_ask_pass=True, connection="local")
+    assert path == "ansible-playbook playbooks/audit.yml -i hosts.yml --limit a.test -c local -K"
+
+
+def test_a_value_that_may_be_a_password_is_not_repeated() -> None:
+    given = ["@vars.yml", "chamilo_hosts=web", "chamilo_backups_password=hunter2", '{"x": "hunter2"}']
+    said = command(run(), extra_vars=given)
+    assert "hunter2" not in said
+    assert said.endswith("-e @vars.yml -e chamilo_hosts=web -e ... -e ...")
+
+
+@pytest.mark.parametrize(
+    ("of", "called", "ends"),
+    [
+        (run(check=True), {"check": True, "diff": True}, "harden -i hosts.yml"),
+        (run(check=True), {"check": True, "tags": ["headers"]}, "harden -i hosts.yml --tags headers"),
+        (run(hosts={"a.test": _screen.HostRun(failed="x")}), {"diff": True}, "harden -i hosts.yml --diff"),
+        (run(), {"tags": ["preflight"]}, "harden -i hosts.yml --check --diff"),
+        (run("audit", causes={"a.test": [cause("role")]}), {}, "harden -i hosts.yml --check --diff"),
+        (run("audit", causes={"a.test": [cause("variable")]}), {}, "harden -i hosts.yml"),
+        (run("audit"), {}, "prove -i hosts.yml"),
+        (run("restore"), {}, "audit -i hosts.yml"),
+    ],
+)
+def test_the_next_command_follows_from_what_happened(of: _screen.Run, called: dict[str, Any], ends: str) -> None:
+    assert command(of, **called) == f"ansible-playbook chamilo.hardening.{ends}"
+
+
+@pytest.mark.parametrize("hosts", [1, 3, 200])
+@pytest.mark.parametrize("causes", [0, 1, 8, 60])
+@pytest.mark.parametrize("playbook", ["harden", "audit"])
+def test_it_never_has_more_than_twenty_lines(hosts: int, causes: int, playbook: str) -> None:
+    names = [f"host{number}.test" for number in range(hosts)]
+    of = run(
+        playbook,
+        hosts={name: _screen.HostRun(changed={"https": 3}) for name in names},
+        lines=[f"{name}: 3 not met" for name in names] if playbook == "audit" else [],
+        causes={name: [cause("hand", number) for number in range(1, causes + 1)] for name in names},
+        report="/home/anna/chamilo-report/report.html",
+    )
+    shown = _screen.lines(of, "Next", "ansible-playbook x")
+    assert len(shown) <= 20
+    assert shown[-1] == "  ansible-playbook x"
+    assert sum("Text" in line for line in shown) >= min(causes, 1), "what is open is never left out altogether"
+    if (hosts > 3 or causes > 8) and causes:
+        assert any("more" in line for line in shown), "what is left out is counted"
+    assert all(len(line) <= 80 for line in shown[:-1] if "Text" in line)
+
+
+def test_what_changed_and_what_is_active() -> None:
+    enforces = ["https", "headers"]
+    of = run(
+        hosts={
+            "a.test": _screen.HostRun({"https": 2, "other": 1}, ["https", "headers"], enforces),
+            "b.test": _screen.HostRun({}, ["https"], enforces),
+            "c.test": _screen.HostRun({"https": 1}, ["https"], enforces, failed="Reload nginx"),
+        }
+    )
+    assert _screen.lines(of, "Next", "x")[:3] == [
+        'c.test: FAILED at "Reload nginx". 1 change: https 1.',
+        "a.test: 3 changes: https 2, other 1. All sections are active.",
+        "b.test: nothing to change. Active: https.",
+    ]
+
+
+def test_what_a_host_answered_stays_text() -> None:
+    of = run("audit", lines=["a.test: \x1b[31mred"], causes={"a.test": [{**cause("hand"), "text": "\x1b]0;x\x07 y"}]})
+    assert not {"\x1b", "\x07"} & set("".join(_screen.lines(of, "Next", "x")))
