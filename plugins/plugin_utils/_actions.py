@@ -19,7 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import
 ROLE, VARIABLE, HAND, WAITING, UNSEEN = "role", "variable", "hand", "waiting", "unseen"
 KINDS = (ROLE, VARIABLE, HAND, WAITING, UNSEEN)
 OPEN = ("fail", "not_assessed")
-_MOST = 300  # characters of a host's answer in an instruction
+_MOST = 1500  # characters of a host's answer in an instruction
 
 
 @dataclass(frozen=True)

@@ -190,7 +190,12 @@ def last_results(path: Path, names: Collection[str], table: Table) -> dict[str, 
                 controls = [row for row in good["controls"] if row["id"] in table.by_id]  # of another version
                 result = {name: good[name] for name in ("generated", "chamilo_version", "signs")}
                 result["names"] = good.get("names", [])
-                last[entry["name"]] = {**result, "controls": controls, "summary": summary(controls)}
+                last[entry["name"]] = {
+                    **result,
+                    "controls": controls,
+                    "summary": summary(controls),
+                    "causes": _actions.causes(controls),
+                }
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         why = error if isinstance(error, (OSError, ValueError)) else "it is made otherwise"
         raise ReportError(
@@ -303,11 +308,6 @@ def _view(entry: Mapping[str, Any], table: Table) -> dict[str, Any]:
         controls.sort(key=lambda row: (order[row["status"]], levels[row["level"]]))
         sections.append({"section": section, "controls": controls, "summary": summary(controls)})
     measured = [row for row in entry["controls"] if row["status"] not in ("people", "not_applicable")]
-    roles: dict[str, int] = {}
-    for row in entry["controls"]:
-        role = table.by_id[row["id"]].fixer.role if row["id"] in table.by_id else ""
-        if role and row["status"] == "fail":
-            roles[role] = roles.get(role, 0) + 1
     last = _view({**entry["last"], "name": entry["name"]}, table) if "last" in entry else None
     return {
         **entry,
@@ -316,7 +316,7 @@ def _view(entry: Mapping[str, Any], table: Table) -> dict[str, Any]:
         "by_section": {section.id: item["summary"] for section, item in zip(table.sections, sections)},
         "met": entry["summary"]["pass"],
         "measured": len(measured),
-        "roles": roles,
+        "causes": entry.get("causes") or [],
         "run_out": [row for row in entry["controls"] if row.get("waiver") and not row["waiver"]["holds"]],
     }
 
@@ -329,6 +329,7 @@ def to_html(report: Mapping[str, Any], table: Table) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["section_of"] = lambda name: table.by_id[name].section
     hosts = [_view(entry, table) for entry in report["hosts"]]
     # Hosts of which nothing is known first, then the worst.
     hosts.sort(key=lambda view: ("error" not in view, *_badness(view["summary"], view["controls"])))

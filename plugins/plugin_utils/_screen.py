@@ -195,7 +195,9 @@ def _open(causes: Sequence[Mapping[str, Any]], room: int, hosts: int) -> list[st
     for cause in causes:
         where = f" [{len(cause['hosts'])} of {hosts} hosts]" if hosts > 1 else ""
         number = f" ({len(cause['controls'])})" if len(cause["controls"]) > 1 else ""
-        text = ", ".join(cause["controls"]) if cause["kind"] == _actions.ROLE else cause["text"]
+        names = ", ".join(cause["controls"])
+        by_name = {_actions.ROLE: names, _actions.HAND: f"{cause['controls'][0]}: {cause['text']}"}
+        text = by_name.get(cause["kind"], cause["text"])
         words = _answers.printable(f"{cause['severity']:<8} {_LABELS[cause['kind']]}{number}{where}: {text}")
         told.append(_wrapped(words, 2 if len(causes) <= room // 2 else 1))
     shown: list[str] = []

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Union, cast
 from urllib.parse import unquote
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import AGENT
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular, shown
 
 DAYS = 7
@@ -84,6 +85,7 @@ REFUSED = {
 BANS = "brute_force_fail2ban"
 _MOST_PATHS = 50_000  # judged once, and remembered by their hash: they can be long
 
+_OWN = AGENT.encode()
 _Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 
@@ -317,6 +319,8 @@ class _Look:
         found = _LINE.match(line, 0, _LONGEST)
         if not found or (found["front"] and self.names and found["front"].lower() not in self.names):
             return
+        if found["agent"] == _OWN:
+            return  # an audit or an attack of this collection is no visitor
         target, status = found["target"], found["status"]
         login = self.bans and found["method"].upper() == b"POST" and LOGIN.fullmatch(target)
         control = "" if status >= b"400" else self._refuses(target)

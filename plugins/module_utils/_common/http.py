@@ -22,6 +22,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 NO_ANSWER = "no answer in time"
 MOVED = (301, 308)  # for good; Caddy and Traefik say the second
 ANY_CIPHER = "ALL:@SECLEVEL=0"
+AGENT = "chamilo-hardening"  # what the audit and the attacks call themselves
 _DRIPS = 6  # an answer may take this many times as long as the longest silence in it
 _AS_THEY_STAND = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"  # of what is printed in ASCII, all but the space
 
@@ -149,7 +150,7 @@ def fetch(
     target = url.split("://", 1)[-1]
     target = "/" + target.split("/", 1)[1].split("#", 1)[0] if "/" in target else "/"
     target = quote(target.encode("utf-8", "surrogateescape"), safe=_AS_THEY_STAND)
-    sent = {"Host": parts.netloc.rsplit("@", 1)[-1], "User-Agent": "chamilo-hardening", "Connection": "close"}
+    sent = {"Host": parts.netloc.rsplit("@", 1)[-1], "User-Agent": AGENT, "Connection": "close"}
     for name, value in (headers or {}).items():
         sent = {key: old for key, old in sent.items() if key.lower() != name.lower()}
         sent[name] = value

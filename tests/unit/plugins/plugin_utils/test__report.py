@@ -171,9 +171,36 @@ def test_waivers_are_shown_with_reason_owner_and_day() -> None:
 
 def test_the_way_to_the_fix_is_named() -> None:
     shown = page(audit({"headers_csp": "fail", "https_hsts": "fail", "uploads_no_exec": "fail"})).text
-    assert "3 of the 3 open ones have a role" in shown
-    assert "--tags https,headers,uploads --check --diff" in shown
+    commands = re.findall(r"ansible-playbook chamilo.hardening.harden --tags (\S+) --check --diff", shown)
+    assert commands == ["uploads", "https", "headers"], "the most severe first"
     assert TABLE.control("uploads_no_exec").fix in shown
+
+
+def test_what_no_role_will_do_is_not_promised() -> None:
+    """A missing variable is named once for all that it keeps open; a role that ran and left it open is no way out."""
+    failed = {"monitoring_auth": "fail", "monitoring_delivery": "fail", "headers_nosniff": "fail"}
+    result = audit(failed, active=[section.id for section in TABLE.sections])
+    before = {"generated": "2026-11-01T00:00:00Z", "controls": {}}
+    before["controls"] = {name: {"status": "fail", "since": "2026-10-01T00:00:00Z", "met": False} for name in failed}
+    host = _report.host("a.test", result, TABLE, {}, before, "2026-11-25T13:45:00Z")
+    report = _report.document([host], "2026-11-25T13:45:00Z")
+    shown = Page(_report.to_html(report, TABLE)).text
+    assert [cause["kind"] for cause in report["hosts"][0]["causes"]] == ["variable", "hand"]
+    assert shown.count("A variable is missing.") == 1 and "chamilo_alert_mail: admin@school.example" in shown
+    assert "ansible-playbook chamilo.hardening.harden" not in shown
+    assert "ran and left it open" in shown and "open since 2026-10-01" in shown
+
+
+def test_what_changed_since_the_audit_before_is_named() -> None:
+    before: dict[str, Any] = {"generated": "2026-11-01T00:00:00Z", "controls": {}}
+    before["controls"] = {
+        "headers_csp": {"status": "pass", "since": "2026-10-01T00:00:00Z"},
+        "https_hsts": {"status": "fail", "since": "2026-10-01T00:00:00Z"},
+    }
+    host = _report.host("a.test", audit({"headers_csp": "fail"}), TABLE, {}, before, "2026-11-25T13:45:00Z")
+    assert _report.overview(host).endswith("(1 better, 1 worse than on 2026-11-01)")
+    shown = Page(_report.to_html(_report.document([host], "2026-11-25T13:45:00Z"), TABLE)).text
+    assert "Since the audit of 2026-11-01: 1 better, 1 worse (headers_csp)." in shown
 
 
 def test_junit_says_what_failed_and_what_was_not_seen() -> None:

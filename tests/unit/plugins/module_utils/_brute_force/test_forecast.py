@@ -153,6 +153,14 @@ def test_it_counts_the_failures_that_real_servers_wrote(pytestconfig):
             assert seen == [address.replace("::ffff:", "") for address in [each["address"]] if address], each
 
 
+def test_an_audit_of_this_collection_is_no_visitor(tmp_path):
+    own = [line("192.0.2.1", 10, "GET /check.php HTTP/1.1", 200, agent="chamilo-hardening")]
+    own += [line("192.0.2.1", 9 - turn / 10, agent="chamilo-hardening") for turn in range(9)]
+    told = look(tmp_path, *own, line("203.0.113.7", 5, "GET /check.php HTTP/1.1", 200))
+    assert told["refused"] == [{"control": "updates_installer", "requests": 1, "addresses": 1, "most": ["203.0.113.7"]}]
+    assert met(told) == {}
+
+
 def test_forged_lines_meet_nobody_else(tmp_path):
     forged = line("198.51.100.77", 10).strip().replace('"', '\\"')
     mine = [
