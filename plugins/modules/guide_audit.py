@@ -448,7 +448,10 @@ def main() -> None:
     module.exit_json(
         changed=False,
         forecast=foretold(look, findings),
-        observed={name: asdict(finding) for name, finding in findings.items()},
+        observed={
+            name: {key: value for key, value in asdict(finding).items() if value or key != "waits"}
+            for name, finding in findings.items()
+        },
         chamilo_version=site.version,
         names=list(site.portal_names),
         active=active(module.warn),
