@@ -97,7 +97,7 @@ class CallbackModule(CallbackBase):
             host.changed[name] = host.changed.get(name, 0) + 1
         self._take(result, answer)
         if self._quiet and not answer.get("changed"):
-            self._show_hidden(result, answer)
+            self._show_hidden(result, answer, self._run)
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         host, role = self._over(result), self._section(result)
@@ -154,14 +154,18 @@ class CallbackModule(CallbackBase):
             self._run.causes[host] = answer["causes"]
             self._run.host(host).enforces = answer["enforces"]
 
-    def _show_hidden(self, result: Any, answer: dict[str, Any]) -> None:
+    def _show_hidden(self, result: Any, answer: dict[str, Any], run: _screen.Run) -> None:
         """What the callback that prints would have shown of a task that changed nothing."""
         for warning in answer.get("warnings") or ():
             self._display.warning(_answers.printable(str(getattr(getattr(warning, "event", None), "msg", warning))))
-        if answer.get("_ansible_verbose_always") and self._task(result).action.rpartition(".")[2] != "guide_report":
+        # Of an audit the last screen has all that its report would print.
+        if answer.get("_ansible_verbose_always") and not (self._is_report(result) and run.playbook == "audit"):
             said = answer.get("msg", "")
             for line in [said] if isinstance(said, str) else said:
                 self._display.display(_answers.without_controls(str(line)))
+
+    def _is_report(self, result: Any) -> bool:
+        return str(self._task(result).action).rpartition(".")[2] == "guide_report"
 
     def _over(self, result: Any) -> _screen.HostRun | None:
         name, task = result.host.get_name(), self._task(result)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class ActionModule(CollectionAction):
                 "hosts": {"type": "list", "elements": "str", "required": True},
                 "register": {"type": "str", "required": True},
                 "directory": {"type": "path", "default": "chamilo-report"},
+                "attacks": {"type": "bool", "default": False},
                 "fail_on": {"type": "str", "choices": ["", "must", "should"], "default": ""},
             }
         )
@@ -37,6 +39,8 @@ class ActionModule(CollectionAction):
             raise AnsibleActionFail(str(error)) from error
         generated = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         directory = Path(os.path.abspath(arguments["directory"]))
+        if arguments["attacks"]:
+            return {**result, **self._attacks(arguments, answered, table, directory, generated)}
         try:
             before = _history.last(directory, arguments["hosts"])
             hosts = [
@@ -52,6 +56,8 @@ class ActionModule(CollectionAction):
             ]
             failed = {entry["name"] for entry in hosts if entry.get("error")}
             earlier = _report.last_results(directory / "report.json", failed, table)
+            attacks = _report.last_attacks(directory)
+            hosts = [{**one, "attacks": attacks[one["name"]]} if one["name"] in attacks else one for one in hosts]
             report = _report.document(hosts, generated, earlier)
             _report.write(
                 directory,
@@ -85,3 +91,40 @@ class ActionModule(CollectionAction):
             result["msg"] = [*result["lines"], place]
             result["_ansible_verbose_always"] = True
         return result
+
+    @staticmethod
+    def _attacks(
+        arguments: dict[str, Any],
+        answered: Callable[[str], Any],
+        table: _controls.Table,
+        directory: Path,
+        generated: str,
+    ) -> dict[str, Any]:
+        """Write what the attacks came to into the report of the last audit."""
+        attacks = {}
+        for name in arguments["hosts"]:
+            rows = ((answered(name) or {}).get(arguments["register"]) or {}).get("attacks")
+            if rows:
+                attacks[name] = {"generated": generated, "rows": _report.clean(rows)}
+        path = directory / "report.json"
+        try:
+            if attacks:
+                report = _report.with_attacks(path, attacks, table, generated)
+                known = {**_report.last_attacks(directory), **attacks}
+                texts = {"report.html": _report.to_html(report, table), "report.json": _report.to_json(report)}
+                _report.write(directory, {**texts, _report.ATTACKS_FILE: _report.to_json(known)})
+        except _report.ReportError as error:
+            raise AnsibleActionFail(str(error)) from None
+        except OSError as error:
+            raise AnsibleActionFail(f"The report could not be written to {directory}: {error}.") from error
+        counts = {name: sum(row["status"] == "held" for row in one["rows"]) for name, one in attacks.items()}
+        return {
+            "changed": False,
+            "report": str(directory / "report.html") if attacks else "",
+            "lines": [
+                f"{name}: {held} of {len(attacks[name]['rows'])} attacks rejected" for name, held in counts.items()
+            ],
+            "causes": {name: _report.attack_causes(one["rows"], table) for name, one in attacks.items()},
+            "msg": [line for name, one in attacks.items() for line in _report.attack_rows(name, one["rows"])],
+            "_ansible_verbose_always": True,
+        }

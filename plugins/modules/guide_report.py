@@ -44,6 +44,13 @@ options:
       - A relative path begins where C(ansible-playbook) was called.
     type: path
     default: chamilo-report
+  attacks:
+    description:
+      - O(register) is what M(chamilo.hardening.guide_prove) registered.
+      - What the attacks came to is written into the report of the last audit, and stays in it until they are run again.
+    type: bool
+    default: false
+    version_added: 1.1.0
   fail_on:
     description:
       - Fail when a control of this level, or a higher one, is not met or could not be assessed on any host.

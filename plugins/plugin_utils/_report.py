@@ -13,9 +13,9 @@ import json
 import os
 import tempfile
 import xml.etree.ElementTree as ET
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jinja2
 import yaml
@@ -31,6 +31,7 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import
     summary,
 )
 
+_T = TypeVar("_T")
 COLLECTION = Path(__file__).resolve().parents[2]
 
 # What this control saw stands on top of the report, too, unless the audit lists the signs one by one.
@@ -169,17 +170,34 @@ _RESULT: dict[str, _answers.Shape] = {
     "signs": _answers.List(_TEXT),
 }
 _NAMES = {"names": _answers.List(_TEXT)}  # which reports of 1.0.0 do not have
+_ATTACK = dict.fromkeys(("id", "title", "evidence"), _TEXT)
+_ATTACK["status"] = _answers.Text("held|through|waived|not_tried")
+_ATTACKS = _answers.Table(
+    {"generated": _WHEN, "rows": _answers.List(_answers.Table(_ATTACK, frozenset(_ATTACK)))},
+    frozenset({"generated", "rows"}),
+)
 _LAST = _answers.Table({**_RESULT, **_NAMES, "generated": _WHEN}, frozenset({*_RESULT, "generated"}))
 _HOST = _answers.Table({**_RESULT, **_NAMES, "error": _TEXT, "last": _LAST}, frozenset(_RESULT))
 
 
+def _earlier(path: Path, use: Callable[[dict[str, Any]], _T]) -> _T:
+    """What ``use`` makes of an earlier ``report.json``."""
+    try:
+        return use(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        why = error if isinstance(error, (OSError, ValueError)) else "it is made otherwise"
+        raise ReportError(
+            f"{path} cannot be read as a report of this collection: {why}. The last good results of hosts that were "
+            "not audited now may be in it, so it was not replaced. Move it away, or set chamilo_report_dir to another "
+            "directory."
+        ) from error
+
+
 def last_results(path: Path, names: Collection[str], table: Table) -> dict[str, dict[str, Any]]:
     """The last good result of these hosts in an earlier ``report.json``, with the day it is of."""
-    if not names or not path.exists():
-        return {}
-    last = {}
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+
+    def results(known: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        last = {}
         generated = _answers.validate(_WHEN, known["generated"], "generated")
         for entry in known["hosts"]:
             if entry["name"] not in names:
@@ -188,22 +206,78 @@ def last_results(path: Path, names: Collection[str], table: Table) -> dict[str, 
             good = found.get("last") if found.get("error") else {**found, "generated": generated}
             if good:
                 controls = [row for row in good["controls"] if row["id"] in table.by_id]  # of another version
-                result = {name: good[name] for name in ("generated", "chamilo_version", "signs")}
-                result["names"] = good.get("names", [])
                 last[entry["name"]] = {
-                    **result,
+                    **{name: good[name] for name in ("generated", "chamilo_version", "signs")},
+                    "names": good.get("names", []),
                     "controls": controls,
                     "summary": summary(controls),
                     "causes": _actions.causes(controls),
                 }
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-        why = error if isinstance(error, (OSError, ValueError)) else "it is made otherwise"
-        raise ReportError(
-            f"{path} cannot be read as a report of this collection: {why}. The last good results of hosts that were "
-            "not audited now may be in it, so it was not replaced. Move it away, or set chamilo_report_dir to another "
-            "directory."
-        ) from error
-    return last
+        return last
+
+    return _earlier(path, results) if names and path.exists() else {}
+
+
+# -- attacks -----------------------------------------------------------------------------------------------------------
+
+
+ATTACKS_FILE = "attacks.json"  # beside the report, of which it is a part: audits write that anew
+
+
+def last_attacks(directory: Path) -> dict[str, dict[str, Any]]:
+    """What the last attacks on each host came to."""
+    path = directory / ATTACKS_FILE
+    if not path.exists():
+        return {}
+    try:
+        known: dict[str, dict[str, Any]] = _answers.validate(
+            _answers.Each(_ATTACKS), json.loads(path.read_text(encoding="utf-8")), ATTACKS_FILE
+        )
+    except (OSError, ValueError, RecursionError) as error:
+        raise ReportError(f"{path} cannot be read as results of the playbook prove: {error}. Move it away.") from error
+    return known
+
+
+def with_attacks(path: Path, attacks: Mapping[str, Mapping[str, Any]], table: Table, generated: str) -> dict[str, Any]:
+    """The report of the last audit, with what these attacks came to. Without an audit nothing else is known."""
+
+    def hosts(known: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
+        for entry in known["hosts"]:
+            _answers.validate(_HOST, entry, entry["name"])
+        return _answers.validate(_WHEN, known["generated"], "generated"), list(known["hosts"])
+
+    generated, entries = _earlier(path, hosts) if path.exists() else (generated, [])
+    unknown = [name for name in attacks if name not in {entry["name"] for entry in entries}]
+    entries += [host(name, {"msg": "The playbook audit has not run for this host."}, table) for name in unknown]
+    entries = [{**one, "attacks": attacks[one["name"]]} if one["name"] in attacks else one for one in entries]
+    return document(entries, generated)
+
+
+ATTACKS = {"through": "GOT THROUGH", "not_tried": "not tried", "waived": "waived", "held": "rejected"}
+
+
+def attack_rows(name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The attacks on a host as a table, the worst first."""
+    order = list(ATTACKS)
+    lines = [
+        f"{ATTACKS[row['status']]:<12} {row['id']:<26} {row['title']}"
+        for row in sorted(rows, key=lambda row: order.index(row["status"]))
+    ]
+    return [name, *(f"  {line}" for line in lines)]
+
+
+def attack_causes(rows: Iterable[Mapping[str, Any]], table: Table) -> list[dict[str, Any]]:
+    """The attacks that got through, the most severe first."""
+    open_ = [
+        {
+            "id": row["id"],
+            "severity": table.control(row["id"]).severity,
+            "next": {"kind": _actions.HAND if row["status"] == "through" else _actions.UNSEEN, "text": row["evidence"]},
+        }
+        for row in rows
+        if row["status"] in ("through", "not_tried")
+    ]
+    return _actions.causes(open_)
 
 
 def objections(hosts: Iterable[Mapping[str, Any]], fail_on: str) -> list[str]:
@@ -312,6 +386,7 @@ def _view(entry: Mapping[str, Any], table: Table) -> dict[str, Any]:
     return {
         **entry,
         "last": last,
+        "attacks": entry.get("attacks"),
         "sections": sorted(sections, key=lambda item: _badness(item["summary"], item["controls"])),
         "by_section": {section.id: item["summary"] for section, item in zip(table.sections, sections)},
         "met": entry["summary"]["pass"],
@@ -341,6 +416,7 @@ def to_html(report: Mapping[str, Any], table: Table) -> str:
         totals=totals,
         statuses=STATUSES,
         labels=LABELS,
+        attacks=ATTACKS,
         people=[control for control in table.controls if control.level == "people"],
     )
 

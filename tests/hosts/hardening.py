@@ -101,7 +101,7 @@ class Playbook:
     def run(self, playbook: str, host: Host, *options: str, **variables: Any) -> Played:
         if playbook == "harden" and self.sections and not {"--tags", "--skip-tags"} & set(options):
             options = ("--tags", self.sections, *options)
-        report = {"chamilo_report_dir": str(self.folder / "report")} if playbook == "audit" else {}
+        report = {"chamilo_report_dir": str(self.folder / "report")} if playbook in ("audit", "prove") else {}
         own = {"chamilo_backups_key_folder": str(self.keys), "chamilo_https_vhost": self.vhost}
         given = {**CERTIFICATE, **SPARED, **own, **report, **variables}
         return play(playbook, self.inventory(host), *options, variables=given, details=self.details)

@@ -177,3 +177,34 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(AnsibleActionFail, match="Set chamilo_report_dir"):
         report({"directory": str(tmp_path / "file" / "report")}, {"one.test": {"audit": audit()}})
+
+
+ROWS = [
+    {"id": "headers_nosniff", "title": "No guessing", "status": "held", "evidence": "It is sent."},
+    {"id": "updates_installer", "title": "No installer", "status": "through", "evidence": "<b>200</b> \x1b[31m"},
+]
+
+
+def test_attacks_are_in_the_report_until_they_are_run_again(tmp_path: Path) -> None:
+    given = {"directory": str(tmp_path), "attacks": True}
+    result = report(given, {"one.test": {"audit": {"attacks": ROWS}}, "db.test": {"audit": {"skipped": True}}})
+    assert result["lines"] == ["one.test: 1 of 2 attacks rejected"]
+    assert result["msg"][1].split()[:3] == ["GOT", "THROUGH", "updates_installer"], "the worst first"
+    assert [cause["severity"] for cause in result["causes"]["one.test"]] == ["critical"]
+    assert list(read(tmp_path)) == ["one.test"], "without an audit nothing else is known"
+
+    report({"directory": str(tmp_path)}, {"one.test": {"audit": audit(headers_csp="fail")}})
+    assert read(tmp_path)["one.test"]["attacks"]["rows"][1]["status"] == "through"
+    assert read(tmp_path)["one.test"]["summary"]["fail"] == 1
+    page = (tmp_path / "report.html").read_text()
+    assert "1 of 2 rejected" in page and "&lt;b&gt;200" in page and "\x1b" not in page
+
+    report(given, {"one.test": {"audit": {"attacks": ROWS[:1]}}})
+    one = read(tmp_path)["one.test"]
+    assert len(one["attacks"]["rows"]) == 1 and one["summary"]["fail"] == 1, "the audit stays"
+
+
+def test_attacks_do_not_replace_what_is_no_report(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text('{"generated": "yesterday", "hosts": []}')
+    with pytest.raises(AnsibleActionFail, match="Move it away"):
+        report({"directory": str(tmp_path), "attacks": True}, {"one.test": {"audit": {"attacks": ROWS}}})
