@@ -58,9 +58,14 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import (
     backups,
     brute_force,
     database,
+    discovery,
+    headers,
     monitoring,
     passwords,
+    permissions,
     sessions,
+    updates,
+    uploads,
 )
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import Plan, PlanError
@@ -72,10 +77,16 @@ SECTIONS: Mapping[str, Callable[[Portal, Mapping[str, Any]], Plan]] = {
     "backups": backups.plan,
     "brute_force": brute_force.plan,
     "database": database.plan,
+    "headers": headers.plan,
     "monitoring": monitoring.plan,
     "passwords": passwords.plan,
+    "permissions": permissions.plan,
     "sessions": sessions.plan,
+    "updates": updates.plan,
+    "uploads": uploads.plan,
 }
+# What is asked before the sections have their turns.
+PLANS = {**SECTIONS, "discovery": discovery.plan}
 
 
 class LookupModule(LookupBase):
@@ -101,7 +112,7 @@ class LookupModule(LookupBase):
     def _planned(self, section: str, raw: Mapping[str, Any], info: Mapping[str, Any] | None) -> Any:
         """The plan; with what discovery observed, whether it is due."""
         known = Variables(self._templar, raw)
-        plan = SECTIONS[section](Portal(known), known)
+        plan = PLANS[section](Portal(known), known)
         templar = self._templar.copy_with_new_env(available_variables={"plan": plan.values})
 
         def render(name: str) -> str:

@@ -52,7 +52,7 @@ def waived(*controls: str) -> list[dict[str, str]]:
 
 def planned(host: Any, section: str, due: bool = False, **given: Any) -> Any:
     """What the lookup plan gives to the tasks of the role."""
-    known = variables(host, section, **given)
+    known = variables(host, *([section] if (ROLES / section).is_dir() else []), **given)
     loader = DataLoader()
     (plan,) = LookupModule(loader=loader, templar=Templar(loader, variables=known)).run([section], known, due=due)
     return plan

@@ -208,7 +208,7 @@ def found(texts_: Iterator[str], known: set[str], bare: bool = False) -> list[st
 
 
 def test_the_analysis_sees_what_comes_from_hosts() -> None:
-    assert {"_chamilo_common_site", "_chamilo_brute_force_plan", "_chamilo_permissions_told"} <= HOSTS["held"]
+    assert {"_chamilo_common_site", "_chamilo_brute_force_plan", "_chamilo_permissions_plan"} <= HOSTS["held"]
     assert {"__chamilo_monitoring_daily", "__chamilo_database_certificate"} <= HOSTS["raw"]
     # As 1.0.0 had them.
     text = "{{ (__chamilo_monitoring_daily.stdout | from_json).lists['a'].digest[:16] }}"

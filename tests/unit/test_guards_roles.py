@@ -22,6 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import d
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.undo import PARTS
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _portals, _preflight
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import updates
 from tests.tools import ways_in
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,7 +123,7 @@ def test_what_nginx_takes_once_is_looked_for_and_written_as_it_is_announced() ->
     assert sorted(announced) == sorted(said.ONCE)
     text = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("roles/*/templates/nginx/*.j2"))
     for name, value in announced.items():
-        assert f" '{name}' not in _chamilo_common_said %}}" in text
+        assert re.search(rf" '{name}' not in (?:_chamilo_common_|plan\.)said %}}", text)
         assert re.findall(rf"^{name} (.*);$", text, re.MULTILINE) == [value]
 
 
@@ -358,8 +359,7 @@ def test_the_table_of_ways_in_says_what_the_roles_refuse_and_what_the_advisories
     ways = ways_in.table()
     known = {control["id"] for control in load(ROOT / "meta/controls.yml")["controls"]}
     assert {control for way in ways for control in way.controls} <= known
-    values = load(ROOT / "roles/updates/vars/main.yml")
-    refused = [*values["_chamilo_updates_installer"].split("|"), *values["_chamilo_updates_exploited"]]
+    refused = [*updates.INSTALLER.split("|"), *updates.EXPLOITED]
     closed = [way.address for way in ways if "updates_installer" in way.controls]
     assert closed == [
         way.address for way in ways if any(re.match(rf"/(?:{one})(?:/|$)", way.address) for one in refused)
@@ -521,7 +521,7 @@ def test_names_keep_their_order(issued: bool) -> None:
 @pytest.mark.parametrize("own", [False, True])
 def test_nginx_takes_a_limit_once_in_each_server_block_of_the_portal(own: bool) -> None:
     """Our files are included by all of them, also by those that answer to another name than the domain."""
-    uploads, https = (load(ROOT / f"roles/{role}/vars/main.yml") for role in ("uploads", "https"))
+    https = load(ROOT / "roles/https/vars/main.yml")
     says = {"body_limit_own": own, "patience_own": own, "patience": -1, "patience_around": -1}
     serving = {**dict.fromkeys(says, False), "patience": -1, "patience_around": -1}
     given = {
@@ -531,8 +531,7 @@ def test_nginx_takes_a_limit_once_in_each_server_block_of_the_portal(own: bool) 
         "_chamilo_https_managed": False,
         "_chamilo_https_patience": 330,
         "_chamilo_https_waits": trust_as_template(https["_chamilo_https_waits"]),
-        "limited": trust_as_template(uploads["_chamilo_uploads_limited"]),
         "impatient": trust_as_template(https["_chamilo_https_impatient"]),
     }
     templar = Templar(DataLoader(), variables=given)
-    assert templar.template(trust_as_template("{{ [limited, impatient] }}")) == [not own, not own]
+    assert templar.template(trust_as_template("{{ impatient }}")) is not own

@@ -134,13 +134,55 @@ class Portal:
     @cached_property
     def encrypted(self) -> bool:
         """Whether visitors reach it by https, from this run on at the latest."""
-        ours = self.variables["_chamilo_common_bound"] or self.variables["_chamilo_common_in_force"]
+        ours = self.bound or self.variables["_chamilo_common_in_force"]
         return bool(self.variables["_chamilo_common_tls"] or (self.elsewhere and ours))
+
+    @property
+    def bound(self) -> bool:
+        """Whether the section https ran in this play, and was not to withdraw."""
+        return bool(self.variables["_chamilo_common_bound"])
+
+    @property
+    def vhost_kept(self) -> bool:
+        """Whether the virtual host of its owner stays: none of ours is there, and none comes."""
+        return bool(self.variables["_chamilo_common_kept"])
+
+    @property
+    def file_most(self) -> int:
+        """How long an uploaded file may be, in bytes; 0 where that was not set."""
+        return int(self.variables["_chamilo_common_file_most"])
+
+    @property
+    def request_most(self) -> int:
+        """How long a request may be: a file and a form."""
+        return int(self.variables["_chamilo_common_request_most"])
+
+    @cached_property
+    def body_limit(self) -> list[File]:
+        """The drop-in that limits requests; the sections https and uploads both write it."""
+        return [File(each["path"], content=each["content"]) for each in self.variables["_chamilo_common_body_files"]]
+
+    @cached_property
+    def prepend_apache(self) -> list[File]:
+        """What makes PHP run these parts where it is a module of Apache."""
+        apache = self.variables["_chamilo_common_prepend_apache"]
+        return [File(each["path"], content=each["content"]) for each in apache]
 
     @cached_property
     def prepend(self) -> list[File]:
         """What makes PHP run the parts that sections put into prepend.d."""
         return [File(each["path"], content=each["content"]) for each in self.variables["_chamilo_common_prepend_files"]]
+
+    @cached_property
+    def variable(self) -> str:
+        """Begins the names of nginx's variables for this portal."""
+        return str(self.variables["_chamilo_common_variable"])
+
+    @cached_property
+    def said(self) -> list[str]:
+        """What nginx takes once in a server block, and the owner's virtual host has already."""
+        found: list[str] = self.variables["_chamilo_common_said"]
+        return found
 
     def apache_modules(self, *names: str) -> list[File]:
         """The links that load these modules of Apache; none for nginx."""
@@ -175,6 +217,11 @@ class Portal:
                 "headers": {"X-Chamilo-Generation": "@generation@"},
             }
         ]
+
+    def probe(self, section: str) -> list[Mapping[str, Any]]:
+        """The probes of a section that has no other effect than by its drop-in."""
+        token = self.token(section)
+        return [*token, self.front] if token else []
 
     def missing(self, section: str) -> list[str]:
         """The packages of a section that are not installed."""

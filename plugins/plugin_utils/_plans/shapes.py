@@ -76,7 +76,7 @@ class Transaction:
 
 @dataclass(frozen=True)
 class Settings:
-    """Platform settings of Chamilo. Without values, what an earlier run set is reset."""
+    """Platform settings of Chamilo. Without values, what an earlier run set is reset; without a section, nothing is."""
 
     section: str
     root: str
@@ -85,13 +85,12 @@ class Settings:
 
     def options(self, render: Render) -> dict[str, Any]:
         """As chamilo_settings takes them."""
+        state = "present" if self.values else "absent"
         return {
             "chamilo_root": self.root,
             **({"web_user": self.web_user} if self.web_user else {}),
             "settings": dict(self.values),
-            "section": self.section,
-            "state": "present" if self.values else "absent",
-            "lock": True,
+            **({"section": self.section, "state": state, "lock": True} if self.section else {}),
         }
 
     def due(self, info: Mapping[str, Any], render: Render) -> bool:

@@ -12,7 +12,6 @@ import time
 import tracemalloc
 
 import pytest
-import yaml
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import forecast as brute_force_forecast
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import (
@@ -22,7 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.for
     Rules,
     forecast,
 )
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import brute_force
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import brute_force, updates
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 
 NOW = 1_795_600_000.0
@@ -105,10 +104,8 @@ def test_what_would_have_been_refused(tmp_path, control, path):
     assert told["refused"] == [], "what was never answered is no loss"
 
 
-def test_what_the_role_updates_closes_is_known(tmp_path, pytestconfig):
-    closed = yaml.safe_load((pytestconfig.rootpath / "roles/updates/vars/main.yml").read_text())
-    paths = [path.replace("\\", "") for path in closed["_chamilo_updates_exploited"]]
-    paths += closed["_chamilo_updates_installer"].replace("\\", "").split("|")
+def test_what_the_role_updates_closes_is_known(tmp_path):
+    paths = [path.replace("\\", "") for path in (*updates.EXPLOITED, *updates.INSTALLER.split("|"))]
     told = look(tmp_path, *[line("198.51.100.4", 10, f"GET /{path} HTTP/1.1", 200) for path in paths])
     assert [(each["control"], each["requests"]) for each in told["refused"]] == [("updates_installer", len(paths))]
 

@@ -1,0 +1,206 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Section permissions: whose the files of the portal are, which of them visitors get, and how PHP writes new ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, Settings, Transaction
+
+# What a waiver leaves as it is.
+PARTS = {
+    "permissions_code": ("assets", "bin", "public", "src", "templates", "tests", "translations", "vendor", "[!.]*.*"),
+    "permissions_var": ("var",),
+    "permissions_env": (".env*",),
+    "permissions_config": ("config",),
+}
+# Sources and notes beside Chamilo's older pages, and what people leave behind.
+SOURCES = "tpl|twig|sql|ya?ml|neon|dist|md|inc|lock"
+LEFT = r"sql(?:\.\w+)?|dump|bak|old|orig|save|swp|swo|rej|log|tar|tgz|tar\.\w+"
+UNSET = ("another file system is mounted here", "Operation not permitted", "Permission denied")
+
+
+@dataclass(frozen=True)
+class Permissions(Plan):
+    domain: str
+    web_server: str
+    vhost: bool  # a virtual host has to include the drop-ins first
+    client: bool  # no client of the database is there
+    environment: Mapping[str, str]  # keys of the application's environment
+    secrets: Sequence[str]  # keys that it has to have
+    production: Settings | None
+    php: Transaction | None
+    package: str  # where the package of the release goes on the host
+    download: bool  # the host gets it from elsewhere, not from the controller
+    asked: bool  # owners and modes are set
+    tree: Mapping[str, Any]  # for chamilo_perms now, and for `chamilo-hardening window` later
+    console: Sequence[str]
+    pages: Sequence[Mapping[str, Any]]  # which work as before once owners and modes are set
+    service: str  # that runs PHP
+    own: bool  # PHP gets a user of its own
+    pool: bool  # or had one
+    vhost_kept: bool  # the virtual host is its owner's
+    https: bool  # the virtual host is there for the section https, and not for others alone
+    web: Transaction
+    told: Sequence[str]  # what an administrator has to check
+    unset: bool  # a file stays open: the run is not done
+
+    @property
+    def more(self) -> bool:
+        return self.vhost or self.client or self.pool or bool(self.package or self.told)
+
+
+def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
+    site, php, name = portal.site, portal.site["php"], f"permissions:{portal.word}"
+    kept = [path for control, paths in PARTS.items() if not portal.enforced(control) for path in paths]
+    asked = len(kept) < sum(map(len, PARTS.values()))  # with all of it waived the directory itself stays, too
+    docroot, production = portal.enforced("permissions_docroot"), portal.enforced("permissions_production")
+    own = "own" in ("own" if given["chamilo_level"] == "consider" else "", given["chamilo_permissions_php_user"])
+    own = own and portal.enforced("permissions_php_user", "consider")
+    alone = len(portal.node["web"]) < 2  # nodes of one portal share their secrets
+    tree = _tree(portal, given, kept)
+    of_php = Transaction(
+        f"permissions:{portal.word}.php",
+        files := _of_php(portal, production),
+        [[f"php-fpm{php['version']}", "-t"]] if php["sapi"] == "fpm" else portal.test,
+        {"service": php["service"] or portal.service, "action": "reload"},
+        [portal.front],
+        bool(files),
+    )
+    archive = str(given["chamilo_release_archive"] or "")
+    told, unset = _told(given) if asked else ([], False)
+    return Permissions(
+        domain=portal.domain,
+        web_server=portal.web,
+        vhost=docroot and portal.vhost_due,
+        client=not site["database"]["client"],
+        environment={"APP_ENV": "prod", "APP_DEBUG": "0"} if production else {},
+        secrets=["APP_SECRET", "JWT_PASSPHRASE"] if alone and portal.enforced("permissions_secrets") else [],
+        # The platform's own word for it. Every portal of a host has one.
+        production=Settings("", portal.root, {"platform.server_type": "prod"})
+        if production and portal.leads
+        else None,
+        # With a waiver, only to take away what a run before it put there.
+        php=of_php if files or portal.active(of_php.name) else None,
+        package=f"/var/lib/chamilo-hardening/release-{portal.word}.archive" if archive and asked else "",
+        download="://" in archive,
+        asked=asked,
+        tree=tree,
+        console=[*portal.console, "cache:warmup", "--no-interaction", "--quiet"],
+        pages=_pages(portal),
+        service=php["service"] or portal.service,
+        own=own,
+        pool=own or portal.active(f"permissions:{portal.word}.pool"),
+        vhost_kept=portal.vhost_kept,
+        https=portal.bound
+        or f"/etc/chamilo-hardening/https-{portal.word}.json" in portal.files(f"https:{portal.word}"),
+        web=Transaction(
+            name,
+            _web(portal, tree, docroot),
+            portal.test,
+            {"service": portal.service, "action": "reload"},
+            portal.probe("permissions") if docroot else [],
+        ),
+        told=[*given.get("__chamilo_permissions_environment", {}).get("consequences", []), *told],
+        unset=unset,
+        values={
+            "sources": SOURCES,
+            "left": LEFT,
+            "spellings": site["spellings"],
+            "prepended": php["prepended_cli"],
+            "prepend": portal.prepend[0].path,
+        },
+    )
+
+
+def _tree(portal: Portal, given: Mapping[str, Any], kept: Sequence[str]) -> dict[str, Any]:
+    php = portal.site["php"]
+    return {
+        "path": portal.root,
+        "owner": given["chamilo_owner"],
+        "group": given["chamilo_group"] or php["group"],
+        "web_user": given["chamilo_web_user"] or php["user"],
+        "policy": given["chamilo_permissions_policy"],
+        "exclude": kept,
+        "roots": [one for one in ("var", "config", *given["chamilo_permissions_roots"]) if one not in kept],
+        "acknowledged": given["chamilo_permissions_acknowledged"],
+    }
+
+
+def _pages(portal: Portal) -> list[dict[str, Any]]:
+    front = {name: portal.front[name] for name in ("url", "address", "send")}
+    return [front, {**front, "url": f"{front['url']}login"}]
+
+
+def _of_php(portal: Portal, production: bool) -> list[File]:
+    """PHP would make each upload readable by everybody. On the command line it looks whether a script is Chamilo's."""
+    etc, word = f"/etc/php/{portal.site['php']['version']}", portal.word
+    files: list[File] = []
+    if portal.enforced("permissions_var"):
+        files += [
+            *portal.prepend,
+            File("/usr/local/share/chamilo-hardening/prepend.d/permissions.php", "php/part.php.j2"),
+            File(f"{etc}/cli/conf.d/99-chamilo-hardening-prepend.ini", "php/cli.ini.j2"),
+        ]
+    if production and portal.site["php"]["sapi"] == "mod_php":
+        files.append(File(f"/etc/apache2/conf-enabled/chamilo-{word}-permissions.conf", "apache/silent.conf.j2"))
+    elif production:  # PHP goes by it after its own files and after what a pool says
+        files.append(File(f"{etc}/fpm/conf.d/91-chamilo-{word}-permissions.ini", "php/silent.ini.j2"))
+    return files
+
+
+def _web(portal: Portal, tree: Mapping[str, Any], docroot: bool) -> list[File]:
+    drop_in = f"{portal.drop_ins}/permissions.conf"
+    # Read by the drop-in of the section updates, which closes the installer.
+    installer = {
+        "web": portal.web,
+        "file": f"{portal.drop_ins}/window/installer.conf",
+        "test": portal.test,
+        "service": portal.service,
+    }
+    known = json.dumps({"tree": tree, "installer": installer}, indent=1, sort_keys=True)
+    return [
+        File(drop_in, f"{portal.web}/permissions.conf.j2") if docroot else File(drop_in, absent=True),
+        File(f"/etc/chamilo-hardening/permissions-{portal.word}.json", content=f"{known}\n", mode="0600"),
+        *(portal.apache_modules("rewrite", "headers") if docroot else []),
+    ]
+
+
+def _told(given: Mapping[str, Any]) -> tuple[list[str], bool]:
+    """What the walk over the files reported, and whether a file could not be set."""
+    seen: Mapping[str, Any] = given.get("__chamilo_permissions_tree", {})
+    if "quarantined_total" not in seen:
+        return [], False
+    told: list[str] = []
+    if seen["window"]:
+        told.append(f"{seen['window']}. It is left as it is until then, or until: chamilo-hardening window close")
+    # Where the names are: a few are reported.
+    others = (
+        f" ({'more' if seen['unnamed'] else 'all'} of them by name in {seen['listing']})" if seen["listing"] else ""
+    )
+    if seen["quarantined_total"]:
+        told.append(
+            f"{seen['quarantined_total']} files cannot run any more: the web user could have planted them. Look at "
+            "each, and at the signs of a break-in in the report; then remove it, or list it in "
+            f"chamilo_permissions_acknowledged: {', '.join(seen['quarantined'])}{others}"
+        )
+    if seen["doubtful_total"]:
+        told.append(
+            f"{seen['doubtful_total']} files of the program could have been changed by the web user since the release "
+            "was laid. They run on, for the portal may need them. Compare them with the release; then list them in "
+            f"chamilo_permissions_acknowledged: {', '.join(seen['doubtful'])}{others}"
+        )
+    if seen["unnamed"]:
+        told.append(
+            f"{seen['unnamed']} of these files are not in the list: {seen['unnamed_why']}. Make room, or remove the "
+            "others, and run the role again"
+        )
+    told += [": ".join(map(str, one.values())) for one in seen["refused"]]
+    return told, any(one["why"].startswith(UNSET) for one in seen["refused"])

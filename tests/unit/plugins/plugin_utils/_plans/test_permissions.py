@@ -1,0 +1,190 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose the files of a portal are, what a waiver leaves of that, and what an administrator is asked to look at."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.tools.plans import discovered, planned, waived
+
+ALL = ("permissions_code", "permissions_var", "permissions_env", "permissions_config")
+
+
+def site(host: Any, server: str = "nginx", sapi: str = "fpm", **info: Any) -> dict[str, Any]:
+    host.install(server)
+    host.chamilo()
+    host.testbed_site(server, "plain")
+    found = discovered(host, php_folders=["/etc/php/8.4/cli", "/etc/php/8.4/fpm"])
+    php = {"version": "8.4", "sapi": sapi, "service": "php8.4-fpm", "user": "www-data", "group": "www-data"}
+    return {"site": {**found, "php": {**found["php"], **php}}, **info}
+
+
+def files(transaction: dict[str, Any]) -> dict[str, str]:
+    return {file["path"]: file.get("content", "") for file in transaction["files"]}
+
+
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+def test_private_files_are_rejected_unless_that_is_waived(host, server):
+    info = site(host, server)
+    texts = files(planned(host, "permissions", __chamilo_common_info=info)["web"])
+    (text,) = [text for path, text in texts.items() if path.endswith(".d/permissions.conf")]
+    assert "|neon|" in text and "|swp|" in text
+    plan = planned(host, "permissions", __chamilo_common_info=info, chamilo_waivers=waived("permissions_docroot"))
+    states = {file["path"].rsplit("/", 1)[1]: file.get("state") for file in plan["web"]["files"]}
+    assert states == {"permissions.conf": "absent", "permissions-campus_test.json": None}
+    assert (plan["vhost"], plan["web"]["probe"]) == (False, [])
+
+
+@pytest.mark.parametrize(
+    ("waivers", "asked", "exclude", "roots"),
+    [
+        ((), True, [], ["var", "config", "extra"]),
+        (("permissions_var",), True, ["var"], ["config", "extra"]),
+        (("permissions_env", "permissions_config"), True, [".env*", "config"], ["var", "extra"]),
+        (ALL, False, None, ["extra"]),
+    ],
+)
+def test_a_waiver_leaves_what_it_names(host, waivers, asked, exclude, roots):
+    given = {"chamilo_permissions_roots": ["extra"], "chamilo_waivers": waived(*waivers)}
+    plan = planned(host, "permissions", __chamilo_common_info=site(host), **given)
+    assert (plan["asked"], plan["tree"]["roots"]) == (asked, roots)
+    assert exclude is None or plan["tree"]["exclude"] == exclude
+    # What the host goes by later is what is set now.
+    known = json.loads(files(plan["web"])["/etc/chamilo-hardening/permissions-campus_test.json"])
+    assert known["tree"] == plan["tree"] and known["installer"]["file"].endswith("/window/installer.conf")
+
+
+@pytest.mark.parametrize(
+    ("given", "owner", "group"),
+    [({}, "www-data", "www-data"), ({"chamilo_web_user": "campus", "chamilo_group": "school"}, "campus", "school")],
+)
+def test_the_tree_is_for_the_user_that_php_runs_as(host, given, owner, group):
+    tree = planned(host, "permissions", __chamilo_common_info=site(host), **given)["tree"]
+    assert (tree["web_user"], tree["group"]) == (owner, group)
+
+
+@pytest.mark.parametrize(
+    ("server", "sapi", "file"),
+    [
+        ("nginx", "fpm", "/etc/php/8.4/fpm/conf.d/91-chamilo-campus_test-permissions.ini"),
+        ("apache", "mod_php", "/etc/apache2/conf-enabled/chamilo-campus_test-permissions.conf"),
+    ],
+)
+def test_no_visitor_sees_what_went_wrong(host, server, sapi, file):
+    info = site(host, server, sapi)
+    plan = planned(host, "permissions", __chamilo_common_info=info)
+    assert "display_errors" in files(plan["php"])[file]
+    assert plan["php"]["test"] == ([["php-fpm8.4", "-t"]] if sapi == "fpm" else [["apache2ctl", "configtest"]])
+    assert (
+        plan["production"]["settings"] == {"platform.server_type": "prod"} and plan["environment"]["APP_ENV"] == "prod"
+    )
+    plan = planned(host, "permissions", __chamilo_common_info=info, chamilo_waivers=waived("permissions_production"))
+    assert file not in files(plan["php"])
+    assert (plan["production"], plan["environment"]) == (None, {})
+
+
+def test_php_that_nothing_is_asked_of_is_left_alone(host):
+    info = site(host)
+    given = {"__chamilo_common_info": info, "chamilo_waivers": waived("permissions_var", "permissions_production")}
+    assert planned(host, "permissions", **given)["php"] is None
+    info["in_force"] = {"permissions:campus_test.php": {}}
+    assert planned(host, "permissions", **given)["php"]["state"] == "absent"
+
+
+@pytest.mark.parametrize(
+    ("groups", "waivers", "secrets"),
+    [
+        ({}, (), ["APP_SECRET", "JWT_PASSPHRASE"]),
+        ({"chamilo_web": ["a"]}, (), ["APP_SECRET", "JWT_PASSPHRASE"]),
+        ({"chamilo_web": ["a", "b"]}, (), []),  # they share theirs
+        ({}, ("permissions_secrets",), []),
+    ],
+)
+def test_a_node_that_is_alone_makes_its_own_secrets(host, groups, waivers, secrets):
+    given = {"groups": groups, "chamilo_waivers": waived(*waivers)}
+    assert planned(host, "permissions", __chamilo_common_info=site(host), **given)["secrets"] == secrets
+
+
+@pytest.mark.parametrize(
+    ("given", "active", "own", "pool"),
+    [
+        ({}, (), False, False),
+        ({"chamilo_permissions_php_user": "own"}, (), True, True),
+        ({"chamilo_level": "consider"}, (), True, True),
+        ({"chamilo_level": "consider", "chamilo_waivers": waived("permissions_php_user")}, (), False, False),
+        ({}, ("permissions:campus_test.pool",), False, True),
+    ],
+)
+def test_php_gets_a_user_of_its_own_where_that_is_asked_for(host, given, active, own, pool):
+    info = site(host, in_force=dict.fromkeys(active, {}))
+    plan = planned(host, "permissions", __chamilo_common_info=info, **given)
+    assert (plan["own"], plan["pool"]) == (own, pool)
+
+
+@pytest.mark.parametrize(
+    ("archive", "waivers", "package", "download"),
+    [
+        ("", (), False, False),
+        ("/srv/chamilo.tar.gz", (), True, False),
+        ("https://school.example/chamilo.zip", (), True, True),
+        ("/srv/chamilo.tar.gz", ALL, False, False),
+    ],
+)
+def test_the_release_is_compared_with_its_package(host, archive, waivers, package, download):
+    given = {"chamilo_release_archive": archive, "chamilo_waivers": waived(*waivers)}
+    plan = planned(host, "permissions", __chamilo_common_info=site(host), **given)
+    where = "/var/lib/chamilo-hardening/release-campus_test.archive" if package else ""
+    assert (plan["package"], plan["download"]) == (where, download)
+
+
+SEEN: dict[str, Any] = {
+    "window": "",
+    "quarantined_total": 0,
+    "quarantined": [],
+    "doubtful_total": 0,
+    "doubtful": [],
+    "unnamed": 0,
+    "unnamed_why": "",
+    "listing": "",
+    "refused": [],
+}
+LISTING = "/var/lib/chamilo-hardening/files.txt"
+
+
+@pytest.mark.parametrize(
+    ("seen", "told", "unset"),
+    [
+        ({}, [], False),
+        ({"window": "A window is open until 10:00"}, ["open until 10:00. It is left as it is until then"], False),
+        (
+            {"quarantined_total": 9, "quarantined": ["public/a.php", "public/b.php"], "listing": LISTING},
+            [f"9 files cannot run any more.*: public/a.php, public/b.php \\(all of them by name in {LISTING}\\)"],
+            False,
+        ),
+        (
+            {"doubtful_total": 2, "doubtful": ["a"], "unnamed": 1, "unnamed_why": "it is full", "listing": LISTING},
+            ["2 files of the program .*: a \\(more of them", "1 of these files are not in the list: it is full"],
+            False,
+        ),
+        ({"refused": [{"path": "var/x", "why": "has 2 names"}]}, ["var/x: has 2 names"], False),
+        ({"refused": [{"path": "var/x", "why": "Permission denied: x"}]}, ["var/x: Permission denied: x"], True),
+    ],
+)
+def test_what_an_administrator_has_to_check_is_reported(host, seen, told, unset):
+    known = {
+        "__chamilo_permissions_tree": {**SEEN, **seen},
+        "__chamilo_permissions_environment": {"consequences": ["Everybody has to log in again."]},
+    }
+    info = site(host)
+    plan = planned(host, "permissions", __chamilo_common_info=info, **known)
+    assert plan["told"][0] == "Everybody has to log in again." and plan["unset"] is unset
+    assert len(plan["told"]) == 1 + len(told)
+    assert all(re.search(pattern, text, re.DOTALL) for pattern, text in zip(told, plan["told"][1:]))
+    without = planned(host, "permissions", __chamilo_common_info=info, chamilo_waivers=waived(*ALL), **known)
+    assert (without["told"], without["unset"]) == (["Everybody has to log in again."], False)
