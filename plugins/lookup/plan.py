@@ -67,6 +67,7 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import (
     updates,
     uploads,
 )
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import portal as shared
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import Plan, PlanError
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._portals import PortalError
@@ -85,8 +86,12 @@ SECTIONS: Mapping[str, Callable[[Portal, Mapping[str, Any]], Plan]] = {
     "updates": updates.plan,
     "uploads": uploads.plan,
 }
-# What is asked before the sections have their turns.
-PLANS = {**SECTIONS, "discovery": discovery.plan}
+# What is asked before the sections have their turns, and what they share.
+PLANS: Mapping[str, Callable[[Portal, Mapping[str, Any]], Plan]] = {
+    **SECTIONS,
+    "discovery": discovery.plan,
+    "portal": shared.plan,
+}
 
 
 class LookupModule(LookupBase):

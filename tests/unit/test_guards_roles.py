@@ -21,8 +21,8 @@ from ansible.template import Templar, trust_as_template
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database, said, site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.undo import PARTS
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _portals, _preflight
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import updates
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _preflight
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import discovery, updates
 from tests.tools import ways_in
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -118,8 +118,7 @@ def test_restore_writes_a_login_as_the_clients_of_the_database_read_it(word: str
 
 
 def test_what_nginx_takes_once_is_looked_for_and_written_as_it_is_announced() -> None:
-    rule = load(ROOT / "roles/common/vars/main.yml")["_chamilo_common_once"]
-    announced = dict(re.findall(r"'([a-z_]+)': '([^']+)'", rule))
+    announced = {**discovery.HIDDEN, **discovery.PROXIES}
     assert sorted(announced) == sorted(said.ONCE)
     text = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("roles/*/templates/nginx/*.j2"))
     for name, value in announced.items():
@@ -150,61 +149,6 @@ def test_playbooks_read_only_variables_that_are_known() -> None:
     for path in sorted((ROOT / "playbooks").glob("*.yml")):
         used = set(re.findall(r"\bchamilo_[a-z_]+\b", path.read_text(encoding="utf-8")))
         assert used - known - {"chamilo_web", "chamilo_db", "chamilo_site_info"} == set(), path.name
-
-
-@pytest.mark.parametrize(
-    ("given", "due"),
-    [
-        ({}, ["https", "database", "backups"]),
-        ({"ansible_skip_tags": ["database", "backups"]}, ["https"]),
-        ({"ansible_run_tags": ["backups", "mine"]}, ["backups"]),
-        ({"ansible_run_tags": ["mine"]}, ["https", "database", "backups"]),  # they may be tagged so in a play
-        ({"ansible_run_tags": ["passwords"]}, ["https", "database", "backups"]),
-        ({"chamilo_backups_state": "absent"}, ["https", "database"]),
-        ({"group_names": ["chamilo_db"]}, ["database"]),
-        ({"group_names": ["chamilo_db", "chamilo_web"]}, ["https", "database", "backups"]),
-    ],
-)
-def test_a_host_is_judged_by_what_this_run_makes_true(given: dict[str, Any], due: list[str]) -> None:
-    played = [f"chamilo.hardening.{name}" for name in ("common", "https", "database", "backups")]
-    magic = {"ansible_play_role_names": played, "ansible_run_tags": ["all"], "ansible_skip_tags": [], "group_names": []}
-    texts = {key: value for key, value in load(ROOT / "roles/common/vars/main.yml").items() if isinstance(value, str)}
-    ours = {key: trust_as_template(text.replace("ansible.builtin.vars", "vars")) for key, text in texts.items()}
-    ours["_chamilo_common_is_web"] = _portals.serves_web({**magic, **given})
-    templar = Templar(DataLoader(), variables={**ours, **magic, **given})
-    assert sorted(templar.template(trust_as_template("{{ _chamilo_common_due }}"))) == sorted(due)
-
-
-@pytest.mark.parametrize(
-    ("given", "takes_over", "needs", "acme", "only_checks"),
-    [
-        ({}, True, True, "auto", False),
-        ({"ansible_run_tags": ["preflight"]}, True, True, "auto", True),
-        ({"ansible_run_tags": ["preflight", "headers"]}, False, True, "", False),
-        ({"ansible_run_tags": ["headers"]}, False, True, "", False),
-        ({"ansible_run_tags": ["headers"], "chamilo_https_vhost": "managed"}, False, False, "", False),
-        ({"ansible_run_tags": ["database"]}, False, False, "", False),
-        ({"ansible_run_tags": ["mine"]}, False, False, "", False),
-        ({"ansible_skip_tags": ["https"]}, False, True, "", False),
-        ({"group_names": ["chamilo_db"]}, False, False, "", False),
-        ({"chamilo_https_certificate": "files"}, True, True, "", False),
-        ({"chamilo_https_certificate": "certbot"}, True, True, "certbot", False),
-        ({"chamilo_https_terminated_elsewhere": True}, True, True, "", False),
-        ({"chamilo_https_acme_arguments": ["--dns-x"]}, True, True, "", False),
-    ],
-)
-def test_discovery_is_told_what_this_run_may_do(
-    given: dict[str, Any], takes_over: bool, needs: bool, acme: str, only_checks: bool
-) -> None:
-    played = [f"chamilo.hardening.{name}" for name in ("common", "https", "headers", "database")]
-    magic = {"ansible_play_role_names": played, "ansible_run_tags": ["all"], "ansible_skip_tags": [], "group_names": []}
-    texts = {key: value for key, value in load(ROOT / "roles/common/vars/main.yml").items() if isinstance(value, str)}
-    ours = {key: trust_as_template(text.replace("ansible.builtin.vars", "vars")) for key, text in texts.items()}
-    ours["_chamilo_common_is_web"] = _portals.serves_web({**magic, **given})
-    templar = Templar(DataLoader(), variables={**ours, **magic, **given})
-    names = ("takes_over", "needs_vhost", "acme", "only_checks")
-    found = [templar.template(trust_as_template(f"{{{{ _chamilo_common_{name} }}}}")) for name in names]
-    assert found == [takes_over, needs, acme, only_checks]
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> BruteForce:
     behind = bans and bool(given["chamilo_trusted_proxies"])
     name, site, recurring = f"brute_force:{portal.word}", portal.site, portal.info.get("recurring", {})
     jail = f"chamilo-{portal.word.replace('_', '-')}"
-    packages = portal.missing("fail2ban") if bans else []
+    packages = portal.missing("brute_force") if bans else []
     filter_ = _filter(portal, given, jail) if bans else None
     settings = _settings(portal, given, bans) if portal.leads else {}
     web = _web(portal, bans)

@@ -10,22 +10,128 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import headers
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import headers as section_headers
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import PACKAGES, Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import Plan
+
+PREFIX = "chamilo.hardening."
+# The sections that have drop-ins, which a virtual host has to include.
+WEB = ("updates", "https", "permissions", "sessions", "headers", "uploads")
+# Each gives rights to files of the portal.
+RIGHTS = ("permissions_code", "permissions_var", "permissions_env", "permissions_config")
+# What nginx takes once in a server block.
+HIDDEN = {"server_tokens": "off"}
+PROXIES = {"real_ip_header": "X-Forwarded-For", "real_ip_recursive": "on"}
 
 
 @dataclass(frozen=True)
 class Discovery(Plan):
+    is_web: bool  # the host serves the portal, and is not there for its database alone
+    asked: Sequence[str]  # the sections of this play, and the one that the role common runs for
+    sections: Sequence[str]  # those that this run makes true; by tags that are none of ours it may be any of them
+    web: Sequence[str]  # of these, those that need a virtual host
+    only_checks: bool  # nothing is asked for but what is in the way: no task that changes something runs
+    packages: Sequence[str]  # of all sections, asked for once: a package manager takes its time to say no
+    install: Sequence[str]  # those of the sections that this run is for
+    tree: Mapping[str, Any]  # what the section permissions is given: a user that the host does not have is refused
+    takeover: str  # whether this run may write the virtual host, and how
+    once: Mapping[str, str]  # what our files say that nginx takes once; an owner may have said something else there
     headers: Sequence[str]  # that are ours alone to send after this run. Discovery knows those of an earlier one.
+    tls: bool
+    acme: str  # by what Certbot may have to ask an authority for a certificate in this run
+    variables: Mapping[str, str]  # refused by their names before anything changes, which the controller cannot know
+    visits: Mapping[str, Sequence[str]]  # whom the section brute_force must not find alone in the log
 
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> Discovery:
-    ours = headers.hidden(portal, given) if "headers" in given["_chamilo_common_due"] else []
+    asked = _asked(given)
+    due = _due(portal, given, asked)
+    # By tags that are none of ours it is found out in its turn.
+    known = bool({"all", "preflight", *asked} & set(given["ansible_run_tags"]))
+    takes_over = known and "https" in due
+    web = [one for one in WEB if one in due]
+    needs = known and portal.vhost != "managed" and any(one != "https" for one in web)
     return Discovery(
-        headers=[
-            *(one for one in ours if one != "X-Powered-By"),
-            *(["Strict-Transport-Security"] if given["_chamilo_common_takes_over"] else []),
-        ],
+        is_web=portal.is_web,
+        asked=asked,
+        sections=due,
+        web=web,
+        only_checks=[one for one in given["ansible_run_tags"] if one != "always"] == ["preflight"],
+        packages=[name for names in PACKAGES.values() for name in names],
+        install=[name for one in due for name in PACKAGES.get(one, ())],
+        tree=_tree(given) if _gives_rights(portal, given, asked) else {},
+        takeover=portal.vhost if takes_over or needs else "",
+        once=_once(portal, given, due, takes_over),
+        headers=_headers(portal, given, due, takes_over),
+        tls=takes_over and not portal.elsewhere,
+        acme=_acme(portal, given) if takes_over else "",
+        variables=_variables(portal, given, due),
+        visits={"proxies": given["chamilo_trusted_proxies"], "friends": given["chamilo_friends"]}
+        if "brute_force" in due
+        else {},
         values={},
     )
+
+
+def _asked(given: Mapping[str, Any]) -> list[str]:
+    roles = [*given["ansible_play_role_names"], *given.get("ansible_parent_role_names", [])]
+    found = [name[len(PREFIX) :] for name in roles if name.startswith(PREFIX)]
+    return [name for name in dict.fromkeys(found) if name != "common"]
+
+
+def _due(portal: Portal, given: Mapping[str, Any], asked: Sequence[str]) -> list[str]:
+    run, skip = given["ansible_run_tags"], given["ansible_skip_tags"]
+    tagged = [one for one in asked if one in run]
+    wanted = asked if "all" in run else tagged or asked
+    if not portal.is_web:
+        wanted = [one for one in wanted if one == "database"]
+    return [one for one in wanted if one not in skip and given.get(f"chamilo_{one}_state", "present") != "absent"]
+
+
+def _gives_rights(portal: Portal, given: Mapping[str, Any], asked: Sequence[str]) -> bool:
+    """Not by other tags than those of the section, nor with all of it waived."""
+    tagged = {"all", "preflight", "permissions"} & set(given["ansible_run_tags"])
+    named = "permissions" in asked and tagged and "permissions" not in given["ansible_skip_tags"]
+    return bool(named) and any(map(portal.enforced, RIGHTS))
+
+
+def _tree(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "owner": given["chamilo_owner"],
+        "group": given["chamilo_group"],
+        "web_user": given["chamilo_web_user"],
+        "policy": given.get("chamilo_permissions_policy", []),
+    }
+
+
+def _once(portal: Portal, given: Mapping[str, Any], due: Sequence[str], takes_over: bool) -> dict[str, str]:
+    hides = "headers" in due and portal.enforced("headers_versions")
+    return {**(HIDDEN if hides else {}), **(PROXIES if takes_over and given["chamilo_trusted_proxies"] else {})}
+
+
+def _headers(portal: Portal, given: Mapping[str, Any], due: Sequence[str], takes_over: bool) -> list[str]:
+    ours = section_headers.hidden(portal, given) if "headers" in due else []
+    return [
+        *(one for one in ours if one != "X-Powered-By"),
+        *(["Strict-Transport-Security"] if takes_over else []),
+    ]
+
+
+def _acme(portal: Portal, given: Mapping[str, Any]) -> str:
+    """Whoever proves a name otherwise knows how."""
+    certificate = str(given.get("chamilo_https_certificate", "auto"))
+    if certificate not in ("auto", "certbot") or given.get("chamilo_https_acme_arguments"):
+        return ""
+    return "" if portal.elsewhere and certificate == "auto" else certificate
+
+
+def _variables(portal: Portal, given: Mapping[str, Any], due: Sequence[str]) -> dict[str, str]:
+    repository = str(given.get("chamilo_backups_repository", ""))
+    asked = {
+        "chamilo_group": given["chamilo_group"] if portal.is_web else "",
+        "chamilo_web_user": given["chamilo_web_user"] if portal.is_web else "",
+        "chamilo_database_bind_address": given.get("chamilo_database_bind_address", "") if "database" in due else "",
+        "chamilo_backups_repository": repository if "backups" in due and repository.startswith("/") else "",
+        "chamilo_backups_scratch": given.get("chamilo_backups_scratch", "") if "backups" in due else "",
+    }
+    return {name: str(value) for name, value in asked.items()}

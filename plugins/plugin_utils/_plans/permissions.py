@@ -84,9 +84,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
         environment={"APP_ENV": "prod", "APP_DEBUG": "0"} if production else {},
         secrets=["APP_SECRET", "JWT_PASSPHRASE"] if alone and portal.enforced("permissions_secrets") else [],
         # The platform's own word for it. Every portal of a host has one.
-        production=Settings("", portal.root, {"platform.server_type": "prod"})
-        if production and portal.leads
-        else None,
+        production=Settings("", portal.root, {"platform.server_type": "prod"}) if production and portal.leads else None,
         # With a waiver, only to take away what a run before it put there.
         php=of_php if files or portal.active(of_php.name) else None,
         package=f"/var/lib/chamilo-hardening/release-{portal.word}.archive" if archive and asked else "",

@@ -8,225 +8,109 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _discovered, _portals
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File
+from ansible.module_utils.common.text.formatters import human_to_bytes
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _discovered
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import prepend
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.served import Served
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan
+
+# What sections install where it is missing.
+PACKAGES: Mapping[str, Sequence[str]] = {
+    "brute_force": ("fail2ban", "nftables", "python3-systemd", "logrotate"),
+    "uploads": ("clamav-daemon", "cron"),
+    "monitoring": ("monit", "logrotate", "msmtp-mta"),
+    "updates": ("unattended-upgrades",),
+    "backups": ("restic", "cron", "mariadb-client", "mariadb-server-core"),
+}
 
 
-class Portal:
-    """A portal on a host, from the variables of that host. Each variable is worked out when it is asked for."""
-
-    def __init__(self, variables: Mapping[str, Any]) -> None:
-        self.variables = variables
-
-    @cached_property
-    def info(self) -> Mapping[str, Any]:
-        """The answer of chamilo_site_info."""
-        found: Mapping[str, Any] = self.variables["__chamilo_common_info"]
-        return found
-
-    @cached_property
-    def site(self) -> Mapping[str, Any]:
-        """With what the section permissions made of it in this run, where it gave PHP another user."""
-        found: Mapping[str, Any] = self.info["site"]
-        now = self.variables.get("__chamilo_common_php_user") or {}
-        if "php" not in now:
-            return found
-        changed = {name: now[name] for name in ("log_rotation", "exposed_logs")}
-        return {**found, **changed, "php": {**found["php"], **now["php"]}}
-
-    @cached_property
-    def word(self) -> str:
-        """chamilo_site: its word in names of files."""
-        return str(self.variables["chamilo_site"])
-
-    @cached_property
-    def node(self) -> Mapping[str, Any]:
-        """This host among the nodes of its portal, see _portals.Portal.of."""
-        return _portals.here(self.variables, self.variables["hostvars"])[1]
+class Portal(Served):
+    """A portal on a host: how it is served, its application, and what is on the host of it."""
 
     @property
-    def leads(self) -> bool:
-        """Whether this host does what is done once for all nodes of its portal."""
-        return bool(self.node["leads"])
-
-    @property
-    def is_web(self) -> bool:
-        """Whether this host serves it, and is not there for its database alone."""
-        return _portals.WEB in _portals.purposes(self.variables)
-
-    @cached_property
-    def domain(self) -> str:
-        return str(self.variables["_chamilo_common_domain"])
-
-    @property
-    def root(self) -> str:
-        return str(self.site["root"])
-
-    @property
-    def web(self) -> str:
-        return str(self.site["web"]["name"])
-
-    @property
-    def apache(self) -> bool:
-        return self.web == "apache"
-
-    @cached_property
-    def service(self) -> str:
-        return str(self.variables["_chamilo_common_service"])
-
-    @cached_property
-    def test(self) -> list[list[str]]:
-        """The commands that test the configuration of the web server."""
-        found: list[list[str]] = self.variables["_chamilo_common_test"]
-        return found
-
-    @cached_property
-    def drop_ins(self) -> str:
-        """The directory of what the virtual host includes."""
-        return str(self.variables["_chamilo_common_drop_ins"])
-
-    @cached_property
-    def vhost_due(self) -> bool:
-        """Whether nothing includes the drop-ins, and no section of this run changes that before."""
-        return not self.variables["_chamilo_common_in_force"] and not self.vhost_written
-
-    @cached_property
-    def vhost_written(self) -> bool:
-        """Whether the section https ran before in this play."""
-        return bool(self.variables["_chamilo_common_vhost_written"])
-
-    @cached_property
-    def listens(self) -> list[Mapping[str, Any]]:
-        return [listen for host in self.site["answering"] for listen in host["listens"]]
-
-    @cached_property
-    def hosts(self) -> list[Mapping[str, Any]]:
-        """Its virtual hosts, by all of its names. Where none has one, those that answer for want of a better."""
-        return list(self.site["answering"] or self.site["fallback"])
-
-    @cached_property
-    def logs(self) -> list[str]:
-        """The access logs that are files."""
-        files = [host["access_log_file"] for host in self.hosts]
-        return list(dict.fromkeys(file for file in files if re.match(r"/[^$|]+$", file)))
-
-    @cached_property
-    def elsewhere(self) -> bool:
-        """Whether a proxy in front of it speaks https."""
-        return bool(self.variables["_chamilo_common_elsewhere"])
-
-    @cached_property
     def console(self) -> list[str]:
         """The start of a command of Chamilo's console."""
-        found: list[str] = self.variables["_chamilo_common_console"]
-        return found
+        # What the server itself gives PHP (its source has a line) wins over the files, by which the console would go.
+        given = {key for key, source in self.site["environment_source"].items() if re.match(r".+:[0-9]+$", source)}
+        mode = [f"{key}={self.site['environment'][key]}" for key in ("APP_DEBUG", "APP_ENV") if key in given]
+        php = self.site["php"]
+        start = ["runuser", "-u", php["user"], "--", "env", f"--chdir={self.root}", "HOME=/nonexistent"]
+        return [*start, *mode, f"php{php['version']}", "bin/console"]
 
-    @cached_property
+    @property
     def rebuild(self) -> list[list[str]]:
-        """The commands that make the application go by its configuration as it is now."""
-        found: list[list[str]] = self.variables["_chamilo_common_rebuild"]
-        return found
+        """The commands that make the application go by its configuration as it is now, and PHP by what is built of it.
 
-    @cached_property
-    def encrypted(self) -> bool:
-        """Whether visitors reach it by https, from this run on at the latest."""
-        ours = self.bound or self.variables["_chamilo_common_in_force"]
-        return bool(self.variables["_chamilo_common_tls"] or (self.elsewhere and ours))
-
-    @property
-    def bound(self) -> bool:
-        """Whether the section https ran in this play, and was not to withdraw."""
-        return bool(self.variables["_chamilo_common_bound"])
-
-    @property
-    def vhost_kept(self) -> bool:
-        """Whether the virtual host of its owner stays: none of ours is there, and none comes."""
-        return bool(self.variables["_chamilo_common_kept"])
+        PHP keeps programs for a while, or for good (opcache.validate_timestamps=0). Where its service does not run,
+        such as at boot, there is nothing to do.
+        """
+        return [
+            [*self.console, "cache:clear", "--no-interaction", "--quiet"],
+            ["systemctl", "try-reload-or-restart", self.site["php"]["service"] or self.service],
+        ]
 
     @property
     def file_most(self) -> int:
         """How long an uploaded file may be, in bytes; 0 where that was not set."""
-        return int(self.variables["_chamilo_common_file_most"])
+        return int(human_to_bytes(str(self.variables.get("chamilo_uploads_maximum_size") or "0")))
 
     @property
     def request_most(self) -> int:
         """How long a request may be: a file and a form."""
-        return int(self.variables["_chamilo_common_request_most"])
+        return self.file_most + (1 << 20)
 
-    @cached_property
+    @property
     def body_limit(self) -> list[File]:
-        """The drop-in that limits requests; the sections https and uploads both write it."""
-        return [File(each["path"], content=each["content"]) for each in self.variables["_chamilo_common_body_files"]]
+        """The drop-in that limits requests, the same for the sections https and uploads, which both write it.
 
-    @cached_property
-    def prepend_apache(self) -> list[File]:
-        """What makes PHP run these parts where it is a module of Apache."""
-        apache = self.variables["_chamilo_common_prepend_apache"]
-        return [File(each["path"], content=each["content"]) for each in apache]
+        What was not asked for is not raised: without the variable PHP's limits stay as they are, and the web server's
+        go with the virtual host of its owner. Nothing where nobody says anything; 0 is without limit.
+        """
+        owners = [host["body_limit"] for host in self.site["serving"] if host["body_limit"] >= 0]
+        if not owners and not self.file_most:
+            return []
+        most = self.request_most if self.file_most else 0 if 0 in owners else max(owners)
+        limit = f"LimitRequestBody {most}" if self.apache else f"client_max_body_size {most};"
+        managed = "# Managed by Ansible: chamilo.hardening, sections https and uploads. Changes here are lost."
+        return [File(f"{self.drop_ins}/limits.conf", content=f"{managed}\n{limit}\n")]
 
     @cached_property
     def prepend(self) -> list[File]:
         """What makes PHP run the parts that sections put into prepend.d."""
-        return [File(each["path"], content=each["content"]) for each in self.variables["_chamilo_common_prepend_files"]]
+        return prepend.files(self.site, self.word)
 
     @cached_property
-    def variable(self) -> str:
-        """Begins the names of nginx's variables for this portal."""
-        return str(self.variables["_chamilo_common_variable"])
-
-    @cached_property
-    def said(self) -> list[str]:
-        """What nginx takes once in a server block, and the owner's virtual host has already."""
-        found: list[str] = self.variables["_chamilo_common_said"]
-        return found
+    def prepend_apache(self) -> list[File]:
+        """What makes PHP run these parts where it is a module of Apache."""
+        return prepend.apache(self.site, self.word)
 
     def apache_modules(self, *names: str) -> list[File]:
         """The links that load these modules of Apache; none for nginx."""
         links = ((f"/etc/apache2/mods-enabled/{name}.load", f"../mods-available/{name}.load") for name in names)
         return [File(path, target=target) for path, target in links] if self.apache else []
 
-    @cached_property
-    def front(self) -> Mapping[str, Any]:
-        """The probe of everything that must not break a page."""
-        found: Mapping[str, Any] = self.variables["_chamilo_common_front"]
-        return found
+    # -------------------------------------------------------------------------------- what is there, and what is asked
 
     @property
     def told_anew(self) -> bool:
         """Whether this run changed who is told."""
-        return bool(self.variables["_chamilo_common_told_anew"])
+        return bool(self.variables.get("__chamilo_common_program", {}).get("changed", False))
 
     def configuration(self, path: str, template: str) -> File:
         """A file of Chamilo's own configuration."""
         group = self.variables.get("chamilo_group", "") or self.site["php"]["group"]
         return File(path, template, owner=str(self.variables["chamilo_owner"]), group=str(group), mode="0640")
 
-    def token(self, section: str) -> list[dict[str, Any]]:
-        """The probe for the generation of a section's drop-in, unless its owner has yet to include it."""
-        if not self.variables["_chamilo_common_answers"]:
-            return []
-        return [
-            {
-                "url": f"{self.variables['_chamilo_common_probe_base']}/.well-known/chamilo-hardening/{section}",
-                "address": self.variables["_chamilo_common_probe_address"],
-                "status": [204],
-                "headers": {"X-Chamilo-Generation": "@generation@"},
-            }
-        ]
-
-    def probe(self, section: str) -> list[Mapping[str, Any]]:
-        """The probes of a section that has no other effect than by its drop-in."""
-        token = self.token(section)
-        return [*token, self.front] if token else []
-
     def missing(self, section: str) -> list[str]:
         """The packages of a section that are not installed."""
         missing = self.site["missing_packages"]
-        return [name for name in self.variables["_chamilo_common_packages"][section] if name in missing]
+        return [name for name in PACKAGES[section] if name in missing]
 
     def active(self, transaction: str) -> bool:
         """Whether a transaction of that name has files on the host."""
@@ -256,3 +140,31 @@ class Portal:
             _controls.parse_waivers(self.variables["chamilo_waivers"], table),
             datetime.date.today(),
         )
+
+
+@dataclass(frozen=True)
+class Shared(Plan):
+    """What the role https reads of a portal."""
+
+    service: str
+    config: str
+    test: Sequence[Sequence[str]]
+    drop_ins: str
+    include_line: str
+    in_force: bool
+    in_place: bool
+    vhost_kept: bool
+    said: Sequence[str]
+    answers: bool
+    probe_base: str
+    probe_address: str
+    tls: bool
+    elsewhere: bool
+    front: Mapping[str, Any]
+    variable: str
+    body_limit: Sequence[File]
+
+
+def plan(portal: Portal, given: Mapping[str, Any]) -> Shared:
+    names = [one.name for one in fields(Shared) if one.name != "values"]
+    return Shared(values={}, **{name: getattr(portal, name) for name in names})

@@ -119,7 +119,7 @@ class Plan:
 
 
 def _plain(value: Any, render: Render) -> Any:
-    if isinstance(value, (Transaction, Settings)):
+    if isinstance(value, (File, Transaction, Settings)):
         return value.options(render)
     if is_dataclass(value) and not isinstance(value, type):
         return {one.name: _plain(getattr(value, one.name), render) for one in fields(value)}

@@ -13,12 +13,13 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
 from tests.testbed import authority
-from tests.tools.plans import ROLES, variables
+from tests.tools.plans import ROLES, planned, variables
 
 
 def made(host: Any, role: str, expression: str, **given: Any) -> Any:
     """An expression as the role sees it on this host."""
     known = variables(host, "https", role, ansible_search_path=[str(ROLES / role)], _chamilo_https_policy=True, **given)
+    known["_chamilo_common_portal"] = planned(host, "portal", **known)
     return Templar(DataLoader(), variables=known).template(trust_as_template(expression), escape_backslashes=False)
 
 

@@ -97,18 +97,24 @@ def test_php_that_nothing_is_asked_of_is_left_alone(host):
     assert planned(host, "permissions", **given)["php"]["state"] == "absent"
 
 
+BESIDE = {
+    "groups": {"all": ["web0", "campus.test"], "chamilo": ["web0", "campus.test"]},
+    "hostvars": {"web0": {"chamilo_domain": "campus.test"}},
+}
+
+
 @pytest.mark.parametrize(
-    ("groups", "waivers", "secrets"),
+    ("given", "secrets", "leads"),
     [
-        ({}, (), ["APP_SECRET", "JWT_PASSPHRASE"]),
-        ({"chamilo_web": ["a"]}, (), ["APP_SECRET", "JWT_PASSPHRASE"]),
-        ({"chamilo_web": ["a", "b"]}, (), []),  # they share theirs
-        ({}, ("permissions_secrets",), []),
+        ({}, ["APP_SECRET", "JWT_PASSPHRASE"], True),
+        (BESIDE, [], False),  # nodes of one portal share theirs
+        ({**BESIDE, "chamilo_leader": "campus.test"}, [], True),
+        ({"chamilo_waivers": waived("permissions_secrets")}, [], True),
     ],
 )
-def test_a_node_that_is_alone_makes_its_own_secrets(host, groups, waivers, secrets):
-    given = {"groups": groups, "chamilo_waivers": waived(*waivers)}
-    assert planned(host, "permissions", __chamilo_common_info=site(host), **given)["secrets"] == secrets
+def test_a_node_that_is_alone_makes_its_own_secrets(host, given, secrets, leads):
+    plan = planned(host, "permissions", __chamilo_common_info=site(host), **given)
+    assert (plan["secrets"], plan["production"] is not None) == (secrets, leads)
 
 
 @pytest.mark.parametrize(

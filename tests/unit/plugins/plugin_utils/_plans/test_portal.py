@@ -58,26 +58,6 @@ def test_what_is_on_the_host_is_known_by_its_name() -> None:
     assert [portal().kept(name) for name in ("uploads:campus", "headers:campus")] == [True, False]
 
 
-def test_the_virtual_host_that_answers_for_want_of_a_better_counts_where_none_has_the_name() -> None:
-    assert portal({"answering": [], "fallback": [{"file": "default"}]}).hosts == [{"file": "default"}]
-    assert portal({"answering": [{"file": "campus"}], "fallback": [{"file": "default"}]}).hosts == [{"file": "campus"}]
-
-
-def test_the_generation_is_probed_where_something_will_answer() -> None:
-    known = {"_chamilo_common_probe_base": "http://campus.test", "_chamilo_common_probe_address": "127.0.0.1"}
-    (probe,) = portal(**known, _chamilo_common_answers=True).token("headers")
-    assert probe["url"] == "http://campus.test/.well-known/chamilo-hardening/headers"
-    assert portal(_chamilo_common_answers=False).token("headers") == []
-
-
-@pytest.mark.parametrize(
-    ("active", "written", "due"), [(True, False, False), (False, True, False), (False, False, True)]
-)
-def test_a_virtual_host_is_needed_once(active: bool, written: bool, due: bool) -> None:
-    known = {"_chamilo_common_in_force": active, "_chamilo_common_vhost_written": written}
-    assert portal(**known).vhost_due is due
-
-
 def test_packages_that_are_there_are_not_asked_for() -> None:
     known = portal({"missing_packages": ["monit"]}, _chamilo_common_packages={"monitoring": ["monit", "logrotate"]})
     assert known.missing("monitoring") == ["monit"]
@@ -115,3 +95,53 @@ def test_what_is_done_once_for_a_portal_is_done_by_its_leader(host: Any) -> None
         assert (bans["bans"], database["account"]) == (True, True), "each node has its own"
     assert found == [[True] * 7, [False] * 7, [True] * 7]
     assert '"leader": "web0"' in plans(**BESIDE)[3]["main"]["files"][0]["content"]
+
+
+PHP = {"user": "www-data", "version": "8.4", "service": "", "sapi": "fpm"}
+
+
+@pytest.mark.parametrize(
+    ("sources", "mode"),
+    [
+        ({}, []),
+        ({"APP_ENV": "/var/www/chamilo/.env"}, []),
+        # What a line of the server gives PHP wins over the files, by which the console would go.
+        (
+            {"APP_ENV": "/etc/php/8.4/fpm/pool.d/www.conf:7", "APP_DEBUG": "/etc/nginx/x:3", "APP_SECRET": "/etc/x:1"},
+            ["APP_DEBUG=0", "APP_ENV=prod"],
+        ),
+    ],
+)
+def test_the_console_goes_by_what_the_server_gives_php(sources: dict[str, str], mode: list[str]) -> None:
+    environment = {"APP_ENV": "prod", "APP_DEBUG": "0", "APP_SECRET": "x"}
+    found = portal(
+        {"root": "/x", "php": PHP, "environment": environment, "environment_source": sources, "web": {"name": "nginx"}}
+    )
+    start = ["runuser", "-u", "www-data", "--", "env", "--chdir=/x", "HOME=/nonexistent"]
+    assert found.console == [*start, *mode, "php8.4", "bin/console"]
+    assert found.rebuild == [
+        [*found.console, "cache:clear", "--no-interaction", "--quiet"],
+        ["systemctl", "try-reload-or-restart", "nginx"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "owners", "limit"),
+    [
+        ("", [], None),
+        ("", [-1], None),
+        ("", [-1, 1000, 2000], 2000),
+        ("", [1000, 0], 0),  # without limit
+        ("2M", [], 3 << 20),
+        ("2M", [0], 3 << 20),
+    ],
+)
+@pytest.mark.parametrize(("web", "words"), [("nginx", "client_max_body_size {};"), ("apache", "LimitRequestBody {}")])
+def test_a_request_may_be_as_long_as_its_owner_or_a_variable_says(
+    asked: str, owners: list[int], limit: int | None, web: str, words: str
+) -> None:
+    serving = [{"body_limit": one} for one in owners]
+    site = {"web": {"name": web}, "serving": serving}
+    files = portal(site, chamilo_site="campus", chamilo_uploads_maximum_size=asked).body_limit
+    texts = [file.content.splitlines()[1] for file in files]
+    assert texts == ([] if limit is None else [words.format(limit)])

@@ -94,4 +94,4 @@ def test_tasks_see_plain_values_and_templates_what_is_for_them() -> None:
     found = replace(WHOLE, settings=None, files=(File("/a"),)).options(render)
     assert set(found) == {"web", "settings", "files", "first"} and found["settings"] is None
     assert found["web"]["files"] == [{"path": "/etc/x.conf", "content": "the text of x.j2\n"}]
-    assert found["files"] == [{**vars(File("/a"))}]
+    assert found["files"] == [{"path": "/a", "content": ""}]

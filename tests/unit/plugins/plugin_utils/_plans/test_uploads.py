@@ -100,6 +100,9 @@ def test_file_types_are_blocked_unless_that_is_waived(host):
     info = site(host)
     settings = planned(host, "uploads", __chamilo_common_info=info)["settings"]
     assert settings["state"] == "present" and "phar" in settings["settings"]["document.upload_extensions_blacklist"]
+    beside = {"groups": {"all": ["web0", "campus.test"]}, "hostvars": {"web0": {"chamilo_domain": "campus.test"}}}
+    beside["groups"]["chamilo"] = beside["groups"]["all"]
+    assert planned(host, "uploads", __chamilo_common_info=info, **beside)["settings"] is None, "its leader does"
     given = {"__chamilo_common_info": info, "chamilo_waivers": waived("uploads_extensions")}
     assert planned(host, "uploads", **given)["settings"] is None
     info["settings_kept"] = ["uploads:campus_test"]

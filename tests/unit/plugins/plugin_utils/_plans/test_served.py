@@ -1,0 +1,162 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a portal is served and how it is reached, from what discovery observed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.served import Served
+
+PLAIN = {"address": "*", "port": 80, "tls": False, "default": False}
+TLS = {**PLAIN, "port": 443, "tls": True}
+
+
+def served(site: dict[str, Any] | None = None, **variables: Any) -> Served:
+    nothing = {
+        "serving": [],
+        "virtual_hosts": [],
+        "addresses": [],
+        "in_place": {"blocks": []},
+        "web": {"name": "nginx"},
+    }
+    found = {**nothing, "takeover": {"redirected": False}, **(site or {})}
+    known = {"chamilo_domain": "Campus.test", "chamilo_site": "campus_test", "__chamilo_common_info": {"site": found}}
+    return Served({**known, **variables})
+
+
+def host(*listens: dict[str, Any], ours: bool = True, away: bool = False, once: tuple[str, ...] = ()) -> dict[str, Any]:
+    says = [{"what": line} for line in once]
+    return {"listens": list(listens), "includes_ours": ours, "leads_away": away, "once": says}
+
+
+def test_the_virtual_host_that_answers_for_want_of_a_better_counts_where_none_has_the_name() -> None:
+    assert served({"answering": [], "fallback": [{"file": "default"}]}).hosts == [{"file": "default"}]
+    assert served({"answering": [{"file": "campus"}], "fallback": [{"file": "default"}]}).hosts == [{"file": "campus"}]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "active"),
+    [
+        ([], False),
+        ([host(PLAIN)], True),
+        ([host(PLAIN), host(TLS, ours=False)], False),
+        ([host(PLAIN, ours=False, away=True), host(TLS)], True),  # one that only leads here needs none
+    ],
+)
+def test_the_drop_ins_are_in_force_where_all_include_them(hosts: list[Any], active: bool) -> None:
+    assert served({"serving": hosts}).in_force is active
+    assert served({"serving": hosts}).vhost_due is not active
+    assert served({"serving": hosts}, __chamilo_https_vhost={}).vhost_due is False
+
+
+def test_the_generation_is_probed_where_something_will_answer() -> None:
+    (probe,) = served().token("headers")
+    assert probe["url"] == "http://campus.test/.well-known/chamilo-hardening/headers"
+    assert served().probe("headers") == [probe, served().front]
+    kept = {"chamilo_https_vhost": "include"}
+    assert served(**kept).token("headers") == served(**kept).probe("headers") == []
+    assert served({"serving": [host(PLAIN)]}, **kept).token("headers") == [probe]
+
+
+@pytest.mark.parametrize(
+    ("vhost", "blocks", "kept", "in_place"),
+    [("auto", 1, True, True), ("auto", 0, False, False), ("managed", 1, False, False), ("include", 0, True, False)],
+)
+def test_an_owners_virtual_host_stays_where_it_serves_or_is_to_stay(
+    vhost: str, blocks: int, kept: bool, in_place: bool
+) -> None:
+    found = served({"in_place": {"blocks": [{}] * blocks}}, chamilo_https_vhost=vhost)
+    assert (found.vhost_kept, found.in_place) == (kept, in_place)
+
+
+def test_what_an_owner_says_is_known_where_his_virtual_host_stays() -> None:
+    site = {"serving": [host(PLAIN, once=("server_tokens on",))]}
+    assert served(site, chamilo_https_vhost="include").said == ["server_tokens"]
+    assert served(site).said == []
+
+
+@pytest.mark.parametrize(
+    ("hosts", "redirected", "base"),
+    [
+        ([], False, "http"),
+        ([host(PLAIN, TLS)], False, "http"),
+        ([host(PLAIN, TLS)], True, "https"),
+        ([host(TLS)], False, "https"),
+        ([host(PLAIN, TLS, ours=False)], True, "http"),
+    ],
+)
+def test_a_probe_knocks_by_plain_http_as_long_as_the_portal_speaks_it(
+    hosts: list[Any], redirected: bool, base: str
+) -> None:
+    found = served({"serving": hosts, "takeover": {"redirected": redirected}})
+    assert found.probe_base == f"{base}://campus.test"
+
+
+@pytest.mark.parametrize(
+    ("address", "taken", "known", "probed"),
+    [
+        ("*", [], [], "127.0.0.1"),
+        ("*", ["127.0.0.1"], ["192.0.2.7"], "192.0.2.7"),
+        ("[::]", [], [], "::1"),
+        ("[::]", ["[::1]"], ["192.0.2.7", "2001:db8::7"], "2001:db8::7"),
+        ("[::]", ["[::1]"], [], "::1"),
+        ("[2001:db8::7]", [], [], "2001:db8::7"),
+    ],
+)
+def test_no_probe_is_answered_by_a_page_for_an_address_alone(
+    address: str, taken: list[str], known: list[str], probed: str
+) -> None:
+    others = [host({**PLAIN, "address": one}) for one in taken]
+    site = {"serving": [host({**PLAIN, "address": address})], "virtual_hosts": others, "addresses": known}
+    assert served(site).probe_address == probed
+
+
+@pytest.mark.parametrize(
+    ("hosts", "given", "tls", "encrypted"),
+    [
+        ([host(PLAIN)], {}, False, False),
+        ([host(TLS)], {}, True, True),
+        ([host(PLAIN)], {"__chamilo_https_bound": {"changed": True}}, True, True),
+        ([host(PLAIN)], {"__chamilo_https_bound": {"skipped": True}}, False, False),
+        ([host(PLAIN)], {"__chamilo_https_bound": {}, "chamilo_https_vhost": "include"}, False, False),
+        ([host(PLAIN)], {"chamilo_https_terminated_elsewhere": True}, False, True),
+        ([host(PLAIN, ours=False)], {"chamilo_https_terminated_elsewhere": "yes"}, False, False),
+        ([host(PLAIN, ours=False)], {"chamilo_https_terminated_elsewhere": "no"}, False, False),
+        ([], {"chamilo_https_terminated_elsewhere": True, "__chamilo_https_bound": {}}, False, True),
+    ],
+)
+def test_https_is_spoken_by_this_host_or_by_a_proxy(
+    hosts: list[Any], given: dict[str, Any], tls: bool, encrypted: bool
+) -> None:
+    found = served({"serving": hosts}, **given)
+    assert (found.tls, found.encrypted) == (tls, encrypted)
+    assert found.front["url"] == f"{'https' if tls else 'http'}://campus.test/"
+    assert found.front["send"] == ({"X-Forwarded-Proto": "https"} if found.elsewhere else {})
+
+
+@pytest.mark.parametrize(
+    ("groups", "is_web"),
+    [((), True), (("chamilo_db",), False), (("chamilo_web",), True), (("chamilo_web", "chamilo_db"), True)],
+)
+def test_a_host_of_the_database_alone_serves_no_portal(groups: tuple[str, ...], is_web: bool) -> None:
+    assert served(group_names=groups).is_web is is_web
+
+
+@pytest.mark.parametrize(
+    ("web", "line", "test"),
+    [
+        ("nginx", "include /etc/nginx/sites-available/chamilo-campus_test.d/*.conf;", [["nginx", "-t"]]),
+        (
+            "apache",
+            "IncludeOptional /etc/apache2/sites-available/chamilo-campus_test.d/*.conf",
+            [["apache2ctl", "configtest"]],
+        ),
+    ],
+)
+def test_each_web_server_is_asked_in_its_own_words(web: str, line: str, test: list[list[str]]) -> None:
+    found = served({"web": {"name": web}})
+    assert (found.include_line, found.test) == (line, test)
