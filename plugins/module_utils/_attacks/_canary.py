@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import TESTBED, Inside
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader, writing
 
 _COOKIE = re.compile(r"([^=;\s]+)=([^;]*)")
@@ -86,12 +87,13 @@ def canary(inside: Inside) -> Iterator[tuple[str, str]]:
         raise OSError(f"accounts are made on hosts of the testbed alone, and this one has no {TESTBED}")
     name, password = f"canary-{secrets.token_hex(6)}", f"Aa1!{secrets.token_hex(12)}"
     secret = _hashed(inside, password)
-    database = Reader.of_site(inside.site).account
+    reader = Reader.of_site(inside.site)
+    database, roles = reader.account, accounts.stored_role(reader, "ROLE_STUDENT")
     with writing(database) as ask:
         ask(
             "INSERT INTO user (username, username_canonical, email, password, roles, status, active, created_at,"
             " updated_at, password_updated_at) VALUES (%s, %s, %s, %s, %s, 5, 1, NOW(), NOW(), NOW())",
-            (name, name, f"{name}@example.test", secret, 'a:1:{i:0;s:12:"ROLE_STUDENT";}'),
+            (name, name, f"{name}@example.test", secret, roles),
         )
         ask(
             "INSERT INTO access_url_rel_user (access_url_id, user_id) SELECT 1, id FROM user WHERE username = %s",

@@ -99,7 +99,7 @@ def make_an_administrator(inside: Inside) -> Finding:
     reader = Reader.of_site(inside.site)
     expected = accounts.review(reader, 90, ()).administrators
     name = f"intruder-{secrets.token_hex(4)}"
-    roles = 'a:1:{i:0;s:10:"ROLE_ADMIN";}'
+    roles = accounts.stored_role(reader, "ROLE_ADMIN")
     columns = "username, username_canonical, email, password, salt, roles, status, active, created_at, updated_at"
     with writing(reader.account) as ask:
         ask(

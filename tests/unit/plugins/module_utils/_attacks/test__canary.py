@@ -30,6 +30,9 @@ class Inside:
         return Tried(value=self.hashed, error="" if self.hashed else "no php here")
 
 
+JSON: list[dict[str, str]] = []  # what is found where the roles are kept in JSON
+
+
 @pytest.fixture
 def statements(tmp_path, monkeypatch):
     """What is asked of the database, in order; the word COMMIT ends each transaction."""
@@ -43,7 +46,9 @@ def statements(tmp_path, monkeypatch):
     (tmp_path / "testbed").write_text("")
     monkeypatch.setattr(_canary, "TESTBED", str(tmp_path / "testbed"))
     monkeypatch.setattr(_canary, "writing", writing)
-    monkeypatch.setattr(_canary.Reader, "of_site", lambda site: SimpleNamespace(account=site.domain))
+    monkeypatch.setattr(
+        _canary.Reader, "of_site", lambda site: SimpleNamespace(account=site.domain, query=lambda sql: JSON)
+    )
     return said
 
 
@@ -61,6 +66,15 @@ def test_an_account_comes_and_goes_with_all_it_left(statements):
         "access_url_rel_user",
         "user",
     ]
+
+
+def test_its_role_has_the_form_of_the_column(statements, monkeypatch):
+    with _canary.canary(Inside()):
+        assert statements[0][1][4] == 'a:1:{i:0;s:12:"ROLE_STUDENT";}'
+    monkeypatch.setattr(_canary, "accounts", SimpleNamespace(stored_role=lambda reader, role: f'["{role}"]'))
+    statements.clear()
+    with _canary.canary(Inside()):
+        assert statements[0][1][4] == '["ROLE_STUDENT"]'
 
 
 def test_it_goes_after_a_failure_too_and_comes_on_the_testbed_alone(statements, monkeypatch):

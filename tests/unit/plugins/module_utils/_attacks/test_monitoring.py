@@ -38,7 +38,7 @@ def host(monkeypatch, tmp_path):
     for folder in ("public/main", "var/upload"):
         (tmp_path / folder).mkdir(parents=True)
     host = SimpleNamespace(
-        inside=Inside(Site("campus.test", root=str(tmp_path))), blind=False, sites=["campus"], sql=[]
+        inside=Inside(Site("campus.test", root=str(tmp_path))), blind=False, sites=["campus"], sql=[], json=[]
     )
 
     def there():
@@ -67,7 +67,8 @@ def host(monkeypatch, tmp_path):
     monkeypatch.setattr(compromise, "trace", trace)
     monkeypatch.setattr(accounts, "review", review)
     monkeypatch.setattr(monitoring, "writing", writing)
-    monkeypatch.setattr(monitoring.Reader, "of_site", classmethod(lambda cls, site: SimpleNamespace(account=None)))
+    reader = SimpleNamespace(account=None, query=lambda sql: host.json)
+    monkeypatch.setattr(monitoring.Reader, "of_site", classmethod(lambda cls, site: reader))
     monkeypatch.setattr(monitoring, "_guess", lambda inside, address: None)
     host.there = there
     return host
@@ -86,6 +87,16 @@ def test_the_administrator_goes_again(host):
     monitoring.make_an_administrator(host.inside)
     (made, values), (gone, names) = host.sql
     assert made.startswith("INSERT") and gone.startswith("DELETE") and names == values[:1]
+
+
+def test_the_administrator_has_its_role_in_the_form_of_the_column(host):
+    monitoring.make_an_administrator(host.inside)
+    host.json = [{"1": "1"}]
+    monitoring.make_an_administrator(host.inside)
+    assert [values[2] for sql, values in host.sql if sql.startswith("INSERT")] == [
+        'a:1:{i:0;s:10:"ROLE_ADMIN";}',
+        '["ROLE_ADMIN"]',
+    ]
 
 
 def test_an_error_that_is_lost_is_said(host, monkeypatch):

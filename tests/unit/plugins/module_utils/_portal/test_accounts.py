@@ -80,3 +80,14 @@ def test_a_database_that_is_away_is_an_error(database):
         review(database.reader, 90, [])
     with pytest.raises(AccountsError, match="could not be switched off"):
         disable(database.reader, ["old"])
+
+
+def test_a_role_has_the_form_that_the_other_accounts_have():
+    asked = []
+
+    def reader(rows):
+        return Reader(Account("chamilo"), ask=lambda sql: asked.append(sql) or rows)
+
+    assert accounts.stored_role(reader([]), "ROLE_ADMIN") == 'a:1:{i:0;s:10:"ROLE_ADMIN";}'
+    assert accounts.stored_role(reader([{"1": "1"}]), "ROLE_ADMIN") == '["ROLE_ADMIN"]'
+    assert all("LIKE '[%'" in sql for sql in asked)
