@@ -172,7 +172,13 @@ class Served:
 
     @property
     def probe_base(self) -> str:
-        return f"{'https' if self.door['tls'] else 'http'}://{self.domain}"
+        return f"{'https' if self.door['tls'] else 'http'}://{self.domain}{self.port}"
+
+    @property
+    def port(self) -> str:
+        """An owner's virtual host may stand behind another port than those of the web, which a proxy has."""
+        port = self.door.get("port", 80)
+        return f":{port}" if self.vhost_kept and port not in (80, 443) else ""
 
     @cached_property
     def probe_address(self) -> str:
@@ -207,8 +213,9 @@ class Served:
         Where TLS ends at a proxy, it says that it came by https: the web server would send it there, and PHP would
         never be asked. See the section https, which believes this host.
         """
+        port = self.port if self.door["tls"] == self.tls else ""
         return {
-            "url": f"{'https' if self.tls else 'http'}://{self.domain}/",
+            "url": f"{'https' if self.tls else 'http'}://{self.domain}{port}/",
             "address": self.probe_address,
             "status": [200, 301, 302, 303],
             "send": {"X-Forwarded-Proto": "https"} if self.elsewhere else {},

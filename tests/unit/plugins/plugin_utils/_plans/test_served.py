@@ -97,6 +97,23 @@ def test_a_probe_knocks_by_plain_http_as_long_as_the_portal_speaks_it(
 
 
 @pytest.mark.parametrize(
+    ("listen", "vhost", "base", "front"),
+    [
+        ({**PLAIN, "port": 8080}, "include", "http://campus.test:8080", "http://campus.test:8080/"),
+        ({**PLAIN, "port": 8080}, "managed", "http://campus.test", "http://campus.test/"),
+        ({**TLS, "port": 8443}, "include", "https://campus.test:8443", "https://campus.test:8443/"),
+        (PLAIN, "include", "http://campus.test", "http://campus.test/"),
+    ],
+)
+def test_a_portal_behind_another_port_is_probed_there(
+    listen: dict[str, Any], vhost: str, base: str, front: str
+) -> None:
+    """Unless the virtual host is to be ours, which has the ports of the web."""
+    found = served({"serving": [host(listen)]}, chamilo_https_vhost=vhost)
+    assert (found.probe_base, found.front["url"]) == (base, front)
+
+
+@pytest.mark.parametrize(
     ("address", "taken", "known", "probed"),
     [
         ("*", [], [], "127.0.0.1"),
