@@ -30,6 +30,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import InPlace
 
+_MOST = 6  # lines that one message names
 _ENABLED = "/etc/nginx/sites-enabled"
 _IF_FOR_HTTPS = re.compile(r"\( ?\$(scheme|https|host|http_host|server_port)[ )]")
 
@@ -147,7 +148,7 @@ def refused(
         ]
         obstacles += [why["include"]] if unwritable else []
         if obstacles:
-            why["auto"] = " ".join(obstacles)
+            why["auto"] = " ".join(_some(obstacles))
     elif reasons:
         why["auto"] = why["managed"]
     return why
@@ -179,7 +180,13 @@ def twice(domain: str, serving: Sequence[VirtualHost], wish: str, ours: Mapping[
 
 
 def _written(places: Iterable[Place]) -> str:
-    return "; ".join(f"{place.file} line {place.line}: {place.what}" for place in places)
+    return "; ".join(_some([f"{place.file} line {place.line}: {place.what}" for place in places]))
+
+
+def _some(found: Sequence[str]) -> list[str]:
+    """As many as fit on a screen."""
+    more = len(found) - _MOST
+    return [*found[:_MOST], *([f"and {more} more, named when these are solved"] if more > 0 else [])]
 
 
 def _sorted(places: Iterable[Place]) -> tuple[Place, ...]:

@@ -297,3 +297,11 @@ def test_our_own_redirect_in_an_owners_virtual_host_is_none_of_his(host):
     assert takeover(host).redirected
     host.write(f"{drop_ins}/https.conf", f"# Managed by Ansible: chamilo.hardening, section https.\n{rule}")
     assert not takeover(host).redirected
+
+
+def test_a_refusal_fits_on_a_screen(host):
+    ready(host, "nginx")
+    rules = "".join(f"location /{number} {{\n deny all;\n}}\n" for number in range(100, 140))
+    host.site("nginx", f"server {{\nlisten 80;\nserver_name campus.test;\nroot /var/www/chamilo/public;\n{rules}}}\n")
+    message = takeover(host).refused["managed"]
+    assert message.count("line ") == 6 and "; and 34 more, named when these are solved. " in message
