@@ -149,6 +149,9 @@ class CallbackModule(CallbackBase):
             self._run.lines = list(answer.get("lines", []))
             self._run.causes = dict(answer.get("causes", {}))
             self._run.report = str(answer.get("report", ""))
+        elif name == "guide_inventory":
+            self._run.lines = list(answer.get("lines", []))
+            self._run.inventory = str(answer.get("inventory", ""))
         elif name == "guide_preflight" and "enforces" in answer:
             host = result.host.get_name()
             self._run.causes[host] = answer["causes"]

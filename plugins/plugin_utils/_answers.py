@@ -103,9 +103,22 @@ EVIDENCE = Text(most=4_000, cut=True)
 _STATUS = Text(r"pass|fail|not_applicable|not_assessed")
 _FINDING = Table({"status": _STATUS, "evidence": EVIDENCE, "waits": EVIDENCE}, frozenset({"status", "evidence"}))
 
+# It becomes an inventory of the controller.
+_PORTAL = Table(
+    {
+        "domain": Text(rf"(?:{NAME})?"),
+        "names": List(Text(NAME)),
+        "root": Text(r"/[^\x00-\x1f\x7f{}]{0,4095}"),
+        "obstacles": List(MESSAGE),
+        **{name: Text() for name in ("web_server", "php", "database", "version")},
+    },
+    frozenset({"domain", "names", "root", "obstacles", "web_server", "php", "database", "version"}),
+)
+
 # Where the documentation is not precise enough: what becomes part of a name, a path or a command, or is parsed here.
 FORMS: dict[str, dict[str, Shape]] = {
     "chamilo_database_account": {"source": Text(ONE_HOST)},
+    "chamilo_portals_info": {"portals": List(_PORTAL)},
     "chamilo_settings": {"settings": Each(Table({"before": Plain(), "after": Plain(), "changed": Flag()}))},
     "chamilo_site_info": {
         "in_force": Each(Table({"generation": Text(HEX), "files": Each(Text())}, frozenset({"generation", "files"}))),

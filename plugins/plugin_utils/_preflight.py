@@ -26,6 +26,7 @@ ROLES = Path(__file__).resolve().parents[2] / "roles"
 PLAYBOOK_VARIABLES: dict[str, dict[str, Any]] = {
     "chamilo_hosts": {"type": "raw"},  # a pattern, or a list of them
     "chamilo_host_timeout": {"type": "int"},
+    "chamilo_inventory": {"type": "path"},
     "chamilo_report_dir": {"type": "path"},
     "chamilo_audit_fail_on": {"type": "str"},
     "chamilo_prove_address": {"type": "str"},

@@ -53,6 +53,7 @@ class Run:
     lines: list[str] = field(default_factory=list)
     causes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     report: str = ""
+    inventory: str = ""  # that was written
 
     def host(self, name: str) -> HostRun:
         return self.hosts.setdefault(name, HostRun())
@@ -71,6 +72,16 @@ def next_command(run: Run, called: Mapping[str, Any], defaults: Mapping[str, Any
     again = (run.playbook, _again(called))
     if run.failed and run.playbook != "audit":
         why, (name, more) = "When the error above is mended", again
+    elif run.playbook == "discover":
+        called = {
+            **called,
+            "extra_vars": [one for one in called.get("extra_vars") or () if "chamilo_inventory" not in one],
+        }
+        why, name, more = "Next, check the portals", "audit", []
+        if run.inventory:
+            called["inventory"], called["subset"] = [run.inventory], None
+        else:
+            why, name, more = "To write the inventory", "discover", ["-e", "chamilo_inventory=portals.yml"]
     elif run.playbook == "harden" and "preflight" in (called.get("tags") or ()):
         why, (name, more) = "Next", ("harden", ["--check", "--diff"])
     elif run.playbook == "harden" and run.check:

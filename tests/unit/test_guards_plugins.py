@@ -66,7 +66,9 @@ def test_the_documentation_of_a_module_comes_before_what_it_imports(path: Path) 
 
 def test_every_file_has_unit_tests_in_the_same_place() -> None:
     """But texts for documentation, and modules whose work is that of the action plugin of their name."""
-    controller = {f"modules/{name}.py" for name in ("foreign_module", "guide_preflight", "guide_report")}
+    controller = {
+        f"modules/{name}.py" for name in ("foreign_module", "guide_inventory", "guide_preflight", "guide_report")
+    }
     left = {"doc_fragments/attributes.py", *controller}
     files = {path.relative_to(ROOT / "plugins") for path in SOURCES if path.name != "__init__.py"}
     assert left <= set(map(str, files))

@@ -16,7 +16,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import r
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree, VirtualHost
 
 # Where people put web applications, most usual first.
-_PLACES = ("/var/www/*", "/var/www", "/var/www/*/current", "/var/www/*/htdocs", "/srv/*", "/srv/www/*", "/opt/*")
+PLACES = ("/var/www/*", "/var/www", "/var/www/*/current", "/var/www/*/htdocs", "/srv/*", "/srv/www/*", "/opt/*")
 BOOT = "/proc/sys/kernel/random/boot_id"
 _Answer = TypeVar("_Answer")
 
@@ -65,7 +65,7 @@ class Projects:
             found = list(dict.fromkeys(filter(None, (self.project(host.root) for host in hosts))))
             if len(found) == 1 or (found and hosts is answering):
                 return found[0]
-        places = [path for pattern in _PLACES for path in self.tree.glob(pattern) if self.is_chamilo(path)]
+        places = [path for pattern in PLACES for path in self.tree.glob(pattern) if self.is_chamilo(path)]
         if len(places) == 1:
             return places[0]
         if places:
@@ -75,7 +75,7 @@ class Projects:
             )
         else:
             self.findings.errors.append(
-                f"No Chamilo was found: no document root of a virtual host and none of {', '.join(_PLACES)} holds "
+                f"No Chamilo was found: no document root of a virtual host and none of {', '.join(PLACES)} holds "
                 f"public/main beside bin/console. Set chamilo_root to the project folder."
             )
         return ""

@@ -48,3 +48,14 @@ def test_the_tasks_of_somebody_else_stay_visible(ansible: Any) -> None:
     outcome = ansible.play(plays, {"empty.test": EMPTY})
     assert "TASK [ansible.builtin.ping]" in outcome.output and "TASK [Check the host]" in outcome.output
     assert "Report: " in outcome.output
+
+
+@pytest.mark.slow
+def test_discover_says_what_it_found_and_how_to_have_it_written(ansible: Any) -> None:
+    outcome = ansible.play("chamilo.hardening.discover", {"empty.test": {"ansible_become": False}})
+    assert outcome.code == 0, outcome.output
+    assert outcome.output.splitlines()[-3:] == [
+        "empty.test: 0 portals",
+        "To write the inventory:",
+        "  ansible-playbook chamilo.hardening.discover -i hosts.yml -e chamilo_inventory=portals.yml",
+    ]

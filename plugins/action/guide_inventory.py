@@ -1,0 +1,71 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes an inventory of discovered portals. No host is touched."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _inventory
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import CollectionAction
+
+
+class ActionModule(CollectionAction):
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _validation, arguments = self.validate_argument_spec(
+            {
+                "hosts": {"type": "list", "elements": "str", "required": True},
+                "register": {"type": "str", "required": True},
+                "path": {"type": "path"},
+            }
+        )
+        # As it was registered: what a host answered is no template.
+        answered = (task_vars or {})["hostvars"].raw_get
+        found = {}
+        for name in arguments["hosts"]:
+            portals = ((answered(name) or {}).get(arguments["register"]) or {}).get("portals")
+            if portals is not None:
+                found[name] = portals
+        try:
+            entries = _inventory.hosts(found, {name: answered(name) for name in found})
+        except _inventory.InventoryError as error:
+            raise AnsibleActionFail(str(error)) from error
+        text = _inventory.to_yaml(entries)
+        result["changed"] = False
+        result["inventory"] = self._written(arguments["path"], text) if arguments["path"] and entries else ""
+        result["lines"] = [
+            f"{name}: {len(portals)} portal{'s' * (len(portals) != 1)}" if name in found else f"{name}: not discovered"
+            for name, portals in ((name, found.get(name, [])) for name in arguments["hosts"])
+        ]
+        result["msg"] = [line for portals in found.values() for line in _inventory.table(portals)]
+        if entries and not result["inventory"]:
+            result["msg"] += ["", "The inventory, to be written by -e chamilo_inventory=portals.yml:", *text.splitlines()]
+        result["_ansible_verbose_always"] = True
+        return result
+
+    def _written(self, given: str, text: str) -> str:
+        path = Path(os.path.abspath(given))
+        if self._task.check_mode:
+            return str(path)
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+        except FileExistsError:
+            raise AnsibleActionFail(
+                f"The inventory was not written: {path} exists. What is in it may be wanted. Set chamilo_inventory to "
+                "another file, or move it away."
+            ) from None
+        except OSError as error:
+            raise AnsibleActionFail(
+                f"The inventory could not be written to {path}: {error.strerror}. Set chamilo_inventory to a file that "
+                "you may write."
+            ) from error
+        return str(path)

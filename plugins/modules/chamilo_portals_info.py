@@ -1,0 +1,92 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: chamilo_portals_info
+short_description: List the Chamilo portals of a host
+version_added: 1.1.0
+description:
+  - Finds each portal by the virtual hosts that serve it and by the usual directories, before a name of it is known.
+  - Reads only. Without root it may see less.
+author:
+  - The chamilo.hardening maintainers (@chamilo-hardening)
+extends_documentation_fragment:
+  - chamilo.hardening.attributes.info
+options: {}
+seealso:
+  - module: chamilo.hardening.guide_inventory
+  - module: chamilo.hardening.chamilo_site_info
+"""
+
+EXAMPLES = r"""
+- name: List the portals of this host
+  chamilo.hardening.chamilo_portals_info:
+  register: portals
+"""
+
+RETURN = r"""
+portals:
+  description: Each portal.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    domain:
+      description: The name of the portal; empty where no virtual host names it.
+      type: str
+      sample: campus.example.org
+    names:
+      description: All its names.
+      type: list
+      elements: str
+      sample: [campus.example.org, www.campus.example.org]
+    root:
+      description: Its project directory.
+      type: str
+      sample: /var/www/chamilo
+    web_server:
+      description: What serves it.
+      type: str
+      sample: nginx 1.26.3
+    php:
+      description: The version of PHP and its user.
+      type: str
+      sample: 8.4 as www-data
+    database:
+      description: The name of its database and the host of it.
+      type: str
+      sample: chamilo on localhost
+    version:
+      description: The installed release of Chamilo.
+      type: str
+      sample: 2.0.4
+    obstacles:
+      description: Why it cannot be hardened as it is, with what to do.
+      type: list
+      elements: str
+"""
+
+from dataclasses import asdict
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.portals import portals
+
+SECTIONS = ("database", "backups")  # those that need a database of a certain kind
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    try:
+        found = portals(SECTIONS)
+    except (HardeningError, OSError) as problem:
+        module.fail_json(msg=str(problem))
+    module.exit_json(changed=False, portals=[asdict(portal) for portal in found])
+
+
+if __name__ == "__main__":
+    main()

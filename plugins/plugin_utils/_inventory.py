@@ -1,0 +1,80 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""The inventory of discovered portals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
+
+# How a host is reached: with the new name of a portal it has to be said again.
+REACHED_BY = (
+    "ansible_connection",
+    "ansible_host",
+    "ansible_port",
+    "ansible_python_interpreter",
+    "ansible_ssh_private_key_file",
+    "ansible_user",
+)
+HEAD = """\
+# Written by chamilo.hardening.discover. A host of this group is a portal: its name is the one that visitors use.
+"""
+
+
+class InventoryError(Exception):
+    """The text says what is wrong, and what to do."""
+
+
+def hosts(
+    found: Mapping[str, Sequence[Mapping[str, Any]]], variables: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The hosts of the group chamilo. ``found``: the portals of each inventory name; ``variables``: its own."""
+    entries: dict[str, dict[str, Any]] = {}
+    for name, portals in found.items():
+        reached = {key: variables[name][key] for key in REACHED_BY if variables[name].get(key) not in (None, "")}
+        for portal in portals:
+            domain = portal["domain"]
+            if not domain:
+                continue
+            if domain in entries:
+                raise InventoryError(
+                    f"Several hosts or directories serve {domain}: {name} is one of them. An inventory name is one "
+                    "node of a portal. Write the inventory yourself, by the recipe for several nodes."
+                )
+            entry = {} if domain == name else {"ansible_host": name}
+            entries[domain] = {**entry, **reached}
+            if len(portals) > 1:
+                entries[domain]["chamilo_root"] = portal["root"]
+    return entries
+
+
+def to_yaml(entries: Mapping[str, Mapping[str, Any]]) -> str:
+    plain = {
+        name: {key: str(value) if not isinstance(value, int) else value for key, value in entry.items()} or None
+        for name, entry in entries.items()
+    }
+    text: str = yaml.safe_dump({"chamilo": {"hosts": plain}}, sort_keys=False, allow_unicode=True)
+    return HEAD + text.replace(": null\n", ":\n")
+
+
+def table(portals: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What was found on one host, for the terminal."""
+    lines = []
+    for portal in portals:
+        others = [name for name in portal["names"] if name != portal["domain"]]
+        lines.append((portal["domain"] or "(no name)") + (f" (also {', '.join(others)})" if others else ""))
+        parts = [
+            f"Chamilo {portal['version'] or '(version not found)'} in {portal['root']}",
+            portal["web_server"] or "no web server",
+            f"PHP {portal['php']}" if portal["php"] else "no PHP",
+            f"database {portal['database']}" if portal["database"] else "no database",
+        ]
+        lines.append(f"  {', '.join(parts)}")
+        lines += [f"  OBSTACLE: {words}" for words in portal["obstacles"]]
+    return [_answers.printable(line) for line in lines]
