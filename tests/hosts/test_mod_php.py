@@ -56,7 +56,6 @@ def test_chamilos_own_set_up_for_apache_is_hardened_whole(fresh: Host, tmp_path:
     host, playbook = fresh, Playbook(tmp_path, vhost="auto")
     as_shipped(host)
     host.put(f"/var/www/chamilo/public{ASKED}", "<?php echo json_encode(ini_get_all(null, false));", "0644")
-    host.run(f"chown www-data: /var/www/chamilo/public{ASKED}")
     owners, beside, before = host.get(FILE), neighbour(host), told(host, "http")
     assert before == {**SET, "display_errors": before["display_errors"], "auto_prepend_file": ""}
 
