@@ -47,7 +47,11 @@ class ActionModule(CollectionAction):
         ]
         result["msg"] = [line for portals in found.values() for line in _inventory.table(portals)]
         if entries and not result["inventory"]:
-            result["msg"] += ["", "The inventory, to be written by -e chamilo_inventory=portals.yml:", *text.splitlines()]
+            result["msg"] += [
+                "",
+                "The inventory, to be written by -e chamilo_inventory=portals.yml:",
+                *text.splitlines(),
+            ]
         result["_ansible_verbose_always"] = True
         return result
 
