@@ -14,7 +14,7 @@ import os
 import socket
 import sys
 import syslog
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, TextIO
 
@@ -34,6 +34,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover, unused_drop_ins
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import daily as program_daily
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import display
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_undo, undo_data
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo as settings_undo
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import marked, observed
@@ -102,7 +103,12 @@ def main(arguments: Sequence[str] | None = None, version: str = "", engine: Engi
 
 
 def _parser(version: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="chamilo-hardening", description=ABOUT)
+    parser = argparse.ArgumentParser(
+        prog="chamilo-hardening",
+        description=ABOUT,
+        epilog=display.by_task(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"chamilo-hardening {version}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -477,46 +483,31 @@ def _status(options: argparse.Namespace, engine: Engine) -> int:
     if options.json:
         print(json.dumps(known, indent=2, sort_keys=True))
         return 0
+    colour = display.coloured(sys.stdout)
+    alarm = partial(display.paint, colour=display.RED, on=colour)
     print(f"chamilo-hardening {known['version']} on {socket.gethostname()}")
     if known["running"]:
         print(f"\nA run is going on: {known['running']}")
     elif known["interrupted"]:
-        print(
-            f"\nINTERRUPTED: the run of {known['interrupted']['name']} that began at {known['interrupted']['since']}."
-        )
+        name, since = known["interrupted"]["name"], known["interrupted"]["since"]
+        print(f"\n{alarm('INTERRUPTED')}: the run of {name} that began at {since}.")
         print("Its files are put back by a timer, at the next boot, or now by: chamilo-hardening recover")
     for service in known["pending"]:
-        print(f"\nNOT LOADED: {service} has not read its present files. Try: chamilo-hardening recover")
-    active, idle = _active(known)
+        print(f"\n{alarm('NOT LOADED')}: {service} has not read its present files. Try: chamilo-hardening recover")
+    active, idle = display.sections(known, colour)
     print("\nActive:" if active else "\nNo section is active.")
     print(*(f"  {line}" for line in active), sep="\n", end="\n" * bool(active))
     if idle:
         print("\nNot active:", *(f"  {line}" for line in idle), sep="\n")
     for restore in known["restores"]:
-        print(f"\nRESTORE: {restore}")
+        print(f"\n{alarm('RESTORE')}: {restore}")
     for window in known["windows"]:
-        print(f"\nOPEN: {window}. To close it: chamilo-hardening window close")
+        print(f"\n{alarm('OPEN')}: {window}. To close it: chamilo-hardening window close")
     if known["updates"]:
         print("\nUpdates:", *(f"  {domain}: {words}" for domain, words in known["updates"].items()), sep="\n")
     if active or idle:
         print("\nTo bring back what was there before: chamilo-hardening undo SECTION")
     return 0
-
-
-def _active(known: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """What ``status`` lists as active, and what is written and without effect."""
-    active, idle = [], []
-    for name, section in sorted(known["sections"].items()):
-        number = len(section["files"]) - len(section["unused"])
-        if number:
-            since = section["since"].replace("T", " ").replace("Z", " UTC")
-            active.append(f"{name:<20} since {since}   {number} file{'s' * (number != 1)}")
-        active += [f"  edited by hand since: {path}" for path in section["edited"] if path not in section["unused"]]
-        active += [f"  {sentence}" for sentence in section["lost"]]
-        idle += [f"{name:<20} no virtual host includes {path}" for path in section["unused"]]
-    for what, kind in (("settings", "settings of Chamilo"), ("environment", "keys of the environment")):
-        active += [f"{name:<20} {kind}: {', '.join(keys)}" for name, keys in known[what].items()]
-    return active, idle
 
 
 def status(engine: Engine, version: str) -> dict[str, Any]:

@@ -1,0 +1,77 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+"""What the host program shows a person: tables, colours on a terminal, and its commands by what they are for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, TextIO
+
+GREEN, YELLOW, RED, BOLD = "32", "33", "31", "1"
+
+# Each command that a person needs, by the task. What is in capitals is to be filled in.
+TASKS = (
+    ("See what is active, and what was edited by hand", ("status",)),
+    ("Undo a section after which the site is not as it was", ("undo SECTION",)),
+    ("Unlock an account, or an address that was banned", ("unlock", "unlock USER", "unlock ADDRESS")),
+    ("Update Chamilo through the browser", ("window open --from ADDRESS", "migrate", "window close")),
+    ("After an update, or a vulnerability", ("aftermath", "integrity accept")),
+    ("Back up now, and test whether it can be restored", ("backup", "drill")),
+    ("Restore the portal, or one file of it", ("restore host", "restore file PATH")),
+    ("Test whether alerts arrive", ("alert --test",)),
+    ("Do the daily work now, or scan uploads", ("daily", "scan")),
+)
+
+
+def by_task() -> str:
+    lines = ["by task:"]
+    for task, commands in TASKS:
+        lines += [f"  {task}", *(f"      chamilo-hardening {command}" for command in commands)]
+    return "\n".join(lines)
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether a person reads this on a terminal that shows colours."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def paint(text: str, colour: str, on: bool) -> str:
+    return f"\033[{colour}m{text}\033[0m" if on and text else text
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows in columns, the heads first. The last column is as wide as it is."""
+    widths = [max(map(len, column)) for column in zip(*([heads, *rows]))][:-1]
+    return ["   ".join([*map(str.ljust, row, widths), row[-1]]).rstrip() for row in (heads, *rows)]
+
+
+def sections(known: Mapping[str, Any], colour: bool) -> tuple[list[str], list[str]]:
+    """What ``status`` lists as active, and what is written and without effect."""
+    rows, notes, idle = [], {}, []
+    for name, section in sorted(known["sections"].items()):
+        number = len(section["files"]) - len(section["unused"])
+        below = [
+            paint(f"edited by hand since: {path}", YELLOW, colour)
+            for path in section["edited"]
+            if path not in section["unused"]
+        ]
+        below += [paint(sentence, RED, colour) for sentence in section["lost"]]
+        if number:
+            since = section["since"][:16].replace("T", " ") + " UTC"
+            rows.append((name, since, f"{number} file{'s' * (number != 1)}"))
+            notes[len(rows)] = below
+        idle += [f"{name}: no virtual host includes {path}" for path in section["unused"]]
+    for what, kind in (("settings", "settings of Chamilo"), ("environment", "keys of the environment")):
+        rows += [(name, "", f"{kind}: {', '.join(keys)}") for name, keys in known[what].items()]
+    if not rows:
+        return [], idle
+    lines = []
+    for number, line in enumerate(table(("SECTION", "SINCE", "WHAT"), rows)):
+        name = rows[number - 1][0] if number else ""
+        lines.append(paint(name, GREEN, colour) + line[len(name) :] if number else paint(line, BOLD, colour))
+        lines += [f"  {note}" for note in notes.get(number, ())]
+    return lines, idle
