@@ -21,6 +21,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
     panels,
     php_fpm,
     server_blocks,
+    tls_policy,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Configuration,
@@ -185,6 +186,8 @@ class _Plan:
         for item in every(level, *self.wanted.once, *(TLS if self.found.needs_tls(server) else ())):
             if not self.configuration.is_ours(item.file):
                 self._aside(item)
+        if self.wanted.tls and any(listen.tls for listen in server.host.listens):
+            self._speak_well(server.block)
         for item in walk(level):
             wider = _wider(item)
             if wider:
@@ -195,6 +198,14 @@ class _Plan:
         if self._pending:
             self._write_out(level, server.block.file)
             self._pending.clear()
+
+    def _speak_well(self, block: Directive) -> None:
+        """Protocols and ciphers, where its owner says none or old ones. What other sites say too stays."""
+        for name, own in tls_policy.lacking(block.block or (), self._http).items():
+            if not any(map(self._is_foreign, own)):
+                self._add(block, block.opened, [tls_policy.LINES[name]])
+                for item in own:
+                    self._aside(item)
 
     def _first(self, server: Server) -> Iterator[str]:
         drop_ins = self.wanted.drop_ins

@@ -13,7 +13,11 @@ import pytest
 import yaml
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, apply, strip
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import in_place_nginx, nginx
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
+    in_place_nginx,
+    nginx,
+    tls_policy,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import walk
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import (
     InPlace,
@@ -55,11 +59,11 @@ class Planned:
     after: dict[str, str]
 
     def lines(self, file: str = "") -> list[str]:
-        """Our own lines, in order, but for the one by which an authority is answered."""
+        """Our own lines, in order, but for those by which an authority is answered, and for protocols and ciphers."""
         text = self.after[file] if file else "\n".join(self.after.values())
         found = re.findall(r"# BEGIN chamilo[^\n]*\n((?:(?! *\t*# END).*\n)*)", text)
         ours = [line.strip() for body in found for line in body.split("# set aside:")[0].splitlines()]
-        return [line for line in ours if line and line != ACME]
+        return [line for line in ours if line and line not in (ACME, *tls_policy.LINES.values())]
 
     def aside(self) -> list[str]:
         """What is set aside."""
@@ -678,3 +682,44 @@ def test_a_snippet_of_several_sites_that_confines_php(host):
         {snippet: f"include fastcgi_params;\n{CONFINED};\nfastcgi_pass unix:/run/php/x.sock;\n"},
     )
     assert WIDER in found.lines() and list(found.after) == ["/etc/nginx/sites-available/campus.conf"]
+
+
+CERTBOT = "ssl_protocols TLSv1.2 TLSv1.3;\nssl_ciphers ECDHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384:!aNULL;\n"
+OLD = "ssl_protocols TLSv1 TLSv1.2;\nssl_ciphers HIGH:!aNULL;\n"
+
+
+@pytest.mark.parametrize(
+    ("own", "around", "added", "aside"),
+    [
+        ("", "", ["ssl_ciphers"], 0),  # Debian's nginx.conf says which protocols
+        ("", CERTBOT, [], 0),
+        (CERTBOT, OLD, [], 0),
+        (OLD, CERTBOT, ["ssl_protocols", "ssl_ciphers"], 2),
+        (f"include snippets/tls.conf;\n{OLD.splitlines()[0]}\n", "", ["ssl_protocols"], 1),
+    ],
+)
+@pytest.mark.parametrize("tls", [True, False])
+def test_old_protocols_and_ciphers_of_an_owner_stand_aside(host, own, around, added, aside, tls):
+    host.write("/etc/nginx/conf.d/tls.conf", around)
+    text = f"server {{\n {BOTH}\n server_name {DOMAIN};\n {own} {SERVED}\n}}\n"
+    found = site(host, text, {"/etc/nginx/snippets/tls.conf": CERTBOT.splitlines()[1]}, tls=tls)
+    text = "".join(found.after.values())
+    ours = "".join(re.findall(r"# BEGIN chamilo[^\n]*\n((?:(?! *\t*# END).*\n)*)", text))
+    assert [name for name, line in tls_policy.LINES.items() if line in ours] == (added if tls else [])
+    assert len(found.aside()) == (aside if tls else 0)
+
+
+def test_what_other_sites_say_of_tls_too_stays(host):
+    include = "include snippets/tls.conf;"
+    text = f"server {{ {BOTH} server_name {DOMAIN}; {include} {SERVED} }}\n"
+    text += f"server {{ server_name other.example; {include} }}\n"
+    found = site(host, text, {"/etc/nginx/snippets/tls.conf": OLD})
+    assert found.aside() == [] and "ssl_ciphers" not in "".join(found.after.values())
+
+
+def test_protocols_and_ciphers_are_those_of_the_role():
+    role = yaml.safe_load((Path(__file__).parents[5] / "roles/https/vars/main.yml").read_text())
+    assert re.findall(r"'([A-Z0-9-]+)'", role["_chamilo_https_ciphers"]) == [
+        *tls_policy.LINES["ssl_ciphers"].partition(" ")[2].rstrip(";").split(":")
+    ]
+    assert tls_policy.LINES["ssl_protocols"] in role["_chamilo_https_profile"]

@@ -1,0 +1,27 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which protocols and ciphers of an owner are as good as ours."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import nginx, tls_policy
+
+
+@pytest.mark.parametrize(
+    ("text", "lacking"),
+    [
+        ("", ["ssl_protocols", "ssl_ciphers"]),
+        (" ".join(tls_policy.LINES.values()), []),
+        ("ssl_protocols TLSv1.3; ssl_ciphers 'ECDHE-RSA-AES128-GCM-SHA256:!MD5';", []),
+        ("ssl_protocols TLSv1.1 TLSv1.2; ssl_ciphers ECDHE-RSA-AES128-GCM-SHA256;", ["ssl_protocols"]),
+        ("ssl_protocols TLSv1.2; ssl_ciphers HIGH:!aNULL;", ["ssl_ciphers"]),
+        ("ssl_protocols TLSv1.2; ssl_ciphers ECDHE-RSA-AES128-GCM-SHA256:AES128-SHA;", ["ssl_ciphers"]),
+    ],
+)
+def test_what_is_lacking(text: str, lacking: list[str]) -> None:
+    level = nginx.parse_text(text, "/etc/nginx/x.conf")
+    assert list(tls_policy.lacking(level, [])) == lacking
+    assert list(tls_policy.lacking([], level)) == lacking, "what holds for all of http counts where nothing is said"
