@@ -187,6 +187,12 @@ options:
     description: For how many seconds an address is meant to be shut out.
     type: int
     default: 900
+  interfaces:
+    description: The interfaces for programs that the portal is declared to use.
+    type: list
+    elements: str
+    default: []
+    version_added: 1.1.0
   dormant_days:
     description: After how many days without a login an account counts as dormant.
     type: int
@@ -429,6 +435,7 @@ def main() -> None:
             "attempts": {"type": "int", "default": 5},
             "find_seconds": {"type": "int", "default": 900},
             "ban_seconds": {"type": "int", "default": 900},
+            "interfaces": {"type": "list", "elements": "str", "default": []},
             "dormant_days": {"type": "int", "default": 90},
             "sessions_lifetime": {"type": "int", "default": 3600},
         },

@@ -25,6 +25,7 @@ NOT_RED = {
     "permissions_php_user": "pass",  # the other site has a user of its own
     "brute_force_forgery": "not_applicable",
     "brute_force_friends": "not_applicable",
+    "brute_force_interfaces": "not_applicable",  # since 3.0
     "brute_force_unlock": "pass",  # the way back comes with the section
     "sessions_lifetime": "pass",
     "sessions_cookie_httponly": "pass",

@@ -42,6 +42,7 @@ def site(log_format: str, web: str) -> dict[str, Any]:
     )
     found = portal_site.Site(
         "campus.test",
+        version="3.0.2",
         root=FOLDER,
         real_root=FOLDER,
         spellings=(FOLDER,),

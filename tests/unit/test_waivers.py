@@ -46,6 +46,7 @@ SIGNS = {
     "brute_force_lock": says("login_max_attempt_before_blocking_account"),
     "brute_force_captcha": says("security.allow_captcha"),
     "brute_force_captcha_block": says("captcha_number_mistakes_to_block_account"),
+    "brute_force_interfaces": says("security.mcp_enabled"),
     "brute_force_fail2ban": says(r"/etc/fail2ban/jail\.d/chamilo-campus"),
     "sessions_lifetime": lambda text: "gc_maxlifetime" in text and "phpsessionclean" in text,
     "sessions_cookie_secure": says(r"cookie_secure = 1"),

@@ -39,6 +39,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import processes, said
 
 LOGINS = ("/login_json", "/login/ldap/check", "/api/authentication_token")
+_OF_THREE = ("/oauth/token", "/oauth/register")  # since 3.0
+_INTERFACES = {"mcp": "mcp_enabled", "oauth": "oauth_server_enabled", "external_api": "external_api_enabled"}
 UNLOCK = ("/usr/local/sbin/chamilo-hardening", "/usr/local/sbin/chamilo-unlock")
 GUESSER, VICTIM = "203.0.113.66", "198.51.100.77"  # addresses for documentation: nobody has them
 FRIENDS = f"{RECORDS}/friends"  # the section's jail spares for a day each address that has an entry there
@@ -105,6 +107,25 @@ def _before_a_ban(jail: Jail) -> int:
 @check("brute_force_captcha")
 def captcha(look: Look) -> Finding:
     return on_every_portal(look, "security.allow_captcha", lambda value: value == "true", "'true'")
+
+
+@check("brute_force_interfaces")
+def interfaces(look: Look) -> Finding:
+    if not look.site.major:
+        raise Unseen("the installed version is not known, and only Chamilo 3.0 and later have these interfaces")
+    if look.site.major < 3:
+        return not_applicable("Chamilo has these interfaces since 3.0, and this one is older.")
+    declared = look.options.get("interfaces") or []
+    found = [
+        on_every_portal(look, f"security.{setting}", lambda value: value in ("", "false"), "'false'")
+        for name, setting in _INTERFACES.items()
+        if name not in declared
+    ]
+    wrong = [one.evidence for one in found if one.status != PASS]
+    if wrong:
+        return failed(f"{' '.join(wrong)} Nothing declares these interfaces as used.")
+    used = f"Declared as used: {', '.join(declared)}." if declared else "No interface is declared as used."
+    return passed(" ".join([*(one.evidence for one in found), used]))
 
 
 @check("brute_force_captcha_block")
@@ -225,7 +246,7 @@ def watching(look: Look) -> list[Jail]:
 
 def counted(look: Look) -> dict[tuple[str, str], list[str]]:
     """Jail and line -> the addresses that the jail would count for it. The engine is started once for all."""
-    lines = [line for log in look.once(logs) for line in (*_attempts(log), *_harmless(log))]
+    lines = [line for log in look.once(logs) for line in (*_attempts(look, log), *_harmless(log))]
     lines += [line for log in look.once(logs) for _label, line in _forgeries(log)]
     lines += [line for _label, line in _own_forgeries(look)]
     found = look.once(watching)
@@ -238,8 +259,12 @@ def counted(look: Look) -> dict[tuple[str, str], list[str]]:
     }
 
 
-def _attempts(log: Log) -> list[str]:
-    return [log.failure(path) for path in LOGINS]
+def _logins(look: Look) -> tuple[str, ...]:
+    return (*LOGINS, *(_OF_THREE if look.site.major >= 3 else ()))
+
+
+def _attempts(look: Look, log: Log) -> list[str]:
+    return [log.failure(path) for path in _logins(look)]
 
 
 def _harmless(log: Log) -> list[str]:
@@ -270,10 +295,10 @@ def fail2ban(look: Look) -> Finding:
                 f"logins over {log.door.scheme} are written.{hint}"
             )
         answers = look.once(counted)
-        guards = [jail for jail in readers if any(answers[jail.name, line] for line in _attempts(log))]
+        guards = [jail for jail in readers if any(answers[jail.name, line] for line in _attempts(look, log))]
         missed = [
             path
-            for path, line in zip(LOGINS, _attempts(log))
+            for path, line in zip(_logins(look), _attempts(look, log))
             if not any(answers[jail.name, line] == [GUESSER] for jail in readers)
         ]
         if missed:
@@ -297,8 +322,8 @@ def fail2ban(look: Look) -> Finding:
     lasts = f"for {guard.seconds} s" if guard.seconds >= 0 else "for ever"
     return passed(
         f"The jail {guard.name} reads {names(log.file for log in visitors)}, where our own request showed up, sees "
-        f"failed logins on all {len(LOGINS)} paths, and bans {lasts} after {guard.attempts} in {guard.window} s by "
-        f"{names(guard.actions)}."
+        f"failed logins on all {len(_logins(look))} paths, and bans {lasts} after {guard.attempts} in {guard.window} s "
+        f"by {names(guard.actions)}."
     )
 
 
@@ -307,7 +332,7 @@ _OLDER = "/main/auth/lostPassword.php"  # as good as any other
 
 def _behind_a_script(look: Look, door: Door) -> str:
     """What a login path behind an older script answers, where it is let in there."""
-    answers = ((path, look.ask(door, f"{_OLDER}{path}").status) for path in LOGINS)
+    answers = ((path, look.ask(door, f"{_OLDER}{path}").status) for path in _logins(look))
     return next((f"{_OLDER}{path} answers {status}" for path, status in answers if status not in (403, 404)), "")
 
 

@@ -50,7 +50,7 @@ _LINE = re.compile(
 )
 _REQUEST = re.compile(rb'[^"\\]*"([A-Za-z]+) +([^ ?"]*)')  # of a usual line, quickly
 _DATE = re.compile(rb"\[(\d\d/\w\w\w/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\]")
-_LOGINS = ("login_json", "login/ldap/check", "api/authentication_token")
+_LOGINS = ("login_json", "login/ldap/check", "oauth/token", "oauth/register", "api/authentication_token")
 
 
 def _spelled(*texts: str) -> str:

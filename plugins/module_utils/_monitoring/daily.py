@@ -47,6 +47,7 @@ OPTIONS: dict[str, Any] = {
     "friends": [],
     "controller": "",
     "attempts": 5,
+    "interfaces": [],
     "dormant_days": 90,
     "sessions_lifetime": 3600,
 }

@@ -44,6 +44,10 @@ _READ_ONLY = "SET SESSION TRANSACTION READ ONLY"
 # Whatever the server's settings are, a value that does not fit is an error, a lock that does not come is one soon, and
 # the connection stays while the portal is asked.
 _STRICT = "SET SESSION sql_mode = 'STRICT_ALL_TABLES', innodb_lock_wait_timeout = 10, wait_timeout = 28800"
+_TABLES = (
+    "SELECT table_name AS name FROM information_schema.tables"
+    " WHERE table_schema = DATABASE() AND table_name IN ('user', 'version')"
+)
 _SECONDS = 10
 _DEADLOCK = 1213
 _LONGEST = 4000  # bytes of a line of an option file; the clients cut it at 4,096 and take the rest for another option
@@ -59,8 +63,11 @@ DEFAULTS: Mapping[str, str] = {
     "security.captcha_number_mistakes_to_block_account": "",
     "security.captcha_time_to_block": "",
     "security.check_password": "false",
+    "security.external_api_enabled": "false",
     "security.force_renew_password_at_first_login": "false",
     "security.login_max_attempt_before_blocking_account": "0",
+    "security.mcp_enabled": "false",
+    "security.oauth_server_enabled": "false",
     "security.password_requirements": "",
     "security.password_rotation_days": "0",
     "security.security_session_cookie_samesite_none": "false",
@@ -217,6 +224,14 @@ class Reader:
             return overrides.parse(text, str(path))
         except overrides.OverridesError as problem:
             raise DatabaseError(str(problem)) from problem
+
+
+def migrations_without_history(reader: Reader) -> bool:
+    """Whether the portal has accounts, and no migration that it remembers: the next update would run them all."""
+    there = {row["name"] for row in reader.query(_TABLES)}
+    if "user" not in there:
+        return False
+    return "version" not in there or not reader.query("SELECT version FROM version LIMIT 1")
 
 
 def authority(host: str) -> str:

@@ -128,6 +128,11 @@ class Site:
     errors: tuple[str, ...] = ()  # what every section needs, and is not there
     problems: tuple[str, ...] = ()  # these, and what could not be seen
 
+    @property
+    def major(self) -> int:
+        """The first number of the version, or of the branch of the code where that is all that is known; else 0."""
+        return int((self.version or self.branch or "0").partition(".")[0])
+
 
 def word(domain: str) -> str:
     """What is in the names of our files for this domain. A dash counts twice: a-b.test and a.b.test are two portals."""

@@ -4,7 +4,9 @@
 # Private to this collection: it can change at any time.
 """Section brute_force: who guesses passwords is banned, and an account locked.
 
-fail2ban reads from the access log who fails to log in. A login is a request of one of Chamilo's three login paths.
+fail2ban reads from the access log who fails to log in. A login is a request of one of Chamilo's login paths; since 3.0
+programs have two of their own. Not counted is /mcp, where each program begins with a 401, nor are keys of the API: apps
+go on with old ones, and none can be guessed.
 Symfony takes more forms of each for the same: behind index.php or, in some releases, with no slash between them, with
 the whole URL of any scheme, with a # behind it, and with a letter written as %6c; nginx takes more spaces, Apache a
 small "post". The last ones no browser uses; whoever does wants to hide. Behind any other script the web server refuses
@@ -29,9 +31,16 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes im
     Transaction,
 )
 
-# What the portal's own page asks, and all of them.
-PAGES = ("login_json", "login/ldap/check")
+# What a page can ask for in its reader's name, and all of them.
+PAGES = ("login_json", "login/ldap/check", "oauth/token", "oauth/register")
 LOGINS = (*PAGES, "api/authentication_token")
+
+# Interfaces for programs, and the setting that has each on.
+INTERFACES = {
+    "mcp": "security.mcp_enabled",
+    "oauth": "security.oauth_server_enabled",
+    "external_api": "security.external_api_enabled",
+}
 
 # A user name of basic authentication can hold anything but a bare quote, even something like a date.
 START = r'^{front}<ADDR> \S+ (?:[^"\\]|\\.)*"(?i:POST) +(?:[A-Za-z][A-Za-z0-9+.-]*://[^/\s"]*)?'
@@ -198,7 +207,7 @@ def samples(portal: Portal) -> dict[str, Any]:
         return f"{front}{address} - {user} [25/Nov/2026:10:00:00 +0000] {request} 43 {agent}"
 
     def matches() -> Iterator[tuple[str, str]]:
-        for path in ("/login_json", "/login/ldap/check", "/api/authentication_token"):
+        for path in (f"/{login}" for login in LOGINS):
             for status in (401, 403, 429):
                 yield "203.0.113.7", line(f'"POST {path} HTTP/2.0" {status}', agent=agent)
         for address in ("2001:db8::7", "::ffff:203.0.113.7"):
@@ -236,6 +245,8 @@ def samples(portal: Portal) -> dict[str, Any]:
         line('"POST /api/users HTTP/1.1" 401', agent=agent),
         line('"GET /connect/azure/check?code=x&state=y HTTP/2.0" 403', agent=agent),
         line('"POST /login/token/check HTTP/2.0" 403', agent=agent),
+        line('"POST /mcp HTTP/1.1" 401', agent=agent),
+        line('"POST /oauth/authorize HTTP/1.1" 403', agent=agent),
         line('"POST /login_json_help HTTP/1.1" 403', agent=agent),
         line('"POST /x/login_json HTTP/1.1" 403', agent=agent),
         line('"POST /main/auth/lostPassword.php HTTP/1.1" 403', agent=agent),
@@ -362,6 +373,9 @@ def _settings(portal: Portal, given: Mapping[str, Any], bans: bool) -> dict[str,
             },
         ),
     ]
+    if portal.since((3,)):
+        used = given["chamilo_brute_force_interfaces"]
+        wishes.append(("brute_force_interfaces", {key: False for name, key in INTERFACES.items() if name not in used}))
     return {name: value for control, values in wishes if portal.enforced(control) for name, value in values.items()}
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible.module_utils.common.text.formatters import human_to_bytes
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import VersionError, parse
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _discovered
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import prepend
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.served import Served
@@ -32,6 +33,13 @@ PACKAGES: Mapping[str, Sequence[str]] = {
 
 class Portal(Served):
     """A portal on a host: how it is served, its application, and what is on the host of it."""
+
+    def since(self, branch: tuple[int, ...]) -> bool:
+        """Whether the application is known to be of this branch or a later one."""
+        try:
+            return parse(str(self.site["version"]))[: len(branch)] >= branch
+        except VersionError:
+            return False
 
     @property
     def console(self) -> list[str]:

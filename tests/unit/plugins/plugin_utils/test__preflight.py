@@ -306,6 +306,7 @@ IMPOSSIBLE = {
     "chamilo_brute_force_captcha": ("perhaps", "", 2, None, [True], {}),
     "chamilo_brute_force_captcha_mistakes": (0, -5, "many", True, None, 2**31, [5]),
     "chamilo_brute_force_captcha_minutes": (0, -15, "1h", True, None, 2**31, {}),
+    "chamilo_brute_force_interfaces": ("mcp", None, ["api"], {}, [5], True),
     "chamilo_friends": ("10.0.0.0/8", "10.0.0.1,10.0.0.2", "", 5, None, {}, *([entry] for entry in (
         "school", "school.example", "", " ", 5, None, ["10.0.0.1"], "10.0.0.0/33", "10.0.0", "10.0.0.1;", "10.0.0.1-9",
         "10.0.0.1 ", "fe80::1%", "fe80::/129", "0.0.0.0/0", "::/0",
@@ -328,6 +329,7 @@ def test_possible_values_of_brute_force() -> None:
         "chamilo_brute_force_captcha": False,
         "chamilo_brute_force_captcha_mistakes": 1,
         "chamilo_brute_force_captcha_minutes": 2**31 - 1,
+        "chamilo_brute_force_interfaces": ["mcp", "oauth", "external_api"],
         "chamilo_friends": ["10.0.0.1", "10.1.2.3/8", "2001:db8::/32", "::1"],
         "chamilo_trusted_proxies": [],
     }

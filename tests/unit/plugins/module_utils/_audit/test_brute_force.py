@@ -83,6 +83,39 @@ def test_one_address_is_shut_out_before_an_account_is_locked(monkeypatch, jails,
     assert ("a stranger locks whomever he likes" in finding.evidence) == (status == "fail")
 
 
+@pytest.mark.parametrize(
+    ("version", "declared", "values", "status", "words"),
+    [
+        ("3.0.2", [], {}, "pass", "No interface is declared"),
+        ("3.0.2", [], {"mcp_enabled": "false", "external_api_enabled": "false"}, "pass", "mcp_enabled is 'false'"),
+        ("3.0.2", [], {"mcp_enabled": "true"}, "fail", "mcp_enabled is 'true'; it should be 'false'"),
+        ("3.0.2", ["oauth"], {"external_api_enabled": "true"}, "fail", "external_api_enabled is 'true'"),
+        ("3.0.2", ["mcp"], {"mcp_enabled": "true"}, "pass", "Declared as used: mcp."),
+        ("2.0.4", [], {}, "not_applicable", "since 3.0"),
+    ],
+)
+def test_interfaces_for_programs_are_off_unless_they_are_declared(version, declared, values, status, words):
+    it = settings(**values)
+    it.site, it.options = replace(it.site, version=version), {"interfaces": declared}
+    finding = brute_force.interfaces(it)
+    assert (finding.status, words in finding.evidence) == (status, True), finding.evidence
+
+
+def test_whether_there_are_interfaces_at_all_has_to_be_known():
+    it = settings()
+    with pytest.raises(Unseen, match="version is not known"):
+        brute_force.interfaces(it)
+    it.site = replace(it.site, branch="3.0")
+    assert brute_force.interfaces(it).status == "pass"
+
+
+def test_since_3_0_a_jail_has_to_see_what_programs_log_in_by():
+    it = settings()
+    assert "/oauth/token" not in brute_force._logins(it)
+    it.site = replace(it.site, version="3.0.0")
+    assert brute_force._logins(it)[-2:] == ("/oauth/token", "/oauth/register")
+
+
 def test_whether_an_address_is_shut_out_before_has_to_be_seen():
     it = settings(login_max_attempt_before_blocking_account="5")
     it.as_root = False

@@ -53,6 +53,8 @@ def drop_in(host: Any, **given: Any) -> str:
         "POST /%69ndex.php/login%2Fldap%2fcheck HTTP/1.1",
         "POST /%6C%6f%67%69%6E%5f%6A%73%6f%6e HTTP/1.1",
         "POST /courses%2ephp%2fapi/authentication%5Ftoken HTTP/1.1",
+        "POST /oauth/token HTTP/1.1",
+        "POST /index.php/oauth/register?x HTTP/2.0",
     ],
 )
 def test_a_failed_login_counts_in_whatever_form_it_is_asked_for(host, request_line):
@@ -250,6 +252,23 @@ def test_the_filter_that_is_written_is_the_one_that_is_proved(host):
 def test_an_address_is_banned_before_it_can_lock_an_account(host, lock, given):
     found = planned(host, "brute_force", __chamilo_common_info={"site": portal(host)}, **given)
     assert found["settings"]["settings"]["security.login_max_attempt_before_blocking_account"] == lock
+
+
+@pytest.mark.parametrize(
+    ("version", "used", "off"),
+    [
+        ("3.0.2", [], {"mcp_enabled", "oauth_server_enabled", "external_api_enabled"}),
+        ("3.1.0", ["mcp", "oauth"], {"external_api_enabled"}),
+        ("2.0.4", [], set()),
+        ("", [], set()),
+    ],
+)
+def test_interfaces_that_are_not_declared_are_turned_off_where_there_are_any(host, version, used, off):
+    info = {"site": portal(host, version=version)}
+    found = planned(host, "brute_force", __chamilo_common_info=info, chamilo_brute_force_interfaces=used)
+    values = found["settings"]["settings"]
+    assert {name for name, value in values.items() if value is False} == {f"security.{name}" for name in off}
+    assert not any(f"security.{name}_enabled" in values for name in used)
 
 
 def test_with_fail2ban_waived_only_what_is_there_is_removed(host):
