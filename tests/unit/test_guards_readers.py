@@ -26,6 +26,7 @@ REVIEWED = {
         _uploads/antivirus.py:_scan_site _attacks/backups.py:_repository _monitoring/traces.py:record
         _monitoring/traces.py:settings _audit/backups.py:_compared _audit/monitoring.py:_accounts_lost
         _audit/monitoring.py:_nobody _audit/monitoring.py:_sign _audit/permissions.py:opened _audit/uploads.py:_late
+        _monitoring/application_scan.py:_in_window
         _backups/backup.py:_compare_key _backups/restic.py:_credentials _backups/commands.py:_restored
         _backups/key.py:keep_key _backups/portal.py:journal _backups/portal.py:portals _backups/portal.py:remembered
         _database/undo_data.py:load _backups/drill.py:_newest _settings/env_undo.py:recall _https/hsts.py:_read

@@ -19,6 +19,7 @@ from typing import Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, check, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import application_scan
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise as monitoring_compromise
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import (
     RECORDS,
@@ -33,6 +34,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Row
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, processes
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import word
 
 OURS = "monitoring.json"
 _DAY, _MONTH = 26, 31 * 24  # hours
@@ -374,20 +376,18 @@ def delivery(look: Look) -> Finding:
 # ----------------------------------------------------------------------------------------------- integrity
 
 
-def _of_three(look: Look) -> bool:
-    """Chamilo 3.0 has no setting that turns its own scan on."""
-    return int((look.site.version or look.site.branch or "0").partition(".")[0]) >= 3
-
-
 @check("monitoring_integrity")
 def integrity(look: Look) -> Finding:
     what = "The comparison of the program's files with their list"
     ours = job_of_ours(look, OURS, "integrity", what, _DAY, "daily", _list_lost)
     if ours:
-        return ours
+        site = look.options.get("site") or word(look.site.domain)
+        faults = application_scan.faults(look.site, site, look.now) if look.as_root else []
+        return failed(f"{' '.join(faults)} {ours.evidence}") if faults else ours
     foreign = named(look.once(jobs), r"\b(?:aide|dailyaidecheck|tripwire|samhain|afick|integrit)\b")
     scans = named(look.once(jobs), r"file-integrity:scan")
-    if foreign or (scans and (_of_three(look) or look.settings.get(_SWITCH) == "true")):
+    # Chamilo 3.0 has no setting that turns its own scan on.
+    if foreign or (scans and (look.site.major >= 3 or look.settings.get(_SWITCH) == "true")):
         tool = names(job.source for job in (foreign or scans))
         raise Unseen(
             f"{tool} compares files; whether with a list that is safe from an intruder does not show on this host"

@@ -21,7 +21,12 @@ from typing import Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, records, services
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular, shown
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import integrity, provenance, watch
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import (
+    application_scan,
+    integrity,
+    provenance,
+    watch,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, web_users
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis as permissions_basis
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import quarantine, window
@@ -326,6 +331,8 @@ def _compared(day: _Day, portal: Portal) -> None:
         value = manifest.accept(present, "written by chamilo.hardening", basis)
     elif known:
         value = str(known["digest"])
+    if not _scanned(day, portal, value):
+        return
     words = f"{len(present):,} files are as listed"
     words += f" (the first list was based on {basis})" if basis else ""
     copy = copies().get(portal.site, {})
@@ -337,6 +344,24 @@ def _compared(day: _Day, portal: Portal) -> None:
     else:
         lacks = "no copy of the list is off this host: run the playbook harden from another machine."
         day.job("integrity", False, f"{words}, but {lacks}")
+
+
+def _scanned(day: _Day, portal: Portal, digest: str) -> bool:
+    """Chamilo's own comparison goes by the files of our list. False where another had it go by others."""
+    site = portal.look.site
+    faults = application_scan.faults(site, portal.site, time.time())
+    if not faults:
+        if site.major >= 3 and (problem := application_scan.follow(site, portal.site, digest, portal.known["console"])):
+            day.lines.append(problem)
+        return True
+    text = (
+        f"{' '.join(faults)}\n\nWhere you did this: chamilo-hardening integrity accept\n"
+        "Else an attacker did, to hide a change."
+    )
+    ways = _told(f"Chamilo's own file integrity check of {portal.domain} was changed", text)
+    day.lines += faults
+    day.job("integrity", False, f"{' '.join(faults)} Told by {ways or 'nobody'}.")
+    return False
 
 
 def _users(look: Look) -> tuple[Identity, ...]:
@@ -453,6 +478,7 @@ def accept(site: str) -> str:
     if tree and quarantine.DOUBTFUL in waits.values():
         window.apply(tree.tree, "production", None, False)  # what was doubtful is vouched for now
     permissions_basis.accepted(portal.look.root, files.STATE)
+    application_scan.forget(site)
     _compare_all()
     return changes.told() or "Nothing differed."
 

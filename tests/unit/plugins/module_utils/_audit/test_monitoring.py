@@ -229,6 +229,18 @@ def test_a_good_result_of_last_night_does_not_hide_what_is_gone_today(host, what
     assert {name: one.evidence for name, one in found.items() if name in wanted and words not in one.evidence} == {}
 
 
+def test_chamilo_s_own_check_that_is_paused_is_red_at_once(host):
+    host.harden()
+    state = host.root / "var/security/file_integrity"
+    state.mkdir(parents=True)
+    (state / "state.json").write_text('{"snoozedUntil": "2099-01-01T00:00:00Z"}')
+    look = host.look()
+    assert monitoring.integrity(look).status == "pass"  # before 3.0 there is none
+    look.site = replace(look.site, version="3.0.2")
+    finding = monitoring.integrity(look)
+    assert (finding.status, "is paused until 2099-01-01 00:00 UTC" in finding.evidence) == ("fail", True)
+
+
 def test_a_monit_that_was_just_started_has_a_quarter_of_an_hour_to_ask(host):
     host.harden()
     (host.run / "watch-campus.json").unlink()

@@ -10,6 +10,7 @@ import os
 import socket
 import time
 import zipfile
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -40,6 +41,7 @@ def host(monkeypatch, tmp_path):
     host = SimpleNamespace(
         told=[], ways=["webhook"], admins=["admin"], signs=[], gone=[], error=None, broken=False, root=root
     )
+    host.version = "2.0.4"
     log = root / "var/log/prod.log"
     known = {
         "domain": "campus.test",
@@ -86,7 +88,7 @@ def host(monkeypatch, tmp_path):
     monkeypatch.setattr(
         daily,
         "_portal",
-        lambda site: daily.Portal(site, watch.configuration(site), Look(look.site, {})),
+        lambda site: daily.Portal(site, watch.configuration(site), Look(replace(look.site, version=host.version), {})),
     )
     monkeypatch.setattr(Look, "database", look.database)
     host.record = lambda: {name: entry["ok"] for name, entry in records.read(daily.RECORD).items()}
@@ -96,6 +98,25 @@ def host(monkeypatch, tmp_path):
 
 
 JOBS = ("app_log", "resources", "auth", "accounts", "delivery", "compromise")
+
+
+def test_chamilo_s_own_check_goes_by_our_list_and_another_s_baseline_is_red(host):
+    host.version = "3.0.2"
+    state = host.root / "var/security/file_integrity"
+    state.mkdir(parents=True)
+    made = f"test $0 != app:file-integrity:baseline || echo made >>{state}/baseline.json; echo error $0 >>"
+    host.configure(console=["sh", "-c", f"{made}{host.root}/var/log/prod.log"])
+    step()
+    assert (state / "baseline.json").read_text() == "made\n"
+    daily.copied("campus", daily.lists()["campus"]["digest"], "laptop:/copy")
+    assert host.record()["integrity"]
+    (state / "baseline.json").write_text("with a back door\n")
+    host.told.clear()
+    step()
+    assert host.titles() == ["Chamilo's own file integrity check of campus.test was changed"]
+    assert not host.record()["integrity"] and "was made anew, and not by chamilo-hardening" in host.detail("integrity")
+    daily.accept("campus")
+    assert host.record()["integrity"] and (state / "baseline.json").read_text() == "with a back door\nmade\n"
 
 
 def test_where_all_is_well_all_is_green_and_only_the_copy_is_missing(host):
