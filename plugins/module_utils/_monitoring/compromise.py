@@ -114,6 +114,8 @@ _BEFORE_ITS_FIX = (
     b"big-upload.php",
     re.compile(rb"\S+ /[^\s?]*/big-upload\.php", re.I),
 )
+# Of Chamilo 3.0. It lies outside of the document root, and nothing includes it.
+_UPDATER = re.compile(r"var/update/(?:staging/[^/]+|backups/[^/]+/files)/.")
 _MIGRATION_LOG = "var/log/migration-to-2.0.log"
 _DATE = re.compile(rb"\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d(?: [+-]\d{4})?)")
 _INSTALLER = re.compile(
@@ -173,20 +175,31 @@ def _steers(path: str, web_user: str) -> bool:
 
 
 def _var(look: Look, found: Trace, budget: Budget) -> None:
-    """Below var/ nothing is a program but the cache that Symfony compiles."""
+    """Below var/ nothing is a program but the cache that Symfony compiles, and what the web updater unpacked."""
     top = os.path.join(look.root, "var")
-    entries = 0
-    programs, steering = [], []
+    entries, updater, read = 0, 0, 0
+    programs, steering, shells = [], [], []
     for entry in walk(top, budget, {os.path.join(top, "cache")}):
         entries += 1
         if _PHP.search(entry.name):
-            programs.append(os.path.relpath(entry.path, look.root))
+            path = os.path.relpath(entry.path, look.root)
+            if look.site.major < 3 or not _UPDATER.match(path) or not entry.is_file(follow_symlinks=False):
+                programs.append(path)
+            elif read > _CODE_BYTES:
+                found.cut.append("not all PHP of the web updater could be read in time")
+                break
+            else:
+                text = head(entry.path, _FILE_BYTES, look.site.php.user)
+                updater, read = updater + 1, read + len(text)
+                shells += [path] if _is_shell(text) else []
         elif _STEERING.match(entry.name) and _steers(entry.path, look.site.php.user):
             steering.append(os.path.relpath(entry.path, look.root))
     _compiled(look, found)
     found.add("PHP where only data belongs", programs)
     found.add("a file that makes data run", steering)
-    found.seen.append(f"{entries:,} files in var/")
+    found.add("what looks like a web shell, among the files of the web updater", shells)
+    of_updater = f", {updater:,} of them PHP of the web updater" if updater else ""
+    found.seen.append(f"{entries:,} files in var/{of_updater}")
 
 
 def _code(look: Look, found: Trace, budget: Budget, users: tuple[Identity, ...]) -> None:

@@ -411,6 +411,47 @@ def test_many_are_counted_and_none_is_no_sign():
     assert found.signs == ["PHP among assets: public/img/0.php, public/img/1.php, public/img/2.php and 6 more"]
 
 
+UPDATER = ("var/update/staging/3.0.2/public/main/a.php", "var/update/backups/3.0.1-20261103T1-4f/files/src/b.php")
+
+
+def of_version(host, version):
+    look = host.look()
+    look.site = replace(look.site, version=version)
+    return trace(look)
+
+
+def test_what_the_web_updater_of_3_0_unpacked_is_no_sign(host):
+    for path in UPDATER:
+        host.file(path, "<?php echo 1;")
+    assert of_version(host, "3.0.2").signs == []
+    assert any("2 of them PHP of the web updater" in seen for seen in of_version(host, "3.0.2").seen)
+    assert of_version(host, "2.0.4").signs == [f"PHP where only data belongs: {UPDATER[1]}, {UPDATER[0]}"]
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (UPDATER[0], "<?php system($_GET['c']);"),
+        ("var/update/a.php", "<?php echo 1;"),
+        ("var/update/downloads/a.php", "<?php echo 1;"),
+        ("var/update/backups/a.php", "<?php echo 1;"),
+        ("var/update/backups/x/a.php", "<?php echo 1;"),
+        ("var/upload/var/update/staging/x/a.php", "<?php echo 1;"),
+    ],
+)
+def test_what_it_does_not_unpack_there_is_a_sign(host, path, text):
+    host.file(path, text)
+    (sign,) = of_version(host, "3.0.2").signs
+    assert sign.endswith(path)
+
+
+def test_a_link_among_its_files_is_a_sign(host):
+    host.file("elsewhere/c.php", "<?php echo 1;")
+    (host.root / UPDATER[0]).parent.mkdir(parents=True)
+    (host.root / UPDATER[0]).symlink_to(host.root / "elsewhere/c.php")
+    assert any(UPDATER[0] in sign for sign in of_version(host, "3.0.2").signs)
+
+
 def test_many_files_in_var_leave_the_program_its_time(host, monkeypatch):
     host.file("public/main/c.php", "<?php system($_GET['c']);", days=100)
     moment = [0.0]
