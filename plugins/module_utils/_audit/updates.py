@@ -26,6 +26,10 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.http imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import parse as parse_version
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import head, job_of_ours
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
+    DatabaseError,
+    migrations_without_history,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Door, Look, Unseen
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processes import jobs, named, said
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, releases
@@ -45,6 +49,10 @@ UPTIME = "/proc/uptime"
 CONFIGURATION = "/etc/apt/apt.conf.d"
 _STALE_DAYS = 3
 OURS = "updates.json"
+_EMPTY = (
+    "The history of migrations is empty, so an update would run all of them again: before the new code is there, run "
+    "doctrine:migrations:sync-metadata-storage and doctrine:migrations:version --add --all with bin/console."
+)
 
 
 @check("updates_version")
@@ -82,8 +90,17 @@ def version(look: Look) -> Finding:
         )
     if branch not in advisories.BRANCHES:
         return not_assessed(f"{installed}, but the list knows nothing of the branch {branch}. {known}")
-    move = advisories.move(here, site.php.version)
-    return passed(f"{installed}, the newest known release of its branch. {move}{' ' if move else ''}{known}")
+    more = " ".join(filter(None, (advisories.move(here, site.php.version), _history(look), known)))
+    return passed(f"{installed}, the newest known release of its branch. {more}")
+
+
+def _history(look: Look) -> str:
+    """What has to be done before the next update, where the database remembers no migration."""
+    try:
+        empty = migrations_without_history(look.database)
+    except (DatabaseError, Unseen):  # the controls about settings say so
+        return ""
+    return _EMPTY if empty else ""
 
 
 def known_by(look: Look) -> str:

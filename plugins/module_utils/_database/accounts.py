@@ -136,6 +136,7 @@ class AccountManager:
             "root": self.context.site.root,
             "user": self.wish.web_user or self.context.site.php.user,
             "php": php if os.path.exists(php) else "php",
+            "database": self.context.site.database.name,
         }
         if not check and self.undo.known.get("place") != place:
             self.undo.remember(place=place)

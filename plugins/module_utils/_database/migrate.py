@@ -15,7 +15,7 @@ import select
 import signal
 import subprocess
 import syslog
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import harmless
@@ -23,6 +23,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.files im
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import CREDENTIALS
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.extra_accounts import option_file
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
+    Account,
+    DatabaseError,
+    Reader,
+    migrations_without_history,
+)
 
 MIGRATE = ("doctrine:migrations:migrate", "--no-interaction")
 _START, _END = "upgrade-", ".cnf"
@@ -65,6 +71,8 @@ def migrate(
         raise AccountError(
             f"There is no account for upgrades of {site} ({problem}). It is made with chamilo_database_split."
         ) from problem
+    if not command and place.get("database"):  # runs before 1.1 did not write it down
+        _history(account, place["database"])
     console = [place["php"], "bin/console", *(("--no-interaction", *command) if command else MIGRATE)]
     # In the environment, which wins over the files of the application: on a command line everybody could read it.
     secret = {"DATABASE_USER": account["user"], "DATABASE_PASSWORD": account["password"]}
@@ -86,6 +94,25 @@ def migrate(
             os.killpg(child.pid, signal.SIGINT)
             _pass_on(child)
         return site, child.wait()
+
+
+def _history(account: Mapping[str, str], database: str) -> None:
+    """Refuse to run every migration since the first release over tables that are there already."""
+    host, port = account.get("host", "localhost"), int(account.get("port", 3306))
+    there = Account(
+        account["user"], account["password"], host, port, account.get("socket", ""), database, account.get("ssl-ca", "")
+    )
+    try:
+        empty = migrations_without_history(Reader(there))
+    except DatabaseError as problem:
+        raise AccountError(f"The history of migrations cannot be read, so nothing was run. {problem}") from problem
+    if empty:
+        raise AccountError(
+            f"The history of migrations in {database}.version is empty, as where Chamilo was installed before 3.0: "
+            "all migrations would run again, over tables that are there. With the code of the version that made these "
+            "tables in place, run: chamilo-hardening migrate -- doctrine:migrations:sync-metadata-storage, then "
+            "chamilo-hardening migrate -- doctrine:migrations:version --add --all. Nothing was run."
+        )
 
 
 def _pass_on(child: subprocess.Popen[bytes]) -> None:

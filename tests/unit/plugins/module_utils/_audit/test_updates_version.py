@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import updates
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, records
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 
@@ -269,3 +270,14 @@ def test_without_root_nothing_that_was_read_is_known(look_at, monkeypatch):
     look = look_at(root=ROOT, version="2.0.4", version_source=OWN)
     look.now = LISTED
     assert "feed of releases not read yet" in updates.version(look).evidence
+
+
+@pytest.mark.parametrize(("versions", "warned"), [([], True), ([{"version": "V200"}], False)])
+def test_an_empty_history_of_migrations_is_named_before_an_update(look_at, versions, warned):
+    def ask(sql):
+        return [{"name": "user"}, {"name": "version"}] if "information_schema" in sql else versions
+
+    look = look_at(root=ROOT, version="2.0.4", version_source=OWN)
+    look.now, look.database = LISTED, Reader(Account("chamilo"), ask=ask)
+    finding = updates.version(look)
+    assert finding.status == "pass" and ("The history of migrations is empty" in finding.evidence) == warned

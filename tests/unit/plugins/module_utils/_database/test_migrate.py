@@ -78,6 +78,46 @@ def test_no_command_asks_and_none_gets_our_environment(portal, monkeypatch):
     assert all("--no-interaction" in words and "RESTIC_PASSWORD" not in env for words, env in portal.ran)
 
 
+@pytest.mark.parametrize(
+    ("tables", "versions", "runs"),
+    [
+        (["user", "version"], ["V200"], True),
+        (["user", "version"], [], False),
+        (["user"], [], False),
+        ([], [], True),  # nothing is installed yet
+    ],
+)
+def test_an_empty_history_of_migrations_is_found_before_all_run_again(portal, monkeypatch, tables, versions, runs):
+    portal("campus")
+    monkeypatch.setitem(PLACE, "database", "chamilo")
+    portal("campus")
+
+    def query(reader, sql, params=()):
+        assert (reader.account.user, reader.account.name) == ("chamilo_campus_upgrade", "chamilo")
+        return [{"name": name} for name in (tables if "information_schema" in sql else versions)]
+
+    monkeypatch.setattr(migrate.Reader, "query", query)
+    if runs:
+        assert portal.go() == ("campus", 3)
+        return
+    with pytest.raises(AccountError, match=r"chamilo\.version is empty.*version --add --all\. Nothing was run"):
+        portal.go()
+    assert portal.ran == []
+    assert portal.go("doctrine:migrations:version", "--add", "--all") == ("campus", 3), "which is the way out"
+
+
+def test_a_database_that_is_away_runs_no_migration(portal, monkeypatch):
+    monkeypatch.setitem(PLACE, "database", "chamilo")
+    portal("campus")
+
+    def query(reader, sql, params=()):
+        raise migrate.DatabaseError("It is gone.")
+
+    monkeypatch.setattr(migrate.Reader, "query", query)
+    with pytest.raises(AccountError, match="so nothing was run. It is gone"):
+        portal.go()
+
+
 def test_another_command_and_another_portal(portal):
     portal("campus")
     portal("shop")
