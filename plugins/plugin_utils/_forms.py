@@ -305,6 +305,7 @@ FORMS: dict[str, Form] = {
         r"!?/[A-Za-z0-9_~.-][A-Za-z0-9_~./-]*",
         "a path below the portal's name, such as /forum/; with ! before it is closed",
     ),
+    "chamilo_uploads_plugins": matching(r"[A-Za-z0-9_][A-Za-z0-9_-]*", "the name of a directory below public/plugin"),
     "chamilo_host_timeout": between(1),
     "chamilo_serial": between(1),
     "chamilo_audit_fail_on": optional(one_of("must", "should")),

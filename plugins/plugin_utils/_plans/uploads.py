@@ -18,7 +18,7 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal im
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, Settings, Transaction
 
 # Where Chamilo's program is, as its web addresses show it, and what some server may take for a program.
-PROGRAM = r"(?:(?:main|plugin|certificates)/.+|[^/]+)\.php(?:/|$)"
+PROGRAM = r"(?:(?:main|{plugin}|certificates)/.+|[^/]+)\.php(?:/|$)"
 LIKE = r"\.(?:p(?:h(?:p\d*|tml?|ar|t|ps)(?:[./]|$)|[ly](?:/|$))|(?:inc|f?cgi|shtml?)(?:/|$))"
 RULES = r"(?:ht[^/]*|user\.ini)(?:/|$)"
 GIB = 1 << 30
@@ -112,7 +112,10 @@ def _programs(portal: Portal, given: Mapping[str, Any]) -> str:
     asked = {one.rstrip("/") for one in [*known, *(one for one in declared if not one.startswith("!"))]}
     # In the order that earlier runs wrote them in.
     others = [re.escape(one.lstrip("/")) for one in sorted(asked - left, key=lambda one: (one.lower(), one))]
-    return f"(?:{PROGRAM}|(?:{'|'.join(others)})(?:/|$))" if others else PROGRAM
+    # No character of these names is one of a pattern.
+    used = "|".join(sorted(set(given["chamilo_uploads_plugins"])))
+    own = PROGRAM.replace("{plugin}", f"plugin/(?:{used})" if used else "plugin")
+    return f"(?:{own}|(?:{'|'.join(others)})(?:/|$))" if others else own
 
 
 def _directories(portal: Portal) -> list[str]:

@@ -142,3 +142,24 @@ def test_the_scanner_of_the_owner_keeps_its_configuration(host):
         info["site"]["clamd_own"] = own
         paths = files(planned(host, "uploads", __chamilo_common_info=info, **given), "scanner")
         assert ("/etc/clamav/clamd.conf" in paths) is not own
+
+
+@pytest.mark.parametrize(
+    ("plugins", "path", "runs"),
+    [
+        ([], "/plugin/Onlyoffice/callback.php", True),
+        (["BuyCourses", "ims-lti"], "/plugin/BuyCourses/src/course_catalog.php", True),
+        (["BuyCourses", "ims-lti"], "/plugin/ims-lti/start.php/x", True),
+        (["BuyCourses"], "/plugin/Onlyoffice/callback.php", False),
+        (["BuyCourses"], "/plugin/BuyCoursesOther/index.php", False),
+        (["BuyCourses"], "/plugin/index.php", False),
+        (["BuyCourses"], "/main/auth/lostPassword.php", True),
+        (["BuyCourses"], "/index.php/login", True),
+        (["BuyCourses"], "/certificates/index.php", True),
+    ],
+)
+@pytest.mark.parametrize("server", ["nginx", "apache"])
+def test_php_of_plugins_that_are_not_declared_is_refused(host, server, plugins, path, runs):
+    text = drop_in(planned(host, "uploads", __chamilo_common_info=site(host, server), chamilo_uploads_plugins=plugins))
+    (found,) = set(re.findall(r"\(\?:\(\?:main\|.+?\(\?:/\|\$\)", text))
+    assert bool(re.match(f"/{found}", path)) is runs
