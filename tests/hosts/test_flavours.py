@@ -1,0 +1,64 @@
+"""Chamilo 3.0 in place of 2.0: hardened, at rest, audited and attacked, and its interfaces for programs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from tests.demo import apart
+from tests.hosts.conftest import Cell
+from tests.hosts.hardening import Playbook, changed, missing_from_the_portal
+from tests.hosts.test_audit import APART, audit
+from tests.hosts.test_prove import ATTACKS, CONSIDERED, prove
+from tests.testbed import authority, flavours, images
+from tests.testbed.hosts import Host
+
+ROOT = "/var/www/chamilo"
+STATE = f"{ROOT}/var/security/file_integrity"
+DISCOVERY = "/.well-known/oauth-authorization-server"
+MCP = {"method": "POST", "body": b"{}", "headers": {"Content-Type": "application/json"}}
+USED = {"chamilo_brute_force_interfaces": ["oauth"]}  # the other two are on, and nothing says that they are used
+
+
+def test_chamilo_3_0_is_hardened_stays_so_and_holds_attacks_off(
+    cell: Cell, make: Callable[..., Host], playbook: Playbook
+) -> None:
+    if images.PHP[cell.release] < flavours.PHP["3.0"]:
+        pytest.skip(f"Chamilo 3.0 does not run with PHP {images.PHP[cell.release]}")
+    host = make("campus", flavour="3.0")
+    assert (host.http("/mcp", **MCP).status, host.http(DISCOVERY).status) == (401, 200)
+
+    first = playbook.run("harden", host, **USED)
+    assert "brute_force : Configure the account lock and the CAPTCHA of Chamilo" in changed(first.output)
+    assert playbook.harden(host, **USED) == 0
+    assert missing_from_the_portal(host, "https") == []
+
+    secure = {"ca_file": str(authority.certificate()), "verify": True}
+    assert host.http(f"https://{host.domain}/mcp", **secure, **MCP).status == 404
+    assert host.http(f"https://{host.domain}{DISCOVERY}", **secure).status == 200, (
+        "what ACME has beside it is no reason"
+    )
+    host.run("systemctl stop mariadb")
+    away = host.http(f"https://{host.domain}/main/install/index.php", **secure)
+    host.run("systemctl start mariadb")
+    assert away.status == 403, "the installer opens by itself while the database is away"
+
+    # The program was the web user's to write, and no package was compared: a person answers for it.
+    host.run(["chamilo-hardening", "integrity", "accept"])
+    assert "files" in host.get(f"{STATE}/baseline.json"), "Chamilo's own check goes by the list"
+    assert "0 differences" in host.run(f"cd {ROOT} && php bin/console app:file-integrity:scan", user="www-data").stdout
+    found = audit(playbook, host, **USED)
+    red = {control["id"]: control["evidence"] for control in apart(list(found.values()))[1]}
+    assert {name: words for name, words in red.items() if name not in APART} == {}
+    assert "Chamilo 3.0.2 is installed" in found["updates_version"]["evidence"]
+    assert "Declared as used: oauth." in found["brute_force_interfaces"]["evidence"]
+
+    said = prove(playbook, host)
+    through = {name for name, status in re.findall(r"id: (\w+) status: (\w+)", said) if status != "held"}
+    assert through <= CONSIDERED
+    assert f"{ATTACKS - len(through)} of {ATTACKS} attacks were held off" in said
+
+    host.put(f"{STATE}/state.json", '{"snoozedUntil": 4102444800}', owner="www-data:www-data")
+    assert "is paused until 2100" in audit(playbook, host, **USED)["monitoring_integrity"]["evidence"]
