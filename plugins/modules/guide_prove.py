@@ -94,7 +94,7 @@ attributes:
     support: N/A
     description: Will return details on what has changed when in diff mode.
 seealso:
-  - module: chamilo.hardening.guide_audit
+  - module: chamilo.hardening.guide_audit_info
 """
 
 EXAMPLES = r"""

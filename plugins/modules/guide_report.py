@@ -9,7 +9,7 @@ module: guide_report
 short_description: Write the report of an audit on the controller
 version_added: 1.0.0
 description:
-  - Writes what M(chamilo.hardening.guide_audit) found on any number of hosts as C(report.html), C(report.json) and
+  - Writes what M(chamilo.hardening.guide_audit_info) found on any number of hosts as C(report.html), C(report.json) and
     C(junit.xml). Run it once, after the audit of all hosts.
   - C(report.html) is one file without scripts that needs no network.
   - In C(junit.xml) a control that is not met is a failure, and one that could not be assessed an error, because what
@@ -35,7 +35,8 @@ options:
     elements: str
     required: true
   register:
-    description: The variable under which the result of M(chamilo.hardening.guide_audit) is registered on each host.
+    description:
+      - The variable under which the result of M(chamilo.hardening.guide_audit_info) is registered on each host.
     type: str
     required: true
   directory:

@@ -140,7 +140,7 @@ FORMS: dict[str, dict[str, Shape]] = {
 LIKE = {"chamilo_site_info": dict.fromkeys(("site.answering", "site.fallback", "site.virtual_hosts"), "site.serving")}
 # What only the action plugin of the module reads, and so is not documented.
 INTERNAL: dict[str, Table] = {
-    "guide_audit": Table(
+    "guide_audit_info": Table(
         {
             "observed": Each(_FINDING),
             "chamilo_version": Text(r"[0-9A-Za-z.+~_ -]{0,64}"),

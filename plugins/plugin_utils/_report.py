@@ -101,7 +101,7 @@ def host(
     earlier: Mapping[str, Any] | None = None,
     generated: str = "",
 ) -> dict[str, Any]:
-    """One host of the document, out of what guide_audit registered for it, which may be nothing.
+    """One host of the document, out of what guide_audit_info registered for it, which may be nothing.
 
     ``variables``: those of the host. ``earlier``: what the history has of it.
     """

@@ -57,7 +57,7 @@ def test_the_sections_are_those_of_the_guide_in_its_order() -> None:
     )
 
 
-@pytest.mark.parametrize("section", present(CHECK_FILES, "guide_audit"))
+@pytest.mark.parametrize("section", present(CHECK_FILES, "guide_audit_info"))
 def test_every_control_has_a_check_or_says_why_not(section: str) -> None:
     wanted = {control.id for control in TABLE.of(section) if not control.unchecked}
     registered = {name for name, function in common_control.checks.items() if section_of(function) == section}
@@ -121,12 +121,12 @@ def test_the_documentation_shows_the_table() -> None:
 
 def test_checks_read_options_that_the_audit_has_and_the_playbook_gives_it() -> None:
     """A check that reads an option nobody sets judges by its own default, whatever the variable of the role is."""
-    text = (ROOT / "plugins/modules/guide_audit.py").read_text(encoding="utf-8")
+    text = (ROOT / "plugins/modules/guide_audit_info.py").read_text(encoding="utf-8")
     known = set(yaml.safe_load(text.split('r"""')[1].split('"""')[0])["options"])
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "plugins/module_utils/_audit").glob("*.py")]
     read = {name for source in sources for name in re.findall(r"\boptions(?:\.get\(|\[)\"(\w+)\"", source)}
     assert len(read) > 10 and read - known == set()
-    given = set(playbook("audit")[0]["tasks"][0]["block"][1]["chamilo.hardening.guide_audit"])
+    given = set(playbook("audit")[0]["tasks"][0]["block"][1]["chamilo.hardening.guide_audit_info"])
     # The action plugin gives the proof of the key; without a controller the address of the connection counts.
     otherwise = {name for name in read if name.startswith("key_")} | {"controller"}
     assert read - given - otherwise == set()

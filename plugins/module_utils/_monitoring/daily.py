@@ -38,7 +38,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.sto
 
 Render = Callable[[str, Look], str]  # the figures of a site, as node-exporter reads them
 RECORD = "monitoring.json"
-# What the audit assumes where the playbook says nothing: the defaults of the module guide_audit.
+# What the audit assumes where the playbook says nothing: the defaults of the module guide_audit_info.
 OPTIONS: dict[str, Any] = {
     "owner": "root",
     "ca_file": "",

@@ -59,7 +59,7 @@ class Look:
 
     def __init__(self, site: Site, options: Mapping[str, Any]) -> None:
         self.site = site
-        self.options = options  # the options of guide_audit: what the administrator declared
+        self.options = options  # the options of guide_audit_info: what the administrator declared
         self.as_root = os.geteuid() == 0
         self.now = time.time()
         self._answers: dict[tuple[Any, ...], Answer] = {}

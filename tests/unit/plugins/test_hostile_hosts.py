@@ -226,7 +226,7 @@ def everywhere(words: str) -> dict[str, Any]:
     for answer in answers.values():
         answer.update(warnings=[words], deprecations=[{"msg": words, "version": "9"}], diff=[{"before": words}])
     observed = {control.id: {"status": "fail", "evidence": words} for control in _controls.load().controls}
-    answers["guide_audit"]["observed"] = observed
+    answers["guide_audit_info"]["observed"] = observed
     answers["setup"] = {"ansible_facts": {"ansible_service_mgr": words, "chamilo_report_dir": "/nowhere", "x": words}}
     answers["async_wrapper"] = {"started": 1, "finished": 0, "ansible_job_id": words, "results_file": words}
     return answers
@@ -247,7 +247,7 @@ def crowd(world: World, good: dict[str, Any], seed: int) -> dict[str, dict[str, 
     chance = random.Random(seed)
     words, long = world.words, "A" * 10_000_000
     honest = {name: answer for name, answer in everywhere("x").items() if isinstance(answer, dict)}
-    honest["guide_audit"]["observed"] = {"https_hsts": {"status": "fail", "evidence": long}}
+    honest["guide_audit_info"]["observed"] = {"https_hsts": {"status": "fail", "evidence": long}}
     raw = base64.b64encode(words.encode() + b"\xff\x00").decode()
     sentence = {"changed": False, "failed": True, "msg": words, "exception": words, "ansible_facts": {"x": words}}
     discovered = {**everywhere(words), "chamilo_site_info": good["chamilo_site_info"], "command": good["command"]}
@@ -347,7 +347,7 @@ def steering(world: World) -> dict[str, Any]:
 
 # The modules that answer on a host, by what runs them.
 ASKED = {
-    ("audit",): ("guide_audit",),
+    ("audit",): ("guide_audit_info",),
     ("prove",): ("guide_prove",),
     ("restore",): ("backup_key", "apt", "host_program", "copy", "async_wrapper", "async_status", "file"),
     ("harden", "--tags", "permissions"): ("chamilo_site_info", "apt", "chamilo_env"),

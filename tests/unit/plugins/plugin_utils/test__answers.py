@@ -66,7 +66,11 @@ def test_only_what_is_documented_comes_through() -> None:
         ("guide_prove", {"path": "@169.254.169.254/latest", "testbed": False}, "path is a text"),
         ("guide_prove", {"path": "/../chamilo-hardening-1.txt", "testbed": False}, "path is a text"),
         ("guide_prove", {"findings": {"x": {"status": "held", "evidence": ""}}}, "findings.x.status is a text 'held'"),
-        ("guide_audit", {"observed": [], "chamilo_version": "", "signs": [], "forecast": {}}, "observed is a list"),
+        (
+            "guide_audit_info",
+            {"observed": [], "chamilo_version": "", "signs": [], "forecast": {}},
+            "observed is a list",
+        ),
         ("backup_key", {"key": "a\nb: {{ x }}"}, "key is a text"),
     ],
 )
@@ -95,7 +99,7 @@ def test_a_long_observation_is_cut_and_not_refused() -> None:
         "signs": [],
         "forecast": {},
     }
-    assert len(_answers.read("guide_audit", answer)["observed"]["https_hsts"]["evidence"]) < 5_000
+    assert len(_answers.read("guide_audit_info", answer)["observed"]["https_hsts"]["evidence"]) < 5_000
 
 
 DAILY = {"ran": [{"changed": True, "step": "x"}], "lists": {"campus": {"digest": "0" * 64, "copied": False}}}

@@ -23,7 +23,7 @@ HOSTILE = "</p><script>alert(1)</script> ' onload=x \" ]]> \x1b[31m \x00 \ud800 
 
 
 def audit(observed: dict[str, str] | None = None, evidence: str = "Seen.", **more: Any) -> dict[str, Any]:
-    """What guide_audit registers: everything passes but what is said."""
+    """What guide_audit_info registers: everything passes but what is said."""
     seen = {control.id: {"status": "pass", "evidence": evidence} for control in TABLE.controls}
     seen.update({name: {"status": status, "evidence": evidence} for name, status in (observed or {}).items()})
     controls = _controls.rows(TABLE, seen, "Unseen.", waivers=_controls.parse_waivers(more.pop("waivers", []), TABLE))

@@ -24,7 +24,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import a
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
-from ansible_collections.chamilo.hardening.plugins.modules import guide_audit
+from ansible_collections.chamilo.hardening.plugins.modules import guide_audit_info
 
 
 def step():
@@ -521,9 +521,9 @@ def test_the_audit_on_the_host_assumes_what_the_module_does(monkeypatch):
         specs.update(argument_spec)
         raise Stop
 
-    monkeypatch.setattr(guide_audit, "AnsibleModule", module)
+    monkeypatch.setattr(guide_audit_info, "AnsibleModule", module)
     with pytest.raises(Stop):
-        guide_audit.main()
+        guide_audit_info.main()
     known = {name: spec.get("default") for name, spec in specs.items()}
     assert daily.OPTIONS == {name: known[name] for name in daily.OPTIONS}
     assert integrity.digest({}) == integrity.digest({})

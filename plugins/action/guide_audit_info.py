@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the module guide_audit and joins the table of controls, the level and the waivers to what it saw.
+"""Runs the module guide_audit_info and joins the table of controls, the level and the waivers to what it saw.
 
 The table does not travel to the host, so this happens on the controller.
 """
@@ -32,7 +32,7 @@ class ActionModule(HostAction):
 
         for name in ("key_copy", "key_holder", "key_proof"):
             if name in arguments:
-                raise AnsibleActionFail(f"guide_audit: {name} is made by the collection and cannot be given.")
+                raise AnsibleActionFail(f"guide_audit_info: {name} is made by the collection and cannot be given.")
         arguments.update(self._key(arguments, task_vars or {}))
         arguments["unenforced"] = _controls.unenforced(table, level, waivers)
         answer = self._look(arguments, task_vars or {})
@@ -78,7 +78,7 @@ class ActionModule(HostAction):
     def _look(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         try:
             answer: dict[str, Any] = self._execute_module(
-                module_name="chamilo.hardening.guide_audit", module_args=arguments, task_vars=task_vars
+                module_name="chamilo.hardening.guide_audit_info", module_args=arguments, task_vars=task_vars
             )
         except AnsibleConnectionFailure:
             raise

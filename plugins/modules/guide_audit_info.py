@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: guide_audit
+module: guide_audit_info
 short_description: Look whether what the Chamilo Security Guide asks for is true on a host
 version_added: 1.0.0
 author:
@@ -205,7 +205,7 @@ options:
 
 EXAMPLES = r"""
 - name: Look at everything
-  chamilo.hardening.guide_audit:
+  chamilo.hardening.guide_audit_info:
     domain: campus.example.org
   register: audit
 
@@ -214,7 +214,7 @@ EXAMPLES = r"""
     msg: "{{ audit.controls | selectattr('status', 'equalto', 'fail') | map(attribute='evidence') | list }}"
 
 - name: Look at two sections of a portal behind a proxy
-  chamilo.hardening.guide_audit:
+  chamilo.hardening.guide_audit_info:
     domain: campus.example.org
     sections: [https, headers]
     terminated_elsewhere: true

@@ -13,7 +13,7 @@ from unittest.mock import Mock
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 
-from ansible_collections.chamilo.hardening.plugins.action.guide_audit import ActionModule
+from ansible_collections.chamilo.hardening.plugins.action.guide_audit_info import ActionModule
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.key import fingerprint
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 
@@ -206,3 +206,11 @@ def test_a_report_is_written_where_no_host_could_be_audited(ansible: Any) -> Non
     assert outcome.code == 2
     (host,) = json.loads((ansible.folder / "chamilo-report" / "report.json").read_text())["hosts"]
     assert "chamilo_headers_cps" in host["error"]
+
+
+@pytest.mark.slow
+def test_its_earlier_name_leads_to_it(ansible: Any) -> None:
+    task = {"chamilo.hardening.guide_audit": {"domain": "campus.test", "sections": ["headers"]}, "register": "found"}
+    shown = {"ansible.builtin.assert": {"that": ["found.controls | length > 60", "found.error is not defined"]}}
+    play = {"hosts": "all", "gather_facts": False, "tasks": [task, shown]}
+    assert ansible.play([play], {"campus.test": {}}).code == 0

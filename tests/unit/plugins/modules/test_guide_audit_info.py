@@ -12,13 +12,13 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import checks, failed, not_assessed
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, SiteError
-from ansible_collections.chamilo.hardening.plugins.modules import guide_audit
+from ansible_collections.chamilo.hardening.plugins.modules import guide_audit_info
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 
 
 def run(capsys, **arguments):
     with patch_module_args({"domain": "campus.test", **arguments}), pytest.raises(SystemExit):
-        guide_audit.main()
+        guide_audit_info.main()
     return json.loads(capsys.readouterr().out)
 
 
@@ -31,7 +31,7 @@ def empty(monkeypatch):
         asked.append((arguments, more))
         return Site("campus.test")
 
-    monkeypatch.setattr(guide_audit, "discover", discover)
+    monkeypatch.setattr(guide_audit_info, "discover", discover)
     return asked
 
 
@@ -59,7 +59,7 @@ def test_what_discovery_refuses_is_the_message(monkeypatch, capsys):
     def discover(*_arguments, **_more):
         raise SiteError("/srv/x holds no Chamilo.")
 
-    monkeypatch.setattr(guide_audit, "discover", discover)
+    monkeypatch.setattr(guide_audit_info, "discover", discover)
     answer = run(capsys)
     assert answer["failed"] is True
     assert answer["msg"] == "/srv/x holds no Chamilo."
@@ -80,7 +80,7 @@ def test_what_fails_for_lines_of_ours_that_are_gone_says_so(empty, capsys, monke
     marked = {str(path): {"file": str(path), "seen": "", "sha256": "", "blocks": ["01234567"]}}
     record = {"at": "", "generation": "", "files": {}, "marked": marked}
     (tmp_path / "state.json").write_text(json.dumps({"records": {"https:campus": record}}))
-    monkeypatch.setattr(guide_audit.files, "STATE", str(tmp_path))
+    monkeypatch.setattr(guide_audit_info.files, "STATE", str(tmp_path))
     monkeypatch.setitem(checks, "headers_nosniff", lambda look: failed("Not sent."))
     monkeypatch.setitem(checks, "headers_csp", lambda look: not_assessed("Unseen."))
 
@@ -96,7 +96,7 @@ def test_what_fails_for_lines_of_ours_that_are_gone_says_so(empty, capsys, monke
 
 
 def test_signs_of_a_break_in_stand_by_themselves(empty, capsys, monkeypatch):
-    monkeypatch.setattr(guide_audit.monitoring, "signs", lambda look: ["a shell in public/build"])
+    monkeypatch.setattr(guide_audit_info.monitoring, "signs", lambda look: ["a shell in public/build"])
     monkeypatch.setitem(checks, "monitoring_compromise", lambda look: failed("1 sign"))
     assert run(capsys)["signs"] == ["a shell in public/build"]
     monkeypatch.setitem(checks, "monitoring_compromise", lambda look: not_assessed("no Chamilo"))
@@ -104,7 +104,7 @@ def test_signs_of_a_break_in_stand_by_themselves(empty, capsys, monkeypatch):
 
 
 def test_the_sections_are_those_of_the_table():
-    assert list(guide_audit.SECTIONS) == [section.id for section in _controls.load().sections]
+    assert list(guide_audit_info.SECTIONS) == [section.id for section in _controls.load().sections]
 
 
 def test_every_control_that_can_be_seen_has_a_check_in_the_file_of_its_section():
@@ -113,7 +113,7 @@ def test_every_control_that_can_be_seen_has_a_check_in_the_file_of_its_section()
 
 
 def test_the_documented_options_are_those_that_are_taken():
-    documented = yaml.safe_load(guide_audit.DOCUMENTATION)["options"]
+    documented = yaml.safe_load(guide_audit_info.DOCUMENTATION)["options"]
     taken = {}
 
     class Module:
@@ -121,12 +121,12 @@ def test_the_documented_options_are_those_that_are_taken():
             taken.update(argument_spec)
             raise SystemExit
 
-    original, guide_audit.AnsibleModule = guide_audit.AnsibleModule, Module
+    original, guide_audit_info.AnsibleModule = guide_audit_info.AnsibleModule, Module
     try:
         with pytest.raises(SystemExit):
-            guide_audit.main()
+            guide_audit_info.main()
     finally:
-        guide_audit.AnsibleModule = original
+        guide_audit_info.AnsibleModule = original
     assert set(taken) == set(documented)
     for name, option in taken.items():
         assert option.get("default") == documented[name].get("default"), name
@@ -147,8 +147,8 @@ def test_last_week_is_looked_at_under_the_rules_that_were_not_seen_in_force(monk
         access_log_format="vhost_combined",
     )
     site = Site("campus.test", answering=(served, served), portal_names=("campus.test",), addresses=("192.0.2.7",))
-    monkeypatch.setattr(guide_audit, "discover", lambda *_given, **_more: site)
-    monkeypatch.setattr(guide_audit, "forecast", lambda *told: given.append(told) or {"said": ["x"]})
+    monkeypatch.setattr(guide_audit_info, "discover", lambda *_given, **_more: site)
+    monkeypatch.setattr(guide_audit_info, "forecast", lambda *told: given.append(told) or {"said": ["x"]})
     wanted = {"friends": ["10.0.0.0/8"], "trusted_proxies": ["10.1.1.1"], "attempts": 3, "ban_seconds": 60}
     answer = run(capsys, sections=["brute_force"], **wanted)
     ((logs, rules, _now),) = given
@@ -167,7 +167,7 @@ def test_a_log_that_breaks_the_forecast_does_not_end_the_audit(empty, monkeypatc
     def broken(*_told):
         raise ValueError("a line from hell")
 
-    monkeypatch.setattr(guide_audit, "forecast", broken)
+    monkeypatch.setattr(guide_audit_info, "forecast", broken)
     answer = run(capsys, sections=["brute_force"])
     assert answer["forecast"]["said"] == ["Last week's log could not be looked at: ValueError: a line from hell."]
     assert answer["observed"]
