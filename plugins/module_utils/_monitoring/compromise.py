@@ -116,6 +116,7 @@ _BEFORE_ITS_FIX = (
 )
 # Of Chamilo 3.0. It lies outside of the document root, and nothing includes it.
 _UPDATER = re.compile(r"var/update/(?:staging/[^/]+|backups/[^/]+/files)/.")
+_UNSIGNED = "CHAMILO_UPDATE_DEVELOPMENT_TOOLS"  # since 3.0
 _MIGRATION_LOG = "var/log/migration-to-2.0.log"
 _DATE = re.compile(rb"\[(\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d(?: [+-]\d{4})?)")
 _INSTALLER = re.compile(
@@ -266,6 +267,9 @@ def _environment(look: Look, found: Trace) -> None:
         for name in vouch.environment_steers(text, look.root):
             steered.append(f"{os.path.relpath(path, look.root)} ({name})")
     found.add("an environment file that has code loaded from outside var/", steered)
+    unsigned = look.site.environment.get(_UNSIGNED, "").lower() in ("1", "true", "yes", "on")
+    source = look.site.environment_source.get(_UNSIGNED, "")
+    found.add("the web updater takes packages without a signature", [f"{source} ({_UNSIGNED})"] if unsigned else [])
     for name in ("APP_BUILD_DIR", "APP_CACHE_DIR"):
         value, source = look.site.environment.get(name, ""), look.site.environment_source.get(name, "")
         by_server = not source.startswith(f"{look.root}/.env")
@@ -365,6 +369,23 @@ def administrators(look: Look) -> list[Row]:
     )
 
 
+def taken_over(look: Look) -> tuple[list[str], list[str]]:
+    """Administrators with an open password reset, and those that log in by LTI or SCIM: how 2.0.3 and 3.0.1 fell."""
+    ask = look.database.query
+    resets = ask(
+        f"SELECT username AS name FROM `user` WHERE {ADMINISTERS} AND active <> -2 AND confirmation_token <> ''"
+        " AND password_requested_at > NOW() - INTERVAL %s DAY ORDER BY id",
+        (_LATELY,),
+    )
+    made: list[Row] = []
+    if ask("SHOW TABLES LIKE 'user\\_auth\\_source'"):  # since 2.0
+        made = ask(
+            "SELECT DISTINCT username AS name FROM `user` JOIN user_auth_source ON user_auth_source.user_id = `user`.id"
+            f" WHERE {ADMINISTERS} AND active <> -2 AND authentication REGEXP 'lti|scim' ORDER BY username"
+        )
+    return [row["name"] or "" for row in resets], [row["name"] or "" for row in made]
+
+
 def _accounts(look: Look, found: Trace) -> None:
     try:
         rows = look.once(administrators)
@@ -376,6 +397,13 @@ def _accounts(look: Look, found: Trace) -> None:
     found.add("pupils with an administrator's rights", pupils)
     found.add(f"administrators made in the last {_LATELY} days", late)
     found.seen.append(f"{len(rows)} administrators")
+    try:
+        resets, made = look.once(taken_over)
+    except DatabaseError as problem:
+        found.gaps.append(f"how administrators log in could not be looked at: {problem}")
+        return
+    found.add(f"open password resets of administrators, asked for in the last {_LATELY} days", resets)
+    found.add("administrators whose account LTI or SCIM made or took over", made)
 
 
 def _migrated(look: Look, found: Trace) -> None:

@@ -411,6 +411,30 @@ def test_many_are_counted_and_none_is_no_sign():
     assert found.signs == ["PHP among assets: public/img/0.php, public/img/1.php, public/img/2.php and 6 more"]
 
 
+def test_an_administrator_whose_password_is_being_reset_is_a_sign(host):
+    host.accounts = {"confirmation_token": [{"name": "admin"}]}
+    (sign,) = monitoring.signs(host.look())
+    assert sign == "open password resets of administrators, asked for in the last 30 days: admin"
+
+
+def test_an_administrator_that_lti_or_scim_made_is_a_sign(host):
+    made = {"JOIN user_auth_source": [{"name": "eve"}]}
+    host.accounts = made
+    assert monitoring.signs(host.look()) == []  # 1.11 has no such table
+    host.accounts = {"SHOW TABLES": [{"name": "user_auth_source"}], **made}
+    (sign,) = monitoring.signs(host.look())
+    assert sign == "administrators whose account LTI or SCIM made or took over: eve"
+
+
+@pytest.mark.parametrize(("value", "sign"), [("1", True), ("On", True), ("true", True), ("0", False), ("", False)])
+def test_a_web_updater_that_takes_unsigned_packages_is_a_sign(host, value, sign):
+    look, name = host.look(), "CHAMILO_UPDATE_DEVELOPMENT_TOOLS"
+    environment, source = {**look.site.environment, name: value}, {name: "/var/www/chamilo/.env.local"}
+    look.site = replace(look.site, environment=environment, environment_source=source)
+    said = f"the web updater takes packages without a signature: /var/www/chamilo/.env.local ({name})"
+    assert trace(look).signs == ([said] if sign else [])
+
+
 UPDATER = ("var/update/staging/3.0.2/public/main/a.php", "var/update/backups/3.0.1-20261103T1-4f/files/src/b.php")
 
 
