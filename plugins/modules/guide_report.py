@@ -18,6 +18,12 @@ description:
     C(chamilo_version), C(names), C(controls), C(summary), C(signs) of an earlier break-in, C(forecast) of whom rules to
     come would have met last week, and C(error) when the audit did not run on it. Each control has C(id), C(section),
     C(level), C(title), C(status), C(evidence), C(fix), and C(waiver) when somebody waived it, now or earlier.
+  - Each control has C(since), the time since when it has its status. An open one has C(severity) (C(critical), C(high),
+    C(medium), C(low)) and C(next), what closes it, with C(kind) and C(text). The kind is C(role) (the playbook harden
+    enforces it), C(variable) (one is missing), C(hand), C(waiting) or C(unseen) (it could not be assessed).
+  - Each host has C(causes), its open controls by what closes them, the most severe first, and C(changes), what became
+    better and worse since the audit before; C(attacks) when the playbook prove has run.
+  - The directory C(history) beside the report holds the statuses of the last 50 audits.
   - Hosts that were not reached, or on which the audit did not run, are in it with all controls not assessed. The last
     good result in the C(report.json) that is there already stays with them, in C(last), with the day it is of
     (C(generated)).

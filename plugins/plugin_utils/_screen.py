@@ -20,6 +20,7 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils import _actions,
 LINES = 20
 WIDTH = 80
 COLLECTION = "chamilo.hardening"
+_NAMES = {"common": "host program"}  # what that role installs
 _LABELS = {
     _actions.ROLE: "harden enforces",
     _actions.VARIABLE: "variable missing",
@@ -188,12 +189,12 @@ def _changes(run: Run, host: HostRun) -> str:
     number = sum(host.changed.values())
     if not number:
         return ""
-    where = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in host.changed.items())
+    where = ", ".join(f"{_NAMES.get(name, name)} {count}" for name, count in host.changed.items())
     return f" {number} change{'s' * (number != 1)}{' to make' if run.check else ''}: {where}."
 
 
 def _active(host: HostRun) -> str:
-    active = [name for name in host.sections if name in host.enforces]
+    active = [name for name in host.enforces if name in host.sections]
     if not active:
         return ""
     return " All sections are active." if active == host.enforces else f" Active: {', '.join(active)}."
@@ -210,7 +211,7 @@ def _open(causes: Sequence[Mapping[str, Any]], room: int, hosts: int) -> list[st
         by_name = {_actions.ROLE: names, _actions.HAND: f"{cause['controls'][0]}: {cause['text']}"}
         text = by_name.get(cause["kind"], cause["text"])
         words = _answers.printable(f"{cause['severity']:<8} {_LABELS[cause['kind']]}{number}{where}: {text}")
-        told.append(_wrapped(words, 2 if len(causes) <= room // 2 else 1))
+        told.append(_wrapped(words, max(1, min(4, room // len(causes)))))
     shown: list[str] = []
     for number, block in enumerate(told):
         left = len(told) - number

@@ -91,16 +91,23 @@ def test_what_changed_and_what_is_active() -> None:
     enforces = ["https", "headers"]
     of = run(
         hosts={
-            "a.test": _screen.HostRun({"https": 2, "other": 1}, ["https", "headers"], enforces),
+            "a.test": _screen.HostRun({"https": 2, "common": 1}, ["headers", "https"], enforces),
             "b.test": _screen.HostRun({}, ["https"], enforces),
             "c.test": _screen.HostRun({"https": 1}, ["https"], enforces, failed="Reload nginx"),
         }
     )
     assert _screen.lines(of, "Next", "x")[:3] == [
         'c.test: FAILED at "Reload nginx". 1 change: https 1.',
-        "a.test: 3 changes: https 2, other 1. All sections are active.",
+        "a.test: 3 changes: https 2, host program 1. All sections are active.",
         "b.test: nothing to change. Active: https.",
     ]
+
+
+def test_an_example_is_shown_whole() -> None:
+    text = "Set chamilo_alert_mail or chamilo_alert_webhook, for example chamilo_alert_mail: admin@school.example"
+    of = run(causes={"a.test": [{**cause("variable", 5), "text": text}, cause("hand")]})
+    shown = " ".join(" ".join(_screen.lines(of, "Next", "x")).split())
+    assert f"high variable missing (5): {text} high" in shown
 
 
 def test_what_a_host_answered_stays_text() -> None:
