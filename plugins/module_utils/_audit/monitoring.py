@@ -18,7 +18,14 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, check, failed, passed
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
+    FAIL,
+    Finding,
+    check,
+    failed,
+    passed,
+    waiting,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import application_scan
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import compromise as monitoring_compromise
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.traces import (
@@ -376,6 +383,13 @@ def delivery(look: Look) -> Finding:
 # ----------------------------------------------------------------------------------------------- integrity
 
 
+_ACCEPT = "chamilo-hardening integrity accept"
+_TO_ACCEPT = (
+    "For a person: set chamilo_release_archive to the package of the release and run harden, or compare the files and "
+    f"then run on the host: {_ACCEPT}"
+)
+
+
 @check("monitoring_integrity")
 def integrity(look: Look) -> Finding:
     what = "The comparison of the program's files with their list"
@@ -383,7 +397,9 @@ def integrity(look: Look) -> Finding:
     if ours:
         site = look.options.get("site") or word(look.site.domain)
         faults = application_scan.faults(look.site, site, look.now) if look.as_root else []
-        return failed(f"{' '.join(faults)} {ours.evidence}") if faults else ours
+        if faults:
+            return failed(f"{' '.join(faults)} {ours.evidence}")
+        return waiting(ours.evidence, _TO_ACCEPT) if ours.status == FAIL and _ACCEPT in ours.evidence else ours
     foreign = named(look.once(jobs), r"\b(?:aide|dailyaidecheck|tripwire|samhain|afick|integrit)\b")
     scans = named(look.once(jobs), r"file-integrity:scan")
     # Chamilo 3.0 has no setting that turns its own scan on.

@@ -253,6 +253,18 @@ def test_a_monit_that_was_just_started_has_a_quarter_of_an_hour_to_ask(host):
     assert monitoring.auth(host.look()).status == "fail"
 
 
+def test_files_that_nobody_has_accepted_wait_for_a_person(host):
+    host.harden()
+    records = dict.fromkeys((*OURS, "app_log"), {"at": time.time() - 7200, "ok": True})
+    told = "Not accepted yet: compare the files, then run: chamilo-hardening integrity accept"
+    host.record(**{**records, "integrity": {"at": time.time() - 7200, "ok": False, "detail": told}})
+    found = monitoring.integrity(host.look())
+    assert (found.status, found.waits.partition(":")[0]) == ("fail", "For a person")
+    host.record(**{**records, "integrity": {"at": time.time() - 7200, "ok": False, "detail": "The disk is full."}})
+    found = monitoring.integrity(host.look())
+    assert (found.status, found.waits) == ("fail", "")
+
+
 def test_without_root_nothing_is_claimed(host):
     for check in (monitoring.accounts, monitoring.delivery, monitoring.integrity):
         with pytest.raises(Unseen, match="needs root"):
