@@ -330,7 +330,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, Host, result
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import wish
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo import undo
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import recall
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import MEMORY
 
 
 def host(given: dict) -> Host:
@@ -383,7 +383,7 @@ def main() -> None:
     asked = {name: given[name] for name in ("settings", "secret_settings", "reset", "access_url", "lock", "pin")}
     try:
         if given["state"] == "absent":
-            remembered = given["section"] in recall(STATE)
+            remembered = given["section"] in MEMORY.recall(STATE)
             said = undo(given["section"], STATE) if remembered and not module.check_mode else []
             module.exit_json(changed=remembered, msg=" ".join(said))
         outcome = host(given).apply(wish(**asked), check=module.check_mode, section=given["section"])

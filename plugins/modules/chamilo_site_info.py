@@ -986,8 +986,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.obstacle
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, word
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import seen as installed_program
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import in_force as settings_in_force
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_undo import recall
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import recall as recall_settings
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_undo import MEMORY as ENVIRONMENT
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import MEMORY as SETTINGS
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 
 NOT_SEEN = {"daily": False, "copied": False, "spared": False, "proxies": []}
@@ -1011,7 +1011,7 @@ def _settings(site: Site) -> tuple[dict, list[str]]:
     """What sections asked for and holds, and the names of all that are remembered."""
     kept: list[str] = []
     try:
-        kept = sorted(recall_settings())
+        kept = sorted(SETTINGS.recall())
         return settings_in_force(site), kept
     except HardeningError:
         return {}, kept  # nothing is known to hold, so chamilo_settings asks again, and says what is wrong
@@ -1076,7 +1076,7 @@ def main() -> None:
         in_force = Engine().in_force() if os.geteuid() == 0 else {}
         program = installed_program() if os.geteuid() == 0 else {}
         settings, settings_kept = _settings(site) if os.geteuid() == 0 else ({}, [])
-        kept = sorted(recall()) if os.geteuid() == 0 else []
+        kept = sorted(ENVIRONMENT.recall()) if os.geteuid() == 0 else []
         recurring_ = _recurring(site, wanted["site"] or word(site.domain), visits) if os.geteuid() == 0 else NOT_SEEN
         around = observe(site, desired, refusal) if desired.sections else Host()
     except (HardeningError, OSError) as problem:

@@ -391,7 +391,7 @@ def active(warn: Callable[[str], None]) -> list[str]:
     if os.geteuid() != 0:
         return []
     try:
-        names = [*Store(files.STATE).peek()["records"], *undo_data.recall(files.STATE)]
+        names = [*Store(files.STATE).peek()["records"], *undo_data.MEMORY.recall(files.STATE)]
     except (HardeningError, OSError) as problem:
         warn(str(problem))
         return []

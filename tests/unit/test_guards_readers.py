@@ -29,10 +29,10 @@ REVIEWED = {
         _monitoring/application_scan.py:_in_window
         _backups/backup.py:_compare_key _backups/restic.py:_credentials _backups/commands.py:_restored
         _backups/key.py:keep_key _backups/portal.py:journal _backups/portal.py:portals _backups/portal.py:remembered
-        _database/undo_data.py:load _backups/drill.py:_newest _settings/env_undo.py:recall _https/hsts.py:_read
+        _backups/drill.py:_newest _https/hsts.py:_read
         _https/hsts.py:bound _monitoring/integrity.py:read _database/migrate.py:migrate _common/records.py:read
-        _https/renewal.py:configurations _settings/undo_data.py:recall _common/locks.py:acquire
-        _common/locks.py:holder _common/files.py:noted _transaction/store.py:load _transaction/store.py:peek
+        _https/renewal.py:configurations _common/locks.py:acquire
+        _common/locks.py:holder _common/files.py:noted _transaction/store.py:load _transaction/store.py:document
         _brute_force/unlock.py:sites _updates/releases.py:watched _monitoring/watch.py:configuration
         _permissions/vouch.py:_read _permissions/vouch.py:listed _permissions/basis.py:_noted
         _monitoring/watch.py:pulse _permissions/window.py:known _permissions/window.py:sites

@@ -16,6 +16,7 @@ from typing import Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import Tree, file_item
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.grants import Who
 from ansible_collections.chamilo.hardening.plugins.module_utils._database.server import AccountError, Server, set_rights
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import document
 
 
 class UndoData:
@@ -28,10 +29,7 @@ class UndoData:
 
     def load(self) -> None:
         try:
-            with open(self.path, "rb") as stream:
-                self.known = json.load(stream)
-        except FileNotFoundError:
-            self.known = {}
+            self.known = document(self.path)
         except ValueError as problem:
             raise AccountError(f"{self.path} is damaged ({problem}). Restore it from a backup.") from problem
 

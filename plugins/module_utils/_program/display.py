@@ -11,6 +11,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._program.undo import KINDS
+
 GREEN, YELLOW, RED, BOLD = "32", "33", "31", "1"
 
 # Each command that a person needs, by the task. What is in capitals is to be filled in.
@@ -65,8 +67,8 @@ def sections(known: Mapping[str, Any], colour: bool) -> tuple[list[str], list[st
             rows.append((name, since, f"{number} file{'s' * (number != 1)}"))
             notes[len(rows)] = below
         idle += [f"{name}: no virtual host includes {path}" for path in section["unused"]]
-    for what, kind in (("settings", "settings of Chamilo"), ("environment", "keys of the environment")):
-        rows += [(name, "", f"{kind}: {', '.join(keys)}") for name, keys in known[what].items()]
+    for kind in KINDS:
+        rows += [(name, "", f"{kind.words}: {', '.join(keys)}") for name, keys in known[kind.memory.name].items()]
     if not rows:
         return [], idle
     lines = []

@@ -35,10 +35,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover, unused_drop_ins
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import daily as program_daily
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import display
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_undo, undo_data
+from ansible_collections.chamilo.hardening.plugins.module_utils._program.undo import KINDS
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo as settings_undo
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import marked, observed
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import aftermath, releases
 from ansible_collections.chamilo.hardening.plugins.module_utils._uploads import antivirus
@@ -214,11 +215,11 @@ def _recover(options: argparse.Namespace, engine: Engine) -> int:
 
 def _undo(options: argparse.Namespace, engine: Engine) -> int:
     names = engine.names(options.section)
-    settings = settings_undo.names(options.section, engine.store.root)
-    environment = env_undo.names(options.section, engine.store.root)
-    if not names and not settings and not environment:
+    others = [(kind, name) for kind in KINDS for name in kind.memory.names(options.section, engine.store.root)]
+    if not names and not others:
         known = status(engine, "")
-        there = ", ".join(sorted({*known["sections"], *known["settings"], *known["environment"]})) or "none"
+        kinds = ("sections", *(kind.memory.name for kind in KINDS))
+        there = ", ".join(sorted({name for kind in kinds for name in known[kind]})) or "none"
         _say(f"Nothing of {options.section} is active here. Active: {there}.", syslog.LOG_ERR)
         return 1
     restoring = _restores() if options.section.partition(":")[0] == "backups" else []
@@ -235,7 +236,7 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
         theirs = sorted({known["file"] for name in names for known in marked.of(records[name]).values()})
         if theirs:
             print("From these only the lines of this collection go:", *theirs, sep="\n  ")
-        told = [*settings_undo.told(settings, engine.store.root), *env_undo.told(environment, engine.store.root)]
+        told = [line for kind, name in others for line in kind.memory.told([name], engine.store.root)]
         print(*(f"{line}\n" for line in told), sep="", end="")
         if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
             print("Nothing was changed.")
@@ -255,12 +256,9 @@ def _undo(options: argparse.Namespace, engine: Engine) -> int:
             if kept := _with_secure_cookie(paths):
                 _say(f"{kept[0]} is another portal's too and stays: nobody can log in to {domain}.", syslog.LOG_ERR)
                 worst = 1
-    more: list[tuple[str, Callable[[], Iterable[str]]]]
-    more = [(name, partial(settings_undo.undo, name, engine.store.root)) for name in settings]
-    more += [(name, partial(env_undo.undo, name, engine)) for name in environment]
-    for name, undo in more:
+    for kind, name in others:
         try:
-            for line in undo():
+            for line in kind.undo(name, engine):
                 _say(f"undo {name}: {line}")
         except (HardeningError, OSError) as problem:
             _say(f"undo {name}: {problem}", syslog.LOG_ERR)  # the others go back all the same
@@ -511,7 +509,7 @@ def _status(options: argparse.Namespace, engine: Engine) -> int:
 
 
 def status(engine: Engine, version: str) -> dict[str, Any]:
-    """What ``status --json`` prints. ``settings`` and ``environment``: the keys that ``undo`` brings back."""
+    """What ``status --json`` prints. With each of KINDS: the keys that ``undo`` brings back."""
     state = engine.store.peek()
     sections = {}
     unused = unused_drop_ins({path for record in state["records"].values() for path in record["files"]})
@@ -530,8 +528,7 @@ def status(engine: Engine, version: str) -> dict[str, Any]:
     return {
         "version": version,
         "sections": sections,
-        "settings": {name: sorted(kept.settings) for name, kept in sorted(_kept(undo_data, engine).items())},
-        "environment": {name: sorted(kept.before) for name, kept in sorted(_kept(env_undo, engine).items())},
+        **{kind.memory.name: _kept(kind.memory, engine) for kind in KINDS},
         "running": running,
         "interrupted": {key: interrupted[key] for key in ("name", "since")} if interrupted else None,
         "pending": sorted(state["pending"]),
@@ -556,11 +553,10 @@ def _restores() -> list[str]:
     return found
 
 
-def _kept(memory: Any, engine: Engine) -> dict[str, Any]:
+def _kept(memory: Memory[Any], engine: Engine) -> dict[str, list[str]]:
     """One that is damaged hides nothing else."""
     try:
-        found: dict[str, Any] = memory.recall(engine.store.root)
-        return found
+        return {name: sorted(memory.keys(one)) for name, one in sorted(memory.recall(engine.store.root).items())}
     except StateError as problem:
         _say(str(problem), syslog.LOG_ERR)
         return {}

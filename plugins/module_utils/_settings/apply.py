@@ -116,7 +116,7 @@ class Host:
         return outcome
 
     def _wanted_no_more(self, section: str, wish: Wish) -> dict[str, Kept]:
-        memory = undo_data.recall(self._state).get(section) if section and self._application else None
+        memory = undo_data.MEMORY.recall(self._state).get(section) if section and self._application else None
         if not memory or not self._application or memory.root != self._application.root:
             return {}
         # A setting may be unknown to this version: another one asked for it.
@@ -385,7 +385,7 @@ def in_force(site: Site, state: str = STATE, read: Query | None = None) -> dict[
         return {}
     wishes = {"": _PRODUCTION} | {
         name: kept.asked
-        for name, kept in undo_data.recall(state).items()
+        for name, kept in undo_data.MEMORY.recall(state).items()
         # A setting may be unknown to this version: another one asked for it.
         if kept.asked
         and kept.root == site.root

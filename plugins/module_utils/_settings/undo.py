@@ -6,12 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, Host
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import forget, recall
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import MEMORY
 
 # Said after a section was undone: what does not come back by itself.
 GONE = {
@@ -23,23 +21,11 @@ GONE = {
 }
 
 
-def names(section: str, state: str) -> list[str]:
-    """Under which names settings of a section (``headers``, or of one portal, ``headers:SITE``) are kept."""
-    return sorted(name for name in recall(state) if section in (name, name.partition(":")[0]))
-
-
-def told(kept: Sequence[str], state: str) -> Iterator[str]:
-    """Which settings go back."""
-    known = recall(state)
-    for name in kept:
-        yield f"These settings of {known[name].root} as well: {', '.join(sorted(known[name].settings))}"
-
-
 def undo(name: str, state: str) -> list[str]:
     """Bring the settings back. Returns a sentence for each."""
-    memory = recall(state)[name]
+    memory = MEMORY.recall(state)[name]
     site = discover("", memory.root)
     application = Application(site.root, site.php.user, site.environment.get("APP_ENV", "prod"))
     said = Host(Reader.of_site(site).account, application, state).bring_back(memory.settings)
-    forget(name, state)
+    MEMORY.forget(name, state)
     return said

@@ -8,13 +8,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE, StateError, replace_file
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE, StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.catalogue import CATALOGUE
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import (
     MAIN,
@@ -25,10 +24,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan i
     Wish,
     same,
 )
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
-
-FILE = "settings.json"
-_LOCK_SECONDS = 60.0
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Memory:
+class Section:
     """The settings of one section and portal, and what was asked for last."""
 
     root: str
@@ -73,35 +69,14 @@ def remember(name: str, root: str, seen: Seen, wish: Wish, state: str = STATE, g
     """Keep what is there now, unless something is kept already. ``gone`` was brought back."""
     if os.geteuid() != 0 and state == STATE:
         raise StateError("What a section changes is kept in a folder of root's: run the task with become.")
-    with Store(state).lock("chamilo_settings", _LOCK_SECONDS):
-        known = recall(state)
+    with MEMORY.lock(state):
+        known = MEMORY.recall(state)
         old = known[name].settings if name in known else {}
         settings = {key: one for key, one in old.items() if key not in gone}
         for key, value in wish.values.items():
             kept = settings.get(key)
             settings[key] = kept.again(value, wish.portals) if kept else _kept(key, seen, value, wish.portals)
-        _write({**known, name: Memory(root, settings, wish)}, state)
-
-
-def recall(state: str = STATE) -> dict[str, Memory]:
-    """All that is kept, by the name of section and portal."""
-    path = os.path.join(state, FILE)
-    try:
-        with open(path, encoding="utf-8") as file:
-            known = json.load(file)
-        return {name: _memory(one) for name, one in known.items()}
-    except FileNotFoundError:
-        return {}
-    except (ValueError, KeyError, TypeError, AttributeError) as problem:
-        raise StateError(f"{path} is damaged: {problem}.") from problem
-
-
-def forget(name: str, state: str = STATE) -> None:
-    """It was brought back."""
-    with Store(state).lock("chamilo_settings", _LOCK_SECONDS):
-        known = recall(state)
-        known.pop(name, None)
-        _write(known, state)
+        MEMORY.replace({**known, name: Section(root, settings, wish)}, state)
 
 
 def way_back(kept: Mapping[str, Kept], seen: Seen) -> tuple[Plan, list[str]]:
@@ -170,10 +145,10 @@ def _kept(key: str, seen: Seen, ours: str, portals: tuple[int, ...] | None) -> K
     return Kept(rows, overrides, ours, portals=portals)
 
 
-def _memory(known: Mapping[str, Any]) -> Memory:
+def _section(known: Mapping[str, Any]) -> Section:
     asked = Wish.from_json(known["asked"]) if known.get("asked") else None
     portals = asked.portals if asked else None
-    return Memory(
+    return Section(
         known["root"],
         {
             key: Kept(
@@ -190,13 +165,22 @@ def _memory(known: Mapping[str, Any]) -> Memory:
     )
 
 
-def _write(known: Mapping[str, Memory], state: str) -> None:
-    found = {
-        name: {
-            "root": one.root,
-            "settings": {key: asdict(kept) for key, kept in one.settings.items()},
-            "asked": one.asked.to_json() if one.asked else None,
-        }
-        for name, one in known.items()
+def _section_json(one: Section) -> dict[str, Any]:
+    return {
+        "root": one.root,
+        "settings": {key: asdict(kept) for key, kept in one.settings.items()},
+        "asked": one.asked.to_json() if one.asked else None,
     }
-    replace_file(os.path.join(state, FILE), json.dumps(found))
+
+
+MEMORY = Memory(
+    "settings",
+    "settings",
+    "settings.json",
+    "chamilo_settings",
+    60.0,
+    _section,
+    _section_json,
+    lambda one: one.root,
+    lambda one: one.settings,
+)

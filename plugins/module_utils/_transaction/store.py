@@ -63,13 +63,11 @@ class Store:
 
     def peek(self) -> dict[str, Any]:
         """The state as it was last committed. It is replaced whole, so this needs no lock."""
+        path = os.path.join(self.root, "state.json")
         try:
-            with open(os.path.join(self.root, "state.json"), "rb") as stream:
-                state = json.load(stream)
-        except FileNotFoundError:
-            state = {}
+            state = document(path)
         except ValueError as problem:
-            raise StateError(f"{self.root}/state.json is damaged ({problem}). Restore it from a backup.") from problem
+            raise StateError(f"{path} is damaged ({problem}). Restore it from a backup.") from problem
         fresh: dict[str, Any] = {
             "version": 1,
             "serial": 0,
@@ -137,6 +135,15 @@ class Store:
         blob = f"kept/{now()}{path}"
         self.keep(blob, current.data)
         return f"{path} was edited by hand since we wrote it. The edited file is kept as {self.root}/{blob}."
+
+
+def document(path: str) -> Any:
+    """The JSON of a file; an empty map when it is not there. Raises ValueError when it is damaged."""
+    try:
+        with open(path, "rb") as stream:
+            return json.load(stream)
+    except FileNotFoundError:
+        return {}
 
 
 def copies(state: Mapping[str, Any]) -> list[str]:

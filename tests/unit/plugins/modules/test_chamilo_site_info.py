@@ -22,6 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 from ansible_collections.chamilo.hardening.plugins.modules import chamilo_site_info
 
 
@@ -163,7 +164,7 @@ def test_settings_that_cannot_be_read_are_no_reason_to_find_nothing(capsys, monk
 def test_what_is_kept_of_settings_is_named_whether_or_not_it_holds(capsys, monkeypatch, holds):
     monkeypatch.setattr(chamilo_site_info.os, "geteuid", lambda: 0)
     monkeypatch.setattr(chamilo_site_info, "Engine", lambda: SimpleNamespace(in_force=dict))
-    monkeypatch.setattr(chamilo_site_info, "recall_settings", lambda: {"uploads:campus": None})
+    monkeypatch.setattr(Memory, "recall", lambda _memory: {"uploads:campus": None})
     held = {"uploads:campus": {}} if holds else {}
     monkeypatch.setattr(chamilo_site_info, "settings_in_force", lambda _site: held)
     found = run(capsys, domain="campus.test")
@@ -171,7 +172,7 @@ def test_what_is_kept_of_settings_is_named_whether_or_not_it_holds(capsys, monke
 
 
 def test_what_is_kept_of_the_environment_is_named_to_root(capsys, monkeypatch):
-    monkeypatch.setattr(chamilo_site_info, "recall", lambda: {"https:shop": None, "https:campus": None})
+    monkeypatch.setattr(Memory, "recall", lambda _memory: {"https:shop": None, "https:campus": None})
     monkeypatch.setattr(chamilo_site_info, "Engine", lambda: SimpleNamespace(in_force=dict))
     monkeypatch.setattr(chamilo_site_info, "settings_in_force", lambda _site: {})
     for user, kept in ((0, ["https:campus", "https:shop"]), (1000, [])):

@@ -26,7 +26,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main as program_main
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.main import main
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_undo
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
 
 
@@ -200,7 +202,7 @@ def test_undo_takes_back_what_the_application_was_told(desk: Desk, monkeypatch: 
     kept = {"domain": "campus.test", "root": "/srv/campus", "web_server": "nginx"}
     keys = {"before": {"TRUSTED_PROXIES": None}, "ours": {"TRUSTED_PROXIES": "10.0.0.5"}}
     (desk.root / "state/environment.json").write_text(json.dumps({"https:campus": {**kept, **keys}}))
-    monkeypatch.setattr(program_main.env_undo, "undo", lambda name, _engine: [f"{name} again."])
+    monkeypatch.setattr(env_undo, "undo", lambda name, _engine: [f"{name} again."])
     assert desk.type("undo", "headers")[0] == 1
     desk.harden("https:campus")
     code, out, _err = desk.type("undo", "https")
@@ -212,10 +214,9 @@ def test_undo_goes_on_behind_what_cannot_go_back_now(desk: Desk, monkeypatch: py
         raise HardeningError("The database does not answer.")
 
     (desk.root / "state").mkdir(mode=0o700)
-    monkeypatch.setattr(program_main.settings_undo, "names", lambda *_unused: ["https:campus"])
+    monkeypatch.setattr(Memory, "names", lambda *_unused: ["https:campus"])
     monkeypatch.setattr(program_main.settings_undo, "undo", down)
-    monkeypatch.setattr(program_main.env_undo, "names", lambda *_unused: ["https:campus"])
-    monkeypatch.setattr(program_main.env_undo, "undo", lambda name, _engine: ["again."])
+    monkeypatch.setattr(env_undo, "undo", lambda name, _engine: ["again."])
     code, out, err = desk.type("undo", "https")
     assert (code, err) == (1, "undo https:campus: The database does not answer.\n")
     assert out == "undo https:campus: again.\n"

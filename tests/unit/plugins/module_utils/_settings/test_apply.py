@@ -421,11 +421,11 @@ def test_a_section_is_kept_for_later_and_needs_the_place_of_the_portal(fake, por
         host(fake).apply(asked({CHECK: True}), check=False, section="passwords")
     there = host(fake, portal.application, portal.state)
     there.apply(asked({CHECK: True}), check=True, section="passwords")
-    assert undo_data.recall(portal.state) == {}
+    assert undo_data.MEMORY.recall(portal.state) == {}
     there.apply(asked({CHECK: True}), check=False, section="passwords")
-    assert undo_data.recall(portal.state)["passwords"].root == str(portal.root)
+    assert undo_data.MEMORY.recall(portal.state)["passwords"].root == str(portal.root)
     there.apply(asked({CHECK: True}), check=False, section="other")
-    assert list(undo_data.recall(portal.state)) == ["passwords"], "there was nothing to change"
+    assert list(undo_data.MEMORY.recall(portal.state)) == ["passwords"], "there was nothing to change"
 
 
 def test_a_file_that_somebody_changes_meanwhile_is_left(fake, portal):
@@ -578,7 +578,7 @@ def test_no_secret_and_no_other_portal_is_shown(fake, portal):
 
 def test_a_memory_of_an_earlier_version_says_nothing(fake, portal):
     section(fake, portal, {CHECK: True}, "passwords:campus")
-    path = Path(portal.state, undo_data.FILE)
+    path = Path(portal.state, undo_data.MEMORY.file)
     known = json.loads(path.read_text())
     del known["passwords:campus"]["asked"]
     path.write_text(json.dumps(known))
@@ -587,7 +587,7 @@ def test_a_memory_of_an_earlier_version_says_nothing(fake, portal):
 
 def test_a_setting_that_this_version_does_not_know_says_nothing(fake, portal):
     section(fake, portal, {CHECK: True}, "passwords:campus")
-    path = Path(portal.state, undo_data.FILE)
+    path = Path(portal.state, undo_data.MEMORY.file)
     path.write_text(path.read_text().replace(CHECK, "security.of_another_version"))
     assert seen_in_force(fake, portal) == {}
 
@@ -601,15 +601,15 @@ def test_what_a_section_asks_for_no_more_is_brought_back_in_that_run(fake, porta
     held = fake.rows()
     there = host(fake, portal.application, portal.state)
     predicted = there.apply(asked({CHECK: True}, lock=True), check=True, section="brute_force:campus")
-    assert fake.rows() == held and KEYS[1] in undo_data.recall(portal.state)["brute_force:campus"].settings
+    assert fake.rows() == held and KEYS[1] in undo_data.MEMORY.recall(portal.state)["brute_force:campus"].settings
     done = section(fake, portal, {CHECK: True}, "brute_force:campus", lock=True)
     assert predicted.changed and done.changed and predicted.diff == done.diff and predicted.said == done.said
     assert KEYS[1] in done.said[0] and len(done.said) == 1
-    assert list(undo_data.recall(portal.state)["brute_force:campus"].settings) == [CHECK]
+    assert list(undo_data.MEMORY.recall(portal.state)["brute_force:campus"].settings) == [CHECK]
     assert list(seen_in_force(fake, portal)) == ["brute_force:campus"]
     again = section(fake, portal, {CHECK: True}, "brute_force:campus", lock=True)
     assert not again.changed and again.said == []
-    there.bring_back(undo_data.recall(portal.state)["brute_force:campus"].settings)
+    there.bring_back(undo_data.MEMORY.recall(portal.state)["brute_force:campus"].settings)
     assert fake.rows() == before
 
 
@@ -625,7 +625,7 @@ def test_what_somebody_changed_since_stays_and_is_told_once(fake, portal):
 
 def test_nothing_is_brought_back_where_the_rest_is_refused(fake, portal):
     section(fake, portal, {CHECK: True, KEYS[1]: 5}, "brute_force:campus")
-    held, known = fake.rows(), undo_data.recall(portal.state)
+    held, known = fake.rows(), undo_data.MEMORY.recall(portal.state)
     with pytest.raises(SettingsError):
         section(fake, portal, {CHECK: True}, "brute_force:campus", access_url=["9"])
-    assert (fake.rows(), undo_data.recall(portal.state)) == (held, known)
+    assert (fake.rows(), undo_data.MEMORY.recall(portal.state)) == (held, known)

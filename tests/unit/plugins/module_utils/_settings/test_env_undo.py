@@ -18,6 +18,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import env_undo
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_file import Editor, Result, Wish
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 
 NAME, KEY = "https:campus", "TRUSTED_PROXIES"
 BEFORE = f"APP_ENV=prod\n{KEY}=127.0.0.1 # ours\nAPP_SECRET=canary\n"
@@ -69,7 +70,7 @@ def test_what_stood_nowhere_stands_nowhere_again(portal: Portal) -> None:
 
 def test_what_was_right_before_we_came_is_not_ours_to_take_back(portal: Portal) -> None:
     portal.set("127.0.0.1")
-    assert env_undo.recall(portal.state) == {} and portal.back() == (False, [])
+    assert env_undo.MEMORY.recall(portal.state) == {} and portal.back() == (False, [])
 
 
 def test_what_somebody_changed_since_stays(portal: Portal) -> None:
@@ -78,7 +79,7 @@ def test_what_somebody_changed_since_stays(portal: Portal) -> None:
     result = Result()
     assert env_undo.bring_back(NAME, portal.editor(), result) == [] and not result.changed
     assert result.notes == [f"{KEY} was changed by somebody else since; it stays as it is."]
-    assert "10.9.9.9" in portal.file.read_text() and env_undo.recall(portal.state) == {}
+    assert "10.9.9.9" in portal.file.read_text() and env_undo.MEMORY.recall(portal.state) == {}
 
 
 def test_a_run_that_did_not_get_to_write_has_nothing_to_bring_back(portal: Portal) -> None:
@@ -90,10 +91,10 @@ def test_a_run_that_did_not_get_to_write_has_nothing_to_bring_back(portal: Porta
 def test_the_host_brings_it_back_by_itself(portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     portal.set("10.0.0.5")
     monkeypatch.setattr(env_undo, "discover_environment", lambda domain, root, _web: (portal.site, {}))
-    assert env_undo.names("headers", portal.state) == []
-    assert env_undo.names("https", portal.state) == env_undo.names(NAME, portal.state) == [NAME]
-    assert env_undo.names("https:other", portal.state) == []
-    (told,) = env_undo.told([NAME], portal.state)
+    assert env_undo.MEMORY.names("headers", portal.state) == []
+    assert env_undo.MEMORY.names("https", portal.state) == env_undo.MEMORY.names(NAME, portal.state) == [NAME]
+    assert env_undo.MEMORY.names("https:other", portal.state) == []
+    (told,) = env_undo.MEMORY.told([NAME], portal.state)
     assert KEY in told and portal.site.root in told
     assert env_undo.undo(NAME, portal.engine)[0] == f"{KEY} is '127.0.0.1' again."
     assert portal.file.read_text() == BEFORE
@@ -106,27 +107,27 @@ def test_two_portals_at_once_lose_nothing_of_each_other(
     """While one is about to write, the other begins."""
     if first == "bring_back":
         portal.set("10.0.0.5")
-    write = env_undo._write
+    write = Memory.replace
     other = threading.Thread(target=env_undo.remember, args=("https:other", portal.editor(), {KEY: "10.0.0.6"}))
 
     def late(*known: Any) -> None:
-        monkeypatch.setattr(env_undo, "_write", write)
+        monkeypatch.setattr(Memory, "replace", write)
         other.start()
         other.join(1)
         write(*known)
 
-    monkeypatch.setattr(env_undo, "_write", late)
+    monkeypatch.setattr(Memory, "replace", late)
     act: dict[str, Callable[[], object]] = {"remember": lambda: portal.set("10.0.0.5"), "bring_back": portal.back}
     act[first]()
     other.join(10)
     kept = {"https:other", NAME} if first == "remember" else {"https:other"}
-    assert set(env_undo.recall(portal.state)) == kept
+    assert set(env_undo.MEMORY.recall(portal.state)) == kept
 
 
 def test_no_secret_is_kept_and_a_damaged_memory_is_named(portal: Portal) -> None:
     portal.set("10.0.0.5")
-    file = Path(portal.state, env_undo.FILE)
+    file = Path(portal.state, env_undo.MEMORY.file)
     assert "canary" not in file.read_text() and file.stat().st_mode & 0o777 == 0o600
     file.write_text("[]")
     with pytest.raises(StateError, match="is damaged"):
-        env_undo.names("https", portal.state)
+        env_undo.MEMORY.names("https", portal.state)

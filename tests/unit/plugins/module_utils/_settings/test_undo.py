@@ -28,28 +28,28 @@ def test_undo_finds_the_portal_again(portal, monkeypatch):
     monkeypatch.setattr(undo.Reader, "of_site", lambda _site: type("R", (), {"account": Account("chamilo")}))
     monkeypatch.setattr(undo, "Host", lambda account, application, state: portal.host())
     assert undo.undo(NAME, portal.state) == [f"{LOCK} is not set again."]
-    assert undo.names("passwords", portal.state) == []
+    assert undo_data.MEMORY.names("passwords", portal.state) == []
 
 
 def test_each_portal_of_a_section_is_told_of(portal):
     for tries, name in enumerate(("passwords:shop", "passwords:campus", "sessions:campus"), 3):
         portal.set(name, settings={LOCK: tries, CHECK: bool(tries % 2)})
-    found = undo.names("passwords", portal.state)
+    found = undo_data.MEMORY.names("passwords", portal.state)
     assert found == ["passwords:campus", "passwords:shop"]
-    assert undo.names("passwords:shop", portal.state) == ["passwords:shop"]
-    told = list(undo.told(found, portal.state))
+    assert undo_data.MEMORY.names("passwords:shop", portal.state) == ["passwords:shop"]
+    told = list(undo_data.MEMORY.told(found, portal.state))
     assert told == [f"These settings of {portal.root} as well: {CHECK}, {LOCK}"] * 2
 
 
 def test_nothing_goes_back_where_nothing_was_kept(portal):
-    assert undo.names("passwords", portal.state) == []
-    assert list(undo.told([], portal.state)) == []
+    assert undo_data.MEMORY.names("passwords", portal.state) == []
+    assert list(undo_data.MEMORY.told([], portal.state)) == []
 
 
 def test_a_damaged_memory_is_said_before_anything_is_undone(portal):
     portal.set(settings={LOCK: 5})
-    Path(portal.state, undo_data.FILE).write_text("{")
-    for ask in (undo.names, undo.undo):
+    Path(portal.state, undo_data.MEMORY.file).write_text("{")
+    for ask in (undo_data.MEMORY.names, undo.undo):
         with pytest.raises(StateError, match="is damaged"):
             ask(NAME, portal.state)
 

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import overrides
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo, undo_data
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo_data
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply import Application, Host
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.plan import SettingsError
 from tests.unit.plugins.module_utils._settings.test_apply import Fake, asked
@@ -43,8 +43,8 @@ def portal_in(folder):
             return self.host().apply(asked(**options), check=False, section=name)
 
         def back(self, name=NAME):
-            said = self.host().bring_back(undo_data.recall(self.state)[name].settings)
-            undo_data.forget(name, self.state)
+            said = self.host().bring_back(undo_data.MEMORY.recall(self.state)[name].settings)
+            undo_data.MEMORY.forget(name, self.state)
             return said
 
     os.makedirs(f"{Portal.root}/config")
@@ -71,7 +71,7 @@ def test_what_a_section_changed_comes_back(portal):
         f"{LOCK} is not set again.",
         f"{RULES} is '' again.",
     ]
-    assert undo_data.recall(portal.state) == {}
+    assert undo_data.MEMORY.recall(portal.state) == {}
 
 
 def test_the_first_values_count_however_often_it_changed(portal):
@@ -94,23 +94,23 @@ def test_what_somebody_else_changed_since_stays(portal):
 def test_two_sections_do_not_mix_and_nothing_is_kept_for_nothing(portal):
     portal.set("brute_force:campus", settings={LOCK: 5})
     portal.set(settings={CHECK: False})
-    assert list(undo_data.recall(portal.state)) == ["brute_force:campus"]
-    assert undo.names("brute_force", portal.state) == ["brute_force:campus"]
-    assert undo.names("brute", portal.state) == []
-    (line,) = undo.told(["brute_force:campus"], portal.state)
+    assert list(undo_data.MEMORY.recall(portal.state)) == ["brute_force:campus"]
+    assert undo_data.MEMORY.names("brute_force", portal.state) == ["brute_force:campus"]
+    assert undo_data.MEMORY.names("brute", portal.state) == []
+    (line,) = undo_data.MEMORY.told(["brute_force:campus"], portal.state)
     assert LOCK in line and portal.root in line
     portal.host().apply(asked(settings={CHECK: True}), check=True, section=NAME)
-    assert len(undo_data.recall(portal.state)) == 1, "a prediction keeps nothing"
+    assert len(undo_data.MEMORY.recall(portal.state)) == 1, "a prediction keeps nothing"
 
 
 def test_the_memory_is_root_s_alone_and_a_damaged_one_is_said(portal):
     portal.set(settings={LOCK: 5})
-    path = f"{portal.state}/{undo_data.FILE}"
+    path = f"{portal.state}/{undo_data.MEMORY.file}"
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     with open(path, "w", encoding="utf-8") as file:
         file.write('{"x": {}}')
     with pytest.raises(StateError, match="damaged"):
-        undo_data.recall(portal.state)
+        undo_data.MEMORY.recall(portal.state)
 
 
 def test_a_database_alone_cannot_be_found_again(portal):
@@ -128,7 +128,7 @@ def test_what_was_pinned_comes_back_as_it_was(portal):
     host = portal.host()
     seen = host._seen(portal.table.ask, asked(settings={CHECK: True}), host._file())
     undo_data.remember(NAME, portal.root, seen, asked(settings={CHECK: True}), portal.state)
-    kept = undo_data.recall(portal.state)[NAME].settings
+    kept = undo_data.MEMORY.recall(portal.state)[NAME].settings
     assert kept[CHECK].overrides == {"default": "false"}
     portal.table.database.execute("UPDATE settings SET selected_value = 'true' WHERE variable = 'check_password'")
     now = replace(seen, rows=[replace(row, value="true") for row in seen.rows])
@@ -234,7 +234,7 @@ def test_what_somebody_changed_in_one_portal_does_not_hold_up_another(portal):
 def test_a_memory_of_an_older_version_knows_its_portals_by_what_was_asked_for(portal, wanted):
     before = portal.table.rows()
     portal.set("exams", settings={CHECK: True}, access_url=wanted)
-    path = f"{portal.state}/{undo_data.FILE}"
+    path = f"{portal.state}/{undo_data.MEMORY.file}"
     with open(path, encoding="utf-8") as file:
         known = json.load(file)
     for name in ("portals", "earlier"):

@@ -1,0 +1,71 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""What is remembered so that it can be undone: one registry of the files below the state directory that hold it.
+
+Each kind is a map from the names of sections and portals, such as ``https:SITE``, to what was there before. A file is
+only ever replaced whole, so reading needs no lock; who changes one holds the host's lock. What an older version wrote
+is read: each kind knows what its entries left out then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import STATE, StateError, replace_file
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store, document
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Memory(Generic[T]):
+    """One kind of what is remembered."""
+
+    name: str  # as `chamilo-hardening status --json` calls it
+    words: str  # what its keys are, as status and undo call them
+    file: str
+    holder: str  # of the host's lock
+    seconds: float  # to wait for it
+    read: Callable[[Any], T]
+    write: Callable[[T], Any]
+    root: Callable[[T], str]  # of which portal it is
+    keys: Callable[[T], Iterable[str]]  # which of them go back
+
+    def recall(self, state: str = STATE) -> dict[str, T]:
+        """All that is kept, by the name of section and portal."""
+        path = os.path.join(state, self.file)
+        try:
+            return {name: self.read(one) for name, one in document(path).items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as problem:
+            raise StateError(f"{path} is damaged ({problem}). Restore it from a backup.") from problem
+
+    def names(self, section: str, state: str = STATE) -> list[str]:
+        """Under which names something of a section (``https``, or of one portal, ``https:SITE``) is kept."""
+        return sorted(name for name in self.recall(state) if section in (name, name.partition(":")[0]))
+
+    def told(self, names: Iterable[str], state: str = STATE) -> Iterator[str]:
+        """What goes back with these."""
+        known = self.recall(state)
+        for name in names:
+            keys = ", ".join(sorted(self.keys(known[name])))
+            yield f"These {self.words} of {self.root(known[name])} as well: {keys}"
+
+    def lock(self, state: str = STATE) -> contextlib.AbstractContextManager[None]:
+        return Store(state).lock(self.holder, self.seconds)
+
+    def replace(self, known: Mapping[str, T], state: str = STATE) -> None:
+        """Write all of it, with the lock held."""
+        text = json.dumps({name: self.write(one) for name, one in known.items()})
+        replace_file(os.path.join(state, self.file), f"{text}\n")
+
+    def forget(self, name: str, state: str = STATE) -> None:
+        """It was brought back."""
+        with self.lock(state):
+            self.replace({other: one for other, one in self.recall(state).items() if other != name}, state)

@@ -1,0 +1,83 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `chamilo-hardening undo` finds on hosts that an older version set up."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.undo_data import UndoData
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
+from ansible_collections.chamilo.hardening.plugins.module_utils._program.undo import KINDS
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
+
+# As the first release wrote them: without what was asked for last, and without an earlier value.
+OLD: dict[str, Any] = {
+    "state.json": {"version": 1, "serial": 3, "open": None, "pending": {}, "directories": [], "records": {}},
+    "settings.json": {
+        "passwords:campus": {
+            "root": "/srv/campus",
+            "settings": {"security.check_password": {"rows": [], "overrides": {}, "ours": "true"}},
+        }
+    },
+    "environment.json": {
+        "https:campus": {
+            "domain": "campus.test",
+            "root": "/srv/campus",
+            "web_server": "nginx",
+            "before": {"TRUSTED_PROXIES": None},
+            "ours": {"TRUSTED_PROXIES": "127.0.0.1"},
+        }
+    },
+    "database-campus.json": {"old": {"'chamilo'@'localhost'": {"who": ["chamilo", "localhost"], "grants": None}}},
+}
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> str:
+    for name, known in OLD.items():
+        (tmp_path / name).write_text(json.dumps(known))
+    return str(tmp_path)
+
+
+def test_each_kind_reads_what_the_first_release_wrote(state: str) -> None:
+    found = {kind.memory.name: kind.memory.names("https", state) for kind in KINDS}
+    assert found == {"settings": [], "environment": ["https:campus"]}
+    told = [line for kind in KINDS for name in kind.memory.recall(state) for line in kind.memory.told([name], state)]
+    assert told == [
+        "These settings of /srv/campus as well: security.check_password",
+        "These keys of the environment of /srv/campus as well: TRUSTED_PROXIES",
+    ]
+    kept = KINDS[0].memory.recall(state)["passwords:campus"]
+    assert kept.asked is None and kept.settings["security.check_password"].earlier is None
+    assert Store(state).peek() == {**OLD["state.json"], "left": {}}
+    accounts = UndoData(f"{state}/database-campus.json", lambda _step: None)
+    accounts.load()
+    assert accounts.known == OLD["database-campus.json"]
+
+
+def test_status_shows_them(state: str) -> None:
+    known = main.status(Engine(state), "")
+    assert {kind.memory.name: known[kind.memory.name] for kind in KINDS} == {
+        "settings": {"passwords:campus": ["security.check_password"]},
+        "environment": {"https:campus": ["TRUSTED_PROXIES"]},
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.memory.name)
+def test_what_is_written_anew_is_read_as_it_was(state: str, kind: Any) -> None:
+    known = kind.memory.recall(state)
+    with kind.memory.lock(state):
+        kind.memory.replace(known, state)
+    assert kind.memory.recall(state) == known
+
+
+def test_each_kind_has_a_file_and_a_name_of_its_own() -> None:
+    for values in zip(*((kind.words, kind.memory.name, kind.memory.file, kind.memory.holder) for kind in KINDS)):
+        assert len(set(values)) == len(KINDS)
