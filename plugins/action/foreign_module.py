@@ -23,6 +23,17 @@ POLL_SECONDS = 2
 SILENT_SECONDS = 3600  # at most, while the host cannot say how its job is
 
 
+def not_there(loader: Any, module: str) -> str:
+    """Why a module cannot be run, where its collection is not on the controller. ansible-core's own always are."""
+    if module.startswith("ansible.builtin.") or loader.has_plugin(module):
+        return ""
+    collection = module.rpartition(".")[0]
+    return (
+        f"The collection {collection} is not on this controller. A database on another host needs it, and nothing "
+        f"else does. Install it: ansible-galaxy collection install {collection}"
+    )
+
+
 class ActionModule(HostAction):
     _supports_async = True
 
@@ -33,6 +44,9 @@ class ActionModule(HostAction):
             raise AnsibleActionFail(
                 f"foreign_module takes one of {', '.join(MODULES)}, with the options of that module."
             )
+        refused = not_there(self._shared_loader_obj.module_loader, MODULES[name])
+        if refused:
+            raise AnsibleActionFail(refused)
         seconds = self._task.async_val
         if seconds and self._task.poll:
             raise AnsibleActionFail("foreign_module waits for the end of its job. Set poll to 0.")

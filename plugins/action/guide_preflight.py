@@ -14,6 +14,7 @@ from ansible import context
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import EncryptedString
 
+from ansible_collections.chamilo.hardening.plugins.action.foreign_module import MODULES, not_there
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _actions, _controls, _preflight
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import refusal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import CollectionAction
@@ -75,6 +76,10 @@ class ActionModule(CollectionAction):
             _preflight.domain(domain, host) + _preflight.subdomains(domain, values) + _preflight.names(domain, values)
         )
         said += _preflight.key_copy(arguments["sections"], values, variables)
+        # Before anything changes: on the host of a database that has no portal itself, others work.
+        alone = "chamilo_db" in (variables.get("group_names") or ()) and "chamilo_web" not in variables["group_names"]
+        if alone and "database" in arguments["sections"]:
+            said += filter(None, [not_there(self._shared_loader_obj.module_loader, MODULES["mariadb_user"])])
         if arguments["found_domain"] not in (None, str(domain).lower()):
             said.append(
                 f"This play looked for the portal {arguments['found_domain']}, and {', '.join(arguments['sections'])} "

@@ -297,3 +297,18 @@ def test_who_is_to_own_the_tree_is_judged_where_rights_are_given(
     assert outcome.code == 0, outcome.output
     assert ("<{}>" not in outcome.output) is judged
     assert ("owner" in outcome.output) is judged
+
+
+@pytest.mark.slow
+def test_the_collection_for_a_database_elsewhere_is_asked_for_there_alone(ansible: Any) -> None:
+    """Without it nothing else is missing: the collection has no dependencies."""
+    task = {"chamilo.hardening.guide_preflight": {"sections": ["database"]}}
+    plays = [{"hosts": "all", "gather_facts": False, "tasks": [task]}]
+    more = "[chamilo_db]\ndb.test ansible_connection=local\n"
+    (ansible.folder / "more.ini").write_text(more)
+    alone = ansible.play(plays, {"campus.test": {}})
+    assert alone.code == 0, alone.output
+    outcome = ansible.play(plays, {"campus.test": {}}, "-i", "more.ini")
+    said = " ".join(outcome.output.split())
+    assert outcome.code == 2 and "The collection ansible.mariadb is not on this controller." in said
+    assert outcome.recap("campus.test")["failed"] == 0
