@@ -93,7 +93,7 @@ def test_it_counts_what_the_jail_of_section_brute_force_counts(host, pytestconfi
         # Whoever else shares the log is counted here: which names are the portal's is not known.
         host_ = {"access_log_file": "/x.log", "access_log_format": form}
         site = {"answering": [], "fallback": [host_]}
-        known = {"_chamilo_common_domain": "campus.test", "__chamilo_common_info": {"site": site}}
+        known = {"chamilo_domain": "campus.test", "__chamilo_common_info": {"site": site}}
         samples = brute_force.samples(Portal(known))
         lines += [(sample["line"], [sample["address"]]) for sample in samples["match"]]
         lines += [(sample, []) for sample in samples["no_match"]]
