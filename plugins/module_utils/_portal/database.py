@@ -195,9 +195,11 @@ class Reader:
             "SELECT category, variable, access_url, selected_value, access_url_changeable FROM settings"
             " WHERE subkey IS NULL OR subkey = '' ORDER BY id"
         ):
+            if not row["access_url"]:  # the application asks for the rows of a portal
+                continue
             key = f"{(row['category'] or '').lower()}.{row['variable']}"
             changeable = row["access_url_changeable"] == "1"
-            found.setdefault(key, {})[int(row["access_url"] or 1)] = (row["selected_value"] or "", changeable)
+            found.setdefault(key, {})[int(row["access_url"])] = (row["selected_value"] or "", changeable)
         return found
 
     @functools.cached_property

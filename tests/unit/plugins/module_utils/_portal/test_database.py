@@ -96,9 +96,17 @@ def test_no_value_is_an_empty_text():
     assert look.settings()["security.captcha_time_to_block"] == ""
 
 
-def test_a_row_without_a_portal_is_the_main_one_s_and_the_case_of_a_category_is_no_fault():
-    look = reader(("Security", "check_password", None, "true", "1"), (None, "check_password", "1", "false", "1"))
+def test_the_case_of_a_category_is_no_fault():
+    look = reader(("Security", "check_password", "1", "true", "1"), (None, "check_password", "1", "false", "1"))
     assert look.settings()["security.check_password"] == "true"
+
+
+def test_a_row_without_a_portal_is_never_read():
+    """Migrations to 3.0 leave it out. Chamilo asks for the rows of a portal."""
+    orphan = ("security", "mcp_enabled", None, "true", "0")
+    assert reader(orphan).effective("mcp_enabled", "security") == {MAIN: "false", SECOND: "false"}
+    look = reader(("security", "mcp_enabled", "1", "false", "1"), orphan)
+    assert look.settings()["security.mcp_enabled"] == "false"
 
 
 def test_a_table_without_portals_is_of_one():
