@@ -9,9 +9,11 @@ import re
 from typing import Any
 
 import pytest
+import yaml
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 
+from ansible_collections.chamilo.hardening.plugins.action import guide_preflight
 from ansible_collections.chamilo.hardening.plugins.lookup import plan
 from ansible_collections.chamilo.hardening.plugins.lookup.plan import SECTIONS
 from tests.tools.plans import ROLES, discovered, planned
@@ -88,3 +90,10 @@ def test_the_options_of_one_task_read_one_plan(host, site, monkeypatch):
         return found["made"]
 
     assert [ask(first), ask(first), ask(second), ask(second, "uploads"), ask(second, "uploads")] == [1, 1, 2, 3, 3]
+
+
+def test_the_process_that_forks_has_read_the_plans():
+    """Each fork compiles them anew otherwise: Ansible keeps no compiled modules of a collection."""
+    assert guide_preflight.plan is plan
+    harden = yaml.safe_load((ROLES.parent / "playbooks/harden.yml").read_text(encoding="utf-8"))
+    assert "chamilo.hardening.guide_preflight" in harden[0]["tasks"][0]
