@@ -94,3 +94,10 @@ def test_tasks_that_tests_on_hosts_name_exist() -> None:
     named = set(re.findall(r'"(\w+) : ([A-Z][^"{}]+)"', tests))
     known = {(path.parts[-3], task) for path in TASKS for task in names(yaml.safe_load(path.read_text("utf-8")))}
     assert len(named) > 5 and named - known == set()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "changelogs/fragments").glob("*.yml")), ids=lambda path: path.stem)
+def test_each_entry_of_a_fragment_is_a_text(path: Path) -> None:
+    """With a colon and a space in it YAML takes it for a mapping."""
+    sections = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert {type(entry) for entries in sections.values() for entry in entries} == {str}

@@ -34,7 +34,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._permissions imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover, unused_drop_ins
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import daily as program_daily
-from ansible_collections.chamilo.hardening.plugins.module_utils._program import display
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import display, manual
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.undo import KINDS
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo as settings_undo
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import marked, observed
@@ -73,6 +73,10 @@ ALERT = """\
 Tells whoever chamilo_alert_mail and chamilo_alert_webhook name, to see that it reaches them: --test. Without it, the
 title and the text are what is told; the same is told once a day at most."""
 
+
+MANUAL = """\
+Prints the man page (chamilo-hardening manual man | man -l -), or completion for a shell: add the line
+eval "$(chamilo-hardening manual bash)" to /root/.bashrc, or the same with zsh to /root/.zshrc."""
 
 WINDOW = """\
 For an update or an installation through the browser, lets PHP write what it must for a while. `open` gives the tree
@@ -167,11 +171,22 @@ def _parser(version: str) -> argparse.ArgumentParser:
 
     renewal.add(commands, _say)
 
+    shown = commands.add_parser("manual", help="print the man page, or completion for a shell", description=MANUAL)
+    shown.add_argument("form", choices=["man", "bash", "zsh"], help="what to print")
+    shown.set_defaults(run=lambda options, _engine: _manual(options, parser, version))
+
     # Without help, so that the list shows only what a person needs: timers and the boot call this.
     recover = commands.add_parser("recover", description="Put back what an interrupted run left behind.")
     recover.add_argument("--boot", action="store_true", help="early, when little of the host is there")
     recover.set_defaults(run=_recover)
     return parser
+
+
+def _manual(options: argparse.Namespace, parser: argparse.ArgumentParser, version: str) -> int:
+    shells = {"bash": manual.bash, "zsh": manual.zsh}
+    text = manual.man(parser, version) if options.form == "man" else shells[options.form](parser)
+    print(text, end="")
+    return 0
 
 
 def _say(text: str, level: int = syslog.LOG_INFO) -> None:
