@@ -65,16 +65,18 @@ def site(log_format: str, web: str) -> dict[str, Any]:
 def given(log_format: str, web: str) -> dict[str, Any]:
     """What tasks before these have found."""
     rules = {"settings": {"security.password_requirements": {"before": {"effective": {"1": "{}"}}}}}
-    tree = {"window": "", "quarantined_total": 0, "doubtful_total": 0, "unnamed": 0, "refused": [], "changed": False}
+    tree = {"window": "", "quarantined_total": 0, "doubtful_total": 0, "unnamed": 0, "listing": "", "refused": []}
     return {
         "inventory_hostname": "campus.test",
         "group_names": ["chamilo"],
         "groups": {"chamilo": ["campus.test"]},
+        "hostvars": {},
         "ansible_check_mode": False,
         "__chamilo_common_info": {"site": site(log_format, web), "environment_kept": []},
         "__chamilo_https_vhost": {},
         "__chamilo_passwords_seen": rules,
         "__chamilo_permissions_tree": tree,
+        "__chamilo_common_php_user": {"changed": False, "told": []},
         "__chamilo_permissions_environment": {"consequences": []},
         "__chamilo_brute_force_filter": {"log": {"proxies": []}, "content": "[Definition]"},
         "__chamilo_brute_force_armed": {"changed": False},

@@ -38,7 +38,7 @@ SIGNS = {
     "permissions_docroot": says("What somebody left behind"),
     "permissions_production": lambda text: '"APP_ENV": "prod"' in text and "platform.server_type" in text,
     "permissions_secrets": says(r'"require": \["APP_SECRET"'),
-    "permissions_php_user": says(r"php_user\.yml"),
+    "permissions_php_user": says(r'chamilo_php_user.*"state": "own"'),
     "passwords_length": says(r'"length": 12'),
     "passwords_mix": says(r'"uppercase": 1'),
     "passwords_enforced": says("security.check_password"),

@@ -122,7 +122,7 @@ def test_it_counts_what_the_filter_of_the_role_counts():
     """The role's own samples, which fail2ban proves: the same lines, the same addresses."""
     for form in ("", "vhost_combined"):
         site = {"answering": [{"access_log_file": "/x.log", "access_log_format": form}]}
-        known = {"_chamilo_common_domain": "campus.test", "__chamilo_common_info": {"site": site}}
+        known = {"chamilo_domain": "campus.test", "__chamilo_common_info": {"site": site}}
         samples = brute_force.samples(Portal(known))
         rules = Rules(frozenset({BANS}), names=("campus.test",))
         for sample in samples["match"]:
