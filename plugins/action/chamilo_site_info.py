@@ -5,8 +5,39 @@
 
 from __future__ import annotations
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import ModuleAction
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _portals
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._variables import Variables
 
 
-class ActionModule(ModuleAction):
-    pass
+class ActionModule(HostAction):
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        if "salt" in self._task.args:
+            raise AnsibleActionFail("chamilo_site_info: salt is made by the collection and cannot be given.")
+        arguments, salt, variables = dict(self._task.args), _portals.salt(), task_vars or {}
+        # The playbook harden has the nodes of a portal compared. Of one that has no other there is nothing to compare.
+        if salt and "hostvars" in variables:
+            try:
+                node = _portals.here(Variables(self._templar, variables), variables["hostvars"])[1]
+            except _portals.PortalError as problem:
+                raise AnsibleActionFail(str(problem)) from problem
+            arguments |= {"salt": salt} if len(node["web"]) > 1 else {}
+        ahead = bool(variables.get("_chamilo_ahead"))
+        try:
+            answer = self._execute_module(module_args=arguments, task_vars=task_vars)
+        except AnsibleConnectionFailure:
+            raise
+        except AnsibleError as problem:
+            if not ahead:
+                raise
+            answer = {"failed": True, "msg": str(problem)}
+        if ahead and answer.get("failed"):
+            # The node goes on into the play that changes it, where this stops each node of its portal.
+            return {**result, "changed": False, "refused": reason(answer)}
+        result.update(answer)
+        return result

@@ -16,7 +16,7 @@ from ansible.parsing.vault import EncryptedString
 
 from ansible_collections.chamilo.hardening.plugins.action.foreign_module import MODULES, not_there
 from ansible_collections.chamilo.hardening.plugins.lookup import plan  # noqa: F401 (see below)
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _actions, _controls, _preflight
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _actions, _controls, _nodes, _preflight
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import refusal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import CollectionAction
 
@@ -52,7 +52,7 @@ class ActionModule(CollectionAction):
         if unknown and self._only_harden():
             return {**result, "failed": True, "msg": "\n".join([*unknown, "Nothing was changed."])}
         if arguments["discovered"]:
-            refused = refusal(task_vars or {})
+            refused = refusal(task_vars or {}) or _nodes.refusal(self._templar, task_vars or {})
             domain = ((task_vars or {}).get("__chamilo_common_info") or {}).get("site", {}).get("domain")
             said = refused or f"{domain}: no obstacle was found. Nothing was changed."
             return {**result, "failed": bool(refused), "msg": said, "_ansible_verbose_always": True}

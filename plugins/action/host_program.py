@@ -14,6 +14,7 @@ from ansible.errors import AnsibleActionFail
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import Addressee
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.install import asks_for_nothing
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _nodes
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._discovered import refusal, seen
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._program import Program, build
@@ -25,7 +26,7 @@ class ActionModule(HostAction):
         for name in ("content", "version"):
             if name in self._task.args:
                 raise AnsibleActionFail(f"host_program: {name} is made by the collection and cannot be given.")
-        refused = refusal(task_vars or {})
+        refused = refusal(task_vars or {}) or _nodes.refusal(self._templar, task_vars or {})
         if refused:  # the first task that changes something, and discovery is done on every host
             raise AnsibleActionFail(refused)
         program = build()

@@ -68,9 +68,15 @@ class LookupModule(LookupBase):
         begun = [host for host in hosts if host in hostvars and "__chamilo_preflight" in hostvars[host]]
         hosts = begun or hosts
         if asked == "several":
+            _portals.salt(make=True)
             return _portals.several(nodes, hosts)
         at_once = {host: self._at_once(hostvars[host]) for host in hosts if host in hostvars}
-        batches = _portals.order(nodes, hosts, at_once)
+        # In the first batch, so that a later one never consists of them alone: that would end the run.
+        away = [host for host in hosts if _portals.answer(hostvars, host).get("unreachable") is True]
+        batches = (
+            _portals.order(nodes, [host for host in hosts if host not in away], at_once) if away != hosts else [[]]
+        )
+        batches[0].extend(away)
         return [len(one) for one in batches] if asked == "serial" else [host for one in batches for host in one]
 
     def _hosts(self, patterns: list[str], variables: dict[str, Any]) -> list[str]:

@@ -179,6 +179,18 @@ options:
       - Otherwise these are in RV(site.problems).
     type: bool
     default: false
+  probe:
+    description:
+      - Requests that this host has to answer, each with C(url), C(address), C(status) and C(send) as for
+        M(chamilo.hardening.config_transaction). Fails when one is not answered so.
+    type: list
+    elements: dict
+    default: []
+  salt:
+    description:
+      - What the hashes in RV(node) are keyed with, the same for all nodes of a portal. Empty means that there are none.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -244,6 +256,20 @@ settings_in_force:
       portals: null
       lock: true
       pin: null
+node:
+  description:
+    - What the nodes of one portal are compared by. Only with O(salt), for a host that serves the portal, and as root.
+  returned: success
+  type: dict
+  contains:
+    shared:
+      description:
+        - Directories that each node must have for itself, and that lie on a file system that several hosts can mount,
+          each with where it really is.
+      type: dict
+    secrets:
+      description: A keyed hash of each secret that all nodes must have in common.
+      type: dict
 settings_kept:
   description:
     - The names under which M(chamilo.hardening.chamilo_settings) remembers what settings were, in force or not.
@@ -964,7 +990,10 @@ site:
 """
 
 import os
+import time
+from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -975,6 +1004,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._https.acme impo
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.policy import PermsError, order
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.active import held, inactive
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.nodes import compared
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.obstacles import (
     NOT_ROOT,
     Desired,
@@ -989,7 +1019,9 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._settings.apply 
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.env_undo import MEMORY as ENVIRONMENT
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings.undo_data import MEMORY as SETTINGS
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.probe import Probe, ask, ask_until
 
+PATIENCE = 30.0  # seconds for a portal to answer as it has to
 NOT_SEEN = {"daily": False, "copied": False, "spared": False, "proxies": []}
 # Options of chamilo_perms, as the role permissions knows them.
 VARIABLES = {
@@ -1030,6 +1062,17 @@ def _recurring(site: Site, portal: str, visits: dict) -> dict:
     }
 
 
+def _unanswered(wanted: Mapping[str, Any]) -> str:
+    """How a request was answered otherwise than it has to be; it may take a while after a reload."""
+    probe = Probe(
+        str(wanted["url"]),
+        address=str(wanted.get("address", "")),
+        status=tuple(map(int, wanted.get("status", [200]))),
+        send=tuple((wanted.get("send") or {}).items()),
+    )
+    return ask_until(lambda: "; ".join(probe.faults(ask(probe)).values()), time.monotonic() + PATIENCE)
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -1056,11 +1099,14 @@ def main() -> None:
             "controller_time": {"type": "float", "default": 0},
             "active": {"type": "bool", "default": False},
             "require": {"type": "bool", "default": False},
+            "probe": {"type": "list", "elements": "dict", "default": []},
+            "salt": {"type": "str", "default": "", "no_log": True},
         },
         supports_check_mode=True,
     )
     wanted = dict(module.params)
-    tree, visits, require, active = (wanted.pop(name) for name in ("tree", "visits", "require", "active"))
+    apart = ("tree", "visits", "require", "active", "salt", "probe")
+    tree, visits, require, active, salt, probes = (wanted.pop(name) for name in apart)
     desired = Desired(**{each.name: wanted.pop(each.name) for each in fields(Desired)})
     if desired.sections and os.geteuid() != 0:  # what else is in the way could not be seen
         module.fail_json(msg=report(wanted["domain"], [NOT_ROOT]))
@@ -1078,6 +1124,7 @@ def main() -> None:
         settings, settings_kept = _settings(site) if os.geteuid() == 0 else ({}, [])
         kept = sorted(ENVIRONMENT.recall()) if os.geteuid() == 0 else []
         recurring_ = _recurring(site, wanted["site"] or word(site.domain), visits) if os.geteuid() == 0 else NOT_SEEN
+        node = compared(site, salt) if salt and require and site.root and os.geteuid() == 0 else {}
         around = observe(site, desired, refusal) if desired.sections else Host()
     except (HardeningError, OSError) as problem:
         module.fail_json(msg=str(problem))
@@ -1088,9 +1135,15 @@ def main() -> None:
     dark = inactive(site, wanted["site"] or word(site.domain), drop_ins) if drop_ins else ""
     if dark and active:
         module.fail_json(msg=dark)
+    sick = [fault for fault in map(_unanswered, probes) if fault]
+    if sick:
+        module.fail_json(
+            msg=f"The portal does not answer as it has to. {'. '.join(sick)}. See the log of the web server."
+        )
     found = {
         "active": bool(drop_ins) and not dark,
         "site": asdict(site),
+        "node": {"shared": {}, "secrets": {}, **node},
         "program": program,
         "in_force": in_force,
         "settings_in_force": settings,

@@ -11,6 +11,7 @@ are named like variables of this collection is nobody's node but its own.
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -229,6 +230,7 @@ class _Known:
     hostvars: Any = None
     nodes: Mapping[str, Node] = {}
     names: frozenset[str] = frozenset()
+    salt: str = ""
 
 
 def known(variables: Mapping[str, Any], hostvars: Mapping[str, Any], more: Iterable[str] = ()) -> dict[str, Node]:
@@ -239,18 +241,23 @@ def known(variables: Mapping[str, Any], hostvars: Mapping[str, Any], more: Itera
     return dict(_Known.nodes)
 
 
-def _answer(hostvars: Mapping[str, Any], host: str) -> Any:
+def salt(make: bool = False) -> str:
+    """What nodes key the hashes of their secrets with: one text for a whole run, or none where nobody compares them."""
+    if make:
+        _Known.salt = secrets.token_hex(16)
+    return _Known.salt
+
+
+def answer(hostvars: Mapping[str, Any], host: str) -> Mapping[str, Any]:
     """What a host answered to its discovery, as it came."""
     raw = getattr(hostvars, "raw_get", hostvars.__getitem__)
-    return raw(host).get("__chamilo_common_info")
+    found = raw(host).get("__chamilo_common_info") if host in hostvars else None
+    return found if isinstance(found, Mapping) else {}
 
 
-def unreachable(variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> list[str]:
-    """The hosts of this play that could not be reached."""
-    left = set(variables.get("ansible_play_hosts") or ())
-    away = [host for host in variables.get("ansible_play_hosts_all") or () if host not in left]
-    answers = ((host, _answer(hostvars, host)) for host in away if host in hostvars)
-    return [host for host, answer in answers if isinstance(answer, Mapping) and answer.get("unreachable") is True]
+def unreachable(portal: Portal, hostvars: Mapping[str, Any]) -> list[str]:
+    """The nodes that could not be reached when they were last asked in this run."""
+    return [host for host in portal.hosts if answer(hostvars, host).get("unreachable") is True]
 
 
 def here(variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> tuple[Portal, dict[str, Any]]:
@@ -261,4 +268,4 @@ def here(variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> tuple[Por
     portal = of_host(host, nodes)
     if portal.error:
         raise PortalError(portal.error)
-    return portal, portal.of(host, unreachable(variables, hostvars))
+    return portal, portal.of(host, unreachable(portal, hostvars))

@@ -36,6 +36,8 @@ PLAYBOOK_VARIABLES: dict[str, dict[str, Any]] = {
     "chamilo_restore_path": {"type": "str"},
     "chamilo_restore_run": {"type": "str"},
     "chamilo_serial": {"type": "int"},
+    "chamilo_drain_tasks": {"type": "path"},
+    "chamilo_undrain_tasks": {"type": "path"},
 }
 NETWORKS = ("chamilo_trusted_proxies", "chamilo_friends", "chamilo_database_clients")
 # Chamilo renames .php to .phps before it looks, and knows none of the others behind it.

@@ -163,11 +163,14 @@ def test_playbooks_read_only_variables_that_are_known() -> None:
     ],
 )
 def test_only_where_there_are_backups_one_is_taken_first(given: dict[str, Any], first: bool) -> None:
-    play = load(ROOT / "playbooks/harden.yml")[1]
-    task = next(task for task in play["pre_tasks"] if task["name"].startswith("Run a backup"))
+    play = load(ROOT / "playbooks/harden.yml")[2]
+    (task,) = (task for task in load(ROOT / "playbooks/tasks/before.yml") if task["name"].startswith("Run a backup"))
+    assert task["when"] == "_chamilo_backs_up_first"
+    (before,) = play["pre_tasks"]
     run = {"_chamilo_is_web": True, "ansible_run_tags": ["all"]}
+    run |= {"_chamilo_backs_up_first": trust_as_template(play["vars"]["_chamilo_backs_up_first"])}
     templar = Templar(DataLoader(), variables={**run, **given})
-    assert all(templar.evaluate_conditional(trust_as_template(one)) for one in task["when"]) is first
+    assert all(templar.evaluate_conditional(trust_as_template(one)) for one in before["when"]) is first
 
 
 @pytest.mark.parametrize(

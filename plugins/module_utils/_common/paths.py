@@ -41,6 +41,17 @@ def mounts(mountinfo: str = "/proc/self/mountinfo") -> dict[str, str]:
     return {_unescaped(field[4]): field[field.index("-", 6) + 1] for field in fields}
 
 
+def sources(mountinfo: str = "/proc/self/mountinfo") -> dict[str, tuple[str, str, str]]:
+    """The mount points, each with the type of its file system, what is mounted, and which directory of that."""
+    with open(mountinfo, encoding="utf-8", errors="surrogateescape") as file:
+        fields = [line.rstrip("\n").split(" ") for line in file]
+    found = {}
+    for field in fields:
+        after = field.index("-", 6)
+        found[_unescaped(field[4])] = (field[after + 1], _unescaped(field[after + 2]), _unescaped(field[3]))
+    return found
+
+
 def served_by_users(mountinfo: str = "/proc/self/mountinfo") -> set[str]:
     """The mount points of file systems that a program of somebody else than root serves: it could keep root waiting."""
     with open(mountinfo, encoding="utf-8", errors="surrogateescape") as file:

@@ -27,6 +27,8 @@ ANYTHING = {
     "chamilo_permissions_acknowledged": "permissions()",
     "chamilo_permissions_roots": "permissions()",
     "chamilo_report_dir": "a path on the controller, which makes it",
+    "chamilo_drain_tasks": "a path on the controller, which reads it",
+    "chamilo_undrain_tasks": "a path on the controller, which reads it",
     "chamilo_prove_ca_file": "a path on the controller, which reads it",
     "chamilo_restore_confirm": "compared with the host's name, and used for nothing else",
 }

@@ -1,0 +1,105 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Why a node of a portal is not changed: another node failed, or the nodes contradict each other.
+
+All of it is decided from what discovery saw of each node, before the first change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _portals
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._variables import Variables
+
+Answers = Mapping[str, Mapping[str, Any]]  # what each node answered to its discovery
+
+
+def refusal(templar: Any, variables: Mapping[str, Any]) -> str:
+    """Why the host of a task is not changed, from the variables of that task."""
+    if "hostvars" not in variables:
+        return ""
+    try:
+        return stopped(Variables(templar, variables), variables["hostvars"])
+    except _portals.PortalError as problem:
+        return str(problem)
+
+
+def stopped(variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> str:
+    """Why this host is left as it is; empty where nothing stands against it."""
+    host = str(variables["inventory_hostname"])
+    portal, _node = _portals.here(variables, hostvars)
+    if len(portal.hosts) < 2:
+        return ""
+    others = [one for one in portal.hosts if one != host]
+    answers = {one: answer for one in portal.hosts if (answer := _portals.answer(hostvars, one))}
+    present = [one for one in others if one in answers and not _away(answers[one])]
+    left = set(variables.get("ansible_play_hosts") or ())
+    begun = set(variables.get("ansible_play_hosts_all") or ())
+    for one in present:
+        if _refused(answers[one]):
+            return (
+                f"Node {one} of {portal.name} cannot be hardened, so {host} was left as it is. "
+                f"{_answers.printable(_refused(answers[one]))}"
+            )
+    failed = [one for one in present if one in begun and one not in left]
+    if failed:
+        return (
+            f"Node {failed[0]} of {portal.name} failed in this run, so {host} was left as it is. Mend that node, "
+            "then run the playbook again: it goes on where it stopped."
+        )
+    web = {one: answers[one] for one in portal.web if one in answers and not _refused(answers[one])}
+    return _shared(portal.name, web) or _secrets(portal.name, web)
+
+
+def _refused(answer: Mapping[str, Any]) -> str:
+    """Why a node cannot be hardened, as its discovery found in this play or in the one before."""
+    return str(answer.get("refused") or (answer.get("msg", "It failed.") if answer.get("failed") else ""))
+
+
+def _away(answer: Mapping[str, Any]) -> bool:
+    return answer.get("unreachable") is True
+
+
+def _alike(answers: Answers, part: str, differ: bool) -> dict[str, list[str]]:
+    """The names in that part of the answers that two nodes have differently, or the same."""
+    found: dict[str, list[str]] = {}
+    values: dict[str, dict[str, str]] = {}
+    for host, answer in answers.items():
+        for name, value in ((answer.get("node") or {}).get(part) or {}).items():
+            values.setdefault(name, {})[host] = str(value)
+    test: Callable[[list[str]], bool] = (
+        (lambda known: len(set(known)) > 1) if differ else (lambda known: len(set(known)) < len(known))
+    )
+    for name, known in values.items():
+        if test(list(known.values())):
+            twice = [value for value in known.values() if list(known.values()).count(value) > 1]
+            found[name] = [host for host, value in known.items() if differ or value in twice]
+    return found
+
+
+def _shared(portal: str, answers: Answers) -> str:
+    alike = _alike(answers, "shared", differ=False)
+    if not alike:
+        return ""
+    hosts = sorted({host for of in alike.values() for host in of})
+    names = " and ".join(_answers.printable(name) for name in sorted(alike))
+    return (
+        f"Nodes {', '.join(hosts)} of {portal} share {names}. Each would empty it while the other one works with it, "
+        "and the portal would answer 500. Uploads, themes and sessions may be shared, these may not: put them on a "
+        "disk of each node, such as by a mount of its own over that directory."
+    )
+
+
+def _secrets(portal: str, answers: Answers) -> str:
+    differing = _alike(answers, "secrets", differ=True)
+    if not differing:
+        return ""
+    name, hosts = sorted(differing.items())[0]
+    return (
+        f"Nodes {', '.join(hosts)} of {portal} do not have the same {_answers.printable(name)}. What one signs, the "
+        "other refuses. Copy the value from the .env of one of them to the others, with the key pair in config/jwt/."
+    )

@@ -1,0 +1,80 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""By what the nodes of a portal are compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import paths
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import nodes
+
+MOUNTS = """\
+1 1 8:1 / / rw - ext4 /dev/sda1 rw
+2 1 0:40 {part} {root}/var rw - {kind} {source} rw
+3 1 0:41 / {root}/var/log rw - tmpfs tmpfs rw
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in nodes.OWN:
+        (tmp_path / "site" / name).mkdir(parents=True)
+    return tmp_path / "site"
+
+
+def mounted(root: Path, kind: str = "nfs4", source: str = "nas:/campus", part: str = "/") -> str:
+    path = root.parent / "mountinfo"
+    path.write_text(MOUNTS.format(root=root, kind=kind, source=source, part=part))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "kind", ["nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "fuse.glusterfs", "fuse.sshfs", "fuse"]
+)
+def test_a_directory_on_a_disk_of_several_hosts_has_one_name_on_all_of_them(root: Path, kind: str) -> None:
+    assert nodes.on_network(str(root), mountinfo=mounted(root, kind)) == {"var/cache": f"{kind} nas:/campus /cache"}
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "tmpfs", "overlay", "fuseblk", "btrfs"])
+def test_a_disk_of_its_own_is_none(root: Path, kind: str) -> None:
+    assert nodes.on_network(str(root), mountinfo=mounted(root, kind)) == {}
+
+
+def test_another_export_and_another_path_are_other_places(root: Path) -> None:
+    places = {
+        nodes.on_network(str(root), mountinfo=mounted(root, **more))["var/cache"]
+        for more in ({}, {"source": "nas:/other"}, {"part": "/web1"})
+    }
+    assert len(places) == 3
+    (root / "var/cache").rmdir()
+    (root / "elsewhere").mkdir()
+    (root / "var/cache").symlink_to(root / "elsewhere")
+    assert nodes.on_network(str(root), mountinfo=mounted(root)) == {}, "a link to a disk of its own"
+
+
+def test_of_this_machine_each_mount_has_its_source() -> None:
+    assert set(paths.sources()) == set(paths.mounts())
+    assert all(kind == paths.mounts()[point] for point, (kind, _source, _part) in paths.sources().items())
+
+
+def test_secrets_are_compared_and_cannot_be_read_from_the_answer(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site: Any = SimpleNamespace(
+        domain="campus.test", root=str(root), web=SimpleNamespace(name="nginx"), php=SimpleNamespace(user="www-data")
+    )
+    monkeypatch.setattr(nodes, "discover_environment", lambda *_asked: (site, {}))
+
+    def seen(text: str, salt: str = "s") -> dict[str, str]:
+        (root / ".env").write_text(text)
+        return nodes.compared(site, salt)["secrets"]
+
+    first = seen("APP_SECRET=abc\nJWT_PASSPHRASE=x\n")
+    assert sorted(first) == ["APP_SECRET", "JWT_PASSPHRASE"] and "abc" not in str(first)
+    assert first == seen("APP_SECRET='abc'\nJWT_PASSPHRASE=x\n")
+    assert first["APP_SECRET"] != seen("APP_SECRET=abd\n")["APP_SECRET"]
+    assert first["APP_SECRET"] != seen("APP_SECRET=abc\n", "t")["APP_SECRET"]

@@ -1,0 +1,92 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A node is left as it is while another one of its portal cannot be changed, or contradicts it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _nodes
+
+CAMPUS = {"chamilo_domain": "campus.test"}
+NFS = {"var/cache": "nfs4 nas:/campus /var/cache", "var/log": "nfs4 nas:/web1 /log"}
+
+
+def answered(**node: Any) -> dict[str, Any]:
+    return {"__chamilo_common_info": {"site": {}, "node": {"shared": {}, "secrets": {}, **node}}}
+
+
+def said(host: str = "web2", left: str = "web1 web2 other", more: Any = None, **answers: dict[str, Any]) -> str:
+    hosts = {"web1": CAMPUS, "web2": CAMPUS, "other": {}}
+    hostvars = {name: {**values, **answers.get(name, answered())} for name, values in hosts.items()}
+    play = {"ansible_play_hosts_all": list(hosts), "ansible_play_hosts": left.split()}
+    groups = {"groups": {"all": list(hosts), "chamilo": list(hosts)}}
+    return _nodes.stopped({**hostvars[host], **play, **groups, "inventory_hostname": host, **(more or {})}, hostvars)
+
+
+def test_nodes_that_agree_stand_in_nobodys_way() -> None:
+    assert said() == said("web1") == said("other") == ""
+    assert (
+        said(
+            web1=answered(shared={"var/cache": "nfs4 nas:/a /1"}), web2=answered(shared={"var/cache": "nfs4 nas:/a /2"})
+        )
+        == ""
+    )
+    assert said(web1=answered(secrets={"APP_SECRET": "a"}), web2=answered(secrets={"APP_SECRET": "a"})) == ""
+
+
+def test_a_cache_that_several_nodes_share_is_refused() -> None:
+    for host in ("web1", "web2"):
+        words = said(host, web1=answered(shared=NFS), web2=answered(shared={**NFS, "var/log": "nfs4 nas:/web2 /log"}))
+        assert words.startswith("Nodes web1, web2 of campus.test share var/cache. Each would empty it"), words
+    assert said("other", web1=answered(shared=NFS), web2=answered(shared=NFS)) == "", "another portal"
+
+
+def test_secrets_that_differ_are_named_and_not_shown() -> None:
+    words = said(web1=answered(secrets={"APP_SECRET": "1f"}), web2=answered(secrets={"APP_SECRET": "2f"}))
+    assert words.startswith("Nodes web1, web2 of campus.test do not have the same APP_SECRET.")
+    assert "1f" not in words and "2f" not in words
+
+
+@pytest.mark.parametrize(
+    ("answer", "left", "words"),
+    [
+        (
+            {"failed": True, "msg": "No \x1b[2Jspace."},
+            "web1 web2",
+            "Node web1 of campus.test cannot be hardened, so web2 was left",
+        ),
+        (
+            {"refused": "No space."},
+            "web1 web2",
+            "Node web1 of campus.test cannot be hardened, so web2 was left as it is. No s",
+        ),
+        ({"site": {}}, "web2", "Node web1 of campus.test failed in this run, so web2 was left as it is."),
+        ({"unreachable": True, "msg": "timed out"}, "web2", ""),
+        ({"unreachable": True, "failed": True}, "web1 web2", ""),
+    ],
+)
+def test_a_node_that_fails_stops_those_that_come_after_it(answer: dict[str, Any], left: str, words: str) -> None:
+    found = said(left=f"{left} other", web1={"__chamilo_common_info": answer})
+    assert found.startswith(words) and "\x1b" not in found
+    assert bool(found) is bool(words)
+    assert said("other", left=f"{left} other", web1={"__chamilo_common_info": answer}) == ""
+
+
+def test_nodes_that_limit_leaves_out_stop_nobody() -> None:
+    play = {"ansible_play_hosts_all": ["web2"], "ansible_play_hosts": ["web2"]}
+    assert said(web1={}, more=play) == ""
+
+
+def test_what_is_declared_wrongly_is_the_reason() -> None:
+    variables = {**CAMPUS, "inventory_hostname": "web1", "chamilo_leader": "x", "hostvars": {}}
+    assert _nodes.refusal(None, {"inventory_hostname": "web1"}) == ""
+
+    class Templar:
+        def template(self, value: Any) -> Any:
+            return value
+
+    assert "'x', which is no web node of campus.test" in _nodes.refusal(Templar(), variables)
