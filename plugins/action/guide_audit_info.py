@@ -15,7 +15,7 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleE
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.key import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import word
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _keys
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _keys, _nodes
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
 
 
@@ -35,6 +35,7 @@ class ActionModule(HostAction):
                 raise AnsibleActionFail(f"guide_audit_info: {name} is made by the collection and cannot be given.")
         arguments.update(self._key(arguments, task_vars or {}))
         arguments["unenforced"] = _controls.unenforced(table, level, waivers)
+        elsewhere = _nodes.elsewhere(self._templar, task_vars or {}, list(table.by_id))
         answer = self._look(arguments, task_vars or {})
         unseen = "The audit gave no answer for this control."
         if arguments.get("sections"):
@@ -46,8 +47,11 @@ class ActionModule(HostAction):
             unseen = f"The audit could not run: {result['error']}"
         else:
             result.update((key, value) for key, value in answer.items() if key != "observed")
+        away = {name: {"status": "not_applicable", "evidence": why} for name, why in elsewhere.items()}
+        observed = {**answer.get("observed", {}), **({} if answer.get("failed") else away)}
+        result["portal"] = _nodes.portal_of(self._templar, task_vars or {})
         try:
-            result["controls"] = _controls.rows(table, answer.get("observed", {}), unseen, level, waivers)
+            result["controls"] = _controls.rows(table, observed, unseen, level, waivers)
         except _controls.ControlError as error:
             raise AnsibleActionFail(str(error)) from error
         result["summary"] = _controls.summary(result["controls"])

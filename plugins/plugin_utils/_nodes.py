@@ -9,7 +9,7 @@ All of it is decided from what discovery saw of each node, before the first chan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _portals
@@ -26,6 +26,44 @@ def refusal(templar: Any, variables: Mapping[str, Any]) -> str:
         return stopped(Variables(templar, variables), variables["hostvars"])
     except _portals.PortalError as problem:
         return str(problem)
+
+
+# What a host that is there for the database alone is asked for, and what one node does for all of a portal.
+OF_A_DATABASE = ("database_bind", "database_audit_log")
+ONCE = ("backups_", "monitoring_accounts")
+
+
+def elsewhere(templar: Any, variables: Mapping[str, Any], controls: Iterable[str]) -> dict[str, str]:
+    """The controls that another node of the portal has to meet, each with the reason."""
+    own = Variables(templar, variables)
+    try:
+        if not _portals.serves_web(own):
+            reason = "This host is there for the database alone: the web nodes of its portal are audited for this."
+            return {name: reason for name in controls if name not in OF_A_DATABASE}
+        # To read the variables of all hosts takes its time: with hundreds of portals nothing hints at a second node.
+        hints = ("chamilo_portal", "chamilo_node", "chamilo_leader")
+        host = str(own.get("inventory_hostname"))
+        named = str(own.get("chamilo_domain") or host).lower() != host.lower()
+        if not (
+            named or any(own.get(name) for name in hints) or set(_portals.GROUPS) & {*(own.get("group_names") or ())}
+        ):
+            return {}
+        portal, node = _portals.here(own, variables["hostvars"])
+    except (_portals.PortalError, *_portals.NOT_WORKED_OUT):
+        return {}
+    if node["leads"]:
+        return {}
+    reason = f"Done once for {portal.name}, by its node {node['leader']}."
+    return {name: reason for name in controls if name.startswith(ONCE)}
+
+
+def portal_of(templar: Any, variables: Mapping[str, Any]) -> str:
+    """The portal of a host as its own variables have it, by which the report can group it; empty where they do not."""
+    own = Variables(templar, variables)
+    try:
+        return _portals.read(str(own.get("inventory_hostname")), own).portal
+    except (_portals.PortalError, *_portals.NOT_WORKED_OUT):
+        return ""
 
 
 def stopped(variables: Mapping[str, Any], hostvars: Mapping[str, Any]) -> str:

@@ -121,6 +121,7 @@ def host(
         "name": name,
         "reachable": reachable,
         "chamilo_version": str(audit.get("chamilo_version") or ""),
+        "portal": str(audit.get("portal") or ""),
         "names": texts(audit.get("names")),
         "controls": controls,
         "summary": summary(controls),

@@ -81,12 +81,41 @@ def test_nodes_that_limit_leaves_out_stop_nobody() -> None:
     assert said(web1={}, more=play) == ""
 
 
+CONTROLS = ["backups_database", "database_account", "database_bind", "headers_csp", "monitoring_accounts"]
+
+
+class Plain:
+    """Whatever is given is no template."""
+
+    def template(self, value: Any) -> Any:
+        return value
+
+
+def audited(host: str, hosts: dict[str, dict[str, Any]]) -> dict[str, str]:
+    variables = {"inventory_hostname": host, "hostvars": hosts, "groups": {"chamilo": list(hosts)}, **hosts[host]}
+    return _nodes.elsewhere(Plain(), {**variables, "ansible_play_hosts_all": list(hosts)}, CONTROLS)
+
+
+def test_each_node_is_audited_for_what_it_is_there_for() -> None:
+    hosts = {"web1": CAMPUS, "web2": CAMPUS, "store": {**CAMPUS, "chamilo_node": ["database"]}, "alone": {}}
+    assert audited("web1", hosts) == audited("alone", hosts) == {}
+    assert sorted(audited("web2", hosts)) == ["backups_database", "monitoring_accounts"]
+    assert audited("web2", hosts)["backups_database"] == "Done once for campus.test, by its node web1."
+    assert sorted({*CONTROLS} - {*audited("store", hosts)}) == ["database_bind"]
+    assert audited("web2", {**hosts, "web2": {**CAMPUS, "chamilo_node": ["x"]}}) == {}, "its preflight refuses it"
+    assert _nodes.portal_of(Plain(), {"inventory_hostname": "web2", **CAMPUS}) == "campus.test"
+    assert _nodes.portal_of(Plain(), {"inventory_hostname": "web2", "chamilo_node": ["x"]}) == ""
+
+
+def test_hundreds_of_portals_of_one_node_are_told_apart_without_reading_all_of_them() -> None:
+    class Unread(dict[str, Any]):
+        def __getitem__(self, name: str) -> Any:
+            raise AssertionError("read")
+
+    assert _nodes.elsewhere(Plain(), {"inventory_hostname": "a.test", "hostvars": Unread()}, CONTROLS) == {}
+
+
 def test_what_is_declared_wrongly_is_the_reason() -> None:
     variables = {**CAMPUS, "inventory_hostname": "web1", "chamilo_leader": "x", "hostvars": {}}
     assert _nodes.refusal(None, {"inventory_hostname": "web1"}) == ""
-
-    class Templar:
-        def template(self, value: Any) -> Any:
-            return value
-
-    assert "'x', which is no web node of campus.test" in _nodes.refusal(Templar(), variables)
+    assert "'x', which is no web node of campus.test" in _nodes.refusal(Plain(), variables)
