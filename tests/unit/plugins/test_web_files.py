@@ -160,3 +160,12 @@ def test_challenges_are_answered_from_where_certbot_puts_them(host, server, temp
     conf = "[renewalparams]\nauthenticator = webroot\nwebroot_path = /var/www/acme,\n"
     host.write("/etc/letsencrypt/renewal/campus.test.conf", conf)
     assert served in rendered(host, "https", template)
+
+
+def test_apache_leaves_what_it_has_no_directory_for_below_well_known_to_the_application() -> None:
+    """It takes /.well-known/oauth-protected-resource for a file .well-known with a path behind it."""
+    text = (ROLES / "https/templates/apache/vhost.conf.j2").read_text(encoding="utf-8")
+    (hidden,) = re.findall(r'<FilesMatch "(\^\\\..*)">', text)
+    assert [name for name in (".well-known", ".env", ".well-known.bak", ".git") if not re.search(hidden, name)] == [
+        ".well-known"
+    ]
