@@ -254,7 +254,7 @@ def with_attacks(path: Path, attacks: Mapping[str, Mapping[str, Any]], table: Ta
     return document(entries, generated)
 
 
-ATTACKS = {"through": "GOT THROUGH", "not_tried": "not tried", "waived": "waived", "held": "rejected"}
+ATTACKS = {"through": "GOT THROUGH", "not_tried": "not tried", "waived": "not enforced", "held": "rejected"}
 
 
 def attack_rows(name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
