@@ -19,6 +19,8 @@ from tests.testbed.mail import Sink
 
 CELLS = [f"{release}-{web}" for release in images.RELEASES for web in images.SERVERS]
 DEFAULT = ["trixie-nginx"]
+# Whose virtual host serves the portal in tests that hold for either: with auto it stays its owner's.
+VHOST = {"nginx": "auto", "apache": "managed"}
 # One network per run and purpose, so that runs beside each other never meet.
 RUN = f"chamilo-test-{os.getpid()}"
 
@@ -145,7 +147,7 @@ def keep(cell: Cell, stages: Path) -> Callable[[Playbook, Host], None]:
     """``keep(playbook, host)``: what ``hardened`` gives tests from now on, where they have nothing yet."""
 
     def at(playbook: Playbook, host: Host) -> None:
-        kept = stages / f"{cell} hardened {playbook.sections}"
+        kept = stages / f"{cell} hardened {playbook.vhost} {playbook.sections}"
         reach(kept, lambda **_image: host, lambda _host: hand_on(playbook.keys, with_keys(kept)))
 
     return at
@@ -176,7 +178,7 @@ def playbook(tmp_path: Path) -> Playbook:
 @pytest.fixture
 def hardened(cell: Cell, make: Callable[..., Host], stages: Path, playbook: Playbook) -> Host:
     """A host of the test's own on which harden ran once, with its keys where ``playbook`` looks for them."""
-    kept = stages / f"{cell} hardened {playbook.sections}"
+    kept = stages / f"{cell} hardened {playbook.vhost} {playbook.sections}"
 
     def prepare(host: Host) -> None:
         playbook.harden(host)
@@ -190,9 +192,9 @@ def hardened(cell: Cell, make: Callable[..., Host], stages: Path, playbook: Play
 def web_only(purpose: str, cell: Cell, stages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """A host with https and headers."""
     network = f"{RUN}-{cell}-{purpose}"
-    playbook = Playbook(tmp_path_factory.mktemp(purpose), "https,headers")
+    playbook = Playbook(tmp_path_factory.mktemp(purpose), "https,headers", VHOST[cell.web])
     make = functools.partial(hosts.up, "campus", cell.release, cell.web, network=network)
-    yield reach(stages / f"{cell} hardened {playbook.sections}", make, playbook.harden)
+    yield reach(stages / f"{cell} hardened {playbook.vhost} {playbook.sections}", make, playbook.harden)
     hosts.down(network)
 
 
