@@ -89,6 +89,7 @@ SECTIONS: Mapping[str, Callable[[Portal, Mapping[str, Any]], Plan]] = {
 # What is asked before the sections have their turns, and what they share.
 PLANS: Mapping[str, Callable[[Portal, Mapping[str, Any]], Plan]] = {
     **SECTIONS,
+    "asked": discovery.asked_for,
     "discovery": discovery.plan,
     "portal": shared.plan,
 }

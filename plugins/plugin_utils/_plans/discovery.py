@@ -25,9 +25,15 @@ PROXIES = {"real_ip_header": "X-Forwarded-For", "real_ip_recursive": "on"}
 
 
 @dataclass(frozen=True)
+class Asked(Plan):
+    """Apart from the rest, which takes values that are judged by their forms first."""
+
+    sections: Sequence[str]  # of this play, and the one that the role common runs for
+
+
+@dataclass(frozen=True)
 class Discovery(Plan):
     is_web: bool  # the host serves the portal, and is not there for its database alone
-    asked: Sequence[str]  # the sections of this play, and the one that the role common runs for
     sections: Sequence[str]  # those that this run makes true; by tags that are none of ours it may be any of them
     web: Sequence[str]  # of these, those that need a virtual host
     only_checks: bool  # nothing is asked for but what is in the way: no task that changes something runs
@@ -43,6 +49,10 @@ class Discovery(Plan):
     visits: Mapping[str, Sequence[str]]  # whom the section brute_force must not find alone in the log
 
 
+def asked_for(_portal: Portal, given: Mapping[str, Any]) -> Asked:
+    return Asked(sections=_asked(given), values={})
+
+
 def plan(portal: Portal, given: Mapping[str, Any]) -> Discovery:
     asked = _asked(given)
     due = _due(portal, given, asked)
@@ -53,7 +63,6 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Discovery:
     needs = known and portal.vhost != "managed" and any(one != "https" for one in web)
     return Discovery(
         is_web=portal.is_web,
-        asked=asked,
         sections=due,
         web=web,
         only_checks=[one for one in given["ansible_run_tags"] if one != "always"] == ["preflight"],

@@ -274,7 +274,7 @@ def test_without_a_section_the_key_of_a_vault_is_not_needed(ansible: Any, tmp_pa
         (["--tags", "permissions"], {}, True),
         (["--tags", "updates"], {}, False),
         (["--skip-tags", "permissions"], {}, False),
-        ([], {"_chamilo_common_asked": ["updates"]}, False),
+        ([], {"_chamilo_ahead": ["updates"]}, False),
         ([], {"waived": ["code"]}, True),
         ([], {"waived": ["code", "var", "env", "config"]}, False),
     ],
@@ -292,7 +292,7 @@ def test_who_is_to_own_the_tree_is_judged_where_rights_are_given(
         "vars_files": [str(common / "defaults/main.yml"), str(common / "vars/main.yml")],
         "tasks": [{"ansible.builtin.debug": {"msg": f"<{tree}>"}, "tags": "always"}],
     }
-    more = {"_chamilo_common_asked": ["updates", "permissions"], "chamilo_waivers": waivers, **given}
+    more = {"_chamilo_ahead": ["updates", "permissions"], "chamilo_waivers": waivers, **given}
     outcome = ansible.play([play], {"campus.test": {}}, *arguments, "-e", json.dumps(more))
     assert outcome.code == 0, outcome.output
     assert ("<{}>" not in outcome.output) is judged

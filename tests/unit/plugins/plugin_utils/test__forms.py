@@ -29,6 +29,7 @@ ANYTHING = {
     "chamilo_report_dir": "a path on the controller, which makes it",
     "chamilo_drain_tasks": "a path on the controller, which reads it",
     "chamilo_undrain_tasks": "a path on the controller, which reads it",
+    "chamilo_inventory": "a path on the controller, where guide_inventory writes a new file",
     "chamilo_prove_ca_file": "a path on the controller, which reads it",
     "chamilo_restore_confirm": "compared with the host's name, and used for nothing else",
 }
