@@ -14,6 +14,8 @@ from tests.hosts.hardening import Playbook, missing_from_the_portal, neighbour
 from tests.testbed.hosts import Host
 from tests.vhosts import DOMAIN, cases
 
+pytestmark = pytest.mark.long
+
 SECTIONS = ("https", "permissions", "headers", "sessions", "brute_force", "uploads")
 FILE = "/etc/apache2/sites-available/chamilo.conf"
 # What its owner has PHP do, and what ours add.
@@ -51,7 +53,6 @@ def told(host: Host, scheme: str) -> dict[str, str]:
     return {name: value for name, value in json.loads(answer.body).items() if name in SET}
 
 
-@pytest.mark.long
 @pytest.mark.cells("trixie-apache")
 def test_chamilos_own_set_up_for_apache_is_hardened(fresh: Host, tmp_path: Path) -> None:
     host, playbook = fresh, Playbook(tmp_path, ",".join(SECTIONS), "auto")

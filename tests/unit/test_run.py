@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -272,3 +273,14 @@ def test_no_step_of_the_package_reads_what_another_one_writes(logs, monkeypatch)
     monkeypatch.setattr(package, "committed", lambda: 5)
     with tarfile.open(package.build(logs / "dist")) as built:
         assert set(built.getnames()) == {".", "./.gitignore", "./README.md", "./galaxy.yml"}
+
+
+@pytest.mark.parametrize("path", sorted((run.ROOT / "tests/hosts").glob("test_*.py")), ids=lambda path: path.stem)
+def test_a_file_whose_tests_are_all_long_says_so_for_the_whole(path):
+    """Else bin/test starts pytest for nothing, which fails."""
+    tests = [
+        [ast.unparse(mark) for mark in node.decorator_list]
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    ]
+    assert run.LONG.search(path.read_text()) or any("pytest.mark.long" not in marks for marks in tests)
