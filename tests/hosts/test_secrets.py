@@ -176,8 +176,8 @@ def test_no_secret_is_seen_by_anybody(fresh: Host, playbook: Playbook, monkeypat
     assert passwords and all(len(word) > 12 for word in passwords), "accounts were made"
     fresh.run("chamilo-hardening unlock student05", check=False)
     seen["chamilo-hardening status"] = fresh.run("chamilo-hardening status --json").stdout
-    for path in sorted((playbook.folder / "report").iterdir()):
-        seen[path.name] = path.read_text()
+    for path in sorted(path for path in (playbook.folder / "report").rglob("*") if path.is_file()):
+        seen[str(path.relative_to(playbook.folder))] = path.read_text()
     seen |= watched(fresh)
     assert "fail2ban" in seen["the process list"], "somebody was watching"
     # What the run made itself is in them too: the passphrase of the JWT key, for example.
