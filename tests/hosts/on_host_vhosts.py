@@ -192,7 +192,7 @@ def questions(plan: Any, servers: Any, users: Sequence[str]) -> list[Any]:
     return list(found)
 
 
-def try_one(host: Host, name: str, modules: list[str]) -> Report:
+def try_one(host: Host, name: str, modules: list[str], tls: bool) -> Report:
     from ansible_collections.chamilo.hardening.plugins.module_utils._common import markers
     from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, in_place_apache
     from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
@@ -205,7 +205,7 @@ def try_one(host: Host, name: str, modules: list[str]) -> Report:
         return report
     tree = Unmarked(Tree(), SITE)
     configuration = apache.parse(tree)
-    plan = in_place_apache.plan(tree, configuration, wanted(tls=True))
+    plan = in_place_apache.plan(tree, configuration, wanted(tls))
     report.obstacles = [f"{one.file}:{one.line}: {one.what}. {one.remedy}." for one in plan.obstacles]
     if report.obstacles:
         return report
@@ -290,14 +290,14 @@ def main(directory: str, own: str) -> None:
             (APACHE / "sites-enabled/campus.conf").symlink_to("../sites-available/campus.conf")
             if case.get("htaccess"):
                 access.write_text(adapted(case["htaccess"]))
-            modules = case.get("modules", "").split()
+            modules, tls = case.get("modules", "").split(), True
         else:
             case.lay(Path("/"))
             for file in case.files:
                 Path(file).write_text(adapted(Path(file).read_text()))
-            modules = case.head.get("modules", "").split()
+            modules, tls = case.head.get("modules", "").split(), "proxy" not in case.head
         modules += ["socache_shmcb"] if "ssl" in modules else []
-        report = try_one(host, name, modules)
+        report = try_one(host, name, modules, tls)
         print(json.dumps({**asdict(report), "right": report.right}), flush=True)
 
 

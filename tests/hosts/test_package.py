@@ -124,7 +124,9 @@ def test_nothing_but_the_collection_is_shipped(installed: Installed) -> None:
     found = json.loads(installed.run("ansible-galaxy", "collection", "list", "--format", "json", "chamilo.hardening"))
     (folder,) = (Path(folder) for folder, content in found.items() if "chamilo.hardening" in content)
     shipped = {path.name for path in (folder / "chamilo/hardening").iterdir()}
-    allowed = set("CHANGELOG.md CONTRIBUTING.md FILES.json LICENSE MANIFEST.json README.md".split())
+    allowed = set(
+        "CHANGELOG.md CODE_OF_CONDUCT.md CONTRIBUTING.md FILES.json LICENSE MANIFEST.json README.md SECURITY.md".split()
+    )
     assert shipped <= allowed | {"changelogs", "docs", "meta", "playbooks", "plugins", "roles"}
 
 
