@@ -52,6 +52,7 @@ def lay(host: Host, case: Case) -> str:
         text = written.replace(DOMAIN, host.domain).replace("example.org", host.domain.partition(".")[2])
         text = re.sub(r"^\s*ssl_dhparam [^;]*;", "", text, flags=re.MULTILINE)
         text = FOREIGN.sub(r"\1# \2", text)
+        text = re.sub(r"/dev/std(?:err|out)\b", "/var/log/apache2/std.log", text)  # of a container
         for word in " ".join(NAMES.findall(text)).replace('"', "").split():
             name = word.partition(":")[0].lstrip(".")
             names |= {name, f"*.{name}"} if word.startswith(".") else {name} if "." in name else set()
