@@ -49,7 +49,7 @@ class CallbackModule(CallbackBase):
         if not ours:
             return
         self._run = _screen.Run(ours[-1].stem, check=bool(context.CLIARGS.get("check")))
-        # Beside plays of somebody else nothing of theirs is hidden.
+        # Of plays that are not ours nothing is hidden.
         if len(ours) == len(plays) and not self._display.verbosity:
             self._quiet = self._hide(sys._getframe(1))
         self._ended.clear()

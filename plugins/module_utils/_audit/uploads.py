@@ -165,7 +165,7 @@ def spots(look: Look) -> Spots:
         kept, count = looked[root]
         found += [Spot(host, folder) for folder in kept]
         if count > len(kept):
-            left_out[root] = f"{len(kept)} of the {count} writable folders under {shown(root)}"
+            left_out[root] = f"{len(kept)} of the {count} writable directories under {shown(root)}"
     pages = [host for host in look.site.serving if not host.leads_away]
     for program in look.site.in_place.programs if pages else ():
         if os.path.isdir(program.directory):
@@ -213,9 +213,9 @@ def no_exec(look: Look) -> Finding:
             "Chamilo. Correct the document root of that virtual host all the same."
         )
     if held:
-        asked = f"{held} writable folders under {roots} web roots were asked for PHP files: each is refused."
+        asked = f"{held} writable directories under {roots} web roots were asked for PHP files: each is refused."
         return passed(asked + _programs(look))
-    nowhere = f"Under none of the {roots} web roots of this host is there a folder the web user can write to."
+    nowhere = f"Under none of the {roots} web roots of this host is there a directory the web user can write to."
     return passed(nowhere + _programs(look))
 
 
@@ -268,7 +268,7 @@ def no_override(look: Look) -> Finding:
     if not known.found:
         if known.unseen:
             return not_assessed(f"Not all folders could be looked into: {', '.join(known.unseen[:_FEW])}.")
-        return passed("Under no web root of this host is there a folder the web user can write to.")
+        return passed("Under no web root of this host is there a directory the web user can write to.")
     faults = []
     php = settings(look)
     name = php["user_ini.filename"].value if "user_ini.filename" in php else ".user.ini"
@@ -284,7 +284,9 @@ def no_override(look: Look) -> Finding:
         return not_assessed(f"Not all folders could be looked into: {', '.join(known.unseen[:_FEW])}.")
     if known.left_out and look.site.web.name == "apache":
         return not_assessed(f"Only {', '.join(known.left_out[:_FEW])} were looked at.")
-    return passed(f"Neither .htaccess nor {name or '.user.ini'} has an effect in the {len(found)} writable folders.")
+    return passed(
+        f"Neither .htaccess nor {name or '.user.ini'} has an effect in the {len(found)} writable directories."
+    )
 
 
 def _overrides(found: Iterable[Spot]) -> list[str]:

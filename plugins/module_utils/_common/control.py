@@ -46,7 +46,7 @@ def failed(evidence: str) -> Finding:
 
 
 def waiting(evidence: str, waits: str) -> Finding:
-    """A failure that ends by itself, or by somebody else's doing."""
+    """A failure that ends by itself, or by the act of another person or host."""
     return Finding(FAIL, evidence, waits)
 
 

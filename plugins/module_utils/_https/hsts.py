@@ -54,7 +54,7 @@ class Ramp:
     since: str = ""
     full: bool = False
     answered: tuple[str, ...] = ()  # declared subdomains that answered https when it was decided
-    owner: str = ""  # what the owner of the virtual host sent, which browsers go by: none of it is taken back
+    owner: str = ""  # what the owner of the virtual host sent, which browsers obey: it is never shortened
 
     def value(self, declared: Sequence[str]) -> str:
         if self.mode == "off":

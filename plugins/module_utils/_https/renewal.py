@@ -150,7 +150,7 @@ def failed() -> list[str]:
     code_of = "journalctl -u certbot.service, and /var/log/letsencrypt/letsencrypt.log"
     text = f"The renewal of certificates failed. What happened stands in: {code_of}"
     ways = alert.tell("https", "Certbot failed", text)
-    return [f"{text} Told by {' and '.join(ways)}." if ways else text]
+    return [f"{text} Reported by {' and '.join(ways)}." if ways else text]
 
 
 def before() -> list[str]:

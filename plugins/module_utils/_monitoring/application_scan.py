@@ -6,7 +6,7 @@
 # pylint: disable=ansible-bad-function
 """Chamilo's own file integrity check, since 3.0. It is an addition to our list: all that it goes by is the web user's.
 
-Whoever runs code as that user can have it take changed files for its baseline, or pause it: while it is paused, each
+Code that runs as that user can have it take changed files for its baseline, or pause it: while it is paused, each
 scan takes the files as they are. So the baseline is made when our list was, and one that another made is reported.
 """
 

@@ -324,7 +324,7 @@ def _compared(day: _Day, portal: Portal) -> None:
         first = changes.told(3).replace("\n", ", ")
         rests = f" The first list was based on {basis}." if basis else ""
         what = f"Files of {portal.domain} differ from the list" if changes.differs else "Not accepted yet"
-        told = f"{what}: {first}. Told by {ways or 'nobody'}.{rests}"
+        told = f"{what}: {first}. Reported by {ways or 'no way'}.{rests}"
         day.job("integrity", False, told)
         return
     if known and known["files"] != present:
@@ -360,7 +360,7 @@ def _scanned(day: _Day, portal: Portal, digest: str) -> bool:
     )
     ways = _told(f"Chamilo's own file integrity check of {portal.domain} was changed", text)
     day.lines += faults
-    day.job("integrity", False, f"{' '.join(faults)} Told by {ways or 'nobody'}.")
+    day.job("integrity", False, f"{' '.join(faults)} Reported by {ways or 'no way'}.")
     return False
 
 

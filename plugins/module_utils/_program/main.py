@@ -390,7 +390,7 @@ def _alerted(options: argparse.Namespace, _engine: Engine) -> int:
     if not ways:
         _say("Nobody is configured: set chamilo_alert_mail or chamilo_alert_webhook and harden again.", syslog.LOG_ERR)
         return 1
-    _say(f"Told by {' and '.join(ways)}.")
+    _say(f"Reported by {' and '.join(ways)}.")
     return 0
 
 

@@ -24,7 +24,7 @@ HOSTS: dict[str, dict[str, Any]] = {
 }
 
 
-def harden(world: World, answers: dict[str, dict[str, Any]], *options: str, **variables: Any) -> str:  # noqa: F811
+def harden(world: World, answers: dict[str, dict[str, Any]], *options: str, **variables: Any) -> str:
     for name in ("drain", "undrain"):
         path = world.folder / f"work/{name}.yml"
         path.write_text(f"- ansible.builtin.debug: {{msg: '{name} {{{{ inventory_hostname }}}}'}}\n")
@@ -49,7 +49,7 @@ def order(output: str) -> list[list[str]]:
 
 
 @pytest.fixture
-def answers(good: dict[str, Any]) -> dict[str, dict[str, Any]]:  # noqa: F811
+def answers(good: dict[str, Any]) -> dict[str, dict[str, Any]]:
     account = {**empty(_answers.shape("chamilo_database_account")), "changed": False}
     alike = {**good, "chamilo_database_account": account}
     return {host: with_fingerprint(alike, host) for host in HOSTS if not re.match(r"library\d", host)}
@@ -61,7 +61,7 @@ def with_node(answers: dict[str, dict[str, Any]], host: str, **node: Any) -> dic
     return {**answers, host: {**answers[host], "chamilo_site_info": {**found, "node": known}}}
 
 
-def test_a_portal_is_hardened_node_by_node_and_its_database_first(world: World, answers: dict[str, Any]) -> None:  # noqa: F811
+def test_a_portal_is_hardened_node_by_node_and_its_database_first(world: World, answers: dict[str, Any]) -> None:
     output = harden(world, answers)
     assert failed(output) == [], output[-3000:]
     assert order(output) == [["library.test", "store"], ["web1"], ["web2"]]
@@ -76,7 +76,7 @@ def test_a_portal_is_hardened_node_by_node_and_its_database_first(world: World, 
 
 
 def test_what_one_node_cannot_do_leaves_its_portal_as_it_was_and_no_other(
-    world: World,  # noqa: F811
+    world: World,
     answers: dict[str, Any],
 ) -> None:
     broken = {**answers, "web2": {**answers["web2"], "chamilo_site_info": {"failed": True, "msg": "No space left."}}}
@@ -90,7 +90,7 @@ def test_what_one_node_cannot_do_leaves_its_portal_as_it_was_and_no_other(
 
 
 def test_a_shared_cache_and_other_secrets_are_refused_before_anything_changes(
-    world: World,  # noqa: F811
+    world: World,
     answers: dict[str, Any],
 ) -> None:
     shared = {"var/cache": "nfs4 nas:/campus /var/cache"}
@@ -101,7 +101,7 @@ def test_a_shared_cache_and_other_secrets_are_refused_before_anything_changes(
     assert "config_transaction" not in (world.folder.parent / "store.calls").read_text()
 
 
-def test_a_node_that_fails_stops_the_next_one_and_no_other_portal(world: World, answers: dict[str, Any]) -> None:  # noqa: F811
+def test_a_node_that_fails_stops_the_next_one_and_no_other_portal(world: World, answers: dict[str, Any]) -> None:
     """Of two portals with two web nodes each, the second nodes are in one batch."""
     broken = {**answers, "web1": {**answers["web1"], "config_transaction": {"failed": True, "msg": "nginx -t failed."}}}
     others = {f"library{number}.test": with_fingerprint(answers["web1"], f"library{number}") for number in (1, 2)}

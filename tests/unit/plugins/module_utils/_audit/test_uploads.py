@@ -119,7 +119,7 @@ def test_nothing_to_write_to_under_a_web_root(seen):
     for function in (uploads.no_exec, uploads.no_override):
         finding = function(seen(lambda *_: (200, {}, b"")))
         assert finding.status == "pass", finding.evidence
-        assert "is there a folder the web user can write to" in finding.evidence
+        assert "is there a directory the web user can write to" in finding.evidence
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_a_folder_where_every_php_name_is_refused(seen, upload):
     look = seen()
     finding = uploads.no_exec(look)
     assert finding.status == "pass"
-    assert "1 writable folders" in finding.evidence
+    assert "1 writable directories" in finding.evidence
     assert {path.rpartition("hardening-")[2] for _door, path, _request in look.asked} == set(uploads._NAMES)
 
 
@@ -213,7 +213,7 @@ def test_every_folder_is_asked(seen, folders, wrong):
     finding = uploads.no_exec(seen(server, hosts))
     assert finding.status == "fail" and "/some/11 (virtual host" in finding.evidence
     finding = uploads.no_exec(seen(refuse, hosts))
-    assert finding.status == "pass" and "24 writable folders under 2 web roots" in finding.evidence
+    assert finding.status == "pass" and "24 writable directories under 2 web roots" in finding.evidence
 
 
 @pytest.mark.parametrize("alone", [0, 1])
@@ -222,12 +222,12 @@ def test_too_many_folders_to_ask_each_are_not_assessed(seen, folders, monkeypatc
     root = hosts[0].root
     finding = uploads.no_exec(seen(refuse, hosts))
     assert finding.status == "not_assessed"
-    assert finding.evidence == f"Only 12 of the 13 writable folders under {root} were asked for PHP files."
+    assert finding.evidence == f"Only 12 of the 13 writable directories under {root} were asked for PHP files."
     assert uploads.no_exec(seen(lambda *_: (404, {}, b""), hosts)).status == "fail"
     monkeypatch.setattr(apache, "parse", lambda tree: Configuration())
     finding = uploads.no_override(seen(refuse, hosts, user_ini="", web="apache"))
     assert finding.status == "not_assessed"
-    assert finding.evidence == f"Only 12 of the 13 writable folders under {root} were looked at."
+    assert finding.evidence == f"Only 12 of the 13 writable directories under {root} were looked at."
     assert uploads.no_override(seen(refuse, hosts, user_ini="")).status == "pass", "nginx obeys none anywhere"
 
 

@@ -121,7 +121,7 @@ def test_the_program_proves_that_somebody_is_reached(host, monkeypatch, capsys):
     assert "Nobody is configured" in capsys.readouterr().err
     monkeypatch.setattr(common_alert, "tell", lambda *words, again: host.told.append((*words, again)) or ["webhook"])
     assert main.main(["alert", "--test"]) == 0
-    assert capsys.readouterr().out == "Told by webhook.\n"
+    assert capsys.readouterr().out == "Reported by webhook.\n"
     assert main.main(["alert", "Disk", "is full", "--section", "backups"]) == 0
     assert host.told[-1] == ("backups", "Disk", "is full", False)
     assert main.main(["alert"]) == 2
