@@ -1,7 +1,8 @@
 """Builds the package, the same bytes wherever: ``bin/env python -m tests.tools.package DIRECTORY``.
 
-ansible-galaxy builds it; then all that tells the builds apart goes out of the archive: times, owners, order, umask. The
-compressed bytes are those of zlib: another implementation of it (zlib-ng) may pack the same archive differently.
+ansible-galaxy builds it; then all that tells the builds apart goes out of the archive: times, owners, order (also that
+of its lists), umask. The compressed bytes are those of zlib: another implementation of it (zlib-ng) may pack the same
+archive differently.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import json
 import subprocess
 import sys
 import tarfile
@@ -16,6 +18,8 @@ import tempfile
 from pathlib import Path
 
 from tests import run
+
+LISTS = ("FILES.json", "MANIFEST.json")
 
 
 def normalised(package: bytes, when: int) -> bytes:
@@ -25,12 +29,26 @@ def normalised(package: bytes, when: int) -> bytes:
         tarfile.open(fileobj=io.BytesIO(package)) as source,
         tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as target,
     ):
+        lists = ordered(*(file.read() for name in LISTS if (file := source.extractfile(name))))
         for entry in sorted(source.getmembers(), key=lambda each: each.name):
             entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname = when, 0, 0, "root", "root"
             entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
             entry.pax_headers = {}
-            target.addfile(entry, source.extractfile(entry))
+            content = source.extractfile(entry)
+            if entry.name in lists:
+                entry.size, content = len(lists[entry.name]), io.BytesIO(lists[entry.name])
+            target.addfile(entry, content)
     return gzip.compress(archive.getvalue(), compresslevel=9, mtime=when)
+
+
+def ordered(files: bytes, manifest: bytes) -> dict[str, bytes]:
+    """The two lists of a package, ordered by name: ansible-galaxy writes them in the order of its file system."""
+    content = json.loads(files)
+    content["files"].sort(key=lambda each: each["name"])
+    text = json.dumps(content, indent=1).encode()
+    head = json.loads(manifest)
+    head["file_manifest_file"]["chksum_sha256"] = hashlib.sha256(text).hexdigest()
+    return dict(zip(LISTS, (text, json.dumps(head, indent=1).encode())))
 
 
 def committed() -> int:

@@ -26,7 +26,7 @@ VARIABLES = {name for spec in SPECS.values() for name in spec} | set(_preflight.
 OTHER_NAMES = {path.stem for path in (ROOT / "plugins/modules").glob("*.py")} | {"chamilo_web", "chamilo_db"}
 # What belongs to other programs: their own documentation describes it.
 FOREIGN = (
-    *("ansible-galaxy ", "(cd chamilo.hardening ", "apt ", "git ", "pipx "),
+    *("ansible-galaxy ", "apt ", "git ", "pipx "),
     *("proxy_set_header ", "include ", "for section in ", "do chamilo-hardening "),
 )
 COMMANDS = re.compile(r"(ansible-playbook|chamilo-hardening|bin/\w+)\s")

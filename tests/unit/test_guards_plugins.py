@@ -94,17 +94,6 @@ def test_sources_say_whose_they_are_and_under_which_licence(path: Path) -> None:
         assert lines[3] == "# Private to this collection: it can change at any time."
 
 
-@pytest.mark.parametrize("folder", ["plugins", "playbooks", "roles", "meta"])
-def test_everything_is_shipped(folder: str) -> None:
-    """The manifest of galaxy.yml is an allow-list: a file of a new kind would be missing on the user's machine."""
-    directives = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["manifest"]["directives"]
-    patterns = [word for line in directives if f" {folder}" in line for word in line.split()[1:] if word != folder]
-    files = [path for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    assert files
-    left = [path for path in files if not any(path.match(pattern) for pattern in patterns)]
-    assert [str(path.relative_to(ROOT)) for path in left] == []
-
-
 def test_every_function_is_called_from_somewhere() -> None:
     """But those that a decorator registers, and methods, which others may call by their name."""
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in [*SOURCES, *CALLBACKS]]
