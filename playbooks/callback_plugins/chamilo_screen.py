@@ -16,7 +16,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible import constants as C
 from ansible import context
 from ansible.executor.task_queue_manager import TaskQueueManager
 from ansible.plugins.callback import CallbackBase
@@ -126,14 +125,7 @@ class CallbackModule(CallbackBase):
             summary = stats.summarize(name)
             host.failed = host.failed if summary["failures"] else ""  # or it was rescued
             host.unreachable = bool(summary["unreachable"])
-        called = context.CLIARGS
-        defaults = {
-            "inventory": C.DEFAULT_HOST_LIST,
-            "connection": C.DEFAULT_TRANSPORT,
-            "remote_user": C.DEFAULT_REMOTE_USER,
-            "private_key_file": C.DEFAULT_PRIVATE_KEY_FILE,
-        }
-        why, command = _screen.next_command(run, called, defaults, os.getcwd())
+        why, command = _screen.next_command(run, context.CLIARGS, _screen.DEFAULTS, os.getcwd())
         for line in _screen.lines(run, why, command):
             self._display.display(line)
 

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ansible import context
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _history, _report
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _history, _report, _screen
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import CollectionAction
 
 
@@ -62,7 +63,7 @@ class ActionModule(CollectionAction):
             _report.write(
                 directory,
                 {
-                    "report.html": _report.to_html(report, table),
+                    "report.html": _report.to_html(report, table, _screen.command("harden", context.CLIARGS)),
                     "report.json": _report.to_json(report),
                     "junit.xml": _report.to_junit(report),
                     _history.name(generated): _history.entry(report, before),
@@ -111,7 +112,10 @@ class ActionModule(CollectionAction):
             if attacks:
                 report = _report.with_attacks(path, attacks, table, generated)
                 known = {**_report.last_attacks(directory), **attacks}
-                texts = {"report.html": _report.to_html(report, table), "report.json": _report.to_json(report)}
+                texts = {
+                    "report.html": _report.to_html(report, table, _screen.command("harden", context.CLIARGS)),
+                    "report.json": _report.to_json(report),
+                }
                 _report.write(directory, {**texts, _report.ATTACKS_FILE: _report.to_json(known)})
         except _report.ReportError as error:
             raise AnsibleActionFail(str(error)) from None

@@ -25,6 +25,8 @@ REACHED_BY = (
 HEAD = """\
 # Written by chamilo.hardening.discover. A host of this group is a portal: its name is the one that visitors use.
 """
+# Python is found on each host, without a warning about it at each run.
+VARIABLES = {"ansible_python_interpreter": "auto_silent"}
 
 
 class InventoryError(Exception):
@@ -59,7 +61,7 @@ def to_yaml(entries: Mapping[str, Mapping[str, Any]]) -> str:
         name: {key: str(value) if not isinstance(value, int) else value for key, value in entry.items()} or None
         for name, entry in entries.items()
     }
-    text: str = yaml.safe_dump({"chamilo": {"hosts": plain}}, sort_keys=False, allow_unicode=True)
+    text: str = yaml.safe_dump({"chamilo": {"hosts": plain, "vars": VARIABLES}}, sort_keys=False, allow_unicode=True)
     return HEAD + text.replace(": null\n", ":\n")
 
 

@@ -397,7 +397,8 @@ def _view(entry: Mapping[str, Any], table: Table) -> dict[str, Any]:
     }
 
 
-def to_html(report: Mapping[str, Any], table: Table) -> str:
+def to_html(report: Mapping[str, Any], table: Table, harden: str = "ansible-playbook chamilo.hardening.harden") -> str:
+    """``harden``: the command that runs it for these hosts."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -412,6 +413,7 @@ def to_html(report: Mapping[str, Any], table: Table) -> str:
     totals = {status: sum(view["summary"][status] for view in hosts) for status in STATUSES}
     return environment.get_template("report.html.j2").render(
         report=report,
+        harden=harden,
         hosts=hosts,
         table=table,
         totals=totals,

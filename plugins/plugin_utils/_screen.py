@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible import constants as C
+
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _actions, _answers
 
 LINES = 20
@@ -27,6 +29,13 @@ _LABELS = {
     _actions.HAND: "by hand",
     _actions.WAITING: "waiting",
     _actions.UNSEEN: "not assessed",
+}
+# What ansible-playbook does without an option.
+DEFAULTS = {
+    "inventory": C.DEFAULT_HOST_LIST,
+    "connection": C.DEFAULT_TRANSPORT,
+    "remote_user": C.DEFAULT_REMOTE_USER,
+    "private_key_file": C.DEFAULT_PRIVATE_KEY_FILE,
 }
 # What a command of the next playbook may repeat from the command line of this one. A value can be a password.
 _HARMLESS = re.compile(r"(?:chamilo_\w+|ansible_become)=[\w./,-]*")
@@ -102,7 +111,19 @@ def next_command(run: Run, called: Mapping[str, Any], defaults: Mapping[str, Any
         why, (name, more) = "When that is mended", again
     else:
         why, (name, more) = "Next, attack it harmlessly", ("prove", [])
-    return why, shlex.join(["ansible-playbook", _playbook(called, name), *_options(called, defaults, directory), *more])
+    return why, command(name, called, defaults, directory, more)
+
+
+def command(
+    name: str,
+    called: Mapping[str, Any],
+    defaults: Mapping[str, Any] = DEFAULTS,
+    directory: str = "",
+    more: Sequence[str] = (),
+) -> str:
+    """This playbook for the hosts, and in the way, that ansible-playbook was called for."""
+    options = _options(called, defaults, directory or os.getcwd())
+    return shlex.join(["ansible-playbook", _playbook(called, name), *options, *more])
 
 
 def _playbook(called: Mapping[str, Any], name: str) -> str:

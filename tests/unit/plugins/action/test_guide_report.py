@@ -208,3 +208,14 @@ def test_attacks_do_not_replace_what_is_no_report(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text('{"generated": "yesterday", "hosts": []}')
     with pytest.raises(AnsibleActionFail, match="Move it away"):
         report({"directory": str(tmp_path), "attacks": True}, {"one.test": {"audit": {"attacks": ROWS}}})
+
+
+def test_the_commands_of_the_report_are_for_the_hosts_that_were_audited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    called = {"inventory": [str(tmp_path / "hosts.yml")], "subset": "one.test", "become_ask_pass": True}
+    monkeypatch.setattr("ansible.context.CLIARGS", called)
+    result = report({"directory": "out"}, {"one.test": {"audit": audit(https_hsts="fail")}})
+    page = Path(result["report"]).read_text()
+    assert "ansible-playbook chamilo.hardening.harden -i hosts.yml --limit one.test -K --tags https --check" in page

@@ -22,14 +22,15 @@ def test_a_portal_is_a_host_that_is_reached_as_before() -> None:
     text = _inventory.to_yaml(_inventory.hosts({"192.0.2.7": [portal()]}, variables))
     assert yaml.safe_load(text) == {
         "chamilo": {
-            "hosts": {"campus.test": {"ansible_host": "192.0.2.7", "ansible_port": 2222, "ansible_user": "anna"}}
+            "hosts": {"campus.test": {"ansible_host": "192.0.2.7", "ansible_port": 2222, "ansible_user": "anna"}},
+            "vars": {"ansible_python_interpreter": "auto_silent"},
         }
     }
 
 
 def test_a_host_that_has_the_name_of_its_portal_needs_nothing() -> None:
     text = _inventory.to_yaml(_inventory.hosts({"campus.test": [portal()]}, {"campus.test": {}}))
-    assert text.endswith("chamilo:\n  hosts:\n    campus.test:\n")
+    assert "chamilo:\n  hosts:\n    campus.test:\n  vars:\n" in text
     kept = _inventory.hosts({"campus.test": [portal()]}, {"campus.test": {"ansible_host": "192.0.2.7"}})
     assert kept == {"campus.test": {"ansible_host": "192.0.2.7"}}
 
