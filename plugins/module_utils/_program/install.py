@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Puts the program chamilo-hardening on a host, the units that call it at boot and daily, and whom it tells."""
+"""Puts the program chamilo-hardening on a host, its units (at boot and daily), its manual, and whom it tells."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import json
 import marshal
 import secrets
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import MAGIC_NUMBER, source_hash
 
@@ -79,6 +79,15 @@ Persistent=true
 WantedBy=timers.target
 """
 
+# Where Debian's man and shells look by themselves, below what belongs to no package.
+SHARE = "/usr/local/share"
+MAN_PAGE = "man/man8/chamilo-hardening.8"
+# Each shell asks the program itself what there is to complete, when it is needed first.
+COMPLETION = {
+    "bash-completion/completions/chamilo-hardening": 'eval "$({program} manual bash)"\n',
+    "zsh/site-functions/_chamilo-hardening": '#compdef chamilo-hardening\neval "$({program} manual zsh)"\n',
+}
+
 
 LOCK_SECONDS = 180.0
 # A compiled module that Python takes as it is, without a look at its source.
@@ -94,16 +103,19 @@ class Installed:
     diff: list[dict[str, str]] = field(default_factory=list)
 
 
-def seen(program: str = PROGRAM, units: str = UNITS, addressee: str = alert.CONFIGURATION) -> dict[str, str]:
+def seen(
+    program: str = PROGRAM, units: str = UNITS, addressee: str = alert.CONFIGURATION, share: str = SHARE
+) -> dict[str, str]:
     """What is installed, for `asks_for_nothing`. Empty where a part of it is not as it was written.
 
     Who is told can hold a secret: it goes by a fingerprint that nobody can compare with another one.
     """
     with Tree() as tree:
         found, private = tree.look(program), tree.look(addressee)
-        right = all(tree.look(path).same(item) for path, item in _units(program, units).items())
+        right = all(tree.look(path).same(item) for path, item in _texts(program, units, share).items())
+        page = tree.look(f"{share}/{MAN_PAGE}")
     made_of = _made_of(found.data)
-    if not (right and made_of and found.same(file_item(found.data, 0, 0, 0o755))):
+    if not (right and made_of and _is_page_of(page, made_of) and found.same(file_item(found.data, 0, 0, 0o755))):
         return {}
     salt = secrets.token_hex(16)
     told = _fingerprint(private.data, salt) if private.same(file_item(private.data, 0, 0, 0o600)) else ""
@@ -125,8 +137,13 @@ def _addressee(tell: alert.Addressee) -> bytes:
     return (json.dumps({"mail": tell.mail, "webhook": tell.webhook}, sort_keys=True) + "\n").encode()
 
 
-def _units(program: str, units: str) -> dict[str, Item]:
+def _texts(program: str, units: str, share: str) -> dict[str, Item]:
+    completion = {
+        f"{share}/{path}": file_item(text.format(program=program).encode(), 0, 0, 0o644)
+        for path, text in COMPLETION.items()
+    }
     return {
+        **completion,
         f"{units}/{UNIT}": file_item(UNIT_TEXT.format(program=program).encode(), 0, 0, 0o644),
         # What `systemctl enable` does.
         f"{units}/sysinit.target.wants/{UNIT}": Item("link", target=f"../{UNIT}"),
@@ -146,6 +163,7 @@ def install(
     tell: alert.Addressee | None = None,
     addressee: str = alert.CONFIGURATION,
     store: Store | None = None,
+    share: str = SHARE,
 ) -> Installed:
     """Install what is not there already. An unchanged host costs a look at each file and no command.
 
@@ -154,11 +172,11 @@ def install(
     """
     machine = machine or Machine()
     if store is None or check:
-        return _install(content, version, program, check, machine, units, tell, addressee)
-    done = _install(content, version, program, True, machine, units, tell, addressee)
+        return _install(content, version, program, check, machine, units, tell, addressee, share)
+    done = _install(content, version, program, True, machine, units, tell, addressee, share)
     if done.changed:
         with store.lock("the installation of chamilo-hardening", LOCK_SECONDS):
-            done = _install(content, version, program, False, machine, units, tell, addressee)
+            done = _install(content, version, program, False, machine, units, tell, addressee, share)
     return done
 
 
@@ -171,8 +189,10 @@ def _install(
     units: str,
     tell: alert.Addressee | None,
     addressee: str,
+    share: str,
 ) -> Installed:
-    wanted = {program: file_item(b"", 0, 0, 0o755), **_units(program, units)}  # the program: see below
+    # The program: see below.
+    wanted = {program: file_item(b"", 0, 0, 0o755), **_texts(program, units, share)}
     if tell is not None:
         wanted[addressee] = file_item(_addressee(tell), 0, 0, 0o600)
     done = Installed()
@@ -189,7 +209,12 @@ def _install(
             else:
                 before, after = _text(old[path]), _text(wanted[path])
             done.diff.append({"before_header": path, "after_header": path, "before": before, "after": after})
-        done.changed = bool(different)
+        page = f"{share}/{MAN_PAGE}"
+        name = _made_of(wanted[program].data)
+        if not _is_page_of(tree.look(page), name):
+            text = f"the man page of version {version}\n"
+            done.diff.append({"before_header": page, "after_header": page, "before": "", "after": text})
+        done.changed = bool(done.diff)
         if check:
             return done
         # The links matter at boot only. They come last, as the mark that systemd knows the rest: a run that ended
@@ -198,11 +223,34 @@ def _install(
         _write(tree, {path: wanted[path] for path in different if path not in links}, addressee)
         if any(path.startswith(f"{units}/") for path in different) and machine.systemd:
             for argv in (["systemctl", "daemon-reload"], ["systemctl", "restart", f"{DAILY}.timer"]):
-                code, said = machine.run(argv, 60)
-                if code != 0:
-                    raise StateError(f"`{' '.join(argv)}` failed ({code}): {said}")
+                _said(machine, argv)
+        if not _is_page_of(tree.look(page), name):
+            _write(tree, {page: _page(_said(machine, [program, "manual", "man"]), name)}, addressee)
         _write(tree, {path: wanted[path] for path in links}, addressee)
     return done
+
+
+def _said(machine: Machine, argv: Sequence[str]) -> str:
+    code, said = machine.run(argv, 60)
+    if code != 0:
+        raise StateError(f"`{' '.join(argv)}` failed ({code}): {said}")
+    return said
+
+
+def _page(text: str, made_of: str) -> Item:
+    """The man page, behind a comment that says which program it is of, and that it is as it was written."""
+    return file_item(f'.\\" {_page_mark(text, made_of)}\n{text}'.encode(), 0, 0, 0o644)
+
+
+def _is_page_of(page: Item, made_of: str) -> bool:
+    if page.kind != "file":
+        return False
+    _head, _newline, text = page.data.decode(errors="replace").partition("\n")
+    return page.same(_page(text, made_of))
+
+
+def _page_mark(text: str, made_of: str) -> str:
+    return hashlib.sha256(f"{made_of}\n{text}".encode()).hexdigest()
 
 
 def _write(tree: Tree, items: Mapping[str, Item], private: str) -> None:

@@ -75,8 +75,8 @@ title and the text are what is told; the same is told once a day at most."""
 
 
 MANUAL = """\
-Prints the man page (chamilo-hardening manual man | man -l -), or completion for a shell: add the line
-eval "$(chamilo-hardening manual bash)" to /root/.bashrc, or the same with zsh to /root/.zshrc."""
+Prints the man page, or completion for a shell. Both are installed with this program: see `man chamilo-hardening`. For
+completion bash needs the package bash-completion, zsh only compinit."""
 
 WINDOW = """\
 For an update or an installation through the browser, lets PHP write what it must for a while. `open` gives the tree
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None, version: str = "", engine: Engi
     if arguments is None and os.path.basename(sys.argv[0]) == "chamilo-unlock":
         arguments = ["unlock", *sys.argv[1:]]
     options = _parser(version).parse_args(arguments)
-    if os.geteuid() != 0:
+    if options.root and os.geteuid() != 0:
         print("chamilo-hardening must be run by root: try `sudo chamilo-hardening ...`.", file=sys.stderr)
         return 2
     syslog.openlog("chamilo-hardening", syslog.LOG_PID, syslog.LOG_DAEMON)
@@ -115,6 +115,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"chamilo-hardening {version}")
+    parser.set_defaults(root=True)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     status = commands.add_parser("status", help="show what is active on this host", description=STATUS)
@@ -173,7 +174,8 @@ def _parser(version: str) -> argparse.ArgumentParser:
 
     shown = commands.add_parser("manual", help="print the man page, or completion for a shell", description=MANUAL)
     shown.add_argument("form", choices=["man", "bash", "zsh"], help="what to print")
-    shown.set_defaults(run=lambda options, _engine: _manual(options, parser, version))
+    # A shell completes as the one who types, also behind sudo.
+    shown.set_defaults(run=lambda options, _engine: _manual(options, parser, version), root=False)
 
     # Without help, so that the list shows only what a person needs: timers and the boot call this.
     recover = commands.add_parser("recover", description="Put back what an interrupted run left behind.")

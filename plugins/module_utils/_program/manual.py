@@ -21,7 +21,22 @@ _chamilo_hardening() {{
 }}
 complete -F _chamilo_hardening chamilo-hardening
 """
-_ZSH = "autoload -U +X bashcompinit && bashcompinit\n"
+# As a file that zsh loads by itself, and for eval.
+_ZSH = """\
+#compdef chamilo-hardening
+_chamilo-hardening() {{
+  local -a found
+  case $CURRENT-$words[2] in
+    2-*) found=({commands}) ;;
+{cases}
+  esac
+  compadd -- $found
+}}
+if (( $funcstack[(I)_chamilo-hardening] ))
+then _chamilo-hardening
+else compdef _chamilo-hardening chamilo-hardening
+fi
+"""
 
 
 def commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str, argparse.ArgumentParser]]:
@@ -34,11 +49,16 @@ def commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str, argpar
 
 def bash(parser: argparse.ArgumentParser) -> str:
     cases = [f'    *-{name}) words="{" ".join(_words(one))}" ;;' for name, _help, one in commands(parser)]
-    return _BASH.format(commands=" ".join(name for name, _help, _one in commands(parser)), cases="\n".join(cases))
+    return _BASH.format(commands=_names(parser), cases="\n".join(cases))
 
 
 def zsh(parser: argparse.ArgumentParser) -> str:
-    return _ZSH + bash(parser)
+    cases = [f"    *-{name}) found=({' '.join(_words(one))}) ;;" for name, _help, one in commands(parser)]
+    return _ZSH.format(commands=_names(parser), cases="\n".join(cases))
+
+
+def _names(parser: argparse.ArgumentParser) -> str:
+    return " ".join(name for name, _help, _parser in commands(parser))
 
 
 def _words(parser: argparse.ArgumentParser) -> list[str]:

@@ -34,7 +34,20 @@ def test_bash_completes_commands_and_their_options() -> None:
 
 
 def test_zsh_has_the_same() -> None:
-    assert manual.zsh(PARSER).endswith(manual.bash(PARSER))
+    text = manual.zsh(PARSER)
+    assert text.startswith("#compdef chamilo-hardening\n") and f"2-*) found=({' '.join(NAMES)}) ;;" in text
+    for word in ("--json", "open", "close", "--from"):
+        assert word in text
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="there is no zsh")
+def test_zsh_completes_it() -> None:
+    """As zsh loads the installed file, and as eval reads it."""
+    loaded = f"words=(chamilo-hardening window ''); CURRENT=3; _chamilo-hardening() {{ {manual.zsh(PARSER)} }}"
+    for start in (loaded, f"compdef() {{ }}; words=(chamilo-hardening window ''); CURRENT=3; {manual.zsh(PARSER)}"):
+        script = f"compadd() {{ shift; print -l -- $@ }}\n{start}\n_chamilo-hardening\n"
+        done = subprocess.run(["zsh", "-fc", script], capture_output=True, text=True, check=True)
+        assert {"open", "close", "--from"} <= set(done.stdout.split()) and not done.stderr
 
 
 def test_the_man_page_has_each_command_with_its_options() -> None:
