@@ -40,21 +40,36 @@ def elsewhere(templar: Any, variables: Mapping[str, Any], controls: Iterable[str
         if not _portals.serves_web(own):
             reason = "This host is there for the database alone: the web nodes of its portal are audited for this."
             return {name: reason for name in controls if name not in OF_A_DATABASE}
-        # To read the variables of all hosts takes its time: with hundreds of portals nothing hints at a second node.
-        hints = ("chamilo_portal", "chamilo_node", "chamilo_leader")
-        host = str(own.get("inventory_hostname"))
-        named = str(own.get("chamilo_domain") or host).lower() != host.lower()
-        if not (
-            named or any(own.get(name) for name in hints) or set(_portals.GROUPS) & {*(own.get("group_names") or ())}
-        ):
-            return {}
-        portal, node = _portals.here(own, variables["hostvars"])
     except (_portals.PortalError, *_portals.NOT_WORKED_OUT):
         return {}
-    if node["leads"]:
+    portal, node = _beside_others(own, variables)
+    if portal is None or node["leads"]:
         return {}
     reason = f"Done once for {portal.name}, by its node {node['leader']}."
     return {name: reason for name in controls if name.startswith(ONCE)}
+
+
+def attempts(templar: Any, variables: Mapping[str, Any], allowed: Any) -> dict[str, int]:
+    """After how many failed logins this node has to ban, when its portal allows that many: an option of the audit."""
+    portal, _node = _beside_others(Variables(templar, variables), variables)
+    return {"attempts": _portals.share(int(allowed), len(portal.web))} if portal else {}
+
+
+def _beside_others(own: Variables, variables: Mapping[str, Any]) -> tuple[_portals.Portal | None, dict[str, Any]]:
+    """The portal of a host that may have other nodes, and the host in it; nothing where no variable hints at any.
+
+    To read the variables of all hosts takes its time: with hundreds of portals nothing hints at a second node.
+    """
+    try:
+        hints = ("chamilo_portal", "chamilo_node", "chamilo_leader")
+        host = str(own.get("inventory_hostname"))
+        named = str(own.get("chamilo_domain") or host).lower() != host.lower()
+        grouped = set(_portals.GROUPS) & {*(own.get("group_names") or ())}
+        if named or grouped or any(own.get(name) for name in hints):
+            return _portals.here(own, variables["hostvars"])
+    except (_portals.PortalError, *_portals.NOT_WORKED_OUT):
+        pass
+    return None, {}
 
 
 def portal_of(templar: Any, variables: Mapping[str, Any]) -> str:

@@ -88,6 +88,14 @@ class Portal:
         }
 
 
+def share(attempts: int, nodes: int) -> int:
+    """After how many failed logins one of so many web nodes bans, when all of them together allow that many.
+
+    Each counts by itself what the load balancer sends to it.
+    """
+    return -(-attempts // max(nodes, 1))
+
+
 def purposes(variables: Mapping[str, Any]) -> tuple[str, ...]:
     """What a host is there for."""
     declared = variables.get("chamilo_node")

@@ -126,7 +126,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> BruteForce:
             "domain": portal.domain,
             "jail": jail,
             "logs": logs(portal) if bans else [],
-            "attempts": given["chamilo_brute_force_attempts"],
+            "attempts": portal.attempts(given["chamilo_brute_force_attempts"]),
             "find_seconds": given["chamilo_brute_force_find_seconds"],
             "ban_seconds": given["chamilo_brute_force_ban_seconds"],
             "ports": sorted({80, 443, *(listen["port"] for listen in portal.listens if listen["port"])}),

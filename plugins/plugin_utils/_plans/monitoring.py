@@ -135,7 +135,7 @@ def _known(portal: Portal, given: Mapping[str, Any], log: str) -> dict[str, Any]
             "frame_ancestors": given.get("chamilo_headers_frame_ancestors", []),
             "xss_protection": given.get("chamilo_headers_xss_protection", "1; mode=block"),
             "database_clients": given.get("chamilo_database_clients", []),
-            "attempts": int(given.get("chamilo_brute_force_attempts", 5)),
+            "attempts": portal.attempts(given.get("chamilo_brute_force_attempts", 5)),
             "interfaces": given.get("chamilo_brute_force_interfaces", []),
             "sessions_lifetime": int(given.get("chamilo_sessions_lifetime", 3600)),
         },

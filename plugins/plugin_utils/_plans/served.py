@@ -62,6 +62,10 @@ class Served:
         """Whether this host does what is done once for all nodes of its portal."""
         return bool(self.node["leads"])
 
+    def attempts(self, allowed: Any) -> int:
+        """After how many failed logins this node bans an address, when its portal allows that many."""
+        return _portals.share(int(allowed), len(self.node["web"]))
+
     @cached_property
     def domain(self) -> str:
         """As web servers and browsers write it. Nothing else reads the variable."""

@@ -91,9 +91,13 @@ class Plain:
         return value
 
 
-def audited(host: str, hosts: dict[str, dict[str, Any]]) -> dict[str, str]:
+def of_a_task(host: str, hosts: dict[str, dict[str, Any]]) -> dict[str, Any]:
     variables = {"inventory_hostname": host, "hostvars": hosts, "groups": {"chamilo": list(hosts)}, **hosts[host]}
-    return _nodes.elsewhere(Plain(), {**variables, "ansible_play_hosts_all": list(hosts)}, CONTROLS)
+    return {**variables, "ansible_play_hosts_all": list(hosts)}
+
+
+def audited(host: str, hosts: dict[str, dict[str, Any]]) -> dict[str, str]:
+    return _nodes.elsewhere(Plain(), of_a_task(host, hosts), CONTROLS)
 
 
 def test_each_node_is_audited_for_what_it_is_there_for() -> None:
@@ -105,6 +109,12 @@ def test_each_node_is_audited_for_what_it_is_there_for() -> None:
     assert audited("web2", {**hosts, "web2": {**CAMPUS, "chamilo_node": ["x"]}}) == {}, "its preflight refuses it"
     assert _nodes.portal_of(Plain(), {"inventory_hostname": "web2", **CAMPUS}) == "campus.test"
     assert _nodes.portal_of(Plain(), {"inventory_hostname": "web2", "chamilo_node": ["x"]}) == ""
+
+
+def test_a_node_is_audited_for_its_share_of_the_failed_logins() -> None:
+    hosts = {"web1": CAMPUS, "web2": CAMPUS, "store": {**CAMPUS, "chamilo_node": ["database"]}, "alone": {}}
+    shares = {host: _nodes.attempts(Plain(), of_a_task(host, hosts), "5") for host in hosts}
+    assert shares == {"web1": {"attempts": 3}, "web2": {"attempts": 3}, "store": {"attempts": 3}, "alone": {}}
 
 
 def test_hundreds_of_portals_of_one_node_are_told_apart_without_reading_all_of_them() -> None:

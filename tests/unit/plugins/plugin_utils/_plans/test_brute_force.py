@@ -254,6 +254,21 @@ def test_an_address_is_banned_before_it_can_lock_an_account(host, lock, given):
     assert found["settings"]["settings"]["security.login_max_attempt_before_blocking_account"] == lock
 
 
+@pytest.mark.parametrize(("nodes", "banned_after"), [(1, 5), (2, 3), (3, 2), (5, 1), (9, 1)])
+def test_the_nodes_of_a_portal_share_the_attempts_that_it_allows(host, nodes, banned_after):
+    """Each counts what the load balancer sends to it; the lock of the account is the portal's."""
+    names = ["campus.test", *(f"web{number}" for number in range(1, nodes))]
+    beside = {
+        "groups": {"all": names, "chamilo": names},
+        "hostvars": {name: {"chamilo_domain": "campus.test"} for name in names[1:]},
+        "chamilo_leader": "campus.test",
+    }
+    found = planned(host, "brute_force", __chamilo_common_info={"site": portal(host)}, **beside)
+    (jail,) = [file for file in found["jail"]["files"] if "/jail.d/" in file["path"]]
+    assert f"maxretry = {banned_after}\n" in jail["content"]
+    assert found["settings"]["settings"]["security.login_max_attempt_before_blocking_account"] == 10
+
+
 @pytest.mark.parametrize(
     ("version", "used", "off"),
     [
