@@ -14,8 +14,8 @@ author:
 description:
   - Finds the project folder and the version of Chamilo, the web server and the virtual hosts that answer to the domain,
     the PHP behind them, the environment of the application, and what is known of the host around it.
-  - Changes nothing. All of RV(site) but RV(site.access_urls) is read from files alone; these the application's database
-    is asked for.
+  - Changes nothing. All of RV(site) but RV(site.access_urls) and RV(site.plugins) is read from files alone; these the
+    application's database is asked for.
   - As root, on a host where sections have set platform settings, it also asks the application's database whether they
     still hold (RV(settings_in_force)).
   - Works without root; RV(site.problems) then says what could not be read.
@@ -638,6 +638,14 @@ site:
       type: list
       elements: str
       sample: [campus.example.org]
+    plugins:
+      description:
+        - The directories below C(public/plugin) of the plugins that the application has enabled for a portal, as its
+          database has them.
+        - Empty where the database cannot be read, or the release keeps no such table.
+      type: list
+      elements: str
+      sample: [BuyCourses]
     answering:
       description:
         - RV(site.serving), and the virtual hosts of the project folder that answer to another one of

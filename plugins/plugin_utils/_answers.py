@@ -92,6 +92,8 @@ Shape = Union[Text, Flag, Number, Plain, List, Each, Table]
 
 # A name of the portal, perhaps a wildcard.
 NAME = r"(?:\*\.)?[0-9a-z_](?:[0-9a-z_.-]{0,251}[0-9a-z])?"
+# The directory of a plugin, which becomes part of a pattern.
+PLUGIN = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,100}"
 HEX = r"(?:[0-9a-f]{2})*"
 HOST = r"[][0-9A-Za-z.:%_/-]{0,255}"
 # It is granted privileges: no wildcard.
@@ -130,6 +132,7 @@ FORMS: dict[str, dict[str, Shape]] = {
         "site.hsts_since": Text(r"(?:\d{4}-\d\d-\d\d)?"),
         "site.managed_from": Text(HOST),
         **{f"site.{each}": List(Text(NAME)) for each in ("portal_names", "access_urls", "answered")},
+        "site.plugins": List(Text(PLUGIN)),
         "site.takeover.refused": Each(MESSAGE),
         **{f"site.takeover.{each}": List(Text(LINE)) for each in ("carried", "carried_php")},
         "site.web.name": Text(r"nginx|apache|"),

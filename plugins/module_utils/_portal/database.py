@@ -48,6 +48,11 @@ _TABLES = (
     "SELECT table_name AS name FROM information_schema.tables"
     " WHERE table_schema = DATABASE() AND table_name IN ('user', 'version')"
 )
+# Since one table holds which plugins there are, and another for which portal each is enabled.
+_ENABLED = (
+    "SELECT DISTINCT title FROM plugin JOIN access_url_rel_plugin AS used ON used.plugin_id = plugin.id"
+    " WHERE plugin.installed = 1 AND used.active = 1 ORDER BY title"
+)
 _SECONDS = 10
 _DEADLOCK = 1213
 _LONGEST = 4000  # bytes of a line of an option file; the clients cut it at 4,096 and take the rest for another option
@@ -174,6 +179,10 @@ class Reader:
         """The names in the addresses of the application's active portals, in lower case."""
         found = (re.match(r"https?://([^/:?#]+)", url.strip().lower()) for url in self._portals.values())
         return [each[1] for each in found if each]
+
+    def plugins(self) -> list[str]:
+        """The titles of the plugins that are enabled for a portal. An older release has no such tables: an error."""
+        return [row["title"] or "" for row in self.query(_ENABLED)]
 
     @functools.cached_property
     def _ask(self) -> Ask:

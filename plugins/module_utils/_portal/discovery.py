@@ -21,6 +21,7 @@ from functools import partial
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
     access_rules,
     apache,
+    application,
     certbot,
     edits,
     nginx,
@@ -42,7 +43,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.dotenv i
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import InPlace, Wanted
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.names import (
     Answering,
-    access_urls,
     answered,
     of_no_other_site,
     portal_names,
@@ -245,14 +245,16 @@ class _Discovery(Findings):
         self, site: Site, declared: Sequence[str] | None, servers: Sequence[Server], own: Sequence[Server]
     ) -> Site:
         """With all names of the portal, and the virtual hosts that answer to them."""
-        addresses = access_urls(site) if declared is not None and site.root else ()
+        asked = declared is not None and site.root
+        addresses, plugins = application.known_to(site, self.tree) if asked else ((), ())
         answering = _answering(site.web.name)
         free = of_no_other_site(servers, own, (self.domain, *site.names), addresses, answering)
         names = portal_names(self.domain, declared or (), site.names, ())
         names = portal_names(self.domain, declared or (), (*site.names, *redirected(servers, names)), free)
         found, known = answered(servers, own, names, answering)
         hosts = tuple(host for host, one in zip(site.virtual_hosts, servers) if one in found or host in site.serving)
-        site = replace(site, portal_names=names, access_urls=addresses, answering=hosts, answered=known)
+        site = replace(site, portal_names=names, access_urls=addresses, plugins=plugins)
+        site = replace(site, answering=hosts, answered=known)
         return _certified(self, site, f"chamilo-{self.site}", self.certificate)
 
     def web(self, wanted: str, installed: dict[str, str]) -> tuple[Configuration, list[Server], WebServer]:

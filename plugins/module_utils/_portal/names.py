@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Directive,
@@ -18,9 +17,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configur
     in_order,
     walk,
 )
-
-if TYPE_CHECKING:
-    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
 HOST_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]*[a-z][a-z0-9-]*")
 Answering = Callable[[Sequence[Server], str], tuple[list[Server], list[Server]]]
@@ -123,14 +119,3 @@ def _target(item: Directive) -> str:
         words = words[-1:] if len(words) > 1 and _EVERYTHING.fullmatch(words[-2]) else ()
     found = _TARGET.fullmatch(words[0]) if words else None
     return found[1].lower() if found else ""
-
-
-def access_urls(site: Site) -> tuple[str, ...]:
-    """The names in the application's access URLs, as its own database has them. Without it none is known."""
-    from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Reader
-
-    try:
-        hosts = dict.fromkeys(Reader.of_site(site).hosts())
-    except DatabaseError:
-        return ()
-    return tuple(name for name in hosts if is_name(name) and name[:1] != "*")  # a wildcard is for other sites as well

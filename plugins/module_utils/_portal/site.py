@@ -90,6 +90,7 @@ class Site:
     names: tuple[str, ...] = ()  # as virtual hosts that serve the project folder name it
     portal_names: tuple[str, ...] = ()  # all of the portal's, the domain first; *.example.org is a wildcard
     access_urls: tuple[str, ...] = ()  # the names in the addresses that the application has for its portals
+    plugins: tuple[str, ...] = ()  # directories below public/plugin, of those that the application has enabled
     answering: tuple[VirtualHost, ...] = ()  # those in serving, and all of the portal that answer to one of its names
     answered: tuple[str, ...] = ()  # the names of the portal, without wildcards, to which one of its own answers
     nameless: bool = False  # a virtual host that serves the project folder answers to every name that no other has

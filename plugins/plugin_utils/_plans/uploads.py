@@ -113,7 +113,8 @@ def _programs(portal: Portal, given: Mapping[str, Any]) -> str:
     # In the order that earlier runs wrote them in.
     others = [re.escape(one.lstrip("/")) for one in sorted(asked - left, key=lambda one: (one.lower(), one))]
     # No character of these names is one of a pattern.
-    used = "|".join(sorted(set(given["chamilo_uploads_plugins"])))
+    declared_plugins = set(given["chamilo_uploads_plugins"])
+    used = "|".join(sorted(declared_plugins | set(portal.site["plugins"]) if declared_plugins else ()))
     own = PROGRAM.replace("{plugin}", f"plugin/(?:{used})" if used else "plugin")
     return f"(?:{own}|(?:{'|'.join(others)})(?:/|$))" if others else own
 

@@ -148,6 +148,7 @@ def test_the_scanner_of_the_owner_keeps_its_configuration(host):
     ("plugins", "path", "runs"),
     [
         ([], "/plugin/Onlyoffice/callback.php", True),
+        (["BuyCourses"], "/plugin/Bbb/webhook.php", True),  # the application has it enabled
         (["BuyCourses", "ims-lti"], "/plugin/BuyCourses/src/course_catalog.php", True),
         (["BuyCourses", "ims-lti"], "/plugin/ims-lti/start.php/x", True),
         (["BuyCourses"], "/plugin/Onlyoffice/callback.php", False),
@@ -160,6 +161,8 @@ def test_the_scanner_of_the_owner_keeps_its_configuration(host):
 )
 @pytest.mark.parametrize("server", ["nginx", "apache"])
 def test_php_of_plugins_that_are_not_declared_is_refused(host, server, plugins, path, runs):
-    text = drop_in(planned(host, "uploads", __chamilo_common_info=site(host, server), chamilo_uploads_plugins=plugins))
+    info = site(host, server)
+    info["site"]["plugins"] = ["Bbb"]
+    text = drop_in(planned(host, "uploads", __chamilo_common_info=info, chamilo_uploads_plugins=plugins))
     (found,) = set(re.findall(r"\(\?:\(\?:main\|.+?\(\?:/\|\$\)", text))
     assert bool(re.match(f"/{found}", path)) is runs
