@@ -1,4 +1,5 @@
-"""Hosts for tests: each pair of a Debian release and a web server is a cell of the matrix."""
+"""Hosts for tests: each pair of a Debian release and a web server is a cell of the matrix, and with a later version of
+Chamilo another one."""
 
 from __future__ import annotations
 
@@ -7,18 +8,21 @@ import functools
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.hosts.hardening import Playbook
-from tests.testbed import hosts, images, mail
+from tests.testbed import flavours, hosts, images, mail
 from tests.testbed.hosts import Host
 from tests.testbed.mail import Sink
 
 CELLS = [f"{release}-{web}" for release in images.RELEASES for web in images.SERVERS]
 DEFAULT = ["trixie-nginx"]
+# Later versions of Chamilo, on the Debian whose PHP they run with: for who asks for them.
+LATER = [f"trixie-{web}-{flavour}" for flavour in flavours.VERSIONS[1:] for web in images.SERVERS]
 # Whose virtual host serves the portal in tests that hold for either: with auto it stays its owner's.
 VHOST = {"nginx": "auto", "apache": "managed"}
 # One network per run and purpose, so that runs beside each other never meet.
@@ -29,16 +33,22 @@ RUN = f"chamilo-test-{os.getpid()}"
 class Cell:
     release: str
     web: str
+    flavour: str = flavours.VERSIONS[0]
 
     def __str__(self) -> str:
-        return f"{self.release}-{self.web}"
+        later = () if self.flavour == flavours.VERSIONS[0] else (self.flavour,)
+        return "-".join((self.release, self.web, *later))
+
+    def up(self, name: str, network: str, **options: Any) -> Host:
+        """A host of this cell."""
+        return hosts.up(name, **{**asdict(self), "network": network, **options})
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("hosts")
-    words = f"cells to run on (default: {','.join(DEFAULT)}; there are {', '.join(CELLS)})"
+    words = f"cells to run on (default: {','.join(DEFAULT)}; there are {', '.join(CELLS + LATER)})"
     group.addoption("--matrix", metavar="CELL,...", help=words)
-    group.addoption("--full", action="store_true", help="run on all cells")
+    group.addoption("--full", action="store_true", help="run on all cells but those of later versions")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -47,7 +57,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "long: takes more time than bin/test has for it, so only bin/test --full runs it (by hand: -m long)"
     )
-    config.addinivalue_line("markers", "cells(cell, ...): run on these cells only, whatever the options say")
+    config.addinivalue_line(
+        "markers", "cells(cell, ...): run on these cells only, whatever the options say; or in their later version"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -64,15 +76,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     marker = metafunc.definition.get_closest_marker("cells")
     matrix = metafunc.config.getoption("--matrix")
-    if marker:
-        names = list(marker.args)
-    elif matrix:
+    if matrix:
         names = matrix.split(",")
     else:
         names = CELLS if metafunc.config.getoption("--full") else DEFAULT
-    unknown = sorted(set(names) - set(CELLS))
+    unknown = sorted(set(names) - set(CELLS + LATER))
     if unknown:
-        raise pytest.UsageError(f"no such cell: {', '.join(unknown)}; there are {', '.join(CELLS)}")
+        raise pytest.UsageError(f"no such cell: {', '.join(unknown)}; there are {', '.join(CELLS + LATER)}")
+    if marker:
+        later = [name for name in names if name in LATER]
+        names = [name for name in later if name.rpartition("-")[0] in marker.args] if later else list(marker.args)
     cells = [Cell(*name.split("-")) for name in names]
     metafunc.parametrize("cell", cells, ids=names, scope="session")
 
@@ -81,7 +94,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def shared(cell: Cell) -> Iterator[Host]:
     """A sloppy host for tests that only look: one per cell, never changed by a test."""
     network = f"{RUN}-{cell}"
-    yield hosts.up("campus", cell.release, cell.web, network=network)
+    yield cell.up("campus", network)
     hosts.down(network)
 
 
@@ -89,11 +102,8 @@ def shared(cell: Cell) -> Iterator[Host]:
 def make(request: pytest.FixtureRequest) -> Iterator[Callable[..., Host]]:
     """A function that makes hosts for one test, with the options of ``hosts.up``; they know each other by name."""
     network = f"{RUN}-own"
-    defaults = {"network": network}
-    if "cell" in request.fixturenames:
-        cell = request.getfixturevalue("cell")
-        defaults |= {"release": cell.release, "web": cell.web}
-    yield lambda name="campus", **options: hosts.up(name, **{**defaults, **options})
+    cell = request.getfixturevalue("cell") if "cell" in request.fixturenames else Cell("trixie", "nginx")
+    yield lambda name="campus", **options: cell.up(name, network, **options)
     hosts.down(network)
 
 
@@ -193,7 +203,7 @@ def web_only(purpose: str, cell: Cell, stages: Path, tmp_path_factory: pytest.Te
     """A host with https and headers."""
     network = f"{RUN}-{cell}-{purpose}"
     playbook = Playbook(tmp_path_factory.mktemp(purpose), "https,headers", VHOST[cell.web])
-    make = functools.partial(hosts.up, "campus", cell.release, cell.web, network=network)
+    make = functools.partial(cell.up, "campus", network)
     yield reach(stages / f"{cell} hardened {playbook.vhost} {playbook.sections}", make, playbook.harden)
     hosts.down(network)
 

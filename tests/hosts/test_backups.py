@@ -52,7 +52,7 @@ def saved(cell: Cell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Save
     network = f"{RUN}-{cell}-saved"
     try:
         remote = store.up(network)
-        host = hosts.up("campus", cell.release, cell.web, network=network)
+        host = cell.up("campus", network)
         make_anew(host)
         host.run(["mariadb", "chamilo"], data=OBJECTS)
         playbook = Playbook(tmp_path_factory.mktemp("saved"), "backups")

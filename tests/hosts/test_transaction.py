@@ -204,7 +204,7 @@ class Visitors:
 def ready(cell: Cell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """One host for all tests here: each leaves it as it was, which is what they are about."""
     network = f"chamilo-test-{os.getpid()}-transaction-{cell}"
-    host = hosts.up("campus", cell.release, cell.web, network=network)
+    host = cell.up("campus", network)
     lab = Lab(host)
     host.put("/root/on_host.py", ON_HOST.read_text())
     host.run("command -v strace || { apt-get -q update && apt-get -q -y --no-install-recommends install strace; }")
