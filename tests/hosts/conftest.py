@@ -7,6 +7,7 @@ import fcntl
 import functools
 import os
 import shutil
+import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -105,6 +106,19 @@ def make(request: pytest.FixtureRequest) -> Iterator[Callable[..., Host]]:
     cell = request.getfixturevalue("cell") if "cell" in request.fixturenames else Cell("trixie", "nginx")
     yield lambda name="campus", **options: cell.up(name, network, **options)
     hosts.down(network)
+
+
+@pytest.fixture(scope="session")
+def release(cell: Cell, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The package of the application of a cell, on the controller."""
+    package = images.application()
+    if cell.flavour == flavours.VERSIONS[0]:
+        return str(package)
+    path = tmp_path_factory.mktemp("release") / package.name
+    shutil.copy(package, path)
+    with flavours.overlay(cell.flavour) as tree, tarfile.open(path, "a") as archive:
+        archive.add(tree, ".")
+    return str(path)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -81,13 +81,14 @@ class Playbook:
     """Runs playbooks on hosts of the testbed.
 
     ``folder`` holds inventories and plays. ``sections``: those that harden makes true, as tags; empty for all.
-    ``vhost``: whose virtual host serves the portal; with auto it stays its owner's.
+    ``vhost``: whose virtual host serves the portal; with auto it stays its owner's. ``given``: variables of each run.
     """
 
     folder: Path
     sections: str = ""
     vhost: str = "managed"
     details: bool = True
+    given: dict[str, str] = field(default_factory=dict)
 
     @property
     def keys(self) -> Path:
@@ -105,7 +106,7 @@ class Playbook:
             options = ("--tags", self.sections, *options)
         report = {"chamilo_report_dir": str(self.folder / "report")} if playbook in ("audit", "prove") else {}
         own = {"chamilo_backups_key_folder": str(self.keys), "chamilo_https_vhost": self.vhost}
-        given = {**CERTIFICATE, **SPARED, **own, **report, **variables}
+        given = {**CERTIFICATE, **SPARED, **own, **report, **self.given, **variables}
         return play(playbook, self.inventory(host), *options, variables=given, details=self.details)
 
     def harden(self, host: Host, *options: str, **variables: Any) -> int:

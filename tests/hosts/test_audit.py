@@ -29,7 +29,7 @@ CLOCK = ("/var/lib/systemd/timers*", "database:shop.visit")
 
 # Control -> what its evidence must say on a sloppy host.
 RED = {
-    "updates_installer": "/main/install/index.php (200)",
+    "updates_installer": "/main/install/version.php (200)",
     "updates_os": "unattended-upgrades is not installed",
     "updates_watch": "No timer and no cron job",
     "https_certificate": "Nothing on this host serves https",

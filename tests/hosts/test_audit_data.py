@@ -385,8 +385,8 @@ PLANTED = {
         "cp /bin/sleep /var/tmp/kworkerd && setsid runuser -u www-data /var/tmp/kworkerd 300 >/dev/null 2>&1 &"
     ),
     "pupils with an administrator's rights": (
-        "mariadb chamilo -e \"UPDATE user SET roles = REPLACE(roles, '12:\\\"ROLE_STUDENT', '10:\\\"ROLE_ADMIN')"
-        " WHERE username = 'student07'\""
+        "mariadb chamilo -e \"UPDATE user SET roles = REPLACE(REPLACE(roles, '12:\\\"ROLE_STUDENT',"
+        " '10:\\\"ROLE_ADMIN'), '\\\"ROLE_STUDENT\\\"', '\\\"ROLE_ADMIN\\\"') WHERE username = 'student07'\""
     ),
 }
 

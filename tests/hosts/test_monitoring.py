@@ -13,7 +13,7 @@ import pytest
 from tests.hosts.hardening import KEEP_PROGRAMS, Playbook, missing_from_the_portal, neighbour
 from tests.hosts.test_brute_force import JAIL
 from tests.playbook import PlayError
-from tests.testbed import authority, images, mail
+from tests.testbed import authority, mail
 from tests.testbed.hosts import Host
 from tests.testbed.mail import HOOK, Sink
 
@@ -23,6 +23,13 @@ TOLD = {"chamilo_alert_mail": MAIL, "chamilo_alert_webhook": HOOK, "chamilo_moni
 SECTIONS = "permissions,monitoring"
 LOG = f"{ROOT}/var/log/prod.log"
 RECORD = "/var/lib/chamilo-hardening/monitoring.json"
+
+
+@pytest.fixture
+def playbook(playbook: Playbook, release: str) -> Playbook:
+    """One that has the package of the release."""
+    playbook.given["chamilo_release_archive"] = release
+    return playbook
 
 
 @pytest.fixture
@@ -39,8 +46,7 @@ def monitored(stage: Callable[..., Host], playbook: Playbook, sink: Sink, tmp_pa
 
 def harden(playbook: Playbook, host: Host, reports: Path, *options: str, **variables: Any) -> int:
     """Harden what is looked at here, as somebody whose reports lie in a folder of the test's own."""
-    release = str(images.application())
-    said = {**TOLD, "chamilo_release_archive": release, "chamilo_report_dir": str(reports / "report"), **variables}
+    said = {**TOLD, "chamilo_report_dir": str(reports / "report"), **variables}
     played = playbook.run("harden", host, *(options if "--tags" in options else ("--tags", SECTIONS, *options)), **said)
     print(played.output)
     return played.changed[host.domain]
@@ -176,23 +182,20 @@ def test_accounts_are_listed_and_only_named_ones_are_switched_off(monitored: Hos
     assert sql(monitored, "SELECT active FROM user WHERE username = 'student07'") == "0"
     console = ["runuser", "-u", "www-data", "--", f"{ROOT}/bin/console"]
     monitored.run([*console, "testbed:second-factor", "second.admin"])
-    sql(
-        monitored,
-        "UPDATE user SET roles = 'a:1:{i:0;s:10:\"ROLE_ADMIN\";}' WHERE username = 'never.used'",
-    )
+    sql(monitored, f"{PROMOTE}'never.used'")
     daily(monitored)
     (told,) = (hook for hook in sink.hooks() if hook["title"] == "An administrator nobody expects at campus.test")
     assert told["text"].startswith("ADMINISTRATORS NOBODY EXPECTS: never.used\n")
     assert "Locked by guessed passwords: 1 (student07)" in told["text"].splitlines()
     assert "Administrators without a second factor: 2 (admin, never.used)" in told["text"].splitlines()
     # Another one on the same day.
-    sql(monitored, f"UPDATE user SET roles = '{ADMIN}' WHERE username = 'student02'")
+    sql(monitored, f"{PROMOTE}'student02'")
     daily(monitored)
     assert [hook["text"].splitlines()[0] for hook in sink.hooks() if "nobody expects" in hook["title"]] == [
         "ADMINISTRATORS NOBODY EXPECTS: never.used",
         "ADMINISTRATORS NOBODY EXPECTS: never.used, student02",
     ]
-    sql(monitored, "UPDATE user SET roles = 'a:0:{}' WHERE username = 'student02'")
+    sql(monitored, f"{DEMOTE}'student02'")
     active = "SELECT GROUP_CONCAT(username ORDER BY username) FROM user WHERE active = 1"
     before = sql(monitored, active).split(",")
     disable(monitored, "dormant.student")
@@ -243,7 +246,13 @@ def test_a_changed_file_and_an_edited_one_are_told(
     assert "changed: public/main/admin/index.php" in against.stdout
 
 
-ADMIN = 'a:1:{i:0;s:10:"ROLE_ADMIN";}'
+# Roles as PHP writes them, and as JSON since 3.0.
+PROMOTE = """
+UPDATE user SET roles = REPLACE(REPLACE(roles, '12:"ROLE_STUDENT', '10:"ROLE_ADMIN'), '"ROLE_STUDENT"', '"ROLE_ADMIN"')
+WHERE username = """.replace("\n", " ")
+DEMOTE = """
+UPDATE user SET roles = REPLACE(REPLACE(roles, '10:"ROLE_ADMIN', '12:"ROLE_STUDENT'), '"ROLE_ADMIN"', '"ROLE_STUDENT"')
+WHERE username = """.replace("\n", " ")
 # Each kind of sign: what it is called, and what leaves it.
 PLANTED = {
     "PHP where only data belongs": f"echo '<?php' >{ROOT}/var/upload/x.php",
@@ -262,7 +271,7 @@ PLANTED = {
     "an at job of the web user": "install -D -o www-data /dev/null /var/spool/cron/atjobs/a0000101c0de00",
     "a unit of systemd": "printf '[Service]\\nExecStart=/tmp/x\\n' >/etc/systemd/system/x.service",
     "a process of the web user": "runuser -u www-data -- setsid -f php -r 'sleep(600);' >/dev/null 2>&1",
-    "pupils with an administrator's rights": f"UPDATE user SET roles = '{ADMIN}' WHERE username = 'student01'",
+    "pupils with an administrator's rights": f"{PROMOTE}'student01'",
     "administrators made in the last 30 days": "UPDATE user SET created_at = NOW() WHERE username = 'second.admin'",
 }
 # What answered a stranger, by the access log.
@@ -448,14 +457,14 @@ def harm(host: Host) -> None:
     assert host.http("/_testbed/crash").status == 500
     for last in range(2, 22):
         login(host, f"127.0.0.{last}")
-    sql(host, f"UPDATE user SET roles = '{ADMIN}' WHERE username = 'never.used'")
+    sql(host, f"{PROMOTE}'never.used'")
     host.run(f"echo more >{ROOT}/public/main/more.txt; echo '<?php' >{ROOT}/var/upload/x.php")
     host.run("mkdir -p /var/backups && mount -t tmpfs -o size=2m tmpfs /var/backups")
     host.run("head -c 2000000 /dev/zero >/var/backups/full")
 
 
 def heal(host: Host) -> None:
-    sql(host, "UPDATE user SET roles = 'a:0:{}' WHERE username = 'never.used'")
+    sql(host, f"{DEMOTE}'never.used'")
     host.run(f"umount /var/backups; rm {ROOT}/public/main/more.txt {ROOT}/var/upload/x.php")
 
 

@@ -12,6 +12,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.control 
 _WAYS = (
     "/main/install/",
     "/main/install/index.php",
+    "/main/install/version.php",  # since 3.0 the application guards the others, until its database is away
     "/main/install/index.php/x",
     "//main/install/index.php",
     "/main/./install/index.php",

@@ -35,8 +35,11 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.processe
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, releases
 
 DAY = 86400
+# Since 3.0 the application guards its wizard itself, until its database is away: the file with the version, which only
+# returns, shows whether the web server refuses the directory.
 INSTALLER = (
     "/main/install/index.php",
+    "/main/install/version.php",
     "//main/install/index.php",
     "/main/install/index.php/audit",
     "/check.php",

@@ -19,9 +19,10 @@ import struct
 _MAPS = ("vendor/composer/autoload_classmap.php", "vendor/composer/autoload_files.php")
 _ENTRY = re.compile(rb"=> \$(vendor|base)Dir \. '/((?!\.\./|[^'\n]*/\.\./)[^'\n\0]+)'")
 _LARGEST = 64 << 20  # bytes of one map
-# In config/ PHP belongs under these names alone; what else is there is YAML, or runs when the cache is made again.
+# Since 3.0 the project directory has a file with the version. In config/ PHP belongs under these names alone; what
+# else is there is YAML, or runs when the cache is made again.
 _ELSEWHERE = re.compile(
-    r"config/(?:(?:bundles|preload|reference)\.php|secrets/.+)|\.env[^/]*|vendor/autoload\.php|vendor/composer/.+"
+    r"config/(?:(?:bundles|preload|reference)\.php|secrets/.+)|\.env[^/]*|version\.php|vendor/autoload\.php|vendor/composer/.+"
 )
 MAPPED = ("src", "vendor")
 _FEW = 20  # files of a part in the maps: fewer say nothing about the others

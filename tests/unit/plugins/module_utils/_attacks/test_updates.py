@@ -17,7 +17,14 @@ def test_an_installer_that_is_refused_holds(portal):
 
 
 @pytest.mark.parametrize(
-    "path", ["/main/install/", "//main/install/index.php", "/check.php", "/main/%69nstall/index.php"]
+    "path",
+    [
+        "/main/install/",
+        "//main/install/index.php",
+        "/main/install/version.php",
+        "/check.php",
+        "/main/%69nstall/index.php",
+    ],
 )
 def test_one_open_way_is_enough(portal, path):
     found = updates.installer(portal({path: WELCOME}))

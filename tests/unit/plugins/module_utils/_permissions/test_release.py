@@ -194,6 +194,13 @@ def laid(site, monkeypatch):
     return made
 
 
+def test_the_file_with_the_version_is_needed(laid):
+    """Of 3.0, in the project directory: no map of Composer's names it."""
+    release, _looks = laid([(0, 100)] * 40)
+    assert release.needs("version.php", like(WEB.pw_uid, 10**9))
+    assert not release.needs("public/version.php", like(WEB.pw_uid, 10**9))
+
+
 @pytest.mark.parametrize(("touched", "when"), [(0, 100), (2, 100), (3, 8000)])
 def test_two_files_of_forty_that_somebody_touched_do_not_say_when_a_part_was_laid(laid, touched, when):
     release, _looks = laid([(0, 8000)] * touched + [(0, 100)] * (40 - touched))
