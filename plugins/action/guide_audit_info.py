@@ -35,7 +35,7 @@ class ActionModule(HostAction):
                 raise AnsibleActionFail(f"guide_audit_info: {name} is made by the collection and cannot be given.")
         arguments.update(self._key(arguments, task_vars or {}))
         arguments["unenforced"] = _controls.unenforced(table, level, waivers)
-        arguments.update(_nodes.attempts(self._templar, task_vars or {}, arguments.get("attempts", 5)))
+        arguments.update(_nodes.audited_as(self._templar, task_vars or {}, arguments.get("attempts", 5)))
         elsewhere = _nodes.elsewhere(self._templar, task_vars or {}, list(table.by_id))
         answer = self._look(arguments, task_vars or {})
         unseen = "The audit gave no answer for this control."

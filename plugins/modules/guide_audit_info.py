@@ -123,6 +123,13 @@ options:
       - The portal is then asked for by its name, so that the proxy answers.
     type: bool
     default: false
+  several_nodes:
+    description:
+      - Whether the portal has several web nodes. With O(terminated_elsewhere), requests then go to this host itself, as
+        the proxy hands them on, and not to the node that the proxy chooses. TLS is tried at the public name.
+      - The playbook sets it from the inventory.
+    type: bool
+    default: false
   hsts:
     description: How C(Strict-Transport-Security) is meant to be sent.
     type: str
@@ -421,6 +428,7 @@ def main() -> None:
             "owner": {"type": "str", "default": "root"},
             "ca_file": {"type": "path", "default": ""},
             "terminated_elsewhere": {"type": "bool", "default": False},
+            "several_nodes": {"type": "bool", "default": False},
             "hsts": {"type": "str", "choices": ["ramp", "full", "off"], "default": "ramp"},
             "csp": {"type": "str", "choices": ["report", "enforce", "off"], "default": "report"},
             "frame_ancestors": {"type": "list", "elements": "str", "default": []},

@@ -31,6 +31,7 @@ def refusal(templar: Any, variables: Mapping[str, Any]) -> str:
 # What a host that is there for the database alone is asked for, and what one node does for all of a portal.
 OF_A_DATABASE = ("database_bind", "database_audit_log")
 ONCE = ("backups_", "monitoring_accounts")
+OF_THE_PROXY = ("https_certificate", "https_protocols")  # where it ends TLS for all nodes of a portal
 
 
 def elsewhere(templar: Any, variables: Mapping[str, Any], controls: Iterable[str]) -> dict[str, str]:
@@ -46,13 +47,19 @@ def elsewhere(templar: Any, variables: Mapping[str, Any], controls: Iterable[str
     if portal is None or node["leads"]:
         return {}
     reason = f"Done once for {portal.name}, by its node {node['leader']}."
-    return {name: reason for name in controls if name.startswith(ONCE)}
+    once = (*ONCE, *OF_THE_PROXY) if own.get("chamilo_https_terminated_elsewhere") else ONCE
+    return {name: reason for name in controls if name.startswith(once)}
 
 
-def attempts(templar: Any, variables: Mapping[str, Any], allowed: Any) -> dict[str, int]:
-    """After how many failed logins this node has to ban, when its portal allows that many: an option of the audit."""
+def audited_as(templar: Any, variables: Mapping[str, Any], allowed: Any) -> dict[str, Any]:
+    """The options of the audit that a portal with several web nodes has for each of them.
+
+    ``allowed``: after how many failed logins the portal bans; all of its nodes together.
+    """
     portal, _node = _beside_others(Variables(templar, variables), variables)
-    return {"attempts": _portals.share(int(allowed), len(portal.web))} if portal else {}
+    if portal is None or len(portal.web) < 2:
+        return {}
+    return {"attempts": _portals.share(int(allowed), len(portal.web)), "several_nodes": True}
 
 
 def _beside_others(own: Variables, variables: Mapping[str, Any]) -> tuple[_portals.Portal | None, dict[str, Any]]:

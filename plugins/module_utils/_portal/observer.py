@@ -224,4 +224,18 @@ class Look:
             return list(pool.map(lambda question: self.ask(*question), questions))
 
     def _fetch(self, door: Door, path: str, **request: Any) -> Answer:
-        return fetch(door.url(path), address=door.address, **request)
+        if door.address or not self._past_the_proxy:
+            return fetch(door.url(path), address=door.address, **request)
+        # As the proxy hands on what came to it by that scheme. A web server of ours believes its own host in this.
+        own = self._past_the_proxy
+        headers = {"X-Forwarded-Proto": door.scheme, **(request.pop("headers", None) or {})}
+        answer = fetch(own.url(path), address=own.address, headers=headers, **request)
+        return replace(answer, url=door.url(path))
+
+    @functools.cached_property
+    def _past_the_proxy(self) -> Door | None:
+        """This node's own endpoint, where a proxy would send a request to any of several; else nothing."""
+        if not (self.options.get("terminated_elsewhere") and self.options.get("several_nodes")):
+            return None
+        listens = [listen for host in self.site.serving for listen in host.listens]
+        return next(iter(self._doors(sorted(listens, key=lambda listen: listen.tls), self.site.domain)), None)

@@ -131,6 +131,7 @@ def _known(portal: Portal, given: Mapping[str, Any], log: str) -> dict[str, Any]
             "hsts": given.get("chamilo_https_hsts", "ramp"),
             "ca_file": given.get("chamilo_https_acme_ca_file", ""),
             "terminated_elsewhere": portal.elsewhere,
+            **({"several_nodes": True} if len(portal.node["web"]) > 1 else {}),
             "csp": given.get("chamilo_headers_csp", "report"),
             "frame_ancestors": given.get("chamilo_headers_frame_ancestors", []),
             "xss_protection": given.get("chamilo_headers_xss_protection", "1; mode=block"),

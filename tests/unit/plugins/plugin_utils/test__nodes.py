@@ -111,10 +111,17 @@ def test_each_node_is_audited_for_what_it_is_there_for() -> None:
     assert _nodes.portal_of(Plain(), {"inventory_hostname": "web2", "chamilo_node": ["x"]}) == ""
 
 
-def test_a_node_is_audited_for_its_share_of_the_failed_logins() -> None:
+def test_a_node_is_audited_as_one_of_several() -> None:
     hosts = {"web1": CAMPUS, "web2": CAMPUS, "store": {**CAMPUS, "chamilo_node": ["database"]}, "alone": {}}
-    shares = {host: _nodes.attempts(Plain(), of_a_task(host, hosts), "5") for host in hosts}
-    assert shares == {"web1": {"attempts": 3}, "web2": {"attempts": 3}, "store": {"attempts": 3}, "alone": {}}
+    found = {host: _nodes.audited_as(Plain(), of_a_task(host, hosts), "5") for host in hosts}
+    node = {"attempts": 3, "several_nodes": True}
+    assert found == {"web1": node, "web2": node, "store": node, "alone": {}}
+    behind = {host: {**hosts[host], "chamilo_https_terminated_elsewhere": True} for host in ("web1", "web2")}
+    reason = "Done once for campus.test, by its node web1."
+    assert _nodes.elsewhere(Plain(), of_a_task("web2", behind), ["https_protocols", "https_hsts"]) == {
+        "https_protocols": reason
+    }
+    assert _nodes.elsewhere(Plain(), of_a_task("web1", behind), ["https_protocols"]) == {}
 
 
 def test_hundreds_of_portals_of_one_node_are_told_apart_without_reading_all_of_them() -> None:

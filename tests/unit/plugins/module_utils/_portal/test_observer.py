@@ -76,6 +76,30 @@ def test_without_a_configuration_what_listens_is_asked():
     assert look().doors == {}
 
 
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        ({}, ("https://campus.test/x", "", {"X-A": "1"})),
+        (
+            {"several_nodes": True},
+            ("http://campus.test/x", "192.0.2.7", {"X-Forwarded-Proto": "https", "X-A": "1"}),
+        ),
+    ],
+)
+def test_one_of_several_nodes_is_asked_itself_past_the_proxy(monkeypatch, options, sent):
+    """The answer is still that of the public name, so that redirects are judged as visitors see them."""
+    asked = []
+
+    def fetch(url, address="", headers=None, **_request):
+        asked.append((url, address, headers))
+        return Answer(url, 200)
+
+    monkeypatch.setattr(observer, "fetch", fetch)
+    found = look(host(HTTPS, HTTP), options={"terminated_elsewhere": True, **options})
+    assert found.get("/x", headers={"X-A": "1"}).url == "https://campus.test/x"
+    assert asked == [sent]
+
+
 def test_behind_a_proxy_the_name_is_asked():
     found = look(host(HTTP), options={"terminated_elsewhere": True})
     assert found.doors["https"] == Door("https", "campus.test", 443)
