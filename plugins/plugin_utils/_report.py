@@ -397,6 +397,21 @@ def _view(entry: Mapping[str, Any], table: Table) -> dict[str, Any]:
     }
 
 
+def _by_portal(hosts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The nodes of a portal beside each other, where the worst of them has its place. ``nodes``: how many it has.
+
+    ``first``: whether the page names the portal in front of this host.
+    """
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for view in hosts:
+        groups.setdefault(view.get("portal") or f"host {view['name']}", []).append(view)
+    return [
+        {**view, "nodes": len(group), "first": len(group) > 1 and number == 0}
+        for group in groups.values()
+        for number, view in enumerate(group)
+    ]
+
+
 def to_html(report: Mapping[str, Any], table: Table, harden: str = "ansible-playbook chamilo.hardening.harden") -> str:
     """``harden``: the command that runs it for these hosts."""
     environment = jinja2.Environment(
@@ -410,6 +425,7 @@ def to_html(report: Mapping[str, Any], table: Table, harden: str = "ansible-play
     hosts = [_view(entry, table) for entry in report["hosts"]]
     # Hosts of which nothing is known first, then the worst.
     hosts.sort(key=lambda view: ("error" not in view, *_badness(view["summary"], view["controls"])))
+    hosts = _by_portal(hosts)
     totals = {status: sum(view["summary"][status] for view in hosts) for status in STATUSES}
     return environment.get_template("report.html.j2").render(
         report=report,

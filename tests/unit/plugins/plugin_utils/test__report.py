@@ -143,6 +143,20 @@ def test_the_worst_comes_first() -> None:
     )
 
 
+def test_the_nodes_of_a_portal_stand_together() -> None:
+    """Where the worst of them stands. A portal of one host has no heading."""
+    campus, bad = {"portal": "campus.test"}, {"headers_csp": "fail"}
+    seen = page(audit(**campus), audit({"https_hsts": "fail"}, portal="host1.test"), audit(bad, **campus), audit())
+    rows = [dict(attrs).get("href") or "" for tag, attrs in seen.tags if tag == "a"]
+    assert rows[:4] == ["#host-1", "#host-2", "#host-3", "#host-4"]
+    table = seen.text[seen.text.index("Overview") : seen.text.index("Hosts with something open")]
+    assert re.findall(r"Portal [\w.]+, \d hosts|host\d\.test", table) == [
+        *("host1.test", "Portal campus.test, 2 hosts", "host2.test", "host0.test", "host3.test"),
+    ]
+    assert seen.text.count("one of 2 hosts of the portal campus.test") == 2
+    assert "Portal" not in page(audit(portal="host0.test"), audit(portal="host1.test")).text
+
+
 def test_signs_and_forecast_stand_before_the_controls() -> None:
     told = audit(signs=["A shell."], forecast={"said": ["3 requests refused."], "lines": 9})
     assert json.loads(_report.to_json(document(told)))["hosts"][0]["forecast"]["lines"] == 9
