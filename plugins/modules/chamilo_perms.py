@@ -437,10 +437,8 @@ def main() -> None:
             module.params["profile"],
             module.params["until"],
             module.check_mode,
-            module.params["console"],
             package,
-            module.params["probe"],
-            module.params["service"] or "",
+            {name: module.params[name] for name in ("console", "probe", "service")},
         )
     except (HardeningError, OSError) as problem:
         module.fail_json(msg=str(problem))

@@ -476,7 +476,7 @@ def accept(site: str) -> str:
     manifest.accept(present, "accepted by hand", basis, held)
     tree = window.sites().get(site)
     if tree and quarantine.DOUBTFUL in waits.values():
-        window.apply(tree.tree, "production", None, False)  # what was doubtful is vouched for now
+        window.apply(tree.tree, "production", None, False, pages=tree.pages)  # what was doubtful is vouched for now
     permissions_basis.accepted(portal.look.root, files.STATE)
     application_scan.forget(site)
     _compare_all()

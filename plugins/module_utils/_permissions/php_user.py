@@ -203,9 +203,8 @@ class Switch:
     def _rights(self, old: Account, new: Account) -> None:
         """The files of the portal and its sessions, from one user to the other."""
         tree = {**self.wish.tree, "web_user": new.user, "group": self.wish.group or new.group}
-        permissions_window.apply(
-            tree, "production", None, False, probe=self.wish.probe, service=self.site.php.service
-        )  # fmt: skip
+        pages = {"probe": self.wish.probe, "service": self.site.php.service}
+        permissions_window.apply(tree, "production", None, False, pages=pages)
         logins.hand_over(self.site, self.site.environment.get("APP_ENV") or "prod", old.user, new.user)
 
     def _apply(self, given: Mapping[str, Any], check: bool) -> None:

@@ -19,7 +19,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -97,6 +97,7 @@ class Window:
     site: str = ""
     # Mount points above each folder of the tree: after a boot it may not be there yet.
     mounts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    pages: Mapping[str, Any] = field(default_factory=dict)  # as those of its site
 
     @property
     def path(self) -> str:
@@ -113,11 +114,16 @@ class Window:
 
 @dataclass(frozen=True)
 class Site:
-    """What the role wrote down about one portal: its tree, and the file that lets an address reach its installer."""
+    """What the role wrote down about one portal: its tree, and the file that lets an address reach its installer.
+
+    ``pages``: the probes that have to be answered as before, the service with PHP in it, and the console, as
+    chamilo_perms takes them.
+    """
 
     name: str
     tree: Mapping[str, Any]
     installer: Mapping[str, Any]
+    pages: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -133,7 +139,7 @@ def sites(folder: str = "") -> dict[str, Site]:
         name = os.path.basename(path)[len("permissions-") : -len(".json")]
         with open(path, encoding="utf-8") as file:
             given = json.load(file)
-        known[name] = Site(name, given["tree"], given["installer"])
+        known[name] = Site(name, given["tree"], given["installer"], given.get("pages") or {})
     return known
 
 
@@ -212,7 +218,7 @@ class Windows:
         before = self.at(given["path"])
         if before and not address and not self.due(before):
             address, site = before.address, site or before.site
-        window = Window(given, profile, now, now + 60 * minutes, address, site, points)
+        window = Window(given, profile, now, now + 60 * minutes, address, site, points, _of_site(given, portal))
         with self.engine.store.lock("chamilo-hardening window open", LOCK_SECONDS):
             known = self.known()
             try:
@@ -259,7 +265,10 @@ class Windows:
         return done
 
     def close(self, window: Window) -> Done:
-        """The production profile, and nobody in the installer. What fails is tried again by the unit."""
+        """The production profile, and nobody in the installer. What fails is tried again by the unit.
+
+        Where a page of the portal does not work with it any more, owners and modes are rolled back, and it stays open.
+        """
         done = Done(window, Found())
         problems = []
         try:
@@ -285,12 +294,36 @@ class Windows:
             done.notes += _revoke(window.path)
             wanted = order(window.tree, "production", window.opened)
             # The web user may lay a link in the place of a root: all else is closed, and no longer its own to lay.
-            done.found = run(wanted, listing=self.listing(window.path), partly=True, lists=self.lists())
+            done.found = self.produce(wanted, window.pages, partly=True)
         except PermsError as problem:
             if os.path.lexists(window.path):
                 problems.append(str(problem))
             else:
                 done.notes.append(f"{shown(window.path)} is not there any more.")
+
+    def produce(
+        self,
+        wanted: Order,
+        given: Mapping[str, Any],
+        check: bool = False,
+        partly: bool = False,
+        seen_before: Callable[[Found], None] | None = None,
+    ) -> Found:
+        """Owners and modes as ordered, with the pages of a portal probed before and after; see ``Site``."""
+        console, probe, service = given.get("console"), given.get("probe") or (), str(given.get("service") or "")
+        again = partial(renew, console=console, run=self.engine.machine.run) if console else None
+        pages = Pages(probe, service, self.engine.machine, self.engine.fetch) if probe else None
+        path = wanted.path
+        return run(
+            wanted,
+            check,
+            listing=self.listing(path),
+            partly=partly,
+            lists=self.lists(),
+            renew=again,
+            pages=pages,
+            seen_before=seen_before,
+        )
 
     def _let_in(self, window: Window, portal: Site) -> list[str]:
         installer = portal.installer
@@ -300,7 +333,13 @@ class Windows:
         }[installer["web"]]
         files = [{"path": installer["file"], "content": f"# Written by chamilo-hardening window.\n{text}"}]
         load = {"service": installer["service"], "action": "reload"}
-        wanted = {"name": _transaction(window), "files": files, "test": installer["test"], "load": load}
+        wanted = {
+            "name": _transaction(window),
+            "files": files,
+            "test": installer["test"],
+            "load": load,
+            "probe": [{**one, "same": True} for one in portal.pages.get("probe") or ()],
+        }
         return self._turned(installer["service"], lambda outcome: self.engine.apply(plan(wanted), outcome))
 
     def _shut(self, window: Window) -> list[str]:
@@ -360,15 +399,12 @@ def apply(
     profile: str,
     until: int | None,
     check: bool,
-    console: Sequence[str] = (),
     package: tuple[str, str] = ("", ""),
-    probe: Sequence[Mapping[str, Any]] = (),
-    service: str = "",
+    pages: Mapping[str, Any] | None = None,
 ) -> tuple[Found, str]:
     """What the module does: what was changed, and what is open.
 
-    ``console``: compiles the cache again. ``package``: of the release, and its sha256 where that is known. ``probe``:
-    pages that have to work as before. ``service``: forgets what it compiled.
+    ``package``: of the release, and its sha256 where that is known. ``pages``: see ``Site``.
     """
     wanted = order(tree, profile)
     if until is not None and profile == "production":
@@ -386,13 +422,9 @@ def apply(
             return Found(), window.told()
     if check or until is None:
         if window and not check and profile == "production":
-            return windows.close(window).found, ""
-        again = partial(renew, console=console, run=windows.engine.machine.run) if console else None
-        pages = Pages(probe, service, windows.engine.machine, windows.engine.fetch)
+            return windows.close(replace(window, pages=pages or window.pages)).found, ""
         note = partial(_note, tree["path"], windows) if profile == "production" else None
-        listing, lists = windows.listing(tree["path"]), windows.lists()
-        found = run(wanted, check, listing=listing, lists=lists, renew=again, pages=pages, seen_before=note)
-        return found, ""
+        return windows.produce(wanted, pages or {}, check, seen_before=note), ""
     done = windows.open(tree, profile, until)
     return done.found, done.window.told()
 
@@ -422,6 +454,12 @@ def _revoke(path: str) -> list[str]:
     return [
         f"{UPGRADES} was removed: with it, the installer would start the next upgrade for any visitor who reaches it."
     ]
+
+
+def _of_site(tree: Mapping[str, Any], portal: Site | None) -> Mapping[str, Any]:
+    """The pages of the portal whose tree it is. The module names no portal."""
+    known = [portal] if portal else sites().values()
+    return next((one.pages for one in known if os.path.realpath(one.tree["path"]) == tree["path"]), {})
 
 
 def _transaction(window: Window) -> str:

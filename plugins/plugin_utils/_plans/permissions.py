@@ -41,9 +41,7 @@ class Permissions(Plan):
     download: bool  # the host gets it from elsewhere, not from the controller
     asked: bool  # owners and modes are set
     tree: Mapping[str, Any]  # for chamilo_perms now, and for `chamilo-hardening window` later
-    console: Sequence[str]
-    pages: Sequence[Mapping[str, Any]]  # which work as before once owners and modes are set
-    service: str  # that runs PHP
+    pages: Mapping[str, Any]  # what has to work as before once owners and modes are set, for the same two
     own: bool  # PHP gets a user of its own
     pool: bool  # or had one
     vhost_kept: bool  # the virtual host is its owner's
@@ -65,7 +63,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
     own = "own" in ("own" if given["chamilo_level"] == "consider" else "", given["chamilo_permissions_php_user"])
     own = own and portal.enforced("permissions_php_user", "consider")
     alone = len(portal.node["web"]) < 2  # nodes of one portal share their secrets
-    tree = _tree(portal, given, kept)
+    tree, pages = _tree(portal, given, kept), _pages(portal)
     of_php = Transaction(
         f"permissions:{portal.word}.php",
         files := _of_php(portal, production),
@@ -91,9 +89,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
         download="://" in archive,
         asked=asked,
         tree=tree,
-        console=[*portal.console, "cache:warmup", "--no-interaction", "--quiet"],
-        pages=_pages(portal),
-        service=php["service"] or portal.service,
+        pages=pages,
         own=own,
         pool=own or portal.active(f"permissions:{portal.word}.pool"),
         vhost_kept=portal.vhost_kept,
@@ -101,7 +97,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
         or f"/etc/chamilo-hardening/https-{portal.word}.json" in portal.files(f"https:{portal.word}"),
         web=Transaction(
             name,
-            _web(portal, tree, docroot),
+            _web(portal, tree, docroot, pages),
             portal.test,
             {"service": portal.service, "action": "reload"},
             portal.probe("permissions") if docroot else [],
@@ -132,9 +128,13 @@ def _tree(portal: Portal, given: Mapping[str, Any], kept: Sequence[str]) -> dict
     }
 
 
-def _pages(portal: Portal) -> list[dict[str, Any]]:
+def _pages(portal: Portal) -> dict[str, Any]:
     front = {name: portal.front[name] for name in ("url", "address", "send")}
-    return [front, {**front, "url": f"{front['url']}login"}]
+    return {
+        "console": [*portal.console, "cache:warmup", "--no-interaction", "--quiet"],
+        "probe": [front, {**front, "url": f"{front['url']}login"}],
+        "service": portal.site["php"]["service"] or portal.service,
+    }
 
 
 def _of_php(portal: Portal, production: bool) -> list[File]:
@@ -154,7 +154,7 @@ def _of_php(portal: Portal, production: bool) -> list[File]:
     return files
 
 
-def _web(portal: Portal, tree: Mapping[str, Any], docroot: bool) -> list[File]:
+def _web(portal: Portal, tree: Mapping[str, Any], docroot: bool, pages: Mapping[str, Any]) -> list[File]:
     drop_in = f"{portal.drop_ins}/permissions.conf"
     # Read by the drop-in of the section updates, which closes the installer.
     installer = {
@@ -163,7 +163,7 @@ def _web(portal: Portal, tree: Mapping[str, Any], docroot: bool) -> list[File]:
         "test": portal.test,
         "service": portal.service,
     }
-    known = json.dumps({"tree": tree, "installer": installer}, indent=1, sort_keys=True)
+    known = json.dumps({"tree": tree, "installer": installer, "pages": pages}, indent=1, sort_keys=True)
     return [
         File(drop_in, f"{portal.web}/permissions.conf.j2") if docroot else File(drop_in, absent=True),
         File(f"/etc/chamilo-hardening/permissions-{portal.word}.json", content=f"{known}\n", mode="0600"),

@@ -1,0 +1,163 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Closing a window keeps the portal working, or keeps it open and says so. Real files, as root."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import pages as permissions_pages
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import Site, WindowError, Windows
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+
+FRONT = "https://campus.example/"
+NEEDED = "public/index.php"
+
+
+class Host:
+    """A portal that works while others may read what it needs, or does not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        self.now, self.dead, self.commands = 1_000_000.0, False, []
+        self.folder, self.root = folder, folder / "chamilo"
+        for name in (NEEDED, "config/a.yaml", "var/log/x.log"):
+            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / name).write_text("")
+        self.root.chmod(0o755)
+        (folder / "units").mkdir()
+        (folder / "etc/window").mkdir(parents=True)
+        (folder / "etc/updates.conf").write_text("")
+        machine = Machine(self.run, systemd=True, program=sys.executable)
+        self.engine = Engine(str(folder / "state"), machine, self.fetch)
+        self.windows = Windows(self.engine, str(folder / "units"), lambda: self.now)
+        installer = {"web": "nginx", "file": str(folder / "etc/window/installer.conf")}
+        self.tree = {"path": str(self.root), "owner": "root", "web_user": "www-data", "group": None}
+        pages = {"console": [], "probe": [{"url": FRONT}], "service": "php8.4-fpm"}
+        installer.update(test=[["nginx", "-t"]], service="nginx")
+        self.portal = Site("campus", self.tree, installer, pages)
+        self.needs = 0o004
+
+    def run(self, argv, _seconds):
+        self.commands.append(" ".join(argv))
+        return 0, "active"
+
+    def fetch(self, probe):
+        works = not self.dead and stat.S_IMODE((self.root / NEEDED).stat().st_mode) & self.needs
+        return Answer(probe.url, 200 if works else 500)
+
+    def open(self, address=""):
+        return self.windows.open(self.tree, "upgrade", 30, address, self.portal)
+
+    def mode(self):
+        return stat.S_IMODE((self.root / NEEDED).stat().st_mode)
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    monkeypatch.setattr(permissions_pages, "ANSWER_SECONDS", 0)
+    old = os.umask(0o022)
+    yield Host(tmp_path)
+    os.umask(old)
+
+
+def test_a_portal_that_works_no_more_once_it_is_closed_stays_open_and_that_is_said(host):
+    host.open()
+    host.needs = 0o020  # as if the update needed to write what it may not
+    with pytest.raises(WindowError) as failed:
+        host.windows.close(host.windows.known()[0])
+    words = str(failed.value)
+    assert "is not wholly closed" in words and f"{FRONT} answers 500, and 200 before" in words
+    assert "were rolled back" in words and host.mode() == 0o664
+    assert host.windows.known() and (host.folder / "units/chamilo-hardening-window.timer").exists()
+    host.needs = 0o004
+    host.windows.close(host.windows.known()[0])
+    assert host.mode() == 0o644 and not host.windows.known()
+
+
+def test_of_a_portal_that_did_not_work_before_nothing_is_asked(host):
+    host.open()
+    host.dead = True
+    host.windows.close(host.windows.known()[0])
+    assert host.mode() == 0o644 and not host.windows.known()
+
+
+def test_nobody_reaches_the_installer_any_more_whatever_becomes_of_the_tree(host):
+    host.open("203.0.113.7")
+    installer = Path(host.portal.installer["file"])
+    assert installer.exists()
+    host.needs = 0o020
+    with pytest.raises(WindowError, match="not wholly closed"):
+        host.windows.close(host.windows.known()[0])
+    assert not installer.exists() and host.windows.known()
+
+
+def test_what_is_overdue_is_closed_by_the_role_in_the_same_way(host, monkeypatch):
+    monkeypatch.setattr(window, "Windows", lambda _engine: host.windows)
+    monkeypatch.setattr(window, "Engine", lambda: host.engine)
+    host.open()
+    host.now += 3600
+    host.needs = 0o020
+    with pytest.raises(WindowError, match="were rolled back"):
+        window.apply(host.tree, "production", None, False, pages=host.portal.pages)
+    assert host.mode() == 0o664 and host.windows.known()
+
+
+def test_the_unit_that_closes_it_alerts(host, monkeypatch, capsys):
+    told = []
+    monkeypatch.setattr(window, "Windows", lambda _engine: host.windows)
+    monkeypatch.setattr(alert, "tell", lambda *given, **_more: told.append(given))
+    host.open()
+    host.now += 3600
+    host.needs = 0o020
+    assert main.main(["window", "close", "--due"], engine=host.engine) == 1
+    ((section, title, text),) = told
+    assert (section, title) == ("permissions", "A window cannot be closed")
+    assert "were rolled back" in text and "tried again each minute" in text
+    assert "were rolled back" in capsys.readouterr().err
+
+
+def test_what_an_opened_installer_breaks_is_rolled_back(host):
+    """The web server's configuration is tested, loaded and probed, as each change of it is."""
+    asked = host.fetch
+
+    def fetch(probe):
+        if Path(host.portal.installer["file"]).exists():
+            return Answer(probe.url, 502)
+        return asked(probe)
+
+    host.engine.fetch = fetch
+    with pytest.raises(Exception, match="502"):
+        host.open("203.0.113.7")
+    assert not Path(host.portal.installer["file"]).exists()
+    assert host.mode() == 0o644 and not host.windows.known()
+
+
+def test_a_window_of_an_older_version_has_no_pages(host):
+    host.open()
+    path = host.folder / "state/windows.json"
+    known = json.loads(path.read_text())
+    assert known[0].pop("pages") == host.portal.pages
+    path.write_text(json.dumps(known))
+    host.needs = 0o020
+    host.windows.close(host.windows.known()[0])
+    assert host.mode() == 0o644
+
+
+def test_the_role_writes_down_what_the_host_needs(tmp_path):
+    known = {"tree": {"path": "/srv"}, "installer": {}, "pages": {"probe": [{"url": FRONT}]}}
+    for name, given in (("campus", known), ("older", {**known, "pages": None})):
+        (tmp_path / f"permissions-{name}.json").write_text(json.dumps(given))
+    found = window.sites(str(tmp_path))
+    assert (found["campus"].pages, found["older"].pages) == (known["pages"], {})
