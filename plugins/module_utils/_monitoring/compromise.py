@@ -421,7 +421,7 @@ def _migrated(look: Look, found: Trace) -> None:
 
 def _settings(look: Look, found: Trace) -> None:
     try:
-        stored = stored_code(look.database, look.site)
+        stored = stored_code(look.database, look.site, web_users(look))
     except (DatabaseError, OSError, ValueError) as problem:
         found.gaps.append(f"the settings could not be checked for commands and scripts: {problem}")
         return

@@ -29,13 +29,14 @@ class Basis:
     """``writable``: files of the program that the web user could write, which were compared with nothing.
 
     ``plugins``: plugins and themes that the web user could write and that are no part of the release, with owner and
-    date.
+    date. ``environment``: environment files that the web user could write; None where nobody saw whose they were.
     """
 
     words: str = _BY_EVIDENCE
     sha256: str = ""  # of the package
     writable: int = 0
     plugins: Mapping[str, str] = field(default_factory=dict)
+    environment: int | None = None
 
 
 def read(root: str, state: str) -> Basis:
@@ -47,6 +48,7 @@ def read(root: str, state: str) -> Basis:
         str(known.get("sha256") or ""),
         int(known.get("writable") or 0),
         dict(known.get("plugins") or {}),
+        None if known.get("environment") is None else int(known["environment"]),
     )
 
 
@@ -63,11 +65,18 @@ def taken(root: str, state: str, writable: int, plugins: Mapping[str, str]) -> N
         _write(root, state, {"writable": max(writable, before.writable), "plugins": both})
 
 
+def environment_taken(root: str, state: str, writable: int, first: bool) -> None:
+    """As ``taken``, of environment files. ``first``: no run before this one made them root's unseen."""
+    before = read(root, state).environment
+    if before is None if first else before is not None and writable > before:
+        _write(root, state, {"environment": writable})
+
+
 def accepted(root: str, state: str) -> None:
     """An administrator compared the files, and answers for them."""
     before = read(root, state)
-    if before.writable or before.plugins:
-        _write(root, state, {"writable": 0, "plugins": {}})
+    if before.writable or before.plugins or before.environment != 0:
+        _write(root, state, {"writable": 0, "plugins": {}, "environment": 0})
 
 
 def _write(root: str, state: str, values: Mapping[str, Any]) -> None:

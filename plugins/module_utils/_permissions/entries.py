@@ -87,6 +87,7 @@ class Entries:
         was = status[0] & 0o7777
         given = status[4] != owner or status[5] != group
         writable = self._at.tree.is_writable(handle, path, place.kind, status)
+        environment = self._at.tree.is_environment(handle, path, status)
         try:
             if given:
                 if gain(was, mode):
@@ -100,6 +101,7 @@ class Entries:
             self._at.tree.journal.changed(path, status, (owner, group, mode))
         kinds = self._at.found.fixed
         self._at.found.writable += writable
+        self._at.found.environment += environment
         if status[4] != owner:
             kinds["owner"] += 1
             self._at.found.taken += place.kind in COMPILED
@@ -192,6 +194,7 @@ class Entries:
             want = self.quarantine.held(handle, path, place.kind, what, want, status)
         self._at.found.taken += place.kind in COMPILED and status.st_uid != want.owner
         self._at.found.writable += self._at.tree.is_writable(handle, path, place.kind, status)
+        self._at.found.environment += self._at.tree.is_environment(handle, path, status)
         self.changes.change(handle, path, want, status)
 
     def moved(self, path: str, problem: OSError) -> None:

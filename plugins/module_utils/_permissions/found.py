@@ -19,7 +19,16 @@ from typing import Any
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import shown
 
 LISTED = 20  # samples, and things refused, that are told one by one
-_INTERNAL = ("held", "links", "plugins", "taken", "unfinished", "unnoted", "writable")  # of what was found
+_INTERNAL = (
+    "environment",
+    "held",
+    "links",
+    "plugins",
+    "taken",
+    "unfinished",
+    "unnoted",
+    "writable",
+)  # of what was found
 
 
 @dataclass
@@ -41,6 +50,7 @@ class Found:
     unfinished: str = ""  # why not all was looked at
     taken: int = 0  # files of the program that got another owner
     writable: int = 0  # files of the program that the web user could write, but for environment files
+    environment: int = 0  # environment files that the web user could write
     plugins: dict[str, str] = field(default_factory=dict)  # those with a history of their own -> owner and date
     held: list[str] = field(default_factory=list)  # quarantined in this run
     unnoted: str = ""  # why not every change can be rolled back
@@ -67,6 +77,7 @@ class Found:
         self.unfinished = self.unfinished or other.unfinished
         self.taken += other.taken
         self.writable += other.writable
+        self.environment += other.environment
         self.plugins.update(other.plugins)
         self.held += other.held
         self.unnoted = self.unnoted or other.unnoted

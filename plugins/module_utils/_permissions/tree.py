@@ -42,6 +42,7 @@ _SYSTEM = frozenset(
     "/ /bin /boot /dev /etc /home /lib /lib32 /lib64 /media /mnt /opt /proc /root /run /sbin /sys /tmp /usr /usr/bin "
     "/usr/lib /usr/local /usr/sbin /usr/share /var /var/cache /var/lib /var/log /var/tmp".split()
 )
+_ENVIRONMENT = ".env"
 _TAKEN = (*MAPPED, "bin", "config", "public")  # where one of them is not as it should be, code gets another owner
 
 
@@ -241,7 +242,11 @@ class Tree:
 
     def is_writable(self, handle: int, path: str, kind: str, status: os.stat_result) -> bool:
         """Could the web user write this file of the program? What environment files say is judged by itself."""
-        return kind != "" and not path.startswith(".env") and self.loose(status, handle)
+        return kind != "" and not path.startswith(_ENVIRONMENT) and self.loose(status, handle)
+
+    def is_environment(self, handle: int, path: str, status: os.stat_result) -> bool:
+        """Is it an environment file that the web user could write?"""
+        return path.startswith(_ENVIRONMENT) and self.loose(status, handle)
 
     def loose(self, status: os.stat_result, where: int | str = -1) -> bool:
         """Can the web user write to it? An ACL counts where ``where`` is given, an open file or a path.

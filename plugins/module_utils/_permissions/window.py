@@ -294,7 +294,8 @@ class Windows:
             done.notes += _revoke(window.path)
             wanted = order(window.tree, "production", window.opened)
             # The web user may lay a link in the place of a root: all else is closed, and no longer its own to lay.
-            done.found = self.produce(wanted, window.pages, partly=True)
+            note = partial(_note_environment, window.path, self)
+            done.found = self.produce(wanted, window.pages, partly=True, seen_before=note)
         except PermsError as problem:
             if os.path.lexists(window.path):
                 problems.append(str(problem))
@@ -434,10 +435,18 @@ def _note(path: str, windows: Windows, found: Found) -> None:
 
     A list of files that is there already shows what is not in it.
     """
+    _note_environment(path, windows, found)
     packages = [name for name in windows.lists() if os.path.basename(name).startswith("release-")]
     if not vouch.Lists(path, [name for name in windows.lists() if name not in packages]):
         compared = bool(vouch.Lists(path, packages))
         basis.taken(path, windows.engine.store.root, 0 if compared else found.writable, found.plugins)
+
+
+def _note_environment(path: str, windows: Windows, found: Found) -> None:
+    """Of environment files too, also after a window, in which PHP wrote them."""
+    real = os.path.realpath(path)
+    first = all(os.path.realpath(one.tree["path"]) != real for one in sites().values())
+    basis.environment_taken(real, windows.engine.store.root, found.environment, first)
 
 
 def _revoke(path: str) -> list[str]:

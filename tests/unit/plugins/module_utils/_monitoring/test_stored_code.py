@@ -4,9 +4,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.stored_code import runs, stored_code
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, window
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 
@@ -62,3 +68,53 @@ def test_what_is_pinned_is_the_administrator_s(tmp_path):
     )
     reader = Reader(Account("app"), str(tmp_path), ask=lambda _sql: ROWS)
     assert stored_code(reader, site) == [mine(1), sent]
+
+
+@pytest.fixture
+def sending(tmp_path, monkeypatch):
+    """A portal whose environment names a command, and what this host wrote down of it."""
+    root, state, etc = tmp_path / "campus", tmp_path / "state", tmp_path / "etc"
+    for folder in (root, state, etc):
+        folder.mkdir()
+    (root / ".env").write_text("MAILER_DSN='sendmail://default?command=/opt/mail/send%20-q'\n")
+    (root / ".env").chmod(0o640)
+    monkeypatch.setattr(files, "STATE", str(state))
+    monkeypatch.setattr(window, "SITES", str(etc))
+    return root
+
+
+def found(root):
+    site, reader = Site("campus.test", root=str(root)), Reader(Account("app"), str(root), ask=lambda _sql: [])
+    return bool(stored_code(reader, site, (Identity("www-data", 33, frozenset({33})),)))
+
+
+def hardened(root):
+    known = {"tree": {"path": str(root)}, "installer": {}}
+    (root.parent / "etc/permissions-campus.json").write_text(json.dumps(known))
+
+
+def test_what_root_wrote_into_an_environment_file_is_the_administrator_s(sending):
+    assert not found(sending)
+    basis.environment_taken(str(sending), files.STATE, 0, first=True)
+    hardened(sending)
+    assert not found(sending)
+
+
+@pytest.mark.parametrize(("owner", "mode"), [((33, 33), 0o600), ((0, 33), 0o660), ((0, 0), 0o646)])
+def test_what_the_web_user_can_write_now_is_not(sending, owner, mode):
+    os.chown(sending / ".env", *owner)
+    (sending / ".env").chmod(mode)
+    assert found(sending)
+
+
+def test_what_it_could_write_before_it_became_root_s_waits_for_an_administrator(sending):
+    basis.environment_taken(str(sending), files.STATE, 1, first=True)
+    hardened(sending)
+    assert found(sending)
+    basis.accepted(str(sending), files.STATE)
+    assert not found(sending)
+
+
+def test_nor_is_what_an_earlier_version_made_root_s(sending):
+    hardened(sending)
+    assert found(sending)

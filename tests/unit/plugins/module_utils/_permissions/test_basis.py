@@ -32,3 +32,22 @@ def test_a_record_that_is_not_whole_is_none(tmp_path, text):
     assert basis.read("/srv/x", str(tmp_path)) == basis.Basis()
     basis.taken("/srv/x", str(tmp_path), 1, {})
     assert basis.read("/srv/x", str(tmp_path)).writable == 1
+
+
+def test_whose_environment_files_were_is_seen_once(tmp_path):
+    portal, state = str(tmp_path / "campus"), str(tmp_path)
+    assert basis.read(portal, state).environment is None
+    basis.environment_taken(portal, state, 0, first=False)  # of a version that wrote nothing down
+    assert basis.read(portal, state).environment is None
+    basis.environment_taken(portal, state, 2, first=True)
+    basis.environment_taken(portal, state, 0, first=False)  # they are root's by now
+    assert basis.read(portal, state).environment == 2
+    basis.accepted(portal, state)
+    assert basis.read(portal, state).environment == 0
+    basis.environment_taken(portal, state, 1, first=False)  # a window was open
+    assert basis.read(portal, state).environment == 1
+
+
+def test_an_administrator_answers_for_environment_files_that_nobody_saw(tmp_path):
+    basis.accepted("/srv/campus", str(tmp_path))
+    assert basis.read("/srv/campus", str(tmp_path)).environment == 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import stat
 import sys
 from pathlib import Path
@@ -16,13 +17,14 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.services import Machine
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis, window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import pages as permissions_pages
-from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.window import Site, WindowError, Windows
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import main
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 
 FRONT = "https://campus.example/"
+WEB = pwd.getpwnam("www-data")
 NEEDED = "public/index.php"
 
 
@@ -161,3 +163,29 @@ def test_the_role_writes_down_what_the_host_needs(tmp_path):
         (tmp_path / f"permissions-{name}.json").write_text(json.dumps(given))
     found = window.sites(str(tmp_path))
     assert (found["campus"].pages, found["older"].pages) == (known["pages"], {})
+
+
+def test_whose_environment_files_were_is_written_down_and_that_a_window_let_php_write_them(host, monkeypatch):
+    monkeypatch.setattr(window, "Windows", lambda _engine: host.windows)
+    monkeypatch.setattr(window, "Engine", lambda: host.engine)
+    monkeypatch.setattr(window, "SITES", str(host.folder / "sites"))
+    (host.folder / "sites").mkdir()
+    state = host.engine.store.root
+
+    def noted():
+        return basis.read(str(host.root), state).environment
+
+    (host.root / ".env").write_text("APP_ENV=prod\n")
+    window.apply(host.tree, "production", None, True)
+    assert noted() is None
+    window.apply(host.tree, "production", None, False)
+    assert noted() == 0, "root's own already"
+    known = {"tree": host.tree, "installer": {}}
+    (host.folder / "sites/permissions-campus.json").write_text(json.dumps(known))
+    os.chown(host.root / ".env", WEB.pw_uid, WEB.pw_gid)
+    window.apply(host.tree, "production", None, False)
+    assert noted() == 1
+    basis.accepted(str(host.root), state)
+    host.open()
+    host.windows.close(host.windows.known()[0])
+    assert noted() == 1
