@@ -130,9 +130,14 @@ def _is_portal_name(text: str) -> bool:
     return "." in name and "_" not in name and is_host_name(name)
 
 
-def _is_mail(text: str) -> bool:
+def _is_mailbox(text: str) -> bool:
     box, at, host = text.rpartition("@")
-    return bool(at and _MAILBOX.fullmatch(box)) and (host == "localhost" or ("." in host and is_host_name(host)))
+    return bool(at and _MAILBOX.fullmatch(box)) and is_host_name(host)
+
+
+def _is_mail(text: str) -> bool:
+    host = text.rpartition("@")[2]
+    return _is_mailbox(text) and (host == "localhost" or "." in host)
 
 
 def _is_https(text: str) -> bool:
@@ -196,6 +201,8 @@ HOST = Form(
     lambda text: is_host_name(text) or is_address(text),
 )
 MAIL = Form("one mail address, such as admin@school.example; a domain with other letters as xn--...", _is_mail)
+# A name without a dot may be the host's own: only there can it be judged.
+MAILBOX = Form("one mail address, such as admin@school.example or, on this host, root@srv1", _is_mailbox)
 HTTPS = Form("an address that begins with https://, such as https://school.example/path", _is_https)
 REPORT = Form(
     "an address that begins with https://, without blanks, commas, semicolons, quotes, $ or %", _is_report_address
@@ -251,7 +258,7 @@ FORMS: dict[str, Form] = {
     "chamilo_web_user": optional(ACCOUNT),
     "chamilo_trusted_proxies": NETWORK,
     "chamilo_friends": NETWORK,
-    "chamilo_alert_mail": optional(MAIL),
+    "chamilo_alert_mail": optional(MAILBOX),
     "chamilo_alert_webhook": optional(HTTPS),
     "chamilo_own_variables": matching(
         r"chamilo_[A-Za-z0-9_]+", "the whole name of a variable of your own that begins with chamilo_"

@@ -83,6 +83,8 @@ class Host:
     foreign_addresses: tuple[str, ...] = ()  # on which the database is to listen, and which are none of this host
     served: Mapping[str, str] = field(default_factory=dict)  # variable of a directory -> what the web server serves
     no_directories: tuple[str, ...] = ()  # variables that name no directory of this host
+    name: str = ""  # its own
+    no_mail_domain: str = ""  # of chamilo_alert_mail, where this host knows no such name
 
 
 def obstacles(site: Site, host: Host, desired: Desired) -> list[str]:
@@ -91,7 +93,7 @@ def obstacles(site: Site, host: Host, desired: Desired) -> list[str]:
     if desired.sections:
         found += unfit(site, desired.sections)
         found += _host(host) + _clock(host.now, desired.controller_time)
-        found += _mail(site, desired)
+        found += _mail(site, host, desired)
         found += _variables(site, host, desired.variables)
     if set(desired.sections) - {"database"}:
         found += filter(None, [misnamed(site)])
@@ -173,13 +175,22 @@ def _clock(now: float, controller: float) -> list[str]:
     return []
 
 
-def _mail(site: Site, desired: Desired) -> list[str]:
+def _mail(site: Site, host: Host, desired: Desired) -> list[str]:
+    found = []
+    if host.no_mail_domain:
+        box = desired.alert_mail.rpartition("@")[0]
+        found.append(
+            f"chamilo_alert_mail: {desired.alert_mail}. This host is not called {host.no_mail_domain} and finds no "
+            "such name, so no alert would arrive. Give the whole address, such as admin@school.example, or a mailbox "
+            f"of this host: {box}@{host.name or 'localhost'}."
+        )
     if not desired.alert_mail or site.sendmail or desired.smtp_host:
-        return []
+        return found
     return [
+        *found,
         f"chamilo_alert_mail: {desired.alert_mail}. This host has no program that sends mail (/usr/sbin/sendmail), so "
         "no alert would arrive. Set chamilo_monitoring_smtp_host to the mail server that takes mail of this host, or "
-        "install a mail program, such as postfix."
+        "install a mail program, such as postfix.",
     ]
 
 
@@ -280,7 +291,18 @@ def observe(site: Site, desired: Desired, refusal: Callable[[str], str], tree: T
         no_directories=tuple(
             name for name in _DIRECTORIES if (path := desired.variables.get(name)) and not os.path.isdir(path)
         ),
+        name=socket.gethostname().partition(".")[0],
+        no_mail_domain=_unknown(desired.alert_mail.rpartition("@")[2]),
     )
+
+
+def _unknown(domain: str) -> str:
+    """A name without a dot, where it is neither this host's nor known to it. Mail servers judge all others."""
+    own = socket.gethostname().lower()
+    if not domain or "." in domain or domain.lower() in ("localhost", own, own.partition(".")[0]):
+        return ""
+    status, _found = services.run(["getent", "ahosts", "--", domain], _SECONDS)
+    return domain if status != 0 else ""
 
 
 def _has_database(site: Site) -> bool:

@@ -67,7 +67,13 @@ GOOD: dict[str, list[Any]] = {
     ],
     "chamilo_friends": [["10.1.2.3/8", "11.0.0.0/8"], ["172.16.0.0/12", "::ffff:192.0.2.0/120"], ["2a00::/16"], []],
     "chamilo_database_clients": [["10.0.0.11", "10.0.0.0/24"], ["fd00::1"]],
-    "chamilo_alert_mail": ["", "admin@school.example", "admin+chamilo@xn--schle-mva.example", "root@localhost"],
+    "chamilo_alert_mail": [
+        "",
+        "admin@school.example",
+        "admin+chamilo@xn--schle-mva.example",
+        "root@localhost",
+        "root@srv1",
+    ],
     "chamilo_alert_webhook": [
         "",
         "https://hook.example/T0/B0?x=1",
@@ -173,7 +179,8 @@ BAD: dict[str, list[Any]] = {
     "chamilo_database_clients": [["%"], ["10.0.0.%"], ["web1"], ["0.0.0.0/0"]],
     "chamilo_alert_mail": [
         "the office",
-        "admin@school",
+        "admin@-school",
+        "admin@school/1",
         "admin@schüle.example",
         "a@b.example, c@d.example",
         "a@b.example\n",

@@ -93,6 +93,39 @@ def test_an_address_for_alerts_needs_a_program_that_sends_mail(mail, sendmail, s
         assert "chamilo_alert_mail: a@example.org." in found[0] and "chamilo_monitoring_smtp_host" in found[0]
 
 
+@pytest.mark.parametrize(
+    ("mail", "unknown"),
+    [
+        ("root@srv1", ""),
+        ("root@SRV1", ""),
+        ("root@localhost", ""),
+        ("root@relay", ""),
+        ("admin@school.example", ""),
+        ("", ""),
+        ("admin@school", "school"),
+    ],
+)
+def test_a_mailbox_without_a_domain_is_of_a_host_that_is_known(quiet, host, monkeypatch, mail, unknown):
+    """Only the host can tell a mailbox of its own from a domain whose end is missing."""
+    asked = []
+
+    def run(argv, _seconds):
+        asked.append(argv[-1])
+        return (0, "10.0.0.2 STREAM relay") if argv[-1] == "relay" else (2, "")
+
+    monkeypatch.setattr(portal_obstacles.socket, "gethostname", lambda: "srv1.school.lan")
+    monkeypatch.setattr(portal_obstacles.services, "run", run)
+    desired = Desired(**{**vars(ALL), "alert_mail": mail})
+    seen = observe(site(), desired, str, host.tree)
+    assert seen.no_mail_domain == unknown and seen.name == "srv1"
+    assert asked == [name for name in ("relay", "school") if mail.endswith(f"@{name}")]
+    found = obstacles(site(), replace(seen, now=NOW), desired)
+    assert (found == []) is (not unknown)
+    if unknown:
+        assert "chamilo_alert_mail: admin@school. This host is not called school" in found[0]
+        assert "admin@school.example" in found[0] and "admin@srv1" in found[0]
+
+
 def test_all_of_them_are_in_one_message():
     dark = site(
         serving=(),
