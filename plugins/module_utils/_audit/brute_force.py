@@ -20,6 +20,7 @@ import stat
 import time
 from dataclasses import dataclass
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _believed
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._networks import much_of_the_internet
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.passwords import on_every_portal, whole_number
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban as brute_force_fail2ban
@@ -390,9 +391,11 @@ def forgery(look: Look) -> Finding:
     proxies = list(look.options.get("trusted_proxies") or [])
     for log in visitors:
         if log.address == VICTIM and not _within(log.door.address, proxies):
+            said = _believed.lines(look.site.web.name, log.door.address)
             return failed(
                 f"A request from {log.door.address or 'this host'} that said X-Forwarded-For: {VICTIM} is in "
                 f"{log.file} as if it came from there: whoever says so gets any address banned."
+                f"{f' Set by: {said}.' if said else ''}"
             )
     tried = [
         (jail.name, label, line)

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Union
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _believed
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._networks import much_of_the_internet
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import MISSING, responses, where
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.brute_force import VICTIM, logs
@@ -302,9 +303,11 @@ def _recorded(look: Look, declared: Sequence[str]) -> str:
         return ""
     for log in visitors:
         if log.address == VICTIM and not _is_trusted(log.door.address, declared):
+            said = _believed.lines(look.site.web.name, log.door.address)
             return (
-                f"The web server takes the visitor's address from X-Forwarded-For, whoever sends it ({log.file}). Name "
-                "your proxies alone in set_real_ip_from (nginx) or RemoteIPTrustedProxy (Apache)."
+                f"The web server takes the visitor's address from X-Forwarded-For, whoever sends it ({log.file}). "
+                f"{f'Set by: {said}. ' if said else ''}Name your proxies alone in set_real_ip_from (nginx) or "
+                "RemoteIPTrustedProxy (Apache)."
             )
     return ""
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import brute_force
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _believed, brute_force
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Jail
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
@@ -418,12 +418,14 @@ def test_a_line_break_in_a_user_name_forges_a_line_of_the_application(host):
     assert "a line break in the user name" in finding.evidence
 
 
-def test_a_header_that_anybody_can_send_is_not_to_be_believed(host):
+def test_a_header_that_anybody_can_send_is_not_to_be_believed(host, monkeypatch):
+    said = "set_real_ip_from 0.0.0.0/0 (/etc/nginx/conf.d/proxy.conf line 3)"
+    monkeypatch.setattr(_believed, "lines", lambda _web, _address: said)
     host.trusts_anybody = True
     host.jails = [jail(GOOD, file=host.log)]
     finding = brute_force.forgery(host.look())
     assert finding.status == "fail"
-    assert "X-Forwarded-For" in finding.evidence
+    assert "X-Forwarded-For" in finding.evidence and f"Set by: {said}." in finding.evidence
 
 
 NOBODY = pwd.getpwnam("nobody")

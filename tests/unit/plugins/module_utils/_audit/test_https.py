@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import brute_force, https
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _believed, brute_force, https
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import processes
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Unseen
@@ -447,8 +447,10 @@ def test_a_web_server_that_takes_any_word_for_the_address(look_at, monkeypatch):
     door = look.all_doors[0]
     log = brute_force.Log(door, ("/var/log/nginx/access.log",), "", brute_force.VICTIM)
     monkeypatch.setattr(https, "logs", lambda _look: [log])
+    said = "set_real_ip_from 0.0.0.0/0 (/etc/nginx/conf.d/proxy.conf line 3)"
+    monkeypatch.setattr(_believed, "lines", lambda web, address: said if address == door.address else web)
     finding = https.trusted_proxies(look)
-    assert finding.status == "fail" and "set_real_ip_from" in finding.evidence
+    assert finding.status == "fail" and f"Set by: {said}." in finding.evidence
     look = trusting(look_at, "127.0.0.1", options={"trusted_proxies": [door.address]})
     assert https.trusted_proxies(look).status == "pass"
 
