@@ -32,11 +32,13 @@ _GUESSABLE = ("password", "passwort", "secret", "changeme", "chamilo", "root", "
 _EVERYBODY_SEES = ("information_schema", "performance_schema")
 # Root and the server itself, from its own host.
 _SERVER_S_OWN = ("root", "mysql", "mariadb.sys", "debian-sys-maint")
-# What replicas and monitoring have: they read and write no table by it.
+# What monitoring has: it reads and writes no table by it.
 _HARMLESS = {
-    *("PROCESS", "RELOAD", "SHOW DATABASES", "REPLICATION SLAVE", "REPLICATION CLIENT", "BINLOG MONITOR"),
-    *("SLAVE MONITOR", "REPLICA MONITOR", "REPLICATION REPLICA"),
+    *("PROCESS", "RELOAD", "SHOW DATABASES", "REPLICATION CLIENT", "BINLOG MONITOR", "SLAVE MONITOR"),
+    "REPLICA MONITOR",
 }
+# What a replica has: the server sends it each change of each row, where it writes them down.
+_REPLICATES = {"REPLICATION SLAVE", "REPLICATION REPLICA"}
 _BACKUP = ("LOCK TABLES", "SHOW VIEW", "TRIGGER", "EVENT")
 _TO_DEFINE = ("TRIGGER", "EVENT", "EXECUTE", "SHOW VIEW")  # without it, nothing would run
 _BY_PASSWORD = ("mysql_native_password", "mysql_old_password", "ed25519", "parsec", "caching_sha2_password")
@@ -208,6 +210,8 @@ UNION ALL SELECT CONCAT('''', User, '''@''', Host, ''''), 'part', Db, UPPER(Proc
 def _logins(look: Look) -> dict[tuple[str, str], _Login]:
     """All accounts and roles of the server by user and host, each with what its roles may do."""
     server, own = _server(look), look.database.account.name
+    logged = server.query("SHOW GLOBAL VARIABLES LIKE 'log\\_bin'")
+    of_no_use = set() if any(row["Value"] == "ON" for row in logged) else _REPLICATES
     found: dict[tuple[str, str], _Login] = {}
     for row in server.query("SELECT User, Host, Priv FROM mysql.global_priv"):
         key, priv = (row["User"] or "", row["Host"] or ""), json.loads(row["Priv"] or "{}")
@@ -242,6 +246,8 @@ def _logins(look: Look) -> dict[tuple[str, str], _Login]:
                 found[member].everywhere |= found[role].everywhere
                 found[member].here |= found[role].here
                 found[member].elsewhere |= found[role].elsewhere
+    for login in found.values():
+        login.everywhere -= of_no_use
     return found
 
 
@@ -342,9 +348,9 @@ def _is_wanted(look: Look, login: _Login) -> bool:
         return True
     if login.by_socket and login.local:
         return login.user not in (look.site.php.user, look.site.web.user)
-    if login.everywhere - _HARMLESS:
+    if login.everywhere - _HARMLESS - _REPLICATES:
         return False
-    if login.user in look.once(_ours) and login.here <= {*ALLOWED, *_BACKUP}:
+    if login.user in look.once(_ours) and login.here <= {*ALLOWED, *_BACKUP} and not login.everywhere & _REPLICATES:
         return True
     return login.here <= {*ALLOWED} and _is_declared(login.host, look.options.get("database_clients") or [])
 

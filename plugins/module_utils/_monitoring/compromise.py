@@ -29,7 +29,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.unvouched import Unvouched
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import vouch
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import release
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import ADMINISTERS
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import administers
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import DatabaseError, Row
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
@@ -364,16 +364,16 @@ def _is_shell(text: bytes) -> bool:
 def administrators(look: Look) -> list[Row]:
     return look.database.query(
         "SELECT username, status, active, created_at > NOW() - INTERVAL %s DAY AS late FROM `user`"
-        f" WHERE {ADMINISTERS} AND active <> -2 ORDER BY id",
+        f" WHERE {administers(look.database)} AND active <> -2 ORDER BY id",
         (_LATELY,),
     )
 
 
 def taken_over(look: Look) -> tuple[list[str], list[str]]:
     """Administrators with an open password reset, and those that log in by LTI or SCIM: how 2.0.3 and 3.0.1 fell."""
-    ask = look.database.query
+    ask, admin = look.database.query, administers(look.database)
     resets = ask(
-        f"SELECT username AS name FROM `user` WHERE {ADMINISTERS} AND active <> -2 AND confirmation_token <> ''"
+        f"SELECT username AS name FROM `user` WHERE {admin} AND active <> -2 AND confirmation_token <> ''"
         " AND password_requested_at > NOW() - INTERVAL %s DAY ORDER BY id",
         (_LATELY,),
     )
@@ -381,7 +381,7 @@ def taken_over(look: Look) -> tuple[list[str], list[str]]:
     if ask("SHOW TABLES LIKE 'user\\_auth\\_source'"):  # since 2.0
         made = ask(
             "SELECT DISTINCT username AS name FROM `user` JOIN user_auth_source ON user_auth_source.user_id = `user`.id"
-            f" WHERE {ADMINISTERS} AND active <> -2 AND authentication REGEXP 'lti|scim' ORDER BY username"
+            f" WHERE {admin} AND active <> -2 AND authentication REGEXP 'lti|scim' ORDER BY username"
         )
     return [row["name"] or "" for row in resets], [row["name"] or "" for row in made]
 

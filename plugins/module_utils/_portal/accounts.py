@@ -24,7 +24,9 @@ _PEOPLE = "`user` WHERE status NOT IN (6, 99) AND active <> -2"
 _ADMIN = "(roles LIKE '%ROLE_ADMIN%' OR roles LIKE '%ROLE_GLOBAL_ADMIN%')"
 # Which other role makes an administrator is for the application's role hierarchy to say: some releases and the
 # permissions page know ROLE_SUPER_ADMIN as well. A person judges each.
-ADMINISTERS = "roles REGEXP 'ROLE_([A-Z]+_)*ADMIN'"
+_ADMINISTERS = "roles REGEXP 'ROLE_([A-Z]+_)*ADMIN'"
+# The application adds the roles of these groups to those of their members. Its pages for accounts show none of them.
+_GROUPS = ("fos_group", "fos_user_user_group")
 # An account that was locked stays so until somebody brings it back, however long ago it was attacked.
 LOCKED_DAYS = 400
 _FAILURES = (
@@ -67,9 +69,25 @@ class Review:
         return "\n".join(lines)
 
 
+def administers(reader: Reader) -> str:
+    """The condition for accounts of `user` with an administrator's role, of their own or of a group."""
+    there = {next(iter(row.values())) for row in reader.query("SHOW TABLES LIKE 'fos\\_%'")}
+    if not there.issuperset(_GROUPS):
+        return _ADMINISTERS
+    groups, members = _GROUPS
+    return (
+        f"({_ADMINISTERS} OR `user`.id IN (SELECT {members}.user_id FROM {members} JOIN {groups} ON {groups}.id ="
+        f" {members}.group_id WHERE {groups}.{_ADMINISTERS}))"
+    )
+
+
 def review(reader: Reader, days: int, expected: Collection[str]) -> Review:
     """Look through the accounts. ``expected``: names of administrators that are known."""
     people, since = _PEOPLE, f"INTERVAL {int(days)} DAY"
+    try:
+        admin = administers(reader)
+    except DatabaseError as problem:
+        raise AccountsError(f"The accounts could not be read. {problem}") from problem
     twice = f"SELECT email FROM {people} AND email <> '' GROUP BY email HAVING COUNT(*) > 1"
     kinds = (
         (f"Not used for {days} days", f"{people} AND active = 1 AND last_login < NOW() - {since}"),
@@ -79,14 +97,12 @@ def review(reader: Reader, days: int, expected: Collection[str]) -> Review:
         ),
         ("With a mail address that another account has too", f"{people} AND email IN ({twice})"),
         ("Locked by guessed passwords", f"{people} AND {LOCKED}"),
-        ("Administrators without a second factor", f"{people} AND active = 1 AND {ADMINISTERS} AND mfa_enabled = 0"),
+        ("Administrators without a second factor", f"{people} AND active = 1 AND {admin} AND mfa_enabled = 0"),
     )
     try:
         found = [_kind(reader, title, source) for title, source in kinds]
         everybody = reader.query(f"SELECT COUNT(*) AS number FROM {people}")[0]["number"]
-        admins = _names(
-            reader.query(f"SELECT username FROM {people} AND active = 1 AND {ADMINISTERS} ORDER BY username")
-        )
+        admins = _names(reader.query(f"SELECT username FROM {people} AND active = 1 AND {admin} ORDER BY username"))
     except DatabaseError as problem:
         raise AccountsError(f"The accounts could not be read. {problem}") from problem
     return Review(int(everybody or 0), found, admins, [name for name in admins if name not in expected])

@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.alert import harmless
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import ADMINISTERS
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.accounts import administers
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader, writing
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, releases
@@ -112,7 +112,7 @@ def _of(domain: str, root: str) -> Aftermath:
     site = discover(domain, root)
     reader = Reader.of_site(site)
     count = reader.query(f"SELECT COUNT(*) AS number {_OPEN}")[0]["number"]
-    admins = reader.query(f"SELECT username {_OPEN} AND {ADMINISTERS} ORDER BY username LIMIT {_MOST}")
+    admins = reader.query(f"SELECT username {_OPEN} AND {administers(reader)} ORDER BY username LIMIT {_MOST}")
     found = Aftermath(
         domain,
         site.version,

@@ -43,6 +43,7 @@ class Tables:
         self.replicas = []
         self.loaded = []
         self.variables = {"datadir": "/var/lib/mysql/", "plugin_dir": "/usr/lib/mysql/plugin/", "init_connect": ""}
+        self.binary_log = "OFF"
 
     def add(self, user, host, *rights, place="database", name="chamilo", grants="NO", **priv):
         self.accounts[user, host] = priv
@@ -65,6 +66,8 @@ class Tables:
             return [{"Grants for reader": "GRANT FILE ON *.* TO `reader`"}]
         if sql == "SHOW ALL SLAVES STATUS":
             return self.replicas
+        if sql == "SHOW GLOBAL VARIABLES LIKE 'log\\_bin'":
+            return [{"Variable_name": "log_bin", "Value": self.binary_log}]
         if "GLOBAL VARIABLES" in sql:
             return [{"Variable_name": name, "Value": value} for name, value in self.variables.items()]
         if "mysql.func" in sql:
@@ -209,6 +212,34 @@ def test_another_account_with_power_over_it_is_named_with_what_to_say(tables, ac
     finding = database.privileges(look(USAGE, EIGHT))
     assert finding.status == "fail" and words in finding.evidence, finding.evidence
     assert HASH not in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("right", "host", "binary_log", "clients", "status"),
+    [
+        ("REPLICATION SLAVE", "10.%", "ON", [], "fail"),
+        ("REPLICATION REPLICA", "10.%", "ON", [], "fail"),
+        ("REPLICATION SLAVE", "10.%", "OFF", [], "pass"),  # nothing would be sent to it
+        ("REPLICATION SLAVE", "10.0.0.9", "ON", ["10.0.0.9"], "pass"),
+        ("BINLOG MONITOR", "10.%", "ON", [], "pass"),
+    ],
+)
+def test_whoever_may_replicate_reads_each_change(tables, right, host, binary_log, clients, status):
+    tables.binary_log = binary_log
+    tables.add("replica", host, right, place="server")
+    it = look(USAGE, EIGHT)
+    it.options = {"database_clients": clients}
+    finding = database.privileges(it)
+    assert finding.status == status, finding.evidence
+    assert (f"'replica'@'{host}' has {right} on the whole server" in finding.evidence) is (status == "fail")
+
+
+def test_an_account_that_may_replicate_without_a_password(tables):
+    tables.binary_log = "ON"
+    tables.rights += [("'copies'@'%'", "server", "", "REPLICATION SLAVE", "NO")]
+    tables.accounts["copies", "%"] = {"authentication_string": ""}
+    finding = database.privileges(look(USAGE, EIGHT))
+    assert "'copies'@'%' has REPLICATION SLAVE on the whole server, and no password" in finding.evidence
 
 
 def test_the_rights_of_a_role_are_those_of_its_members(tables):

@@ -52,6 +52,28 @@ def test_each_kind_is_counted_and_named(database):
     assert seen.strangers == ["new\\x1b"] and told.startswith("ADMINISTRATORS NOBODY EXPECTS: new\\x1b")
 
 
+@pytest.mark.parametrize(
+    ("tables", "counts"),
+    [(["fos_group", "fos_user_user_group"], True), (["fos_group"], False), ([], False)],
+)
+def test_whoever_is_in_a_group_of_administrators_is_one(tables, counts):
+    """Old releases keep groups with roles in a table of their own."""
+    asked = []
+
+    def ask(sql):
+        asked.append(sql)
+        return (
+            [{"Tables_in_chamilo (fos\\_%)": name} for name in tables]
+            if "SHOW TABLES" in sql
+            else [{"number": "0", "username": "x"}]
+        )
+
+    review(Reader(Account("chamilo"), ask=ask), 90, [])
+    of_administrators = [sql for sql in asked if "ROLE_" in sql]
+    assert len(of_administrators) == 2
+    assert all(("FROM fos_user_user_group JOIN fos_group" in sql) is counts for sql in of_administrators)
+
+
 def test_an_account_that_was_locked_last_summer_is_still_locked(database):
     database.found = {"track_e_login_record": ["admin"]}
     assert "Locked by guessed passwords: 1 (admin)" in review(database.reader, 90, []).told()
