@@ -23,6 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import open_regular, shown
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import (
     application_scan,
+    container,
     integrity,
     provenance,
     watch,
@@ -30,10 +31,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring impo
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, web_users
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import basis as permissions_basis
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import quarantine, window
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.pages import Pages
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import accounts
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 Render = Callable[[str, Look], str]  # the figures of a site, as node-exporter reads them
@@ -113,6 +116,7 @@ def step(render: Render) -> list[str]:
             ("the watch over log and machine", partial(_watched, day, portal, reached)),
             ("the accounts", partial(_reviewed, day, portal)),
             ("the files", partial(_compared, day, portal)),
+            ("what the application compiled", partial(_recompiled, day, portal)),
             ("signs of a break-in", partial(_searched, day, portal)),
         )
         for what, part in parts:
@@ -479,6 +483,7 @@ def accept(site: str) -> str:
         window.apply(tree.tree, "production", None, False, pages=tree.pages)  # what was doubtful is vouched for now
     permissions_basis.accepted(portal.look.root, files.STATE)
     application_scan.forget(site)
+    container.accepted(portal.look.root)
     _compare_all()
     return changes.told() or "Nothing differed."
 
@@ -506,6 +511,18 @@ def _edited(day: _Day) -> None:
 
 
 # -------------------------------------------------------------------------------------------------- signs
+
+
+def _recompiled(day: _Day, portal: Portal) -> None:
+    """Before the signs, of which it is one. An update that is under way compiles by itself."""
+    look = portal.look
+    if window.Windows(Engine()).at(look.root) or not portal.known.get("console"):
+        return
+    forget = Pages((), look.site.php.service, services.Machine()).reload
+    found, problem = container.check(look.root, portal.known["console"], services.run, forget)
+    if problem:
+        day.lines.append(f"What the application of {portal.domain} compiled could not be compared: {problem}")
+    day.lines += [f"Changed after it was compiled, and compiled again: {shown(path)}" for path in found]
 
 
 def _searched(day: _Day, portal: Portal) -> None:

@@ -1,0 +1,174 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""What Symfony compiled, compared with what it compiles.
+
+The web user writes that code, each request runs it, and whoever changes all of it at one moment leaves no time that
+shows it. So root remembers what came into an empty cache. Where something differs later, the cache is compiled again:
+what does not come out the same was not compiled, and is gone by then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, records
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import compiled, vouch
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
+
+RECORD = "compiled.json"
+WARM_UP = ("cache:warmup", "--no-interaction", "--quiet")
+_FILES = 50_000
+_BYTES = 16 << 20  # of one file
+_DEPTH = 8
+_MORE = "more"
+_OF_THE_CONTAINER = re.compile(r"[^/]+/(Container\w+)/")
+_DATA = ("pools",)  # what changes by itself
+# All that differs between two times that the same configuration is compiled.
+_BUILD = re.compile(rb"'container\.build_(?:hash|id|time)' => (?:'\w+'|\d+),")
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
+
+Run = Callable[[Sequence[str], float], "tuple[int, str]"]
+Picture = Mapping[str, str]
+
+
+def check(root: str, console: Sequence[str], run: Run, forget: Callable[[], str]) -> tuple[list[str], str]:
+    """What was changed since it was compiled, and why that cannot be seen. ``forget``: has PHP reload its code."""
+    known = _noted().get(os.path.realpath(root), {})
+    try:
+        var = open_trusted(os.path.join(root, "var"))
+        try:
+            cache = vouch.open_below(var, "cache", os.O_DIRECTORY)
+        finally:
+            os.close(var)
+    except FileNotFoundError:  # nothing was compiled yet
+        return [], ""
+    try:
+        before = picture(cache)
+        if known.get("files") and _is_as(before, known["files"]):
+            return [], ""
+        problem = compiled.renew(cache, [*console, *WARM_UP], run)
+        after = picture(cache)
+        found = [] if problem else changed(before, after, known.get("files") or {})
+        if found:  # what does not come out the same twice says nothing
+            problem = compiled.renew(cache, [*console, *WARM_UP], run)
+            again = picture(cache)
+            after = {path: digest for path, digest in after.items() if again.get(path) == digest}
+            found = changed(before, after, known.get("files") or {})
+    finally:
+        os.close(cache)
+    if problem:
+        return [], problem
+    _note(root, {"files": after, "found": found or known.get("found") or []})
+    return found, forget() if found else ""
+
+
+def found(root: str) -> list[str]:
+    """What was changed at one time, and compiled again. It waits until an administrator accepts it."""
+    return [str(path) for path in _noted().get(os.path.realpath(root), {}).get("found") or []]
+
+
+def accepted(root: str) -> None:
+    if found(root):
+        _note(root, {"found": []})
+
+
+def changed(before: Picture, after: Picture, known: Picture) -> list[str]:
+    """Files of the cache ``before`` that are not what the same configuration gives.
+
+    ``known``: what it gave the last time. A container of another name is one of another configuration, unless this one
+    is what it was then.
+    """
+    found = []
+    for environment in sorted({path.partition("/")[0] for path in after if path != _MORE}):
+        old, new, last = (_containers(each, environment) for each in (before, after, known))
+        if old & new:
+            found += [
+                path
+                for path, digest in before.items()
+                if path.startswith(f"{environment}/") and path in after and after[path] != digest
+            ]
+        elif old and new and new == last:
+            found += [f"{environment}/{name}" for name in sorted(old)]
+    return [f"var/cache/{path}" for path in found]
+
+
+def picture(cache: int) -> dict[str, str]:
+    """Each PHP file below the directory that is open, with its checksum."""
+    seen: dict[str, str] = {}
+    with contextlib.closing(_php(cache, "", 0)) as found:
+        for path, handle, name in found:
+            if len(seen) >= _FILES:  # whoever makes so many wants something hidden among them: nothing is as it was
+                seen[_MORE] = ""
+                break
+            seen[path] = _digest(handle, name)
+    return seen
+
+
+def _php(folder: int, below: str, depth: int) -> Generator[tuple[str, int, str], None, None]:
+    folders = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.name)
+            elif depth and entry.name.endswith(".php"):
+                yield f"{below}{entry.name}", folder, entry.name
+    for name in folders:
+        if depth >= _DEPTH or (depth == 1 and name in _DATA) or (not depth and name.startswith(".")):
+            continue
+        try:
+            handle = os.open(name, _DIRECTORY, dir_fd=folder)
+        except OSError:  # it went, or became something else
+            continue
+        try:
+            yield from _php(handle, f"{below}{name}/", depth + 1)
+        finally:
+            os.close(handle)
+
+
+def _digest(folder: int, name: str) -> str:
+    try:
+        handle = os.open(name, _OPEN, dir_fd=folder)
+    except OSError as problem:
+        return problem.strerror or "unreadable"
+    with os.fdopen(handle, "rb") as file:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _BYTES:
+            return f"{stat.filemode(status.st_mode)} {status.st_size}"
+        return hashlib.sha256(_BUILD.sub(b"", file.read(_BYTES))).hexdigest()[:32]
+
+
+def _containers(seen: Picture, environment: str) -> set[str]:
+    names = (_OF_THE_CONTAINER.match(path) for path in seen if path.startswith(f"{environment}/"))
+    return {name[1] for name in names if name}
+
+
+def _is_as(seen: Picture, known: Picture) -> bool:
+    """Nothing that was compiled then is otherwise now. Templates come later and go."""
+    if _MORE in seen:
+        return False
+    return all(
+        seen[path] == digest if path in seen else not _OF_THE_CONTAINER.match(path) for path, digest in known.items()
+    )
+
+
+def _note(root: str, values: Mapping[str, Any]) -> None:
+    noted, real = _noted(), os.path.realpath(root)
+    noted[real] = {**noted.get(real, {}), **values}
+    os.makedirs(files.STATE, 0o700, exist_ok=True)
+    files.replace_file(os.path.join(files.STATE, RECORD), json.dumps(noted) + "\n")
+
+
+def _noted() -> dict[str, Any]:
+    return {root: each for root, each in records.read(RECORD).items() if isinstance(each, dict)}
