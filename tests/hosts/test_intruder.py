@@ -256,6 +256,15 @@ def test_what_an_intruder_planted_is_named_or_cannot_run_and_nothing_else_is(
         assert not re.search(r"Timetable|base\.html|settings_overrides", text)
     assert listed.count("no part of the release: public/plugin/") == 2
     assert changed(playbook.run("harden", fresh, *ONLY, **options).output) == set()
+    # Later all of the compiled code is exchanged at one moment, so that no time shows it.
+    daily = ["chamilo-hardening", "daily", "monitoring"]
+    assert "compiled again" not in fresh.run(daily, check=False).stdout
+    poison = "for file in new/Container*/*Container.php; do cat /srv/compiled >>$file; done"
+    fresh.run(f"cd {ROOT}/var/cache && cp -a prod new && {poison} && rm -r prod && mv new prod", user="www-data")
+    assert "compiled" in ran(fresh)
+    assert "compiled again: var/cache/prod/Container" in fresh.run(daily, check=False).stdout
+    assert "compiled" not in ran(fresh)
+    assert "was compiled again since" in audit(fresh, "monitoring").evidence["monitoring_compromise"]
     # A person looked: what runs on is accepted, what cannot run waits until it is removed or acknowledged.
     fresh.run(["chamilo-hardening", "integrity", "accept"])
     accepted = fresh.run(["chamilo-hardening", "integrity", "check"], check=False).stdout
