@@ -89,7 +89,9 @@ def install(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable
             "PATH": f"{programs}:{keep['PATH']}".removeprefix(":"),
         }
         user = Installed(folder, env)
-        user.run("ansible-galaxy", "collection", "install", "--offline", "--no-deps", "-p", "collections", str(package))
+        # Without a network.
+        command = ("ansible-galaxy", "collection", "install", "--offline", "-p", "collections", str(package))
+        user.run("unshare", "--net", *command)
         return user
 
     return at

@@ -27,6 +27,7 @@ OTHER_NAMES = {path.stem for path in (ROOT / "plugins/modules").glob("*.py")} | 
 # What belongs to other programs: their own documentation describes it.
 FOREIGN = (
     *("ansible-galaxy ", "apt ", "git ", "pipx "),
+    *("tar ", "gh ", "sha256sum ", "python3 -m ", "ansible/bin/"),
     *("proxy_set_header ", "http-check ", "include ", "for section in ", "do chamilo-hardening "),
 )
 COMMANDS = re.compile(r"(ansible-playbook|chamilo-hardening|bin/\w+)\s")

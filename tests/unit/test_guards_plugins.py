@@ -22,11 +22,13 @@ MODULES = sorted((ROOT / "plugins" / "modules").glob("*.py"))
 SOURCES = sorted((ROOT / "plugins").rglob("*.py"))
 CALLBACKS = sorted((ROOT / "playbooks" / "callback_plugins").glob("*.py"))
 TESTS = ROOT / "tests" / "unit" / "plugins"
+# REUSE-IgnoreStart
 HEADER = [
     "# Copyright (c) 2026, the chamilo.hardening maintainers",
     "# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)",
     "# SPDX-License-Identifier: GPL-3.0-or-later",
 ]
+# REUSE-IgnoreEnd
 
 # What a secret is called. An option of such a name that is none says so: no_log is False.
 SECRET = re.compile(r"pass|secret|token|webhook|credential|private|dsn|(?:^|_)(?:key|salt|fingerprint)$")

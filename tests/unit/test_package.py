@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -14,6 +15,7 @@ import pytest
 import yaml
 
 from tests import run
+from tests.tools.bill import bill
 from tests.tools.package import normalised
 
 # What a user gets: each file of the checkout that matches.
@@ -110,3 +112,41 @@ def test_nothing_of_a_kind_that_is_not_known_is_in_a_shipped_directory() -> None
         if not any(PurePath(name).match(pattern) for pattern in SHIPPED[name.partition("/")[0]].split())
     ]
     assert left == []
+
+
+REQUIREMENTS = sorted((run.ROOT / "tests/requirements").glob("*.in"))
+
+
+def packages(text: str) -> dict[str, str]:
+    """Each pinned package (its name as the index writes it) with the lines that belong to it."""
+    lines = re.sub(r"^#.*$", "", text, flags=re.MULTILINE).replace("\\\n", " ").splitlines()
+    return {re.sub(r"[-_.]+", "-", line.partition(";")[0].split()[0]).lower(): line for line in lines if line.strip()}
+
+
+@pytest.mark.parametrize("path", REQUIREMENTS, ids=lambda path: path.stem)
+def test_each_package_that_is_installed_is_pinned_with_hashes(path: Path) -> None:
+    locked = packages(path.with_suffix(".txt").read_text())
+    assert [name for name, line in locked.items() if "==" not in name or "--hash=sha256:" not in line] == []
+    assert set(packages(path.read_text())) <= set(locked), f"{path.with_suffix('.txt').name} is older than {path.name}"
+
+
+def test_nothing_else_is_installed() -> None:
+    assert {path.stem for path in (run.ROOT / "tests/requirements").glob("*.txt")} == {
+        path.stem for path in REQUIREMENTS
+    }
+    installs = [line for line in (run.ROOT / "bin/env").read_text().splitlines() if "--requirement" in line]
+    assert len(installs) == 2 and all("--require-hashes" in line for line in installs)
+
+
+def test_the_bill_of_materials_names_the_package_and_what_it_installs(tmp_path: Path) -> None:
+    package = tmp_path / "chamilo-hardening-1.0.0.tar.gz"
+    package.write_bytes(b"package")
+    document = json.loads(bill(package, 5))
+    assert bill(package, 5) == json.dumps(document, indent=1) + "\n"
+    itself = document["metadata"]["component"]
+    assert itself["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(b"package").hexdigest()}]
+    names = {each["name"] for each in document["components"]}
+    assert {"ansible-core", "fail2ban", "restic", "monit"} <= names
+    by_name = re.compile(r"ansible\.builtin\.apt:\n\s+name: ([a-z0-9-]+)\n")
+    for path in (run.ROOT / "roles").glob("*/tasks/*.yml"):
+        assert set(by_name.findall(path.read_text())) <= names, path
