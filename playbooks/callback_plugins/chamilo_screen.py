@@ -154,7 +154,9 @@ class CallbackModule(CallbackBase):
         for warning in answer.get("warnings") or ():
             self._display.warning(_answers.printable(str(getattr(getattr(warning, "event", None), "msg", warning))))
         # Of an audit the last screen has all that its report would print.
-        if answer.get("_ansible_verbose_always") and not (self._is_report(result) and run.playbook == "audit"):
+        if answer.get("_ansible_verbose_always") and not (
+            self._is_report(result) and run.playbook in _screen.REPORTING
+        ):
             said = answer.get("msg", "")
             for line in [said] if isinstance(said, str) else said:
                 self._display.display(_answers.without_controls(str(line)))

@@ -15,7 +15,7 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleE
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.key import fingerprint
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import word
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _keys, _nodes
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _keys, _nodes, _results
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._host_action import HostAction, reason
 
 
@@ -33,11 +33,15 @@ class ActionModule(HostAction):
         for name in ("key_copy", "key_holder", "key_proof"):
             if name in arguments:
                 raise AnsibleActionFail(f"guide_audit_info: {name} is made by the collection and cannot be given.")
-        arguments.update(self._key(arguments, task_vars or {}))
-        arguments["unenforced"] = _controls.unenforced(table, level, waivers)
-        arguments.update(_nodes.audited_as(self._templar, task_vars or {}, arguments.get("attempts", 5)))
+        delivered, hours = str(arguments.pop("results", "") or ""), arguments.pop("results_hours", 48)
         elsewhere = _nodes.elsewhere(self._templar, task_vars or {}, list(table.by_id))
-        answer = self._look(arguments, task_vars or {})
+        if delivered:
+            answer = self._delivered(delivered, hours, task_vars or {})
+        else:
+            arguments.update(self._key(arguments, task_vars or {}))
+            arguments["unenforced"] = _controls.unenforced(table, level, waivers)
+            arguments.update(_nodes.audited_as(self._templar, task_vars or {}, arguments.get("attempts", 5)))
+            answer = self._look(arguments, task_vars or {})
         unseen = "The audit gave no answer for this control."
         if arguments.get("sections"):
             unseen = f"The audit was asked about other sections alone: {', '.join(arguments['sections'])}."
@@ -79,6 +83,15 @@ class ActionModule(HostAction):
         salt = secrets.token_hex(16)
         place = "chamilo_backups_password" if password else str(copy.present)
         return {**known, "key_copy": place, "key_proof": {"salt": salt, "fingerprint": fingerprint(key, salt)}}
+
+    @staticmethod
+    def _delivered(directory: str, hours: Any, task_vars: dict[str, Any]) -> dict[str, Any]:
+        """What the host observed by itself and delivered there. It is not connected to."""
+        try:
+            result = _results.read(directory, str(task_vars.get("inventory_hostname")), int(hours))
+        except _results.ResultError as problem:
+            return {"failed": True, "msg": str(problem)}
+        return {**result.answer, "taken": result.generated}
 
     def _look(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         try:

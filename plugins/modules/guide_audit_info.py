@@ -54,6 +54,19 @@ options:
     elements: str
     default: []
     version_added: 1.1.0
+  results:
+    description:
+      - A directory on the controller with results that hosts delivered by themselves (C(chamilo_monitoring_results)).
+      - The host is not connected to then, and what it delivered last is judged. Of the other options, O(level) and
+        O(waivers) count.
+    type: path
+    default: ""
+    version_added: 1.1.0
+  results_hours:
+    description: How old such a result may be, in hours. The controls of an older one are C(not_assessed).
+    type: int
+    default: 48
+    version_added: 1.1.0
   sections:
     description:
       - The sections of the guide to look at.
@@ -287,6 +300,11 @@ forecast:
     whole:
       description: Whether that was all.
       type: bool
+taken:
+  description: When the result was made, in UTC.
+  returned: when O(results) is set
+  type: str
+  sample: "2026-11-30T04:12:09Z"
 names:
   description: All names of the portal, O(domain) first.
   returned: success
@@ -306,103 +324,12 @@ chamilo_version:
   sample: 2.0.1
 """
 
-import os
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 
-# Each import registers the checks of its section. One by one, or they would not travel to the host.
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import (
-    backups,
-    brute_force,
-    database,
-    headers,
-    https,
-    monitoring,
-    passwords,
-    permissions,
-    sessions,
-    updates,
-    uploads,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import Log, Rules, forecast
-from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
-    FAIL,
-    NOT_ASSESSED,
-    Finding,
-    checks,
-    observe,
-)
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit.engine import SECTIONS, audit
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import SiteError
-from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo_data
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed
-from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
-
-SECTIONS = {
-    "updates": updates,
-    "https": https,
-    "permissions": permissions,
-    "passwords": passwords,
-    "brute_force": brute_force,
-    "sessions": sessions,
-    "headers": headers,
-    "uploads": uploads,
-    "database": database,
-    "backups": backups,
-    "monitoring": monitoring,
-}
-
-
-def foretold(look: Look, findings: Mapping[str, Finding]) -> dict[str, Any]:
-    """Whom the rules that were not seen in force would have met last week."""
-    options, site = look.options, look.site
-    hosts = site.answering or site.fallback
-    rules = Rules(
-        missing=frozenset(name for name, one in findings.items() if one.status in (FAIL, NOT_ASSESSED)),
-        attempts=options["attempts"],
-        find_seconds=options["find_seconds"],
-        ban_seconds=options["ban_seconds"],
-        spared=("127.0.0.0/8", "::1", *site.addresses, *options["friends"], *options["trusted_proxies"]),
-        names=tuple({*site.portal_names, *(name for host in hosts for name in host.names)}) if site.answering else (),
-    )
-    known = {host.access_log_file: host.access_log_format for host in hosts if host.access_log_file.startswith("/")}
-    try:
-        return forecast([Log(file, form) for file, form in known.items()], rules, look.now)
-    except Exception as problem:  # what strangers write into a log must not end the audit; it is told instead
-        return {"said": [f"Last week's log could not be looked at: {type(problem).__name__}: {problem}."]}
-
-
-def explained(site: str, findings: Mapping[str, Finding]) -> dict[str, Finding]:
-    """The findings; what fails for lines of ours that are gone from a virtual host says so."""
-    try:
-        lost = observed.lost(Store(files.STATE).peek()) if os.geteuid() == 0 else {}
-        told = [sentence for name, sentences in lost.items() if name.endswith(f":{site}") for sentence in sentences]
-    except (HardeningError, OSError) as problem:
-        told = [str(problem)]
-    return {
-        control: replace(found, evidence=" ".join([found.evidence, *told]))
-        if found.status == FAIL and control.startswith(("https_", "headers_"))
-        else found
-        for control, found in findings.items()
-    }
-
-
-def active(warn: Callable[[str], None]) -> list[str]:
-    """The sections that were enforced here before, by the undo data that they left."""
-    if os.geteuid() != 0:
-        return []
-    try:
-        names = [*Store(files.STATE).peek()["records"], *undo_data.MEMORY.recall(files.STATE)]
-    except (HardeningError, OSError) as problem:
-        warn(str(problem))
-        return []
-    return sorted({name.partition(":")[0] for name in names} & set(SECTIONS))
 
 
 def main() -> None:
@@ -414,7 +341,9 @@ def main() -> None:
             "site": {"type": "str", "default": ""},
             "names": {"type": "list", "elements": "str", "default": []},
             "sections": {"type": "list", "elements": "str", "choices": list(SECTIONS), "default": []},
-            # These two mean something on the controller only, where the table is.
+            # These mean something on the controller only, where the table and delivered results are.
+            "results": {"type": "path", "default": ""},
+            "results_hours": {"type": "int", "default": 48},
             "level": {"type": "str", "choices": ["must", "should", "consider"], "default": "should"},
             "waivers": {
                 "type": "list",
@@ -455,23 +384,10 @@ def main() -> None:
         site = discover(*where, site=options["site"], names=options["names"])
     except SiteError as problem:
         module.fail_json(msg=str(problem))
-    wanted = tuple(f"{section}_" for section in options["sections"])
-    chosen = {name: function for name, function in checks.items() if not wanted or name.startswith(wanted)}
-    look = Look(site, options)
-    findings = explained(options["site"], observe(chosen, look))
-    broken_in = findings.get("monitoring_compromise")
-    module.exit_json(
-        changed=False,
-        forecast=foretold(look, findings),
-        observed={
-            name: {key: value for key, value in asdict(finding).items() if value or key != "waits"}
-            for name, finding in findings.items()
-        },
-        chamilo_version=site.version,
-        names=list(site.portal_names),
-        active=active(module.warn),
-        signs=monitoring.signs(look) if broken_in and broken_in.status == FAIL else [],
-    )
+    found = audit(options["site"], Look(site, options), options["sections"])
+    for warning in found.warnings:
+        module.warn(warning)
+    module.exit_json(changed=False, **found.answer())
 
 
 if __name__ == "__main__":

@@ -130,6 +130,8 @@ def host(
         "signs": texts(audit.get("signs")) or break_in,
         "forecast": audit.get("forecast") or {},
     }
+    if audit.get("taken"):
+        entry["taken"] = audit["taken"]
     if error:
         entry["error"] = error
     cleaned: dict[str, Any] = clean(entry)

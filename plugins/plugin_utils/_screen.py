@@ -22,6 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils import _actions,
 LINES = 20
 WIDTH = 80
 COLLECTION = "chamilo.hardening"
+REPORTING = ("audit", "report")  # the playbooks that end with the report of all hosts
 _NAMES = {"common": "host program"}  # what that role installs
 _LABELS = {
     _actions.ROLE: "harden enforces",
@@ -80,7 +81,7 @@ def next_command(run: Run, called: Mapping[str, Any], defaults: Mapping[str, Any
     """Why, and the whole command. ``called``: the options of ansible-playbook; ``defaults``: those of its settings."""
     kinds = {cause["kind"] for causes in run.causes.values() for cause in causes}
     again = (run.playbook, _again(called))
-    if run.failed and run.playbook != "audit":
+    if run.failed and run.playbook not in REPORTING:
         why, (name, more) = "When the error above is mended", again
     elif run.playbook == "discover":
         called = {

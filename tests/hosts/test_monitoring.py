@@ -384,6 +384,34 @@ def figures(host: Host) -> Callable[[str], float]:
     return lambda name: float(known[f"chamilo_{name}"])
 
 
+def test_the_host_audits_itself_and_the_report_is_made_without_it(
+    monitored: Host, playbook: Playbook, tmp_path: Path
+) -> None:
+    """By the daily work alone: what the playbook audit sees, each control, but what only the controller can know."""
+    seen = audited(playbook, monitored)
+    configuration = {"to": "/srv/results", "file": f"{monitored.domain}.json", "host": monitored.domain}
+    monitored.put("/etc/chamilo-hardening/results-campus_test.json", json.dumps(configuration))
+    try:
+        assert (
+            "there is no directory /srv/results"
+            in monitored.run(["chamilo-hardening", "daily", "monitoring"], check=False).stderr
+        )
+        monitored.run("mkdir -m 0700 /srv/results")
+        daily(monitored)
+        result = monitored.get(f"/srv/results/{monitored.domain}.json")
+    finally:
+        monitored.run("rm -rf /srv/results /etc/chamilo-hardening/results-campus_test.json")
+    (tmp_path / "results").mkdir()
+    (tmp_path / f"results/{monitored.domain}.json").write_text(result)
+    delivered = {"chamilo_results": str(tmp_path / "results"), "chamilo_report_dir": str(tmp_path / "report")}
+    playbook.run("report", monitored, **delivered)
+    (entry,) = json.loads((tmp_path / "report/report.json").read_text())["hosts"]
+    other = {one["id"]: one["status"] for one in entry["controls"] if one["status"] != seen[one["id"]][0]}
+    assert set(other) <= {"backups_encrypted"} and entry["taken"]
+    shown = monitored.run("chamilo-hardening audit", check=False).stdout
+    assert shown.startswith(f"{monitored.domain}, Chamilo 2.") and "pass           headers_csp" in shown
+
+
 @pytest.mark.long
 def test_where_nobody_is_named_it_is_red_and_no_play_fails(fresh: Host, playbook: Playbook, tmp_path: Path) -> None:
     nobody: dict[str, Any] = dict.fromkeys(TOLD, "")
@@ -397,7 +425,9 @@ def test_where_nobody_is_named_it_is_red_and_no_play_fails(fresh: Host, playbook
     refused = fresh.run(["chamilo-hardening", "alert", "--test"], check=False)
     assert refused.returncode == 1 and "Nobody is configured" in refused.stderr
     others = ("--tags", "https,brute_force,backups,monitoring")
-    harden(playbook, fresh, tmp_path, *others, chamilo_alert_webhook="", chamilo_monitoring_node_exporter=True)
+    more = {"chamilo_monitoring_node_exporter": True, "chamilo_monitoring_results": "/srv/results"}
+    fresh.run("mkdir /srv/results")
+    harden(playbook, fresh, tmp_path, *others, chamilo_alert_webhook="", **more)
     assert (
         fresh.get("/usr/sbin/sendmail").startswith("#!/bin/sh")
         and not fresh.run("dpkg -l msmtp-mta", check=False).stdout
@@ -418,8 +448,10 @@ def test_where_nobody_is_named_it_is_red_and_no_play_fails(fresh: Host, playbook
     ).stdout
     assert abs(figure('certificate_days{site="campus_test"}') - (float(end) - now) / 86400) < 0.1
     assert figure(f'bans{{site="campus_test",jail="{JAIL}"}}') == 2
+    assert json.loads(fresh.get(f"/srv/results/{fresh.domain}.json"))["host"] == fresh.domain
     # Everything of the section goes again.
     fresh.run(["chamilo-hardening", "undo", "monitoring", "--yes"])
+    assert "results" not in fresh.run("ls /etc/chamilo-hardening").stdout
     assert fresh.run("ls /etc/monit/conf.d /etc/logrotate.d").stdout.count("chamilo") == 0
 
 

@@ -35,7 +35,8 @@ REVIEWED = {
         _common/locks.py:holder _common/files.py:noted _transaction/store.py:load _transaction/store.py:document
         _brute_force/unlock.py:sites _updates/releases.py:watched _monitoring/watch.py:configuration
         _permissions/vouch.py:_read _permissions/vouch.py:listed _permissions/basis.py:_noted
-        _monitoring/watch.py:pulse _permissions/window.py:known _permissions/window.py:sites
+        _monitoring/watch.py:pulse _monitoring/results.py:configuration _permissions/window.py:known
+        _permissions/window.py:sites
     """,
     "the package of the release, which an administrator names": "_permissions/package.py:learn",
     "made in a directory of its own, or as another account than root": """

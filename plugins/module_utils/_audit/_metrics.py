@@ -11,34 +11,20 @@ import ssl
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._audit import (  # noqa: F401 (they register) pylint: disable=unused-import
-    backups,
-    brute_force,
-    database,
-    headers,
-    https,
-    monitoring,
-    passwords,
-    permissions,
-    sessions,
-    updates,
-    uploads,
-)
-
-# Each import registers the checks of its section.
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit.engine import Audit
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force import fail2ban
 from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.fail2ban import Fail2banError
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import records
-from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import checks, observe
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import parse
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import releases
 
 
-def render(site: str, look: Look) -> str:
+def render(site: str, audit: Audit) -> str:
     """The text file. Each name is explained once."""
+    look = audit.look
     groups = (
-        ("chamilo_control_status", "1 for the status that the audit saw for a control", _controls(look)),
+        ("chamilo_control_status", "1 for the status that the audit saw for a control", _controls(audit)),
         ("chamilo_certificate_days", "Days until the served certificate ends", _certificate(look)),
         # A moment, not an age: one that is not written any more must be seen to grow old.
         ("chamilo_job_timestamp_seconds", "When a job of this host last ran, in seconds since 1970", _jobs()),
@@ -63,8 +49,8 @@ def _labels(labels: dict[str, str]) -> str:
     return "{" + ",".join(f'{name}="{quoted(value)}"' for name, value in labels.items()) + "}"
 
 
-def _controls(look: Look) -> Iterator[tuple[dict[str, str], float]]:
-    for control, finding in observe(checks, look).items():
+def _controls(audit: Audit) -> Iterator[tuple[dict[str, str], float]]:
+    for control, finding in audit.findings.items():
         yield {"control": control, "status": finding.status}, 1
 
 

@@ -26,6 +26,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring impo
     container,
     integrity,
     provenance,
+    results,
     watch,
 )
 from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, web_users
@@ -39,7 +40,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
-Render = Callable[[str, Look], str]  # the figures of a site, as node-exporter reads them
+# An audit of a site: its figures, as node-exporter reads them, and what guide_audit_info would answer.
+Audit = Callable[[str, Look], "tuple[str, dict[str, Any]]"]
 RECORD = "monitoring.json"
 # What the audit assumes where the playbook says nothing: the defaults of the module guide_audit_info.
 OPTIONS: dict[str, Any] = {
@@ -55,6 +57,10 @@ OPTIONS: dict[str, Any] = {
     "friends": [],
     "controller": "",
     "attempts": 5,
+    "several_nodes": False,
+    "find_seconds": 900,
+    "ban_seconds": 900,
+    "unenforced": [],
     "interfaces": [],
     "dormant_days": 90,
     "sessions_lifetime": 3600,
@@ -103,15 +109,15 @@ class _Day:
             records.note(RECORD, name, all(done for done, _detail in found), words, **self.more.get(name, {}))
 
 
-def step(render: Render) -> list[str]:
-    """The daily work for every portal. ``render`` makes the figures."""
+def step(audit: Audit) -> list[str]:
+    """The daily work for every portal."""
     watched = sites()
     if not watched:
         return []
     day = _Day()
     reached = _delivery(day)
     for site in watched:
-        portal = _portal(site)
+        portal = portal_of(site)
         parts: tuple[tuple[str, Callable[[], None]], ...] = (
             ("the watch over log and machine", partial(_watched, day, portal, reached)),
             ("the accounts", partial(_reviewed, day, portal)),
@@ -124,8 +130,8 @@ def step(render: Render) -> list[str]:
     _attempt(day, "our own files", partial(_edited, day))
     day.write()
     for site in watched:
-        portal = _portal(site)
-        _attempt(day, f"the figures of {portal.domain}", partial(_figures, portal, render))
+        portal = portal_of(site)
+        _attempt(day, f"the audit of {portal.domain}", partial(_audited, portal, audit))
     if day.problems:
         raise MonitoringError(" ".join(day.problems))
     return day.lines
@@ -142,7 +148,7 @@ def _configurations() -> list[str]:
     return sorted(glob.glob(f"{watch.FOLDER}/monitoring-*.json"))
 
 
-def _portal(site: str) -> Portal:
+def portal_of(site: str) -> Portal:
     known = watch.configuration(site)
     found = discover(known["domain"], known["root"], known.get("web_server", ""), site=site)
     return Portal(site, known, Look(found, {**OPTIONS, **known.get("options", {})}))
@@ -404,7 +410,7 @@ def _compare_all() -> None:
     day = _Day()
 
     def compared(site: str) -> None:
-        _compared(day, _portal(site))
+        _compared(day, portal_of(site))
 
     for site in sites():
         _attempt(day, f"the files of {site}", partial(compared, site))
@@ -470,7 +476,7 @@ def based_on(site: str) -> str:
 
 def accept(site: str) -> str:
     """The files as they are now are the ones that are expected."""
-    portal = _portal(site)
+    portal = portal_of(site)
     manifest = integrity.Manifest(site, portal.look.root)
     changes, present, known = _observed(manifest)
     # What cannot run is not accepted in passing: it is removed, or listed in chamilo_permissions_acknowledged.
@@ -556,11 +562,16 @@ def _searched(day: _Day, portal: Portal) -> None:
         day.lines += found.signs
 
 
-# ------------------------------------------------------------------------------------------------- figures
+# --------------------------------------------------------------------------------------------------- audit
 
 
-def _figures(portal: Portal, render: Render) -> None:
-    folder = str(portal.known.get("figures") or "")
+def _audited(portal: Portal, audit: Audit) -> None:
+    """Run one audit where its figures or its result are wanted."""
+    folder, wanted = str(portal.known.get("figures") or ""), results.configuration(portal.site)
+    if not folder and not wanted:
+        return
+    figures, answer = audit(portal.site, portal.look)
     if folder:
-        path = os.path.join(folder, f"chamilo_{portal.site}.prom")
-        files.replace_file(path, render(portal.site, portal.look), 0o644)
+        files.replace_file(os.path.join(folder, f"chamilo_{portal.site}.prom"), figures, 0o644)
+    if wanted:
+        results.deliver(wanted, results.document(wanted["host"], portal.site, answer))

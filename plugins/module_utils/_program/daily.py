@@ -12,6 +12,7 @@ import syslog
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups import jobs
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import alert, files, locks, records, recurring
@@ -25,11 +26,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._uploads import 
 Step = tuple[str, Callable[[], "list[str]"]]
 
 
-def _figures(site: str, look: Look) -> str:
+def _audit(site: str, look: Look) -> tuple[str, dict[str, Any]]:
     # Loaded only here: the program is compiled at each start, and most starts need none of the audit.
-    from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _metrics
+    from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _metrics, engine
 
-    return _metrics.render(site, look)
+    audit = engine.audit(site, look)
+    return _metrics.render(site, audit), audit.answer()
 
 
 # Name and function. A function does its work, tells whom it has to tell, and returns lines for the journal.
@@ -38,7 +40,7 @@ STEPS: tuple[Step, ...] = (
     ("updates", releases.step),
     ("backups", jobs.late),
     ("uploads", antivirus.late),
-    ("monitoring", partial(daily.step, _figures)),
+    ("monitoring", partial(daily.step, _audit)),
 )
 
 

@@ -18,6 +18,7 @@ GREEN, YELLOW, RED, BOLD = "32", "33", "31", "1"
 # Each command that a person needs, by the task. What is in capitals is to be filled in.
 TASKS = (
     ("See what is active, and what was edited by hand", ("status",)),
+    ("See what the security guide asks for and this host does not meet", ("audit",)),
     ("Undo a section after which the site is not as it was", ("undo SECTION",)),
     ("Unlock an account, or an address that was banned", ("unlock", "unlock USER", "unlock ADDRESS")),
     ("Update Chamilo through the browser", ("window open --from ADDRESS", "migrate", "window close")),

@@ -33,8 +33,8 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring impo
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import php_files, php_user
 from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import window as permissions_window
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover, unused_drop_ins
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import audit, display, manual
 from ansible_collections.chamilo.hardening.plugins.module_utils._program import daily as program_daily
-from ansible_collections.chamilo.hardening.plugins.module_utils._program import display, manual
 from ansible_collections.chamilo.hardening.plugins.module_utils._program.undo import KINDS
 from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo as settings_undo
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import marked, observed
@@ -122,6 +122,8 @@ def _parser(version: str) -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="show what is active on this host", description=STATUS)
     status.add_argument("--json", action="store_true", help="for programs")
     status.set_defaults(run=_status, version=version)
+
+    audit.add(commands)
 
     undo = commands.add_parser("undo", help="bring back what was there before a section", description=UNDO)
     undo.add_argument("section", metavar="SECTION", help="as `chamilo-hardening status` shows it, such as headers")

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _results
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, Transaction
 
@@ -49,6 +50,11 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Monitoring:
         File("/etc/monit/conf.d/chamilo-hardening", "monit/host.j2", mode="0600"),
         File(f"/etc/monit/conf.d/chamilo-{portal.word}", "monit/site.j2", mode="0600"),
     ]
+    if given["chamilo_monitoring_results"]:
+        result = {"to": given["chamilo_monitoring_results"], **_results.names(str(given["inventory_hostname"]))}
+        text = f"{json.dumps(result, sort_keys=True)}\n"
+        path = f"/etc/chamilo-hardening/results-{portal.word}.json"
+        files.append(File(path, content=text, mode="0600", secret=True))
     if app_log:
         # In the directory that no update touches, read after one that an administrator may have there.
         files.append(portal.configuration(config, "monolog.yaml.j2"))
@@ -137,6 +143,9 @@ def _known(portal: Portal, given: Mapping[str, Any], log: str) -> dict[str, Any]
             "xss_protection": given.get("chamilo_headers_xss_protection", "1; mode=block"),
             "database_clients": given.get("chamilo_database_clients", []),
             "attempts": portal.attempts(given.get("chamilo_brute_force_attempts", 5)),
+            "find_seconds": int(given.get("chamilo_brute_force_find_seconds", 900)),
+            "ban_seconds": int(given.get("chamilo_brute_force_ban_seconds", 900)),
+            "unenforced": portal.unenforced,
             "interfaces": given.get("chamilo_brute_force_interfaces", []),
             "sessions_lifetime": int(given.get("chamilo_sessions_lifetime", 3600)),
         },

@@ -139,6 +139,13 @@ class Portal(Served):
         """Whether platform settings of that section are on the host."""
         return section in self.info.get("settings_kept", [])
 
+    @property
+    def unenforced(self) -> list[str]:
+        """The controls that the level of the host or a waiver leaves out."""
+        table = _controls.load()
+        waivers = _controls.parse_waivers(self.variables["chamilo_waivers"], table)
+        return _controls.unenforced(table, _controls.parse_level(self.variables["chamilo_level"]), waivers)
+
     def enforced(self, control: str, level: str = "") -> bool:
         """Whether a control is enforced at this level, or at that of the host, and not waived."""
         table = _controls.load()

@@ -9,6 +9,7 @@ No host is needed. A connection answers each module with what it is told: see te
 from __future__ import annotations
 
 import base64
+import datetime
 import hashlib
 import json
 import os
@@ -27,7 +28,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _controls
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers, _controls, _results
 
 pytestmark = pytest.mark.slow
 
@@ -317,6 +318,25 @@ def test_hosts_that_lie_harm_nobody_but_themselves(world: World, good: dict[str,
     assert not OBEYED.search(output)
     if playbook == "audit":
         check_report(world.folder / "work/chamilo-report", hosts)
+
+
+def test_results_that_lie_harm_nobody_but_their_hosts(world: World, good: dict[str, Any]) -> None:
+    """What hosts delivered by themselves, and what else lies in that directory. No host is connected to."""
+    hosts, directory = crowd(world, good, 1), world.folder / "results"
+    directory.mkdir()
+    for name, answers in hosts.items():
+        answer = answers.get("guide_audit_info", answers.get("*"))
+        result = {"format": 1, "host": name, "site": "campus", "generated": "2999-01-01T00:00:00Z", "answer": answer}
+        generated = datetime.datetime.now(datetime.timezone.utc).strftime(_results.WHEN)
+        (directory / _results.names(name)["file"]).write_text(json.dumps({**result, "generated": generated}))
+    (directory / _results.names("list.test")["file"]).unlink()
+    (directory / _results.names("list.test")["file"]).symlink_to(world.folder / "home/secret")
+    sent = world.folder.parent / "sent"
+    output = world.play("report", hosts, hostile_sent=str(sent), chamilo_results=str(directory))
+    assert "Traceback" not in output
+    assert not OBEYED.search(output)
+    assert not sent.exists()
+    check_report(world.folder / "work/chamilo-report", hosts)
 
 
 # What a host may return as facts: variables of ours that are names of files of the controller, in each way in which the

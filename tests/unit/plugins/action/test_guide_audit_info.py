@@ -15,6 +15,7 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleE
 
 from ansible_collections.chamilo.hardening.plugins.action.guide_audit_info import ActionModule
 from ansible_collections.chamilo.hardening.plugins.module_utils._backups.key import fingerprint
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import results
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 
 WAIVER = {"control": "headers_csp", "reason": "The editor breaks.", "owner": "Anna", "until": "2999-01-01"}
@@ -214,3 +215,19 @@ def test_its_earlier_name_leads_to_it(ansible: Any) -> None:
     shown = {"ansible.builtin.assert": {"that": ["found.controls | length > 60", "found.error is not defined"]}}
     play = {"hosts": "all", "gather_facts": False, "tasks": [task, shown]}
     assert ansible.play([play], {"campus.test": {}}).code == 0
+
+
+def test_a_delivered_result_is_judged_and_the_host_is_not_asked(tmp_path: Path) -> None:
+    observed = {"headers_csp": {"status": "fail", "evidence": "It is not sent."}}
+    answer = {"observed": observed, "chamilo_version": "2.0.4", "signs": [], "forecast": {}, "names": ["campus.test"]}
+    (tmp_path / "campus.json").write_text(json.dumps(results.document("campus", "campus", answer)))
+    task = Mock(args={"domain": "campus.test", "results": str(tmp_path)}, async_val=0, check_mode=False, diff=False)
+    action = ActionModule(task, Mock(transport="ssh"), Mock(), Mock(), Mock(template=template), Mock())
+    action._execute_module = Mock(side_effect=AssertionError)
+    result = action.run(task_vars={"inventory_hostname": "campus"})
+    statuses = {row["id"]: row["status"] for row in result["controls"]}
+    assert statuses["headers_csp"] == "fail" and statuses["https_hsts"] == "not_assessed"
+    assert result["taken"].startswith("20") and "error" not in result
+    result = action.run(task_vars={"inventory_hostname": "other"})
+    assert "There is no" in result["error"]
+    assert {row["status"] for row in result["controls"]} == {"not_assessed", "people"}

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import checks, failed, not_assessed
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, SiteError
 from ansible_collections.chamilo.hardening.plugins.modules import guide_audit_info
@@ -80,7 +81,7 @@ def test_what_fails_for_lines_of_ours_that_are_gone_says_so(empty, capsys, monke
     marked = {str(path): {"file": str(path), "seen": "", "sha256": "", "blocks": ["01234567"]}}
     record = {"at": "", "generation": "", "files": {}, "marked": marked}
     (tmp_path / "state.json").write_text(json.dumps({"records": {"https:campus": record}}))
-    monkeypatch.setattr(guide_audit_info.files, "STATE", str(tmp_path))
+    monkeypatch.setattr(engine.files, "STATE", str(tmp_path))
     monkeypatch.setitem(checks, "headers_nosniff", lambda look: failed("Not sent."))
     monkeypatch.setitem(checks, "headers_csp", lambda look: not_assessed("Unseen."))
 
@@ -96,7 +97,7 @@ def test_what_fails_for_lines_of_ours_that_are_gone_says_so(empty, capsys, monke
 
 
 def test_signs_of_a_break_in_stand_by_themselves(empty, capsys, monkeypatch):
-    monkeypatch.setattr(guide_audit_info.monitoring, "signs", lambda look: ["a shell in public/build"])
+    monkeypatch.setattr(engine.monitoring, "signs", lambda look: ["a shell in public/build"])
     monkeypatch.setitem(checks, "monitoring_compromise", lambda look: failed("1 sign"))
     assert run(capsys)["signs"] == ["a shell in public/build"]
     monkeypatch.setitem(checks, "monitoring_compromise", lambda look: not_assessed("no Chamilo"))
@@ -148,7 +149,7 @@ def test_last_week_is_looked_at_under_the_rules_that_were_not_seen_in_force(monk
     )
     site = Site("campus.test", answering=(served, served), portal_names=("campus.test",), addresses=("192.0.2.7",))
     monkeypatch.setattr(guide_audit_info, "discover", lambda *_given, **_more: site)
-    monkeypatch.setattr(guide_audit_info, "forecast", lambda *told: given.append(told) or {"said": ["x"]})
+    monkeypatch.setattr(engine, "forecast", lambda *told: given.append(told) or {"said": ["x"]})
     wanted = {"friends": ["10.0.0.0/8"], "trusted_proxies": ["10.1.1.1"], "attempts": 3, "ban_seconds": 60}
     answer = run(capsys, sections=["brute_force"], **wanted)
     ((logs, rules, _now),) = given
@@ -167,7 +168,7 @@ def test_a_log_that_breaks_the_forecast_does_not_end_the_audit(empty, monkeypatc
     def broken(*_told):
         raise ValueError("a line from hell")
 
-    monkeypatch.setattr(guide_audit_info, "forecast", broken)
+    monkeypatch.setattr(engine, "forecast", broken)
     answer = run(capsys, sections=["brute_force"])
     assert answer["forecast"]["said"] == ["Last week's log could not be looked at: ValueError: a line from hell."]
     assert answer["observed"]

@@ -27,6 +27,7 @@ ANYTHING = {
     "chamilo_permissions_acknowledged": "permissions()",
     "chamilo_permissions_roots": "permissions()",
     "chamilo_report_dir": "a path on the controller, which makes it",
+    "chamilo_results": "a path on the controller, of which each file is read as untrusted",
     "chamilo_drain_tasks": "a path on the controller, which reads it",
     "chamilo_undrain_tasks": "a path on the controller, which reads it",
     "chamilo_inventory": "a path on the controller, where guide_inventory writes a new file",

@@ -26,16 +26,16 @@ def host(monkeypatch):
     """``records``: what jobs wrote down, by file; ``banned``: address -> jails."""
     host = SimpleNamespace(records={}, banned={}, jails=["chamilo-login"])
     seen = {"headers_csp": Finding(PASS, ""), "https_hsts": Finding(FAIL, "")}
-    monkeypatch.setattr(_metrics, "observe", lambda _checks, _look: seen)
     monkeypatch.setattr(_metrics.records, "read", lambda file: host.records.get(file, {}))
     monkeypatch.setattr(_metrics.fail2ban, "running", lambda: [SimpleNamespace(name=name) for name in host.jails])
     monkeypatch.setattr(_metrics.fail2ban, "banned", lambda: host.banned)
     host.look = SimpleNamespace(doors={}, now=AT, site=SimpleNamespace(domain="campus.test", version="2.0.4"))
+    host.audit = SimpleNamespace(look=host.look, findings=seen)
     return host
 
 
 def figures(host):
-    text = _metrics.render("campus", host.look)
+    text = _metrics.render("campus", host.audit)
     assert text.endswith("\n")
     return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
 
@@ -122,7 +122,7 @@ DAYS = 'chamilo_certificate_days{site="campus"}'
 
 
 def test_the_days_of_the_served_certificate_are_counted(host, door, monkeypatch):
-    host.look = SimpleNamespace(doors={"https": door}, now=time.time(), site=host.look.site)
+    host.audit.look = host.look = SimpleNamespace(doors={"https": door}, now=time.time(), site=host.look.site)
     assert figures(host)[DAYS] == "0", "nobody believes in it"
     monkeypatch.setenv("SSL_CERT_FILE", door.certificate)
     assert 29.9 < float(figures(host)[DAYS]) <= 30
@@ -133,11 +133,11 @@ def test_the_days_of_the_served_certificate_are_counted(host, door, monkeypatch)
 
 
 def test_a_name_is_explained_once_and_only_where_it_has_figures(host):
-    text = _metrics.render("campus", host.look)
+    text = _metrics.render("campus", host.audit)
     assert text.count("# HELP chamilo_control_status ") == text.count("# TYPE chamilo_control_status gauge") == 1
     assert "chamilo_job_ok" not in text and "chamilo_certificate_days" not in text
 
 
 def test_a_label_cannot_end_its_quotes(host):
     host.records["backups.json"] = {'a"\\\n': {"at": AT, "ok": True}}
-    assert 'job="backups_a\\"\\\\\\n"' in _metrics.render("campus", host.look)
+    assert 'job="backups_a\\"\\\\\\n"' in _metrics.render("campus", host.audit)

@@ -28,7 +28,7 @@ from ansible_collections.chamilo.hardening.plugins.modules import guide_audit_in
 
 
 def step():
-    return daily.step(lambda _site, _look: "")
+    return daily.step(lambda _site, _look: ("", {}))
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def host(monkeypatch, tmp_path):
     monkeypatch.setattr(compromise, "trace", lambda look, seconds: compromise.Trace(list(host.signs), [], ["var/"]))
     monkeypatch.setattr(
         daily,
-        "_portal",
+        "portal_of",
         lambda site: daily.Portal(site, watch.configuration(site), Look(replace(look.site, version=host.version), {})),
     )
     monkeypatch.setattr(Look, "database", look.database)

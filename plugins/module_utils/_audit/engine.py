@@ -1,0 +1,137 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""One audit of one portal: discover it, run every check, and foresee whom the missing rules would have met."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+# Each import registers the checks of its section. One by one, or they would not travel to the host.
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import (
+    backups,
+    brute_force,
+    database,
+    headers,
+    https,
+    monitoring,
+    passwords,
+    permissions,
+    sessions,
+    updates,
+    uploads,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._brute_force.forecast import Log, Rules, forecast
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
+    FAIL,
+    NOT_ASSESSED,
+    Finding,
+    checks,
+    observe,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._settings import undo_data
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction import observed
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
+
+SECTIONS = {
+    "updates": updates,
+    "https": https,
+    "permissions": permissions,
+    "passwords": passwords,
+    "brute_force": brute_force,
+    "sessions": sessions,
+    "headers": headers,
+    "uploads": uploads,
+    "database": database,
+    "backups": backups,
+    "monitoring": monitoring,
+}
+
+
+def foretold(look: Look, findings: Mapping[str, Finding]) -> dict[str, Any]:
+    """Whom the rules that were not seen in force would have met last week."""
+    options, site = look.options, look.site
+    hosts = site.answering or site.fallback
+    rules = Rules(
+        missing=frozenset(name for name, one in findings.items() if one.status in (FAIL, NOT_ASSESSED)),
+        attempts=options["attempts"],
+        find_seconds=options["find_seconds"],
+        ban_seconds=options["ban_seconds"],
+        spared=("127.0.0.0/8", "::1", *site.addresses, *options["friends"], *options["trusted_proxies"]),
+        names=tuple({*site.portal_names, *(name for host in hosts for name in host.names)}) if site.answering else (),
+    )
+    known = {host.access_log_file: host.access_log_format for host in hosts if host.access_log_file.startswith("/")}
+    try:
+        return forecast([Log(file, form) for file, form in known.items()], rules, look.now)
+    except Exception as problem:  # what strangers write into a log must not end the audit; it is told instead
+        return {"said": [f"Last week's log could not be looked at: {type(problem).__name__}: {problem}."]}
+
+
+def explained(site: str, findings: Mapping[str, Finding]) -> dict[str, Finding]:
+    """The findings; what fails for lines of ours that are gone from a virtual host says so."""
+    try:
+        lost = observed.lost(Store(files.STATE).peek()) if os.geteuid() == 0 else {}
+        told = [sentence for name, sentences in lost.items() if name.endswith(f":{site}") for sentence in sentences]
+    except (HardeningError, OSError) as problem:
+        told = [str(problem)]
+    return {
+        control: replace(found, evidence=" ".join([found.evidence, *told]))
+        if found.status == FAIL and control.startswith(("https_", "headers_"))
+        else found
+        for control, found in findings.items()
+    }
+
+
+def active() -> list[str]:
+    """The sections that were enforced here before, by the undo data that they left."""
+    names = [*Store(files.STATE).peek()["records"], *undo_data.MEMORY.recall(files.STATE)]
+    return sorted({name.partition(":")[0] for name in names} & set(SECTIONS))
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was observed of one portal, by control, and what follows from it."""
+
+    look: Look
+    findings: Mapping[str, Finding]
+    forecast: Mapping[str, Any]
+    active: Collection[str] = ()
+    signs: Collection[str] = ()
+    warnings: Collection[str] = field(default=())
+
+    def answer(self) -> dict[str, Any]:
+        """As the controller reads it, from the module or from a result that the host delivered."""
+        return {
+            "observed": {
+                name: {key: value for key, value in asdict(finding).items() if value or key != "waits"}
+                for name, finding in self.findings.items()
+            },
+            "forecast": self.forecast,
+            "chamilo_version": self.look.site.version,
+            "names": list(self.look.site.portal_names),
+            "active": list(self.active),
+            "signs": list(self.signs),
+        }
+
+
+def audit(site: str, look: Look, sections: Collection[str] = ()) -> Audit:
+    """Run the checks of these sections, or of all. ``site``: the portal as its files name it."""
+    wanted = tuple(f"{section}_" for section in sections)
+    chosen = {name: function for name, function in checks.items() if not wanted or name.startswith(wanted)}
+    findings = explained(site, observe(chosen, look))
+    warnings, left = [], []
+    if os.geteuid() == 0:
+        try:
+            left = active()
+        except (HardeningError, OSError) as problem:
+            warnings.append(str(problem))
+    broken_in = findings.get("monitoring_compromise")
+    signs = monitoring.signs(look) if broken_in and broken_in.status == FAIL else []
+    return Audit(look, findings, foretold(look, findings), left, signs, warnings)

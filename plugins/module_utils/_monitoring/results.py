@@ -1,0 +1,93 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""Results of audits that a host runs itself, and where it delivers them: a directory, or an HTTPS endpoint by PUT.
+
+The playbook report merges them. A result tells where a host is weak, and a password may be in the address.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import json
+import os
+import ssl
+import time
+import urllib.parse
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import watch
+
+FORMAT = 1
+LOST = "The result of the audit was not delivered"
+SECONDS = 30  # for the endpoint
+
+
+class DeliveryError(HardeningError):
+    """A result did not arrive; the text says why."""
+
+
+def configuration(site: str) -> dict[str, str]:
+    """Where the results of a portal go: ``to`` and ``file``, and ``host``, its name in the inventory. Or nothing."""
+    path = f"{watch.FOLDER}/results-{site}.json"
+    try:
+        with open(path, encoding="utf-8") as stream:
+            known = json.load(stream)
+        return {name: str(known[name]) for name in ("to", "file", "host")}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, LookupError, TypeError) as problem:
+        raise DeliveryError(f"{path} is damaged: {problem}. Run the playbook harden again.") from problem
+
+
+def document(host: str, site: str, answer: Mapping[str, Any], moment: float | None = None) -> dict[str, Any]:
+    """One result. ``answer``: what the module guide_audit_info would have answered."""
+    generated = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+    return {"format": FORMAT, "host": host, "site": site, "generated": generated, "answer": dict(answer)}
+
+
+def deliver(known: Mapping[str, str], result: Mapping[str, Any]) -> None:
+    """Write the result to where the configuration says."""
+    text = json.dumps(result, sort_keys=True) + "\n"
+    if known["to"].startswith("https://"):
+        _put(f"{known['to'].rstrip('/')}/{known['file']}", text.encode())
+        return
+    if not os.path.isdir(known["to"]):  # a mount that is away: its directory must not be filled instead
+        raise DeliveryError(
+            f"{LOST}: there is no directory {known['to']}. Mount it, or correct chamilo_monitoring_results."
+        )
+    try:
+        files.replace_file(os.path.join(known["to"], known["file"]), text)
+    except OSError as problem:
+        raise DeliveryError(f"{LOST}: {known['to']} cannot be written to: {problem.strerror}.") from problem
+
+
+def _put(address: str, content: bytes) -> None:
+    parts = urllib.parse.urlsplit(address)
+    host = parts.hostname or ""
+    headers = {"Content-Type": "application/json", "User-Agent": "chamilo-hardening"}
+    if parts.username is not None:
+        pair = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
+        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+    path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
+    # A redirect is not followed: the result goes to the one who was named.
+    try:
+        with contextlib.closing(
+            http.client.HTTPSConnection(host, parts.port or 443, timeout=SECONDS, context=ssl.create_default_context())
+        ) as connection:
+            connection.request("PUT", path, content, headers)
+            status = connection.getresponse().status
+    except (OSError, http.client.HTTPException, ValueError) as problem:
+        raise DeliveryError(
+            f"The result of the audit was not delivered: {host} is not reached: {problem}."
+        ) from problem
+    if not 200 <= status < 300:
+        raise DeliveryError(f"The result of the audit was not delivered: {host} answered {status}.")

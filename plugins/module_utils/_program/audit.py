@@ -1,0 +1,78 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+"""The command audit: what the playbook audit observes, on the host itself, without a controller."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
+    FAIL,
+    NOT_APPLICABLE,
+    NOT_ASSESSED,
+    PASS,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily, results, watch
+from ansible_collections.chamilo.hardening.plugins.module_utils._program import display
+
+AUDIT = """\
+Runs each check of the security guide on this host, with the values that the playbook harden wrote down, and changes
+nothing. Titles, waivers and what to do about it are in the report of the playbooks audit and report. Where
+chamilo_monitoring_results is set, the daily work delivers what --json prints. It ends with 1 where a control
+that is enforced on this host is not met."""
+LEFT_OUT = "not enforced"  # by the level of the host, or by a waiver
+COLOURS = {FAIL: display.RED, NOT_ASSESSED: display.YELLOW, LEFT_OUT: "", PASS: display.GREEN, NOT_APPLICABLE: ""}
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser of the program."""
+    parser = commands.add_parser("audit", help="run the checks of the security guide", description=AUDIT)
+    parser.add_argument("--site", default="", help="one portal, as its files name it (default: all)")
+    parser.add_argument("--json", action="store_true", help="for programs: a list with the result of each portal")
+    parser.set_defaults(run=lambda options, _engine: _audit(options))
+
+
+def _audit(options: argparse.Namespace) -> int:
+    # Loaded only here: the program is compiled at each start, and most starts need none of the audit.
+    from ansible_collections.chamilo.hardening.plugins.module_utils._audit import engine
+
+    sites = [options.site] if options.site else daily.sites()
+    if not sites:
+        raise watch.WatchError("No portal is watched on this host. Run the playbook harden with section monitoring.")
+    found, failed = [], False
+    for site in sites:
+        look = daily.portal_of(site).look
+        answer = engine.audit(site, look).answer()
+        statuses = {
+            name: LEFT_OUT if one["status"] == FAIL and not look.enforced(name) else one["status"]
+            for name, one in answer["observed"].items()
+        }
+        failed = failed or FAIL in statuses.values()
+        host = results.configuration(site).get("host") or socket.gethostname()
+        found.append(results.document(host, site, answer))
+        if not options.json:
+            _show(answer, statuses)
+    if options.json:
+        print(json.dumps(found, sort_keys=True))
+    return int(failed)
+
+
+def _show(answer: Mapping[str, Any], statuses: Mapping[str, str]) -> None:
+    paint = partial(display.paint, on=display.coloured(sys.stdout))
+    print(f"{answer['names'][0]}, Chamilo {answer['chamilo_version'] or 'of unknown version'}")
+    order = list(COLOURS)
+    for name in sorted(statuses, key=lambda name: order.index(statuses[name])):
+        status = statuses[name]
+        words = "" if status == PASS else f"  {answer['observed'][name]['evidence']}"
+        print(f"  {paint(status.ljust(14), COLOURS[status])} {name}{words}")
+    print(", ".join(f"{count} {status}" for status, count in Counter(statuses.values()).most_common()))
