@@ -205,7 +205,7 @@ def play_all(directory: Path) -> tuple[str, dict[str, list[Any]]]:
         }
         variables[site] = {**CERTIFICATE, **own, **recorded.variables}
     (directory / "world").mkdir()
-    output = World(directory / "world").play("harden", hosts, of_hosts=variables)
+    output = World(directory / "world", inline=True).play("harden", hosts, of_hosts=variables)
     written = {site: (directory / f"{site}.calls").read_text().splitlines() for site in SITES}
     return output, {site: [json.loads(line) for line in lines] for site, lines in written.items()}
 

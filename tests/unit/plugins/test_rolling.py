@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
-from tests.unit.plugins.test_hostile_hosts import World, empty, good, world  # noqa: F401 (fixtures)
+from tests.unit.plugins.test_hostile_hosts import World, empty, good  # noqa: F401 (a fixture)
 
 CAMPUS = {"chamilo_domain": "campus.test", "chamilo_database_tls": False}
 HOSTS: dict[str, dict[str, Any]] = {
@@ -22,6 +23,12 @@ HOSTS: dict[str, dict[str, Any]] = {
     "library1.test": {"chamilo_domain": "library.example"},
     "library2.test": {"chamilo_domain": "library.example"},
 }
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    (tmp_path / "world").mkdir()
+    return World(tmp_path / "world", inline=True)
 
 
 def harden(world: World, answers: dict[str, dict[str, Any]], *options: str, **variables: Any) -> str:
