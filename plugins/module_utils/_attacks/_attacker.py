@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
 import ssl
 from collections.abc import Callable, Collection
@@ -89,7 +90,7 @@ def by_every_name(one: Callable[[Aim], Finding]) -> Callable[[Aim], Finding]:
         for name in aim.names:
             found = one(aim.under(name))
             if found.status != PASS:
-                return found
+                return dataclasses.replace(found, evidence=f"By the name {name}: {found.evidence}")
         return passed(f"{first.evidence} The same holds for {', '.join(aim.names)}.")
 
     return each

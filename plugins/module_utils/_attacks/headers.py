@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim, by_every_name
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import Answer
 
@@ -30,6 +30,7 @@ def _page(aim: Aim) -> Answer:
 
 
 @attack("headers_nosniff")
+@by_every_name
 def sniff(aim: Aim) -> Finding:
     sent = _page(aim).values("X-Content-Type-Options")
     if [value.strip().lower() for value in sent] == ["nosniff"]:
@@ -38,6 +39,7 @@ def sniff(aim: Aim) -> Finding:
 
 
 @attack("headers_frame_options")
+@by_every_name
 def frame(aim: Aim) -> Finding:
     answer = _page(aim)
     ancestors = re.search(r"frame-ancestors([^;]*)", "; ".join(answer.values("Content-Security-Policy")))
@@ -54,6 +56,7 @@ def frame(aim: Aim) -> Finding:
 
 
 @attack("headers_xss_protection")
+@by_every_name
 def reflect(aim: Aim) -> Finding:
     sent = _page(aim).values("X-XSS-Protection")
     if len(sent) == 1:
@@ -62,6 +65,7 @@ def reflect(aim: Aim) -> Finding:
 
 
 @attack("headers_referrer_policy")
+@by_every_name
 def follow(aim: Aim) -> Finding:
     sent = _page(aim).values("Referrer-Policy")
     # A browser takes the last policy it knows.
@@ -73,6 +77,7 @@ def follow(aim: Aim) -> Finding:
 
 
 @attack("headers_csp")
+@by_every_name
 def inject(aim: Aim) -> Finding:
     answer = _page(aim)
     for name in _POLICY:
@@ -86,6 +91,7 @@ def inject(aim: Aim) -> Finding:
 
 
 @attack("headers_once")
+@by_every_name
 def elsewhere(aim: Aim) -> Finding:
     seen, wrong = [], []
     wanted = [name for name, control in HEADERS.items() if control not in aim.unenforced]

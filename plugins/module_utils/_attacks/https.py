@@ -64,6 +64,7 @@ def strip(aim: Aim) -> Finding:
 
 
 @attack("https_protocols")
+@by_every_name
 def protocols(aim: Aim) -> Finding:
     if aim.shake(tls_context(verify=False)).error:
         return failed("Nothing is encrypted: no TLS is spoken on port 443.")
@@ -78,6 +79,7 @@ def protocols(aim: Aim) -> Finding:
 
 
 @attack("https_trusted_proxies")
+@by_every_name
 def poison(aim: Aim) -> Finding:
     claim = {
         "X-Forwarded-Host": _ELSEWHERE,

@@ -17,7 +17,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim, by_every_name
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import php_fpm
@@ -48,6 +48,7 @@ _DETOURS = ("/%s", "//%s", "/public/../%s", "/public/%%2e%%2e/%s", "/index.php/.
 
 
 @attack("permissions_docroot")
+@by_every_name
 def fetch_secrets(aim: Aim) -> Finding:
     if not aim.page.status:
         raise OSError(f"{aim.page.url} gave no answer: {aim.page.error}")
@@ -271,6 +272,7 @@ _TRACE = re.compile(rb"Symfony Exception|sf-dump|exception-message|Stack trace:|
 
 
 @attack("permissions_production")
+@by_every_name
 def provoke(aim: Aim) -> Finding:
     answers = [aim.page, *(aim.get(path) for path in _ERRORS)]
     if not any(answer.status for answer in answers):

@@ -10,7 +10,7 @@ import re
 import secrets
 from collections.abc import Iterator
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim, by_every_name
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._canary import Visitor, canary, here
 from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._insider import Inside
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
@@ -41,6 +41,7 @@ def _names(aim: Aim) -> dict[str, str]:
 
 
 @attack("sessions_strict")
+@by_every_name
 def fixate(aim: Aim) -> Finding:
     taken = []
     # Never the same twice: a portal that once took it would know it.
@@ -66,6 +67,7 @@ def fixate(aim: Aim) -> Finding:
 
 
 @attack("sessions_cookie_samesite")
+@by_every_name
 def post_from_elsewhere(aim: Aim) -> Finding:
     open_ones, seen = [], []
     for path in (_PAGE, _SCRIPT):

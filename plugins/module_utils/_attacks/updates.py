@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim, by_every_name
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import Finding, attack, failed, passed
 
 _WAYS = (
@@ -23,6 +23,7 @@ _WAYS = (
 
 
 @attack("updates_installer")
+@by_every_name
 def installer(aim: Aim) -> Finding:
     answers = [aim.get(path) for path in _WAYS]
     if not any(answer.status for answer in answers):

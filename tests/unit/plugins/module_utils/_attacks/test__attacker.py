@@ -9,7 +9,14 @@ import threading
 
 import pytest
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim
+from ansible_collections.chamilo.hardening.plugins.action import guide_prove  # noqa: F401 (the attacks register)
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks._attacker import Aim, by_every_name
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
+    attacks,
+    failed,
+    inside_attacks,
+    passed,
+)
 
 
 class Echo(http.server.BaseHTTPRequestHandler):
@@ -43,3 +50,19 @@ def test_without_tls_it_asks_over_http(port):
     aim = Aim(f"campus.test:{port}", "127.0.0.1")
     assert aim.scheme == "http"
     assert (aim.page.status, aim.missing.status) == (200, 404)
+
+
+# What the application or the host decides, whatever the name: more guesses and passwords would show nothing new.
+WHATEVER_THE_NAME = {"brute_force_captcha", "passwords_length", "database_bind"}
+
+
+def test_what_a_virtual_host_decides_is_attacked_by_every_name():
+    outside = {control: one for control, one in attacks.items() if control not in inside_attacks}
+    assert {control for control, one in outside.items() if not hasattr(one, "__wrapped__")} == WHATEVER_THE_NAME
+
+
+def test_an_attack_says_by_which_name_it_got_through():
+    aim = Aim("campus.test")
+    aim.names = ("www.campus.test", "old.campus.test")
+    attack = by_every_name(lambda aim: failed("It got through.") if aim.domain[:3] == "old" else passed("It did not."))
+    assert attack(aim) == failed("By the name old.campus.test: It got through.")

@@ -31,7 +31,7 @@ class Php(Aim):
     ):
         super().__init__("campus.test")
         self.strict, self.only_cookies, self.script, self.up = strict, only_cookies, script, up
-        self.names = {"/": "chamilo2", sessions._SCRIPT: script_name}
+        self.cookie_of = {"/": "chamilo2", sessions._SCRIPT: script_name}
         self.flags = {"/": flags, sessions._SCRIPT: script_flags}
 
     def ask(self, scheme, path, **request):
@@ -42,9 +42,9 @@ class Php(Aim):
         if name == sessions._SCRIPT and not self.script:
             return Answer(url, 404)
         sent, _is, cookie = dict(request.get("headers") or {}).get("Cookie", "").partition("=")
-        cookie = cookie if sent == self.names[name] else ""
+        cookie = cookie if sent == self.cookie_of[name] else ""
         parameter = re.fullmatch(r"session_id=(\w+)", query) if name == sessions._SCRIPT else None
-        address = re.fullmatch(rf"{self.names[name]}=(\w+)", query)
+        address = re.fullmatch(rf"{self.cookie_of[name]}=(\w+)", query)
         asked = parameter[1] if parameter else cookie or (address[1] if address and not self.only_cookies else "")
         if self.strict or not asked:
             number = FRESH
@@ -52,7 +52,7 @@ class Php(Aim):
             return Answer(url, 200)
         else:
             number = asked
-        return Answer(url, 200, (("Set-Cookie", f"{self.names[name]}={number}{self.flags[name]}"),))
+        return Answer(url, 200, (("Set-Cookie", f"{self.cookie_of[name]}={number}{self.flags[name]}"),))
 
 
 def test_strict_sessions_hold():
