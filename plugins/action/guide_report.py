@@ -60,16 +60,18 @@ class ActionModule(CollectionAction):
             attacks = _report.last_attacks(directory)
             hosts = [{**one, "attacks": attacks[one["name"]]} if one["name"] in attacks else one for one in hosts]
             report = _report.document(hosts, generated, earlier)
+            pages = _report.to_pages(report, table, _screen.command("harden", context.CLIARGS))
             _report.write(
                 directory,
                 {
-                    "report.html": _report.to_html(report, table, _screen.command("harden", context.CLIARGS)),
+                    **pages,
                     "report.json": _report.to_json(report),
                     "junit.xml": _report.to_junit(report),
                     _history.name(generated): _history.entry(report, before),
                 },
             )
             _history.prune(directory)
+            _report.prune(directory, pages)
         except (_report.ReportError, _history.HistoryError) as error:
             raise AnsibleActionFail(str(error)) from None
         except OSError as error:
@@ -113,7 +115,7 @@ class ActionModule(CollectionAction):
                 report = _report.with_attacks(path, attacks, table, generated)
                 known = {**_report.last_attacks(directory), **attacks}
                 texts = {
-                    "report.html": _report.to_html(report, table, _screen.command("harden", context.CLIARGS)),
+                    **_report.to_pages(report, table, _screen.command("harden", context.CLIARGS)),
                     "report.json": _report.to_json(report),
                 }
                 _report.write(directory, {**texts, _report.ATTACKS_FILE: _report.to_json(known)})

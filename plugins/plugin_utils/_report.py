@@ -16,11 +16,12 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import jinja2
 import yaml
 
-from ansible_collections.chamilo.hardening.plugins.plugin_utils import _actions, _answers, _history
+from ansible_collections.chamilo.hardening.plugins.plugin_utils import _actions, _answers, _history, _results
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._controls import (
     ENFORCEABLE,
     LEVELS,
@@ -414,8 +415,31 @@ def _by_portal(hosts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+MANY = 20  # hosts, up to which all of a report is one page
+HOST_PAGES = "hosts"  # the directory with a page for each, where there are more
+
+
 def to_html(report: Mapping[str, Any], table: Table, harden: str = "ansible-playbook chamilo.hardening.harden") -> str:
-    """``harden``: the command that runs it for these hosts."""
+    """All of it as one page. ``harden``: the command that runs it for these hosts."""
+    return _page(_template(table), report, _views(report, table), table, harden)
+
+
+def to_pages(
+    report: Mapping[str, Any], table: Table, harden: str = "ansible-playbook chamilo.hardening.harden"
+) -> dict[str, str]:
+    """``report.html``, and for many hosts a page for each, to which it leads: their names below the directory."""
+    if len(report["hosts"]) <= MANY:
+        return {"report.html": to_html(report, table, harden)}
+    template, views = _template(table), _views(report, table)
+    paths = {view["name"]: f"{HOST_PAGES}/{_results.stem(view['name'])}.html" for view in views}
+    links = {name: quote(path) for name, path in paths.items()}
+    pages = {
+        paths[view["name"]]: _page(template, report, [view], table, harden, top="../report.html") for view in views
+    }
+    return {**pages, "report.html": _page(template, report, views, table, harden, links=links)}
+
+
+def _template(table: Table) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -424,17 +448,34 @@ def to_html(report: Mapping[str, Any], table: Table, harden: str = "ansible-play
         lstrip_blocks=True,
     )
     environment.filters["section_of"] = lambda name: table.by_id[name].section
+    return environment.get_template("report.html.j2")
+
+
+def _views(report: Mapping[str, Any], table: Table) -> list[dict[str, Any]]:
     hosts = [_view(entry, table) for entry in report["hosts"]]
     # Hosts of which nothing is known first, then the worst.
     hosts.sort(key=lambda view: ("error" not in view, *_badness(view["summary"], view["controls"])))
-    hosts = _by_portal(hosts)
-    totals = {status: sum(view["summary"][status] for view in hosts) for status in STATUSES}
-    return environment.get_template("report.html.j2").render(
+    return _by_portal(hosts)
+
+
+def _page(
+    template: jinja2.Template,
+    report: Mapping[str, Any],
+    hosts: Sequence[Mapping[str, Any]],
+    table: Table,
+    harden: str,
+    links: Mapping[str, str] | None = None,
+    top: str = "",
+) -> str:
+    """``links``: the pages of the hosts, which are not on this one. ``top``: the page that leads to this one."""
+    return template.render(
         report=report,
         harden=harden,
         hosts=hosts,
+        links=links or {},
+        top=top,
         table=table,
-        totals=totals,
+        totals={status: sum(view["summary"][status] for view in hosts) for status in STATUSES},
         statuses=STATUSES,
         labels=LABELS,
         attacks=ATTACKS,
@@ -458,3 +499,10 @@ def write(directory: Path, files: Mapping[str, str]) -> None:
         except BaseException:
             os.unlink(temporary)
             raise
+
+
+def prune(directory: Path, written: Collection[str]) -> None:
+    """Remove the pages of hosts that are not in the report any more."""
+    for path in (directory / HOST_PAGES).glob("*.html"):
+        if f"{HOST_PAGES}/{path.name}" not in written:
+            path.unlink()

@@ -46,9 +46,14 @@ class Result:
     generated: str
 
 
+def stem(host: str) -> str:
+    """A file name for a host, different for each and without a way out of its directory."""
+    return re.sub(r"^[.]|[^0-9A-Za-z._-]", lambda found: f"%{ord(found[0]):x}", host)
+
+
 def names(host: str) -> dict[str, str]:
     """The name of a host in the inventory, and that of the file with its result."""
-    return {"host": host, "file": f"{re.sub(r'^[.]|[^0-9A-Za-z._-]', lambda found: f'%{ord(found[0]):x}', host)}.json"}
+    return {"host": host, "file": f"{stem(host)}.json"}
 
 
 def read(directory: str, host: str, hours: int, now: datetime.datetime | None = None) -> Result:

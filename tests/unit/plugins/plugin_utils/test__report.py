@@ -13,6 +13,7 @@ import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -20,6 +21,9 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
 
 TABLE = _controls.load()
 HOSTILE = "</p><script>alert(1)</script> ' onload=x \" ]]> \x1b[31m \x00 \ud800 \u202e & {{ 7 * 7 }}"
+
+
+GENERATED = "2026-11-25T13:45:00Z"
 
 
 def audit(observed: dict[str, str] | None = None, evidence: str = "Seen.", **more: Any) -> dict[str, Any]:
@@ -358,3 +362,32 @@ def test_all_names_of_a_portal_are_shown(tmp_path: Path) -> None:
     del old["hosts"][0]["names"]  # as release 1.0.0 wrote it
     file.write_text(json.dumps(old))
     assert _report.last_results(file, ["host0.test"], TABLE)["host0.test"]["names"] == []
+
+
+def links(html: str) -> set[str]:
+    return {str(attributes["href"]) for tag, attributes in Page(html).tags if tag == "a"}
+
+
+def test_many_hosts_have_a_page_each_and_the_first_one_stays_small() -> None:
+    report = document(*[audit({"https_hsts": "fail"}) for _number in range(_report.MANY)])
+    assert list(_report.to_pages(report, TABLE)) == ["report.html"]
+    names = [*(f"campus{number}.test" for number in range(498)), "../x y", "a/b"]
+    report = _report.document([_report.host(name, audit({"https_hsts": "fail"}), TABLE) for name in names], GENERATED)
+    pages = _report.to_pages(report, TABLE)
+    first = pages.pop("report.html")
+    assert len(first.encode()) < 2_000_000
+    assert {unquote(link) for link in links(first)} == set(pages) and len(pages) == 500
+    assert all(name.startswith("hosts/") and name.count("/") == 1 for name in pages)
+    (host,) = [html for name, html in pages.items() if name == "hosts/campus7.test.html"]
+    assert "campus7.test" in host and "campus8.test" not in host
+    assert "../report.html" in links(host)
+    known = {f"../report.html#{attributes['id']}" for _tag, attributes in Page(first).tags if "id" in attributes}
+    assert {link for link in links(host) if "about-" in link} <= known
+
+
+def test_pages_of_hosts_that_are_gone_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "hosts").mkdir()
+    for name in ("kept.test.html", "gone.test.html", "mine.txt"):
+        (tmp_path / "hosts" / name).touch()
+    _report.prune(tmp_path, {"report.html": "", "hosts/kept.test.html": ""})
+    assert sorted(path.name for path in (tmp_path / "hosts").iterdir()) == ["kept.test.html", "mine.txt"]
