@@ -6,6 +6,17 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
+    # Every module.
+    PYTHON = r"""
+attributes:
+  platform:
+    description: Target OS/families that can be operated against.
+    support: full
+    platforms: debian
+requirements:
+  - Python 3.9 or newer where it runs
+"""
+
     # A module that only looks.
     INFO = r"""
 attributes:

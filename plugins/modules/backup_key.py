@@ -11,6 +11,8 @@ short_description: Have the key of the backups on the host and a copy of it on t
 version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
+extends_documentation_fragment:
+  - chamilo.hardening.attributes.python
 description:
   - A backup that is encrypted with a key that lives on the host alone is lost with the host.
   - Makes the key on the host where there is none, and fetches a copy of it into a file on the controller, which only

@@ -11,6 +11,8 @@ short_description: Have a certificate for the portal, by Certbot or signed by it
 version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
+extends_documentation_fragment:
+  - chamilo.hardening.attributes.python
 description:
   - With O(source=certbot), a certificate that Certbot has for the name already is adopted, whoever had Certbot make it.
     The module adds its own deploy hook behind that of the owner, and a lineage that holds names of the portal alone is

@@ -11,6 +11,8 @@ short_description: The accounts with which Chamilo, its upgrades and its backups
 version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
+extends_documentation_fragment:
+  - chamilo.hardening.attributes.python
 description:
   - Gives the application an account of its own that may do what Chamilo needs on its own database, and nothing else.
   - An application that logs in as root, with all rights on the server, with an account that is used for other databases

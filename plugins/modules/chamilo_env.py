@@ -11,6 +11,8 @@ short_description: Set keys of the environment of a Chamilo portal where they co
 version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
+extends_documentation_fragment:
+  - chamilo.hardening.attributes.python
 description:
   - Sets keys in the environment files of Chamilo, or of another Symfony application that is laid out like it, and makes
     sure that the application really sees them.

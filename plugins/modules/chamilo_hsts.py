@@ -11,6 +11,8 @@ short_description: Bind browsers to https, step by step
 version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
+extends_documentation_fragment:
+  - chamilo.hardening.attributes.python
 description:
   - Decides what C(Strict-Transport-Security) is to say, from the record on the host, and puts it in force as
     M(chamilo.hardening.config_transaction) does.

@@ -11,6 +11,8 @@ short_description: Set owner, group and mode of a whole Chamilo tree in one pass
 version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
+extends_documentation_fragment:
+  - chamilo.hardening.attributes.python
 description:
   - Gives every entry of a Chamilo tree the owner, group and mode that the security guide asks for, in one pass. A tree
     of 100,000 files that needs no change takes about as long as looking at each of them once.

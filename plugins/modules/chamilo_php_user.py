@@ -11,6 +11,8 @@ short_description: Run the PHP of a portal as a user of its own
 version_added: 1.1.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
+extends_documentation_fragment:
+  - chamilo.hardening.attributes.python
 description:
   - With O(state=own), PHP of the portal runs in a pool C(chamilo-SITE) of PHP-FPM, as a system user of that name that
     no other site of the host has. What the owner's pool says (C(php_admin_value), C(env), limits) holds in it as well.

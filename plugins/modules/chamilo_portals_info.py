@@ -15,6 +15,7 @@ author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.info
+  - chamilo.hardening.attributes.python
 options: {}
 seealso:
   - module: chamilo.hardening.guide_inventory

@@ -11,6 +11,8 @@ short_description: Forget whom Chamilo would log in by itself
 version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
+extends_documentation_fragment:
+  - chamilo.hardening.attributes.python
 description:
   - Deletes what Chamilo stored for the cookie of "Remember me", which logs its holder in for 14 days. Whoever was
     remembered logs in with the password once more.

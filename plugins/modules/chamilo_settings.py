@@ -11,6 +11,8 @@ short_description: Platform settings of Chamilo, many in one transaction, and re
 version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
+extends_documentation_fragment:
+  - chamilo.hardening.attributes.python
 description:
   - Brings platform settings of Chamilo 2 to the values you name, on one portal or on all portals of an installation.
     All of them in one transaction, or none.

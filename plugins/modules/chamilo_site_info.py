@@ -21,6 +21,7 @@ description:
   - Works without root; RV(site.problems) then says what could not be read.
 extends_documentation_fragment:
   - chamilo.hardening.attributes.info
+  - chamilo.hardening.attributes.python
 options:
   domain:
     description:

@@ -11,6 +11,8 @@ short_description: Change a set of configuration files in one step that undoes i
 version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
+extends_documentation_fragment:
+  - chamilo.hardening.attributes.python
 description:
   - Replaces a set of files, tests the configuration, loads it into the service, asks the service whether it is really
     in force, and only then commits. When a step fails, all files are put back as they were and the old configuration

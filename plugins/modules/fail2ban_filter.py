@@ -11,6 +11,8 @@ short_description: Install a filter of fail2ban that was proved first
 version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
+extends_documentation_fragment:
+  - chamilo.hardening.attributes.python
 description:
   - Installs a filter of fail2ban, the file that tells which lines of a log are failures and whose. Before it writes
     anything, fail2ban itself reads the very text and tries it on lines that you give.

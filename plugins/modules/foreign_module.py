@@ -18,6 +18,8 @@ description:
   - With C(async) it waits for the end of the job, and C(poll) must be V(0).
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
+extends_documentation_fragment:
+  - chamilo.hardening.attributes.python
 attributes:
   check_mode:
     support: full

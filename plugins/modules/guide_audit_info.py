@@ -23,6 +23,7 @@ description:
     repair for each.
 extends_documentation_fragment:
   - chamilo.hardening.attributes.info
+  - chamilo.hardening.attributes.python
 options:
   domain:
     description: The public name of the portal.

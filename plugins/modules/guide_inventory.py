@@ -17,6 +17,7 @@ author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 extends_documentation_fragment:
   - chamilo.hardening.attributes.controller
+  - chamilo.hardening.attributes.python
 options:
   hosts:
     description: The names of the hosts, usually C(ansible_play_hosts_all).

@@ -27,6 +27,7 @@ author:
 extends_documentation_fragment:
   - chamilo.hardening.attributes.info
   - chamilo.hardening.attributes.controller
+  - chamilo.hardening.attributes.python
 options:
   sections:
     description:

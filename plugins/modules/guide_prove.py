@@ -11,6 +11,8 @@ short_description: Try harmless attacks against a portal of your own
 version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
+extends_documentation_fragment:
+  - chamilo.hardening.attributes.python
 description:
   - Attacks the portal, one attack for each control that can be attacked without harm. Most come over the network from
     the controller. Some run on the host, as the user PHP runs as or as another account, and try what somebody would who

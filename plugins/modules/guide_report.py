@@ -34,6 +34,7 @@ author:
 extends_documentation_fragment:
   - chamilo.hardening.attributes.info
   - chamilo.hardening.attributes.controller
+  - chamilo.hardening.attributes.python
 options:
   hosts:
     description: The names of the hosts, usually C(ansible_play_hosts_all).

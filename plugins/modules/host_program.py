@@ -11,6 +11,8 @@ short_description: Install the program chamilo-hardening on a host
 version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
+extends_documentation_fragment:
+  - chamilo.hardening.attributes.python
 description:
   - Installs the program that acts when no Ansible is there. It shows what is in force (C(chamilo-hardening status)),
     brings back what was there before a section (C(chamilo-hardening undo SECTION)), and puts back the files of an

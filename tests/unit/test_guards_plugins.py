@@ -53,6 +53,7 @@ def test_every_module_is_documented_with_examples_that_parse(path: Path) -> None
     found = texts(path)
     documentation = yaml.safe_load(found["DOCUMENTATION"])
     assert documentation["module"] == path.stem
+    assert "chamilo.hardening.attributes.python" in documentation["extends_documentation_fragment"]
     assert documentation["short_description"] and documentation["description"]
     examples = yaml.safe_load(found["EXAMPLES"])
     assert any(f"chamilo.hardening.{path.stem}" in example for example in examples)
