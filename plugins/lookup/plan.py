@@ -60,6 +60,7 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import (
     database,
     discovery,
     headers,
+    https,
     monitoring,
     passwords,
     permissions,
@@ -67,7 +68,6 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import (
     updates,
     uploads,
 )
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import portal as shared
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import Plan, PlanError
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._portals import PortalError
@@ -79,6 +79,7 @@ SECTIONS: Mapping[str, Callable[[Portal, Mapping[str, Any]], Plan]] = {
     "brute_force": brute_force.plan,
     "database": database.plan,
     "headers": headers.plan,
+    "https": https.plan,
     "monitoring": monitoring.plan,
     "passwords": passwords.plan,
     "permissions": permissions.plan,
@@ -86,12 +87,12 @@ SECTIONS: Mapping[str, Callable[[Portal, Mapping[str, Any]], Plan]] = {
     "updates": updates.plan,
     "uploads": uploads.plan,
 }
-# What is asked before the sections have their turns, and what they share.
+# What is asked before the sections have their turns, and after them.
 PLANS: Mapping[str, Callable[[Portal, Mapping[str, Any]], Plan]] = {
     **SECTIONS,
+    "active": discovery.active,
     "asked": discovery.asked_for,
     "discovery": discovery.plan,
-    "portal": shared.plan,
 }
 
 
@@ -119,10 +120,13 @@ class LookupModule(LookupBase):
         """The plan; with what discovery observed, whether it is due."""
         known = Variables(self._templar, raw)
         plan = PLANS[section](Portal(known), known)
-        templar = self._templar.copy_with_new_env(available_variables={"plan": plan.values})
+        templates = ROLES / section / "templates"
+        templar = self._templar.copy_with_new_env(
+            searchpath=[str(templates)], available_variables={"plan": plan.values}
+        )
 
         def render(name: str) -> str:
-            text = trust_as_template(self._loader.get_text_file_contents(str(ROLES / section / "templates" / name)))
+            text = trust_as_template(self._loader.get_text_file_contents(str(templates / name)))
             # A backslash in a file is a backslash, as the module template has it.
             return str(templar.template(text, escape_backslashes=False))
 

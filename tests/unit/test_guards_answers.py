@@ -42,7 +42,6 @@ ABOVE_FACTS = {
 
 # What a form in plugins/plugin_utils/_answers.py makes harmless as a name, a path or a part of a command.
 FORMED = {
-    "_chamilo_common_web": ("chamilo_site_info", "site.web.name"),
     "__chamilo_common_info.site.web.name": ("chamilo_site_info", "site.web.name"),
     "__chamilo_common_info.site.database.host": ("chamilo_site_info", "site.database.host"),
     "__chamilo_database_account.source": ("chamilo_database_account", "source"),
@@ -208,14 +207,14 @@ def found(texts_: Iterator[str], known: set[str], bare: bool = False) -> list[st
 
 
 def test_the_analysis_sees_what_comes_from_hosts() -> None:
-    assert {"_chamilo_common_site", "_chamilo_brute_force_plan", "_chamilo_permissions_plan"} <= HOSTS["held"]
+    assert {"_chamilo_https_plan", "_chamilo_brute_force_plan", "_chamilo_permissions_plan"} <= HOSTS["held"]
     assert {"__chamilo_monitoring_daily", "__chamilo_database_certificate"} <= HOSTS["raw"]
     # As 1.0.0 had them.
     text = "{{ (__chamilo_monitoring_daily.stdout | from_json).lists['a'].digest[:16] }}"
     assert found(iter([text]), ANY) == ["__chamilo_monitoring_daily.stdout"]
     text = text.replace("from_json", f"{OURS}answer('daily')")
     assert found(iter([text]), ANY) == []
-    assert found(iter(["{{ lookup('file', _chamilo_common_site.root) }}"]), ANY) == ["_chamilo_common_site.root"]
+    assert found(iter(["{{ lookup('file', _chamilo_https_plan.root) }}"]), ANY) == ["_chamilo_https_plan.root"]
 
 
 def test_what_is_formed_has_a_form() -> None:

@@ -202,7 +202,9 @@ def settled(
     (``Engine.in_force``) are what it has."""
     wanted = configuration["hsts"]
     known = in_force.get(name_of(configuration["site"]))
-    if not known or wanted["mode"] == "none":
+    if wanted["mode"] == "none":
+        return None if known or since else Step()
+    if not known:
         return None
 
     def unknown(name: str = "") -> str:

@@ -19,6 +19,8 @@ PREFIX = "chamilo.hardening."
 WEB = ("updates", "https", "permissions", "sessions", "headers", "uploads")
 # Each gives rights to files of the portal.
 RIGHTS = ("permissions_code", "permissions_var", "permissions_env", "permissions_config")
+# A package manager takes its time to say no: it is asked once.
+ALL_PACKAGES = [name for names in PACKAGES.values() for name in names]
 # What nginx takes once in a server block.
 HIDDEN = {"server_tokens": "off"}
 PROXIES = {"real_ip_header": "X-Forwarded-For", "real_ip_recursive": "on"}
@@ -33,11 +35,12 @@ class Asked(Plan):
 
 @dataclass(frozen=True)
 class Discovery(Plan):
+    domain: str
     is_web: bool  # the host serves the portal, and is not there for its database alone
     sections: Sequence[str]  # those that this run makes true; by tags that are none of ours it may be any of them
     web: Sequence[str]  # of these, those that need a virtual host
     only_checks: bool  # nothing is asked for but what is in the way: no task that changes something runs
-    packages: Sequence[str]  # of all sections, asked for once: a package manager takes its time to say no
+    packages: Sequence[str]  # of all sections
     install: Sequence[str]  # those of the sections that this run is for
     tree: Mapping[str, Any]  # what the section permissions is given: a user that the host does not have is refused
     takeover: str  # whether this run may write the virtual host, and how
@@ -49,24 +52,48 @@ class Discovery(Plan):
     visits: Mapping[str, Sequence[str]]  # whom the section brute_force must not find alone in the log
 
 
+@dataclass(frozen=True)
+class Active(Plan):
+    """What is asked for once more at the end of a run."""
+
+    domain: str
+    root: str
+    web_server: str
+    active: bool  # whether the web server goes by the files of this collection
+    probe: Sequence[Mapping[str, Any]]
+
+
+def active(portal: Portal, given: Mapping[str, Any]) -> Active:
+    due = sections_due(portal, given)
+    return Active(
+        domain=portal.domain,
+        root=portal.root,
+        web_server=portal.web,
+        active=any(one in due for one in WEB),
+        probe=[portal.front] if "chamilo_undrain_tasks" in given else [],
+        values={},
+    )
+
+
 def asked_for(_portal: Portal, given: Mapping[str, Any]) -> Asked:
     return Asked(sections=_asked(given), values={})
 
 
 def plan(portal: Portal, given: Mapping[str, Any]) -> Discovery:
     asked = _asked(given)
-    due = _due(portal, given, asked)
+    due = sections_due(portal, given)
     # By tags that are none of ours it is found out in its turn.
     known = bool({"all", "preflight", *asked} & set(given["ansible_run_tags"]))
     takes_over = known and "https" in due
     web = [one for one in WEB if one in due]
     needs = known and portal.vhost != "managed" and any(one != "https" for one in web)
     return Discovery(
+        domain=portal.domain,
         is_web=portal.is_web,
         sections=due,
         web=web,
         only_checks=[one for one in given["ansible_run_tags"] if one != "always"] == ["preflight"],
-        packages=[name for names in PACKAGES.values() for name in names],
+        packages=ALL_PACKAGES,
         install=[name for one in due for name in PACKAGES.get(one, ())],
         tree=_tree(given) if _gives_rights(portal, given, asked) else {},
         takeover=portal.vhost if takes_over or needs else "",
@@ -90,7 +117,9 @@ def _asked(given: Mapping[str, Any]) -> list[str]:
     return [name for name in dict.fromkeys(found) if name != "common"]
 
 
-def _due(portal: Portal, given: Mapping[str, Any], asked: Sequence[str]) -> list[str]:
+def sections_due(portal: Portal, given: Mapping[str, Any]) -> list[str]:
+    """The sections that this run makes true."""
+    asked = _asked(given)
     run, skip = given["ansible_run_tags"], given["ansible_skip_tags"]
     tagged = [one for one in asked if one in run]
     wanted = asked if "all" in run else tagged or asked

@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +18,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.version 
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _discovered
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans import prepend
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.served import Served
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File
 
 # What sections install where it is missing.
 PACKAGES: Mapping[str, Sequence[str]] = {
@@ -155,31 +154,3 @@ class Portal(Served):
             _controls.parse_waivers(self.variables["chamilo_waivers"], table),
             datetime.date.today(),
         )
-
-
-@dataclass(frozen=True)
-class Shared(Plan):
-    """What the role https reads of a portal."""
-
-    service: str
-    config: str
-    test: Sequence[Sequence[str]]
-    drop_ins: str
-    include_line: str
-    in_force: bool
-    in_place: bool
-    vhost_kept: bool
-    said: Sequence[str]
-    answers: bool
-    probe_base: str
-    probe_address: str
-    tls: bool
-    elsewhere: bool
-    front: Mapping[str, Any]
-    variable: str
-    body_limit: Sequence[File]
-
-
-def plan(portal: Portal, given: Mapping[str, Any]) -> Shared:
-    names = [one.name for one in fields(Shared) if one.name != "values"]
-    return Shared(values={}, **{name: getattr(portal, name) for name in names})

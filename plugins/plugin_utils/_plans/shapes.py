@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
@@ -21,7 +22,7 @@ class PlanError(Exception):
 
 @dataclass(frozen=True)
 class File:
-    """One file of a transaction. Its text is ``content``, or what becomes of ``template``."""
+    """One file of a transaction. Its text is ``content``, or what becomes of ``template``, or ``document`` as JSON."""
 
     path: str
     template: str = ""
@@ -32,6 +33,7 @@ class File:
     mode: str = ""
     secret: bool = False
     absent: bool = False
+    document: Mapping[str, Any] | None = None  # with files in it as they are rendered
 
     def options(self, render: Render) -> dict[str, Any]:
         """As config_transaction takes it."""
@@ -41,7 +43,19 @@ class File:
         if self.target:
             return {**known, "state": "link", "target": self.target}
         text = render(self.template) if self.template else self.content
+        if self.document is not None:
+            text = json.dumps(_plain(self.document, render), indent=4, sort_keys=True)
         return {**known, "secret_content" if self.secret else "content": text}
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A file of its owner's with lines of ours in it, as discovery asks for it."""
+
+    asked: Mapping[str, Any]
+
+    def options(self, render: Render) -> dict[str, Any]:
+        return dict(self.asked)
 
 
 @dataclass(frozen=True)
@@ -49,12 +63,13 @@ class Transaction:
     """Files that become active together. None are there any more when ``present`` is false."""
 
     name: str
-    files: Sequence[File] = ()
+    files: Sequence[File | Marked] = ()
     test: Sequence[Sequence[str]] = ()
     load: Mapping[str, str] | None = None
     probe: Sequence[Mapping[str, Any]] = ()
     present: bool = True
     listen: Sequence[str] = ()
+    complete: bool = True  # what an earlier run wrote and ``files`` no longer has is given back
 
     def options(self, render: Render) -> dict[str, Any]:
         """As config_transaction takes them."""
@@ -66,6 +81,7 @@ class Transaction:
             "load": dict(self.load or {}),
             "listen": list(self.listen),
             "probe": [dict(probe) for probe in self.probe],
+            "complete": self.complete,
         }
 
     def due(self, info: Mapping[str, Any], render: Render) -> bool:
@@ -119,7 +135,7 @@ class Plan:
 
 
 def _plain(value: Any, render: Render) -> Any:
-    if isinstance(value, (File, Transaction, Settings)):
+    if isinstance(value, (File, Marked, Transaction, Settings)):
         return value.options(render)
     if is_dataclass(value) and not isinstance(value, type):
         return {one.name: _plain(getattr(value, one.name), render) for one in fields(value)}

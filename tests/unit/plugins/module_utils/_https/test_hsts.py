@@ -194,6 +194,17 @@ def test_what_is_in_force_is_told_without_the_host(host: Host) -> None:
     assert host.settled("2027-01-01") == ""
 
 
+def test_where_no_browser_was_bound_nothing_is_to_be_withdrawn(host: Host) -> None:
+    def withdrawn(since: str) -> bool:
+        return hsts.settled(host.configuration("none"), since, host.engine.in_force()) is not None
+
+    assert (withdrawn(""), withdrawn(BEGAN)) == (True, False), "of a record the host has to warn"
+    host.take(BEGAN)
+    assert not withdrawn("")
+    host.take(BEGAN, mode="none")
+    assert withdrawn("")
+
+
 def test_an_owners_longer_value_is_in_force_from_the_first_day(host: Host) -> None:
     def take(day: str, owner: str) -> bool:
         outcome = Outcome()
