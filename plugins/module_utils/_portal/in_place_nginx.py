@@ -164,6 +164,7 @@ class _Plan:
         self._changes: dict[str, _Changes] = {}
         self._pending: dict[int, list[Piece]] = {}  # what cannot be written where it belongs, by the directive
         own = {id(server.block) for server in (*found.portal, *found.redirect)}
+        self._programs: set[tuple[str, int]] = set()  # the locations of other programs in the server block
         self._foreign = {(item.file, item.start) for item in _outside(configuration.directives, own)}
         self._http = next((http.block or () for http in every(configuration.directives, "http")), ())
 
@@ -193,6 +194,7 @@ class _Plan:
             if wider:
                 self._aside(item, wider)
                 self.widened.append(f"{item.file} line {item.line}")
+        self._programs = {(one.file, one.line) for one in server_blocks.programs(server, self.wanted)}
         for inner in every(level, *_LEVELS):
             self._level(inner, [server.block])
         if self._pending:
@@ -243,6 +245,8 @@ class _Plan:
     def _level(self, block: Directive, around: Sequence[Directive]) -> None:
         """A location, or an ``if`` within the server block or a location. ``around``: what it lies in, inside out."""
         level = block.block or ()
+        if _goes_before(block) and not any((one.file, one.line) in self._programs for one in (block, *around)):
+            self._add(block, block.opened, [f"include {self.wanted.drop_ins}/within/*.conf;"])
         lines = []
         if self._headers(level):
             lines.append(f"include {self.wanted.drop_ins}/location/*.conf;")
@@ -371,6 +375,16 @@ class _Plan:
 
     def _refuse(self, item: Directive, what: str, remedy: str) -> None:
         self.obstacles.append(Obstacle(item.file, item.line, what, remedy))
+
+
+def _goes_before(block: Directive) -> bool:
+    """Whether nginx looks at no regular expression of the server block here, or at those within first."""
+    if block.name != "location" or not block.arguments or "well-known" in block.arguments[-1]:
+        return False
+    if block.arguments[0][0] in "=~@":
+        return False
+    within = (item.arguments[0] for item in every(block.block or (), "location") if item.arguments)
+    return block.arguments[0].startswith("^~") or any(kind.startswith("~") for kind in within)
 
 
 def _wider(item: Directive) -> str:

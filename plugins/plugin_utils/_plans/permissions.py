@@ -105,6 +105,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Permissions:
         told=[*given.get("__chamilo_permissions_environment", {}).get("consequences", []), *told],
         unset=unset,
         values={
+            "drop_ins": portal.drop_ins,
             "sources": SOURCES,
             "left": LEFT,
             "spellings": site["spellings"],
@@ -164,8 +165,11 @@ def _web(portal: Portal, tree: Mapping[str, Any], docroot: bool, pages: Mapping[
         "service": portal.service,
     }
     known = json.dumps({"tree": tree, "installer": installer, "pages": pages}, indent=1, sort_keys=True)
+    within = f"{portal.drop_ins}/within/permissions.conf"
+    inner = [File(within, "nginx/within.conf.j2") if docroot else File(within, absent=True)]
     return [
         File(drop_in, f"{portal.web}/permissions.conf.j2") if docroot else File(drop_in, absent=True),
+        *([] if portal.apache else inner),
         File(f"/etc/chamilo-hardening/permissions-{portal.word}.json", content=f"{known}\n", mode="0600"),
         *(portal.apache_modules("rewrite", "headers") if docroot else []),
     ]

@@ -652,6 +652,47 @@ def test_what_an_owner_bound_browsers_to_is_known_though_its_line_stands_aside(h
     assert found.plan.bound == bound
 
 
+WITHIN = f"include {DROP_INS}/within/*.conf;"
+
+
+@pytest.mark.parametrize(
+    ("location", "times"),
+    [
+        ("location ^~ /main/ { expires 1d; }", 1),
+        ("location ^~/main/ { expires 1d; }", 1),
+        # nginx asks the regular expressions within a prefix first.
+        ("location /main/ { location ~ \\.(css|sql)$ { expires 1d; } }", 1),
+        ("location ^~ /main/ { location ^~ /main/img/ { expires 1d; } }", 2),
+        ("location /main/ { location /main/img/ { expires 1d; } }", 0),
+        ("location /main/ { expires 1d; }", 0),
+        ("location = /main/ { expires 1d; }", 0),
+        ("location ~ ^/main/ { location ~ css { expires 1d; } }", 0),
+        ("location @main { return 404; }", 0),
+        ("location ^~ /.well-known/acme-challenge/ { root /srv/acme; }", 0),
+        # Another program's addresses are its own.
+        ("location ^~ /office/ { proxy_pass http://127.0.0.1:8080; }", 0),
+        ("location /old/ { location ~ php$ { root /srv; fastcgi_pass unix:/run/php/y.sock; } }", 0),
+    ],
+)
+def test_what_nginx_serves_without_our_regular_expressions_has_them_once_more(host, location, times):
+    found = site(host, f"server {{\n {BOTH}\n server_name {DOMAIN};\n {location}\n {SERVED}\n}}\n")
+    assert found.lines().count(WITHIN) == times
+    opened = [text.rstrip().splitlines()[-1] for text in "".join(found.after.values()).split(WITHIN)[:-1]]
+    assert all("BEGIN chamilo" in line for line in opened), "before the owner's own regular expressions"
+
+
+def test_another_sites_snippet_keeps_its_prefixes(host):
+    """Written out into the portal's own server block, with ours within."""
+    snippet, text = "/etc/nginx/snippets/assets.conf", "location ^~ /main/img/ {\n expires 1d;\n}\n"
+    found = site(
+        host,
+        f"server {{\n {BOTH}\n server_name {DOMAIN};\n include snippets/assets.conf;\n {SERVED}\n}}\n"
+        "server { server_name other.example; include snippets/assets.conf; }\n",
+        {snippet: text},
+    )
+    assert found.lines().count(WITHIN) == 1 and list(found.after) == ["/etc/nginx/sites-available/campus.conf"]
+
+
 CONFINED = 'fastcgi_param PHP_ADMIN_VALUE "open_basedir=$base/:/tmp/"'
 WIDER = 'fastcgi_param PHP_ADMIN_VALUE "open_basedir=$base/:/tmp/:/usr/local/share/chamilo-hardening";'
 

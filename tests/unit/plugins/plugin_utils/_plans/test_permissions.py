@@ -33,7 +33,8 @@ def files(transaction: dict[str, Any]) -> dict[str, str]:
 def test_private_files_are_rejected_unless_that_is_waived(host, server):
     info = site(host, server)
     texts = files(planned(host, "permissions", __chamilo_common_info=info)["web"])
-    (text,) = [text for path, text in texts.items() if path.endswith(".d/permissions.conf")]
+    end = "/within/permissions.conf" if server == "nginx" else ".d/permissions.conf"
+    (text,) = [text for path, text in texts.items() if path.endswith(end)]
     assert "|neon|" in text and "|swp|" in text
     plan = planned(host, "permissions", __chamilo_common_info=info, chamilo_waivers=waived("permissions_docroot"))
     states = {file["path"].rsplit("/", 1)[1]: file.get("state") for file in plan["web"]["files"]}
