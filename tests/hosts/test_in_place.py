@@ -69,6 +69,7 @@ def test_a_virtual_host_stays_its_owners(make: Callable[..., Host], cell: Cell, 
     if host.web == "nginx":
         assert host.http(f"https://{host.domain}/main/img/notes.bak").status == 403
         host.run(["rm", left])
+    assert host.http("/.well-known/acme-challenge/none").status == 404
     assert red(host, playbook) == []
     assert not missing_from_the_portal(host, "https")
     for path in ("/", "/build/app.css", "/nothing-here", "/api/users"):

@@ -15,12 +15,17 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import Mark, Piece
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, bound, panels
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import (
+    apache,
+    apache_beside,
+    bound,
+    panels,
+    tls_policy,
+)
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
     Configuration,
     Directive,
     Server,
-    Tree,
     every,
     in_order,
     is_public,
@@ -32,7 +37,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place
     InPlace,
     Obstacle,
     Page,
-    Program,
     Unmarked,
     Wanted,
     digest,
@@ -49,7 +53,6 @@ _ONCE = frozenset({"wsgidaemonprocess"})
 _OF_OURS = re.compile(r"/chamilo-[^/]+\.d/tls/")
 # What one that only leads to https has of it: its visitors are counted in the same logs.
 _KEPT_ON_80 = ("documentroot", "customlog", "errorlog", "logformat", "transferlog")
-_LITERAL = re.compile(r"/[\w./@~+-]*", re.ASCII)
 _EVERYTHING = re.compile(r"\^?/?|\^?(?:/\??)?(?:\(\.[*+]\)|\.[*+?]?)\$?")
 _REDIRECTS = re.compile(r"[\[,]\s*(?:R|redirect)(?:=(?:30[12378]|permanent|temp|seeother))?\s*[\],]", re.IGNORECASE)
 _STATUSES = frozenset({"permanent", "temp", "seeother", "301", "302", "303", "307", "308"})
@@ -97,7 +100,7 @@ class _Planner:
                 for server, kind in blocks
             ),
             pages=tuple(self.pages(own)),
-            programs=tuple(_programs(self.tree, self.configuration, serving, self.wanted)),
+            programs=tuple(apache_beside.programs(self.tree, self.configuration, serving, self.wanted)),
             obstacles=tuple(dict.fromkeys(self.obstacles)),
             tls=bool(secured),
             bound=bound.by_https(self.configuration, serving, everywhere=not self.wanted.tls),
@@ -141,7 +144,7 @@ class _Planner:
 
     def edit(self, server: Server) -> None:
         block, file = server.block, server.host.file
-        elsewhere = _hands_all_on(server)
+        elsewhere = apache_beside.hands_all_on(server)
         if elsewhere:
             what = f"all requests are handed on to {elsewhere}, which is another host"
             self.refuse(server, what, "Harden the portal on that host, under the name it has there")
@@ -151,7 +154,7 @@ class _Planner:
             if not panels.includes(block, self.wanted.drop_ins):
                 self.obstacles.append(by_panel)
             return
-        misplaced = _misplaced(server, self.tree, self.roots, self.wanted.domain)
+        misplaced = apache_beside.misplaced(server, self.tree, self.roots, self.wanted.domain)
         if misplaced:
             self.refuse(server, *misplaced)
             return
@@ -170,7 +173,8 @@ class _Planner:
             top.append(self.include)
         if top:
             marks.append(Mark(_behind(text, block.opened), tuple(top)))
-        marks.append(Mark(_line(text, block.closed), self.last()))
+        policy = tls_policy.closing(_level(server), self.configuration.directives) if _is_tls(server) else ()
+        marks.append(Mark(_line(text, block.closed), (*self.last(), *(policy if self.wanted.tls else ()))))
         marks += [Mark(item.start, (), item.end) for item in self.late_headers(block)]
 
     def refuse(self, server: Server, what: str, remedy: str) -> None:
@@ -361,7 +365,7 @@ class _Planner:
             schemes = {"https" if listen.tls else "http" for listen in server.host.listens if listen.port in (80, 443)}
             for name in names:
                 for scheme in sorted(schemes):
-                    for path in dict.fromkeys(("/", *_paths(_level(server)))):
+                    for path in dict.fromkeys(("/", *apache_beside.paths(_level(server)))):
                         found[Page(scheme, name, path)] = None
         return iter(list(found)[:_MOST_PAGES])
 
@@ -521,77 +525,3 @@ def _found(pattern: str, value: str, any_case: bool) -> bool | None:
         return re.search(pattern, value, re.IGNORECASE if any_case else 0) is not None
     except re.error:
         return None
-
-
-# What else there is
-
-
-def _misplaced(server: Server, tree: Tree, roots: set[str], domain: str) -> tuple[str, str] | None:
-    """Why its document root is not the portal's, and what to do: our rules would break another program there."""
-    root = server.host.root.rstrip("/")
-    if root and tree.real(f"{root}/public") in roots:
-        return (
-            f"DocumentRoot is {root}, the project directory with its secrets and programs",
-            f"Set DocumentRoot to {root}/public there, or chamilo_https_vhost to managed",
-        )
-    if root and tree.real(root) not in roots and not _reaches(server, tree, roots):
-        return (
-            f"{domain} is served from {root}, where no portal is",
-            "Set DocumentRoot to the directory public of the portal, or chamilo_root to where the portal is",
-        )
-    return None
-
-
-def _reaches(server: Server, tree: Tree, roots: set[str]) -> bool:
-    """Whether the portal is reached by another way than the document root."""
-    for item in walk(_level(server)):
-        if item.name in ("proxypass", "proxypassmatch", "virtualdocumentroot"):
-            return True
-        if item.name == "rewriterule" and re.search(r"[\[,]\s*(?:P|proxy)\s*[\],]", item.arguments[-1]):
-            return True
-        if item.name in ("alias", "aliasmatch") and tree.real(item.arguments[-1].rstrip("/")) in roots:
-            return True
-    return False
-
-
-def _hands_all_on(server: Server) -> str:
-    """The other host to which a VirtualHost hands all requests on, or an empty text."""
-    for item in _level(server):
-        if item.name == "proxypass" and len(item.arguments) > 1 and item.arguments[0] == "/":
-            found = re.match(r"(?:https?|wss?|h2c?|ajp)://(\[[^\]]*\]|[^/:]+)", item.arguments[1])
-            if found and not re.fullmatch(r"localhost|127\.[\d.]+|\[::1\]|[\w-]+", found[1]):
-                return found[1]
-    return ""
-
-
-def _paths(level: Iterable[Directive]) -> Iterator[str]:
-    """Addresses that are written as they are."""
-    for item in walk(level):
-        words = [word for word in item.arguments if word.startswith(("/", "^/"))]
-        if item.name in ("location", "alias", "scriptalias", "proxypass", "redirect", "redirectpermanent"):
-            words = words[:1]
-        elif item.name == "rewriterule":
-            words = [re.sub(r"^\^?/?", "/", item.arguments[0])] if item.arguments else []
-            words = [re.sub(r"(?:.\?)?\$?$", "", word) for word in words]
-        else:
-            continue
-        for path in words:
-            if _LITERAL.fullmatch(path) and path != "/":
-                yield path
-
-
-def _programs(tree: Tree, configuration: Configuration, serving: Sequence[Server], wanted: Wanted) -> Iterator[Program]:
-    """What answers under the portal's name beside it."""
-    outside = [item for item in configuration.directives if item.name in ("alias", "scriptalias")]
-    for item in (*(item for server in serving for item in walk(_level(server))), *outside):
-        if item.name in ("alias", "scriptalias") and len(item.arguments) > 1:
-            path, target = item.arguments[:2]
-            target = target.rstrip("/")
-            inside = any(f"{target}/".startswith(f"{root}/") for root in wanted.roots)
-            runs = item.name == "scriptalias" or any(tree.glob(f"{target}/{each}") for each in ("*.php", "*/*.php"))
-            if not inside and runs and _LITERAL.fullmatch(path):
-                yield Program(item.file, item.line, path, item.written, target)
-        elif item.name == "proxypass" and len(item.arguments) > 1:
-            path = item.arguments[0]
-            if path != "/" and _LITERAL.fullmatch(path) and item.arguments[1] != "!":
-                yield Program(item.file, item.line, path, "handed on by ProxyPass")  # it may hold a password

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""What server blocks of nginx that speak https as their owner says are to say of protocols and ciphers."""
+"""What virtual hosts that speak https as their owner says are to say of protocols and ciphers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Directive, every
 
 _PROTOCOLS = ("TLSv1.2", "TLSv1.3")
-# Mozilla's intermediate profile, version 5.7: the role https has the first six in files of its own.
+# Mozilla's intermediate profile, version 5.7, of which our own lines have the first six.
 _CIPHERS = (
     "ECDHE-ECDSA-AES128-GCM-SHA256",
     "ECDHE-RSA-AES128-GCM-SHA256",
@@ -28,6 +28,33 @@ LINES = {
     "ssl_ciphers": f"ssl_ciphers {':'.join(_CIPHERS[:6])};",
 }
 
+APACHE = {
+    "sslprotocol": f"SSLProtocol -all {' '.join(f'+{one}' for one in _PROTOCOLS)}",
+    "sslciphersuite": f"SSLCipherSuite {':'.join(_CIPHERS[:6])}",
+}
+
+
+def closing(level: Sequence[Directive], around: Sequence[Directive]) -> tuple[str, ...]:
+    """Apache: the lines that a VirtualHost is to end with. Of several the last one counts."""
+    lines = []
+    for name, line in APACHE.items():
+        said = [item.arguments for item in (*every(around, name), *every(level, name))]
+        # Those of TLS 1.3 are all good.
+        said = [words for words in said if not (name == "sslciphersuite" and words[:1] == ("TLSv1.3",))]
+        if not said or not (_protocols(said[-1]) if name == "sslprotocol" else _ciphers(said[-1])):
+            lines.append(line)
+    return tuple(lines)
+
+
+def _protocols(words: Sequence[str]) -> bool:
+    """Whether a line of Apache leaves no old protocol."""
+    left: set[str] = set()
+    for word in " ".join(words).lower().split():
+        name = word.lstrip("+-")
+        meant = {"sslv3", "tlsv1", "tlsv1.1", "tlsv1.2", "tlsv1.3"} if name == "all" else {name}
+        left = left - meant if word.startswith("-") else left | meant if word.startswith("+") else meant
+    return left <= {one.lower() for one in _PROTOCOLS}
+
 
 def lacking(level: Sequence[Directive], around: Iterable[Directive]) -> dict[str, list[Directive]]:
     """Which lines are to be added, each with what it takes the place of. ``around``: what holds for all of http."""
@@ -43,5 +70,9 @@ def lacking(level: Sequence[Directive], around: Iterable[Directive]) -> dict[str
 def _is_good(item: Directive) -> bool:
     if item.name == "ssl_protocols":
         return {*item.arguments} <= {*_PROTOCOLS}
-    words = [word for word in ":".join(item.arguments).split(":") if word[:1] not in ("!", "-")]
-    return {*words} <= {*_CIPHERS}
+    return _ciphers(item.arguments)
+
+
+def _ciphers(arguments: Sequence[str]) -> bool:
+    words = ":".join(word for word in arguments if word != "SSL").split(":")
+    return {word for word in words if word[:1] not in ("!", "-")} <= {*_CIPHERS}

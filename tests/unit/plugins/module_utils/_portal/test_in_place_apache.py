@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.markers import apply, strip
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, in_place_apache
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, in_place_apache, tls_policy
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Unmarked, Wanted, digest
 from tests.vhosts import Case, cases
@@ -554,3 +554,34 @@ def test_each_portal_of_a_host_has_visitors_of_other_sites_led_back_by_itself(ho
     assert [one.host.names for one in (*named, *fallback) if one.host.listens[0].port == 443] == [
         ("other-names.invalid",)
     ]
+
+
+GOOD = "SSLProtocol all -SSLv3 -TLSv1 -TLSv1.1\nSSLCipherSuite ECDHE-RSA-AES128-GCM-SHA256:!aNULL\n"
+PROTOCOLS, CIPHERS = tls_policy.APACHE.values()
+
+
+@pytest.mark.parametrize(
+    ("own", "around", "added"),
+    [
+        ("", "", [PROTOCOLS, CIPHERS]),  # Debian's ssl.conf says old ones
+        ("", GOOD, []),
+        (GOOD, "", []),
+        (f"{GOOD}SSLProtocol all\n", "", [PROTOCOLS]),
+        ("SSLProtocol +TLSv1.2 +TLSv1.3\nSSLCipherSuite SSL HIGH:!aNULL\n", "", [CIPHERS]),
+        ("SSLProtocol TLSv1.3\nSSLCipherSuite TLSv1.3 TLS_AES_128_GCM_SHA256\n", GOOD, []),
+        ("SSLProtocol TLSv1\n", GOOD, [PROTOCOLS]),
+        ("Include snippets/tls.conf\n", "", [PROTOCOLS]),
+    ],
+)
+@pytest.mark.parametrize("tls", [True, False])
+def test_behind_old_protocols_and_ciphers_of_an_owner_stand_ours(host, own, around, added, tls):
+    files = "SSLCertificateFile /c.pem\nSSLCertificateKeyFile /k.pem\n"
+    secure = HEAD.replace("*:80", "*:443") + f"SSLEngine on\n{files}{own}</VirtualHost>\n"
+    lay(host, f"{HEAD}</VirtualHost>\n{secure}")
+    host.write("/etc/apache2/snippets/tls.conf", f"{GOOD}SSLProtocol all\n")
+    # Read behind Debian's.
+    host.write("/etc/apache2/conf-enabled/tls.conf", around)
+    _plan, texts, marked = planned(host, replace(WANTED, tls=tls))
+    assert [line for line in (PROTOCOLS, CIPHERS) if line in texts[SITE]] == (added if tls else [])
+    (server,) = [one for one in apache.servers(marked) if one.host.file == SITE and one.host.listens[0].tls]
+    assert not tls or not tls_policy.closing(server.block.block, marked.directives)

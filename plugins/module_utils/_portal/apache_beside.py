@@ -1,0 +1,92 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""Apache: what a VirtualHost of the portal serves beside it, or instead of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import (
+    Configuration,
+    Directive,
+    Server,
+    Tree,
+    walk,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Program, Wanted
+
+_LITERAL = re.compile(r"/[\w./@~+-]*", re.ASCII)
+
+
+def misplaced(server: Server, tree: Tree, roots: set[str], domain: str) -> tuple[str, str] | None:
+    """Why its document root is not the portal's, and what to do: our rules would break another program there."""
+    root = server.host.root.rstrip("/")
+    if root and tree.real(f"{root}/public") in roots:
+        return (
+            f"DocumentRoot is {root}, the project directory with its secrets and programs",
+            f"Set DocumentRoot to {root}/public there, or chamilo_https_vhost to managed",
+        )
+    if root and tree.real(root) not in roots and not _reaches(server, tree, roots):
+        return (
+            f"{domain} is served from {root}, where no portal is",
+            "Set DocumentRoot to the directory public of the portal, or chamilo_root to where the portal is",
+        )
+    return None
+
+
+def _reaches(server: Server, tree: Tree, roots: set[str]) -> bool:
+    """Whether the portal is reached by another way than the document root."""
+    for item in walk(server.block.block or ()):
+        if item.name in ("proxypass", "proxypassmatch", "virtualdocumentroot"):
+            return True
+        if item.name == "rewriterule" and re.search(r"[\[,]\s*(?:P|proxy)\s*[\],]", item.arguments[-1]):
+            return True
+        if item.name in ("alias", "aliasmatch") and tree.real(item.arguments[-1].rstrip("/")) in roots:
+            return True
+    return False
+
+
+def hands_all_on(server: Server) -> str:
+    """The other host to which a VirtualHost hands all requests on, or an empty text."""
+    for item in server.block.block or ():
+        if item.name == "proxypass" and len(item.arguments) > 1 and item.arguments[0] == "/":
+            found = re.match(r"(?:https?|wss?|h2c?|ajp)://(\[[^\]]*\]|[^/:]+)", item.arguments[1])
+            if found and not re.fullmatch(r"localhost|127\.[\d.]+|\[::1\]|[\w-]+", found[1]):
+                return found[1]
+    return ""
+
+
+def paths(level: Iterable[Directive]) -> Iterator[str]:
+    """Addresses that are written as they are."""
+    for item in walk(level):
+        words = [word for word in item.arguments if word.startswith(("/", "^/"))]
+        if item.name in ("location", "alias", "scriptalias", "proxypass", "redirect", "redirectpermanent"):
+            words = words[:1]
+        elif item.name == "rewriterule":
+            words = [re.sub(r"^\^?/?", "/", item.arguments[0])] if item.arguments else []
+            words = [re.sub(r"(?:.\?)?\$?$", "", word) for word in words]
+        else:
+            continue
+        for path in words:
+            if _LITERAL.fullmatch(path) and path != "/":
+                yield path
+
+
+def programs(tree: Tree, configuration: Configuration, serving: Sequence[Server], wanted: Wanted) -> Iterator[Program]:
+    """What answers under the portal's name beside it."""
+    outside = [item for item in configuration.directives if item.name in ("alias", "scriptalias")]
+    for item in (*(item for server in serving for item in walk(server.block.block or ())), *outside):
+        if item.name in ("alias", "scriptalias") and len(item.arguments) > 1:
+            path, target = item.arguments[:2]
+            target = target.rstrip("/")
+            inside = any(f"{target}/".startswith(f"{root}/") for root in wanted.roots)
+            runs = item.name == "scriptalias" or any(tree.glob(f"{target}/{each}") for each in ("*.php", "*/*.php"))
+            if not inside and runs and _LITERAL.fullmatch(path):
+                yield Program(item.file, item.line, path, item.written, target)
+        elif item.name == "proxypass" and len(item.arguments) > 1:
+            path = item.arguments[0]
+            if path != "/" and _LITERAL.fullmatch(path) and item.arguments[1] != "!":
+                yield Program(item.file, item.line, path, "handed on by ProxyPass")  # it may hold a password

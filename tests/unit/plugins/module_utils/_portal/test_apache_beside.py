@@ -1,0 +1,64 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a VirtualHost of the portal serves beside it, or instead of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import apache, apache_beside
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.in_place import Wanted
+
+ROOTS = {"/var/www/chamilo", "/var/www/chamilo/public"}
+WANTED = Wanted("campus", "campus.test", frozenset(), frozenset(ROOTS), "/x.d", frozenset(), tls=True)
+
+
+def served(host, lines, root="/var/www/chamilo/public"):
+    host.install("apache")
+    text = f"<VirtualHost *:80>\nServerName campus.test\nDocumentRoot {root}\n{lines}</VirtualHost>\n"
+    host.site("apache", text)
+    configuration = apache.parse(host.tree, "2.4.62")
+    (server,) = [one for one in apache.servers(configuration) if one.host.names == ("campus.test",)]
+    return configuration, server
+
+
+@pytest.mark.parametrize(
+    ("root", "lines", "refusal"),
+    [
+        ("/var/www/chamilo/public", "", ""),
+        ("/var/www/chamilo", "", "the project directory with its secrets"),
+        ("/srv", "", "where no portal is"),
+        ("/srv", "ProxyPass / http://127.0.0.1:8080/\n", ""),
+        ("/srv", "Alias /campus /var/www/chamilo/public\n", ""),
+        ("/srv", "RewriteRule ^/(.*) http://127.0.0.1:8080/$1 [P]\n", ""),
+    ],
+)
+def test_a_root_of_another_program_is_no_portal(host, root, lines, refusal):
+    _configuration, server = served(host, lines, root)
+    found = apache_beside.misplaced(server, host.tree, {"/var/www/chamilo/public"}, "campus.test")
+    assert (refusal in found[0]) if refusal else found is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "to"),
+    [
+        ("ProxyPass / http://10.0.0.7:80/\n", "10.0.0.7"),
+        ("ProxyPass / http://127.0.0.1:8080/\n", ""),
+        ("ProxyPass / http://container:8080/\n", ""),
+        ("ProxyPass /office http://10.0.0.7/\n", ""),
+    ],
+)
+def test_what_is_handed_on_to_another_host(host, lines, to):
+    assert apache_beside.hands_all_on(served(host, lines)[1]) == to
+
+
+def test_programs_and_addresses(host):
+    host.write("/srv/forum/index.php")
+    host.write("/srv/files/x.txt")
+    lines = "Alias /forum /srv/forum\nAlias /files /srv/files\nProxyPass /office/ http://me:word@127.0.0.1/\n"
+    configuration, server = served(host, f"{lines}RewriteRule ^/shop/?$ /s [R]\n<Location /admin>\n</Location>\n")
+    programs = list(apache_beside.programs(host.tree, configuration, [server], WANTED))
+    assert [(one.path, one.line) for one in programs] == [("/forum", 4), ("/office/", 6)]
+    assert "word" not in str(programs)
+    assert list(apache_beside.paths(server.block.block)) == ["/forum", "/files", "/office/", "/shop", "/admin"]
