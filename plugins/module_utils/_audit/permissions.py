@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _token_keys
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit._responses import API, MISSING, PAGES
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import acl
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import (
@@ -388,9 +389,10 @@ def _tells(answer: Answer) -> str:
 def secrets(look: Look) -> Finding:
     root = look.root
     faults = [f"{name} has a value that everybody can look up or guess" for name in look.site.secrets_default]
-    key = os.path.join(root, "config", "jwt", "private.pem")
+    key = _token_keys.named(look.site.environment, root)[_token_keys.PRIVATE]
     if os.access(key, os.R_OK):
         faults += filter(None, [_key_fault(key, look.site.php.user), _age_fault(key, look.site.php.user)])
+    faults += _token_keys.faults(look.site, web_users(look))
     if faults:
         return failed(f"{'; '.join(faults)}.")
     if not look.site.environment:

@@ -473,6 +473,13 @@ def test_a_pair_that_is_older_than_its_passphrase(tree_look, project, tmp_path, 
     assert finding.status == status and ("still signs tokens" in finding.evidence) == (status == "fail")
 
 
+def test_a_public_half_that_the_web_user_can_exchange(tree_look, project):
+    key(project / "config/jwt/private.pem", "a passphrase of its own")
+    environment = {**PROD, "JWT_PUBLIC_KEY": "%kernel.project_dir%/var/upload/public.pem"}
+    finding = permissions.secrets(tree_look(environment=environment))
+    assert finding.status == "fail" and "JWT_PUBLIC_KEY" in finding.evidence
+
+
 def test_a_record_that_cannot_be_read_is_not_green(tree_look, project, tmp_path, monkeypatch):
     monkeypatch.setattr(permissions, "RECORDS", str(tmp_path))
     key(project / "config/jwt/private.pem", "a passphrase of its own")

@@ -1,0 +1,81 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+"""The key pair that the environment names for the API's tokens: whose it is, and whether its halves belong together.
+
+Whoever has the environment name a public half of his own signs tokens of any account with his own private one.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths import read_guarded
+from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring.tree import Identity, changeable, shown
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Tree
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import secret_file
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+
+PRIVATE, PUBLIC = "JWT_SECRET_KEY", "JWT_PUBLIC_KEY"
+_USUAL = {PRIVATE: "config/jwt/private.pem", PUBLIC: "config/jwt/public.pem"}
+_BYTES = 1 << 16
+_NEW = "make a new pair: bin/console lexik:jwt:generate-keypair --overwrite"
+
+
+def named(environment: Mapping[str, str], root: str) -> dict[str, str]:
+    """Where the two halves lie."""
+    found = {}
+    for name, usual in _USUAL.items():
+        path = (environment.get(name) or usual).replace("%kernel.project_dir%", root)
+        found[name] = posixpath.normpath(posixpath.join(root, path))
+    return found
+
+
+def faults(site: Site, users: Iterable[Identity]) -> list[str]:
+    """What lets an attacker sign tokens."""
+    paths, found, users = named(site.environment, site.root), [], tuple(users)
+    config = os.path.realpath(os.path.join(site.root, "config")) + "/"
+    for name, path in paths.items():
+        # Of the directory config other controls know whose it is.
+        if not os.path.realpath(path).startswith(config) and changeable(path, users):
+            source = site.environment_source.get(name, "the environment")
+            found.append(
+                f"{name} in {source} names {shown(path)}, which PHP's user can exchange: take that line out, and {_NEW}"
+            )
+    if not _belong_together(site, paths):
+        found.append(
+            f"{shown(paths[PUBLIC])} is not the public half of {shown(paths[PRIVATE])}, so tokens that another key "
+            f"signed are accepted: {_NEW}"
+        )
+    return found
+
+
+def _belong_together(site: Site, paths: Mapping[str, str]) -> bool:
+    """False where both can be read, and are no pair."""
+    try:
+        private, public = (read_guarded(paths[name], site.php.user, _BYTES) for name in (PRIVATE, PUBLIC))
+    except OSError:
+        return True  # there is none, or it is no file: others say so
+    environment = dotenv.read(Tree(), site.root, web_user=site.php.user)
+    half = _openssl(["pkey", "-pubout", "-passin"], private, environment.secret("JWT_PASSPHRASE"))
+    given = _openssl(["pkey", "-pubin", "-pubout"], public) or _openssl(["x509", "-noout", "-pubkey"], public)
+    return not half or half == given
+
+
+def _openssl(words: Sequence[str], key: bytes, passphrase: str | None = None) -> bytes:
+    """What openssl makes of a key on its input; nothing where it cannot. The passphrase is in no command line."""
+    kept = [] if passphrase is None else [secret_file(passphrase.encode("utf-8", "surrogateescape") + b"\n")]
+    try:
+        argv = ["openssl", *words, *(f"fd:{handle}" for handle in kept)]
+        done = subprocess.run(argv, input=key, capture_output=True, pass_fds=kept, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return b""
+    finally:
+        for handle in kept:
+            os.close(handle)
+    return done.stdout if done.returncode == 0 else b""
