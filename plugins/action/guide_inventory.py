@@ -35,7 +35,7 @@ class ActionModule(CollectionAction):
             if portals is not None:
                 found[name] = portals
         try:
-            entries = _inventory.hosts(found, {name: answered(name) for name in found})
+            entries = _inventory.hosts(found, {name: answered(name) for name in found}, arguments["hosts"])
         except _inventory.InventoryError as error:
             raise AnsibleActionFail(str(error)) from error
         text = _inventory.to_yaml(entries)

@@ -34,9 +34,14 @@ class InventoryError(Exception):
 
 
 def hosts(
-    found: Mapping[str, Sequence[Mapping[str, Any]]], variables: Mapping[str, Mapping[str, Any]]
+    found: Mapping[str, Sequence[Mapping[str, Any]]],
+    variables: Mapping[str, Mapping[str, Any]],
+    asked: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """The hosts of the group chamilo. ``found``: the portals of each inventory name; ``variables``: its own."""
+    """The hosts of the group chamilo. ``found``: the portals of each inventory name; ``variables``: its own.
+
+    ``asked``: all inventory names, also those of hosts that were not discovered. No other host answers for one.
+    """
     entries: dict[str, dict[str, Any]] = {}
     for name, portals in found.items():
         reached = {key: variables[name][key] for key in REACHED_BY if variables[name].get(key) not in (None, "")}
@@ -44,6 +49,12 @@ def hosts(
             domain = portal["domain"]
             if not domain:
                 continue
+            if domain != name and domain in asked and domain not in found:
+                raise InventoryError(
+                    f"{name} reports that it serves {domain}, which is the inventory name of another host, and that "
+                    f"one was not discovered. What is meant for {domain} would be sent to {name}. Discover {domain} "
+                    "first, or remove it from the inventory where both are one machine."
+                )
             if domain in entries:
                 raise InventoryError(
                     f"Several hosts or directories serve {domain}: {name} is one of them. An inventory name is one "

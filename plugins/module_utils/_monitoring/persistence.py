@@ -87,7 +87,10 @@ _USER_UNITS = (
 _OTHER_CRONS = ("/var/spool/incron", "/var/spool/fcron")
 _STARTUP = (
     ".bashrc .bash_profile .bash_login .bash_logout .bash_aliases .profile .zshrc .zshenv .zprofile .zlogin .kshrc "
-    ".cshrc .tcshrc .login .pam_environment .forward .procmailrc .config/fish/config.fish .config/environment.d/*"
+    ".cshrc .tcshrc .login .pam_environment .forward .procmailrc .config/fish/config.fish .config/environment.d/* "
+    ".ssh/rc .ssh/config .vimrc .screenrc .tmux.conf .npmrc .yarnrc .yarnrc.yml .config/psysh/config.php "
+    ".composer/composer.json .composer/vendor/autoload.php .config/composer/composer.json "
+    ".config/composer/vendor/autoload.php"
 ).split()
 _SKELETON = "/etc/skel"
 _GIT = (".gitconfig", ".config/git/config")

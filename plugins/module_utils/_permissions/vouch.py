@@ -47,12 +47,13 @@ _PHP_TEXT = re.compile(rb"(?i)<\?(?:php|=)|__HALT_COMPILER")
 # What only a browser or a person reads. One of these that holds PHP is PHP all the same.
 _PICTURES = "avif bmp eot gif ico jpe?g mo mp[34] og[gv] otf pdf pem png pub svg tiff? ttf wav web[mp] woff2?"
 _TEXTS = (
-    "bak css csv docx? gz html? less log map md mjs js odt old orig po pptx? rst save scss sql swf sw[op] tar tgz txt"
-    " vtt wasm xlsx? zip"
+    "bak css csv docx? gz html? less log map md odt old orig po pptx? rst save scss sql swf sw[op] tar tgz txt vtt wasm"
+    " xlsx? zip"
 )
 _DATA = re.compile(rf"(?i)\.(?:{'|'.join([*_PICTURES.split(), *_TEXTS.split()])})$|~$")
 _DATA_ANYWHERE = re.compile(rf"(?i)\.(?:{'|'.join(_PICTURES.split())})$")
-_DATA_IN_PUBLIC = re.compile(r"(?i)\.(?:json|lock|webmanifest|xml)$")
+# Elsewhere a script is run by whoever builds the program, as its webpack.config.js is.
+_DATA_IN_PUBLIC = re.compile(r"(?i)\.(?:m?js|json|lock|webmanifest|xml)$")
 _TEMPLATES = re.compile(r"(?:^|/)(?:templates?|config)/")
 # Symfony runs what stands in $( ), where it is not in single quotes.
 _ENV_QUOTED = re.compile(r"\s*(?:export\s+)?\w+\s*=\s*'[^']*'\s*(?:#.*)?")

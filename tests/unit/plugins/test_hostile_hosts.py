@@ -33,7 +33,8 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers,
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[3]
-PLAYBOOKS = ("audit", "harden", "prove", "restore")
+# One has a test of its own: it connects to no host.
+PLAYBOOKS = sorted({path.stem for path in (ROOT / "playbooks").glob("*.yml")} - {"report"})
 # Where a run may write: reports with the copies of the lists of files, keys, and the cache of facts.
 WRITTEN = ("work/chamilo-report/", "work/chamilo-keys/", "work/facts/")
 DIGEST = "5f" * 32
@@ -91,6 +92,11 @@ class World:
         path = self.folder / "work/hosts.json"
         children = {group: {"hosts": {name: None}} for group, name in (groups or {}).items()}
         path.write_text(json.dumps({"chamilo": {"hosts": inventory, "vars": shared, "children": children}}))
+        name = playbook if playbook.endswith(".yml") else f"chamilo.hardening.{playbook}"
+        return self.run("-i", "hosts.json", name, *options)
+
+    def run(self, *arguments: str) -> str:
+        """Run ansible-playbook. Nothing of the controller is another one afterwards."""
         before = self.seen()
         environment = {
             "PATH": os.environ["PATH"],
@@ -107,9 +113,8 @@ class World:
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_PIPELINING": "1",
         }
-        name = playbook if playbook.endswith(".yml") else f"chamilo.hardening.{playbook}"
         done = subprocess.run(
-            [*self.command, "-i", "hosts.json", name, *options],
+            [*self.command, *arguments],
             cwd=self.folder / "work",
             env=environment,
             capture_output=True,
@@ -319,7 +324,9 @@ OBEYED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]|\r")
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
 def test_hosts_that_lie_harm_nobody_but_themselves(world: World, good: dict[str, Any], playbook: str) -> None:
     hosts = crowd(world, good, 1)
-    output = world.play(playbook, hosts, chamilo_prove_address="127.0.0.1")
+    variables = {"chamilo_inventory": "chamilo-report/found.json"} if playbook == "discover" else {}
+    (world.folder / "work/chamilo-report").mkdir()
+    output = world.play(playbook, hosts, chamilo_prove_address="127.0.0.1", **variables)
     assert "Traceback" not in output
     assert not OBEYED.search(output)
     if playbook == "audit":
@@ -343,6 +350,47 @@ def test_results_that_lie_harm_nobody_but_their_hosts(world: World, good: dict[s
     assert not OBEYED.search(output)
     assert not sent.exists()
     check_report(world.folder / "work/chamilo-report", hosts)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "refused"),
+    [
+        ("domain", "{{ lookup('pipe', 'touch EXECUTED') }}", True),
+        ("domain", "a[1:99999999].test", True),
+        ("domain", "campus.test\n  evil: {ansible_connection: local}", True),
+        ("root", "/srv/{{ lookup('pipe', 'touch EXECUTED') }}", True),
+        ("root", "/srv/{% if lookup('pipe', 'touch EXECUTED') %}", True),
+        ("root", "/srv/x\nansible_connection: local", True),
+        ("root", "/srv/!unsafe ' \" # $(touch EXECUTED) `touch EXECUTED`", False),
+        ("database", "{{ lookup('pipe', 'touch EXECUTED') }}", False),
+        ("obstacles", ["{{ lookup('pipe', 'touch EXECUTED') }}"], False),
+    ],
+)
+def test_an_inventory_of_what_hosts_report_executes_nothing(
+    world: World, field: str, value: Any, refused: bool
+) -> None:
+    words = json.loads(json.dumps(value).replace("EXECUTED", str(world.executed)))
+    portal = {"domain": "campus.test", "names": ["campus.test"], "root": "/srv/campus", "obstacles": []}
+    portal |= dict.fromkeys(("web_server", "php", "database", "version"), "")
+    other = {**portal, "domain": "library.test", "names": ["library.test"]}
+    answer = {"changed": False, "portals": [{**portal, field: words}, other]}  # of several each has its root written
+    made = world.folder / "work/chamilo-report/found.yml"
+    made.parent.mkdir()
+    output = world.play("discover", {"srv.test": {"chamilo_portals_info": answer}}, chamilo_inventory=str(made))
+    assert made.exists() is not refused, output
+    assert ("Invalid answer of the host to chamilo_portals_info" in output) is refused
+    if refused:
+        return
+    (world.folder / "work/show.yml").write_text(
+        json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [{"debug": {"msg": "{{ chamilo_root }}"}}]}])
+    )
+    shown = world.run("-i", str(made), "show.yml", "-e", "ansible_connection=local")
+    assert "failed=0" in shown and sorted(re.findall(r"^(\w+\.test) +: ok=1", shown, re.MULTILINE)) == [
+        "campus.test",
+        "library.test",
+    ]
+    if field == "root":
+        assert json.dumps(words)[1:-1].replace('\\"', '"')[:14] in shown
 
 
 # What a host may return as facts: variables of ours that are names of files of the controller, in each way in which the

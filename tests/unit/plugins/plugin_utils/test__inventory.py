@@ -49,6 +49,14 @@ def test_two_nodes_of_one_portal_are_for_a_person_to_name() -> None:
         _inventory.hosts({"a": [portal()], "b": [portal()]}, {"a": {}, "b": {}})
 
 
+def test_no_host_answers_for_another_that_was_not_discovered() -> None:
+    """What the inventory says of that one, its secrets too, would be sent to this one."""
+    found = {"evil.test": [portal()], "here.test": [portal("here.test")]}
+    with pytest.raises(_inventory.InventoryError, match=r"evil\.test reports that it serves campus\.test"):
+        _inventory.hosts(found, {"evil.test": {}, "here.test": {}}, ["evil.test", "here.test", "campus.test"])
+    assert "campus.test" in _inventory.hosts(found, {"evil.test": {}, "here.test": {}}, ["evil.test", "here.test"])
+
+
 def test_what_is_shown() -> None:
     shown = _inventory.table([portal(names=["campus.test", "www.campus.test"], obstacles=["MySQL\x1b[31m is here."])])
     assert shown[0] == "campus.test (also www.campus.test)"

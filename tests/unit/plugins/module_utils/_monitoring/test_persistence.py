@@ -220,6 +220,12 @@ def test_a_script_of_roots_that_an_acl_lets_the_web_user_write(host, tmp_path):
         (".config/environment.d/x.conf", "LD_PRELOAD=/srv/x"),
         (".gitconfig", "[core]\n\tfsmonitor = /srv/x"),
         (".config/git/config", "[alias]\n  st = !/srv/x"),
+        (".config/composer/composer.json", '{"require": {"evil/plugin": "*"}}'),
+        (".composer/vendor/autoload.php", "<?php"),
+        (".ssh/rc", "/srv/x"),
+        (".ssh/config", "Match exec /srv/x"),
+        (".npmrc", "script-shell=/srv/x"),
+        (".vimrc", "silent !/srv/x"),
     ],
 )
 def test_ways_back_in_a_home(host, tmp_path, path, text):
@@ -237,6 +243,9 @@ def test_innocent_files_in_a_home(host, tmp_path):
     (host.home / ".profile").write_text("umask 027  # the administrator's")
     theirs(host.home / ".gitconfig", "[user]\n\tname = Deploy\n[safe]\n\tdirectory = /srv/campus\n")
     theirs(host.home / "html/index.html")
+    theirs(host.home / ".composer/cache/x.json", "{}")
+    theirs(host.home / ".config/composer/.htaccess", "Deny from all")
+    theirs(host.home / ".ssh/known_hosts", "nas.example.org ssh-ed25519 AAAA")
     assert trace(host.look()).signs == []
 
 

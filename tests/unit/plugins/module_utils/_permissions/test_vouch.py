@@ -61,6 +61,11 @@ DAY = 86400
         (".env.local.php", "", "php"),
         ("vendor/composer/installed.json", "{}", "steers"),
         ("public/build/manifest.json", "{}", ""),
+        ("public/build/app.js", "fetch('/')", ""),
+        ("webpack.config.js", "require('child_process')", "steers"),
+        (".yarn/releases/yarn-4.0.0.cjs", "require('child_process')", "steers"),
+        ("assets/vue/main.mjs", "import 'x'", "steers"),
+        ("package.json", '{"scripts": {"postinstall": "id"}}', "steers"),
         ("UPGRADE_ENABLED", "", "steers"),
     ],
 )
