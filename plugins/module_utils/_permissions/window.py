@@ -222,6 +222,7 @@ class Windows:
         with self.engine.store.lock("chamilo-hardening window open", LOCK_SECONDS):
             known = self.known()
             try:
+                basis.environment_taken(window.path, self.engine.store.root, 1, first=False)  # PHP will write them
                 self._write([*(one for one in known if one.path != window.path), window])
             except (HardeningError, OSError):
                 # Nothing was opened, so nothing may say so: an open tree is left alone until its deadline.
@@ -294,8 +295,7 @@ class Windows:
             done.notes += _revoke(window.path)
             wanted = order(window.tree, "production", window.opened)
             # The web user may lay a link in the place of a root: all else is closed, and no longer its own to lay.
-            note = partial(_note_environment, window.path, self)
-            done.found = self.produce(wanted, window.pages, partly=True, seen_before=note)
+            done.found = self.produce(wanted, window.pages, partly=True)
         except PermsError as problem:
             if os.path.lexists(window.path):
                 problems.append(str(problem))
@@ -443,7 +443,7 @@ def _note(path: str, windows: Windows, found: Found) -> None:
 
 
 def _note_environment(path: str, windows: Windows, found: Found) -> None:
-    """Of environment files too, also after a window, in which PHP wrote them."""
+    """Of environment files too."""
     real = os.path.realpath(path)
     first = all(os.path.realpath(one.tree["path"]) != real for one in sites().values())
     basis.environment_taken(real, windows.engine.store.root, found.environment, first)

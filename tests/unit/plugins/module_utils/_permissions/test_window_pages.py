@@ -187,5 +187,6 @@ def test_whose_environment_files_were_is_written_down_and_that_a_window_let_php_
     assert noted() == 1
     basis.accepted(str(host.root), state)
     host.open()
+    assert noted() == 1, "before the first of them can be written"
     host.windows.close(host.windows.known()[0])
     assert noted() == 1
