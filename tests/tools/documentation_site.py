@@ -1,7 +1,8 @@
 """Builds the documentation site into .cache/site/html: ``bin/env --docs python -m tests.tools.documentation_site``.
 
 The pages are the files of the repository, in the same places, so that their links work; antsibull-docs writes the
-reference of modules, roles and lookups. A broken link fails the build. ``--external`` asks other sites, too.
+reference of modules, roles and lookups. A broken link fails the build. ``--external`` asks other sites, too. Where
+bin/demo ran in this checkout, the reports it made before and after it hardened its host are part of the site.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from tests.run import CACHE, ROOT, copy_checkout
 
 SITE = CACHE / "site"
 SOURCE = SITE / "source"
+REPORTS = ROOT / "chamilo-report"  # of bin/demo
 PAGES = (
     "README.md",
     "CONTRIBUTING.md",
@@ -39,11 +41,21 @@ myst_fence_as_directive = ["mermaid"]
 myst_heading_anchors = 4
 html_theme = "furo"
 html_title = "chamilo.hardening " + version
+html_extra_path = {extra!r}
 # The reference links to Ansible's own documentation, whose index is on another host.
 intersphinx_mapping = {mapping!r}
 suppress_warnings = {suppressed!r}
 linkcheck_timeout = 20
 linkcheck_ignore = [r"https?://[^/]*\\.example.*", r"https?://(localhost|127\\.).*"]
+"""
+# Links of HTML: what they lead to is no page that Sphinx writes.
+EXAMPLES = """\
+# Example reports
+
+Of the host that `bin/demo` makes and hardens: Chamilo put there by a tutorial, and nothing hardened.
+
+- <a href="examples/before.html">Before</a>: what to do next, by severity and cause, and what was seen of each control.
+- <a href="examples/after.html">After</a> one run of harden: what is left is for people, or misses a variable.
 """
 INDEX = """\
 ```{{include}} README.md
@@ -59,7 +71,7 @@ docs/troubleshooting
 docs/tested
 docs/releases
 CHANGELOG
-```
+{examples}```
 
 ```{{toctree}}
 :hidden:
@@ -109,6 +121,17 @@ def in_repository(page: Path, text: str, repository: str) -> str:
     return _OF_REPOSITORY.sub(target, text)
 
 
+def examples(target: Path) -> bool:
+    """Take the two reports of bin/demo along; whether both are there."""
+    reports = {name: REPORTS / name / "report.html" for name in ("before", "after")}
+    if not all(report.is_file() for report in reports.values()):
+        return False
+    target.mkdir(parents=True)
+    for name, report in reports.items():
+        shutil.copyfile(report, target / f"{name}.html")
+    return True
+
+
 def lay(external: bool) -> None:
     """Lay the pages, the reference and the configuration where Sphinx reads them."""
     copy_checkout(SOURCE, *PAGES)
@@ -117,10 +140,15 @@ def lay(external: bool) -> None:
         name = page.relative_to(SOURCE)
         page.write_text(in_repository(name, page.read_text(encoding="utf-8"), galaxy["repository"]), encoding="utf-8")
     roles = "\n".join(f"roles/{name}/README" for name in sections())
-    (SOURCE / "index.md").write_text(INDEX.format(sections=roles), encoding="utf-8")
+    found = examples(SITE / "extra/examples")
+    if found:
+        (SOURCE / "examples.md").write_text(EXAMPLES, encoding="utf-8")
+    index = INDEX.format(sections=roles, examples="examples\n" if found else "")
+    (SOURCE / "index.md").write_text(index, encoding="utf-8")
     mapping = {"ansible": ("https://docs.ansible.com/projects/ansible/latest/", None)} if external else {}
     suppressed = [] if external else ["ref.ref"]  # antsibull-docs checks the references to what is ours
-    configuration = CONFIGURATION.format(version=galaxy["version"], mapping=mapping, suppressed=suppressed)
+    extra = [str(SITE / "extra")] if found else []
+    configuration = CONFIGURATION.format(version=galaxy["version"], mapping=mapping, suppressed=suppressed, extra=extra)
     (SOURCE / "conf.py").write_text(configuration, encoding="utf-8")
     (SOURCE / "collections").mkdir(mode=0o755)
     subprocess.run(
