@@ -154,6 +154,14 @@ def test_what_a_role_decides_is_decided_in_its_plan(role: str) -> None:
         assert not re.findall(r"namespace\(|hostvars|_chamilo_|lookup\(", text), path
 
 
+def test_what_is_read_of_an_earlier_task_is_registered_by_one() -> None:
+    """A name that no task registers is undefined for good, and a default hides it."""
+    files = [*YAML_FILES, *(ROOT / "roles").rglob("*.j2"), *(ROOT / "plugins").rglob("*.py")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    made = set(re.findall(r"(?:register: |^ +)(__chamilo_\w+)(?:$| #|: )", text, re.MULTILINE))
+    assert set(re.findall(r"(?<!\w)__chamilo_\w+", text)) - made == set()
+
+
 def test_the_parts_of_a_section_are_those_that_undo_knows() -> None:
     files = [*(ROOT / "roles").glob("*/tasks/*.yml"), *(ROOT / "plugins").rglob("*.py")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
