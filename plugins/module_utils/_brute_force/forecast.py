@@ -458,16 +458,17 @@ def _told(rules: Rules, reading: _Reading, people: dict[str, Visitor], seconds: 
         key=lambda met: (not _gateway(*met), -met[1].bans, met[0]),
     )
     if BANS in rules.missing and reading.files:
-        rule = f"{rules.attempts} failed logins in {rules.find_seconds} s, for {rules.ban_seconds} s"
+        ban = f"A ban of {rules.ban_seconds} s" if rules.ban_seconds >= 0 else "A ban without an end"
+        rule = f"{ban} after {rules.attempts} failed logins in {rules.find_seconds} s"
         if shut_out:
             listed = "; ".join(_one_shut_out(*met) for met in shut_out[:_SHOWN])
             more = f"; and {len(shut_out) - _SHOWN} more" if len(shut_out) > _SHOWN else ""
             said.append(
-                f"Shutting out after {rule} would have met {_many(len(shut_out), 'address', 'addresses')}, "
+                f"{rule} would have met {_many(len(shut_out), 'address', 'addresses')}, "
                 f"{_times(sum(one.bans for _address, one in shut_out))}: {listed}{more}."
             )
         else:
-            said.append(f"Shutting out after {rule} would have met nobody.")
+            said.append(f"{rule} would have met no address.")
         gateways = [address for address, one in shut_out if _gateway(address, one)]
         if gateways:
             said.append(
@@ -487,7 +488,7 @@ def _told(rules: Rules, reading: _Reading, people: dict[str, Visitor], seconds: 
             f"{' and more' if len(met) > _SHOWN else ''}."
         )
     if any(control in rules.missing for control in REFUSED) and reading.files and not refused:
-        said.append("Nothing that was answered would have been refused.")
+        said.append("No request that was answered would have been refused.")
     if reading.files:
         said.append(_read_what(reading, seconds))
     said += reading.notes

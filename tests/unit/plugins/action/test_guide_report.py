@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -217,5 +218,5 @@ def test_the_commands_of_the_report_are_for_the_hosts_that_were_audited(
     called = {"inventory": [str(tmp_path / "hosts.yml")], "subset": "one.test", "become_ask_pass": True}
     monkeypatch.setattr("ansible.context.CLIARGS", called)
     result = report({"directory": "out"}, {"one.test": {"audit": audit(https_hsts="fail")}})
-    page = Path(result["report"]).read_text()
+    page = re.sub("</?span>", "", Path(result["report"]).read_text())
     assert "ansible-playbook chamilo.hardening.harden -i hosts.yml --limit one.test -K --tags https --check" in page

@@ -68,7 +68,7 @@ def test_only_what_is_not_in_force_yet_counts(tmp_path):
     told = look(tmp_path, *lines, rules=Rules(frozenset({BANS})))
     assert met(told) and told["refused"] == [] and "refused" not in " ".join(told["said"])
     told = look(tmp_path, *lines, rules=Rules(frozenset({"permissions_docroot"})))
-    assert not met(told) and "Shutting out" not in " ".join(told["said"])
+    assert not met(told) and "A ban of" not in " ".join(told["said"])
     assert told["refused"] == [
         {"control": "permissions_docroot", "requests": 1, "addresses": 1, "most": ["203.0.113.9"]}
     ]
