@@ -181,6 +181,8 @@ class Switch:
         if problem:
             self._return(old, new, before)
             raise PhpUserError(f"PHP of {self.site.domain} runs as {old.user}, as before: as {new.user}, {problem}.")
+        # What others wrote is undone by commands that PHP's user has to be able to run.
+        self.engine.hand_over(self.site.root, old.user, new.user)
         self.done.told += self.accounts.move_jobs(old.user, new.user, self.files.roots)
         self.done.changed = True
         self.done.site = discover(self.wish.domain, self.wish.root, self.wish.web_server, site=self.wish.site)

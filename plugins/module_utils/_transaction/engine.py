@@ -151,6 +151,21 @@ class Engine(Recovery):
                 self.store.prune(copies(state))
                 self._sweep(state)
 
+    def hand_over(self, root: str, old: str, new: str) -> None:
+        """Have the tests of all transactions run the console of a portal as another user from now on."""
+        before, after = ["runuser", "-u", old], ["runuser", "-u", new]
+        with self.store.lock(f"hand over {root}", LOCK_SECONDS):
+            state = self.store.peek()
+            self._recover(state, [])
+            changed = copy.deepcopy(state)
+            for record in changed["records"].values():
+                record["test"] = [
+                    [*after, *argv[3:]] if argv[:3] == before and f"--chdir={root}" in argv else argv
+                    for argv in map(list, record["test"])
+                ]
+            if changed["records"] != state["records"]:
+                self._commit(state, changed)
+
     def withdraw(self, name: str, outcome: Outcome, check: bool = False) -> None:
         """The same, and nothing where there is nothing to bring back."""
         outcome.changed = name in self.store.peek()["records"]

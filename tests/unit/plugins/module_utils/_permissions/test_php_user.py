@@ -25,6 +25,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import p
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site, WebServer
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome, plan
 
 OWN, OLD = "daemon", "www-data"  # accounts that each host has, with a group of that name
 POOL = "[{name}]\nuser = {user}\ngroup = {user}\nlisten = {listen}\npm = ondemand\nenv[SECRET] = s3cret\n"
@@ -296,3 +297,33 @@ def test_a_job_of_systemd_is_named(host):
     assert host.go().told == [
         f"{host.folder}/worker.service: runs the portal's program as {OLD}. Write User={OWN} there, and restart it."
     ]
+
+
+def test_what_other_sections_wrote_is_tested_as_the_new_user(host):
+    """Their undo runs the console of the portal, which the old user can no longer do."""
+
+    def console(user, root=host.root):
+        return ["runuser", "-u", user, "--", "env", f"--chdir={root}", "php8.4", "bin/console", "cache:clear"]
+
+    for name, root in (("campus", host.root), ("shop", "/srv/shop")):
+        files = [{"path": str(host.folder / f"{name}.yaml"), "content": "x\n"}]
+        tests = [["nginx", "-t"], console(OLD, root)]
+        host.engine.apply(plan({"name": f"sessions:{name}.application", "files": files, "test": tests}), Outcome())
+
+    def tests(name="campus"):
+        return host.engine.store.peek()["records"][f"sessions:{name}.application"]["test"]
+
+    host.go(check=True)
+    assert tests() == [["nginx", "-t"], console(OLD)]
+    host.go()
+    assert tests() == [["nginx", "-t"], console(OWN)] and tests("shop")[1] == console(OLD, "/srv/shop")
+    host.fails = OLD
+    with pytest.raises(PhpUserError):
+        host.go(own=False)
+    assert tests()[1] == console(OWN), "it runs as before"
+    host.fails = None
+    host.go(own=False)
+    assert tests()[1] == console(OLD)
+    host.commands.clear()
+    host.engine.undo("sessions:campus.application", Outcome())
+    assert " ".join(console(OLD)) in host.commands
