@@ -22,6 +22,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site imp
 # Each node writes them for itself: the cache holds absolute paths and compiled code, and is emptied while it is used.
 OWN = ("var/cache", "var/log")
 SECRETS = ("APP_SECRET", "JWT_PASSPHRASE")
+PUBLIC = "JWT_PUBLIC_KEY"  # of the pair that signs tokens; the private half may be encrypted otherwise on each node
 _NETWORK = re.compile(
     r"nfs4?|cifs|smb3?|smbfs|ceph|glusterfs|9p|virtiofs|lustre|beegfs|gfs2?|ocfs2|afs|davfs2?|fuse(?:\..+)?"
 )
@@ -40,11 +41,20 @@ def on_network(root: str, names: Iterable[str] = OWN, mountinfo: str = "/proc/se
     return found
 
 
+def _public_key(site: Site, named: str) -> bytes:
+    try:
+        text = Tree().read(os.path.join(site.root, named.replace("%kernel.project_dir%", site.root)), site.php.user)
+    except OSError:
+        text = ""  # a node without one differs from those that have it
+    return b"".join(text.encode("utf-8", "surrogateescape").split())
+
+
 def compared(site: Site, salt: str) -> dict[str, dict[str, str]]:
     """What the controller holds against the answers of the other nodes. Without the salt a fingerprint is of no use."""
     _site, given = discover_environment(site.domain, site.root, site.web.name)
     environment = read(Tree(), site.root, given, site.php.user)
     values = {name: environment.secret(name).encode("utf-8", "surrogateescape") for name in SECRETS}
+    values[PUBLIC] = _public_key(site, environment.secret(PUBLIC) or "config/jwt/public.pem")
     return {
         "shared": on_network(site.root),
         "secrets": {name: hmac.new(salt.encode(), value, "sha256").hexdigest() for name, value in values.items()},

@@ -74,7 +74,27 @@ def test_secrets_are_compared_and_cannot_be_read_from_the_answer(root: Path, mon
         return nodes.compared(site, salt)["secrets"]
 
     first = seen("APP_SECRET=abc\nJWT_PASSPHRASE=x\n")
-    assert sorted(first) == ["APP_SECRET", "JWT_PASSPHRASE"] and "abc" not in str(first)
+    assert sorted(first) == ["APP_SECRET", "JWT_PASSPHRASE", "JWT_PUBLIC_KEY"] and "abc" not in str(first)
     assert first == seen("APP_SECRET='abc'\nJWT_PASSPHRASE=x\n")
     assert first["APP_SECRET"] != seen("APP_SECRET=abd\n")["APP_SECRET"]
     assert first["APP_SECRET"] != seen("APP_SECRET=abc\n", "t")["APP_SECRET"]
+
+
+def test_the_pair_that_signs_tokens_is_compared_wherever_it_lies(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site: Any = SimpleNamespace(
+        domain="campus.test", root=str(root), web=SimpleNamespace(name="nginx"), php=SimpleNamespace(user="www-data")
+    )
+    monkeypatch.setattr(nodes, "discover_environment", lambda *_asked: (site, {}))
+
+    def seen(text: str, key: str = "", place: str = "config/jwt/public.pem") -> str:
+        (root / ".env").write_text(text)
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        (root / place).write_text(key)
+        return nodes.compared(site, "s")["secrets"]["JWT_PUBLIC_KEY"]
+
+    (root / ".env").write_text("")
+    missing = nodes.compared(site, "s")["secrets"]["JWT_PUBLIC_KEY"]
+    first = seen("", "-- a --\nb\n")
+    assert first == seen("", "-- a --\r\nb") and len({missing, first, seen("", "-- a --\nc\n")}) == 3
+    named = "JWT_PUBLIC_KEY='%kernel.project_dir%/keys/own.pem'\n"
+    assert seen(named, "-- a --\nb\n", "keys/own.pem") == first
