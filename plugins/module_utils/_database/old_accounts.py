@@ -138,7 +138,7 @@ class OldAccounts:
         if not old.user:
             return "it is nobody's own"
         if not self.wish.retire:
-            return "other web nodes may still use it; lock it when they have all been moved"
+            return "other web nodes may still use it; run harden on all of them together to have it locked"
         if old.host not in server.hosts(old.user):
             return "it is gone"
         return self.used_elsewhere(server, old, database)

@@ -33,7 +33,7 @@ class Database(Plan):
     addresses: Sequence[str]  # on which it listens
     serves: bool  # this host is there for the database alone
     server: str  # the host of the inventory that may run the database of this web node
-    retire: bool  # the old account there is this node's alone
+    retire: bool  # no other node needs the old account there any more
     subject: str  # the names for which the certificate of this host is, where it serves the database
     main: Transaction
     tls: Transaction | None  # of a web node, as soon as the certificate of that host was fetched
@@ -67,7 +67,7 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Database:
         addresses=addresses,
         serves=not web,
         server=stores[0] if present and stores else "",
-        retire=len(portal.node["web"]) < 2,
+        retire=all(_moved(portal, given, node) for node in portal.node["web"] if node != given["inventory_hostname"]),
         subject=_subject(portal, given) if not web else "",
         main=Transaction(
             "database",
@@ -89,6 +89,14 @@ def plan(portal: Portal, given: Mapping[str, Any]) -> Database:
             "authority": AUTHORITY,
         },
     )
+
+
+def _moved(portal: Portal, given: Mapping[str, Any], node: str) -> bool:
+    """Whether another web node has an account of its own by now, as it answered in this run."""
+    known = given["hostvars"].get(node, {})
+    answers = [known.get(f"__chamilo_database_{name}") or {} for name in ("account_there", "account")]
+    names = [str((answer.get("accounts") or {}).get("application", "")) for answer in answers]
+    return any(name.startswith(f"chamilo_{portal.word}@") for name in names)
 
 
 def _subject(portal: Portal, given: Mapping[str, Any]) -> str:

@@ -52,6 +52,35 @@ def test_who_gets_an_account(host, site, given, account, backup, server):
     assert of(host, site, chamilo_database_split=True, **given)["split"] is account
 
 
+def answered(user: str, name: str = "account") -> dict[str, Any]:
+    return {f"__chamilo_database_{name}": {"accounts": {"application": f"{user}@10.0.0.9"}}}
+
+
+MOVED, OLD = answered("chamilo_campus_test", "account_there"), answered("chamilo")
+
+
+@pytest.mark.parametrize(
+    ("others", "retire"),
+    [
+        ({}, True),
+        ({"web0": {}}, False),
+        ({"web0": OLD}, False),  # it is waived there, or to come
+        ({"web0": {**OLD, **MOVED}}, True),
+        ({"web0": answered("chamilo_campus_test")}, True),
+        ({"web0": MOVED, "web3": {}}, False),
+    ],
+)
+def test_the_old_account_goes_with_the_last_node_that_needs_it(host, site, others, retire):
+    """Whoever knows its password could log in to the database for ever else, with all rights on the server."""
+    nodes = {
+        name: {"chamilo_domain": "campus.test", "group_names": ["chamilo_web"], **more} for name, more in others.items()
+    }
+    names = [*nodes, "campus.test", "db.test"]
+    groups = {"all": names, "chamilo": names, "chamilo_db": ["db.test"]}
+    given = {"group_names": ["chamilo", "chamilo_web"], "groups": groups, "hostvars": {**STORE, **nodes}}
+    assert of(host, site, **given)["retire"] is retire
+
+
 @pytest.mark.parametrize(
     ("given", "lines"),
     [
