@@ -1,0 +1,67 @@
+"""The recipe's tasks take a node out of HAProxy and out of nginx, and put it back, while visitors use the portal."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.hosts.load_balancer import DOMAIN, Visitors, balance, hooks
+from tests.testbed.hosts import Host
+
+SLOW = 3.0  # seconds that a request takes which is under way
+PORTS = {"haproxy": 443, "nginx": 8443}
+
+
+def node(make: Callable[..., Host], name: str) -> Host:
+    """A web node of the portal, with a database of its own: all that is looked at here is who answers."""
+    made = make(name)
+    made.run(f"sed -i 's/{made.domain}/{DOMAIN}/g' /etc/nginx/sites-available/chamilo && systemctl reload nginx")
+    return made
+
+
+def answered(host: Host) -> int:
+    """How many of the visitors' requests a node has answered."""
+    return int(host.run("grep -c 'GET / ' /var/log/nginx/access.log", check=False).stdout)
+
+
+def busy(balancer: Host, port: int, went: list[str]) -> threading.Thread:
+    """Requests under way at every node."""
+    one = f"curl -sk -o /dev/null -w '%{{http_code}} ' -H 'Host: {DOMAIN}' https://127.0.0.1:{port}/_testbed/slow"
+    command = f"for _ in 1 2 3 4; do {one}?seconds={SLOW:g} & done; wait"
+
+    def ask() -> None:
+        went.extend(balancer.run(command).stdout.split())
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    time.sleep(0.7)
+    return thread
+
+
+@pytest.mark.cells("trixie-nginx")
+def test_a_node_leaves_the_load_balancer_and_comes_back_and_no_request_fails(
+    cell: object, make: Callable[..., Host]
+) -> None:
+    nodes = [node(make, name) for name in ("web1", "web2")]
+    balancer = balance(nodes[0].network, nodes)
+    balancer.wait(f"https://{DOMAIN}/")
+    for (name, port), of in zip(PORTS.items(), hooks()):
+        went: list[str] = []
+        with Visitors(balancer.address, port) as visitors:
+            under_way = busy(balancer, port, went)
+            assert of.run(of.drain, balancer, nodes[0]) > SLOW / 2, f"{name}: it waits for the requests under way"
+            before = answered(nodes[0])
+            nodes[0].run("systemctl stop nginx")  # what is done to it meanwhile harms nobody
+            assert of.run(of.drain, balancer, nodes[0]) < SLOW, f"{name}: it is out already"
+            time.sleep(1.5)
+            nodes[0].run("systemctl start nginx")
+            assert answered(nodes[0]) == before, name
+            under_way.join()
+            of.run(of.undrain, balancer, nodes[0])
+            time.sleep(1.5)
+            assert answered(nodes[0]) > before, f"{name}: it is back"
+        assert went == ["200"] * 4, name
+        assert visitors.asked > 40 and visitors.failed == [], (name, visitors.failed)
