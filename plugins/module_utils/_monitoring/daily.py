@@ -524,7 +524,7 @@ def _recompiled(day: _Day, portal: Portal) -> None:
     look = portal.look
     if window.Windows(Engine()).at(look.root) or not portal.known.get("console"):
         return
-    forget = Pages((), look.site.php.service, services.Machine()).reload
+    forget = Pages((), look.site.php.service or look.site.web.service, services.Machine()).reload  # PHP may be in it
     found, problem = container.check(look.root, portal.known["console"], services.run, forget)
     if problem:
         day.lines.append(f"What the application of {portal.domain} compiled could not be compared: {problem}")

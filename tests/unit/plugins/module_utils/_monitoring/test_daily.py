@@ -527,3 +527,24 @@ def test_the_audit_on_the_host_assumes_what_the_module_does(monkeypatch):
     known = {name: spec.get("default") for name, spec in specs.items()}
     assert daily.OPTIONS == {name: known[name] for name in daily.OPTIONS}
     assert integrity.digest({}) == integrity.digest({})
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_what_the_application_compiled_is_compared_unless_an_update_is_under_way(host, monkeypatch, opened):
+    asked, reloads = [], []
+
+    def check(root, console, run, forget):
+        asked.append((root, list(console)))
+        return ["var/cache/prod/C\x1b/x.php"], forget()
+
+    monkeypatch.setattr(daily.container, "check", check)
+    monkeypatch.setattr(daily.window.Windows, "at", lambda _self, _path: object() if opened else None)
+    monkeypatch.setattr(daily.Pages, "reload", lambda _self: reloads.append(1) or "PHP could not be reloaded.")
+    lines = step()
+    assert [root for root, _console in asked] == ([] if opened else [str(host.root)])
+    assert reloads == ([] if opened else [1])
+    assert any("compiled again: var/cache/prod/C\\x1b/x.php" in line for line in lines) is not opened
+    assert any("could not be compared: PHP could not be reloaded." in line for line in lines) is not opened
+    host.configure(console=[])
+    step()
+    assert len(asked) == (0 if opened else 1), "an older configuration names no console"
