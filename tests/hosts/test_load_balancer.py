@@ -1,14 +1,17 @@
-"""The recipe's tasks take a node out of HAProxy and out of nginx, and put it back, while visitors use the portal."""
+"""A portal with two web nodes: they leave HAProxy and nginx while visitors use it, and each is audited itself."""
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.hosts.load_balancer import DOMAIN, Visitors, balance, hooks
+from tests.playbook import ROOT
 from tests.testbed.hosts import Host
 
 SLOW = 3.0  # seconds that a request takes which is under way
@@ -20,6 +23,17 @@ def node(make: Callable[..., Host], name: str) -> Host:
     made = make(name)
     made.run(f"sed -i 's/{made.domain}/{DOMAIN}/g' /etc/nginx/sites-available/chamilo && systemctl reload nginx")
     return made
+
+
+def asked_by_its_audit(node: Host, balancer: Host) -> dict[str, list[str]]:
+    """The nodes that answer, by whether the audit knows that there are several."""
+    there, file = "/root/nodes", "/etc/nginx/sites-available/chamilo"
+    node.run(f"sed -i 's/ *server_name {DOMAIN};/&\\nadd_header X-Node {node.name};/' {file} && systemctl reload nginx")
+    node.run(f"echo '{balancer.address} {DOMAIN}' >>/etc/hosts")
+    node.put_tree(ROOT / "plugins/module_utils", f"{there}/ansible_collections/chamilo/hardening/plugins/module_utils")
+    node.put(f"{there}/run.py", Path(__file__).with_name("on_host_nodes.py").read_text(encoding="utf-8"))
+    found: dict[str, list[str]] = json.loads(node.run(f"python3 -B {there}/run.py {there} {DOMAIN}").stdout)
+    return found
 
 
 def answered(host: Host) -> int:
@@ -65,3 +79,7 @@ def test_a_node_leaves_the_load_balancer_and_comes_back_and_no_request_fails(
             assert answered(nodes[0]) > before, f"{name}: it is back"
         assert went == ["200"] * 4, name
         assert visitors.asked > 40 and visitors.failed == [], (name, visitors.failed)
+    # Each of them; an audit that does not know of the other one hears now this node, now that one.
+    seen = [asked_by_its_audit(one, balancer) for one in nodes]
+    assert [one["True"] for one in seen] == [["web1"], ["web2"]]
+    assert seen[1]["False"] == ["web1", "web2"]
