@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from tests.hosts.conftest import Cell
 from tests.hosts.hardening import MANUAL, Playbook
 from tests.testbed.hosts import Host
 from tests.testbed.mail import FEED, HOOK, OSV, Sink
 
 ATOM = "<feed>" + "".join("<entry><id>tag:github.com,2008:Repository/1/v{}</id></entry>" for _ in range(2)) + "</feed>"
+# The installed release, and one that comes after it.
+RELEASES = {"2.0": ("2.0.4", "2.0.5"), "3.0": ("3.0.2", "3.0.3")}
 RECORD = "/var/lib/chamilo-hardening/updates.json"
 
 
@@ -28,9 +31,10 @@ def watch(host: Host) -> dict[str, Any]:
 
 
 def test_security_fixes_install_themselves_and_a_new_release_is_told(
-    fresh: Host, sink: Sink, playbook: Playbook
+    cell: Cell, fresh: Host, sink: Sink, playbook: Playbook
 ) -> None:
-    sink.feed(ATOM.format("2.0.4", "2.1.0-RC.1"))
+    here, later = RELEASES[cell.flavour]
+    sink.feed(ATOM.format(here, "3.1.0-RC.1"))
     sink.feed('{"vulns": [{"id": "CVE-2026-45143", "aliases": []}]}', "osv")
     known = {"chamilo_alert_webhook": HOOK, "chamilo_updates_feed": FEED, "chamilo_updates_osv": OSV}
     fresh.put("/etc/apt/apt.conf.d/20auto-upgrades", 'APT::Periodic::Unattended-Upgrade "0";\n')
@@ -49,17 +53,17 @@ def test_security_fixes_install_themselves_and_a_new_release_is_told(
     assert fresh.run(["systemctl", "is-enabled", "apt-daily-upgrade.timer"]).stdout == "enabled\n"
 
     assert sink.titles() == [], (
-        "2.0.4 is installed, a release candidate is no release, and the list knows better than OSV"
+        f"{here} is installed, a release candidate is no release, and the list knows better than OSV"
     )
-    assert sink.asked()[0] == {"package": {"ecosystem": "Packagist", "name": "chamilo/chamilo-lms"}, "version": "2.0.4"}
+    assert sink.asked()[0] == {"package": {"ecosystem": "Packagist", "name": "chamilo/chamilo-lms"}, "version": here}
     assert re.search(r"feed of releases read 20\d\d-.*OSV read 20\d\d-", after["updates_version"][1])
-    sink.feed(ATOM.format("2.0.4", "2.0.5"))
+    sink.feed(ATOM.format(here, later))
     fresh.run(["chamilo-hardening", "daily", "updates"])
     fresh.run(["chamilo-hardening", "daily", "updates"])
     (told,) = sink.hooks()
     assert (told["title"], told["text"]) == (
         "A new Chamilo is out: campus.test",
-        "Chamilo 2.0.5 is out; 2.0.4 is installed.",
+        f"Chamilo {later} is out; {here} is installed.",
     )
     assert re.search(r"campus\.test: .*feed of releases read 20", fresh.run("chamilo-hardening status").stdout)
 
@@ -75,9 +79,10 @@ def test_security_fixes_install_themselves_and_a_new_release_is_told(
 
     # The project's own file comes before the installer's, and an old version has vulnerabilities.
     sink.forget()
-    sink.feed(ATOM.format("2.0.4", "2.0.5"))
+    sink.feed(ATOM.format(here, later))
     root = "/var/www/chamilo"
-    fresh.run(f"sed s/2.0.4/3.0.0/ {root}/public/main/install/version.php >{root}/version.php")
+    own = f"{root}/public/main/install/version.php" if cell.flavour == "2.0" else f"{root}/version.php"
+    fresh.run(f"cp {own} /root/version.php && sed s/{here}/3.0.0/ /root/version.php >{root}/version.php")
     fresh.run(["chamilo-hardening", "daily", "updates"])
     (told,) = sink.hooks()
     assert told["title"] == "Update Chamilo now: campus.test" and "fixed in 3.0.2" in told["text"]
@@ -85,7 +90,7 @@ def test_security_fixes_install_themselves_and_a_new_release_is_told(
     assert status == "fail" and "CVE-2026-61532" in evidence and "uploads_no_exec" in evidence
 
     # Disabled is said, and what was read before still counts.
-    fresh.run(f"rm {root}/version.php")
+    fresh.run(f"rm {root}/version.php && cp /root/version.php {own}")
     playbook.harden(fresh, "--tags", "updates", **{**known, "chamilo_updates_feed": ""})
     assert "After the update: campus.test" in sink.titles()
     fresh.run("mariadb chamilo -e \"UPDATE user SET confirmation_token = 'x', password_requested_at = NOW() LIMIT 2\"")
@@ -94,7 +99,7 @@ def test_security_fixes_install_themselves_and_a_new_release_is_told(
     assert "confirmations: none" in fresh.run(["chamilo-hardening", "aftermath"]).stdout
     last = audited(playbook, fresh)
     assert "disabled" in last["updates_watch"][1]
-    assert last["updates_version"][0] == "fail" and "2.0.5 is the newest release" in last["updates_version"][1]
+    assert last["updates_version"][0] == "fail" and f"{later} is the newest release" in last["updates_version"][1]
 
 
 # What goes on by itself, what Ansible leaves, and the program with what it remembers: that stays.

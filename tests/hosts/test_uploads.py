@@ -254,7 +254,7 @@ def test_every_script_of_chamilo_answers_as_before_but_the_dangerous_ones(shared
 
 def test_the_window_lets_one_address_reach_the_installer(hardened: Host) -> None:
     host = hardened
-    mine = host.http(f"https://{host.domain}/main/install/index.php")
+    mine = host.http(f"https://{host.domain}/main/install/version.php")
     assert mine.status == 403
     gateway = host.address.rpartition(".")[0] + ".1"
     folder, line, service = {
@@ -263,9 +263,9 @@ def test_the_window_lets_one_address_reach_the_installer(hardened: Host) -> None
     }[host.web]
     host.put(f"{folder}/sites-available/chamilo-campus_test.d/window/installer.conf", line + "\n")
     host.run(f"systemctl restart {service}")
-    assert host.wait(f"https://{host.domain}/main/install/index.php").status == 200
+    assert host.wait(f"https://{host.domain}/main/install/version.php").status == 200
     own = f"curl -sko /dev/null -w %{{http_code}} --resolve {host.domain}:443:127.0.0.1 https://{host.domain}"
-    assert host.run(f"{own}/main/install/index.php").stdout == "403"
+    assert host.run(f"{own}/main/install/version.php").stdout == "403"
     assert host.http(f"https://{host.domain}/plugin/Pens/pens.php").status == 403, "that one is for nobody"
 
 
