@@ -73,6 +73,9 @@ def version(look: Look) -> Finding:
     why = advisories.behind(here)
     if why:
         return failed(f"{installed}. {why}{_controls_of(here)} {known}")
+    old = advisories.needs(here, site.php.version)
+    if old:
+        return failed(f"{installed}. {old} {known}")
     if site.branch and site.branch.partition(".")[0] != here.partition(".")[0]:
         return not_assessed(
             f"{installed}, but the code is of the branch {site.branch}: an update stopped half way, or the file is of "

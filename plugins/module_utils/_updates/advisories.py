@@ -130,6 +130,20 @@ def move(version: str, php: str) -> str:
     return f"{branch.remark}.{needs}"
 
 
+def needs(version: str, php: str) -> str:
+    """Why a version does not run with this PHP, as a sentence; empty where it does, or where that is not known."""
+    try:
+        branch = BRANCHES.get(of(version))
+    except VersionError:
+        return ""
+    if not branch or not branch.php or not php or parse(php) >= parse(branch.php):
+        return ""
+    return (
+        f"Chamilo {branch.name} needs PHP {branch.php}, and this portal runs with {php}: upgrade the system first "
+        "(Debian 13 has PHP 8.4)."
+    )
+
+
 def unknown(ids: Iterable[str], version: str) -> list[str]:
     """Those of the identifiers that others name for a version and that the list does not judge itself.
 

@@ -14,6 +14,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._audit import up
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files, records
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 
 LISTED = datetime.datetime.fromisoformat(f"{advisories.DATED}T12:00:00+00:00").timestamp()
@@ -270,6 +271,24 @@ def test_without_root_nothing_that_was_read_is_known(look_at, monkeypatch):
     look = look_at(root=ROOT, version="2.0.4", version_source=OWN)
     look.now = LISTED
     assert "feed of releases not read yet" in updates.version(look).evidence
+
+
+@pytest.mark.parametrize(
+    ("version", "php", "status"),
+    [
+        ("3.0.2", "8.2", "fail"),
+        ("3.0.2", "8.3", "pass"),
+        ("3.0.2", "8.10", "pass"),
+        ("3.0.2", "", "pass"),
+        ("2.0.4", "8.2", "pass"),
+        ("2.0.4", "8.1", "fail"),
+    ],
+)
+def test_php_that_is_too_old_for_the_release_is_named(look_at, version, php, status):
+    look = look_at(root=ROOT, version=version, version_source=OWN, php=Php(php))
+    look.now = LISTED
+    finding = updates.version(look)
+    assert (finding.status, f"and this portal runs with {php}" in finding.evidence) == (status, status == "fail")
 
 
 @pytest.mark.parametrize(("versions", "warned"), [([], True), ([{"version": "V200"}], False)])
