@@ -328,6 +328,7 @@ chamilo_version:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit.engine import SECTIONS, audit
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.declared import DEFAULTS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import SiteError
@@ -337,9 +338,9 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "domain": {"type": "str", "required": True},
-            "root": {"type": "str", "default": ""},
+            "root": {"type": "str", "default": DEFAULTS["root"]},
             "web_server": {"type": "str", "choices": ["", "nginx", "apache"], "default": ""},
-            "site": {"type": "str", "default": ""},
+            "site": {"type": "str", "default": DEFAULTS["site"]},
             "names": {"type": "list", "elements": "str", "default": []},
             "sections": {"type": "list", "elements": "str", "choices": list(SECTIONS), "default": []},
             # These mean something on the controller only, where the table and delivered results are.
@@ -354,28 +355,28 @@ def main() -> None:
                     name: {"type": "str", "required": True} for name in ("control", "reason", "owner", "until")
                 },
             },
-            "unenforced": {"type": "list", "elements": "str", "default": []},
-            "owner": {"type": "str", "default": "root"},
-            "ca_file": {"type": "path", "default": ""},
-            "terminated_elsewhere": {"type": "bool", "default": False},
-            "several_nodes": {"type": "bool", "default": False},
-            "hsts": {"type": "str", "choices": ["ramp", "full", "off"], "default": "ramp"},
-            "csp": {"type": "str", "choices": ["report", "enforce", "off"], "default": "report"},
-            "frame_ancestors": {"type": "list", "elements": "str", "default": []},
-            "xss_protection": {"type": "str", "default": "1; mode=block"},
-            "trusted_proxies": {"type": "list", "elements": "str", "default": []},
-            "database_clients": {"type": "list", "elements": "str", "default": []},
-            "friends": {"type": "list", "elements": "str", "default": []},
-            "controller": {"type": "str", "default": ""},
-            "key_copy": {"type": "str", "default": "", "no_log": False},
-            "key_holder": {"type": "str", "default": "", "no_log": False},
-            "key_proof": {"type": "dict", "default": {}, "no_log": True},
-            "attempts": {"type": "int", "default": 5},
-            "find_seconds": {"type": "int", "default": 900},
-            "ban_seconds": {"type": "int", "default": 900},
-            "interfaces": {"type": "list", "elements": "str", "default": []},
-            "dormant_days": {"type": "int", "default": 90},
-            "sessions_lifetime": {"type": "int", "default": 3600},
+            "unenforced": {"type": "list", "elements": "str", "default": DEFAULTS["unenforced"]},
+            "owner": {"type": "str", "default": DEFAULTS["owner"]},
+            "ca_file": {"type": "path", "default": DEFAULTS["ca_file"]},
+            "terminated_elsewhere": {"type": "bool", "default": DEFAULTS["terminated_elsewhere"]},
+            "several_nodes": {"type": "bool", "default": DEFAULTS["several_nodes"]},
+            "hsts": {"type": "str", "choices": ["ramp", "full", "off"], "default": DEFAULTS["hsts"]},
+            "csp": {"type": "str", "choices": ["report", "enforce", "off"], "default": DEFAULTS["csp"]},
+            "frame_ancestors": {"type": "list", "elements": "str", "default": DEFAULTS["frame_ancestors"]},
+            "xss_protection": {"type": "str", "default": DEFAULTS["xss_protection"]},
+            "trusted_proxies": {"type": "list", "elements": "str", "default": DEFAULTS["trusted_proxies"]},
+            "database_clients": {"type": "list", "elements": "str", "default": DEFAULTS["database_clients"]},
+            "friends": {"type": "list", "elements": "str", "default": DEFAULTS["friends"]},
+            "controller": {"type": "str", "default": DEFAULTS["controller"]},
+            "key_copy": {"type": "str", "default": DEFAULTS["key_copy"], "no_log": False},
+            "key_holder": {"type": "str", "default": DEFAULTS["key_holder"], "no_log": False},
+            "key_proof": {"type": "dict", "default": DEFAULTS["key_proof"], "no_log": True},
+            "attempts": {"type": "int", "default": DEFAULTS["attempts"]},
+            "find_seconds": {"type": "int", "default": DEFAULTS["find_seconds"]},
+            "ban_seconds": {"type": "int", "default": DEFAULTS["ban_seconds"]},
+            "interfaces": {"type": "list", "elements": "str", "default": DEFAULTS["interfaces"]},
+            "dormant_days": {"type": "int", "default": DEFAULTS["dormant_days"]},
+            "sessions_lifetime": {"type": "int", "default": DEFAULTS["sessions_lifetime"]},
         },
         supports_check_mode=True,
     )

@@ -279,7 +279,6 @@ FORMS: dict[str, Form] = {
     "chamilo_brute_force_ban_seconds": between(1),
     "chamilo_brute_force_captcha_mistakes": between(1),
     "chamilo_brute_force_captcha_minutes": between(1),
-    "chamilo_brute_force_interfaces": one_of("mcp", "oauth", "external_api"),
     "chamilo_database_bind_address": optional(ADDRESSES),
     "chamilo_database_clients": NETWORK,
     "chamilo_database_admin_user": LINE,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._attacks.headers import HEADERS
 from tests.demo import PROMISED, ROLES, apart
 from tests.hosts.conftest import Cell
 from tests.hosts.hardening import Playbook
@@ -47,10 +48,8 @@ RED = {
     "permissions_production": "APP_ENV is dev",
     "permissions_secrets": "APP_SECRET has a value that everybody can look up",
     "sessions_cookie_secure": "plain http",
+    **dict.fromkeys(HEADERS.values(), "not sent"),
     "headers_nosniff": "(200 file): not sent",
-    "headers_frame_options": "not sent",
-    "headers_xss_protection": "not sent",
-    "headers_referrer_policy": "not sent",
     "headers_csp": "neither Content-Security-Policy nor",
     "headers_once": "Not exactly once",
     "headers_versions": "Server: ",

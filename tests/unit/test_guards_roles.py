@@ -18,7 +18,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.filter.core import regex_replace
 from ansible.template import Templar, trust_as_template
 
-from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database, said, site
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import database, declared, said, site
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.undo import PARTS
 from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _preflight
@@ -76,18 +76,13 @@ def test_defaults_are_the_documented_options(role: str) -> None:
 
 
 def test_the_audit_judges_by_the_defaults_of_the_roles() -> None:
-    """A default that is typed again in the module: the audit would be red on a host that the role has just hardened."""
-    text = (ROOT / "plugins/modules/guide_audit_info.py").read_text(encoding="utf-8")
-    known = yaml.safe_load(text.split('r"""')[1].split('"""')[0])["options"]
+    """Else it would be red on a host that the role has just hardened."""
     variables = {name: option for role in ROLES for name, option in options(role).items()}
-    passed = re.findall(
-        r'^ +(\w+): "\{\{ (chamilo_\w+) \| default\(omit', (ROOT / "playbooks/audit.yml").read_text(), re.M
-    )
-    compared = {option: name for option, name in passed if variables.get(name, {}).get("default")}
+    compared = {option: name for option, name in declared.VARIABLES.items() if "default" in variables[name]}
     assert len(compared) > 8
-    assert [
-        name for option, name in compared.items() if variables[name]["default"] != known[option].get("default")
-    ] == []
+    assert {option: variables[name]["default"] for option, name in compared.items()} == {
+        option: declared.DEFAULTS[option] for option in compared
+    }
 
 
 @pytest.mark.parametrize("path", YAML_FILES + sorted(ROOT.glob("roles/*/templates/**/*.j2")), ids=str)

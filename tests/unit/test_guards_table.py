@@ -16,6 +16,7 @@ import yaml
 
 from ansible_collections.chamilo.hardening.plugins.module_utils import _attacks, _audit
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import control as common_control
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import declared
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls, _preflight
 from tests.tools import controls_table
 
@@ -89,6 +90,22 @@ def test_fixers_name_the_role_of_a_section_and_variables_that_it_has() -> None:
         assert set(control.fixer.variables) <= set(options), control.id
 
 
+@pytest.mark.parametrize("section", SECTIONS)
+def test_what_steers_a_fixer_is_read_by_its_role_or_plan(section: str) -> None:
+    """A control whose variable changes nothing would have no fixer at all."""
+    places = [ROOT / "plugins/plugin_utils/_plans" / f"{section}.py", *(ROOT / "roles" / section).rglob("*")]
+    roles = [path for path in (ROOT / "roles/common").rglob("*") if path.parent.name in ("vars", "tasks")]
+    roles += sorted((ROOT / "plugins/plugin_utils/_plans").glob("*.py"))
+    sources = [path for path in [*places, *roles] if path.suffix in (".py", ".yml", ".j2")]
+    texts = [
+        path.read_text(encoding="utf-8")
+        for path in sources
+        if path.is_file() and not {"meta", "defaults"} & set(path.parts)
+    ]
+    steering = {name for control in TABLE.of(section) for name in control.fixer.variables}
+    assert {name for name in steering if not any(name in text for text in texts)} == set()
+
+
 def test_harden_runs_each_role_that_fixes_something_in_the_order_of_the_guide() -> None:
     fixers = {control.fixer.role for control in TABLE.controls if control.fixer.role}
     wanted = [name for name in SECTIONS if name in fixers]
@@ -119,14 +136,14 @@ def test_the_documentation_shows_the_table() -> None:
     assert controls_table.render(page) == page, "run tests/tools/controls_table.py"
 
 
-def test_checks_read_options_that_the_audit_has_and_the_playbook_gives_it() -> None:
-    """A check that reads an option nobody sets judges by its own default, whatever the variable of the role is."""
-    text = (ROOT / "plugins/modules/guide_audit_info.py").read_text(encoding="utf-8")
-    known = set(yaml.safe_load(text.split('r"""')[1].split('"""')[0])["options"])
-    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "plugins/module_utils/_audit").glob("*.py")]
-    read = {name for source in sources for name in re.findall(r"\boptions(?:\.get\(|\[)\"(\w+)\"", source)}
-    assert len(read) > 10 and read - known == set()
-    given = set(playbook("audit")[0]["tasks"][0]["block"][1]["chamilo.hardening.guide_audit_info"])
-    # The action plugin gives the proof of the key; without a controller the address of the connection counts.
-    otherwise = {name for name in read if name.startswith("key_")} | {"controller"}
-    assert read - given - otherwise == set()
+def test_checks_read_options_that_are_declared_and_given_by_the_playbook() -> None:
+    """A check that reads an option nobody sets judges by its default, whatever the variable of the role is."""
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "plugins/module_utils").rglob("*.py")]
+    read = {name for source in sources for name in re.findall(r"\blook\.options\[[\"'](\w+)[\"']\]", source)}
+    assert len(read) > 10 and read - set(declared.DEFAULTS) == set(), "add it to _portal/declared.py"
+    assert not [source for source in sources if "look.options.get(" in source], "its default is in _portal/declared.py"
+    task = playbook("audit")[0]["tasks"][0]["block"][1]["chamilo.hardening.guide_audit_info"]
+    given = {name: found[1] for name, text in task.items() if (found := re.match(r"\{\{ (chamilo_\w+) \|", text))}
+    assert declared.VARIABLES.items() <= given.items(), "playbooks/audit.yml and _portal/declared.py differ"
+    assert set(declared.VARIABLES) <= set(declared.DEFAULTS)
+    assert set(given) & set(declared.DEFAULTS) - set(declared.VARIABLES) == {"root", "site"}

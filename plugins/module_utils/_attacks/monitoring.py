@@ -133,7 +133,7 @@ def change_a_file(inside: Inside) -> Finding:
 def leave_a_back_door(inside: Inside) -> Finding:
     name = f"var/upload/chamilo-hardening-{secrets.token_hex(4)}.php"
     with _planted(inside, name, "<?php // nothing\n"):
-        signs = compromise.trace(Look(inside.site, dict(daily.OPTIONS))).signs
+        signs = compromise.trace(Look(inside.site, {})).signs
     if not any(name in sign for sign in signs):
         return failed(f"PHP was left in {name}, and the search for signs of a break-in did not find it.")
     if not _watched(inside):

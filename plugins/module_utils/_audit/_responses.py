@@ -60,7 +60,7 @@ def responses(look: Look) -> Mapping[str, Answer]:
     if static:
         found["200 file"] = look.get(static)
     # A proxy that ends TLS sends visitors to https by itself, and refuses too large bodies with headers of its own.
-    if "https" in look.doors and not look.options.get("terminated_elsewhere"):
+    if "https" in look.doors and not look.options["terminated_elsewhere"]:
         found["301"] = look.get("/", "http")
     found["401"] = look.get(API)
     refused = next((answer for answer in map(look.get, _REFUSED) if answer.status == 403), None)
@@ -69,7 +69,7 @@ def responses(look: Look) -> Mapping[str, Answer]:
     found["404"] = look.get(MISSING)
     found["404 file"] = look.get(MISSING + ".png")
     # Apache looks at the length of what it hands on to PHP only once it comes, so a file is asked.
-    if not look.options.get("terminated_elsewhere"):
+    if not look.options["terminated_elsewhere"]:
         announced = {"Content-Length": _FAR_TOO_MUCH}
         found["413"] = look.get(static or MISSING, method="POST", headers=announced, timeout=_SECONDS)
     # Where a further name only leads to another one, it is none of the class.

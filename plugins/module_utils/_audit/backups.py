@@ -361,13 +361,13 @@ def encrypted(look: Look) -> Finding:
 
 def _compared(look: Look, ours: Finding) -> Finding:
     """Whether the controller still holds the copy: the host alone cannot know, whatever it wrote down once."""
-    copy, proof = look.options.get("key_copy"), look.options.get("key_proof")
+    copy, proof = look.options["key_copy"], look.options["key_proof"]
     if not proof:
         raise Unseen(
             f"the controller that runs this audit shows no copy of the backup key: {copy or 'it was not asked'}. Run "
             "the audit where the copy is, or set chamilo_backups_password. The playbook harden fetches another copy"
         )
-    path = f"{SETTINGS}/backups-{look.options.get('site') or word(look.site.domain)}.key"
+    path = f"{SETTINGS}/backups-{look.options['site'] or word(look.site.domain)}.key"
     if not os.path.exists(path):
         raise Unseen(f"there is no {path}, so the backups of this host are those of other portals")
     with open(path, encoding="utf-8") as stream:
@@ -378,7 +378,7 @@ def _compared(look: Look, ours: Finding) -> Finding:
             "one the backups are lost with the host. Put the right copy there, or move the wrong one away and run the "
             "playbook harden, which fetches another."
         )
-    if look.options.get("key_holder") in ("", backups_key.machine()):
+    if look.options["key_holder"] in ("", backups_key.machine()):
         raise Unseen(f"this host runs the audit itself, so {copy} is no copy elsewhere. Run it where the copy is")
     return passed(f"{ours.evidence} The key is the same as that of the controller now ({copy}).")
 

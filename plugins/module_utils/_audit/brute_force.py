@@ -46,7 +46,6 @@ UNLOCK = ("/usr/local/sbin/chamilo-hardening", "/usr/local/sbin/chamilo-unlock")
 GUESSER, VICTIM = "203.0.113.66", "198.51.100.77"  # addresses for documentation: nobody has them
 FRIENDS = f"{RECORDS}/friends"  # the section's jail spares for a day each address that has an entry there
 _MOST_ATTEMPTS = 10
-_ATTEMPTS = 5
 _LOCK_WINDOW = 900  # seconds for which Chamilo counts failed logins of an account
 _LOG_BYTES = 1 << 18
 _PATIENCE = 1.0  # seconds until a request is in the log
@@ -116,7 +115,7 @@ def interfaces(look: Look) -> Finding:
         raise Unseen("the installed version is not known, and only Chamilo 3.0 and later have these interfaces")
     if look.site.major < 3:
         return not_applicable("Chamilo has these interfaces since 3.0, and this one is older.")
-    declared = look.options.get("interfaces") or []
+    declared = look.options["interfaces"]
     found = [
         on_every_portal(look, f"security.{setting}", lambda value: value in ("", "false"), "'false'")
         for name, setting in _INTERFACES.items()
@@ -280,7 +279,7 @@ def fail2ban(look: Look) -> Finding:
             f"fail2ban {'does not run' if brute_force_fail2ban.is_installed() else 'is not installed'} on this host."
         )
     visitors = look.once(logs)
-    proxies = [log for log in visitors if _within(log.address, look.options.get("trusted_proxies") or [])]
+    proxies = [log for log in visitors if _within(log.address, look.options["trusted_proxies"])]
     if proxies:
         return failed(
             f"{proxies[0].file} shows the proxy {proxies[0].address} instead of the visitors, so it is of no use."
@@ -342,7 +341,7 @@ _REFUSES = "/.well-known/chamilo-hardening/brute_force/banned"  # answers this h
 
 def _toothless(look: Look, jail: Jail) -> str:
     """Why a jail that sees everything would still not ban, or an empty text."""
-    most = int(look.options.get("attempts") or _ATTEMPTS)
+    most = int(look.options["attempts"])
     tools = {name: tool for name, tool in ((name, _tool(ban)) for name, ban in jail.actions.items()) if tool}
     if jail.attempts > most:
         return f"bans only after {jail.attempts} of them, not after {most}"
@@ -356,7 +355,7 @@ def _toothless(look: Look, jail: Jail) -> str:
         return f"no action of it ({names(jail.actions) or 'it has none'}) refuses packets"
     # Packets of whoever comes through a proxy bear the proxy's address. The web server can refuse, or the proxy itself.
     further = {name: ban for name, ban in jail.actions.items() if name not in tools and "mail" not in ban}
-    if look.options.get("trusted_proxies"):
+    if look.options["trusted_proxies"]:
         if not further:
             return f"{names(tools)} refuses packets alone, and those of whoever comes through a proxy are the proxy's"
         if not further.get(jail.name, "").startswith("touch "):
@@ -388,7 +387,7 @@ def forgery(look: Look) -> Finding:
     readers, visitors = look.once(watching), look.once(logs)
     if not readers:
         return not_applicable("No running jail reads what visitors write, so none can be made to ban others.")
-    proxies = list(look.options.get("trusted_proxies") or [])
+    proxies = list(look.options["trusted_proxies"])
     for log in visitors:
         if log.address == VICTIM and not _within(log.door.address, proxies):
             said = _believed.lines(look.site.web.name, log.door.address)
@@ -528,10 +527,10 @@ def friends(look: Look) -> Finding:
     if not readers:
         return not_applicable("No running jail reads what visitors of the portal write, so none bans them.")
     own = ["127.0.0.1", "::1"]
-    controller = str(look.options.get("controller") or look.site.managed_from)
+    controller = str(look.options["controller"] or look.site.managed_from)
     declared = [
         *own,
-        *(str(one) for option in ("trusted_proxies", "friends") for one in look.options.get(option) or []),
+        *(str(one) for option in ("trusted_proxies", "friends") for one in look.options[option]),
     ]
     declared += [controller] if controller else []
     noted = bool(controller) and os.path.exists(os.path.join(FRIENDS, controller))

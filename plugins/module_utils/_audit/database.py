@@ -338,7 +338,7 @@ def _with_a_password(login: _Login) -> str:
 def _left_behind(look: Look) -> list[str]:
     """What the server does without an account."""
     roots = [look.site.root, *(host.root for host in look.site.virtual_hosts)]
-    clients = look.options.get("database_clients") or []
+    clients = look.options["database_clients"]
     return audit_server.left_behind(_server(look), roots, lambda host: host in clients or _is_declared(host, clients))
 
 
@@ -352,7 +352,7 @@ def _is_wanted(look: Look, login: _Login) -> bool:
         return False
     if login.user in look.once(_ours) and login.here <= {*ALLOWED, *_BACKUP} and not login.everywhere & _REPLICATES:
         return True
-    return login.here <= {*ALLOWED} and _is_declared(login.host, look.options.get("database_clients") or [])
+    return login.here <= {*ALLOWED} and _is_declared(login.host, look.options["database_clients"])
 
 
 def _ours(_look: Look) -> set[str]:

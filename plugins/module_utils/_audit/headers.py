@@ -85,7 +85,7 @@ def referrer_policy(look: Look) -> Finding:
 
 @check("headers_xss_protection")
 def xss_protection(look: Look) -> Finding:
-    value = str(look.options.get("xss_protection") or "1; mode=block")
+    value = str(look.options["xss_protection"])
     if not _XSS.fullmatch(value.strip()):
         return failed(
             f"{XSS} should be '1; mode=block' or 0: browsers know no {value!r} (chamilo_headers_xss_protection)."
@@ -97,7 +97,7 @@ def xss_protection(look: Look) -> Finding:
 
 @check("headers_frame_options")
 def frame_options(look: Look) -> Finding:
-    partners = list(look.options.get("frame_ancestors") or [])
+    partners = list(look.options["frame_ancestors"])
     if not partners:
         found = _everywhere(look, FRAMES, _same("SAMEORIGIN"), "SAMEORIGIN")
         return found if found.status == "fail" else _overruled(look) or found
@@ -151,7 +151,7 @@ def _rules_scripts(policy: str) -> bool:
 
 @check("headers_csp")
 def csp(look: Look) -> Finding:
-    mode = str(look.options.get("csp") or "report")
+    mode = str(look.options["csp"])
     if mode == "off":
         return failed("No policy is wanted here: chamilo_headers_csp is off.")
     answers = look.once(responses)
@@ -198,8 +198,8 @@ def once(look: Look) -> Finding:
 def _expected(look: Look) -> Mapping[str, tuple[str, ...]]:
     """The headers that belong on every answer, each with the names that count: those that are enforced."""
     framed = look.enforced("headers_frame_options")
-    partners = framed and bool(look.options.get("frame_ancestors"))
-    policy = look.enforced("headers_csp") and look.options.get("csp") != "off"
+    partners = framed and bool(look.options["frame_ancestors"])
+    policy = look.enforced("headers_csp") and look.options["csp"] != "off"
     names = {
         NOSNIFF: look.enforced("headers_nosniff"),
         XSS: look.enforced("headers_xss_protection"),

@@ -95,7 +95,7 @@ def _trusting(look: Look) -> ssl.SSLContext:
     """What browsers ask for: a chain to an authority this host trusts, for this name, with nothing weak in it."""
     context = tls_context(verify=True, ciphers="DEFAULT:@SECLEVEL=2")
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Python's own wish from 3.13 on; browsers do not have it
-    extra = look.options.get("ca_file")
+    extra = look.options["ca_file"]
     if extra:
         if not os.path.exists(extra):
             raise Unseen(f"chamilo_https_acme_ca_file names {extra}, which is not on this host")
@@ -162,7 +162,7 @@ def _lacking(look: Look, door: Door, context: ssl.SSLContext) -> list[str]:
 @check("https_redirect")
 def redirect(look: Look) -> Finding:
     plain = [door for door in look.all_doors if door.scheme == "http"]
-    elsewhere = bool(look.options.get("terminated_elsewhere"))
+    elsewhere = bool(look.options["terminated_elsewhere"])
     if not plain and not _secure_doors(look):
         raise Unseen(f"nothing on this host answers to {look.site.domain}")
     if elsewhere and plain and "refused" in look.ask(plain[0], "/").error:
@@ -225,7 +225,7 @@ def _not_redirected(look: Look, door: Door, answer: Answer) -> str:
 
 def _believes(look: Look, door: Door) -> str:
     """Whether a visitor may claim that a proxy has already seen to https."""
-    if _is_trusted(door.address, look.options.get("trusted_proxies") or []):
+    if _is_trusted(door.address, look.options["trusted_proxies"]):
         return ""  # from this address the claim counts
     answer = look.ask(door, "/", headers={"X-Forwarded-Proto": "https"})
     if answer.status in MOVED:
@@ -256,7 +256,7 @@ def _contains(outer: _Network | None, inner: _Network) -> bool:
 
 @check("https_trusted_proxies")
 def trusted_proxies(look: Look) -> Finding:
-    declared = [str(each) for each in look.options.get("trusted_proxies") or []]
+    declared = [str(each) for each in look.options["trusted_proxies"]]
     if not look.site.environment:
         look.needs_root(f"read the environment files of {look.root}")
         raise Unseen(f"the environment files of {look.root} could not be read")
@@ -281,11 +281,7 @@ def trusted_proxies(look: Look) -> Finding:
         for path in _FORGED_AT:
             answer = look.ask(door, f"{path}?{_NOTHING}", headers=_FORGED)
             if _FORGED_HOST.encode() in answer.body or any(_FORGED_HOST in value for _name, value in answer.headers):
-                by = (
-                    " The proxy in front must replace these headers."
-                    if look.options.get("terminated_elsewhere")
-                    else ""
-                )
+                by = " The proxy in front must replace these headers." if look.options["terminated_elsewhere"] else ""
                 return failed(f"{answer.url} leads to the host that the request named in X-Forwarded-Host.{by}")
     believed = _recorded(look, declared)
     if believed:
@@ -330,7 +326,7 @@ def hsts(look: Look) -> Finding:
     wrong = several + missing + short
     if not wrong:
         return passed(f"{HSTS}: {next(iter(answers.values())).value(HSTS)!r}, once on each of: {', '.join(answers)}.")
-    if look.options.get("hsts") == "off":
+    if look.options["hsts"] == "off":
         return failed(f"{HSTS} is switched off here: chamilo_https_hsts is off. {wrong[0]}.")
     ramp = _ramp(look) if short and not several and not missing else ""
     evidence = f"{HSTS} should be {wanted!r}. {'; '.join(wrong[:3])}.{ramp and f' {ramp}'}"
@@ -393,7 +389,7 @@ def _weaker() -> str:
 
 @check("https_renewal")
 def renewal(look: Look) -> Finding:
-    if look.options.get("terminated_elsewhere"):
+    if look.options["terminated_elsewhere"]:
         return not_applicable(
             "The certificate lives on the proxy (chamilo_https_terminated_elsewhere); renew it there."
         )

@@ -48,7 +48,6 @@ _DAY, _MONTH = 26, 31 * 24  # hours
 _SWITCH = "security.file_integrity_check_enabled"  # of Chamilo 2.1 alone
 _TEXT = 1 << 16  # bytes of one configuration file
 _FILES = 200  # of the configuration of one watcher
-_DORMANT = 90  # days
 _PULSE = "/run/chamilo-hardening"  # where monit leaves a sign of life when it asks for failed logins
 _MONIT_STARTED = "/run/monit.pid"
 _FRESH = 900  # seconds: it asks every two minutes
@@ -317,7 +316,7 @@ def _mailing_jails(look: Look) -> list[str]:
 
 
 def _days(look: Look) -> int:
-    return int(look.options.get("dormant_days") or _DORMANT)
+    return int(look.options["dormant_days"])
 
 
 def _people(look: Look) -> Row:
@@ -395,7 +394,7 @@ def integrity(look: Look) -> Finding:
     what = "The comparison of the program's files with their list"
     ours = job_of_ours(look, OURS, "integrity", what, _DAY, "daily", _list_lost)
     if ours:
-        site = look.options.get("site") or word(look.site.domain)
+        site = look.options["site"] or word(look.site.domain)
         faults = application_scan.faults(look.site, site, look.now) if look.as_root else []
         if faults:
             return failed(f"{' '.join(faults)} {ours.evidence}")

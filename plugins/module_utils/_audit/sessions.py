@@ -177,7 +177,7 @@ def symfony(look: Look) -> Mapping[str, str]:
 
 @check("sessions_lifetime")
 def lifetime(look: Look) -> Finding:
-    limit = int(look.options.get("sessions_lifetime") or HOUR)
+    limit = int(look.options["sessions_lifetime"])
     php, application = settings(look), look.once(symfony)
 
     def effective(name: str, default: str) -> str:

@@ -43,28 +43,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.sto
 # An audit of a site: its figures, as node-exporter reads them, and what guide_audit_info would answer.
 Audit = Callable[[str, Look], "tuple[str, dict[str, Any]]"]
 RECORD = "monitoring.json"
-# What the audit assumes where the playbook says nothing: the defaults of the module guide_audit_info.
-OPTIONS: dict[str, Any] = {
-    "owner": "root",
-    "ca_file": "",
-    "terminated_elsewhere": False,
-    "hsts": "ramp",
-    "csp": "report",
-    "frame_ancestors": [],
-    "xss_protection": "1; mode=block",
-    "trusted_proxies": [],
-    "database_clients": [],
-    "friends": [],
-    "controller": "",
-    "attempts": 5,
-    "several_nodes": False,
-    "find_seconds": 900,
-    "ban_seconds": 900,
-    "unenforced": [],
-    "interfaces": [],
-    "dormant_days": 90,
-    "sessions_lifetime": 3600,
-}
 MARK = "chamilo-hardening:log-test"
 _NOBODY = "Nobody is told: set chamilo_alert_mail or chamilo_alert_webhook."
 _DAY = 86400
@@ -151,7 +129,7 @@ def _configurations() -> list[str]:
 def portal_of(site: str) -> Portal:
     known = watch.configuration(site)
     found = discover(known["domain"], known["root"], known.get("web_server", ""), site=site)
-    return Portal(site, known, Look(found, {**OPTIONS, **known.get("options", {})}))
+    return Portal(site, known, Look(found, {"site": site, **known.get("options", {})}))
 
 
 # ------------------------------------------------------------------------------------------------ delivery

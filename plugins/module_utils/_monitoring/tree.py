@@ -137,7 +137,7 @@ def owners(look: Look) -> frozenset[int]:
     web = {user.user for user in web_users(look)}
     found = {0, os.stat(look.root).st_uid}
     try:
-        found.add(pwd.getpwnam(str(look.options.get("owner") or "root")).pw_uid)
+        found.add(pwd.getpwnam(str(look.options["owner"])).pw_uid)
     except KeyError:
         pass  # a declared owner that is not there owns nothing
     return frozenset(found - web)

@@ -19,6 +19,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import NO_ANSWER, Answer, fetch
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.configuration import Listen, VirtualHost
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Reader
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.declared import DEFAULTS
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, include_line, word
 
 _T = TypeVar("_T")
@@ -59,7 +60,7 @@ class Look:
 
     def __init__(self, site: Site, options: Mapping[str, Any]) -> None:
         self.site = site
-        self.options = options  # the options of guide_audit_info: what the administrator declared
+        self.options = {**DEFAULTS, **options}  # what the administrator declared
         self.as_root = os.geteuid() == 0
         self.now = time.time()
         self._answers: dict[tuple[Any, ...], Answer] = {}
@@ -68,7 +69,7 @@ class Look:
 
     def enforced(self, control: str) -> bool:
         """Whether a role makes it true here: what is waived, or left out by the level, turns no other control red."""
-        return control not in (self.options.get("unenforced") or ())
+        return control not in (self.options["unenforced"])
 
     @functools.cached_property
     def database(self) -> Reader:
@@ -90,7 +91,7 @@ class Look:
     def root(self) -> str:
         """The project folder. A check that needs one is not assessed where there is none."""
         if not self.site.root:
-            where = self.options.get("root") or "the usual places"
+            where = self.options["root"] or "the usual places"
             raise Unseen(f"no Chamilo found under {where}; set chamilo_root")
         return self.site.root
 
@@ -103,7 +104,7 @@ class Look:
     def all_doors(self) -> tuple[Door, ...]:
         """Every address at which the portal answers to its name. Behind a proxy that is the proxy, found by name."""
         domain = self.site.domain
-        if self.options.get("terminated_elsewhere"):
+        if self.options["terminated_elsewhere"]:
             return (Door("http", domain, 80), Door("https", domain, 443))
         # What answers for want of a better is ours only where it serves the same folder, or nothing names us.
         public = os.path.join(self.site.root, "public")
@@ -167,7 +168,7 @@ class Look:
         redirect = (
             f"return 301 {target}$request_uri;" if site.web.name == "nginx" else f"Redirect permanent / {target}/"
         )
-        include = include_line(site.web, self.options.get("site") or word(site.domain))
+        include = include_line(site.web, self.options["site"] or word(site.domain))
         # nginx would refuse a second line of these.
         fits = not (host.once or host.body_limit_own or host.patience_own)
         lines = " or ".join(f'the line "{line}"' for line in ([redirect, include] if fits else [redirect]))
@@ -235,7 +236,7 @@ class Look:
     @functools.cached_property
     def _past_the_proxy(self) -> Door | None:
         """This node's own endpoint, where a proxy would send a request to any of several; else nothing."""
-        if not (self.options.get("terminated_elsewhere") and self.options.get("several_nodes")):
+        if not (self.options["terminated_elsewhere"] and self.options["several_nodes"]):
             return None
         listens = [listen for host in self.site.serving for listen in host.listens]
         return next(iter(self._doors(sorted(listens, key=lambda listen: listen.tls), self.site.domain)), None)

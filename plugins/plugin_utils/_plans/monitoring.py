@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.declared import DEFAULTS, VARIABLES
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _results
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.portal import Portal
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, Transaction
@@ -128,25 +129,17 @@ def _known(portal: Portal, given: Mapping[str, Any], log: str) -> dict[str, Any]
         "disks": [f"{portal.root}/var", "/var/lib/mysql", "/var/log", "/var/backups", "/tmp", "/boot"],
         "percent": given["chamilo_monitoring_disk_percent"],
         "figures": "/var/lib/prometheus/node-exporter" if given["chamilo_monitoring_node_exporter"] else "",
-        "options": {
-            "owner": given["chamilo_owner"],
-            "trusted_proxies": given["chamilo_trusted_proxies"],
-            "friends": given["chamilo_friends"],
-            "dormant_days": given["chamilo_monitoring_dormant_days"],
-            # Of other sections, which may not be in this play.
-            "hsts": given.get("chamilo_https_hsts", "ramp"),
-            "ca_file": given.get("chamilo_https_acme_ca_file", ""),
-            "terminated_elsewhere": portal.elsewhere,
-            **({"several_nodes": True} if len(portal.node["web"]) > 1 else {}),
-            "csp": given.get("chamilo_headers_csp", "report"),
-            "frame_ancestors": given.get("chamilo_headers_frame_ancestors", []),
-            "xss_protection": given.get("chamilo_headers_xss_protection", "1; mode=block"),
-            "database_clients": given.get("chamilo_database_clients", []),
-            "attempts": portal.attempts(given.get("chamilo_brute_force_attempts", 5)),
-            "find_seconds": int(given.get("chamilo_brute_force_find_seconds", 900)),
-            "ban_seconds": int(given.get("chamilo_brute_force_ban_seconds", 900)),
-            "unenforced": portal.unenforced,
-            "interfaces": given.get("chamilo_brute_force_interfaces", []),
-            "sessions_lifetime": int(given.get("chamilo_sessions_lifetime", 3600)),
-        },
+        "options": _declared(portal, given),
+    }
+
+
+def _declared(portal: Portal, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the audits of the host itself judge by. Variables of other sections may not be in this play."""
+    set_ = {option: given.get(variable) for option, variable in VARIABLES.items()}
+    return {
+        **{option: type(DEFAULTS[option])(value) for option, value in set_.items() if value is not None},
+        "terminated_elsewhere": portal.elsewhere,
+        "attempts": portal.attempts(given.get(VARIABLES["attempts"], DEFAULTS["attempts"])),
+        **({"several_nodes": True} if len(portal.node["web"]) > 1 else {}),
+        "unenforced": portal.unenforced,
     }

@@ -12,6 +12,7 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import checks, failed, not_assessed
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal import declared
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site, SiteError
 from ansible_collections.chamilo.hardening.plugins.modules import guide_audit_info
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _controls
@@ -131,6 +132,7 @@ def test_the_documented_options_are_those_that_are_taken():
     assert set(taken) == set(documented)
     for name, option in taken.items():
         assert option.get("default") == documented[name].get("default"), name
+    assert {name: taken[name]["default"] for name in declared.DEFAULTS} == declared.DEFAULTS
 
 
 def test_last_week_is_looked_at_under_the_rules_that_were_not_seen_in_force(monkeypatch, capsys):

@@ -42,11 +42,37 @@ def test_each_variable_has_a_form_or_a_reason() -> None:
         name
         for name, option in OPTIONS.items()
         if (option["type"] in ("str", "path", "int", "float") and not option.get("choices"))
-        or (option["type"] == "list" and option.get("elements") != "dict")
+        or (option["type"] == "list" and option.get("elements") != "dict" and not option.get("choices"))
         or (option["type"] == "dict")
     }
     assert {*_forms.FORMS} | {*ANYTHING} == open_ended
     assert not {*_forms.FORMS} & {*ANYTHING}
+
+
+def test_each_form_is_shown_accepting_and_refusing() -> None:
+    """Else one that refuses nothing would be none: its text goes into a configuration."""
+    assert set(GOOD) == set(BAD) == set(_forms.FORMS), "add what it accepts to GOOD, and what it refuses to BAD"
+
+
+# What ends a text, a directive or a block of a web server, or begins a variable.
+STRAY = ('x"y', "x;y", "x$y", "x\ny", "x{y", "x}y", '"; add_header X "y', "x\\y")
+OF_THE_WEB_SERVER = ("chamilo_headers_", "chamilo_https_", "chamilo_uploads_", "chamilo_sessions_", "chamilo_updates_")
+NOT_THERE = {
+    "chamilo_https_acme_arguments": "of Certbot, each an argument of its own",
+    "chamilo_https_acme_ca_file": "read by Certbot and by the audit",
+    "chamilo_updates_feed": "asked by the host program",
+    "chamilo_updates_osv": "asked by the host program",
+}
+
+
+@pytest.mark.parametrize("stray", STRAY)
+def test_no_text_of_a_web_server_s_section_can_end_where_it_stands(stray: str) -> None:
+    """Whoever adds such a variable need not think of it: one line of text is no form for it."""
+    names = [name for name in _forms.FORMS if name.startswith(OF_THE_WEB_SERVER) and name not in NOT_THERE]
+    texts = [name for name in names if OPTIONS[name]["type"] not in ("int", "float")]
+    assert len(texts) > 8
+    for name in texts:
+        assert judged(name, [stray] if OPTIONS[name]["type"] == "list" else stray), f"{name} accepts {stray!r}"
 
 
 def test_the_defaults_have_their_forms() -> None:
@@ -153,6 +179,35 @@ GOOD: dict[str, list[Any]] = {
     "chamilo_prove_address": ["", "192.0.2.1", "2001:db8::1", "portal.internal"],
     "chamilo_restore_path": ["", "var/upload/a b.pdf", "/srv/data"],
     "chamilo_restore_run": ["", "20261125T0300"],
+    "chamilo_audit_fail_on": ["", "must", "should"],
+    "chamilo_backups_keep_monthly": [0, 12],
+    "chamilo_backups_keep_weekly": [0, 4],
+    "chamilo_brute_force_ban_seconds": [1, 86400],
+    "chamilo_brute_force_captcha_minutes": [1, 30],
+    "chamilo_brute_force_captcha_mistakes": [1, 3],
+    "chamilo_brute_force_find_seconds": [60, 3600],
+    "chamilo_database_admin_password": ["", "a b'\"$;"],
+    "chamilo_database_admin_user": ["", "root"],
+    "chamilo_host_timeout": [1, 3600],
+    "chamilo_https_acme_ca_file": ["", "/etc/ssl/acme.pem"],
+    "chamilo_https_certificate_key_file": ["", "/etc/ssl/private/campus.key"],
+    "chamilo_leader": ["", "web1"],
+    "chamilo_monitoring_disable_accounts": [[], ["old.admin"]],
+    "chamilo_monitoring_dormant_days": [1, 365],
+    "chamilo_monitoring_failures": [1, 20],
+    "chamilo_monitoring_failures_minutes": [1, 1440],
+    "chamilo_monitoring_results": ["", "/srv/results", "https://audit:p%40ss@files.school.example:8443/dav/audit"],
+    "chamilo_monitoring_smtp_from": ["", "campus@school.example"],
+    "chamilo_monitoring_smtp_password": ["", "a b'\"$;"],
+    "chamilo_monitoring_smtp_user": ["", "campus@school.example"],
+    "chamilo_node": [["web"], ["database"], ["web", "database"]],
+    "chamilo_passwords_rotation_days": [0, 365],
+    "chamilo_portal": ["campus.example.org", "campus_2"],
+    "chamilo_restore": ["host", "database", "files", "file"],
+    "chamilo_results_hours": [1, 48],
+    "chamilo_serial": [1, 4],
+    "chamilo_sessions_lifetime": [60, 3600],
+    "chamilo_web_user": ["", "www-data"],
 }
 
 BAD: dict[str, list[Any]] = {
@@ -299,6 +354,21 @@ BAD: dict[str, list[Any]] = {
     "chamilo_restore": ["all"],
     "chamilo_restore_path": ["--force"],
     "chamilo_restore_run": ["--force"],
+    "chamilo_backups_keep_monthly": [-1, 36501],
+    "chamilo_backups_keep_weekly": [-1, 36501],
+    "chamilo_brute_force_ban_seconds": [0, 2**31],
+    "chamilo_brute_force_captcha_minutes": [0, 2**31],
+    "chamilo_brute_force_captcha_mistakes": [0, 2**31],
+    "chamilo_brute_force_find_seconds": [59, 2**31],
+    "chamilo_database_admin_password": ["a\nb"],
+    "chamilo_database_admin_user": ["a\nb", "a\x00"],
+    "chamilo_https_certificate_key_file": ["campus.key", "/etc/a b", "/etc/a;b", '/etc/a"b', "/etc/a\nb", "/etc/{a}"],
+    "chamilo_monitoring_disable_accounts": [[""], ["a\nb"]],
+    "chamilo_monitoring_results": ["results", "http://files.school.example/", "https://", "/srv/a\nb"],
+    "chamilo_owner": ["", "a b", "a;b", "-x"],
+    "chamilo_results_hours": [0],
+    "chamilo_sessions_lifetime": [59, 2**31],
+    "chamilo_web_user": ["a b", "a;b", "-x"],
 }
 
 

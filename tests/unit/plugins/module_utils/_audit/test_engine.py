@@ -9,12 +9,11 @@ import pytest
 from ansible_collections.chamilo.hardening.plugins.module_utils._audit import engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.control import checks, failed
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.files import StateError
-from ansible_collections.chamilo.hardening.plugins.module_utils._monitoring import daily
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
 from ansible_collections.chamilo.hardening.plugins.plugin_utils import _answers
 
-LOOK = Look(Site("campus.test", portal_names=("campus.test",)), daily.OPTIONS)
+LOOK = Look(Site("campus.test", portal_names=("campus.test",)), {})
 
 
 def test_the_answer_is_what_the_controller_reads() -> None:

@@ -25,6 +25,8 @@ GOOD = {
     "Content-Security-Policy-Report-Only": "default-src 'self'",
     "Server": "nginx",
 }
+assert set(HEADERS) == set(attacks_headers.HEADERS), "tests/guide.py and HEADERS of _attacks/headers.py differ"
+assert set(attacks_headers.HEADERS.values()) <= set(control.checks), "a header of _attacks/headers.py has no check"
 CHECKS = {name: control.checks[attacks_headers.HEADERS[name]] for name in HEADERS}
 
 

@@ -24,7 +24,6 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal import a
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import Account, Reader
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
-from ansible_collections.chamilo.hardening.plugins.modules import guide_audit_info
 
 
 def step():
@@ -509,24 +508,6 @@ def test_lines_of_ours_that_a_panel_removed_are_told(host, tmp_path):
 def test_a_host_without_the_section_has_nothing_to_do(host, tmp_path):
     (tmp_path / "etc/monitoring-campus.json").unlink()
     assert step() == [] and host.record() == {}
-
-
-def test_the_audit_on_the_host_assumes_what_the_module_does(monkeypatch):
-    specs = {}
-
-    class Stop(Exception):
-        pass
-
-    def module(argument_spec, **_more):
-        specs.update(argument_spec)
-        raise Stop
-
-    monkeypatch.setattr(guide_audit_info, "AnsibleModule", module)
-    with pytest.raises(Stop):
-        guide_audit_info.main()
-    known = {name: spec.get("default") for name, spec in specs.items()}
-    assert daily.OPTIONS == {name: known[name] for name in daily.OPTIONS}
-    assert integrity.digest({}) == integrity.digest({})
 
 
 @pytest.mark.parametrize("opened", [False, True])

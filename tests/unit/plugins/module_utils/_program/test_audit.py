@@ -22,7 +22,7 @@ def findings(monkeypatch):
     """What the checks find, to be changed by the test."""
     found = {"headers_csp": passed("Sent."), "https_hsts": failed("It is not sent.")}
     found["backups_key"] = not_assessed("The controller knows.")
-    look = Look(Site("campus.test", portal_names=("campus.test",), version="2.0.4"), daily.OPTIONS)
+    look = Look(Site("campus.test", portal_names=("campus.test",), version="2.0.4"), {})
     monkeypatch.setattr(daily, "sites", lambda: ["campus_test"])
     monkeypatch.setattr(daily, "portal_of", lambda site: SimpleNamespace(site=site, look=look))
     monkeypatch.setattr(engine, "audit", lambda _site, look: engine.Audit(look, found, {}))
