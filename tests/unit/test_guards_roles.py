@@ -154,7 +154,7 @@ def test_what_is_read_of_an_earlier_task_is_registered_by_one() -> None:
     files = [*YAML_FILES, *(ROOT / "roles").rglob("*.j2"), *(ROOT / "plugins").rglob("*.py")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
     made = set(re.findall(r"(?:register: |^ +)(__chamilo_\w+)(?:$| #|: )", text, re.MULTILINE))
-    assert set(re.findall(r"(?<!\w)__chamilo_\w+", text)) - made == set()
+    assert set(re.findall(r"(?<!\w)__chamilo_\w+(?![\w{])", text)) - made == set()
 
 
 def test_the_parts_of_a_section_are_those_that_undo_knows() -> None:
