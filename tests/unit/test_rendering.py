@@ -230,12 +230,23 @@ def test_a_run_comes_to_its_end(site: str, run: Run) -> None:
     assert re.search(rf"^{site} .* unreachable=0 +failed=0 ", run.output, re.MULTILINE), run.output[-3000:]
 
 
+def difference(before: list[str], after: list[str], base: str, site: str) -> Iterator[str]:
+    """Each part below the task that it is of. Line numbers would change with each line before them."""
+    for line in difflib.unified_diff(before, after, base, site, n=2):
+        number = re.match(r"@@ -(\d+)", line)
+        if not number:
+            yield line
+            continue
+        tasks = [one for one in before[: int(number[1])] if one.startswith("=== ")]
+        yield f"@@ {tasks[-1][4:]}" if tasks else "@@\n"
+
+
 def test_what_is_sent_is_what_was_reviewed(site: str, run: Run, request: pytest.FixtureRequest) -> None:
     golden, base = RENDERED / f"{site}.txt", SITES[site].base
     text = run.text
     if base:
         before = (RENDERED / f"{base}.txt").read_text(encoding="utf-8").splitlines(keepends=True)
-        text = "".join(difflib.unified_diff(before, text.splitlines(keepends=True), base, site, n=2))
+        text = "".join(difference(before, text.splitlines(keepends=True), base, site))
     if os.environ.get("UPDATE"):
         golden.write_text(text, encoding="utf-8")
     assert text == golden.read_text(encoding="utf-8"), f"read the difference; if it is meant, see {__name__}"
