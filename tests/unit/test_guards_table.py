@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 import re
 from pathlib import Path
@@ -70,6 +71,49 @@ def test_every_attack_that_is_not_pending_is_written_and_no_other(section: str) 
     wanted = {control.id for control in TABLE.of(section) if control.attack.written}
     registered = {name for name, function in common_control.attacks.items() if section_of(function) == section}
     assert registered == wanted, "take pending out of meta/controls.yml when an attack is written"
+
+
+def calls(function: Any, seen: set[Any] | None = None) -> set[str]:
+    """The names that a function of the collection reaches, through whatever it calls."""
+    seen = set() if seen is None else seen
+    function = inspect.unwrap(function)
+    code = getattr(function, "__code__", None)
+    if code is None or code in seen or not str(function.__module__).startswith("ansible_collections.chamilo."):
+        return set()
+    seen.add(code)
+    found: set[str] = set()
+    codes = [code]
+    while codes:
+        one = codes.pop()
+        codes += [each for each in one.co_consts if inspect.iscode(each)]
+        for name in {*one.co_names, *one.co_freevars}:
+            known = function.__globals__.get(name)
+            found.add(name)
+            found |= calls(known, seen) if callable(known) else set()
+            for module in [value for value in function.__globals__.values() if inspect.ismodule(value)]:
+                if str(module.__name__).startswith("ansible_collections.chamilo.") and name in vars(module):
+                    found |= calls(vars(module)[name], seen) if callable(vars(module)[name]) else set()
+    for cell in function.__closure__ or ():
+        found |= calls(cell.cell_contents, seen) if callable(cell.cell_contents) else set()
+    return found
+
+
+@pytest.mark.parametrize("name", sorted({*common_control.checks, *common_control.attacks}))
+def test_a_check_and_an_attack_can_come_to_both_ends(name: str) -> None:
+    """One that cannot fail is none, and one that cannot pass neither."""
+    for register in (common_control.checks, common_control.attacks):
+        if name in register:
+            reached = calls(register[name])
+            assert "passed" in reached, f"{register[name].__qualname__} never passes"
+            assert reached & {"failed", "waiting"}, f"{register[name].__qualname__} never fails"
+
+
+def test_a_check_that_only_passes_is_seen() -> None:
+    def empty(_look: Any) -> common_control.Finding:
+        return common_control.passed("Seen.")
+
+    empty.__module__ = common_control.__name__
+    assert "passed" in calls(empty) and not calls(empty) & {"failed", "waiting"}
 
 
 def test_checks_and_attacks_stand_in_the_file_of_their_section() -> None:
