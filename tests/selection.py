@@ -13,7 +13,7 @@ SECTIONS = (
 )
 # The tests on hosts of each section (tests/hosts/test_NAME.py).
 OF_SECTION = {
-    "updates": "updates window",
+    "updates": "update updates window",
     "https": "access_rules certbot hsts https portals vhosts vhosts_nginx",
     "permissions": "access_rules chamilo_env intruder permissions window",
     "passwords": "passwords settings",

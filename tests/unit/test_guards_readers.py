@@ -38,7 +38,10 @@ REVIEWED = {
         _monitoring/watch.py:pulse _monitoring/results.py:configuration _permissions/window.py:known
         _permissions/window.py:sites
     """,
-    "the package of the release, which an administrator names": "_permissions/package.py:learn",
+    "the package of the release, which an administrator names": """
+        _permissions/package.py:learn _updates/package.py:_raw _updates/package.py:_directory
+        _updates/signature.py:verify _updates/update.py:proved
+    """,
     "made in a directory of its own, or as another account than root": """
         _uploads/antivirus.py:_take_away _attacks/backups.py:first _attacks/backups.py:read_without_the_key
         _attacks/monitoring.py:__enter__ _attacks/permissions.py:_lays _attacks/permissions.py:_opens
@@ -47,7 +50,8 @@ REVIEWED = {
         _backups/drill.py:_load _backups/sandbox.py:started _backups/drill.py:_tables _backups/drill.py:_without_tls
         _backups/restore_tables.py:load _backups/restore_swaps.py:_make_way _backups/restore_tables.py:_read
         _backups/restore_tables.py:write_objects _backups/restore_tables.py:write_triggers
-        _backups/restore_staging.py:stage_database guide_prove.py:main
+        _backups/restore_staging.py:stage_database guide_prove.py:main _updates/package.py:lay
+        _updates/package.py:_version _updates/signature.py:_signed
     """,
     "configuration, packages and certificates of the host, in directories of root's": """
         _https/acme.py:self_sign _audit/https.py:_from_file _audit/https.py:_lineage

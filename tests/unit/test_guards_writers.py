@@ -28,6 +28,7 @@ RENAMED = {
     "_permissions/quarantine.py": "a suspect file goes aside, and a list of them grows while the tree is walked",
     "_backups/restore.py": "whole trees change places",
     "_backups/restore_swaps.py": "whole trees change places",
+    "_updates/update.py": "whole trees change places",
 }
 # Where something is written as it comes, and why nobody reads a part of it.
 WRITTEN = {
@@ -43,6 +44,8 @@ WRITTEN = {
     "_backups/sandbox.py": "in the drill's own directory",
     "_backups/restore_staging.py": "in the restore's own directory",
     "_backups/restore_tables.py": "in the restore's own directory",
+    "_updates/package.py": "in the update's own directory",
+    "_updates/signature.py": "in a directory of its own",
     "_attacks/_insider.py": "a pipe",
     "_attacks/monitoring.py": "an attack plants it, and takes it away",
     "_attacks/permissions.py": "an attack plants it, and takes it away",

@@ -25,7 +25,7 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,6 +73,17 @@ def drill(portal: Portal, accept: bool = False) -> list[str]:
     return attempt.lines
 
 
+def rehearse(portal: Portal, lay: Callable[[str], None], commands: Sequence[Sequence[str]]) -> list[str]:
+    """Restore the newest backup as a restore test does, change the copy, and start it.
+
+    ``lay`` changes the files of the copy. ``commands`` of the application's console change what else there is of it.
+    """
+    with jobs.alone(replace(portal, site=_EVERY), "drill", _PATIENCE), jobs.alone(portal, "drill", 600):
+        attempt = _RestoreTest(portal, backups_portal.remembered(portal), False, lay, commands)
+        attempt.run()
+    return attempt.lines
+
+
 def _write(portal: Portal, result: dict[str, Any]) -> None:
     """A dated result. The newest hundred are kept."""
     folder = os.path.join(files.STATE, "backups", "drills")
@@ -91,8 +102,17 @@ class File:
 
 
 class _RestoreTest:
-    def __init__(self, portal: Portal, memory: dict[str, Any], accept: bool) -> None:
+    def __init__(
+        self,
+        portal: Portal,
+        memory: dict[str, Any],
+        accept: bool,
+        lay: Callable[[str], None] | None = None,
+        commands: Sequence[Sequence[str]] = (),
+    ) -> None:
         self.portal = portal
+        self.lay = lay
+        self.commands = commands
         self.memory = memory
         self.accept = accept
         self.place = Repository(portal, portal.farthest)
@@ -114,10 +134,16 @@ class _RestoreTest:
         try:
             tables = self._fetch_dump(pair, scratch)
             self._fetch_files(pair, scratch, sample)
-            _without_tls(f"{scratch}/files{self.saved}")
+            root = f"{scratch}/files{self.saved}"
+            _without_tls(root)
+            if self.lay:  # before anybody else gets at it
+                self.lay(root)
             sandbox.hand_over(scratch)
             with sandbox.started(scratch) as server:
                 self._load(server, scratch)
+                for command in self.commands:
+                    sandbox.console(self.portal, root, server.socket, *command)
+                    self.lines.append(f"`{' '.join(command)}` ended well;")
                 self._start(server, scratch)
         finally:
             self._clear()

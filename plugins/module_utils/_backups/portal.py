@@ -152,6 +152,7 @@ def note(portal: Portal, name: str, done: bool, detail: str, **more: Any) -> Non
 
 # How far a restore is, as it is written down before each step, and what an administrator has to know of it.
 FETCHING, STAGED, CHANGING, ABANDONING = "fetching", "staged", "changing", "abandoning"
+UPDATE = "update"  # the part of one that is no restore: a new release and the one before change places
 _REACHED = {
     FETCHING: "The backup was being fetched; nothing was changed",
     STAGED: "The backup is fetched and was being rehearsed; nothing was changed for good",
@@ -187,6 +188,11 @@ def unfinished(portal: Portal) -> str:
     known = journal(portal)
     if not known:
         return ""
+    if known["part"] == UPDATE:
+        return (
+            f"The update of {portal.domain} that began at {known['since']} is not finished. "
+            f"Roll back: chamilo-hardening update --abandon --site {portal.site}"
+        )
     words = {name: f" {word} {known[name]}" if known[name] else "" for name, word in (("run", "from"), ("since", "of"))}
     resume = [known["part"], *filter(None, [known["path"]]), "--site", portal.site, "--confirm", portal.domain]
     return (

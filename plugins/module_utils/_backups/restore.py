@@ -36,6 +36,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal 
     CHANGING,
     FETCHING,
     STAGED,
+    UPDATE,
     BackupError,
     Portal,
 )
@@ -55,7 +56,7 @@ def restore(portal: Portal, part: str, path: str = "", run: str = "", source: st
         lines = finish(portal)
         if lines and (begun["part"], begun["path"]) == (part, path) and begun.get("run", "").startswith(run):
             return ["The restore that was interrupted is resumed.", *lines]
-        place, pair = _found(portal, run, source)
+        place, pair = found(portal, run, source)
         when = datetime.datetime.fromtimestamp(pair.at, datetime.timezone.utc)
         lines.append(f"From the backup of {when:%Y-%m-%d %H:%M} UTC in {place.shown}:")
         work = Staging(portal, place, pair, part, path)
@@ -96,7 +97,7 @@ def begin(site: str, url: str) -> Portal:
 
 def runs(portal: Portal, source: str = "") -> list[str]:
     """The backups there are, that of the last run last."""
-    place, _pair = _found(portal, "", source)
+    place, _pair = found(portal, "", source)
     return [
         f"{pair.run}  {datetime.datetime.fromtimestamp(pair.at):%Y-%m-%d %H:%M}"
         f"{'  dated in the future: the clock was wrong' if pair.ahead else ''}"
@@ -104,7 +105,7 @@ def runs(portal: Portal, source: str = "") -> list[str]:
     ]
 
 
-def _found(portal: Portal, run: str, source: str) -> tuple[Repository, Pair]:
+def found(portal: Portal, run: str, source: str) -> tuple[Repository, Pair]:
     """The backup that is meant, in the nearest repository that has it."""
     known = {"local": portal.repository, "offsite": portal.offsite}
     places = [known[source]] if source else list(portal.places)
@@ -126,6 +127,8 @@ def _refuse_less(portal: Portal, part: str) -> None:
     """Who asks for one file has not agreed to what a restore of more would still do that was killed."""
     journal = backups_portal.journal(portal)
     unfinished = journal.get("part", "host")
+    if unfinished == UPDATE:
+        raise BackupError(backups_portal.unfinished(portal))
     if (
         journal
         and journal["phase"] != FETCHING
@@ -146,7 +149,7 @@ def finish(portal: Portal) -> list[str]:
     if not journal or journal["phase"] == FETCHING:
         return []
     if journal["phase"] == ABANDONING:
-        _abandon(portal, journal)
+        roll_back(portal, journal)
         return []
     lines = []
     try:
@@ -167,7 +170,7 @@ def finish(portal: Portal) -> list[str]:
         os.rename(journal["staging"], journal["kept"])
     if journal["swaps"]:
         lines.append(f"{len(journal['swaps'])} files or folders are back; what was there is in {journal['kept']}.")
-    lines += _wake(portal)
+    lines += wake(portal)
     os.unlink(backups_portal.journal_path(portal))
     return lines
 
@@ -178,10 +181,11 @@ def abandon(portal: Portal) -> list[str]:
         journal = backups_portal.journal(portal)
         if not journal:
             raise BackupError(f"No restore of {portal.domain} is unfinished. Nothing was changed.")
-        return _abandon(portal, journal)
+        _refuse_less(portal, "host")
+        return roll_back(portal, journal)
 
 
-def _abandon(portal: Portal, journal: dict[str, Any]) -> list[str]:
+def roll_back(portal: Portal, journal: dict[str, Any]) -> list[str]:
     staging, kept, swaps = journal["staging"], journal["kept"], journal["swaps"]
     if journal["phase"] in (FETCHING, STAGED):
         for swap in reversed(swaps):
@@ -203,13 +207,13 @@ def _abandon(portal: Portal, journal: dict[str, Any]) -> list[str]:
             restore_swaps.put_back(base + fetched.removeprefix(staging), *rest)
         os.rename(base, aside)
     if swaps:
-        lines.append(f"Files and directories are as they were before; what had come from the backup is in {aside}.")
-    lines += _wake(portal)
+        lines.append(f"Files and directories are as they were before; what had taken their place is in {aside}.")
+    lines += wake(portal)
     os.unlink(backups_portal.journal_path(portal))
     return lines
 
 
-def _wake(portal: Portal) -> list[str]:
+def wake(portal: Portal) -> list[str]:
     """Have the application see what came back: PHP keeps the program in memory."""
     lines = restore_tables.recreate_account(portal)
     if portal.php_service:

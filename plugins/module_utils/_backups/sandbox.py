@@ -23,6 +23,7 @@ import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -189,35 +190,18 @@ def _in_private(portal: Portal, root: str, database: str) -> str:
     if libc.unshare(_CLONE_NEWNET):
         raise BackupError(f"no private network could be made: {os.strerror(ctypes.get_errno())}")
     _loopback()
-    program = shutil.which(f"php{portal.php}", path=restic.environment()["PATH"]) or "php"
-    settings = {
-        "variables_order": "EGPCS",  # the environment below wins over .env only through $_ENV
-        "pdo_mysql.default_socket": database,
-        "mysqli.default_socket": database,
-        "sendmail_path": "/bin/false",
-        "opcache.enable_cli": "0",
-        "auto_prepend_file": "none",  # the guard of section uploads lets nothing run outside the portal's own directory
-    }
-    options = [word for name, value in settings.items() for word in ("-d", f"{name}={value}")]
+    program, around = _php(portal, database)
     served = ["-S", f"127.0.0.1:{_PORT}", "-t", f"{root}/public", f"{root}/public/index.php"]
     log = os.path.join(os.path.dirname(database), "php.log")
     output = open(log, "x+b")  # read through what is open: the directory is the confined account's
     process = subprocess.Popen(
-        [*confined(network=True), program, *options, *served],
+        [*confined(network=True), *program, *served],
         cwd=root,
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
         start_new_session=True,  # what comes out of a backup could type into the terminal of the one who asked
-        env={
-            **restic.environment(),
-            "HOME": os.path.dirname(database),
-            "TMPDIR": os.path.dirname(database),
-            "DATABASE_HOST": "localhost",
-            "DATABASE_USER": "root",
-            "DATABASE_PASSWORD": "",
-            "MAILER_DSN": "null://null",
-        },
+        env=around,
     )
     try:
         end = time.monotonic() + _BOOT_SECONDS
@@ -233,6 +217,50 @@ def _in_private(portal: Portal, root: str, database: str) -> str:
         process.kill()
         process.wait()
         output.close()
+
+
+def _php(portal: Portal, database: str) -> tuple[list[str], dict[str, str]]:
+    """How PHP of the portal is called here, and what it finds around it."""
+    program = shutil.which(f"php{portal.php}", path=restic.environment()["PATH"]) or "php"
+    settings = {
+        "variables_order": "EGPCS",  # the environment below wins over .env only through $_ENV
+        "pdo_mysql.default_socket": database,
+        "mysqli.default_socket": database,
+        "sendmail_path": "/bin/false",
+        "opcache.enable_cli": "0",
+        "auto_prepend_file": "none",  # the guard of section uploads lets nothing run outside the portal's own directory
+    }
+    options = [word for name, value in settings.items() for word in ("-d", f"{name}={value}")]
+    around = {
+        **restic.environment(),
+        "HOME": os.path.dirname(database),
+        "TMPDIR": os.path.dirname(database),
+        "DATABASE_HOST": "localhost",
+        "DATABASE_USER": "root",
+        "DATABASE_PASSWORD": "",
+        "MAILER_DSN": "null://null",
+    }
+    return [program, *options], around
+
+
+def console(portal: Portal, root: str, database: str, *words: str) -> None:
+    """Run a command of the restored application, without a network."""
+    program, around = _php(portal, database)
+    with tempfile.TemporaryFile() as said:
+        done = subprocess.run(
+            [*confined(), *program, "bin/console", "--no-interaction", *words],
+            cwd=root,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=around,
+            check=False,
+        )
+        if done.returncode:
+            size = os.fstat(said.fileno()).st_size
+            tail = os.pread(said.fileno(), 300, max(0, size - 300)).decode(errors="replace").strip()
+            raise BackupError(f"`bin/console {' '.join(words)}` ended with {done.returncode}: {tail}")
 
 
 def _loopback() -> None:

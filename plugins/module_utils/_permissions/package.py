@@ -16,7 +16,7 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, BinaryIO
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common import files as common_files
@@ -63,7 +63,7 @@ def _packed(archive: str, stream: BinaryIO) -> dict[str, str]:
     found: dict[str, str] = {}
     size = 0
     try:
-        for name, content in _members(stream):
+        for name, content in members(stream):
             digest = hashlib.sha256()
             while part := content.read(_CHUNK):
                 digest.update(part)
@@ -79,16 +79,20 @@ def _packed(archive: str, stream: BinaryIO) -> dict[str, str]:
                 )
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError) as problem:
         raise vouch.ArchiveError(f"{archive} is no whole zip or tar file: {problem}.") from problem
-    tops = [name[: -len(_KNOWN_BY)] for name in found if name == _KNOWN_BY or name.endswith(f"/{_KNOWN_BY}")]
-    if not tops:
-        raise vouch.ArchiveError(
-            f"{archive} holds no {_KNOWN_BY}. Name the package of the release that this portal runs."
-        )
-    top = min(tops, key=len)
+    top = top_of(archive, found)
     return {name[len(top) :]: value for name, value in found.items() if name.startswith(top)}
 
 
-def _members(stream: BinaryIO) -> Iterator[tuple[str, IO[bytes]]]:
+def top_of(archive: str, names: Iterable[str]) -> str:
+    """What stands before the path of each file of the release, as in ``chamilo-3.0.2/public/index.php``."""
+    tops = [name[: -len(_KNOWN_BY)] for name in names if name == _KNOWN_BY or name.endswith(f"/{_KNOWN_BY}")]
+    if not tops:
+        raise vouch.ArchiveError(f"{archive} holds no {_KNOWN_BY}. Name the package of a release of Chamilo.")
+    return min(tops, key=len)
+
+
+def members(stream: BinaryIO) -> Iterator[tuple[str, IO[bytes]]]:
+    """The files of a zip or tar file; links are left out."""
     if zipfile.is_zipfile(stream):
         with zipfile.ZipFile(stream) as packed:
             for info in packed.infolist():

@@ -21,6 +21,10 @@ TASKS = (
     ("See what the security guide asks for and this host does not meet", ("audit",)),
     ("Undo a section after which the site is not as it was", ("undo SECTION",)),
     ("Unlock an account, or an address that was banned", ("unlock", "unlock USER", "unlock ADDRESS")),
+    (
+        "Update Chamilo, after a rehearsal on a copy",
+        ("update PACKAGE", "update --rehearse PACKAGE", "update --abandon"),
+    ),
     ("Update Chamilo through the browser", ("window open --from ADDRESS", "migrate", "window close")),
     ("After an update, or a vulnerability", ("aftermath", "integrity accept")),
     ("Back up now, and test whether it can be restored", ("backup", "drill")),

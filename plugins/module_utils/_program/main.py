@@ -41,7 +41,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction imp
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.memory import Memory
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import Outcome
-from ansible_collections.chamilo.hardening.plugins.module_utils._updates import aftermath, releases
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import aftermath, releases, update
 from ansible_collections.chamilo.hardening.plugins.module_utils._uploads import antivirus
 
 ABOUT = """\
@@ -154,6 +154,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     migrate.add(commands, _say)
 
     backups_commands.add(commands, _say)
+    update.add(commands, _say)
     aftermath.add(commands, _say)
 
     daily = commands.add_parser("daily", help="do the daily work now", description=DAILY)
@@ -564,7 +565,7 @@ def _restores() -> list[str]:
     try:
         for portal in backups_portal.portals():
             running = jobs.holder(portal)
-            if running.startswith("restore "):
+            if running.startswith(("restore ", "update ")):
                 found.append(f"Of {portal.domain}, still going on: {running}.")
             else:
                 found += filter(None, [backups_portal.unfinished(portal)])

@@ -165,7 +165,7 @@ def test_a_restore_that_is_resumed_fetches_nothing_again(portal: Portal, monkeyp
     looks_right(portal, made.kept)
     shutil.rmtree(made.kept)
     planned(portal)
-    monkeypatch.setattr(restore, "_found", lambda *_words: (_ for _ in ()).throw(BackupError("looked for")))
+    monkeypatch.setattr(restore, "found", lambda *_words: (_ for _ in ()).throw(BackupError("looked for")))
     with pytest.raises(BackupError, match="looked for"):
         restore.restore(portal, "host", run="another")
 
@@ -248,7 +248,7 @@ def test_what_came_after_a_restore_stays_where_only_its_end_is_missing(
         def refused(_portal: Portal) -> list[str]:
             raise BackupError("refused")
 
-        patch.setattr(restore, "_wake", refused)
+        patch.setattr(restore, "wake", refused)
         restore.finish(portal)
     (Path(portal.folder) / "later").write_text("came once more")
     restore.finish(portal)
@@ -266,7 +266,7 @@ def test_what_did_not_come_back_is_said(portal: Portal, monkeypatch: pytest.Monk
             return True
 
     half = Snapshot("f1", "tree", 0, "run", ())
-    monkeypatch.setattr(restore, "_found", lambda *_words: (Place(), Pair("run", half, half)))
+    monkeypatch.setattr(restore, "found", lambda *_words: (Place(), Pair("run", half, half)))
     lines = restore.restore(portal, "file", "var/lesson")
     left = "Files whose paths are too long did not come back. Snapshot f1 has them. Because of them restic did not read"
     assert any(line.startswith(left) for line in lines)
@@ -421,7 +421,7 @@ def test_who_asks_for_less_does_not_finish_a_restore_of_more(
     def found(*_words: str) -> None:
         raise BackupError("another backup is looked for")
 
-    monkeypatch.setattr(restore, "_found", found)
+    monkeypatch.setattr(restore, "found", found)
     with pytest.raises(BackupError) as raised:
         restore.restore(portal, asked, "var/lesson")
     assert (str(raised.value) == "another backup is looked for") == goes
@@ -457,7 +457,7 @@ def test_what_was_fetched_in_vain_fills_no_disk(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     half = Snapshot("f1", "tree", 0, "run", ())
-    monkeypatch.setattr(restore, "_found", lambda *_words: (Repository(portal, "/repository"), Pair("run", half, half)))
+    monkeypatch.setattr(restore, "found", lambda *_words: (Repository(portal, "/repository"), Pair("run", half, half)))
     monkeypatch.setattr(restore_staging.Staging, "stage_file", full)
     with pytest.raises(OSError, match="No space left"):
         restore.restore(portal, "file", "var/lesson")

@@ -1,0 +1,324 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Private to this collection: it can change at any time.
+# Engines know no AnsibleModule: they also run in the host program.
+# pylint: disable=ansible-bad-function
+"""An update of Chamilo to another release: rehearsed on a copy of the portal, then made on the portal.
+
+The program is laid beside the portal, and changes places with the one in use in single steps of the kernel. Migrations
+and pages are watched; where one fails, the program before and the database of the backup come back. The journal of a
+restore is written before each phase, so that an update which was killed can be rolled back.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shutil
+import syslog
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
+    backup,
+    drill,
+    jobs,
+    restic,
+    restore,
+    restore_swaps,
+    restore_tables,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import (
+    CHANGING,
+    FETCHING,
+    UPDATE,
+    BackupError,
+    Portal,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restore_staging import Staging
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import services
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
+from ansible_collections.chamilo.hardening.plugins.module_utils._common.version import VersionError, parse
+from ansible_collections.chamilo.hardening.plugins.module_utils._database import migrate
+from ansible_collections.chamilo.hardening.plugins.module_utils._database.context import CREDENTIALS
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions import compiled, vouch, window
+from ansible_collections.chamilo.hardening.plugins.module_utils._permissions.tree import open_trusted
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.database import (
+    Reader,
+    migrations_without_history,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.discovery import discover
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.observer import Look
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.engine import Engine
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import advisories, signature
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates.package import Package
+
+ABOUT = """\
+Updates Chamilo by the package of a release (zip or tar), or by a directory in which it was built (git, composer, yarn).
+A package needs its signature (FILE.minisig beside it) or --sha256. It takes a backup, restores it into a scratch
+directory as a restore test does, updates this copy and looks for its login page. Only then it takes another backup and
+updates the portal: the programs change places at once, migrations run, and the pages that were answered before have to
+be answered. Where something fails, the program before and the database of that backup come back."""
+_PAGES = ("/", "/login")
+_SECONDS = 3600.0  # of a migration
+_ENDS = 300  # characters of what a command said
+
+
+class UpdateError(HardeningError):
+    """The update was not made, or was rolled back; the text says why."""
+
+
+def add(commands: Any, say: Callable[..., None]) -> None:
+    """Add the command. ``say`` speaks to the administrator, and to the journal."""
+    command = commands.add_parser("update", help="rehearse an update of Chamilo, then make it", description=ABOUT)
+    command.add_argument("package", metavar="PACKAGE", nargs="?", default="", help="the package, or a directory")
+    command.add_argument("--signature", metavar="FILE", default="", help="of the package (default: PACKAGE.minisig)")
+    command.add_argument("--key", default=signature.OFFICIAL, help="who may have signed it (default: Chamilo's key)")
+    command.add_argument("--sha256", default="", help="of the package, from the release's page, instead of a signature")
+    command.add_argument("--site", default="", help="which portal, where there are several")
+    command.add_argument("--rehearse", action="store_true", help="leave the portal alone: update the copy only")
+    command.add_argument("--abandon", action="store_true", help="roll back an update that was interrupted")
+    command.set_defaults(run=lambda options, _engine: _run(options, say))
+
+
+def _run(options: argparse.Namespace, say: Callable[..., None]) -> int:
+    if bool(options.package) == options.abandon:
+        say("Say which package: chamilo-hardening update PACKAGE; or --abandon alone.", syslog.LOG_ERR)
+        return 2
+    portal = backups_portal.chosen(options.site)
+    if options.abandon:
+        lines: Iterable[str] = abandon(portal)
+    else:
+        proof = proved(options.package, options.signature, options.key, options.sha256)
+        say(f"update of {portal.domain}: {proof}")
+        lines = update(portal, Package(options.package, portal.web_user), options.rehearse)
+    for line in lines:
+        say(f"update of {portal.domain}: {line}")
+    return 0
+
+
+def proved(path: str, signed: str, key: str, sha256: str) -> str:
+    """How a package is known to be that of the release, before anything is unpacked."""
+    if os.path.isdir(path):
+        return f"{path} is a directory: whoever built it vouches for it."
+    beside = signed or f"{path}.minisig"
+    if sha256:
+        with open(path, "rb") as stream:
+            found = vouch.checksum(stream.fileno())
+        if found != sha256.lower():
+            raise UpdateError(f"{path} has the sha256 {found or 'of no file'}, not {sha256}. Nothing was unpacked.")
+        return f"{path} has the sha256 {found}."
+    if not signed and not os.path.exists(beside):
+        raise UpdateError(
+            f"There is no {beside}. Fetch the signature of the package, or give its checksum from the page of the "
+            "release (--sha256). Nothing was unpacked."
+        )
+    return f"{path} is signed: {signature.verify(path, beside, key)}"
+
+
+def update(portal: Portal, package: Package, rehearse: bool = False) -> Iterator[str]:
+    """Rehearse an update on a copy, then make it on the portal."""
+    site = discover(portal.domain, portal.root)
+    _suits(portal, site, package)
+    yield f"From {site.version} to {package.version}."
+    yield from _backup(portal)
+    yield from drill.rehearse(portal, package.lay, [migrate.MIGRATE[:1]])
+    if rehearse:
+        yield f"The rehearsal went well. The portal is as it was, with {site.version}."
+        return
+    yield from _backup(portal)
+    yield from _Update(portal, site, package).carried_out()
+    yield "Harden the portal again from where you run the playbook, then: chamilo-hardening integrity accept"
+
+
+def _backup(portal: Portal) -> list[str]:
+    try:
+        return backup.backup(portal)
+    except backup.NeedsALook as problem:
+        return [f"The backup was made, and needs a look: {problem}"]
+
+
+def _suits(portal: Portal, site: Site, package: Package) -> None:
+    """Refuse what could not be made, or not be rolled back, before anything is done."""
+    if backups_portal.journal(portal):
+        raise UpdateError(f"{backups_portal.unfinished(portal)} Nothing was changed.")
+    try:
+        newer = parse(package.version) > parse(site.version)
+    except VersionError:
+        why = "the package names no version" if site.version else "the installed version is not known"
+        raise UpdateError(f"{package.path} cannot be compared with the portal: {why}. Nothing was changed.") from None
+    if not newer:
+        raise UpdateError(f"{package.path} is Chamilo {package.version}, and {site.version} is installed already.")
+    old = advisories.needs(package.version, site.php.version)
+    if old:
+        raise UpdateError(f"{old} Nothing was changed.")
+    if not restore_tables.may_restore(portal):
+        raise UpdateError(
+            f"The database is on {portal.host}, and could not be rolled back. Put the login of an account that may "
+            f"make databases there into {restore_tables.login_file(portal)}, below [client]. Nothing was changed."
+        )
+    if migrations_without_history(Reader.of_site(site)):
+        raise UpdateError(
+            "The history of migrations is empty, so all of them would run again. With the code that is installed, run: "
+            "doctrine:migrations:sync-metadata-storage, then doctrine:migrations:version --add --all (by "
+            "chamilo-hardening migrate, or bin/console as PHP's user). Nothing was changed."
+        )
+    if window.Windows(Engine()).at(portal.root):
+        raise UpdateError("A window is open: chamilo-hardening window close, then update. Nothing was changed.")
+
+
+class _Update(Staging):
+    """A release that is laid beside the portal, and changes places with the one in use."""
+
+    def __init__(self, portal: Portal, site: Site, package: Package) -> None:
+        super().__init__(portal, *restore.found(portal, "", ""), UPDATE)
+        self.site = site
+        self.package = package
+        self.journal["migrated"] = False
+
+    def carried_out(self) -> list[str]:
+        problem = ""
+        with jobs.alone(self.portal, "update", 60):
+            answers = _answers(self.site)
+            self.write_down(FETCHING)
+            try:
+                self.clear()
+                self.stage_release()
+                self.write_down()
+                restore_swaps.rehearse(self.journal["swaps"])
+            except (HardeningError, OSError):
+                self.discard()
+                os.unlink(backups_portal.journal_path(self.portal))
+                raise
+            try:
+                self._go(answers)
+            except (HardeningError, OSError, KeyboardInterrupt) as stopped:  # whatever it was, the portal goes on
+                problem = str(stopped) or "it was interrupted"
+            if not problem:
+                os.rename(self.staging, self.kept)
+                os.unlink(backups_portal.journal_path(self.portal))
+                return [f"Chamilo {self.package.version} is in use. What was there is in {self.kept}."]
+            lines = _program_back(self.portal, self.journal)
+        lines += _database_back(self.portal, self.journal)
+        raise UpdateError(
+            f"The update to {self.package.version} failed and was rolled back: {problem} {' '.join(lines)}"
+        )
+
+    def stage_release(self) -> None:
+        """The program as it is going to be: the owner's own files as they are, those of the release as it has them."""
+        fetched = f"{self.staging}{self.root}"
+        live = [name for name in self.package.parts if os.path.lexists(f"{self.root}/{name}")]
+        size = self.package.size + sum(_size(f"{self.root}/{name}") for name in live)
+        free = shutil.disk_usage(os.path.dirname(self.staging)).free
+        if free < size * 1.05:
+            where = os.path.dirname(self.staging)
+            raise BackupError(f"{where} has {free / 1e6:.0f} MB free, the update needs {size / 1e6:.0f}.")
+        os.makedirs(fetched)
+        for name in live:
+            if not self.package.whole(name):
+                restic.on_tree("cp", "-a", "--reflink=auto", "--", f"{self.root}/{name}", f"{fetched}/{name}")
+        status = os.lstat(f"{self.root}/public/index.php")
+        self.package.lay(fetched, (status.st_uid, status.st_gid))
+        for name in self.package.parts:
+            if os.path.lexists(f"{fetched}/{name}"):
+                self._swap(f"{fetched}/{name}", f"{self.root}/{name}")
+
+    def _go(self, answers: Mapping[str, int]) -> None:
+        backups_portal.reach(self.portal, self.journal, CHANGING)
+        for fetched, live, inode, *_above in self.journal["swaps"]:
+            restore_swaps.change_places(fetched, live, inode)
+        restore.wake(self.portal)  # before anything is compiled of two programs
+        _compile(self.portal)
+        self._owned()
+        self.journal["migrated"] = True
+        backups_portal.reach(self.portal, self.journal, CHANGING)
+        _migrate(self.portal)
+        wrong = [
+            f"{path} answers {now} instead of {before}"
+            for path, before in answers.items()
+            if (now := _answers(self.site).get(path, 0)) != before
+        ]
+        if wrong:
+            raise UpdateError(f"{'; '.join(wrong)}.")
+
+    def _owned(self) -> None:
+        """Owners and modes as the section permissions wants them, where it is in force."""
+        known = window.sites().get(self.portal.site)
+        if known:
+            package = (self.package.path, "") if self.package.is_archive else ("", "")
+            window.apply(known.tree, "production", None, False, package=package)
+
+
+def abandon(portal: Portal) -> list[str]:
+    """Roll back an update that was interrupted."""
+    with jobs.alone(portal, "update", 60):
+        journal = backups_portal.journal(portal)
+        if journal.get("part") != UPDATE:
+            raise UpdateError(f"No update of {portal.domain} is unfinished. Nothing was changed.")
+        lines = _program_back(portal, journal)
+    return [*lines, *_database_back(portal, journal)]
+
+
+def _program_back(portal: Portal, journal: dict[str, Any]) -> list[str]:
+    changed = journal["phase"] not in (FETCHING, backups_portal.STAGED)
+    lines = restore.roll_back(portal, journal)
+    if changed:
+        with contextlib.suppress(UpdateError):  # PHP compiles it with the next request
+            _compile(portal)
+    return lines
+
+
+def _database_back(portal: Portal, journal: Mapping[str, Any]) -> list[str]:
+    """The database of the backup that was taken before, where migrations may have changed the one in use."""
+    return restore.restore(portal, "database", run=journal["run"]) if journal.get("migrated") else []
+
+
+def _answers(site: Site) -> dict[str, int]:
+    """How pages of the portal are answered now: those that are answered well."""
+    look = Look(site, {})
+    found = {path: look.get(path).status for path in _PAGES}
+    return {path: status for path, status in found.items() if 200 <= status < 400}
+
+
+def _console(portal: Portal, *words: str) -> list[str]:
+    start = ["runuser", "-u", portal.web_user, "--", "env", f"--chdir={portal.folder}", "HOME=/nonexistent"]
+    return [*start, f"php{portal.php}", "bin/console", "--no-interaction", *words]
+
+
+def _compile(portal: Portal) -> None:
+    """What Symfony compiled of the program before is no part of this one, whose console it would break."""
+    top = open_trusted(portal.folder)
+    try:
+        cache = vouch.open_below(top, "var/cache", os.O_DIRECTORY)
+    except FileNotFoundError:
+        return
+    finally:
+        os.close(top)
+    try:
+        why = compiled.renew(cache, _console(portal, "cache:warmup"), services.run)
+    finally:
+        os.close(cache)
+    if why:
+        raise UpdateError(f"{why}.")
+
+
+def _migrate(portal: Portal) -> None:
+    if os.path.exists(f"{CREDENTIALS}/upgrade-{portal.site}.cnf"):
+        _site, code = migrate.migrate((), portal.site)
+        said = ""
+    else:
+        code, said = services.run(_console(portal, migrate.MIGRATE[0]), _SECONDS)
+    if code:
+        raise UpdateError(f"The migrations ended with {code}{': ' if said else ''}{said.strip()[-_ENDS:]}.")
+
+
+def _size(path: str) -> int:
+    """Bytes of a tree."""
+    total = os.lstat(path).st_size
+    for folder, _folders, names in os.walk(path):
+        total += sum(os.lstat(os.path.join(folder, name)).st_size for name in names)
+    return total

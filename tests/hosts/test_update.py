@@ -1,0 +1,215 @@
+"""chamilo-hardening update: a release is rehearsed on a copy, made on the portal, and rolled back where it fails."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.hosts.conftest import Cell
+from tests.hosts.hardening import Playbook, missing_from_the_portal
+from tests.hosts.test_audit import audit
+from tests.hosts.test_backups import make_anew
+from tests.minisign import Signer
+from tests.testbed import authority, flavours, images
+from tests.testbed.hosts import Host
+
+pytestmark = pytest.mark.long
+
+ROOT = "/var/www/chamilo"
+SECTIONS = "https,permissions,uploads,database,backups"
+MARK = "ALTER TABLE course ADD COLUMN marked INT NOT NULL DEFAULT 7"
+# Fails for the account of the portal, and not for that of the rehearsal.
+HALF_WAY = "SET @half = IF(USER() LIKE 'root@%', 1, (SELECT 1 UNION SELECT 2))"
+# What stands in a package: the program as it is, of another version, with migrations of its own.
+PACK = """
+import json, pathlib, sys, zipfile
+root, given = pathlib.Path("{root}"), json.loads(sys.argv[1])
+left = {{"var", ".env", ".git", "UPGRADE_ENABLED"}}
+names = [path for path in root.rglob("*") if path.relative_to(root).parts[0] not in left and path.is_file()]
+with zipfile.ZipFile(given["to"], "w", zipfile.ZIP_DEFLATED) as package:
+    for path in names:
+        name = str(path.relative_to(root))
+        text = path.read_bytes()
+        if name in given["edits"]:
+            before, after = given["edits"][name]
+            assert before.encode() in text, name
+            text = text.replace(before.encode(), after.encode(), 1)
+        package.writestr("chamilo/" + name, text)
+    for name, text in given["more"].items():
+        package.writestr("chamilo/" + name, text)
+"""
+DIGEST = "import hashlib, sys; print(hashlib.blake2b(open(sys.argv[1], 'rb').read()).hexdigest())"
+COMMAND = "src/CoreBundle/Command/MigrateCommand.php"
+VERSIONS = {"2.0": ("2.0.3", "2.0.4"), "3.0": ("3.0.1", "3.0.2")}
+
+
+@dataclass
+class Visitors:
+    """A person who reads the portal all the time, one page after another.
+
+    A reload of PHP ends the request that is under way, so of each reload one may fail.
+    """
+
+    host: Host
+    answered: int = 0
+    failed: list[str] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def lost(self) -> int:
+        """How many requests were not answered; many where one was answered wrongly."""
+        return len(self.failed) if all("502" in one for one in self.failed) else 1000
+
+    def read(self) -> None:
+        while not self.over.wait(0.1):
+            for path in ("/login", "/main/auth/lostPassword.php"):
+                answer = self.host.http(
+                    f"https://{self.host.domain}{path}", ca_file=str(authority.certificate()), verify=True, timeout=60
+                )
+                self.answered += 1
+                if answer.status != 200:
+                    self.failed.append(f"{path}: {answer.status} {answer.error}")
+
+
+@contextlib.contextmanager
+def visited(host: Host) -> Iterator[Visitors]:
+    visitors = Visitors(host)
+    thread = threading.Thread(target=visitors.read)
+    thread.start()
+    try:
+        yield visitors
+    finally:
+        visitors.over.set()
+        thread.join()
+
+
+def file_of_version(flavour: str) -> str:
+    return "version.php" if flavour == "3.0" else "public/main/install/version.php"
+
+
+def installed(host: Host, flavour: str) -> str:
+    text = host.get(f"{ROOT}/{file_of_version(flavour)}")
+    return next(version for version in VERSIONS[flavour] if f"'{version}'" in text)
+
+
+def columns(host: Host) -> set[str]:
+    return set(host.run("mariadb -N -B chamilo -e 'SHOW COLUMNS FROM course' | cut -f1").stdout.split())
+
+
+def package(host: Host, flavour: str, name: str, *statements: str, broken: bool = False) -> str:
+    """A package on the host, of the newer version."""
+    old, new = VERSIONS[flavour]
+    begin = next(line for line in host.get(f"{ROOT}/{COMMAND}").splitlines() if "const VERSIONS = [" in line)
+    listed = "".join(f'            "{statement}",\n' for statement in statements)
+    edits = {
+        file_of_version(flavour): (f"'{old}'", f"'{new}'"),
+        COMMAND: (f"{begin}\n", f"{begin}\n        'Version20261201000000' => [\n{listed}        ],\n"),
+    }
+    if broken:
+        edits["src/Kernel.php"] = ("<?php", "<?php throw new Error('broken');")
+    more = {"public/main/fresh.php": "<?php echo 'fresh';"}
+    given = json.dumps({"to": f"/root/{name}.zip", "edits": edits, "more": more})
+    host.run(["python3", "-c", PACK.format(root=ROOT), given])
+    return f"/root/{name}.zip"
+
+
+def signed(host: Host, path: str, signer: Signer) -> str:
+    digest = bytes.fromhex(host.run(["python3", "-c", DIGEST, path]).stdout.strip())
+    host.put(f"{path}.minisig", signer.signature(digest, f"file:{path}"))
+    return path
+
+
+@pytest.mark.parametrize("flavour", VERSIONS)
+def test_an_update_is_rehearsed_made_and_rolled_back(
+    cell: Cell, make: Callable[..., Host], playbook: Playbook, flavour: str
+) -> None:
+    if images.PHP[cell.release] < flavours.PHP.get(flavour, ""):
+        pytest.skip(f"Chamilo {flavour} does not run with PHP {images.PHP[cell.release]}")
+    old, new = VERSIONS[flavour]
+    host = make("campus", flavour=flavour)
+    make_anew(host)
+    host.run(f"sed -i s/{new}/{old}/ {ROOT}/{file_of_version(flavour)}")
+    playbook.harden(host, "--tags", SECTIONS, chamilo_database_split=True)
+    host.put(f"{ROOT}/public/plugin/Own/index.php", "<?php echo 'own';")
+    signer = Signer()
+
+    def update(*words: str, check: bool = True) -> tuple[int, str]:
+        done = host.run(["chamilo-hardening", "update", "--key", signer.public, *words], check=False)
+        print(done.stdout, done.stderr)
+        assert not check or done.returncode == 0, done.stderr
+        return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+    good = signed(host, package(host, flavour, "good", MARK), signer)
+    if flavour == "2.0":  # as where it was installed before 3.0
+        host.run("mariadb chamilo -e 'DELETE FROM version'")
+        code, said = update(good, check=False)
+        assert code == 1 and "history of migrations is empty" in said
+        names = ("20260401000000", "20260501000000", "20260601000000")
+        values = ",".join(
+            f"('Chamilo\\\\CoreBundle\\\\Migrations\\\\Schema\\\\V200\\\\Version{name}', NOW(), 1)" for name in names
+        )
+        host.run(
+            ["mariadb", "chamilo"], data=f"INSERT INTO version (version, executed_at, execution_time) VALUES {values}"
+        )
+
+    # Nothing of these reaches the portal.
+    host.run(
+        f"cp {good} /root/changed.zip && cp {good}.minisig /root/changed.zip.minisig && echo x >>/root/changed.zip"
+    )
+    code, said = update("/root/changed.zip", check=False)
+    assert code == 1 and "does not fit" in said
+    code, said = update(signed(host, package(host, flavour, "broken", MARK, broken=True), signer), check=False)
+    assert code == 1 and "ended with" in said, "found in the rehearsal"
+    said = update("--rehearse", good)[1]
+    assert "The rehearsal went well" in said
+    assert (installed(host, flavour), columns(host) & {"marked"}) == (old, set())
+    assert missing_from_the_portal(host, "https") == []
+
+    # One that fails in the middle, after a table was changed.
+    half = signed(host, package(host, flavour, "half", MARK, HALF_WAY), signer)
+    with visited(host) as visitors:
+        code, said = update(half, check=False)
+    assert code == 1 and "failed and was rolled back" in said
+    assert (installed(host, flavour), columns(host) & {"marked"}) == (old, set())
+    assert visitors.answered > 40 and visitors.lost <= 2, visitors.failed
+    assert missing_from_the_portal(host, "https") == []
+
+    # One that is killed in the middle.
+    slow = signed(host, package(host, flavour, "slow", MARK, "DO IF(USER() LIKE 'root@%', 1, SLEEP(600))"), signer)
+    unit = ["systemd-run", "--quiet", "--unit=slow", "chamilo-hardening", "update", "--key", signer.public, slow]
+    host.run(unit)
+    end = time.monotonic() + 180
+    while "marked" not in columns(host):
+        assert time.monotonic() < end, host.run("journalctl -n 40 -u slow").stdout
+        time.sleep(0.5)
+    host.run("systemctl kill --signal=KILL slow; pkill -KILL -u www-data -f doctrine:migrations:migrate", check=False)
+    assert "update --abandon" in host.run("chamilo-hardening status").stdout
+    update("--abandon")
+    assert (installed(host, flavour), columns(host) & {"marked"}) == (old, set())
+
+    with visited(host) as visitors:
+        if flavour == "2.0":  # as git and Composer leave it, in a directory of its own
+            host.run(f"mkdir /srv/checkout && cd /srv/checkout && python3 -m zipfile -e {good} . && mkdir chamilo/.git")
+            update("/srv/checkout/chamilo")
+        else:
+            update(good)
+    assert (installed(host, flavour), columns(host) & {"marked"}) == (new, {"marked"})
+    assert visitors.answered > 40 and visitors.lost <= 1, visitors.failed
+    assert missing_from_the_portal(host, "https") == []
+    assert host.get(f"{ROOT}/public/plugin/Own/index.php") == "<?php echo 'own';"
+    modes = f"cd {ROOT} && stat -c '%U:%G %a' public/index.php public/main/fresh.php config/services.yaml .env"
+    assert host.run(modes).stdout.split("\n")[:4] == [
+        *["root:www-data 644"] * 2,
+        *["root:www-data 640"] * 2,
+    ]
+    playbook.harden(host, "--tags", SECTIONS, chamilo_database_split=True)
+    assert playbook.harden(host, "--tags", SECTIONS, chamilo_database_split=True) == 0
+    found = audit(playbook, host)
+    assert f"Chamilo {new} is installed" in found["updates_version"]["evidence"]
+    assert found["updates_version"]["status"] == "pass"

@@ -1,0 +1,228 @@
+# Copyright (c) 2026, the chamilo.hardening maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An update of the program: made, refused, or rolled back."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import types
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import (
+    backup,
+    drill,
+    jobs,
+    restore,
+    restore_staging,
+    restore_tables,
+    saved_files,
+)
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups import portal as backups_portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.portal import BackupError, Portal
+from ansible_collections.chamilo.hardening.plugins.module_utils._backups.restic import Pair, Snapshot
+from ansible_collections.chamilo.hardening.plugins.module_utils._common import files
+from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site import Php, Site
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates import update
+from ansible_collections.chamilo.hardening.plugins.module_utils._updates.package import Package
+from tests.minisign import Signer
+from tests.unit.plugins.module_utils._updates.test_package import FILES, OLD, lay, packed
+
+HALF = Snapshot("id", "tree", 0, "run7", ())
+
+
+@pytest.fixture
+def campus(tmp_path, monkeypatch):
+    """A portal with 3.0.1, a package of 3.0.2, and what was done, in order."""
+    monkeypatch.setattr(files, "STATE", str(tmp_path / "state"))
+    (tmp_path / "state/backups").mkdir(parents=True)
+    portal = Portal("campus", "campus.test", str(lay(tmp_path / "www/campus", OLD)), php="8.4")
+    done = []
+
+    def did(name, answer=None):
+        return lambda *_words, **_more: done.append(name) or ([] if answer is None else answer)
+
+    monkeypatch.setattr(update, "discover", lambda domain, root: Site(domain, root, version="3.0.1", php=Php("8.4")))
+    monkeypatch.setattr(backup, "backup", did("backup"))
+    monkeypatch.setattr(drill, "rehearse", did("rehearsal"))
+    monkeypatch.setattr(restore, "restore", did("database back", ["The database is back."]))
+    monkeypatch.setattr(restore, "wake", did("wake"))
+    monkeypatch.setattr(restore, "found", lambda *_words: (None, Pair("run7", HALF, HALF)))
+    monkeypatch.setattr(saved_files, "saved_root", lambda *_words: portal.folder)
+    monkeypatch.setattr(restore_tables, "may_restore", lambda _portal: False)
+    monkeypatch.setattr(jobs, "alone", lambda *_words: contextlib.nullcontext())
+    monkeypatch.setattr(update.window, "sites", dict)
+    monkeypatch.setattr(update, "_compile", did("compile"))
+    monkeypatch.setattr(update, "_migrate", did("migrate"))
+    monkeypatch.setattr(update, "_suits", lambda *_words: None)
+    pages = {"/": 302, "/login": 200}
+    monkeypatch.setattr(update, "_answers", lambda _site: dict(pages))
+    package = Package(str(packed(tmp_path / "chamilo-3.0.2.zip", FILES)), "www-data")
+    return types.SimpleNamespace(portal=portal, package=package, done=done, pages=pages, at=Path(portal.root))
+
+
+def there(campus):
+    return {str(path.relative_to(campus.at)): path.read_text() for path in campus.at.rglob("*") if path.is_file()}
+
+
+def test_an_update_is_rehearsed_and_then_made(campus):
+    upload = campus.at / "var/upload/lesson.txt"
+    inode = upload.stat().st_ino
+    lines = list(update.update(campus.portal, campus.package))
+    assert campus.done == ["backup", "rehearsal", "backup", "wake", "compile", "migrate"]
+    now = there(campus)
+    assert now["version.php"] == FILES["version.php"] and "public/main/old.php" not in now
+    assert now[".env"] == OLD[".env"] and now["public/plugin/Own/index.php"] == OLD["public/plugin/Own/index.php"]
+    assert upload.stat().st_ino == inode, "what the application writes is not touched"
+    (kept,) = (path for path in campus.at.parent.iterdir() if ".before-" in path.name)
+    assert (kept / str(campus.at)[1:] / "public/main/old.php").read_text() == OLD["public/main/old.php"]
+    assert lines[0] == "From 3.0.1 to 3.0.2." and any(str(kept) in line for line in lines)
+    assert backups_portal.journal(campus.portal) == {}
+
+
+def test_a_rehearsal_leaves_the_portal_alone(campus):
+    before = there(campus)
+    lines = list(update.update(campus.portal, campus.package, rehearse=True))
+    assert there(campus) == before == OLD and campus.done == ["backup", "rehearsal"]
+    assert "The rehearsal went well" in lines[-1]
+
+
+def test_what_fails_in_the_rehearsal_never_reaches_the_portal(campus, monkeypatch):
+    def fails(*_words):
+        raise BackupError("The restored portal does not start: /login answers 500")
+
+    monkeypatch.setattr(drill, "rehearse", fails)
+    with pytest.raises(BackupError, match="does not start"):
+        list(update.update(campus.portal, campus.package))
+    assert there(campus) == OLD and campus.done == ["backup"]
+
+
+@pytest.mark.parametrize("fault", ["migration", "page", "interrupted", "compile"])
+def test_what_fails_in_the_middle_is_rolled_back(campus, monkeypatch, fault):
+    def fails(*_words):
+        if fault == "interrupted":
+            raise KeyboardInterrupt
+        raise update.UpdateError(f"the {fault} failed.")
+
+    if fault == "page":
+        answers = [{"/": 302, "/login": 200}, {"/": 302}, {"/": 302}]
+        monkeypatch.setattr(update, "_answers", lambda _site: answers.pop(0))
+    elif fault == "compile":
+        monkeypatch.setattr(update, "_compile", fails)
+    else:
+        monkeypatch.setattr(update, "_migrate", fails)
+    with pytest.raises(update.UpdateError, match="failed and was rolled back") as problem:
+        list(update.update(campus.portal, campus.package))
+    assert there(campus) == OLD
+    migrated = fault != "compile"
+    assert ("database back" in campus.done) is migrated
+    assert ("The database is back." in str(problem.value)) is migrated
+    assert backups_portal.journal(campus.portal) == {}
+    words = {"page": "/login answers 0 instead of 200", "interrupted": "it was interrupted"}
+    assert words.get(fault, f"the {fault} failed") in str(problem.value)
+
+
+def test_one_that_was_killed_is_rolled_back_by_hand(campus, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def kills(*_words):
+        raise Killed
+
+    monkeypatch.setattr(update, "_migrate", kills)
+    with pytest.raises(Killed):
+        list(update.update(campus.portal, campus.package))
+    assert there(campus)["version.php"] == FILES["version.php"]
+    words = backups_portal.unfinished(campus.portal)
+    assert "The update of campus.test" in words and "update --abandon --site campus" in words
+    monkeypatch.setattr(update, "_suits", SUITS)
+    with pytest.raises(update.UpdateError, match="is not finished"):
+        list(update.update(campus.portal, campus.package))
+    for refused in (lambda: restore.abandon(campus.portal), lambda: restore._refuse_less(campus.portal, "host")):
+        with pytest.raises(BackupError, match="update --abandon"):
+            refused()
+    lines = update.abandon(campus.portal)
+    assert there(campus) == OLD and lines[-1] == "The database is back."
+    with pytest.raises(update.UpdateError, match="No update of campus.test is unfinished"):
+        update.abandon(campus.portal)
+
+
+def test_a_disk_that_is_full_is_found_before_anything_changes(campus, monkeypatch):
+    monkeypatch.setattr(update.shutil, "disk_usage", lambda _path: types.SimpleNamespace(free=10))
+    with pytest.raises(BackupError, match="MB free, the update needs"):
+        list(update.update(campus.portal, campus.package))
+    assert there(campus) == OLD and backups_portal.journal(campus.portal) == {}
+    assert not os.path.exists(restore_staging._directory(campus.portal))
+
+
+# ------------------------------------------------------------------------------------------------- what suits
+
+SUITS = update._suits
+
+
+@pytest.fixture
+def suits(campus, monkeypatch):
+    monkeypatch.setattr(restore_tables, "may_restore", lambda _portal: True)
+    monkeypatch.setattr(update.Reader, "of_site", lambda _site: None)
+    monkeypatch.setattr(update, "migrations_without_history", lambda _reader: False)
+    monkeypatch.setattr(update.window.Windows, "at", lambda _self, _path: None)
+    site = Site("campus.test", campus.portal.root, version="3.0.1", php=Php("8.4"))
+    return lambda **changes: SUITS(campus.portal, replace(site, **changes), campus.package)
+
+
+def test_a_newer_release_suits(suits):
+    suits()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"version": "3.0.2"}, "is installed already"),
+        ({"version": "3.1.0"}, "is installed already"),
+        ({"version": ""}, "the installed version is not known"),
+        ({"version": "2.0.4", "php": Php("8.2")}, "3.0 needs PHP 8.3, and this portal runs with 8.2"),
+    ],
+)
+def test_what_does_not_suit_is_refused(suits, changes, words):
+    with pytest.raises(update.UpdateError, match=words):
+        suits(**changes)
+
+
+def test_an_empty_history_of_migrations_is_refused(suits, monkeypatch):
+    monkeypatch.setattr(update, "migrations_without_history", lambda _reader: True)
+    with pytest.raises(update.UpdateError, match="history of migrations is empty"):
+        suits()
+
+
+def test_a_database_that_could_not_come_back_is_refused(suits, monkeypatch):
+    monkeypatch.setattr(restore_tables, "may_restore", lambda _portal: False)
+    with pytest.raises(update.UpdateError, match="could not be rolled back"):
+        suits()
+
+
+def test_an_open_window_is_refused(suits, monkeypatch):
+    monkeypatch.setattr(update.window.Windows, "at", lambda _self, _path: object())
+    with pytest.raises(update.UpdateError, match="A window is open"):
+        suits()
+
+
+# ------------------------------------------------------------------------------------------- what proves a package
+
+
+def test_a_package_needs_a_proof(campus):
+    path = Path(campus.package.path)
+    with pytest.raises(update.UpdateError, match=r"There is no .*\.minisig"):
+        update.proved(str(path), "", "", "")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert digest in update.proved(str(path), "", "", digest.upper())
+    with pytest.raises(update.UpdateError, match="has the sha256"):
+        update.proved(str(path), "", "", "0" * 64)
+    signer = Signer()
+    signer.sign(path, "file:chamilo-3.0.2.zip")
+    assert "file:chamilo-3.0.2.zip" in update.proved(str(path), "", signer.public, "")
+    assert "whoever built it" in update.proved(str(path.parent), "", "", "")
