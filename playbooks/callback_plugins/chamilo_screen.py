@@ -115,6 +115,9 @@ class CallbackModule(CallbackBase):
         host = self._over(result)
         if host is not None:
             host.unreachable = True
+            # It was on its way: of a task that ended otherwise its answer would have come.
+            if host.sections or self._section(result) not in ("", "common"):
+                host.lost = self._name(self._task(result))
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         self._ended.set()
@@ -125,6 +128,7 @@ class CallbackModule(CallbackBase):
             summary = stats.summarize(name)
             host.failed = host.failed if summary["failures"] else ""  # or it was rescued
             host.unreachable = bool(summary["unreachable"])
+            host.lost = host.lost if host.unreachable else ""
         why, command = _screen.next_command(run, context.CLIARGS, _screen.DEFAULTS, os.getcwd())
         for line in _screen.lines(run, why, command):
             self._display.display(line)

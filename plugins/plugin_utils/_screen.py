@@ -52,6 +52,7 @@ class HostRun:
     enforces: list[str] = field(default_factory=list)  # and which of them are not to be undone
     failed: str = ""  # the task
     unreachable: bool = False
+    lost: str = ""  # the task of a section at which it no longer was
 
 
 @dataclass
@@ -199,10 +200,15 @@ def _top(run: Run) -> Iterable[str]:
         return
     # The worst first.
     for name, host in sorted(run.hosts.items(), key=lambda item: not (item[1].failed or item[1].unreachable)):
-        if host.unreachable:
+        if host.lost and not run.check:
+            unknown = "What that task did is not known."
+            yield f'{name}: no longer reachable at "{host.lost}". {unknown}{_changes(run, host)}'
+        elif host.unreachable:
             yield f"{name}: could not be reached. Nothing was done."
         elif host.failed:
             yield f'{name}: FAILED at "{host.failed}".{_changes(run, host)}'
+        elif run.playbook == "harden" and run.failed and not (host.sections or host.changed):
+            yield f"{name}: left as it was: the run ended before its turn."
         elif run.playbook in ("harden", "restore"):
             yield f"{name}:{_changes(run, host) or ' nothing to change.'}{_active(host)}"
 

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.connection import ConnectionBase
 
 DOCUMENTATION = """
@@ -38,6 +39,7 @@ options:
       - name: hostile_calls
 """
 
+AWAY = "away"  # an answer: the host is gone from here on
 MODULE = re.compile(rb"module_fqn=['\"][\w.]*?(\w+)['\"]")
 ARGUMENTS = re.compile(rb"^params=(['\"].*['\"]),?$", re.MULTILINE)
 
@@ -62,6 +64,8 @@ class Connection(ConnectionBase):
         if not in_data and "AnsiballZ" not in cmd:
             return 0, b"", b""
         answer = self._answer("async_wrapper" if "async_wrapper" in cmd else self.module)
+        if answer == AWAY:
+            raise AnsibleConnectionFailure("No route to host")
         return 0, answer if isinstance(answer, bytes) else json.dumps(answer).encode(), b""
 
     def put_file(self, in_path: str, out_path: str) -> None:

@@ -121,6 +121,22 @@ def test_a_node_that_fails_stops_the_next_one_and_no_other_portal(world: World, 
     assert "config_transaction" in (world.folder.parent / "library2.test.calls").read_text()
 
 
+def test_a_node_that_goes_away_in_the_middle_stops_the_next_one(world: World, answers: dict[str, Any]) -> None:
+    """As when its power fails: no answer says what was done. The one that is left serves the portal as it did."""
+    broken = {**answers, "web1": {**answers["web1"], "config_transaction": "away"}}
+    others = {f"library{number}.test": with_fingerprint(answers["web1"], f"library{number}") for number in (1, 2)}
+    output = harden(world, {**broken, **others})
+    assert re.search(r"^web1 .*unreachable=1", output.split("PLAY RECAP")[1], re.MULTILINE)
+    assert failed(output) == ["web1", "web2"]
+    assert "Node web1 of campus.test failed in this run, so web2 was left as it is." in flat(output)
+    assert "undrain web1" not in output and "drain web2" not in output
+    assert "config_transaction" not in (world.folder.parent / "web2.calls").read_text()
+    assert "config_transaction" in (world.folder.parent / "library2.test.calls").read_text()
+    alone = harden(world, broken)
+    assert re.search(r'web1: no longer reachable at "[^"]+". What that task did is not known.', flat(alone))
+    assert "web2: left as it was: the run ended before its turn." in flat(alone)
+
+
 def with_fingerprint(answer: dict[str, Any], text: str) -> dict[str, Any]:
     """The answers of another host."""
     info = answer["chamilo_site_info"]

@@ -103,6 +103,24 @@ def test_what_changed_and_what_is_active() -> None:
     ]
 
 
+def test_a_host_that_went_away_in_the_middle_and_one_that_was_never_begun() -> None:
+    """Nobody knows what a host did whose answer never came. One after it was not looked at at all."""
+    hosts = {
+        "web1.test": _screen.HostRun({"headers": 1}, ["headers"], unreachable=True, lost="Reload"),
+        "web2.test": _screen.HostRun(),
+        "gone.test": _screen.HostRun(unreachable=True),
+        "done.test": _screen.HostRun({}, ["headers"]),
+    }
+    said = [
+        'web1.test: no longer reachable at "Reload". What that task did is not known. 1 change: headers 1.',
+        "gone.test: could not be reached. Nothing was done.",
+        "web2.test: left as it was: the run ended before its turn.",
+        "done.test: nothing to change.",
+    ]
+    assert _screen.lines(run(hosts=hosts), "Next", "x")[:4] == said
+    assert _screen.lines(run(hosts={"a.test": _screen.HostRun()}), "Next", "x")[0] == "a.test: nothing to change."
+
+
 def test_an_example_is_shown_whole() -> None:
     text = "Set chamilo_alert_mail or chamilo_alert_webhook, for example chamilo_alert_mail: admin@school.example"
     of = run(causes={"a.test": [{**cause("variable", 5), "text": text}, cause("hand")]})
