@@ -68,7 +68,7 @@ def taken(root: str, state: str, writable: int, plugins: Mapping[str, str]) -> N
 def environment_taken(root: str, state: str, writable: int, first: bool) -> None:
     """As ``taken``, of environment files. ``first``: no run before this one made them root's unseen."""
     before = read(root, state).environment
-    if before is None if first else before is not None and writable > before:
+    if first if before is None else writable > before:
         _write(root, state, {"environment": writable})
 
 

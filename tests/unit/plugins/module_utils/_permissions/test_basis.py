@@ -44,6 +44,9 @@ def test_whose_environment_files_were_is_seen_once(tmp_path):
     assert basis.read(portal, state).environment == 2
     basis.accepted(portal, state)
     assert basis.read(portal, state).environment == 0
+    basis.environment_taken(portal, state, 1, first=True)  # the first run did not come to its end
+    assert basis.read(portal, state).environment == 1
+    basis.accepted(portal, state)
     basis.environment_taken(portal, state, 1, first=False)  # a window was open
     assert basis.read(portal, state).environment == 1
 
