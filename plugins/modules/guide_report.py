@@ -11,7 +11,7 @@ version_added: 1.0.0
 description:
   - Writes what M(chamilo.hardening.guide_audit_info) found on any number of hosts as C(report.html), C(report.json) and
     C(junit.xml). Run it once, after the audit of all hosts.
-  - C(report.html) is one file without scripts that needs no network.
+  - C(report.html) has no scripts and needs no network.
   - In C(junit.xml) a control that is not met is a failure, and one that could not be assessed an error, because what
     was not seen must not look like success. Controls that are waived, advice, not applicable or for people are skipped.
   - C(report.json) holds C(collection) (the version), C(generated) and C(hosts); each host its C(name), C(reachable),
@@ -24,6 +24,9 @@ description:
   - Each host has C(causes), its open controls by what closes them, the most severe first, and C(changes), what became
     better and worse since the audit before; C(attacks) when the playbook prove has run.
   - The directory C(history) beside the report holds the statuses of the last 50 audits.
+  - Above 20 hosts each has a page of its own in the directory C(hosts), to which C(report.html) leads.
+  - What is open on each host is a custom statistic of the run, C(chamilo_report), which AWX and ansible-runner keep as an
+    artifact of the job.
   - Hosts that were not reached, or on which the audit did not run, are in it with all controls not assessed. The last
     good result in the C(report.json) that is there already stays with them, in C(last), with the day it is of
     (C(generated)).

@@ -49,6 +49,9 @@ LABELS = {
 }
 
 
+OPEN = ("fail", "not_assessed", "advice")
+
+
 def clean(value: Any) -> Any:
     """Plain Python values, with every text safe to print."""
     if isinstance(value, Mapping):
@@ -320,6 +323,13 @@ def overview(entry: Mapping[str, Any]) -> str:
     )
     signs = f"; indicators of compromise: {len(entry['signs'])}" if entry["signs"] else ""
     return f"{entry['name']}: {counts}{signs}{changed(entry)}"
+
+
+def artifact(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A host in short, for programs that keep nothing else of a run."""
+    open_ = {status: [row["id"] for row in entry["controls"] if row["status"] == status] for status in OPEN}
+    known = {name: entry[name] for name in ("error", "signs", "taken") if entry.get(name)}
+    return {"summary": dict(entry["summary"]), **open_, **known}
 
 
 def changed(entry: Mapping[str, Any]) -> str:

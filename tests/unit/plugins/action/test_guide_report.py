@@ -102,6 +102,24 @@ def test_a_result_is_no_change(tmp_path: Path) -> None:
     assert result["msg"][0] == f"one.test: 1 not met, {len(TABLE.controls) - SEEN} for people, {SEEN - 1} met"
 
 
+@pytest.mark.slow
+def test_a_job_of_awx_keeps_what_is_open_as_its_artifact(ansible: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ansible-runner makes one of what ansible-core prints at the end of the run."""
+    monkeypatch.setenv("ANSIBLE_SHOW_CUSTOM_STATS", "1")
+    outcome = ansible.play(plays(directory="out"), {"good.test": {"given": audit(https_hsts="fail")}})
+    kept = outcome.output.partition("RUN: ")[2].split()
+    assert kept[:2] == ["chamilo_report:", "good.test:"] and "https_hsts" in kept
+
+
+def test_the_artifact_of_a_slice_is_merged_by_host(tmp_path: Path) -> None:
+    audits = {"good.test": {"audit": audit(https_hsts="fail")}, "gone.test": {"audit": {"unreachable": True}}}
+    kept = report({"directory": str(tmp_path)}, audits)["ansible_stats"]
+    assert (kept["per_host"], kept["aggregate"]) == (False, True)
+    good, gone = kept["data"]["chamilo_report"]["good.test"], kept["data"]["chamilo_report"]["gone.test"]
+    assert good["fail"] == ["https_hsts"] and good["summary"]["pass"] == SEEN - 1 and "error" not in good
+    assert len(gone["not_assessed"]) == SEEN and gone["error"]
+
+
 def test_a_host_that_was_not_audited_keeps_its_last_good_result(tmp_path: Path) -> None:
     """Nobody reaches it, or sudo refuses the password: what was seen last stays, with its date and the reason."""
     arguments = {"directory": str(tmp_path)}
