@@ -409,7 +409,7 @@ def test_the_host_audits_itself_and_the_report_is_made_without_it(
     other = {one["id"]: one["status"] for one in entry["controls"] if one["status"] != seen[one["id"]][0]}
     assert set(other) <= {"backups_encrypted"} and entry["taken"]
     shown = monitored.run("chamilo-hardening audit", check=False).stdout
-    assert shown.startswith(f"{monitored.domain}, Chamilo 2.") and "pass           headers_csp" in shown
+    assert shown.startswith(f"{monitored.domain}, Chamilo 2.") and "pass           permissions_env" in shown
 
 
 @pytest.mark.long
