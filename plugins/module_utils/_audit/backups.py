@@ -143,7 +143,9 @@ def makers(look: Look) -> Makers:
 def _scripts(command: str) -> Iterator[str]:
     for path in dict.fromkeys(_SCRIPT.findall(command)):
         text = head(path, _SCRIPT_BYTES)
-        if text.startswith(b"#!"):
+        if (
+            text.startswith(b"#!") and b"\0" not in text
+        ):  # a program in a zip file, such as ours, has words of all it can
             yield text.decode("utf-8", "replace")
 
 

@@ -155,6 +155,16 @@ def test_the_script_that_a_job_calls_is_read(host, tmp_path, monkeypatch):
     assert backups.database(host.look()).status == "pass"
 
 
+def test_a_program_in_a_zip_file_dumps_nothing_for_the_words_in_it(host, tmp_path, monkeypatch):
+    """The host program is one, and its daily work dumps no database."""
+    program = tmp_path / "chamilo-hardening"
+    program.write_bytes(b"#!/usr/bin/python3 -I\nPK\x03\x04\x00\x00 mariadb-dump --single-transaction")
+    monkeypatch.setattr(backups, "_SCRIPT", backups.re.compile(backups.re.escape(str(program))))
+    host.jobs = (Job("chamilo-hardening-daily.timer", f"{program} daily"),)
+    finding = backups.database(host.look())
+    assert finding.status == "fail" and "daily.timer" not in finding.evidence
+
+
 def test_a_packing_that_cannot_be_opened_is_not_assessed(host):
     host.jobs = (DAILY,)
     path = host.dump(b"(\xb5/\xfd" + DUMP.encode(), name="chamilo.sql.zst")
