@@ -23,6 +23,7 @@ from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes im
     Plan,
     Render,
     Transaction,
+    plain,
 )
 from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.vhost import VirtualHost
 
@@ -72,7 +73,7 @@ class Https(Plan):
     def due(self, info: Mapping[str, Any], render: Render) -> bool:
         if super().due(info, render):
             return True
-        program = self.options(render)["program"]
+        program = plain(self.program, render)
         return settled(program, info["site"]["hsts_since"], info["in_force"], owner=self.bound) is None
 
 

@@ -44,7 +44,7 @@ class File:
             return {**known, "state": "link", "target": self.target}
         text = render(self.template) if self.template else self.content
         if self.document is not None:
-            text = json.dumps(_plain(self.document, render), indent=4, sort_keys=True)
+            text = json.dumps(plain(self.document, render), indent=4, sort_keys=True)
         return {**known, "secret_content" if self.secret else "content": text}
 
 
@@ -131,16 +131,17 @@ class Plan:
 
     def options(self, render: Render) -> dict[str, Any]:
         """The whole plan as the tasks of the role read it."""
-        return {one.name: _plain(getattr(self, one.name), render) for one in fields(self) if one.name != "values"}
+        return {one.name: plain(getattr(self, one.name), render) for one in fields(self) if one.name != "values"}
 
 
-def _plain(value: Any, render: Render) -> Any:
+def plain(value: Any, render: Render) -> Any:
+    """A part of a plan as the tasks of the role read it."""
     if isinstance(value, (File, Marked, Transaction, Settings)):
         return value.options(render)
     if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: _plain(getattr(value, one.name), render) for one in fields(value)}
+        return {one.name: plain(getattr(value, one.name), render) for one in fields(value)}
     if isinstance(value, Mapping):
-        return {name: _plain(item, render) for name, item in value.items()}
+        return {name: plain(item, render) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item, render) for item in value]
+        return [plain(item, render) for item in value]
     return value

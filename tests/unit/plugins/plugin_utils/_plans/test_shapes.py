@@ -5,13 +5,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.plan import plan as parsed
-from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import File, Plan, Settings, Transaction
+from ansible_collections.chamilo.hardening.plugins.plugin_utils._plans.shapes import (
+    File,
+    Marked,
+    Plan,
+    Settings,
+    Transaction,
+)
 
 
 @dataclass(frozen=True)
@@ -61,9 +68,19 @@ ACTIVE = {
         (File("/a", "a.j2", secret=True), {"path": "/a", "secret_content": "the text of a.j2\n"}),
         (File("/a", target="b"), {"path": "/a", "state": "link", "target": "b"}),
         (File("/a", absent=True), {"path": "/a", "state": "absent"}),
+        (
+            File("/a", document={"z": 1, "files": [File("/b", "b.j2")]}),
+            {
+                "path": "/a",
+                "content": json.dumps(
+                    {"z": 1, "files": [{"path": "/b", "content": "the text of b.j2\n"}]}, indent=4, sort_keys=True
+                ),
+            },
+        ),
+        (Marked({"path": "/a", "digest": "d", "marks": []}), {"path": "/a", "digest": "d", "marks": []}),
     ],
 )
-def test_a_file_has_the_options_that_it_needs(file: File, options: dict[str, Any]) -> None:
+def test_a_file_has_the_options_that_it_needs(file: File | Marked, options: dict[str, Any]) -> None:
     assert file.options(render) == options
 
 
@@ -84,6 +101,15 @@ def test_a_host_on_which_all_is_as_planned_is_not_asked() -> None:
 )
 def test_a_host_is_asked_for_whatever_differs(changed: Example) -> None:
     assert changed.due(ACTIVE, render)
+
+
+def test_what_another_section_left_out_is_nothing_to_be_done() -> None:
+    """Where a transaction is not to be complete, what it has beside is not given back."""
+    less = {"headers:campus": {**ACTIVE["in_force"]["headers:campus"]}}
+    less["headers:campus"]["files"] = {**less["headers:campus"]["files"], "/etc/more.conf": "file"}
+    known = {**ACTIVE, "in_force": less}
+    assert WHOLE.due(known, render)
+    assert not replace(WHOLE, web=replace(WEB, complete=False)).due(known, render)
 
 
 def test_a_host_is_asked_where_nothing_is_known_of_it() -> None:
