@@ -97,6 +97,12 @@ def _reason(audit: Mapping[str, Any]) -> str:
     return str(audit.get("msg") or "An earlier task failed on this host.").removeprefix("Task failed: ").strip()
 
 
+def _declared(variables: Mapping[str, Any]) -> str:
+    """The portal of a host that gave no answer, where its variables name it as plain text."""
+    named = next(filter(None, map(variables.get, ("chamilo_portal", "chamilo_domain"))), "")
+    return named.lower() if isinstance(named, str) and "{" not in named else ""
+
+
 def host(
     name: str,
     audit: Mapping[str, Any] | None,
@@ -125,7 +131,7 @@ def host(
         "name": name,
         "reachable": reachable,
         "chamilo_version": str(audit.get("chamilo_version") or ""),
-        "portal": str(audit.get("portal") or ""),
+        "portal": str(audit.get("portal") or _declared(variables or {})),
         "names": texts(audit.get("names")),
         "controls": controls,
         "summary": summary(controls),

@@ -161,6 +161,20 @@ def test_the_nodes_of_a_portal_stand_together() -> None:
     assert "Portal" not in page(audit(portal="host0.test"), audit(portal="host1.test")).text
 
 
+@pytest.mark.parametrize(
+    ("variables", "portal"),
+    [
+        ({"chamilo_domain": "Campus.test"}, "campus.test"),
+        ({"chamilo_portal": "campus", "chamilo_domain": "campus.test"}, "campus"),
+        ({"chamilo_domain": "{{ inventory_hostname }}"}, ""),
+        ({"chamilo_domain": ["campus.test"]}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_node_that_gave_no_answer_stands_with_its_portal(variables: dict[str, Any], portal: str) -> None:
+    assert _report.host("web2", {"unreachable": True, "msg": "no route"}, TABLE, variables)["portal"] == portal
+
+
 def test_signs_and_forecast_stand_before_the_controls() -> None:
     told = audit(signs=["A shell."], forecast={"said": ["3 requests refused."], "lines": 9})
     assert json.loads(_report.to_json(document(told)))["hosts"][0]["forecast"]["lines"] == 9
