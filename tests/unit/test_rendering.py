@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the chamilo.hardening maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What harden sends to nine recorded sites: each module, each file with its mode, each test, reload and probe.
+"""What harden sends to ten recorded sites: each module, each file with its mode, each test, reload and probe.
 
 A connection stands in for the host: it takes down what each module is asked for, and answers as an honest host would.
 What came of it lies in tests/unit/rendered/, whole for nginx and Apache, and for the others as what differs from these.
@@ -106,6 +106,19 @@ SITES = {
         base="nginx",
     ),
     "tls_already": Recorded("nginx", {"chamilo_uploads_other_programs": ["/old.forum/"]}, vhost="https", base="nginx"),
+    # Certbot gets its certificate from an authority of the school's own.
+    "certbot": Recorded(
+        "nginx",
+        {
+            "chamilo_https_certificate": "certbot",
+            "chamilo_https_certificate_file": "",
+            "chamilo_https_certificate_key_file": "",
+            "chamilo_https_acme_email": "it@school.example",
+            "chamilo_https_acme_directory": "https://acme.school.example/directory",
+            "chamilo_https_acme_ca_file": "/etc/ssl/school.pem",
+        },
+        base="nginx",
+    ),
     "everything": Recorded(
         "apache",
         {
@@ -129,7 +142,7 @@ SITES = {
 def answers(host: Files, tls: bool) -> dict[str, Any]:
     """What an honest host answers to each module."""
     site = json.loads(json.dumps(asdict(discover("campus.test", site="campus_test", tree=host.tree, tls=tls))))
-    site["web"]["version"], site["memory"] = "1.26.3", 4 << 30
+    site["web"]["version"], site["memory"], site["systemd"] = "1.26.3", 4 << 30, True
     done: dict[str, Any] = {"changed": False}
     own = {path.stem: {**empty(_answers.shape(path.stem)), **done} for path in (ROOT / "plugins/modules").glob("*.py")}
     digest = "5f" * 32
