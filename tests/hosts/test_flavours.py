@@ -19,7 +19,9 @@ ROOT = "/var/www/chamilo"
 STATE = f"{ROOT}/var/security/file_integrity"
 DISCOVERY = "/.well-known/oauth-authorization-server"
 MCP = {"method": "POST", "body": b"{}", "headers": {"Content-Type": "application/json"}}
-USED = {"chamilo_brute_force_interfaces": ["oauth"]}  # the other two are on, and nothing says that they are used
+# The other two interfaces are on, and nothing says that they are used. Bbb is enabled in Chamilo, LtiProvider is not.
+USED = {"chamilo_brute_force_interfaces": ["oauth"], "chamilo_uploads_plugins": ["BuyCourses", "bbb"]}
+PLUGINS = ("/plugin/Bbb/webhook.php", "/plugin/LtiProvider/tool/jwks.php")
 
 
 def test_chamilo_3_0_is_hardened_stays_so_and_holds_attacks_off(
@@ -29,6 +31,8 @@ def test_chamilo_3_0_is_hardened_stays_so_and_holds_attacks_off(
         pytest.skip(f"Chamilo 3.0 does not run with PHP {images.PHP[cell.release]}")
     host = make("campus", flavour="3.0")
     assert (host.http("/mcp", **MCP).status, host.http(DISCOVERY).status) == (401, 200)
+
+    assert [host.http(path).status for path in PLUGINS] == [401, 200]
 
     first = playbook.run("harden", host, **USED)
     assert "brute_force : Configure the account lock and the CAPTCHA of Chamilo" in changed(first.output)
@@ -40,6 +44,7 @@ def test_chamilo_3_0_is_hardened_stays_so_and_holds_attacks_off(
     assert host.http(f"https://{host.domain}{DISCOVERY}", **secure).status == 200, (
         "what ACME has beside it is no reason"
     )
+    assert [host.http(f"https://{host.domain}{path}", **secure).status for path in PLUGINS] == [401, 403]
     host.run("systemctl stop mariadb")
     away = host.http(f"https://{host.domain}/main/install/index.php", **secure)
     host.run("systemctl start mariadb")
