@@ -144,6 +144,7 @@ options:
       - The playbook sets it from the inventory.
     type: bool
     default: false
+    version_added: 1.1.0
   hsts:
     description: How C(Strict-Transport-Security) is meant to be sent.
     type: str
