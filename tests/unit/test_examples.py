@@ -23,7 +23,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md"), *ROOT.glob("roles/*/README.md")])
 SPECS = _preflight.specs()
 VARIABLES = {name for spec in SPECS.values() for name in spec} | set(_preflight.PLAYBOOK_VARIABLES)
-OTHER_NAMES = {path.stem for path in (ROOT / "plugins/modules").glob("*.py")} | {"chamilo_web", "chamilo_db"}
+# Modules, groups of the inventory, and the custom statistic of guide_report.
+OTHER_NAMES = {path.stem for path in (ROOT / "plugins/modules").glob("*.py")}
+OTHER_NAMES |= {"chamilo_web", "chamilo_db", "chamilo_report"}
 # What belongs to other programs: their own documentation describes it.
 FOREIGN = (
     *("ansible-galaxy ", "apt ", "git ", "pipx "),
