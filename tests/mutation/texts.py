@@ -80,7 +80,7 @@ class Mistake:
 
 
 def number_changed(line: str) -> str:
-    return re.sub(r"\b(\d+)\b", lambda found: str(int(found[1]) + 1), line, count=1)
+    return re.sub(r"(?<![\w.])\d+(?!\.)", lambda found: str(int(found[0]) + 1).zfill(len(found[0])), line, count=1)
 
 
 def in_tasks(lines: list[str]) -> Iterator[tuple[str, int, int, list[str]]]:
@@ -133,7 +133,7 @@ def in_plans(lines: list[str]) -> Iterator[tuple[str, int, int, list[str]]]:
         if re.match(r"\s+f?\"[^\"]*\",?$", line) or text.startswith(NO_CODE):
             continue
         for before, after in PYTHON:
-            if before in line:
+            if before in line.split("  #")[0]:
                 yield "plan", at, 1, [line.replace(before, after, 1)]
         if turned := re.match(r"^(\s+)if (.*):$", line):
             yield "plan", at, 1, [f"{turned[1]}if not ({turned[2]}):"]
@@ -166,8 +166,8 @@ def mistakes(kind: str) -> list[Mistake]:
         lines = path.read_text(encoding="utf-8").split("\n")
         find = {"unit": in_units, "plan": in_plans}.get(kind) or FINDERS[kind]
         for of, at, count, after in find(lines):
-            if (of == "when") == (kind == "when"):
-                before = tuple(lines[at : at + count])
+            before = tuple(lines[at : at + count])
+            if (of == "when") == (kind == "when") and before != tuple(after):
                 found.append(Mistake(kind, str(path.relative_to(ROOT)), at + 1, before, tuple(after)))
     return found
 
