@@ -24,8 +24,6 @@ CELLS = [f"{release}-{web}" for release in images.RELEASES for web in images.SER
 DEFAULT = ["trixie-nginx"]
 # Later versions of Chamilo, on the Debian whose PHP they run with: for who asks for them.
 LATER = [f"trixie-{web}-{flavour}" for flavour in flavours.VERSIONS[1:] for web in images.SERVERS]
-# Whose virtual host serves the portal in tests that hold for either: with auto it stays its owner's.
-VHOST = {"nginx": "auto", "apache": "managed"}
 # One network per run and purpose, so that runs beside each other never meet.
 RUN = f"chamilo-test-{os.getpid()}"
 
@@ -216,7 +214,7 @@ def hardened(cell: Cell, make: Callable[..., Host], stages: Path, playbook: Play
 def web_only(purpose: str, cell: Cell, stages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """A host with https and headers."""
     network = f"{RUN}-{cell}-{purpose}"
-    playbook = Playbook(tmp_path_factory.mktemp(purpose), "https,headers", VHOST[cell.web])
+    playbook = Playbook(tmp_path_factory.mktemp(purpose), "https,headers", "auto")
     make = functools.partial(cell.up, "campus", network)
     yield reach(stages / f"{cell} hardened {playbook.vhost} {playbook.sections}", make, playbook.harden)
     hosts.down(network)

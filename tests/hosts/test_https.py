@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.http import handshake, tls_context
-from tests.hosts.conftest import VHOST, Cell
+from tests.hosts.conftest import Cell
 from tests.hosts.hardening import HSTS, QUIET, Playbook, include_line, missing_from_the_portal, neighbour, paste
 from tests.playbook import PlayError
 from tests.testbed import authority
@@ -106,7 +106,7 @@ def test_old_protocols_are_refused(make: Callable[..., Host], playbook: Playbook
     paste(host, OLD_PROTOCOLS[host.web])
     host.run(f"systemctl restart {'nginx' if host.web == 'nginx' else 'apache2'}")
     assert refused() == [False, False]
-    playbook.harden(host, chamilo_https_vhost=VHOST[host.web])
+    playbook.harden(host, chamilo_https_vhost="auto")
     assert refused() == [True, True]
 
 
@@ -122,7 +122,7 @@ def test_the_portal_works_as_before_and_the_neighbour_too(stage: Callable[..., H
     host = stage("sloppy", lambda host: None)
     assert not missing_from_the_portal(host, "http")
     before = neighbour(host)
-    playbook.harden(host, chamilo_https_vhost=VHOST[host.web])
+    playbook.harden(host, chamilo_https_vhost="auto")
     assert not missing_from_the_portal(host, "https")
     assert neighbour(host) == before
 
