@@ -179,11 +179,15 @@ class Machine:
 
 
 def _children(master: str) -> set[str]:
-    try:
-        with open(f"/proc/{master}/task/{master}/children", encoding="ascii") as file:
-            return set(file.read().split())
-    except OSError:  # it does not run, or this kernel keeps no list
-        return set()
+    found: set[str] = set()
+    # proc(5): one reading can leave out a process while another one begins or ends.
+    for _time in range(3):
+        try:
+            with open(f"/proc/{master}/task/{master}/children", encoding="ascii") as file:
+                found.update(file.read().split())
+        except OSError:  # it does not run, or this kernel keeps no list
+            break
+    return found
 
 
 def _answers(worker: str) -> bool:

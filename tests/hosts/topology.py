@@ -1,0 +1,232 @@
+"""Two portals as larger schools run them: several nodes, a load balancer, sessions and uploads in one place.
+
+    campus.test      HAProxy, which ends TLS; Redis; the disk with the uploads        (balancer)
+      web1, web2     nginx and PHP; uploads by sshfs, a file system of the network    (chamilo_node: [web])
+      store          the database                                                     (chamilo_node: [database])
+    library.test     nginx and PHP, speaks TLS itself
+      shelf          its database
+
+sshfs stands in for NFS, which a container cannot mount without modules of the machine's kernel. What it does not show:
+root_squash, locks over the network, and attributes that one node keeps while another one changes them.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.hosts.hardening import CERTIFICATE, SPARED
+from tests.playbook import Played, play
+from tests.testbed import authority, hosts, images
+from tests.testbed.hosts import Host
+
+PROJECT = "/var/www/chamilo"
+DOMAIN = "campus.test"
+WEB = ("web1", "web2")
+HAPROXY = """
+global
+    stats socket /run/haproxy/admin.sock mode 660 level admin
+    maxconn 500
+defaults
+    mode http
+    timeout connect 2s
+    timeout client 60s
+    timeout server 60s
+    option forwardfor
+    option redispatch
+    retries 2
+frontend portal
+    bind :80
+    bind :443 ssl crt /etc/haproxy/portal.pem
+    http-request set-header X-Forwarded-Proto https if { ssl_fc }
+    http-request set-header X-Forwarded-Proto http unless { ssl_fc }
+    default_backend campus
+backend campus
+    balance roundrobin
+    cookie NODE insert indirect nocache
+    option httpchk
+    http-check send meth GET uri /robots.txt hdr Host campus.test hdr X-Forwarded-Proto https
+    default-server check inter 500ms fall 2 rise 1
+    server web1 web1.test:80 cookie web1
+    server web2 web2.test:80 cookie web2
+"""
+
+
+def image_of_nodes() -> str:
+    packages = f"sshfs php{images.PHP['trixie']}-redis"
+    return images.layer("topology-node", images.image("trixie", "nginx"), images.APT.format(packages=packages))
+
+
+def image_of_balancer() -> str:
+    script = images.APT.format(packages="haproxy nginx redis-server socat")
+    return images.layer("topology-balancer", images.base("trixie"), f"{script}systemctl disable -q nginx haproxy\n")
+
+
+@dataclass
+class Topology:
+    """Both portals. ``folder`` holds inventories, keys and reports of the controller."""
+
+    network: str
+    folder: Path
+    hosts: dict[str, Host] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Host:
+        return self.hosts[name]
+
+    @property
+    def address(self) -> str:
+        """Where visitors of the first portal arrive."""
+        return self["campus"].address
+
+    def up(self) -> Topology:
+        node = image_of_nodes()
+        balancer = self._make("campus", image_of_balancer(), "empty")
+        for name in (*WEB, "store", "library", "shelf"):
+            self._make(name, node)
+        self._share(balancer)
+        for name, store in (("web1", "store"), ("web2", "store"), ("library", "shelf")):
+            self._become_web(self[name], store)
+        for name in ("store", "shelf"):
+            self[name].run(f"systemctl disable --now nginx 'php*-fpm' 2>/dev/null; rm -rf {PROJECT} /var/www/shop")
+        chain, key = authority.issue(DOMAIN, f"www.{DOMAIN}")
+        balancer.put("/etc/haproxy/portal.pem", chain + key, "0600")
+        balancer.put("/etc/haproxy/haproxy.cfg", HAPROXY.lstrip())
+        balancer.run("systemctl enable -q --now haproxy")
+        balancer.wait(f"http://{DOMAIN}/")
+        return self
+
+    def _make(self, name: str, image: str, state: str = "sloppy") -> Host:
+        hosts.make_network(self.network)
+        host = Host(name, self.network, state=state)
+        host.create(image, hosts.first_boot(host))
+        self.hosts[name] = host
+        return host
+
+    def _share(self, balancer: Host) -> None:
+        """The uploads of the first portal, on a disk of the balancer that its web nodes mount."""
+        balancer.run("ssh-keygen -q -t ed25519 -N '' -f /root/disk && install -d -m 0700 /root/.ssh")
+        balancer.run("cp /root/disk.pub /root/.ssh/authorized_keys && systemctl start ssh")
+        key = balancer.get("/root/disk")
+        packed = self["web1"].run(f"tar -C {PROJECT}/var/upload -cf /root/uploads.tar . && base64 /root/uploads.tar")
+        balancer.run("install -d /srv/upload && base64 -d | tar -C /srv/upload -xf -", data=packed.stdout)
+        options = "allow_other,default_permissions,reconnect,StrictHostKeyChecking=no,IdentityFile=/root/disk"
+        for name in WEB:
+            self[name].put("/root/disk", key, "0600")
+            line = f"root@campus.test:/srv/upload {PROJECT}/var/upload fuse.sshfs _netdev,{options} 0 0"
+            self[name].run(
+                f"cat >>/etc/fstab && systemctl daemon-reload && mount {PROJECT}/var/upload", data=f"{line}\n"
+            )
+
+    def _become_web(self, web: Host, store: str) -> None:
+        """A node without a database, which serves the portal by its public name."""
+        web.run("systemctl disable --now mariadb 2>/dev/null")
+        # What Doctrine's bundle does with the options of a connection.
+        standin = f"{PROJECT}/vendor/standin/DoctrineExtension.php"
+        known = "unset($dbal['default_table_options']);"
+        more = "$dbal['driverOptions'] = $dbal['options'] ?? []; unset($dbal['options']);"
+        web.put(standin, web.get(standin).replace(known, known + more))
+        for name, value in {"DATABASE_HOST": f"{store}.test", "APP_ENV": "prod", "APP_DEBUG": "0"}.items():
+            web.run(["sed", "-i", f"s/^{name}=.*/{name}='{value}'/", f"{PROJECT}/.env"])
+        if web.name in WEB:
+            web.run(f"sed -i 's/{web.domain}/{DOMAIN}/g' /etc/nginx/sites-available/chamilo && systemctl reload nginx")
+            self["store"].run(["mariadb", "chamilo"], data=f"UPDATE access_url SET url = 'https://{DOMAIN}/';")
+        else:
+            self[store].run(["mariadb", "chamilo"], data=f"UPDATE access_url SET url = 'http://{web.domain}/';")
+        web.run(f"rm -rf {PROJECT}/var/cache/*; systemctl reload 'php*-fpm.service'")
+        web.wait(f"http://{DOMAIN if web.name in WEB else web.domain}/")
+
+    def inventory(self, **variables: Any) -> Path:
+        """As the recipe has it: each portal a group of its own, the balancer beside them."""
+
+        def node(name: str, **own: Any) -> dict[str, Any]:
+            return {name: {**self[name].quick_inventory(), **own}}
+
+        def store(name: str, *clients: str) -> dict[str, Any]:
+            bound = {
+                "chamilo_node": ["database"],
+                "chamilo_database_bind_address": self[name].address,
+                "chamilo_database_clients": [self[client].address for client in clients],
+            }
+            return node(name, **bound)
+
+        campus = {
+            "hosts": {**node("web1", chamilo_node=["web"]), **node("web2", chamilo_node=["web"])},
+            "vars": {"chamilo_trusted_proxies": [self.address], "chamilo_https_terminated_elsewhere": True},
+        }
+        whole = {
+            "children": {"campus_web": campus, "campus_db": {"hosts": store("store", *WEB)}},
+            "vars": {"chamilo_domain": DOMAIN, **variables},
+        }
+        library = {
+            "hosts": {**node("library", chamilo_node=["web"], **CERTIFICATE), **store("shelf", "library")},
+            "vars": {"chamilo_domain": "library.test"},
+        }
+        tree = {
+            "chamilo": {"children": {"campus_portal": whole, "library_portal": library}},
+            "balancers": {"hosts": node("campus")},
+        }
+        path = self.folder / "hosts.yml"
+        path.write_text(yaml.safe_dump({name: tree[name] for name in tree}))
+        return path
+
+    def run(self, playbook: str, *options: str, of_campus: dict[str, Any] | None = None, **variables: Any) -> Played:
+        given = {
+            **SPARED,
+            "chamilo_backups_key_folder": str(self.folder / "keys"),
+            "chamilo_report_dir": str(self.folder / "report"),
+            **variables,
+        }
+        if playbook == "harden":
+            del given["chamilo_report_dir"]
+        return play(playbook, self.inventory(**(of_campus or {})), *options, variables=given)
+
+
+@dataclass
+class Visitors:
+    """Ask for the portal's first page through the balancer, again and again, while something else is done."""
+
+    address: str
+    asked: int = 0
+    failed: list[tuple[float, str]] = field(default_factory=list)
+
+    def __enter__(self) -> Visitors:
+        self.began, self._end = time.monotonic(), threading.Event()
+        self._threads = [threading.Thread(target=self._ask, daemon=True) for _number in range(2)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._end.set()
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def away(self) -> float:
+        """How many seconds lie between the first and the last request that failed."""
+        return self.failed[-1][0] - self.failed[0][0] if self.failed else 0.0
+
+    def _ask(self) -> None:
+        context = ssl.create_default_context(cafile=str(authority.certificate()))
+        context.check_hostname = False  # it is asked by its address
+        request = urllib.request.Request(f"https://{self.address}/", headers={"Host": DOMAIN})
+        while not self._end.wait(0.08):
+            at = time.monotonic() - self.began
+            try:
+                with urllib.request.urlopen(request, timeout=20, context=context) as answer:
+                    said = "" if b"<h1>Campus</h1>" in answer.read() else "another page"
+            except urllib.error.HTTPError as error:
+                said = f"{error.code} {error.headers.get('Set-Cookie', '')} {error.read()[:200]!r}"
+            except OSError as error:
+                said = str(error)
+            self.asked += 1
+            if said:
+                self.failed.append((at, said))
