@@ -102,7 +102,7 @@ def make(request: pytest.FixtureRequest) -> Iterator[Callable[..., Host]]:
     """A function that makes hosts for one test, with the options of ``hosts.up``; they know each other by name."""
     network = f"{RUN}-own"
     cell = request.getfixturevalue("cell") if "cell" in request.fixturenames else Cell("trixie", "nginx")
-    yield lambda name="campus", **options: cell.up(name, network, **options)
+    yield lambda name="campus", **options: cell.up(name, **{"network": network, **options})
     hosts.down(network)
 
 

@@ -249,10 +249,10 @@ def test_a_changed_file_and_an_edited_one_are_told(
 # Roles as PHP writes them, and as JSON since 3.0.
 PROMOTE = """
 UPDATE user SET roles = REPLACE(REPLACE(roles, '12:"ROLE_STUDENT', '10:"ROLE_ADMIN'), '"ROLE_STUDENT"', '"ROLE_ADMIN"')
-WHERE username = """.replace("\n", " ")
+WHERE username = """.replace("\n", " ").lstrip()
 DEMOTE = """
 UPDATE user SET roles = REPLACE(REPLACE(roles, '10:"ROLE_ADMIN', '12:"ROLE_STUDENT'), '"ROLE_ADMIN"', '"ROLE_STUDENT"')
-WHERE username = """.replace("\n", " ")
+WHERE username = """.replace("\n", " ").lstrip()
 # Each kind of sign: what it is called, and what leaves it.
 PLANTED = {
     "PHP where only data belongs": f"echo '<?php' >{ROOT}/var/upload/x.php",

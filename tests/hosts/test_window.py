@@ -77,7 +77,7 @@ def test_one_address_reaches_the_installer_for_a_minute(
     assert [answers(host, closed) for host in (friend, stranger)] == [200, 403]
     # What an update changes of ours is told, for nobody looks at what the unit prints.
     ours = json.loads(closed.run("chamilo-hardening status --json").stdout)["sections"]
-    (changed,) = (path for path in ours["permissions:campus_test"]["files"] if path.endswith("/permissions.conf"))
+    (changed,) = (path for path in ours["permissions:campus_test"]["files"] if path.endswith(".d/permissions.conf"))
     closed.run(f"echo '# by the update' >>{changed}")
     closed.put("/etc/chamilo-hardening/alert.json", json.dumps({"mail": "admin@school.example"}), "0600")
     closed.put("/usr/sbin/sendmail", "#!/bin/sh\ncat >>/root/mails\n", "0755")
