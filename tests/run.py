@@ -293,10 +293,9 @@ LONG = re.compile(r"^pytestmark = pytest\.mark\.long$", re.MULTILINE)  # a file 
 SECOND_CELL = ("harden", "headers", "transaction")
 
 
-# Whose tests run on the next version of Chamilo too: one of them always, the sections' with --full.
+# Whose tests --full runs on the next version of Chamilo, too. What bin/test runs there is test_flavours.
 LATER = "trixie-nginx-3.0"
-ON_LATER = {"settings"}
-ON_LATER_FULL = {*ON_LATER, *SECTIONS, "audit"}
+ON_LATER = {"settings", *SECTIONS, "audit"}
 
 
 # The attacks of test_prove go at the host that test_harden hardened: one process, in this order.
@@ -331,7 +330,7 @@ def host_steps(full: bool) -> list[Step]:
             steps.append(Step(name, command, 30, needs="images", verifies=verifies))
             if first in SECOND_CELL:
                 steps.append(Step(f"{name}, second cell", [*command, *second], 30, needs="images"))
-        if first in (ON_LATER_FULL if full else ON_LATER):
+        if full and first in ON_LATER:
             steps.append(Step(f"{name}, later Chamilo", [*command, "--matrix", LATER], 60, needs="images"))
     return [images, *longest_first([step for step in steps if not is_verified(step)])]
 
@@ -343,7 +342,7 @@ def changed_steps(base: str) -> list[Step]:
     if chosen is None:
         return [images, *fast_steps(), *package_steps(), *on_hosts]
     sections, stems = chosen
-    cells = ("", ", second cell", ", later Chamilo")
+    cells = ("", ", second cell")
     names = {f"hosts {stem}{cell}" for stem in stems_of(sections, stems) for cell in cells}
     on_hosts = [step for step in on_hosts if step.name in names]
     scenarios = [section for section in sorted(sections) if (ROOT / "molecule" / section).is_dir()]
