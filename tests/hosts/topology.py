@@ -209,11 +209,6 @@ class Visitors:
         for thread in self._threads:
             thread.join()
 
-    @property
-    def away(self) -> float:
-        """How many seconds lie between the first and the last request that failed."""
-        return self.failed[-1][0] - self.failed[0][0] if self.failed else 0.0
-
     def _ask(self) -> None:
         context = ssl.create_default_context(cafile=str(authority.certificate()))
         context.check_hostname = False  # it is asked by its address
@@ -224,7 +219,7 @@ class Visitors:
                 with urllib.request.urlopen(request, timeout=20, context=context) as answer:
                     said = "" if b"<h1>Campus</h1>" in answer.read() else "another page"
             except urllib.error.HTTPError as error:
-                said = f"{error.code} {error.headers.get('Set-Cookie', '')} {error.read()[:200]!r}"
+                said = f"{error.code} {error.headers.get('Set-Cookie', '')}"
             except OSError as error:
                 said = str(error)
             self.asked += 1
