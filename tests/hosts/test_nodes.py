@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.hosts.hardening import changed
-from tests.hosts.topology import WEB, Topology, Visitors
+from tests.hosts.load_balancer import Visitors
+from tests.hosts.topology import WEB, Topology
 from tests.playbook import ROOT
 from tests.testbed import hosts
 

@@ -12,11 +12,6 @@ root_squash, locks over the network, and attributes that one node keeps while an
 
 from __future__ import annotations
 
-import ssl
-import threading
-import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -187,41 +182,3 @@ class Topology:
         if playbook == "harden":
             del given["chamilo_report_dir"]
         return play(playbook, self.inventory(**(of_campus or {})), *options, variables=given)
-
-
-@dataclass
-class Visitors:
-    """Ask for the portal's first page through the balancer, again and again, while something else is done."""
-
-    address: str
-    asked: int = 0
-    failed: list[tuple[float, str]] = field(default_factory=list)
-
-    def __enter__(self) -> Visitors:
-        self.began, self._end = time.monotonic(), threading.Event()
-        self._threads = [threading.Thread(target=self._ask, daemon=True) for _number in range(2)]
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._end.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _ask(self) -> None:
-        context = ssl.create_default_context(cafile=str(authority.certificate()))
-        context.check_hostname = False  # it is asked by its address
-        request = urllib.request.Request(f"https://{self.address}/", headers={"Host": DOMAIN})
-        while not self._end.wait(0.08):
-            at = time.monotonic() - self.began
-            try:
-                with urllib.request.urlopen(request, timeout=20, context=context) as answer:
-                    said = "" if b"<h1>Campus</h1>" in answer.read() else "another page"
-            except urllib.error.HTTPError as error:
-                said = f"{error.code} {error.headers.get('Set-Cookie', '')}"
-            except OSError as error:
-                said = str(error)
-            self.asked += 1
-            if said:
-                self.failed.append((at, said))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 # Each import registers the checks of its section. One by one, or they would not travel to the host.
@@ -70,7 +70,7 @@ def foretold(look: Look, findings: Mapping[str, Finding]) -> dict[str, Any]:
     known = {host.access_log_file: host.access_log_format for host in hosts if host.access_log_file.startswith("/")}
     try:
         return forecast([Log(file, form) for file, form in known.items()], rules, look.now)
-    except Exception as problem:  # what strangers write into a log must not end the audit; it is told instead
+    except Exception as problem:  # what visitors write into a log must not end the audit: the forecast reports it
         return {"said": [f"Last week's log could not be looked at: {type(problem).__name__}: {problem}."]}
 
 
@@ -78,11 +78,11 @@ def explained(site: str, findings: Mapping[str, Finding]) -> dict[str, Finding]:
     """The findings; what fails for lines of ours that are gone from a virtual host says so."""
     try:
         lost = observed.lost(Store(files.STATE).peek()) if os.geteuid() == 0 else {}
-        told = [sentence for name, sentences in lost.items() if name.endswith(f":{site}") for sentence in sentences]
+        said = [sentence for name, sentences in lost.items() if name.endswith(f":{site}") for sentence in sentences]
     except (HardeningError, OSError) as problem:
-        told = [str(problem)]
+        said = [str(problem)]
     return {
-        control: replace(found, evidence=" ".join([found.evidence, *told]))
+        control: replace(found, evidence=" ".join([found.evidence, *said]))
         if found.status == FAIL and control.startswith(("https_", "headers_"))
         else found
         for control, found in findings.items()
@@ -101,23 +101,25 @@ class Audit:
 
     look: Look
     findings: Mapping[str, Finding]
-    forecast: Mapping[str, Any]
     active: Collection[str] = ()
-    signs: Collection[str] = ()
-    warnings: Collection[str] = field(default=())
+    warnings: Collection[str] = ()
 
     def answer(self) -> dict[str, Any]:
-        """As the controller reads it, from the module or from a result that the host delivered."""
+        """As the controller reads it, from the module or from a result that the host delivered.
+
+        Only here a week of the access log is read: the figures of the daily work need none of it.
+        """
+        broken_in = self.findings.get("monitoring_compromise")
         return {
             "observed": {
                 name: {key: value for key, value in asdict(finding).items() if value or key != "waits"}
                 for name, finding in self.findings.items()
             },
-            "forecast": self.forecast,
+            "forecast": foretold(self.look, self.findings),
             "chamilo_version": self.look.site.version,
             "names": list(self.look.site.portal_names),
             "active": list(self.active),
-            "signs": list(self.signs),
+            "signs": monitoring.signs(self.look) if broken_in and broken_in.status == FAIL else [],
         }
 
 
@@ -132,6 +134,4 @@ def audit(site: str, look: Look, sections: Collection[str] = ()) -> Audit:
             left = active()
         except (HardeningError, OSError) as problem:
             warnings.append(str(problem))
-    broken_in = findings.get("monitoring_compromise")
-    signs = monitoring.signs(look) if broken_in and broken_in.status == FAIL else []
-    return Audit(look, findings, foretold(look, findings), left, signs, warnings)
+    return Audit(look, findings, left, warnings)

@@ -41,7 +41,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.eng
 from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.store import Store
 
 # An audit of a site: its figures, as node-exporter reads them, and what guide_audit_info would answer.
-Audit = Callable[[str, Look], "tuple[str, dict[str, Any]]"]
+Audit = Callable[[str, Look], "tuple[str, Callable[[], dict[str, Any]]]"]
 RECORD = "monitoring.json"
 MARK = "chamilo-hardening:log-test"
 _NOBODY = "Nobody is told: set chamilo_alert_mail or chamilo_alert_webhook."
@@ -552,4 +552,4 @@ def _audited(portal: Portal, audit: Audit) -> None:
     if folder:
         files.replace_file(os.path.join(folder, f"chamilo_{portal.site}.prom"), figures, 0o644)
     if wanted:
-        results.deliver(wanted, results.document(wanted["host"], portal.site, answer))
+        results.deliver(wanted, results.document(wanted["host"], portal.site, answer()))

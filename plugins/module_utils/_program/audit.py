@@ -52,7 +52,10 @@ def _audit(options: argparse.Namespace) -> int:
     found, failed = [], False
     for site in sites:
         look = daily.portal_of(site).look
-        answer = engine.audit(site, look).answer()
+        audit = engine.audit(site, look)
+        answer = audit.answer()
+        for warning in audit.warnings:
+            print(warning, file=sys.stderr)
         statuses = {
             name: LEFT_OUT if one["status"] == FAIL and not look.enforced(name) else one["status"]
             for name, one in answer["observed"].items()

@@ -26,12 +26,12 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._uploads import 
 Step = tuple[str, Callable[[], "list[str]"]]
 
 
-def _audit(site: str, look: Look) -> tuple[str, dict[str, Any]]:
+def _audit(site: str, look: Look) -> tuple[str, Callable[[], dict[str, Any]]]:
     # Loaded only here: the program is compiled at each start, and most starts need none of the audit.
     from ansible_collections.chamilo.hardening.plugins.module_utils._audit import _metrics, engine
 
     audit = engine.audit(site, look)
-    return _metrics.render(site, audit), audit.answer()
+    return _metrics.render(site, audit), audit.answer
 
 
 # Name and function. A function does its work, tells whom it has to tell, and returns lines for the journal.

@@ -27,7 +27,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._portal.site imp
 
 
 def step():
-    return daily.step(lambda _site, _look: ("", {}))
+    return daily.step(lambda _site, _look: ("", dict))
 
 
 @pytest.fixture

@@ -25,7 +25,9 @@ def findings(monkeypatch):
     look = Look(Site("campus.test", portal_names=("campus.test",), version="2.0.4"), {})
     monkeypatch.setattr(daily, "sites", lambda: ["campus_test"])
     monkeypatch.setattr(daily, "portal_of", lambda site: SimpleNamespace(site=site, look=look))
-    monkeypatch.setattr(engine, "audit", lambda _site, look: engine.Audit(look, found, {}))
+    monkeypatch.setattr(
+        engine, "audit", lambda _site, look: engine.Audit(look, found, warnings=["state.json is damaged."])
+    )
     monkeypatch.setattr(results, "configuration", lambda _site: {"host": "campus"})
     monkeypatch.setattr(main.os, "geteuid", lambda: 0)
     return found
@@ -33,7 +35,9 @@ def findings(monkeypatch):
 
 def test_what_is_not_met_stands_first_with_its_evidence(findings, capsys):
     assert main.main(["audit"]) == 1
-    assert capsys.readouterr().out.splitlines() == [
+    shown = capsys.readouterr()
+    assert shown.err == "state.json is damaged.\n"
+    assert shown.out.splitlines() == [
         "campus.test, Chamilo 2.0.4",
         "  fail           https_hsts  It is not sent.",
         "  not_assessed   backups_key  The controller knows.",
