@@ -1,4 +1,4 @@
-"""Images of real Debian hosts, made on the spot: no registry is asked.
+"""Images of real Debian hosts, made on the spot: of Debian's packages, or where there is no apt, of Docker's image.
 
     base(release)               Debian with systemd, cron, ssh, sudo: also the state "empty"
       stack                     + MariaDB, PHP-FPM
@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -87,6 +89,8 @@ def base(release: str) -> str:
     """The tag of a bare Debian of this release, made when it is missing."""
     ensure()
     options = apt_options()
+    if shutil.which("apt-get") is None:
+        return layer(f"base-{release}", f"debian:{release}", base_script(options))
     image = tag(f"base-{release}", release, BASE_PACKAGES, *BASE_HOOKS, *options)
     with lock(f"base-{release}"):
         if exists(image):
@@ -103,9 +107,24 @@ def base(release: str) -> str:
     return image
 
 
+def base_script(options: Iterable[str]) -> str:
+    """What makes a bare host of Debian's image for containers, whose services never start."""
+    settings = "".join(f"{option};\n" for option in options)
+    return "\n".join(
+        (
+            "rm -f /etc/apt/apt.conf.d/docker-* /etc/dpkg/dpkg.cfg.d/docker*",
+            f"printf %s {shlex.quote(settings)} >/etc/apt/apt.conf.d/99testbed",
+            APT.format(packages=BASE_PACKAGES.replace(",", " ")),
+            'set -- ""  # the hooks know the new host\'s root by this',
+            *BASE_HOOKS,
+        )
+    )
+
+
 def apt_options() -> list[str]:
     """How this machine reaches Debian's mirrors: the same must hold for the hosts."""
-    dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True).stdout
+    known = shutil.which("apt-config") is not None
+    dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True).stdout if known else ""
     wanted = ("Acquire::http::Proxy ", "Acquire::https::Proxy ", "Acquire::Check-Valid-Until ", "Acquire::Check-Date ")
     options = [line.rstrip(";") for line in dump.splitlines() if line.startswith(wanted) and not line.endswith('"";')]
     for name, option in (("http_proxy", "Acquire::http::Proxy"), ("https_proxy", "Acquire::https::Proxy")):
