@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+# From Python 3.12 on the texts of an f-string are tokens of their own.
+TEXTS = {tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
 # What to write instead is in the brackets.
 AVOID = {
     r"somebody|nobody|anybody|everybody|whoever": "the administrator, a visitor, an attacker, or the passive",
@@ -38,7 +42,10 @@ CLEANED = (
     *("README.md", "CONTRIBUTING.md", "docs/*.md", "meta/controls.yml", "roles/*/README.md", "roles/*/meta/*.yml"),
     "changelogs/fragments/*.yml",
 )
+# Directories of code whose comments, docstrings and messages were changed; likewise none is ever taken out.
+CLEANED_CODE = ("playbooks/callback_plugins",)
 PAGES = sorted({path for pattern in CLEANED for path in ROOT.glob(pattern)})
+CODE = sorted({path for directory in CLEANED_CODE for path in ROOT.glob(f"{directory}/*.py")})
 TASKS = sorted([*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml")])
 
 
@@ -51,6 +58,17 @@ def prose(text: str) -> str:
     text = re.sub(r"```.*?```|`[^`]*`|<!--.*?-->", " ", text, flags=re.DOTALL)
     text = re.sub(r"(?<=\n\n)(?: {4,}[^\n]*\n)+", " ", text)
     return re.sub(r'"[^"\n]*"', " ", text)
+
+
+def words_of_code(source: str) -> str:
+    """Comments, docstrings and messages: a text of fewer than three words is a name, not a message."""
+    texts: list[str] = []
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            texts.append(token.string)
+        elif token.type in TEXTS and len(re.findall(r"[A-Za-z]+ +(?=[A-Za-z{])", token.string)) >= 2:
+            texts.append(token.string.strip("\"'"))
+    return "\n".join(prose(text) for text in texts)
 
 
 def avoided(text: str) -> list[str]:
@@ -78,6 +96,11 @@ def test_a_page_keeps_to_the_words_of_the_field(page: Path) -> None:
     assert avoided(prose(page.read_text(encoding="utf-8"))) == []
 
 
+@pytest.mark.parametrize("path", CODE, ids=name)
+def test_code_keeps_to_the_words_of_the_field(path: Path) -> None:
+    assert avoided(words_of_code(path.read_text(encoding="utf-8"))) == []
+
+
 @pytest.mark.parametrize("path", TASKS, ids=name)
 def test_names_of_tasks_keep_to_the_words_of_the_field(path: Path) -> None:
     assert avoided("\n".join(names(yaml.safe_load(path.read_text(encoding="utf-8"))))) == []
@@ -86,6 +109,11 @@ def test_names_of_tasks_keep_to_the_words_of_the_field(path: Path) -> None:
 def test_what_is_noticed_and_what_is_not() -> None:
     text = 'It tells `folder` nobody.\n\n    look\n\nA restore; "put back".\n'
     assert [one.split(":")[0] for one in avoided(prose(text))] == ["nobody", "tells"]
+
+
+def test_what_of_code_is_words() -> None:
+    source = '"""It tells them of a `folder`."""\nlook = "told"\nreport(f"the {look} of nobody was here")  # a drill\n'
+    assert [one.split(":")[0] for one in avoided(words_of_code(source))] == ["tells", "nobody", "drill"]
 
 
 def test_tasks_that_tests_on_hosts_name_exist() -> None:
