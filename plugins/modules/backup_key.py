@@ -19,9 +19,9 @@ description:
     you can read. Where the key comes from a variable of yours (O(password)), that is the copy.
   - Then compares the two by a keyed hash and writes down on the host whether they are the same. A run from the host
     itself, or with the connection C(local), counts for nothing.
-  - A key that is there is never replaced, and one that was there and is gone is brought back or refused. With another
-    one the backups that were made so far could not be read.
-  - Also says what of the backups never succeeded yet, RV(due).
+  - An existing key is never replaced, and one that existed and is missing is restored or refused. With another key
+    the earlier backups could not be read.
+  - Also reports which parts of the backups never succeeded yet, RV(due).
 attributes:
   check_mode:
     support: full
@@ -38,7 +38,7 @@ options:
     type: str
     required: true
   password:
-    description: The key. When it is empty, the one in O(folder) is used, or one is made.
+    description: The key. When it is empty, the key in O(folder) is used, or a key is generated.
     type: str
     default: ""
   folder:
@@ -48,8 +48,8 @@ options:
         directory).
       - Copies that version 1.0.0 left in the working directory are found there, and moved.
       - An absolute path counts as your word that the directory is kept. A relative one is refused in a container, and
-        where C(CI), C(AWX_*) or the like says that the controller does not outlive the run. Use O(password) there.
-      - Keep it like a vault. Whoever has a key and a copy of the repository has everything.
+        where C(CI), C(AWX_*) or the like shows that the controller does not outlive the run. Use O(password) there.
+      - Protect it like a vault. With a key and a copy of the repository, all data can be read.
     type: path
     default: chamilo-keys
   salt:
@@ -69,7 +69,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Hold a copy of the key of the backups
+- name: Keep a copy of the backup key on the controller
   chamilo.hardening.backup_key:
     site: campus_example_org
 """
@@ -81,7 +81,7 @@ key_file:
   type: str
   sample: /home/ada/school/chamilo-keys/campus.example.org-campus_example_org.key
 held:
-  description: Whether the controller, another machine, holds a copy.
+  description: Whether the controller, another machine, has a copy.
   returned: always
   type: bool
 due:
@@ -112,7 +112,7 @@ def main() -> None:
     )
     known = module.params
     if not known["salt"]:
-        module.fail_json(msg="backup_key works through its action plugin only, which holds the copy.")
+        module.fail_json(msg="backup_key works through its action plugin only, which keeps the copy.")
     try:
         kept = keep_key(
             known["site"],

@@ -14,8 +14,8 @@ author:
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
 description:
-  - With O(source=certbot), a certificate that Certbot has for the name already is adopted, whoever had Certbot make it.
-    The module adds its own deploy hook behind that of the owner, and a lineage that holds names of the portal alone is
+  - With O(source=certbot), a certificate that Certbot has for the name already is adopted, whatever created it.
+    The module adds its own deploy hook behind that of the owner, and a lineage with names of the portal alone is
     no longer renewed by a plugin that edits or stops the web server. Where a hook for all renewals stops the web
     server, one of Certbot's own server stays as it is, and a warning names the file and line. Nothing is issued again,
     unless it lacks a name of O(names).
@@ -57,13 +57,13 @@ options:
   source:
     description:
       - Where the certificate comes from.
-      - V(look) only looks whether an authority could reach the name at all, and changes nothing.
+      - V(look) only checks whether an authority could reach the name at all, and changes nothing.
     type: str
     choices: [certbot, self_signed, look]
     default: certbot
   webroot:
     description:
-      - The folder that is served under the name on port 80. Challenges go below C(.well-known/acme-challenge) in it.
+      - The directory that is served under the name on port 80. Challenges go below C(.well-known/acme-challenge) in it.
       - Needed with O(source=certbot).
     type: path
   email:

@@ -16,10 +16,10 @@ extends_documentation_fragment:
 description:
   - Gives the application an account of its own that may do what Chamilo needs on its own database, and nothing else.
   - An application that logs in as root, with all rights on the server, with an account that is used for other databases
-    too, or with a password that anybody would guess, is moved to a new account. The account is made, proved by a login
+    too, or with a password that is easy to guess, is moved to a new account. The account is made, proved by a login
     just as the application does it (by the socket, by C(127.0.0.1), from another host), written to the environment
     files, the cache is cleared as the web user, the portal is asked, and only then the old account loses its rights and
-    is locked. When a step fails, everything is put back. A run that was killed is gone on with by the next one; the
+    is locked. When a step fails, everything is rolled back. A run that was killed is resumed by the next one; the
     portal answers at every moment.
   - An account with too many or too few rights on Chamilo's own database keeps its name and password.
   - Accounts of the application's name, now or before it was moved, at other hosts are locked and keep their rights. One
@@ -42,7 +42,7 @@ options:
     type: str
     required: true
   root:
-    description: The folder of Chamilo. Empty means that it is found.
+    description: The directory of Chamilo. Empty means that it is discovered.
     type: str
     default: ""
   web_server:
@@ -63,7 +63,7 @@ options:
     choices: [present, absent]
     default: present
   application:
-    description: Look after the application's account.
+    description: Manage the application's account.
     type: bool
     default: true
   split:
@@ -83,7 +83,7 @@ options:
   clients:
     description:
       - Addresses and networks that may use the database from elsewhere. With this option, even if it is empty, the
-        module fails and changes nothing when the server's list of processes shows somebody else from elsewhere.
+        module fails and changes nothing when the server's list of processes shows another client from elsewhere.
     type: list
     elements: str
   listen:
@@ -100,7 +100,7 @@ options:
   elsewhere:
     description:
       - The host of the database is in the inventory. If something has to be changed there without an O(admin_user), the
-        module says so (RV(needs_admin)) in place of failing.
+        module reports so (RV(needs_admin)) in place of failing.
     type: bool
     default: false
   retire:
@@ -180,7 +180,7 @@ EXAMPLES = r"""
     site: campus
     split: true
 
-- name: With a database that somebody else runs
+- name: Use a database server that another party runs
   chamilo.hardening.chamilo_database_account:
     domain: campus.example.org
     site: campus
@@ -203,7 +203,7 @@ source:
   returned: success
   type: str
 accounts:
-  description: The accounts by their use, as far as they are looked after.
+  description: The accounts by their use, as far as they are managed.
   returned: success
   type: dict
   sample: {application: chamilo_campus@localhost, backup: chamilo_campus_backup@localhost}
@@ -246,7 +246,7 @@ PROBE = {
 
 
 def manager(given: dict) -> AccountManager:
-    """What looks after the accounts that the options name."""
+    """The manager of the accounts that the options name."""
     place = (given["domain"], given["root"], given["web_server"])
     if given["application"] or given["backup"]:
         site, environment = discover_environment(*place)

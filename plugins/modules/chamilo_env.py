@@ -20,13 +20,13 @@ description:
     and by the rules of Symfony's Dotenv. A key is changed in the file whose value wins now. A key that stands nowhere
     yet goes to the end of C(.env.local), or of C(.env) where there is no C(.env.local).
   - What a pool of PHP-FPM (C(env[KEY])), nginx (C(fastcgi_param)) or Apache (C(SetEnv)) gives the application wins over
-    all files. When such a line holds another value than the one that is wanted, the module names file and line and
-    fails before anything is changed.
-  - Comments, order, line ends and the way of quoting stay as they are. Owner, group, mode and access lists of each file
-    do, too. A link is followed where it and its folder belong to root or to a user other than the one PHP runs as, and
-    where the latter cannot change what it leads to. Any other is refused.
+    all files. When such a line has a value other than the desired one, the module names file and line and fails
+    before anything is changed.
+  - Comments, order, line ends and the style of quoting stay as they are. Owner, group, mode and access lists of each
+    file do, too. A link is followed where it and its directory belong to root or to a user other than the one PHP runs
+    as, and where the latter cannot change what it leads to. Any other is refused.
   - All files change in one transaction. When the cache cannot be cleared with the new values, or the process is killed
-    half way, the old files are put back; after a kill by the timer and the boot unit of
+    half way, the old files are restored; after a kill by the timer and the boot unit of
     M(chamilo.hardening.host_program), or by the next run. No copy of an old secret is kept, except for a replaced key
     pair (see O(generate)).
   - A new C(JWT_PASSPHRASE) comes with the private key, which is encrypted again with it. Without O(generate) it stays
@@ -44,11 +44,11 @@ attributes:
 options:
   domain:
     description:
-      - The public name of the portal. It tells which virtual host and pool give the application its environment.
+      - The public name of the portal. It determines which virtual host and pool give the application its environment.
     type: str
     required: true
   root:
-    description: The folder of Chamilo, the one that holds C(.env). Empty means that it is found.
+    description: The directory of Chamilo, the one with C(.env). Empty means that it is discovered.
     type: str
     default: ""
   web_server:
@@ -60,7 +60,7 @@ options:
     description:
       - Keys and their values, such as V(APP_ENV) and V(prod). What is true or false in YAML is written as V(1) or V(0).
       - The value is what the application is to see, without quotes and escapes. The module adds those.
-      - Keys that may hold a secret are refused here. They belong in O(secret_values).
+      - Keys whose value may be a secret are refused here. They belong in O(secret_values).
     type: dict
     default: {}
   name:
@@ -72,8 +72,8 @@ options:
     type: str
   state:
     description:
-      - With V(absent), the keys that are kept under O(name) get the value back that they had before; those that stood
-        nowhere are taken out. One that somebody else changed since stays as it is.
+      - With V(absent), the keys that are tracked under O(name) get their earlier value back; those that were in no
+        file before are removed. One that was changed by other means since stays as it is.
     type: str
     choices: [present, absent]
     default: present
@@ -108,9 +108,9 @@ options:
     default: false
   rotate_secret:
     description:
-      - Change V(APP_SECRET) even where that takes something from people.
-      - Second factors in the database are encrypted with it, so everybody who uses two-factor login is locked out until
-        an administrator resets it. Who is remembered has to log in again.
+      - Change V(APP_SECRET) even where users lose something by it.
+      - Second factors in the database are encrypted with it, so every user of two-factor login is locked out until
+        an administrator resets it. Remembered users have to log in again.
       - Without it, V(APP_SECRET) is changed only while it is public and no account has a second factor. Otherwise
         O(generate) leaves it as it is (see RV(refused)), and a value in O(secret_values) is an error.
     type: bool
@@ -120,7 +120,7 @@ options:
       - Clear the cache of the application with C(bin/console cache:clear) when something changed, and remove the cache
         of the old C(APP_ENV).
       - This is done as the user PHP runs as. Files of root in the cache would take the portal off line.
-      - Where C(.env.local.php) is changed, PHP's service is reloaded as well. It can hold what it read for good
+      - Where C(.env.local.php) is changed, PHP's service is reloaded as well. It can keep what it read for ever
         otherwise (C(opcache.validate_timestamps=0)).
     type: bool
     default: true
@@ -130,14 +130,14 @@ options:
     default: ""
 seealso:
   - module: chamilo.hardening.chamilo_site_info
-    description: Says which values count now, and where each comes from.
+    description: Reports which values are effective now, and where each comes from.
   - module: chamilo.hardening.host_program
   - name: Configuration based on environment variables
     description: The order in which Symfony reads environment files.
     link: https://symfony.com/doc/6.4/configuration.html
 notes:
   - Needs root. O(require) with V(JWT_PASSPHRASE) needs the program openssl on the host, a changed V(APP_SECRET) needs
-    python3-pymysql or the client of MariaDB, to see whether somebody uses two-factor login.
+    python3-pymysql or the client of MariaDB, to see whether two-factor login is in use.
   - C(.env.local.php) is what C(composer dump-env) makes. Where it exists, keys are set in it and in the files it is
     made from.
 """
@@ -150,18 +150,18 @@ EXAMPLES = r"""
       APP_ENV: prod
       APP_DEBUG: 0
 
-- name: Replace the secrets that everybody knows
+- name: Replace publicly known secrets
   chamilo.hardening.chamilo_env:
     domain: campus.example.org
     require: [APP_SECRET, JWT_PASSPHRASE]
     generate: true
   register: secrets
 
-- name: Say what was left as it is, and why
+- name: Show what was left as it is, and why
   ansible.builtin.debug:
     msg: "{{ secrets.refused }}"
 
-- name: Only look whether a secret is public
+- name: Only check whether a secret is public
   chamilo.hardening.chamilo_env:
     domain: campus.example.org
     require: [APP_SECRET, JWT_PASSPHRASE]
@@ -174,7 +174,7 @@ EXAMPLES = r"""
       APP_SECRET: "{{ vault_chamilo_app_secret }}"
       JWT_PASSPHRASE: "{{ vault_chamilo_jwt_passphrase }}"
 
-- name: Tell the application that its database password changed
+- name: Give the application its new database password
   chamilo.hardening.chamilo_env:
     domain: campus.example.org
     secret_values:

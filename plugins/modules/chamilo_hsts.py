@@ -14,7 +14,7 @@ author:
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
 description:
-  - Decides what C(Strict-Transport-Security) is to say, from the record on the host, and puts it in force as
+  - Determines the value of C(Strict-Transport-Security) from the record on the host, and activates it as
     M(chamilo.hardening.config_transaction) does.
   - The ramp sends one day for seven days, then one year with all subdomains, once the portal answers clients that check
     certificates, and every declared subdomain does.

@@ -15,11 +15,11 @@ extends_documentation_fragment:
   - chamilo.hardening.attributes.python
 description:
   - Gives every entry of a Chamilo tree the owner, group and mode that the security guide asks for, in one pass. A tree
-    of 100,000 files that needs no change takes about as long as looking at each of them once.
-  - Is right against a user who exchanges files, folders and links while it runs, as whoever has taken over a page can.
-    It works on open descriptors, follows no link below the start, crosses no mount that is not in O(roots), and leaves
-    a file alone that has a name outside the tree as well. Nothing outside the tree changes.
-  - Every entry is looked at in each run. Nothing is remembered between runs.
+    of 100,000 files that needs no change takes about as long as reading the status of each once.
+  - Is safe against a user who exchanges files, directories and links while it runs, as an attacker who has taken over a
+    page can. It works on open descriptors, follows no link below the start, crosses no mount that is not in O(roots),
+    and leaves a file alone that has a name outside the tree as well. Nothing outside the tree changes.
+  - Every entry is inspected in each run. Nothing is remembered between runs.
 attributes:
   check_mode:
     support: full
@@ -29,12 +29,12 @@ attributes:
     description: Shows owner, group and mode of up to 20 entries before and after, and how many there are.
   idempotent:
     support: full
-    description: A second run changes nothing, unless somebody did in between.
+    description: A second run changes nothing, unless the tree was changed in between.
 options:
   path:
     description:
-      - The project folder of Chamilo, the one that holds C(public/), C(var/) and C(.env).
-      - May be a link, such as C(current), or lie behind one, where the link and the folder it lies in are root's.
+      - The project directory of Chamilo, the one with C(public/), C(var/) and C(.env).
+      - May be a link, such as C(current), or lie behind one, where the link and the directory it lies in are root's.
     type: str
     required: true
   owner:
@@ -64,12 +64,12 @@ options:
     default: production
   until:
     description:
-      - For how many minutes a profile other than V(production) holds. Then the tree closes by itself, also when the
+      - For how many minutes a profile other than V(production) is active. Then the tree closes by itself, also when the
         host was restarted in between, or earlier by C(chamilo-hardening window close).
       - While a window is open, O(profile=production) leaves the tree as it is, and a second task with O(until) leaves
-        the deadline as it is. RV(window) says so.
+        the deadline as it is. RV(window) reports so.
       - Needs systemd, and the program that M(chamilo.hardening.host_program) installs.
-      - Without it an open profile holds until a task with O(profile=production) runs.
+      - Without it an open profile stays active until a task with O(profile=production) runs.
     type: int
   policy:
     description:
@@ -81,9 +81,9 @@ options:
     suboptions:
       path:
         description:
-          - A glob below O(path), such as V(public/custom), V(var/log/*.log) or V(**/*.sh). It holds for what it matches
-            and for everything below that.
-          - V(*) and V(?) stay within one name, V(**) is any number of folders.
+          - A glob below O(path), such as V(public/custom), V(var/log/*.log) or V(**/*.sh). It applies to what it
+            matches and to everything below that.
+          - V(*) and V(?) stay within one name, V(**) is any number of directories.
         type: str
         required: true
       owner:
@@ -99,14 +99,14 @@ options:
         description: Mode of files, an octal number in quotes.
         type: raw
   exclude:
-    description: Globs, as in O(policy[].path), of what is not even looked at.
+    description: Globs, as in O(policy[].path), of what is not even inspected.
     type: list
     elements: str
     default: []
   roots:
     description:
       - Parts of the tree that may be a file system of their own, or behind a link, such as V(var).
-      - A link is followed where the link and the folder it lies in are root's. One that somebody else could have laid
+      - A link is followed where the link and the directory it lies in are root's. One that another user could have made
         ends the run.
       - A file system of its own on which the web user's data lies, as a disk or an NFS share for V(var/upload), is
         discovered and need not be named. Where root may do nothing there (C(root_squash)), it is worked on as the web
@@ -116,9 +116,9 @@ options:
     default: []
   acknowledged:
     description:
-      - Globs, as in O(policy[].path), of files that a person has looked at.
+      - Globs, as in O(policy[].path), of files that the administrator has reviewed.
       - With O(profile=production), a file of the program that can run code, or that steers what runs, and that the web
-        user could have written since the release was laid, may be a back door. What counts is what it holds and not its
+        user could have written since the release was laid, may be a back door. What counts is its content and not its
         name. PHP under any name, C(.user.ini) and a C(.htaccess) that has data run are what it is about, and so are
         templates, YAML, C(bin/console), Composer's own files and everything else that is not plain data. It came later
         than the release when its change time or its own date is later than those of nearly all of the release's files,
@@ -127,20 +127,20 @@ options:
         names them, until they are removed or listed here. So does PHP that lies where Chamilo has none and that the web
         user can write, whatever its age.
       - PHP outside C(public/), and such a C(.htaccess), become root's with mode V(0200) and another name,
-        C(.quarantined) at its end, so that nothing looks for it either. RV(quarantined) has its old name.
+        C(.quarantined) at its end, so that nothing loads it either. RV(quarantined) has its old name.
       - Not so what the portal may be down without. That is C(public/index.php), C(public/main/inc/global.inc.php), a
         template or configuration, and PHP outside C(public/) that Composer's map
         (C(vendor/composer/autoload_classmap.php)) has, or that was laid with nearly all of C(src/) or C(vendor/).
         RV(doubtful) names it, and it runs on. So does each class where that map does not have the classes of that part.
         The same goes for PHP of the program of which only the change time is later than the release, as after C(chmod),
-        unless its file system says that it was made later, or it runs what a request names.
+        unless its file system records that it was made later, or it runs what a request names.
       - What Git has in its index as it is is in RV(doubtful) too, where the web user can change neither the index nor
-        the folders it lies in.
-      - A plugin in C(public/plugin/), or theme, that came in one go and says what it is (C(plugin.php),
+        the directories it lies in.
+      - A plugin in C(public/plugin/), or theme, that came in one go and describes itself (C(plugin.php),
         C(composer.json)) has a history of its own. Suspect is what came into it later, and a page in it that calls,
         includes or evaluates what a request names.
-      - A C(.git) folder in which Git would run what the web user could have set (C(core.fsmonitor), an active hook and
-        the like) becomes or stays the web user's with mode V(0700), so that Git refuses to work there as root.
+      - A C(.git) directory in which Git would run what the web user could have set (C(core.fsmonitor), an active hook
+        and the like) becomes or stays the web user's with mode V(0700), so that Git refuses to work there as root.
         RV(refused) names the settings.
     type: list
     elements: str
@@ -159,7 +159,7 @@ options:
     version_added: 1.1.0
   package:
     description:
-      - The package of the release that the tree holds, a zip or tar file on the host in which only root can write.
+      - The package of the release that the tree contains, a zip or tar file on the host in which only root can write.
       - Each file of the program that the web user can write is compared with it, and times count no longer. What
         differs, or is not in it and can run code, is quarantined or doubtful as described for O(acknowledged).
       - Its checksums are kept on the host. In check mode it is not read.
@@ -174,8 +174,8 @@ options:
       - Pages of the portal, which are asked for before anything changes and after. So is the first stylesheet or script
         that one of them names.
       - Where a page that worked is not answered with the same status and target any more, the owners, groups, modes and
-        names that the task changed are rolled back and the task fails. It says which files it had quarantined. What the
-        web user owns by then, and was root's before, stays the web user's.
+        names that the task changed are rolled back and the task fails. It reports which files it had quarantined. What
+        the web user owns by then, and was root's before, stays the web user's.
       - Pages that did not work before cannot do that. An open profile, and the end of one, asks for none.
     type: list
     elements: dict
@@ -239,14 +239,14 @@ EXAMPLES = r"""
     profile: upgrade
     until: 60
 
-- name: Let the installation wizard write the configuration until the window closes, or somebody closes it
+- name: Let the installation wizard write the configuration until the window closes, or is closed by hand
   chamilo.hardening.chamilo_perms:
     path: /var/www/chamilo
     web_user: www-data
     profile: install
     until: 30
 
-- name: Leave alone what another program looks after
+- name: Leave alone what another program manages
   chamilo.hardening.chamilo_perms:
     path: /var/www/chamilo
     web_user: www-data
@@ -254,7 +254,7 @@ EXAMPLES = r"""
       - var/upload/.snapshots
       - public/.well-known
 
-- name: Let pages of your own run that somebody has looked at
+- name: Let pages of your own run that were reviewed
   chamilo.hardening.chamilo_perms:
     path: /var/www/chamilo
     web_user: www-data
@@ -263,7 +263,7 @@ EXAMPLES = r"""
       - public/plugin/OurPlugin/**
   register: tree
 
-- name: Say what still has to be looked at
+- name: Show what still has to be reviewed
   ansible.builtin.debug:
     msg: "{{ tree.quarantined_total + tree.doubtful_total }} files, all of them in {{ tree.listing }}"
   when: tree.listing != ''
@@ -278,7 +278,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 entries:
-  description: How many entries were looked at, the tree itself included.
+  description: How many entries were inspected, the tree itself included.
   returned: always
   type: int
   sample: 108543

@@ -15,7 +15,8 @@ extends_documentation_fragment:
   - chamilo.hardening.attributes.python
 description:
   - With O(state=own), PHP of the portal runs in a pool C(chamilo-SITE) of PHP-FPM, as a system user of that name that
-    no other site of the host has. What the owner's pool says (C(php_admin_value), C(env), limits) holds in it as well.
+    no other site of the host has. The settings of the owner's pool (C(php_admin_value), C(env), limits) apply in it as
+    well.
   - C(var/), the group of configuration and environment files, open sessions and the portal's cron jobs in
     C(/etc/cron.d) and in the crontab of the old user go to the new one. The portal answers all the time.
   - No other site can use the socket of the pool. The workers of the web server get the group C(chamilo-web), which
@@ -30,7 +31,7 @@ attributes:
     description: Predicts whether something would change.
   diff_mode:
     support: none
-    description: RV(told) says what changed.
+    description: RV(told) lists what changed.
   idempotent:
     support: full
     description: A second run changes nothing.
@@ -44,7 +45,7 @@ options:
     type: str
     required: true
   root:
-    description: The directory of Chamilo, the one that holds C(.env). Empty means that it is found.
+    description: The directory of Chamilo, the one with C(.env). Empty means that it is discovered.
     type: str
     default: ""
   web_server:

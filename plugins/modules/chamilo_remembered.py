@@ -14,8 +14,8 @@ author:
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
 description:
-  - Deletes what Chamilo stored for the cookie of "Remember me", which logs its holder in for 14 days. Whoever was
-    remembered logs in with the password once more.
+  - Deletes what Chamilo stored for the cookie of "Remember me", which logs its bearer in for 14 days. Remembered users
+    have to log in with the password once more.
   - Asks the database with the portal's own account, as its environment files name it, wherever that database is. By the
     socket, by TCP, or with TLS where the role chamilo.hardening.database has set it up.
   - Does it for all portals of the installation. People who are logged in now stay so until their session ends.
@@ -27,18 +27,18 @@ attributes:
     description: Counts, and deletes nothing.
   diff_mode:
     support: none
-    description: What is stored are secrets. RV(forgotten) says how many.
+    description: What is stored are secrets. RV(forgotten) is their number.
   idempotent:
     support: full
-    description: Nothing changes until somebody is remembered again.
+    description: Nothing changes until a user is remembered again.
 options:
   domain:
     description:
-      - The public name of the portal. It tells which virtual host and pool give the application its environment.
+      - The public name of the portal. It determines which virtual host and pool give the application its environment.
     type: str
     required: true
   root:
-    description: The folder of Chamilo, the one that holds C(.env). Empty means that it is found.
+    description: The directory of Chamilo, the one with C(.env). Empty means that it is discovered.
     type: str
     default: ""
   web_server:
@@ -52,11 +52,11 @@ requirements:
 seealso:
   - module: chamilo.hardening.chamilo_settings
 notes:
-  - Fails when the database cannot be reached that way, and says why. Nothing is passed over in silence.
+  - Fails when the database cannot be reached that way, and reports why. Nothing is skipped silently.
 """
 
 EXAMPLES = r"""
-- name: Have everybody log in with the password once more, after a laptop was stolen
+- name: Have all users log in with the password once more, after a laptop was stolen
   chamilo.hardening.chamilo_remembered:
     domain: campus.example.org
 

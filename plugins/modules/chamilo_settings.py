@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: chamilo_settings
-short_description: Platform settings of Chamilo, many in one transaction, and really in force
+short_description: Platform settings of Chamilo, many in one transaction, and verified to be effective
 version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
@@ -19,7 +19,7 @@ description:
   - Knows how Chamilo finds a value, so that what it reports is what the application uses. An entry of
     C(config/settings_overrides.yaml) wins over the database; the row of a secondary portal counts only where the main
     portal's row may be changed; a row under another category is ignored; the last of two rows counts.
-  - Refuses what would be written and have no effect, and says why.
+  - Refuses what would be written and have no effect, and reports why.
   - Repairs what old versions and hurried hands leave behind. Doubles of a row are merged into the last one, which is
     the one that counts. A row under a stale category is moved to the right one, or removed where it has been ignored
     all the time.
@@ -32,7 +32,7 @@ attributes:
     support: full
     description:
       - Predicts exactly what would change. It opens a read-only connection and writes nothing.
-      - Where there is no client of the database yet, it answers C(changed) and says what it needs.
+      - Where there is no client of the database yet, it returns C(changed) and reports what it needs.
   diff_mode:
     support: full
     description: Shows the values before and after, and the override file, without secrets.
@@ -42,7 +42,7 @@ attributes:
 options:
   chamilo_root:
     description:
-      - The folder of Chamilo, the one that holds C(public/), C(var/) and C(.env).
+      - The directory of Chamilo, the one with C(public/), C(var/) and C(.env).
       - The database account is taken from its environment files. Without it, give O(login_user) and O(login_db).
       - Needed for O(pin), and for override files to be seen at all.
     type: path
@@ -78,19 +78,19 @@ options:
       - A text is stored as it is, so the text form of each of these is taken as well.
       - JSON that means the same as what is stored is no change.
       - A name that this collection does not know is refused with the three nearest known ones.
-      - The catalogue holds the settings that matter to security, in the categories security, document, lp,
+      - The catalogue contains the settings that matter to security, in the categories security, document, lp,
         registration, webservice, platform and mail.
     type: dict
     default: {}
   secret_settings:
     description:
-      - The same for settings whose value may hold a password, C(mail.mailer_dsn) and C(security.proxy_settings).
+      - The same for settings whose value may contain a password, C(mail.mailer_dsn) and C(security.proxy_settings).
       - Their values are in no result, diff or log. They are refused in O(settings), which is logged.
     type: dict
     default: {}
   reset:
     description:
-      - Settings to bring back to the default that Chamilo ships.
+      - Settings to reset to the default that Chamilo ships.
       - Where there is no row the default counts already, and none is written.
     type: list
     elements: str
@@ -113,11 +113,11 @@ options:
       - V(true) writes the settings into C(config/settings_overrides.yaml) as well, under C(default) for all portals.
         What an administrator then saves in the browser has no effect. The file wins over the database.
       - V(false) takes them out of the file. Without this option, an entry that is there is kept and changed to the
-        wanted value, because it would win.
+        desired value, because it would win.
       - Comments, order and all other entries stay. A new file belongs to root, with the group of O(web_user) and mode
         V(0640); an existing one keeps owner and mode.
       - The cache is cleared with C(php bin/console cache:clear) as O(web_user). If that fails, or the database does,
-        the old file is put back.
+        the old file is restored.
       - A file that is not of the documented shape (C(parameters), below it C(settings_overrides), below it C(default)
         or the number of a portal, below it V(category.variable) with a value on the same line) is refused.
     type: bool
@@ -129,14 +129,14 @@ options:
     description:
       - A name under which the settings are remembered as they were before they were first changed, in a file of root's
         below C(/var/lib/chamilo-hardening).
-      - C(chamilo-hardening undo), with what stands before the first colon, brings them back, except those that somebody
-        else changed since. Rows that were merged stay merged.
-      - What an earlier task of this name asked for and this one does not is brought back in the same way.
+      - C(chamilo-hardening undo), with the part before the first colon, restores them, except those that were changed
+        by other means since. Rows that were merged stay merged.
+      - What an earlier task of this name set and this one does not is restored in the same way.
       - Needs O(chamilo_root).
     type: str
     default: ""
   state:
-    description: V(absent) brings back what O(section) remembers, and looks at no other option.
+    description: V(absent) restores the values saved under O(section), and ignores all other options.
     type: str
     choices: [present, absent]
     default: present
@@ -149,8 +149,8 @@ seealso:
     description: The settings in Chamilo's own documentation.
     link: https://docs.chamilo.org
 notes:
-  - Chamilo keeps most settings of the main portal in the sessions of its users. RV(sessions_hold_old_values) says when
-    some of them go on with an old value until they log in again.
+  - Chamilo keeps most settings of the main portal in the sessions of its users. RV(sessions_hold_old_values)
+    reports whether some of them continue with an old value until they log in again.
   - Errors name the setting and what to do, and mean that no setting was changed.
 """
 
@@ -164,7 +164,7 @@ EXAMPLES = r"""
       security.password_requirements:
         min: {length: 12, lowercase: 1, uppercase: 1, numeric: 1, specials: 1}
 
-- name: Lock accounts after five wrong passwords, so that nobody can switch it off in the browser
+- name: Lock accounts after five wrong passwords, and allow no change of it in the browser
   chamilo.hardening.chamilo_settings:
     chamilo_root: /var/www/chamilo
     pin: true
@@ -193,7 +193,7 @@ EXAMPLES = r"""
       - security.allow_captcha
       - security.captcha_time_to_block
 
-- name: Tell Chamilo how to send mail (the address holds a password)
+- name: Configure how Chamilo sends mail (the address contains a password)
   chamilo.hardening.chamilo_settings:
     chamilo_root: /var/www/chamilo
     secret_settings:
@@ -215,13 +215,13 @@ EXAMPLES = r"""
     settings:
       security.prevent_multiple_simultaneous_login: true
 
-- name: Bring back what that name remembers, such as after the exams
+- name: Restore the values saved under that name, such as after the exams
   chamilo.hardening.chamilo_settings:
     chamilo_root: /var/www/chamilo
     section: exams
     state: absent
 
-- name: Say who has to log in again
+- name: Show who has to log in again
   ansible.builtin.debug:
     msg: Sessions that are open now go on with the old value.
   when: result.sessions_hold_old_values
@@ -233,7 +233,7 @@ settings:
     - Each setting that was asked for, by V(category.variable). None in the playbook C(harden), where its discovery has
       seen just before that all of them are as asked.
     - With C(--check), C(after) is what it would be.
-  returned: success, where settings were looked at
+  returned: success, where settings were inspected
   type: dict
   contains:
     before:
@@ -241,11 +241,11 @@ settings:
       type: dict
       contains:
         stored:
-          description: What the portal's own row holds, or null where it has none.
+          description: The value in the portal's own row, or null where it has none.
           type: dict
           sample: {"1": "false", "2": null}
         overridden:
-          description: What the override file says for the portal, or null.
+          description: The value in the override file for the portal, or null.
           type: dict
           sample: {"1": null, "2": null}
         effective:
@@ -268,7 +268,7 @@ settings:
       type: bool
 repaired:
   description: Rows that did not count and were merged, moved or removed.
-  returned: success, where settings were looked at
+  returned: success, where settings were inspected
   type: list
   elements: dict
   contains:
@@ -289,22 +289,22 @@ repaired:
       type: str
       sample: platform
     value:
-      description: What it held. V(********) where that may be a secret.
+      description: Its value. V(********) where that may be a secret.
       type: str
       sample: "false"
 sessions_hold_old_values:
-  description: True when users of the main portal who are logged in now go on with an old value until they log in again.
-  returned: success, where settings were looked at
+  description: True when users of the main portal who are logged in now continue with an old value until they log in again.
+  returned: success, where settings were inspected
   type: bool
   sample: false
 cache_cleared:
   description: Was the application's cache cleared.
-  returned: success, where settings were looked at
+  returned: success, where settings were inspected
   type: bool
 msg:
   description:
-    - With O(state=absent), and for what O(section) asks for no more, a sentence for each setting. It says what the
-      setting is again, or that it stays as it is, because somebody else changed it since.
+    - With O(state=absent), and for what O(section) does not set any more, a sentence for each setting. It reports the
+      restored value, or that the setting stays as it is, because it was changed by other means since.
     - In check mode on a host without a client of the database, what the run will need.
     - On failure, what is wrong, and what to do.
   returned: with O(state=absent), on failure, where settings are asked for no more, or in check mode without a client

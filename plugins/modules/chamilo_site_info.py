@@ -12,13 +12,13 @@ version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 description:
-  - Finds the project folder and the version of Chamilo, the web server and the virtual hosts that answer to the domain,
+  - Finds the project directory and version of Chamilo, the web server and the virtual hosts that answer to the domain,
     the PHP behind them, the environment of the application, and what is known of the host around it.
   - Changes nothing. All of RV(site) but RV(site.access_urls) and RV(site.plugins) is read from files alone; these the
     application's database is asked for.
   - As root, on a host where sections have set platform settings, it also asks the application's database whether they
-    still hold (RV(settings_in_force)).
-  - Works without root; RV(site.problems) then says what could not be read.
+    are still effective (RV(settings_in_force)).
+  - Works without root; RV(site.problems) then lists what could not be read.
 extends_documentation_fragment:
   - chamilo.hardening.attributes.info
   - chamilo.hardening.attributes.python
@@ -30,9 +30,9 @@ options:
     required: true
   root:
     description:
-      - The project folder of Chamilo, the one that holds C(public/) and C(bin/console).
-      - When it is empty, it is the folder behind the document root of the virtual host that answers to O(domain), else
-        the one Chamilo in the usual places.
+      - The project directory of Chamilo, the one with C(public/) and C(bin/console).
+      - When it is empty, it is the directory behind the document root of the virtual host that answers to O(domain),
+        else the one Chamilo in the usual places.
     type: str
     default: ""
   web_server:
@@ -45,7 +45,7 @@ options:
   site:
     description:
       - The word that is in the names of the files this collection writes for the portal.
-      - With it RV(site.serving[].includes_ours) can be told.
+      - RV(site.serving[].includes_ours) is determined by it.
     type: str
     default: ""
   names:
@@ -58,7 +58,7 @@ options:
     version_added: 1.1.0
   packages:
     description:
-      - Debian packages to look for. Those that are not installed are in RV(site.missing_packages).
+      - Debian packages to check for. Those that are not installed are in RV(site.missing_packages).
     type: list
     elements: str
     default: []
@@ -78,7 +78,7 @@ options:
       - What M(chamilo.hardening.chamilo_perms) will be given for the portal, by the names of its options. The path is
         found, and so is a C(group) or C(web_user) that is left empty.
       - What that module would refuse, such as the name of a user whom this host does not have, is refused here, by the
-        name of the role's variable. Without a portal on this host nothing is looked at.
+        name of the role's variable. Without a portal on this host nothing is checked.
     type: dict
     default: {}
   takeover:
@@ -91,7 +91,7 @@ options:
     default: ""
   sections:
     description:
-      - The sections of the guide that are about to be made true.
+      - The sections of the guide that are about to be applied.
       - Fail when that cannot be on this host, because its release is older than Debian 12 or Ubuntu 24.04, because a
         section needs MariaDB and MySQL would have to be removed for it, because the portal is served under other names
         than O(domain) alone, or because of the host itself. That is a user who is not root, a file system that is
@@ -102,8 +102,9 @@ options:
     default: []
   once:
     description:
-      - Directives that nginx takes once in a server block, and what the files of this collection will say of each.
-      - Fail with O(takeover=include) when the virtual host says something else, or says it in one of its server blocks
+      - Directives that nginx takes once in a server block, and the value that the files of this collection will set for
+        each.
+      - Fail with O(takeover=include) when the virtual host sets another value, or sets it in one of its server blocks
         alone. With V(auto), such lines are set aside.
     type: dict
     default: {}
@@ -156,7 +157,7 @@ options:
     default: {}
   visits:
     description:
-      - Whom to look for in the access log of the portal, C(proxies) and C(friends), each a list of addresses and
+      - Clients to search for in the access log of the portal, C(proxies) and C(friends), each a list of addresses and
         networks, for RV(recurring.proxies).
     type: dict
     default: {}
@@ -170,12 +171,12 @@ options:
     description:
       - Fail when the web server does not go by the files of this collection for O(site), because a virtual host does
         not include them, or the web server has not read its configuration since.
-      - Otherwise RV(active) says so.
+      - Otherwise it is reported in RV(active).
     type: bool
     default: false
   require:
     description:
-      - Fail when there is no Chamilo, no web server, or no way to tell which of several is meant, or when
+      - Fail when there is no Chamilo, no web server, or the intended one of several is ambiguous, or when
         O(certificate_file) cannot serve the domain.
       - Otherwise these are in RV(site.problems).
     type: bool
@@ -200,13 +201,13 @@ EXAMPLES = r"""
     domain: campus.example.org
   register: found
 
-- name: Say what serves it
+- name: Show what serves it
   ansible.builtin.debug:
     msg: >-
       {{ found.site.root }} is served by {{ found.site.web.name }} {{ found.site.web.version }}
       from {{ found.site.serving | map(attribute='file') | unique | join(', ') }}.
 
-- name: Stop when there is no Chamilo in the folder, or fail2ban is not installed
+- name: Stop when there is no Chamilo in the directory, or fail2ban is not installed
   chamilo.hardening.chamilo_site_info:
     domain: campus.example.org
     root: /srv/campus
@@ -225,7 +226,7 @@ active:
   type: bool
 in_force:
   description:
-    - The transactions of M(chamilo.hardening.config_transaction) that hold files. For each name its generation, and
+    - The transactions of M(chamilo.hardening.config_transaction) that manage files. For each name its generation, and
       for each path V(file), V(absent), or V(link) and the target.
     - The generation is empty where a file is not as it was written, and everywhere while a run that was cut off has
       left something to do. Without root there is none.
@@ -238,16 +239,16 @@ in_force:
 program:
   description:
     - What the host program that M(chamilo.hardening.host_program) installed was made of, for which Python, and a
-      fingerprint of whom it tells, which says nothing to anybody else.
+      fingerprint of the recipients of its alerts, which does not reveal them.
     - Empty where it is not there, or a part of it is not as it was written. Without root there is none.
   returned: success
   type: dict
 settings_in_force:
   description:
     - What M(chamilo.hardening.chamilo_settings) was asked for last by each section, as far as nothing of it would
-      change now. For each name the V(values) as the table holds them, and the options V(reset), V(portals), V(lock)
+      change now. For each name the V(values) as they are in the table, and the options V(reset), V(portals), V(lock)
       and V(pin). By the empty name, whether the portals are in production mode.
-    - Without root, and for settings that may hold a secret, there is none.
+    - Without root, and for settings whose value may be a secret, there is none.
   returned: success
   type: dict
   sample:
@@ -273,7 +274,8 @@ node:
       type: dict
 settings_kept:
   description:
-    - The names under which M(chamilo.hardening.chamilo_settings) remembers what settings were, in force or not.
+    - The names under which M(chamilo.hardening.chamilo_settings) saved the earlier values of settings, effective or
+      not.
     - Without root there is none.
   returned: success
   type: list
@@ -305,7 +307,7 @@ recurring:
       type: bool
     proxies:
       description:
-        - Who visits, if that is nobody but proxies (see M(chamilo.hardening.fail2ban_filter)). Only with O(visits).
+        - The clients, if all of them are proxies (see M(chamilo.hardening.fail2ban_filter)). Only with O(visits).
       type: list
       elements: str
 site:
@@ -319,17 +321,17 @@ site:
       type: str
       sample: campus.example.org
     root:
-      description: The project folder. The document root belongs on its C(public/).
+      description: The project directory. The document root belongs on its C(public/).
       type: str
       sample: /var/www/chamilo
     installed:
-      description: Whether the application says that its installation is done.
+      description: Whether the application reports that its installation is done.
       type: bool
     version:
       description:
-        - The installed version, as C(version.php) of the project folder names it, else
-          C(public/main/install/version.php), else Composer. Empty where none does, or where the file holds more than a
-          plain list of values.
+          - The installed version, as C(version.php) of the project directory names it, else
+            C(public/main/install/version.php), else Composer. Empty where none does, or where the file contains more
+            than a plain list of values.
       type: str
       sample: 3.0.2
     version_source:
@@ -395,7 +397,7 @@ site:
           type: list
           elements: str
         names_own:
-          description: Whether a line of nginx's owner says how long the names of virtual hosts may be.
+          description: Whether a line of nginx's owner sets how long the names of virtual hosts may be.
           type: bool
     php:
       description: The PHP behind the portal.
@@ -441,10 +443,10 @@ site:
           type: int
           sample: 30
         prepended:
-          description: The C(auto_prepend_file) that somebody else set in the pool.
+          description: The C(auto_prepend_file) in the pool, other than this collection's.
           type: str
         prepended_cli:
-          description: The one that somebody else set for the command line.
+          description: The one for the command line, other than this collection's.
           type: str
         confined:
           description:
@@ -566,7 +568,7 @@ site:
         access_log_format:
           description:
             - The name of the format alone; empty is nginx's own, combined.
-            - Apache's names mean what a line C(LogFormat) says. So this is V(combined), V(common) or V(vhost_combined)
+            - Apache's names are defined by a line C(LogFormat). So this is V(combined), V(common) or V(vhost_combined)
               where a line begins like one of those, and else the format itself, in quotes.
           type: str
           sample: combined
@@ -574,26 +576,26 @@ site:
           description: What is written behind its error log directive, perhaps inherited.
           type: str
         body_limit:
-          description: The bytes a request may send; V(0) is no limit, V(-1) that nothing is said.
+          description: The bytes a request may send; V(0) is no limit, V(-1) that it is not set.
           type: int
           sample: 268435456
         body_limit_own:
-          description: Whether a line of its owner says so, in this virtual host itself.
+          description: Whether a line of its owner sets it, in this virtual host itself.
           type: bool
         patience:
-          description: The seconds that its owner has it wait for an answer of PHP; V(-1) that nothing is said.
+          description: The seconds that its owner has it wait for an answer of PHP; V(-1) that it is not set.
           type: int
           sample: 300
         patience_own:
           description: Whether that line is in this virtual host itself.
           type: bool
         patience_around:
-          description: The same as RV(site.serving[].patience), of what is said for every virtual host.
+          description: The same as RV(site.serving[].patience), as set for every virtual host.
           type: int
         once:
           description:
-            - What its owner says in this server block of nginx that it may hold once, and that files of this collection
-              would say as well, C(server_tokens), C(real_ip_header) and C(real_ip_recursive).
+              - What its owner sets in this server block of nginx that it may contain once, and that files of this
+                collection would set as well, C(server_tokens), C(real_ip_header) and C(real_ip_recursive).
           type: list
           elements: dict
           contains: *place
@@ -618,7 +620,7 @@ site:
       elements: dict
     names:
       description:
-        - The names that virtual hosts of the project folder carry, whether or not O(domain) is among them.
+        - The names that virtual hosts of the project directory carry, whether or not O(domain) is among them.
         - Wildcards and regular expressions are as they are written.
       type: list
       elements: str
@@ -649,20 +651,20 @@ site:
       sample: [BuyCourses]
     answering:
       description:
-        - RV(site.serving), and the virtual hosts of the project folder that answer to another one of
+        - RV(site.serving), and the virtual hosts of the project directory that answer to another one of
           RV(site.portal_names).
         - Made like RV(site.serving).
       type: list
       elements: dict
     answered:
       description:
-        - Those of RV(site.portal_names) to which a virtual host of the project folder answers. No wildcard is among
+        - Those of RV(site.portal_names) to which a virtual host of the project directory answers. No wildcard is among
           them.
       type: list
       elements: str
       sample: [campus.example.org, www.campus.example.org]
     nameless:
-      description: Whether O(domain) is answered by a virtual host of the project folder that has no name.
+      description: Whether O(domain) is answered by a virtual host of the project directory that has no name.
       type: bool
     in_place:
       description:
@@ -860,7 +862,7 @@ site:
       type: list
       elements: str
     listening:
-      description: TCP addresses that somebody listens on.
+      description: TCP addresses with a listening process.
       type: list
       elements: str
       sample: ["0.0.0.0:80", "[::]:443"]
@@ -880,7 +882,7 @@ site:
           description: The file of its key.
           type: str
         there:
-          description: Whether the file is there and holds a certificate.
+          description: Whether the file is there and contains a certificate.
           type: bool
         days:
           description: The days until it runs out.
@@ -898,7 +900,7 @@ site:
           description: Whether Certbot renews it the way this collection wants it, for all of RV(site.portal_names).
           type: bool
         webroot:
-          description: The folder where Certbot puts the challenges of O(domain), where that is none of the portal's.
+          description: The directory where Certbot puts the challenges of O(domain), where that is none of the portal's.
           type: str
           sample: /var/www/letsencrypt
         names:
@@ -934,35 +936,36 @@ site:
       description: Whether systemd runs this host.
       type: bool
     php_folders:
-      description: The folders of every C(php.ini), one for each version and face of PHP.
+      description: The directories of every C(php.ini), one for each version and SAPI of PHP.
       type: list
       elements: str
       sample: [/etc/php/8.4/cli, /etc/php/8.4/fpm]
     spellings:
-      description: The project folder as virtual hosts name it, with links and wrong document roots.
+      description: The project directory as virtual hosts name it, with links and wrong document roots.
       type: list
       elements: str
       sample: [/var/www/chamilo]
     real_root:
-      description: The project folder without links; C(/srv/campus/releases/*) where a link leads to one of several.
+      description: The project directory without links; C(/srv/campus/releases/*) where a link leads to one of several.
       type: str
       sample: /var/www/chamilo
     fingerprint:
       description:
-        - A fingerprint of the project folder on this machine. By it two inventory names of one portal are known.
+        - A fingerprint of the project directory on this machine. By it two inventory names of one portal are known.
       type: str
       sample: 1f0c5d3b8a1e4f6f9d0a2b7c3e5f6a1b
     sessions_in_php:
       description:
-        - Whether the application leaves its sessions to PHP, so that C(php.ini) says who keeps them and where.
-        - V(false) as well where that cannot be told.
+          - Whether the application leaves its sessions to PHP, so that C(php.ini) determines how and where they are
+            stored.
+          - V(false) as well where that cannot be determined.
       type: bool
     memory:
       description: The memory of this host in bytes.
       type: int
       sample: 4102000000
     clamd_own:
-      description: Whether somebody wrote a C(clamd.conf) of his own.
+      description: Whether C(clamd.conf) was changed by the owner of the host.
       type: bool
     fail2ban:
       description: Whether fail2ban runs and starts at boot.
@@ -1042,20 +1045,20 @@ VARIABLES = {
 
 
 def _judge(tree: dict, site: Site) -> None:
-    """Raise what chamilo_perms would say, before anything has changed."""
+    """Raise what chamilo_perms would report, before anything has changed."""
     found = {"path": site.root, "group": tree.get("group") or site.php.group}
     found["web_user"] = tree.get("web_user") or site.php.user
     order({"owner": "root", **tree, **found}, "production", called=VARIABLES)
 
 
 def _settings(site: Site) -> tuple[dict, list[str]]:
-    """What sections asked for and holds, and the names of all that are remembered."""
+    """What sections set and is still effective, and the names of all that are saved."""
     kept: list[str] = []
     try:
         kept = sorted(SETTINGS.recall())
         return settings_in_force(site), kept
     except HardeningError:
-        return {}, kept  # nothing is known to hold, so chamilo_settings asks again, and says what is wrong
+        return {}, kept  # nothing is known to be effective, so chamilo_settings checks again and reports the error
 
 
 def _recurring(site: Site, portal: str, visits: dict) -> dict:

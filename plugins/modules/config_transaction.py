@@ -14,8 +14,8 @@ author:
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
 description:
-  - Replaces a set of files, tests the configuration, loads it into the service, asks the service whether it is really
-    in force, and only then commits. When a step fails, all files are put back as they were and the old configuration
+  - Replaces a set of files, tests the configuration, loads it into the service, verifies that the service really uses
+    it, and only then commits. When a step fails, all files are restored as they were and the old configuration
     is loaded again.
   - What was there before is written to disk first, so a process that is killed or a host that restarts half way ends
     with the old configuration too. A timer of systemd, a unit that runs before the web server at boot (both are the
@@ -23,8 +23,8 @@ description:
   - What was there before the first transaction of a section is kept. C(chamilo-hardening undo SECTION) on the host
     brings it back.
   - When no file differs, nothing is tested, loaded or probed, unless an earlier load is still owed. In the playbook
-    C(chamilo.hardening.harden), discovery (M(chamilo.hardening.chamilo_site_info)) looks at the files of all
-    transactions at once, and the host is asked again only where something is to be done.
+    C(chamilo.hardening.harden), discovery (M(chamilo.hardening.chamilo_site_info)) inspects the files of all
+    transactions at once, and the module runs only where something is to be done.
   - Only one transaction runs on a host at a time. A second one waits for up to three minutes.
 attributes:
   check_mode:
@@ -33,7 +33,7 @@ attributes:
   diff_mode:
     support: full
     description:
-      - Shows each file, but no O(files[].secret_content), and no old content of a file that not everybody may read,
+      - Shows each file, but no O(files[].secret_content), and no old content of a file that is not world-readable,
         unless this module wrote it as O(files[].content). Of a file with O(files[].marks), only the lines around them.
   idempotent:
     support: full
@@ -42,14 +42,14 @@ options:
   name:
     description:
       - The section this belongs to, such as V(headers), with a site where a host has several, such as V(https:campus).
-      - Each section and service has one name. C(chamilo-hardening undo headers) takes back V(headers) and every name
+      - Each section and service has one name. C(chamilo-hardening undo headers) undoes V(headers) and every name
         that begins with V(headers:).
     type: str
     required: true
   state:
     description:
-      - With V(absent), what was there before the first transaction of this name is brought back, as C(chamilo-hardening
-        undo) does. The other options are not looked at, and there is no diff.
+      - With V(absent), the state before the first transaction of this name is restored, as C(chamilo-hardening undo)
+        does. The other options are ignored, and there is no diff.
     type: str
     choices: [present, absent]
     default: present
@@ -58,9 +58,9 @@ options:
       - The files, needed with O(state=present). Parent directories that do not exist are made (owner root, mode
         V(0755)) and go again with their last file.
       - The text V(@generation@) in a content is replaced by RV(generation).
-      - A file or link that an earlier transaction of this name wrote and that is not listed any more is given back.
-        What was there before the first transaction is there again. It stays where another transaction wants it, too,
-        or somebody edited it. What an earlier one removed stays removed. See O(complete).
+      - A file or link that an earlier transaction of this name wrote and that is not listed any more is undone. Its
+        state before the first transaction is restored. It stays where another transaction lists it, too, or where it
+        was edited by other means. What an earlier one removed stays removed. See O(complete).
     type: list
     elements: dict
     suboptions:
@@ -79,7 +79,7 @@ options:
         description: The whole content of the file.
         type: str
       secret_content:
-        description: The whole content of a file that holds a secret. It is in no diff and no log.
+        description: The whole content of a file that contains a secret. It is in no diff and no log.
         type: str
       target:
         description: Where the link leads, with O(files[].state=link).
@@ -88,10 +88,10 @@ options:
         description:
           - Lines that are added to a file that is there already and stays its owner's. The rest of it, its owner and
             its mode stay as they are. The lines stand between two comments, which carry the site in O(name).
-          - The file has to belong to root, and nobody else may be able to write to it. A link of root's is followed.
-          - The way back, and a later transaction that does not list the file any more, remove these lines and nothing
-            else, whatever was edited around them. What was edited between the two comments is left alone then, and
-            RV(notes) says so.
+          - The file has to belong to root, and no other user may be able to write to it. A link of root's is followed.
+          - Undo, and a later transaction that does not list the file any more, remove these lines and nothing else,
+            whatever was edited around them. What was edited between the two comments is left alone then, and
+            RV(notes) reports so.
         type: list
         elements: dict
         suboptions:
@@ -147,9 +147,9 @@ options:
     default: []
   load:
     description:
-      - The service that reads the files. Without one, files that are given back are tested and loaded as they were when
+      - The service that reads the files. Without one, files that are undone are tested and loaded as they were when
         they were written.
-      - A service that does not run is not started. The files are put in place and tested, and RV(notes) says so.
+      - A service that does not run is not started. The files are put in place and tested, and RV(notes) reports so.
     type: dict
     suboptions:
       service:
@@ -157,7 +157,7 @@ options:
         type: str
         required: true
       action:
-        description: How it is told to read the files.
+        description: How it is made to read the files.
         type: str
         choices: [reload, restart]
         default: reload
@@ -176,7 +176,7 @@ options:
       - Status, and each header, count for themselves. What was right before and is not right after the load (without
         one, after the tests) puts all files back. What was wrong before cannot.
       - A probe with V(@generation@) in a header cannot have been right before. It must be right after, and is repeated
-        for ten seconds until it is. It tells a new worker from an old one.
+        for ten seconds until it is. It distinguishes a new worker from an old one.
     type: list
     elements: dict
     default: []
@@ -211,7 +211,7 @@ options:
       same:
         description:
           - The page that visitors get has to be the same before and after, whatever it is. O(probe[].status) and
-            O(probe[].headers) are not looked at.
+            O(probe[].headers) are not compared.
           - The same is the status, and where a redirect leads. A page that was answered by plain http may be answered
             by https afterwards, behind a redirect to the same path. A page with status 500 or above, with no answer, or
             not the same twice before the change, is not compared.
@@ -292,7 +292,7 @@ EXAMPLES = r"""
         host: campus.example.org
         same: true
 
-- name: Bring back what was there before the section
+- name: Restore the state before the section
   chamilo.hardening.config_transaction:
     name: headers
     state: absent
@@ -305,16 +305,16 @@ generation:
   type: str
   sample: 5f2b9c0d1e3a4b68
 loaded:
-  description: Was the service told to read its files, and did it.
+  description: Was the service made to read its files, and did it.
   returned: always
   type: bool
 rolled_back:
-  description: Why the files were put back.
-  returned: when files had been changed and were put back
+  description: Why the files were restored.
+  returned: when files had been changed and were restored
   type: str
   sample: "http://127.0.0.1/ as campus.example.org answers 500 instead of 200"
 recovered:
-  description: What was put back or loaded first, because an earlier run did not finish.
+  description: What was restored or loaded first, because an earlier run did not finish.
   returned: always
   type: list
   elements: str

@@ -14,20 +14,20 @@ author:
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
 description:
-  - Installs a filter of fail2ban, the file that tells which lines of a log are failures and whose. Before it writes
+  - Installs a filter of fail2ban, the file that defines which lines of a log are failures and whose. Before it writes
     anything, fail2ban itself reads the very text and tries it on lines that you give.
-  - A filter that is wrong bans nobody, or, worse, whom an attacker wants it to ban. Every part of a log line that a
-    stranger writes (user name, path, referer, ...) can hold an address and look like a line of its own. So the module
-    plants the address of a victim in each such part of each of your lines. When it comes out, the filter is refused.
+  - A wrong filter bans no client, or, worse, the ones an attacker wants banned. Every part of a log line that an
+    attacker controls (user name, path, referer, ...) can contain an address and imitate a whole line. So the module
+    plants the address of a victim in each such part of each of your lines. When it is extracted, the filter is refused.
   - Which parts these are is known for access logs. In other lines it is whatever is quoted, follows a word such as
     C(user), or has a slash in it. So is each value, as in C(id=x) and C([id x]), that your patterns accept with another
-    text, and each other word before the address in whose place they accept several words. There a stranger may go on
-    with the rest of the line, spaces and all. What your patterns demand as it is, such as C(level=error), is the
-    program's own.
-  - A pattern that takes too long on some line lets whoever sends that line stop fail2ban. So the module makes the
-    slowest lines it can out of yours, and refuses the filter when they take longer than O(time_budget). That happens in
-    a process which the kernel ends, so the module comes back even if the pattern never would.
-  - The filter alone bans nobody. A jail has to name it, in a file below C(/etc/fail2ban/jail.d).
+    text, and each other word before the address in whose place they accept several words. There the attacker may
+    continue with the rest of the line, spaces included. What your patterns demand literally, such as C(level=error),
+    is the program's own.
+  - A pattern that takes too long on some line allows a denial of service of fail2ban by that line. So the module
+    derives the slowest lines it can from yours, and refuses the filter when they take longer than O(time_budget). That
+    happens in a process which the kernel ends, so the module returns even if the pattern never would.
+  - The filter alone bans no client. A jail has to name it, in a file below C(/etc/fail2ban/jail.d).
 attributes:
   check_mode:
     support: full
@@ -45,7 +45,7 @@ options:
   name:
     description:
       - The name of the filter, without path and C(.conf).
-      - It must hold no slash. A jail refers to it by C(filter = name).
+      - It must not contain a slash. A jail refers to it by C(filter = name).
     type: str
     required: true
   state:
@@ -73,15 +73,15 @@ options:
     default: []
   prefregex:
     description:
-      - A pattern that every line has to match first. What it holds in C(<F-CONTENT>) is all that O(failregex) sees.
+      - A pattern that every line has to match first. What it has in C(<F-CONTENT>) is all that O(failregex) sees.
       - Must be anchored too.
     type: str
     default: ""
   datepattern:
     description:
       - How to find the date in a line, in the way of fail2ban, such as V(\\[(%d/%b/%Y:%H:%M:%S %z\)\\] ").
-      - Without it fail2ban tries all formats it knows, in all places of the line, also in those that strangers write. A
-        pattern with what stands around the date makes sure that it is the right one.
+      - Without it fail2ban tries all formats it knows, in all places of the line, also in those that an attacker
+        controls. A pattern with what stands around the date makes sure that it is the right one.
     type: str
     default: ""
   journalmatch:
@@ -110,17 +110,17 @@ options:
             type: str
             required: true
       no_match:
-        description: Lines in which the filter must find nobody.
+        description: Lines in which the filter must match no client.
         type: list
         elements: str
         default: []
   line_breaks:
     description:
-      - What happens to a line break that a stranger sends, as part of a user name for example.
+      - What happens to a line break that an attacker sends, as part of a user name for example.
       - With V(escaped) the program that writes the log makes harmless text of it. Web servers, syslog and the journal
         do that.
-      - With V(raw) it ends the line, so that a stranger can write whole lines. No filter can tell those from real ones;
-        the module refuses each filter for such a log whose failures it can imitate.
+      - With V(raw) it ends the line, so that an attacker can write whole lines. No filter can distinguish those from
+        real ones; the module refuses each filter for such a log whose failures it can imitate.
       - With V(auto), lines in the form of an access log or of syslog count as V(escaped), and so do all with
         O(journalmatch). Other lines count as V(raw).
     type: str
@@ -135,11 +135,11 @@ options:
     default: 1
   log:
     description:
-      - An access log to look at. It changes nothing; RV(log) tells who visits, by its newest lines.
-      - Where all visits come from one address, a proxy stands before the server, and a ban would shut out everybody.
+      - An access log to analyze. It changes nothing; RV(log) reports the clients of its newest lines.
+      - Where all visits come from one address, a proxy stands before the server, and a ban would block all visitors.
     type: path
   proxies:
-    description: Addresses and networks of your proxies. Where nobody else is in O(log), RV(log.proxies) names them.
+    description: Addresses and networks of your proxies. Where O(log) has no other client, RV(log.proxies) names them.
     type: list
     elements: str
     default: []
@@ -182,7 +182,7 @@ EXAMPLES = r"""
         - '203.0.113.7 - - [25/Nov/2026:10:00:00 +0000] "POST /login_json HTTP/1.1" 200 31 "-" "curl/8.14"'
   notify: Reload fail2ban
 
-# The filter alone bans nobody.
+# The filter alone bans no client.
 - name: Have a jail use it
   ansible.builtin.copy:
     dest: /etc/fail2ban/jail.d/campus-login.conf
@@ -219,12 +219,12 @@ EXAMPLES = r"""
   changed_when: false
   register: campus_token
 
-- name: Go no further where a ban would shut out everybody
+- name: Stop where a ban would block all visitors
   ansible.builtin.fail:
     msg: "Have nginx take the visitor's address from {{ campus_token.log.proxies | join(', ') }} first."
   when: campus_token.log is defined and campus_token.log.proxies | length > 0
 
-- name: See whether a filter holds, without installing it
+- name: Validate a filter without installing it
   chamilo.hardening.fail2ban_filter:
     name: sshd-users
     failregex:
@@ -280,7 +280,7 @@ proof:
       type: int
       sample: 2
     refused:
-      description: The number of lines, yours and planted ones, out of which nobody, or no victim, was to come.
+      description: The number of lines, yours and planted ones, from which no client, or no victim, was to be extracted.
       type: int
       sample: 613
     slowest_ms:
@@ -311,9 +311,9 @@ log:
       type: str
     proxies:
       description:
-        - Who visits, if that is nobody but proxies. These are addresses in O(proxies), or one private address that is
+        - The clients, if all of them are proxies. These are addresses in O(proxies), or one private address that is
           not in O(friends) and from which many different browsers seem to come.
-        - A jail that reads this log would shut out everybody.
+        - A jail that reads this log would block all visitors.
       type: list
       elements: str
 msg:

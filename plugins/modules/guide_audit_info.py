@@ -7,13 +7,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: guide_audit_info
-short_description: Look whether what the Chamilo Security Guide asks for is true on a host
+short_description: Audit a host against the controls of the Chamilo Security Guide
 version_added: 1.0.0
 author:
   - The chamilo.hardening maintainers (@chamilo-hardening)
 description:
-  - Looks at all controls of the guide in one call. It looks at what the host really does (answers on the wire, owners
-    and modes, running processes, the application's settings in its database), not at the files this collection writes.
+  - Checks all controls of the guide in one call. It inspects the real behaviour of the host (answers on the wire,
+    owners and modes, running processes, the application's settings in its database), not at the files this collection
+    writes.
   - Changes nothing. It sends requests to the web server of the host, and those leave what any visit leaves, which is
     lines in its logs and an empty session of PHP; in development mode the application keeps a file on each visit as
     well. It never tries to log in.
@@ -31,8 +32,8 @@ options:
     required: true
   root:
     description:
-      - The project folder of Chamilo, the one that holds C(public/) and C(bin/console).
-      - When it is empty, it is found.
+      - The project directory of Chamilo, the one with C(public/) and C(bin/console).
+      - When it is empty, it is discovered.
     type: str
     default: ""
   web_server:
@@ -49,7 +50,7 @@ options:
   names:
     description:
       - The value of C(chamilo_names), further names of the portal, and those that are none of it behind a C(!).
-      - All names of the portal are asked, besides O(domain) at most 20 of them. A control that looks at each is
+      - All names of the portal are asked, besides O(domain) at most 20 of them. A control that checks each is
         C(not_assessed) beyond that.
     type: list
     elements: str
@@ -70,7 +71,7 @@ options:
     version_added: 1.1.0
   sections:
     description:
-      - The sections of the guide to look at.
+      - The sections of the guide to check.
       - When it is empty, all of them.
     type: list
     elements: str
@@ -95,7 +96,7 @@ options:
     default: should
   waivers:
     description:
-      - Controls that somebody has decided not to meet for a while.
+      - Controls that the administrator decided not to meet for a while.
     type: list
     elements: dict
     default: []
@@ -186,7 +187,7 @@ options:
     type: str
     default: ""
   key_copy:
-    description: Where the controller holds a copy of the backup key, or why it shows none. Made by the collection.
+    description: Where the controller keeps a copy of the backup key, or why it shows none. Made by the collection.
     type: str
     default: ""
   key_holder:
@@ -198,7 +199,7 @@ options:
     type: dict
     default: {}
   attempts:
-    description: After how many failed logins an address is meant to be shut out.
+    description: After how many failed logins an address is to be banned.
     type: int
     default: 5
   find_seconds:
@@ -206,7 +207,7 @@ options:
     type: int
     default: 900
   ban_seconds:
-    description: For how many seconds an address is meant to be shut out.
+    description: For how many seconds an address is to be banned.
     type: int
     default: 900
   interfaces:
@@ -226,7 +227,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Look at everything
+- name: Check everything
   chamilo.hardening.guide_audit_info:
     domain: campus.example.org
   register: audit
@@ -235,7 +236,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ audit.controls | selectattr('status', 'equalto', 'fail') | map(attribute='evidence') | list }}"
 
-- name: Look at two sections of a portal behind a proxy
+- name: Check two sections of a portal behind a proxy
   chamilo.hardening.guide_audit_info:
     domain: campus.example.org
     sections: [https, headers]
@@ -263,20 +264,20 @@ summary:
   type: dict
   sample: {fail: 31, pass: 12, not_assessed: 4}
 error:
-  description: Why nothing could be looked at. All controls are C(not_assessed) then.
+  description: Why nothing could be checked. All controls are C(not_assessed) then.
   returned: when the module could not run on the host
   type: str
 signs:
-  description: Signs that somebody broke in earlier, for a person to judge. Empty when section monitoring is left out.
+  description: Indicators of compromise, for the administrator to review. Empty when section monitoring is left out.
   returned: success
   type: list
   elements: str
   sample: ["1 PHP file where none belongs: public/build/x.php"]
 forecast:
   description:
-    - Whom the rules that are not in force yet would have met in the last seven days, by the access log of the portal.
-      These are the shutting out of addresses, and what the web server will refuse.
-    - Empty when all of them are in force, or their sections were left out.
+    - Impact preview, the clients that the rules that are not active yet would have blocked in the last seven days, by
+      the access log of the portal. These are the bans of addresses, and what the web server will refuse.
+    - Empty when all of them are active, or their sections were left out.
     - It reads the newest 512 MiB of log for at most 20 seconds.
   returned: success
   type: dict
@@ -287,7 +288,7 @@ forecast:
       elements: str
       sample: ["3 requests of 1 address would have been refused by updates_installer, such as /check.php: 203.0.113.7."]
     shut_out:
-      description: The first 100 addresses that would have been shut out, gateways first.
+      description: The first 100 addresses that would have been banned, gateways first.
       type: list
       elements: dict
       sample: [{address: 10.1.2.3, times: 9, failed: 52, good: 41, browsers: 12, gateway: true}]

@@ -9,9 +9,9 @@ module: guide_preflight
 short_description: Refuse variables that cannot work before anything changes
 version_added: 1.0.0
 description:
-  - Looks at all C(chamilo_) variables of a host on the controller, without a connection.
+  - Checks all C(chamilo_) variables of a host on the controller, without a connection.
   - Refuses variables that no role knows, and names the nearest known ones.
-  - Refuses values of another type than the role's argument specification says, in whichever section, and says how to
+  - Refuses values of another type than in the role's argument specification, in whichever section, and states how to
     write them. C(-e name=value) and most of an INI inventory make texts, and the text C(false) would count as true.
   - Refuses values that a role's argument specification does not allow. The role itself would refuse them only when it
     starts, after earlier roles have changed the host.
@@ -19,7 +19,7 @@ description:
     control.
   - Refuses a run of the section backups whose copy of the backup key would be lost with the controller (CI, AWX, a
     container), or could not be written.
-  - Says everything that is wrong at once, one sentence each.
+  - Reports all errors at once, one sentence each.
   - Announces waivers that have run out.
   - Variables that begin with C(_chamilo_) or C(__chamilo_) are private and left alone.
 author:
@@ -53,7 +53,7 @@ options:
     description:
       - The domain of the portal that discovery found in this play.
       - It must be the one that is to be hardened, C(chamilo_domain).
-      - Ansible runs the role C(common), which looks for the portal, once for each host of a play.
+      - Ansible runs the role C(common), which discovers the portal, once for each host of a play.
     type: str
     version_added: 1.0.0
   discovered:

@@ -15,10 +15,10 @@ extends_documentation_fragment:
   - chamilo.hardening.attributes.python
 description:
   - Attacks the portal, one attack for each control that can be attacked without harm. Most come over the network from
-    the controller. Some run on the host, as the user PHP runs as or as another account, and try what somebody would who
-    has taken that account over. None of them leaves anything behind or takes long.
-  - Attacks that could disturb people who work with the portal are left out, unless the host was made for tests and says
-    so with a file C(/etc/chamilo-testbed).
+    the controller. Some run on the host, as the user PHP runs as or as another account, and try what an attacker who
+    has taken that account over would try. None of them leaves anything behind or takes long.
+  - Attacks that could disturb users of the portal are left out, unless the host was made for tests and is marked so
+    with a file C(/etc/chamilo-testbed).
   - First it makes sure that the portal is yours. It puts a file with a random word under the document root, through
     Ansible's connection, and asks for it over the network. Unless that very word comes back, nothing is attacked.
     The file is removed in any case.
@@ -38,7 +38,7 @@ options:
     default: []
     version_added: 1.1.0
   root:
-    description: The folder of Chamilo on the host. Empty means that it is found.
+    description: The directory of Chamilo on the host. Empty means that it is discovered.
     type: str
     default: ""
   web_server:
@@ -125,7 +125,7 @@ attacks:
       description: What should be true.
       type: str
     status:
-      description: V(held), V(through), V(waived) for one that got through and need not be held off, or V(not_tried).
+      description: V(held), V(through), V(waived) for one that got through and need not be blocked, or V(not_tried).
       type: str
     evidence:
       description: What happened.
@@ -201,7 +201,7 @@ def main() -> None:
                 file.write(given["token"])
         else:
             os.unlink(path)
-        # Not even the time of the folder's last change is to tell of it.
+        # Not even the time of the directory's last change is to show it.
         os.utime(root, ns=(times.st_atime_ns, times.st_mtime_ns))
     except OSError as problem:
         module.fail_json(msg=f"{path}: {problem.strerror}")

@@ -13,17 +13,18 @@ description:
     C(junit.xml). Run it once, after the audit of all hosts.
   - C(report.html) has no scripts and needs no network.
   - In C(junit.xml) a control that is not met is a failure, and one that could not be assessed an error, because what
-    was not seen must not look like success. Controls that are waived, advice, not applicable or for people are skipped.
-  - C(report.json) holds C(collection) (the version), C(generated) and C(hosts); each host its C(name), C(reachable),
-    C(chamilo_version), C(names), C(controls), C(summary), C(signs) of an earlier break-in, C(forecast) of whom rules to
-    come would have met last week, and C(error) when the audit did not run on it. Each control has C(id), C(section),
-    C(level), C(title), C(status), C(evidence), C(fix), and C(waiver) when somebody waived it, now or earlier.
+    was not seen must not count as success. Controls that are waived, advice, not applicable or for people are skipped.
+  - C(report.json) contains C(collection) (the version), C(generated) and C(hosts); each host its C(name),
+    C(reachable), C(chamilo_version), C(names), C(controls), C(summary), C(signs) (indicators of compromise),
+    C(forecast) (the clients that rules not active yet would have blocked last week), and C(error) when the audit did
+    not run on it. Each control has C(id), C(section), C(level), C(title), C(status), C(evidence), C(fix), and C(waiver)
+    when it is or was waived.
   - Each control has C(since), the time since when it has its status. An open one has C(severity) (C(critical), C(high),
     C(medium), C(low)) and C(next), what closes it, with C(kind) and C(text). The kind is C(role) (the playbook harden
     enforces it), C(variable) (one is missing), C(hand), C(waiting) or C(unseen) (it could not be assessed).
   - Each host has C(causes), its open controls by what closes them, the most severe first, and C(changes), what became
     better and worse since the audit before; C(attacks) when the playbook prove has run.
-  - The directory C(history) beside the report holds the statuses of the last 50 audits.
+  - The directory C(history) beside the report keeps the statuses of the last 50 audits.
   - Above 20 hosts each has a page of its own in the directory C(hosts), to which C(report.html) leads.
   - What is open on each host is a custom statistic of the run, C(chamilo_report). AWX and ansible-runner keep it as an
     artifact of the job.
@@ -51,7 +52,7 @@ options:
     required: true
   directory:
     description:
-      - The folder for the report, made when it is missing.
+      - The directory for the report, made when it is missing.
       - A relative path begins where C(ansible-playbook) was called.
     type: path
     default: chamilo-report

@@ -14,13 +14,13 @@ author:
 extends_documentation_fragment:
   - chamilo.hardening.attributes.python
 description:
-  - Installs the program that acts when no Ansible is there. It shows what is in force (C(chamilo-hardening status)),
-    brings back what was there before a section (C(chamilo-hardening undo SECTION)), and puts back the files of an
-    interrupted transaction, by a timer or before the web server starts at boot.
+  - Installs the program that acts without Ansible. It shows what is active (C(chamilo-hardening status)), restores the
+    state before a section (C(chamilo-hardening undo SECTION)), and rolls back the files of an interrupted transaction,
+    by a timer or before the web server starts at boot.
   - The program is one file, made on the controller from the same code as the modules of this collection, and compiled
     on the host. It needs nothing there but C(/usr/bin/python3).
   - Installs and enables the unit C(chamilo-hardening-recover.service) too, and the timer
-    C(chamilo-hardening-daily.timer), which starts what a host looks after once a day, and below C(/usr/local/share) its
+    C(chamilo-hardening-daily.timer), which starts the daily tasks of the host, and below C(/usr/local/share) its
     man page and completion for bash and zsh.
 attributes:
   check_mode:
@@ -28,23 +28,23 @@ attributes:
     description: Predicts what would change and touches nothing.
   diff_mode:
     support: full
-    description: Shows version and checksum of the program as it was made, and the text of the units. Never who is told.
+    description: Shows version and checksum of the program, and the text of the units. Never the recipients of alerts.
   idempotent:
     support: full
     description: A program that was made of the same code, for the same Python, is left alone.
 options:
   path:
-    description: Where the program goes. The transactions look for it at the default.
+    description: Where the program goes. The transactions expect it at the default.
     type: path
     default: /usr/local/sbin/chamilo-hardening
   alert_mail:
     description:
-      - Who is told by mail of what a person has to see, through the mail program of the host. Empty means nobody.
+      - The recipient of alerts by mail, through the mail program of the host. Empty means no mail.
       - Without this option and O(alert_webhook) it stays as it is.
     type: str
   alert_webhook:
     description:
-      - What is told in the same cases by an HTTP POST, as JSON with C(host), C(section), C(title) and C(text).
+      - The URL that gets the same alerts by an HTTP POST, as JSON with C(host), C(section), C(title) and C(text).
       - It begins with C(https://). Empty means nothing.
     type: str
   content:
@@ -60,23 +60,25 @@ notes:
     C(/etc/systemd/system/chamilo-hardening-recover.service), the link to it in C(sysinit.target.wants) beside it, the
     service and timer C(chamilo-hardening-daily) with its link in C(timers.target.wants), the man page
     C(/usr/local/share/man/man8/chamilo-hardening.8), C(/usr/local/share/bash-completion/completions/chamilo-hardening)
-    and C(/usr/local/share/zsh/site-functions/_chamilo-hardening), and the four folders below.
+    and C(/usr/local/share/zsh/site-functions/_chamilo-hardening), and the four directories below.
   - Before that, copy what you still need to another place, above all the key of the backups. Without it no backup can
     be read.
-  - C(/etc/chamilo-hardening) holds the configuration, the key of the backups (C(backups-*.key)) and the passwords of
+  - C(/etc/chamilo-hardening) contains the configuration, the key of the backups (C(backups-*.key)) and the passwords of
     the accounts in the database (C(backup-*.cnf), C(upgrade-*.cnf)).
-  - C(/var/lib/chamilo-hardening) holds the state, what was put away (C(kept/), such as dumps that lay in the portal's
-    folder and files of ours that somebody edited; C(quarantine/), uploads with a virus), the results of backups and
-    drills, the lists of files, and what old accounts of the database were allowed (C(database-*.json)).
-  - C(/var/backups/chamilo-hardening) holds the backups on this host, C(/var/cache/chamilo-hardening) a cache of restic
+  - C(/var/lib/chamilo-hardening) contains the state, the files that were moved away (C(kept/), such as dumps in the
+    portal's directory and files of ours that were edited by other means; C(quarantine/), uploads with a virus), the
+    results of backups and restore tests, the lists of files, and the former rights of old accounts of the database
+    (C(database-*.json)).
+  - C(/var/backups/chamilo-hardening) contains the backups on this host, C(/var/cache/chamilo-hardening) a cache of
+    restic that can always go.
     that can always go.
 """
 
 EXAMPLES = r"""
-- name: Have the host look after itself
+- name: Install the host program
   chamilo.hardening.host_program:
 
-- name: Have it tell the administrator what a person has to see
+- name: Have it send alerts to the administrator
   chamilo.hardening.host_program:
     alert_mail: admin@school.example
     alert_webhook: "{{ vault_alert_webhook }}"
