@@ -293,7 +293,7 @@ repaired:
       type: str
       sample: "false"
 sessions_hold_old_values:
-  description: True when users of the main portal who are logged in now continue with an old value until they log in again.
+  description: True when users of the main portal who are logged in now keep an old value until they log in again.
   returned: success, where settings were inspected
   type: bool
   sample: false
