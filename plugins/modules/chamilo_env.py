@@ -250,7 +250,7 @@ notes:
   type: list
   elements: str
 msg:
-  description: What is wrong, and what to do. No file was changed then, or the old files are back.
+  description: What is wrong, and what to do. No file was changed then, or the old files were restored.
   returned: failure
   type: str
   sample: >-

@@ -110,7 +110,7 @@ def test_what_does_not_boot_is_put_back(fresh: Host, playbook: Playbook) -> None
     fresh.put(f"{ROOT}/config/packages/prod/broken.yaml", "framework: {no_such_option: 1}\n")
     with pytest.raises(PlayError, match="The cache could not be cleared as www-data") as failed:
         apply(playbook, fresh)
-    assert "The old files are back" in str(failed.value)
+    assert "The old files were restored" in str(failed.value)
     assert fresh.run(files).stdout == before
     assert not missing_from_the_portal(fresh, "http")
 

@@ -110,7 +110,7 @@ def test_only_the_own_proxy_is_believed(fresh: Host, gate: Host, make: Callable[
     # What breaks PHP alone is put back: what looks after a change comes as far as PHP.
     trap = "<?php if (ini_get('session.gc_maxlifetime') === '7200') { http_response_code(503); exit; } ?>"
     fresh.run(["sed", "-i", f"1i {trap}", INDEX])
-    with pytest.raises(PlayError, match=r"answers 503 instead of 200.*The old configuration is back and in force"):
+    with pytest.raises(PlayError, match=r"answers 503 instead of 200.*The old configuration was restored"):
         playbook.harden(fresh, "--tags", "sessions", **behind, chamilo_sessions_lifetime=7200)
     assert fresh.http(f"{base}/login", address=gate.address).status == 200
     fresh.run(["sed", "-i", "1d", INDEX])

@@ -249,7 +249,7 @@ def test_a_plan_is_in_force_and_undone(lab: Lab) -> None:
 def test_a_syntax_error(lab: Lab) -> None:
     with Visitors(lab.host):
         failed = lab.fail(lab.plan(extra="no_such_directive;\n"))
-    assert "no_such_directive" in failed["failure"] and failed["failure"].endswith("The old files are back.")
+    assert "no_such_directive" in failed["failure"] and failed["failure"].endswith("The old files were restored.")
 
 
 @pytest.mark.wire
@@ -261,7 +261,7 @@ def test_a_probe_that_fails(lab: Lab) -> None:
         before = lab.digest()
         failed = lab.apply(lab.plan(status=404, probe=[*good["probe"], part]), check=False)
         assert "/part as token.test answers 404 instead of 410" in failed["failure"]
-        assert failed["failure"].endswith("The old configuration is back and in force.")
+        assert failed["failure"].endswith("The old configuration was restored and is active.")
         assert lab.digest() == before
         assert (lab.answers("/part"), lab.apply(good)["changed"]) == (410, False)
         lab.undo()
@@ -295,7 +295,7 @@ def test_an_occupied_port_ends_the_run_before_anything(lab: Lab, squatter: str) 
 def test_an_occupied_port_nobody_declared_is_found_by_the_token(lab: Lab, squatter: str) -> None:
     # nginx goes on with the old configuration and says all is well. Apache's parent exits: it is started again.
     failed = lab.fail(lab.plan(extra=squatter))
-    assert failed["failure"].endswith("The old configuration is back and in force.")
+    assert failed["failure"].endswith("The old configuration was restored and is active.")
     assert lab.host.run(["systemctl", "is-active", lab.service]).stdout.strip() == "active"
 
 
@@ -398,7 +398,7 @@ def test_two_runs_at_once(lab: Lab) -> None:
         lab.host.run([PROGRAM, "undo", "https"])
         lab.undo()
     assert results["first"]["failure"] == results["second"]["failure"] == ""
-    assert "held by headers (process " in results["impatient"]["failure"]
+    assert "belongs to headers (process " in results["impatient"]["failure"]
 
 
 @pytest.mark.wire
@@ -451,7 +451,7 @@ def test_through_ansible(lab: Lab, tmp_path: Path) -> None:
 
     assert shown(predicted.output) and shown(predicted.output) == shown(real.output)
     assert play(playbook, inventory).changed == {"campus": 0}
-    with pytest.raises(PlayError, match="no_such_directive(.|\n)*The old files are back") as failed:
+    with pytest.raises(PlayError, match="no_such_directive(.|\n)*The old files were restored") as failed:
         play(write(lab.plan(extra="no_such_directive;\n")), inventory)
     assert "rolled_back" in str(failed.value)
     lab.undo()
@@ -516,7 +516,7 @@ def test_a_virtual_host_stays_its_owners(lab: Lab, owners: str, tmp_path: Path) 
     section = lab.status()["sections"]["https:owner"]
     assert (section["edited"], section["lost"]) == ([], [])
     failed = lab.apply(in_place(lab, mine, GONE[lab.web]), check=False)["failure"]
-    assert "/mine2 as owner.test answers 410, and 204 before. The old configuration is back and in force." in failed
+    assert "/mine2 as owner.test answers 410, and 204 before. The old configuration was restored" in failed
     assert read() == edited and lab.answers("/mine2", "owner.test") == 204
     out = lab.host.run([PROGRAM, "undo", "https"]).stdout
     assert "loaded, and the site answers" in out and read() == mine

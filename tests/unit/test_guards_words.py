@@ -46,6 +46,8 @@ CLEANED = (
 CLEANED_CODE = (
     "playbooks/callback_plugins",
     "plugins/modules",
+    "plugins/module_utils/_common",
+    "plugins/module_utils/_transaction",
 )
 PAGES = sorted({path for pattern in CLEANED for path in ROOT.glob(pattern)})
 CODE = sorted({path for directory in CLEANED_CODE for path in ROOT.glob(f"{directory}/*.py")})

@@ -4,7 +4,7 @@
 # Private to this collection: it can change at any time.
 # Engines know no AnsibleModule: they also run in the host program.
 # pylint: disable=ansible-bad-function
-"""Tells a person: by mail, through the host's own sendmail, and by a webhook. No secret belongs into an alert."""
+"""Notifies the administrator by mail, through the host's own sendmail, and by a webhook. Alerts contain no secret."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors i
 CONFIGURATION = "/etc/chamilo-hardening/alert.json"
 SENDMAIL = ("/usr/sbin/sendmail", "/usr/lib/sendmail")
 SECONDS = 10  # for the webhook
-_DAY = 20 * 3600  # less than a day: what fails each night is told each night, whenever in it that is
+_DAY = 20 * 3600  # less than a day: what fails daily is notified daily, although the time varies
 _TEXTS = 5  # different ones of a title that go out a day
 _TITLE, _TEXT = 200, 20000  # characters
 
 
 class AlertError(HardeningError):
-    """Somebody was to be told, and nothing went out; the text says why."""
+    """No notification could be sent; the message states why."""
 
 
 @dataclass(frozen=True)
 class Addressee:
-    """Who is told. Empty: nobody."""
+    """The recipient of notifications. Empty: none."""
 
     mail: str = ""
     webhook: str = ""
 
 
 def addressee(path: str = "") -> Addressee:
-    """Who is to be told on this host."""
+    """The recipient configured on this host."""
     path = path or CONFIGURATION
     try:
         with open(path, encoding="utf-8") as stream:
@@ -62,7 +62,7 @@ def addressee(path: str = "") -> Addressee:
 
 
 def refusal(mail: str, webhook: str) -> str:
-    """Why nobody could be told at these; empty when they can be used."""
+    """Why these recipients cannot be notified; empty when they can."""
     if mail and not re.fullmatch(r"[^\s@<>,;\"'-][^\s@<>,;\"']*@[^\s@<>,;\"']+", mail):
         return f"{mail!r} is no mail address. Give one address, such as admin@school.example."
     if webhook:
@@ -73,10 +73,10 @@ def refusal(mail: str, webhook: str) -> str:
 
 
 def tell(section: str, title: str, text: str, again: bool = False) -> list[str]:
-    """Write to the journal and tell whoever is configured. Returns how it went out; nothing when nobody is.
+    """Write to the journal and notify the configured recipients. Returns the channels used; empty if none is set.
 
-    The same goes out at most once a day, whatever its numbers, unless ``again``; it returns how it went out then.
-    So does what is over a few different texts of a title.
+    The same alert, whatever its numbers, is sent at most once a day unless ``again``; the earlier channels are returned
+    then. The number of different texts below one title is limited too.
     """
     title = " ".join(harmless(title).split())[:_TITLE]
     text = harmless(text.strip())[:_TEXT]
@@ -93,11 +93,11 @@ def tell(section: str, title: str, text: str, again: bool = False) -> list[str]:
     for problem in problems:
         _journal(section, f"{title}: {problem}", syslog.LOG_ERR)
     if not ways:
-        raise AlertError(f"Nobody was told of {title!r}. {' '.join(problems)}")
+        raise AlertError(f"No notification was sent: {title!r}. {' '.join(problems)}")
     try:
         _remember({**sent, key: {"at": moment, "ways": ways}})
-    except OSError as problem:  # a full disk, of which it may tell: rather told twice than a failure
-        _journal(section, f"{title}: that it was told could not be written down: {problem}", syslog.LOG_ERR)
+    except OSError as problem:  # a full disk, perhaps the subject of the alert: rather repeat it than fail
+        _journal(section, f"{title}: The alert could not be recorded as sent: {problem}", syslog.LOG_ERR)
     return ways
 
 
@@ -180,7 +180,7 @@ def _webhook(address: str, content: Mapping[str, str]) -> str:
     parts = urllib.parse.urlsplit(address)
     host = parts.hostname or ""
     path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
-    # A redirect is not followed: what is told goes to the one who was named.
+    # A redirect is not followed: the alert goes only to the configured recipient.
     try:
         context = ssl.create_default_context()
         with contextlib.closing(
@@ -204,13 +204,13 @@ def _memory() -> str:
 
 
 def _sent(moment: float) -> dict[str, Any]:
-    """What was told in the last day."""
+    """The alerts of the last day."""
     try:
         with open(_memory(), encoding="utf-8") as stream:
             known = json.load(stream)
         return {key: entry for key, entry in known.items() if 0 <= moment - float(entry["at"]) < _DAY}
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
-        return {}  # rather told twice than not at all
+        return {}  # rather a repeated alert than none
 
 
 def _remember(sent: Mapping[str, Any]) -> None:

@@ -69,7 +69,7 @@ def _register(register: dict[str, Callable[..., Finding]], control: str) -> Call
 
 
 def check(control: str) -> Callable[[_Function], _Function]:
-    """Register the function as the check of a control. It looks and changes nothing."""
+    """Register the function as the check of a control. It reads and changes nothing."""
     return _register(checks, control)
 
 
@@ -92,7 +92,7 @@ def _observed(function: Callable[..., Finding], subject: object) -> Finding:
     try:
         found = function(subject)
         return Finding(found.status, _legible(found.evidence), _legible(found.waits))
-    except Exception as problem:  # whatever broke one check is told as its finding, and the others go on
+    except Exception as problem:  # a check that fails is reported as a finding; the others continue
         ours = type(problem).__module__.startswith("ansible_collections.chamilo.")
         words = str(problem) if ours else ": ".join(filter(None, (type(problem).__name__, str(problem))))
         # A sentence like any other evidence; an address or a path in front stays as it is.
@@ -101,7 +101,7 @@ def _observed(function: Callable[..., Finding], subject: object) -> Finding:
 
 
 def _legible(text: str) -> str:
-    """Evidence can hold what the web user wrote: no order for a terminal, and no end that is never reached."""
+    """Evidence can contain what the web user wrote: remove control sequences and limit its length."""
     if len(text) > _MOST:
         text = f"{text[: _MOST // 2]} ... {text[-_MOST // 2 :]}"
     if text.isprintable():

@@ -8,4 +8,4 @@ from __future__ import annotations
 
 
 class HardeningError(Exception):
-    """What was asked for did not happen; the text says why and what to do. Modules and the host program report it."""
+    """An operation failed; the message states why and what to do. Modules and the host program report it."""

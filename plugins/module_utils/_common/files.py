@@ -4,8 +4,8 @@
 # Private to this collection: it can change at any time.
 """Files that are replaced whole, by one rename.
 
-``Tree`` looks at paths and replaces them, always through open directories, so that nobody who may write to a directory
-on the way can lead root elsewhere.
+``Tree`` inspects and replaces paths, always through open directories, so that a user who may write to a directory on
+the way cannot redirect root.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.paths im
 STATE = "/var/lib/chamilo-hardening"
 # No include pattern of a web server matches a name that begins with a dot ("sites-enabled/*", "conf.d/*.conf").
 TEMPORARY = ".chamilo-hardening."
-_MOST = 64 << 20  # bytes of a file that this collection writes, or puts back
+_MOST = 64 << 20  # bytes of a file that this collection writes or restores
 _NOTED = 200  # files that are remembered
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class StateError(HardeningError):
-    """A path or the memory of this collection cannot be used; the text says why and what to do."""
+    """A path or the saved state cannot be used; the message states why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Item:
         return mine == (other.sha256, other.uid, other.gid, other.mode)
 
     def to_json(self) -> dict[str, Any]:
-        """The item without its bytes and without what says nothing."""
+        """The item without its bytes and without empty values."""
         known = {
             name: getattr(self, name)
             for name in ("kind", "uid", "gid", "mode", "target", "sha256", "blob", "mtime_ns")
@@ -85,7 +85,7 @@ ABSENT = Item()
 
 
 def file_item(data: bytes, uid: int, gid: int, mode: int) -> Item:
-    """A regular file as it is wanted."""
+    """The desired state of a regular file."""
     return Item("file", uid, gid, mode, sha256=hashlib.sha256(data).hexdigest(), data=data)
 
 
@@ -132,7 +132,7 @@ class Tree:
             os.close(handle)
 
     def file_of_root(self, path: str) -> str:
-        """The file itself, where a path or a link of root leads: a regular one that nobody but root may write."""
+        """The file behind a path or a link of root: a regular one that only root may write."""
         try:
             handle = open_path(path, of_root)[0]
         except OSError as problem:
@@ -182,7 +182,7 @@ class Tree:
         os.fsync(parent)
 
     def remove_directory(self, path: str) -> bool:
-        """Remove an empty directory. False when it holds something."""
+        """Remove an empty directory. False when it is not empty."""
         folder, name = os.path.split(path)
         if path in self._open:
             os.close(self._open.pop(path))
@@ -252,7 +252,7 @@ class Tree:
         self.sync([path])
 
     def _directory(self, path: str) -> int:
-        """An open directory. A link on the way is followed only where root made it, and nobody else can move it."""
+        """An open directory. A link on the way is followed only where root made it and only root can move it."""
         if path not in self._open:
             try:
                 handle = open_path(path or "/", of_root)[0]
@@ -318,7 +318,7 @@ def _set_xattr(handle: int, name: str, value: bytes) -> None:
 
 
 def replace_file(path: str, text: str, mode: int = 0o600) -> None:
-    """Replace a file of root's own, durably; folders that are missing are made for root alone."""
+    """Replace a file of root durably; missing directories are created for root alone."""
     with Tree() as tree:
         for folder in tree.missing_parents(path):
             tree.make_directory(folder, 0o700)

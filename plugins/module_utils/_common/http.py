@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""One HTTP client for whoever looks at a site from the outside: probe, audit and attacks.
+"""An HTTP client that requests a site from the outside: for probes, the audit and attacks.
 
-It connects to the address it is told, says the name it is told, keeps every header as it was sent (duplicates too)
-and answers with what happened instead of raising: a refused connection is a finding, not a fault.
+It connects to the given address, sends the given server name, keeps every header as received (duplicates too) and
+returns the outcome instead of raising: a refused connection is a finding, not an error.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urlsplit
 
 NO_ANSWER = "no answer in time"
-MOVED = (301, 308)  # for good; Caddy and Traefik say the second
+MOVED = (301, 308)  # permanent; Caddy and Traefik send the second
 ANY_CIPHER = "ALL:@SECLEVEL=0"
 AGENT = "chamilo-hardening"  # what the audit and the attacks call themselves
 _DRIPS = 6  # an answer may take this many times as long as the longest silence in it
@@ -29,7 +29,7 @@ _AS_THEY_STAND = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"  # of what is printed in A
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back for one request. ``status`` is 0 when no HTTP answer came; ``error`` then says why."""
+    """The response to one request. ``status`` is 0 when no HTTP response was received; ``error`` then states why."""
 
     url: str
     status: int = 0
@@ -73,7 +73,7 @@ class _Connection(http.client.HTTPConnection):
         self._wire = self.sock
 
     def give_up(self) -> None:
-        """Have whoever reads from this connection find its end. Called by another thread."""
+        """Let the reader of this connection find its end. Called by another thread."""
         self.given_up = True
         if self._wire:
             with contextlib.suppress(OSError):  # it is over already
@@ -88,7 +88,7 @@ def tls_context(
     ciphers: str = "",
     ca_alone: bool = False,
 ) -> ssl.SSLContext:
-    """A client context. Without ``verify`` any certificate is taken: for looking, never for sending a secret.
+    """A client context. Without ``verify`` any certificate is accepted: never send a secret then.
 
     The authorities in ``ca_file`` are trusted besides those of the system, or instead of them with ``ca_alone``.
     """
@@ -182,7 +182,7 @@ def handshake(
     context: ssl.SSLContext | None = None,
     timeout: float = 10.0,
 ) -> Handshake:
-    """Try one TLS handshake, with server name ``name``, and say how it ended."""
+    """Try one TLS handshake, with server name ``name``. Returns how it ended."""
     context = context or tls_context(verify=True)
     try:
         plain = socket.create_connection((address or name, port), timeout)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Lock files, each held by one process at a time. The kernel releases a lock when its holder ends, however it ends."""
+"""Lock files, each of one process at a time. The kernel releases a lock when its process ends, however it ends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PAUSE_SECONDS = 0.1
 
 
 class Busy(HardeningError):
-    """Another process holds a lock. The text says which, and what that means."""
+    """Another process holds a lock. The message states which, and the consequence."""
 
 
 @contextlib.contextmanager
@@ -30,7 +30,7 @@ def lock(path: str, who: str, patience: float, busy: Callable[[str], Exception] 
     """Hold the lock file at ``path`` as ``who``; see ``acquire``."""
     handle = acquire(path, patience, busy)
     try:
-        with contextlib.suppress(OSError):  # only words, for whoever waits: a full disk is met further on
+        with contextlib.suppress(OSError):  # only text for waiting processes: a full disk is reported later
             os.ftruncate(handle, 0)
             os.write(handle, f"{who} (process {os.getpid()}, since {now()})\n".encode())
         yield handle
@@ -39,9 +39,9 @@ def lock(path: str, who: str, patience: float, busy: Callable[[str], Exception] 
 
 
 def acquire(path: str, patience: float, busy: Callable[[str], Exception] = Busy) -> int:
-    """The open lock file, once nobody else holds it. It is as its last holder left it.
+    """The open lock file, once the lock is acquired. It is as its last holder left it.
 
-    After ``patience`` seconds, what ``busy`` makes of the words of its holder is raised.
+    After ``patience`` seconds, the exception that ``busy`` makes of the holder's text is raised.
     """
     end = time.monotonic() + patience
     while True:

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Our lines in a file that stays its owner's, and the way back to the file without them, byte for byte.
+"""Marked lines in a file of another owner, and its restoration without them, byte for byte.
 
-What is added stands between two comments, which name the site it belongs to. What is set aside stands there too, as a
-comment. Marks of other sites are text like any other.
+Added lines stand between two comments that name their site. Replaced lines stand there too, as comments. Marks of other
+sites are plain text.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def strip(text: str, site: str) -> str:
         if found["sum"] != _sum(body):
             raise MarkerError(
                 f"line {line}: what stands between the marks of chamilo.hardening was changed. Move lines of your own "
-                f"to outside of them, and bring back what was there, or remove all of it with both marks."
+                f"outside of them and restore what was there, or remove all of it with both marks."
             )
         start = found.start("begin")
         if within and text[:start].endswith("\n"):

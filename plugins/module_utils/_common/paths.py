@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Opens a path step by step. A link on the way is followed only where whoever laid it may lead root elsewhere.
+"""Opens a path step by step. A link on the way is followed only if its owner is trusted to redirect root.
 
-Also says what is mounted where, which a path alone does not show.
+Also reports what is mounted where, which a path alone does not show.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import stat
 from collections.abc import Callable, Iterable
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# Neither a FIFO nor a lease of somebody else's makes this wait.
+# Neither a FIFO nor a lease of another user makes this wait.
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _ON_THE_WAY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FEW = 40
 _FSTAB = "/etc/fstab"
 _SHOWN = 4096  # characters of a name; a path that can be given to a command is no longer
 
-# (name of a link, where it leads, what it is, what its folder is) -> why it is not followed, or an empty text
+# (name of a link, where it leads, what it is, what its directory is) -> why it is not followed, or an empty text
 Refusal = Callable[[str, str, os.stat_result, os.stat_result], str]
 
 
@@ -53,7 +53,7 @@ def sources(mountinfo: str = "/proc/self/mountinfo") -> dict[str, tuple[str, str
 
 
 def served_by_users(mountinfo: str = "/proc/self/mountinfo") -> set[str]:
-    """The mount points of file systems that a program of somebody else than root serves: it could keep root waiting."""
+    """The mount points of file systems that a program of a user other than root serves: it could keep root waiting."""
     with open(mountinfo, encoding="utf-8", errors="surrogateescape") as file:
         fields = [line.split() for line in file]
     return {_unescaped(field[4]) for field in fields if re.search(r"\buser_id=(?!0\b)", field[-1])}
@@ -67,15 +67,15 @@ def file_systems(mountinfo: str = "/proc/self/mountinfo") -> dict[str, bool]:
 
 
 def mounts_on_the_way(folder: str) -> list[str]:
-    """The mount points at or above a folder, but the root: ``not_mounted`` asks for them later, after a boot."""
+    """The mount points at or above a directory, except the root: ``not_mounted`` checks them later, after a boot."""
     real = f"{os.path.realpath(folder)}/"
     return [point for point in mounts() if point != "/" and real.startswith(f"{point}/")]
 
 
 def not_mounted(points: Iterable[str], folder: str, early: bool = False) -> str:
-    """The first of these mount points where nothing is mounted though ``folder`` lay there, or an empty text.
+    """The first of these mount points where nothing is mounted although the directory was there, or an empty text.
 
-    ``early``: at boot, where a disk may come later, and where a look at an automount waits for what waits for us.
+    ``early``: at boot, where a disk may appear later, and where access to an automount would cause a deadlock.
     """
     there = mounts()
     for point in points:
@@ -133,7 +133,7 @@ def open_path(path: str, refusal: Refusal, start: int = -1) -> tuple[int, bool]:
                 there = os.open(part, last if opened else _ON_THE_WAY, dir_fd=here)
             os.close(here)
             here = there
-        if not opened:  # a link led back to a folder on the way
+        if not opened:  # a link to a directory above
             there = os.open(".", DIRECTORY, dir_fd=here)
             os.close(here)
             here = there
@@ -239,7 +239,7 @@ class _Web:
             return ""
         return (
             f"{shown(part)} is a link of {_name(link.st_uid)} to {shown(target)}, and {self.name} could have laid it. "
-            "Remove it if it is none of yours; else give it and its folder to root (chown -h)"
+            "Remove it if it is none of yours; else give it and its directory to root (chown -h)"
         )
 
 

@@ -24,7 +24,7 @@ PROGRAM = "/usr/local/sbin/chamilo-hardening"
 LOAD_SECONDS = 90.0
 TURN_SECONDS = 30.0
 TIMER_SECONDS = 60
-_MOST = 16 << 20  # bytes of what a command says
+_MOST = 16 << 20  # bytes of the output of a command
 
 _FPM = re.compile(r"php[\d.]*-fpm(?:\.service)?$")
 _RELOADS = ("reload", "reload-or-restart", "try-reload-or-restart")
@@ -33,7 +33,7 @@ Runner = Callable[[Sequence[str], float], "tuple[int, str]"]
 
 
 def run(argv: Sequence[str], seconds: float) -> tuple[int, str]:
-    """Run a command without a shell and without input. Returns its exit code and what it said."""
+    """Run a command without a shell and without input. Returns its exit code and its output."""
     environment = {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "LC_ALL": "C",
@@ -57,12 +57,12 @@ def run(argv: Sequence[str], seconds: float) -> tuple[int, str]:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
             many = isinstance(problem, OverflowError)
-            return 124, f"it said more than {_MOST >> 20} MB" if many else f"no end within {seconds:.0f} seconds"
+            return 124, f"more than {_MOST >> 20} MB of output" if many else f"no end within {seconds:.0f} seconds"
     return child.returncode, said.decode(errors="replace").strip()
 
 
 def _heard(child: subprocess.Popen[bytes], end: float) -> bytes:
-    """All it says until it ends. What runs as the web user decides how much that is."""
+    """All its output until it ends. A command that runs as the web user decides how much that is."""
     if child.stdout is None:
         raise AssertionError("it has a pipe")
     said = bytearray()
@@ -88,7 +88,7 @@ class Machine:
         self.program = program
 
     def state(self, service: str) -> str:
-        """``active``, ``inactive``, ``failed``, or what systemd says of a service on its way (``activating`` ..)."""
+        """``active``, ``inactive``, ``failed``, or the transitional state that systemd reports (``activating`` ..)."""
         if not self.systemd:
             return "active" if self.run(["service", service, "status"], 30)[0] == 0 else "inactive"
         said = self.run(["systemctl", "is-active", service], 30)[1].splitlines()
@@ -107,7 +107,7 @@ class Machine:
     def command(self, argv: Sequence[str], seconds: float) -> tuple[int, str]:
         """Run a command. One that reloads PHP-FPM is over when its old workers are gone."""
         reloads = len(argv) == 3 and argv[0] == "systemctl" and argv[1] in _RELOADS and _FPM.match(argv[2])
-        # A reload returns while old workers may still answer, and they have no token that tells them.
+        # A reload returns while old workers may still answer, and they have no token to recognize them by.
         old = self.workers(argv[2]) if reloads else set()
         code, said = self.run(argv, seconds)
         if code == 0:
@@ -139,10 +139,10 @@ class Machine:
             return "systemd does not run here, so nothing would put the old files back before the next run."
         if not os.access(self.program, os.X_OK):
             return f"{self.program} is not installed, so nothing would put the old files back before the next run."
-        # Early at boot a timer starts only after us: nobody may wait for that.
+        # Early at boot a timer starts only after this unit: do not wait for it.
         argv = ["systemd-run", "--quiet", "--no-block", "--collect", f"--unit=chamilo-hardening-undo-{token}"]
         argv += [f"--on-active={seconds or TIMER_SECONDS}", "--timer-property=AccuracySec=1s"]
-        # Tried again every minute until it works, be it that somebody has to clear a disk first.
+        # Retried every minute until it succeeds, for instance after the administrator has freed a disk.
         for setting in ("Restart=on-failure", "RestartSec=60", "StartLimitIntervalSec=0"):
             argv.append(f"--property={setting}")
         code, said = self.run([*argv, self.program, "recover"], 30)
@@ -191,7 +191,7 @@ def _children(master: str) -> set[str]:
 
 
 def _answers(worker: str) -> bool:
-    """A worker of nginx that takes no more connections says so in its title; one that has ended has none."""
+    """A worker of nginx that takes no more connections shows it in its title; one that has ended has none."""
     try:
         with open(f"/proc/{worker}/cmdline", "rb") as file:
             title = file.read()
@@ -269,5 +269,5 @@ def _read_link(path: str) -> str:
 
 
 def _tail(said: str) -> str:
-    """The last lines of what a command said: enough to act on, short enough for a message."""
-    return "\n".join(said.splitlines()[-12:]) or "it said nothing"
+    """The last lines of a command's output: enough to act on, short enough for a message."""
+    return "\n".join(said.splitlines()[-12:]) or "no output"

@@ -22,7 +22,7 @@ class VersionError(HardeningError):
 
 def parse(text: str) -> Version:
     """``2.0.1`` or ``2.0.0-RC.3``: what comes before a release is smaller than the release."""
-    # Whoever writes a feed chooses the text, and int() refuses thousands of digits with words of its own.
+    # The author of a feed chooses the text, and int() rejects thousands of digits with its own error.
     found = _FORM.match(text.strip()) if len(text) <= _LONGEST else None
     if not found:
         raise VersionError(f"{text[:_LONGEST]!r} is no version that could be compared")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""What a certificate says of itself: serial, dates, key, signature. Whether to trust it is for a TLS handshake."""
+"""Fields of a certificate: serial, dates, key, signature. Trust is decided by a TLS handshake."""
 
 from __future__ import annotations
 

@@ -514,7 +514,7 @@ def _reason(said: str) -> str:
         return f"{'; '.join(details)}."
     boring = re.compile(r"Saving debug log|Ask for help|^[-\s]*$|See the logfile|Account registered|Requesting a cert")
     lines = [line.strip() for line in said.splitlines() if not boring.search(line)]
-    return " ".join(lines)[-600:] or "it said nothing"
+    return " ".join(lines)[-600:] or "no output"
 
 
 def self_sign(

@@ -39,7 +39,7 @@ class Accounts:
     def command(self, *argv: str) -> None:
         code, said = self._machine.command(argv, _SECONDS)
         if code != 0:
-            raise PhpUserError(f"`{' '.join(argv)}` failed ({code}): {said or 'it said nothing'}.")
+            raise PhpUserError(f"`{' '.join(argv)}` failed ({code}): {said or 'no output'}.")
 
     def make(self, user: str) -> None:
         """The user and the group of the web server's workers. What is there already stays as it is."""

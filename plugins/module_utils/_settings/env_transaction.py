@@ -68,7 +68,7 @@ class Writer(Engine):
         for argv in commands:
             code, said = self.machine.command(argv, CACHE_SECONDS)
             if code != 0:
-                said = said or "it said nothing"
+                said = said or "no output"
                 if "cache:clear" not in argv:
                     raise Refused(f"`{' '.join(argv)}` failed (exit code {code}): {said}")
                 raise Refused(f"The cache could not be cleared as {argv[2]} (exit code {code}): {said}")

@@ -32,7 +32,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._transaction.sto
 def compare(
     state: Mapping[str, Any], plan: Plan, outcome: Outcome, overlay: Mapping[str, Item]
 ) -> tuple[list[Change], dict[str, Item]]:
-    """What differs, and every file as it is now (wanted when its section touches it for the first time)."""
+    """What differs, and the present state of every file (needed when its section changes it for the first time)."""
     changes: list[Change] = []
     found: dict[str, Item] = {}
     with Tree() as tree:
@@ -72,7 +72,7 @@ def given_back(
                     continue
             if not current.same(after):
                 outcome.notes.append(
-                    f"{path} was edited by hand since we wrote it, so it stays. It is wanted no more: look at it."
+                    f"{path} was edited by hand after it was written, so it stays. It is no longer needed: check it."
                 )
                 continue
             before = store.load(before)

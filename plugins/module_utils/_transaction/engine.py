@@ -2,11 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""A set of files, tested, loaded, probed, or put back.
+"""A set of files, tested, loaded, probed, or rolled back.
 
-A change is written down (old bytes, owner, mode) before the first file moves, and is over only when ``state.json`` was
-replaced by one that no longer speaks of it. Whatever ends in between (a failed step, a killed process, a reboot) ends
-with the old files: this run, the next one, a timer or the unit at boot puts them back from what was written down.
+The undo data of a change (old bytes, owner, mode) is saved before the first file moves. The change is complete only
+when ``state.json`` was replaced by one without it. Whatever interrupts it (a failed step, a killed process, a reboot),
+the old files are restored from the undo data: by this run, the next one, a timer or the unit at boot.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Engine(Recovery):
             changes += given_back(self.store, state, plan, outcome, old)
             changes += [*edits, *marked.given_back(state, plan.name, changes, outcome)[0]]
             if interrupted:
-                outcome.notes.append(f"A run of {interrupted['name']} did not finish; its files would be put back.")
+                outcome.notes.append(f"A run of {interrupted['name']} did not finish; its files would be rolled back.")
             outcome.changed = bool(changes or interrupted or state["pending"])
             return
         with self.store.lock(plan.name, LOCK_SECONDS):
@@ -109,7 +109,7 @@ class Engine(Recovery):
             if plan.load and plan.load.service in state["pending"]:
                 raise TransactionError(" ".join(outcome.recovered))
             elif plan.load and plan.load.service in settled:
-                # The load that was owed brought these files into force: see that it did.
+                # The pending load should have activated these files: check it.
                 self._probe(plan.probe, {}, judge)
                 outcome.loaded = True
 
@@ -118,16 +118,16 @@ class Engine(Recovery):
         return observed.in_force(self.store.peek())
 
     def names(self, section: str) -> list[str]:
-        """The transactions that ``undo SECTION`` takes back, or those of one portal: ``undo SECTION:SITE``."""
+        """The transactions that ``undo SECTION`` undoes, or those of one portal: ``undo SECTION:SITE``."""
         return names(self.store.peek()["records"], section)
 
     def undo(self, name: str, outcome: Outcome) -> None:
-        """Bring back what was there before the first transaction of this name."""
+        """Restore what was there before the first transaction of this name."""
         with self.store.lock(f"undo {name}", LOCK_SECONDS):
             state = self.store.peek()
             self._recover(state, outcome.recovered)
             if name not in state["records"]:
-                raise TransactionError(f"Nothing of {name} is in force here: there is nothing to undo.")
+                raise TransactionError(f"Nothing of {name} is active here: there is nothing to undo.")
             job = way_back(self.store, state, name, outcome)
             outcome.changed = True
             if job.changes:
@@ -167,7 +167,7 @@ class Engine(Recovery):
                 self._commit(state, changed)
 
     def withdraw(self, name: str, outcome: Outcome, check: bool = False) -> None:
-        """The same, and nothing where there is nothing to bring back."""
+        """Like ``undo``, but without an error when there is nothing to undo."""
         outcome.changed = name in self.store.peek()["records"]
         if outcome.changed and not check:
             self.undo(name, outcome)
@@ -187,7 +187,7 @@ class Engine(Recovery):
         test, load = plan.test, plan.load
         last = state["records"].get(plan.name, {})
         if (back or len(edited) < len(marked.of(last))) and not load and last["load"]:
-            # What goes is taken out of force as it was brought in.
+            # Deactivate the files by the load that activated them.
             load = Load(**last["load"])
             written = [tuple(argv) for argv in last["test"]]
             test = (*test, *(argv for argv in written if argv not in test))
@@ -227,7 +227,7 @@ class Engine(Recovery):
             job, running = replace(job, load=Load(service, "restart")), "active"
         if service and running != "active":
             outcome.notes.append(f"{service} is {running}, so nothing was loaded or probed; it was not started.")
-        # Without a service the commands of the test bring the files into force, if anything does.
+        # Without a service only the commands of the test activate the files.
         asks = not service or running == "active"
         asked = [each for each in job.probe if not each.generation] if asks else []
         before = answers(asked, self.fetch, PAGES_SECONDS)
@@ -298,11 +298,11 @@ class Engine(Recovery):
             self._commit(state, after)
         except BaseException as problem:
             try:
-                # With a service a test changes nothing; without one the commands bring the files into force.
+                # With a service a test changes nothing; without one the commands activate the files.
                 refused = isinstance(problem, Refused)
                 ended = self._roll_back(state, job, before, loaded, refused or (tested and not job.load), refused)
             except (OSError, StateError) as worse:
-                left = "The old files could not be put back; a timer and the next run will try again"
+                left = "The old files could not be restored; a timer and the next run will try again"
                 raise TransactionError(f"{sentence(problem)} {left}: {sentence(worse)}") from worse
             if not isinstance(problem, Exception):
                 raise

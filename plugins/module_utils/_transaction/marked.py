@@ -62,7 +62,7 @@ def of(record: Mapping[str, Any]) -> Mapping[str, Known]:
 def compare(
     state: Mapping[str, Any], plan: Plan, outcome: Outcome, overlay: Overlay
 ) -> tuple[list[Change], dict[str, Known]]:
-    """How files get the marks that are wanted and lose those that are not, and what is to be remembered of them."""
+    """How files get the desired marks and lose the others, and what is saved of them."""
     changes: list[Change] = []
     record = state["records"].get(plan.name, {})
     kept = {} if plan.complete else dict(of(record))
@@ -127,7 +127,7 @@ def given_back(
                         continue
                     found.append(Change(file, old, new))
                     outcome.diff.append(diff(file, old, new))
-                    # Nobody asked for it in this form: the next run of its section looks at it again.
+                    # This form was not requested: the next run of its section checks it again.
                     kept: Known = {"file": file, "seen": "", "sha256": new.sha256, "blocks": sums(text, site)}
                     known.setdefault(holder, {})[path] = kept
     return found, known
@@ -142,7 +142,7 @@ def remember(state: Mapping[str, Any], held: Mapping[str, Mapping[str, Known]]) 
 def _said(
     tree: Tree, state: Mapping[str, Any], site: str, changes: Sequence[Change]
 ) -> tuple[frozenset[str], frozenset[str]]:
-    """What the files of a site say in its virtual hosts that is to be said once, before and after some changes."""
+    """Directives in the virtual hosts of a site that may occur once, before and after some changes."""
     inside = re.compile(rf".*/chamilo-{re.escape(site)}\.d/(?:location/)?[^/]+\.conf")
     files = {path for record in state["records"].values() for path in record["files"] if inside.fullmatch(path)}
     old = {path: _text(tree.look(path)) for path in files}
@@ -158,7 +158,7 @@ def as_written(tree: Tree, path: str, known: Known) -> bool:
     try:
         return tree.file_of_root(path) == known["file"] and tree.look(known["file"]).sha256 == known["sha256"]
     except (StateError, OSError):
-        return False  # the transaction itself says what is wrong with it
+        return False  # the transaction itself reports the fault
 
 
 def lost(name: str, record: Mapping[str, Any]) -> list[str]:
@@ -191,9 +191,9 @@ def lost(name: str, record: Mapping[str, Any]) -> list[str]:
 
 
 def diff(path: str, old: Item, new: Item) -> dict[str, str]:
-    """The lines that change, with a few around them. Of a file that not everybody may read, nothing."""
+    """The lines that change, with a few around them. Nothing of a file that is not world-readable."""
     if not old.mode & 0o004:
-        return {"prepared": f"--- before: {path}\n+++ after: {path}\n(not shown: not everybody may read this file)\n"}
+        return {"prepared": f"--- before: {path}\n+++ after: {path}\n(not shown: this file is not world-readable)\n"}
     before, after = (_text(item).splitlines(keepends=True) for item in (old, new))
     lines = difflib.unified_diff(before, after, f"before: {path}", f"after: {path}", n=_CONTEXT)
     shown = "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""What is remembered so that it can be undone: one registry of the files below the state directory that hold it.
+"""Undo data: one registry of the files below the state directory that contain it.
 
-Each kind is a map from the names of sections and portals, such as ``https:SITE``, to what was there before. A file is
-only ever replaced whole, so reading needs no lock; who changes one holds the host's lock. What an older version wrote
-is read: each kind knows what its entries left out then.
+Each kind is a map from the names of sections and portals, such as ``https:SITE``, to the state before. A file is
+only ever replaced whole, so reading needs no lock; changing one needs the host's lock. Files of an older version can be
+read: each kind knows what its entries left out then.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ class Memory(Generic[T]):
         return Store(state).lock(self.holder, self.seconds)
 
     def replace(self, known: Mapping[str, T], state: str = STATE) -> None:
-        """Write all of it, with the lock held."""
+        """Write all of it. Needs the host's lock."""
         text = json.dumps({name: self.write(one) for name, one in known.items()})
         replace_file(os.path.join(state, self.file), f"{text}\n")
 
     def forget(self, name: str, state: str = STATE) -> None:
-        """It was brought back."""
+        """Remove the entry after it was restored."""
         with self.lock(state):
             self.replace({other: one for other, one in self.recall(state).items() if other != name}, state)

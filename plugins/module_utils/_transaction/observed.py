@@ -35,7 +35,7 @@ def in_force(state: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def edited(state: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The files of each section that somebody changed since we wrote them."""
+    """The files of each section that were changed after they were written."""
     found = {}
     with Tree() as tree:
         for name, record in state["records"].items():

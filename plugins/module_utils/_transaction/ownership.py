@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Private to this collection: it can change at any time.
-"""Which transaction holds which file, by what they wrote down: several may have one and the same."""
+"""Which transactions manage which file, from their records: several may manage the same one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def our_link(state: Mapping[str, Any], path: str) -> bool:
 
 
 def ours_and_plain(state: Mapping[str, Any], path: str, old: Item) -> bool:
-    """Whether this is what we wrote, and no secret: then it may be shown, whoever may read the file."""
+    """Whether this is our own content without a secret: then it may be shown, whatever the mode of the file."""
     known = [record["files"][path] for record in state["records"].values() if path in record["files"]]
     return any(not each.get("secret", True) and Item.from_json(each["after"]).same(old) for each in known)
 
@@ -52,7 +52,7 @@ def given_up(state: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
 
 
 def shared(state: Mapping[str, Any], plan: Plan) -> bool:
-    """Whether the plan wants what only others hold so far: they must not take it away when they want it no more."""
+    """Whether the plan names files that only others manage so far, which they must no longer remove."""
     held = {name: record["files"] for name, record in state["records"].items()}
     own = held.pop(plan.name, {})
     return any(want.path not in own and any(want.path in files for files in held.values()) for want in plan.files)
@@ -66,7 +66,7 @@ def written_by_another(state: Mapping[str, Any], plan: Plan) -> bool:
 
 
 def give_up(state: dict[str, Any], plan: Plan) -> None:
-    """Forget it. Whoever took it over goes back to what was there before both."""
+    """Remove its record. A transaction that took over a file inherits the state before both."""
     record = state["records"][plan.name]
     record["generation"] = plan.generation
     for path, known in given_up(state, plan).items():

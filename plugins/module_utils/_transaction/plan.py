@@ -27,7 +27,7 @@ NAME = re.compile(r"[a-z][a-z_]*(?::[A-Za-z0-9][A-Za-z0-9._-]*)?")
 
 
 class TransactionError(HardeningError):
-    """A transaction did not happen. ``rolled_back`` says why, when files had been changed and were put back."""
+    """A transaction failed. ``rolled_back`` states why, when files had been changed and were restored."""
 
     def __init__(self, message: str, rolled_back: str = "") -> None:
         super().__init__(message)
@@ -69,7 +69,7 @@ class Marked:
 
 @dataclass(frozen=True)
 class Load:
-    """The service that reads the files, and how it is told to."""
+    """The service that reads the files, and how to load it."""
 
     service: str
     action: str = "reload"
@@ -86,7 +86,7 @@ class Plan:
     listen: tuple[str, ...] = ()
     probe: tuple[Probe, ...] = ()
     generation: str = ""
-    complete: bool = True  # what the transaction wrote before and ``files`` no longer names is given back
+    complete: bool = True  # earlier files that ``files`` no longer names are restored
     marked: tuple[Marked, ...] = ()
 
 
@@ -295,7 +295,7 @@ def asks_for_nothing(plan: Plan, known: Mapping[str, Any]) -> bool:
 
 
 def no_longer_named(plan: Plan, held: Iterable[str]) -> list[str]:
-    """What the transaction holds and gives back. What it removed is not asked for again: see ``_generation``."""
+    """The managed files to restore. Removed files are not requested again: see ``_generation``."""
     named = {*(want.path for want in plan.files), *(want.path for want in plan.marked)}
     return sorted(path for path in held if path not in named) if plan.complete else []
 

@@ -180,7 +180,7 @@ def judge(probe: Probe, before: Answer | None, after: Answer) -> str:
     faults = probe.faults(after)
     if probe.generation:
         told = "; ".join(faults.values())
-        return f"The new configuration is not in force: {told}" if told else ""
+        return f"The new configuration is not active: {told}" if told else ""
     was = probe.faults(before) if before is not None else faults
     return "; ".join(text for part, text in faults.items() if part not in was)
 

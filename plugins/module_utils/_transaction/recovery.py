@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 LOCK_SECONDS = 180.0
 TEST_SECONDS = 60.0
-_NOT_THERE = (5, 125, 127)  # systemctl knows no such unit, env no such folder, and there is no such program
+_NOT_THERE = (5, 125, 127)  # systemctl knows no such unit, env no such directory, and there is no such program
 AGAIN_SECONDS = 300.0  # as a cache may need that the application makes anew
 TOKEN_SECONDS = 10.0
 ANSWER_SECONDS = 5.0
@@ -48,7 +48,7 @@ LEAVE_SECONDS = 0.2  # nginx: for up to half of it old workers take connections 
 
 
 class Recovery:
-    """Puts back what an interrupted or failed run left behind, and brings it into force, on one host."""
+    """Rolls back what an interrupted or failed run left on a host, and activates the result."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Recovery:
         self.fetch = fetch or ask
 
     def recover(self, wait: float = LOCK_SECONDS, early: bool = False) -> list[str]:
-        """Put back what an interrupted run left behind, and load it. Returns what was done.
+        """Roll back an interrupted run, and load the old files. Returns what was done.
 
         ``early``: at boot, with no more than the files of the host itself. What needs more is left, and raised.
         """
@@ -107,10 +107,10 @@ class Recovery:
             if left_out is not None and code in _NOT_THERE:
                 left_out.append(f"`{' '.join(argv)}` was left out, because this host cannot run it any more: {said}")
             elif code != 0:
-                raise Refused(f"The test `{' '.join(argv)}` failed ({code}): {said or 'it said nothing'}")
+                raise Refused(f"The test `{' '.join(argv)}` failed ({code}): {said or 'no output'}")
 
     def _probe(self, probes: Sequence[Probe], before: Mapping[Probe, Before], judge: Judge) -> None:
-        """Ask until the answer is right or time is up. The generation first: it tells old workers from new ones."""
+        """Request until the answer is right or time is up. The generation first: it identifies new workers."""
         told, pages, end = False, False, 0.0
         known = [probe for probe in probes if not probe.same or probe in before]
         for probe in sorted(known, key=lambda probe: (not probe.generation, probe.same)):
@@ -138,7 +138,7 @@ class Recovery:
         again: bool,
         refused: bool,
     ) -> str:
-        """The old files, and the old configuration in force. Returns how that ended, in a sentence.
+        """Restore the old files and activate them. Returns the result as a sentence.
 
         ``again``: the tests are run once more. ``refused``: one of them failed with the new files.
         """
@@ -148,9 +148,9 @@ class Recovery:
             try:
                 self._test(job.test, job.left_out)
             except Refused as still:
-                failure = f"The old files are back, but could not be brought into force: {still}"
+                failure = f"The old files were restored, but could not be activated: {still}"
                 if refused:
-                    failure = "The old files are back, and fail the same test: the fault was there before. "
+                    failure = "The old files were restored, and fail the same test: the fault was there before. "
                     failure += "Mend that first."
         # A disk without room keeps nothing from being loaded: the files are back already.
         unnoted = _unnoted(lambda: self._close(state, loaded))
@@ -160,20 +160,20 @@ class Recovery:
             service = job.load.service
             problem = self._bring_in(service, owed(job, True), start=True)
             if problem:
-                return f"The old files are back, but could not be loaded: {sentence(problem)}{unnoted}{edited}"
+                return f"The old files were restored, but could not be loaded: {sentence(problem)}{unnoted}{edited}"
             unnoted = unnoted or _unnoted(lambda: self._paid(state, service))
         elif job.load or not again:
-            return f"The old files are back.{unnoted}{edited}"
+            return f"The old files were restored.{unnoted}{edited}"
         try:
             self._probe([was.probe for was in before.values()], {was.probe: was for was in before.values()}, judge)
         except TransactionError as worse:
-            return f"The old files are back and loaded, but {worse}.{unnoted}{edited}"
-        return f"The old configuration is back and in force.{unnoted}{edited}"
+            return f"The old files were restored and loaded, but {worse}.{unnoted}{edited}"
+        return f"The old configuration was restored and is active.{unnoted}{edited}"
 
     def _put_back(self, state: Mapping[str, Any], early: bool = False) -> list[str]:
-        """Restore every file of the open transaction. Returns what somebody had changed meanwhile.
+        """Restore every file of the open transaction. Returns concurrent modifications.
 
-        Raises a StateError when some of them lie on a disk that is not there, as early at boot. The others are back.
+        Raises a StateError when some of them lie on a missing disk, as early at boot. The others are restored.
         """
         journal = state["open"]
         items: list[tuple[str, Item, str]] = []
@@ -200,7 +200,7 @@ class Recovery:
         if waiting:
             told = [
                 f"{point} is not mounted, and {len(paths)} of the files that the run of {journal['name']} left there "
-                f"have to be put back. Mount it. If it is gone for good, take it out of /etc/fstab and remove {point}."
+                f"have to be restored. Mount it. If it is gone for good, take it out of /etc/fstab and remove {point}."
                 for point, paths in waiting.items()
             ]
             raise StateError(" ".join([*edited, *told]))
@@ -218,7 +218,7 @@ class Recovery:
         self._commit(state, after)
 
     def _recover(self, state: dict[str, Any], done: list[str], early: bool = False) -> set[str]:
-        """Put back an interrupted transaction and make up for loads that are owed. Returns the services that loaded."""
+        """Roll back an interrupted transaction and do pending loads. Returns the loaded services."""
         journal = state["open"]
         if journal:
             edited = self._put_back(state, early)
@@ -228,7 +228,7 @@ class Recovery:
             )
             done += edited
             if early and (clears_a_cache(journal["owed"]) or (not journal["service"] and journal["owed"]["test"])):
-                raise TransactionError(" ".join([*done, "What brings them into force needs more than is there."]))
+                raise TransactionError(" ".join([*done, "They cannot be activated this early at boot."]))
             if not journal["service"]:
                 self._again(journal["owed"]["test"], done)
             self._close(state, load=True)
@@ -241,17 +241,17 @@ class Recovery:
                 done.append(f"{service} could not load its files: {problem}")
             else:
                 settled.add(service)
-                done.append(f"{service} has its present files in force.")
+                done.append(f"{service} has loaded its present files.")
         if journal:
             self.store.prune(copies(state))
         return settled
 
     def _again(self, commands: Sequence[Sequence[str]], done: list[str]) -> None:
-        """Run the commands that bring files into force where no service does. Once: a failure is told, not repeated."""
+        """Run the commands that activate files without a service. Once: a failure is reported, not retried."""
         for argv in commands:
-            code, _said = self.machine.command(argv, AGAIN_SECONDS)  # nor is what it said: that may be a secret
+            code, _said = self.machine.command(argv, AGAIN_SECONDS)  # its output may contain a secret
             if code != 0:
-                done.append(f"What brings the files into force failed ({code}): `{' '.join(argv)}`. Run it by hand.")
+                done.append(f"Activating the files failed ({code}): `{' '.join(argv)}`. Run it by hand.")
 
     def _settle(self, state: dict[str, Any], service: str, start: bool) -> str:
         """Load what is owed. Returns why that failed, or an empty text."""
@@ -267,7 +267,7 @@ class Recovery:
     def _bring_in(self, service: str, due: Mapping[str, Any], start: bool) -> str:
         """Load the files that are there. Returns why that failed, or an empty text."""
         running = self.machine.state(service)
-        # A service that failed while it was ours to load is started again; one that somebody stopped is not.
+        # A service that failed after our load is started again; one that the administrator stopped is not.
         if running == "failed" or (start and running == "inactive"):
             action = "restart" if due["active"] else ""
         else:
@@ -288,7 +288,7 @@ class Recovery:
             outcome.notes.append(f"Old copies below {self.store.root} could not be removed: {problem}.")
 
     def _sweep(self, state: dict[str, Any]) -> None:
-        """Remove the directories we made and nobody uses."""
+        """Remove our directories that are no longer in use."""
         with Tree() as tree:
             left = [each for each in sorted(state["directories"], reverse=True) if not tree.remove_directory(each)]
         if sorted(left) != state["directories"]:

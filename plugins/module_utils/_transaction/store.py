@@ -33,7 +33,7 @@ from ansible_collections.chamilo.hardening.plugins.module_utils._common.locks im
 
 
 class Store:
-    """The directory of the collection's memory on a host. Everything but ``peek`` wants the lock held."""
+    """The state directory of the collection on a host. Everything but ``peek`` needs the lock."""
 
     def __init__(self, root: str = STATE) -> None:
         self.root = root
@@ -42,12 +42,12 @@ class Store:
 
     @contextlib.contextmanager
     def lock(self, who: str, wait: float) -> Iterator[None]:
-        """Hold the host's one lock; after ``wait`` seconds say who has it instead."""
+        """Acquire the host's one lock; after ``wait`` seconds, report its holder."""
         self._make_root()
 
         def busy(holder: str) -> Busy:
             return Busy(
-                f"Waited {wait:.0f} seconds for the lock of this host, which is held by "
+                f"Waited {wait:.0f} seconds for the lock of this host, which belongs to "
                 f"{holder or 'an unknown process'}. No file was changed. Run again when that is done."
             )
 
@@ -100,9 +100,9 @@ class Store:
             with open(os.path.join(self.root, item.blob), "rb") as stream:
                 data = stream.read()
         except FileNotFoundError as problem:
-            raise StateError(f"{self.root}/{item.blob} is gone. It cannot be put back.") from problem
+            raise StateError(f"{self.root}/{item.blob} is gone. It cannot be restored.") from problem
         if hashlib.sha256(data).hexdigest() != item.sha256:
-            raise StateError(f"{self.root}/{item.blob} is not the copy that was made. It cannot be put back.")
+            raise StateError(f"{self.root}/{item.blob} is not the saved copy. It cannot be restored.")
         return replace(item, data=data)
 
     def prune(self, wanted: Iterable[str]) -> None:
@@ -134,7 +134,7 @@ class Store:
             return f"{path} was changed by hand: it is {what} now."
         blob = f"kept/{now()}{path}"
         self.keep(blob, current.data)
-        return f"{path} was edited by hand since we wrote it. The edited file is kept as {self.root}/{blob}."
+        return f"{path} was edited by hand after it was written. The edited file is kept as {self.root}/{blob}."
 
 
 def document(path: str) -> Any:

@@ -25,7 +25,7 @@ PARTS = ("antivirus", "application", "certificate", "host", "hsts", "php", "pool
 
 
 def names(records: Iterable[str], section: str) -> list[str]:
-    """The transactions that ``undo SECTION`` takes back, or those of one portal: ``undo SECTION:SITE``."""
+    """The transactions that ``undo SECTION`` undoes, or those of one portal: ``undo SECTION:SITE``."""
     own = {section, *(f"{section}.{part}" for part in PARTS)}
     return sorted(name for name in records if name in own or name.startswith(f"{section}:"))
 

@@ -104,7 +104,7 @@ def test_another_text_under_the_same_title_is_told_and_nobody_is_flooded(host):
 def test_what_did_not_go_out_is_an_error_and_is_tried_again(host):
     host.configure(mail="admin@school.example")
     host.fails.touch()
-    with pytest.raises(AlertError, match=r"Nobody was told of 'Disk'.*refused the mail.*connection refused"):
+    with pytest.raises(AlertError, match=r"No notification was sent: 'Disk'.*refused the mail.*connection refused"):
         tell("monitoring", "Disk", "full")
     host.fails.unlink()
     assert tell("monitoring", "Disk", "full") == ["mail to admin@school.example"]
@@ -220,7 +220,7 @@ def test_a_full_disk_is_told(host, monkeypatch):
     host.configure(mail="admin@school.example")
     monkeypatch.setattr(files, "replace_file", full)
     assert tell("monitoring", "Disk", "full") == ["mail to admin@school.example"]
-    assert "could not be written down" in host.journal[-1]
+    assert "could not be recorded" in host.journal[-1]
 
 
 def test_a_webhook_with_a_bad_port_does_not_make_the_mail_fail(host):

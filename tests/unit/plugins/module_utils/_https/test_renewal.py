@@ -145,14 +145,14 @@ def test_whatever_stops_one_site_is_told_and_the_others_go_on(host, told, monkey
 
 def test_an_alert_that_reaches_nobody_keeps_no_other_site_waiting(host, monkeypatch):
     def deaf(*_what: object, **_how: object) -> list[str]:
-        raise common_alert.AlertError("Nobody was told.")
+        raise common_alert.AlertError("No notification was sent.")
 
     first = host.folder / "https-alumni.json"
     known = json.loads((host.folder / "https-campus.json").read_text())
     first.write_text(json.dumps({**known, "domain": "alumni.test", "certificate": str(host.folder / "theirs.pem")}))
     monkeypatch.setattr(renewal.glob, "glob", lambda pattern: [str(first), str(host.folder / "https-campus.json")])
     monkeypatch.setattr(common_alert, "tell", deaf)
-    with pytest.raises(renewal.RenewalError, match=r"theirs\.pem.* Nobody was told\."):
+    with pytest.raises(renewal.RenewalError, match=r"theirs\.pem.* No notification was sent\."):
         host.renewed()
     assert host.loaded == host.new
 

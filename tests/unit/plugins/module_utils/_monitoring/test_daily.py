@@ -137,7 +137,7 @@ def test_where_nobody_is_named_nothing_is_green_that_tells(host):
 
 
 def test_an_alert_that_does_not_go_out_is_said(host):
-    host.error = "Nobody was told. The webhook on hook.example answered 500."
+    host.error = "No notification was sent. The webhook on hook.example answered 500."
     step()
     assert "answered 500" in host.detail("delivery") and not host.record()["accounts"]
 
@@ -407,7 +407,7 @@ def test_the_monthly_list_of_one_portal_comes_whatever_is_told_of_another(host, 
 
 
 def test_a_list_that_did_not_go_out_is_tried_each_day_and_the_other_portal_has_its_own(host, shop):
-    host.error = "Nobody was told. The webhook on hook.example answered 500."
+    host.error = "No notification was sent. The webhook on hook.example answered 500."
     step()
     host.error = None
     for titles in ({"Test alert", *(f"Accounts to look through at {site}.test" for site in ("campus", "shop"))}, set()):

@@ -192,7 +192,7 @@ def test_undo_brings_back_and_says_so(desk: Desk, log: list[str]) -> None:
     (desk.root / "etc/a.conf").write_text("edited")
     code, out, _err = desk.type("undo", "headers")
     assert code == 0 and desk.text() == "old"
-    assert "was edited by hand since we wrote it. The edited file is kept as " in out
+    assert "was edited by hand after it was written. The edited file is kept as " in out
     assert out.endswith("undo headers: done; loaded, and the site answers.\n")
     assert log[0] == "undo headers: begins" and log[-1].startswith("undo headers: done")
 
@@ -374,7 +374,7 @@ def test_recover_that_could_not_load_fails_so_that_it_is_tried_again(desk: Desk)
     code, _out, err = desk.type("recover")
     assert code == 1 and "web could not load its files" in err
     desk.reload = 0
-    assert desk.type("recover")[1] == "web has its present files in force.\n"
+    assert desk.type("recover")[1] == "web has loaded its present files.\n"
 
 
 def test_what_goes_to_the_journal_anyway_goes_there_once(

@@ -534,7 +534,7 @@ def test_when_the_cache_cannot_be_cleared_all_is_as_before(portal, code):
     before = {name: portal.read(name) for name in (".env", "config/jwt/private.pem")}
     portal.fails = f"Invalid passphrase {PUBLIC_PASSPHRASE}"
     result, problem = portal.set(require=env_file.REQUIRED, generate=True)
-    assert "cache could not be cleared as www-data" in problem and "The old files are back" in problem
+    assert "cache could not be cleared as www-data" in problem and "The old files were restored" in problem
     assert PUBLIC_PASSPHRASE not in problem
     assert not result.changed
     assert {name: portal.read(name) for name in before} == before

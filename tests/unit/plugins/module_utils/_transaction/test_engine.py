@@ -101,9 +101,7 @@ def test_without_a_service_a_command_that_fails_on_the_way_back_is_told(world: W
         return (1, "no room") if argv[0] == "clear" and world.texts()["main.conf"] == "main" else clear(argv, seconds)
 
     world.machine.run = fails
-    with pytest.raises(
-        TransactionError, match=r"could not be brought into force: The test `clear` failed \(1\): no room"
-    ):
+    with pytest.raises(TransactionError, match=r"could not be activated: The test `clear` failed \(1\): no room"):
         world.apply(**how, files=one("crash"))
 
 
@@ -141,7 +139,7 @@ def test_without_a_timer_it_goes_on_and_says_so(world: World, broken: dict[str, 
 def test_a_test_that_fails_puts_everything_back(world: World) -> None:
     failure = failing(world, files=[*world.params()["files"][:0], *one("syntax error"), *one("x", "new/y.conf")])
     assert "`check` failed (1): syntax error in main.conf" in str(failure)
-    assert str(failure).endswith("The old files are back.")
+    assert str(failure).endswith("The old files were restored.")
     assert failure.rolled_back == "The test `check` failed (1): syntax error in main.conf"
     assert world.loads() == 0
     assert world.apply().changed
@@ -156,7 +154,7 @@ def test_a_fault_that_was_there_before_is_told_from_ours(world: World) -> None:
 def test_a_probe_that_turns_red_puts_everything_back_and_loads_it(world: World) -> None:
     failure = failing(world, files=[*one("crash"), *one("@generation@", "token.conf")])
     assert failure.rolled_back == "http://host/ answers 500 instead of 200"
-    assert str(failure).endswith("The old configuration is back and in force.")
+    assert str(failure).endswith("The old configuration was restored and is active.")
     assert world.loads() == 2
     assert world.apply().changed
 
@@ -202,7 +200,7 @@ def test_what_was_right_at_another_url_before_can_stop_it(world: World) -> None:
 def test_an_old_workers_answer_proves_nothing(world: World) -> None:
     world.deaf = True
     failure = failing(world)
-    assert failure.rolled_back.startswith("The new configuration is not in force: http://host/token answers 404")
+    assert failure.rolled_back.startswith("The new configuration is not active: http://host/token answers 404")
     world.deaf = False
     assert world.apply().changed
 
@@ -214,7 +212,7 @@ def test_a_page_that_is_not_the_same_for_visitors_is_rolled_back(world: World) -
     world.site = lambda loaded: 403 if "open" in "".join(loaded.values()) else 404
     failure = failing(world, files=one("open"), probe=PAGES)
     assert failure.rolled_back == "http://host/0 answers 403, and 404 before"
-    assert str(failure).endswith("The old configuration is back and in force.")
+    assert str(failure).endswith("The old configuration was restored and is active.")
     before = world.tree()
     assert world.apply(files=one("closed"), probe=PAGES).changed, "whatever it is"
     assert not world.apply(files=one("closed"), probe=PAGES).changed
@@ -305,14 +303,14 @@ def test_a_service_that_dies_of_it_is_started_again(world: World) -> None:
 def test_a_load_that_is_owed_is_made_up_for_by_the_next_run(world: World) -> None:
     before = world.tree()
     world.reload_fails = 2
-    with pytest.raises(TransactionError, match="The old files are back, but could not be loaded"):
+    with pytest.raises(TransactionError, match="The old files were restored, but could not be loaded"):
         world.apply(files=one("new"))
     assert world.tree() == before
     assert not [command for command in world.commands if command.endswith(".timer")], "the timer tries again, too"
     world.loaded = {}
     again = world.apply(files=one("main", mode="0640"), probe=[])
     assert again.loaded and again.changed and again.diff == []
-    assert again.recovered == ["web has its present files in force."]
+    assert again.recovered == ["web has loaded its present files."]
     assert world.loaded == world.texts()
     assert not world.apply(files=one("main", mode="0640")).changed
 

@@ -79,7 +79,7 @@ def test_recovery_loads_what_it_put_back(world: World, monkeypatch: pytest.Monke
     assert world.tree() == before and world.loaded == loaded
     assert done[0].startswith("The run of headers that began at 20")
     assert done[0].endswith("Its files (6) are as they were before.")
-    assert done[1] == "web has its present files in force."
+    assert done[1] == "web has loaded its present files."
     assert world.engine().recover() == []
 
 
@@ -115,7 +115,7 @@ def test_a_command_that_fails_in_recovery_is_told_once_without_what_it_said(worl
     world.machine.run = lambda argv, _seconds: (1, "a secret") if argv[0] == "clear" else (0, "")
     first, second = world.engine().recover()
     assert "are as they were before" in first
-    assert second == "What brings the files into force failed (1): `clear`. Run it by hand."
+    assert second == "Activating the files failed (1): `clear`. Run it by hand."
     assert world.engine().recover() == []
 
 
@@ -130,7 +130,7 @@ def test_recovery_keeps_what_somebody_repaired_meanwhile(world: World, monkeypat
     (kept,) = (each for each in (world.state / "kept").rglob("main.conf"))
     assert kept.read_text() == "repaired"
     assert done[1:3] == [
-        f"{world.etc}/main.conf was edited by hand since we wrote it. The edited file is kept as {kept}.",
+        f"{world.etc}/main.conf was edited by hand after it was written. The edited file is kept as {kept}.",
         f"{world.etc}/enabled/site was changed by hand: it is gone now.",
     ]
 
@@ -162,7 +162,7 @@ def test_a_journal_that_knows_only_the_old_files_is_enough(world: World, monkeyp
 def test_the_next_run_says_what_it_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     interrupted(world, monkeypatch)
     predicted = world.apply(check=True)
-    assert predicted.changed and "did not finish; its files would be put back" in predicted.notes[0]
+    assert predicted.changed and "did not finish; its files would be rolled back" in predicted.notes[0]
     done = world.apply()
     assert done.changed and len(done.recovered) == 2
     assert done.diff == predicted.diff
@@ -391,8 +391,8 @@ def test_what_is_back_is_loaded_though_the_disk_has_no_room_to_note_it(
             world.apply(files=one("crash"))
     assert world.tree() == before and world.loaded == loaded
     assert str(caught.value) == (
-        "http://host/ answers 500 instead of 200. The old configuration is back and in force. That could not be noted; "
-        "a timer and the next run will do it: [Errno 28] No space left on device."
+        "http://host/ answers 500 instead of 200. The old configuration was restored and is active. "
+        "That could not be noted; a timer and the next run will do it: [Errno 28] No space left on device."
     )
     assert caught.value.rolled_back == "http://host/ answers 500 instead of 200"
     assert not [command for command in world.commands if command.endswith(".timer")], "it is still to go off"

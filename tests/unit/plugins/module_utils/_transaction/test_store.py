@@ -56,7 +56,7 @@ def test_a_copy_that_changed_is_not_put_back(tmp_path: Path) -> None:
         with pytest.raises(StateError, match="is gone"):
             store.load(item)
         store.keep("baseline/x", b"something else")
-        with pytest.raises(StateError, match="not the copy that was made"):
+        with pytest.raises(StateError, match="not the saved copy"):
             store.load(item)
         store.keep("baseline/x", b"old")
         assert store.load(item).data == b"old"
@@ -77,7 +77,7 @@ def test_the_second_waits_then_says_who_is_there(tmp_path: Path) -> None:
     assert second.holder() == ""
     with first.lock("headers", 0):
         assert second.holder().startswith(f"headers (process {os.getpid()}, since 20")
-        with pytest.raises(Busy, match=rf"held by headers \(process {os.getpid()}"), second.lock("https", 0.2):
+        with pytest.raises(Busy, match=rf"belongs to headers \(process {os.getpid()}"), second.lock("https", 0.2):
             pass
     assert second.holder() == ""
     with second.lock("https", 0):

@@ -78,7 +78,7 @@ def test_undo_keeps_a_file_that_was_edited_by_hand(world: World) -> None:
     (kept,) = (each for each in (world.state / "kept").rglob("main.conf"))
     assert kept.read_text() == "edited" and stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert done.notes == [
-        f"{world.etc}/main.conf was edited by hand since we wrote it. The edited file is kept as {kept}."
+        f"{world.etc}/main.conf was edited by hand after it was written. The edited file is kept as {kept}."
     ]
 
 

@@ -287,11 +287,11 @@ def test_viruses_of_an_hour_are_told_together(portal, scanner, told, clock):
 
 def test_what_nobody_could_be_told_is_told_as_soon_as_somebody_can(portal, scanner, monkeypatch):
     def deaf(*_words, again=False):
-        raise alert.AlertError("Nobody was told.")
+        raise alert.AlertError("No notification was sent.")
 
     monkeypatch.setattr(alert, "tell", deaf)
     (portal / "var/upload/essay.txt").write_bytes(VIRUS)
-    with pytest.raises(antivirus.AntivirusError, match="Nobody was told"):
+    with pytest.raises(antivirus.AntivirusError, match="No notification was sent"):
         antivirus.scan(address=scanner)
     heard = []
     monkeypatch.setattr(alert, "tell", lambda section, title, text, again=False: heard.append(text))
