@@ -209,7 +209,7 @@ UNION ALL SELECT CONCAT('''', User, '''@''', Host, ''''), 'part', Db, UPPER(Proc
 
 def _logins(look: Look) -> dict[tuple[str, str], _Login]:
     """All accounts and roles of the server by user and host, each with what its roles may do."""
-    server, own = _server(look), look.database.account.name
+    server, own = look.once(_server), look.database.account.name
     logged = server.query("SHOW GLOBAL VARIABLES LIKE 'log\\_bin'")
     of_no_use = set() if any(row["Value"] == "ON" for row in logged) else _REPLICATES
     found: dict[tuple[str, str], _Login] = {}
@@ -310,7 +310,7 @@ def _other_accounts(look: Look) -> list[str]:
             faults.append(f"{login.name} has {login.powers}, and no password ({_lock(login)})")
         elif login.powers and f"{login.user}@{login.host}" != own and not _is_wanted(look, login):
             faults.append(f"{login.name} has {login.powers} ({_lock(login)})")
-    for row in _server(look).query("SELECT User, Host, Proxied_user, Proxied_host FROM mysql.proxies_priv"):
+    for row in look.once(_server).query("SELECT User, Host, Proxied_user, Proxied_host FROM mysql.proxies_priv"):
         key = row["User"] or "", row["Host"] or ""
         login = logins.get(key, _Login(*key))
         proxied = _Login(row["Proxied_user"] or "", row["Proxied_host"] or "").name
@@ -339,7 +339,9 @@ def _left_behind(look: Look) -> list[str]:
     """What the server does without an account."""
     roots = [look.site.root, *(host.root for host in look.site.virtual_hosts)]
     clients = look.options["database_clients"]
-    return audit_server.left_behind(_server(look), roots, lambda host: host in clients or _is_declared(host, clients))
+    return audit_server.left_behind(
+        look.once(_server), roots, lambda host: host in clients or _is_declared(host, clients)
+    )
 
 
 def _is_wanted(look: Look, login: _Login) -> bool:
@@ -396,7 +398,7 @@ def _definers(look: Look) -> list[str]:
     """What runs in or on the portal's database with more than the application's rights, and what to say about it."""
     own, logins = look.database.account.name, look.once(_logins)
     faults = []
-    for row in _server(look).query(_DEFINED, (own, f"{re.escape(own)}|{_MADE_UP}") * 3):
+    for row in look.once(_server).query(_DEFINED, (own, f"{re.escape(own)}|{_MADE_UP}") * 3):
         user, _at, host = (row["definer"] or "").rpartition("@")
         login = logins.get((user, host))
         if login is None:  # without that account it does not run
@@ -470,7 +472,7 @@ def _is_inside(address: str) -> bool:
 @check("database_audit_log")
 def audit_log(look: Look) -> Finding:
     local = look.as_root and look.once(_listening) is not None
-    reader = Reader.of_server() if local else look.database
+    reader = look.once(_server) if local else look.database
     rows = reader.query("SHOW GLOBAL VARIABLES WHERE Variable_name LIKE 'server_audit%' OR Variable_name = 'datadir'")
     found = {row["Variable_name"] or "": row["Value"] or "" for row in rows}
     if found.get("server_audit_logging", "") != "ON":

@@ -23,10 +23,11 @@ import shutil
 import subprocess
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Union
+from typing import IO, Any, Union
 
 from ansible_collections.chamilo.hardening.plugins.module_utils._common.errors import HardeningError
 from ansible_collections.chamilo.hardening.plugins.module_utils._portal import dotenv, overrides
@@ -253,7 +254,7 @@ def authority(host: str) -> str:
 @contextlib.contextmanager
 def writing(account: Account) -> Iterator[Query]:
     """One transaction. What the block does is in force when the block ends, or nothing of it is."""
-    connection = _connect(account, _STRICT, "changed") or _Session(account, _STRICT)
+    connection = _connect(account, _STRICT, "changed") or _Session(account, _STRICT, "changed")
     ask = connection.ask if isinstance(connection, _Session) else _answers(connection, account, "changed")
     try:
         ask("START TRANSACTION")
@@ -384,45 +385,44 @@ def secret_file(data: bytes) -> int:
 
 
 def _client(account: Account) -> Ask:
-    """Through the command line client, which gets the password in its option file and the statement on its input."""
-    program = _program()
+    """Through one session of the command line client for all questions."""
+    sessions: list[_Session] = []
 
     def ask(sql: str) -> list[Row]:
-        reading = _options(account)
+        is_new = not sessions
+        if is_new:
+            sessions.append(_Session(account, _READ_ONLY, "read"))
+        session = sessions[0]
         try:
-            # As the only file: a .my.cnf of root's must not change who asks.
-            done = subprocess.run(
-                [program, f"--defaults-file=/dev/fd/{reading}", "--xml", "--binary-mode"],
-                input=f"{_READ_ONLY};\n{sql};\n".encode(),
-                capture_output=True,
-                pass_fds=(reading,),
-                env={"LC_ALL": "C"},
-                timeout=2 * _SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as problem:
-            raise _refused(account, RuntimeError("no answer in time"), "read") from problem
-        finally:
-            os.close(reading)
-        if done.returncode != 0:
-            words = done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"exit code {done.returncode}"]
-            raise _refused(account, RuntimeError(words[-1]), "read")
-        return _rows(done.stdout.decode("utf-8", "replace"))
+            return session.ask(sql)
+        except DatabaseError:
+            sessions.clear()
+            session.close()
+            if is_new or not session.stopped:
+                raise
+        return ask(sql)  # the server may have restarted since the last question
 
     return ask
 
 
 class _Session:
-    """One connection of the command line client, which is asked again and again: for a transaction."""
+    """One connection of the command line client, which is asked again and again.
+
+    The client gets the password in its option file and statements on its input, and stops at the first error.
+    """
 
     _END = re.compile(rb'<field name="chamilo_end">([0-9a-f]+)</field>\s*</row>\s*</resultset>')
 
-    def __init__(self, account: Account, first: str) -> None:
+    def __init__(self, account: Account, first: str, doing: str) -> None:
         self._account = account
-        self._errors = tempfile.TemporaryFile()
+        self._doing = doing
+        self.stopped = False  # by an error, or because the server was gone
+        program = _program()
         reading = _options(account)
-        # Connecting again by itself would go on outside the transaction.
-        command = [_program(), f"--defaults-file=/dev/fd/{reading}", "--xml", "--binary-mode", "--unbuffered"]
+        self._errors = tempfile.TemporaryFile()
+        # As the only file: a .my.cnf of root's must not change who asks. Connecting again by itself would go on
+        # outside the transaction, and without the first statement.
+        command = [program, f"--defaults-file=/dev/fd/{reading}", "--xml", "--binary-mode", "--unbuffered"]
         try:
             self._process = subprocess.Popen(
                 [*command, "--skip-reconnect"],
@@ -435,6 +435,7 @@ class _Session:
             )
         finally:
             os.close(reading)
+        self.close = weakref.finalize(self, _ended, self._process, self._errors)
         self.ask(first)
 
     def ask(self, sql: str) -> list[Row]:
@@ -454,7 +455,8 @@ class _Session:
                 [self._process.stdout], [], [], max(0, deadline - time.monotonic())
             )
             if not ready:
-                raise _refused(self._account, RuntimeError("no answer in time"), "changed")
+                self._process.kill()
+                raise _refused(self._account, RuntimeError("no answer in time"), self._doing)
             part = self._process.stdout.read(1 << 16)
             if not part:
                 raise self._gone()
@@ -463,25 +465,27 @@ class _Session:
             if end and end[1] == mark.encode():
                 return _rows(answer.decode("utf-8", "replace"))[:-1]
 
-    def close(self) -> None:
-        """End the connection, and with it a transaction that was not committed."""
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream:
-                with contextlib.suppress(BrokenPipeError):
-                    stream.close()
-        try:
-            self._process.wait(_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._errors.close()
-
     def _gone(self) -> DatabaseError:
-        """The client stops at the first error, with its words."""
+        """What the client said in the end."""
+        self.stopped = True
         code = self._process.wait()
         self._errors.seek(0)
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines() or [f"exit code {code}"]
-        return _refused(self._account, RuntimeError(lines[-1]), "changed")
+        return _refused(self._account, RuntimeError(lines[-1]), self._doing)
+
+
+def _ended(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
+    """End a connection, and with it a transaction that was not committed."""
+    for stream in (process.stdin, process.stdout):
+        if stream:
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+    try:
+        process.wait(_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    errors.close()
 
 
 def _option(value: str) -> str:

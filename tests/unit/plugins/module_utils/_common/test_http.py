@@ -76,6 +76,20 @@ def test_an_answer_keeps_every_copy_of_a_header(server):
     assert (answer.value("set-cookie"), answer.value("x-frame-options")) == ("a=1", "")
 
 
+def test_a_request_does_not_wait_for_the_end_of_the_handshake(server, monkeypatch):
+    """A server without session tickets has nothing to send then, so its kernel takes 40 ms to confirm it."""
+    wires = []
+    connect = http._Connection.connect
+
+    def watched(connection):
+        connect(connection)
+        wires.append(connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    monkeypatch.setattr(http._Connection, "connect", watched)
+    fetch(f"{server().url}/")
+    assert wires and all(wires)
+
+
 @pytest.mark.parametrize(
     ("path", "sent"),
     [

@@ -225,22 +225,23 @@ def test_without_a_site_the_reason_is_said():
 
 
 PRETENDER = """#!{python}
-import os, sys, json
+import os, re, sys, json
 options = open(sys.argv[1].split("=", 1)[1]).read()
-told = {{"argv": sys.argv[1:], "options": options, "input": sys.stdin.read(), "environment": dict(os.environ)}}
-open("{told}", "w").write(json.dumps(told))
-if "broken" in options:
-    sys.exit("ERROR 1045 (28000): Access denied for user 'chamilo'@'localhost' (using password: YES)")
-print('''<?xml version="1.0"?>
-
-<resultset statement="SELECT" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
-  <row>
-	<field name="a&amp;b">1 &lt;field&gt;
-two\\x01 &amp;amp;</field>
+told = {{"argv": sys.argv[1:], "options": options, "input": "", "environment": dict(os.environ)}}
+for line in sys.stdin:
+    told["input"] += line
+    json.dump(told, open("{told}", "w"))
+    if "broken" in options:
+        sys.exit("ERROR 1045 (28000): Access denied for user 'chamilo'@'localhost' (using password: YES)")
+    mark = re.match(r"SELECT '(.*)' AS chamilo_end;", line)
+    fields = f'<field name="chamilo_end">{{mark[1]}}</field>' if mark else '''<field name="a&amp;b">1 &lt;field&gt;
+two\x01 &amp;amp;</field>
 	<field name="c" xsi:nil="true" />
-	<field name="d"></field>
-  </row>
-</resultset>''')
+	<field name="d"></field>'''
+    if line.startswith("SELECT"):
+        print(f"<resultset>\\n  <row>\\n\\t{{fields}}\\n  </row>\\n</resultset>", flush=True)
+    if mark and "END" in told["input"]:
+        break
 """
 
 
@@ -262,7 +263,42 @@ def test_the_client_gets_the_password_in_its_option_file_alone(pretender):
     assert 'password="hun\\"ter\\\\2"' in told["options"]
     assert "hun" not in json.dumps([told["argv"], told["input"], told["environment"]])
     assert told["input"].startswith("SET SESSION TRANSACTION READ ONLY;\n")
-    assert ask("SELECT 1") == [{"a&b": "1 <field>\ntwo\x01 &amp;", "c": None, "d": ""}]
+
+
+def test_one_client_answers_all_questions(server):
+    reader = Reader(Account("chamilo"))
+    for _question in range(3):
+        assert reader.query("SELECT x") == [{"x": "y" * 200000}]
+    first, *statements = server()
+    assert first.startswith("argv ")
+    assert statements == [f"{portal_database._READ_ONLY};", *["SELECT x;"] * 3]
+
+
+def test_a_client_that_ended_between_two_questions_is_replaced(pretender):
+    """As after a restart of the server."""
+    ask = portal_database._client(Account("chamilo"))
+    assert ask("SELECT 1 AS END") == ask("SELECT 2")
+    told = pretender()["input"]
+    assert told.startswith("SET SESSION TRANSACTION READ ONLY;\n") and "SELECT 2" in told and "END" not in told
+
+
+def test_an_error_in_a_question_is_no_end_of_the_questions(server):
+    reader = Reader(Account("chamilo"))
+    reader.query("SELECT x")
+    with pytest.raises(DatabaseError, match="could not be read as 'chamilo': ERROR 1142"):
+        reader.query("BROKEN")
+    assert reader.query("SELECT x")
+    assert server().count("BROKEN;") == 2, "once by the client that was there, once by a new one"
+
+
+def test_a_client_without_an_answer_is_ended(tmp_path, monkeypatch):
+    (tmp_path / "mariadb").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "mariadb").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setitem(sys.modules, "pymysql", None)
+    monkeypatch.setattr(portal_database, "_SECONDS", 0.2)
+    with pytest.raises(DatabaseError, match="could not be read as 'chamilo': no answer in time"):
+        Reader(Account("chamilo")).query("SELECT x")
 
 
 def test_a_password_that_no_client_would_read_is_refused_by_name():
